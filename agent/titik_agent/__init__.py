@@ -1,0 +1,1 @@
+"""The router half: takes samples, keeps them until the collector has them, and reports them."""

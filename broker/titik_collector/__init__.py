@@ -1,0 +1,1 @@
+"""The server half: stores what routers report, aggregates it, and tells engineers."""

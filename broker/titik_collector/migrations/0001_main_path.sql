@@ -1,0 +1,228 @@
+-- The collector's store. Times are milliseconds since 1970 UTC, durations milliseconds.
+-- A sample is identified by (router, run, first_seq, seq); ranges of one run nest or are disjoint.
+
+CREATE TABLE router (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  registered INTEGER NOT NULL CHECK (registered IN (0, 1)),  -- 0: removed; its history stays
+  registered_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE site (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,  -- slug
+  title TEXT NOT NULL,
+  latitude REAL,
+  longitude REAL,
+  capacity INTEGER,
+  uplink_mbps REAL,
+  registered INTEGER NOT NULL CHECK (registered IN (0, 1))
+) STRICT;
+
+-- Which site a router belonged to from when; a move adds a row and rewrites no history.
+CREATE TABLE membership (
+  router_id INTEGER NOT NULL REFERENCES router (id),
+  from_ms INTEGER NOT NULL,
+  site_id INTEGER REFERENCES site (id),  -- NULL: removed from that moment
+  PRIMARY KEY (router_id, from_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE boot (
+  id INTEGER PRIMARY KEY,
+  router_id INTEGER NOT NULL REFERENCES router (id),
+  token TEXT NOT NULL,
+  online INTEGER NOT NULL DEFAULT 0,  -- 1: the router spoke while this boot was running
+  UNIQUE (router_id, token)
+) STRICT;
+
+CREATE TABLE run (
+  id INTEGER PRIMARY KEY,
+  router_id INTEGER NOT NULL REFERENCES router (id),
+  token TEXT NOT NULL,
+  boot_id INTEGER REFERENCES boot (id),  -- NULL while only heard of
+  highest INTEGER NOT NULL DEFAULT 0,  -- highest seq learnt of
+  floor INTEGER NOT NULL DEFAULT 0,  -- the spool has let go of every seq up to this
+  closed INTEGER NOT NULL DEFAULT 0,  -- 1: the spool has let go of the whole run
+  UNIQUE (router_id, token)
+) STRICT;
+
+-- Runs that acks list: from a run's last message until its router says it holds nothing of it.
+CREATE TABLE open_run (
+  run_id INTEGER PRIMARY KEY REFERENCES run (id),
+  touched_ms INTEGER NOT NULL
+) STRICT;
+
+-- The duplicate check and the conservation law, kept for ever: disjoint, maximal ranges per kind.
+-- Lost is not stored: it is what lies below the floor (closed: below highest) and is not here.
+CREATE TABLE settled (
+  run_id INTEGER NOT NULL REFERENCES run (id),
+  kind TEXT NOT NULL CHECK (kind IN ('stored', 'refused')),
+  first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  PRIMARY KEY (run_id, kind, first_seq)
+) STRICT, WITHOUT ROWID;
+
+-- While a boot ran, the spool still held an older run: places boots that were never online.
+CREATE TABLE succession (
+  older_run_id INTEGER NOT NULL REFERENCES run (id),
+  newer_boot_id INTEGER NOT NULL REFERENCES boot (id),
+  PRIMARY KEY (older_run_id, newer_boot_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sample (
+  run_id INTEGER NOT NULL REFERENCES run (id),
+  seq INTEGER NOT NULL,
+  first_seq INTEGER NOT NULL,
+  router_id INTEGER NOT NULL,
+  boot_id INTEGER NOT NULL,
+  uptime_ms INTEGER NOT NULL,
+  taken_ms INTEGER,  -- the router's clock; NULL when it was a guess or is not believed
+  arrived_ms INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,  -- where time resolution places it
+  quality TEXT NOT NULL CHECK (quality IN ('ntp', 'arrival', 'bounded')),
+  covers_ms INTEGER NOT NULL,
+  sections INTEGER NOT NULL,  -- bit 1: every BSS was read; bit 2: net was read
+  clients INTEGER,
+  clients_min INTEGER,
+  clients_max INTEGER,
+  active INTEGER,
+  weak INTEGER,
+  client_ms INTEGER,
+  observed_ms INTEGER,
+  visitors INTEGER,
+  visitors_since_ms INTEGER,
+  airtime_busy_ms INTEGER,
+  airtime_active_ms INTEGER,
+  body BLOB NOT NULL,  -- the message as received, raw deflate with the preset dictionary
+  PRIMARY KEY (run_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sample_by_time ON sample (router_id, at_ms);
+CREATE INDEX sample_by_boot ON sample (boot_id, uptime_ms);
+
+-- Counters of a sample, NULL-free: one row per interface that carries traffic we account.
+CREATE TABLE interface (
+  id INTEGER PRIMARY KEY,
+  router_id INTEGER NOT NULL REFERENCES router (id),
+  role TEXT NOT NULL CHECK (role IN ('bss', 'uplink', 'lan')),
+  ifname TEXT NOT NULL,
+  since TEXT NOT NULL,
+  UNIQUE (router_id, role, ifname, since)
+) STRICT;
+
+CREATE TABLE counter (
+  run_id INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  interface_id INTEGER NOT NULL,
+  rx_bytes INTEGER NOT NULL,
+  tx_bytes INTEGER NOT NULL,
+  PRIMARY KEY (run_id, seq, interface_id),
+  FOREIGN KEY (run_id, seq) REFERENCES sample (run_id, seq) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Stretches of a router's time whose rollups must be computed again; written with the samples.
+CREATE TABLE dirty (
+  router_id INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  PRIMARY KEY (router_id, from_ms, to_ms)
+) STRICT, WITHOUT ROWID;
+
+-- Additive figures are integers, so that an hour is exactly the sum of its minutes.
+CREATE TABLE rollup (
+  scope TEXT NOT NULL CHECK (scope IN ('router', 'site', 'city')),
+  scope_id INTEGER NOT NULL,  -- router.id, site.id, 0 for the city
+  window TEXT NOT NULL CHECK (window IN ('1m', '1h', '1d')),
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  routers INTEGER NOT NULL,  -- routers that belong to the scope in this window, 1 for a router
+  covered_ms INTEGER NOT NULL,  -- summed over routers, as every additive figure
+  up_ms INTEGER NOT NULL,
+  observed_ms INTEGER NOT NULL,
+  client_ms INTEGER NOT NULL,
+  clients_mean REAL,  -- of a site the sum of its routers' means
+  clients_min INTEGER,
+  clients_max INTEGER,
+  active_ms INTEGER NOT NULL,
+  active_observed_ms INTEGER NOT NULL,
+  active_mean REAL,
+  weak_ms INTEGER NOT NULL,
+  wifi_down_bytes INTEGER NOT NULL,
+  wifi_up_bytes INTEGER NOT NULL,
+  wifi_known_ms INTEGER NOT NULL,
+  uplink_down_bytes INTEGER NOT NULL,
+  uplink_up_bytes INTEGER NOT NULL,
+  uplink_known_ms INTEGER NOT NULL,
+  wifi_down_peak_bps INTEGER,
+  uplink_down_peak_bps INTEGER,
+  visitors_min INTEGER,
+  visitors_max INTEGER,
+  airtime_busy_ms INTEGER NOT NULL,
+  airtime_active_ms INTEGER NOT NULL,
+  PRIMARY KEY (scope, scope_id, window, start_ms)
+) STRICT, WITHOUT ROWID;
+
+-- Rollups not yet told to engineers.
+CREATE TABLE rollup_news (
+  scope TEXT NOT NULL,
+  scope_id INTEGER NOT NULL,
+  window TEXT NOT NULL,
+  start_ms INTEGER NOT NULL,
+  PRIMARY KEY (scope, scope_id, window, start_ms)
+) STRICT, WITHOUT ROWID;
+
+-- One row per router: what `titik status` shows.
+CREATE TABLE presence (
+  router_id INTEGER PRIMARY KEY REFERENCES router (id),
+  state TEXT NOT NULL CHECK (state IN ('online', 'silent', 'offline', 'unknown')),
+  said TEXT NOT NULL CHECK (said IN ('online', 'stopping', 'offline', 'unknown')),
+  since_ms INTEGER NOT NULL,
+  run TEXT,
+  connection INTEGER,
+  boot TEXT,
+  version TEXT,
+  model TEXT,
+  firmware TEXT,
+  heard_ms INTEGER  -- last live sample or status
+) STRICT;
+
+CREATE TABLE outage (
+  id INTEGER PRIMARY KEY,
+  router_id INTEGER NOT NULL REFERENCES router (id),
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER,  -- NULL: not over
+  cause TEXT NOT NULL DEFAULT 'unknown'
+    CHECK (cause IN ('unknown', 'power cut', 'reboot', 'uplink lost', 'agent crash', 'agent restart')),
+  UNIQUE (router_id, from_ms)
+) STRICT;
+
+-- Poison messages, newest kept, bounded in number and size.
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY,
+  arrived_ms INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  head BLOB NOT NULL  -- the first bytes of the payload
+) STRICT;
+
+-- At most a few names of routers that knock unregistered, for `titik status`.
+CREATE TABLE knock (
+  name TEXT PRIMARY KEY,
+  first_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  messages INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Counts that outlive the process: poison, unknown_version, capped, unregistered, sealed, ...
+CREATE TABLE tally (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Samples older than this are pruned and their buckets sealed (name 'sealed_before_ms').
+CREATE TABLE setting (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
