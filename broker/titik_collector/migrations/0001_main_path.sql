@@ -226,3 +226,62 @@ CREATE TABLE setting (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Views: what an engineer asks for. docs/operating.md describes them.
+
+-- Every sample that is kept, with names; time as text.
+CREATE VIEW v_sample AS
+SELECT router.name AS router, run.token AS run, sample.first_seq, sample.seq,
+  strftime('%Y-%m-%dT%H:%M:%fZ', sample.at_ms / 1000.0, 'unixepoch') AS at,
+  sample.quality, sample.covers_ms, sample.clients, sample.clients_min, sample.clients_max,
+  sample.active, sample.weak
+FROM sample JOIN run ON run.id = sample.run_id JOIN router ON router.id = sample.router_id;
+
+-- Every rollup with the name of what it is of; `scope` is router, site or city.
+CREATE VIEW v_rollup AS
+SELECT rollup.window, rollup.scope,
+  CASE rollup.scope WHEN 'router' THEN router.name WHEN 'site' THEN site.name ELSE 'city' END
+    AS name,
+  strftime('%Y-%m-%dT%H:%M:%SZ', rollup.start_ms / 1000, 'unixepoch') AS window_start,
+  rollup.revision, rollup.clients_mean, rollup.clients_min, rollup.clients_max,
+  rollup.wifi_down_bytes, rollup.wifi_up_bytes, rollup.uplink_down_bytes, rollup.uplink_up_bytes,
+  round(1.0 * rollup.covered_ms / ((rollup.end_ms - rollup.start_ms) * max(rollup.routers, 1)), 4)
+    AS coverage_ratio
+FROM rollup
+LEFT JOIN router ON rollup.scope = 'router' AND router.id = rollup.scope_id
+LEFT JOIN site ON rollup.scope = 'site' AND site.id = rollup.scope_id;
+
+-- The conservation law: taken = stored + refused + lost + in_spool, per router and run.
+CREATE VIEW v_conservation AS
+WITH bound AS (
+  SELECT id, CASE closed WHEN 1 THEN highest ELSE min(floor, highest) END AS seq FROM run
+), counted AS (
+  SELECT run.id,
+    coalesce(sum(CASE kind WHEN 'stored' THEN last_seq - first_seq + 1 END), 0) AS stored,
+    coalesce(sum(CASE kind WHEN 'refused' THEN last_seq - first_seq + 1 END), 0) AS refused,
+    coalesce(sum(max(0, min(last_seq, bound.seq) - first_seq + 1)), 0) AS settled_below_bound
+  FROM run JOIN bound ON bound.id = run.id LEFT JOIN settled ON settled.run_id = run.id
+  GROUP BY run.id
+)
+SELECT router.name AS router, run.token AS run, run.highest AS taken, counted.stored,
+  counted.refused, bound.seq - counted.settled_below_bound AS lost,
+  run.highest - counted.stored - counted.refused
+    - (bound.seq - counted.settled_below_bound) AS in_spool
+FROM run JOIN router ON router.id = run.router_id JOIN bound ON bound.id = run.id
+JOIN counted ON counted.id = run.id;
+
+-- Which routers are at which site now.
+CREATE VIEW v_router AS
+SELECT router.name AS router, site.name AS site, site.title, router.registered
+FROM router
+LEFT JOIN membership ON membership.router_id = router.id AND membership.from_ms = (
+  SELECT max(from_ms) FROM membership AS newest WHERE newest.router_id = router.id)
+LEFT JOIN site ON site.id = membership.site_id;
+
+-- When routers were away, and why if it can be known.
+CREATE VIEW v_outage AS
+SELECT router.name AS router,
+  strftime('%Y-%m-%dT%H:%M:%SZ', from_ms / 1000, 'unixepoch') AS from_at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', to_ms / 1000, 'unixepoch') AS to_at,
+  (to_ms - from_ms) / 1000 AS length_s, cause
+FROM outage JOIN router ON router.id = outage.router_id;

@@ -1,0 +1,124 @@
+"""The SQLite file: opened durable, migrated by number, held by one collector at a time.
+
+Rule: what is committed survives a power cut (`synchronous=FULL`).
+Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+# Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
+BUSY_MS = 1000
+
+
+class StoreError(Exception):
+    """The store cannot be used now (locked, full, damaged); nothing of the batch was kept."""
+
+
+class StoreHeld(StoreError):
+    """Another collector holds the store."""
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Number and SQL of every migration, in order; file names are `0001_what.sql`."""
+    folder = resources.files("titik_collector") / "migrations"
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda f: f.name
+    )
+    return [(int(file.name[:4]), file.read_text(encoding="utf-8")) for file in files]
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open, or make, the store for writing, brought to the newest migration."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path}: {error}") from error
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -65536")  # 64 MiB
+        _migrate(db)
+    except sqlite3.Error as error:
+        db.close()
+        raise StoreError(f"{path}: {error}") from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open an existing store for reading only; StoreError says if there is none."""
+    if not path.exists():
+        raise StoreError(f"{path}: no store there; `titik collect` makes it")
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
+    newest = migrations()[-1][0]
+    if version != newest:
+        db.close()
+        raise StoreError(f"{path}: schema {version}, this program reads {newest}")
+    return db
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Apply what is missing, each migration whole or not at all."""
+    have = int(db.execute("PRAGMA user_version").fetchone()[0])
+    known = migrations()
+    if have > known[-1][0]:
+        raise StoreError(f"schema {have} is newer than this program, which knows {known[-1][0]}")
+    for number, sql in known:
+        if number > have:
+            db.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; every SQLite failure becomes a StoreError after the rollback."""
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        _roll_back(db)
+        raise StoreError(str(error)) from error
+    except BaseException:
+        _roll_back(db)
+        raise
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    if db.in_transaction:
+        db.execute("ROLLBACK")
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the store's lease: only one collector writes acks, rollups and `now` over one store."""
+    lease = path.with_name(path.name + ".lease")
+    lease.parent.mkdir(parents=True, exist_ok=True)
+    with open(lease, "a+", encoding="ascii") as file:
+        _lock(file, path)
+        yield
+
+
+def _lock(file: IO[str], path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        raise StoreHeld(f"{path}: another collector (process {holder}) holds this store") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()

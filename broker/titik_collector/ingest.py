@@ -1,0 +1,124 @@
+"""From messages to committed samples to acknowledgements, in that order and no other.
+
+Rule: a message is acknowledged to the broker after its batch is committed, and the router's ack
+is published after that; so whatever dies in between, the message comes again.
+Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
+Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from titik_collector.database import StoreError
+from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
+from titik_wire import codec, topics
+from titik_wire.errors import UnknownVersion, WireError
+from titik_wire.messages import Ack, Sample, Status
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message as the broker delivered it; `token` acknowledges it."""
+
+    topic: str
+    payload: bytes
+    token: int
+
+
+class Inbox(Protocol):
+    """Where messages come from; the seam to whatever broker is behind it."""
+
+    def receive(self, most: int, wait_s: float) -> Sequence[Letter]:
+        """Up to `most` letters: waits for the first, then takes what is there."""
+        ...
+
+    def acknowledge(self, letters: Sequence[Letter]) -> None:
+        """The letters are committed; the broker may forget them."""
+        ...
+
+
+class Outbox(Protocol):
+    """Where what the collector says goes."""
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        """Hand over one message; lost if the link is down, since all is said again on connect."""
+        ...
+
+
+class Ingest:
+    """Drives letters through decode, save and the two acknowledgements."""
+
+    def __init__(
+        self, inbox: Inbox, outbox: Outbox, store: Store, now_ms: Callable[[], int]
+    ) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._store = store
+        self._now_ms = now_ms
+        self._waiting: Sequence[Letter] = ()
+        self._items: list[Item] = []
+
+    def step(self, wait_s: float) -> Saved | None:
+        """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""
+        if not self._waiting:
+            self._waiting = self._inbox.receive(MAX_BATCH, wait_s)
+            now_ms = self._now_ms()
+            self._items = [to_item(letter, now_ms) for letter in self._waiting]
+        if not self._waiting:
+            return None
+        saved = self._store.save(self._items)
+        self._inbox.acknowledge(self._waiting)
+        self._waiting, self._items = (), []
+        self._acknowledge_routers(saved)
+        return saved
+
+    def drop_waiting(self) -> None:
+        """The link was lost: the broker will deliver what it was not told of again."""
+        self._waiting, self._items = (), []
+
+    def acknowledge_all(self) -> None:
+        """Say every open ack again, on each connect."""
+        for router_id, router in self._store.routers_with_open_runs():
+            self._publish(self._store.ack(router_id, router))
+
+    def _acknowledge_routers(self, saved: Saved) -> None:
+        for router_id, router in saved.routers.items():
+            self._publish(self._store.ack(router_id, router))
+
+    def _publish(self, ack: Ack) -> None:
+        self._outbox.publish(topics.ack(ack.router), codec.encode(ack), retain=True)
+
+
+def to_item(letter: Letter, now_ms: int) -> Item:
+    """What a letter is to the store; total, whatever its bytes."""
+    try:
+        message = codec.decode(letter.topic, letter.payload)
+    except UnknownVersion as error:
+        return Poison(letter.topic, letter.payload, str(error), now_ms, later_version=True)
+    except WireError as error:
+        return _poison(letter, str(error), now_ms)
+    if isinstance(message, Sample):
+        live = letter.topic == topics.sample(message.router)
+        return Arrived(message, letter.payload, live, now_ms)
+    if isinstance(message, Status):
+        return Said(message, now_ms)
+    return _poison(letter, "not a message of a router", now_ms)
+
+
+def _poison(letter: Letter, rule: str, now_ms: int) -> Poison:
+    try:
+        address = topics.parse(letter.topic)
+    except WireError:
+        return Poison(letter.topic, letter.payload, rule, now_ms)
+    is_sample = address.kind in ("sample", "backlog")
+    span = codec.identity(letter.payload) if is_sample else None
+    return Poison(letter.topic, letter.payload, rule, now_ms, address.name, span)
+
+
+__all__ = ["Inbox", "Ingest", "Letter", "Outbox", "StoreError", "to_item"]

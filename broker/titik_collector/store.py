@@ -1,0 +1,495 @@
+"""Where samples become durable: one transaction per batch, and every sample counted once.
+
+Rule: the key is (router, run, first_seq, seq). A range that contains stored ranges replaces
+them; one that is contained in a stored range is a duplicate. So any order, any number of
+deliveries, and any merging on the way give the same rows.
+Rule: a failure keeps nothing of the batch and raises StoreError; the caller tries it again.
+Rule: what is not registered, over the cap, or of a later contract is counted, and not acked.
+"""
+
+import hashlib
+import logging
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from titik_collector import body, timeline
+from titik_collector.database import transaction
+from titik_collector.runs import Run, Runs
+from titik_collector.timeline import Change
+from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
+
+log = logging.getLogger(__name__)
+
+# A clock that claims NTP but runs ahead of the arrival by more than this is not believed.
+MAX_AHEAD_MS = 120_000
+MAX_QUARANTINE = 1000  # rows; the newest are kept
+MAX_HEAD = 512  # bytes of a poison payload that are kept
+MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
+MAX_OPEN_RUNS = 64  # per router; an ack lists the MAX_RUNS touched last
+MAX_CACHED_INTERFACES = 100_000
+
+ALL_BSS, NET = 1, 2  # bits of sample.sections
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A sample off the wire: `live` if on `sample`, else `backlog`."""
+
+    sample: Sample
+    payload: bytes
+    live: bool
+    arrived_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A router's status off the wire."""
+
+    status: Status
+    arrived_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A message that broke the contract; `span` is run, first seq and seq if they can be read."""
+
+    topic: str
+    payload: bytes
+    rule: str
+    arrived_ms: int
+    router: str | None = None
+    span: tuple[str, int, int] | None = None
+    later_version: bool = False
+
+
+Item = Arrived | Said | Poison
+
+
+@dataclass(slots=True)
+class Saved:
+    """What a batch came to."""
+
+    stored: int = 0
+    duplicates: int = 0
+    replaced: int = 0  # rows that a merged range took the place of
+    poison: int = 0
+    later_version: int = 0
+    capped: int = 0
+    unregistered: int = 0
+    routers: dict[int, str] = field(default_factory=dict)  # id and name of those to be acked
+    fresh: list[tuple[int, Arrived]] = field(default_factory=list)  # live and stored, with router
+
+
+class Registered(Protocol):
+    """Which routers are registered."""
+
+    def router_id(self, name: str) -> int | None:
+        """The store's id, or None for a stranger."""
+        ...
+
+
+class Derived(Protocol):
+    """Something computed from a batch inside its transaction, such as presence."""
+
+    def record(self, items: Sequence[tuple[int, Arrived | Said]]) -> None:
+        """Items of registered routers with their router's id, in order of arrival."""
+        ...
+
+    def forget(self) -> None:
+        """The transaction failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that one router may add in an hour: a stolen key must not fill a disk."""
+
+    samples: int = 20_000
+    runs: int = 200
+
+
+class Store:
+    """Saves batches into an open database; see the module's rules."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        registered: Registered,
+        caps: Caps = Caps(),  # noqa: B008 - frozen
+        derived: Sequence[Derived] = (),
+    ) -> None:
+        self._db = db
+        self._registered = registered
+        self._caps = _Meter(caps)
+        self._derived = derived
+        self._runs = Runs(db)
+        self._boots: OrderedDict[tuple[int, str], tuple[int, bool]] = OrderedDict()
+        self._interfaces: OrderedDict[tuple[int, str, str, str], int] = OrderedDict()
+
+    def save(self, items: Sequence[Item]) -> Saved:
+        """Commit a batch; StoreError if nothing of it was kept."""
+        saved = Saved()
+        self._caps.begin()
+        try:
+            with transaction(self._db):
+                self._save(items, saved)
+        except BaseException:
+            self._forget()
+            raise
+        self._runs.trim()
+        return saved
+
+    def ack(self, router_id: int, router: str) -> Ack:
+        """What `router` may forget: its open runs, the ones touched last."""
+        rows = self._db.execute(
+            "SELECT run.token FROM open_run JOIN run ON run.id = open_run.run_id"
+            " WHERE run.router_id = ? ORDER BY open_run.touched_ms DESC, run.id DESC LIMIT ?",
+            (router_id, MAX_RUNS),
+        ).fetchall()
+        runs = (self._runs.find(router_id, token) for (token,) in rows)
+        return Ack(router, tuple(run.acked() for run in runs if run is not None))
+
+    def routers_with_open_runs(self) -> list[tuple[int, str]]:
+        """Id and name of every registered router that has an open run."""
+        return self._db.execute(
+            "SELECT DISTINCT router.id, router.name FROM open_run"
+            " JOIN run ON run.id = open_run.run_id JOIN router ON router.id = run.router_id"
+            " WHERE router.registered = 1 ORDER BY router.id"
+        ).fetchall()
+
+    def _save(self, items: Sequence[Item], saved: Saved) -> None:
+        changes: list[Change] = []
+        known: list[tuple[int, Arrived | Said]] = []
+        for item in items:
+            if isinstance(item, Poison):
+                self._save_poison(item, saved)
+                continue
+            name = item.sample.router if isinstance(item, Arrived) else item.status.router
+            router_id = self._registered.router_id(name)
+            if router_id is None:
+                self._knock(name, item.arrived_ms)
+                saved.unregistered += 1
+                continue
+            known.append((router_id, item))
+            if isinstance(item, Arrived):
+                self._save_sample(router_id, item, saved, changes)
+            else:
+                self._boot(router_id, item.status.boot, online=item.status.state == "online")
+        for run in self._runs.write():
+            self._trim_open_runs(run.router_id)
+        timeline.settle_times(self._db, changes)
+        for derived in self._derived:
+            derived.record(known)
+        self._count(saved)
+
+    def _save_sample(
+        self, router_id: int, item: Arrived, saved: Saved, changes: list[Change]
+    ) -> None:
+        sample = item.sample
+        if self._runs.find(router_id, sample.run) is None and not self._caps.run(
+            router_id, item.arrived_ms
+        ):
+            saved.capped += 1
+            return
+        run = self._runs.find_or_make(router_id, sample.run)
+        if self._is_duplicate(run, sample):
+            saved.duplicates += 1
+        elif not self._caps.sample(router_id, item.arrived_ms):
+            saved.capped += 1
+            return
+        else:
+            boot_id = self._boot(router_id, sample.boot, online=item.live)
+            saved.replaced += self._remove_inside(run, sample, changes)
+            run.boot_id = boot_id
+            changes.append(self._insert(run, boot_id, item))
+            saved.stored += 1
+            if item.live:
+                saved.fresh.append((router_id, item))
+        run.store(sample.first_seq, sample.seq)
+        self._learn(run, item)
+        saved.routers[router_id] = sample.router
+
+    def _is_duplicate(self, run: Run, sample: Sample) -> bool:
+        """Contained in a stored range, or pieced together from rows that are pruned by now."""
+        first, last = sample.first_seq, sample.seq
+        if not run.stored.covers(first, last):
+            return False
+        row = self._db.execute(
+            "SELECT first_seq FROM sample WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT 1",
+            (run.id, last),
+        ).fetchone()
+        if row is not None and row[0] <= first:
+            return True
+        inside = self._db.execute(
+            "SELECT coalesce(sum(seq - first_seq + 1), 0) FROM sample"
+            " WHERE run_id = ? AND seq BETWEEN ? AND ?",
+            (run.id, first, last),
+        ).fetchone()[0]
+        return bool(inside != last - first + 1)
+
+    def _remove_inside(self, run: Run, sample: Sample, changes: list[Change]) -> int:
+        """Take out the rows that a merged range contains."""
+        if sample.first_seq == sample.seq:
+            return 0
+        span = (run.id, sample.first_seq, sample.seq)
+        rows = self._db.execute(
+            "SELECT boot_id, seq, uptime_ms, at_ms FROM sample"
+            " WHERE run_id = ? AND seq BETWEEN ? AND ?",
+            span,
+        ).fetchall()
+        self._db.execute("DELETE FROM counter WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+        self._db.execute("DELETE FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+        for boot_id, seq, uptime_ms, at_ms in rows:
+            changes.append(Change(run.router_id, boot_id, run.id, seq, uptime_ms, "removed", at_ms))
+        return len(rows)
+
+    def _insert(self, run: Run, boot_id: int, item: Arrived) -> Change:
+        sample, arrived = item.sample, item.arrived_ms
+        believed = sample.clock == "ntp" and sample.taken_at <= arrived + MAX_AHEAD_MS
+        bss, radios = sample.bss or (), sample.radios or ()
+        visitors = sample.visitors
+        self._db.execute(
+            f"INSERT INTO sample VALUES ({', '.join('?' * 24)})",
+            (
+                run.id,
+                sample.seq,
+                sample.first_seq,
+                run.router_id,
+                boot_id,
+                sample.uptime_ms,
+                sample.taken_at if believed else None,
+                arrived,
+                sample.taken_at if believed else arrived,
+                "ntp" if believed else "arrival",
+                sample.covers_ms,
+                (ALL_BSS if sample.clients is not None else 0)
+                | (NET if sample.net is not None else 0),
+                sample.clients,
+                sample.clients_min,
+                sample.clients_max,
+                sample.active,
+                _total(one.weak for one in bss) if sample.clients is not None else None,
+                sample.client_ms,
+                sample.observed_ms,
+                visitors.count if visitors else None,
+                visitors.since if visitors else None,
+                _total(one.airtime_busy_ms for one in radios) if radios else None,
+                _total(one.airtime_active_ms for one in radios) if radios else None,
+                body.pack(item.payload),
+            ),
+        )
+        self._insert_counters(run, sample)
+        return Change(run.router_id, boot_id, run.id, sample.seq, sample.uptime_ms, "stored", None)
+
+    def _insert_counters(self, run: Run, sample: Sample) -> None:
+        """Bytes of every BSS and of the uplink, those that ended inside a merged range too."""
+        rows: dict[int, tuple[int, int]] = {}
+        for past in sample.past or ():
+            if past.role != "lan":
+                key = self._interface(run.router_id, past.role, past.ifname, past.since)
+                rows[key] = (past.rx_bytes, past.tx_bytes)
+        for bss in sample.bss or ():
+            if bss.since is not None and bss.rx_bytes is not None and bss.tx_bytes is not None:
+                key = self._interface(run.router_id, "bss", bss.ifname, bss.since)
+                rows[key] = (bss.rx_bytes, bss.tx_bytes)
+        for net in sample.net or ():
+            if net.role == "uplink":
+                key = self._interface(run.router_id, "uplink", net.ifname, net.since)
+                rows[key] = (net.rx_bytes, net.tx_bytes)
+        self._db.executemany(
+            "INSERT INTO counter VALUES (?, ?, ?, ?, ?)",
+            [(run.id, sample.seq, key, rx, tx) for key, (rx, tx) in rows.items()],
+        )
+
+    def _learn(self, run: Run, item: Arrived) -> None:
+        """Take in what the sample says the spool still holds."""
+        sample, now = item.sample, item.arrived_ms
+        for held in sample.spool:
+            if held.run == sample.run:
+                if held.span is not None:
+                    run.learn(sample.seq, held.span[0] - 1)
+            elif held.span is not None:
+                older = self._runs.find(run.router_id, held.run)
+                if older is None and not self._caps.run(run.router_id, now):
+                    continue
+                older = older or self._runs.find_or_make(run.router_id, held.run)
+                older.learn(held.span[1], held.span[0] - 1)
+                self._open(older, now)
+                self._succeed(older, run)
+            else:
+                older = self._runs.find(run.router_id, held.run)
+                if older is not None:
+                    older.closed = True
+                    self._db.execute("DELETE FROM open_run WHERE run_id = ?", (older.id,))
+        self._open(run, now)
+
+    def _open(self, run: Run, now_ms: int) -> None:
+        self._db.execute(
+            "INSERT INTO open_run VALUES (?, ?)"
+            " ON CONFLICT (run_id) DO UPDATE SET touched_ms = max(touched_ms, excluded.touched_ms)",
+            (run.id, now_ms),
+        )
+
+    def _succeed(self, older: Run, newer: Run) -> None:
+        if newer.boot_id is not None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO succession VALUES (?, ?)", (older.id, newer.boot_id)
+            )
+
+    def _trim_open_runs(self, router_id: int) -> None:
+        self._db.execute(
+            "DELETE FROM open_run WHERE run_id IN (SELECT open_run.run_id FROM open_run"
+            " JOIN run ON run.id = open_run.run_id WHERE run.router_id = ?"
+            " ORDER BY open_run.touched_ms DESC, run.id DESC LIMIT -1 OFFSET ?)",
+            (router_id, MAX_OPEN_RUNS),
+        )
+
+    def _boot(self, router_id: int, token: str, online: bool) -> int:
+        """The boot's id; `online` marks it as heard while it ran."""
+        key = (router_id, token)
+        found = self._boots.get(key)
+        if found is None or (online and not found[1]):
+            self._db.execute(
+                "INSERT INTO boot (router_id, token, online) VALUES (?, ?, ?) ON CONFLICT"
+                " (router_id, token) DO UPDATE SET online = max(online, excluded.online)",
+                (router_id, token, int(online)),
+            )
+            row = self._db.execute(
+                "SELECT id, online FROM boot WHERE router_id = ? AND token = ?", key
+            ).fetchone()
+            found = self._boots[key] = (row[0], bool(row[1]))
+        _trim(self._boots)
+        return found[0]
+
+    def _interface(self, router_id: int, role: str, ifname: str, since: str) -> int:
+        key = (router_id, role, ifname, since)
+        found = self._interfaces.get(key)
+        if found is None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO interface (router_id, role, ifname, since)"
+                " VALUES (?, ?, ?, ?)",
+                key,
+            )
+            found = self._interfaces[key] = self._db.execute(
+                "SELECT id FROM interface"
+                " WHERE router_id = ? AND role = ? AND ifname = ? AND since = ?",
+                key,
+            ).fetchone()[0]
+        _trim(self._interfaces)
+        return int(found)
+
+    def _save_poison(self, item: Poison, saved: Saved) -> None:
+        if item.later_version:  # the router keeps it until this collector is upgraded
+            saved.later_version += 1
+            return
+        saved.poison += 1
+        self._db.execute(
+            "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head) VALUES (?, ?, ?, ?, ?)",
+            (
+                item.arrived_ms,
+                item.topic[:256],
+                item.rule[:256],
+                hashlib.sha256(item.payload).hexdigest(),
+                item.payload[:MAX_HEAD],
+            ),
+        )
+        self._db.execute(
+            "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
+            (MAX_QUARANTINE,),
+        )
+        if item.router is None or item.span is None:
+            return
+        router_id = self._registered.router_id(item.router)
+        if router_id is None:
+            return
+        token, first, last = item.span
+        known = self._runs.find(router_id, token)
+        if known is None and not self._caps.run(router_id, item.arrived_ms):
+            return
+        run = known or self._runs.find_or_make(router_id, token)
+        run.refuse(first, last)
+        self._open(run, item.arrived_ms)
+        saved.routers[router_id] = item.router
+
+    def _knock(self, name: str, now_ms: int) -> None:
+        self._db.execute(
+            "INSERT INTO knock SELECT :name, :now, :now, 1 WHERE (SELECT count(*) FROM knock)"
+            " < :most OR EXISTS (SELECT 1 FROM knock WHERE name = :name) ON CONFLICT (name)"
+            " DO UPDATE SET last_ms = :now, messages = messages + 1",
+            {"name": name, "now": now_ms, "most": MAX_KNOCKS},
+        )
+
+    def _count(self, saved: Saved) -> None:
+        names: list[tuple[Literal["poison", "later_version", "capped", "unregistered"], int]] = [
+            ("poison", saved.poison),
+            ("later_version", saved.later_version),
+            ("capped", saved.capped),
+            ("unregistered", saved.unregistered),
+        ]
+        for name, more in names:
+            if more:
+                self._db.execute(
+                    "INSERT INTO tally VALUES (?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                    (name, more),
+                )
+
+    def _forget(self) -> None:
+        self._runs.forget()
+        self._boots.clear()
+        self._interfaces.clear()
+        self._caps.undo()
+        for derived in self._derived:
+            derived.forget()
+
+
+class _Meter:
+    """Counts what each router added in the hour of arrival that runs."""
+
+    def __init__(self, caps: Caps) -> None:
+        self._caps = caps
+        self._hour = 0
+        self._samples: dict[int, int] = {}
+        self._runs: dict[int, int] = {}
+        self._before: tuple[int, dict[int, int], dict[int, int]] = (0, {}, {})
+
+    def begin(self) -> None:
+        self._before = (self._hour, self._samples.copy(), self._runs.copy())
+
+    def undo(self) -> None:
+        self._hour, self._samples, self._runs = self._before
+
+    def sample(self, router_id: int, now_ms: int) -> bool:
+        return self._allow(self._samples, router_id, now_ms, self._caps.samples)
+
+    def run(self, router_id: int, now_ms: int) -> bool:
+        return self._allow(self._runs, router_id, now_ms, self._caps.runs)
+
+    def _allow(self, counts: dict[int, int], router_id: int, now_ms: int, cap: int) -> bool:
+        hour = now_ms // 3_600_000
+        if hour > self._hour:
+            self._hour = hour
+            self._samples.clear()
+            self._runs.clear()
+        if counts.get(router_id, 0) >= cap:
+            return False
+        counts[router_id] = counts.get(router_id, 0) + 1
+        return True
+
+
+def _total(values: Iterable[int | None]) -> int | None:
+    """The sum, or None when any is unknown."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def _trim(cache: OrderedDict[Any, Any]) -> None:
+    while len(cache) > MAX_CACHED_INTERFACES:
+        cache.popitem(last=False)
