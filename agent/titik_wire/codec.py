@@ -127,6 +127,7 @@ def _check_whole(message: Message) -> None:
     """The rules between fields."""
     if isinstance(message, Sample):
         _check_block(message.first_seq, message.seq)
+        _check_counters(message)
     for part in _counted(message):
         least, most = part.clients_min, part.clients_max
         if least is not None and most is not None and least > most:
@@ -144,6 +145,18 @@ def _check_block(first: int, last: int) -> None:
     size = last - first + 1
     if size < 1 or size & (size - 1) or (first - 1) % size:
         raise WireError(f"{first} to {last} is no aligned block of seqs", "first_seq")
+
+
+def _check_counters(sample: Sample) -> None:
+    """A counter has one value in a sample; with two, a store could keep neither."""
+    seen = set()
+    for section in ("bss", "net", "past"):
+        for n, one in enumerate(getattr(sample, section) or ()):
+            role = "bss" if section == "bss" else one.role
+            counter = (role, one.ifname, one.since)
+            if counter in seen:
+                raise WireError("repeats a role, ifname and since", f"{section}[{n}]")
+            seen.add(counter)
 
 
 def _whole(limits: Whole) -> Codec:
@@ -221,9 +234,11 @@ def _instant() -> Codec:
             raise WireError(str(error), path) from error
 
     def write(value: Any, path: str) -> str:
+        if type(value) is not int:
+            raise WireError("must be milliseconds since 1970", path)
         try:
             return instant.to_text(value)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise WireError(str(error), path) from error
 
     return read, write

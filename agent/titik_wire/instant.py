@@ -8,7 +8,9 @@ import time
 
 MAX_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can write
 
-_TEXT = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
+_TEXT = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z"
+)
 
 
 def to_text(ms: int) -> str:
@@ -38,4 +40,5 @@ def _days(year: int, month: int, day: int) -> int:
     """Days from 1970-01-01 to a day of the proleptic Gregorian calendar."""
     year -= month <= 2  # years that begin in March end in the leap day
     shifted = (month + 9) % 12
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * shifted + 2) // 5 + day - 719469
+    leap_days = year // 4 - year // 100 + year // 400
+    return 365 * year + leap_days + (153 * shifted + 2) // 5 + day - 719469

@@ -5,7 +5,7 @@ Routers are addressed by router, not by site: a router can move.
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast, cast
 
 from titik_wire.errors import WireError
 from titik_wire.kinds import SLUG
@@ -110,7 +110,6 @@ def parse(topic: str) -> Address:
         found = pattern.fullmatch(topic)
         if found is not None:
             parts = found.groupdict()
-            return Address(
-                parts["kind"], parts.get("name"), parts.get("scope"), parts.get("window")
-            )
+            kind = cast(Kind, parts["kind"])
+            return Address(kind, parts.get("name"), parts.get("scope"), parts.get("window"))
     raise WireError("no such topic in contract v1", "topic")

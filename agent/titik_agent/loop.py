@@ -1,0 +1,71 @@
+"""The sampling thread: waits for the next sample or for a client to join or leave.
+
+Rule: nothing here waits for the network; the uplink has a thread of its own.
+"""
+
+import logging
+import select
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from titik_agent.sampler import Sampler
+from titik_agent.schedule import Schedule
+from titik_agent.sources import EventSource
+
+log = logging.getLogger(__name__)
+
+# The longest sleep: bounds how late a stop or a checkpoint can be.
+MAX_WAIT_S = 1.0
+
+
+class SampleSpool(Protocol):
+    """Where samples go."""
+
+    def append(self, run: str, seq: int, payload: bytes) -> None: ...
+    def checkpoint_if_due(self) -> None: ...
+
+
+class Loop:
+    """Runs until `stop` is set; every sample is in the spool before `spooled` is called."""
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        schedule: Schedule,
+        spool: SampleSpool,
+        events: Sequence[EventSource],
+        monotonic: Callable[[], float],
+        spooled: Callable[[], None],
+    ) -> None:
+        self._sampler = sampler
+        self._schedule = schedule
+        self._spool = spool
+        self._events = events
+        self._monotonic = monotonic
+        self._spooled = spooled
+
+    def run(self, stop: threading.Event) -> None:
+        """Take samples until `stop` is set."""
+        while not stop.is_set():
+            self.turn(min(MAX_WAIT_S, self._schedule.wait_s(self._monotonic())))
+
+    def turn(self, wait_s: float) -> None:
+        """Wait, hear what changed, and take a sample if one is due."""
+        for source in self._wait(wait_s):
+            if source.pump():
+                self._schedule.changed(self._monotonic())
+        if self._schedule.take(self._monotonic()):
+            sample, payload = self._sampler.take()
+            self._spool.append(sample.run, sample.seq, payload)
+            self._spooled()
+        self._spool.checkpoint_if_due()
+
+    def _wait(self, wait_s: float) -> list[EventSource]:
+        """The sources with something to read; poll, because select stops at descriptor 1024."""
+        poll = select.poll()
+        owners = {fd: source for source in self._events for fd in source.filenos()}
+        for fd in owners:
+            poll.register(fd, select.POLLIN)
+        ready = {owners[fd] for fd, _ in poll.poll(wait_s * 1000)}
+        return [source for source in self._events if source in ready]

@@ -1,0 +1,192 @@
+"""A sample is born here: every source read once, counts added up, the whole made to fit.
+
+Rule: a source that fails leaves its section out and its name in `failed`; nothing else changes.
+Rule: what leaves here can be decoded; a section that cannot be written is left out too.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+import psutil
+
+from titik_agent.clock import Clock
+from titik_agent.integrate import Meters, total
+from titik_agent.sources import Source, SourceError
+from titik_wire import codec
+from titik_wire.errors import WireError
+from titik_wire.messages import MAX_RUNS, AgentState, Bss, Held, Sample
+
+log = logging.getLogger(__name__)
+
+# What is left out first when a sample does not fit its packet; counters never are.
+SHED_ORDER: Final = ("probe", "reach", "radios", "host", "leases", "visitors", "bss details")
+MAX_FAILED = 16  # names a sample can list
+
+
+class SpoolState(Protocol):
+    """What a sample tells about the spool."""
+
+    @property
+    def spooled(self) -> int: ...
+    @property
+    def merged(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
+    @property
+    def corrupt(self) -> int: ...
+    def held(self) -> dict[str, tuple[int, int]]: ...
+
+
+class Sampler:
+    """Takes the samples of one run, numbered from 1."""
+
+    def __init__(
+        self,
+        router: str,
+        run: str,
+        clock: Clock,
+        spool: SpoolState,
+        sources: Sequence[Source],
+        open_runs: Callable[[], Iterable[str]] = tuple,
+        rss_bytes: Callable[[], int] | None = None,
+    ) -> None:
+        self.run = run
+        self.seq = 0  # of the newest sample
+        self._router = router
+        self._clock = clock
+        self._spool = spool
+        self._sources = sources
+        self._open_runs = open_runs
+        self._rss_bytes = rss_bytes or _own_rss
+        self._meters = Meters()
+        self._last_ms: int | None = None
+        self._turn = 0
+        self._failing: set[str] = set()
+
+    def take(self) -> tuple[Sample, bytes]:
+        """Read every source; the sample and its payload for the spool."""
+        at_ms = self._clock.uptime_ms()
+        sections, failed = self._read()
+        sample = self._build(at_ms, sections, failed)
+        fitted, payload = fit(sample)
+        self.seq = fitted.seq
+        self._last_ms = at_ms
+        return fitted, payload
+
+    def _read(self) -> tuple[dict[str, Any], list[str]]:
+        sections: dict[str, Any] = {}
+        failed: list[str] = []
+        for source in self._sources:
+            try:
+                sections[source.field] = source.read()
+            except SourceError as error:
+                failed.append(source.name)
+                self._say_failed(source.name, error)
+            else:
+                self._say_back(source.name)
+        return sections, failed
+
+    def _build(self, at_ms: int, sections: dict[str, Any], failed: list[str]) -> Sample:
+        bss: tuple[Bss, ...] | None = sections.pop("bss", None)
+        reading, bss = self._meters.observe(at_ms, bss)
+        seq = self.seq + 1
+        return Sample(
+            router=self._router,
+            run=self.run,
+            first_seq=seq,
+            seq=seq,
+            spool=self._held(seq),
+            boot=self._clock.boot,
+            uptime_ms=at_ms,
+            taken_at=self._clock.wall_ms(),
+            clock=self._clock.quality(),
+            covers_ms=0 if self._last_ms is None else max(0, at_ms - self._last_ms),
+            agent=self._state(failed),
+            clients=total(one.clients for one in bss) if bss is not None else None,
+            clients_min=reading.least if reading else None,
+            clients_max=reading.most if reading else None,
+            active=total(one.active for one in bss) if bss is not None else None,
+            client_ms=reading.client_ms if reading else None,
+            observed_ms=reading.observed_ms if reading else None,
+            bss=bss,
+            **sections,
+        )
+
+    def _held(self, seq: int) -> tuple[Held, ...]:
+        """This run first; of older ones as many as fit, the rest in the samples to come."""
+        spans = self._spool.held()
+        own = (spans.pop(self.run, (seq, seq))[0], seq)
+        others = [Held(run, span) for run, span in spans.items()]
+        gone = [run for run in self._open_runs() if run != self.run and run not in spans]
+        others += [Held(run, None) for run in gone]
+        room = MAX_RUNS - 1
+        if len(others) > room:
+            self._turn = (self._turn + room) % len(others)
+            others = (others[self._turn :] + others[: self._turn])[:room]
+        return (Held(self.run, own), *others)
+
+    def _state(self, failed: list[str]) -> AgentState:
+        return AgentState(
+            rss_bytes=self._rss_bytes(),
+            spooled=self._spool.spooled + 1,
+            merged=self._spool.merged,
+            lost=self._spool.lost,
+            corrupt=self._spool.corrupt,
+            failed=tuple(failed[:MAX_FAILED]),
+            saturated=any(getattr(source, "saturated", False) for source in self._sources),
+        )
+
+    def _say_failed(self, name: str, error: SourceError) -> None:
+        if name not in self._failing:
+            self._failing.add(name)
+            log.warning("source failed, section left out source=%s reason=%s", name, error)
+
+    def _say_back(self, name: str) -> None:
+        if name in self._failing:
+            self._failing.discard(name)
+            log.info("source back source=%s", name)
+
+
+def fit(sample: Sample) -> tuple[Sample, bytes]:
+    """The sample as it can be sent, and its payload; see SHED_ORDER."""
+    steps = iter(SHED_ORDER)
+    while True:
+        try:
+            return sample, codec.encode(sample)
+        except WireError as error:
+            section = error.path.partition(".")[0].partition("[")[0]
+            if section in _SECTIONS:
+                log.warning("section left out, not in the contract reason=%s", error)
+                sample = _without(sample, section)
+            else:
+                step = next(steps, None)
+                if step is None:
+                    raise
+                sample = replace(_shed(sample, step), truncated=True)
+
+
+_SECTIONS = ("bss", "radios", "net", "visitors", "leases", "reach", "probe", "host")
+
+
+def _without(sample: Sample, section: str) -> Sample:
+    state = replace(sample.agent, failed=(*sample.agent.failed, section)[-MAX_FAILED:])
+    empty: dict[str, Any] = {section: None, "agent": state}
+    if section == "bss":
+        empty |= dict.fromkeys(
+            ("clients", "clients_min", "clients_max", "active", "client_ms", "observed_ms")
+        )
+    return replace(sample, **empty)
+
+
+def _shed(sample: Sample, step: str) -> Sample:
+    if step != "bss details":
+        return replace(sample, **{step: None})
+    details = ("ssid", "band", "channel", "utilization_ratio", "clients_min", "clients_max")
+    empty: dict[str, Any] = dict.fromkeys(details)
+    return replace(sample, bss=tuple(replace(one, **empty) for one in sample.bss or ()))
+
+
+def _own_rss() -> int:
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,44 @@
+"""When to take a sample; pure.
+
+Rule: every interval on the monotonic clock, the first at a random offset.
+Rule: soon after a client joined or left too, but at most one such extra sample per 5 s.
+"""
+
+import random
+
+# A join is a burst of events and the count must settle first; the promise is one second.
+SETTLE_S = 0.2
+EXTRA_EVERY_S = 5.0
+
+
+class Schedule:
+    """`now` is the monotonic clock's, in seconds."""
+
+    def __init__(self, interval_s: float, now: float, rand: random.Random) -> None:
+        self._interval_s = interval_s
+        self._next = now + rand.uniform(0, interval_s)
+        self._extra: float | None = None
+        self._earliest_extra = now
+
+    def changed(self, now: float) -> None:
+        """A client joined or left."""
+        if self._extra is None:
+            self._extra = max(now + SETTLE_S, self._earliest_extra)
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until `take` will be true."""
+        due = self._next if self._extra is None else min(self._next, self._extra)
+        return max(0.0, due - now)
+
+    def take(self, now: float) -> bool:
+        """True when a sample is due; it then counts as taken."""
+        if self._extra is not None and now >= self._extra:
+            self._extra = None
+            self._earliest_extra = now + EXTRA_EVERY_S
+            return True
+        if now < self._next:
+            return False
+        # Missed ones are skipped: a router that was suspended must not catch up in a burst.
+        self._next += self._interval_s * (1 + (now - self._next) // self._interval_s)
+        self._extra = None
+        return True
