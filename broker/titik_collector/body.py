@@ -23,7 +23,8 @@ _DICTIONARY_1 = (
     b'"clients_min":1,"clients_max":1,"active":1,"client_ms":1,"observed_ms":1,"net":[{"ifname":"wan",'
     b'"role":"uplink","up":true,"since":"/","rx_bytes":1,"tx_bytes":1,"rx_packets":1,"tx_packets":1,'
     b'"rx_errors":0,"tx_errors":0,"rx_drops":0,"tx_drops":0},{"bss":[{"ifname":"phy0-ap0","ssid":'
-    b'"Kupang Smart City","band":"2g","channel":6,"utilization_ratio":0.1,"clients":1,"clients_min":1,'
+    b'"Kupang Smart City",'
+    b'"band":"2g","channel":6,"utilization_ratio":0.1,"clients":1,"clients_min":1,'
     b'"clients_max":1,"client_ms":1,"active":1,"weak":0,"since":"/1","rx_bytes":1,"tx_bytes":1},'
     b'{"ifname":"phy1-ap0","band":"5g","channel":36,'
 )

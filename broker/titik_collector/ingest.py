@@ -28,7 +28,7 @@ class Letter:
 
     topic: str
     payload: bytes
-    token: int
+    token: tuple[int, int]  # connection and packet: an ack is good on its own connection only
 
 
 class Inbox(Protocol):

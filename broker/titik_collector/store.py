@@ -118,7 +118,7 @@ class Store:
         self,
         db: sqlite3.Connection,
         registered: Registered,
-        caps: Caps = Caps(),  # noqa: B008 - frozen
+        caps: Caps = Caps(),
         derived: Sequence[Derived] = (),
     ) -> None:
         self._db = db
