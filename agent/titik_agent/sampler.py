@@ -182,7 +182,8 @@ def _without(sample: Sample, section: str) -> Sample:
 
 def _shed(sample: Sample, step: str) -> Sample:
     if step != "bss details":
-        return replace(sample, **{step: None})
+        shed: dict[str, Any] = {step: None}
+        return replace(sample, **shed)
     details = ("ssid", "band", "channel", "utilization_ratio", "clients_min", "clients_max")
     empty: dict[str, Any] = dict.fromkeys(details)
     return replace(sample, bss=tuple(replace(one, **empty) for one in sample.bss or ()))
