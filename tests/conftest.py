@@ -1,0 +1,39 @@
+"""What holds for every test: how long hypothesis searches, and that warnings are asked for."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+EVERYWHERE = settings(
+    deadline=None,  # a busy machine is no failure
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    derandomize=True,  # the same commit gives the same verdict
+)
+settings.register_profile("quick", EVERYWHERE, max_examples=20)
+settings.register_profile("thorough", EVERYWHERE, max_examples=300)
+settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
+
+
+class Loudest(logging.Handler):
+    """Keeps what is logged at WARNING and above."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember one line."""
+        self.lines.append(f"{record.levelname} {record.name}: {record.getMessage()}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged_unasked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that causes a warning says so by taking `caplog`; any other one fails with it."""
+    loudest = Loudest()
+    logging.getLogger().addHandler(loudest)
+    yield
+    logging.getLogger().removeHandler(loudest)
+    if "caplog" not in request.fixturenames:
+        assert loudest.lines == []
