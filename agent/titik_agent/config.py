@@ -99,7 +99,7 @@ def load(path: str | None, router: str | None = None, broker: str | None = None)
     """
     where = path or DEFAULT_FILE
     table = _read(where) if path is not None or os.path.exists(where) else {}
-    config = _table(Config, table, where, "")
+    config: Config = _table(Config, table, where, "")
     if router is not None:
         config = replace(config, router=router)
     if broker is not None:
@@ -147,8 +147,8 @@ def _table(cls: type[Any], table: Any, where: str, prefix: str) -> Any:
 
 
 def _value(kind: Any, value: Any, where: str, key: str) -> Any:
-    if is_dataclass(kind):
-        return _table(kind, value, where, f"{key}.")  # type: ignore[arg-type]
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _table(kind, value, where, f"{key}.")
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise ConfigError(f"{where}: {key}: {value!r} is none of {', '.join(get_args(kind))}")

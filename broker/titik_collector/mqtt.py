@@ -1,0 +1,277 @@
+"""The collector's connection to the broker: letters in, words out, one thread.
+
+Rule: the session outlives the process (`clean_start=False`; paho's default would wipe it).
+Rule: a letter is acknowledged by hand, and only on the connection that brought it.
+Rule: only what fits in one batch is read ahead; mosquitto 2.0.11 overruns Receive Maximum, so
+not reading is the only bound that holds.
+"""
+
+import logging
+import random
+import select
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from titik_collector.ingest import Letter
+from titik_wire import codec, topics
+from titik_wire.messages import CollectorStatus
+
+log = logging.getLogger(__name__)
+
+SESSION_S = 14 * 86400  # the broker keeps the queue while a collector is away
+RECEIVE_MAXIMUM = 10_000  # ten batches
+KEEPALIVE_S = 30
+CONNECT_S = 10.0  # for TCP and TLS, each
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+STABLE_S = 60.0  # a connection this old starts the waits anew
+
+
+class LinkDown(Exception):
+    """The broker cannot be reached, refused us, or went away; in words an operator understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach the broker."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    ca_file: str | None = None  # set: TLS
+
+
+class Link:
+    """Keeps one connection up; `receive` is where all its work is done."""
+
+    def __init__(
+        self,
+        login: Login,
+        collector: str,
+        version: str,
+        on_connect: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._login = login
+        self._collector = collector
+        self._version = version
+        self._on_connect = on_connect
+        self._on_lost = on_lost
+        self._client: paho.Client | None = None
+        self._generation = 0
+        self._letters: deque[Letter] = deque()
+        self._subscribed = False
+        self._failure: str | None = None
+        self._said: str | None = None
+        self._healthy = True
+        self._wait_s = FIRST_WAIT_S
+        self._next_try = 0.0
+        self._opened_at = 0.0
+
+    @property
+    def connected(self) -> bool:
+        """Subscribed and able to publish."""
+        return self._client is not None and self._subscribed
+
+    def receive(self, most: int, wait_s: float) -> Sequence[Letter]:
+        """Up to `most` letters; the link is opened, fed and kept alive meanwhile."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            self._turn(most, max(0.0, deadline - time.monotonic()))
+            if self._letters or time.monotonic() >= deadline:
+                break
+        return [self._letters.popleft() for _ in range(min(most, len(self._letters)))]
+
+    def acknowledge(self, letters: Sequence[Letter]) -> None:
+        """Tell the broker that these are committed; forgotten if their connection is gone."""
+        for letter in letters:
+            generation, packet = letter.token
+            if packet and generation == self._generation and self._client is not None:
+                self._client.ack(packet, 1)
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        """QoS 0: TCP delivers it, and everything is said again on the next connect."""
+        if self._client is not None and self._subscribed:
+            self._client.publish(topic, payload, qos=0, retain=retain)
+
+    def set_healthy(self, healthy: bool) -> None:
+        """A collector whose store fails says `offline`, so that routers keep their backlog."""
+        if healthy != self._healthy:
+            self._healthy = healthy
+            self._say("online" if healthy else "offline")
+
+    def close(self) -> None:
+        """Say `offline` and leave; the session stays."""
+        client = self._client
+        if client is None:
+            return
+        self._say("offline")
+        client.disconnect()
+        deadline = time.monotonic() + 2.0
+        while client.want_write() and time.monotonic() < deadline:
+            client.loop_write()
+        self._drop()
+
+    def _turn(self, most: int, wait_s: float) -> None:
+        """Open if it is time to, else wait for the socket and let paho work."""
+        try:
+            if self._client is None:
+                self._try_open(wait_s)
+            else:
+                self._work(self._client, most, wait_s)
+        except LinkDown as error:
+            self._lost(str(error))
+
+    def _try_open(self, wait_s: float) -> None:
+        now = time.monotonic()
+        if now < self._next_try:
+            time.sleep(min(wait_s, self._next_try - now))
+            return
+        self._open()
+
+    def _work(self, client: paho.Client, most: int, wait_s: float) -> None:
+        sock = client.socket()
+        if sock is None:
+            raise LinkDown(self._failure or "the broker closed the connection")
+        if not _pending(sock):
+            writers = [sock] if client.want_write() else []
+            readable, writable, _ = select.select([sock], writers, [], min(wait_s, 1.0))
+            if writable:
+                self._paho(client.loop_write)
+            if not readable:
+                self._paho(client.loop_misc)
+                return
+        while len(self._letters) < most and _readable(sock):
+            self._paho(client.loop_read)
+            if client.socket() is None:
+                raise LinkDown(self._failure or "the broker closed the connection")
+        self._paho(client.loop_misc)
+
+    def _paho(self, step: Callable[[], Any]) -> None:
+        """Paho raises whatever it trips over in a packet (ValueError, IndexError, struct.error),
+        and an exception in its loop must end the connection and not the process."""
+        try:
+            rc = step()
+        except LinkDown:
+            raise
+        except Exception as error:
+            raise LinkDown(f"unreadable packet: {error!r}") from error
+        if rc not in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_AGAIN):
+            raise LinkDown(self._failure or paho.error_string(rc))
+        if self._failure is not None:
+            raise LinkDown(self._failure)
+
+    def _open(self) -> None:
+        login = self._login
+        self._generation += 1
+        self._failure, self._subscribed = None, False
+        client = self._client = self._make_client()
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_S
+        properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        try:
+            client.connect(
+                login.host, login.port, KEEPALIVE_S, clean_start=False, properties=properties
+            )
+        except (OSError, ValueError) as error:
+            raise LinkDown(f"{login.host}:{login.port}: {error}") from error
+        self._opened_at = time.monotonic()
+
+    def _make_client(self) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._collector,
+            protocol=paho.MQTTv5,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_S
+        if self._login.username is not None:
+            client.username_pw_set(self._login.username, self._login.password)
+        if self._login.ca_file is not None:
+            client.tls_set_context(ssl.create_default_context(cafile=self._login.ca_file))
+        client.will_set(topics.collector(self._collector), self._status("offline"), 1, True)
+        client.on_connect = self._connected
+        client.on_subscribe = self._granted
+        client.on_message = self._arrived
+        client.on_disconnect = self._disconnected
+        return client
+
+    def _connected(
+        self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
+    ) -> None:
+        if reason.is_failure:
+            self._failure = f"the broker refused the collector: {reason}"
+            return
+        options = SubscribeOptions(qos=1)
+        wanted = (topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
+        client.subscribe([(topic, options) for topic in wanted])
+
+    def _granted(
+        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            self._failure = f"the broker refused the subscriptions: {', '.join(refused)}"
+            return
+        self._subscribed = True
+        log.info("broker connected host=%s port=%d", self._login.host, self._login.port)
+        self._said = None
+        self._say("online" if self._healthy else "offline")
+        self._on_connect()
+
+    def _arrived(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        packet = message.mid if message.qos else 0
+        self._letters.append(
+            Letter(message.topic, bytes(message.payload), (self._generation, packet))
+        )
+
+    def _disconnected(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
+    ) -> None:
+        if self._failure is None:
+            self._failure = f"connection lost: {reason}"
+
+    def _say(self, state: str) -> None:
+        self.publish(topics.collector(self._collector), self._status(state), retain=True)
+
+    def _status(self, state: Any) -> bytes:
+        return codec.encode(CollectorStatus(self._collector, state, self._version))
+
+    def _lost(self, reason: str) -> None:
+        stable = self._subscribed and time.monotonic() - self._opened_at >= STABLE_S
+        self._wait_s = FIRST_WAIT_S if stable else min(LONGEST_WAIT_S, self._wait_s * 2)
+        self._next_try = time.monotonic() + random.uniform(0, self._wait_s)
+        if reason != self._said:  # once, not at every attempt
+            log.warning("broker unreachable, will retry reason=%s", reason)
+            self._said = reason
+        self._drop()
+        self._on_lost()
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        self._subscribed = False
+        self._letters.clear()  # unacknowledged: they come again
+        if client is not None:
+            sock = client.socket()
+            if sock is not None:
+                sock.close()
+
+
+def _pending(sock: Any) -> bool:
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def _readable(sock: Any) -> bool:
+    return _pending(sock) or bool(select.select([sock], [], [], 0)[0])

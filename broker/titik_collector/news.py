@@ -1,0 +1,58 @@
+"""Finished windows told to engineers, the newest of each retained.
+
+Rule: a window is told a little after it ended, so that its last samples are in it.
+Rule: late revisions are told for hours and days only, not retained, so that a backfill is no flood.
+"""
+
+import sqlite3
+
+from titik_collector import rollup
+from titik_wire import topics
+from titik_wire.messages import Rollup
+
+GRACE_MS = 10_000
+MAX_AT_ONCE = 200
+
+
+def take(db: sqlite3.Connection, city: str, now_ms: int) -> list[tuple[str, Rollup, bool]]:
+    """Topic, message and whether to retain it, of what is due; in a transaction of the caller's."""
+    due = db.execute(
+        "SELECT n.scope, n.scope_id, n.window, n.start_ms FROM rollup_news AS n"
+        " JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
+        " WHERE r.end_ms <= ? ORDER BY n.start_ms LIMIT ?",
+        (now_ms - GRACE_MS, MAX_AT_ONCE),
+    ).fetchall()
+    told = []
+    for key in due:
+        db.execute(
+            "DELETE FROM rollup_news"
+            " WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms = ?",
+            key,
+        )
+        newest = _is_newest(db, key, now_ms)
+        name = _name(db, key[0], key[1], city)
+        if name is None or (not newest and key[2] == "1m"):
+            continue
+        message = rollup.to_message(db, key, name)
+        told.append((topics.rollup(message.window, message.scope, message.name), message, newest))
+    return told
+
+
+def _is_newest(db: sqlite3.Connection, key: tuple[str, int, str, int], now_ms: int) -> bool:
+    later = db.execute(
+        "SELECT 1 FROM rollup WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms > ?"
+        " AND end_ms <= ? LIMIT 1",
+        (*key, now_ms - GRACE_MS),
+    ).fetchone()
+    return later is None
+
+
+def _name(db: sqlite3.Connection, scope: str, scope_id: int, city: str) -> str | None:
+    """The name, None for what is not registered any more."""
+    if scope == "city":
+        return city
+    table = "router" if scope == "router" else "site"
+    row = db.execute(
+        f"SELECT name FROM {table} WHERE id = ? AND registered = 1", (scope_id,)
+    ).fetchone()
+    return str(row[0]) if row else None

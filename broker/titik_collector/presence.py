@@ -1,0 +1,176 @@
+"""Which routers are there, since when, and why one was away.
+
+Rule: a status of an older connection, or the will of an older run, never overrules a newer word.
+Rule: `silent` is connected without samples; `offline` is said by the router or its will, or
+missed for a long time; the two are never the same as zero clients.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from titik_collector.store import Arrived, Said
+from titik_wire.messages import Status
+
+SILENT_AFTER_MS = 120_000  # four intervals of the default
+MISSED_AFTER_MS = 900_000  # the broker would have sent the will long ago
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of one router's presence; `said` is its own last word."""
+
+    state: str = "unknown"
+    said: str = "unknown"
+    since_ms: int = 0
+    run: str | None = None
+    connection: int | None = None
+    boot: str | None = None
+    version: str | None = None
+    model: str | None = None
+    firmware: str | None = None
+    heard_ms: int | None = None
+
+
+class Presence:
+    """Keeps the tables `presence` and `outage`; records inside the store's transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._states: dict[int, State] = {}
+        self._changed: set[int] = set()
+
+    def state(self, router_id: int) -> State:
+        """What is known now."""
+        if router_id not in self._states:
+            row = self._db.execute(
+                "SELECT state, said, since_ms, run, connection, boot, version, model, firmware,"
+                " heard_ms FROM presence WHERE router_id = ?",
+                (router_id,),
+            ).fetchone()
+            self._states[router_id] = State(*row) if row else State()
+        return self._states[router_id]
+
+    def take_changed(self) -> set[int]:
+        """Routers whose state changed since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def record(self, items: Sequence[tuple[int, Arrived | Said]]) -> None:
+        """Take in a batch; part of the store's transaction."""
+        heard: dict[int, int] = {}
+        for router_id, item in items:
+            if isinstance(item, Said):
+                self._said(router_id, item.status, item.arrived_ms)
+            elif item.live:
+                heard[router_id] = max(heard.get(router_id, 0), item.arrived_ms)
+        for router_id, at_ms in heard.items():
+            self._heard(router_id, at_ms)
+
+    def forget(self) -> None:
+        """The transaction failed: what is in memory may not be true."""
+        self._states.clear()
+        self._changed.clear()
+
+    def tick(self, now_ms: int, router_ids: Sequence[int]) -> None:
+        """Notice who went silent; outside of batches, in a transaction of the caller's."""
+        for router_id in router_ids:
+            old = self.state(router_id)
+            quiet_ms = now_ms - max(old.heard_ms or 0, old.since_ms)
+            if old.state == "online" and quiet_ms > SILENT_AFTER_MS:
+                self._write(router_id, replace(old, state="silent", since_ms=now_ms))
+            elif old.state == "silent" and now_ms - (old.heard_ms or 0) > MISSED_AFTER_MS:
+                self._away(router_id, old, now_ms, old.heard_ms or now_ms)
+
+    def _said(self, router_id: int, status: Status, now_ms: int) -> None:
+        old = self.state(router_id)
+        same_run = old.run == status.run
+        if same_run and old.connection is not None and status.connection < old.connection:
+            return
+        if status.state != "online":
+            if same_run or old.run is None:
+                self._left(router_id, old, status, now_ms)
+            return
+        back = State(
+            "online",
+            "online",
+            old.since_ms if old.state == "online" and same_run else now_ms,
+            status.run,
+            status.connection,
+            status.boot,
+            status.version,
+            status.model,
+            status.firmware,
+            now_ms,
+        )
+        if old.run is not None:
+            self._returned(router_id, old, status, now_ms)
+        self._write(router_id, back)
+
+    def _left(self, router_id: int, old: State, status: Status, now_ms: int) -> None:
+        known = replace(
+            old, said=status.state, run=status.run, connection=status.connection, boot=status.boot
+        )
+        if old.state == "offline":
+            self._write(router_id, known)
+        else:
+            self._away(router_id, known, now_ms, min(now_ms, old.heard_ms or now_ms))
+
+    def _away(self, router_id: int, known: State, now_ms: int, from_ms: int) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO outage (router_id, from_ms) VALUES (?, ?)", (router_id, from_ms)
+        )
+        self._write(router_id, replace(known, state="offline", since_ms=now_ms))
+
+    def _returned(self, router_id: int, old: State, status: Status, now_ms: int) -> None:
+        """Close the outage that was seen, or tell of one that only the new run betrays."""
+        cause = _cause(old, status)
+        closed = self._db.execute(
+            "UPDATE outage SET to_ms = ?, cause = ? WHERE router_id = ? AND to_ms IS NULL",
+            (now_ms, cause, router_id),
+        ).rowcount
+        if not closed and old.run != status.run:
+            self._db.execute(
+                "INSERT OR IGNORE INTO outage (router_id, from_ms, to_ms, cause)"
+                " VALUES (?, ?, ?, ?)",
+                (router_id, old.heard_ms or now_ms, now_ms, cause),
+            )
+
+    def _heard(self, router_id: int, now_ms: int) -> None:
+        old = self.state(router_id)
+        heard = replace(old, heard_ms=max(old.heard_ms or 0, now_ms))
+        # A retained sample may be older than the word `offline`, so only silence ends by it.
+        if old.state in ("silent", "unknown") and old.said in ("online", "unknown"):
+            heard = replace(heard, state="online", since_ms=now_ms)
+        self._write(router_id, heard)
+
+    def _write(self, router_id: int, new: State) -> None:
+        old = self.state(router_id)
+        if (old.state, old.run) != (new.state, new.run):
+            self._changed.add(router_id)
+        self._states[router_id] = new
+        values: tuple[Any, ...] = (
+            router_id,
+            new.state,
+            new.said,
+            new.since_ms,
+            new.run,
+            new.connection,
+            new.boot,
+            new.version,
+            new.model,
+            new.firmware,
+            new.heard_ms,
+        )
+        self._db.execute(f"INSERT OR REPLACE INTO presence VALUES ({', '.join('?' * 11)})", values)
+
+
+def _cause(old: State, status: Status) -> str:
+    """Why a router was away, from what it was and what it is."""
+    stopped = old.said == "stopping"
+    if old.boot is not None and old.boot != status.boot:
+        return "reboot" if stopped else "power cut"
+    if old.run != status.run:
+        return "agent restart" if stopped else "agent crash"
+    return "uplink lost"

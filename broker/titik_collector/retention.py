@@ -1,0 +1,39 @@
+"""What is old is let go of in small steps; what is settled is remembered for ever.
+
+Rule: rollups are sealed before their samples are pruned, so a bucket is never computed again
+from half of its samples; what arrives for a sealed bucket is accounted, not drawn.
+"""
+
+import sqlite3
+
+DAY_MS = 86_400_000
+STEP = 500  # rows per transaction: a few milliseconds
+
+
+def prune(db: sqlite3.Connection, now_ms: int, samples_days: int, minutes_days: int) -> bool:
+    """One step, in a transaction of the caller's; True if there is more to do."""
+    sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
+    db.execute(
+        "INSERT INTO setting VALUES ('sealed_before_ms', ?) ON CONFLICT (name) DO UPDATE"
+        " SET value = excluded.value WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)",
+        (str(sealed_ms),),
+    )
+    # A day more, because a bucket just behind the seal needs the samples before it.
+    more = _prune_samples(db, sealed_ms - DAY_MS)
+    gone = db.execute(
+        "DELETE FROM rollup WHERE (scope, scope_id, window, start_ms) IN (SELECT scope, scope_id,"
+        " window, start_ms FROM rollup WHERE window = '1m' AND start_ms < ? LIMIT ?)",
+        (now_ms - minutes_days * DAY_MS, STEP),
+    ).rowcount
+    return more or gone == STEP
+
+
+def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:
+    keys = db.execute(
+        "SELECT sample.run_id, sample.seq FROM router"
+        " JOIN sample ON sample.router_id = router.id WHERE sample.at_ms < ? LIMIT ?",
+        (before_ms, STEP),
+    ).fetchall()
+    db.executemany("DELETE FROM counter WHERE run_id = ? AND seq = ?", keys)
+    db.executemany("DELETE FROM sample WHERE run_id = ? AND seq = ?", keys)
+    return len(keys) == STEP
