@@ -154,9 +154,13 @@ def _value(kind: Any, value: Any, where: str, key: str) -> Any:
             raise ConfigError(f"{where}: {key}: {value!r} is none of {', '.join(get_args(kind))}")
         return value
     wanted, name = _plain(kind)
-    if type(value) is not wanted or (wanted is list and not all(type(one) is str for one in value)):
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: {key}: {value!r} must be {name}")
-    return tuple(value) if wanted is list else value
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(one, str) for one in value):
+        raise ConfigError(f"{where}: {key}: {value!r} must be {name}")
+    return tuple(value)
 
 
 def _plain(kind: Any) -> tuple[type, str]:

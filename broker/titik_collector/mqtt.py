@@ -111,6 +111,14 @@ class Link:
             self._healthy = healthy
             self._say("online" if healthy else "offline")
 
+    def keep_alive(self) -> None:
+        """Keep the connection while nothing is received."""
+        try:
+            if self._client is not None:
+                self._paho(self._client.loop_misc)
+        except LinkDown as error:
+            self._lost(str(error))
+
     def close(self) -> None:
         """Say `offline` and leave; the session stays."""
         client = self._client

@@ -15,7 +15,8 @@ def prune(db: sqlite3.Connection, now_ms: int, samples_days: int, minutes_days: 
     sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
     db.execute(
         "INSERT INTO setting VALUES ('sealed_before_ms', ?) ON CONFLICT (name) DO UPDATE"
-        " SET value = excluded.value WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)",
+        " SET value = excluded.value"
+        " WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)",
         (str(sealed_ms),),
     )
     # A day more, because a bucket just behind the seal needs the samples before it.

@@ -1,0 +1,100 @@
+"""`titik db check`: is the store whole, and does the conservation law hold for every run.
+
+taken = stored + refused + lost + in spool, each term from seq ranges and none from a counter.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+
+from titik_collector import body
+from titik_collector.ranges import Ranges
+from titik_wire import codec, topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Sample
+
+MAX_FINDINGS = 100
+
+
+def findings(db: sqlite3.Connection) -> list[str]:
+    """What is wrong, in words; an empty list when all is well. At most MAX_FINDINGS."""
+    found: list[str] = []
+    for finding in _all(db):
+        found.append(finding)
+        if len(found) >= MAX_FINDINGS:
+            break
+    return found
+
+
+def _all(db: sqlite3.Connection) -> Iterator[str]:
+    yield from (
+        f"sqlite: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"
+    )
+    for table, rowid, parent, _ in db.execute("PRAGMA foreign_key_check"):
+        yield f"{table} row {rowid}: no such row in {parent}"
+    yield from _conservation(db)
+    for run_id, router, token in db.execute(
+        "SELECT run.id, router.name, run.token FROM run JOIN router ON router.id = run.router_id"
+    ).fetchall():
+        yield from _run(db, run_id, f"router={router} run={token}")
+    yield from _bodies(db)
+
+
+def _conservation(db: sqlite3.Connection) -> Iterator[str]:
+    for router, run, taken, stored, refused, lost, in_spool in db.execute(
+        "SELECT router, run, taken, stored, refused, lost, in_spool FROM v_conservation"
+    ):
+        terms = (stored, refused, lost, in_spool)
+        if taken != sum(terms) or min(terms) < 0:
+            yield (
+                f"router={router} run={run}: taken {taken} is not stored {stored} + refused"
+                f" {refused} + lost {lost} + in spool {in_spool}"
+            )
+
+
+def _run(db: sqlite3.Connection, run_id: int, name: str) -> Iterator[str]:
+    """The rows of a run are disjoint, inside what is stored, and apart from what is refused."""
+    ranges = {"stored": Ranges(), "refused": Ranges()}
+    for kind, first, last in db.execute(
+        "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ?", (run_id,)
+    ):
+        if first > last or any(
+            not one.missing(first, last) == [(first, last)] for one in ranges.values()
+        ):
+            yield f"{name}: {kind} {first} to {last} overlaps another range"
+        ranges[kind].add(first, last)
+    end = 0
+    for first, last in db.execute(
+        "SELECT first_seq, seq FROM sample WHERE run_id = ? ORDER BY seq", (run_id,)
+    ):
+        if first <= end:
+            yield f"{name}: samples up to {end} and from {first} count seqs twice"
+        if not ranges["stored"].covers(first, last):
+            yield f"{name}: sample {first} to {last} is not among the stored ranges"
+        end = last
+
+
+def _bodies(db: sqlite3.Connection) -> Iterator[str]:
+    """Every body is a message of its own row."""
+    rows = db.execute(
+        "SELECT router.name, run.token, sample.first_seq, sample.seq, sample.body FROM sample"
+        " JOIN run ON run.id = sample.run_id JOIN router ON router.id = sample.router_id"
+    )
+    for router, token, first, seq, packed in rows:
+        try:
+            message = codec.decode(topics.sample(router), body.unpack(packed))
+        except (ValueError, WireError) as error:
+            yield f"router={router} run={token} seq={seq}: {error}"
+            continue
+        assert isinstance(message, Sample)
+        if (message.run, message.first_seq, message.seq) != (token, first, seq):
+            yield f"router={router} run={token} seq={seq}: the body is another sample's"
+
+
+def totals(db: sqlite3.Connection) -> tuple[int, int, int, int, int]:
+    """Taken, stored, refused, lost and in spool over all runs."""
+    row = db.execute(
+        "SELECT coalesce(sum(taken), 0), coalesce(sum(stored), 0), coalesce(sum(refused), 0),"
+        " coalesce(sum(lost), 0), coalesce(sum(in_spool), 0) FROM v_conservation"
+    ).fetchone()
+    taken, stored, refused, lost, in_spool = (int(value) for value in row)
+    return taken, stored, refused, lost, in_spool

@@ -1,0 +1,212 @@
+"""`titik collect`: the collector's one thread, and what it does in which order.
+
+Rule: samples first. Presence, `now`, rollups, news and pruning fill the time between batches, in
+steps short enough that a waiting message is not late.
+Rule: a store that fails is told to routers as `offline`, and tried again; nothing is acknowledged.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from titik_collector import news, retention
+from titik_collector.config import Config, ConfigError
+from titik_collector.database import StoreError, transaction
+from titik_collector.ingest import Ingest
+from titik_collector.mqtt import Link, Login
+from titik_collector.now import Board
+from titik_collector.presence import Presence
+from titik_collector.registry import Registry, Watch
+from titik_collector.rollup import Rollups
+from titik_collector.store import Caps, Saved, Store
+from titik_wire import __version__, codec, topics
+from titik_wire.messages import Message
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.2  # how long to wait for a message when there is nothing else to do
+RETRY_S = 1.0  # between tries of a store that fails
+ROLLUP_SLICE_S = 0.05
+NOW_EVERY_S = 0.2  # sums over sites and the city; a router's own `now` goes out at once
+PRESENCE_EVERY_S = 5.0
+NEWS_EVERY_S = 2.0
+PRUNE_EVERY_S = 1.0
+REGISTRY_EVERY_S = 2.0
+
+
+class Collector:
+    """Everything `titik collect` does; `turn` is one round of it."""
+
+    def __init__(
+        self,
+        config: Config,
+        db: sqlite3.Connection,
+        login: Login,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._config = config
+        self._db = db
+        self._now_ms = now_ms
+        self._watch = Watch(config.file)
+        self._registry = Registry(db)
+        with transaction(db):
+            self._registry.sync(config, now_ms())
+        self._presence = Presence(db)
+        caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)
+        self._store = Store(db, self._registry, caps, (self._presence,))
+        self._board = Board(db, self._presence, self._registry)
+        self._rollups = Rollups(db, config.city.timezone)
+        self._link = Link(login, config.collector.id, __version__, self._connected, self._lost)
+        self._ingest = Ingest(self._link, self._link, self._store, now_ms)
+        self._due: dict[str, float] = {}
+        self._stale: set[int] = set()  # routers whose site and city sums are to be told
+        self._failing = False
+        self._rollups_waiting = True
+        self._board.load()
+
+    def turn(self) -> None:
+        """One batch, then one step of whatever is due."""
+        try:
+            saved = self._ingest.step(0.0 if self._rollups_waiting else IDLE_S)
+            if saved is not None:
+                self._show(saved)
+            self._between()
+        except StoreError as error:
+            self._store_failed(error)
+        else:
+            self._store_works()
+
+    def close(self) -> None:
+        """Say `offline`; the broker keeps what arrives meanwhile."""
+        self._link.close()
+
+    def _between(self) -> None:
+        self._reload()
+        self._tick_presence()
+        self._tell_now()
+        if self._is_due("prune", PRUNE_EVERY_S):
+            self._prune()
+        if self._is_due("news", NEWS_EVERY_S):
+            self._tell_news()
+        self._rollups_waiting = self._rollups.work(ROLLUP_SLICE_S, time.monotonic)
+
+    def _show(self, saved: Saved) -> None:
+        if saved.poison:
+            log.warning("poison messages quarantined count=%d", saved.poison)
+        for router_id, arrived in saved.fresh:
+            self._board.show(router_id, arrived.sample, arrived.arrived_ms)
+            self._stale.add(router_id)
+
+    def _tell_now(self) -> None:
+        self._stale |= self._presence.take_changed()
+        if self._stale and self._is_due("now", NOW_EVERY_S):
+            for message in self._board.messages(self._stale, self._now_ms()):
+                self._publish(message, topics.now(message.scope, message.name))
+            self._stale.clear()
+
+    def _tick_presence(self) -> None:
+        if self._is_due("presence", PRESENCE_EVERY_S):
+            ids = [router_id for router_id, _, _ in self._registry.routers()]
+            with transaction(self._db):
+                self._presence.tick(self._now_ms(), ids)
+
+    def _tell_news(self) -> None:
+        if not self._link.connected:
+            return
+        with transaction(self._db):
+            told = news.take(self._db, self._registry.city, self._now_ms())
+        for topic, message, retain in told:
+            self._publish(message, topic, retain)
+
+    def _prune(self) -> None:
+        store = self._config.store
+        with transaction(self._db):
+            more = retention.prune(self._db, self._now_ms(), store.samples_days, store.minutes_days)
+        if not more:
+            self._due["prune"] = time.monotonic() + 60.0
+
+    def _reload(self) -> None:
+        """Take in an edited registry; a broken edit is said once and changes nothing."""
+        if not self._is_due("registry", REGISTRY_EVERY_S) or not self._watch.changed():
+            return
+        try:
+            config = self._watch.load()
+        except ConfigError as error:
+            log.error("configuration not taken over, the old one stays reason=%s", error)
+            return
+        with transaction(self._db):
+            gone = self._registry.sync(config, self._now_ms())
+        self._config = config
+        self._clear(gone)
+        self._stale.update(router_id for router_id, _, _ in self._registry.routers())
+        log.info("registry read again routers=%d", len(self._stale))
+
+    def _clear(self, gone: list[tuple[str, str]]) -> None:
+        """An empty retained message takes a removed router or site off the broker."""
+        for scope, name in gone:
+            self._link.publish(topics.now(scope, name), b"", retain=True)
+            for window in ("1m", "1h", "1d"):
+                self._link.publish(topics.rollup(window, scope, name), b"", retain=True)
+            if scope == "router":
+                self._link.publish(topics.ack(name), b"", retain=True)
+
+    def _connected(self) -> None:
+        """Say everything again: nobody knows what the broker still has."""
+        try:
+            self._ingest.acknowledge_all()
+        except StoreError as error:
+            self._store_failed(error)
+        self._stale.update(router_id for router_id, _, _ in self._registry.routers())
+
+    def _lost(self) -> None:
+        self._ingest.drop_waiting()
+
+    def _store_failed(self, error: StoreError) -> None:
+        if not self._failing:
+            self._failing = True
+            log.error("store fails, nothing is acknowledged until it works reason=%s", error)
+            self._link.set_healthy(False)
+        time.sleep(RETRY_S)
+        self._link.keep_alive()
+
+    def _store_works(self) -> None:
+        if self._failing:
+            self._failing = False
+            log.info("store works again")
+            self._link.set_healthy(True)
+
+    def _publish(self, message: Message, topic: str, retain: bool = True) -> None:
+        self._link.publish(topic, codec.encode(message), retain)
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(what, 0.0):
+            return False
+        self._due[what] = now + every_s
+        return True
+
+
+def login(config: Config) -> Login:
+    """How to reach the broker; ConfigError if the password cannot be read."""
+    broker = config.broker
+    password = None
+    if broker.password_file is not None:
+        password = _read_password(config.file, broker.password_file)
+    return Login(
+        broker.host or "127.0.0.1",
+        broker.port or 1883,
+        broker.username,
+        password,
+        None if broker.ca_file is None else str(broker.ca_file),
+    )
+
+
+def _read_password(file: Path, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            file, "broker.password_file", f"{path}: {error}", "give a file that can be read"
+        ) from error
