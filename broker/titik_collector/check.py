@@ -58,7 +58,7 @@ def _run(db: sqlite3.Connection, run_id: int, name: str) -> Iterator[str]:
         "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ?", (run_id,)
     ):
         if first > last or any(
-            not one.missing(first, last) == [(first, last)] for one in ranges.values()
+            one.missing(first, last) != [(first, last)] for one in ranges.values()
         ):
             yield f"{name}: {kind} {first} to {last} overlaps another range"
         ranges[kind].add(first, last)

@@ -1,0 +1,114 @@
+"""The `titik` command: where the server half is put together.
+
+One place builds the objects and knows the concrete classes; the commands live beside it.
+"""
+
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from titik_collector import check, collect, config, status
+from titik_collector.commands.broker import broker
+from titik_collector.commands.router import router
+from titik_collector.config import Config, ConfigError
+from titik_collector.database import StoreError, StoreHeld, held, open_reader, open_writer
+from titik_wire import __version__
+
+CONFIG = click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default=config.DEFAULT_FILE,
+    show_default=True,
+    help="The server's configuration.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def titik() -> None:
+    """Collect, store and show what the hotspots' routers report."""
+
+
+@titik.command(name="collect")
+@CONFIG
+def collect_command(file: Path) -> None:
+    """Run the collector until it is told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = _load(file)
+    with _said(), held(settings.store.path):
+        db = open_writer(settings.store.path)
+        with contextlib.closing(db):
+            _run(collect.Collector(settings, db, collect.login(settings)))
+
+
+def _run(collector: collect.Collector) -> None:
+    stopped = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, _frame: stopped.append(number))
+    while not stopped:
+        collector.turn()
+    collector.close()
+
+
+@titik.command(name="status")
+@CONFIG
+def status_command(file: Path) -> None:
+    """Every site and router now, on one screen."""
+    settings = _load(file)
+    with _said(), contextlib.closing(open_reader(settings.store.path)) as db:
+        screen = status.gather(db, time.time_ns() // 1_000_000)
+    Console().print(status.render(screen))
+
+
+@titik.group()
+def db() -> None:
+    """Look after the store."""
+
+
+@db.command(name="check")
+@CONFIG
+def check_command(file: Path) -> None:
+    """Is the store whole, and is nothing lost silently? Exit status 1 if not."""
+    settings = _load(file)
+    with _said(), contextlib.closing(open_reader(settings.store.path)) as reader:
+        found = check.findings(reader)
+        taken, stored, refused, lost, in_spool = check.totals(reader)
+    click.echo(
+        f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
+        f" + in spool {in_spool}"
+    )
+    for finding in found:
+        click.echo(finding)
+    click.echo("the store is whole" if not found else f"{len(found)} findings")
+    sys.exit(1 if found else 0)
+
+
+titik.add_command(broker)
+titik.add_command(router)
+
+
+def _load(file: Path) -> Config:
+    with _said():
+        return config.load(file)
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """What the operator can mend is said in one line, without a traceback."""
+    try:
+        yield
+    except (ConfigError, StoreError, StoreHeld) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    titik()

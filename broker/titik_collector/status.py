@@ -1,0 +1,246 @@
+"""One screen: every site and router now, what is missing, and who knocks.
+
+Rule: gathering reads the store and rendering is pure, so that every screen is tested as text.
+Rule: unknown is shown as a dot, never as zero.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from titik_collector import body, check
+from titik_collector.now import Board
+from titik_collector.presence import Presence
+from titik_collector.registry import Registry
+from titik_wire import codec, topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Now, Sample
+
+HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+UNKNOWN = "·"
+COLOURS = {"online": "green", "silent": "yellow", "offline": "red", "unknown": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One router's, site's or the city's line."""
+
+    indent: int
+    title: str
+    now: Now
+    coverage: float | None  # of the last 60 whole minutes
+    spooled: int | None  # records the router still held at its last sample
+    lost: int
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """An unregistered router."""
+
+    name: str
+    messages: int
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Everything that the screen shows."""
+
+    lines: tuple[Line, ...]
+    knocks: tuple[Knock, ...]
+    tallies: tuple[tuple[str, int], ...]
+    totals: tuple[int, int, int, int, int]  # taken, stored, refused, lost, in spool
+    sites: tuple[str, ...]
+
+
+def gather(db: sqlite3.Connection, now_ms: int) -> Screen:
+    """Read the screen from the store."""
+    registry = Registry(db)
+    routers = list(registry.routers())
+    board = Board(db, Presence(db), registry)
+    board.load()
+    told = board.messages({router_id for router_id, _, _ in routers}, now_ms)
+    now = {(one.scope, one.name): one for one in told}
+    coverage = _coverage(db, now_ms)
+    lost = dict(db.execute("SELECT router, sum(lost) FROM v_conservation GROUP BY router"))
+    by_router = {
+        name: _line(db, router_id, name, now["router", name], coverage, lost)
+        for router_id, name, _ in routers
+    }
+    lines = [_sum("City", now["city", registry.city], list(by_router.values()), 0)]
+    for site, title in registry.sites():
+        members = [by_router[name] for _, name, where in routers if where == site]
+        if members:
+            lines.append(_sum(title, now["site", site], members, 0))
+            lines.extend(members)
+    lines.extend(by_router[name] for _, name, where in routers if where is None)
+    knocks = db.execute("SELECT name, messages, last_ms FROM knock ORDER BY last_ms DESC LIMIT 20")
+    return Screen(
+        tuple(lines),
+        tuple(Knock(name, count, now_ms - last_ms) for name, count, last_ms in knocks),
+        tuple(db.execute("SELECT name, value FROM tally WHERE value > 0 ORDER BY name")),
+        check.totals(db),
+        tuple(site for site, _ in registry.sites()),
+    )
+
+
+def render(screen: Screen) -> RenderableType:
+    """The screen for a terminal of 80 columns or more."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1, min_width=18)
+    table.add_column("state", no_wrap=True)
+    for name in ("clients", "active", "down", "up", "age", "cover", "spool", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in screen.lines:
+        table.add_row(*_cells(line))
+    parts: list[RenderableType] = [table, Text("")]
+    taken, stored, refused, lost, in_spool = screen.totals
+    parts.append(
+        Text(
+            f"samples taken {taken:,} = stored {stored:,} + refused {refused:,} + lost {lost:,}"
+            f" + in spool {in_spool:,}"
+        )
+    )
+    parts.extend(Text(f"{_TALLIES.get(name, name)}: {value:,}") for name, value in screen.tallies)
+    failing = [f"{line.title}: {', '.join(line.failed)}" for line in screen.lines if line.failed]
+    if failing:
+        parts.append(Text("sources that cannot be read: " + "; ".join(failing)))
+    parts.extend(_knocks(screen))
+    return Group(*parts)
+
+
+_TALLIES = {
+    "poison": "messages that broke the contract (quarantined)",
+    "later_version": "messages of a later contract (upgrade this collector)",
+    "capped": "samples over a router's hourly cap (kept in its spool)",
+    "unregistered": "messages of unregistered routers",
+}
+
+
+def _knocks(screen: Screen) -> list[RenderableType]:
+    if not screen.knocks:
+        return []
+    site = screen.sites[0] if len(screen.sites) == 1 else "SITE"
+    lines: list[RenderableType] = [Text("")]
+    lines.append(Text("unregistered routers that knock; register one with:"))
+    lines.extend(
+        Text(
+            f"  titik router add {one.name} --site {site}   # {one.messages} messages, last "
+            f"{_age(one.age_ms)} ago",
+            overflow="ellipsis",
+            no_wrap=True,
+        )
+        for one in screen.knocks
+    )
+    return lines
+
+
+def _cells(line: Line) -> Sequence[RenderableType]:
+    now = line.now
+    state = now.state
+    if now.scope != "router":
+        state_text = f"{now.routers_online}/{now.routers_known} on"
+    else:
+        state_text = state
+    stale = now.state == "unknown" or (now.state != "online" and now.clients is None)
+    return (
+        Text("  " * line.indent + line.title, style="" if line.indent else "bold"),
+        Text(state_text, style=COLOURS[state]),
+        _whole(now.clients),
+        _whole(now.active),
+        _bps(now.wifi_down_bps if now.wifi_down_bps is not None else now.uplink_down_bps),
+        _bps(now.wifi_up_bps if now.wifi_up_bps is not None else now.uplink_up_bps),
+        UNKNOWN if stale else _age(now.age_ms),
+        UNKNOWN if line.coverage is None else f"{line.coverage:.0%}",
+        _whole(line.spooled),
+        Text(f"{line.lost:,}", style="red" if line.lost else ""),
+    )
+
+
+def _line(
+    db: sqlite3.Connection,
+    router_id: int,
+    name: str,
+    now: Now,
+    coverage: dict[int, float],
+    lost: dict[str, int],
+) -> Line:
+    sample = _last(db, router_id, name)
+    agent = sample.agent if sample else None
+    return Line(
+        1,
+        name,
+        now,
+        coverage.get(router_id),
+        agent.spooled if agent else None,
+        lost.get(name, 0),
+        agent.failed if agent else (),
+    )
+
+
+def _sum(title: str, now: Now, members: list[Line], indent: int) -> Line:
+    covered = [line.coverage for line in members if line.coverage is not None]
+    spooled = [line.spooled for line in members if line.spooled is not None]
+    return Line(
+        indent,
+        title,
+        now,
+        sum(covered) / len(members) if covered else None,
+        sum(spooled) if spooled else None,
+        sum(line.lost for line in members),
+    )
+
+
+def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
+    """Share of the last 60 whole minutes that samples cover, by router."""
+    end_ms = now_ms // MINUTE_MS * MINUTE_MS
+    rows = db.execute(
+        "SELECT scope_id, sum(covered_ms) FROM rollup WHERE scope = 'router' AND window = '1m'"
+        " AND start_ms >= ? AND start_ms < ? GROUP BY scope_id",
+        (end_ms - HOUR_MS, end_ms),
+    )
+    return {router_id: min(1.0, covered / HOUR_MS) for router_id, covered in rows}
+
+
+def _last(db: sqlite3.Connection, router_id: int, name: str) -> Sample | None:
+    row = db.execute(
+        "SELECT body FROM sample WHERE router_id = ? ORDER BY at_ms DESC LIMIT 1", (router_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    try:
+        message = codec.decode(topics.sample(name), body.unpack(row[0]))
+    except (ValueError, WireError):
+        return None
+    return message if isinstance(message, Sample) else None
+
+
+def _whole(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def _bps(value: int | None) -> str:
+    """Bits a second, three digits: `12.3M`."""
+    if value is None:
+        return UNKNOWN
+    number = float(value)
+    for unit in ("", "k", "M", "G"):
+        if number < 999.5:
+            return f"{number:.0f}{unit}" if number >= 99.5 or not unit else f"{number:.1f}{unit}"
+        number /= 1000
+    return f"{number:.0f}T"
+
+
+def _age(ms: int) -> str:
+    """`12s`, `3m`, `5h`, `2d`."""
+    seconds = ms // 1000
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
