@@ -12,9 +12,9 @@ LIBRARIES = ("paho.mqtt.client", "psutil", "click")
 # A process of its own, never part of the agent's.
 SEPARATE = {"titik_agent.probe"}
 # What our own code adds to what the three libraries load anyway.
-OURS = {"copy", "dataclasses", "heapq", "json", "queue", "secrets", "tomllib", "hmac"}
+OURS = {"copy", "dataclasses", "heapq", "json", "tomllib"}
 HEAVY = (
-    "asyncio", "concurrent", "ctypes", "decimal", "multiprocessing", "pathlib", "scapy", "sqlite3",
+    "asyncio", "concurrent", "ctypes", "decimal", "multiprocessing", "scapy", "sqlite3",
     "statistics", "titik_collector", "unittest", "xml",
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from tests.project.sources import PACKAGES, files, tops, who_imports
 PYTHON3_LIGHT = {
     "__future__", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy",
     "dataclasses", "enum", "errno", "fcntl", "functools", "gc", "hashlib", "heapq", "hmac", "io",
-    "itertools", "json", "math", "operator", "os", "platform", "queue", "random", "re", "resource",
+    "ipaddress", "itertools", "json", "math", "operator", "os", "platform", "queue", "random", "re", "resource",
     "secrets", "select", "selectors", "signal", "socket", "stat", "struct", "sys", "tempfile",
     "threading", "time", "tomllib", "types", "typing", "zlib",
 }  # fmt: skip

@@ -1,0 +1,44 @@
+# What a contributor runs. Set-up happens by itself, and only when something changed.
+VENV := .venv
+BIN  := $(VENV)/bin
+RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: help demo test check lint docs matrix clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+
+demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop by itself)
+	@sh tools/need.sh mosquitto
+	@$(RUN) titik demo $(ARGS)
+
+check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
+	@$(BIN)/pytest -q -m "not system"
+
+# pytest runs last, so that its closing line is the last word.
+test: $(VENV)/.dev node_modules/.package-lock.json matrix lint  ## everything (as root)
+	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
+
+matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
+	@sh tools/need.sh mosquitto mosquitto_sub ip
+	@$(BIN)/python tools/matrix.py
+
+lint: $(VENV)/.dev  ## formatting, ruff and types
+	@$(BIN)/ruff format --check -q
+	@$(BIN)/ruff check -q
+	@$(BIN)/mypy --no-error-summary
+
+docs: $(VENV)/.dev  ## write what is generated from agent/titik_wire/messages.py
+	@$(BIN)/python -m tools.write_docs
+
+clean:  ## remove environments and caches; data in var/ stays
+	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.demo $(VENV)/.dev: pyproject.toml setup.py
+	@sh tools/environment.sh $(VENV) $(subst $(VENV)/.,,$@)
+	@touch $@
+
+node_modules/.package-lock.json: package-lock.json
+	@sh tools/need.sh node npm
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@

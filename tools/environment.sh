@@ -1,0 +1,29 @@
+#!/bin/sh
+# Install this checkout, editable, into an environment of its own: environment.sh DIR demo|dev
+set -eu
+dir=$1
+case "$2" in
+    demo) extras=collector,probe ;;
+    dev) extras=collector,probe,dev ;;
+esac
+
+usable() {
+    "$1" -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null
+}
+
+find_python() {
+    for one in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+        if usable "$one"; then
+            echo "$one"
+            return
+        fi
+    done
+    return 1
+}
+
+if ! usable "$dir/bin/python"; then
+    python=$(find_python) || { sh "$(dirname "$0")/need.sh" python-venv; python=$(find_python); } ||
+        { echo "Python 3.11 or newer is needed" >&2; exit 1; }
+    "$python" -m venv --clear "$dir"
+fi
+"$dir/bin/python" -m pip install -q --disable-pip-version-check -e ".[$extras]"

@@ -1,0 +1,91 @@
+"""Runs the router's tests under the versions of Python and libraries that routers have.
+
+OpenWrt 23.05 and 24.10 ship Python 3.11, 25.12 ships 3.13, all with the old libraries; what comes
+next ships the newest of each. Every interpreter found runs the old set, the newest also the new.
+"""
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+OLD = ("paho-mqtt==1.6.1", "psutil==5.9.5", "click==8.1.7", "scapy==2.5.0")
+NEW = ("paho-mqtt", "psutil", "click", "scapy")
+TOOLS = ("pytest", "hypothesis")
+TESTS = ("tests/wire", "tests/agent")
+VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14))
+REQUIRED = (3, 11)  # what most routers have; the others run where they are found
+PROBE = "import sys, ensurepip; print(*sys.version_info[:2])"
+
+
+class Environment(NamedTuple):
+    """One interpreter with one set of libraries."""
+
+    name: str
+    python: str
+    libraries: tuple[str, ...]
+
+
+def main() -> None:
+    """Say what was found, then run it all; the first failure ends it."""
+    pythons = interpreters()
+    if REQUIRED not in pythons:
+        sys.exit("Python 3.11 with venv is needed: apt-get install python3.11-venv")
+    for environment in environments(pythons):
+        print(f"== {environment.name}: {' '.join(environment.libraries)}", flush=True)
+        run_tests(install(environment))
+
+
+def interpreters() -> dict[tuple[int, int], str]:
+    """One usable interpreter of each version."""
+    found = {}
+    for version in VERSIONS:
+        for path in candidates("python{}.{}".format(*version)):
+            asked = subprocess.run([path, "-c", PROBE], capture_output=True, text=True, check=False)
+            if asked.stdout.split() == [str(part) for part in version]:
+                found[version] = path
+                break
+    return found
+
+
+def candidates(name: str) -> list[str]:
+    """Where an interpreter may be: pyenv's own folders first, because its shims may not answer."""
+    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    folders = os.environ["PATH"].split(os.pathsep)
+    on_path = [shutil.which(name, path=folder) for folder in folders]
+    return sorted(glob.glob(f"{pyenv}/versions/*/bin/{name}")) + [one for one in on_path if one]
+
+
+def environments(pythons: dict[tuple[int, int], str]) -> list[Environment]:
+    """The old libraries everywhere, the new ones where the future is."""
+    old = [Environment("py{}.{}-old".format(*v), path, OLD) for v, path in pythons.items()]
+    newest = max(pythons)
+    return [*old, Environment("py{}.{}-new".format(*newest), pythons[newest], NEW)]
+
+
+def install(environment: Environment) -> Path:
+    """Make the environment, or use it again if it holds what is wanted."""
+    folder = ROOT / f".venv-{environment.name}"
+    stamp, wanted = folder / "wanted.txt", " ".join((environment.python, *environment.libraries))
+    if not stamp.exists() or stamp.read_text() != wanted:
+        subprocess.run([environment.python, "-m", "venv", "--clear", folder], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "install", "-q"]
+        subprocess.run([*pip, *environment.libraries, *TOOLS], check=True)
+        stamp.write_text(wanted)
+    return folder / "bin" / "python"
+
+
+def run_tests(python: Path) -> None:
+    """The contract's and the agent's tests, those on a real broker included."""
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Install the Debian packages behind the commands named, if any is missing: need.sh COMMAND...
+# Root installs; anybody else is told the one line to run.
+set -eu
+PATH="$PATH:/usr/sbin:/sbin"
+
+missing=
+for name in "$@"; do
+    case "$name" in
+        python-venv)
+            python3 -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null ||
+                missing="$missing python3 python3-venv"
+            continue ;;
+        mosquitto_*) package=mosquitto-clients ;;
+        node) package=nodejs ;;
+        ip) package=iproute2 ;;
+        *) package=$name ;;
+    esac
+    command -v "$name" >/dev/null || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "missing; install with: sudo apt-get install$missing" >&2
+    exit 1
+fi
+echo "installing$missing"
+log=$(mktemp)
+# A private broker is started when wanted; Debian's own need not start with the package.
+policy=/usr/sbin/policy-rc.d
+[ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made=1; }
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # words on purpose
+{ apt-get update -q && apt-get install -qy --no-install-recommends $missing; } >"$log" 2>&1 ||
+    failed=1
+[ -z "${made:-}" ] || rm -f "$policy"
+[ -z "${failed:-}" ] || { tail -n 20 "$log" >&2; exit 1; }
+rm -f "$log"
