@@ -69,6 +69,21 @@ CREATE TABLE succession (
   PRIMARY KEY (older_run_id, newer_boot_id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX succession_by_newer ON succession (newer_boot_id);
+
+-- How the samples of a boot are placed in time; written with them.
+CREATE TABLE boot_time (
+  boot_id INTEGER PRIMARY KEY REFERENCES boot (id),
+  router_id INTEGER NOT NULL,
+  quality TEXT NOT NULL CHECK (quality IN ('ntp', 'arrival', 'bounded')),
+  offset_ms INTEGER,  -- at = uptime + this; NULL where each sample has its own ('ntp')
+  arrival_ms INTEGER,  -- smallest arrival minus uptime; NULL where it does not matter ('ntp')
+  first_ms INTEGER NOT NULL,  -- no figure of the boot is of a time before this
+  last_ms INTEGER NOT NULL  -- nor after this; both may be wider than they need to be
+) STRICT;
+
+CREATE INDEX boot_time_by_router ON boot_time (router_id, last_ms);
+
 CREATE TABLE sample (
   run_id INTEGER NOT NULL REFERENCES run (id),
   seq INTEGER NOT NULL,
@@ -81,7 +96,8 @@ CREATE TABLE sample (
   at_ms INTEGER NOT NULL,  -- where time resolution places it
   quality TEXT NOT NULL CHECK (quality IN ('ntp', 'arrival', 'bounded')),
   covers_ms INTEGER NOT NULL,
-  sections INTEGER NOT NULL,  -- bit 1: every BSS was read; bit 2: net was read
+  -- bit 1: has the byte counters of every BSS; bit 2: has those of an uplink
+  sections INTEGER NOT NULL,
   clients INTEGER,
   clients_min INTEGER,
   clients_max INTEGER,
@@ -99,6 +115,7 @@ CREATE TABLE sample (
 
 CREATE INDEX sample_by_time ON sample (router_id, at_ms);
 CREATE INDEX sample_by_boot ON sample (boot_id, uptime_ms);
+CREATE INDEX sample_unclocked ON sample (boot_id) WHERE taken_ms IS NULL;
 
 -- Counters of a sample, NULL-free: one row per interface that carries traffic we account.
 CREATE TABLE interface (
@@ -148,6 +165,7 @@ CREATE TABLE rollup (
   active_observed_ms INTEGER NOT NULL,
   active_mean REAL,
   weak_ms INTEGER NOT NULL,
+  weak_observed_ms INTEGER NOT NULL,  -- client time in which it was known how many are weak
   wifi_down_bytes INTEGER NOT NULL,
   wifi_up_bytes INTEGER NOT NULL,
   wifi_known_ms INTEGER NOT NULL,
@@ -161,6 +179,16 @@ CREATE TABLE rollup (
   airtime_busy_ms INTEGER NOT NULL,
   airtime_active_ms INTEGER NOT NULL,
   PRIMARY KEY (scope, scope_id, window, start_ms)
+) STRICT, WITHOUT ROWID;
+
+-- Minutes of a site or the city, within one hour, to be summed again: those of a router changed.
+CREATE TABLE stale (
+  scope TEXT NOT NULL CHECK (scope IN ('site', 'city')),
+  scope_id INTEGER NOT NULL,
+  hour_ms INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  PRIMARY KEY (scope, scope_id, hour_ms)
 ) STRICT, WITHOUT ROWID;
 
 -- Rollups not yet told to engineers.
