@@ -1,0 +1,275 @@
+"""The server's configuration: one TOML file, one frozen object, checked once when it is read.
+
+Rule: every key is declared here and documented in docs/config.md from the same declaration.
+Rule: what two keys say together is checked here too; nothing later meets a wrong configuration.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from titik_collector.schema import (
+    ConfigError,
+    File,
+    Key,
+    Moment,
+    Real,
+    Slug,
+    Table,
+    Tables,
+    Text,
+    Whole,
+    Zone,
+    read,
+)
+
+DEFAULT_FILE = Path("titik.toml")
+MAX_BYTES = 8 << 20  # far above 10,000 routers; bounds what a wrong path can make us read
+MAX_SITES = 10_000
+MAX_ROUTERS = 100_000
+COLLECTOR_USER = "collector"  # its user at the broker unless the file says otherwise
+
+__all__ = [
+    "Broker",
+    "City",
+    "Collector",
+    "Config",
+    "ConfigError",
+    "Router",
+    "Site",
+    "Store",
+    "load",
+    "parse",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class City:
+    """[city]"""
+
+    name: Annotated[str, Key(Slug(), "the city's name")]
+    title: Annotated[str, Key(Text(), "the name people read")]
+    timezone: Annotated[ZoneInfo, Key(Zone(), "the days of daily rollups are this zone's")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """[broker]"""
+
+    directory: Annotated[
+        Path | None,
+        Key(
+            File(),
+            "what `titik broker init` wrote; the other keys of this table are then taken from"
+            " there, unless they are given here",
+        ),
+    ] = None
+    host: Annotated[
+        str | None,
+        Key(Text(255), "the broker's name or address", "the directory's, else `127.0.0.1`"),
+    ] = None
+    port: Annotated[
+        int | None,
+        Key(Whole(1, 65535), "the port of the collector's listener", "the directory's, else 1883"),
+    ] = None
+    username: Annotated[
+        str | None,
+        Key(Slug(), "the collector's user", 'the directory\'s, else `"collector"`'),
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        Key(File(), "file with that user's password, mode 0600", "the directory's, else none"),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Key(
+            File(), "certificate authorities (PEM) to check the broker with; if given, TLS is used"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """[collector]"""
+
+    id: Annotated[str, Key(Slug(), "names this collector in `titik/v1/collector/<id>/status`")] = (
+        "main"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """[store]"""
+
+    path: Annotated[Path, Key(File(), "the SQLite file; made if it is missing")]
+    samples_days: Annotated[
+        int,
+        Key(Whole(2, 3650), "days that samples are kept; what arrives later is counted, not drawn"),
+    ] = 30
+    minutes_days: Annotated[int, Key(Whole(2, 3650), "days that `1m` rollups are kept")] = 90
+    max_samples_per_hour: Annotated[
+        int,
+        Key(
+            Whole(120, 1_000_000),
+            "new samples taken of one router in an hour; the rest wait in its spool, so that a"
+            " stolen key fills no disk",
+        ),
+    ] = 5000
+    max_runs_per_hour: Annotated[
+        int,
+        Key(Whole(1, 10_000), "new runs (starts of the agent) taken of one router in an hour"),
+    ] = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """[[site]]"""
+
+    name: Annotated[str, Key(Slug(), "the site's name; it must not change, history hangs on it")]
+    title: Annotated[str, Key(Text(), "the name people read")]
+    latitude: Annotated[float | None, Key(Real(-90, 90), "degrees north")] = None
+    longitude: Annotated[float | None, Key(Real(-180, 180), "degrees east")] = None
+    capacity: Annotated[
+        int | None, Key(Whole(1, 1_000_000), "visitors that it is meant for at once")
+    ] = None
+    uplink_mbps: Annotated[
+        float | None,
+        Key(Real(0.01, 1_000_000), "what its line to the internet can carry, in Mbit/s"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """[[router]]"""
+
+    name: Annotated[
+        str, Key(Slug(), "the router's name: its user name at the broker and in its topics")
+    ]
+    site: Annotated[str, Key(Slug(), "the site that it stands at")]
+    since: Annotated[
+        date | datetime | None,
+        Key(
+            Moment(),
+            "when it came to this site; looked at once, when it is first seen at the site",
+            "when the collector reads it",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole file."""
+
+    file: Path
+    city: Annotated[City, Key(Table(City), "The city, or whatever the hotspots have in common")]
+    broker: Annotated[Broker, Key(Table(Broker), "How the collector reaches the broker")]
+    collector: Annotated[Collector, Key(Table(Collector), "The collector itself")]
+    store: Annotated[Store, Key(Table(Store), "What is kept, and for how long")]
+    site: Annotated[
+        tuple[Site, ...], Key(Tables(Site, MAX_SITES), "A place with free Wi-Fi; one table each")
+    ] = ()
+    router: Annotated[
+        tuple[Router, ...], Key(Tables(Router, MAX_ROUTERS), "An OpenWrt device; one table each")
+    ] = ()
+
+    def since_ms(self, router: Router) -> int | None:
+        """When the file says that the router came to its site, in milliseconds since 1970."""
+        if router.since is None:
+            return None
+        since = router.since
+        if not isinstance(since, datetime):
+            since = datetime(since.year, since.month, since.day)
+        if since.tzinfo is None:
+            since = since.replace(tzinfo=self.city.timezone)
+        return round(since.timestamp() * 1000)
+
+
+def load(file: Path) -> Config:
+    """Read and check the file; ConfigError at the first thing that is wrong."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        remedy = "name another with --config" if isinstance(error, FileNotFoundError) else "mend it"
+        raise ConfigError(file, "", str(error.strerror), remedy) from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(file, "", "is too large", f"allowed: {MAX_BYTES} bytes")
+    return parse(content, file)
+
+
+def parse(content: bytes, file: Path) -> Config:
+    """Check the file's content; `file` is for messages and relative paths."""
+    config = read(Config, _toml(content, file), file, given={"file": file})
+    _check_names(config)
+    _check_places(config)
+    return config
+
+
+def _toml(content: bytes, file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(file, f"line {line}", "is not UTF-8", "save the file as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:  # its text ends in the line and the column
+        raise ConfigError(file, "", str(error), "allowed: TOML, see https://toml.io") from error
+    except RecursionError as error:
+        raise ConfigError(
+            file, "", "is nested too deep", "allowed: TOML of docs/config.md"
+        ) from error
+
+
+def _check_names(config: Config) -> None:
+    """A name is given once, and no router is called like the collector's own user."""
+    _check_unique(config, "site", (site.name for site in config.site))
+    _check_unique(config, "router", (router.name for router in config.router))
+    for number, router in enumerate(config.router):
+        if router.name == (config.broker.username or COLLECTOR_USER):
+            raise ConfigError(
+                config.file,
+                f"router[{number}].name",
+                f'"{router.name}" is the collector\'s user at the broker',
+                "name the router otherwise",
+            )
+
+
+def _check_unique(config: Config, table: str, names: Iterable[str]) -> None:
+    first: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if name in first:
+            raise ConfigError(
+                config.file,
+                f"{table}[{number}].name",
+                f'"{name}" is {table}[{first[name]}] already',
+                "allowed: each name once",
+            )
+        first[name] = number
+
+
+def _check_places(config: Config) -> None:
+    sites = [site.name for site in config.site]
+    known = set(sites)
+    for number, router in enumerate(config.router):
+        if router.site not in known:
+            raise ConfigError(
+                config.file,
+                f"router[{number}].site",
+                f'there is no site "{router.site}"',
+                no_such_site(router.site, sites),
+            )
+
+
+def no_such_site(name: str, sites: list[str]) -> str:
+    """The remedy for a site that is not there."""
+    near = difflib.get_close_matches(name, sites, 1)
+    if near:
+        return f"did you mean {near[0]}?"
+    if not sites:
+        return "add a [[site]] first"
+    more = f" and {len(sites) - 20} more" if len(sites) > 20 else ""
+    return f"allowed: {', '.join(sites[:20])}{more}"
