@@ -1,0 +1,61 @@
+"""How long to wait before the next connection, so that a fleet never comes back in step.
+
+Rule: full jitter; the ceiling doubles with every failure.
+Rule: only a connection that held for a while makes the ceiling small again, or two clients that
+evict each other, or a broker that accepts and drops, would be met at full speed for ever.
+"""
+
+import random
+
+FIRST_S = 30.0  # a thousand routers come back at no more than 34 a second
+CAP_S = 300.0
+STABLE_S = 60.0  # a connection younger than this has proved nothing
+# What only a person can mend (a wrong password, a name used twice) is tried this rarely.
+SLOW_S = (150.0, 300.0)
+# After a power cut a whole district boots in the same second; a router up for longer than this is
+# being restarted by hand or by its watchdog, alone.
+BOOTING_S = 300.0
+
+
+class Backoff:
+    """The waits of one router."""
+
+    def __init__(
+        self,
+        rand: random.Random,
+        *,
+        first_s: float = FIRST_S,
+        cap_s: float = CAP_S,
+        stable_s: float = STABLE_S,
+        slow_s: tuple[float, float] = SLOW_S,
+    ) -> None:
+        self._rand = rand
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._stable_s = stable_s
+        self._slow_s = slow_s
+        self._ceiling = first_s
+        self._connected_at: float | None = None
+
+    def at_start(self, uptime_s: float) -> float:
+        """Seconds before the first connection of this run."""
+        return self._rand.uniform(0, self._first_s) if uptime_s < BOOTING_S else 0.0
+
+    def connected(self, now: float) -> None:
+        """The broker accepted us."""
+        self._connected_at = now
+
+    def stable(self, now: float) -> bool:
+        """The present connection, or the one that has just ended, held long enough to count."""
+        return self._connected_at is not None and now - self._connected_at >= self._stable_s
+
+    def failed(self, now: float, slow: bool = False) -> float:
+        """Seconds to wait, now that a connection ended or could not be made."""
+        if self.stable(now):
+            self._ceiling = self._first_s
+        self._connected_at = None
+        if slow:
+            return self._rand.uniform(*self._slow_s)
+        wait = self._rand.uniform(0, self._ceiling)
+        self._ceiling = min(self._cap_s, self._ceiling * 2)
+        return wait
