@@ -64,7 +64,7 @@ def status_command(file: Path) -> None:
     """Every site and router now, on one screen."""
     settings = _load(file)
     with _said(), contextlib.closing(open_reader(settings.store.path)) as db:
-        screen = status.gather(db, time.time_ns() // 1_000_000)
+        screen = status.gather(db, settings.city.name, time.time_ns() // 1_000_000)
     Console().print(status.render(screen))
 
 

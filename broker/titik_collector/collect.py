@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from titik_collector import news, retention
+from titik_collector import news, registry, retention
 from titik_collector.config import Config, ConfigError
 from titik_collector.database import StoreError, transaction
 from titik_collector.ingest import Ingest
 from titik_collector.mqtt import Link, Login
 from titik_collector.now import Board
 from titik_collector.presence import Presence
-from titik_collector.registry import Registry, Watch
+from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollup import Rollups
 from titik_collector.store import Caps, Saved, Store
 from titik_wire import __version__, codec, topics
@@ -49,10 +49,9 @@ class Collector:
         self._config = config
         self._db = db
         self._now_ms = now_ms
-        self._watch = Watch(config.file)
-        self._registry = Registry(db)
-        with transaction(db):
-            self._registry.sync(config, now_ms())
+        self._watch = ConfigWatch(config.file)
+        registry.sync(db, config, now_ms())
+        self._registry = Registry(db, config.city.name)
         self._presence = Presence(db)
         caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)
         self._store = Store(db, self._registry, caps, (self._presence,))
@@ -128,29 +127,28 @@ class Collector:
             self._due["prune"] = time.monotonic() + 60.0
 
     def _reload(self) -> None:
-        """Take in an edited registry; a broken edit is said once and changes nothing."""
-        if not self._is_due("registry", REGISTRY_EVERY_S) or not self._watch.changed():
+        """Take in an edited registry without a restart."""
+        if not self._is_due("registry", REGISTRY_EVERY_S):
             return
-        try:
-            config = self._watch.load()
-        except ConfigError as error:
-            log.error("configuration not taken over, the old one stays reason=%s", error)
+        config = self._watch.poll()
+        if config is None:
             return
-        with transaction(self._db):
-            gone = self._registry.sync(config, self._now_ms())
+        changes = registry.sync(self._db, config, self._now_ms())
         self._config = config
-        self._clear(gone)
+        self._registry.reload()
+        self._clear(changes)
         self._stale.update(router_id for router_id, _, _ in self._registry.routers())
-        log.info("registry read again routers=%d", len(self._stale))
 
-    def _clear(self, gone: list[tuple[str, str]]) -> None:
+    def _clear(self, changes: Changes) -> None:
         """An empty retained message takes a removed router or site off the broker."""
+        for name in changes.removed:
+            self._link.publish(topics.ack(name), b"", retain=True)
+        gone = [("router", name) for name in changes.removed]
+        gone += [("site", name) for name in changes.removed_sites]
         for scope, name in gone:
             self._link.publish(topics.now(scope, name), b"", retain=True)
             for window in ("1m", "1h", "1d"):
                 self._link.publish(topics.rollup(window, scope, name), b"", retain=True)
-            if scope == "router":
-                self._link.publish(topics.ack(name), b"", retain=True)
 
     def _connected(self) -> None:
         """Say everything again: nobody knows what the broker still has."""

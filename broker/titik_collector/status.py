@@ -59,9 +59,9 @@ class Screen:
     sites: tuple[str, ...]
 
 
-def gather(db: sqlite3.Connection, now_ms: int) -> Screen:
+def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
     """Read the screen from the store."""
-    registry = Registry(db)
+    registry = Registry(db, city)
     routers = list(registry.routers())
     board = Board(db, Presence(db), registry)
     board.load()
@@ -74,7 +74,10 @@ def gather(db: sqlite3.Connection, now_ms: int) -> Screen:
         for router_id, name, _ in routers
     }
     lines = [_sum("City", now["city", registry.city], list(by_router.values()), 0)]
-    for site, title in registry.sites():
+    sites = db.execute(
+        "SELECT name, title FROM site WHERE registered = 1 ORDER BY title"
+    ).fetchall()
+    for site, title in sites:
         members = [by_router[name] for _, name, where in routers if where == site]
         if members:
             lines.append(_sum(title, now["site", site], members, 0))
@@ -86,7 +89,7 @@ def gather(db: sqlite3.Connection, now_ms: int) -> Screen:
         tuple(Knock(name, count, now_ms - last_ms) for name, count, last_ms in knocks),
         tuple(db.execute("SELECT name, value FROM tally WHERE value > 0 ORDER BY name")),
         check.totals(db),
-        tuple(site for site, _ in registry.sites()),
+        tuple(site for site, _ in sites),
     )
 
 
@@ -144,10 +147,8 @@ def _knocks(screen: Screen) -> list[RenderableType]:
 def _cells(line: Line) -> Sequence[RenderableType]:
     now = line.now
     state = now.state
-    if now.scope != "router":
-        state_text = f"{now.routers_online}/{now.routers_known} on"
-    else:
-        state_text = state
+    of_many = f"{now.routers_online}/{now.routers_known} on"
+    state_text = state if now.scope == "router" else of_many
     stale = now.state == "unknown" or (now.state != "online" and now.clients is None)
     return (
         Text("  " * line.indent + line.title, style="" if line.indent else "bold"),

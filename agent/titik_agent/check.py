@@ -1,0 +1,147 @@
+"""`titik-agent check`: the whole chain, one line per step, with the remedy where one fails."""
+
+import logging
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from titik_agent import dial
+from titik_agent.clock import Clock
+from titik_agent.dial import LinkDown
+from titik_agent.sources import Source, SourceError
+from titik_agent.uplink import Uplink
+
+Say = Callable[[str], None]
+LOGIN_S = 15.0  # to be accepted by the broker
+ACK_S = 30.0  # for the collector to commit and answer
+GOODBYE_S = 3.0
+
+
+class Counted(Protocol):
+    """A spool's size."""
+
+    @property
+    def spooled(self) -> int: ...
+
+
+def sources(every: Sequence[Source], say: Say) -> bool:
+    """Read each source once."""
+    good = True
+    for source in every:
+        try:
+            value = source.read()
+        except SourceError as error:
+            say(f"FAIL  source {source.name}: {error}")
+            good = False
+        else:
+            say(f"ok    source {source.name}: {_shown(value)}")
+    return good
+
+
+def clock(router: Clock, say: Say) -> bool:
+    """A wrong clock is no failure: samples are placed later; but TLS needs a right one."""
+    if router.quality() == "ntp":
+        say("ok    clock: set in this boot")
+    else:
+        say(
+            '--    clock: not known to be set; samples are placed later (clock = "trusted" if it is)'
+        )
+    return True
+
+
+def broker(target: dial.Broker, say: Say) -> bool:
+    """Name, TCP and TLS."""
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        say(f"FAIL  dns: {target.host}: {error}; check broker.host and the router's resolver")
+        return False
+    say(f"ok    dns: {target.host} is {found[0][4][0]}")
+    try:
+        dial.dial(target).close()
+    except LinkDown as down:
+        say(f"FAIL  {down.step}: {down.reason}")
+        return False
+    say(f"ok    tcp{' and tls' if target.tls else ''}: {target.host} port {target.port}")
+    return True
+
+
+def chain(uplink: Uplink, spool: Counted, say: Say) -> bool:
+    """Log in, publish the one sample in the spool, and wait until the collector has it."""
+    trouble = _Trouble()
+    log = logging.getLogger("titik_agent")
+    log.addHandler(trouble)
+    log.propagate = False
+    try:
+        good = _chain(uplink, spool, say, trouble)
+    finally:
+        uplink.stop_soon()
+        _drive(uplink, GOODBYE_S, lambda: uplink.is_over)
+        log.removeHandler(trouble)
+        log.propagate = True
+    return good
+
+
+def _chain(uplink: Uplink, spool: Counted, say: Say, trouble: "_Trouble") -> bool:
+    if not _drive(uplink, LOGIN_S, lambda: uplink.is_connected or bool(trouble.said)):
+        say("FAIL  login: no answer from the broker; is there an MQTT 5 broker at this port?")
+        return False
+    if trouble.said:
+        say(f"FAIL  login: {trouble.said[0]}")
+        return False
+    say("ok    login")
+    acked = _drive(uplink, ACK_S, lambda: spool.spooled == 0 or bool(trouble.said))
+    if trouble.said:
+        say(f"FAIL  publish: {trouble.said[0]}")
+    elif not acked:
+        say(
+            "FAIL  ack: the collector did not answer; is it running, and is this router registered?"
+        )
+    else:
+        say("ok    publish and ack: the collector has committed a sample")
+    return acked and not trouble.said
+
+
+def _drive(uplink: Uplink, seconds: float, done: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not done():
+        left = until - time.monotonic()
+        if left <= 0:
+            return False
+        wait_s = min(left, uplink.step(), 1.0)
+        fd = uplink.fileno()
+        poll = select.poll()
+        if fd >= 0:
+            poll.register(fd, select.POLLIN | (select.POLLOUT if uplink.want_write() else 0))
+        for _, event in poll.poll(max(wait_s, 0.01) * 1000):
+            if event & ~select.POLLOUT:
+                uplink.on_readable()
+            if event & select.POLLOUT:
+                uplink.on_writable()
+    return True
+
+
+class _Trouble(logging.Handler):
+    """The warnings of the uplink, which say what an installer can do."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+def _shown(value: Any) -> str:
+    """A section in a few words."""
+    if value is None:
+        return "none here"
+    if isinstance(value, tuple):
+        names = [getattr(one, "ifname", getattr(one, "name", "")) for one in value]
+        return ", ".join(names) or "none now"
+    if isinstance(value, int):
+        return str(value)
+    given = [f"{name}={getattr(value, name)}" for name in value.__slots__]
+    return " ".join(one for one in given if not one.endswith("=None"))[:120]

@@ -1,0 +1,302 @@
+"""The `titik-agent` command: where the router half is put together.
+
+One place builds the objects and knows the concrete classes.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from titik_agent import check, config, dial
+from titik_agent.backoff import Backoff
+from titik_agent.clock import Clock, SystemClock
+from titik_agent.config import Config, ConfigError
+from titik_agent.link import Link, LinkEvents, Will
+from titik_agent.loop import Loop
+from titik_agent.publisher import Publisher
+from titik_agent.sampler import Sampler
+from titik_agent.schedule import Schedule
+from titik_agent.sketch import Sketch
+from titik_agent.sources import EventSource, Source
+from titik_agent.sources.host import HostSource
+from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+from titik_agent.sources.hostapd_ubus import HostapdUbus
+from titik_agent.sources.leases import LeasesSource
+from titik_agent.sources.netdev import Interfaces, NetdevSource
+from titik_agent.sources.probe import ProbeSource
+from titik_agent.sources.reach import ReachSource
+from titik_agent.sources.survey import Survey
+from titik_agent.sources.visitors import VisitorsSource
+from titik_agent.spool import Spool
+from titik_agent.stations import Tracker
+from titik_agent.uplink import Uplink
+from titik_wire import __version__
+from titik_wire.messages import Status
+
+log = logging.getLogger("titik_agent")
+
+MACHINE = "/sys/class/dmi/id/product_name"  # x86
+BOARD = "/tmp/sysinfo/model"  # OpenWrt
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def titik_agent() -> None:
+    """Report this router's clients and throughput to a Titik broker."""
+
+
+def _options(command: Any) -> Any:
+    """What every command takes; flags win over the file."""
+    for option in (
+        click.option("--config", "file", help=f"TOML file [default: {config.DEFAULT_FILE}]"),
+        click.option("--router", help="This router's name, over the file's."),
+        click.option("--broker", metavar="HOST[:PORT]", help="The broker, over the file's."),
+    ):
+        command = option(command)
+    return command
+
+
+@titik_agent.command()
+@_options
+def run(file: str | None, router: str | None, broker: str | None) -> None:
+    """Sample and report until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    with _said():
+        settings = config.load(file, router, broker)
+        with _alone(settings.spool.directory):
+            _run(settings, _target(settings))
+
+
+@titik_agent.command()
+@_options
+def once(file: str | None, router: str | None, broker: str | None) -> None:
+    """Take one sample and print it as JSON; nothing is sent."""
+    with _said():
+        settings = config.load(file, router, broker or "localhost")
+        clock = SystemClock(settings.clock == "trusted")
+        sampler = Sampler(
+            settings.router, _new_run(), clock, Spool(None), _sources(settings, clock)
+        )
+        _, payload = sampler.take()
+    click.echo(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
+
+
+@titik_agent.command(name="check")
+@_options
+def check_command(file: str | None, router: str | None, broker: str | None) -> None:
+    """Try every step from the radio to the collector's ack; a remedy where one fails."""
+    with _said():
+        settings = config.load(file, router, broker)
+        click.echo(f"ok    config: router {settings.router}, every {settings.interval_s} s")
+        clock = SystemClock(settings.clock == "trusted")
+        sources = _sources(settings, clock)
+        good = check.sources(sources, click.echo)
+        good &= check.clock(clock, click.echo)
+        target = _target(settings)
+        good &= check.broker(target, click.echo)
+        if good:
+            good = _check_chain(settings, clock, target, sources)
+    sys.exit(0 if good else 1)
+
+
+@titik_agent.command()
+@_options
+@click.option("--every", "every_s", type=click.IntRange(10, 86400), help="Go on, so often (s).")
+def probe(file: str | None, router: str | None, broker: str | None, every_s: int | None) -> None:
+    """Ask the LAN and the uplink with raw sockets; writes the result the agent reads."""
+    from titik_agent.probe import ProbeSettings, run_probe  # needs scapy, which the agent does not
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    with _said():
+        settings = config.load(file, router or "probe", broker or "localhost")
+    sys.exit(run_probe(ProbeSettings(settings.probe.result_file, settings.probe.targets), every_s))
+
+
+def _run(settings: Config, target: dial.Broker) -> None:
+    """Put the agent together, run it until SIGTERM, and say goodbye."""
+    clock = SystemClock(settings.clock == "trusted")
+    rand = random.Random()
+    run_id = _new_run()
+    spool = Spool(settings.spool.directory, settings.spool.limit_bytes, settings.spool.persist_dir)
+    publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
+    backoff = Backoff(rand)
+    uplink = Uplink(
+        publisher, _dialler(target), backoff, wait_s=backoff.at_start(clock.uptime_ms() / 1000)
+    )
+    sources = _sources(settings, clock)
+    sampler = Sampler(settings.router, run_id, clock, spool, sources, lambda: publisher.open_runs)
+    schedule = Schedule(settings.interval_s, clock.monotonic(), rand)
+    events: list[EventSource] = [
+        one for one in sources if isinstance(one, HostapdCtrl | HostapdUbus)
+    ]
+    loop = Loop(sampler, schedule, spool, events, clock.monotonic, uplink.wake)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("agent started router=%s run=%s version=%s", settings.router, run_id, __version__)
+    uplink.start()
+    try:
+        loop.run(stop)
+    finally:
+        uplink.stop()
+        spool.close()
+    log.info("agent stopped")
+
+
+def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
+    """Every source that this machine may have."""
+    interfaces = Interfaces(settings.interfaces.uplink, settings.interfaces.lan, clock.boot)
+    sketch = Sketch()
+    hostapd = _hostapd(settings.sources, interfaces, sketch)
+    reach = ReachSource(
+        config.targets(settings.reach), settings.reach.dns_name, settings.reach.every_s
+    )
+    sources: list[Source | None] = [
+        hostapd,
+        Survey(hostapd) if isinstance(hostapd, HostapdUbus) else None,
+        NetdevSource(interfaces),
+        HostSource(clock),
+        LeasesSource(clock, settings.sources.lease_files),
+        reach if settings.reach.targets or settings.reach.dns_name else None,
+        ProbeSource(settings.probe.result_file, settings.probe.max_age_s, clock),
+        VisitorsSource(sketch) if hostapd is not None else None,
+    ]
+    return [source for source in sources if source is not None]
+
+
+def _hostapd(
+    wanted: config.Sources, interfaces: Interfaces, sketch: Sketch
+) -> HostapdUbus | HostapdCtrl | None:
+    kind = wanted.hostapd
+    if kind == "auto":
+        kind = "ubus" if os.path.exists(wanted.ubus_socket) else "control"
+    if kind == "ubus":
+        return HostapdUbus(interfaces, Tracker(), sketch, (wanted.ubus_socket,))
+    if kind == "control":
+        return HostapdCtrl(interfaces, Tracker(), sketch, wanted.control_dir)
+    return None
+
+
+def _target(settings: Config) -> dial.Broker:
+    """Where to connect, and as whom."""
+    broker = settings.broker
+    tls = dial.Tls(broker.ca_file, broker.cert_file, broker.key_file) if broker.tls else None
+    port = broker.port or (8883 if broker.tls else 1883)
+    return dial.Broker(broker.host, port, settings.router, config.password(settings), tls=tls)
+
+
+def _dialler(target: dial.Broker) -> Any:
+    def connect(will: Will, events: LinkEvents) -> Link:
+        return Link(target, will, events)
+
+    return connect
+
+
+def _about(router: str, run_id: str, clock: Clock) -> Status:
+    return Status(
+        router,
+        "online",
+        run_id,
+        1,
+        clock.boot,
+        __version__,
+        _first_line(BOARD, MACHINE),
+        _firmware(),
+    )
+
+
+def _firmware() -> str | None:
+    """PRETTY_NAME of os-release: `OpenWrt 24.10.0`, `Debian GNU/Linux 12 (bookworm)`."""
+    try:
+        with open("/etc/os-release", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                name, _, value = line.strip().partition("=")
+                if name == "PRETTY_NAME":
+                    return _label(value.strip('"'))
+    except OSError:
+        pass
+    return None
+
+
+def _first_line(*paths: str) -> str | None:
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return _label(file.readline())
+        except OSError:
+            continue
+    return None
+
+
+def _label(text: str) -> str | None:
+    """Text as the contract has it: printable, at most 64 characters."""
+    return "".join(char for char in text.strip() if char.isprintable())[:64] or None
+
+
+def _new_run() -> str:
+    return os.urandom(8).hex()
+
+
+@contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """One agent per spool: two would report the same clients twice."""
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        with open(os.path.join(directory, "agent.lock"), "a+", encoding="ascii") as file:
+            _lock(file)
+            yield
+    except BlockingIOError:
+        raise ConfigError(
+            f"spool.directory: another agent runs in {directory}; stop it, or name another"
+        ) from None
+    except PermissionError as error:
+        raise ConfigError(f"spool.directory: {error}; name one that this user may write") from error
+
+
+def _lock(file: IO[str]) -> None:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What the operator can mend is said in one line, without a traceback."""
+    try:
+        yield
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _check_chain(
+    settings: Config, clock: Clock, target: dial.Broker, sources: Sequence[Source]
+) -> bool:
+    """Login, publish, ack: with a sample of a run of its own, unless an agent is connected."""
+    try:
+        with _alone(settings.spool.directory):
+            spool, run_id = Spool(None), _new_run()
+            publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
+            uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
+            sampler = Sampler(settings.router, run_id, clock, spool, sources)
+            sample, payload = sampler.take()
+            spool.append(sample.run, sample.seq, payload)
+            return check.chain(uplink, spool, click.echo)
+    except ConfigError as error:
+        click.echo(f"--    login, publish, ack: not tried: {error}")
+        return True
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    titik_agent()

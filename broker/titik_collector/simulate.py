@@ -1,0 +1,303 @@
+"""`titik simulate`: many routers in one process on one event loop.
+
+Rule: sampler, schedule, spool, publisher, link and back-off are the agent's own code; only the
+radio and the uplink's counters are made up (see `world`). This file and demo.py are the only ones
+here that import the agent.
+"""
+
+import heapq
+import itertools
+import os
+import random
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from titik_agent.spool import Spool
+
+from titik_agent.backoff import Backoff
+from titik_agent.dial import Broker, LinkDown
+from titik_agent.link import Link, LinkEvents, Will
+from titik_agent.publisher import Publisher
+from titik_agent.sampler import Sampler
+from titik_agent.schedule import Schedule
+from titik_agent.uplink import Uplink
+from titik_collector.world import DAY_MINUTES, Crowd
+from titik_wire import __version__
+from titik_wire.messages import Bss, Net, Status
+
+MAX_SLEEP_S = 0.5
+STOP_S = 3.0  # for goodbyes at the end
+
+
+class WorldTime:
+    """The local minute of the simulated day, which may run faster than the real one."""
+
+    def __init__(self, zone: ZoneInfo, speed: float, started: datetime | None = None) -> None:
+        self.speed = speed
+        start = (started or datetime.now(zone)).astimezone(zone)
+        self._minute = start.hour * 60 + start.minute + start.second / 60
+        self._began = time.monotonic()
+
+    def minute(self) -> float:
+        """Minutes since midnight."""
+        return (self._minute + (time.monotonic() - self._began) / 60 * self.speed) % DAY_MINUTES
+
+    def text(self) -> str:
+        """`18:42`."""
+        minute = int(self.minute())
+        return f"{minute // 60:02}:{minute % 60:02}"
+
+
+class SimulatedClock:
+    """A router that booted a while before this process; its clock is this machine's."""
+
+    def __init__(self, rand: random.Random) -> None:
+        self.boot = "-".join(f"{rand.getrandbits(4 * n):0{n}x}" for n in (8, 4, 4, 4, 12))
+        self._offset_ms = rand.randrange(300_000, 86_400_000)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def uptime_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000 + self._offset_ms
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def quality(self) -> Literal["ntp", "guess"]:
+        return "ntp"
+
+
+class Radio:
+    """The made-up access point: a source for `bss`, and the crowd behind it."""
+
+    name = "hostapd"
+    field = "bss"
+
+    def __init__(self, crowd: Crowd, world: WorldTime, token: str) -> None:
+        self.crowd = crowd
+        self._world = world
+        self._token = token
+        self._at = time.monotonic()
+
+    def advance(self) -> bool:
+        """Let time pass; True if a client joined or left."""
+        now = time.monotonic()
+        elapsed, self._at = now - self._at, now
+        return self.crowd.advance(self._world.minute(), elapsed * self._world.speed, elapsed)
+
+    def read(self) -> tuple[Bss, ...]:
+        crowd = self.crowd
+        return (
+            Bss(
+                ifname="phy0-ap0",
+                ssid="Kupang Smart City",
+                band="2g",
+                channel=6,
+                clients=crowd.clients,
+                active=crowd.active(),
+                weak=crowd.weak(),
+                since=f"{self._token}/12",
+                rx_bytes=crowd.rx_bytes,
+                tx_bytes=crowd.tx_bytes,
+            ),
+        )
+
+
+class Wan:
+    """The made-up uplink: it carries what the radio does, and some overhead."""
+
+    name = "netdev"
+    field = "net"
+
+    def __init__(self, crowd: Crowd, token: str) -> None:
+        self._crowd = crowd
+        self._token = token
+
+    def read(self) -> tuple[Net, ...]:
+        down, up = self._crowd.tx_bytes, self._crowd.rx_bytes
+        return (Net("wan", "uplink", True, f"{self._token}/3", down * 21 // 20, up * 21 // 20),)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One router to simulate."""
+
+    name: str
+    site: str
+    capacity: int
+    password: str | None
+
+
+class Node:
+    """One simulated router: the agent's objects, put together."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        host: str,
+        port: int,
+        interval_s: float,
+        world: WorldTime,
+        rand: random.Random,
+        first_wait_s: float,
+    ) -> None:
+        self.name = plan.name
+        self.site = plan.site
+        self.cut_until = 0.0  # the uplink carries nothing until then
+        clock = SimulatedClock(rand)
+        crowd = Crowd(plan.site, plan.capacity, rand, world.minute())
+        self.radio = Radio(crowd, world, clock.boot)
+        self.spool = Spool(None)
+        self.run = f"{rand.getrandbits(64):016x}"
+        about = Status(
+            plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router"
+        )
+        self.publisher = Publisher(about, self.spool, clock.monotonic)
+        self._broker = Broker(host, port, plan.name, plan.password)
+        backoff = Backoff(rand, first_s=first_wait_s)
+        self.uplink = Uplink(
+            self.publisher, self._dial, backoff, wait_s=rand.uniform(0, first_wait_s)
+        )
+        self.sampler = Sampler(
+            plan.name,
+            self.run,
+            clock,
+            self.spool,
+            (self.radio, Wan(crowd, clock.boot)),
+            lambda: self.publisher.open_runs,
+            rss_bytes=lambda: 0,
+        )
+        self._schedule = Schedule(interval_s, clock.monotonic(), rand)
+
+    def turn(self) -> float:
+        """Do what is due; seconds until there is more to do."""
+        now = time.monotonic()
+        if self.radio.advance():
+            self._schedule.changed(now)
+        if self._schedule.take(now):
+            sample, payload = self.sampler.take()
+            self.spool.append(sample.run, sample.seq, payload)
+            self.uplink.wake()
+        wait_s = min(self.uplink.step(), self._schedule.wait_s(time.monotonic()))
+        return max(0.0, wait_s)
+
+    def cut(self, seconds: float) -> None:
+        """The uplink is gone for a while: the connection breaks and none can be made."""
+        self.cut_until = time.monotonic() + seconds
+        fd = self.uplink.fileno()
+        if fd >= 0:
+            with socket.socket(fileno=os.dup(fd)) as twin:
+                twin.shutdown(socket.SHUT_RDWR)
+
+    def _dial(self, will: Will, events: LinkEvents) -> Link:
+        if time.monotonic() < self.cut_until:
+            raise LinkDown("tcp", "no route to the broker")
+        return Link(self._broker, will, events)
+
+
+class Fleet:
+    """All nodes on one epoll loop."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self._poll = select.epoll()
+        self._watched: dict[Node, int] = {}
+        self._owners: dict[int, Node] = {}
+        self._serial = itertools.count()
+        self._due: list[tuple[float, int, Node]] = []
+        self._when: dict[Node, float] = {}
+        for node in nodes:
+            self._plan(node, 0.0)
+
+    def run(self, until: float, also: Callable[[], None] = lambda: None) -> None:
+        """Until that moment of the monotonic clock; `also` is called every half second or so."""
+        while time.monotonic() < until:
+            self._turn(until)
+            also()
+
+    def stop(self) -> None:
+        """Every router says goodbye."""
+        for node in self.nodes:
+            node.uplink.stop_soon()
+            self._plan(node, 0.0)
+        until = time.monotonic() + STOP_S
+        while time.monotonic() < until and not all(node.uplink.is_over for node in self.nodes):
+            self._turn(until)
+        self._poll.close()
+
+    def _turn(self, until: float) -> None:
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:
+            at, _, node = heapq.heappop(self._due)
+            if self._when.get(node) == at:
+                self._run(node)
+        wait_s = self._due[0][0] - time.monotonic() if self._due else MAX_SLEEP_S
+        for fd, event in self._poll.poll(max(0.0, min(MAX_SLEEP_S, wait_s))):
+            owner = self._owners.get(fd)
+            if owner is not None:
+                self._hear(owner, event)
+                self._run(owner)
+
+    def _hear(self, node: Node, event: int) -> None:
+        if event & ~select.EPOLLOUT:
+            node.uplink.on_readable()
+        if event & select.EPOLLOUT:
+            node.uplink.on_writable()
+
+    def _run(self, node: Node) -> None:
+        wait_s = MAX_SLEEP_S if node.uplink.is_over else node.turn()
+        self._watch(node)
+        self._plan(node, wait_s)
+
+    def _plan(self, node: Node, wait_s: float) -> None:
+        at = time.monotonic() + wait_s
+        self._when[node] = at
+        heapq.heappush(self._due, (at, next(self._serial), node))
+
+    def _watch(self, node: Node) -> None:
+        """Keep epoll at what the uplink wants; a closed descriptor leaves epoll by itself."""
+        fd = node.uplink.fileno()
+        old_fd = self._watched.get(node, -1)
+        if fd != old_fd and self._owners.get(old_fd) is node:
+            del self._owners[old_fd]
+        if fd >= 0:
+            self._owners[fd] = node
+            mask = select.EPOLLIN | (select.EPOLLOUT if node.uplink.want_write() else 0)
+            try:
+                self._poll.modify(fd, mask)
+            except FileNotFoundError:  # new, perhaps under the number of the one before
+                self._poll.register(fd, mask)
+        self._watched[node] = fd
+
+
+def build(
+    plans: Sequence[Plan],
+    host: str,
+    port: int,
+    interval_s: float,
+    world: WorldTime,
+    seed: int,
+    first_wait_s: float,
+) -> Fleet:
+    """A fleet of these routers; the same seed gives the same people."""
+    return Fleet(
+        [
+            Node(
+                plan,
+                host,
+                port,
+                interval_s,
+                world,
+                random.Random(f"{seed}/{plan.name}"),
+                first_wait_s,
+            )
+            for plan in plans
+        ]
+    )
