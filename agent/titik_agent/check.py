@@ -45,9 +45,7 @@ def clock(router: Clock, say: Say) -> bool:
     if router.quality() == "ntp":
         say("ok    clock: set in this boot")
     else:
-        say(
-            '--    clock: not known to be set; samples are placed later (clock = "trusted" if it is)'
-        )
+        say('--    clock: not known to be set; if it is right, say clock = "trusted"')
     return True
 
 

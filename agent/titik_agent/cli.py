@@ -34,7 +34,7 @@ from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.probe import ProbeSource
-from titik_agent.sources.reach import ReachSource
+from titik_agent.sources.reach import ReachSource, Targets
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool import Spool
@@ -100,6 +100,7 @@ def check_command(file: str | None, router: str | None, broker: str | None) -> N
         click.echo(f"ok    config: router {settings.router}, every {settings.interval_s} s")
         clock = SystemClock(settings.clock == "trusted")
         sources = _sources(settings, clock)
+        _reach_once(sources)
         good = check.sources(sources, click.echo)
         good &= check.clock(clock, click.echo)
         target = _target(settings)
@@ -144,11 +145,16 @@ def _run(settings: Config, target: dial.Broker) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("agent started router=%s run=%s version=%s", settings.router, run_id, __version__)
+    reach = next((one for one in sources if isinstance(one, ReachSource)), None)
+    if reach is not None:
+        reach.start()
     uplink.start()
     try:
         loop.run(stop)
     finally:
         uplink.stop()
+        if reach is not None:
+            reach.close()
         spool.close()
     log.info("agent stopped")
 
@@ -156,7 +162,7 @@ def _run(settings: Config, target: dial.Broker) -> None:
 def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
     """Every source that this machine may have."""
     interfaces = Interfaces(settings.interfaces.uplink, settings.interfaces.lan, clock.boot)
-    sketch = Sketch()
+    sketch = Sketch(clock)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     reach = ReachSource(
         config.targets(settings.reach), settings.reach.dns_name, settings.reach.every_s
@@ -167,8 +173,8 @@ def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
         NetdevSource(interfaces),
         HostSource(clock),
         LeasesSource(clock, settings.sources.lease_files),
-        reach if settings.reach.targets or settings.reach.dns_name else None,
-        ProbeSource(settings.probe.result_file, settings.probe.max_age_s, clock),
+        _reach(settings.reach),
+        ProbeSource(settings.probe.result_file, clock, settings.probe.max_age_s),
         VisitorsSource(sketch) if hostapd is not None else None,
     ]
     return [source for source in sources if source is not None]
@@ -185,6 +191,22 @@ def _hostapd(
     if kind == "control":
         return HostapdCtrl(interfaces, Tracker(), sketch, wanted.control_dir)
     return None
+
+
+def _reach(wanted: config.Reach) -> ReachSource | None:
+    if not wanted.targets and not wanted.names:
+        return None
+    try:
+        return ReachSource(Targets(wanted.names, config.targets(wanted)), wanted.every_s)
+    except ValueError as error:
+        raise ConfigError(f"reach.names: {error}") from error
+
+
+def _reach_once(sources: Sequence[Source]) -> None:
+    """One round now, for commands that do not wait for the thread's."""
+    for source in sources:
+        if isinstance(source, ReachSource):
+            source.round()
 
 
 def _target(settings: Config) -> dial.Broker:

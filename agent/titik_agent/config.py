@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from titik_wire.kinds import SLUG
 
 DEFAULT_FILE = "/etc/titik/agent.toml"
+MAX_TARGETS = 8
 
 
 class ConfigError(Exception):
@@ -61,10 +62,10 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """[reach]: does the uplink carry traffic; off unless targets are given."""
+    """[reach]: does the uplink carry traffic; off unless targets or names are given."""
 
     targets: tuple[str, ...] = ()  # host:port, opened and closed again over TCP
-    dns_name: str | None = None  # name to resolve; absent: no DNS test
+    names: tuple[str, ...] = ()  # to ask the resolver for; *.example gets a new label each time
     every_s: int = 60  # seconds between rounds
 
 
@@ -196,6 +197,9 @@ def _check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: broker.{key}: needs broker.tls = true")
     if (config.broker.cert_file is None) != (config.broker.key_file is None):
         raise ConfigError(f"{where}: broker.cert_file: and broker.key_file go together")
+    for key in ("targets", "names"):
+        if len(getattr(config.reach, key)) > MAX_TARGETS:
+            raise ConfigError(f"{where}: reach.{key}: at most {MAX_TARGETS}, to bound a round")
     for target in config.reach.targets:
         _host_port(target, f"{where}: reach.targets", must=True)
 
