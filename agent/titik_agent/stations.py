@@ -1,0 +1,116 @@
+"""From the stations of a BSS to three counts: how many there are, how many move, how many are weak.
+
+Rule: MAC addresses are keys in memory here, and nothing else; one that left is forgotten.
+Rule: a figure that cannot be known is None, never a smaller number.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+ACTIVE_S = 60  # a client whose packets have not moved for longer is not active
+WEAK_DBM = -75
+MAX_TRACKED = 4096  # some 1 MB; a stadium, not a hotspot
+_PLAUSIBLE_DBM = range(-120, 0)  # old mt76 says 48, mwlwifi 0
+_PLAUSIBLE_MS = range(1 << 31)  # mwlwifi's inactive time wraps below zero to just under 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """What hostapd says of one station at this instant; None is what the driver did not say."""
+
+    mac: str
+    authorized: bool
+    signal_dbm: int | None
+    packets: int | None  # received and sent, cumulative; how far it has come does not matter
+    inactive_ms: int | None  # since its last packet; used where packets are not told
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The counts of one BSS."""
+
+    clients: int  # authorized stations
+    active: int | None  # of them, moved packets within ACTIVE_S; None: not known of every client
+    weak: int | None  # of them, known to be below WEAK_DBM; None: no client's signal is known
+
+
+class Tracker:
+    """Remembers when each client's packet counters last moved."""
+
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, limit: int = MAX_TRACKED
+    ) -> None:
+        self._monotonic = monotonic
+        self._limit = limit
+        # By interface and MAC: the packets last seen, and when they last changed.
+        self._moved: dict[str, dict[str, tuple[int | None, float]]] = {}
+        self._overfull: set[str] = set()
+
+    @property
+    def saturated(self) -> bool:
+        """True while there are more clients than are tracked one by one."""
+        return bool(self._overfull)
+
+    def tally(self, ifname: str, stations: Iterable[Station]) -> Tally:
+        """Count the stations of one BSS, all of them."""
+        now = self._monotonic()
+        before = self._moved.get(ifname, {})
+        room = self._limit - sum(len(macs) for name, macs in self._moved.items() if name != ifname)
+        moved: dict[str, tuple[int | None, float]] = {}
+        clients = active = weak = unknown_moves = unknown_signals = 0
+        for station in stations:
+            if not station.authorized:
+                continue
+            clients += 1
+            if len(moved) < room:
+                moved[station.mac] = _last_move(station, before.get(station.mac), now)
+            moving = _is_active(station, moved.get(station.mac), now)
+            active += moving is True
+            unknown_moves += moving is None
+            if station.signal_dbm is None or station.signal_dbm not in _PLAUSIBLE_DBM:
+                unknown_signals += 1
+            else:
+                weak += station.signal_dbm < WEAK_DBM
+        self._remember(ifname, moved, clients)
+        return Tally(
+            clients=clients,
+            active=None if unknown_moves else active,
+            weak=None if clients and unknown_signals == clients else weak,
+        )
+
+    def keep(self, ifnames: Collection[str]) -> None:
+        """Forget the clients of every BSS that is not among these."""
+        self._moved = {name: macs for name, macs in self._moved.items() if name in ifnames}
+        self._overfull &= set(ifnames)
+
+    def knows(self, mac: str) -> bool:
+        """Whether this was a client when its BSS was last counted; always, while saturated."""
+        return self.saturated or any(mac in macs for macs in self._moved.values())
+
+    def _remember(
+        self, ifname: str, moved: dict[str, tuple[int | None, float]], clients: int
+    ) -> None:
+        self._moved[ifname] = moved
+        if clients > len(moved):
+            self._overfull.add(ifname)
+        else:
+            self._overfull.discard(ifname)
+
+
+def _last_move(
+    station: Station, before: tuple[int | None, float] | None, now: float
+) -> tuple[int | None, float]:
+    """A client that is new has just moved; so has one that was reset to fewer packets."""
+    if before is None or before[0] != station.packets:
+        return station.packets, now
+    return before
+
+
+def _is_active(station: Station, moved: tuple[int | None, float] | None, now: float) -> bool | None:
+    """None where neither packets nor a believable inactive time tell."""
+    if station.packets is not None and moved is not None:
+        return now - moved[1] <= ACTIVE_S
+    if station.inactive_ms is not None and station.inactive_ms in _PLAUSIBLE_MS:
+        return station.inactive_ms <= ACTIVE_S * 1000
+    return None
