@@ -1,0 +1,86 @@
+"""How many different clients there were today, without a list of who they were.
+
+A HyperLogLog sketch: 4096 small numbers, from which no address can be read back. They depend on a
+key that is drawn anew each run and each day, and never leaves this object, so that not even two
+sketches of the same clients can be compared. Error about 1.6 %, less below some thousand clients.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+
+from titik_agent.clock import Clock
+from titik_wire.messages import Visitors
+
+_INDEX_BITS = 12
+_REGISTERS = 1 << _INDEX_BITS
+_RANK_BITS = 64 - _INDEX_BITS
+_ALPHA = 0.7213 / (1 + 1.079 / _REGISTERS)  # Flajolet's constant for this many registers
+_STEP_MS = 60_000  # a clock that moved by more than this against the uptime was set
+
+
+class Sketch:
+    """Counts from its creation, then from each local midnight (TZ)."""
+
+    def __init__(self, clock: Clock, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._clock = clock
+        self._random = random
+        self._fed = False
+        self._seen_ms = self._since_ms = clock.wall_ms()
+        self._offset_ms = self._seen_ms - clock.uptime_ms()
+        self._start(self._since_ms)
+
+    def add(self, *macs: str) -> None:
+        """These are clients; none at all still says that somebody looked."""
+        self._turn_day()
+        self._fed = True
+        for mac in macs:
+            digest = blake2b(mac.lower().encode("utf-8", "replace"), digest_size=8, key=self._key)
+            hashed = int.from_bytes(digest.digest(), "big")
+            index, rest = hashed % _REGISTERS, hashed >> _INDEX_BITS
+            rank = _RANK_BITS - rest.bit_length() + 1
+            if rank > self._ranks[index]:
+                self._ranks[index] = rank
+
+    def count(self) -> int:
+        """Different clients, rounded."""
+        empty = self._ranks.count(0)
+        inverse = sum(self._ranks.count(rank) * 2.0**-rank for rank in range(_RANK_BITS + 2))
+        estimate = _ALPHA * _REGISTERS * _REGISTERS / inverse
+        if empty and estimate <= 2.5 * _REGISTERS:  # few clients: the empty registers say it better
+            estimate = _REGISTERS * math.log(_REGISTERS / empty)
+        return round(estimate)
+
+    def visitors(self) -> Visitors | None:
+        """What a sample reports; None until anyone has looked for clients."""
+        self._turn_day()
+        if not self._fed:
+            return None
+        return Visitors(count=self.count(), since=max(0, self._since_ms))
+
+    def _start(self, since_ms: int) -> None:
+        self._since_ms = since_ms
+        self._key = self._random(32)
+        self._ranks = bytearray(_REGISTERS)
+
+    def _turn_day(self) -> None:
+        now_ms = self._clock.wall_ms()
+        offset_ms = now_ms - self._clock.uptime_ms()
+        if abs(offset_ms - self._offset_ms) > _STEP_MS:
+            # The clock was set (no router has a battery): what was counted keeps its true age.
+            self._since_ms += offset_ms - self._offset_ms
+            self._seen_ms += offset_ms - self._offset_ms
+        self._offset_ms = offset_ms
+        midnight_ms = _midnight_ms(now_ms)
+        if self._since_ms < midnight_ms:
+            # Without the step above, we were there at midnight; else we learn of it only now.
+            self._start(midnight_ms if self._seen_ms < midnight_ms else now_ms)
+        self._seen_ms = now_ms
+
+
+def _midnight_ms(now_ms: int) -> int:
+    """When this local day began; summer time changes make days of 23 and 25 hours."""
+    now = time.localtime(now_ms / 1000)
+    return int(time.mktime((now.tm_year, now.tm_mon, now.tm_mday, 0, 0, 0, 0, 0, -1))) * 1000
