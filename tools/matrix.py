@@ -73,7 +73,7 @@ def install(environment: Environment) -> Path:
     stamp, wanted = folder / "wanted.txt", " ".join((environment.python, *environment.libraries))
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([environment.python, "-m", "venv", "--clear", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "-q"]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q"]
         subprocess.run([*pip, *environment.libraries, *TOOLS], check=True)
         stamp.write_text(wanted)
     return folder / "bin" / "python"
@@ -81,7 +81,7 @@ def install(environment: Environment) -> Path:
 
 def run_tests(python: Path) -> None:
     """The contract's and the agent's tests, those on a real broker included."""
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
     done = subprocess.run(command, cwd=ROOT, check=False)
     if done.returncode:
         sys.exit(done.returncode)

@@ -58,7 +58,7 @@ class Status:
 class Held:
     """The lowest and highest seq of one run that the router's spool still holds."""
 
-    run: RunId
+    run: RunId  # the key on the wire
     span: Span | None  # None, on the wire `[]`: the spool holds nothing of this run any more
 
 
@@ -219,7 +219,7 @@ class Sample:
 class AckedRun:
     """What the collector has settled of one run: stored, refused, or learnt to be lost."""
 
-    run: RunId
+    run: RunId  # the key on the wire
     upto: Count  # every seq from 1 to this is settled
     also: Annotated[tuple[Span, ...], Items(MAX_ALSO)] = ()  # settled ranges above it, ascending
 

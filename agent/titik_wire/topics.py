@@ -5,7 +5,7 @@ Routers are addressed by router, not by site: a router can move.
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, cast, cast
+from typing import Final, Literal, cast
 
 from titik_wire.errors import WireError
 from titik_wire.kinds import SLUG

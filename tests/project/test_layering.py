@@ -9,9 +9,9 @@ from tests.project.sources import PACKAGES, files, tops, who_imports
 PYTHON3_LIGHT = {
     "__future__", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy",
     "dataclasses", "enum", "errno", "fcntl", "functools", "gc", "hashlib", "heapq", "hmac", "io",
-    "ipaddress", "itertools", "json", "math", "operator", "os", "platform", "queue", "random", "re", "resource",
-    "secrets", "select", "selectors", "signal", "socket", "stat", "struct", "sys", "tempfile",
-    "threading", "time", "tomllib", "types", "typing", "zlib",
+    "ipaddress", "itertools", "json", "math", "operator", "os", "platform", "queue", "random", "re",
+    "resource", "secrets", "select", "selectors", "signal", "socket", "stat", "struct", "sys",
+    "tempfile", "threading", "time", "tomllib", "types", "typing", "zlib",
 }  # fmt: skip
 # Packages of their own that ours depends on: python3-logging, -urllib, -openssl, -uuid, -codecs.
 SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedata"}

@@ -1,0 +1,147 @@
+"""Contract v1 as documents need it: its messages with the comment behind each field, its topics.
+
+Rule: nothing is written down twice; names, kinds and comments come from titik_wire itself.
+"""
+
+import ast
+import inspect
+import io
+import tokenize
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from titik_wire import messages, topics
+from titik_wire.codec import MAX_PAYLOAD
+from titik_wire.kinds import MAX_WHOLE
+from titik_wire.messages import (
+    MAX_ALSO,
+    MAX_RUNS,
+    Ack,
+    AckedRun,
+    CollectorStatus,
+    Held,
+    Message,
+    Now,
+    Rollup,
+    Sample,
+    Status,
+)
+
+MESSAGES: Final[tuple[type[Message], ...]] = (Status, Sample, Ack, CollectorStatus, Now, Rollup)
+# Part of a topic or a key on the wire, so no field of the JSON object.
+IMPLIED: Final = {(Ack, "router"), (AckedRun, "run"), (Held, "run")}
+ROUTER, NAME, COLLECTOR = "{router}", "{name}", "{collector}"
+LIMITS: Final = {
+    "bytes in a message": MAX_PAYLOAD,
+    "greatest whole number": MAX_WHOLE,
+    "runs that a sample's `spool` or an ack lists": MAX_RUNS,
+    "ranges that an ack lists of one run": MAX_ALSO,
+}
+
+
+class Field(NamedTuple):
+    """One field of a JSON object."""
+
+    name: str
+    annotation: Any
+    required: bool
+    meaning: str
+
+
+class Channel(NamedTuple):
+    """One topic: who says what on it, and how."""
+
+    name: str
+    address: str
+    message: type[Message]
+    author: str
+    qos: int
+    retained: str  # yes, no, or when
+    meaning: str
+
+
+CHANNELS: Final = (
+    Channel(
+        "status", topics.status(ROUTER), Status, "agent; its will", 1, "yes",
+        "whether the router is connected",
+    ),
+    Channel(
+        "sample", topics.sample(ROUTER), Sample, "agent", 1, "yes",
+        "the present: always newer than the one before",
+    ),
+    Channel(
+        "backlog", topics.backlog(ROUTER), Sample, "agent", 1, "no",
+        "the past: taken while the router was cut off, or sent again",
+    ),
+    Channel(
+        "ack", topics.ack(ROUTER), Ack, "collector", 0, "yes",
+        "what the collector has committed of this router",
+    ),
+    Channel(
+        "collector", topics.collector(COLLECTOR), CollectorStatus, "collector; its will", 0, "yes",
+        "whether anybody is storing: a collector is online when any is",
+    ),
+    Channel(
+        "nowRouter", topics.now("router", NAME), Now, "collector", 0, "yes",
+        "this moment of a router",
+    ),
+    Channel(
+        "nowSite", topics.now("site", NAME), Now, "collector", 0, "yes", "this moment of a site"
+    ),
+    Channel(
+        "nowCity", topics.now("city", ""), Now, "collector", 0, "yes", "this moment of the city"
+    ),
+    Channel(
+        "rollupRouter", topics.rollup("{window}", "router", NAME), Rollup, "collector", 0,
+        "the newest", "a finished window of a router",
+    ),
+    Channel(
+        "rollupSite", topics.rollup("{window}", "site", NAME), Rollup, "collector", 0,
+        "the newest", "a finished window of a site",
+    ),
+    Channel(
+        "rollupCity", topics.rollup("{window}", "city", ""), Rollup, "collector", 0,
+        "the newest", "a finished window of the city",
+    ),
+)  # fmt: skip
+
+
+def described(cls: type[Any]) -> tuple[Field, ...]:
+    """The fields of one message as they stand in its JSON object."""
+    meanings = _meanings()[cls.__name__]
+    return tuple(
+        Field(f.name, f.type, f.default is MISSING, meanings.get(f.name, ""))
+        for f in fields(cls)
+        if (cls, f.name) not in IMPLIED
+    )
+
+
+def about(cls: type[Any]) -> str:
+    """What one message or part is, in the words of its docstring."""
+    return inspect.cleandoc(cls.__doc__ or "")
+
+
+@cache
+def _meanings() -> dict[str, dict[str, str]]:
+    """For each class the comment behind each field."""
+    source = inspect.getsource(messages)
+    comments = {
+        token.start[0]: token.string.removeprefix("#").strip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    return {
+        cls.name: {
+            node.target.id: comments.get(node.end_lineno or 0, "")
+            for node in cls.body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        for cls in ast.parse(source).body
+        if isinstance(cls, ast.ClassDef)
+    }
+
+
+def parts() -> tuple[type[Any], ...]:
+    """Every dataclass of the contract, in the order of messages.py."""
+    return tuple(getattr(messages, name) for name in _meanings())

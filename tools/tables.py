@@ -1,0 +1,94 @@
+"""The tables of docs/wire.md, written between markers: topics, limits, fields of each message."""
+
+import re
+from collections.abc import Callable
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from titik_wire.kinds import MAX_WHOLE, ByRun, Instant, Items, Real, Text, Whole
+from titik_wire.messages import Held, Span
+from tools.contract import CHANNELS, LIMITS, MESSAGES, about, described, parts
+
+MARKED: Final = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.S)
+
+
+def refreshed(page: str) -> str:
+    """The page with every generated table written anew."""
+    return MARKED.sub(lambda found: found[1] + _WRITERS[found[2]](found[3]) + found[4], page)
+
+
+def _topics(_: str) -> str:
+    rows = [
+        (f"`{one.address}`", one.author, one.qos, one.retained, _link(one.message), one.meaning)
+        for one in CHANNELS
+    ]
+    return _table(("topic", "from", "QoS", "retained", "message", "what it says"), rows)
+
+
+def _limits(_: str) -> str:
+    return _table(("limit", "value"), [(name, f"{value:,}") for name, value in LIMITS.items()])
+
+
+def _fields(name: str) -> str:
+    cls = next(one for one in parts() if one.__name__ == name)
+    rows = [
+        (f"`{one.name}`", _kind(one.annotation), "yes" if one.required else "", one.meaning)
+        for one in described(cls)
+    ]
+    if cls in MESSAGES:
+        rows.insert(0, ("`v`", "1", "yes", "version of the contract"))
+    return f"{about(cls)}\n\n" + _table(("field", "kind", "always", "meaning"), rows)
+
+
+_WRITERS: Final[dict[str, Callable[[str], str]]] = {
+    "topics": _topics,
+    "limits": _limits,
+    "fields": _fields,
+}
+
+
+def _table(head: tuple[str, ...], rows: list[Any]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(str(cell) for cell in row)} |\n" for row in lines)
+
+
+def _kind(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return _kind(next(one for one in arguments if one is not NoneType))
+    if origin is Annotated:
+        return _limited(arguments[0], arguments[1])
+    if origin is Literal:
+        return ", ".join(f"`{one}`" for one in arguments)
+    if annotation == Span:
+        return "`[first, last]`"
+    if annotation is bool:
+        return "true, false"
+    return _link(annotation)
+
+
+def _limited(base: Any, kind: Any) -> str:
+    match kind:
+        case Whole(maximum=maximum) if maximum == MAX_WHOLE:
+            return "count" if kind.minimum == 0 else f"count from {kind.minimum}"
+        case Whole():
+            return f"whole number {kind.minimum} to {kind.maximum}"
+        case Real():
+            return f"number {kind.minimum:,.0f} to {kind.maximum:,.0f}"
+        case Text(pattern=None):
+            return f"text, {kind.max_chars} characters"
+        case Text():
+            return f"`{kind.pattern}`"
+        case Instant():
+            return "time"
+        case Items():
+            return f"list of {kind.maximum}: {_kind(get_args(base)[0])}"
+        case ByRun():
+            inner = get_args(base)[0]
+            value = "`[lowest, highest]` or `[]`" if inner is Held else _link(inner)
+            return f"object of {kind.maximum} runs: {value}"
+    raise TypeError(f"no words for {kind}")
+
+
+def _link(cls: type[Any]) -> str:
+    return f"[{cls.__name__}](#{cls.__name__.lower()})"
