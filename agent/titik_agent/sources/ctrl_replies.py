@@ -1,0 +1,130 @@
+"""What hostapd answers on its control interface, as data: lines of `name=value`."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from titik_agent.ctrl import CtrlError
+from titik_agent.stations import Station
+
+MAX_STATIONS = 8192  # of a BSS; 802.11 numbers 2007
+WALKS = 3  # times a list is begun anew, because a station in it left
+
+_MAC = re.compile(rb"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+_NUMBER = re.compile(rb"-?[0-9]{1,20}")
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"e": b"\x1b"}
+# What the wire contract refuses in text; an SSID is any 32 bytes its owner likes.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class CannotListError(CtrlError):
+    """This hostapd was built without the commands that list stations."""
+
+
+@dataclass(frozen=True, slots=True)
+class CtrlStatus:
+    """A reply of STATUS; None is what this release does not say."""
+
+    ssid: str | None
+    freq_mhz: int  # 0: no channel yet
+    channel: int | None
+    utilization_ratio: float | None  # where hostapd.conf sets chan_util_avg_period
+
+
+def parse_status(ifname: str, reply: bytes) -> CtrlStatus | None:
+    """None if this is not the socket of a BSS; the global one, whatever its name, refuses."""
+    if reply in (b"FAIL\n", b"UNKNOWN COMMAND\n"):
+        return None
+    said = _fields(reply)
+    if b"state" not in said:
+        raise CtrlError("STATUS answered without state")
+    channel = _number(said.get(b"channel"))
+    used = _number(said.get(b"chan_util_avg"))
+    return CtrlStatus(
+        ssid=_ssid(ifname, said),
+        freq_mhz=_number(said.get(b"freq")) or 0,
+        channel=channel if channel and 1 <= channel <= 253 else None,
+        # 0 until the first average, and for ever where the driver does not measure.
+        utilization_ratio=round(min(used, 255) / 255, 3) if used and used > 0 else None,
+    )
+
+
+def list_stations(ask: Callable[[bytes], bytes]) -> list[Station]:
+    """All stations of a BSS, or a CtrlError."""
+    for _ in range(WALKS):
+        stations = _walk(ask)
+        if stations is not None:
+            return stations
+    raise CtrlError("stations come and go faster than they can be listed")
+
+
+def parse_station(reply: bytes) -> Station:
+    """A reply of STA-FIRST or STA-NEXT. Without a word from the driver its figures are None."""
+    mac, _, rest = reply.partition(b"\n")
+    said = _fields(rest)
+    if not _MAC.fullmatch(mac) or b"flags" not in said:
+        # Without the reply's text: it may hold a client's address, and reasons are logged.
+        raise CtrlError("an answer that is no station")
+    rx, tx = _number(said.get(b"rx_packets")), _number(said.get(b"tx_packets"))
+    return Station(
+        mac=mac.decode(),
+        authorized=b"[AUTHORIZED]" in said[b"flags"],
+        signal_dbm=_number(said.get(b"signal")),
+        packets=None if rx is None or tx is None else rx + tx,
+        inactive_ms=_number(said.get(b"inactive_msec")),
+    )
+
+
+def unescape(raw: bytes) -> bytes:
+    """The inverse of hostapd's printf_encode, which prints a newline as backslash and n."""
+
+    def plain(found: re.Match[bytes]) -> bytes:
+        code, char = found.groups()
+        return bytes.fromhex(code.decode()) if code else _ESCAPED.get(char, char)
+
+    return _ESCAPE.sub(plain, raw)
+
+
+def _walk(ask: Callable[[bytes], bytes]) -> list[Station] | None:
+    """None if the list changed under us: a station that left cannot be asked for its next."""
+    found: dict[str, Station] = {}
+    reply = ask(b"STA-FIRST")
+    if reply == b"UNKNOWN COMMAND\n":
+        raise CannotListError("this hostapd cannot list stations (built without STA-FIRST)")
+    if reply == b"FAIL\n":
+        raise CtrlError("STA-FIRST refused")
+    while reply:
+        if reply == b"FAIL\n":
+            return None
+        station = parse_station(reply)
+        if station.mac in found:
+            return None  # it left and came back: hostapd adds at the front of its list
+        if len(found) == MAX_STATIONS:
+            raise CtrlError(f"more than {MAX_STATIONS} stations")
+        found[station.mac] = station
+        reply = ask(b"STA-NEXT " + station.mac.encode())
+    return list(found.values())
+
+
+def _ssid(ifname: str, said: dict[bytes, bytes]) -> str | None:
+    """A radio's BSSes are all in the STATUS of each, numbered."""
+    own = ifname.encode()
+    numbers = (key[3:] for key, value in said.items() if key[:4] == b"bss[" and value == own)
+    number = next(numbers, None)
+    raw = unescape(said.get(b"ssid" + number, b"")) if number is not None else b""
+    return _UNPRINTABLE.sub("\ufffd", raw.decode("utf-8", "replace"))[:32] or None
+
+
+def _fields(reply: bytes) -> dict[bytes, bytes]:
+    """The first value of each name."""
+    found: dict[bytes, bytes] = {}
+    for line in reply.split(b"\n"):
+        name, equals, value = line.partition(b"=")
+        if equals:
+            found.setdefault(name, value)
+    return found
+
+
+def _number(raw: bytes | None) -> int | None:
+    return int(raw) if raw is not None and _NUMBER.fullmatch(raw) else None

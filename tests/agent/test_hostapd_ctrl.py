@@ -1,0 +1,397 @@
+"""The control-socket source against a hostapd that hangs, lies, restarts and vanishes."""
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agent.fake_hostapd import HANG, LATE, FakeBss, FakeHostapd, station
+from tests.agent.test_ctrl_replies import captured_stations
+from titik_agent import ctrl
+from titik_agent.clock import SystemClock
+from titik_agent.ctrl import Addresses
+from titik_agent.sketch import Sketch
+from titik_agent.sources import SourceError, hostapd_ctrl
+from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+from titik_agent.stations import Tracker
+from titik_wire.messages import Bss
+
+ONE, TWO, THREE = (f"02:00:00:00:0{n}:00" for n in (1, 2, 3))
+
+
+class FixedCounters:
+    """Byte counters of every interface but `gone`."""
+
+    def bss_counters(self, ifname: str) -> tuple[str, int, int] | None:
+        return None if ifname == "gone" else (f"boot/{ifname}", 10, 20)
+
+
+class Bench:
+    """A source under test and the directory it looks into."""
+
+    def __init__(self, place: str) -> None:
+        self.directory = os.path.join(place, "hostapd")
+        self.place = place
+        self.sketch = Sketch(SystemClock())
+        self.source = HostapdCtrl(
+            FixedCounters(), Tracker(), self.sketch, self.directory, Addresses(place)
+        )
+
+    def clients(self) -> dict[str, int | None]:
+        return {bss.ifname: bss.clients for bss in self.source.read()}
+
+    def own_files(self) -> list[str]:
+        """The sockets the source has bound."""
+        return [name for path, _, names in os.walk(self.place) for name in names if "ctrl" in path]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    # Short: an address of a Unix socket has 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="titik") as place:
+        bench = Bench(place)
+        yield bench
+        bench.source.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """So that a hang costs a test little; it is warned of."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(ctrl, "REQUEST_S", 0.2)
+    monkeypatch.setattr(hostapd_ctrl, "READ_S", 0.3)
+
+
+def quiet(_question: bytes) -> bytes:
+    return HANG
+
+
+def test_every_socket_is_a_bss(bench: Bench) -> None:
+    """Captured stations of two BSSes give their counts, names, channel and bytes."""
+    first = FakeBss("wlan0", b"Hotspot-Open", captured_stations("wlan0_after"))
+    second = FakeBss("wlan0-1", b"Caf\xe9", captured_stations("wlan0-1_after"), 5180, 36)
+    expected = (
+        Bss(
+            ifname="wlan0", ssid="Hotspot-Open", band="2g", channel=6, clients=3, active=3,
+            weak=0, since="boot/wlan0", rx_bytes=10, tx_bytes=20,
+        ),
+        Bss(
+            ifname="wlan0-1", ssid="Caf\ufffd", band="5g", channel=36, clients=2, active=2,
+            weak=0, since="boot/wlan0-1", rx_bytes=10, tx_bytes=20,
+        ),
+    )  # fmt: skip
+    with FakeHostapd(bench.directory, first, second):
+        assert expected == bench.source.read()
+
+
+def test_only_authorized_stations_count(bench: Bench) -> None:
+    """One with a wrong key is listed for a while, and is no client."""
+    wrong = station(TWO, flags="[AUTH][ASSOC][SHORT_PREAMBLE][WMM][HT]")
+    with FakeHostapd(bench.directory, FakeBss("wlan0", stations=[wrong, station(ONE)])):
+        assert {"wlan0": 1} == bench.clients()
+        assert 1 == bench.sketch.count()
+
+
+def test_what_is_no_bss_is_left_out(bench: Bench) -> None:
+    """The global socket, whatever its name, and files that are no sockets."""
+    other = FakeBss("mygate", mood=lambda _question: b"FAIL\n")
+    with FakeHostapd(bench.directory, FakeBss("wlan0"), FakeBss("global"), other):
+        Path(bench.directory, "notes").touch()
+        assert {"wlan0": 0} == bench.clients()
+        os.unlink(os.path.join(bench.directory, "notes"))
+
+
+def test_no_hostapd_is_a_failure(bench: Bench) -> None:
+    """An access point without BSSes is broken, not empty."""
+    with pytest.raises(SourceError, match="hostapd is not running"):
+        bench.source.read()
+
+
+def test_no_bss_is_a_failure(bench: Bench) -> None:
+    """A directory without sockets is what a hostapd that ended may leave."""
+    os.mkdir(bench.directory)
+    with pytest.raises(SourceError, match="no BSS in"):
+        bench.source.read()
+
+
+def test_a_stripped_hostapd_is_a_failure_that_says_why(bench: Bench) -> None:
+    """It cannot list stations, so nothing can be counted."""
+    mood = {b"STA-FIRST": b"UNKNOWN COMMAND\n"}.get
+    with (
+        FakeHostapd(bench.directory, FakeBss("wlan0", mood=mood)),
+        pytest.raises(SourceError, match="cannot list stations"),
+    ):
+        bench.source.read()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("command", [b"STATUS", b"STA-FIRST", b"STA-NEXT " + TWO.encode()])
+def test_a_bss_that_hangs_has_no_count(bench: Bench, command: bytes) -> None:
+    """The other has; the bytes of both are known, for the kernel tells them."""
+    stations = [station(ONE), station(TWO), station(THREE)]
+    hanging = FakeBss("wlan0", stations=stations, mood={command: HANG}.get)
+    with FakeHostapd(bench.directory, hanging, FakeBss("wlan1", stations=stations)):
+        bsses = bench.source.read()
+    assert [None, 3] == [bss.clients for bss in bsses]
+    assert [10, 10] == [bss.rx_bytes for bss in bsses]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_all_bsses_hanging_is_a_failure(bench: Bench) -> None:
+    """The source then counts as failed."""
+    with (
+        FakeHostapd(bench.directory, FakeBss("wlan0", mood=quiet), FakeBss("wlan1", mood=quiet)),
+        pytest.raises(SourceError, match="no answer in time"),
+    ):
+        bench.source.read()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_hung_hostapd_cannot_use_up_the_time_of_another(bench: Bench) -> None:
+    """Who did not answer is asked last, and who was not asked before those that were."""
+    hung = [FakeBss(f"wlan{n}", mood=quiet) for n in range(3)]
+    late = FakeBss("wlan9", mood=quiet)
+    with FakeHostapd(bench.directory, *hung, late, FakeBss("xfine")):
+        for _ in range(2):
+            with pytest.raises(SourceError):
+                bench.source.read()
+        late.mood = None
+        seen = [bench.clients() for _ in range(3)]
+    assert [0, 0, 0] == [each["xfine"] for each in seen]
+    assert 0 == seen[-1]["wlan9"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_late_answer_is_not_taken_for_the_next(bench: Bench) -> None:
+    """What was asked in an earlier read is answered to a socket that is gone."""
+    moods = iter([LATE])
+    bss = FakeBss("wlan0", stations=[station(ONE)], mood=lambda _question: next(moods, None))
+    with FakeHostapd(bench.directory, bss, FakeBss("wlan1")):
+        assert {"wlan0": None, "wlan1": 0} == bench.clients()
+        assert {"wlan0": 1, "wlan1": 0} == bench.clients()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_failure_is_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """And so is its end."""
+    bss = FakeBss("wlan0", mood=quiet)
+    with FakeHostapd(bench.directory, bss, FakeBss("wlan1")):
+        for _ in range(2):
+            bench.source.read()
+        bss.mood = None
+        for _ in range(2):
+            bench.source.read()
+    expected = [
+        "bss unreadable bss=wlan0 reason=no answer in time",
+        "bss readable again bss=wlan0",
+    ]
+    assert expected == caplog.messages
+
+
+def test_a_station_that_leaves_while_listed_is_not_counted(bench: Bench) -> None:
+    """The list begins anew; it is neither cut off there nor does it fail."""
+    bss = FakeBss("wlan0", stations=[station(ONE), station(TWO), station(THREE)])
+
+    def leave(question: bytes) -> None:
+        if question == b"STA-NEXT " + TWO.encode():
+            bss.stations = [station(ONE), station(THREE)]
+
+    bss.mood = leave
+    with FakeHostapd(bench.directory, bss):
+        assert {"wlan0": 2} == bench.clients()
+
+
+def test_a_join_and_a_leave_are_heard(bench: Bench) -> None:
+    """Between samples, through the descriptors."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0"), FakeBss("wlan1")) as hostapd:
+        bench.source.read()
+        assert 2 == len(bench.source.filenos())
+        assert not bench.source.pump()
+        hostapd.join("wlan1", ONE)
+        assert bench.source.pump()
+        assert not bench.source.pump()
+        hostapd.leave("wlan1", ONE)
+        assert bench.source.pump()
+
+
+def test_a_visitor_between_samples_is_a_visitor(bench: Bench) -> None:
+    """Who joins and leaves before anyone counts was there."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
+        bench.source.read()
+        hostapd.join("wlan0", ONE)
+        hostapd.leave("wlan0", ONE)
+        bench.source.pump()
+    assert 1 == bench.sketch.count()
+
+
+def test_other_events_change_nothing(bench: Bench) -> None:
+    """hostapd says much else."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
+        bench.source.read()
+        hostapd.event("wlan0", f"AP-STA-POSSIBLE-PSK-MISMATCH {ONE}")
+        hostapd.event("wlan0", f"RX-PROBE-REQUEST sa={ONE} signal=-30")
+        assert not bench.source.pump()
+
+
+def test_every_event_is_heard_once(bench: Bench) -> None:
+    """A second ATTACH would double them: a read asks whether it is known, and attaches no more."""
+    bss = FakeBss("wlan0")
+    with FakeHostapd(bench.directory, bss):
+        for _ in range(3):
+            bench.source.read()
+        assert 1 == len(bss.listeners)
+
+
+def test_a_forgotten_listener_attaches_again(bench: Bench) -> None:
+    """hostapd forgets who did not take its events for a while, and does not say so."""
+    bss = FakeBss("wlan0")
+    with FakeHostapd(bench.directory, bss) as hostapd:
+        bench.source.read()
+        bss.listeners.clear()
+        bench.source.read()
+        hostapd.join("wlan0", ONE)
+        assert bench.source.pump()
+
+
+def test_a_flood_of_events_does_not_hold_up_the_loop(bench: Bench) -> None:
+    """A pump handles a bounded number; a read gets its answer through whatever waits."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
+        bench.source.read()
+        for _ in range(2000):
+            hostapd.event("wlan0", f"RX-PROBE-REQUEST sa={ONE} signal=-30")
+        bench.source.pump()
+        assert {"wlan0": 0} == bench.clients()
+
+
+@pytest.mark.usefixtures("caplog")
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_hostapd_that_restarts_is_found_again(bench: Bench, clean: bool) -> None:
+    """However it ended: failed while it is away, then counted and heard as before."""
+    hostapd = FakeHostapd(bench.directory, FakeBss("wlan0", stations=[station(ONE)]))
+    with hostapd:
+        assert {"wlan0": 1} == bench.clients()
+        hostapd.stop() if clean else hostapd.kill()
+        assert clean == bench.source.pump()
+        with pytest.raises(SourceError):
+            bench.source.read()
+        hostapd.start()
+        assert {"wlan0": 1} == bench.clients()
+        hostapd.join("wlan0", TWO)
+        assert bench.source.pump()
+        assert {"wlan0": 2} == bench.clients()
+
+
+def test_a_restart_between_two_reads_is_no_gap(bench: Bench) -> None:
+    """The listener of the old process is replaced in the same read."""
+    hostapd = FakeHostapd(bench.directory, FakeBss("wlan0"))
+    with hostapd:
+        bench.source.read()
+        hostapd.kill()
+        hostapd.start()
+        assert {"wlan0": 0} == bench.clients()
+        hostapd.join("wlan0", ONE)
+        assert bench.source.pump()
+
+
+def test_a_bss_comes_and_goes(bench: Bench) -> None:
+    """A new socket is a new BSS; what is gone is neither counted nor listened to."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0")):
+        bench.source.read()
+        more = FakeHostapd(bench.directory, FakeBss("wlan0-1", stations=[station(ONE)]))
+        with more:
+            assert {"wlan0": 0, "wlan0-1": 1} == bench.clients()
+        assert {"wlan0": 0} == bench.clients()
+        assert 1 == len(bench.source.filenos())
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_dead_bss_has_no_count(bench: Bench) -> None:
+    """A socket whose hostapd was killed: its stations may still be there, nobody knows."""
+    killed = FakeHostapd(bench.directory, FakeBss("wlan1", stations=[station(ONE)]))
+    with FakeHostapd(bench.directory, FakeBss("wlan0")), killed:
+        bench.source.read()
+        killed.kill()
+        assert {"wlan0": 0, "wlan1": None} == bench.clients()
+
+
+@pytest.mark.usefixtures("caplog")
+def test_events_refused_leave_the_counts(bench: Bench) -> None:
+    """Without events there are samples at their interval."""
+    bss = FakeBss("wlan0", stations=[station(ONE)], mood={b"ATTACH": b"FAIL\n"}.get)
+    with FakeHostapd(bench.directory, bss):
+        assert {"wlan0": 1} == bench.clients()
+        assert () == bench.source.filenos()
+
+
+def test_unknown_bytes_are_absent(bench: Bench) -> None:
+    """An interface whose counters cannot be read has none; its clients are counted."""
+    with FakeHostapd(bench.directory, FakeBss("gone", stations=[station(ONE)])):
+        (bss,) = bench.source.read()
+    assert (1, None, None, None) == (bss.clients, bss.since, bss.rx_bytes, bss.tx_bytes)
+
+
+def test_nothing_is_left_behind(bench: Bench) -> None:
+    """A read leaves the listener's socket, and close nothing at all."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0")):
+        for _ in range(3):
+            bench.source.read()
+        assert 1 == len(bench.own_files())
+        bench.source.close()
+    assert [] == os.listdir(bench.place)
+
+
+def test_our_sockets_are_out_of_others_reach(bench: Bench) -> None:
+    """Their directory is ours alone."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0")):
+        bench.source.read()
+    (name,) = [name for name in os.listdir(bench.place) if name.startswith("titik-ctrl-")]
+    assert 0o700 == os.stat(os.path.join(bench.place, name)).st_mode & 0o777
+
+
+def test_a_lost_directory_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something that cleans /tmp may take it."""
+    monkeypatch.setattr(ctrl, "REQUEST_S", 0.2)  # the listener's answer cannot reach it
+    with FakeHostapd(bench.directory, FakeBss("wlan0")):
+        bench.source.read()
+        for name in os.listdir(bench.place):
+            if name.startswith("titik-ctrl-"):
+                shutil.rmtree(os.path.join(bench.place, name))
+        assert {"wlan0": 0} == bench.clients()
+
+
+def test_what_a_killed_agent_left_is_removed(bench: Bench) -> None:
+    """Otherwise an agent that is killed every day fills the memory that /tmp is."""
+    left = os.path.join(bench.place, "titik-ctrl-4194305-0123456789abcdef")  # above any pid
+    living = os.path.join(bench.place, f"titik-ctrl-{os.getppid()}-0123456789abcdef")
+    for directory in (left, living):
+        os.mkdir(directory)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.bind(os.path.join(directory, "1"))
+    with FakeHostapd(bench.directory, FakeBss("wlan0")):
+        bench.source.read()
+    assert (False, True) == (os.path.exists(left), os.path.exists(living))
+
+
+def test_a_listener_is_safe_from_strangers(bench: Bench) -> None:
+    """Only hostapd can send to our sockets: whoever else does is refused by the kernel."""
+    with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
+        bench.source.read()
+        (listener,) = hostapd.bsses["wlan0"].listeners
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger,
+            pytest.raises(PermissionError),
+        ):
+            stranger.sendto(b"<3>AP-STA-CONNECTED " + ONE.encode(), listener)
+        assert not bench.source.pump()
+
+
+def test_more_bsses_than_the_contract_has_are_a_failure(bench: Bench) -> None:
+    """Some of them would be a smaller number."""
+    many = [FakeBss(f"wlan{n}") for n in range(65)]
+    with FakeHostapd(bench.directory, *many), pytest.raises(SourceError, match="more than 64"):
+        bench.source.read()
