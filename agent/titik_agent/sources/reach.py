@@ -1,0 +1,221 @@
+"""Whether the uplink carries traffic: DNS answers and TCP round trips to configured targets.
+
+Rule: a thread of its own does the waiting; `read` gives what the last whole round found.
+Rule: every wait has a deadline, and ends at once when the source is closed.
+Rule: failures are counted for ever and times are of the last round, so a merged sample is right.
+"""
+
+import errno
+import logging
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from titik_agent.sources import SourceError, dns
+from titik_wire.messages import Reach
+
+log = logging.getLogger(__name__)
+
+MAX_TARGETS = 8  # names, and hosts: bounds how long a round can take
+RESOLV_CONF = "/etc/resolv.conf"
+STALE_ROUNDS = 5  # with no round finished for so long, what the last one found is history
+
+
+class Targets(NamedTuple):
+    """What to reach.
+
+    A name that starts with `*.` gets a random first label in every round, so that no cache on the
+    way can answer for a dead uplink.
+    """
+
+    names: tuple[str, ...] = ()  # to ask the resolver for, as are the hosts that are names
+    hosts: tuple[tuple[str, int], ...] = ()  # to connect to: name or address, port
+
+
+class Closed(Exception):
+    """The source was closed while it waited."""
+
+
+def system_servers() -> tuple[tuple[str, int], ...]:
+    """The resolvers of this machine, looked up anew, as DHCP may change them at any time."""
+    try:
+        with open(RESOLV_CONF, errors="replace") as file:
+            text = file.read(4096)
+    except OSError:
+        text = ""
+    return tuple((server, 53) for server in dns.nameservers(text))
+
+
+class ReachSource:
+    """What the last round found, in a sample. `start` it, or call `round` yourself.
+
+    ValueError: too many targets, or a name that no host can have.
+    """
+
+    name = "reach"
+    field = "reach"
+
+    def __init__(
+        self,
+        targets: Targets,
+        every_s: float = 60.0,
+        timeout_s: float = 3.0,
+        *,
+        servers: Callable[[], tuple[tuple[str, int], ...]] = system_servers,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        hosts = (host for host, _ in targets.hosts if not dns.is_address(host))
+        self._names = tuple(dict.fromkeys((*targets.names, *hosts)))
+        self._hosts = targets.hosts
+        if len(targets.names) > MAX_TARGETS or len(targets.hosts) > MAX_TARGETS:
+            raise ValueError(f"more than {MAX_TARGETS} targets")
+        for name in self._names:
+            dns.encode_query(0, full_name(name))
+        self._every_s = every_s
+        self._timeout_s = timeout_s
+        self._servers = servers
+        self._monotonic = monotonic
+        self._addresses: dict[str, str] = {}  # last known, so that TCP outlives a dead resolver
+        self._attempts = self._dns_failures = self._tcp_failures = 0
+        self._reached = True
+        # The one thing both threads touch, replaced whole: when the last round ended, its result.
+        self._last: tuple[float, Reach] | None = None
+        self._thread: threading.Thread | None = None
+        self._wake, self._close = socket.socketpair()
+
+    def start(self) -> None:
+        """Make a round now and every `every_s` from now on, in a thread."""
+        self._thread = threading.Thread(target=self._run, name="reach", daemon=True)
+        self._thread.start()
+
+    def read(self) -> Reach | None:
+        """What the last round found; None before the first has ended. Never waits."""
+        if self._thread is not None and not self._thread.is_alive():
+            raise SourceError("its thread has ended")
+        if self._last is None:
+            return None
+        ended, reach = self._last
+        longest = self._every_s + self._timeout_s * (len(self._names) + len(self._hosts))
+        if self._thread is not None and self._monotonic() - ended > STALE_ROUNDS * longest:
+            raise SourceError("its thread hangs")
+        return reach
+
+    def round(self) -> Reach:
+        """Ask for every name and connect to every host, once; waits. Closed: it was closed."""
+        asked = [self._ask(name) for name in self._names]
+        # A host whose address was never learnt is a DNS failure, and no TCP attempt.
+        known = [(self._addresses.get(host, host), port) for host, port in self._hosts]
+        met = [self._meet(host, port) for host, port in known if dns.is_address(host)]
+        self._attempts += 1
+        self._dns_failures += asked.count(None)
+        self._tcp_failures += met.count(None)
+        reach = Reach(
+            dns_ms=median_ms(asked),
+            dns_failures=self._dns_failures if self._names else None,
+            tcp_ms=median_ms(met),
+            tcp_failures=self._tcp_failures if self._hosts else None,
+            attempts=self._attempts,
+        )
+        self._tell(any(took is not None for took in (*asked, *met)))
+        self._last = self._monotonic(), reach
+        return reach
+
+    def close(self) -> None:
+        """End the thread, if there is one, whatever it waits for."""
+        self._close.close()
+        if self._thread is not None:
+            self._thread.join(self._timeout_s)
+        self._wake.close()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                due = self._monotonic() + self._every_s
+                self.round()
+                self._wait(None, 0, due)
+        except Closed:
+            return
+
+    def _tell(self, reached: bool) -> None:
+        if self._reached and not reached:
+            log.warning("uplink carries no traffic")
+        elif reached and not self._reached:
+            log.info("uplink carries traffic again")
+        self._reached = reached
+
+    def _ask(self, name: str) -> float | None:
+        """Seconds until a resolver answered; None: none did in time."""
+        query = dns.encode_query(int.from_bytes(os.urandom(2), "big"), full_name(name))
+        servers = self._servers()
+        for server in servers:
+            started = self._monotonic()
+            deadline = started + self._timeout_s / len(servers)
+            try:
+                answered, addresses = self._exchange(server, query, deadline)
+            except OSError:
+                continue  # unreachable, refused, or no answer in time
+            if addresses:
+                self._addresses[name] = addresses[0]
+            if answered:
+                return self._monotonic() - started
+        return None
+
+    def _exchange(
+        self, server: tuple[str, int], query: bytes, deadline: float
+    ) -> tuple[bool, tuple[str, ...]]:
+        kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+        with socket.socket(dns.family(server[0]), kind) as sock:
+            sock.connect(server)  # so that only this server's datagrams come in
+            sock.send(query)
+            while self._wait(sock, select.POLLIN, deadline):
+                answer = dns.decode_answer(query, sock.recv(4096))
+                if answer is not None:
+                    return answer
+        raise TimeoutError
+
+    def _meet(self, address: str, port: int) -> float | None:
+        """Seconds until a TCP connection stood; None: it did not in time.
+
+        A host that refuses has answered: the packets went there and back.
+        """
+        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        started = self._monotonic()
+        try:
+            with socket.socket(dns.family(address), kind) as sock:
+                error = sock.connect_ex((address, port))
+                if error == errno.EINPROGRESS:
+                    if not self._wait(sock, select.POLLOUT, started + self._timeout_s):
+                        return None
+                    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except OSError:
+            return None
+        return self._monotonic() - started if error in (0, errno.ECONNREFUSED) else None
+
+    def _wait(self, sock: socket.socket | None, event: int, deadline: float) -> bool:
+        """Whether the socket is ready before the deadline; Closed: `close` was called."""
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        if sock is not None:
+            poll.register(sock, event)
+        ready = poll.poll(max(0.0, deadline - self._monotonic()) * 1000)
+        if any(fd == self._wake.fileno() for fd, _ in ready):
+            raise Closed
+        return bool(ready)
+
+
+def full_name(name: str) -> str:
+    """The name to ask for: `*.` becomes a label that nobody has asked for before."""
+    return os.urandom(6).hex() + name[1:] if name.startswith("*.") else name
+
+
+def median_ms(took_s: list[float | None]) -> float | None:
+    """Of those that answered, in milliseconds."""
+    ranked = sorted(took for took in took_s if took is not None)
+    if not ranked:
+        return None
+    middle = len(ranked) // 2
+    return round(500 * (ranked[middle] + ranked[-middle - 1]), 3)
