@@ -1,0 +1,157 @@
+"""Two neighbouring samples of one run as one, so that a full spool loses resolution, not totals.
+
+Rule: the merged sample speaks at the instant of the newer: its identity, its clock, its `agent`,
+its `spool`, and who is there now (`clients`, `active`, `bss`, `net`), absent where the newer could
+not read it.
+Rule: of every byte counter `(ifname, role, since)` the last value is kept: in `bss` or `net` while
+it is there at the end, else in `past`.
+Rule: minima and maxima are over both, of what was observed; a failed section observed nothing.
+Rule: everything else (`client_ms`, `observed_ms`, `visitors`, `leases`, `radios`, `reach`, `probe`,
+`host`) is the last that was read within the range, because these count up, carry their own time,
+or change slowly.
+
+Merging only follows the tree of aligned blocks, so the result does not depend on when it is done.
+"""
+
+import re
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from titik_wire import WireError, topics
+from titik_wire.codec import decode, encode
+from titik_wire.kinds import SLUG
+from titik_wire.messages import Bss, Past, Sample
+
+MAX_PAST: Final = 64  # what the contract lets `past` hold
+
+# What names one counter: role, ifname, since.
+Counter = tuple[str, str, str]
+T = TypeVar("T")
+
+_ROUTER: Final = re.compile(rb'"router":"(%b)"' % SLUG.encode())
+
+
+class CannotMerge(Exception):
+    """The two must stay apart: one of them would lose bytes, or the result breaks a limit."""
+
+
+def merge_encoded(older: bytes, newer: bytes) -> bytes:
+    """`merge` for encoded samples; CannotMerge too for what this agent's contract cannot read."""
+    try:
+        return encode(merge(_decode(older), _decode(newer)))
+    except WireError as error:
+        raise CannotMerge(str(error)) from error
+
+
+def merge(older: Sample, newer: Sample) -> Sample:
+    """The sample that covers both ranges, which must be the two halves of an aligned block."""
+    _check_halves(older, newer)
+    return replace(
+        newer,
+        first_seq=older.first_seq,
+        covers_ms=older.covers_ms + newer.covers_ms,
+        clients_min=_fewest(older.clients_min, newer.clients_min),
+        clients_max=_most(older.clients_max, newer.clients_max),
+        client_ms=_last(older.client_ms, newer.client_ms),
+        observed_ms=_last(older.observed_ms, newer.observed_ms),
+        bss=_merge_bss(older.bss, newer.bss),
+        past=_merge_past(older, newer),
+        radios=_last(older.radios, newer.radios),
+        visitors=_last(older.visitors, newer.visitors),
+        leases=_last(older.leases, newer.leases),
+        reach=_last(older.reach, newer.reach),
+        probe=_last(older.probe, newer.probe),
+        host=_last(older.host, newer.host),
+    )
+
+
+def _decode(payload: bytes) -> Sample:
+    router = _ROUTER.search(payload)
+    if router is None:
+        raise CannotMerge("names no router")
+    # `decode` checks that this is the sample's own `router` and not some text inside it.
+    sample = decode(topics.sample(router[1].decode()), payload)
+    assert isinstance(sample, Sample)  # the topic says so
+    return sample
+
+
+def _check_halves(older: Sample, newer: Sample) -> None:
+    size = older.seq - older.first_seq + 1
+    if (older.router, older.run, older.boot) != (newer.router, newer.run, newer.boot):
+        raise CannotMerge("of different runs")
+    if (newer.first_seq, newer.seq) != (older.seq + 1, older.seq + size):
+        raise CannotMerge("not neighbours of one size")
+    if (older.first_seq - 1) % (2 * size):
+        raise CannotMerge("not the halves of an aligned block")
+
+
+def _last(older: T | None, newer: T | None) -> T | None:
+    return older if newer is None else newer
+
+
+def _fewest(older: int | None, newer: int | None) -> int | None:
+    return min((n for n in (older, newer) if n is not None), default=None)
+
+
+def _most(older: int | None, newer: int | None) -> int | None:
+    return max((n for n in (older, newer) if n is not None), default=None)
+
+
+def _merge_bss(
+    older: tuple[Bss, ...] | None, newer: tuple[Bss, ...] | None
+) -> tuple[Bss, ...] | None:
+    """The newer's BSSes, each with what the older saw of the same interface."""
+    if newer is None:
+        return None
+    before = {bss.ifname: bss for bss in older or ()}
+    return tuple(_merge_one_bss(before.get(bss.ifname), bss) for bss in newer)
+
+
+def _merge_one_bss(older: Bss | None, newer: Bss) -> Bss:
+    if older is None:
+        return newer
+    return replace(
+        newer,
+        clients_min=_fewest(older.clients_min, newer.clients_min),
+        clients_max=_most(older.clients_max, newer.clients_max),
+        client_ms=_last(older.client_ms, newer.client_ms),
+    )
+
+
+def _merge_past(older: Sample, newer: Sample) -> tuple[Past, ...] | None:
+    """Counters of the range that are not there at its end, in a fixed order."""
+    present = _present(newer)
+    before = {**_ended(older), **_present(older)}
+    after = {**_ended(newer), **present}
+    _check_rising(before, after)
+    last = {**before, **after}
+    past = tuple(last[counter] for counter in sorted(last.keys() - present.keys()))
+    if len(past) > MAX_PAST:
+        raise CannotMerge(f"{len(past)} counters ended, at most {MAX_PAST} can be told")
+    return past or None
+
+
+def _present(sample: Sample) -> dict[Counter, Past]:
+    """The counters that could be read at the sample's instant."""
+    found = [
+        Past(bss.ifname, "bss", bss.since, bss.rx_bytes, bss.tx_bytes)
+        for bss in sample.bss or ()
+        if bss.since is not None and bss.rx_bytes is not None and bss.tx_bytes is not None
+    ]
+    found += [
+        Past(net.ifname, net.role, net.since, net.rx_bytes, net.tx_bytes)
+        for net in sample.net or ()
+    ]
+    return {(one.role, one.ifname, one.since): one for one in found}
+
+
+def _ended(sample: Sample) -> dict[Counter, Past]:
+    return {(one.role, one.ifname, one.since): one for one in sample.past or ()}
+
+
+def _check_rising(before: dict[Counter, Past], after: dict[Counter, Past]) -> None:
+    """A counter that fell has restarted under its old `since`; its last value has no place."""
+    for counter in before.keys() & after.keys():
+        was, is_now = before[counter], after[counter]
+        if is_now.rx_bytes < was.rx_bytes or is_now.tx_bytes < was.tx_bytes:
+            raise CannotMerge(f"counter fell: {' '.join(counter)}")

@@ -1,0 +1,194 @@
+"""Records in append-only files of a directory, each file deleted when nothing in it is needed.
+
+Rule: a record is never changed in place; what is dead goes with its file.
+Rule: every trouble with the disk is an OSError, and what was written before stays readable.
+Rule: one process at a time; the lock goes with the process, however it ends.
+"""
+
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from titik_agent.record import Found, scan
+
+_NAME: Final = re.compile(r"([0-9]{10})\.seg")
+
+
+class Place(NamedTuple):
+    """Where a record lies."""
+
+    segment: int
+    offset: int
+    size: int
+
+
+@dataclass(slots=True)
+class _Segment:
+    size: int  # of the file
+    live: int  # bytes of records that are still needed
+
+
+class Segments:
+    """The files under `directory`; `segment_bytes` is when to begin a new one."""
+
+    def __init__(
+        self,
+        directory: str,
+        segment_bytes: int,
+        write: Callable[[int, bytes, int], int] = os.pwrite,
+    ) -> None:
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._write = write
+        self._segments: dict[int, _Segment] = {}
+        self._active: int | None = None  # the segment that is appended to
+        self._fd = -1  # of the active segment
+        self._newest = 0  # numbers are not used twice
+        self.used_bytes = 0  # of all segments
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # On the directory itself, which can be locked on a read-only file system too.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise
+
+    def read_all(self) -> Iterator[tuple[Place, Found] | None]:
+        """What earlier processes left, in the order written; None for each damaged stretch.
+
+        Nothing of it is live until `keep`; `sweep` then deletes the files without any.
+        """
+        for number in sorted(self._numbers()):
+            self._newest = number
+            self._retire()
+            try:
+                data = self._contents(number)
+            except OSError:
+                yield None  # the file stays: another process may have better luck
+                continue
+            self._segments[number] = _Segment(len(data), 0)
+            self.used_bytes += len(data)
+            whole = True
+            for found in scan(data):
+                whole = found is not None
+                yield found and (Place(number, found.offset, found.size), found)
+            if whole and len(data) < self._segment_bytes:
+                self._go_on_with(number)
+
+    def keep(self, place: Place) -> None:
+        """A record that `read_all` gave is needed."""
+        self._segments[place.segment].live += place.size
+
+    def sweep(self) -> None:
+        """Delete every segment in which nothing is needed."""
+        for number in [n for n, segment in self._segments.items() if not segment.live]:
+            self.delete(number)
+
+    def append(self, record: bytes) -> Place:
+        """Write one record; after an OSError nothing of it is there."""
+        number = self._with_room_for(len(record))
+        segment = self._segments[number]
+        offset = segment.size
+        try:
+            if self._write(self._fd, record, offset) != len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with suppress(OSError):  # else the next record overwrites it, or its CRC tells
+                os.ftruncate(self._fd, offset)
+            raise
+        segment.size += len(record)
+        segment.live += len(record)
+        self.used_bytes += len(record)
+        return Place(number, offset, len(record))
+
+    def read(self, place: Place) -> bytes:
+        """The bytes at a place, perhaps fewer than written."""
+        if place.segment == self._active:
+            return os.pread(self._fd, place.size, place.offset)
+        fd = os.open(self._path(place.segment), os.O_RDONLY)
+        try:
+            return os.pread(fd, place.size, place.offset)
+        finally:
+            os.close(fd)
+
+    def forget(self, place: Place) -> None:
+        """A record is needed no more."""
+        segment = self._segments[place.segment]
+        segment.live -= place.size
+        if segment.live:
+            return
+        if place.segment != self._active:
+            self.delete(place.segment)
+            return
+        with suppress(OSError):  # then its dead bytes stay counted
+            os.ftruncate(self._fd, 0)
+            self.used_bytes -= segment.size
+            segment.size = 0
+
+    def dirtiest(self) -> int | None:
+        """The segment with most dead bytes, closed for appending; None if all bytes are live."""
+        dead = {n: one.size - one.live for n, one in self._segments.items()}
+        number = max(dead, key=dead.__getitem__, default=None)
+        if number is None or not dead[number]:
+            return None
+        if number == self._active:
+            self._retire()
+        return number
+
+    def delete(self, number: int) -> None:
+        """Drop a segment, whatever is in it."""
+        if number == self._active:
+            self._retire()
+        segment = self._segments.pop(number, None)
+        if segment is None:
+            return
+        self.used_bytes -= segment.size
+        with suppress(OSError):  # read-only by now: what it holds will be sent twice, no harm
+            os.unlink(self._path(number))
+
+    def close(self) -> None:
+        """Let another process have the directory; nothing more can be appended."""
+        self._retire()
+        os.close(self._lock)
+
+    def _with_room_for(self, size: int) -> int:
+        """The active segment, which is a new one if the last is full."""
+        if self._active is not None:
+            used = self._segments[self._active].size
+            if not used or used + size <= self._segment_bytes:
+                return self._active
+        fd = os.open(self._path(self._newest + 1), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        self._retire()
+        self._newest += 1
+        self._active, self._fd = self._newest, fd
+        self._segments[self._newest] = _Segment(0, 0)
+        return self._newest
+
+    def _go_on_with(self, number: int) -> None:
+        """Append to what an earlier process began, so that restarts do not multiply files."""
+        self._retire()
+        with suppress(OSError):  # read-only: the first append will say so
+            self._fd = os.open(self._path(number), os.O_RDWR)
+            self._active = number
+
+    def _retire(self) -> None:
+        if self._active is not None:
+            os.close(self._fd)
+        self._active = None
+
+    def _numbers(self) -> list[int]:
+        names = (_NAME.fullmatch(name) for name in os.listdir(self._directory))
+        return [int(name[1]) for name in names if name is not None]
+
+    def _contents(self, number: int) -> bytes:
+        with open(self._path(number), "rb") as file:
+            return file.read()
+
+    def _path(self, number: int) -> str:
+        return os.path.join(self._directory, f"{number:010d}.seg")

@@ -1,0 +1,199 @@
+"""The spool's records: on disk while the disk works, else in memory, within one limit.
+
+Rule: a disk that fails is tried again at most once a minute; nothing here ever raises OSError.
+Rule: files and memory together stay within `limit_bytes`. A sixteenth of it is for the copy of a
+segment that is being rewritten, two more are for dead records: when files and memory would grow
+beyond, the segment with the most dead bytes is rewritten. The rest, `budget`, is for live records.
+(A limit under 64 KiB can be passed by one record, while two are being merged.)
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from titik_agent.blocks import Block, Blocks
+from titik_agent.record import Damaged, Key, unpack
+from titik_agent.segments import Place, Segments
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 60.0
+# Segments in a limit: more waste less on dead records, fewer make fewer files.
+_SEGMENTS: Final = 16
+
+
+class Shelf:
+    """Keeps the bytes of `blocks`; `directory` None keeps them in memory only."""
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        directory: str | None,
+        limit_bytes: int,
+        monotonic: Callable[[], float],
+        open_segments: Callable[[str, int], Segments] = Segments,
+    ) -> None:
+        self._blocks = blocks
+        self._directory = directory
+        self._limit = limit_bytes
+        self._monotonic = monotonic
+        self._open_segments = open_segments
+        self._segment_bytes = max(1, limit_bytes // _SEGMENTS)
+        self._disk: Segments | None = None  # None: never worked so far
+        self._retry_at: float | None = None  # None: the disk works
+        self._in_memory = 0  # bytes
+        self.budget = limit_bytes if directory is None else limit_bytes - 3 * self._segment_bytes
+        self.live = 0  # bytes of the blocks held
+        self.corrupt = 0  # damaged records skipped
+        self._working_disk()
+
+    @property
+    def used_bytes(self) -> int:
+        """Of all files and all records in memory."""
+        return self._in_memory + (self._disk.used_bytes if self._disk else 0)
+
+    def put(self, key: Key, age: int, record: bytes, since: float) -> None:
+        """Keep a record; blocks within its range are let go of once it is safe."""
+        self._reclaim(len(record))
+        block = Block(key, len(record), self._store(record), since)
+        self.live += block.size
+        for replaced in self._blocks.add(block, age):
+            self._release(replaced)
+        self._return_to_disk()
+
+    def read(self, block: Block) -> bytes | None:
+        """The whole record; None if it turns out to be damaged, then it is let go of."""
+        if isinstance(block.place, bytes):
+            return block.place
+        try:
+            record = self._read(block.place)
+            unpack(record, block.key)
+        except (OSError, Damaged) as error:
+            log.warning("spooled record is damaged, skipped key=%s error=%s", block.key, error)
+            self.corrupt += 1
+            self.remove(block)
+            return None
+        return record
+
+    def remove(self, block: Block) -> None:
+        """Let go of a block."""
+        self._blocks.remove(block)
+        self._release(block)
+
+    def close(self) -> None:
+        """Leave the files for the next process."""
+        if self._disk:
+            self._disk.close()
+
+    def _read(self, place: Place) -> bytes:
+        assert self._disk is not None  # it gave the place
+        return self._disk.read(place)
+
+    def _release(self, block: Block) -> None:
+        self.live -= block.size
+        if isinstance(block.place, bytes):
+            self._in_memory -= block.size
+        elif self._disk:
+            self._disk.forget(block.place)
+
+    def _store(self, record: bytes) -> Place | bytes:
+        disk = self._working_disk()
+        if disk:
+            try:
+                place = disk.append(record)
+            except OSError as error:
+                self._disk_failed(error)
+            else:
+                self._disk_works()
+                return place
+        self._in_memory += len(record)
+        return record
+
+    def _move(self, block: Block, record: bytes) -> None:
+        """Store a record again, wherever records go now."""
+        old, block.place = block.place, self._store(record)
+        if isinstance(old, bytes):
+            self._in_memory -= block.size
+
+    def _reclaim(self, size: int) -> None:
+        """Rewrite the segments with the most dead bytes until there is room to append `size`."""
+        while self._disk and self.used_bytes + size > self._limit - self._segment_bytes:
+            victim = self._disk.dirtiest()
+            if victim is None:
+                return
+            for block in list(self._blocks):
+                if isinstance(block.place, Place) and block.place.segment == victim:
+                    record = self.read(block)
+                    if record is not None:
+                        self._move(block, record)
+            self._disk.delete(victim)
+
+    def _return_to_disk(self) -> None:
+        """Once the disk works again it takes over from memory, a segment's worth at a time."""
+        if not self._in_memory or self._disk is None or self._retry_at is not None:
+            return
+        room = self._segment_bytes
+        for block in list(self._blocks):
+            if isinstance(block.place, bytes):
+                self._move(block, block.place)
+                room -= block.size
+                if room <= 0 or self._retry_at is not None:
+                    return
+
+    def _working_disk(self) -> Segments | None:
+        """The disk, if it works or it is time to try it again."""
+        if self._directory is None:
+            return None
+        if self._retry_at is not None and self._monotonic() < self._retry_at:
+            return None
+        if self._disk is None:
+            try:
+                self._disk = self._open(self._directory)
+            except OSError as error:
+                self._disk_failed(error)
+        return self._disk
+
+    def _open(self, directory: str) -> Segments:
+        disk = self._open_segments(directory, self._segment_bytes)
+        try:
+            self._take_over(disk)
+        except OSError:
+            disk.close()
+            raise
+        return disk
+
+    def _take_over(self, disk: Segments) -> None:
+        """Hold what earlier processes left."""
+        damaged = 0
+        for one in disk.read_all():
+            if one is None:
+                damaged += 1
+                continue
+            place, found = one
+            if not self._blocks.contains(found.key):
+                block = Block(found.key, found.size, place, self._monotonic())
+                for replaced in self._blocks.add(block, found.age):
+                    if isinstance(replaced.place, bytes):
+                        self._release(replaced)
+        for block in self._blocks:
+            if isinstance(block.place, Place):
+                disk.keep(block.place)
+                self.live += block.size
+        disk.sweep()
+        self.corrupt += damaged
+        if damaged:
+            log.warning("spool has damaged records, skipped stretches=%d", damaged)
+
+    def _disk_failed(self, error: OSError) -> None:
+        if self._retry_at is None:
+            log.warning(
+                "spool disk failed, keeping samples in memory directory=%s error=%s",
+                self._directory,
+                error,
+            )
+        self._retry_at = self._monotonic() + RETRY_S
+
+    def _disk_works(self) -> None:
+        if self._retry_at is not None:
+            log.info("spool disk works again directory=%s", self._directory)
+        self._retry_at = None
