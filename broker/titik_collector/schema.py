@@ -75,6 +75,22 @@ class Slug:
 
 
 @dataclass(frozen=True, slots=True)
+class Slugs:
+    """Several such names."""
+
+    maximum: int
+
+    @property
+    def allowed(self) -> str:
+        return f"a list of at most {self.maximum} names"
+
+    def read(self, value: object, base: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or len(value) > self.maximum:
+            raise ValueError(f"{_shown(value)} does not fit")
+        return tuple(Slug().read(one, base) for one in value)
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """A whole number."""
 

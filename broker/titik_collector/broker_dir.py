@@ -1,0 +1,236 @@
+"""The directory of a private mosquitto: what is in it, who may read it, and its users.
+
+    broker.toml       what `titik broker init` decided: addresses, ports, users
+    mosquitto.conf    acl  passwords           mosquitto's own
+    secrets/*.password                         each user's password, for its owner alone
+    data/             mosquitto's database and process id
+
+Rule: mosquitto runs inside the directory on relative paths, so only the directory itself, and
+none of its parents, must be open to the account that mosquitto drops to.
+Rule: what exists is kept; only `force` makes new passwords or empties the database.
+"""
+
+import fcntl
+import os
+import pwd
+import signal
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from titik_collector.passwords import (
+    Owner,
+    hash_password,
+    make_secret,
+    matches,
+    read_hashes,
+    replace_file,
+    write_hashes,
+)
+from titik_collector.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
+
+
+class BrokerError(Exception):
+    """The broker's directory or program is not as it must be; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """[ports]"""
+
+    router: Annotated[int, Key(Whole(1, 65535), "the routers' listener")]
+    engineer: Annotated[int, Key(Whole(1, 65535), "the engineers' listener")]
+    collector: Annotated[int, Key(Whole(1, 65535), "the collector's listener")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """broker.toml"""
+
+    account: Annotated[str, Key(Text(32), "the account that mosquitto runs as")]
+    listen: Annotated[str, Key(Text(64), "the address of the routers' listener")]
+    engineer_listen: Annotated[str, Key(Text(64), "the address of the engineers' listener")]
+    collector: Annotated[str, Key(Slug(), "the collector's user")]
+    collector_id: Annotated[str, Key(Slug(), "the collector's id")]
+    engineers: Annotated[tuple[str, ...], Key(Slugs(1000), "the engineers' users")]
+    ports: Annotated[Ports, Key(Table(Ports), "the listeners' ports")]
+
+
+class BrokerDir:
+    """An initialised directory; make one with `broker_init.init`, find one with `open`."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path = path
+        self.settings = settings
+
+    @classmethod
+    def open(cls, path: Path) -> "BrokerDir":
+        """BrokerError if there is none."""
+        file = path / "broker.toml"
+        try:
+            content = file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise BrokerError(
+                f"{path}: no broker there; make it: titik broker init {path}"
+            ) from error
+        except PermissionError as error:
+            raise BrokerError(f"{file}: may not be read; run as its owner or as root") from error
+        try:
+            return cls(path, read(Settings, tomllib.loads(content.decode()), file))
+        except (ValueError, ConfigError) as error:
+            raise BrokerError(f"{file}: damaged ({error}); titik broker init {path}") from error
+
+    @property
+    def ports(self) -> Ports:
+        return self.settings.ports
+
+    @property
+    def host(self) -> str:
+        """The address at which programs on this machine reach the routers' listener."""
+        return local(self.settings.listen)
+
+    @property
+    def engineer_host(self) -> str:
+        """The address at which programs on this machine reach the engineers' listener."""
+        return local(self.settings.engineer_listen)
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "mosquitto.conf"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "data" / "mosquitto.db"
+
+    def password_file(self, user: str) -> Path:
+        """Where a user's password lies."""
+        return self.path / "secrets" / f"{user}.password"
+
+    def password(self, user: str) -> str:
+        """A user's password; BrokerError if it has none or is not ours to read."""
+        file = self.password_file(user)
+        try:
+            return file.read_text().strip()
+        except FileNotFoundError as error:
+            raise BrokerError(f"{file}: no such user") from error
+        except PermissionError as error:
+            raise BrokerError(f"{file}: may not be read; run as its owner or as root") from error
+
+    def users(self) -> list[str]:
+        """Every user that may log in, by name."""
+        return sorted(read_hashes(self.path / "passwords"))
+
+    def reserved(self) -> set[str]:
+        """Names that no router can have."""
+        return {self.settings.collector, *self.settings.engineers}
+
+    def add_user(self, user: str) -> Path:
+        """Make a password unless there is one, tell a running broker; the password's file."""
+        self.add_users([user])
+        return self.password_file(user)
+
+    def add_users(self, users: list[str]) -> list[str]:
+        """As `add_user`, for many at once; those that were new or whose hash was not right."""
+        with self._locked():
+            hashes = read_hashes(self.path / "passwords")
+            changed = []
+            for user in users:
+                file = self.password_file(user)
+                password = file.read_text().strip() if file.exists() else make_secret(file)
+                if not matches(password, hashes.get(user, "")):
+                    hashes[user] = hash_password(password)
+                    changed.append(user)
+            if changed:
+                write_hashes(self.path / "passwords", hashes, self.owner(0o600))
+        if changed:
+            self.reload()
+        return changed
+
+    def remove_user(self, user: str) -> bool:
+        """Forget a user; a running broker cuts its connection. False if there was none."""
+        with self._locked():
+            hashes = read_hashes(self.path / "passwords")
+            known = hashes.pop(user, None) is not None
+            if known:
+                write_hashes(self.path / "passwords", hashes, self.owner(0o600))
+            self.password_file(user).unlink(missing_ok=True)
+        self.reload()
+        return known
+
+    def owner(self, mode: int) -> Owner:
+        """What mosquitto itself must own, after it has dropped root."""
+        return owner(self.settings.account, mode)
+
+    def pid(self) -> int | None:
+        """The process id of the mosquitto that runs on this directory."""
+        try:
+            pid = int((self.path / "data" / "mosquitto.pid").read_text())
+            # A process id that was left behind may be another program's by now.
+            running = os.path.samefile(f"/proc/{pid}/cwd", self.path)
+        except (OSError, ValueError):
+            return None
+        return pid if running else None
+
+    def reload(self) -> bool:
+        """Have a running mosquitto read passwords and ACL again; False if none runs."""
+        pid = self.pid()
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except PermissionError as error:
+            raise BrokerError(
+                f"{self.path}: mosquitto (process {pid}) is not ours to reload; run as root"
+            ) from error
+        except ProcessLookupError:
+            return False
+        return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer of the password file at a time."""
+        with (self.path / "broker.toml").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def owner(account: str, mode: int) -> Owner:
+    """The account's files as root writes them; anyone else's are their own."""
+    if os.geteuid() != 0:
+        return Owner(-1, -1, mode)
+    try:
+        entry = pwd.getpwnam(account)
+    except KeyError as error:
+        raise BrokerError(
+            f"there is no account {account} on this machine; apt-get install mosquitto, then"
+            " titik broker init again"
+        ) from error
+    return Owner(entry.pw_uid, entry.pw_gid, mode)
+
+
+def local(address: str) -> str:
+    """How a program on this machine reaches a listener."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """broker.toml, from which `open` reads the same settings again."""
+    engineers = ", ".join(f'"{name}"' for name in settings.engineers)
+    text = f"""\
+# Written by `titik broker init`; run it again to change something.
+account = "{settings.account}"
+listen = "{settings.listen}"
+engineer_listen = "{settings.engineer_listen}"
+collector = "{settings.collector}"
+collector_id = "{settings.collector_id}"
+engineers = [{engineers}]
+
+[ports]
+router = {settings.ports.router}
+engineer = {settings.ports.engineer}
+collector = {settings.ports.collector}
+"""
+    replace_file(path / "broker.toml", text, Owner(-1, -1, 0o644))

@@ -1,0 +1,267 @@
+"""Writes a complete private mosquitto configuration, and brings an older one up to date.
+
+Rule: loopback only, unless an address is given.
+Rule: what is not asked for stays as it was; everything that changes is said.
+"""
+
+import ipaddress
+import os
+import pwd
+import shutil
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from titik_collector.broker_dir import (
+    BrokerDir,
+    BrokerError,
+    Ports,
+    Settings,
+    write_settings,
+)
+from titik_collector.config import COLLECTOR_USER
+from titik_collector.passwords import Owner, replace_file, write_hashes
+
+LOOPBACK = "127.0.0.1"
+FIRST_PORT = 1883  # MQTT's own; the others follow it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the operator asked for; None and (): as it was, or the default."""
+
+    listen: str | None = None
+    engineer_listen: str | None = None
+    router_port: int | None = None
+    engineer_port: int | None = None
+    collector_port: int | None = None
+    collector: str | None = None
+    collector_id: str | None = None
+    engineers: tuple[str, ...] = ()
+    routers: tuple[str, ...] = ()
+    force: bool = False
+
+
+def init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
+    """Make or update the directory; also what was done, a line each."""
+    _check_address(request.listen)
+    _check_address(request.engineer_listen)
+    before = _before(path)
+    settings = _settings(request, before)
+    _check_names(settings, request.routers)
+    directory = BrokerDir(path, settings)
+    said = [] if before is None else _differences(before.settings, settings)
+    users = [settings.collector, *settings.engineers, *request.routers]
+    if request.force and before is not None:
+        users += before.users()
+        said += _forget(before)
+    _make_folders(directory)
+    write_settings(path, settings)
+    said += _write_mosquitto_files(directory)
+    new = directory.add_users(list(dict.fromkeys(users)))
+    if new:
+        said.append(f"made passwords for {_listed(new)} in {path / 'secrets'}")
+    if before is not None and before.settings.collector != settings.collector:
+        directory.remove_user(before.settings.collector)
+    if directory.reload():
+        said.append("mosquitto is running: start it again to take changed ports and addresses")
+    return directory, said
+
+
+def _before(path: Path) -> BrokerDir | None:
+    """What an earlier init made; a directory that is somebody else's is left alone."""
+    if (path / "broker.toml").exists():
+        return BrokerDir.open(path)
+    if path.is_dir() and any(path.iterdir()):
+        raise BrokerError(f"{path}: holds something else; give a directory of its own")
+    if path.exists() and not path.is_dir():
+        raise BrokerError(f"{path}: is no directory")
+    return None
+
+
+def _settings(request: Request, before: BrokerDir | None) -> Settings:
+    if before is None:
+        was = Settings(
+            account=account(),
+            listen=LOOPBACK,
+            engineer_listen=LOOPBACK,
+            collector=COLLECTOR_USER,
+            collector_id="main",
+            engineers=("engineer",),
+            ports=Ports(router=0, engineer=0, collector=0),
+        )
+    else:
+        was = replace(before.settings, account=account())
+    settings = replace(
+        was,
+        listen=request.listen or was.listen,
+        engineer_listen=request.engineer_listen or was.engineer_listen,
+        collector=request.collector or was.collector,
+        collector_id=request.collector_id or was.collector_id,
+        engineers=tuple(dict.fromkeys([*was.engineers, *request.engineers])),
+    )
+    return replace(settings, ports=_ports(request, settings))
+
+
+def _ports(request: Request, settings: Settings) -> Ports:
+    """As asked for, else as they were, else the first that are free on this machine."""
+    was = settings.ports
+    chosen = {
+        "router": (request.router_port or was.router, settings.listen),
+        "engineer": (request.engineer_port or was.engineer, settings.engineer_listen),
+        "collector": (request.collector_port or was.collector, LOOPBACK),
+    }
+    taken = [port for port, _ in chosen.values() if port]
+    if len(set(taken)) != len(taken):
+        raise BrokerError(f"the listeners need a port each, not {', '.join(map(str, taken))}")
+    ports = {}
+    for name, (port, address) in chosen.items():
+        ports[name] = port or _free_port(address, taken)
+        taken.append(ports[name])
+    return Ports(**ports)
+
+
+def _free_port(address: str, taken: list[int]) -> int:
+    for port in range(FIRST_PORT, FIRST_PORT + 1000):
+        if port not in taken and is_free(address, port):
+            return port
+    raise BrokerError("no port from 1883 to 2882 is free; name one with --port")
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether a listener could be opened there now."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As mosquitto does: only another listener is in the way, no connection that lingers.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def account() -> str:
+    """Who mosquitto runs as: never root."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    for name in ("mosquitto", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise BrokerError("there is no account mosquitto; apt-get install mosquitto")
+
+
+def _check_address(address: str | None) -> None:
+    if address is None:
+        return
+    try:
+        ipaddress.ip_address(address)
+    except ValueError as error:
+        raise BrokerError(
+            f"{address}: is no address; give one of this machine's, 0.0.0.0 for all of them"
+        ) from error
+
+
+def _check_names(settings: Settings, routers: Iterable[str]) -> None:
+    users = [settings.collector, *settings.engineers]
+    for name in {*users, *routers}:
+        if (name in routers) + users.count(name) > 1:
+            raise BrokerError(f"{name}: is the name of more than one user; name one otherwise")
+
+
+def _differences(old: Settings, new: Settings) -> list[str]:
+    """What a second init changes, a line each."""
+    pairs = {
+        "address for routers": (old.listen, new.listen),
+        "address for engineers": (old.engineer_listen, new.engineer_listen),
+        "port for routers": (old.ports.router, new.ports.router),
+        "port for engineers": (old.ports.engineer, new.ports.engineer),
+        "port for the collector": (old.ports.collector, new.ports.collector),
+        "the collector's user": (old.collector, new.collector),
+        "the collector's id": (old.collector_id, new.collector_id),
+        "account of mosquitto": (old.account, new.account),
+    }
+    return [f"{name}: {was} is now {now}" for name, (was, now) in pairs.items() if was != now]
+
+
+def _forget(before: BrokerDir) -> list[str]:
+    """--force: new passwords for everybody, and an empty broker."""
+    pid = before.pid()
+    if pid is not None:
+        raise BrokerError(f"{before.path}: mosquitto (process {pid}) runs on it; stop it first")
+    shutil.rmtree(before.path / "secrets")
+    shutil.rmtree(before.path / "data")
+    (before.path / "passwords").unlink(missing_ok=True)
+    return ["--force: every password is new, sessions and retained messages are gone"]
+
+
+def _make_folders(directory: BrokerDir) -> None:
+    """The directory is open to mosquitto's group, data is mosquitto's, secrets are ours."""
+    path, its = directory.path, directory.owner(0o700)
+    path.mkdir(parents=True, exist_ok=True)
+    os.chown(path, -1, its.gid)
+    path.chmod(0o700 if its.uid == -1 else 0o750)
+    for name, uid, gid in (("secrets", -1, -1), ("data", its.uid, its.gid)):
+        folder = path / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        os.chown(folder, uid, gid)
+    for file in (path / "data").iterdir():
+        os.chown(file, its.uid, its.gid, follow_symlinks=False)
+
+
+def _write_mosquitto_files(directory: BrokerDir) -> list[str]:
+    path, settings = directory.path, directory.settings
+    its, ours = directory.owner(0o600), Owner(-1, directory.owner(0).gid, 0o640)
+    if not (path / "passwords").exists():
+        write_hashes(path / "passwords", {}, its)
+    else:
+        os.chown(path / "passwords", its.uid, its.gid)
+    said = _replace(path / "mosquitto.conf", _config(settings), ours)
+    return said + _replace(path / "acl", _acl(settings), its)
+
+
+def _replace(file: Path, text: str, whose: Owner) -> list[str]:
+    """Write the file; what was in it before is kept beside it if it was different."""
+    said = []
+    if file.exists() and file.read_text() != text:
+        old = file.with_name(file.name + ".old")
+        file.replace(old)
+        said.append(f"{file.name} is written anew, the one before is {old.name}")
+    replace_file(file, text, whose)
+    return said
+
+
+def _config(settings: Settings) -> str:
+    return _template("mosquitto.conf.in").substitute(
+        account=settings.account,
+        listen=settings.listen,
+        engineer_listen=settings.engineer_listen,
+        router_port=settings.ports.router,
+        engineer_port=settings.ports.engineer,
+        collector_port=settings.ports.collector,
+    )
+
+
+def _acl(settings: Settings) -> str:
+    engineer = _template("acl-engineer.in")
+    return _template("acl.in").substitute(
+        collector=settings.collector, collector_id=settings.collector_id
+    ) + "".join(engineer.substitute(engineer=name) for name in settings.engineers)
+
+
+def _template(name: str) -> Template:
+    return Template(
+        (resources.files("titik_collector") / "mosquitto" / name).read_text(encoding="utf-8")
+    )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(names[:12]) + more

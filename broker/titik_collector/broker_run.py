@@ -1,0 +1,155 @@
+"""Starts mosquitto on a broker's directory, in the foreground, in this process's place.
+
+Rule: every reason not to start is found and said before mosquitto is.
+Rule: a damaged database is moved aside, not mended: the routers still have what was in it.
+"""
+
+import os
+import pwd
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from titik_collector.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_init import LOOPBACK, is_free
+from titik_collector.passwords import replace_file
+
+OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
+TRIAL_S = 120.0  # for reading the largest database that the queue limits allow
+MAX_DAMAGED = 3  # databases moved aside that are kept
+MISSING = "mosquitto is missing; apt-get install mosquitto"
+
+_TRIAL = """\
+user {account}
+allow_anonymous false
+persistence true
+persistence_location trial/
+listener 0 trial/socket
+log_dest stderr
+log_type all
+"""
+
+
+def run(directory: BrokerDir, say: Callable[[str], None]) -> None:
+    """Become mosquitto; returns only by BrokerError."""
+    program = find_mosquitto()
+    check(directory)
+    set_damaged_aside(directory, program, say)
+    _allow_open_files()
+    os.chdir(directory.path)
+    os.execv(program, [str(program), "-c", "mosquitto.conf"])
+
+
+def find_mosquitto() -> Path:
+    """The program; Debian keeps it where a user's PATH may not look."""
+    found = shutil.which(
+        "mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    )
+    if found is None:
+        raise BrokerError(MISSING)
+    return Path(found)
+
+
+def check(directory: BrokerDir) -> None:
+    """BrokerError if mosquitto could not run there."""
+    path, settings = directory.path, directory.settings
+    pid = directory.pid()
+    if pid is not None:
+        raise BrokerError(f"{path}: mosquitto runs on it already, process {pid}")
+    if os.geteuid() != 0 and pwd.getpwuid(os.geteuid()).pw_name != settings.account:
+        raise BrokerError(f"{path}: is {settings.account}'s; run as root")
+    listeners = (
+        (settings.listen, settings.ports.router, "--port"),
+        (settings.engineer_listen, settings.ports.engineer, "--engineer-port"),
+        (LOOPBACK, settings.ports.collector, "--collector-port"),
+    )
+    for address, port, option in listeners:
+        if not is_free(address, port):
+            raise BrokerError(
+                f"port {port} of {address} is not free; stop what holds it, or choose another:"
+                f" titik broker init {path} {option} N"
+            )
+
+
+def set_damaged_aside(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None:
+    """Let a mosquitto without a network read the database; move it away if it cannot."""
+    database = directory.database
+    if not database.exists():
+        return
+    complaint = _try(directory, program, database)
+    if complaint is None:
+        return
+    elsewhere = _try(directory, program, None)
+    if elsewhere is not None:
+        raise BrokerError(f"{directory.path}: mosquitto does not start: {elsewhere}")
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    aside = database.with_name(f"{database.name}.damaged-{stamp}")
+    database.rename(aside)
+    for old in sorted(database.parent.glob(f"{database.name}.damaged-*"))[:-MAX_DAMAGED]:
+        old.unlink()
+    say(
+        f"broker database damaged, moved to {aside}: starting empty; routers send again what the"
+        f" collector has not committed ({complaint})"
+    )
+
+
+def _try(directory: BrokerDir, program: Path, database: Path | None) -> str | None:
+    """Start mosquitto on the database with no listener but a socket; what it complains of."""
+    trial = directory.path / "trial"
+    its = directory.owner(0o600)
+    shutil.rmtree(trial, ignore_errors=True)
+    try:
+        trial.mkdir(mode=0o700)
+        os.chown(trial, its.uid, its.gid)
+        replace_file(trial / "trial.conf", _TRIAL.format(account=directory.settings.account), its)
+        if database is not None:
+            _link(database, trial / database.name)
+        return _first_complaint(directory.path, program)
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
+
+
+def _link(database: Path, there: Path) -> None:
+    try:
+        os.link(database, there, follow_symlinks=False)
+    except OSError:  # a file system without links
+        shutil.copy2(database, there, follow_symlinks=False)
+
+
+def _first_complaint(path: Path, program: Path) -> str | None:
+    """None once it runs, or takes too long to tell; it is killed, so that it saves nothing."""
+    command = [str(program), "-c", "trial/trial.conf"]
+    with subprocess.Popen(command, cwd=path, stderr=subprocess.PIPE) as process:
+        patience = threading.Timer(TRIAL_S, process.kill)
+        patience.start()
+        try:
+            return _complaint(process)
+        finally:
+            process.kill()
+            patience.cancel()
+
+
+def _complaint(process: subprocess.Popen[bytes]) -> str | None:
+    assert process.stderr is not None
+    first = ""
+    for line in process.stderr:
+        text = line.decode(errors="replace").strip()
+        if text.endswith(" running"):
+            return None
+        if not first and "Error: " in text:
+            first = text.partition("Error: ")[2]
+    if process.wait() == -signal.SIGKILL:
+        return None
+    return first or f"it ends with status {process.returncode}"
+
+
+def _allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

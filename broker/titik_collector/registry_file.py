@@ -1,0 +1,91 @@
+"""Adds and removes routers in the configuration file without touching anything else in it.
+
+Rule: an edit is a few whole lines; comments, order and spelling of the rest stay.
+Rule: the edited text is read again before it is written, and must say exactly what was meant.
+"""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from titik_collector import config as configuration
+from titik_collector.config import Config, ConfigError, Router, no_such_site
+from titik_collector.passwords import Owner, replace_file
+from titik_collector.schema import Slug
+
+_HEADER = re.compile(r"\s*\[")
+_ROUTER = re.compile(r"\s*\[\[\s*(?:router|\"router\"|'router')\s*\]\]")
+
+
+def check_new(config: Config, name: str, site: str) -> None:
+    """ConfigError if the router could not be added."""
+    try:
+        Slug().read(name, config.file.parent)
+    except ValueError as error:
+        raise ConfigError(config.file, "router", str(error), f"allowed: {Slug.allowed}") from error
+    for one in config.router:
+        if one.name == name:
+            raise ConfigError(
+                config.file,
+                "router",
+                f'"{name}" is there already, at {one.site}',
+                "see: router list",
+            )
+    sites = [one.name for one in config.site]
+    if site not in sites:
+        raise ConfigError(config.file, "router", f'no site "{site}"', no_such_site(site, sites))
+
+
+def add(config: Config, name: str, site: str) -> None:
+    """Append the router's table to the file."""
+    check_new(config, name, site)
+    text = _text(config.file)
+    gap = "" if text.endswith("\n") else "\n"
+    text += f'{gap}\n[[router]]\nname = "{name}"\nsite = "{site}"\n'
+    meant = replace(config, router=(*config.router, Router(name=name, site=site)))
+    _write(config.file, text, meant)
+
+
+def remove(config: Config, name: str) -> None:
+    """Take the router's table out of the file; ConfigError if it is not there."""
+    names = [one.name for one in config.router]
+    if name not in names:
+        raise ConfigError(config.file, "router", f'there is no router "{name}"', "see: router list")
+    lines = _text(config.file).splitlines(keepends=True)
+    first, last = _block(lines, names.index(name))
+    meant = replace(config, router=tuple(one for one in config.router if one.name != name))
+    _write(config.file, "".join(lines[:first] + lines[last:]), meant)
+
+
+def _block(lines: list[str], number: int) -> tuple[int, int]:
+    """The lines of the n-th router's table, without the comments that lead to the next one."""
+    headers = [at for at, line in enumerate(lines) if _ROUTER.match(line)]
+    if number >= len(headers):
+        return 0, 0
+    first = headers[number]
+    end = next((at for at in range(first + 1, len(lines)) if _HEADER.match(lines[at])), len(lines))
+    while end > first + 1 and re.match(r"\s*(#|$)", lines[end - 1]):
+        end -= 1
+    if first > 0 and not lines[first - 1].strip():
+        first -= 1  # the empty line that set it off
+    return first, end
+
+
+def _text(file: Path) -> str:
+    with file.open(encoding="utf-8", newline="") as opened:
+        return opened.read()
+
+
+def _write(file: Path, text: str, meant: Config) -> None:
+    try:
+        right = configuration.parse(text.encode(), file) == meant
+    except ConfigError:
+        right = False
+    if not right:
+        raise ConfigError(
+            file, "router", "is not written as [[router]] tables", "edit the file by hand"
+        )
+    there = Path(os.path.realpath(file))  # a link stays a link
+    stat = there.stat()
+    replace_file(there, text, Owner(stat.st_uid, stat.st_gid, stat.st_mode & 0o777))

@@ -1,0 +1,205 @@
+"""A real mosquitto on a directory that `titik broker init` wrote, and real clients for it."""
+
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from titik_collector import broker_init
+from titik_collector.broker_dir import BrokerDir
+from titik_collector.broker_init import Request
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 10.0
+QUIET_S = 0.4  # long enough for a message on loopback, were there one
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nothing holds now, away from 1883."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    try:
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def made(path: Path, *routers: str) -> BrokerDir:
+    """A broker's directory with ports of its own."""
+    router, engineer, collector = free_ports(3)
+    return broker_init.init(
+        path,
+        Request(
+            router_port=router, engineer_port=engineer, collector_port=collector, routers=routers
+        ),
+    )[0]
+
+
+class RunningBroker:
+    """`titik broker run` as a process; `said` is what it wrote."""
+
+    def __init__(self, directory: BrokerDir) -> None:
+        self.directory = directory
+        self.said: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Returns when the routers' port answers."""
+        code = "from titik_collector.commands.broker import broker; broker()"
+        path = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code, "run", str(self.directory.path)],
+            env={**os.environ, "PYTHONPATH": path},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            assert self._process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it, by default so that it saves its database; the exit status."""
+        assert self._process is not None
+        assert self._reader is not None
+        self._process.send_signal(how)
+        status = self._process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        self._process = None
+        return status
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.said.append(line.rstrip())
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.directory.ports.router)) == 0
+
+    def __enter__(self) -> "RunningBroker":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self.stop(signal.SIGKILL)
+
+
+class Client:
+    """An MQTT 5 client that tells what the broker answered."""
+
+    def __init__(
+        self,
+        port: int,
+        username: str | None = None,
+        password: str | None = None,
+        client_id: str = "",
+        session_s: int = 0,
+    ) -> None:
+        self.connected: queue.Queue[ReasonCode] = queue.Queue()
+        self.lost: queue.Queue[ReasonCode] = queue.Queue()
+        self.received: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self._published: queue.Queue[ReasonCode] = queue.Queue()
+        self._subscribed: queue.Queue[list[ReasonCode]] = queue.Queue()
+        self._paho = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        if username is not None:
+            self._paho.username_pw_set(username, password)
+        self._paho.on_connect = lambda c, u, f, reason, p: self.connected.put(reason)  # noqa: ARG005
+        self._paho.on_disconnect = lambda c, u, f, reason, p: self.lost.put(reason)  # noqa: ARG005
+        self._paho.on_publish = lambda c, u, m, reason, p: self._published.put(reason)  # noqa: ARG005
+        self._paho.on_subscribe = lambda c, u, m, codes, p: self._subscribed.put(codes)  # noqa: ARG005
+        self._paho.on_message = self._on_message
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = session_s
+        self._paho.connect(
+            "127.0.0.1", port, keepalive=30, clean_start=session_s == 0, properties=properties
+        )
+        self._paho.loop_start()
+
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:  # noqa: ARG002
+        self.received.put((message.topic, message.payload))
+
+    def answer(self) -> str:
+        """What the broker said to CONNECT."""
+        return str(self.connected.get(timeout=PATIENCE_S))
+
+    def publish(self, topic: str, payload: bytes = b"x", retain: bool = False) -> str:
+        """What the broker said to a QoS 1 PUBLISH."""
+        self._paho.publish(topic, payload, qos=1, retain=retain)
+        return str(self._published.get(timeout=PATIENCE_S))
+
+    def send(self, topic: str, payload: bytes) -> None:
+        """PUBLISH without waiting for an answer."""
+        self._paho.publish(topic, payload, qos=1)
+
+    def subscribe(self, topic: str) -> None:
+        """Subscribe; mosquitto grants it and applies the ACL to every message."""
+        self._paho.subscribe(topic, qos=1)
+        self._subscribed.get(timeout=PATIENCE_S)
+
+    def next(self) -> tuple[str, bytes]:
+        """The next message."""
+        return self.received.get(timeout=PATIENCE_S)
+
+    def hears_nothing(self) -> bool:
+        """Nothing arrives for a while."""
+        try:
+            self.received.get(timeout=QUIET_S)
+        except queue.Empty:
+            return True
+        return False
+
+    def stays(self) -> bool:
+        """The connection is not lost for a while."""
+        try:
+            self.lost.get(timeout=QUIET_S)
+        except queue.Empty:
+            return True
+        return False
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self._paho.disconnect()
+        self._paho.loop_stop()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()

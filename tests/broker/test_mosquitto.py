@@ -1,0 +1,321 @@
+"""What a real mosquitto allows on the configuration that `titik broker init` writes."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker.running import Client, RunningBroker, free_ports, made
+from titik_collector import broker_init, broker_run
+from titik_collector.broker_init import Request
+
+pytestmark = pytest.mark.system
+
+DENIED, GRANTED = "Not authorized", "Success"
+NOBODY_LISTENS = "No matching subscribers"
+MQTT = "titik/v1"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
+    """One broker for the tests that leave nothing behind."""
+    with RunningBroker(made(tmp_path_factory.mktemp("mq") / "broker", "a-1", "b-1")) as running:
+        yield running
+
+
+def router(broker: RunningBroker, name: str = "a-1", client_id: str | None = None) -> Client:
+    """A router's client, client id and user name alike unless told."""
+    directory = broker.directory
+    chosen = name if client_id is None else client_id
+    return Client(directory.ports.router, name, directory.password(name), chosen)
+
+
+def collector(broker: RunningBroker, session_s: int = 0) -> Client:
+    """The collector's client."""
+    directory = broker.directory
+    password = directory.password("collector")
+    return Client(directory.ports.collector, "collector", password, "main", session_s)
+
+
+def engineer(broker: RunningBroker, client_id: str = "") -> Client:
+    """An engineer's tool."""
+    directory = broker.directory
+    return Client(directory.ports.engineer, "engineer", directory.password("engineer"), client_id)
+
+
+@pytest.mark.parametrize("leaf", ["status", "sample", "backlog"])
+def test_a_router_may_write_its_own_leaves(broker: RunningBroker, leaf: str) -> None:
+    """A router's three leaves are its own to write, and reach the collector."""
+    with collector(broker) as reader, router(broker) as client:
+        reader.subscribe(f"{MQTT}/router/+/{leaf}")
+        assert GRANTED == client.publish(f"{MQTT}/router/a-1/{leaf}")
+        assert (f"{MQTT}/router/a-1/{leaf}", b"x") == reader.next()
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        f"{MQTT}/router/b-1/status",
+        f"{MQTT}/router/b-1/sample",
+        f"{MQTT}/router/b-1/backlog",
+        f"{MQTT}/router/a-1/ack",
+        f"{MQTT}/router/b-1/ack",
+        f"{MQTT}/router/a-1",
+        f"{MQTT}/router/a-1/sample/more",
+        f"{MQTT}/collector/main/status",
+        f"{MQTT}/now/router/a-1",
+        f"{MQTT}/rollup/1m/city",
+        "anything",
+    ],
+)
+def test_a_router_may_write_nothing_else(broker: RunningBroker, topic: str) -> None:
+    """MQTT 5 says 0x87 to a router that writes elsewhere, its own ack included."""
+    with router(broker) as client:
+        assert DENIED == client.publish(topic)
+
+
+def test_a_router_reads_its_own_ack_alone(broker: RunningBroker) -> None:
+    """An ack reaches the router it is for, and no other."""
+    with router(broker) as client, router(broker, "b-1") as other, collector(broker) as writer:
+        for one in (client, other):
+            one.subscribe(f"{MQTT}/router/+/ack")
+        assert GRANTED == writer.publish(f"{MQTT}/router/a-1/ack")
+        assert (f"{MQTT}/router/a-1/ack", b"x") == client.next()
+        assert other.hears_nothing()
+
+
+def test_a_router_sees_whether_a_collector_is_there(broker: RunningBroker) -> None:
+    """Routers read every collector's status."""
+    with router(broker) as client, collector(broker) as writer:
+        client.subscribe(f"{MQTT}/collector/+/status")
+        assert GRANTED == writer.publish(f"{MQTT}/collector/main/status")
+        assert (f"{MQTT}/collector/main/status", b"x") == client.next()
+
+
+@pytest.mark.parametrize("topic", ["#", f"{MQTT}/router/+/sample", f"{MQTT}/now/#", "$SYS/#"])
+def test_a_router_reads_no_reports(broker: RunningBroker, topic: str) -> None:
+    """Neither its own reports nor another's, nor the broker's figures, reach a router."""
+    with router(broker, "b-1") as reader, router(broker) as writer:
+        reader.subscribe(topic)
+        writer.publish(f"{MQTT}/router/a-1/sample")
+        assert reader.hears_nothing()
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "router/a-1/ack",
+        "collector/main/status",
+        "now/router/a-1",
+        "now/site/x",
+        "now/city",
+        "rollup/1m/router/a-1",
+        "rollup/1d/city",
+        "alert/site/x/offline",
+        "router/a-1/status",
+        "router/a-1/sample",
+    ],
+)
+def test_the_collector_may_write_its_topics(broker: RunningBroker, topic: str) -> None:
+    """Its own topics, and what a removed router left behind, which it clears."""
+    with collector(broker) as client:
+        assert client.publish(f"{MQTT}/{topic}", b"") in (GRANTED, NOBODY_LISTENS)
+
+
+@pytest.mark.parametrize("topic", ["router/a-1/backlog", "router/collector/status", "other"])
+def test_the_collector_may_write_nothing_else(broker: RunningBroker, topic: str) -> None:
+    """It takes no samples itself."""
+    with collector(broker) as client:
+        assert DENIED == client.publish(f"{MQTT}/{topic}")
+
+
+def test_an_engineer_reads_everything_and_writes_nothing(broker: RunningBroker) -> None:
+    """The engineers' user is read-only."""
+    with engineer(broker) as tool, router(broker) as writer:
+        tool.subscribe(f"{MQTT}/#")
+        writer.publish(f"{MQTT}/router/a-1/sample")
+        assert (f"{MQTT}/router/a-1/sample", b"x") == tool.next()
+        for topic in ("now/city", "router/a-1/ack", "router/engineer/status"):
+            assert DENIED == tool.publish(f"{MQTT}/{topic}")
+
+
+def test_an_engineer_reads_the_brokers_own_figures(broker: RunningBroker) -> None:
+    """$SYS is open to engineers."""
+    with engineer(broker) as tool:
+        tool.subscribe("$SYS/broker/version")
+        assert b"mosquitto" in tool.next()[1]
+
+
+def test_nobody_enters_without_a_password(broker: RunningBroker) -> None:
+    """Every listener refuses clients without a user, or with a wrong password."""
+    ports = broker.directory.ports
+    for port in (ports.router, ports.engineer, ports.collector):
+        for user, password in ((None, None), ("a-1", "wrong"), ("collector", None)):
+            with Client(port, user, password, "x") as client:
+                assert DENIED == client.answer()
+
+
+def test_two_tools_of_one_engineer_live_side_by_side(broker: RunningBroker) -> None:
+    """One user name, two client ids, both without one: nobody is evicted."""
+    with engineer(broker) as first, engineer(broker) as second, engineer(broker, "mine") as third:
+        assert [GRANTED] * 3 == [one.answer() for one in (first, second, third)]
+        assert all(one.stays() for one in (first, second, third))
+
+
+def test_mosquitto_sub_needs_no_client_id(broker: RunningBroker) -> None:
+    """The line that `titik broker init` prints works as it stands."""
+    directory = broker.directory
+    done = subprocess.run(
+        [
+            *("mosquitto_sub", "-h", "127.0.0.1", "-p", str(directory.ports.engineer)),
+            *("-u", "engineer", "-P", directory.password("engineer")),
+            *("-C", "1", "-W", "5", "-t", "$SYS/broker/version"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "mosquitto" in done.stdout
+
+
+@pytest.mark.parametrize("stolen", ["collector", "main", "b-1"])
+def test_a_router_cannot_take_anothers_session(broker: RunningBroker, stolen: str) -> None:
+    """On the routers' listener a client id is worth nothing: the user name is the identity."""
+    with collector(broker, 60) as reader, router(broker, "b-1") as other:
+        reader.subscribe(f"{MQTT}/router/+/sample")
+        with router(broker, "a-1", client_id=stolen) as thief:
+            assert GRANTED == thief.answer()
+            assert reader.stays()
+            assert other.stays()
+            thief.publish(f"{MQTT}/router/a-1/sample")
+        assert (f"{MQTT}/router/a-1/sample", b"x") == reader.next()
+
+
+def test_a_packet_above_the_limit_ends_the_connection(broker: RunningBroker) -> None:
+    """20 KiB are enough for any sample; the broker cuts off what sends more."""
+    with router(broker) as client:
+        assert client.publish(f"{MQTT}/router/a-1/sample", b"x" * 20_000) != DENIED
+        client.send(f"{MQTT}/router/a-1/sample", b"x" * 20_481)
+        assert "Packet too large" == str(client.lost.get(timeout=5))
+
+
+def test_a_router_that_is_added_may_enter_at_once(broker: RunningBroker) -> None:
+    """Adding reloads the running broker; nobody else notices."""
+    with collector(broker) as reader:
+        broker.directory.add_user("c-1")
+        deadline = time.monotonic() + 5
+        while True:
+            with router(broker, "c-1") as client:
+                if client.answer() == GRANTED:
+                    break
+            assert time.monotonic() < deadline
+        assert reader.stays()
+
+
+def test_a_router_that_is_removed_is_cut_off(broker: RunningBroker) -> None:
+    """Removing ends the live session, and the password opens nothing any more."""
+    broker.directory.add_user("d-1")
+    time.sleep(0.2)
+    password = broker.directory.password("d-1")
+    with router(broker, "d-1") as client:
+        assert GRANTED == client.answer()
+        broker.directory.remove_user("d-1")
+        client.lost.get(timeout=5)
+    with Client(broker.directory.ports.router, "d-1", password, "d-1") as again:
+        assert DENIED == again.answer()
+
+
+def test_mosquitto_does_not_stay_root(broker: RunningBroker) -> None:
+    """It runs as the account that owns its files, though none but root may enter the parents."""
+    pid = broker.directory.pid()
+    assert pid is not None
+    assert os.stat(f"/proc/{pid}").st_uid == (broker.directory.path / "data").stat().st_uid
+    if os.geteuid() == 0:
+        assert os.stat(f"/proc/{pid}").st_uid != 0
+
+
+def test_it_takes_the_next_ports_beside_another_broker(tmp_path: Path) -> None:
+    """Debian's own mosquitto may hold 1883; ours takes what is free and starts."""
+    other = subprocess.Popen([broker_run.find_mosquitto(), "-p", "1883"], stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        directory, _ = broker_init.init(tmp_path / "broker", Request(routers=("a-1",)))
+        assert 1883 not in (directory.ports.router, directory.ports.engineer)
+        with RunningBroker(directory) as broker, router(broker) as client:
+            assert GRANTED == client.answer()
+    finally:
+        other.terminate()
+        other.wait(5)
+
+
+def test_queued_messages_survive_a_restart(tmp_path: Path) -> None:
+    """The collector's queue and retained messages are saved when mosquitto is stopped."""
+    broker = RunningBroker(made(tmp_path / "broker", "a-1"))
+    with broker:
+        with collector(broker, 600) as reader:
+            reader.subscribe(f"{MQTT}/router/+/backlog")
+        with router(broker) as client:
+            assert GRANTED == client.publish(f"{MQTT}/router/a-1/backlog", b"kept")
+        broker.stop()
+        broker.start()
+        with collector(broker, 600) as reader:
+            assert (f"{MQTT}/router/a-1/backlog", b"kept") == reader.next()
+
+
+@pytest.mark.parametrize("damage", [b"\x00" * 300, b"garbage" * 50, None])
+def test_a_damaged_database_is_moved_aside(tmp_path: Path, damage: bytes | None) -> None:
+    """The broker starts empty, says where the old database is, and serves; None cuts it short."""
+    directory = made(tmp_path / "broker", "a-1")
+    broker = RunningBroker(directory)
+    with broker:
+        with router(broker) as client:
+            client.publish(f"{MQTT}/router/a-1/status", b"retained", retain=True)
+        broker.stop()
+        whole = directory.database.read_bytes()
+        directory.database.write_bytes(whole[: len(whole) * 2 // 3] if damage is None else damage)
+        broker.start()
+        assert any("broker database damaged, moved to" in line for line in broker.said)
+        assert 1 == len(list(directory.database.parent.glob("mosquitto.db.damaged-*")))
+        with router(broker) as client:
+            assert GRANTED == client.answer()
+
+
+def test_an_empty_database_is_as_good_as_none(tmp_path: Path) -> None:
+    """What a power cut leaves behind at once after a start is no damage."""
+    directory = made(tmp_path / "broker", "a-1")
+    directory.database.touch()
+    with RunningBroker(directory) as broker:
+        assert not any("damaged" in line for line in broker.said)
+
+
+def test_a_killed_broker_starts_again(tmp_path: Path) -> None:
+    """The process id that SIGKILL leaves behind stands in nobody's way."""
+    broker = RunningBroker(made(tmp_path / "broker", "a-1"))
+    with broker:
+        broker.stop(signal.SIGKILL)
+        assert broker.directory.pid() is None
+        broker.start()
+        with router(broker) as client:
+            assert GRANTED == client.answer()
+
+
+def test_the_file_limit_is_raised(broker: RunningBroker) -> None:
+    """With the usual 1024 open files the 1,018th router would be refused."""
+    pid = broker.directory.pid()
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    line = next(one for one in limits.splitlines() if one.startswith("Max open files"))
+    assert int(line.split()[3]) >= min(65536, int(line.split()[4]))
+
+
+def test_passwords_are_reloaded_though_ports_changed(tmp_path: Path) -> None:
+    """A changed port waits for the next start; a router added meanwhile does not."""
+    with RunningBroker(made(tmp_path / "broker")) as broker:
+        port = free_ports(1)[0]
+        broker_init.init(broker.directory.path, Request(router_port=port, routers=("e-1",)))
+        time.sleep(0.3)
+        with router(broker, "e-1") as client:
+            assert GRANTED == client.answer()
