@@ -104,9 +104,8 @@ def check_command(file: str | None, router: str | None, broker: str | None) -> N
         good = check.sources(sources, click.echo)
         good &= check.clock(clock, click.echo)
         target = _target(settings)
-        good &= check.broker(target, click.echo)
-        if good:
-            good = _check_chain(settings, clock, target, sources)
+        reached = check.broker(target, click.echo)
+        good &= reached and _check_chain(settings, clock, target, sources)
     sys.exit(0 if good else 1)
 
 
@@ -164,9 +163,6 @@ def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
     interfaces = Interfaces(settings.interfaces.uplink, settings.interfaces.lan, clock.boot)
     sketch = Sketch(clock)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
-    reach = ReachSource(
-        config.targets(settings.reach), settings.reach.dns_name, settings.reach.every_s
-    )
     sources: list[Source | None] = [
         hostapd,
         Survey(hostapd) if isinstance(hostapd, HostapdUbus) else None,

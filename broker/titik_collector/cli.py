@@ -8,17 +8,20 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from titik_collector import check, collect, config, status
+from titik_collector.commands import plainly
 from titik_collector.commands.broker import broker
+from titik_collector.commands.demo import demo
 from titik_collector.commands.router import router
-from titik_collector.config import Config, ConfigError
-from titik_collector.database import StoreError, StoreHeld, held, open_reader, open_writer
+from titik_collector.commands.simulate import simulate
+from titik_collector.config import Config
+from titik_collector.database import held, open_reader, open_writer
+from titik_collector.login import login
 from titik_wire import __version__
 
 CONFIG = click.option(
@@ -43,10 +46,10 @@ def collect_command(file: Path) -> None:
     """Run the collector until it is told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = _load(file)
-    with _said(), held(settings.store.path):
+    with plainly(), held(settings.store.path):
         db = open_writer(settings.store.path)
         with contextlib.closing(db):
-            _run(collect.Collector(settings, db, collect.login(settings)))
+            _run(collect.Collector(settings, db, login(settings)))
 
 
 def _run(collector: collect.Collector) -> None:
@@ -63,7 +66,7 @@ def _run(collector: collect.Collector) -> None:
 def status_command(file: Path) -> None:
     """Every site and router now, on one screen."""
     settings = _load(file)
-    with _said(), contextlib.closing(open_reader(settings.store.path)) as db:
+    with plainly(), contextlib.closing(open_reader(settings.store.path)) as db:
         screen = status.gather(db, settings.city.name, time.time_ns() // 1_000_000)
     Console().print(status.render(screen))
 
@@ -78,7 +81,7 @@ def db() -> None:
 def check_command(file: Path) -> None:
     """Is the store whole, and is nothing lost silently? Exit status 1 if not."""
     settings = _load(file)
-    with _said(), contextlib.closing(open_reader(settings.store.path)) as reader:
+    with plainly(), contextlib.closing(open_reader(settings.store.path)) as reader:
         found = check.findings(reader)
         taken, stored, refused, lost, in_spool = check.totals(reader)
     click.echo(
@@ -93,20 +96,13 @@ def check_command(file: Path) -> None:
 
 titik.add_command(broker)
 titik.add_command(router)
+titik.add_command(simulate)
+titik.add_command(demo)
 
 
 def _load(file: Path) -> Config:
-    with _said():
+    with plainly():
         return config.load(file)
-
-
-@contextlib.contextmanager
-def _said() -> Iterator[None]:
-    """What the operator can mend is said in one line, without a traceback."""
-    try:
-        yield
-    except (ConfigError, StoreError, StoreHeld) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def main() -> None:

@@ -9,10 +9,9 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from titik_collector import news, registry, retention
-from titik_collector.config import Config, ConfigError
+from titik_collector.config import Config
 from titik_collector.database import StoreError, transaction
 from titik_collector.ingest import Ingest
 from titik_collector.mqtt import Link, Login
@@ -142,7 +141,8 @@ class Collector:
     def _clear(self, changes: Changes) -> None:
         """An empty retained message takes a removed router or site off the broker."""
         for name in changes.removed:
-            self._link.publish(topics.ack(name), b"", retain=True)
+            for topic in (topics.status(name), topics.sample(name), topics.ack(name)):
+                self._link.publish(topic, b"", retain=True)
         gone = [("router", name) for name in changes.removed]
         gone += [("site", name) for name in changes.removed_sites]
         for scope, name in gone:
@@ -184,27 +184,3 @@ class Collector:
             return False
         self._due[what] = now + every_s
         return True
-
-
-def login(config: Config) -> Login:
-    """How to reach the broker; ConfigError if the password cannot be read."""
-    broker = config.broker
-    password = None
-    if broker.password_file is not None:
-        password = _read_password(config.file, broker.password_file)
-    return Login(
-        broker.host or "127.0.0.1",
-        broker.port or 1883,
-        broker.username,
-        password,
-        None if broker.ca_file is None else str(broker.ca_file),
-    )
-
-
-def _read_password(file: Path, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            file, "broker.password_file", f"{path}: {error}", "give a file that can be read"
-        ) from error

@@ -69,7 +69,8 @@ class Ingest:
         if not self._waiting:
             self._waiting = self._inbox.receive(MAX_BATCH, wait_s)
             now_ms = self._now_ms()
-            self._items = [to_item(letter, now_ms) for letter in self._waiting]
+            # An empty payload is a retained message being cleared, and says nothing.
+            self._items = [to_item(one, now_ms) for one in self._waiting if one.payload]
         if not self._waiting:
             return None
         saved = self._store.save(self._items)

@@ -6,6 +6,7 @@ Rule: the edited text is read again before it is written, and must say exactly w
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,11 +41,16 @@ def check_new(config: Config, name: str, site: str) -> None:
 def add(config: Config, name: str, site: str) -> None:
     """Append the router's table to the file."""
     check_new(config, name, site)
+    add_many(config, [Router(name=name, site=site)])
+
+
+def add_many(config: Config, routers: Sequence[Router]) -> None:
+    """Append a table for each; they are new, and their sites exist."""
     text = _text(config.file)
-    gap = "" if text.endswith("\n") else "\n"
-    text += f'{gap}\n[[router]]\nname = "{name}"\nsite = "{site}"\n'
-    meant = replace(config, router=(*config.router, Router(name=name, site=site)))
-    _write(config.file, text, meant)
+    text += "" if text.endswith("\n") else "\n"
+    for one in routers:
+        text += f'\n[[router]]\nname = "{one.name}"\nsite = "{one.site}"\n'
+    _write(config.file, text, replace(config, router=(*config.router, *routers)))
 
 
 def remove(config: Config, name: str) -> None:

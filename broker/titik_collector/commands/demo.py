@@ -1,0 +1,33 @@
+"""`titik demo`: the whole main path on one machine."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from titik_collector.commands import plainly
+
+
+@click.command()
+@click.option("--for", "seconds", type=float, help="Stop after so many seconds; else on Ctrl-C.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where broker, database and logs lie.",
+)
+@click.option(
+    "--example",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=Path("examples/kupang.toml"),
+    show_default=True,
+    help="The city to begin with.",
+)
+def demo(seconds: float | None, directory: Path, example: Path) -> None:
+    """Broker, collector, this machine's agent and ten simulated hotspots, live."""
+    # Imported here: only this command and `simulate` need the agent's code.
+    from titik_collector import demo as stage
+
+    with plainly():
+        sys.exit(stage.run(directory.resolve(), example, seconds))

@@ -1,0 +1,241 @@
+"""`titik demo`: everything for real on one machine, and a live table of it.
+
+A private broker, the collector, one real agent on this machine and Kupang's ten hotspots as a
+simulated fleet; each is a process of its own, started by the same commands an operator types.
+Rule: what a run leaves behind, the next goes on with.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from titik_collector import broker_init, check, config, registry_file, status
+from titik_collector.broker_dir import BrokerDir
+from titik_collector.config import Config, Router
+from titik_collector.database import StoreError, open_reader
+from titik_collector.simulate import WorldTime
+
+HERE = "this-machine"
+INTERVAL_S = 5
+SPEED = 30.0  # the simulated day passes in 48 minutes
+CUT = "ketapang-1"
+CUT_AFTER_S, CUT_LENGTH_S = 15, 15
+FIRST_WAIT_S = 5.0
+SETTLE_S = 4.0  # for the last acks, after the routers stopped
+STOP_S = 8.0
+
+
+class Demo:
+    """The demo's directory and its processes."""
+
+    def __init__(self, directory: Path, example: Path) -> None:
+        self._directory = directory
+        self._file = directory / "titik.toml"
+        self._logs: dict[str, Path] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.config = self._prepare(example)
+        assert self.config.broker.directory is not None
+        self.broker = BrokerDir.open(self.config.broker.directory)
+
+    def _prepare(self, example: Path) -> Config:
+        """Copy the example once, put this machine into it, and make the broker."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        if not self._file.exists():
+            text = example.read_text(encoding="utf-8")
+            text += f'\n[[site]]\nname = "{HERE}"\ntitle = "This machine"\n'
+            self._file.write_text(text, encoding="utf-8")
+            made = config.load(self._file)
+            registry_file.add_many(made, [Router(name=HERE, site=HERE)])
+        made = config.load(self._file)
+        assert made.broker.directory is not None
+        broker_init.init(
+            made.broker.directory,
+            broker_init.Request(
+                collector_id=made.collector.id, routers=tuple(one.name for one in made.router)
+            ),
+        )
+        return made
+
+    def start(self) -> None:
+        """Broker, collector, agent and fleet, in that order."""
+        self._spawn("broker", "titik_collector", "broker", "run", str(self.broker.path))
+        self._spawn("collector", "titik_collector", "collect", "--config", str(self._file))
+        self._spawn("agent", "titik_agent", "run", "--config", str(self._agent_file()))
+        self._spawn(
+            "fleet", "titik_collector", "simulate", "--config", str(self._file),
+            "--interval", str(INTERVAL_S), "--speed", str(SPEED),
+            "--first-wait", str(FIRST_WAIT_S), "--leave", HERE,
+            "--outage", f"{CUT}:{CUT_AFTER_S}:{CUT_LENGTH_S}",
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Routers first, so that the collector can still store and ack their last samples."""
+        self._end("fleet", signal.SIGINT)
+        self._end("agent", signal.SIGTERM)
+        time.sleep(SETTLE_S)
+        self._end("collector", signal.SIGTERM)
+        self._end("broker", signal.SIGTERM)
+
+    def dead(self) -> list[str]:
+        """Processes that ended by themselves, with the end of what they said."""
+        said = []
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                text = self._logs[name].read_text(encoding="utf-8", errors="replace")
+                said.append(f"{name} ended ({process.returncode}): {' '.join(text.split()[-60:])}")
+        return said
+
+    def log(self, name: str) -> Path:
+        """Where a process writes what it says."""
+        return self._logs[name]
+
+    def _agent_file(self) -> Path:
+        file = self._directory / "agent.toml"
+        file.write_text(
+            f'router = "{HERE}"\ninterval_s = {INTERVAL_S}\n\n[broker]\nhost = "{self.broker.host}"\n'
+            f"port = {self.broker.ports.router}\n"
+            f'password_file = "{self.broker.password_file(HERE).resolve()}"\n\n'
+            f'[spool]\ndirectory = "{(self._directory / "spool").resolve()}"\n',
+            encoding="utf-8",
+        )
+        return file
+
+    def _spawn(self, name: str, package: str, *arguments: str) -> None:
+        self._logs[name] = self._directory / f"{name}.log"
+        code = f"from {package}.cli import main; main()"
+        with self._logs[name].open("wb") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-c", code, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is ours to pass on, in the right order
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def _end(self, name: str, number: signal.Signals) -> None:
+        process = self._processes.get(name)
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def run(directory: Path, example: Path, seconds: float | None) -> int:
+    """The whole demo; exit status 1 if a part of it failed or the books do not balance."""
+    console = Console()
+    demo = Demo(directory, example)
+    world = WorldTime(demo.config.city.timezone, SPEED)
+    failed: list[str] = []
+    try:
+        demo.start()
+        with _stoppable() as stopped:
+            failed = _watch(demo, world, console, seconds, stopped)
+    finally:
+        console.print("stopping: routers, then the collector, then the broker")
+        demo.stop()
+    for line in failed:
+        console.print(line, style="red", markup=False)
+    good = _summary(demo, console)
+    return 0 if good and not failed else 1
+
+
+def _watch(
+    demo: Demo,
+    world: WorldTime,
+    console: Console,
+    seconds: float | None,
+    stopped: Callable[[], bool],
+) -> list[str]:
+    """Show the table every second until the time is over, Ctrl-C, or a process dies."""
+    until = float("inf") if seconds is None else time.monotonic() + seconds
+    with Live(console=console, refresh_per_second=2, transient=False) as live:
+        while time.monotonic() < until and not stopped():
+            dead = demo.dead()
+            if dead:
+                return dead
+            live.update(_screen(demo, world))
+            time.sleep(1.0)
+    return []
+
+
+def _screen(demo: Demo, world: WorldTime) -> Group:
+    head = Text(f"Kupang, simulated local time {world.text()} (x{SPEED:g})", style="bold")
+    try:
+        with contextlib.closing(open_reader(demo.config.store.path)) as db:
+            screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
+        table = status.render(screen)
+    except StoreError as error:
+        table = Text(f"the collector is starting: {error}")
+    return Group(head, table, Text(""), *(Text(line) for line in _lines_to_try(demo)))
+
+
+def _lines_to_try(demo: Demo) -> list[str]:
+    made = demo.broker
+    user = made.settings.engineers[0]
+    login = (
+        f"mosquitto_sub -h {made.engineer_host} -p {made.ports.engineer} -u {user}"
+        f' -P "$(cat {made.password_file(user)})" -v'
+    )
+    return [
+        f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s; watch its"
+        " spool fill and drain",
+        "as an engineer, in another terminal:",
+        f"  {login} -t 'titik/v1/now/#'",
+        f"  {login} -t 'titik/v1/rollup/1m/city'",
+        f"  {login} -t 'titik/v1/router/{HERE}/sample'",
+    ]
+
+
+def _summary(demo: Demo, console: Console) -> bool:
+    """What was taken, stored, merged and lost, and where it lies; False if it does not add up."""
+    path = demo.config.store.path
+    try:
+        with contextlib.closing(open_reader(path)) as db:
+            taken, stored, refused, lost, in_spool = check.totals(db)
+            found = check.findings(db)
+            merged = db.execute("SELECT count(*) FROM sample WHERE seq > first_seq").fetchone()[0]
+    except StoreError as error:
+        console.print(str(error), markup=False)
+        return False
+    fleet = demo.log("fleet").read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [
+        "",
+        f"taken {taken} = stored {stored} + refused {refused} + lost {lost} + in spool {in_spool}",
+        f"merged ranges among the stored: {merged}",
+        *(line for line in fleet if line.startswith("routers took")),
+        *found,
+        f"the data lies in {path}; `make demo` again goes on with it",
+        f"ask it: titik status --config {demo.config.file}",
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return not found
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end the demo, not the program."""
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _frame: caught.append(got))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
