@@ -3,6 +3,8 @@
 Rule: who asks, asks on a socket of its own and closes it, so that a late answer meets nobody, and
 none can pass for the answer to the next question.
 Rule: every question ends by its own deadline, and at most REQUEST_S after it was asked.
+Rule: events that nobody takes fill hostapd's send buffer, and then it can answer nobody; so who
+listens pumps before anyone asks.
 Rule: hostapd forgets a listener that was slow or whose address is gone, and says nothing; so
 listeners ask now and then whether they are still known.
 """
@@ -131,7 +133,6 @@ class Ctrl:
 
     def is_attached(self, deadline: float) -> bool:
         """Whether hostapd still knows this listener: a second ATTACH would double every event."""
-        self.pump()  # a full queue would have no room for the answer
         return self.ask(b"LEVEL 3", deadline) == b"OK\n"  # 3: what ATTACH starts with
 
     def pump(self) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.agent.fake_hostapd import HANG, LATE, FakeBss, FakeHostapd, station
 from tests.agent.test_ctrl_replies import captured_stations
 from titik_agent import ctrl
 from titik_agent.clock import SystemClock
-from titik_agent.ctrl import Addresses
+from titik_agent.ctrl import PUMP_EVENTS, Addresses, Ctrl
 from titik_agent.sketch import Sketch
 from titik_agent.sources import SourceError, hostapd_ctrl
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
@@ -258,14 +259,50 @@ def test_a_forgotten_listener_attaches_again(bench: Bench) -> None:
         assert bench.source.pump()
 
 
-def test_a_flood_of_events_does_not_hold_up_the_loop(bench: Bench) -> None:
-    """A pump handles a bounded number; a read gets its answer through whatever waits."""
-    with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
+def test_an_event_is_not_taken_for_an_answer(bench: Bench) -> None:
+    """One that comes between a question and its answer is heard, and the answer awaited."""
+    bss = FakeBss("wlan0")
+    with FakeHostapd(bench.directory, bss) as hostapd:
+
+        def chatter(question: bytes) -> None:
+            if question.startswith(b"LEVEL"):
+                hostapd.event("wlan0", f"AP-STA-CONNECTED {ONE}")
+
         bench.source.read()
-        for _ in range(2000):
+        bss.mood = chatter
+        known = list(bss.listeners)
+        bench.source.read()
+        assert known == bss.listeners
+    assert 1 == bench.sketch.count()
+
+
+def test_events_that_wait_do_not_keep_hostapd_from_answering(bench: Bench) -> None:
+    """What nobody took fills hostapd's own send buffer, and then it can answer nobody."""
+    bss = FakeBss("wlan0")
+    with FakeHostapd(bench.directory, bss) as hostapd:
+        bench.source.read()
+        known = list(bss.listeners)
+        while not bss.errors:
             hostapd.event("wlan0", f"RX-PROBE-REQUEST sa={ONE} signal=-30")
-        bench.source.pump()
         assert {"wlan0": 0} == bench.clients()
+        assert known == bss.listeners
+
+
+def test_a_flood_of_events_does_not_hold_up_the_loop(bench: Bench) -> None:
+    """A pump handles a bounded number of events, however fast others come."""
+    heard: list[bytes] = []
+
+    def hear(event: bytes) -> None:
+        heard.append(event)
+        hostapd.event("wlan0", "RX-PROBE-REQUEST")
+
+    with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
+        listener = Ctrl(Addresses(bench.place), os.path.join(bench.directory, "wlan0"), hear)
+        assert listener.attach(time.monotonic() + 1)
+        hostapd.event("wlan0", "RX-PROBE-REQUEST")
+        listener.pump()
+        listener.close()
+    assert PUMP_EVENTS == len(heard)
 
 
 @pytest.mark.usefixtures("caplog")

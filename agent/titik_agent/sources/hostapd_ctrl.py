@@ -81,6 +81,7 @@ class HostapdCtrl:
         end = self._monotonic() + READ_S
         servers = self._find()
         self._forget_all_but(servers)
+        self.pump()  # makes room for answers
         failures: list[CtrlError] = []
         found = [
             self._read_bss(name, servers[name], end, failures) for name in self._turns(servers)
