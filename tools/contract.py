@@ -3,12 +3,8 @@
 Rule: nothing is written down twice; names, kinds and comments come from titik_wire itself.
 """
 
-import ast
 import inspect
-import io
-import tokenize
 from dataclasses import MISSING, fields
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 from titik_wire import messages, topics
@@ -27,6 +23,7 @@ from titik_wire.messages import (
     Sample,
     Status,
 )
+from tools.comments import behind_fields
 
 MESSAGES: Final[tuple[type[Message], ...]] = (Status, Sample, Ack, CollectorStatus, Now, Rollup)
 # Part of a topic or a key on the wire, so no field of the JSON object.
@@ -109,7 +106,7 @@ CHANNELS: Final = (
 
 def described(cls: type[Any]) -> tuple[Field, ...]:
     """The fields of one message as they stand in its JSON object."""
-    meanings = _meanings()[cls.__name__]
+    meanings = behind_fields(messages)[cls.__name__]
     return tuple(
         Field(f.name, f.type, f.default is MISSING, meanings.get(f.name, ""))
         for f in fields(cls)
@@ -122,26 +119,6 @@ def about(cls: type[Any]) -> str:
     return inspect.cleandoc(cls.__doc__ or "")
 
 
-@cache
-def _meanings() -> dict[str, dict[str, str]]:
-    """For each class the comment behind each field."""
-    source = inspect.getsource(messages)
-    comments = {
-        token.start[0]: token.string.removeprefix("#").strip()
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
-    return {
-        cls.name: {
-            node.target.id: comments.get(node.end_lineno or 0, "")
-            for node in cls.body
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-        }
-        for cls in ast.parse(source).body
-        if isinstance(cls, ast.ClassDef)
-    }
-
-
 def parts() -> tuple[type[Any], ...]:
     """Every dataclass of the contract, in the order of messages.py."""
-    return tuple(getattr(messages, name) for name in _meanings())
+    return tuple(getattr(messages, name) for name in behind_fields(messages))

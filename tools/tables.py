@@ -1,12 +1,15 @@
-"""The tables of docs/wire.md, written between markers: topics, limits, fields of each message."""
+"""The tables of docs/, written between markers: topics, limits, fields, configuration keys."""
 
 import re
 from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
+from titik_collector import config as collector_config
+from titik_collector import schema
 from titik_wire.kinds import MAX_WHOLE, ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.messages import Held, Span
+from tools import agent_keys
 from tools.contract import CHANNELS, LIMITS, MESSAGES, about, described, parts
 
 MARKED: Final = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.S)
@@ -40,10 +43,17 @@ def _fields(name: str) -> str:
     return f"{about(cls)}\n\n" + _table(("field", "kind", "always", "meaning"), rows)
 
 
+def _keys(name: str) -> str:
+    if name == "collector":
+        return schema.document(collector_config.Config)
+    return "\n".join(agent_keys.sections())
+
+
 _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "topics": _topics,
     "limits": _limits,
     "fields": _fields,
+    "keys": _keys,
 }
 
 

@@ -8,15 +8,16 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
-    """Write both files."""
+    """Write every file anew."""
     for path, text in current().items():
         path.write_text(text)
 
 
 def current() -> dict[Path, str]:
     """What the files should hold now."""
-    wire = DOCS / "wire.md"
-    return {DOCS / "asyncapi.json": asyncapi.text(), wire: tables.refreshed(wire.read_text())}
+    pages = [DOCS / "wire.md", DOCS / "config.md"]
+    tabled = {page: tables.refreshed(page.read_text()) for page in pages}
+    return {DOCS / "asyncapi.json": asyncapi.text(), **tabled}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""Every command, key, topic and link in the documents is one that exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.project.sources import ROOT
+from titik_agent import config as agent_config
+from titik_agent.cli import titik_agent
+from titik_collector import config as server_config
+from titik_collector.cli import titik
+from tools import contract
+
+PAGES = [
+    ROOT / name
+    for name in (
+        "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/config.md",
+        "docs/operating.md", "docs/wire.md",
+    )
+]  # fmt: skip
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
+LINUX = {
+    "apt-get", "cd", "cp", "docker", "git", "journalctl", "mosquitto_sub", "mosquitto_pub", "pip",
+    "python", "python3", "sqlite3", "sudo", "systemctl",
+}  # fmt: skip
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Every fenced block in a language, with the name of its page."""
+    return [
+        (page.name, body)
+        for page in PAGES
+        if page.exists()
+        for found, body in BLOCK.findall(page.read_text())
+        if found == language
+    ]
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every command line that a page tells its reader to type."""
+    joined = [(page, body.replace("\\\n", " ")) for page, body in blocks("sh")]
+    lines = [(page, line.strip()) for page, body in joined for line in body.splitlines()]
+    return [(page, line) for page, line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_is_there(page: Path) -> None:
+    """And says something."""
+    assert page.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_every_command_can_be_typed(page: str, line: str) -> None:
+    """Programs, subcommands, options and make targets are as written."""
+    for part in re.split(r"\s(?:\||&&)\s", line):
+        words = shlex.split(part, comments=True)
+        while words and (words[0] == "sudo" or re.fullmatch(r"[A-Z_]+=.*", words[0])):
+            words.pop(0)
+        program = Path(words[0]).name
+        if program in PROGRAMS:
+            parse(PROGRAMS[program], words[1:])
+        elif program == "make":
+            goals = {word for word in words[1:] if "=" not in word and not word.startswith("-")}
+            assert goals <= TARGETS, page
+        else:
+            assert program in LINUX, page
+
+
+def parse(command: click.Command, words: list[str]) -> None:
+    """Walk down to the subcommand and let it read its options; nothing is run."""
+    context = click.Context(command, resilient_parsing=True)
+    if isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        below = command.get_command(context, words[0])
+        assert below is not None, f"no such command: {words[0]}"
+        parse(below, words[1:])
+    else:
+        command.parse_args(context, list(words))
+
+
+@pytest.mark.parametrize(("page", "line"), [row for row in commands() if "mosquitto_" in row[1]])
+def test_every_topic_that_is_subscribed_exists(page: str, line: str) -> None:
+    """A pattern in the documents covers at least one topic of the contract."""
+    words = shlex.split(line, comments=True)
+    wanted = words[words.index("-t") + 1]
+    pattern = re.escape(wanted).replace(r"\+", "[^/]+").replace(r"/\#", "(/.+)?")
+    addresses = [re.sub(r"\{\w+\}", "any", channel.address) for channel in contract.CHANNELS]
+    assert any(re.fullmatch(pattern, address) for address in addresses), page
+
+
+@pytest.mark.parametrize(("page", "body"), blocks("toml"))
+def test_every_configuration_is_accepted(page: str, body: str, tmp_path: Path) -> None:
+    """A block says on its first line which file it is."""
+    file = tmp_path / body.splitlines()[0].removeprefix("#").strip()
+    file.write_text(body)
+    match file.name:
+        case "agent.toml":
+            agent_config.load(str(file))
+        case "titik.toml":
+            server_config.load(file)
+        case other:
+            raise AssertionError(f"{page}: {other} is no configuration")
+
+
+def test_the_example_city_is_accepted() -> None:
+    """The file that the demo runs on."""
+    city = server_config.load(ROOT / "examples" / "kupang.toml")
+    assert len(city.site) == 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Relative ones; the web is not ours."""
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
