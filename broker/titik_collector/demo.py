@@ -101,8 +101,8 @@ class Demo:
     def _agent_file(self) -> Path:
         file = self._directory / "agent.toml"
         file.write_text(
-            f'router = "{HERE}"\ninterval_s = {INTERVAL_S}\n\n[broker]\nhost = "{self.broker.host}"\n'
-            f"port = {self.broker.ports.router}\n"
+            f'router = "{HERE}"\ninterval_s = {INTERVAL_S}\n\n[broker]\n'
+            f'host = "{self.broker.host}"\nport = {self.broker.ports.router}\n'
             f'password_file = "{self.broker.password_file(HERE).resolve()}"\n\n'
             f'[spool]\ndirectory = "{(self._directory / "spool").resolve()}"\n',
             encoding="utf-8",

@@ -236,14 +236,17 @@ class Store:
             return 0
         span = (run.id, sample.first_seq, sample.seq)
         rows = self._db.execute(
-            "SELECT boot_id, seq, uptime_ms, at_ms FROM sample"
+            "SELECT boot_id, seq, uptime_ms, at_ms, max(covers_ms, coalesce(observed_ms, 0))"
+            " FROM sample"
             " WHERE run_id = ? AND seq BETWEEN ? AND ?",
             span,
         ).fetchall()
         self._db.execute("DELETE FROM counter WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
         self._db.execute("DELETE FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
-        for boot_id, seq, uptime_ms, at_ms in rows:
-            changes.append(Change(run.router_id, boot_id, run.id, seq, uptime_ms, "removed", at_ms))
+        for boot_id, seq, uptime_ms, at_ms, reach_ms in rows:
+            changes.append(
+                Change(run.router_id, boot_id, run.id, seq, uptime_ms, "removed", at_ms, reach_ms)
+            )
         return len(rows)
 
     def _insert(self, run: Run, boot_id: int, item: Arrived) -> Change:

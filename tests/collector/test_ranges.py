@@ -1,5 +1,7 @@
 """Sets of ranges against Python's own sets."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +39,7 @@ def test_ranges_are_disjoint_and_maximal(steps: list[tuple[str, tuple[int, int]]
     spans = list(build(steps)[0])
 
     assert all(one[0] <= one[1] for one in spans)
-    assert all(left[1] + 1 < right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] + 1 < right[0] for left, right in itertools.pairwise(spans))
 
 
 @given(STEPS, SPAN)

@@ -1,5 +1,6 @@
 """`titik simulate`: a fleet of real agents over made-up radios, against a real broker."""
 
+import contextlib
 import resource
 import time
 from pathlib import Path
@@ -67,10 +68,8 @@ def simulate(
     click.echo(f"simulating {len(plans)} routers, local time there {world.text()}, x{speed:g}")
     until = float("inf") if seconds is None else time.monotonic() + seconds
     cut = _Cut(outage, {node.name: node for node in fleet.nodes})
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         fleet.run(until, cut)
-    except KeyboardInterrupt:
-        pass
     fleet.stop()
     taken = sum(node.sampler.seq for node in fleet.nodes)
     held = sum(node.spool.spooled for node in fleet.nodes)
@@ -113,10 +112,11 @@ def _chosen(city: Config, made: BrokerDir, wanted: int | None) -> list[Router]:
     known = list(city.router)
     missing = max(0, (wanted or 0) - len(known))
     names = {one.name for one in known}
-    fresh = (f"sim-{number:04}" for number in range(1, len(known) + missing + 1))
+    numbers = range(1, len(known) + missing + 1)
+    fresh = [name for name in (f"sim-{number:04}" for number in numbers) if name not in names]
     new = [
         Router(name=name, site=city.site[number % len(city.site)].name)
-        for number, name in zip(range(missing), (name for name in fresh if name not in names))
+        for number, name in enumerate(fresh[:missing])
     ]
     if new:
         registry_file.add_many(city, new)

@@ -1,0 +1,108 @@
+"""Samples, letters and an open store for tests of the collector."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from titik_collector.database import open_writer
+from titik_collector.ingest import Letter
+from titik_wire import codec, topics
+from titik_wire.messages import AgentState, Bss, Held, Net, Sample
+
+T0 = 1_795_400_000_000  # 2026-11-23
+RUN = "9f2c41d07be35a68"
+OLD_RUN = "0a2c41d07be35a60"
+BOOT = "6b0f0000-0000-4000-8000-000000000001"
+
+
+def sample(
+    seq: int,
+    first: int | None = None,
+    *,
+    router: str = "tirosa-1",
+    run: str = RUN,
+    lowest: int | None = None,
+    others: Sequence[Held] = (),
+    boot: str = BOOT,
+    clients: int | None = 3,
+    **fields: object,
+) -> Sample:
+    """A sample every 30 s from T0, 3 clients, 1 MB down and 100 kB up in each interval."""
+    first = first or seq
+    uptime_ms = 1_000_000 + seq * 30_000
+    plain = Sample(
+        router=router,
+        run=run,
+        first_seq=first,
+        seq=seq,
+        spool=(Held(run, (lowest or 1, seq)), *others),
+        boot=boot,
+        uptime_ms=uptime_ms,
+        taken_at=T0 + seq * 30_000,
+        clock="ntp",
+        covers_ms=0 if seq == 1 else (seq - first + 1) * 30_000,
+        agent=AgentState(1, 1, 0, 0, 0),
+        clients=clients,
+        clients_min=clients,
+        clients_max=clients,
+        active=clients,
+        client_ms=None if clients is None else clients * (seq - 1) * 30_000,
+        observed_ms=None if clients is None else (seq - 1) * 30_000,
+        bss=(
+            Bss(
+                "phy0-ap0",
+                clients=clients,
+                weak=0,
+                since=f"{boot}/12",
+                rx_bytes=seq * 100_000,
+                tx_bytes=seq * 1_000_000,
+            ),
+        ),
+        net=(Net("wan", "uplink", True, f"{boot}/3", seq * 1_100_000, seq * 110_000),),
+    )
+    return replace(plain, **fields)  # type: ignore[arg-type]
+
+
+def letter(message: Sample, live: bool = False, token: int = 1) -> Letter:
+    """The sample as the broker delivers it."""
+    topic = topics.sample(message.router) if live else topics.backlog(message.router)
+    return Letter(topic, codec.encode(message), (1, token))
+
+
+@contextmanager
+def opened(path: Path, routers: Sequence[str] = ("tirosa-1",)) -> Iterator[sqlite3.Connection]:
+    """A store in which these routers are registered, with ids from 1."""
+    db = open_writer(path)
+    try:
+        for number, name in enumerate(routers, 1):
+            db.execute("INSERT OR IGNORE INTO router VALUES (?, ?, 1, 0)", (number, name))
+        yield db
+    finally:
+        db.close()
+
+
+class Registered:
+    """The registry of `opened`."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names or ("tirosa-1",))
+
+    def router_id(self, name: str) -> int | None:
+        return self.names.index(name) + 1 if name in self.names else None
+
+
+def rows(db: sqlite3.Connection) -> list[tuple[int, int]]:
+    """First seq and seq of every stored sample."""
+    return db.execute("SELECT first_seq, seq FROM sample ORDER BY run_id, seq").fetchall()
+
+
+def conservation(db: sqlite3.Connection) -> dict[str, tuple[int, int, int, int, int]]:
+    """Taken, stored, refused, lost and in spool of each run."""
+    return {
+        row[0]: row[1:]
+        for row in db.execute(
+            "SELECT run, taken, stored, refused, lost, in_spool FROM v_conservation"
+        )
+    }

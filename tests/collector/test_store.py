@@ -1,0 +1,234 @@
+"""Every sample once: duplicates, merged ranges, refusals, losses and strangers."""
+
+import itertools
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.collector.build import (
+    OLD_RUN,
+    RUN,
+    T0,
+    Registered,
+    conservation,
+    letter,
+    opened,
+    rows,
+    sample,
+)
+from titik_collector import check
+from titik_collector.database import StoreError
+from titik_collector.ingest import Letter, to_item
+from titik_collector.store import Caps, Saved, Store
+from titik_wire.messages import AckedRun, Held, Sample
+
+NOW = T0 + 3_600_000
+
+
+def save(store: Store, *samples: Sample, live: bool = False) -> Saved:
+    return store.save([to_item(letter(one, live), NOW) for one in samples])
+
+
+def test_redelivery_is_stored_once_and_acked_twice(tmp_path: Path) -> None:
+    """At-least-once delivery becomes exactly-once storage."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        first, second = save(store, sample(1)), save(store, sample(1))
+
+        assert [(1, 0), (0, 1)] == [(one.stored, one.duplicates) for one in (first, second)]
+        assert [(1, 1)] == rows(db)
+        assert first.routers == second.routers == {1: "tirosa-1"}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(5))))
+def test_a_merged_range_and_its_originals_end_the_same(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """Before, after or between its originals: the merged range is what stays."""
+    arrivals = [sample(n) for n in (1, 2, 3, 4)] + [sample(4, 1)]
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        for number in order:
+            save(store, arrivals[number])
+
+        assert [(1, 4)] == rows(db)
+        assert {RUN: (4, 4, 0, 0, 0)} == conservation(db)
+        assert [] == check.findings(db)
+
+
+def content(db: sqlite3.Connection) -> list[object]:
+    """Everything that must not depend on the order of arrival."""
+    queries = (
+        "SELECT token, highest, floor, closed FROM run ORDER BY token",
+        "SELECT run.token, kind, first_seq, last_seq FROM settled JOIN run ON run.id = run_id"
+        " ORDER BY 1, 2, 3",
+        "SELECT run.token, seq, first_seq, at_ms, quality, clients, client_ms, body FROM sample"
+        " JOIN run ON run.id = run_id ORDER BY 1, 2",
+        "SELECT run.token, seq, role, ifname, since, rx_bytes, tx_bytes FROM counter"
+        " JOIN run ON run.id = run_id JOIN interface ON interface.id = interface_id"
+        " ORDER BY 1, 2, 3, 4, 5",
+    )
+    return [db.execute(query).fetchall() for query in queries]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_shuffled_and_tripled_delivery_gives_the_same_store(tmp_path: Path, seed: int) -> None:
+    """Order and repetition change nothing."""
+    history = [sample(n, lowest=max(1, n - 3)) for n in range(1, 33) if n not in (7, 21)]
+    history += [sample(8, 5), sample(12, 9), sample(16, 9), sample(32, 31)]
+    old = [sample(n, run=OLD_RUN, boot="0" * 8) for n in range(1, 9) if n != 4]
+    history += [*old, sample(33, others=[Held(OLD_RUN, None)])]
+    with opened(tmp_path / "a") as straight, opened(tmp_path / "b") as shuffled:
+        save(Store(straight, Registered()), *history)
+        mixed = history * 3
+        random.Random(seed).shuffle(mixed)
+        store = Store(shuffled, Registered())
+        while mixed:
+            save(store, *(mixed.pop() for _ in range(min(len(mixed), 7))))
+
+        assert content(straight) == content(shuffled)
+        assert [] == check.findings(shuffled)
+
+
+def test_a_hole_below_the_floor_is_lost_and_passed_over(tmp_path: Path) -> None:
+    """What the spool let go of and nobody stored is lost for good; the ack goes on."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        save(store, sample(1), sample(2), sample(9, lowest=5))
+
+        assert {RUN: (9, 3, 0, 2, 4)} == conservation(db)
+        assert (AckedRun(RUN, 4, ((9, 9),)),) == store.ack(1, "tirosa-1").runs
+
+
+def test_a_late_arrival_turns_lost_into_stored(tmp_path: Path) -> None:
+    """Lost is what is known so far."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        save(store, sample(9, lowest=9))
+        save(store, sample(3))
+
+        assert {RUN: (9, 2, 0, 7, 0)} == conservation(db)
+
+
+def test_a_closed_run_is_lost_up_to_its_highest_and_no_longer_acked(tmp_path: Path) -> None:
+    """`[]` says that the spool holds nothing of a run any more."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        save(store, sample(1, run=OLD_RUN), sample(4, run=OLD_RUN))
+        save(store, sample(1, others=[Held(OLD_RUN, None)]))
+
+        assert (4, 2, 0, 2, 0) == conservation(db)[OLD_RUN]
+        assert [RUN] == [one.run for one in store.ack(1, "tirosa-1").runs]
+
+
+def test_an_older_run_in_the_spool_is_learnt_of_before_it_arrives(tmp_path: Path) -> None:
+    """The collector knows what is still to come."""
+    with opened(tmp_path / "db") as db:
+        save(Store(db, Registered()), sample(1, others=[Held(OLD_RUN, (3, 8))]))
+
+        assert (8, 0, 0, 2, 6) == conservation(db)[OLD_RUN]
+
+
+def poison(payload: bytes) -> Letter:
+    return Letter("titik/v1/router/tirosa-1/backlog", payload, (1, 1))
+
+
+def test_poison_with_a_seq_is_refused_and_acked(tmp_path: Path) -> None:
+    """A router must not keep for ever what can never be stored."""
+    broken = f'{{"v":1,"run":"{RUN}","first_seq":2,"seq":2,"clients":-1}}'.encode()
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        store.save([to_item(letter(sample(1)), NOW), to_item(poison(broken), NOW)])
+
+        assert {RUN: (2, 1, 1, 0, 0)} == conservation(db)
+        assert (AckedRun(RUN, 2),) == store.ack(1, "tirosa-1").runs
+        assert 1 == db.execute("SELECT count(*) FROM quarantine").fetchone()[0]
+
+
+def test_a_refused_seq_that_arrives_after_all_is_stored(tmp_path: Path) -> None:
+    """Inside a merged range a refused sample may be sound."""
+    broken = f'{{"v":1,"run":"{RUN}","seq":2}}'.encode()
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        store.save([to_item(poison(broken), NOW)])
+        save(store, sample(2, 1))
+        store.save([to_item(poison(broken), NOW)])
+
+        assert {RUN: (2, 2, 0, 0, 0)} == conservation(db)
+        assert [] == check.findings(db)
+
+
+def test_an_unknown_version_is_neither_refused_nor_acked(tmp_path: Path) -> None:
+    """The router keeps it until the collector is upgraded."""
+    later = f'{{"v":2,"run":"{RUN}","seq":1}}'.encode()
+    with opened(tmp_path / "db") as db:
+        saved = Store(db, Registered()).save([to_item(poison(later), NOW)])
+
+        assert (1, {}) == (saved.later_version, saved.routers)
+        assert {} == conservation(db)
+        assert [("later_version", 1)] == db.execute("SELECT * FROM tally").fetchall()
+
+
+def test_a_stranger_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
+    """Unknown routers get no ack and no rows, but are seen to knock."""
+    with opened(tmp_path / "db") as db:
+        saved = save(Store(db, Registered()), *(sample(1, router=f"new-{n}") for n in range(30)))
+
+        assert (30, {}) == (saved.unregistered, saved.routers)
+        assert 0 == db.execute("SELECT count(*) FROM run").fetchone()[0]
+        assert 20 == db.execute("SELECT count(*) FROM knock").fetchone()[0]
+
+
+def test_over_the_cap_nothing_is_stored_or_acked(tmp_path: Path) -> None:
+    """A stolen key cannot fill the disk; what an honest router has over the cap waits."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered(), Caps(samples=2, runs=1))
+        saved = save(store, sample(1), sample(2), sample(3), sample(1, run=OLD_RUN))
+
+        assert (2, 2) == (saved.stored, saved.capped)
+        assert {RUN: (2, 2, 0, 0, 0)} == conservation(db)
+
+
+def test_a_failed_transaction_keeps_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
+    """A locked database stops acknowledgements and is used again when it is free."""
+    with opened(tmp_path / "db") as db:
+        db.execute("PRAGMA busy_timeout = 10")
+        store = Store(db, Registered())
+        save(store, sample(1))
+        other = sqlite3.connect(tmp_path / "db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            save(store, sample(2))
+        other.execute("ROLLBACK")
+        other.close()
+
+        assert {RUN: (1, 1, 0, 0, 0)} == conservation(db)
+        assert 1 == save(store, sample(2)).stored
+        assert {RUN: (2, 2, 0, 0, 0)} == conservation(db)
+
+
+def test_the_quarantine_is_bounded(tmp_path: Path) -> None:
+    """Poison for ever costs a fixed number of rows, the newest kept."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        store.save([to_item(poison(b"x%d" % n), NOW) for n in range(1100)])
+
+        assert (1000, b"x1099") == db.execute(
+            "SELECT count(*), (SELECT head FROM quarantine ORDER BY id DESC) FROM quarantine"
+        ).fetchone()
+
+
+def test_a_store_restored_from_an_older_copy_declares_what_nobody_has(tmp_path: Path) -> None:
+    """The routers have forgotten what the copy lacks: it is lost, not resent for ever."""
+    with opened(tmp_path / "old") as old, opened(tmp_path / "copy") as copy:
+        store = Store(old, Registered())
+        save(store, *(sample(n) for n in range(1, 5)))
+        old.backup(copy)
+        save(store, *(sample(n, lowest=n) for n in range(5, 9)))
+        restored = Store(copy, Registered())
+        save(restored, sample(9, lowest=9))
+
+        assert {RUN: (9, 5, 0, 4, 0)} == conservation(copy)
+        assert (AckedRun(RUN, 9),) == restored.ack(1, "tirosa-1").runs
