@@ -282,6 +282,18 @@ def test_after_wifi_reload_the_new_objects_are_read(router: Router) -> None:
     assert router.source.pump()
 
 
+def test_the_clients_of_a_bss_that_is_gone_are_forgotten(router: Router) -> None:
+    """One of them cannot leave another BSS."""
+    router.serve(AP0, clients(client(1)))
+    router.serve(AP1, clients())
+    router.source.read()
+    router.ubusd.remove(AP0)
+    router.source.pump()
+    router.source.read()
+    router.ubusd.notify(AP1, "deauth", {"address": "02:00:5e:00:00:01"})
+    assert not router.source.pump()
+
+
 def test_after_a_restart_of_ubusd_events_are_heard_again(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -395,6 +407,14 @@ def test_more_clients_than_are_tracked_are_counted(router: Router) -> None:
     bss = router.read_one()
     assert (5000, None, 0) == (bss.clients, bss.active, bss.weak)
     assert router.source.saturated
+
+
+def test_more_bsses_than_a_sample_holds_are_a_failure(router: Router) -> None:
+    """The first 64 would be a smaller number than all."""
+    for number in range(65):
+        router.ubusd.add(f"hostapd.ap{number}", {})
+    with pytest.raises(SourceError, match="more than 64"):
+        router.source.read()
 
 
 def test_a_long_name_is_no_interface(router: Router) -> None:

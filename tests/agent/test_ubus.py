@@ -149,6 +149,31 @@ def test_any_bytes_are_a_table_or_an_error(data: bytes) -> None:
         Table(data).pick(b"a", b"")
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        bytes.fromhex("850000000000"),  # a member of no length: going on from it would never end
+        bytes.fromhex("850000040000"),  # no room for its name
+        bytes.fromhex("8500000c00ff0000") + bytes(4),  # a name longer than the member
+        bytes.fromhex("0500000800000000"),  # no name at all
+        bytes.fromhex("85000010000161000000"),  # cut off
+    ],
+)
+def test_members_that_do_not_fit_are_refused(bad: bytes) -> None:
+    """Each by a rule of its own."""
+    with pytest.raises(UbusError):
+        plain(Table(bad))
+    with pytest.raises(UbusError):
+        Table(bad).pick(b"other")
+
+
+@pytest.mark.parametrize("bad", ["03000000", "03000003", "03000009", "0300"])
+def test_attributes_that_do_not_fit_are_refused(bad: str) -> None:
+    """One of no length would never end."""
+    with pytest.raises(UbusError):
+        Message(bytes(12) + bytes.fromhex(bad))
+
+
 VALID = encode({"freq": 2412, "clients": {"a": {"packets": {"rx": 1}, "ssid": "x", "l": [1, 2]}}})
 
 
@@ -208,6 +233,22 @@ def test_a_method_that_hangs_costs_its_deadline_only(ubusd: FakeUbusd, client: U
     with pytest.raises(UbusError, match="no answer in time"):
         client.call(target, "slow", soon(0.05))
     assert time.monotonic() - started < 1
+    assert {"n": 5} == plain(client.call(target, "get", soon()))
+
+
+def test_a_late_answer_is_not_taken_for_the_next(ubusd: FakeUbusd, client: Ubus) -> None:
+    """Answers belong to the question with their number."""
+
+    def respond() -> bytes:
+        late = blob.attribute(0, blob.attribute(ubus.ATTR_DATA, encode({"n": 9})))
+        ok = blob.attribute(0, blob.number_attribute(ubus.ATTR_STATUS, ubus.OK))
+        ubusd.send_raw(struct.pack(">BBHI", 0, ubus.DATA, 1, 0) + late)
+        ubusd.send_raw(struct.pack(">BBHI", 0, ubus.STATUS, 1, 0) + ok)
+        return encode({"n": 5})
+
+    target = ubusd.add("x", {"slow": hang, "get": respond})
+    with pytest.raises(UbusError, match="no answer in time"):
+        client.call(target, "slow", soon(0.05))
     assert {"n": 5} == plain(client.call(target, "get", soon()))
 
 
@@ -322,6 +363,22 @@ def test_notifications_are_answered_only_if_an_answer_is_awaited(ubusd: FakeUbus
     assert ubusd.wait_for(lambda: bool(ubusd.answers))
     connection.lookup("x", soon())  # ubusd reads in order: whatever was sent before is there
     assert [ubus.OK] == ubusd.answers
+    connection.close()
+
+
+def test_a_notification_right_behind_an_answer_is_heard_at_once(ubusd: FakeUbusd) -> None:
+    """It is in our memory already, so no selector would ever wake us for it."""
+    heard: list[str] = []
+    connection = listening(ubusd, heard)
+
+    def respond() -> None:
+        ok = blob.attribute(0, blob.number_attribute(ubus.ATTR_STATUS, ubus.OK))
+        join = blob.attribute(0, blob.text_attribute(ubus.ATTR_METHOD, "sta-authorized"))
+        status = struct.pack(">BBHI", 0, ubus.STATUS, 1, 0) + ok
+        ubusd.send_raw(status + struct.pack(">BBHI", 0, ubus.INVOKE, 9, 0) + join)
+
+    connection.call(ubusd.add("x", {"get": respond}), "get", soon())
+    assert ["sta-authorized"] == heard
     connection.close()
 
 

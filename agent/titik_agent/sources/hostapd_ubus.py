@@ -31,6 +31,7 @@ CALL_S = 1.0  # for one answer; hostapd takes about a millisecond
 
 _PREFIX = "hostapd."
 _MAX_IFNAME = 15  # Linux has no longer ones
+MAX_BSSES = 64  # what a sample holds; some of them would be a smaller number than all
 
 _LEFT = frozenset(("disassoc", "deauth", "local-deauth", "inactive-deauth", "key-mismatch"))
 _OBJECT_EVENTS = ("ubus.object.add", "ubus.object.remove")
@@ -136,6 +137,8 @@ class HostapdUbus:
         objects = {ifname: i for ifname, i in objects.items() if 0 < len(ifname) <= _MAX_IFNAME}
         if not objects:
             raise SourceError(NOTHING_VISIBLE)
+        if len(objects) > MAX_BSSES:
+            raise SourceError(f"more than {MAX_BSSES} hostapd.* objects")
         return objects
 
     def _clients(self, target: int, end: float, failures: list[UbusError]) -> Clients | None:
