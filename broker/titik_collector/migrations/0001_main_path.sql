@@ -78,6 +78,7 @@ CREATE TABLE boot_time (
   quality TEXT NOT NULL CHECK (quality IN ('ntp', 'arrival', 'bounded')),
   offset_ms INTEGER,  -- at = uptime + this; NULL where each sample has its own ('ntp')
   arrival_ms INTEGER,  -- smallest arrival minus uptime; NULL where it does not matter ('ntp')
+  has INTEGER NOT NULL,  -- what any of its samples has: bits of sections, and 4: client time
   first_ms INTEGER NOT NULL,  -- no figure of the boot is of a time before this
   last_ms INTEGER NOT NULL  -- nor after this; both may be wider than they need to be
 ) STRICT;

@@ -1,0 +1,236 @@
+"""Which stretches of a router's time its rollups must be computed again for.
+
+Rule: what lies between two samples depends on both, so a sample touches the time from the one
+before it to the one after it. Samples that lack something (client time, counters) are passed over
+by rates, so here too.
+Rule: rather too much than too little: computing an unchanged window again changes nothing.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from titik_collector.rates import BOOT_UP_MS, reach_ms
+from titik_collector.windows import HOUR_MS
+
+COLUMNS = (
+    "run_id, seq, uptime_ms, taken_ms, arrived_ms, at_ms, quality, covers_ms,"
+    " CASE WHEN client_ms IS NOT NULL THEN observed_ms END, sections"
+)
+WIFI, UPLINK, CLIENT = 1, 2, 4  # what samples may lack; the first two are sample.sections
+
+
+class Row(NamedTuple):
+    """What placing needs of a stored sample."""
+
+    run_id: int
+    seq: int
+    uptime_ms: int
+    taken_ms: int | None
+    arrived_ms: int
+    at_ms: int
+    quality: str
+    covers_ms: int
+    observed_ms: int | None  # None also where client time is not known
+    sections: int
+
+
+class Placed(NamedTuple):
+    """A stored sample and where it belongs now; `old_ms` is where it counted so far."""
+
+    row: Row
+    at_ms: int
+    old_ms: int | None  # None: nowhere, it is new
+
+    @property
+    def moved(self) -> bool:
+        return self.old_ms is None or self.old_ms != self.at_ms
+
+
+class Key(NamedTuple):
+    """The place of a sample among those of its boot."""
+
+    uptime_ms: int
+    run_id: int
+    seq: int
+
+
+class Gone(NamedTuple):
+    """A sample that was removed."""
+
+    key: Key
+    at_ms: int
+    reach_ms: int  # how long it spoke for on its own
+
+
+class Range(NamedTuple):
+    """A stretch of time, both ends included."""
+
+    from_ms: int
+    to_ms: int
+
+
+def key(row: Row) -> Key:
+    """Samples of a boot are ordered by this."""
+    return Key(row.uptime_ms, row.run_id, row.seq)
+
+
+def around(
+    db: sqlite3.Connection, boot_id: int, block: Sequence[Placed], all_moved: bool = False
+) -> list[Range]:
+    """Around what moved among successive samples of a boot."""
+    ranges: list[Range] = []
+    moved: list[Placed] = []
+    for one in block:
+        if one.moved or all_moved:
+            moved.append(one)
+        elif moved:
+            ranges += _around_moved(db, boot_id, moved)
+            moved = []
+    if moved:
+        ranges += _around_moved(db, boot_id, moved)
+    return ranges
+
+
+def around_removed(db: sqlite3.Connection, boot_id: int, gone: Sequence[Gone]) -> list[Range]:
+    """Around samples of one run that are gone."""
+    first, last = min(gone).key, max(gone).key
+    older = _neighbours(db, boot_id, first, {first.run_id}, WIFI | UPLINK, older=True)
+    newer = _neighbours(db, boot_id, last, {last.run_id}, WIFI | UPLINK, older=False)
+    floor_ms = min([first.uptime_ms - BOOT_UP_MS, *(row.uptime_ms for row in older)])
+    if all(row.run_id != first.run_id or row.observed_ms is None for row in older):
+        floor_ms = min([floor_ms, *(one.key.uptime_ms - one.reach_ms for one in gone)])
+    from_ms, to_ms = min(one.at_ms for one in gone), max(one.at_ms for one in gone)
+    here = Range(from_ms - reach_ms(first.uptime_ms - floor_ms), to_ms)
+    return [here, *_before(newer, floor_ms)]
+
+
+def mark(
+    db: sqlite3.Connection, router_id: int, ranges: Iterable[Range], earliest_ms: int
+) -> list[Range]:
+    """Write ranges down, those that touch as one."""
+    merged: list[Range] = []
+    for one in sorted(ranges):
+        from_ms = max(one.from_ms, earliest_ms)
+        if one.to_ms < from_ms:
+            continue
+        if merged and from_ms <= merged[-1].to_ms:
+            merged[-1] = Range(merged[-1].from_ms, max(merged[-1].to_ms, one.to_ms))
+        else:
+            merged.append(Range(from_ms, one.to_ms))
+    db.executemany(
+        "INSERT OR IGNORE INTO dirty (router_id, from_ms, to_ms) VALUES (?, ?, ?)",
+        [(router_id, one.from_ms, one.to_ms) for one in merged],
+    )
+    return merged
+
+
+def widen(db: sqlite3.Connection, boot_id: int, ranges: Sequence[Range]) -> None:
+    """Remember that the boot's figures may lie in these ranges."""
+    if not ranges:
+        return
+    first_ms, last_ms = ranges[0].from_ms, max(one.to_ms for one in ranges)
+    # An hour in advance, so that a live router does not write this row with each sample.
+    db.execute(
+        "UPDATE boot_time SET first_ms = min(first_ms, ?), last_ms = max(last_ms, ?)"
+        " WHERE boot_id = ? AND (first_ms > ? OR last_ms < ?)",
+        (first_ms, last_ms + HOUR_MS, boot_id, first_ms, last_ms),
+    )
+
+
+def _around_moved(db: sqlite3.Connection, boot_id: int, block: Sequence[Placed]) -> list[Range]:
+    rows = [one.row for one in block]
+    starts = _run_starts(rows)
+    sections = 0
+    for row in rows:
+        sections |= row.sections
+    older = _neighbours(db, boot_id, key(rows[0]), starts.keys(), sections, older=True)
+    newer = _neighbours(db, boot_id, key(rows[-1]), starts.keys(), sections, older=False)
+    floor_ms = min(
+        [
+            rows[0].uptime_ms - (0 if older else max(BOOT_UP_MS, rows[0].covers_ms)),
+            *(row.uptime_ms for row in older),
+        ]
+    )
+    counted = {row.run_id for row in older if row.observed_ms is not None}
+    floor_ms = min([floor_ms, *(ms for run_id, ms in starts.items() if run_id not in counted)])
+    ranges = list(_before(newer, floor_ms))
+    for places in ([one.old_ms for one in block], [one.at_ms for one in block]):
+        known = [ms for ms in places if ms is not None]
+        if not known:
+            continue
+        # Where the clock was set back inside the block, any of it may reach far.
+        top = rows[0] if known == sorted(known) else rows[-1]
+        ranges.append(Range(min(known) - reach_ms(top.uptime_ms - floor_ms), max(known)))
+    return ranges
+
+
+def _run_starts(rows: Sequence[Row]) -> dict[int, int]:
+    """Since what uptime the first sample of each run speaks, were it the first of the run."""
+    starts: dict[int, int] = {}
+    for row in rows:
+        if row.observed_ms is not None:
+            starts.setdefault(row.run_id, row.uptime_ms - min(row.observed_ms, row.uptime_ms))
+    return starts
+
+
+def _before(newer: Sequence[Row], floor_ms: int) -> Iterator[Range]:
+    """The time before samples that follow a change; one that is a run's first now may reach far."""
+    starts = _run_starts(newer)
+    for row in newer:
+        lowest_ms = min(floor_ms, starts.get(row.run_id, floor_ms), row.uptime_ms - row.covers_ms)
+        yield Range(row.at_ms - reach_ms(row.uptime_ms - lowest_ms), row.at_ms)
+
+
+def _neighbours(
+    db: sqlite3.Connection,
+    boot_id: int,
+    at: Key,
+    runs: Iterable[int],
+    sections: int,
+    older: bool,
+) -> list[Row]:
+    """The next sample, and if it lacks something the next that has it."""
+    nearest = neighbour(db, boot_id, at, older)
+    if nearest is None:
+        return []
+    found = [nearest]
+    for bit in (WIFI, UPLINK):
+        if sections & bit and not nearest.sections & bit:
+            found += _one(neighbour(db, boot_id, at, older, bit))
+    for run_id in runs:
+        if nearest.run_id != run_id or nearest.observed_ms is None:
+            found += _one(neighbour_in_run(db, boot_id, run_id, at, older))
+    return found
+
+
+def neighbour(
+    db: sqlite3.Connection, boot_id: int, at: Key, older: bool, sections: int = 0
+) -> Row | None:
+    """The sample of a boot next to a place; of those that have all of some sections."""
+    side, order = ("<", "DESC") if older else (">", "ASC")
+    row = db.execute(
+        f"SELECT {COLUMNS} FROM sample WHERE boot_id = ?"
+        f" AND (uptime_ms, run_id, seq) {side} (?, ?, ?) AND sections & ? = ?"
+        f" ORDER BY uptime_ms {order}, run_id {order}, seq {order} LIMIT 1",
+        (boot_id, *at, sections, sections),
+    ).fetchone()
+    return None if row is None else Row(*row)
+
+
+def neighbour_in_run(
+    db: sqlite3.Connection, boot_id: int, run_id: int, at: Key, older: bool
+) -> Row | None:
+    """The next sample of a run that has client time. By seq, because there an index leads."""
+    side, order = ("<", "DESC") if older else (">", "ASC")
+    bound, value = ("seq", at.seq) if run_id == at.run_id else ("uptime_ms", at.uptime_ms)
+    row = db.execute(
+        f"SELECT {COLUMNS} FROM sample WHERE run_id = ? AND boot_id = ? AND {bound} {side} ?"
+        f" AND client_ms IS NOT NULL AND observed_ms IS NOT NULL ORDER BY seq {order} LIMIT 1",
+        (run_id, boot_id, value),
+    ).fetchone()
+    return None if row is None else Row(*row)
+
+
+def _one(row: Row | None) -> list[Row]:
+    return [] if row is None else [row]

@@ -1,0 +1,184 @@
+"""The figures of one window, and how steps of time become those of minutes; pure.
+
+Rule: additive figures are integers, and an amount is split by the floors of its running total, so
+that the parts always sum to the whole.
+Rule: a mean is rounded to thousandths, so that sums of means do not depend on their order.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from titik_collector.rates import (
+    CLIENTS_MAX,
+    COVERED,
+    UP,
+    UPLINK_KNOWN,
+    UPLINK_PEAK,
+    WIFI_KNOWN,
+    WIFI_PEAK,
+    Step,
+)
+from titik_collector.windows import MINUTE_MS
+
+MAX_WHOLE = 2**53 - 1  # what the contract and JSON readers keep exact
+
+
+class Figures(NamedTuple):
+    """Everything a rollup says of its window; the names are those of the table."""
+
+    routers: int = 1
+    covered_ms: int = 0
+    up_ms: int = 0
+    observed_ms: int = 0
+    client_ms: int = 0
+    clients_mean: float | None = None
+    clients_min: int | None = None
+    clients_max: int | None = None
+    active_ms: int = 0
+    active_observed_ms: int = 0
+    active_mean: float | None = None
+    weak_ms: int = 0
+    weak_observed_ms: int = 0
+    wifi_down_bytes: int = 0
+    wifi_up_bytes: int = 0
+    wifi_known_ms: int = 0
+    uplink_down_bytes: int = 0
+    uplink_up_bytes: int = 0
+    uplink_known_ms: int = 0
+    wifi_down_peak_bps: int | None = None
+    uplink_down_peak_bps: int | None = None
+    visitors_min: int | None = None
+    visitors_max: int | None = None
+    airtime_busy_ms: int = 0
+    airtime_active_ms: int = 0
+
+
+# In the order of the numbers that rates give them.
+ADDITIVE = (
+    "covered_ms",
+    "up_ms",
+    "observed_ms",
+    "client_ms",
+    "active_ms",
+    "active_observed_ms",
+    "weak_ms",
+    "weak_observed_ms",
+    "wifi_down_bytes",
+    "wifi_up_bytes",
+    "wifi_known_ms",
+    "uplink_down_bytes",
+    "uplink_up_bytes",
+    "uplink_known_ms",
+    "airtime_busy_ms",
+    "airtime_active_ms",
+)
+_NEVER_LONGER = (COVERED, UP, WIFI_KNOWN, UPLINK_KNOWN)  # than the minute
+
+
+class Sums:
+    """The figures of one window of one router while they are added up."""
+
+    __slots__ = ("amounts", "least", "most")
+
+    def __init__(self) -> None:
+        self.amounts = [0] * len(ADDITIVE)
+        self.least: int | None = None
+        self.most: list[int | None] = [None, None, None]
+
+    def extend(self, step: Step) -> None:
+        """The step touches the window."""
+        if step.least is not None and (self.least is None or step.least < self.least):
+            self.least = step.least
+        if step.most is not None:
+            most = self.most[step.most_of]
+            if most is None or step.most > most:
+                self.most[step.most_of] = step.most
+
+    def add(self, step: Step) -> None:
+        """The whole step lies in the window."""
+        for figure, amount in step.amounts:
+            self.amounts[figure] += amount
+        self.extend(step)
+
+    def figures(self) -> Figures:
+        """What has been added."""
+        known = {
+            name: min(amount, MAX_WHOLE)
+            for name, amount in zip(ADDITIVE, self.amounts, strict=True)
+        }
+        return with_means(
+            Figures(
+                **known,
+                clients_min=self.least,
+                clients_max=self.most[CLIENTS_MAX],
+                wifi_down_peak_bps=self.most[WIFI_PEAK],
+                uplink_down_peak_bps=self.most[UPLINK_PEAK],
+            )
+        )
+
+
+class Minutes:
+    """The minutes from `from_ms` to `to_ms`, both at the start of one, filled by steps."""
+
+    def __init__(self, from_ms: int, to_ms: int) -> None:
+        self._first = from_ms // MINUTE_MS
+        self._end = to_ms // MINUTE_MS
+        self._sums: dict[int, Sums] = {}
+
+    def add(self, step: Step) -> None:
+        """Spread a step over the minutes it touches; what lies outside is left out."""
+        from_ms, to_ms = step.from_ms, step.to_ms
+        first = from_ms // MINUTE_MS
+        # It ends before `to_ms`, unless it is an instant.
+        last = (to_ms - 1) // MINUTE_MS if to_ms > from_ms else first
+        if first == last:
+            if self._first <= first < self._end:
+                self._sum(first).add(step)
+            return
+        length_ms = to_ms - from_ms
+        for index in range(max(first, self._first), min(last + 1, self._end)):
+            sums = self._sum(index)
+            start_ms = max(index * MINUTE_MS - from_ms, 0)
+            end_ms = min((index + 1) * MINUTE_MS - from_ms, length_ms)
+            for figure, amount in step.amounts:
+                sums.amounts[figure] += (
+                    amount * end_ms // length_ms - amount * start_ms // length_ms
+                )
+            sums.extend(step)
+
+    def __iter__(self) -> Iterator[tuple[int, Figures]]:
+        """Start and figures of the minutes that something is known of, in order."""
+        for index in sorted(self._sums):
+            sums = self._sums[index]
+            for figure in _NEVER_LONGER:  # samples of a clock that was set back overlap
+                sums.amounts[figure] = min(sums.amounts[figure], MINUTE_MS)
+            yield index * MINUTE_MS, sums.figures()
+
+    def _sum(self, index: int) -> Sums:
+        sums = self._sums.get(index)
+        if sums is None:
+            sums = self._sums[index] = Sums()
+        return sums
+
+
+def with_means(figures: Figures) -> Figures:
+    """The same with the means that a router's sums give."""
+    return figures._replace(
+        clients_mean=mean(figures.client_ms, figures.observed_ms),
+        active_mean=mean(figures.active_ms, figures.active_observed_ms),
+    )
+
+
+def mean(amount: int, length_ms: int) -> float | None:
+    """Rounded to thousandths; None where nothing was observed."""
+    if length_ms == 0:
+        return None
+    return (amount * 1000 + length_ms // 2) // length_ms / 1000
+
+
+def is_empty(figures: Figures) -> bool:
+    """Nothing is known of the window."""
+    return figures == EMPTY or figures._replace(routers=1) == EMPTY
+
+
+EMPTY = Figures()

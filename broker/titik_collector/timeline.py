@@ -1,0 +1,348 @@
+"""When samples were taken: the best that is known now, and better when more is known.
+
+Rule: a sample whose clock is believed (`taken_ms`) keeps it. Another sample of its boot is placed
+by the nearest such sample through `uptime_ms`. The quality of all of them is `ntp`.
+Rule: a boot without any is placed by its smallest arrival minus uptime, if the router spoke while
+it ran (`arrival`). If not, its power went at the latest when the next boot began (`bounded`).
+Rule: places depend on which samples, boots and successions are stored, never on their order.
+Rule: what moves marks the time it leaves and the time it enters as dirty, back to the sample
+before and on to the sample after, because rates lie between samples.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from titik_collector import dirty
+from titik_collector.dirty import COLUMNS, Gone, Key, Placed, Row
+
+Quality = Literal["ntp", "arrival", "bounded"]
+
+# No sample is placed outside of this, whatever uptime it claims: windows must have dates.
+EARLIEST_MS = 2 * 86_400_000
+MAX_AHEAD_MS = 120_000  # of the arrival; as for a clock that is believed
+# Arrivals and the starts of boots are used to the second: otherwise every sample that travelled a
+# millisecond faster than all before would move its whole boot.
+GRAIN_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of `sample` that was stored or removed in this transaction."""
+
+    router_id: int
+    boot_id: int
+    run_id: int
+    seq: int
+    uptime_ms: int
+    kind: Literal["stored", "removed"]
+    at_ms: int | None  # where a removed row was
+    reach_ms: int = 0  # of a removed row the larger of its covers_ms and observed_ms
+
+
+class Lone(NamedTuple):
+    """A boot that nobody heard while it ran."""
+
+    arrival_ms: int  # smallest arrival minus uptime of its samples
+    end_ms: int  # largest uptime of its samples
+    newer: frozenset[int] = frozenset()  # boots in which samples of this one still waited
+
+
+@dataclass(slots=True)
+class _Boot:
+    """A boot that is being settled."""
+
+    router_id: int
+    id: int
+    changes: list[Change] = field(default_factory=list)
+    quality: Quality = "bounded"
+    was: Quality | None = None  # None: new
+    offset_ms: int | None = None
+    arrival_ms: int | None = None
+    has: int = 0  # what any sample has: dirty.WIFI, UPLINK, CLIENT
+    known: tuple[Quality, int | None, int | None, int] | None = None  # what the store remembers
+
+    @property
+    def stored(self) -> list[Change]:
+        return [change for change in self.changes if change.kind == "stored"]
+
+    @property
+    def removed(self) -> list[Change]:
+        return [change for change in self.changes if change.kind == "removed"]
+
+
+def settle_times(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    """Place what is new and what moves because of it; in the transaction of the changes."""
+    routers: defaultdict[int, dict[int, _Boot]] = defaultdict(dict)
+    for change in changes:
+        boots = routers[change.router_id]
+        boot = boots.setdefault(change.boot_id, _Boot(change.router_id, change.boot_id))
+        boot.changes.append(change)
+    for router_id, boots in routers.items():
+        for boot in boots.values():
+            _recall(db, boot)
+            if boot.quality == "ntp":
+                _settle_by_clock(db, boot)
+            elif boot.quality == "arrival":
+                _learn_arrival(db, boot)
+                _settle_by_offset(db, boot, _floor(boot.arrival_ms or 0))
+        if _concerns_lone_boots(db, boots.values()):
+            _settle_lone(db, router_id, boots)
+
+
+def place_by_clock(rows: Sequence[Row]) -> list[int]:
+    """Instants of successive samples of a boot, of which at least one has a believed clock."""
+    anchors = [row for row in rows if row.taken_ms is not None]
+    places, after = [], 0
+    for row in rows:
+        while after < len(anchors) and anchors[after].uptime_ms < row.uptime_ms:
+            after += 1
+        near = anchors[max(after - 1, 0) : after + 1]
+        # The earlier comes first, so it wins a tie.
+        nearest = min(near, key=lambda anchor: abs(anchor.uptime_ms - row.uptime_ms))
+        if row.taken_ms is not None:
+            places.append(_clamp(row.taken_ms, row))
+        else:
+            assert nearest.taken_ms is not None
+            places.append(_clamp(nearest.taken_ms + row.uptime_ms - nearest.uptime_ms, row))
+    return places
+
+
+def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dict[int, int]:
+    """Instant minus uptime of boots never heard: just before the next began, at the latest.
+
+    `starts` are those of boots heard while they ran. A chain of lone boots is no longer than their
+    number, so as many rounds settle it; a circle, which no real router makes, ends there too.
+    """
+    offsets = {boot_id: _floor(lone.arrival_ms) for boot_id, lone in boots.items()}
+    for _ in range(len(boots)):
+        known = {**starts, **offsets}
+        better = {}
+        for boot_id, lone in boots.items():
+            began = [known[newer] for newer in lone.newer if newer in known and newer != boot_id]
+            better[boot_id] = min(
+                [_floor(lone.arrival_ms), *(start_ms - lone.end_ms for start_ms in began)]
+            )
+        if better == offsets:
+            break
+        offsets = better
+    return offsets
+
+
+def _recall(db: sqlite3.Connection, boot: _Boot) -> None:
+    """What is known of the boot, and by what it is to be placed from now on."""
+    row = db.execute(
+        "SELECT quality, offset_ms, arrival_ms, has FROM boot_time WHERE boot_id = ?", (boot.id,)
+    ).fetchone()
+    if row is not None:
+        boot.was, boot.offset_ms, boot.arrival_ms, boot.has = boot.known = row
+    if _has_clock(db, boot):
+        boot.quality = "ntp"
+    else:
+        online = db.execute("SELECT online FROM boot WHERE id = ?", (boot.id,)).fetchone()
+        boot.quality = "arrival" if online is not None and online[0] else "bounded"
+
+
+def _has_clock(db: sqlite3.Connection, boot: _Boot) -> bool:
+    if boot.was == "ntp" and not boot.removed:
+        return True
+    # The newest are the likeliest to have one, and no row is the latest where all have.
+    return (
+        db.execute(
+            "SELECT 1 FROM sample WHERE boot_id = ? AND taken_ms IS NOT NULL"
+            " ORDER BY uptime_ms DESC LIMIT 1",
+            (boot.id,),
+        ).fetchone()
+        is not None
+    )
+
+
+def _settle_by_clock(db: sqlite3.Connection, boot: _Boot) -> None:
+    regions = _regions(db, boot) if boot.was == "ntp" else [_rows(db, boot.id)]
+    boot.offset_ms = boot.arrival_ms = None
+    _apply(db, boot, [list(zip(rows, place_by_clock(rows), strict=True)) for rows in regions])
+
+
+def _regions(db: sqlite3.Connection, boot: _Boot) -> list[list[Row]]:
+    """The rows whose place the changes can touch: between the believed clocks around each."""
+    regions: list[list[Row]] = []
+    for uptime_ms in sorted({change.uptime_ms for change in boot.changes}):
+        if regions and regions[-1] and uptime_ms < regions[-1][-1].uptime_ms:
+            continue  # it lies inside the one before
+        (from_ms,) = db.execute(
+            "SELECT max(uptime_ms) FROM (SELECT uptime_ms FROM sample WHERE boot_id = ?"
+            " AND uptime_ms < ? AND taken_ms IS NOT NULL ORDER BY uptime_ms DESC LIMIT 1)",
+            (boot.id, uptime_ms),
+        ).fetchone()
+        (to_ms,) = db.execute(
+            "SELECT min(uptime_ms) FROM (SELECT uptime_ms FROM sample WHERE boot_id = ?"
+            " AND uptime_ms > ? AND taken_ms IS NOT NULL ORDER BY uptime_ms LIMIT 1)",
+            (boot.id, uptime_ms),
+        ).fetchone()
+        regions.append(_rows(db, boot.id, from_ms or 0, to_ms))
+    return regions
+
+
+def _learn_arrival(db: sqlite3.Connection, boot: _Boot) -> None:
+    """Keep the smallest arrival minus uptime; look again only when it may have risen."""
+    if boot.arrival_ms is None or boot.removed:
+        (boot.arrival_ms,) = db.execute(
+            "SELECT min(arrived_ms - uptime_ms) FROM sample WHERE boot_id = ?", (boot.id,)
+        ).fetchone()
+        return
+    for change in boot.stored:
+        row = _row(db, change)
+        if row is not None:
+            boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
+
+
+def _settle_by_offset(db: sqlite3.Connection, boot: _Boot, offset_ms: int) -> None:
+    if boot.was == boot.quality and boot.offset_ms == offset_ms:
+        found = (_row(db, change) for change in boot.stored)
+        regions = [[row] for row in found if row is not None]
+    else:
+        regions = [_rows(db, boot.id)]
+    boot.offset_ms = offset_ms
+    _apply(
+        db,
+        boot,
+        [[(row, _clamp(row.uptime_ms + offset_ms, row)) for row in rows] for rows in regions],
+    )
+
+
+def _concerns_lone_boots(db: sqlite3.Connection, boots: Iterable[_Boot]) -> bool:
+    return any(
+        boot.quality == "bounded"
+        or db.execute(
+            "SELECT 1 FROM succession WHERE newer_boot_id = ? AND EXISTS (SELECT 1 FROM boot_time"
+            " WHERE router_id = ? AND quality = 'bounded') LIMIT 1",
+            (boot.id, boot.router_id),
+        ).fetchone()
+        is not None
+        for boot in boots
+    )
+
+
+def _settle_lone(db: sqlite3.Connection, router_id: int, changed: Mapping[int, _Boot]) -> None:
+    """All boots of a router that were never heard, together: each bounds those before it."""
+    boots = {boot.id: boot for boot in changed.values() if boot.quality == "bounded"}
+    for (boot_id,) in db.execute(
+        "SELECT boot_id FROM boot_time WHERE router_id = ? AND quality = 'bounded'", (router_id,)
+    ).fetchall():
+        if boot_id not in changed:
+            boots[boot_id] = _Boot(router_id, boot_id)
+            _recall(db, boots[boot_id])
+    newer: defaultdict[int, set[int]] = defaultdict(set)
+    for older_id, newer_id in db.execute(
+        "SELECT run.boot_id, succession.newer_boot_id FROM run"
+        " JOIN succession ON succession.older_run_id = run.id WHERE run.router_id = ?",
+        (router_id,),
+    ):
+        newer[older_id].add(newer_id)
+    lone, starts = {}, {}
+    for boot in boots.values():
+        _learn_arrival(db, boot)
+        end = _edge(db, boot.id, "DESC")
+        if boot.arrival_ms is None or end is None:  # all of its samples are gone
+            if boot.changes:
+                _apply(db, boot, [])
+            continue
+        lone[boot.id] = Lone(boot.arrival_ms, end[1], frozenset(newer[boot.id]))
+        for newer_id in newer[boot.id] - boots.keys():
+            start = _edge(db, newer_id, "ASC")
+            if start is not None:
+                starts[newer_id] = _floor(start[0] - start[1])
+    for boot_id, offset_ms in offsets_of_lone(lone, starts).items():
+        if boots[boot_id].changes or boots[boot_id].offset_ms != offset_ms:
+            _settle_by_offset(db, boots[boot_id], offset_ms)
+
+
+def _edge(db: sqlite3.Connection, boot_id: int, order: str) -> tuple[int, int] | None:
+    """Instant and uptime of a boot's first (ASC) or last (DESC) sample."""
+    row: tuple[int, int] | None = db.execute(
+        f"SELECT at_ms, uptime_ms FROM sample WHERE boot_id = ? ORDER BY uptime_ms {order} LIMIT 1",
+        (boot_id,),
+    ).fetchone()
+    return row
+
+
+def _apply(
+    db: sqlite3.Connection, boot: _Boot, regions: Sequence[Sequence[tuple[Row, int]]]
+) -> None:
+    """Write the places that differ, and mark the time around what is new, moved or gone."""
+    db.executemany(
+        "UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?",
+        [
+            (at_ms, boot.quality, row.run_id, row.seq)
+            for rows in regions
+            for row, at_ms in rows
+            if (at_ms, boot.quality) != (row.at_ms, row.quality)
+        ],
+    )
+    new = {(change.run_id, change.seq) for change in boot.stored}
+    ranges: list[dirty.Range] = []
+    for rows in regions:
+        placed = [
+            Placed(row, at_ms, None if (row.run_id, row.seq) in new else row.at_ms)
+            for row, at_ms in rows
+        ]
+        # A boot that is believed otherwise leaves or enters minutes without moving.
+        ranges += dirty.around(db, boot.id, placed, all_moved=boot.was != boot.quality)
+        for row in (one.row for one in placed):
+            boot.has |= row.sections | (0 if row.observed_ms is None else dirty.CLIENT)
+    for gone in _gone(boot):
+        ranges += dirty.around_removed(db, boot.id, gone)
+    ranges = dirty.mark(db, boot.router_id, ranges, EARLIEST_MS)
+    _remember(db, boot, ranges)
+
+
+def _gone(boot: _Boot) -> Iterable[list[Gone]]:
+    """What was removed, by run."""
+    runs: defaultdict[int, list[Gone]] = defaultdict(list)
+    for change in boot.removed:
+        if change.at_ms is not None:
+            place = Key(change.uptime_ms, change.run_id, change.seq)
+            runs[change.run_id].append(Gone(place, change.at_ms, change.reach_ms))
+    return runs.values()
+
+
+def _remember(db: sqlite3.Connection, boot: _Boot, ranges: Sequence[dirty.Range]) -> None:
+    now = (boot.quality, boot.offset_ms, boot.arrival_ms, boot.has)
+    if now != boot.known:
+        first_ms = ranges[0].from_ms if ranges else EARLIEST_MS
+        db.execute(
+            "INSERT INTO boot_time VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (boot_id)"
+            " DO UPDATE SET quality = excluded.quality, offset_ms = excluded.offset_ms,"
+            " arrival_ms = excluded.arrival_ms, has = excluded.has",
+            (boot.id, boot.router_id, *now, first_ms, first_ms),
+        )
+    dirty.widen(db, boot.id, ranges)
+
+
+def _rows(
+    db: sqlite3.Connection, boot_id: int, from_ms: int = 0, to_ms: int | None = None
+) -> list[Row]:
+    """Rows of a boot by uptime, both ends included."""
+    rows = db.execute(
+        f"SELECT {COLUMNS} FROM sample WHERE boot_id = ? AND uptime_ms BETWEEN ? AND ?"
+        " ORDER BY uptime_ms, run_id, seq",
+        (boot_id, from_ms, 2**62 if to_ms is None else to_ms),
+    )
+    return [Row(*row) for row in rows]
+
+
+def _row(db: sqlite3.Connection, change: Change) -> Row | None:
+    row = db.execute(
+        f"SELECT {COLUMNS} FROM sample WHERE run_id = ? AND seq = ?", (change.run_id, change.seq)
+    ).fetchone()
+    return None if row is None else Row(*row)
+
+
+def _clamp(at_ms: int, row: Row) -> int:
+    return max(EARLIEST_MS, min(at_ms, row.arrived_ms + MAX_AHEAD_MS))
+
+
+def _floor(ms: int) -> int:
+    return ms // GRAIN_MS * GRAIN_MS
