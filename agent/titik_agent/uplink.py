@@ -1,0 +1,274 @@
+"""Keeps one router connected: dials, drives the connection and the publisher, backs off.
+
+Rule: one thread owns the link and the publisher; other threads only call `wake` and `stop`.
+Rule: every change of state is one line of log; what only a person can mend is said once.
+
+A fleet simulator has no threads: it waits for `fileno` of many of these in one epoll loop, calls
+`on_readable` and `on_writable`, and `step` when the seconds that the last `step` returned are over.
+"""
+
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from titik_agent.backoff import Backoff
+from titik_agent.dial import LinkDown
+from titik_agent.link import Link, LinkEvents, Will
+from titik_agent.publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+STOP_S: Final = 2.0  # for the PUBACKs of a clean stop; procd kills after 5
+# mosquitto before 2.1 evicts without a word, so after so many short connections in a row we guess.
+SHORT_LIVES: Final = 3
+JOIN_S: Final = 3.0  # a thread inside getaddrinfo cannot be interrupted, so nobody waits for it
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What tests and simulations shorten."""
+
+    tick_s: float = 1.0  # how late keep-alive and deadlines may be noticed
+    stop_s: float = STOP_S
+    join_s: float = JOIN_S
+
+
+Dial = Callable[[Will, LinkEvents], Link]  # makes the next connection, not yet open
+
+
+class Uplink:
+    """The router's way to the broker; `step` for a caller's loop, `start` for a thread of its own.
+
+    `wait_s` delays the first connection (see `Backoff.at_start`).
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        dial: Dial,
+        backoff: Backoff,
+        *,
+        wait_s: float = 0.0,
+        timing: Timing | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.is_connected = False
+        self.is_over = False  # stopped, and everything closed
+        self._publisher = publisher
+        self._dial = dial
+        self._backoff = backoff
+        self._timing = timing or Timing()
+        self._monotonic = monotonic
+        self._link: Link | None = None
+        self._dial_at = monotonic() + wait_s
+        self._publish_at = 0.0
+        self._tick_at = 0.0
+        self._stop_by: float | None = None  # None: go on for ever
+        self._said = ""  # the trouble that was last put into words
+        self._short_lives = 0  # connections in a row that the broker ended soon
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._bell: tuple[int, int] | None = None  # a pipe that wakes the thread
+
+    # For a thread of its own.
+
+    def start(self) -> None:
+        """Run in a thread that never keeps the process alive."""
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell = reader, writer
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something new in the spool; from any thread."""
+        bell = self._bell
+        if bell is not None:
+            try:
+                os.write(bell[1], b"\0")
+            except BlockingIOError:
+                return  # it rings already
+        else:
+            self._publish_at = 0.0
+
+    def stop(self) -> bool:
+        """Say goodbye and end the thread; False: it hangs in a lookup or a connect, and is left."""
+        thread, bell = self._thread, self._bell
+        if thread is None or bell is None:
+            return True
+        self._stop.set()
+        self.wake()
+        thread.join(self._timing.join_s)
+        if thread.is_alive():
+            return False
+        self._bell = None
+        for fd in bell:
+            os.close(fd)
+        return True
+
+    def _run(self) -> None:
+        while not self.is_over:
+            try:
+                self._turn()
+            except Exception:
+                # A bug here must not end reporting for good, unnoticed, with the process alive.
+                log.exception("uplink failed, connecting again")
+                self._lose(LinkDown("lost", "error in the agent, see the log"))
+
+    def _turn(self) -> None:
+        assert self._bell is not None
+        if self._stop.is_set():
+            self.stop_soon()
+        wait_s = self.step()
+        poll = select.poll()
+        poll.register(self._bell[0], select.POLLIN)
+        link_fd = self.fileno()
+        if link_fd >= 0:
+            events = select.POLLIN | (select.POLLOUT if self.want_write() else 0)
+            poll.register(link_fd, events)
+        for fd, event in poll.poll(wait_s * 1000):
+            if fd != link_fd:
+                os.read(fd, 4096)
+                self._publish_at = 0.0
+                continue
+            if event & ~select.POLLOUT:  # errors and hang-ups are read too
+                self.on_readable()
+            if event & select.POLLOUT:
+                self.on_writable()
+
+    # For a caller's loop.
+
+    def step(self) -> float:
+        """Do what is due; the seconds until it wants to be called again."""
+        now = self._monotonic()
+        try:
+            if self._stop_by is not None:
+                self._step_to_the_end(now)
+            elif self._link is None and now >= self._dial_at:
+                self._connect()
+            if self._link is not None:
+                self._step_link(now)
+        except LinkDown as down:
+            self._lose(down)
+        return self._wait()
+
+    def fileno(self) -> int:
+        """What to wait on, -1 when not connected; look again after every call."""
+        return -1 if self._link is None else self._link.fileno()
+
+    def want_write(self) -> bool:
+        """Whether to wait for writability too."""
+        return self._link is not None and self._link.want_write()
+
+    def on_readable(self) -> None:
+        """The descriptor has something to read, or hung up."""
+        if self._link is not None:
+            self._try(self._link.on_readable)
+
+    def on_writable(self) -> None:
+        """The descriptor takes bytes again."""
+        if self._link is not None:
+            self._try(self._link.on_writable)
+
+    def stop_soon(self) -> None:
+        """Begin a clean end: `step` until `is_over`."""
+        if self._stop_by is None:
+            self._stop_by = self._monotonic() + self._timing.stop_s
+            self._try(self._publisher.stop)
+
+    # Events of the link.
+
+    def connected(self) -> None:
+        """The broker accepted us."""
+        self.is_connected = True
+        self._backoff.connected(self._monotonic())
+        log.info("uplink up")
+        assert self._link is not None
+        self._publisher.connected(self._link)
+
+    def subscribed(self, refused: str | None) -> None:
+        """See Publisher."""
+        self._publisher.subscribed(refused)
+
+    def published(self, mid: int, refused: str | None) -> None:
+        """See Publisher."""
+        self._publisher.published(mid, refused)
+
+    def received(self, topic: str, payload: bytes) -> None:
+        """See Publisher."""
+        self._publisher.received(topic, payload)
+
+    def _connect(self) -> None:
+        topic, payload = self._publisher.will()
+        link = self._dial(Will(topic, payload), self)
+        link.open()
+        self._publisher.dialled()
+        self._link = link
+
+    def _step_link(self, now: float) -> None:
+        assert self._link is not None
+        if now >= self._tick_at:
+            self._tick_at = now + self._timing.tick_s
+            self._link.tick()
+        if self.is_connected and now >= self._publish_at:
+            if self._publisher.stuck():
+                raise LinkDown("lost", "the broker no longer answers for what we publish")
+            self._publish_at = now + self._publisher.step()
+
+    def _step_to_the_end(self, now: float) -> None:
+        assert self._stop_by is not None
+        if self.is_connected and not self._publisher.idle() and now < self._stop_by:
+            return
+        link, self._link = self._link, None
+        if link is not None:
+            link.close(disconnect=self.is_connected)
+        self.is_connected = False
+        self.is_over = True
+        log.info("uplink stopped")
+
+    def _try(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except LinkDown as down:
+            self._lose(down)
+
+    def _lose(self, down: LinkDown) -> None:
+        now = self._monotonic()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        was_connected, self.is_connected = self.is_connected, False
+        self._publisher.lost()
+        if self._backoff.stable(now):
+            self._said = ""
+            self._short_lives = 0
+        elif was_connected:
+            self._short_lives += 1
+        wait_s = self._backoff.failed(now, down.slow)
+        self._dial_at = now + wait_s
+        self._tell(down, was_connected, wait_s)
+
+    def _tell(self, down: LinkDown, was_connected: bool, wait_s: float) -> None:
+        new = down.reason != self._said
+        self._said = down.reason
+        if new:
+            log.warning("uplink down reason=%s next_try_s=%d", down.reason, wait_s)
+        elif was_connected and not down.slow:
+            log.info("uplink down next_try_s=%d", wait_s)
+        if was_connected and self._short_lives == SHORT_LIVES:
+            log.warning("connections end soon: does another device bear this router's name?")
+
+    def _wait(self) -> float:
+        now = self._monotonic()
+        if self.is_over:
+            return 0.0
+        if self._link is None:
+            return max(0.0, self._dial_at - now) if self._stop_by is None else 0.0
+        wake_at = min(self._tick_at, self._publish_at) if self.is_connected else self._tick_at
+        if self._stop_by is not None:
+            wake_at = min(wake_at, self._stop_by)
+        return max(0.0, wake_at - now)

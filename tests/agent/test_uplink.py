@@ -1,0 +1,521 @@
+"""Connecting, staying connected and coming back; stepped by hand, and as a thread."""
+
+import random
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agent.fake_broker import CONNECT, DISCONNECT, PUBACK, FakeBroker, Session
+from tests.agent.test_publisher import ACK, RUN, SAMPLE, STATUS
+from tests.mosquitto import Mosquitto, free_port
+from titik_agent.backoff import Backoff
+from titik_agent.dial import Broker, LinkDown
+from titik_agent.link import Link, LinkEvents, Will
+from titik_agent.publisher import Pace, Publisher
+from titik_agent.spool import Key, Spool
+from titik_agent.uplink import Dial, Timing, Uplink
+from titik_wire import topics
+from titik_wire.codec import decode, encode
+from titik_wire.messages import Ack, AckedRun, CollectorStatus, Status
+
+ABOUT = Status("r1", "online", RUN, 1, "b00d", "1.0")
+
+
+class Router:
+    """An uplink over a spool in memory, its clock turned by the test."""
+
+    def __init__(self, port: int, wait_s: float = 0.0, **timing: float) -> None:
+        self.now = 1000.0
+        self.spool = Spool(None)
+        self.publisher = Publisher(ABOUT, self.spool, lambda: self.now)
+        self.uplink = Uplink(
+            self.publisher,
+            dialler(port, lambda: self.now),
+            Backoff(random.Random(7)),
+            wait_s=wait_s,
+            timing=Timing(**timing),
+            monotonic=lambda: self.now,
+        )
+
+    def later(self, seconds: float) -> float:
+        """Turn the clock and step."""
+        self.now += seconds
+        return self.uplink.step()
+
+    def is_up(self) -> bool:
+        """Accepted by the broker."""
+        return self.uplink.is_connected
+
+    def is_over(self) -> bool:
+        """Stopped."""
+        return self.uplink.is_over
+
+    def pump(self, until: Callable[[], bool]) -> None:
+        """Drive the socket, the clock standing still."""
+        deadline = time.monotonic() + 5
+        while not until():
+            assert time.monotonic() < deadline, "it did not come to that"
+            if self.uplink.fileno() >= 0 and select.select([self.uplink], [], [], 0.02)[0]:
+                self.uplink.on_readable()
+
+    def accepted(self, broker: FakeBroker) -> Session:
+        """The next connection, up, its first words read and answered."""
+        session = broker.accept()
+        assert session.read().kind == CONNECT
+        session.connack()
+        self.pump(self.is_up)
+        session.puback(session.published().mid)
+        session.suback(1, 1)
+        self.pump(self.publisher.idle)
+        return session
+
+
+def dialler(port: int, monotonic: Callable[[], float] = time.monotonic, name: str = "r1") -> Dial:
+    """Links to this machine."""
+
+    def dial(will: Will, events: LinkEvents) -> Link:
+        broker = Broker("127.0.0.1", port, name, keepalive_s=2)
+        return Link(broker, will, events, monotonic=monotonic)
+
+    return dial
+
+
+@pytest.fixture
+def broker() -> Iterator[FakeBroker]:
+    """A broker that a test plays."""
+    with FakeBroker() as fake:
+        yield fake
+
+
+@pytest.fixture
+def router(broker: FakeBroker) -> Iterator[Router]:
+    """One that dials that broker, closed at the end."""
+    router = Router(broker.port)
+    yield router
+    router.uplink.stop_soon()
+    router.later(10)
+
+
+def test_connects_on_the_first_step(router: Router, broker: FakeBroker) -> None:
+    """And publishes as soon as it is accepted, not before."""
+    take(router.spool, 1)
+    router.uplink.step()
+    session = broker.accept()
+    session.read()
+    session.connack()
+    router.pump(router.is_up)
+    assert STATUS == session.published().topic
+    session.suback(1, 1)
+    assert (SAMPLE, b"b1", True) == session.published()[:3]
+
+
+def test_first_connection_waits_as_told(broker: FakeBroker) -> None:
+    """The delay of a boot."""
+    router = Router(broker.port, wait_s=20.0)
+    assert 20 == router.uplink.step()
+    assert -1 == router.uplink.fileno()
+    router.later(20)
+    assert router.uplink.fileno() >= 0
+    router.uplink.stop_soon()
+    router.uplink.step()
+    assert router.is_over()
+
+
+def test_trouble_is_said_once_and_tried_ever_more_rarely(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line per change of state, not per attempt."""
+    router = Router(free_port())
+    waits = [router.later(0)]
+    for _ in range(20):
+        waits.append(router.later(waits[-1] + 0.001))
+    assert ["uplink down"] == [record.getMessage()[:11] for record in caplog.records]
+    assert "nothing listens" in caplog.text
+    assert waits[0] <= 30
+    assert 100 < max(waits) <= 300
+
+
+def test_a_lost_connection_comes_back_with_the_next_number(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Will and status carry it, so that an old will never overrules a new status."""
+    for number in (1, 2, 3):
+        router.uplink.step()
+        session = broker.accept()
+        assert f'"connection":{number}'.encode() in session.read().body
+        session.connack()
+        router.pump(router.is_up)
+        status = decode(STATUS, session.published().payload)
+        assert isinstance(status, Status)
+        assert ("online", number) == (status.state, status.connection)
+        router.now += 61
+        session.close()
+        router.pump(lambda: not router.is_up())
+        router.now += 300
+    assert "does another device bear this router's name?" not in caplog.text
+
+
+def test_attempts_without_connect_take_no_number(
+    broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The number counts connections."""
+    port = free_port()
+    router = Router(port)
+    for _ in range(5):
+        router.later(300)
+    assert "nothing listens" in caplog.text
+    router.uplink._dial = dialler(broker.port)
+    router.later(300)
+    assert b'"connection":1,' in broker.accept().read().body
+    router.uplink.stop_soon()
+    router.uplink.step()
+
+
+def test_a_malformed_packet_is_survived(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What kills paho's own thread is a reconnect here, and the sample is still there."""
+    router.uplink.step()
+    session = router.accepted(broker)
+    take(router.spool, 1)
+    router.uplink.wake()
+    router.uplink.step()
+    mid = session.published().mid
+    session.send(PUBACK, mid.to_bytes(2, "big") + b"\x95")
+    router.pump(lambda: not router.is_up())
+    assert "uplink down" in caplog.text
+    router.later(31)
+    router.accepted(broker)
+    assert [Key(RUN, 1, 1)] == router.spool.keys()
+
+
+def test_an_evicted_router_comes_back_slowly_and_says_so_once(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two with one name would otherwise evict each other for ever, at full speed."""
+    for _ in range(4):
+        router.uplink.step()
+        session = router.accepted(broker)
+        session.send(DISCONNECT, b"\x8e")
+        router.pump(lambda: not router.is_up())
+        wait = router.uplink.step()
+        assert 150 <= wait <= 300
+        router.now += wait
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert 1 == sum("taken over" in line for line in told)
+
+
+def test_short_connections_in_a_row_are_guessed_to_be_evictions(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """mosquitto 2.0.11 gives no reason; the waits grow, and the installer gets a hint, once."""
+    waits = []
+    for _ in range(8):
+        router.uplink.step()
+        router.accepted(broker).close()
+        router.pump(lambda: not router.is_up())
+        waits.append(router.uplink.step())
+        router.now += waits[-1]
+    assert 1 == caplog.text.count("does another device bear this router's name?")
+    assert max(waits) > 60
+
+
+def test_a_broker_that_takes_and_never_answers_is_left(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two minutes without a PUBACK."""
+    router.uplink.step()
+    router.accepted(broker)
+    take(router.spool, 1)
+    router.uplink.wake()
+    router.later(1)
+    router.later(119)
+    assert router.is_up()
+    router.later(2)
+    assert not router.is_up()
+    assert "no longer answers" in caplog.text
+
+
+def test_clean_stop_waits_for_the_last_puback_and_says_goodbye(
+    router: Router, broker: FakeBroker
+) -> None:
+    """The broker then drops the will."""
+    router.uplink.step()
+    session = router.accepted(broker)
+    router.uplink.stop_soon()
+    assert router.uplink.step() <= 2
+    assert not router.is_over()
+    last = session.published()
+    status = decode(STATUS, last.payload)
+    assert isinstance(status, Status)
+    assert ("stopping", True) == (status.state, last.retain)
+    session.puback(last.mid)
+    router.pump(router.publisher.idle)
+    router.uplink.step()
+    assert router.is_over()
+    assert (DISCONNECT, b"") == session.read()[::2]
+
+
+def test_clean_stop_does_not_wait_for_ever(router: Router, broker: FakeBroker) -> None:
+    """procd kills after five seconds."""
+    router.uplink.step()
+    session = router.accepted(broker)
+    router.uplink.stop_soon()
+    router.later(1.9)
+    assert not router.is_over()
+    router.later(0.2)
+    assert router.is_over()
+    assert session.hung_up()
+
+
+def test_a_link_that_breaks_while_stopping_ends_it(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is nothing left to wait for."""
+    router.uplink.step()
+    session = router.accepted(broker)
+    router.uplink.stop_soon()
+    session.close()
+    router.pump(lambda: not router.is_up())
+    router.uplink.step()
+    assert router.is_over()
+    assert "uplink down" in caplog.text
+
+
+def make(port: int, spool: Spool) -> tuple[Publisher, Uplink]:
+    """An uplink with real time and short waits, for a thread."""
+    publisher = Publisher(ABOUT, spool, time.monotonic, Pace(resend_s=0.5))
+    backoff = Backoff(random.Random(1), first_s=0.2, cap_s=0.4)
+    return publisher, Uplink(publisher, dialler(port), backoff, timing=Timing(tick_s=0.1))
+
+
+def wait_for(what: Callable[[], object], seconds: float = 8.0) -> None:
+    """Real time passes."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+class Collector:
+    """Takes samples and publishes acks, over a link of its own, in a thread."""
+
+    def __init__(self, port: int) -> None:
+        self.seen: list[tuple[str, bytes]] = []
+        self.seqs: set[int] = set()
+        self._owes_ack = False
+        will = Will(topics.collector("c1"), encode(CollectorStatus("c1", "offline", "1")))
+        self._link = Link(Broker("127.0.0.1", port, "c1", keepalive_s=2), will, self)
+        self._link.open()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def connected(self) -> None:
+        self._link.subscribe(["titik/v1/router/#"])
+        status = encode(CollectorStatus("c1", "online", "1"))
+        self._link.publish(topics.collector("c1"), status, True)
+
+    def subscribed(self, refused: str | None) -> None:
+        assert refused is None
+
+    def published(self, mid: int, refused: str | None) -> None:
+        assert refused is None, mid
+
+    def received(self, topic: str, payload: bytes) -> None:
+        self.seen.append((topic, payload))
+        if topic in (SAMPLE, topics.backlog("r1")):
+            self.seqs.add(int(payload[1:]))
+            self._owes_ack = True
+
+    def _ack(self) -> None:
+        upto = next(n for n in range(1000) if n + 1 not in self.seqs)
+        also = ((max(self.seqs), max(self.seqs)),) if max(self.seqs) > upto else ()
+        ack = Ack("r1", (AckedRun(RUN, upto, also),))
+        self._link.publish(ACK, encode(ack), True)
+        self._owes_ack = False
+
+    def states(self) -> list[str]:
+        """What `status` said."""
+        statuses = [decode(topic, text) for topic, text in self.seen if topic == STATUS]
+        return [status.state for status in statuses if isinstance(status, Status)]
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._link.close(disconnect=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            if select.select([self._link], [], [], 0.05)[0]:
+                self._link.on_readable()
+            self._link.tick()
+            if self._owes_ack:
+                self._ack()
+
+
+def take(spool: Spool, *seqs: int) -> None:
+    """Samples land in the spool."""
+    for seq in seqs:
+        spool.append(RUN, seq, b"b%d" % seq)
+
+
+@pytest.mark.system
+def test_thread_delivers_and_stops_within_its_deadline(tmp_path: Path) -> None:
+    """A backlog and live samples, acked end to end; then `stopping`, and no will."""
+    with Mosquitto(tmp_path) as mosquitto:
+        collector = Collector(mosquitto.port)
+        spool = Spool(None)
+        take(spool, *range(1, 101))
+        _, uplink = make(mosquitto.port, spool)
+        uplink.start()
+        wait_for(lambda: not spool.spooled)
+        take(spool, 101)
+        begin = time.monotonic()
+        uplink.wake()
+        wait_for(lambda: not spool.spooled)
+        assert time.monotonic() - begin < 0.5
+        begin = time.monotonic()
+        assert uplink.stop()
+        assert time.monotonic() - begin < 1.0
+        wait_for(lambda: len(collector.states()) == 2)
+        collector.close()
+    assert ["online", "stopping"] == collector.states()
+    assert set(range(1, 102)) == collector.seqs
+
+
+@pytest.mark.system
+def test_a_broker_that_forgets_everything_costs_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Killed with its database deleted, between PUBACK and ack: the records are sent again."""
+    with Mosquitto(tmp_path) as mosquitto:
+        spool = Spool(None)
+        publisher, uplink = make(mosquitto.port, spool)
+        uplink.start()
+        wait_for(lambda: uplink.is_connected)
+        take(spool, 1)
+        uplink.wake()
+        wait_for(lambda: publisher._sent)  # the broker has it, nobody else
+        mosquitto.restart(forget=True)
+        collector = Collector(mosquitto.port)
+        take(spool, 2)
+        uplink.wake()
+        wait_for(lambda: not spool.spooled)
+        assert uplink.stop()
+        collector.close()
+    assert {1, 2} == collector.seqs
+    assert "uplink down" in caplog.text
+
+
+@pytest.mark.system
+def test_a_hanging_broker_is_left_and_found_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SIGSTOP for longer than two keep-alives."""
+    with Mosquitto(tmp_path) as mosquitto:
+        spool = Spool(None)
+        _, uplink = make(mosquitto.port, spool)
+        uplink.start()
+        wait_for(lambda: uplink.is_connected)
+        mosquitto.signal(signal.SIGSTOP)
+        wait_for(lambda: not uplink.is_connected)
+        mosquitto.signal(signal.SIGCONT)
+        wait_for(lambda: uplink.is_connected, 15)
+        assert uplink.stop()
+    assert "no answer from the broker" in caplog.text
+
+
+class FailingSpool(Spool):
+    """One with a bug, while the test wants it."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.fails = False
+
+    def keys(self) -> list[Key]:
+        """What is held, or an exception that nobody foresaw."""
+        return [][1] if self.fails else super().keys()
+
+
+@pytest.mark.system
+def test_a_bug_does_not_end_reporting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """paho's thread would die, and its client would go on looking connected."""
+    with Mosquitto(tmp_path) as mosquitto:
+        spool = FailingSpool()
+        publisher, uplink = make(mosquitto.port, spool)
+        uplink.start()
+        wait_for(lambda: uplink.is_connected)
+        spool.fails = True
+        uplink.wake()
+        wait_for(lambda: "uplink failed" in caplog.text)
+        spool.fails = False
+        wait_for(lambda: uplink.is_connected)
+        assert uplink.stop()
+        assert publisher.idle()
+    assert "IndexError" in caplog.text
+
+
+def test_stop_does_not_wait_for_a_lookup(caplog: pytest.LogCaptureFixture) -> None:
+    """`getaddrinfo` cannot be interrupted; the thread is a daemon and is left behind."""
+    free = threading.Event()
+
+    def hang(_will: Will, _events: LinkEvents) -> Link:
+        free.wait(5)
+        raise LinkDown("dns", "no address at last")
+
+    publisher = Publisher(ABOUT, Spool(None), time.monotonic)
+    backoff = Backoff(random.Random(1))
+    uplink = Uplink(publisher, hang, backoff, timing=Timing(join_s=0.05))
+    uplink.start()
+    assert not uplink.stop()
+    free.set()
+    thread = uplink._thread
+    assert thread is not None
+    thread.join(5)
+    assert uplink.stop()  # it is gone now: the pipe can be closed
+    assert "no address at last" in caplog.text
+
+
+@pytest.mark.system
+def test_hundreds_share_one_loop(tmp_path: Path) -> None:
+    """The fleet simulator's way: no thread, one epoll; all are delivered and all say goodbye."""
+    count = 300
+    with Mosquitto(tmp_path) as mosquitto:
+        fleet: dict[int, tuple[Uplink, Spool]] = {}
+        for n in range(count):
+            spool = Spool(None)
+            take(spool, 1)
+            about = Status(f"r{n}", "online", RUN, 1, "b00d", "1.0")
+            publisher = Publisher(about, spool, time.monotonic)
+            dial = dialler(mosquitto.port, name=f"r{n}")
+            uplink = Uplink(publisher, dial, Backoff(random.Random(n)))
+            fleet[n] = (uplink, spool)
+        drive([uplink for uplink, _ in fleet.values()], lambda one: one.is_connected)
+        for uplink, _ in fleet.values():
+            uplink.stop_soon()
+        drive([uplink for uplink, _ in fleet.values()], lambda one: one.is_over)
+    assert count == mosquitto.log().count("Received DISCONNECT from r")
+    assert count == mosquitto.log().count("/sample', ... (2 bytes))")
+
+
+def drive(fleet: list[Uplink], until: Callable[[Uplink], bool]) -> None:
+    """One epoll loop for all."""
+    deadline = time.monotonic() + 20
+    with select.epoll() as epoll:
+        by_fd: dict[int, Uplink] = {}
+        while not all(until(uplink) for uplink in fleet):
+            assert time.monotonic() < deadline
+            for uplink in fleet:
+                uplink.step()
+                fd = uplink.fileno()
+                if fd >= 0 and by_fd.get(fd) is not uplink:
+                    epoll.register(fd, select.EPOLLIN)
+                    by_fd[fd] = uplink
+            for fd, _ in epoll.poll(0.05):
+                by_fd[fd].on_readable()
