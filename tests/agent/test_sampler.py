@@ -1,0 +1,193 @@
+"""What a sample says when sources fail, when it is too large, and about the spool."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from titik_agent.sampler import SHED_ORDER, Sampler, fit
+from titik_agent.sources import Source, SourceError
+from titik_wire import codec, topics
+from titik_wire.messages import (
+    AgentState,
+    Bss,
+    Held,
+    Host,
+    Net,
+    Past,
+    Radio,
+    Reach,
+    Sample,
+)
+
+RUN = "9f2c41d07be35a68"
+
+
+class FakeClock:
+    boot = "6b0f"
+
+    def __init__(self) -> None:
+        self.now_ms = 1_000_000
+
+    def monotonic(self) -> float:
+        return self.now_ms / 1000
+
+    def uptime_ms(self) -> int:
+        return self.now_ms
+
+    def wall_ms(self) -> int:
+        return 1_795_000_000_000 + self.now_ms
+
+    def quality(self) -> Literal["ntp", "guess"]:
+        return "ntp"
+
+
+class FakeSpool:
+    spooled, merged, lost, corrupt = 4, 1, 2, 3
+
+    def __init__(self, **held: tuple[int, int]) -> None:
+        self._held = held
+
+    def held(self) -> dict[str, tuple[int, int]]:
+        return dict(self._held)
+
+
+class Fixed:
+    """A source that gives what it is told to; an exception is raised."""
+
+    def __init__(self, name: str, field: str, *values: Any) -> None:
+        self.name, self.field = name, field
+        self._values = list(values)
+
+    def read(self) -> Any:
+        value = self._values.pop(0) if len(self._values) > 1 else self._values[0]
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
+def sampler(*sources: Source, spool: FakeSpool | None = None, open_runs: Any = tuple) -> Sampler:
+    return Sampler(
+        "tirosa-1", RUN, FakeClock(), spool or FakeSpool(), sources, open_runs, lambda: 20_000_000
+    )
+
+
+HOSTAPD = Fixed("hostapd", "bss", (Bss("a", clients=2, active=1), Bss("b", clients=3, active=3)))
+
+
+def test_a_sample_adds_up_its_bsses() -> None:
+    """Totals are of all BSSes, and say what they were since the sample before."""
+    sample, payload = sampler(HOSTAPD).take()
+
+    assert (5, 5, 5, 4, 0, 0) == (
+        sample.clients,
+        sample.clients_min,
+        sample.clients_max,
+        sample.active,
+        sample.client_ms,
+        sample.observed_ms,
+    )
+    assert sample == codec.decode(topics.sample("tirosa-1"), payload)
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_failed_source_costs_its_section_and_is_named() -> None:
+    """The others are not affected, and it is read again next time."""
+    flaky = Fixed("host", "host", SourceError("hung"), Host(uptime_s=3))
+    taker = sampler(HOSTAPD, flaky)
+    first, second = taker.take()[0], taker.take()[0]
+
+    assert (None, ("host",), 5) == (first.host, first.agent.failed, first.clients)
+    assert (Host(uptime_s=3), ()) == (second.host, second.agent.failed)
+
+
+def test_a_machine_without_an_access_point_has_no_client_fields() -> None:
+    """Absent is not zero."""
+    sample, _ = sampler(Fixed("hostapd", "bss", None)).take()
+
+    assert (None, None, None) == (sample.bss, sample.clients, sample.observed_ms)
+
+
+def test_samples_are_numbered_and_say_what_time_they_cover() -> None:
+    """The first of a run covers nothing."""
+    clock = FakeClock()
+    taker = Sampler("tirosa-1", RUN, clock, FakeSpool(), (), rss_bytes=lambda: 1)
+    samples = []
+    for _ in range(3):
+        samples.append(taker.take()[0])
+        clock.now_ms += 30_000
+
+    assert [(1, 0), (2, 30_000), (3, 30_000)] == [(one.seq, one.covers_ms) for one in samples]
+
+
+def test_the_spool_is_told_of_with_runs_that_are_gone() -> None:
+    """A run that the ack lists and the spool no longer holds is closed by `[]`."""
+    old, gone = "0" * 16, "1" * 16
+    spool = FakeSpool(**{old: (3, 9), RUN: (1, 1)})
+    sample, _ = sampler(spool=spool, open_runs=lambda: (RUN, gone, old)).take()
+
+    assert (Held(RUN, (1, 1)), Held(old, (3, 9)), Held(gone, None)) == sample.spool
+    assert AgentState(20_000_000, 5, 1, 2, 3) == sample.agent
+
+
+def test_many_runs_take_turns() -> None:
+    """A crash-looping router's runs are all told of within a few samples."""
+    runs = {f"{n:016x}": (1, 1) for n in range(100)}
+    taker = sampler(spool=FakeSpool(**runs))
+    told = [taker.take()[0].spool for _ in range(4)]
+
+    assert [32] * 4 == [len(held) for held in told]
+    assert set(runs) | {RUN} == {one.run for held in told for one in held}
+
+
+def crowded(bsses: int) -> Sample:
+    bss = tuple(
+        Bss(
+            f"phy0-ap{n}", "Kupang Smart City " + "é" * 14, "2g", 6, 0.5, 1, 1, 1, 10**9, 1, 0,
+            f"6b0f0000-0000-4000-8000-000000000001/{n}", 10**12, 10**12,
+        )
+        for n in range(bsses)
+    )  # fmt: skip
+    return replace(
+        sampler(HOSTAPD).take()[0],
+        bss=bss,
+        reach=Reach(attempts=1),
+        host=Host(uptime_s=1),
+        radios=tuple(Radio(f"phy{n}") for n in range(16)),
+        net=(Net("wan", "uplink", True, "6b0f/3", 1, 1),),
+    )
+
+
+def test_what_does_not_fit_is_shed_in_order_and_said() -> None:
+    """Sections that can be missed go first; counters never."""
+    sample, payload = fit(crowded(40))
+
+    assert len(payload) <= codec.MAX_PAYLOAD
+    assert (True, None, None) == (sample.truncated, sample.probe, sample.reach)
+    assert 40 == len(sample.bss or ())
+
+
+def test_a_full_house_still_fits() -> None:
+    """64 BSSes with every counter."""
+    sample, payload = fit(crowded(64))
+
+    assert len(payload) <= codec.MAX_PAYLOAD
+    assert 10**12 == (sample.bss or ())[63].tx_bytes
+    assert "bss details" == SHED_ORDER[-1]
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_section_outside_the_contract_is_left_out_and_named() -> None:
+    """A driver that reports nonsense must not stop the sample."""
+    strange = Fixed("netdev", "net", (Net("wan", "uplink", True, "x", -1, 1),))
+    sample, _ = sampler(HOSTAPD, strange).take()
+
+    assert (None, ("net",), 5) == (sample.net, sample.agent.failed, sample.clients)
+
+
+def test_past_counters_are_never_shed() -> None:
+    """They are bytes that nothing else tells of."""
+    past = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))
+    sample, _ = fit(replace(crowded(30), past=past))
+
+    assert past == sample.past
