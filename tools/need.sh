@@ -14,6 +14,9 @@ for name in "$@"; do
         mosquitto_*) package=mosquitto-clients ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
+        qemu-system-x86_64) package=qemu-system-x86 ;;
+        wpa_supplicant) package=wpasupplicant ;;
+        depmod) package=kmod ;;
         *) package=$name ;;
     esac
     command -v "$name" >/dev/null || missing="$missing $package"

@@ -26,7 +26,7 @@ def everything() -> list[Path]:
 
 @cache
 def imports(file: Path) -> frozenset[str]:
-    """The modules that a file names in its import statements, wherever they stand."""
+    """What a file names in its import statements, wherever they stand."""
     return frozenset(_imports(ast.parse(file.read_text())))
 
 
@@ -37,6 +37,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute, so that a reader finds the file"
             yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def tops(file: Path) -> set[str]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.project.sources import PACKAGES, files, tops, who_imports
+from tests.project.sources import PACKAGES, files, imports, tops, who_imports
 
 # What OpenWrt's python3-light holds and the agent uses; each further module costs memory, and the
 # ones missing here (datetime, pathlib, asyncio, subprocess, ...) are missing on purpose.
@@ -42,7 +42,7 @@ def test_one_file_of_the_agent_knows_paho() -> None:
 
 def test_one_file_of_the_agent_knows_scapy() -> None:
     """Its 50 MB belong to a process of their own."""
-    assert who_imports("titik_agent", "scapy") == {"probe.py"}
+    assert who_imports("titik_agent", "scapy") == {"probe_round.py"}
 
 
 def test_the_probe_is_no_part_of_the_agent_s_process() -> None:
@@ -50,9 +50,9 @@ def test_the_probe_is_no_part_of_the_agent_s_process() -> None:
     importers = {
         file.name
         for file in files("titik_agent")
-        if "titik_agent.probe" in file.read_text() or "import probe" in file.read_text()
+        if any(name.startswith("titik_agent.probe") for name in imports(file))
     }
-    assert importers <= {"cli.py", "probe.py"}
+    assert importers == {"cli.py", "probe.py", "probe_round.py"}
 
 
 def test_the_server_half_never_imports_the_router_half() -> None:
