@@ -22,6 +22,7 @@ from titik_collector.passwords import replace_file
 OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
 TRIAL_S = 120.0  # for reading the largest database that the queue limits allow
 MAX_DAMAGED = 3  # databases moved aside that are kept
+PLACES = "/usr/sbin:/usr/local/sbin"
 MISSING = "mosquitto is missing; apt-get install mosquitto"
 
 _TRIAL = """\
@@ -47,9 +48,7 @@ def run(directory: BrokerDir, say: Callable[[str], None]) -> None:
 
 def find_mosquitto() -> Path:
     """The program; Debian keeps it where a user's PATH may not look."""
-    found = shutil.which(
-        "mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-    )
+    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:{PLACES}")
     if found is None:
         raise BrokerError(MISSING)
     return Path(found)

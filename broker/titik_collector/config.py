@@ -205,9 +205,14 @@ def load(file: Path) -> Config:
 def parse(content: bytes, file: Path) -> Config:
     """Check the file's content; `file` is for messages and relative paths."""
     config = read(Config, _toml(content, file), file, given={"file": file})
+    check(config)
+    return config
+
+
+def check(config: Config) -> None:
+    """What single keys cannot say; ConfigError at the first thing that is wrong."""
     _check_names(config)
     _check_places(config)
-    return config
 
 
 def _toml(content: bytes, file: Path) -> dict[str, object]:

@@ -31,11 +31,12 @@ def check_new(config: Config, name: str, site: str) -> None:
                 config.file,
                 "router",
                 f'"{name}" is there already, at {one.site}',
-                "see: router list",
+                "see: titik router list",
             )
     sites = [one.name for one in config.site]
     if site not in sites:
         raise ConfigError(config.file, "router", f'no site "{site}"', no_such_site(site, sites))
+    configuration.check(_with(config, name, site))
 
 
 def add(config: Config, name: str, site: str) -> None:
@@ -53,11 +54,16 @@ def add_many(config: Config, routers: Sequence[Router]) -> None:
     _write(config.file, text, replace(config, router=(*config.router, *routers)))
 
 
+def _with(config: Config, name: str, site: str) -> Config:
+    return replace(config, router=(*config.router, Router(name=name, site=site)))
+
+
 def remove(config: Config, name: str) -> None:
     """Take the router's table out of the file; ConfigError if it is not there."""
     names = [one.name for one in config.router]
     if name not in names:
-        raise ConfigError(config.file, "router", f'there is no router "{name}"', "see: router list")
+        wrong = f'there is no router "{name}"'
+        raise ConfigError(config.file, "router", wrong, "see: titik router list")
     lines = _text(config.file).splitlines(keepends=True)
     first, last = _block(lines, names.index(name))
     meant = replace(config, router=tuple(one for one in config.router if one.name != name))

@@ -140,7 +140,7 @@ class Client:
         self._paho.on_publish = lambda c, u, m, reason, p: self._published.put(reason)  # noqa: ARG005
         self._paho.on_subscribe = lambda c, u, m, codes, p: self._subscribed.put(codes)  # noqa: ARG005
         self._paho.on_message = self._on_message
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = session_s
         self._paho.connect(
             "127.0.0.1", port, keepalive=30, clean_start=session_s == 0, properties=properties
@@ -148,7 +148,7 @@ class Client:
         self._paho.loop_start()
 
     def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:  # noqa: ARG002
-        self.received.put((message.topic, message.payload))
+        self.received.put((message.topic, bytes(message.payload)))
 
     def answer(self) -> str:
         """What the broker said to CONNECT."""

@@ -1,0 +1,285 @@
+"""What `titik broker init` writes, keeps and says."""
+
+import os
+import re
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from titik_collector import broker_init, broker_run, config
+from titik_collector.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_init import Request, init
+from titik_collector.commands.broker import broker
+from titik_collector.login import login
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the broker's directory is to be."""
+    return tmp_path / "broker"
+
+
+def run(*arguments: str) -> Result:
+    """`titik broker ARGUMENTS`."""
+    return CliRunner().invoke(broker, list(arguments))
+
+
+def modes(path: Path) -> dict[str, int]:
+    """The mode of everything in the directory."""
+    return {str(one.relative_to(path)): stat.S_IMODE(one.stat().st_mode) for one in path.rglob("*")}
+
+
+def options(path: Path, name: str) -> list[str]:
+    """Every value of one option of mosquitto.conf."""
+    text = (path / "mosquitto.conf").read_text()
+    return [line.partition(" ")[2] for line in text.splitlines() if line.split()[:1] == [name]]
+
+
+def test_every_listener_is_on_loopback_unless_told(path: Path) -> None:
+    """Three listeners, three ports."""
+    made, _ = init(path, Request())
+    ports = made.ports
+    assert 3 == len({ports.router, ports.engineer, ports.collector})
+    expected = [f"{port} 127.0.0.1" for port in (ports.router, ports.collector, ports.engineer)]
+    assert expected == options(path, "listener")
+
+
+def test_an_address_opens_the_routers_listener_alone(path: Path) -> None:
+    """Engineers are opened by an option of their own, the collector never."""
+    made, _ = init(path, Request(listen="0.0.0.0"))
+    addresses = [one.split()[1] for one in options(path, "listener")]
+    assert ["0.0.0.0", "127.0.0.1", "127.0.0.1"] == addresses
+    assert "127.0.0.1" == made.host
+    init(path, Request(engineer_listen="192.0.2.1"))
+    addresses = [one.split()[1] for one in options(path, "listener")]
+    assert ["0.0.0.0", "127.0.0.1", "192.0.2.1"] == addresses
+
+
+def test_client_ids_are_user_names_but_for_engineers(path: Path) -> None:
+    """The option stands below the routers' and the collector's listener alone."""
+    init(path, Request())
+    sections = re.split(r"(?m)^listener ", (path / "mosquitto.conf").read_text())[1:]
+    expected = [True, True, False]
+    assert expected == ["use_username_as_clientid true" in one for one in sections]
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("per_listener_settings", ["false"]),
+        ("allow_anonymous", ["false"]),
+        ("max_packet_size", ["20480"]),
+        ("message_size_limit", []),
+        ("allow_zero_length_clientid", ["true"]),
+        ("persistence", ["true"]),
+        ("autosave_interval", ["60"]),
+        ("persistent_client_expiration", ["14d"]),
+    ],
+)
+def test_the_configuration_is_hardened(path: Path, option: str, expected: list[str]) -> None:
+    """Each of these was a loss or a break-in somewhere."""
+    init(path, Request())
+    assert expected == options(path, option)
+
+
+def test_the_queue_is_larger_than_the_default(path: Path) -> None:
+    """The default of 1000 drops QoS 1 in silence; 0 drops everything in 2.0.16."""
+    init(path, Request())
+    assert int(options(path, "max_queued_messages")[0]) >= 100_000
+    assert int(options(path, "max_queued_bytes")[0]) > 0
+
+
+def test_acl_is_by_leaf(path: Path) -> None:
+    """No pattern ends in #, with which a router could forge its own ack."""
+    init(path, Request())
+    patterns = re.findall(r"(?m)^pattern (\S+) (\S+)$", (path / "acl").read_text())
+    assert [
+        ("write", "titik/v1/router/%u/status"),
+        ("write", "titik/v1/router/%u/sample"),
+        ("write", "titik/v1/router/%u/backlog"),
+        ("read", "titik/v1/router/%u/ack"),
+        ("read", "titik/v1/collector/+/status"),
+    ] == patterns
+
+
+def test_secrets_are_closed_and_files_are_mosquittos(path: Path) -> None:
+    """Only the account that mosquitto drops to, and root, read what it must read."""
+    made, _ = init(path, Request(routers=("a-1",)))
+    root = os.geteuid() == 0
+    found = modes(path)
+    assert (0o750 if root else 0o700) == stat.S_IMODE(path.stat().st_mode)
+    assert [0o700] * 2 == [found[one] for one in ("secrets", "data")]
+    users = ("collector", "engineer", "a-1")
+    assert [0o600] * 3 == [found[f"secrets/{one}.password"] for one in users]
+    assert [0o600] * 2 == [found[one] for one in ("passwords", "acl")]
+    owner = made.owner(0).uid if root else os.geteuid()
+    for one in ("passwords", "acl", "data"):
+        assert owner == (path / one).stat().st_uid
+    for one in ("secrets", "secrets/a-1.password"):
+        assert os.geteuid() == (path / one).stat().st_uid
+
+
+def test_a_second_init_keeps_everything(path: Path) -> None:
+    """Nothing is said because nothing changed."""
+    made, _ = init(path, Request(routers=("a-1",), listen="0.0.0.0"))
+    made.database.write_bytes(b"kept")
+    before = {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
+    _, said = init(path, Request())
+    assert [] == said
+    assert before == {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
+
+
+def test_a_second_init_says_what_changed(path: Path) -> None:
+    """What was given changes; the rest, passwords first of all, stays."""
+    first, _ = init(path, Request(routers=("a-1",), router_port=20001))
+    password = first.password("a-1")
+    made, said = init(path, Request(router_port=20002, routers=("b-1",)))
+    assert (20002, first.ports.engineer) == (made.ports.router, made.ports.engineer)
+    assert password == made.password("a-1")
+    assert [
+        "port for routers: 20001 is now 20002",
+        "mosquitto.conf is written anew, the one before is mosquitto.conf.old",
+        f"made passwords for b-1 in {path / 'secrets'}",
+    ] == said
+
+
+def test_a_lost_password_file_is_made_again_from_the_secrets(path: Path) -> None:
+    """Routers keep the passwords that they have."""
+    made, _ = init(path, Request(routers=("a-1",)))
+    password = made.password("a-1")
+    (path / "passwords").unlink()
+    init(path, Request(routers=("a-1",)))
+    assert password == made.password("a-1")
+    assert ["a-1", "collector", "engineer"] == made.users()
+
+
+def test_force_makes_everything_new(path: Path) -> None:
+    """Only then are passwords and data destroyed; the users stay users."""
+    made, _ = init(path, Request(routers=("a-1",)))
+    made.database.write_bytes(b"old")
+    password = made.password("a-1")
+    _, said = init(path, Request(force=True))
+    assert password != made.password("a-1")
+    assert not made.database.exists()
+    assert "--force: every password is new, sessions and retained messages are gone" in said
+
+
+def test_another_directory_is_left_alone(path: Path) -> None:
+    """Files that are not ours are a reason to stop."""
+    path.mkdir()
+    (path / "letter.txt").write_text("dear")
+    with pytest.raises(BrokerError, match="holds something else; give a directory of its own"):
+        init(path, Request())
+    assert ["letter.txt"] == os.listdir(path)
+
+
+def test_a_port_that_is_held_is_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next free one is taken and written down."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        held = other.getsockname()[1]
+        monkeypatch.setattr(broker_init, "FIRST_PORT", held)
+        made, _ = init(path, Request())
+    assert held < made.ports.router
+    assert made.ports == BrokerDir.open(path).ports
+
+
+def test_a_port_that_is_held_later_is_said(path: Path) -> None:
+    """With the command that chooses another."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        held = other.getsockname()[1]
+        made, _ = init(path, Request(engineer_port=held))
+        with pytest.raises(BrokerError, match=rf"port {held} .* is not free; .*--engineer-port N"):
+            broker_run.check(made)
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (Request(router_port=2000, engineer_port=2000), "a port each, not 2000, 2000"),
+        (Request(listen="everywhere"), "everywhere: is no address; give one of this machine's"),
+        (Request(routers=("engineer",)), "engineer: is the name of more than one user"),
+        (Request(engineers=("collector",)), "collector: is the name of more than one user"),
+    ],
+)
+def test_what_cannot_be_written_is_not(path: Path, request_: Request, expected: str) -> None:
+    """Checked before anything is made."""
+    with pytest.raises(BrokerError, match=expected):
+        init(path, request_)
+    assert not path.exists()
+
+
+def test_a_missing_mosquitto_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The line to run is in it."""
+    monkeypatch.setattr(broker_run, "PLACES", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BrokerError, match="mosquitto is missing; apt-get install mosquitto"):
+        broker_run.find_mosquitto()
+
+
+def test_mosquitto_is_found_where_debian_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A user's PATH has no sbin."""
+    program = tmp_path / "mosquitto"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(broker_run, "PLACES", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program == broker_run.find_mosquitto()
+
+
+def test_another_program_with_the_old_process_id_is_not_mosquitto(path: Path) -> None:
+    """A reload must never signal a stranger."""
+    made, _ = init(path, Request())
+    (path / "data" / "mosquitto.pid").write_text(str(os.getpid()))
+    assert made.pid() is None
+    assert not made.reload()
+
+
+def test_a_directory_that_is_none_is_said_with_the_remedy(tmp_path: Path) -> None:
+    """The command that makes it is in the message."""
+    done = run("run", str(tmp_path / "x"))
+    assert 1 == done.exit_code
+    assert f"no broker there; make it: titik broker init {tmp_path / 'x'}" in done.output
+
+
+def test_a_damaged_settings_file_is_said(path: Path) -> None:
+    """Not a traceback."""
+    init(path, Request())
+    (path / "broker.toml").write_text("account = 1\n")
+    with pytest.raises(BrokerError, match="account: 1 is not text"):
+        BrokerDir.open(path)
+
+
+def test_init_reads_the_citys_file(tmp_path: Path) -> None:
+    """Its routers get passwords; the collector's user and id are the file's."""
+    file = tmp_path / "titik.toml"
+    text = (Path(__file__).parents[2] / "examples" / "kupang.toml").read_text()
+    file.write_text(text.replace('id = "main"', 'id = "second"'))
+    done = run("init", str(tmp_path / "broker"), "--config", str(file))
+    assert 0 == done.exit_code, done.output
+    made = BrokerDir.open(tmp_path / "broker")
+    assert 12 == len(made.users())
+    assert "titik/v1/collector/second/status" in (made.path / "acl").read_text()
+    assert f"mosquitto_sub -h 127.0.0.1 -p {made.ports.engineer} -u engineer" in done.output
+
+
+def test_the_collector_logs_in_with_what_init_wrote(tmp_path: Path) -> None:
+    """broker.directory is all that the file must say; given keys come first."""
+    text = (Path(__file__).parents[2] / "examples" / "kupang.toml").read_text()
+    made, _ = init(tmp_path / "broker", Request())
+    found = login(config.parse(text.encode(), tmp_path / "titik.toml"))
+    assert ("127.0.0.1", made.ports.collector) == (found.host, found.port)
+    assert ("collector", made.password("collector")) == (found.username, found.password)
+    other = text.replace("[broker]", '[broker]\nhost = "192.0.2.9"\nport = 8883')
+    found = login(config.parse(other.encode(), tmp_path / "titik.toml"))
+    assert ("192.0.2.9", 8883) == (found.host, found.port)
+
+
+def test_opening_to_the_network_is_said(tmp_path: Path) -> None:
+    """Until there is TLS, everything on that address can be overheard."""
+    done = run("init", str(tmp_path / "broker"), "--listen", "0.0.0.0")
+    assert "warning: on 0.0.0.0 passwords and reports travel unencrypted" in done.output

@@ -1,0 +1,78 @@
+"""Secrets and mosquitto's password file."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from titik_collector.passwords import (
+    Owner,
+    hash_password,
+    make_secret,
+    matches,
+    read_hashes,
+    replace_file,
+    write_hashes,
+)
+
+OURS = Owner(-1, -1, 0o600)
+# Written by mosquitto_passwd 2.0.11 for the password "rahasia".
+MOSQUITTOS = (
+    "$7$101$dVnj3YnIEzxmdtVQ$"
+    "Lxz+nYvjMNLOsMyMvv/myOkU6RMJToJI1EBvMGSxx+Cwv/icoUTYPaerV8EHBhZR/PZdand4ZjqYgCfWypgyYg=="
+)
+
+
+def test_a_hash_is_as_mosquitto_writes_it() -> None:
+    """What its own tool wrote matches, so what we write will."""
+    assert matches("rahasia", MOSQUITTOS)
+    assert not matches("Rahasia", MOSQUITTOS)
+
+
+def test_a_hash_matches_its_password_alone() -> None:
+    """Salted: the same password never looks the same."""
+    one, other = hash_password("x"), hash_password("x")
+    assert one != other
+    assert matches("x", one)
+    assert not matches("y", one)
+
+
+@pytest.mark.parametrize("hashed", ["", "x", "$6$abc$def", "$7$x$y$z", "$7$101$$"])
+def test_what_is_no_hash_matches_nothing(hashed: str) -> None:
+    """A damaged line locks out, it does not let in."""
+    assert not matches("", hashed)
+
+
+def test_the_file_is_what_was_written(tmp_path: Path) -> None:
+    """Hashes hold no colon, names neither."""
+    hashes = {"b-1": hash_password("x"), "a-1": hash_password("y")}
+    write_hashes(tmp_path / "passwords", hashes, OURS)
+    assert hashes == read_hashes(tmp_path / "passwords")
+
+
+def test_a_secret_is_its_owners_from_the_first_byte(tmp_path: Path) -> None:
+    """Whatever the umask allows, nobody else reads it."""
+    before = os.umask(0)
+    try:
+        password = make_secret(tmp_path / "x.password")
+    finally:
+        os.umask(before)
+    assert 0o600 == (tmp_path / "x.password").stat().st_mode & 0o777
+    assert password == (tmp_path / "x.password").read_text().strip()
+    assert len(password) == 32
+
+
+def test_a_secret_is_never_written_over_another(tmp_path: Path) -> None:
+    """A file that is there, or a link that leads elsewhere, is left alone."""
+    make_secret(tmp_path / "x.password")
+    with pytest.raises(FileExistsError):
+        make_secret(tmp_path / "x.password")
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """What an interrupted attempt left beside it is in nobody's way."""
+    file = tmp_path / "acl"
+    (tmp_path / ".acl.new").write_text("half")
+    replace_file(file, "whole", OURS)
+    assert "whole" == file.read_text()
+    assert ["acl"] == [one.name for one in tmp_path.iterdir()]

@@ -1,0 +1,209 @@
+"""The server's configuration file: what it gives, and what its errors say."""
+
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from titik_collector import config, schema
+from titik_collector.config import Config, ConfigError
+
+ROOT = Path(__file__).parents[2]
+FILE = Path("/etc/titik/titik.toml")
+LEAST = """
+[city]
+name = "kupang"
+title = "Kota Kupang"
+timezone = "Asia/Makassar"
+[store]
+path = "titik.db"
+"""
+SITE = """
+[[site]]
+name = "taman-tirosa"
+title = "Taman Tirosa"
+"""
+
+
+def parse(text: str) -> Config:
+    """A file of this text, in /etc/titik."""
+    return config.parse(text.encode(), FILE)
+
+
+def error(text: str) -> str:
+    """What is said about a file of this text."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    return str(caught.value)
+
+
+def test_the_least_file_is_a_city_and_a_store() -> None:
+    """Everything else has a default."""
+    least = parse(LEAST)
+    assert ("kupang", ZoneInfo("Asia/Makassar")) == (least.city.name, least.city.timezone)
+    assert (30, 90, 5000, 60) == (
+        least.store.samples_days,
+        least.store.minutes_days,
+        least.store.max_samples_per_hour,
+        least.store.max_runs_per_hour,
+    )
+    assert ("main", None, (), ()) == (
+        least.collector.id,
+        least.broker.directory,
+        least.site,
+        least.router,
+    )
+
+
+def test_relative_paths_start_at_the_file() -> None:
+    """The same file means the same from every directory."""
+    one = parse(LEAST + '[broker]\npassword_file = "/run/secret"\ndirectory = "broker"')
+    assert Path("/etc/titik/titik.db") == one.store.path
+    assert Path("/etc/titik/broker") == one.broker.directory
+    assert Path("/run/secret") == one.broker.password_file
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "city.name: is missing; give a name"),
+        ("x = 1", "x: there is no such key; allowed: city, broker, collector, store, site, router"),
+        ('file = "x"', "file: there is no such key; "),
+        ('city = "kupang"', 'city: "kupang" is no table; write [city]'),
+        ('[city]\nnme = "k"', "city.nme: there is no such key; did you mean name?"),
+        ('[city]\nname = "Kupang"', 'city.name: "Kupang" is no such name; allowed: a name'),
+        (
+            '[city]\nname = "k"\ntitle = "K"\ntimezone = "Asia/Makasar"',
+            'city.timezone: "Asia/Makasar" is no time zone (did you mean Asia/Makassar?); allowed:',
+        ),
+        (
+            '[city]\nname = "k"\ntitle = "K"\ntimezone = "../../etc/passwd"',
+            'city.timezone: "../../etc/passwd" is no time zone; allowed',
+        ),
+        (
+            '[city]\nname = "k"\ntitle = ""\ntimezone = "UTC"',
+            'city.title: "" does not fit; allowed: text in quotes, one line of 1 to 200 characters',
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_city(text: str, expected: str) -> None:
+    """File, key, what is wrong, what is allowed."""
+    assert error(text).startswith(f"{FILE}: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[broker]\nport = 0", "broker.port: 0 is too small; allowed: a whole number from 1 to"),
+        ("[broker]\nport = 65536", "broker.port: 65536 is too large; allowed: a whole number"),
+        ("[broker]\nport = true", "broker.port: true is no whole number"),
+        ("[broker]\nport = 1883.0", "broker.port: 1883.0 is no whole number"),
+        ('[broker]\nport = "1883"', 'broker.port: "1883" is no whole number'),
+        ('[broker]\npassword_file = ""', 'broker.password_file: "" is no path'),
+        ("[broker]\nhost = 1", "broker.host: 1 is not text"),
+        ('[broker]\nhost = "a\\nb"', 'broker.host: "a\\nb" does not fit'),
+        ('[collector]\nid = "a/b"', 'collector.id: "a/b" is no such name'),
+        (SITE + "latitude = 90.1", "site[0].latitude: 90.1 is too large; allowed: a number from -"),
+        (SITE + "latitude = nan", "site[0].latitude: nan is no number"),
+        (SITE + SITE + SITE.replace("title", "titel"), "site[2].titel: there is no such key; did"),
+        (SITE + SITE, 'site[1].name: "taman-tirosa" is site[0] already; allowed: each name once'),
+        (SITE + "uplink_mbps = -5", "site[0].uplink_mbps: -5 is too small; allowed: a number from"),
+        ("[site]\nname = 1", "site: does not fit; at most 10000 tables, [[site]] each"),
+        ('[[router]]\nname = "a"', "router[0].site: is missing; give a name"),
+        (
+            SITE + '[[router]]\nname = "a"\nsite = "taman-tirosas"',
+            'router[0].site: there is no site "taman-tirosas"; did you mean taman-tirosa?',
+        ),
+        (
+            '[[router]]\nname = "a"\nsite = "b"',
+            'router[0].site: there is no site "b"; add a [[site]] first',
+        ),
+        (
+            SITE + '[[router]]\nname = "collector"\nsite = "taman-tirosa"',
+            'router[0].name: "collector" is the collector\'s user at the broker; name the router',
+        ),
+        (
+            SITE + '[[router]]\nname = "a"\nsite = "taman-tirosa"\nsince = "yesterday"',
+            'router[0].since: "yesterday" is no date or time; allowed: a date or time without',
+        ),
+        (
+            SITE + '[[router]]\nname = "a"\nsite = "taman-tirosa"\nsince = 0001-01-01',
+            "router[0].since: the year 1 is outside 1971 to 9998",
+        ),
+    ],
+)
+def test_what_is_wrong_elsewhere(text: str, expected: str) -> None:
+    """The path of a table's row counts from 0."""
+    assert error(LEAST + text).startswith(f"{FILE}: {expected}")
+
+
+def test_a_syntax_error_names_its_line() -> None:
+    """What TOML itself does not allow is found by line and column."""
+    assert "(at line 8, column 8)" in error(LEAST + "[broker\n")
+
+
+def test_a_file_that_is_not_utf8_names_its_line() -> None:
+    """An editor's wrong encoding is said as such."""
+    with pytest.raises(ConfigError, match="line 2: is not UTF-8; save the file as UTF-8"):
+        config.parse(b"# a\n# \xff\n", FILE)
+
+
+def test_nesting_does_not_crash() -> None:
+    """A hostile file is an error like any other."""
+    with pytest.raises(ConfigError):
+        config.parse(b"x = " + b"[" * 100_000, FILE)
+
+
+def test_a_missing_file_is_said_with_the_remedy(tmp_path: Path) -> None:
+    """The option that names another is part of the message."""
+    with pytest.raises(ConfigError, match="No such file or directory; name another with --config"):
+        config.load(tmp_path / "titik.toml")
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        ("2026-11-23", 1795363200000),  # midnight of the city
+        ("2026-11-23T08:00:00", 1795392000000),
+        ("2026-11-23T08:00:00+08:00", 1795392000000),
+        ("2026-11-23T00:00:00.250Z", 1795392000250),
+    ],
+)
+def test_since_without_an_offset_is_the_citys_time(since: str, expected: int) -> None:
+    """Makassar is 8 hours ahead of UTC."""
+    text = f'{LEAST}{SITE}[[router]]\nname = "a"\nsite = "taman-tirosa"\nsince = {since}'
+    one = parse(text)
+    assert expected == one.since_ms(one.router[0])
+
+
+def test_the_example_is_the_citys_ten_hotspots() -> None:
+    """examples/kupang.toml is right, and every site has a router."""
+    kupang = config.load(ROOT / "examples" / "kupang.toml")
+    assert 10 == len(kupang.site)
+    assert {one.name for one in kupang.site} == {one.site for one in kupang.router}
+    for site in kupang.site:
+        assert site.latitude is not None
+        assert site.longitude is not None
+        assert -10.3 < site.latitude < -10.1
+        assert 123.5 < site.longitude < 123.7
+        assert site.capacity
+        assert site.uplink_mbps
+
+
+def declared(cls: Any, path: str = "") -> list[str]:
+    """Every key path of a dataclass."""
+    rows = []
+    for line in schema.document(cls).splitlines():
+        if line.startswith("### "):
+            path = line.strip("#` []")
+        elif line.startswith("| `"):
+            rows.append(f"{path}.{line.split('`')[1]}")
+    return rows
+
+
+def test_every_key_is_documented_once() -> None:
+    """No key is without a row, and none has two."""
+    keys = declared(Config)
+    assert len(keys) == len(set(keys))
+    assert {"city.name", "broker.ca_file", "store.minutes_days", "router.since"} <= set(keys)

@@ -1,0 +1,171 @@
+"""`titik router`: adds, lists and removes routers in the file and at the broker."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from titik_collector import broker_init, config
+from titik_collector.broker_dir import BrokerDir
+from titik_collector.broker_init import Request
+from titik_collector.commands.router import router
+
+TEXT = """\
+# Our city.
+[city]
+name = "kupang"
+title = "Kota Kupang"   # people's name for it
+timezone = "Asia/Makassar"
+
+[store]
+path = "titik.db"
+
+[[site]]
+name = "taman-tirosa"
+title = "Taman Tirosa"
+
+# The first router.
+[[router]]
+name = "tirosa-1"
+site = "taman-tirosa"
+
+# The second one stands behind the stage.
+[[router]]
+name = "tirosa-2"    # since the rains
+site = "taman-tirosa"
+since = 2026-01-01
+
+[[site]]
+name = "perumnas"
+title = "Perumnas"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration of two sites and two routers, and no broker of its own."""
+    path = tmp_path / "titik.toml"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def broker(file: Path) -> BrokerDir:
+    """The same, with a broker's directory that knows the two routers."""
+    made, _ = broker_init.init(file.parent / "broker", Request(routers=("tirosa-1", "tirosa-2")))
+    file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
+    return made
+
+
+def run(file: Path, *arguments: str) -> Result:
+    """`titik router ARGUMENTS --config FILE`."""
+    return CliRunner().invoke(router, [*arguments, "--config", str(file)])
+
+
+def names(file: Path) -> list[tuple[str, str]]:
+    """Routers and their sites, as the file says."""
+    return [(one.name, one.site) for one in config.load(file).router]
+
+
+def test_adding_appends_and_touches_nothing_else(file: Path) -> None:
+    """Comments, order and spelling of what was there stay."""
+    assert 0 == run(file, "add", "perumnas-1", "--site", "perumnas").exit_code
+    added = '\n[[router]]\nname = "perumnas-1"\nsite = "perumnas"\n'
+    assert TEXT + added == file.read_text()
+    assert ("perumnas-1", "perumnas") in names(file)
+
+
+def test_removing_takes_the_table_and_leaves_the_comments(file: Path) -> None:
+    """A comment may belong to what follows, so it stays."""
+    assert 0 == run(file, "remove", "tirosa-1").exit_code
+    expected = TEXT.replace('[[router]]\nname = "tirosa-1"\nsite = "taman-tirosa"\n', "", 1)
+    assert expected == file.read_text()
+    assert [("tirosa-2", "taman-tirosa")] == names(file)
+
+
+def test_adding_and_removing_leaves_the_file_as_it_was(file: Path) -> None:
+    """The two are each other's inverse."""
+    run(file, "add", "perumnas-1", "--site", "perumnas")
+    run(file, "remove", "perumnas-1")
+    assert TEXT == file.read_text()
+
+
+def test_the_file_keeps_its_mode(file: Path) -> None:
+    """An edit is no reason for others to read it."""
+    file.chmod(0o640)
+    run(file, "add", "perumnas-1", "--site", "perumnas")
+    assert 0o640 == file.stat().st_mode & 0o777
+
+
+def test_a_linked_file_stays_a_link(file: Path) -> None:
+    """The edit goes to where the link points."""
+    link = file.with_name("link.toml")
+    link.symlink_to(file)
+    assert 0 == run(link, "add", "perumnas-1", "--site", "perumnas").exit_code
+    assert link.is_symlink()
+    assert ("perumnas-1", "perumnas") in names(file)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("add", "tirosa-3", "--site", "taman-tirosas"), "did you mean taman-tirosa?"),
+        (("add", "x-1", "--site", "zoo"), 'no site "zoo"; allowed: taman-tirosa, perumnas'),
+        (("add", "tirosa-1", "--site", "perumnas"), '"tirosa-1" is there already, at taman-tirosa'),
+        (("add", "Tirosa_3", "--site", "perumnas"), '"Tirosa_3" is no such name; allowed: a name'),
+        (("add", "collector", "--site", "perumnas"), "is the collector's user at the broker"),
+        (("remove", "tirosa-9"), 'there is no router "tirosa-9"; see: titik router list'),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    file: Path, arguments: tuple[str, ...], expected: str
+) -> None:
+    """The file stays as it was, and the message says what is allowed."""
+    done = run(file, *arguments)
+    assert 1 == done.exit_code
+    assert expected in done.output
+    assert 1 == len(done.output.splitlines())
+    assert TEXT == file.read_text()
+
+
+def test_routers_written_otherwise_are_not_guessed_at(file: Path) -> None:
+    """An inline array is right TOML, but nothing that lines can be taken from."""
+    head = TEXT.partition("# The first")[0]
+    text = 'router = [{ name = "a", site = "taman-tirosa" }]\n' + head
+    file.write_text(text)
+    for arguments in (("remove", "a"), ("add", "b", "--site", "taman-tirosa")):
+        done = run(file, *arguments)
+        assert "is not written as [[router]] tables; edit the file by hand" in done.output
+    assert text == file.read_text()
+
+
+def test_a_new_router_gets_a_password(file: Path, broker: BrokerDir) -> None:
+    """Its file is for its owner alone, and the broker's password file knows it."""
+    done = run(file, "add", "perumnas-1", "--site", "perumnas")
+    secret = broker.password_file("perumnas-1")
+    assert str(secret) in done.output
+    assert 0o600 == secret.stat().st_mode & 0o777
+    assert "perumnas-1" in broker.users()
+
+
+def test_a_removed_router_has_no_password(file: Path, broker: BrokerDir) -> None:
+    """Neither in the broker's file nor on the disk."""
+    run(file, "remove", "tirosa-1")
+    assert ["collector", "engineer", "tirosa-2"] == broker.users()
+    assert not broker.password_file("tirosa-1").exists()
+
+
+def test_a_router_cannot_have_an_engineers_name(file: Path, broker: BrokerDir) -> None:
+    """It would read what the engineer reads."""
+    done = run(file, "add", "engineer", "--site", "perumnas")
+    assert "engineer: is another user of the broker; name the router otherwise" in done.output
+    assert broker.users() == BrokerDir.open(broker.path).users()
+
+
+def test_the_list_has_every_router(file: Path, broker: BrokerDir) -> None:
+    """By site and name, with the place of its password."""
+    broker.password_file("tirosa-2").unlink()
+    lines = run(file, "list").output.splitlines()
+    assert ["router", "site", "since", "password"] == lines[0].split()
+    assert ["tirosa-1", "taman-tirosa", str(broker.password_file("tirosa-1"))] == lines[1].split()
+    assert lines[2].split()[:4] == ["tirosa-2", "taman-tirosa", "2026-01-01", "missing;"]
