@@ -1,0 +1,149 @@
+"""The order of commit and the two acknowledgements, and what each letter is to the store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
+from titik_collector.database import StoreError
+from titik_collector.ingest import Ingest, Letter, to_item
+from titik_collector.store import Arrived, Item, Poison, Saved, Store
+from titik_wire import codec, topics
+from titik_wire.messages import AckedRun
+
+ACK = topics.ack("tirosa-1")
+
+
+class FakeLink:
+    """An inbox and an outbox that write down what happens, in one list."""
+
+    def __init__(self, *batches: Sequence[Letter]) -> None:
+        self.batches = list(batches)
+        self.happened: list[str] = []
+        self.published: list[tuple[str, bytes]] = []
+
+    def receive(self, most: int, wait_s: float) -> Sequence[Letter]:
+        assert most == 1000
+        assert wait_s >= 0
+        return self.batches.pop(0) if self.batches else ()
+
+    def acknowledge(self, letters: Sequence[Letter]) -> None:
+        self.happened.append(f"puback {len(letters)}")
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
+        assert retain
+        self.happened.append(f"publish {topic}")
+        self.published.append((topic, payload))
+
+
+class WatchedStore(Store):
+    """A store that says when it has committed, and fails as often as it is told to."""
+
+    link: FakeLink
+    failures = 0
+
+    def save(self, items: Sequence[Item]) -> Saved:
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("disk full")
+        saved = super().save(items)
+        self.link.happened.append(f"commit {saved.stored}")
+        return saved
+
+
+def ingest(store: WatchedStore, *batches: Sequence[Letter]) -> tuple[Ingest, FakeLink]:
+    link = store.link = FakeLink(*batches)
+    return Ingest(link, link, store, lambda: T0), link
+
+
+def test_commit_then_puback_then_router_ack(tmp_path: Path) -> None:
+    """Whatever dies in between, the message comes again."""
+    with opened(tmp_path / "db") as db:
+        taking, link = ingest(WatchedStore(db, Registered()), [letter(sample(1), live=True)])
+        taking.step(0.0)
+
+        assert ["commit 1", "puback 1", f"publish {ACK}"] == link.happened
+        assert (AckedRun(RUN, 1),) == codec.decode(ACK, link.published[0][1]).runs  # type: ignore[union-attr]
+
+
+def test_a_store_that_fails_keeps_the_batch_and_acknowledges_nothing(tmp_path: Path) -> None:
+    """Memory holds one batch, and it is saved when the store is back."""
+    with opened(tmp_path / "db") as db:
+        store = WatchedStore(db, Registered())
+        taking, link = ingest(store, [letter(sample(1))], [letter(sample(2))])
+        store.failures = 2
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                taking.step(0.0)
+
+        assert ([], 1) == (link.happened, len(link.batches))
+        taking.step(0.0)
+        assert "commit 1" == link.happened[0]
+        assert [(1, 1)] == rows(db)
+
+
+def test_what_a_lost_connection_brought_is_forgotten(tmp_path: Path) -> None:
+    """The broker delivers it again."""
+    with opened(tmp_path / "db") as db:
+        store = WatchedStore(db, Registered())
+        taking, link = ingest(store, [letter(sample(1))])
+        store.failures = 1
+        with pytest.raises(StoreError):
+            taking.step(0.0)
+        taking.drop_waiting()
+
+        assert taking.step(0.0) is None
+        assert [] == link.happened
+
+
+def test_every_open_ack_is_said_again(tmp_path: Path) -> None:
+    """Nobody knows what the broker still has after a connect."""
+    names = ("tirosa-1", "solor-1")
+    with opened(tmp_path / "db", names) as db:
+        store = WatchedStore(db, Registered(*names))
+        taking, link = ingest(store, [letter(sample(1, router=name)) for name in names])
+        taking.step(0.0)
+        link.published.clear()
+        taking.acknowledge_all()
+
+        assert sorted(topics.ack(name) for name in names) == sorted(
+            topic for topic, _ in link.published
+        )
+
+
+def test_a_cleared_topic_is_no_poison(tmp_path: Path) -> None:
+    """An empty retained message says nothing."""
+    with opened(tmp_path / "db") as db:
+        taking, link = ingest(
+            WatchedStore(db, Registered()), [Letter(topics.sample("tirosa-1"), b"", (1, 1))]
+        )
+        saved = taking.step(0.0)
+
+        assert saved is not None
+        assert (0, ["commit 0", "puback 1"]) == (saved.poison, link.happened)
+
+
+def test_live_is_what_came_on_the_topic_sample() -> None:
+    """The backlog is the past."""
+    live = [to_item(letter(sample(1), one), T0) for one in (True, False)]
+
+    assert [True, False] == [isinstance(one, Arrived) and one.live for one in live]
+
+
+def test_an_impostor_is_poison_of_the_router_whose_topic_it_is() -> None:
+    """The topic is the authenticated identity."""
+    forged = Letter(topics.backlog("solor-1"), codec.encode(sample(7)), (1, 1))
+
+    item = to_item(forged, T0)
+
+    assert isinstance(item, Poison)
+    assert ("solor-1", (RUN, 7, 7)) == (item.router, item.span)
+
+
+@given(st.text(max_size=80), st.binary(max_size=200))
+def test_no_letter_can_break_the_collector(topic: str, payload: bytes) -> None:
+    """Any topic and any bytes are an item."""
+    assert to_item(Letter(topic, payload, (1, 1)), T0)

@@ -1,0 +1,90 @@
+"""This moment: rates between two samples, sums over sites, and silence about the absent."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from tests.collector.build import T0, Registered, letter, opened, sample
+from tests.collector.test_presence import said
+from titik_collector.ingest import to_item
+from titik_collector.now import Board, bps
+from titik_collector.presence import Presence
+from titik_collector.store import Said, Store
+
+NAMES = ("tirosa-1", "tirosa-2", "solor-1")
+
+
+class Places:
+    """Two routers at one site, one at another."""
+
+    city = "kupang"
+
+    def routers(self) -> Iterable[tuple[int, str, str | None]]:
+        return [(1, "tirosa-1", "tirosa"), (2, "tirosa-2", "tirosa"), (3, "solor-1", "solor")]
+
+
+def test_rates_are_counter_differences_over_uptime() -> None:
+    """1 MB in 30 s are 266,666 bit/s; the wall clock plays no part."""
+    assert (266_666, 26_666, 293_333, 29_333) == bps(sample(1), sample(2, taken_at=T0 + 999))
+
+
+def test_a_restarted_counter_has_no_rate() -> None:
+    """Unknown, not zero and not the whole counter."""
+    old, new = sample(1), sample(2, boot="0" * 8)
+    reset = replace(sample(2), bss=tuple(replace(one, tx_bytes=5) for one in sample(2).bss or ()))
+
+    assert (None,) * 4 == bps(old, new)
+    assert (None, None) == bps(old, reset)[:2]
+
+
+def test_sites_and_the_city_sum_those_that_are_online(tmp_path: Path) -> None:
+    """An absent router has no figures, and is counted among the known."""
+    with opened(tmp_path / "db", NAMES) as db:
+        presence = Presence(db)
+        board = Board(db, presence, Places())
+        for number in (1, 2):
+            about = replace(said("online", 0).status, router=NAMES[number - 1])
+            presence.record([(number, Said(about, T0))])
+            for seq in (1, 2):
+                board.show(number, sample(seq, router=NAMES[number - 1]), T0 + seq * 30_000)
+        presence.record([(2, Said(replace(about, state="stopping"), T0))])
+        now = {(one.scope, one.name): one for one in board.messages({1, 2, 3}, T0 + 65_000)}
+
+    router, gone = now["router", "tirosa-1"], now["router", "tirosa-2"]
+    site, city = now["site", "tirosa"], now["city", "kupang"]
+    assert ("online", 3, 266_666, 5000) == (
+        router.state, router.clients, router.wifi_down_bps, router.age_ms,
+    )  # fmt: skip
+    assert ("offline", None, None) == (gone.state, gone.clients, gone.wifi_down_bps)
+    assert ("online", 3, 1, 2) == (
+        site.state, site.clients, site.routers_online, site.routers_known,
+    )  # fmt: skip
+    assert (3, 1, 3) == (city.clients, city.routers_online, city.routers_known)
+    assert ("unknown", None) == (now["site", "solor"].state, now["site", "solor"].clients)
+
+
+def test_an_older_sample_never_replaces_a_newer(tmp_path: Path) -> None:
+    """Delivery may be late."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        presence.record([(1, said("online", 0))])
+        board = Board(db, presence, Places())
+        board.show(1, sample(2, clients=9), T0)
+        board.show(1, sample(1, clients=1), T0)
+
+        assert 9 == board.messages({1}, T0)[0].clients
+
+
+def test_a_start_takes_the_present_from_the_store(tmp_path: Path) -> None:
+    """A restarted collector knows the rates at once."""
+    with opened(tmp_path / "db") as db:
+        Store(db, Registered()).save([to_item(letter(sample(n), True), T0) for n in (1, 2, 3)])
+        presence = Presence(db)
+        presence.record([(1, said("online", 0))])
+        board = Board(db, presence, Places())
+        board.load()
+
+        assert (3, 266_666) == (
+            board.messages({1}, T0)[0].clients,
+            board.messages({1}, T0)[0].wifi_down_bps,
+        )

@@ -1,0 +1,130 @@
+"""Who is there, whose word counts, and why a router was away."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.collector.build import BOOT, RUN, T0, opened, sample
+from titik_collector.presence import MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
+from titik_collector.store import Arrived, Said
+from titik_wire.messages import Status
+
+OTHER_RUN = "0" * 16
+OTHER_BOOT = "0" * 8
+
+
+def said(state: str, at_s: int, run: str = RUN, connection: int = 1, boot: str = BOOT) -> Said:
+    status = Status("tirosa-1", state, run, connection, boot, "0.1.0")  # type: ignore[arg-type]
+    return Said(status, T0 + at_s * 1000)
+
+
+def live(at_s: int) -> Arrived:
+    return Arrived(sample(1), b"", True, T0 + at_s * 1000)
+
+
+def record(db: sqlite3.Connection, *items: Said | Arrived) -> Presence:
+    presence = Presence(db)
+    for item in items:
+        presence.record([(1, item)])
+    return presence
+
+
+def outages(db: sqlite3.Connection) -> list[tuple[int, int | None, str]]:
+    return [
+        ((start - T0) // 1000, None if end is None else (end - T0) // 1000, cause)
+        for start, end, cause in db.execute("SELECT from_ms, to_ms, cause FROM outage")
+    ]
+
+
+def test_online_until_it_says_otherwise(tmp_path: Path) -> None:
+    """A clean stop is offline at once."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), live(5))
+        assert "online" == presence.state(1).state
+        presence.record([(1, said("stopping", 9))])
+        assert "offline" == presence.state(1).state
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        said("offline", 20, connection=1),  # an older connection's will
+        said("offline", 20, run=OTHER_RUN, connection=9),  # an older run's will
+    ],
+)
+def test_an_older_word_never_overrules_a_newer(tmp_path: Path, late: Said) -> None:
+    """A delayed will arrives after the router is back."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0, connection=1), said("online", 10, connection=2))
+        presence.record([(1, late)])
+
+        assert "online" == presence.state(1).state
+
+
+CAUSES: list[tuple[Sequence[Said | Arrived], str]] = [
+    ([said("offline", 60), said("online", 90, OTHER_RUN, 1, OTHER_BOOT)], "power cut"),
+    ([said("stopping", 60), said("online", 90, OTHER_RUN, 1, OTHER_BOOT)], "reboot"),
+    ([said("offline", 60), said("online", 90, connection=2)], "uplink lost"),
+    ([said("offline", 60), said("online", 90, OTHER_RUN)], "agent crash"),
+    ([said("stopping", 60), said("online", 90, OTHER_RUN)], "agent restart"),
+]
+
+
+@pytest.mark.parametrize(("items", "cause"), CAUSES)
+def test_the_return_tells_the_cause(
+    tmp_path: Path, items: Sequence[Said | Arrived], cause: str
+) -> None:
+    """Boot, run and the last word tell a power cut from a lost uplink."""
+    with opened(tmp_path / "db") as db:
+        record(db, said("online", 0), live(30), *items)
+
+        assert [(30, 90, cause)] == outages(db)
+
+
+def test_a_crash_too_short_for_the_will_is_seen_by_the_new_run(tmp_path: Path) -> None:
+    """The will waits 30 s, and a new connection cancels it."""
+    with opened(tmp_path / "db") as db:
+        record(db, said("online", 0), live(30), said("online", 35, OTHER_RUN))
+
+        assert [(30, 35, "agent crash")] == outages(db)
+
+
+def test_silent_is_not_offline(tmp_path: Path) -> None:
+    """Connected without samples is silence; only a long one is an outage."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), live(1))
+        presence.tick(T0 + 1000 + SILENT_AFTER_MS + 1, [1])
+        assert "silent" == presence.state(1).state
+        assert [] == outages(db)
+        presence.tick(T0 + 1000 + MISSED_AFTER_MS + 1, [1])
+        assert "offline" == presence.state(1).state
+        presence.record([(1, said("online", 2000)), (1, live(2001))])
+        assert "online" == presence.state(1).state
+
+
+def test_a_sample_ends_silence(tmp_path: Path) -> None:
+    """It is heard again."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), live(1))
+        presence.tick(T0 + 1000 + SILENT_AFTER_MS + 1, [1])
+        presence.record([(1, live(300))])
+
+        assert "online" == presence.state(1).state
+
+
+def test_a_retained_sample_does_not_raise_the_dead(tmp_path: Path) -> None:
+    """After a collector's start the broker gives the last sample of a router that is off."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), said("offline", 60), live(100))
+
+        assert "offline" == presence.state(1).state
+
+
+def test_what_was_known_outlives_the_collector(tmp_path: Path) -> None:
+    """A restart forgets nothing."""
+    with opened(tmp_path / "db") as db:
+        record(db, said("online", 0), live(30), said("offline", 60))
+
+        assert ("offline", RUN) == (Presence(db).state(1).state, Presence(db).state(1).run)
