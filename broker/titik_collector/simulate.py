@@ -219,7 +219,7 @@ class Fleet:
     def run(self, until: float, also: Callable[[], None] = lambda: None) -> None:
         """Until that moment of the monotonic clock; `also` is called every half second or so."""
         while time.monotonic() < until:
-            self._turn(until)
+            self._turn()
             also()
 
     def stop(self) -> None:
@@ -229,10 +229,10 @@ class Fleet:
             self._plan(node, 0.0)
         until = time.monotonic() + STOP_S
         while time.monotonic() < until and not all(node.uplink.is_over for node in self.nodes):
-            self._turn(until)
+            self._turn()
         self._poll.close()
 
-    def _turn(self, until: float) -> None:
+    def _turn(self) -> None:
         now = time.monotonic()
         while self._due and self._due[0][0] <= now:
             at, _, node = heapq.heappop(self._due)
