@@ -95,11 +95,11 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
 
 def render(screen: Screen) -> RenderableType:
     """The screen for a terminal of 80 columns or more."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1, min_width=18)
-    table.add_column("state", no_wrap=True)
-    for name in ("clients", "active", "down", "up", "age", "cover", "spool", "lost"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("", no_wrap=True, overflow="ellipsis", min_width=12)
+    table.add_column("state", no_wrap=True, min_width=8)
+    for name, width in _COLUMNS:  # never cut: half a number is another number
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for line in screen.lines:
         table.add_row(*_cells(line))
     parts: list[RenderableType] = [table, Text("")]
@@ -118,6 +118,16 @@ def render(screen: Screen) -> RenderableType:
     return Group(*parts)
 
 
+_COLUMNS = (
+    ("clients", 7),
+    ("active", 6),
+    ("down", 5),
+    ("up", 5),
+    ("age", 4),
+    ("cover", 5),
+    ("spool", 5),
+    ("lost", 4),
+)
 _TALLIES = {
     "poison": "messages that broke the contract (quarantined)",
     "later_version": "messages of a later contract (upgrade this collector)",

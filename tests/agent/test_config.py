@@ -1,0 +1,94 @@
+"""The agent's configuration file: what it says when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from titik_agent import config
+from titik_agent.config import ConfigError
+
+GOOD = 'router = "tirosa-1"\n[broker]\nhost = "broker.example"\n'
+
+
+def load(tmp_path: Path, text: str) -> config.Config:
+    file = tmp_path / "agent.toml"
+    file.write_text(text)
+    return config.load(str(file))
+
+
+def test_a_broker_and_a_name_are_enough() -> None:
+    """Any Linux machine runs with two flags."""
+    settings = config.load(None, "laptop", "broker.example:1884")
+
+    assert ("laptop", "broker.example", 1884, 30) == (
+        settings.router,
+        settings.broker.host,
+        settings.broker.port,
+        settings.interval_s,
+    )
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    """An installer tries another broker without editing."""
+    (tmp_path / "a.toml").write_text(GOOD)
+
+    settings = config.load(str(tmp_path / "a.toml"), "other-1", "[::1]:1883")
+
+    assert ("other-1", "::1", 1883) == (
+        settings.router,
+        settings.broker.host,
+        settings.broker.port,
+    )
+
+
+WRONG = [
+    ("router = 3\n", "router: 3 must be text in quotes"),
+    ('router = "Tirosa 1"\n', "router: 'Tirosa 1' is no router name"),
+    ('router = "a"\n', "broker.host: is missing"),
+    (GOOD + "prot = 1\n", "broker.prot: no such key; there are host, port"),
+    ("interval_s = 0\n" + GOOD, "interval_s: 0 is out of range; use 1 to 3600"),
+    ("interval_s = true\n" + GOOD, "interval_s: True must be a whole number"),
+    ('clock = "maybe"\n' + GOOD, "clock: 'maybe' is none of auto, trusted"),
+    (GOOD + 'ca_file = "x"\n', "broker.ca_file: needs broker.tls = true"),
+    (GOOD + 'tls = true\ncert_file = "x"\n', "broker.cert_file: and broker.key_file go together"),
+    (GOOD + '[reach]\ntargets = ["a"]\n', "reach.targets: 'a' is no address"),
+    (GOOD + "[reach]\ntargets = [1]\n", "reach.targets: [1] must be a list of texts"),
+    (GOOD + "[spool]\nlimit_bytes = 10\n", "spool.limit_bytes: 10 is out of range"),
+    ("spool = 1\n" + GOOD, "spool: must be a table"),
+    ('router = "a\n', "at line 1"),
+    ("\ud800", "agent.toml"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG)
+def test_an_error_names_file_key_and_remedy(tmp_path: Path, text: str, said: str) -> None:
+    """The operator mends it without reading code."""
+    file = tmp_path / "agent.toml"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ConfigError) as caught:
+        config.load(str(file))
+
+    assert str(file) in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
+    """The default file may be missing; a named one may not."""
+    with pytest.raises(ConfigError, match=r"No such file.*--config"):
+        config.load(str(tmp_path / "none.toml"))
+
+
+def test_the_password_is_read_from_its_file(tmp_path: Path) -> None:
+    """It is never in the configuration, on the command line or in the environment."""
+    (tmp_path / "secret").write_text("hush\n")
+    settings = load(tmp_path, GOOD + f'password_file = "{tmp_path / "secret"}"\n')
+
+    assert "hush" == config.password(settings)
+    with pytest.raises(ConfigError, match=r"broker\.password_file"):
+        config.password(load(tmp_path, GOOD + 'password_file = "/none"\n'))
+
+
+def test_ranges_of_port(tmp_path: Path) -> None:
+    """A port is a port."""
+    with pytest.raises(ConfigError, match=r"broker\.port: 70000 is out of range; use 0 to 65535"):
+        load(tmp_path, GOOD + "port = 70000\n")

@@ -1,0 +1,63 @@
+"""The sampling loop: events in, samples out, spooled before anyone is told."""
+
+import random
+import socket
+from typing import Any
+
+from tests.agent.test_sampler import HOSTAPD, FakeClock, FakeSpool
+from titik_agent.loop import Loop
+from titik_agent.sampler import Sampler
+from titik_agent.schedule import Schedule
+
+
+class Ears:
+    """An event source behind a real socket; any byte says that a client joined."""
+
+    name, field = "hostapd", "bss"
+
+    def __init__(self) -> None:
+        self.here, self.there = socket.socketpair()
+
+    def read(self) -> Any:
+        return ()
+
+    def filenos(self) -> tuple[int, ...]:
+        return (self.here.fileno(),)
+
+    def pump(self) -> bool:
+        return self.here.recv(100) == b"joined"
+
+
+class ListedSpool(FakeSpool):
+    def __init__(self, happened: list[str]) -> None:
+        super().__init__()
+        self._happened = happened
+
+    def append(self, run: str, seq: int, payload: bytes) -> None:
+        assert run
+        assert payload
+        self._happened.append(f"spooled {seq}")
+
+    def checkpoint_if_due(self) -> None:
+        self._happened.append("checkpoint?")
+
+
+def test_a_join_is_sampled_and_spooled_before_the_uplink_hears_of_it() -> None:
+    """What is not in the spool does not exist."""
+    happened: list[str] = []
+    clock, ears, spool = FakeClock(), Ears(), ListedSpool(happened)
+    sampler = Sampler("a", "0" * 16, clock, spool, (HOSTAPD,), rss_bytes=lambda: 1)
+    schedule = Schedule(3600, clock.monotonic(), random.Random(1))
+    loop = Loop(
+        sampler, schedule, spool, (ears,), clock.monotonic, lambda: happened.append("woken")
+    )
+    with ears.here, ears.there:
+        ears.there.send(b"probe")
+        loop.turn(0.0)
+        assert ["checkpoint?"] == happened
+        ears.there.send(b"joined")
+        loop.turn(0.0)
+        clock.now_ms += 1000
+        loop.turn(0.0)
+
+    assert ["spooled 1", "woken", "checkpoint?"] == happened[-3:]

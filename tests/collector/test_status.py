@@ -1,0 +1,88 @@
+"""The status screen as text: what an operator reads at 80 columns."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.collector.build import T0, letter, opened, sample
+from tests.collector.test_presence import said
+from titik_collector import config, registry, status
+from titik_collector.ingest import to_item
+from titik_collector.presence import Presence
+from titik_collector.registry import Registry
+from titik_collector.store import Store
+
+CITY = """
+[city]
+name = "kupang"
+title = "Kota Kupang"
+timezone = "Asia/Makassar"
+[store]
+path = "db"
+[[site]]
+name = "taman-tirosa"
+title = "Taman Tirosa"
+[[site]]
+name = "solor"
+title = "Pusat Kuliner Kampung Solor"
+[[router]]
+name = "tirosa-1"
+site = "taman-tirosa"
+[[router]]
+name = "solor-1"
+site = "solor"
+"""
+
+
+def screen(tmp_path: Path, columns: int = 80, colour: bool = False) -> str:
+    """What `titik status` prints after three samples of one router and one of a stranger."""
+    file = tmp_path / "titik.toml"
+    file.write_text(CITY)
+    settings = config.load(file)
+    with opened(tmp_path / "db", ()) as db:
+        registry.sync(db, settings, T0 - 86_400_000)
+        registered = Registry(db, "kupang")
+        presence = Presence(db)
+        store = Store(db, registered, derived=(presence,))
+        store.save([said("online", 0)])
+        letters = [letter(sample(n, lowest=n), True) for n in (1, 2, 4)]
+        letters.append(letter(sample(1, router="new-1")))
+        store.save([to_item(one, T0 + 120_000) for one in letters])
+        shown = status.render(status.gather(db, "kupang", T0 + 125_000))
+    out = io.StringIO()
+    Console(file=out, width=columns, force_terminal=colour, no_color=not colour).print(shown)
+    return out.getvalue()
+
+
+def test_every_line_fits_80_columns(tmp_path: Path) -> None:
+    """An SSH session on a phone is enough, and only names are ever cut."""
+    lines = screen(tmp_path).splitlines()
+
+    assert max(len(line) for line in lines) <= 80
+    assert not any("…" in line[30:] for line in lines)
+
+
+def test_the_screen_tells_clients_rates_losses_and_strangers(tmp_path: Path) -> None:
+    """One look says what is there, what is missing and what to do."""
+    lines = screen(tmp_path, 100).splitlines()
+    row = {line.split()[0]: line.split() for line in lines if line.strip()}
+
+    assert ["tirosa-1", "online", "3", "3", "267k", "26.7k", "5s"] == row["tirosa-1"][:7]
+    assert "1" == row["tirosa-1"][-1]  # lost
+    assert ["solor-1", "unknown", "·", "·"] == row["solor-1"][:4]
+    assert any("taken 4 = stored 3 + refused 0 + lost 1 + in spool 0" in line for line in lines)
+    assert any("titik router add new-1 --site SITE" in line for line in lines)
+    assert any("Taman Tirosa" in line and "1/1 on" in line for line in lines)
+    assert any(line.startswith("City") and "1/2 on" in line for line in lines)
+
+
+def test_colour_changes_nothing_but_colour(tmp_path: Path) -> None:
+    """The words carry the meaning."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plain, coloured = screen(tmp_path / "a"), screen(tmp_path / "b", colour=True)
+
+    assert "\x1b[" in coloured
+    assert "online" in plain
+    assert "\x1b[" not in plain
