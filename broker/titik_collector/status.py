@@ -95,8 +95,8 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
 
 def render(screen: Screen) -> RenderableType:
     """The screen for a terminal of 80 columns or more."""
-    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column("", no_wrap=True, overflow="ellipsis", min_width=12)
+    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1), expand=True)
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("state", no_wrap=True, min_width=8)
     for name, width in _COLUMNS:  # never cut: half a number is another number
         table.add_column(name, justify="right", no_wrap=True, min_width=width)

@@ -61,6 +61,9 @@ def test_every_line_fits_80_columns(tmp_path: Path) -> None:
 
     assert max(len(line) for line in lines) <= 80
     assert not any("…" in line[30:] for line in lines)
+    assert lines[0].split() == [
+        "state", "clients", "active", "down", "up", "age", "cover", "spool", "lost",
+    ]  # fmt: skip
 
 
 def test_the_screen_tells_clients_rates_losses_and_strangers(tmp_path: Path) -> None:
