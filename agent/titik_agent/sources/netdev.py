@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Literal, NamedTuple, TypeVar
@@ -121,6 +122,11 @@ class Interfaces:
             self._found = found
         return self._found
 
+    def gateway(self) -> str | None:
+        """The IPv4 address that the uplink's default route leads to."""
+        uplink = self.uplink()
+        return gateway(self._text("route"), uplink) if uplink is not None else None
+
     def lan(self) -> tuple[str, ...]:
         """The interfaces towards the visitors: the configured ones, or the bridges."""
         return self._lan_among(read_or_fail(self._read_ifindexes), self.uplink())
@@ -229,19 +235,35 @@ def identify(boot: str, ifindexes: tuple[int, ...]) -> str:
 
 def default_route(ipv4: str, ipv6: str) -> str | None:
     """The interface of the best default route in /proc/net/route, else in /proc/net/ipv6_route."""
-    return _best(_ipv4_defaults(ipv4.splitlines())) or _best(_ipv6_defaults(ipv6.splitlines()))
+    route = _best(_ipv4_defaults(ipv4.splitlines())) or _best(_ipv6_defaults(ipv6.splitlines()))
+    return route and route.ifname
 
 
-def _ipv4_defaults(rows: Iterable[str]) -> Iterable[tuple[int, str]]:
+def gateway(ipv4: str, ifname: str) -> str | None:
+    """The address that the interface's best IPv4 default route leads to; None: it names none."""
+    route = _best(route for route in _ipv4_defaults(ipv4.splitlines()) if route.ifname == ifname)
+    if route is None or not route.gateway:
+        return None
+    # The kernel prints the address's bytes as one number of its own byte order.
+    return socket.inet_ntoa(route.gateway.to_bytes(4, sys.byteorder))
+
+
+class _Route(NamedTuple):
+    metric: int
+    ifname: str
+    gateway: int
+
+
+def _ipv4_defaults(rows: Iterable[str]) -> Iterable[_Route]:
     for row in rows:
         match row.split():
-            case [ifname, "00000000", _, flags, _, _, metric, "00000000", *_]:
+            case [ifname, "00000000", address, flags, _, _, metric, "00000000", *_]:
                 with suppress(ValueError):
                     if int(flags, 16) & (RTF_UP | RTF_REJECT) == RTF_UP:
-                        yield int(metric), ifname
+                        yield _Route(int(metric), ifname, int(address, 16) & 0xFFFFFFFF)
 
 
-def _ipv6_defaults(rows: Iterable[str]) -> Iterable[tuple[int, str]]:
+def _ipv6_defaults(rows: Iterable[str]) -> Iterable[_Route]:
     anywhere = "0" * 32
     for row in rows:
         match row.split():
@@ -250,9 +272,9 @@ def _ipv6_defaults(rows: Iterable[str]) -> Iterable[tuple[int, str]]:
             ):
                 with suppress(ValueError):
                     if int(flags, 16) & (RTF_UP | RTF_REJECT) == RTF_UP:
-                        yield int(metric, 16), ifname
+                        yield _Route(int(metric, 16), ifname, 0)
 
 
-def _best(routes: Iterable[tuple[int, str]]) -> str | None:
-    """The interface of the lowest metric; of equals the first."""
-    return min(routes, key=lambda route: route[0], default=(0, None))[1]
+def _best(routes: Iterable[_Route]) -> _Route | None:
+    """The one of the lowest metric; of equals the first."""
+    return min(routes, key=lambda route: route.metric, default=None)
