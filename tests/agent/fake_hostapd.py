@@ -1,8 +1,8 @@
 """A hostapd on real sockets, whose stations and moods are the test's.
 
-It answers what hostapd 2.10 answers, byte for byte, quirks included: a second ATTACH doubles every
-event; a listener that cannot be reached is forgotten without a word; a new station goes to the
-front of the list; after one that left, STA-NEXT says FAIL.
+It answers what hostapd 2.10 answers, byte for byte, quirks included: a listener that cannot be
+reached is forgotten without a word; a new station goes to the front of the list; after one that
+left, STA-NEXT says FAIL.
 """
 
 import os
@@ -58,7 +58,7 @@ class FakeBss:
     status: str | None = None  # the whole reply instead
     mood: Callable[[bytes], bytes | None] | None = None  # answers before we do; None: we do
     held: list[tuple[bytes, bytes]] = field(default_factory=list)  # late answers, and for whom
-    listeners: list[bytes] = field(default_factory=list)  # addresses, as often as they attached
+    listeners: list[bytes] = field(default_factory=list)  # addresses
     errors: dict[bytes, int] = field(default_factory=dict)
 
     def answer(self, question: bytes, sender: bytes) -> bytes:
@@ -74,7 +74,7 @@ class FakeBss:
                 macs = [said[:17] for said in self.stations]
                 return self._station(macs.index(argument) + 1) if argument in macs else b"FAIL\n"
             case "ATTACH":
-                self.listeners.append(sender)
+                self.listeners += [sender] if sender not in self.listeners else []
                 return b"OK\n"
             case "DETACH" | "LEVEL" if sender not in self.listeners:
                 return b"FAIL\n"
@@ -170,6 +170,8 @@ class FakeHostapd:
                 bss.errors[listener] = bss.errors.get(listener, 0) + 1
                 if bss.errors[listener] > MAX_ERRORS:
                     bss.listeners.remove(listener)
+            else:
+                bss.errors.pop(listener, None)
 
     def _path(self, ifname: str) -> str:
         return os.path.join(self.directory, ifname)

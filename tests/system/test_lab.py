@@ -1,0 +1,140 @@
+"""The control-socket source against the real hostapd, and the fake against it too."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent.fake_hostapd import FakeBss, FakeHostapd
+from titik_agent.ctrl import Addresses, Ctrl
+from titik_agent.sources.ctrl_replies import parse_status
+
+pytestmark = pytest.mark.system
+
+LAB = Path(__file__).parent.parent / "lab"
+ODD_SSID = b'Kupang "A\\ \n\x1b\xe9 \xf0\x9f\x98\x80'
+ATTACH_TWICE = [b"ATTACH", b"ATTACH", b"LEVEL 3", b"DETACH", b"LEVEL 3", b"DETACH", b"LEVEL 3"]
+QUESTIONS = [b"PING", b"STA-FIRST", b"STA-NEXT 02:00:00:00:01:00", b"NONSENSE", *ATTACH_TWICE]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Path:
+    """The machine is built: packages, kernel and initramfs are here."""
+    subprocess.run([LAB / "lab.sh", "setup"], check=True)
+    return LAB / "lab.sh"
+
+
+@pytest.fixture(scope="module")
+def report(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the source and iw said in the machine; one run serves all tests."""
+    out = tmp_path_factory.mktemp("lab")
+    command: list[str | Path] = [sys.executable, LAB / "hotspot.py", "/lab-out/report.json"]
+    machine: list[str | Path] = [lab, "-t", "170", "-o", out]
+    done = subprocess.run([*machine, *command], check=False, text=True, capture_output=True)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    result: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return result
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("empty", {"wlan0": 0, "wlan0-1": 0}),
+        ("joined", {"wlan0": 1, "wlan0-1": 0}),
+        ("full", {"wlan0": 2, "wlan0-1": 1}),
+        ("wrong key", {"wlan0": 2, "wlan0-1": 1}),
+        ("left", {"wlan0": 1, "wlan0-1": 1}),
+        ("restarted", {"wlan0": 1, "wlan0-1": 1}),
+    ],
+)
+def test_the_counts_are_the_kernels(
+    report: dict[str, Any], moment: str, expected: dict[str, int]
+) -> None:
+    """The source counts whom iw lists as authorized, at the same instant."""
+    said = report["moments"][moment]
+    assert expected == said["clients"]
+    assert expected == {ifname: sum(listed) for ifname, listed in said["iw"].items()}
+
+
+def test_a_wrong_key_is_listed_and_not_counted(report: dict[str, Any]) -> None:
+    """The kernel has two stations, one of them not authorized; nobody joined."""
+    said = report["moments"]["wrong key"]
+    assert [False, True] == sorted(said["iw"]["wlan0-1"])
+    assert 1 == said["clients"]["wlan0-1"]
+    assert said["heard"] is False
+
+
+@pytest.mark.parametrize("moment", ["joined", "left", "restarted"])
+def test_joins_and_leaves_are_heard_at_once(report: dict[str, Any], moment: str) -> None:
+    """Within a second of the kernel knowing, in a machine some ten times too slow."""
+    assert report["moments"][moment]["heard_s"] is not None
+    assert report["moments"][moment]["heard_s"] < 1
+
+
+def test_a_restart_is_a_failure_and_then_a_new_counter(report: dict[str, Any]) -> None:
+    """While hostapd is away nothing is counted; a re-created interface counts anew."""
+    moments = report["moments"]
+    assert "hostapd is not running" in moments["stopped"]["failed"]
+    assert moments["stopped"]["heard"] is True
+    before, after = moments["left"]["since"], moments["restarted"]["since"]
+    assert before["wlan0"] == after["wlan0"]  # the radio's own interface stays
+    assert before["wlan0-1"] != after["wlan0-1"]
+
+
+def test_names_and_channel_are_the_access_points(report: dict[str, Any]) -> None:
+    """As its configuration says, each BSS its own."""
+    said = report["moments"]["full"]
+    assert {"wlan0": "Kupang Smart City", "wlan0-1": "Kupang Office"} == said["ssid"]
+    assert {"wlan0": 6, "wlan0-1": 6} == said["channel"]
+
+
+def test_visitors_are_the_different_clients(report: dict[str, Any]) -> None:
+    """Three, of whom two joined twice; the wrong key is none."""
+    assert 3 == report["visitors"]
+
+
+def test_nothing_is_left_behind(report: dict[str, Any]) -> None:
+    """The source removed its sockets."""
+    assert [] == report["left"]
+
+
+@pytest.fixture
+def hostapd(lab: Path, tmp_path: Path) -> Iterator[Path]:
+    """The directory of a real hostapd without a radio."""
+    assert lab.exists()
+    directory = tmp_path / "real"
+    config = tmp_path / "conf"
+    odd = "".join(f"\\x{byte:02x}" for byte in ODD_SSID)
+    config.write_text(f'interface=lo\ndriver=none\nctrl_interface={directory}\nssid2=P"{odd}"\n')
+    with subprocess.Popen(["hostapd", config], stdout=subprocess.DEVNULL) as process:
+        while not (directory / "lo").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield directory
+        process.terminate()
+
+
+def test_the_fake_answers_like_the_real_one(hostapd: Path, tmp_path: Path) -> None:
+    """To every question the source asks, a second ATTACH and a forgotten listener included."""
+    fake = FakeHostapd(str(tmp_path / "fake"), FakeBss("lo", ODD_SSID, freq_mhz=0, channel=0))
+    with fake:
+        real_answers = answers(str(hostapd), tmp_path)
+        fake_answers = answers(fake.directory, tmp_path)
+    assert real_answers[:-1] == fake_answers[:-1]
+    assert parse_status("lo", real_answers[-1]) == parse_status("lo", fake_answers[-1])
+
+
+def answers(directory: str, tmp_path: Path) -> list[bytes]:
+    addresses = Addresses(str(tmp_path))
+    ctrl = Ctrl(addresses, os.path.join(directory, "lo"))
+    try:
+        return [ctrl.ask(question, time.monotonic() + 5) for question in [*QUESTIONS, b"STATUS"]]
+    finally:
+        ctrl.close()
+        addresses.close()
