@@ -94,19 +94,14 @@ class Link:
         client.on_message = self._on_message
         client.on_socket_close = self._on_socket_close
         will = self._will
-        delayed = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S)
-        client.will_set(will.topic, will.payload, qos=1, retain=True, properties=delayed)
+        client.will_set(will.topic, will.payload, qos=1, retain=True, properties=_WILL)
         self._drive(
             client.connect,
             self._broker.host,
             self._broker.port,
             keepalive=self._broker.keepalive_s,
             clean_start=False,  # paho's default wipes the session on a process's first connect
-            properties=_properties(
-                PacketTypes.CONNECT,
-                SessionExpiryInterval=WILL_DELAY_S,
-                MaximumPacketSize=MAX_PACKET,
-            ),
+            properties=_CONNECT,
         )
         self._connack_by = self._monotonic() + self._broker.connect_timeout_s
 
@@ -325,14 +320,19 @@ def _client(broker: Broker, dialled: Callable[[], socket.socket]) -> Any:
     return client
 
 
-_Properties: Any = Properties
-
-
 def _properties(packet: int, **values: int) -> Any:
-    properties = _Properties(packet)
+    make: Any = Properties
+    properties = make(packet)
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
+
+
+# Shared, because paho keeps a table of all of MQTT's properties in each of them, 10 kB.
+_WILL = _properties(PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S)
+_CONNECT = _properties(
+    PacketTypes.CONNECT, SessionExpiryInterval=WILL_DELAY_S, MaximumPacketSize=MAX_PACKET
+)
 
 
 def _failure(error: Exception) -> LinkDown:

@@ -5,6 +5,7 @@ import signal
 import ssl
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -531,6 +532,33 @@ def test_tls_carries_both_ways(tmp_path: Path, keys: Path) -> None:
             link.publish("t", b"%d" % n * 500, False)
         pump(link, lambda: len(heard.events) == 2 + 2 * MAX_IN_FLIGHT)
         link.close(disconnect=True)
+
+
+@pytest.mark.system
+def test_tls_packets_that_no_poll_sees_are_read(broker: FakeBroker, keys: Path) -> None:
+    """Several packets in one TLS record: the socket is readable once, for all of them."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(f"{keys}/broker.pem", f"{keys}/broker.key")
+    sessions: list[Session] = []
+
+    def serve() -> None:
+        plain = broker.accept()
+        session = Session(context.wrap_socket(plain.sock, server_side=True))
+        sessions.append(session)
+        session.read()
+        session.connack()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    heard = Heard()
+    link = dial_tls(broker.port, "localhost", Tls(f"{keys}/ca.pem"), heard)
+    pump(link, lambda: bool(heard.events))
+    thread.join()
+    with sessions[0].sock as sock:
+        sock.sendall(bytes([0x30, 5, 0, 1]) + b"t\0x" + bytes([0x30, 5, 0, 1]) + b"t\0y")
+        pump(link, lambda: len(heard.events) == 3)
+        link.close()
+    assert [("received", "t", b"x"), ("received", "t", b"y")] == heard.events[1:]
 
 
 @pytest.mark.system
