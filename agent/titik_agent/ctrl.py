@@ -132,7 +132,7 @@ class Ctrl:
         return self.ask(b"ATTACH", deadline) == b"OK\n"
 
     def is_attached(self, deadline: float) -> bool:
-        """Whether hostapd still knows us. ATTACH cannot tell, and an old one's would double events."""
+        """Whether hostapd still knows us. To ask by ATTACH would double an old one's events."""
         return self.ask(b"LEVEL 3", deadline) == b"OK\n"  # 3: what ATTACH starts with
 
     def pump(self) -> None:
