@@ -28,10 +28,11 @@ HERE = "this-machine"
 INTERVAL_S = 5
 SPEED = 30.0  # the simulated day passes in 48 minutes
 CUT = "ketapang-1"
-CUT_AFTER_S, CUT_LENGTH_S = 15, 15
-FIRST_WAIT_S = 5.0
-SETTLE_S = 4.0  # for the last acks, after the routers stopped
-STOP_S = 8.0
+# Longer than the 30 s that the broker waits before it publishes the will.
+CUT_AFTER_S, CUT_LENGTH_S = 8, 34
+FIRST_WAIT_S = 1.0
+SETTLE_S = 1.0  # for the last message on its way, after the routers stopped
+STOP_S = 10.0
 
 
 class Demo:
@@ -140,6 +141,8 @@ def run(directory: Path, example: Path, seconds: float | None) -> int:
     demo = Demo(directory, example)
     world = WorldTime(demo.config.city.timezone, SPEED)
     failed: list[str] = []
+    for line in _lines_to_try(demo):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         demo.start()
         with _stoppable() as stopped:
@@ -180,23 +183,25 @@ def _screen(demo: Demo, world: WorldTime) -> Group:
         table = status.render(screen)
     except StoreError as error:
         table = Text(f"the collector is starting: {error}")
-    return Group(head, table, Text(""), *(Text(line) for line in _lines_to_try(demo)))
+    return Group(head, table)
 
 
 def _lines_to_try(demo: Demo) -> list[str]:
     made = demo.broker
     user = made.settings.engineers[0]
+    secret = os.path.relpath(made.password_file(user))
     login = (
         f"mosquitto_sub -h {made.engineer_host} -p {made.ports.engineer} -u {user}"
-        f' -P "$(cat {made.password_file(user)})" -v'
+        f' -P "$(cat {secret})" -v'
     )
     return [
-        f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s; watch its"
-        " spool fill and drain",
-        "as an engineer, in another terminal:",
+        f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s: it goes"
+        " offline, comes back, and what it spooled is stored.",
+        "As an engineer, in another terminal:",
         f"  {login} -t 'titik/v1/now/#'",
         f"  {login} -t 'titik/v1/rollup/1m/city'",
         f"  {login} -t 'titik/v1/router/{HERE}/sample'",
+        "",
     ]
 
 

@@ -12,13 +12,12 @@ import random
 import select
 import socket
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
-
-from titik_agent.spool import Spool
 
 from titik_agent.backoff import Backoff
 from titik_agent.dial import Broker, LinkDown
@@ -26,13 +25,15 @@ from titik_agent.link import Link, LinkEvents, Will
 from titik_agent.publisher import Publisher
 from titik_agent.sampler import Sampler
 from titik_agent.schedule import Schedule
+from titik_agent.spool import Spool
 from titik_agent.uplink import Uplink
 from titik_collector.world import DAY_MINUTES, Crowd
 from titik_wire import __version__
 from titik_wire.messages import Bss, Net, Status
 
 MAX_SLEEP_S = 0.5
-STOP_S = 3.0  # for goodbyes at the end
+DRAIN_S = 5.0  # for the last acks at the end
+STOP_S = 3.0  # and for goodbyes
 
 
 class WorldTime:
@@ -58,7 +59,7 @@ class SimulatedClock:
     """A router that booted a while before this process; its clock is this machine's."""
 
     def __init__(self, rand: random.Random) -> None:
-        self.boot = "-".join(f"{rand.getrandbits(4 * n):0{n}x}" for n in (8, 4, 4, 4, 12))
+        self.boot = str(uuid.uuid4())  # never from the seed: a second fleet is not the first
         self._offset_ms = rand.randrange(300_000, 86_400_000)
 
     def monotonic(self) -> float:
@@ -151,17 +152,18 @@ class Node:
         self.name = plan.name
         self.site = plan.site
         self.cut_until = 0.0  # the uplink carries nothing until then
+        self.sampling = True
         clock = SimulatedClock(rand)
         crowd = Crowd(plan.site, plan.capacity, rand, world.minute())
         self.radio = Radio(crowd, world, clock.boot)
-        self.spool = Spool(None)
-        self.run = f"{rand.getrandbits(64):016x}"
+        self.spool = spool or Spool(None)
+        self.run = os.urandom(8).hex()
         about = Status(
             plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router"
         )
-        self.publisher = Publisher(about, self.spool, clock.monotonic)
+        self.publisher = Publisher(about, self.spool, clock.monotonic, pace)
         self._broker = Broker(host, port, plan.name, plan.password)
-        backoff = Backoff(rand, first_s=first_wait_s)
+        backoff = Backoff(rand, first_s=first_wait_s, cap_s=10 * first_wait_s)
         self.uplink = Uplink(
             self.publisher, self._dial, backoff, wait_s=rand.uniform(0, first_wait_s)
         )
@@ -178,15 +180,21 @@ class Node:
 
     def turn(self) -> float:
         """Do what is due; seconds until there is more to do."""
+        if not self.sampling:
+            return self.uplink.step()
         now = time.monotonic()
         if self.radio.advance():
             self._schedule.changed(now)
-        if self._schedule.take(now):
-            sample, payload = self.sampler.take()
-            self.spool.append(sample.run, sample.seq, payload)
-            self.uplink.wake()
+        if self._schedule.take(now) and self.is_sampling:
+            self.take()
         wait_s = min(self.uplink.step(), self._schedule.wait_s(time.monotonic()))
         return max(0.0, wait_s)
+
+    def take(self) -> None:
+        """One sample, now."""
+        sample, payload = self.sampler.take()
+        self.spool.append(sample.run, sample.seq, payload)
+        self.uplink.wake()
 
     def cut(self, seconds: float) -> None:
         """The uplink is gone for a while: the connection breaks and none can be made."""
@@ -223,7 +231,13 @@ class Fleet:
             also()
 
     def stop(self) -> None:
-        """Every router says goodbye."""
+        """No more samples; every router waits a little for its last acks and says goodbye."""
+        for node in self.nodes:
+            node.sampling = False
+            self._plan(node, 0.0)
+        until = time.monotonic() + DRAIN_S
+        while time.monotonic() < until and any(node.spool.spooled for node in self.nodes):
+            self._turn()
         for node in self.nodes:
             node.uplink.stop_soon()
             self._plan(node, 0.0)

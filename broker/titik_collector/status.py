@@ -6,7 +6,7 @@ Rule: unknown is shown as a dot, never as zero.
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -79,7 +79,9 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
     ).fetchall()
     for site, title in sites:
         members = [by_router[name] for _, name, where in routers if where == site]
-        if members:
+        if len(members) == 1:  # one line is enough for both
+            lines.append(replace(members[0], title=f"{members[0].title} {title}", indent=0))
+        elif members:
             lines.append(_sum(title, now["site", site], members, 0))
             lines.extend(members)
     lines.extend(by_router[name] for _, name, where in routers if where is None)
@@ -161,7 +163,7 @@ def _cells(line: Line) -> Sequence[RenderableType]:
     state_text = state if now.scope == "router" else of_many
     stale = now.state == "unknown" or (now.state != "online" and now.clients is None)
     return (
-        Text("  " * line.indent + line.title, style="" if line.indent else "bold"),
+        Text("  " * line.indent + line.title, style="bold" if now.scope != "router" else ""),
         Text(state_text, style=COLOURS[state]),
         _whole(now.clients),
         _whole(now.active),
