@@ -25,7 +25,7 @@ from titik_wire.messages import Bss, Past, Sample
 MAX_PAST: Final = 64  # what the contract lets `past` hold
 
 # What names one counter: role, ifname, since.
-Counter = tuple[str, str, str]
+Counter = tuple[str, str, str | None]
 T = TypeVar("T")
 
 _ROUTER: Final = re.compile(rb'"router":"(%b)"' % SLUG.encode())
@@ -46,6 +46,8 @@ def merge_encoded(older: bytes, newer: bytes) -> bytes:
 def merge(older: Sample, newer: Sample) -> Sample:
     """The sample that covers both ranges, which must be the two halves of an aligned block."""
     _check_halves(older, newer)
+    last = _last_values(older, newer)
+    bss = _merge_bss(older.bss, newer.bss, last)
     return replace(
         newer,
         first_seq=older.first_seq,
@@ -54,8 +56,8 @@ def merge(older: Sample, newer: Sample) -> Sample:
         clients_max=_most(older.clients_max, newer.clients_max),
         client_ms=_last(older.client_ms, newer.client_ms),
         observed_ms=_last(older.observed_ms, newer.observed_ms),
-        bss=_merge_bss(older.bss, newer.bss),
-        past=_merge_past(older, newer),
+        bss=bss,
+        past=_past(last, replace(newer, bss=bss)),
         radios=_last(older.radios, newer.radios),
         visitors=_last(older.visitors, newer.visitors),
         leases=_last(older.leases, newer.leases),
@@ -98,37 +100,47 @@ def _most(older: int | None, newer: int | None) -> int | None:
 
 
 def _merge_bss(
-    older: tuple[Bss, ...] | None, newer: tuple[Bss, ...] | None
+    older: tuple[Bss, ...] | None, newer: tuple[Bss, ...] | None, last: dict[Counter, Past]
 ) -> tuple[Bss, ...] | None:
     """The newer's BSSes, each with what the older saw of the same interface."""
     if newer is None:
         return None
     before = {bss.ifname: bss for bss in older or ()}
-    return tuple(_merge_one_bss(before.get(bss.ifname), bss) for bss in newer)
+    return tuple(
+        _merge_one_bss(before.get(bss.ifname, bss), bss, last.get(("bss", bss.ifname, bss.since)))
+        for bss in newer
+    )
 
 
-def _merge_one_bss(older: Bss | None, newer: Bss) -> Bss:
-    if older is None:
-        return newer
+def _merge_one_bss(older: Bss, newer: Bss, last: Past | None) -> Bss:
     return replace(
         newer,
         clients_min=_fewest(older.clients_min, newer.clients_min),
         clients_max=_most(older.clients_max, newer.clients_max),
         client_ms=_last(older.client_ms, newer.client_ms),
+        rx_bytes=last.rx_bytes if last else newer.rx_bytes,
+        tx_bytes=last.tx_bytes if last else newer.tx_bytes,
     )
 
 
-def _merge_past(older: Sample, newer: Sample) -> tuple[Past, ...] | None:
-    """Counters of the range that are not there at its end, in a fixed order."""
-    present = _present(newer)
+def _last_values(older: Sample, newer: Sample) -> dict[Counter, Past]:
+    """The last value of every counter of the range, as if it had ended."""
     before = {**_ended(older), **_present(older)}
-    after = {**_ended(newer), **present}
-    _check_rising(before, after)
-    last = {**before, **after}
-    past = tuple(last[counter] for counter in sorted(last.keys() - present.keys()))
-    if len(past) > MAX_PAST:
-        raise CannotMerge(f"{len(past)} counters ended, at most {MAX_PAST} can be told")
-    return past or None
+    after = {**_ended(newer), **_present(newer)}
+    for counter in before.keys() & after.keys():
+        was, is_now = before[counter], after[counter]
+        if is_now.rx_bytes < was.rx_bytes or is_now.tx_bytes < was.tx_bytes:
+            # It has restarted under its old `since`, so its last value has no place.
+            raise CannotMerge(f"counter fell: {counter}")
+    return {**before, **after}
+
+
+def _past(last: dict[Counter, Past], merged: Sample) -> tuple[Past, ...] | None:
+    """The counters that are not there at the end, in a fixed order."""
+    ended = sorted(last.keys() - _present(merged).keys(), key=str)
+    if len(ended) > MAX_PAST:
+        raise CannotMerge(f"{len(ended)} counters ended, at most {MAX_PAST} can be told")
+    return tuple(last[counter] for counter in ended) or None
 
 
 def _present(sample: Sample) -> dict[Counter, Past]:
@@ -147,11 +159,3 @@ def _present(sample: Sample) -> dict[Counter, Past]:
 
 def _ended(sample: Sample) -> dict[Counter, Past]:
     return {(one.role, one.ifname, one.since): one for one in sample.past or ()}
-
-
-def _check_rising(before: dict[Counter, Past], after: dict[Counter, Past]) -> None:
-    """A counter that fell has restarted under its old `since`; its last value has no place."""
-    for counter in before.keys() & after.keys():
-        was, is_now = before[counter], after[counter]
-        if is_now.rx_bytes < was.rx_bytes or is_now.tx_bytes < was.tx_bytes:
-            raise CannotMerge(f"counter fell: {' '.join(counter)}")

@@ -40,7 +40,8 @@ class Shelf:
         self._open_segments = open_segments
         self._segment_bytes = max(1, limit_bytes // _SEGMENTS)
         self._disk: Segments | None = None  # None: never worked so far
-        self._retry_at: float | None = None  # None: the disk works
+        self._retry_at: float | None = None  # None: the last write went well
+        self._failing = False  # as last said: until memory is empty again, so that it is said once
         self._in_memory = 0  # bytes
         self.budget = limit_bytes if directory is None else limit_bytes - 3 * self._segment_bytes
         self.live = 0  # bytes of the blocks held
@@ -104,7 +105,7 @@ class Shelf:
             except OSError as error:
                 self._disk_failed(error)
             else:
-                self._disk_works()
+                self._retry_at = None
                 return place
         self._in_memory += len(record)
         return record
@@ -130,15 +131,18 @@ class Shelf:
 
     def _return_to_disk(self) -> None:
         """Once the disk works again it takes over from memory, a segment's worth at a time."""
-        if not self._in_memory or self._disk is None or self._retry_at is not None:
+        if self._disk is None or self._retry_at is not None:
             return
-        room = self._segment_bytes
-        for block in list(self._blocks):
+        room = self._segment_bytes if self._in_memory else 0
+        for block in list(self._blocks) if room else ():
             if isinstance(block.place, bytes):
                 self._move(block, block.place)
                 room -= block.size
-                if room <= 0 or self._retry_at is not None:
-                    return
+            if room <= 0 or self._retry_at is not None:
+                return
+        if self._failing and not self._in_memory:
+            log.info("spool disk works again directory=%s", self._directory)
+            self._failing = False
 
     def _working_disk(self) -> Segments | None:
         """The disk, if it works or it is time to try it again."""
@@ -185,15 +189,11 @@ class Shelf:
             log.warning("spool has damaged records, skipped stretches=%d", damaged)
 
     def _disk_failed(self, error: OSError) -> None:
-        if self._retry_at is None:
+        self._retry_at = self._monotonic() + RETRY_S
+        if not self._failing:
             log.warning(
                 "spool disk failed, keeping samples in memory directory=%s error=%s",
                 self._directory,
                 error,
             )
-        self._retry_at = self._monotonic() + RETRY_S
-
-    def _disk_works(self) -> None:
-        if self._retry_at is not None:
-            log.info("spool disk works again directory=%s", self._directory)
-        self._retry_at = None
+        self._failing = True

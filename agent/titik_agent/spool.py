@@ -52,6 +52,7 @@ class Spool:
         self._lost = 0
         self._dropping = False
         self._distrusts_acks = False
+        self._flash_fails = False
         self._closed = False
         self._restore()
 
@@ -254,7 +255,11 @@ class Spool:
         try:
             checkpoint.write(self._records())
         except OSError as error:
-            log.warning("checkpoint cannot be written error=%s", error)
+            if not self._flash_fails:
+                log.warning("checkpoint cannot be written error=%s", error)
+            self._flash_fails = True
+        else:
+            self._flash_fails = False
 
     def _records(self) -> Iterator[tuple[Key, bytes]]:
         for block in list(self._blocks):
