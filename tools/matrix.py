@@ -31,13 +31,17 @@ class Environment(NamedTuple):
 
 
 def main() -> None:
-    """Say what was found, then run it all; the first failure ends it."""
+    """Run every environment, also after one has failed; then fail if any has."""
     pythons = interpreters()
     if REQUIRED not in pythons:
         sys.exit("Python 3.11 with venv is needed: apt-get install python3.11-venv")
+    failed = []
     for environment in environments(pythons):
         print(f"== {environment.name}: {' '.join(environment.libraries)}", flush=True)
-        run_tests(install(environment))
+        if not passes(install(environment)):
+            failed.append(environment.name)
+    if failed:
+        sys.exit(f"failed under {', '.join(failed)}")
 
 
 def interpreters() -> dict[tuple[int, int], str]:
@@ -79,12 +83,10 @@ def install(environment: Environment) -> Path:
     return folder / "bin" / "python"
 
 
-def run_tests(python: Path) -> None:
+def passes(python: Path) -> bool:
     """The contract's and the agent's tests, those on a real broker included."""
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
-    done = subprocess.run(command, cwd=ROOT, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
 if __name__ == "__main__":
