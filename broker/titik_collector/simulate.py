@@ -20,9 +20,10 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from titik_agent.backoff import Backoff
+from titik_agent.clock import Clock
 from titik_agent.dial import Broker, LinkDown
 from titik_agent.link import Link, LinkEvents, Will
-from titik_agent.publisher import Publisher
+from titik_agent.publisher import Pace, Publisher
 from titik_agent.sampler import Sampler
 from titik_agent.schedule import Schedule
 from titik_agent.spool import Spool
@@ -148,15 +149,19 @@ class Node:
         world: WorldTime,
         rand: random.Random,
         first_wait_s: float,
+        *,
+        pace: Pace | None = None,
+        spool: Spool | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.name = plan.name
         self.site = plan.site
         self.cut_until = 0.0  # the uplink carries nothing until then
-        self.sampling = True
-        clock = SimulatedClock(rand)
+        self.is_sampling = True
+        clock = clock or SimulatedClock(rand)
         crowd = Crowd(plan.site, plan.capacity, rand, world.minute())
         self.radio = Radio(crowd, world, clock.boot)
-        self.spool = spool or Spool(None)
+        self.spool = Spool(None) if spool is None else spool
         self.run = os.urandom(8).hex()
         about = Status(
             plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router"
@@ -180,12 +185,12 @@ class Node:
 
     def turn(self) -> float:
         """Do what is due; seconds until there is more to do."""
-        if not self.sampling:
+        if not self.is_sampling:
             return self.uplink.step()
         now = time.monotonic()
         if self.radio.advance():
             self._schedule.changed(now)
-        if self._schedule.take(now) and self.is_sampling:
+        if self._schedule.take(now):
             self.take()
         wait_s = min(self.uplink.step(), self._schedule.wait_s(time.monotonic()))
         return max(0.0, wait_s)
@@ -233,7 +238,7 @@ class Fleet:
     def stop(self) -> None:
         """No more samples; every router waits a little for its last acks and says goodbye."""
         for node in self.nodes:
-            node.sampling = False
+            node.is_sampling = False
             self._plan(node, 0.0)
         until = time.monotonic() + DRAIN_S
         while time.monotonic() < until and any(node.spool.spooled for node in self.nodes):
