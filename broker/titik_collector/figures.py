@@ -171,9 +171,13 @@ def with_means(figures: Figures) -> Figures:
 
 def mean(amount: int, length_ms: int) -> float | None:
     """Rounded to thousandths; None where nothing was observed."""
-    if length_ms == 0:
-        return None
-    return (amount * 1000 + length_ms // 2) // length_ms / 1000
+    found = thousandths(amount, length_ms)
+    return found[0] / 1000 if found else None
+
+
+def thousandths(amount: int, length_ms: int) -> list[int]:
+    """The mean in thousandths; empty where nothing was observed."""
+    return [(amount * 1000 + length_ms // 2) // length_ms] if length_ms else []
 
 
 def is_empty(figures: Figures) -> bool:

@@ -31,7 +31,7 @@ MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a c
 MAX_OPEN_RUNS = 64  # per router; an ack lists the MAX_RUNS touched last
 MAX_CACHED_INTERFACES = 100_000
 
-ALL_BSS, NET = 1, 2  # bits of sample.sections
+ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +268,7 @@ class Store:
                 sample.taken_at if believed else arrived,
                 "ntp" if believed else "arrival",
                 sample.covers_ms,
-                (ALL_BSS if sample.clients is not None else 0)
-                | (NET if sample.net is not None else 0),
+                _sections(sample),
                 sample.clients,
                 sample.clients_min,
                 sample.clients_max,
@@ -481,6 +480,15 @@ class _Meter:
             return False
         counts[router_id] = counts.get(router_id, 0) + 1
         return True
+
+
+def _sections(sample: Sample) -> int:
+    """Of what the byte counters are complete; rates pass over a sample that lacks them."""
+    bss, past = sample.bss or (), {one.role for one in sample.past or ()}
+    counted = [None not in (one.since, one.rx_bytes, one.tx_bytes) for one in bss]
+    all_bss = all(counted) and (bool(counted) or "bss" in past)
+    uplink = "uplink" in past or any(one.role == "uplink" for one in sample.net or ())
+    return (ALL_BSS if all_bss else 0) | (UPLINK if uplink else 0)
 
 
 def _total(values: Iterable[int | None]) -> int | None:

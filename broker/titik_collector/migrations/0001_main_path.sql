@@ -146,6 +146,8 @@ CREATE TABLE dirty (
   PRIMARY KEY (router_id, from_ms, to_ms)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX dirty_by_time ON dirty (from_ms);
+
 -- Additive figures are integers, so that an hour is exactly the sum of its minutes.
 CREATE TABLE rollup (
   scope TEXT NOT NULL CHECK (scope IN ('router', 'site', 'city')),

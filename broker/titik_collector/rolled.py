@@ -1,0 +1,141 @@
+"""The table of rollups: written where the content changed, told to engineers, read as messages.
+
+Rule: `revision` counts changes of content. A window of which nothing is known any more stays,
+empty, because engineers have been told another figure for it.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from titik_collector.figures import Figures, is_empty
+from titik_collector.sums import Scope
+from titik_collector.windows import Span, Window
+from titik_wire.messages import Rollup
+
+# A minute that is older when it changes is not told: a backfill would be a flood.
+MINUTE_NEWS_MS = 600_000
+Key = tuple[Scope, int, Window, int]  # scope, its id, window, start
+COLUMNS = ", ".join(Figures._fields)
+
+
+class Rolled(NamedTuple):
+    """One row: the summary of a window."""
+
+    end_ms: int
+    revision: int
+    figures: Figures
+
+
+def read(
+    db: sqlite3.Connection, scope: Scope, scope_id: int, window: Window, span: Span
+) -> dict[int, Rolled]:
+    """The windows that begin in `span`, by their start."""
+    rows = db.execute(
+        f"SELECT start_ms, end_ms, revision, {COLUMNS} FROM rollup"
+        " WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms >= ? AND start_ms < ?",
+        (scope, scope_id, window, *span),
+    )
+    return {row[0]: Rolled(row[1], row[2], Figures._make(row[3:])) for row in rows}
+
+
+def write(
+    db: sqlite3.Connection,
+    scope: Scope,
+    scope_id: int,
+    window: Window,
+    span: Span,
+    computed: Mapping[Span, Figures],
+    now_ms: int,
+) -> list[int]:
+    """Make the windows that begin in `span` be what was computed; the starts of those changed."""
+    before = read(db, scope, scope_id, window, span)
+    after = {start_ms: (end_ms, one) for (start_ms, end_ms), one in computed.items()}
+    for start_ms, old in before.items():
+        after.setdefault(start_ms, (old.end_ms, Figures(routers=old.figures.routers)))
+    rows: list[tuple[object, ...]] = []
+    for start_ms, (end_ms, figures) in after.items():
+        was = before.get(start_ms)
+        if was is None:
+            if not is_empty(figures):
+                rows.append((scope, scope_id, window, start_ms, end_ms, 1, *figures))
+        elif was.figures != figures and not (is_empty(was.figures) and is_empty(figures)):
+            rows.append((scope, scope_id, window, start_ms, end_ms, was.revision + 1, *figures))
+    db.executemany(f"INSERT OR REPLACE INTO rollup {_INTO}", rows)
+    db.executemany(
+        "INSERT OR IGNORE INTO rollup_news (scope, scope_id, window, start_ms) VALUES (?, ?, ?, ?)",
+        [
+            row[:4]
+            for row, (end_ms, _) in ((row, after[_start(row)]) for row in rows)
+            if window != "1m" or end_ms > now_ms - MINUTE_NEWS_MS
+        ],
+    )
+    return [_start(row) for row in rows]
+
+
+def to_message(db: sqlite3.Connection, key: Key, name: str) -> Rollup:
+    """What engineers are told of the window `key`: scope, its id, window and start."""
+    end_ms, revision, *columns = db.execute(
+        f"SELECT end_ms, revision, {COLUMNS} FROM rollup"
+        " WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms = ?",
+        key,
+    ).fetchone()
+    return message(key, name, Rolled(end_ms, revision, Figures._make(columns)))
+
+
+def message(key: Key, name: str, row: Rolled) -> Rollup:
+    """Ratios and means from sums; what was not seen is absent."""
+    scope, _, window, start_ms = key
+    one = row.figures
+    length_ms = (row.end_ms - start_ms) * max(one.routers, 1)
+    wifi_ms = min(one.wifi_known_ms, row.end_ms - start_ms)
+    uplink_ms = min(one.uplink_known_ms, row.end_ms - start_ms)
+    return Rollup(
+        scope,
+        name,
+        window,
+        start_ms,
+        row.revision,
+        coverage_ratio=_ratio(one.covered_ms, length_ms) or 0.0,
+        clients_mean=one.clients_mean,
+        clients_min=one.clients_min,
+        clients_max=one.clients_max,
+        active_mean=one.active_mean,
+        wifi_down_bytes=one.wifi_down_bytes if wifi_ms else None,
+        wifi_up_bytes=one.wifi_up_bytes if wifi_ms else None,
+        uplink_down_bytes=one.uplink_down_bytes if uplink_ms else None,
+        uplink_up_bytes=one.uplink_up_bytes if uplink_ms else None,
+        wifi_down_bps=_bps(one.wifi_down_bytes, wifi_ms),
+        wifi_up_bps=_bps(one.wifi_up_bytes, wifi_ms),
+        uplink_down_bps=_bps(one.uplink_down_bytes, uplink_ms),
+        uplink_up_bps=_bps(one.uplink_up_bytes, uplink_ms),
+        wifi_down_peak_bps=one.wifi_down_peak_bps,
+        uplink_down_peak_bps=one.uplink_down_peak_bps,
+        visitors_min=one.visitors_min,
+        visitors_max=one.visitors_max,
+        # Without any sample it is not known whether the router was powered.
+        uptime_ratio=_ratio(one.up_ms, length_ms) if one.up_ms else None,
+        weak_ratio=_ratio(one.weak_ms, one.weak_observed_ms),
+        airtime_busy_ratio=_ratio(one.airtime_busy_ms, one.airtime_active_ms),
+    )
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return min(1.0, round(part / whole, 4)) if whole else None
+
+
+def _bps(amount: int, length_ms: int) -> int | None:
+    """Over the time the bytes are known for; of a site at most the window, as routers overlap."""
+    return amount * 8000 // length_ms if length_ms else None
+
+
+def _start(row: tuple[object, ...]) -> int:
+    start_ms = row[3]
+    assert isinstance(start_ms, int)
+    return start_ms
+
+
+_INTO = (
+    f"(scope, scope_id, window, start_ms, end_ms, revision, {COLUMNS})"
+    f" VALUES ({', '.join('?' * (6 + len(Figures._fields)))})"
+)

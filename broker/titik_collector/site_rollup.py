@@ -1,0 +1,121 @@
+"""The rollups of sites and of the city, from those of routers.
+
+Rule: a site's minutes are sums over its routers, the city's over its sites; their hours and days
+follow as a router's do. What `sums` says of means, extremes and visitors holds.
+"""
+
+import sqlite3
+
+from titik_collector import rolled, sums
+from titik_collector.figures import Figures
+from titik_collector.sums import CITY_ID, Membership, Part
+from titik_collector.windows import MINUTE_MS, Calendar, Span
+
+
+class SiteRollups:
+    """Computes them in an open database, with the membership that it has."""
+
+    def __init__(self, db: sqlite3.Connection, calendar: Calendar, membership: Membership) -> None:
+        self._db = db
+        self._calendar = calendar
+        self._membership = membership
+
+    def roll_site(
+        self, site_id: int, hour: Span, minutes: Span, sealed_ms: int, now_ms: int
+    ) -> bool:
+        """Some minutes of an hour, the hour, and its day; True if any of it changed."""
+        count = self._membership.count
+        computed = {
+            Span(start_ms, start_ms + MINUTE_MS): one._replace(routers=count(site_id, start_ms))
+            for start_ms, one in sums.of_minutes(
+                self._db, "router", self._membership.of(site_id, minutes)
+            )
+        }
+        day = self._calendar.day(hour.start_ms)
+        changed = rolled.write(self._db, "site", site_id, "1m", minutes, computed, now_ms)
+        if hour.start_ms >= sealed_ms:
+            one = self._site_hour(site_id, hour)
+            changed += rolled.write(self._db, "site", site_id, "1h", hour, {hour: one}, now_ms)
+        if day.start_ms >= sealed_ms:
+            one = self._site_day(site_id, day)
+            changed += rolled.write(self._db, "site", site_id, "1d", day, {day: one}, now_ms)
+        return bool(changed)
+
+    def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
+        """Some minutes of an hour, the hour, and its day."""
+        computed = {
+            Span(start_ms, start_ms + MINUTE_MS): one._replace(routers=self._registered(start_ms))
+            for start_ms, one in sums.of_minutes(self._db, "site", self._sites(minutes))
+        }
+        rolled.write(self._db, "city", CITY_ID, "1m", minutes, computed, now_ms)
+        if hour.start_ms >= sealed_ms:
+            lower = sums.of_lower(self._db, "city", CITY_ID, "1h", hour)
+            parts = sums.of_parts(self._db, "site", self._sites(hour), "1h", hour.start_ms)
+            one = self._city(lower, parts, hour)
+            rolled.write(self._db, "city", CITY_ID, "1h", hour, {hour: one}, now_ms)
+        day = self._calendar.day(hour.start_ms)
+        if day.start_ms >= sealed_ms:
+            lower = sums.of_lower(self._db, "city", CITY_ID, "1d", day)
+            parts = sums.of_parts(self._db, "site", self._sites(day), "1d", day.start_ms)
+            one = self._city(lower, parts, day)
+            rolled.write(self._db, "city", CITY_ID, "1d", day, {day: one}, now_ms)
+
+    def _site_hour(self, site_id: int, hour: Span) -> Figures:
+        parts = self._membership.of(site_id, hour)
+        means = sums.sum_of_means(sums.of_each_router(self._db, parts, "1h").values())
+        figures = sums.of_lower(self._db, "site", site_id, "1h", hour)
+        return figures._replace(
+            routers=self._membership.count(site_id, hour.start_ms),
+            clients_mean=means[0],
+            active_mean=means[1],
+        )
+
+    def _site_day(self, site_id: int, day: Span) -> Figures:
+        """Its hours, and what routers know of the day but not of the hour."""
+        figures = sums.of_lower(self._db, "site", site_id, "1d", day)
+        each = sums.of_each_router(self._db, self._membership.of(site_id, day), "1d")
+        last = self._membership.last_of(site_id, day)
+        for router_id in self._with_bounded(last, day):
+            extra = self._bounded_share(router_id, day)
+            figures = sums.plus(figures, extra)
+            each[router_id] = sums.plus(each.get(router_id, Figures()), extra)
+        means = sums.sum_of_means(each.values())
+        visitors = sums.of_parts(self._db, "router", last, "1d", day.start_ms)
+        return figures._replace(
+            routers=self._membership.count(site_id, day.start_ms),
+            clients_mean=means[0],
+            active_mean=means[1],
+            visitors_min=visitors.visitors_min,
+            visitors_max=visitors.visitors_max,
+        )
+
+    def _with_bounded(self, parts: list[Part], day: Span) -> list[int]:
+        """The routers that have boots of which no more is known than the day."""
+        rows = self._db.execute(
+            f"{sums.with_parts(parts)} SELECT DISTINCT part.id FROM part CROSS JOIN boot_time"
+            " ON router_id = part.id AND last_ms >= ? AND first_ms < ? AND quality = 'bounded'"
+            " ORDER BY part.id",
+            day,
+        )
+        return [router_id for (router_id,) in rows]
+
+    def _bounded_share(self, router_id: int, day: Span) -> Figures:
+        """What the router's day has beyond its hours."""
+        whole = sums.of_parts(self._db, "router", [Part(router_id, *day)], "1d", day.start_ms)
+        return sums.plus(whole, sums.of_lower(self._db, "router", router_id, "1d", day), -1)
+
+    def _city(self, lower: Figures, parts: Figures, span: Span) -> Figures:
+        """Extremes from the windows below, everything else from the sites."""
+        return parts._replace(
+            routers=self._registered(span.start_ms),
+            clients_min=lower.clients_min,
+            clients_max=lower.clients_max,
+            wifi_down_peak_bps=lower.wifi_down_peak_bps,
+            uplink_down_peak_bps=lower.uplink_down_peak_bps,
+        )
+
+    def _sites(self, span: Span) -> list[Part]:
+        return [Part(site_id, *span) for site_id in self._membership.sites()]
+
+    def _registered(self, at_ms: int) -> int:
+        return sum(self._membership.count(site_id, at_ms) for site_id in self._membership.sites())

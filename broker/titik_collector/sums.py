@@ -1,0 +1,170 @@
+"""Rollups made of others: hours of minutes, days of hours, sites of routers, the city of sites.
+
+Rule: additive figures are summed. The lowest and highest of an hour or a day are those of the
+windows in it; at one minute those of a site are the sums over its routers, so at most and at least.
+Rule: a router counts for the site that it belongs to at the start of each minute; on a day when it
+moved, its visitors, which cannot be split, count for the site it belonged to last.
+Rule: the mean of a site is the sum of its routers' means, each over the time it was observed.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from titik_collector.figures import ADDITIVE, Figures, thousandths
+from titik_collector.windows import Span, Window
+
+Scope = Literal["router", "site", "city"]
+FOR_EVER_MS = 2**62
+CITY_ID = 0
+
+LOWER: dict[Window, Window] = {"1h": "1m", "1d": "1h"}
+_MEANS = ("clients_mean", "active_mean")
+_VISITORS = ("visitors_min", "visitors_max")
+_EXTREMES = {
+    "clients_min": "min",
+    "clients_max": "max",
+    "wifi_down_peak_bps": "max",
+    "uplink_down_peak_bps": "max",
+}
+_SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in ADDITIVE)
+_EXTREMES_OF_LOWER = ", ".join(f"{how}({name})" for name, how in _EXTREMES.items())
+
+
+class Part(NamedTuple):
+    """What a sum is made of: a router or site, from and to before a time."""
+
+    id: int
+    from_ms: int
+    to_ms: int
+
+
+class Membership:
+    """Which router belonged to which site when, as the store has it now."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._sites: defaultdict[int, list[Part]] = defaultdict(list)
+        self._routers: defaultdict[int, list[tuple[int, Part]]] = defaultdict(list)
+        for router_id, site_id, from_ms, to_ms in db.execute(
+            "SELECT router_id, site_id, from_ms, lead(from_ms, 1, ?)"
+            " OVER (PARTITION BY router_id ORDER BY from_ms) FROM membership"
+            " ORDER BY router_id, from_ms",
+            (FOR_EVER_MS,),
+        ):
+            if site_id is not None:
+                part = Part(router_id, from_ms, to_ms)
+                self._sites[site_id].append(part)
+                self._routers[router_id].append((site_id, part))
+
+    def sites(self) -> list[int]:
+        """Every site that any router ever belonged to."""
+        return sorted(self._sites)
+
+    def of(self, site_id: int, span: Span) -> list[Part]:
+        """The routers of a site in a stretch of time, each with the part that it was there."""
+        return [
+            Part(part.id, max(part.from_ms, span.start_ms), min(part.to_ms, span.end_ms))
+            for part in self._sites.get(site_id, ())
+            if part.from_ms < span.end_ms and part.to_ms > span.start_ms
+        ]
+
+    def count(self, site_id: int, at_ms: int) -> int:
+        """How many routers belonged to a site at an instant."""
+        return len(self.of(site_id, Span(at_ms, at_ms + 1)))
+
+    def last_of(self, site_id: int, span: Span) -> list[Part]:
+        """The routers that belonged to a site in a stretch of time, and to no other after it."""
+        return [
+            Part(part.id, *span)
+            for part in self.of(site_id, span)
+            if all(
+                (other == site_id or later.to_ms <= part.to_ms or later.from_ms >= span.end_ms)
+                for other, later in self._routers[part.id]
+            )
+        ]
+
+
+def of_lower(
+    db: sqlite3.Connection, scope: Scope, scope_id: int, window: Window, span: Span
+) -> Figures:
+    """An hour of its minutes or a day of its hours; means and visitors are left out."""
+    row = db.execute(
+        f"SELECT {_SUMS}, {_EXTREMES_OF_LOWER} FROM rollup"
+        " WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms >= ? AND start_ms < ?",
+        (scope, scope_id, LOWER[window], *span),
+    ).fetchone()
+    return Figures(**dict(zip((*ADDITIVE, *_EXTREMES), row, strict=True)))
+
+
+def of_minutes(
+    db: sqlite3.Connection, scope: Scope, parts: Sequence[Part]
+) -> Iterator[tuple[int, Figures]]:
+    """Start and figures of the minutes of a site from its routers, or of the city from its sites.
+
+    How many routers they are of is left out.
+    """
+    sums = ", ".join(f"sum({name})" for name in _EXTREMES)
+    means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
+    for start_ms, *values in db.execute(
+        f"{with_parts(parts)} SELECT start_ms, {_SUMS}, {sums}, {means} FROM part CROSS JOIN rollup"
+        " ON scope = ? AND scope_id = part.id AND window = '1m'"
+        " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY start_ms",
+        (scope,),
+    ):
+        yield start_ms, Figures(**dict(zip((*ADDITIVE, *_EXTREMES, *_MEANS), values, strict=True)))
+
+
+def of_parts(
+    db: sqlite3.Connection, scope: Scope, parts: Sequence[Part], window: Window, start_ms: int
+) -> Figures:
+    """What the same window of several routers or sites sums to, extremes left out."""
+    means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
+    visitors = ", ".join(f"sum({name})" for name in _VISITORS)
+    row = db.execute(
+        f"{with_parts(parts)} SELECT {_SUMS}, {means}, {visitors} FROM part CROSS JOIN rollup"
+        " ON scope = ? AND scope_id = part.id AND window = ? AND start_ms = ?",
+        (scope, window, start_ms),
+    ).fetchone()
+    return Figures(**dict(zip((*ADDITIVE, *_MEANS, *_VISITORS), row, strict=True)))
+
+
+def of_each_router(
+    db: sqlite3.Connection, parts: Sequence[Part], window: Window
+) -> dict[int, Figures]:
+    """What each router gave while it was there, in the windows below an hour or a day."""
+    found: dict[int, Figures] = {}
+    for router_id, *values in db.execute(
+        f"{with_parts(parts)} SELECT part.id, {_SUMS} FROM part CROSS JOIN rollup"
+        " ON scope = 'router' AND scope_id = part.id AND window = ?"
+        " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY part.id",
+        (LOWER[window],),
+    ):
+        found[router_id] = Figures(**dict(zip(ADDITIVE, values, strict=True)))
+    return found
+
+
+def plus(one: Figures, two: Figures, sign: int = 1) -> Figures:
+    """The additive figures of two together; the rest is that of the first."""
+    return one._replace(
+        **{name: getattr(one, name) + sign * getattr(two, name) for name in ADDITIVE}
+    )
+
+
+def sum_of_means(figures: Iterable[Figures]) -> tuple[float | None, float | None]:
+    """Mean clients and mean active clients of a site, from what each router gave."""
+    clients: list[int] = []
+    active: list[int] = []
+    for one in figures:
+        clients += thousandths(one.client_ms, one.observed_ms)
+        active += thousandths(one.active_ms, one.active_observed_ms)
+    return (
+        sum(clients) / 1000 if clients else None,
+        sum(active) / 1000 if active else None,
+    )
+
+
+def with_parts(parts: Sequence[Part]) -> str:
+    """The head of a query that joins with `part`; integers only, so nothing can be injected."""
+    rows = ", ".join(f"({part.id:d}, {part.from_ms:d}, {part.to_ms:d})" for part in parts)
+    return f"WITH part (id, from_ms, to_ms) AS (VALUES {rows or '(NULL, 0, 0)'})"
