@@ -1,0 +1,439 @@
+"""Interfaces: which they are, what they counted, and when their counters restarted."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.system.netns import hotspot, ip
+from titik_agent.sources import SourceError
+from titik_agent.sources.netdev import (
+    Interfaces,
+    NetdevSource,
+    Traffic,
+    default_route,
+    gateway,
+    identify,
+    read_traffic,
+)
+from titik_agent.sources.since import Since
+from titik_wire.messages import Net
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+SILENT = Traffic(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def route(
+    ifname: str, to: str = "00000000", mask: str = "00000000", flags: str = "0003",
+    metric: int = 0, via: str = "00000000",
+) -> str:  # fmt: skip
+    """One row of /proc/net/route."""
+    return f"{ifname}\t{to}\t{via}\t{flags}\t0\t0\t{metric}\t{mask}\t0\t0\t0   \n"
+
+
+class Router:
+    """A router's kernel, as far as the source looks at it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ifindexes: dict[str, int] = {}
+        self.traffic: dict[str, Traffic] = {}
+        (root / "proc").mkdir()
+        self.routes(route("wan"))
+
+    def add(self, ifname: str, ifindex: int, *, bridge: bool = False, carrier: str = "1") -> None:
+        folder = self.root / "sys" / ifname
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "carrier").write_text(carrier + "\n")
+        if bridge:
+            (folder / "bridge").mkdir(exist_ok=True)
+        self.ifindexes[ifname] = ifindex
+        self.traffic[ifname] = SILENT
+
+    def count(self, ifname: str, rx_bytes: int, tx_bytes: int) -> None:
+        self.traffic[ifname] = SILENT._replace(rx_bytes=rx_bytes, tx_bytes=tx_bytes)
+
+    def remove(self, ifname: str) -> None:
+        del self.ifindexes[ifname], self.traffic[ifname]
+
+    def routes(self, ipv4: str, ipv6: str = "") -> None:
+        (self.root / "proc" / "route").write_text(HEAD + ipv4)
+        (self.root / "proc" / "ipv6_route").write_text(ipv6)
+
+    def interfaces(
+        self, uplink: str | None = None, lan: tuple[str, ...] | None = None
+    ) -> Interfaces:
+        return Interfaces(
+            uplink,
+            lan,
+            "b0",
+            traffic=lambda: dict(self.traffic),
+            ifindexes=lambda: dict(self.ifindexes),
+            sysfs=str(self.root / "sys"),
+            proc=str(self.root / "proc"),
+        )
+
+
+@pytest.fixture
+def router(tmp_path: Path) -> Router:
+    """An OpenWrt router with one bridge and one BSS."""
+    made = Router(tmp_path)
+    made.add("lo", 1)
+    made.add("wan", 2)
+    made.add("br-lan", 3, bridge=True)
+    made.add("phy0-ap0", 4)
+    return made
+
+
+def ifnames(nets: tuple[Net, ...]) -> list[tuple[str, str]]:
+    """What was found, without its counters."""
+    return [(net.ifname, net.role) for net in nets]
+
+
+def test_uplink_and_lan_are_found(router: Router) -> None:
+    """The default route's interface, and the bridge."""
+    assert ifnames(router.interfaces().net()) == [("wan", "uplink"), ("br-lan", "lan")]
+
+
+def test_what_is_configured_is_not_looked_for(router: Router) -> None:
+    """Though one that does not exist is left out."""
+    found = router.interfaces("wwan0", ("phy0-ap0", "eth9")).net()
+    assert ifnames(found) == [("phy0-ap0", "lan")]
+
+
+def test_an_interface_of_both_roles_is_the_uplink(router: Router) -> None:
+    """Each is reported once."""
+    assert ifnames(router.interfaces("wan", ("wan",)).net()) == [("wan", "uplink")]
+
+
+def test_pppoe_is_the_uplink_and_not_the_port_below_it(router: Router) -> None:
+    """Its default route has no gateway; and the port's counters are of encapsulated frames."""
+    router.add("pppoe-wan", 9)
+    router.routes(route("pppoe-wan", flags="0001") + route("br-lan", "004DA8C0", "00FFFFFF"))
+    assert ifnames(router.interfaces().net())[0] == ("pppoe-wan", "uplink")
+
+
+def test_an_uplink_that_lost_its_route_is_down_and_not_absent(router: Router) -> None:
+    """Otherwise an outage would look like a router that has no uplink."""
+    interfaces = router.interfaces()
+    interfaces.net()
+    router.routes("")
+    router.add("wan", 2, carrier="0")
+    net = interfaces.net()[0]
+    assert (net.ifname, net.up) == ("wan", False)
+
+
+def test_the_uplink_follows_the_default_route(router: Router) -> None:
+    """A modem takes over when the cable is cut."""
+    router.add("wwan0", 9)
+    interfaces = router.interfaces()
+    assert interfaces.uplink() == "wan"
+    router.routes(route("wwan0"))
+    assert ifnames(interfaces.net())[0] == ("wwan0", "uplink")
+
+
+def test_a_bridge_under_the_uplink_is_no_lan(router: Router) -> None:
+    """It carries both sides; nor are container bridges, on a machine that has them."""
+    router.add("switch0", 10, bridge=True)
+    router.add("switch0.1", 11)
+    router.add("docker0", 12, bridge=True)
+    router.add("br-0a1b2c3d4e5f", 13, bridge=True)
+    router.add("br-guest", 14, bridge=True)
+    router.routes(route("switch0.1"))
+    assert router.interfaces().lan() == ("br-guest", "br-lan")
+
+
+def test_a_machine_with_neither_has_no_section(router: Router) -> None:
+    """None is no failure."""
+    router.routes("")
+    router.remove("br-lan")
+    assert NetdevSource(router.interfaces()).read() is None
+
+
+def test_counters_are_reported_as_they_are(router: Router) -> None:
+    """Every one, and above 32 bits."""
+    router.traffic["wan"] = Traffic(2**40, 2, 3, 4, 5, 6, 7, 8)
+    expected = Net("wan", "uplink", True, "b0/2", 2**40, 2, 3, 4, 5, 6, 7, 8)
+    assert expected == router.interfaces().net()[0]
+
+
+def test_a_created_again_interface_is_a_new_counter(router: Router) -> None:
+    """Even if it has counted past the old one by then."""
+    interfaces = router.interfaces()
+    router.count("wan", 100, 100)
+    first = interfaces.net()[0]
+    router.add("wan", 7)
+    router.count("wan", 500, 500)
+    second = interfaces.net()[0]
+    assert (first.since, second.since, second.rx_bytes) == ("b0/2", "b0/7", 500)
+
+
+def test_a_fall_is_a_new_counter_whatever_the_kernel_says(router: Router) -> None:
+    """Some 32-bit drivers wrap at 4 GiB under the same ifindex."""
+    interfaces = router.interfaces()
+    router.count("wan", 2**32 - 1, 5)
+    interfaces.net()
+    router.count("wan", 10, 5)
+    assert (interfaces.net()[0].since, interfaces.net()[0].rx_bytes) == ("b0/2#1", 10)
+
+
+def test_an_interface_that_goes_while_it_is_read_is_left_out(router: Router) -> None:
+    """Between its counters and its link state."""
+    router.add("br-lan", 3, bridge=True)
+    (router.root / "sys" / "wan" / "carrier").unlink()
+    assert ifnames(router.interfaces().net()) == [("br-lan", "lan")]
+
+
+def test_a_switched_off_interface_is_down(router: Router) -> None:
+    """The kernel answers EINVAL for its carrier; a directory answers as badly."""
+    carrier = router.root / "sys" / "wan" / "carrier"
+    carrier.unlink()
+    carrier.mkdir()
+    assert router.interfaces().net()[0].up is False
+
+
+def reading(router: Router, *ifindexes: dict[str, int]) -> Interfaces:
+    """Interfaces whose list changes at every look."""
+    looks: Iterator[dict[str, int]] = iter(ifindexes)
+    return Interfaces(
+        "wan",
+        (),
+        "b0",
+        traffic=lambda: dict(router.traffic),
+        ifindexes=lambda: next(looks),
+        sysfs=str(router.root / "sys"),
+        proc=str(router.root / "proc"),
+    )
+
+
+def test_counters_and_ifindex_are_of_the_same_interface(router: Router) -> None:
+    """Created anew while it was read: it is read again, so old bytes get no new token."""
+    old, new = {"wan": 2}, {"wan": 7}
+    assert reading(router, old, new, new, new).net()[0].since == "b0/7"
+
+
+def test_interfaces_that_never_stand_still_are_an_error(router: Router) -> None:
+    """Three looks, and then the section is left out."""
+    looks = [{"wan": number} for number in range(6)]
+    with pytest.raises(SourceError, match="come and go"):
+        reading(router, *looks).net()
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), ValueError("text"), IndexError("short")])
+def test_a_kernel_that_is_not_understood_is_a_source_error(error: Exception) -> None:
+    """psutil parses /proc/net/dev with bare indexing; a BSS is then unread, not an error."""
+
+    def fail() -> dict[str, Traffic]:
+        raise error
+
+    interfaces = Interfaces("wan", (), "b0", traffic=fail)
+    with pytest.raises(SourceError, match="interfaces: "):
+        interfaces.net()
+    assert interfaces.bss_counters("wlan0") is None
+
+
+def test_a_name_that_no_message_can_hold_is_left_out(router: Router) -> None:
+    """The kernel allows control characters and bytes of no encoding."""
+    for ifindex, ifname in enumerate(("br\x07", "br\udcff"), 20):
+        router.add(ifname, ifindex, bridge=True)
+    assert ifnames(router.interfaces().net()) == [("wan", "uplink"), ("br-lan", "lan")]
+
+
+def test_a_bss_counts_what_its_ap_vlans_count(router: Router) -> None:
+    """Its own interface no longer counts a station that has one of its own."""
+    router.count("phy0-ap0", 10, 20)
+    for ifindex, ifname in enumerate(("phy0-ap0.4097", "phy0-ap0.sta1", "phy0-ap01"), 20):
+        router.add(ifname, ifindex)
+        router.count(ifname, 1000, 2000)
+    assert router.interfaces().bss_counters("phy0-ap0") == ("b0/4+20+21", 2010, 4020)
+
+
+def test_a_vlan_on_top_of_a_bss_is_not_counted_twice(router: Router) -> None:
+    """Its bytes went through the BSS's interface."""
+    router.count("phy0-ap0", 10, 20)
+    router.add("phy0-ap0.5", 20)
+    router.count("phy0-ap0.5", 1000, 2000)
+    (router.root / "sys" / "phy0-ap0.5" / "lower_phy0-ap0").symlink_to("../phy0-ap0")
+    assert router.interfaces().bss_counters("phy0-ap0") == ("b0/4", 10, 20)
+
+
+def test_an_ap_vlan_that_leaves_is_a_new_counter(router: Router) -> None:
+    """Its bytes leave with it; the sum without it starts anew, and so when it returns."""
+    interfaces = router.interfaces()
+    router.add("phy0-ap0.sta1", 20)
+    tokens = [interfaces.bss_counters("phy0-ap0")]
+    router.remove("phy0-ap0.sta1")
+    tokens.append(interfaces.bss_counters("phy0-ap0"))
+    router.add("phy0-ap0.sta1", 21)
+    tokens.append(interfaces.bss_counters("phy0-ap0"))
+    assert [token and token[0] for token in tokens] == ["b0/4+20", "b0/4", "b0/4+21"]
+
+
+def test_a_bss_that_is_gone_has_no_counters(router: Router) -> None:
+    """`wifi reload` removes it while hostapd may still list it."""
+    assert router.interfaces().bss_counters("phy1-ap0") is None
+
+
+def test_a_token_fits_its_field_with_any_number_of_ap_vlans() -> None:
+    """One interface per station makes hundreds; the contract allows 200 characters."""
+    many = tuple(range(10_000, 10_400))
+    assert len(identify("b" * 36, many)) < 120
+    assert identify("b0", many) != identify("b0", (*many[:-1], 77))
+    assert identify("b0", many) == identify("b0", many)
+
+
+ANYWHERE = "0" * 32
+
+
+def ipv6(ifname: str, metric: str = "00000400", flags: str = "00000003", to: str = "00") -> str:
+    """One row of /proc/net/ipv6_route."""
+    via = "fe80" + "0" * 28
+    return f"{ANYWHERE} {to} {ANYWHERE} 00 {via} {metric} 00000001 00000000 {flags} {ifname:>8}\n"
+
+
+@pytest.mark.parametrize(
+    ("ipv4_rows", "ipv6_rows", "uplink"),
+    [
+        ("", "", None),
+        (route("wan"), "", "wan"),
+        (route("br-lan", "004DA8C0", "00FFFFFF"), "", None),
+        (route("wan", metric=20) + route("wwan0", metric=10), "", "wwan0"),
+        (route("wan") + route("wwan0"), "", "wan"),
+        (route("tun0", mask="00000080") + route("wan"), "", "wan"),  # 0.0.0.0/1, a VPN's half
+        (route("*", flags="0200"), "", None),  # unreachable
+        (route("wan", flags="0002"), "", None),  # not up
+        (route("wan", flags="zz"), ipv6("wan6"), "wan6"),
+        ("", ipv6("lo", flags="00200200") + ipv6("wan6"), "wan6"),
+        ("", ipv6("a", "00000400") + ipv6("b", "00000080"), "b"),
+        ("", ipv6("a", to="40"), None),
+        ("", ipv6("lo"), None),
+        (route("wan"), ipv6("wan6"), "wan"),
+        ("garbage\n\t\n1 2 3 4 5 6 7 8\n", "garbage\n", None),
+    ],
+)
+def test_the_default_route_names_the_uplink(
+    ipv4_rows: str, ipv6_rows: str, uplink: str | None
+) -> None:
+    """The lowest metric wins, and IPv4 over IPv6."""
+    assert default_route(HEAD + ipv4_rows, ipv6_rows) == uplink
+
+
+def test_the_gateway_is_of_the_uplink_s_default_route() -> None:
+    """The kernel prints the address as a number of the machine's byte order."""
+    number = int.from_bytes(socket.inet_aton("192.0.2.1"), sys.byteorder)
+    table = HEAD + route("wwan0") + route("wan", via=f"{number:08X}")
+    assert gateway(table, "wan") == "192.0.2.1"
+    assert gateway(table, "wwan0") is None
+    assert gateway(table, "eth9") is None
+
+
+@pytest.mark.parametrize(
+    ("capture", "ifname", "rx_bytes", "tx_bytes"),
+    [
+        ("s-proc-net-dev-mt7621-hwnat.txt", "pppoe-telecom", 1_697_111_580, 19_921_111_891),
+        ("s-proc-net-dev-vendor.txt", "eth1", 24_111_742, 17_011_883),
+        ("hwsim/proc_net_dev_after.txt", "wlan0-1", 3386, 544_028),
+    ],
+)
+def test_real_routers_counters_are_understood(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capture: str, ifname: str,
+    rx_bytes: int, tx_bytes: int,
+) -> None:  # fmt: skip
+    """psutil reads the captured /proc/net/dev; long names and 64-bit values included."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "dev").write_bytes((CAPTURES / capture).read_bytes())
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    traffic = read_traffic()[ifname]
+    assert (traffic.rx_bytes, traffic.tx_bytes) == (rx_bytes, tx_bytes)
+
+
+def test_psutil_s_inflation_does_not_reach_us(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An interface that starts from zero again is read as zero, not as a counter that wrapped."""
+    (tmp_path / "net").mkdir()
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    read = []
+    for rx_bytes in (5000, 100):
+        row = f"wan: {rx_bytes} 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n"
+        (tmp_path / "net" / "dev").write_text(f"Inter-|\n face |\n{row}")
+        read.append(read_traffic()["wan"].rx_bytes)
+    assert read == [5000, 100]
+
+
+def test_this_machine_can_be_read() -> None:
+    """Every machine has a loopback interface, whose counters can be asked for by name."""
+    counters = Interfaces(None, None, "b0").bss_counters("lo")
+    assert counters is not None
+    assert counters[0] == f"b0/{socket.if_nametoindex('lo')}"
+
+
+def test_a_fall_is_remembered_by_the_next_agent(router: Router, tmp_path: Path) -> None:
+    """Through the file that it is given to remember it in."""
+    tokens = []
+    for rx_bytes in (5, 4, 9):
+        interfaces = Interfaces(
+            "wan", (), "b0", since=Since(str(tmp_path / "since")),
+            traffic=lambda: dict(router.traffic), ifindexes=lambda: dict(router.ifindexes),
+            sysfs=str(tmp_path / "sys"), proc=str(tmp_path / "proc"),
+        )  # fmt: skip
+        router.count("wan", 5, 0)
+        interfaces.net()
+        router.count("wan", rx_bytes, 0)
+        tokens.append(interfaces.net()[0].since)
+    assert tokens == ["b0/2", "b0/2#1", "b0/2#1"]
+
+
+RECREATED = """
+import psutil, subprocess
+from titik_agent.sources.netdev import Interfaces
+
+def ip(*words): subprocess.run(("ip", *words), check=True)
+def make():
+    ip("link", "add", "wan1", "type", "veth", "peer", "name", "wan2")
+    ip("link", "set", "wan1", "up"); ip("link", "set", "wan2", "up")
+    ip("address", "add", "203.0.113.1/24", "dev", "wan1")
+
+import socket
+def send(count):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ip("neigh", "replace", "203.0.113.2", "lladdr", "02:00:00:00:00:01", "dev", "wan1")
+    for _ in range(count): sock.sendto(bytes(1000), ("203.0.113.2", 9))
+    sock.close()
+
+interfaces = Interfaces("wan1", (), "b0")
+make(); send(50)
+first = interfaces.net()[0]
+psutil.net_io_counters(pernic=True, nowrap=True)
+ip("link", "del", "wan1"); make(); send(3)
+second = interfaces.net()[0]
+inflated = psutil.net_io_counters(pernic=True, nowrap=True)["wan1"].bytes_sent
+print(first.since != second.since, first.tx_bytes > 50_000, second.tx_bytes < 20_000,
+      inflated > 50_000, second.up)
+"""
+
+
+@pytest.mark.system
+def test_a_real_interface_created_again_is_a_new_counter() -> None:
+    """Where psutil's `nowrap` would add the old interface's bytes to the new one's."""
+    with hotspot(0) as place:
+        assert place.python(RECREATED).split() == ["True"] * 5
+
+
+@pytest.mark.system
+def test_a_real_router_s_interfaces_are_found() -> None:
+    """Default route and bridge of a namespace; the link state follows the gateway's end."""
+    found = (
+        "from titik_agent.sources.netdev import Interfaces\n"
+        "print(*((n.ifname, n.role, n.up) for n in Interfaces(None, None, 'b0').net()))\n"
+        "print(Interfaces(None, None, 'b0').gateway())"
+    )
+    with hotspot(1) as place:
+        expected = "('wan', 'uplink', True) ('br-lan', 'lan', True)\n198.51.100.1\n"
+        assert place.python(found) == expected
+        ip("-n", place.gateway, "link", "set", "eth0", "down")
+        assert place.python(found).startswith("('wan', 'uplink', False)")
