@@ -32,9 +32,10 @@ setup() {
 # The distribution's kernel is unpacked, not installed, and of its modules only what a Wi-Fi needs.
 unpack_kernel() {
   local new="$LAB_STATE/kernel.new" name version
+  apt-get -q update >"$LAB_STATE/apt.log" 2>&1 # lists that are too old name packages that are gone
   name=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -1)
   rm -rf "$new" && mkdir -p "$new" || die "cannot write $new"
-  (cd "$new" && apt-get -q download "${name:-linux-image-amd64}") >"$LAB_STATE/apt.log" 2>&1 ||
+  (cd "$new" && apt-get -q download "${name:-linux-image-amd64}") >>"$LAB_STATE/apt.log" 2>&1 ||
     die "no kernel package, see $LAB_STATE/apt.log"
   local modules='./lib/modules/*/kernel'
   dpkg-deb --fsys-tarfile "$new"/*.deb | tar -C "$new" -x --wildcards './boot/*' \
