@@ -53,7 +53,7 @@ build_initramfs() {
   local root module file
   root=$(mktemp -d) && mkdir -p "$root/bin" "$root/modules" || die "no temporary directory"
   cp "$(command -v busybox)" "$root/bin/busybox" && cp "$HERE/guest-init" "$root/init" || die "no busybox"
-  for file in $(ldd "$root/bin/busybox" | grep -o '/[^ ]*'); do cp --parents "$file" "$root"; done
+  for file in $(ldd "$root/bin/busybox" 2>/dev/null | grep -o '/[^ ]*'); do cp --parents "$file" "$root"; done
   for module in virtio_pci virtio_console 9pnet_virtio 9p overlay; do
     modprobe -d "$LAB_STATE/kernel" -S "$(kernel_version)" --show-depends $module
   done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
