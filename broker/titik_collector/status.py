@@ -16,6 +16,7 @@ from titik_collector import body, check
 from titik_collector.now import Board
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
+from titik_collector.rollup import GRACE_MS
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Now, Sample
@@ -33,7 +34,7 @@ class Line:
     indent: int
     title: str
     now: Now
-    coverage: float | None  # of the last 60 whole minutes
+    coverage: float | None  # of the last hour
     spooled: int | None  # records the router still held at its last sample
     lost: int
     failed: tuple[str, ...] = ()
@@ -211,14 +212,21 @@ def _sum(title: str, now: Now, members: list[Line], indent: int) -> Line:
 
 
 def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
-    """Share of the last 60 whole minutes that samples cover, by router."""
-    end_ms = now_ms // MINUTE_MS * MINUTE_MS
+    """Share of the last hour that samples cover, by router; of a new one since it is registered.
+
+    The hour ends where minutes are computed: a minute waits for the samples that follow it.
+    """
+    end_ms = (now_ms - GRACE_MS) // MINUTE_MS * MINUTE_MS
     rows = db.execute(
-        "SELECT scope_id, sum(covered_ms) FROM rollup WHERE scope = 'router' AND window = '1m'"
-        " AND start_ms >= ? AND start_ms < ? GROUP BY scope_id",
+        "SELECT router.id, router.registered_ms, sum(covered_ms) FROM router"
+        " JOIN rollup ON rollup.scope = 'router' AND rollup.scope_id = router.id"
+        " WHERE window = '1m' AND start_ms >= ? AND start_ms < ? GROUP BY router.id",
         (end_ms - HOUR_MS, end_ms),
     )
-    return {router_id: min(1.0, covered / HOUR_MS) for router_id, covered in rows}
+    return {
+        router_id: min(1.0, covered / max(MINUTE_MS, min(HOUR_MS, end_ms - registered_ms)))
+        for router_id, registered_ms, covered in rows
+    }
 
 
 def _last(db: sqlite3.Connection, router_id: int, name: str) -> Sample | None:
