@@ -7,6 +7,7 @@ Rule: what is not asked for stays as it was; everything that changes is said.
 import ipaddress
 import os
 import pwd
+import re
 import shutil
 import socket
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ from titik_collector.broker_dir import (
 )
 from titik_collector.config import COLLECTOR_USER
 from titik_collector.passwords import Owner, replace_file, write_hashes
+from titik_collector.schema import Slug
+from titik_wire.kinds import SLUG
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT = 1883  # MQTT's own; the others follow it
@@ -171,6 +174,8 @@ def _check_address(address: str | None) -> None:
 def _check_names(settings: Settings, routers: Iterable[str]) -> None:
     users = [settings.collector, *settings.engineers]
     for name in {*users, *routers}:
+        if re.fullmatch(SLUG, name) is None:  # it becomes a line of the ACL
+            raise BrokerError(f"{name!r}: is no user name; allowed: {Slug.allowed}")
         if (name in routers) + users.count(name) > 1:
             raise BrokerError(f"{name}: is the name of more than one user; name one otherwise")
 

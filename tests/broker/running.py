@@ -24,6 +24,11 @@ from titik_collector.broker_init import Request
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 10.0
+# The soft limit of open files that a login gives.
+LOGIN_LIMIT = (
+    "from resource import *; hard = getrlimit(RLIMIT_NOFILE)[1];"
+    " setrlimit(RLIMIT_NOFILE, (min(1024, hard), hard))"
+)
 QUIET_S = 0.4  # long enough for a message on loopback, were there one
 
 
@@ -59,7 +64,7 @@ class RunningBroker:
 
     def start(self) -> None:
         """Returns when the routers' port answers."""
-        code = "from titik_collector.commands.broker import broker; broker()"
+        code = f"{LOGIN_LIMIT}; from titik_collector.commands.broker import broker; broker()"
         path = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, "run", str(self.directory.path)],

@@ -201,6 +201,7 @@ def test_a_port_that_is_held_later_is_said(path: Path) -> None:
         (Request(router_port=2000, engineer_port=2000), "a port each, not 2000, 2000"),
         (Request(listen="everywhere"), "everywhere: is no address; give one of this machine's"),
         (Request(routers=("engineer",)), "engineer: is the name of more than one user"),
+        (Request(engineers=("a\ntopic write #",)), r"'a\\ntopic write #': is no user name"),
         (Request(engineers=("collector",)), "collector: is the name of more than one user"),
     ],
 )
