@@ -10,7 +10,9 @@ from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import plainly
 
 _PORT = click.IntRange(1, 65535)
-_DIRECTORY = click.Path(path_type=Path)  # what is wrong with it is said in our own words
+_DIRECTORY = click.Path(
+    readable=False, path_type=Path
+)  # what is wrong with it is said in our own words
 
 
 @click.group()
