@@ -8,6 +8,7 @@ Rule: what a run leaves behind, the next goes on with.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ CUT_AFTER_S, CUT_LENGTH_S = 8, 34
 FIRST_WAIT_S = 1.0
 SETTLE_S = 1.0  # for the last message on its way, after the routers stopped
 STOP_S = 10.0
+BROKER_S = 10.0
 
 
 class Demo:
@@ -69,6 +71,7 @@ class Demo:
     def start(self) -> None:
         """Broker, collector, agent and fleet, in that order."""
         self._spawn("broker", "titik_collector", "broker", "run", str(self.broker.path))
+        self._wait_for_broker()
         self._spawn("collector", "titik_collector", "collect", "--config", str(self._file))
         self._spawn("agent", "titik_agent", "run", "--config", str(self._agent_file()))
         self._spawn(
@@ -76,6 +79,7 @@ class Demo:
             "--interval", str(INTERVAL_S), "--speed", str(SPEED),
             "--first-wait", str(FIRST_WAIT_S), "--leave", HERE,
             "--outage", f"{CUT}:{CUT_AFTER_S}:{CUT_LENGTH_S}",
+            "--spools", str(self._directory / "spools"),
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -98,6 +102,17 @@ class Demo:
     def log(self, name: str) -> Path:
         """Where a process writes what it says."""
         return self._logs[name]
+
+    def _wait_for_broker(self) -> None:
+        """An agent that is refused waits up to 30 s, which is long to watch."""
+        until = time.monotonic() + BROKER_S
+        while time.monotonic() < until and not self.dead():
+            try:
+                socket.create_connection((self.broker.host, self.broker.ports.router), 1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
 
     def _agent_file(self) -> Path:
         file = self._directory / "agent.toml"
@@ -148,7 +163,7 @@ def run(directory: Path, example: Path, seconds: float | None) -> int:
         with _stoppable() as stopped:
             failed = _watch(demo, world, console, seconds, stopped)
     finally:
-        console.print("stopping: routers, then the collector, then the broker")
+        console.print("\nstopping: routers, then the collector, then the broker")
         demo.stop()
     for line in failed:
         console.print(line, style="red", markup=False)

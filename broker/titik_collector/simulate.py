@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -249,6 +250,8 @@ class Fleet:
         until = time.monotonic() + STOP_S
         while time.monotonic() < until and not all(node.uplink.is_over for node in self.nodes):
             self._turn()
+        for node in self.nodes:
+            node.spool.close()
         self._poll.close()
 
     def _turn(self) -> None:
@@ -304,8 +307,12 @@ def build(
     world: WorldTime,
     seed: int,
     first_wait_s: float,
+    spools: Path | None = None,
 ) -> Fleet:
-    """A fleet of these routers; the same seed gives the same people."""
+    """A fleet of these routers; the same seed gives the same people.
+
+    `spools` is where routers keep what is not acked, each in a folder of its name; None: in RAM.
+    """
     return Fleet(
         [
             Node(
@@ -316,6 +323,7 @@ def build(
                 world,
                 random.Random(f"{seed}/{plan.name}"),
                 first_wait_s,
+                spool=None if spools is None else Spool(str(spools / plan.name)),
             )
             for plan in plans
         ]

@@ -224,8 +224,9 @@ def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
         (end_ms - HOUR_MS, end_ms),
     )
     return {
-        router_id: min(1.0, covered / max(MINUTE_MS, min(HOUR_MS, end_ms - registered_ms)))
+        router_id: min(1.0, covered / min(HOUR_MS, end_ms - registered_ms))
         for router_id, registered_ms, covered in rows
+        if end_ms - registered_ms >= MINUTE_MS
     }
 
 

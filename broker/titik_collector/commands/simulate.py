@@ -34,6 +34,12 @@ SPARE_FILES = 256
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same people.")
 @click.option("--first-wait", default=30.0, show_default=True, help="Longest first wait (s).")
 @click.option("--outage", help="ROUTER:AFTER:LENGTH, in seconds: cut one router's uplink.")
+@click.option(
+    "--spools",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep what is not acked here, for the next run; else in RAM.",
+)
 @click.option("--leave", multiple=True, metavar="ROUTER", help="Do not simulate this one.")
 def simulate(
     file: Path,
@@ -44,6 +50,7 @@ def simulate(
     seed: int,
     first_wait: float,
     outage: str | None,
+    spools: Path | None,
     leave: tuple[str, ...],
 ) -> None:
     """Run the routers of a configuration as real agents over made-up radios.
@@ -64,7 +71,7 @@ def simulate(
         ]
     _allow_files(len(plans))
     world = WorldTime(city.city.timezone, speed)
-    fleet = build(plans, made.host, made.ports.router, interval, world, seed, first_wait)
+    fleet = build(plans, made.host, made.ports.router, interval, world, seed, first_wait, spools)
     click.echo(f"simulating {len(plans)} routers, local time there {world.text()}, x{speed:g}")
     until = float("inf") if seconds is None else time.monotonic() + seconds
     cut = _Cut(outage, {node.name: node for node in fleet.nodes})
