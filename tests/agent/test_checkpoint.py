@@ -79,6 +79,41 @@ def test_it_is_written_when_a_record_has_waited_five_minutes(router: Router) -> 
     assert [(n, n) for n in range(1, 12)] == spans(router.spool)
 
 
+def test_a_merged_record_has_waited_as_long_as_its_older_half(tmp_path: Path) -> None:
+    """A small spool that merges all the time is copied no later."""
+    router = Router(tmp_path, SMALL)
+    for seq in range(1, 301):
+        router.clock.now += 1
+        take(router.spool, seq)
+        router.spool.checkpoint_if_due()
+    assert router.written() is None
+    router.clock.now += 1
+    router.spool.checkpoint_if_due()
+    assert router.written() is not None
+
+
+def test_the_copy_is_on_flash_before_it_has_its_name(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is synced, then renamed, then its directory is synced."""
+    calls = []
+    sync, rename = os.fsync, os.rename
+
+    def note_sync(fd: int) -> None:
+        calls.append("sync " + os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+        sync(fd)
+
+    def note_rename(old: str, new: str) -> None:
+        calls.append("rename")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "rename", note_rename)
+    router.live(range(1, 12))
+
+    assert ["sync spool.checkpoint.tmp", "rename", "sync flash"] == calls
+
+
 def test_it_is_written_at_most_every_15_minutes(router: Router) -> None:
     """A day-long outage: 96 writes, and a power cut costs at most 15 minutes."""
     before, writes = router.written(), 0

@@ -109,7 +109,15 @@ def test_scattered_flips_cost_at_most_one_record_each(
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\0" * 5000, b"\xff" * 5000, b"{}\n" * 1000, random.Random(1).randbytes(5000)]
+    "garbage",
+    [
+        b"?",
+        b"\0" * 7,
+        b"\0" * 5000,
+        b"\xff" * 5000,
+        b"{}\n" * 1000,
+        random.Random(1).randbytes(5000),
+    ],
 )
 def test_garbage_between_records_is_one_damaged_stretch(garbage: bytes) -> None:
     """Reading goes on behind it."""
@@ -128,6 +136,31 @@ def test_a_torn_file_is_not_appended_to(tmp_path: Path, caplog: pytest.LogCaptur
     assert (record(1) + record(2)[:-1]) == (tmp_path / "0000000003.seg").read_bytes()
     assert [(1, 1), (3, 3)] == _spans_of(tmp_path)
     assert 2 == len(caplog.messages)
+
+
+def test_an_older_file_is_not_appended_to(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even when the last one is torn: a file's records stay in the order of its number."""
+    (tmp_path / "0000000003.seg").write_bytes(record(1))
+    (tmp_path / "0000000004.seg").write_bytes(record(2)[:-1])
+    spool = Spool(str(tmp_path))
+    take(spool, 3)
+    spool.close()
+
+    assert record(1) == (tmp_path / "0000000003.seg").read_bytes()
+    assert "0000000005.seg" in os.listdir(tmp_path)
+    assert 1 == len(caplog.messages)
+
+
+def test_opening_deletes_files_that_hold_only_duplicates(tmp_path: Path) -> None:
+    """A kill came between the copy of a segment and its deletion."""
+    (tmp_path / "0000000003.seg").write_bytes(record(1) + record(2))
+    (tmp_path / "0000000004.seg").write_bytes(record(1) + record(2))
+    spool = Spool(str(tmp_path))
+
+    assert ["0000000003.seg"] == os.listdir(tmp_path)
+    assert [(1, 1), (2, 2)] == spans(spool)
+    assert 2 == sum(spool.payload(key) is not None for key in list(spool.keys()))
+    spool.close()
 
 
 def _spans_of(directory: Path) -> list[tuple[int, int]]:
