@@ -287,9 +287,9 @@ def test_what_is_no_sample_of_this_contract_is_kept_apart(
         spool.append(OTHER_RUN, seq, alien)
     with caplog.at_level("DEBUG"):
         take(spool, *range(1, 101))
-        for seq in range(101, 501):
-            take(spool, seq)
-            assert spool.settle(ack(seq))
+        for seq in range(101, 501, 2):
+            take(spool, seq, seq + 1)
+            assert spool.settle(ack(seq + 1))
         take(spool, *range(501, 601))
 
     assert [(n, n) for n in range(1, 5)] == spans(spool, OTHER_RUN)
