@@ -3,6 +3,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
+.NOTPARALLEL:
 .PHONY: help demo test check lint docs matrix clean
 
 help:  ## this list

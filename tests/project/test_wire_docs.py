@@ -9,13 +9,13 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft7Validator
+from jsonschema import Draft7Validator, ValidationError
 
 from tests.project.sources import ROOT
 from tests.wire.examples import CASES
 from tests.wire.strategies import MESSAGES, messages
 from titik_agent.sampler import SHED_ORDER
-from titik_wire import topics
+from titik_wire import WireError, topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Message, Sample
 from tools import asyncapi, contract, tables, write_docs
@@ -110,6 +110,24 @@ def test_what_encode_writes_meets_its_schema(cls: type[Message], data: st.DataOb
 def test_every_case_meets_its_schema(message: Message, payload: bytes) -> None:
     """The table of cases too."""
     validate(type(message), payload)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("clients", -1), ("clients", 2**53), ("clients", "3"), ("clients", None), ("v", 2),
+        ("run", "x" * 16), ("clock", "gps"), ("truncated", 1), ("taken_at", "2026-11-23"),
+        ("spool", {"run": [1, 2]}), ("spool", {"0" * 16: [1]}), ("host", {"temp_c": 1000}),
+        ("radios", [{"name": "a\0"}]), ("radios", [{"name": "x" * 65}]), ("radios", [{}] * 17),
+    ],
+)  # fmt: skip
+def test_the_schema_refuses_what_decode_refuses(field: str, value: Any) -> None:
+    """The limits are in the schemas too."""
+    payload = json.dumps({**json.loads(CASES[2][2]), field: value}).encode()
+    with pytest.raises(WireError):
+        decode(CASES[2][1], payload)
+    with pytest.raises(ValidationError):
+        validate(Sample, payload)
 
 
 VERDICT = """

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from titik_wire import instant
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-BEFORE_1970 = datetime(1, 1, 1)
 INSTANTS = st.integers(0, instant.MAX_MS)
 
 
@@ -35,6 +34,17 @@ def test_text_reads_back(ms: int) -> None:
 def test_every_day_reads_back(day: int) -> None:
     """Leap days and century years are where calendars go wrong."""
     assert day * 86_400_000 == instant.from_text(as_datetime_writes(day * 86_400_000))
+
+
+@pytest.mark.parametrize("year", [1970, 1999, 2000, 2001, 2004, 2100, 2400, 9999])
+def test_every_month_s_ends_read_back(year: int) -> None:
+    """Years that are leap years, that are not, and that look like some."""
+    for month in range(1, 13):
+        first = datetime(year, month, 1, tzinfo=UTC)
+        for day in (first, first - timedelta(days=1)):
+            if day >= EPOCH:
+                ms = (day - EPOCH) // timedelta(milliseconds=1)
+                assert ms == instant.from_text(as_datetime_writes(ms))
 
 
 @given(
