@@ -1,0 +1,465 @@
+"""A city for tests: a private broker, the collector as a process, routers in here or as processes.
+
+Rule: nothing sleeps for a fixed time; everything waits for a condition, and not for ever.
+Rule: what a router took is remembered as it is appended, so that the store can be held against it.
+"""
+
+import contextlib
+import os
+import random
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from tests.broker import running
+from tests.broker.running import ROOT, Client, RunningBroker
+from titik_agent.publisher import Pace
+from titik_agent.spool import Spool
+from titik_collector import check, config
+from titik_collector.database import open_reader, open_writer
+from titik_collector.rollup import Rollups
+from titik_collector.simulate import Node, Plan, SimulatedClock, WorldTime
+from titik_wire import codec, topics
+from titik_wire.messages import Sample
+
+ZONE = "Asia/Makassar"
+PATIENCE_S = 30.0
+QUICK = Pace(resend_s=1.0, resend_cap_s=2.0)
+INTERVAL_S = 0.1
+FIRST_WAIT_S = 0.2
+HOUR_MS = 3_600_000
+
+Books = dict[str, tuple[int, int, int, int, int]]  # taken, stored, refused, lost, in spool, by run
+
+
+def wall_ms() -> int:
+    """This machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Remembering(Spool):
+    """A spool that remembers every sample, as it was taken."""
+
+    def __init__(self, directory: Path | None = None, limit_bytes: int = 1 << 20) -> None:
+        self.taken: list[Sample] = []
+        super().__init__(None if directory is None else str(directory), limit_bytes)
+
+    def append(self, run: str, seq: int, payload: bytes) -> None:
+        """Also what the router itself would forget."""
+        sample = codec.decode(topics.sample(_router_of(payload)), payload)
+        assert isinstance(sample, Sample)
+        self.taken.append(sample)
+        super().append(run, seq, payload)
+
+
+def _router_of(payload: bytes) -> str:
+    return payload.split(b'"router":"', 1)[1].split(b'"', 1)[0].decode()
+
+
+class ShiftedClock(SimulatedClock):
+    """A router whose time the test moves: `behind_ms` is how long ago everything happens."""
+
+    def __init__(self, seed: int, behind_ms: int = 0) -> None:
+        super().__init__(random.Random(seed))
+        self.behind_ms = behind_ms
+        self.wrong_by_ms = 0  # what its wall clock is off
+        self.is_set = True
+
+    def uptime_ms(self) -> int:
+        """Runs on when the test moves time."""
+        return super().uptime_ms() + HOUR_MS - self.behind_ms
+
+    def true_ms(self) -> int:
+        """What a right clock would show there."""
+        return super().wall_ms() - self.behind_ms
+
+    def wall_ms(self) -> int:
+        """What its own clock shows."""
+        return self.true_ms() + self.wrong_by_ms
+
+    def quality(self) -> Literal["ntp", "guess"]:
+        """`guess` until the test sets it."""
+        return "ntp" if self.is_set else "guess"
+
+
+class Process:
+    """One of ours, with what it says in a file."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self._log = log
+        with log.open("ab") as said:
+            self.popen = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                cwd=ROOT,
+            )
+
+    def said(self) -> str:
+        """All that it wrote, also before it was started again."""
+        return self._log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def stop(self) -> int:
+        """As a service manager does."""
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(PATIENCE_S)
+
+    @property
+    def is_over(self) -> bool:
+        return self.popen.poll() is not None
+
+
+class City:
+    """Use as a context manager; the broker runs, the collector is started by `collect`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *routers: str,
+        sites: Sequence[str] = ("taman-tirosa",),
+        unregistered: Sequence[str] = (),
+        conf: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Every router is at the first site; `conf` replaces lines of mosquitto's."""
+        self.folder = folder
+        self.routers = routers or ("tirosa-1",)
+        self.directory = running.made(folder / "broker", *self.routers, *unregistered)
+        for old, new in conf:
+            text = self.directory.config_file.read_text()
+            assert old in text
+            self.directory.config_file.write_text(text.replace(old, new))
+        self.broker = RunningBroker(self.directory)
+        self.file = folder / "titik.toml"
+        self.store = folder / "titik.db"
+        self.write(self.places(sites), sites)
+        self.nodes: list[Node] = []
+        self.collector: Process | None = None
+        self._processes: list[Process] = []
+        self._world = WorldTime(ZoneInfo(ZONE), 1.0)
+
+    def places(self, sites: Sequence[str] = ("taman-tirosa",)) -> list[tuple[str, str, str]]:
+        """Router, site and since, as the file has them at first: all of today is the site's."""
+        since = _date(wall_ms() - 2 * 24 * HOUR_MS)
+        return [(router, sites[0], since) for router in self.routers]
+
+    def write(
+        self, places: Sequence[tuple[str, str, str]], sites: Sequence[str] = ("taman-tirosa",)
+    ) -> None:
+        """The server's configuration, as an editor saves it."""
+        text = f"""
+[city]
+name = "kupang"
+title = "Kota Kupang"
+timezone = "{ZONE}"
+[broker]
+directory = "{self.directory.path}"
+[store]
+path = "{self.store}"
+max_samples_per_hour = 1000000
+max_runs_per_hour = 10000
+"""
+        text += "".join(f'\n[[site]]\nname = "{one}"\ntitle = "{one}"\n' for one in sites)
+        for router, site, since in places:
+            text += f'\n[[router]]\nname = "{router}"\nsite = "{site}"\n'
+            text += f"since = {since}\n" if since else ""
+        new = self.file.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.file)
+
+    # The server half
+
+    def collect(self, dies: str | None = None) -> Process:
+        """Start the collector, or start it again; returns when it is connected, or has died."""
+        where = self.folder / "collector.log"
+        before = where.read_text(errors="replace").count("broker connected") if where.exists() else 0
+        program = ["-c", "from titik_collector.cli import main; main()"]
+        if dies is not None:
+            program = ["-m", "tests.system.dying_collector", dies]
+        started = self._spawn(where, *program, "collect", "--config", str(self.file))
+        self.collector = started
+        self.until(
+            lambda: started.is_over or started.said().count("broker connected") > before,
+            "the collector connects",
+        )
+        return started
+
+    def titik(self, *arguments: str) -> tuple[int, str]:
+        """Exit status and output of a command that ends."""
+        done = subprocess.run(
+            [sys.executable, "-c", "from titik_collector.cli import main; main()", *arguments],
+            capture_output=True,
+            text=True,
+            env=_environment() | {"COLUMNS": "120"},
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def engineer(self, *subscriptions: str) -> Client:
+        """A subscriber on the engineers' listener."""
+        user = self.directory.settings.engineers[0]
+        client = Client(self.directory.ports.engineer, user, self.directory.password(user))
+        assert client.answer() == "Success"
+        for one in subscriptions:
+            client.subscribe(one)
+        return client
+
+    def impostor(self, router: str) -> Client:
+        """Someone with this router's credential and a client of their own."""
+        client = Client(self.directory.ports.router, router, self.directory.password(router))
+        assert client.answer() == "Success"
+        return client
+
+    # The router half
+
+    def node(
+        self,
+        router: str = "tirosa-1",
+        *,
+        interval_s: float = INTERVAL_S,
+        spool: Remembering | None = None,
+        clock: SimulatedClock | None = None,
+        password: str | None = None,
+        seed: int = 1,
+    ) -> Node:
+        """Real agent objects over a simulated radio, driven while the test waits."""
+        made = Node(
+            Plan(router, "taman-tirosa", 40, password or self.directory.password(router)),
+            self.directory.host,
+            self.directory.ports.router,
+            interval_s,
+            self._world,
+            random.Random(seed),
+            FIRST_WAIT_S,
+            pace=QUICK,
+            spool=Remembering() if spool is None else spool,
+            clock=clock,
+        )
+        self.nodes.append(made)
+        return made
+
+    def power_cut(self, node: Node) -> None:
+        """The router is gone, without a goodbye; its spool object stays for the next life."""
+        node.is_sampling = False
+        node.cut(1e6)
+        self.until(lambda: node.uplink.fileno() < 0, "the connection breaks")
+        self.nodes.remove(node)
+
+    def agent(self, router: str = "tirosa-1", extra: str = "", **sources: str) -> Process:
+        """The real `titik-agent run`, every second, on this machine's own interfaces."""
+        file = self.folder / f"{router}.toml"
+        text = f"""
+router = "{router}"
+interval_s = 1
+clock = "trusted"
+{extra}
+[broker]
+host = "{self.directory.host}"
+port = {self.directory.ports.router}
+password_file = "{self.directory.password_file(router)}"
+[spool]
+directory = "{self.folder / router}"
+[interfaces]
+uplink = "lo"
+[sources]
+"""
+        sources.setdefault("hostapd", "off")
+        file.write_text(text + "".join(f'{key} = "{one}"\n' for key, one in sources.items()))
+        code = "from titik_agent.cli import main; main()"
+        log = self.folder / f"{router}.log"
+        return self._spawn(log, "-c", code, "run", "--config", str(file))
+
+    # Waiting
+
+    def run(self, seconds: float) -> None:
+        """Let the routers in here work."""
+        until = time.monotonic() + seconds
+        while (left_s := until - time.monotonic()) > 0:
+            self._turn(left_s)
+
+    def _turn(self, most_s: float) -> None:
+        waits = [node.turn() for node in self.nodes]
+        poll = select.poll()
+        owners: dict[int, Node] = {}
+        for node in self.nodes:
+            if node.uplink.fileno() >= 0:
+                owners[node.uplink.fileno()] = node
+                want = select.POLLOUT if node.uplink.want_write() else 0
+                poll.register(node.uplink.fileno(), select.POLLIN | want)
+        for fd, event in poll.poll(min([most_s, *waits]) * 1000):
+            if event & ~select.POLLOUT:
+                owners[fd].uplink.on_readable()
+            if event & select.POLLOUT:
+                owners[fd].uplink.on_writable()
+
+    def until(
+        self, condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S
+    ) -> None:
+        """Let the routers in here work until it holds."""
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            if time.monotonic() > deadline:
+                said = self.collector.said()[-3000:] if self.collector is not None else ""
+                raise AssertionError(f"still not: {what}\nbooks {self.books()}\n{said}")
+            self.run(0.05)
+
+    def until_taken(self, node: Node, more: int) -> None:
+        """Until the router took so many more samples."""
+        goal = node.sampler.seq + more
+        self.until(lambda: node.sampler.seq >= goal, f"{more} more samples of {node.name}")
+
+    def until_acked(self, patience_s: float = PATIENCE_S) -> None:
+        """Let the routers take no more samples, and empty their spools."""
+        for node in self.nodes:
+            node.is_sampling = False
+        self.until(
+            lambda: all(node.spool.spooled == 0 for node in self.nodes),
+            "every spool is empty",
+            patience_s,
+        )
+
+    # What the store holds
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """The store as a reader sees it, while the collector writes."""
+        with contextlib.closing(open_reader(self.store)) as db:
+            yield db
+
+    def ask(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        """Rows of the store; none if there is no store yet."""
+        if not self.store.exists():
+            return []
+        with self.reader() as db:
+            return db.execute(sql, values).fetchall()
+
+    def number(self, sql: str, *values: object) -> int:
+        """One number of the store."""
+        ((value,),) = self.ask(sql, *values) or [(0,)]
+        assert isinstance(value, int)
+        return value
+
+    def books(self) -> Books:
+        """The conservation law of each run."""
+        rows = self.ask("SELECT run, taken, stored, refused, lost, in_spool FROM v_conservation")
+        return {str(row[0]): row[1:] for row in rows}  # type: ignore[misc]
+
+    def close_books(self) -> Books:
+        """Stop the collector, compute what is left, and audit; the law of each run."""
+        if self.collector is not None and not self.collector.is_over:
+            assert self.collector.stop() == 0, self.collector.said()
+        with contextlib.closing(open_writer(self.store)) as db:
+            roll(db)
+            assert check.findings(db) == []
+            assert_minutes_never_overlap(db)
+        return self.books()
+
+    def _end(self, node: Node) -> None:
+        """A goodbye; the uplink itself bounds how long that takes."""
+        node.is_sampling = False
+        node.uplink.stop_soon()
+        while not node.uplink.is_over:
+            self._turn(0.05)
+
+    def _spawn(self, log: Path, *arguments: str) -> Process:
+        started = Process(log, *arguments)
+        self._processes.append(started)
+        return started
+
+    def __enter__(self) -> "City":
+        self.broker.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        for node in self.nodes:
+            self._end(node)
+        for one in self._processes:
+            if not one.is_over:
+                one.kill()
+        self.broker.__exit__(kind, error, at)
+
+
+def roll(db: sqlite3.Connection, ahead_ms: int = 2 * HOUR_MS) -> None:
+    """Compute all rollups, as if it were later."""
+    rollups = Rollups(db, ZoneInfo(ZONE), lambda: wall_ms() + ahead_ms)
+    while rollups.work(1.0, time.monotonic):
+        pass
+
+
+def assert_minutes_never_overlap(db: sqlite3.Connection) -> None:
+    """No second is counted twice: not in the minutes, and not from samples to minutes."""
+    over = db.execute(
+        "SELECT scope_id, start_ms, covered_ms, observed_ms FROM rollup WHERE scope = 'router'"
+        " AND window = '1m' AND (covered_ms > 60000 OR observed_ms > 60100)"
+    ).fetchall()
+    assert over == []
+    for router_id, covered_ms in db.execute(
+        "SELECT scope_id, sum(covered_ms) FROM rollup WHERE scope = 'router' AND window = '1m'"
+        " GROUP BY scope_id"
+    ).fetchall():
+        (most_ms,) = db.execute(
+            "SELECT max(at_ms) - min(at_ms - covers_ms) FROM sample WHERE router_id = ?",
+            (router_id,),
+        ).fetchone()
+        assert covered_ms <= most_ms + 100
+
+
+def bytes_of(db: sqlite3.Connection, router: str) -> tuple[int, int, int, int]:
+    """Wi-Fi down and up, uplink down and up: all that the minutes of a router hold."""
+    row = db.execute(
+        "SELECT coalesce(sum(wifi_down_bytes), 0), coalesce(sum(wifi_up_bytes), 0),"
+        " coalesce(sum(uplink_down_bytes), 0), coalesce(sum(uplink_up_bytes), 0) FROM rollup"
+        " WHERE scope = 'router' AND window = '1m'"
+        " AND scope_id = (SELECT id FROM router WHERE name = ?)",
+        (router,),
+    ).fetchone()
+    return row[0], row[1], row[2], row[3]
+
+
+def bytes_taken(samples: Sequence[Sample]) -> tuple[int, int, int, int]:
+    """The same from the first and the last sample of one boot."""
+    first, last = samples[0], samples[-1]
+    assert first.bss is not None
+    assert last.bss is not None
+    assert first.net is not None
+    assert last.net is not None
+    was, now = first.bss[0], last.bss[0]
+    assert was.rx_bytes is not None
+    assert was.tx_bytes is not None
+    assert now.rx_bytes is not None
+    assert now.tx_bytes is not None
+    return (
+        now.tx_bytes - was.tx_bytes,
+        now.rx_bytes - was.rx_bytes,
+        last.net[0].rx_bytes - first.net[0].rx_bytes,
+        last.net[0].tx_bytes - first.net[0].tx_bytes,
+    )
+
+
+def _date(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at_ms / 1000))
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(str(one) for one in (ROOT / "agent", ROOT / "broker", ROOT))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

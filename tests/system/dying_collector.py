@@ -1,0 +1,71 @@
+"""`titik collect` that kills itself once it holds samples, at the moment that is named.
+
+    python -m tests.system.dying_collector MOMENT collect --config FILE
+
+received: before they are committed. committed: before the broker is told. acknowledged: after
+that, before the routers are told.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from titik_collector import ingest, mqtt, store
+from titik_collector.cli import titik
+from titik_collector.ingest import Letter
+from titik_collector.store import Item, Saved
+
+MOMENTS = ("received", "committed", "acknowledged")
+
+
+def die() -> NoReturn:
+    """SIGKILL: nothing is closed, nothing is said."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
+class DyingStore(store.Store):
+    def save(self, items: Sequence[Item]) -> Saved:
+        """Dies before the transaction."""
+        if any(isinstance(one, store.Arrived) for one in items):
+            die()
+        return super().save(items)
+
+
+class DyingLink(mqtt.Link):
+    def acknowledge(self, letters: Sequence[Letter]) -> None:
+        """Dies after the transaction."""
+        if any(not one.topic.endswith("/status") for one in letters):
+            die()
+        super().acknowledge(letters)
+
+
+class DyingIngest(ingest.Ingest):
+    def _acknowledge_routers(self, saved: Saved) -> None:
+        """Dies once the broker knows; what it was told has left this process."""
+        if saved.routers:
+            assert isinstance(self._inbox, mqtt.Link)
+            self._inbox.close()
+            die()
+        super()._acknowledge_routers(saved)
+
+
+def main() -> None:
+    """Put the dying part in its place and run the command."""
+    from titik_collector import collect
+
+    moment = sys.argv.pop(1)
+    assert moment in MOMENTS
+    if moment == "received":
+        collect.Store = DyingStore  # type: ignore[misc]
+    elif moment == "committed":
+        collect.Link = DyingLink  # type: ignore[misc]
+    else:
+        collect.Ingest = DyingIngest  # type: ignore[misc]
+    titik()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""From a client that joins to the topics that an engineer reads, every part being real."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent.fake_ubusd import FakeUbusd, answer
+from tests.system.city import City, Remembering, ShiftedClock, bytes_of, bytes_taken
+from titik_wire import topics
+
+pytestmark = pytest.mark.system
+
+AP = "hostapd.phy0-ap0"
+STATUS = {"ssid": "Kupang Smart City", "freq": 2437, "channel": 6, "phy": "phy0"}
+
+
+def clients(number: int) -> dict[str, Any]:
+    """What `get_clients` answers when so many are there."""
+    one = {"auth": True, "assoc": True, "authorized": True, "signal": -50}
+    return {"freq": 2437, "clients": {f"02:00:5e:00:53:{n:02x}": one for n in range(number)}}
+
+
+def test_a_client_that_joins_shows_on_the_now_topic(tmp_path: Path) -> None:
+    """hostapd's event, a sample, the broker, the store, `now`: within seconds."""
+    with City(tmp_path) as city, FakeUbusd(str(tmp_path / "ubus.sock")) as ubusd:
+        here = [2]
+        methods = {
+            "get_clients": lambda: answer(clients(here[0]))(),
+            "get_status": answer(STATUS),
+        }
+        ubusd.add(AP, methods)
+        city.collect()
+        agent = city.agent(hostapd="ubus", ubus_socket=ubusd.path)
+        with city.engineer(topics.now("router", "tirosa-1")) as engineer:
+            until_clients(engineer, 2)
+            here[0] = 3
+            ubusd.notify(AP, "sta-authorized", {"address": "02:00:5e:00:53:02"})
+            until_clients(engineer, 3)
+            until_clients(engineer, 3, "uplink_down_bps")
+        city.until(lambda: settled(city) > 0, "all is stored")
+        assert agent.stop() == 0
+        (taken, stored, refused, lost, _) = next(iter(city.close_books().values()))
+        assert (stored, refused, lost) == (taken, 0, 0)
+
+
+def until_clients(engineer: Any, expected: int, has: str = "state") -> None:
+    """Read `now` until it says so."""
+    for _ in range(60):
+        now = json.loads(engineer.next()[1])
+        if now.get("clients") == expected and now["state"] == "online" and has in now:
+            return
+    raise AssertionError(f"never {expected} clients")
+
+
+def settled(city: City) -> int:
+    """Samples stored, if none is missing."""
+    ((taken, stored, _, _, _),) = city.books().values() or [(0, -1, 0, 0, 0)]
+    return stored if taken == stored else 0
+
+
+def test_every_byte_of_a_router_is_in_its_minutes_once(tmp_path: Path) -> None:
+    """The sum over the minutes is the last counter minus the first; a site is its routers."""
+    with City(tmp_path, "tirosa-1", "tirosa-2") as city:
+        city.collect()
+        nodes = [city.node(name, seed=seed) for seed, name in enumerate(city.routers)]
+        city.until_taken(nodes[0], 20)
+        city.until_acked()
+        books = city.close_books()
+        assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0) for node in nodes} == books
+        with city.reader() as db:
+            for node in nodes:
+                assert isinstance(node.spool, Remembering)
+                assert bytes_taken(node.spool.taken) == bytes_of(db, node.name)
+            sums = {
+                scope: total
+                for scope, total in db.execute(
+                    "SELECT scope, sum(wifi_down_bytes) FROM rollup WHERE window = '1d'"
+                    " GROUP BY scope"
+                )
+            }
+        assert sums["router"] > 0
+        assert {"router": sums["router"], "site": sums["router"], "city": sums["router"]} == sums
+
+
+def test_a_finished_minute_is_told_to_engineers(tmp_path: Path) -> None:
+    """The newest `1m` of router, site and city is retained; late ones of hours are told too."""
+    with City(tmp_path) as city:
+        city.collect()
+        clock = ShiftedClock(1, behind_ms=600_000)
+        node = city.node(clock=clock)
+        city.until_taken(node, 5)
+        clock.behind_ms -= 120_000  # samples of the minutes between are missing
+        city.until_taken(node, 5)
+        names = [("router", "tirosa-1"), ("site", "taman-tirosa"), ("city", "kupang")]
+        wanted = {topics.rollup("1m", scope, name) for scope, name in names}
+        with city.engineer("titik/v1/rollup/1m/#") as engineer:
+            heard: dict[str, Any] = {}
+            while wanted - heard.keys():
+                city.until(lambda: not engineer.received.empty(), f"rollups, not only {heard}")
+                topic, payload = engineer.received.get()
+                heard[topic] = json.loads(payload)
+        assert heard[topics.rollup("1m", "router", "tirosa-1")]["clients_mean"] > 0
+        city.until_acked()
+        city.close_books()
