@@ -13,6 +13,7 @@ from pathlib import Path
 AGENT = Path(__file__).parents[2] / "agent"
 GATEWAY = "198.51.100.1"
 ROUTER = "198.51.100.2"
+NOBODY = "198.51.100.9"  # beyond the gateway, which knows no such host
 
 
 def ip(*words: str, check: bool = True) -> None:
@@ -40,9 +41,13 @@ class Hotspot:
         for number in range(1, hosts + 1):
             self.add_host(number)
 
+    def host(self, number: int) -> str:
+        """The namespace of a host."""
+        return f"{self._tag}-host{number}"
+
     def add_host(self, number: int) -> None:
         """A host that gets 192.0.2.(100 + number)."""
-        space = f"{self._tag}-host{number}"
+        space = self.host(number)
         self._add(space)
         self._wire(f"lan{number}", self.router, space)
         ip("-n", self.router, "link", "set", f"lan{number}", "master", "br-lan")

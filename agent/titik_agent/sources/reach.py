@@ -197,6 +197,8 @@ class ReachSource:
 
     def _wait(self, sock: socket.socket | None, event: int, deadline: float) -> bool:
         """Whether the socket is ready before the deadline; Closed: `close` was called."""
+        if self._close.fileno() < 0:
+            raise Closed
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         if sock is not None:
