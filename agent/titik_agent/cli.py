@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
 import click
@@ -267,18 +267,26 @@ def _new_run() -> str:
 
 @contextmanager
 def _alone(directory: str) -> Iterator[None]:
-    """One agent per spool: two would report the same clients twice."""
-    try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        with open(os.path.join(directory, "agent.lock"), "a+", encoding="ascii") as file:
-            _lock(file)
-            yield
-    except BlockingIOError:
-        raise ConfigError(
-            f"spool.directory: another agent runs in {directory}; stop it, or name another"
-        ) from None
-    except PermissionError as error:
-        raise ConfigError(f"spool.directory: {error}; name one that this user may write") from error
+    """One agent per spool: two would report the same clients twice.
+
+    A full or read-only disk cannot be locked; the spool lives in RAM then, and the agent goes on.
+    """
+    with ExitStack() as stack:
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            path = os.path.join(directory, "agent.lock")
+            _lock(stack.enter_context(open(path, "a+", encoding="ascii")))
+        except BlockingIOError:
+            raise ConfigError(
+                f"spool.directory: another agent runs in {directory}; stop it, or name another"
+            ) from None
+        except PermissionError as error:
+            raise ConfigError(
+                f"spool.directory: {error}; name one that this user may write"
+            ) from error
+        except OSError as error:
+            log.warning("spool not locked, going on directory=%s error=%s", directory, error)
+        yield
 
 
 def _lock(file: IO[str]) -> None:

@@ -1,0 +1,68 @@
+"""What an installer types, and what the agent answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from titik_agent import cli
+from titik_agent.config import ConfigError
+from titik_wire import codec, topics
+from titik_wire.messages import Sample
+
+
+@pytest.mark.usefixtures("caplog")  # this machine may lack an access point, which is said
+def test_once_prints_a_sample_of_this_machine() -> None:
+    """A laptop without an access point still has an uplink or a host to tell of."""
+    result = CliRunner().invoke(cli.titik_agent, ["once", "--router", "laptop"])
+    payload = json.dumps(json.loads(result.stdout)).encode()
+    sample = codec.decode(topics.sample("laptop"), payload)
+
+    assert 0 == result.exit_code
+    assert isinstance(sample, Sample)
+    assert sample.host is not None
+    assert sample.clients is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "router: '' is no router name"),
+        (["run", "--router", "a"], "broker.host: is missing"),
+        (["check", "--config", "/none.toml"], "/none.toml: No such file or directory"),
+        (["run", "--router", "a", "--broker", "a b"], "--broker: 'a b' is no address"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments: list[str], said: str) -> None:
+    """No traceback, and the remedy beside it."""
+    result = CliRunner().invoke(cli.titik_agent, arguments)
+
+    assert 1 == result.exit_code
+    assert said in result.output
+    assert 1 == len(result.output.splitlines())
+
+
+def test_a_second_agent_on_one_spool_is_refused(tmp_path: Path) -> None:
+    """Two would report the same clients twice."""
+    with (
+        cli._alone(str(tmp_path)),
+        pytest.raises(ConfigError, match="another agent runs"),
+        cli._alone(str(tmp_path)),
+    ):
+        pass
+
+
+def test_a_disk_that_cannot_be_locked_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A full or read-only disk costs the spool's directory, not the reports."""
+    with cli._alone("/proc/none/spool"):
+        pass
+
+    assert ["spool not locked, going on"] == [one.getMessage()[:26] for one in caplog.records]
+
+
+def test_help_names_every_command() -> None:
+    """The first thing that is typed."""
+    result = CliRunner().invoke(cli.titik_agent, ["--help"])
+
+    assert all(name in result.stdout for name in ("check", "once", "probe", "run"))
