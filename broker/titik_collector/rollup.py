@@ -83,7 +83,7 @@ class Rollups:
         """Compute one stretch of one router's time; False if none is due."""
         horizon_ms = minute(self._now_ms() - self._grace_ms).start_ms
         due = "SELECT min(router_id) FROM dirty WHERE from_ms < ?"
-        if not self._db.execute(f"SELECT EXISTS ({due})", (horizon_ms,)).fetchone()[0]:
+        if self._db.execute(due, (horizon_ms,)).fetchone()[0] is None:
             return False
         # In turn, so that one router with much to do holds up nobody.
         (self._turn,) = self._db.execute(
