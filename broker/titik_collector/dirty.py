@@ -7,7 +7,7 @@ Rule: rather too much than too little: computing an unchanged window again chang
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from titik_collector.rates import BOOT_UP_MS, reach_ms
@@ -98,11 +98,12 @@ def around_removed(db: sqlite3.Connection, boot_id: int, gone: Sequence[Gone]) -
     older = _neighbours(db, boot_id, first, {first.run_id}, WIFI | UPLINK, older=True)
     newer = _neighbours(db, boot_id, last, {last.run_id}, WIFI | UPLINK, older=False)
     floor_ms = min([first.uptime_ms - BOOT_UP_MS, *(row.uptime_ms for row in older)])
-    if all(row.run_id != first.run_id or row.observed_ms is None for row in older):
+    counted = _counted(older)
+    if first.run_id not in counted:
         floor_ms = min([floor_ms, *(one.key.uptime_ms - one.reach_ms for one in gone)])
     from_ms, to_ms = min(one.at_ms for one in gone), max(one.at_ms for one in gone)
     here = Range(from_ms - reach_ms(first.uptime_ms - floor_ms), to_ms)
-    return [here, *_before(newer, floor_ms)]
+    return [here, *_before(newer, floor_ms, counted)]
 
 
 def mark(
@@ -152,9 +153,9 @@ def _around_moved(db: sqlite3.Connection, boot_id: int, block: Sequence[Placed])
             *(row.uptime_ms for row in older),
         ]
     )
-    counted = {row.run_id for row in older if row.observed_ms is not None}
+    counted = _counted(older)
     floor_ms = min([floor_ms, *(ms for run_id, ms in starts.items() if run_id not in counted)])
-    ranges = list(_before(newer, floor_ms))
+    ranges = list(_before(newer, floor_ms, counted))
     for places in ([one.old_ms for one in block], [one.at_ms for one in block]):
         known = [ms for ms in places if ms is not None]
         if not known:
@@ -174,11 +175,18 @@ def _run_starts(rows: Sequence[Row]) -> dict[int, int]:
     return starts
 
 
-def _before(newer: Sequence[Row], floor_ms: int) -> Iterator[Range]:
-    """The time before samples that follow a change; one that is a run's first now may reach far."""
+def _counted(older: Sequence[Row]) -> set[int]:
+    """Runs of which there is client time before."""
+    return {row.run_id for row in older if row.observed_ms is not None}
+
+
+def _before(newer: Sequence[Row], floor_ms: int, counted: Set[int]) -> Iterator[Range]:
+    """The time before samples that follow a change; of a run's first that may be long."""
     starts = _run_starts(newer)
     for row in newer:
-        lowest_ms = min(floor_ms, starts.get(row.run_id, floor_ms), row.uptime_ms - row.covers_ms)
+        lowest_ms = min(floor_ms, row.uptime_ms - row.covers_ms)
+        if row.run_id not in counted:
+            lowest_ms = min(lowest_ms, starts.get(row.run_id, lowest_ms))
         yield Range(row.at_ms - reach_ms(row.uptime_ms - lowest_ms), row.at_ms)
 
 

@@ -1,0 +1,218 @@
+"""What two samples say about the time between them."""
+
+import itertools
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from titik_collector.figures import Figures, Minutes
+from titik_collector.rates import BOOT_UP_MS, WIRE_BPS, Reading, Step, steps
+from titik_collector.sums import plus
+from titik_collector.windows import HOUR_MS, MINUTE_MS
+
+T0 = 1_795_400_000_000 // HOUR_MS * HOUR_MS
+BOOTED = T0 - 10_000_000
+
+
+def reading(at_s: float, **fields: object) -> Reading:
+    """A sample of run 1, `at_s` seconds after T0."""
+    at_ms = T0 + int(at_s * 1000)
+    plain = Reading(1, int(at_s) + 1, at_ms - BOOTED, at_ms, 30_000)
+    return plain._replace(**fields)  # type: ignore[arg-type]
+
+
+def figures(*readings: Reading, bps: float = WIRE_BPS, hours: int = 1) -> Figures:
+    """Sums over the hours from T0, without what came before the first sample's own time."""
+    minutes = Minutes(T0, T0 + hours * HOUR_MS)
+    for step in steps(readings, lambda _: bps):
+        minutes.add(step)
+    total = Figures()
+    for _, one in minutes:
+        total = plus(total, one)
+    return total
+
+
+def test_a_bss_transmits_what_visitors_download() -> None:
+    """The growth of one counter is what flowed, seen from the visitor."""
+    got = figures(reading(10, wifi={7: (1000, 50_000)}), reading(40, wifi={7: (1500, 80_000)}))
+    assert (30_000, 500, 30_000) == (got.wifi_down_bytes, got.wifi_up_bytes, got.wifi_known_ms)
+
+
+def test_an_uplink_receives_what_visitors_download() -> None:
+    """The uplink's own point of view is turned round."""
+    got = figures(
+        reading(10, uplink={("wan", 1): (1000, 100)}), reading(40, uplink={("wan", 1): (9000, 400)})
+    )
+    assert (8000, 300) == (got.uplink_down_bytes, got.uplink_up_bytes)
+
+
+def test_a_counter_that_falls_gives_nothing() -> None:
+    """Not its whole value, and nothing negative; the time is unknown."""
+    got = figures(
+        reading(10, wifi={7: (5000, 5000)}),
+        reading(40, wifi={7: (100, 9000)}),
+        reading(70, wifi={7: (300, 9900)}),
+    )
+    assert (900, 200, 30_000) == (got.wifi_down_bytes, got.wifi_up_bytes, got.wifi_known_ms)
+
+
+def test_a_new_counter_starts_anew() -> None:
+    """An interface that was made again has another row; the gap is unknown."""
+    got = figures(reading(10, wifi={7: (0, 5000)}), reading(40, wifi={8: (0, 700_000)}))
+    assert (0, 0) == (got.wifi_down_bytes, got.wifi_known_ms)
+
+
+def test_bytes_of_a_counter_that_ended_inside_a_merged_sample_count() -> None:
+    """The merged sample has its last value, and that of the new one."""
+    got = figures(
+        reading(10, wifi={7: (0, 5000)}),
+        reading(130, wifi={7: (0, 8000), 8: (0, 400)}),
+        reading(160, wifi={8: (0, 600)}),
+    )
+    assert 3000 + 200 == got.wifi_down_bytes
+
+
+def test_a_sample_without_counters_costs_resolution_not_bytes() -> None:
+    """Rates reach over it."""
+    got = figures(reading(10, wifi={7: (0, 1000)}), reading(40), reading(70, wifi={7: (0, 4000)}))
+    assert (3000, 60_000) == (got.wifi_down_bytes, got.wifi_known_ms)
+
+
+def test_more_than_the_line_carries_is_unknown() -> None:
+    """10 Mbit/s for 30 s, with a quarter more for bursts and a second for late counters."""
+    most = int(10e6 / 8000 * 1.25 * 31_000)
+    before = reading(10, uplink={("wan", 1): (0, 0)})
+    fits, exceeds = (
+        figures(before, reading(40, uplink={("wan", 1): (n, 0)}), bps=10e6)
+        for n in (most, most + 1)
+    )
+    assert (most, 30_000) == (fits.uplink_down_bytes, fits.uplink_known_ms)
+    assert (0, 0) == (exceeds.uplink_down_bytes, exceeds.uplink_known_ms)
+
+
+def test_a_broken_counter_is_no_traffic() -> None:
+    """No interface carries 10 Gbit/s: a jump by 2**53 is unknown."""
+    assert (
+        0
+        == figures(
+            reading(10, wifi={7: (0, 0)}), reading(40, wifi={7: (0, 2**53 - 1)})
+        ).wifi_down_bytes
+    )
+
+
+def test_of_several_uplinks_one_counts() -> None:
+    """PPPoE and the port below it carry the same bytes; the first by name is used."""
+    got = figures(
+        reading(10, uplink={("wan", 2): (0, 0), ("pppoe-wan", 1): (0, 0)}),
+        reading(40, uplink={("wan", 2): (1080, 9), ("pppoe-wan", 1): (1000, 8)}),
+    )
+    assert (1000, 8) == (got.uplink_down_bytes, got.uplink_up_bytes)
+
+
+def test_a_lost_start_of_a_run_costs_no_client_time() -> None:
+    """The first sample that is there speaks for all that the run had observed."""
+    got = figures(reading(600, client_ms=5_000_000, observed_ms=300_000))
+    assert (300_000, 5_000_000) == (got.observed_ms, got.client_ms)
+
+
+def test_client_time_counts_within_a_run() -> None:
+    """A new run starts from zero; nothing is taken from the other's count."""
+    got = figures(
+        reading(100, client_ms=0, observed_ms=0),
+        reading(130, client_ms=90_000, observed_ms=30_000),
+        reading(160, run_id=2, client_ms=0, observed_ms=0),
+        reading(190, run_id=2, client_ms=60_000, observed_ms=30_000),
+    )
+    assert (60_000, 150_000) == (got.observed_ms, got.client_ms)
+
+
+def test_more_time_observed_than_passed_is_unknown() -> None:
+    """A broken router adds no endless sums."""
+    got = figures(
+        reading(10, client_ms=0, observed_ms=0), reading(40, client_ms=9, observed_ms=2**53 - 1)
+    )
+    assert (0, 0) == (got.observed_ms, got.client_ms)
+
+
+def test_a_router_ran_a_while_before_its_first_sample() -> None:
+    """Ten minutes, but not before it was switched on."""
+    long_up, short_up = (
+        figures(one).up_ms for one in (reading(900), reading(900, uptime_ms=45_000))
+    )
+    assert (BOOT_UP_MS, 45_000) == (long_up, short_up)
+
+
+def test_a_router_ran_between_samples_of_a_boot() -> None:
+    """Also for hours in which no sample is there; covered is only what samples cover."""
+    got = figures(reading(0), reading(3500))
+    assert (3_500_000, 30_000) == (got.up_ms, got.covered_ms)
+
+
+def test_a_clock_that_is_set_back_moves_bytes_but_doubles_none() -> None:
+    """What passed between two samples is as long as the uptime says."""
+    before = reading(3000, wifi={7: (0, 0)})
+    after = reading(1800, uptime_ms=before.uptime_ms + 30_000, wifi={7: (0, 600)})
+    got = figures(before, after)
+    assert (600, 30_000) == (got.wifi_down_bytes, got.wifi_known_ms)
+
+
+def test_samples_never_cover_the_same_time_twice() -> None:
+    """A sample covers at most back to the one before it."""
+    got = figures(reading(600), reading(610, covers_ms=300_000))
+    assert 40_000 == got.covered_ms
+
+
+def test_the_peak_is_that_of_the_busiest_pair() -> None:
+    """Not of the minute's mean."""
+    minutes = Minutes(T0, T0 + MINUTE_MS)
+    for step in steps(
+        [
+            reading(0, wifi={7: (0, 0)}),
+            reading(10, wifi={7: (0, 1_000_000)}),
+            reading(60, wifi={7: (0, 1_500_000)}),
+        ],
+        lambda _: 1e9,
+    ):
+        minutes.add(step)
+    assert [800_000] == [one.wifi_down_peak_bps for _, one in minutes]
+
+
+@given(
+    cuts=st.lists(st.integers(1, 3 * HOUR_MS), min_size=1, max_size=6, unique=True),
+    amount=st.integers(0, 2**53 - 1),
+    from_ms=st.integers(T0 - HOUR_MS, T0 + HOUR_MS),
+)
+def test_parts_sum_to_the_whole_however_time_is_cut(
+    cuts: list[int], amount: int, from_ms: int
+) -> None:
+    """Minutes of any stretches, computed apart, sum to exactly what was spread."""
+    edges = sorted({T0 - 2 * HOUR_MS, T0 + 6 * HOUR_MS, *(_whole(T0 + cut) for cut in cuts)})
+    step = Step(from_ms, from_ms + cuts[0], ((3, amount),))
+    found = {}
+    for start_ms, end_ms in itertools.pairwise(edges):
+        minutes = Minutes(start_ms, end_ms)
+        minutes.add(step)
+        found.update({at_ms: one.client_ms for at_ms, one in minutes})
+    assert amount == sum(found.values())
+    at_once = Minutes(edges[0], edges[-1])
+    at_once.add(step)
+    assert found == {at_ms: one.client_ms for at_ms, one in at_once}
+
+
+def _whole(at_ms: int) -> int:
+    return at_ms - at_ms % MINUTE_MS
+
+
+def test_deltas_sum_to_the_growth_of_the_counter() -> None:
+    """Of a day with jitter, in which a third of the samples is lost."""
+    rand = random.Random(5)
+    history, at_s, count = [], 0.0, 0
+    while at_s < 5 * 3600:
+        history.append(reading(at_s, wifi={7: (count // 3, count)}))
+        at_s += rand.choice((30, 30.25, 5, 61))
+        count += rand.randrange(10**8)
+    kept = [history[0], *(one for one in history[1:-1] if rand.random() > 0.3), history[-1]]
+    got = figures(*kept, hours=6)
+    assert history[-1].wifi[7] == (got.wifi_up_bytes, got.wifi_down_bytes)
+    assert history[-1].at_ms - history[0].at_ms == got.wifi_known_ms

@@ -1,0 +1,507 @@
+"""Minutes, hours and days of routers, sites and the city, whatever arrives when."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
+from tests.collector.history import Life, content, without_clock
+from titik_collector import rolled
+from titik_collector.database import StoreError
+from titik_collector.figures import Figures, Minutes
+from titik_collector.ingest import to_item
+from titik_collector.rates import WIRE_BPS, steps
+from titik_collector.readings import Readings
+from titik_collector.rollup import Rollups, to_message
+from titik_collector.store import Arrived, Store
+from titik_collector.sums import Scope, plus
+from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
+from titik_wire import codec, topics
+from titik_wire.messages import Past, Sample, Visitors
+
+ZONE = ZoneInfo("Asia/Makassar")
+ROUTERS = ("tirosa-1", "tirosa-2")
+SITE, OTHER_SITE = 1, 2
+START = T0 // HOUR_MS * HOUR_MS  # an hour of the zone too
+FOR_EVER = Span(0, 2**60)
+
+
+class City:
+    """A store with two routers at one site, and its rollups at an instant of the test's choice."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA synchronous = OFF")
+        for number in (SITE, OTHER_SITE):
+            db.execute(
+                "INSERT INTO site VALUES (?, ?, 'S', NULL, NULL, NULL, NULL, 1)",
+                (number, f"s{number}"),
+            )
+        for number in (1, 2):
+            db.execute("INSERT INTO membership VALUES (?, 0, ?)", (number, SITE))
+        self.db = db
+        self.store = Store(db, Registered(*ROUTERS))
+        self.now_ms = T0 + 30 * DAY_MS
+        self.rollups = Rollups(db, ZONE, lambda: self.now_ms)
+
+    def save(self, *samples: Sample, live: bool = True) -> None:
+        """One batch, just taken."""
+        self.store.save(
+            [Arrived(one, codec.encode(one), live, _true_ms(one) + 300) for one in samples]
+        )
+
+    def roll(self) -> None:
+        """All that is due."""
+        while self.rollups.work(10, time.monotonic):
+            pass
+
+    def windows(self, scope: Scope, scope_id: int, window: Window) -> dict[int, Figures]:
+        """Figures by start."""
+        return {
+            start_ms: row.figures
+            for start_ms, row in rolled.read(self.db, scope, scope_id, window, FOR_EVER).items()
+        }
+
+    def only(self, scope: Scope, scope_id: int, window: Window) -> Figures:
+        """Of the one window there is."""
+        (figures,) = self.windows(scope, scope_id, window).values()
+        return figures
+
+
+@contextmanager
+def city(path: Path) -> Iterator[City]:
+    """A city in a new store."""
+    with opened(path, ROUTERS) as db:
+        yield City(db)
+
+
+def _true_ms(one: Sample) -> int:
+    return START + one.uptime_ms
+
+
+def at(seq: int, first: int | None = None, /, **fields: object) -> Sample:
+    """A sample every 30 s from START, with the traffic of `build.sample`."""
+    when = {"uptime_ms": (seq - 1) * 30_000, "taken_at": START + (seq - 1) * 30_000}
+    return replace(sample(seq, first), **{**when, **fields})  # type: ignore[arg-type]
+
+
+def hour_of(router: str = ROUTERS[0], /, **fields: object) -> list[Sample]:
+    """One hour, both ends included."""
+    return [at(n, None, router=router, **fields) for n in range(1, 122)]
+
+
+def test_a_minute_has_what_flowed_in_it(tmp_path: Path) -> None:
+    """Two intervals of 1 MB and 3 clients."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of())
+        here.roll()
+        assert (2_000_000, 200_000, 2_200_000, 220_000, 60_000, 60_000, 3.0, 3, 3, 60_000) == (
+            (one := here.windows("router", 1, "1m")[START + 5 * MINUTE_MS]).wifi_down_bytes,
+            one.wifi_up_bytes,
+            one.uplink_down_bytes,
+            one.uplink_up_bytes,
+            one.covered_ms,
+            one.observed_ms,
+            one.clients_mean,
+            one.clients_min,
+            one.clients_max,
+            one.up_ms,
+        )
+
+
+def test_hours_are_sums_of_minutes_and_days_of_hours(tmp_path: Path) -> None:
+    """Exactly; so are sites of routers and the city of sites."""
+    with city(tmp_path / "db") as here:
+        rand = random.Random(3)
+        for router in ROUTERS:
+            here.store.save(Life(router, rand, boots=3, samples=400).arrivals)
+        here.roll()
+        calendar = Calendar(ZONE)
+        scopes: list[tuple[Scope, int]] = [
+            ("router", 1),
+            ("router", 2),
+            ("site", SITE),
+            ("city", 0),
+        ]
+        minutes = {key: here.windows(*key, "1m") for key in scopes}
+        for key in scopes:
+            sums: dict[int, Figures] = {}
+            for start_ms, one in minutes[key].items():
+                hour = calendar.hour(start_ms).start_ms
+                sums[hour] = plus(sums.get(hour, Figures()), one)
+            hours = here.windows(*key, "1h")
+            assert {ms: plus(Figures(), one) for ms, one in hours.items()} == sums
+        for start_ms, one in minutes["site", SITE].items():
+            both = [minutes["router", n].get(start_ms, Figures()) for n in (1, 2)]
+            assert plus(plus(Figures(), both[0]), both[1]) == plus(Figures(), one)
+        assert {ms: plus(Figures(), one) for ms, one in minutes["city", 0].items()} == {
+            ms: plus(Figures(), one) for ms, one in minutes["site", SITE].items()
+        }
+
+
+def test_no_byte_is_lost_or_counted_twice(tmp_path: Path) -> None:
+    """Not over a day with lost and merged samples: the sum of minutes is the counter's growth."""
+    with city(tmp_path / "db") as here:
+        kept = [n for n in range(1, 2881) if n in (1, 2880) or n % 7]
+        here.save(*(at(n) for n in kept))
+        here.save(at(16, 9), at(512, 257), at(1024, 1023))
+        here.roll()
+        total = Figures()
+        for one in here.windows("router", 1, "1m").values():
+            total = plus(total, one)
+        assert (2879 * 1_000_000, 2879 * 100_000, 2879 * 30_000, 2879 * 90_000) == (
+            total.wifi_down_bytes,
+            total.wifi_up_bytes,
+            total.observed_ms,
+            total.client_ms,
+        )
+
+
+def test_bytes_before_an_interface_was_made_again_survive_merging(tmp_path: Path) -> None:
+    """The merged sample carries the last value of the counter that ended."""
+    made_again = [replace(one, since="b2/12") for one in at(4).bss or ()]
+    past = (Past("phy0-ap0", "bss", f"{at(1).boot}/12", 300_000, 3_000_000),)
+    with city(tmp_path / "db") as here:
+        here.save(at(2), replace(at(4, 3), bss=tuple(made_again), past=past))
+        here.roll()
+        assert 1_000_000 == here.only("router", 1, "1d").wifi_down_bytes
+
+
+def test_a_gap_is_no_zero(tmp_path: Path) -> None:
+    """Minutes without samples have no row; over a lost half hour the counters still sum."""
+    with city(tmp_path / "db") as here:
+        here.save(*(at(n) for n in (*range(1, 21), *range(101, 122)) if n))
+        here.roll()
+        hour = here.windows("router", 1, "1h")[START]
+        assert 120 * 1_000_000 == hour.wifi_down_bytes
+        assert HOUR_MS - 81 * 30_000 + 30_000 == hour.covered_ms
+        assert HOUR_MS == hour.up_ms
+        message = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
+        assert round(1 - 80 / 120, 4) == message.coverage_ratio
+
+
+def test_what_was_not_seen_is_absent(tmp_path: Path) -> None:
+    """A router without an access point has no clients and no Wi-Fi bytes, rather than none."""
+    bare: dict[str, object] = {
+        "bss": None,
+        "clients": None,
+        "clients_min": None,
+        "clients_max": None,
+        "active": None,
+        "client_ms": None,
+        "observed_ms": None,
+    }
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of(**bare))
+        here.roll()
+        got = to_message(here.db, ("site", SITE, "1h", START), "tirosa")
+        assert (None,) * 8 == (
+            got.clients_mean,
+            got.clients_max,
+            got.wifi_down_bytes,
+            got.wifi_down_bps,
+            got.active_mean,
+            got.weak_ratio,
+            got.airtime_busy_ratio,
+            got.visitors_min,
+        )
+        assert 120 * 1_100_000 == got.uplink_down_bytes
+        assert got == codec.decode(topics.rollup("1h", "site", "tirosa"), codec.encode(got))
+
+
+def test_a_site_sums_its_routers(tmp_path: Path) -> None:
+    """Bytes, clients and coverage over both."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of())
+        here.save(*hour_of(ROUTERS[1], run=OLD_RUN)[:61])
+        here.roll()
+        hour = here.windows("site", SITE, "1h")[START]
+        assert (2, 180 * 1_000_000, 6.0, 6) == (
+            hour.routers,
+            hour.wifi_down_bytes,
+            hour.clients_mean,
+            hour.clients_max,
+        )
+        message = to_message(here.db, ("city", 0, "1h", START), "kupang")
+        assert (0.75, 6.0) == (message.coverage_ratio, message.clients_mean)
+
+
+def test_a_router_that_moves_takes_its_history_nowhere(tmp_path: Path) -> None:
+    """Each minute belongs to the site of its time; the city is the sum."""
+    with city(tmp_path / "db") as here:
+        moved_ms = START + 20 * MINUTE_MS
+        here.db.execute("INSERT INTO membership VALUES (1, ?, ?)", (moved_ms, OTHER_SITE))
+        here.save(*hour_of())
+        here.roll()
+        assert (20 * 2_000_000, 40 * 2_000_000, 60 * 2_000_000) == (
+            here.windows("site", SITE, "1h")[START].wifi_down_bytes,
+            here.windows("site", OTHER_SITE, "1h")[START].wifi_down_bytes,
+            here.windows("city", 0, "1h")[START].wifi_down_bytes,
+        )
+        assert {SITE: (3.0,), OTHER_SITE: (3.0,)} == {
+            site: (here.windows("site", site, "1h")[START].clients_mean,)
+            for site in (SITE, OTHER_SITE)
+        }
+
+
+def test_a_move_dated_back_takes_the_time_since_with_it(tmp_path: Path) -> None:
+    """The registry marks that time; both sites are summed again."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of())
+        here.roll()
+        moved_ms = START + 30 * MINUTE_MS
+        here.db.execute("INSERT INTO membership VALUES (1, ?, ?)", (moved_ms, OTHER_SITE))
+        here.db.execute("INSERT INTO dirty VALUES (1, ?, ?)", (moved_ms, START + HOUR_MS))
+        here.roll()
+        assert (60_000_000, 60_000_000) == tuple(
+            here.windows("site", site, "1h")[START].wifi_down_bytes for site in (SITE, OTHER_SITE)
+        )
+
+
+def test_a_boot_of_unknown_time_counts_in_its_day_only(tmp_path: Path) -> None:
+    """Its bytes are not lost, and no hour is given what may not be its own."""
+    with city(tmp_path / "db") as here:
+        here.save(*(without_clock(at(n)) for n in range(1, 41)), live=False)
+        here.roll()
+        assert ({}, {}) == (here.windows("router", 1, "1m"), here.windows("site", SITE, "1h"))
+        for scope, scope_id in (("router", 1), ("site", SITE), ("city", 0)):
+            day = here.only(scope, scope_id, "1d")  # type: ignore[arg-type]
+            assert (39_000_000, 39 * 90_000, 3.0) == (
+                day.wifi_down_bytes,
+                day.client_ms,
+                day.clients_mean,
+            )
+
+
+def test_a_clock_set_later_moves_a_boot_out_of_its_day_into_minutes(tmp_path: Path) -> None:
+    """What was bounded becomes known; the windows that were left are corrected."""
+    with city(tmp_path / "db") as here:
+        unknown = [without_clock(at(n)) for n in range(1, 41)]
+        here.store.save(
+            [Arrived(one, codec.encode(one), False, START + 3 * DAY_MS) for one in unknown]
+        )
+        here.roll()
+        wrong = max(here.windows("router", 1, "1d"))
+        here.save(at(41))
+        here.roll()
+        assert 40_000_000 == here.windows("router", 1, "1h")[START].wifi_down_bytes
+        assert 0 == here.windows("router", 1, "1d")[wrong].wifi_down_bytes
+        assert 0 == here.windows("city", 0, "1d")[wrong].wifi_down_bytes
+
+
+def test_days_are_those_of_the_city(tmp_path: Path) -> None:
+    """Midnight in Kupang is 16:00 UTC."""
+    midnight = Calendar(ZONE).day(START).end_ms
+    shift = midnight - START - 30 * MINUTE_MS
+    with city(tmp_path / "db") as here:
+        here.save(
+            *(
+                replace(one, uptime_ms=one.uptime_ms + shift, taken_at=one.taken_at + shift)
+                for one in hour_of()
+            )
+        )
+        here.roll()
+        days = here.windows("router", 1, "1d")
+        assert {midnight - DAY_MS: 60_000_000, midnight: 60_000_000} == {
+            start_ms: one.wifi_down_bytes for start_ms, one in days.items()
+        }
+
+
+def test_two_runs_of_a_day_give_a_range_of_visitors(tmp_path: Path) -> None:
+    """From the larger to the sum: they may have met the same people."""
+    with city(tmp_path / "db") as here:
+        for router, run, counts in (
+            (ROUTERS[0], RUN, (5, 40)),
+            (ROUTERS[0], OLD_RUN, (3, 70)),
+            (ROUTERS[1], RUN, (100,)),
+        ):
+            for seq, count in enumerate(counts, 10 if run == RUN else 50):
+                here.save(at(seq, router=router, run=run, visitors=Visitors(count, START)))
+        here.save(at(100, visitors=Visitors(999, START - DAY_MS)))  # counted since yesterday
+        here.save(at(101, router=ROUTERS[0], visitors=Visitors(41, START)))
+        here.roll()
+        one, both = here.only("router", 1, "1d"), here.only("site", SITE, "1d")
+        assert (70, 111) == (one.visitors_min, one.visitors_max)
+        assert (170, 211) == (both.visitors_min, both.visitors_max)
+
+
+def test_a_minute_waits_for_the_sample_after_it(tmp_path: Path) -> None:
+    """It is computed once, when it is over and the next sample has had time to come."""
+    with city(tmp_path / "db") as here:
+        here.save(*(at(n) for n in range(1, 4)))  # to 12:01:00
+        here.now_ms = START + MINUTE_MS + 39_000
+        here.roll()
+        assert {} == here.windows("router", 1, "1m")
+        here.save(at(4))
+        here.now_ms += 1000
+        here.roll()
+        assert [START] == list(here.windows("router", 1, "1m"))
+        assert 0 < here.db.execute("SELECT count(*) FROM dirty").fetchone()[0]
+        here.now_ms += HOUR_MS
+        here.roll()
+        assert 0 == here.db.execute("SELECT count(*) FROM dirty").fetchone()[0]
+
+
+def test_a_revision_rises_only_when_the_content_changed(tmp_path: Path) -> None:
+    """Computing again changes nothing; late samples do."""
+
+    def revisions() -> list[int]:
+        key = ("router", 1, "1h")
+        return [row.revision for row in rolled.read(here.db, *key, FOR_EVER).values()]  # type: ignore[arg-type]
+
+    with city(tmp_path / "db") as here:
+        here.save(*(at(n) for n in range(1, 122) if n != 50))
+        here.roll()
+        here.db.execute("DELETE FROM rollup_news")
+        before = revisions()
+        here.rollups.rebuild()
+        assert before == revisions()
+        assert [] == here.db.execute("SELECT * FROM rollup_news").fetchall()
+        here.save(at(50))
+        here.roll()
+        assert 2 == max(revisions())
+
+
+def test_only_hours_and_days_of_the_past_are_news(tmp_path: Path) -> None:
+    """A backfill is no flood; the minutes just over are told."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of())
+        here.roll()
+        news = "SELECT DISTINCT window FROM rollup_news ORDER BY window"
+        assert [("1d",), ("1h",)] == here.db.execute(news).fetchall()
+        here.now_ms = START + HOUR_MS + 5 * MINUTE_MS
+        here.save(*(at(n) for n in range(122, 126)))
+        here.roll()
+        assert [("1d",), ("1h",), ("1m",)] == here.db.execute(news).fetchall()
+
+
+def test_sealed_windows_are_left_alone(tmp_path: Path) -> None:
+    """Their samples may be gone; what comes late for them is not drawn."""
+    with city(tmp_path / "db") as here:
+        here.save(*(at(n) for n in range(1, 3000) if n % 2))
+        here.roll()
+        sealed = Calendar(ZONE).day(START).end_ms
+        here.db.execute("INSERT INTO setting VALUES ('sealed_before_ms', ?)", (str(sealed),))
+        minute, hour = here.windows("router", 1, "1m"), here.windows("city", 0, "1h")
+        here.save(*(at(n) for n in range(1, 3000) if n % 2 == 0))
+        here.roll()
+        after = here.windows("router", 1, "1m")
+        assert {ms: minute[ms] for ms in minute if ms < sealed} == {
+            ms: after[ms] for ms in after if ms < sealed
+        }
+        assert {ms: hour[ms] for ms in hour if ms < sealed} == {
+            ms: one for ms, one in here.windows("city", 0, "1h").items() if ms < sealed
+        }
+        here.rollups.rebuild()
+        assert after == here.windows("router", 1, "1m")
+
+
+def test_a_crash_repeats_a_step_and_loses_none(tmp_path: Path) -> None:
+    """Whenever the process dies: each step is crossed off with its result."""
+    ticks = [0]
+
+    def tick() -> bool:
+        ticks[0] -= 1
+        return ticks[0] == 0
+
+    with city(tmp_path / "whole") as here:
+        here.save(*hour_of())
+        here.db.set_progress_handler(tick, 1000)
+        here.roll()
+        total, expected = -ticks[0], content(here.db)
+    for tenth in range(10):
+        with city(tmp_path / f"db{tenth}") as here:
+            here.save(*hour_of())
+            ticks[0] = 1 + total * tenth // 10
+            here.db.set_progress_handler(tick, 1000)
+            with pytest.raises(StoreError, match="interrupted"):
+                here.roll()
+            here.db.set_progress_handler(None, 0)
+            while Rollups(here.db, ZONE, lambda now=here.now_ms: now).work(1, time.monotonic):  # type: ignore[misc]
+                pass
+            assert expected == content(here.db)
+
+
+def lives(seed: int) -> list[Arrived]:
+    """Two routers: power cuts, clocks not set, boots never heard, reloads, merged ranges."""
+    rand = random.Random(seed)
+    return [one for router in ROUTERS for one in Life(router, rand).arrivals]
+
+
+def reference(path: Path, arrivals: Sequence[Arrived]) -> list[object]:
+    """Everything in order and at once, rollups computed at the end."""
+    with city(path) as here:
+        here.db.execute("INSERT INTO membership VALUES (2, ?, ?)", (T0 + 1_500_000, OTHER_SITE))
+        here.store.save(arrivals)
+        here.db.execute("DELETE FROM dirty")
+        here.rollups.rebuild()
+        return content(here.db)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, seed: int) -> None:
+    """Shuffled, tripled, in batches of any size, rolled up at any time between them."""
+    arrivals = lives(seed)
+    expected = reference(tmp_path / "reference", arrivals)
+    rand = random.Random(seed + 1000)
+    with city(tmp_path / "db") as here:
+        here.db.execute("INSERT INTO membership VALUES (2, ?, ?)", (T0 + 1_500_000, OTHER_SITE))
+        todo = arrivals * 3
+        rand.shuffle(todo)
+        while todo:
+            size = rand.choice((1, 5, 20, 100))
+            here.store.save(todo[:size])
+            del todo[:size]
+            if rand.random() < 0.4:
+                here.rollups.work(rand.choice((0.0005, 0.005, 0.05)), time.monotonic)
+        here.roll()
+        assert expected == content(here.db)
+
+        tables = ("rollup", "dirty", "stale", "boot_time", "sample")
+        before = [here.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+        here.rollups.rebuild()
+        assert before == [here.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_stretches_computed_apart_are_the_same_as_one_walk(tmp_path: Path, seed: int) -> None:
+    """Minutes rolled up little by little are those of walking each boot from end to end."""
+    arrivals = lives(seed)
+    with city(tmp_path / "db") as here:
+        for start in range(0, len(arrivals), 9):
+            here.store.save(arrivals[start : start + 9])
+            here.roll()
+        for router_id in (1, 2):
+            minutes = Minutes(START - DAY_MS, START + 10 * DAY_MS)
+            for (boot_id,) in here.db.execute(
+                "SELECT boot_id FROM boot_time WHERE router_id = ? AND quality != 'bounded'",
+                (router_id,),
+            ).fetchall():
+                readings = Readings(here.db).of(boot_id, 0, 2**50)
+                for step in steps(readings, lambda _: WIRE_BPS):
+                    minutes.add(step)
+            found = here.windows("router", router_id, "1m")
+            assert dict(minutes) == {
+                start_ms: one for start_ms, one in found.items() if one != Figures()
+            }
+
+
+def test_an_item_decoded_from_the_wire_rolls_up(tmp_path: Path) -> None:
+    """The whole way from a letter to a message that engineers read."""
+    with city(tmp_path / "db") as here:
+        here.store.save([to_item(letter(at(n)), START + n * 30_000) for n in range(1, 122)])
+        here.roll()
+        got = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
+        assert (1.0, 3.0, 1.0, 0.0, 120_000_000 * 8000 // HOUR_MS) == (
+            got.coverage_ratio,
+            got.clients_mean,
+            got.uptime_ratio,
+            got.weak_ratio,
+            got.wifi_down_bps,
+        )
