@@ -105,7 +105,7 @@ def ipv4_networks(ifname: str) -> set[ipaddress.IPv4Network]:
 
 
 def ask(ifname: str, addresses: list[str], retry: int) -> set[str]:
-    """The hardware addresses that answer ARP for these addresses, this machine's own left out."""
+    """The hardware addresses that answer ARP for these addresses."""
     mine = psutil.net_if_addrs().get(ifname, [])
     hardware = next((one.address for one in mine if one.family == psutil.AF_LINK), None)
     source = next((one.address for one in mine if one.family == socket.AF_INET), None)
@@ -124,7 +124,7 @@ def ask(ifname: str, addresses: list[str], retry: int) -> set[str]:
         inter=SWEEP_PACE_S,
         retry=retry,
     )
-    return {answer[ARP].hwsrc for _, answer in answers} - {hardware}
+    return {answer[ARP].hwsrc for _, answer in answers}
 
 
 def echo(targets: tuple[str, ...]) -> tuple[float | None, float | None]:

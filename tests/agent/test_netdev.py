@@ -2,7 +2,6 @@
 
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -196,15 +195,15 @@ def test_a_switched_off_interface_is_down(router: Router) -> None:
     assert router.interfaces().net()[0].up is False
 
 
-def reading(router: Router, *ifindexes: dict[str, int]) -> Interfaces:
-    """Interfaces whose list changes at every look."""
-    looks: Iterator[dict[str, int]] = iter(ifindexes)
+def reading(router: Router, looks: list[dict[str, int]], rx_bytes: list[int]) -> Interfaces:
+    """Interfaces that are others at every look."""
+    ifindexes, counted = iter(looks), iter(rx_bytes)
     return Interfaces(
         "wan",
         (),
         "b0",
-        traffic=lambda: dict(router.traffic),
-        ifindexes=lambda: next(looks),
+        traffic=lambda: {"wan": SILENT._replace(rx_bytes=next(counted))},
+        ifindexes=lambda: next(ifindexes),
         sysfs=str(router.root / "sys"),
         proc=str(router.root / "proc"),
     )
@@ -213,14 +212,15 @@ def reading(router: Router, *ifindexes: dict[str, int]) -> Interfaces:
 def test_counters_and_ifindex_are_of_the_same_interface(router: Router) -> None:
     """Created anew while it was read: it is read again, so old bytes get no new token."""
     old, new = {"wan": 2}, {"wan": 7}
-    assert reading(router, old, new, new, new).net()[0].since == "b0/7"
+    net = reading(router, [old, new, new, new], [5000, 100]).net()[0]
+    assert (net.since, net.rx_bytes) == ("b0/7", 100)
 
 
 def test_interfaces_that_never_stand_still_are_an_error(router: Router) -> None:
     """Three looks, and then the section is left out."""
     looks = [{"wan": number} for number in range(6)]
     with pytest.raises(SourceError, match="come and go"):
-        reading(router, *looks).net()
+        reading(router, looks, [0, 0, 0]).net()
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), ValueError("text"), IndexError("short")])

@@ -274,6 +274,8 @@ logging.basicConfig(stream=sys.stderr)
 sys.exit(run_probe(ProbeSettings({path!r}, {targets!r}, lan={lan!r})))
 """
 
+FORWARD = "with open('/proc/sys/net/ipv4/ip_forward', 'w') as file: file.write('1')"
+
 
 def probed(
     place: Hotspot, path: Path, targets: tuple[str, ...], lan: tuple[str, ...] | None
@@ -292,6 +294,8 @@ def test_a_round_counts_those_that_really_answer(tmp_path: Path) -> None:
     with hotspot(3) as place:
         # A host with two addresses is one device; of the two targets one does not exist.
         ip("-n", place.host(1), "address", "add", "192.0.2.200/24", "dev", "eth0")
+        # And where there is no such host, the gateway says so: an answer, but not the host's.
+        place.python(FORWARD, space=place.gateway)
         found = probed(place, path, (GATEWAY, NOBODY), None)
     assert found.icmp_ms is not None
     assert 0 < found.icmp_ms < 1000
