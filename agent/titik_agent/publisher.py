@@ -363,7 +363,6 @@ class Publisher:
         if self._subscribe_at is not None:
             due.append(self._subscribe_at - now)
         if self._unsent:
-            due += [
-                lane.closed_until - now for lane in (self._sample, self._backlog) if lane.refused
-            ]
+            lanes = (lane for lane in (self._sample, self._backlog) if lane.closed_until > now)
+            due += [lane.closed_until - now for lane in lanes]
         return due

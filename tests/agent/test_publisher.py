@@ -653,3 +653,21 @@ def test_everything_arrives_whatever_breaks(world: World) -> None:
             world.ack(upto)
             world.cut()
         assert {f"b{seq}" for seq in range(1, 9)} == arrived
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_topic_that_opened_again_with_nobody_to_collect_is_not_polled() -> None:
+    """A refused backlog may be tried again, but without a collector there is nothing to do."""
+    world = World()
+    world.connect()
+    world.take(1, 2)
+    world.publisher.step()
+    for mid, (topic, _, _) in enumerate(list(world.link.sent), 1):
+        world.publisher.published(mid, "quota exceeded" if topic == BACKLOG else None)
+    world.take(3, 4)
+    world.publisher.step()
+    world.publisher.published(len(world.link.sent), None)
+    world.collector("c1", False)
+    world.now += 300.0
+
+    assert 0.0 < world.publisher.step()
