@@ -89,6 +89,7 @@ def _add(db: sqlite3.Connection, name: str, now_ms: int) -> None:
         " ON CONFLICT (name) DO UPDATE SET registered = 1, registered_ms = excluded.registered_ms",
         (name, now_ms),
     )
+    db.execute("DELETE FROM knock WHERE name = ?", (name,))  # it knocks no more
 
 
 def _place(
