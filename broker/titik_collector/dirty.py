@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from titik_collector.rates import BOOT_UP_MS, reach_ms
-from titik_collector.windows import HOUR_MS
 
 COLUMNS = (
     "run_id, seq, uptime_ms, taken_ms, arrived_ms, at_ms, quality, covers_ms,"
@@ -75,28 +74,39 @@ def key(row: Row) -> Key:
     return Key(row.uptime_ms, row.run_id, row.seq)
 
 
+class Stretch(NamedTuple):
+    """Successive samples of a boot."""
+
+    rows: Sequence[Placed]
+    first: bool = False  # none of the boot is before them
+    last: bool = False  # none of the boot is after them
+
+
 def around(
-    db: sqlite3.Connection, boot_id: int, block: Sequence[Placed], all_moved: bool = False
+    db: sqlite3.Connection, boot_id: int, stretch: Stretch, all_moved: bool = False
 ) -> list[Range]:
-    """Around what moved among successive samples of a boot."""
+    """Around what moved in a stretch."""
     ranges: list[Range] = []
-    moved: list[Placed] = []
-    for one in block:
-        if one.moved or all_moved:
-            moved.append(one)
-        elif moved:
-            ranges += _around_moved(db, boot_id, moved)
-            moved = []
-    if moved:
-        ranges += _around_moved(db, boot_id, moved)
+    rows, start = stretch.rows, 0
+    while start < len(rows):
+        end = start
+        while end < len(rows) and (all_moved or rows[end].moved):
+            end += 1
+        if end > start:
+            older = _next_to(db, boot_id, stretch, start, older=True)
+            newer = _next_to(db, boot_id, stretch, end - 1, older=False)
+            ranges += _around_moved(db, boot_id, rows[start:end], older, newer)
+        start = end + 1
     return ranges
 
 
 def around_removed(db: sqlite3.Connection, boot_id: int, gone: Sequence[Gone]) -> list[Range]:
     """Around samples of one run that are gone."""
     first, last = min(gone).key, max(gone).key
-    older = _neighbours(db, boot_id, first, {first.run_id}, WIFI | UPLINK, older=True)
-    newer = _neighbours(db, boot_id, last, {last.run_id}, WIFI | UPLINK, older=False)
+    beside = neighbour(db, boot_id, first, True), neighbour(db, boot_id, last, False)
+    runs, lacking = {first.run_id}, WIFI | UPLINK
+    older = _neighbours(db, boot_id, first, beside[0], runs, lacking, older=True)
+    newer = _neighbours(db, boot_id, last, beside[1], runs, lacking, older=False)
     floor_ms = min([first.uptime_ms - BOOT_UP_MS, *(row.uptime_ms for row in older)])
     counted = _counted(older)
     if first.run_id not in counted:
@@ -126,27 +136,33 @@ def mark(
     return merged
 
 
-def widen(db: sqlite3.Connection, boot_id: int, ranges: Sequence[Range]) -> None:
-    """Remember that the boot's figures may lie in these ranges."""
-    if not ranges:
-        return
-    first_ms, last_ms = ranges[0].from_ms, max(one.to_ms for one in ranges)
-    # An hour in advance, so that a live router does not write this row with each sample.
-    db.execute(
-        "UPDATE boot_time SET first_ms = min(first_ms, ?), last_ms = max(last_ms, ?)"
-        " WHERE boot_id = ? AND (first_ms > ? OR last_ms < ?)",
-        (first_ms, last_ms + HOUR_MS, boot_id, first_ms, last_ms),
-    )
+def _next_to(
+    db: sqlite3.Connection, boot_id: int, stretch: Stretch, index: int, older: bool
+) -> Row | None:
+    """The sample before or after one of a stretch; only beyond its ends it has to be looked for."""
+    beside = index - 1 if older else index + 1
+    if 0 <= beside < len(stretch.rows):
+        return stretch.rows[beside].row
+    if stretch.first if older else stretch.last:
+        return None
+    return neighbour(db, boot_id, key(stretch.rows[index].row), older)
 
 
-def _around_moved(db: sqlite3.Connection, boot_id: int, block: Sequence[Placed]) -> list[Range]:
+def _around_moved(
+    db: sqlite3.Connection,
+    boot_id: int,
+    block: Sequence[Placed],
+    before: Row | None,
+    after: Row | None,
+) -> list[Range]:
     rows = [one.row for one in block]
     starts = _run_starts(rows)
     sections = 0
     for row in rows:
         sections |= row.sections
-    older = _neighbours(db, boot_id, key(rows[0]), starts.keys(), sections, older=True)
-    newer = _neighbours(db, boot_id, key(rows[-1]), starts.keys(), sections, older=False)
+    runs, first, last = starts.keys(), key(rows[0]), key(rows[-1])
+    older = _neighbours(db, boot_id, first, before, runs, sections, older=True)
+    newer = _neighbours(db, boot_id, last, after, runs, sections, older=False)
     floor_ms = min(
         [
             rows[0].uptime_ms - (0 if older else max(BOOT_UP_MS, rows[0].covers_ms)),
@@ -194,12 +210,12 @@ def _neighbours(
     db: sqlite3.Connection,
     boot_id: int,
     at: Key,
+    nearest: Row | None,
     runs: Iterable[int],
     sections: int,
     older: bool,
 ) -> list[Row]:
     """The next sample, and if it lacks something the next that has it."""
-    nearest = neighbour(db, boot_id, at, older)
     if nearest is None:
         return []
     found = [nearest]

@@ -102,19 +102,18 @@ class Sums:
 
     def figures(self) -> Figures:
         """What has been added."""
-        known = {
-            name: min(amount, MAX_WHOLE)
-            for name, amount in zip(ADDITIVE, self.amounts, strict=True)
-        }
-        return with_means(
-            Figures(
-                **known,
-                clients_min=self.least,
-                clients_max=self.most[CLIENTS_MAX],
-                wifi_down_peak_bps=self.most[WIFI_PEAK],
-                uplink_down_peak_bps=self.most[UPLINK_PEAK],
-            )
-        )
+        (
+            covered, up, observed, client, active, active_observed, weak, weak_observed,
+            wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known, busy, airtime,
+        ) = (amount if amount < MAX_WHOLE else MAX_WHOLE for amount in self.amounts)  # fmt: skip
+        # By position: this is built for every minute of every router.
+        return Figures(
+            1, covered, up,
+            observed, client, mean(client, observed), self.least, self.most[CLIENTS_MAX],
+            active, active_observed, mean(active, active_observed), weak, weak_observed,
+            wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known,
+            self.most[WIFI_PEAK], self.most[UPLINK_PEAK], None, None, busy, airtime,
+        )  # fmt: skip
 
 
 class Minutes:

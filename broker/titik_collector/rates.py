@@ -83,20 +83,25 @@ def steps(readings: Iterable[Reading], uplink_bps: Callable[[int], float]) -> It
     uplink: Reading | None = None
     of_run: dict[int, Reading] = {}
     for one in readings:
+        # Nearly always all four pairs are of the same two samples, so their time is that too.
+        since = None if before is None else _since(before, one)
         yield _seen(before, one)
-        yield from _powered(before, one)
-        before = one
+        yield from _powered(before, one, since)
         if one.wifi:
             if wifi is not None:
-                yield from _wifi(wifi, one)
+                yield from _wifi(wifi, one, since if wifi is before else _since(wifi, one))
             wifi = one
         if one.uplink:
             if uplink is not None:
-                yield from _uplink(uplink, one, uplink_bps(one.at_ms))
+                from_ms = since if uplink is before else _since(uplink, one)
+                yield from _uplink(uplink, one, from_ms, uplink_bps(one.at_ms))
             uplink = one
         if one.client_ms is not None and one.observed_ms is not None:
-            yield from _client_time(of_run.get(one.run_id), one)
+            last = of_run.get(one.run_id)
+            from_ms = since if last is before or last is None else _since(last, one)
+            yield from _client_time(last, one, from_ms)
             of_run[one.run_id] = one
+        before = one
 
 
 def reach_ms(elapsed_ms: int) -> int:
@@ -137,13 +142,12 @@ def _seen(before: Reading | None, one: Reading) -> Step:
     )
 
 
-def _powered(before: Reading | None, one: Reading) -> Iterator[Step]:
+def _powered(before: Reading | None, one: Reading, from_ms: int | None) -> Iterator[Step]:
     """The router ran since the sample before; at least a while if there is none."""
     if before is None:
         up_ms = min(BOOT_UP_MS, one.uptime_ms)
         yield Step(one.at_ms - up_ms, one.at_ms, ((UP, up_ms),))
         return
-    from_ms = _since(before, one)
     if from_ms is None:
         return
     amounts = [(UP, one.at_ms - from_ms)]
@@ -156,9 +160,8 @@ def _powered(before: Reading | None, one: Reading) -> Iterator[Step]:
     yield Step(from_ms, one.at_ms, tuple(amounts))
 
 
-def _wifi(before: Reading, one: Reading) -> Iterator[Step]:
+def _wifi(before: Reading, one: Reading, from_ms: int | None) -> Iterator[Step]:
     """Bytes over the air; known if any BSS's are, because another may just have been made."""
-    from_ms = _since(before, one)
     if from_ms is None:
         return
     elapsed_ms = one.uptime_ms - before.uptime_ms
@@ -173,9 +176,8 @@ def _wifi(before: Reading, one: Reading) -> Iterator[Step]:
         yield _bytes(from_ms, one.at_ms, elapsed_ms, WIFI_DOWN, sent, received)
 
 
-def _uplink(before: Reading, one: Reading, bps: float) -> Iterator[Step]:
+def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float) -> Iterator[Step]:
     """Bytes of one interface: of several that are in both samples, the first by name."""
-    from_ms = _since(before, one)
     both = before.uplink.keys() & one.uplink.keys()
     if from_ms is None or not both:
         return
@@ -203,13 +205,13 @@ def _bytes(from_ms: int, to_ms: int, elapsed_ms: int, figure: int, down: int, up
     )
 
 
-def _client_time(before: Reading | None, one: Reading) -> Iterator[Step]:
+def _client_time(before: Reading | None, one: Reading, from_ms: int | None) -> Iterator[Step]:
     """Clients times time since the sample before, or since the run began."""
     assert one.client_ms is not None
     assert one.observed_ms is not None
     if before is None:
         observed, client, elapsed_ms = one.observed_ms, one.client_ms, one.uptime_ms
-        from_ms: int | None = one.at_ms - min(observed, one.uptime_ms, MAX_BRIDGE_MS)
+        from_ms = one.at_ms - min(observed, one.uptime_ms, MAX_BRIDGE_MS)
     else:
         grown = (
             _growth(before.observed_ms, one.observed_ms),
@@ -219,7 +221,6 @@ def _client_time(before: Reading | None, one: Reading) -> Iterator[Step]:
             return
         observed, client = grown[0], grown[1]
         elapsed_ms = one.uptime_ms - before.uptime_ms
-        from_ms = _since(before, one)
     # More time observed than passed, or more clients than can be, is a broken router's.
     if from_ms is None or observed > elapsed_ms + _slew(elapsed_ms) + LAG_MS:
         return

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from titik_collector import dirty
-from titik_collector.dirty import COLUMNS, Gone, Key, Placed, Row
+from titik_collector.dirty import COLUMNS, Gone, Key, Placed, Row, Stretch
+from titik_collector.windows import HOUR_MS
 
 Quality = Literal["ntp", "arrival", "bounded"]
 
@@ -42,6 +43,18 @@ class Change:
     reach_ms: int = 0  # of a removed row the larger of its covers_ms and observed_ms
 
 
+# Quality, offset, arrival, what its samples have, first and last instant.
+State = tuple[Quality, int | None, int | None, int, int, int]
+
+
+class Region(NamedTuple):
+    """Successive rows of a boot, and whether they begin and end it."""
+
+    rows: Sequence[Row]
+    first: bool
+    last: bool
+
+
 class Lone(NamedTuple):
     """A boot that nobody heard while it ran."""
 
@@ -62,7 +75,20 @@ class _Boot:
     offset_ms: int | None = None
     arrival_ms: int | None = None
     has: int = 0  # what any sample has: dirty.WIFI, UPLINK, CLIENT
-    known: tuple[Quality, int | None, int | None, int] | None = None  # what the store remembers
+    first_ms: int = 2**62
+    last_ms: int = EARLIEST_MS
+    known: State | None = None  # what the store remembers
+
+    def state(self) -> State:
+        """As in the store."""
+        return (
+            self.quality,
+            self.offset_ms,
+            self.arrival_ms,
+            self.has,
+            self.first_ms,
+            self.last_ms,
+        )
 
     @property
     def stored(self) -> list[Change]:
@@ -134,10 +160,13 @@ def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dic
 def _recall(db: sqlite3.Connection, boot: _Boot) -> None:
     """What is known of the boot, and by what it is to be placed from now on."""
     row = db.execute(
-        "SELECT quality, offset_ms, arrival_ms, has FROM boot_time WHERE boot_id = ?", (boot.id,)
+        "SELECT quality, offset_ms, arrival_ms, has, first_ms, last_ms FROM boot_time"
+        " WHERE boot_id = ?",
+        (boot.id,),
     ).fetchone()
     if row is not None:
-        boot.was, boot.offset_ms, boot.arrival_ms, boot.has = boot.known = row
+        boot.known = row
+        boot.was, boot.offset_ms, boot.arrival_ms, boot.has, boot.first_ms, boot.last_ms = row
     if _has_clock(db, boot):
         boot.quality = "ntp"
     else:
@@ -160,29 +189,38 @@ def _has_clock(db: sqlite3.Connection, boot: _Boot) -> bool:
 
 
 def _settle_by_clock(db: sqlite3.Connection, boot: _Boot) -> None:
-    regions = _regions(db, boot) if boot.was == "ntp" else [_rows(db, boot.id)]
+    regions = _regions(db, boot) if boot.was == "ntp" else [_whole(db, boot.id)]
     boot.offset_ms = boot.arrival_ms = None
-    _apply(db, boot, [list(zip(rows, place_by_clock(rows), strict=True)) for rows in regions])
+    _apply(db, boot, regions, [place_by_clock(region.rows) for region in regions])
 
 
-def _regions(db: sqlite3.Connection, boot: _Boot) -> list[list[Row]]:
+def _whole(db: sqlite3.Connection, boot_id: int) -> Region:
+    return Region(_rows(db, boot_id, "boot_id = :boot", 0), True, True)
+
+
+def _regions(db: sqlite3.Connection, boot: _Boot) -> list[Region]:
     """The rows whose place the changes can touch: between the believed clocks around each."""
-    regions: list[list[Row]] = []
+    regions: list[Region] = []
     for uptime_ms in sorted({change.uptime_ms for change in boot.changes}):
-        if regions and regions[-1] and uptime_ms < regions[-1][-1].uptime_ms:
+        if regions and regions[-1].rows and uptime_ms < regions[-1].rows[-1].uptime_ms:
             continue  # it lies inside the one before
-        (from_ms,) = db.execute(
-            "SELECT max(uptime_ms) FROM (SELECT uptime_ms FROM sample WHERE boot_id = ?"
-            " AND uptime_ms < ? AND taken_ms IS NOT NULL ORDER BY uptime_ms DESC LIMIT 1)",
-            (boot.id, uptime_ms),
-        ).fetchone()
-        (to_ms,) = db.execute(
-            "SELECT min(uptime_ms) FROM (SELECT uptime_ms FROM sample WHERE boot_id = ?"
-            " AND uptime_ms > ? AND taken_ms IS NOT NULL ORDER BY uptime_ms LIMIT 1)",
-            (boot.id, uptime_ms),
-        ).fetchone()
-        regions.append(_rows(db, boot.id, from_ms or 0, to_ms))
+        rows = _rows(db, boot.id, _BETWEEN_CLOCKS, uptime_ms)
+        if rows:
+            clocks = [row.uptime_ms for row in rows if row.taken_ms is not None]
+            first = not clocks or clocks[0] >= uptime_ms
+            last = not clocks or clocks[-1] <= uptime_ms
+            regions.append(Region(rows, first, last))
     return regions
+
+
+# From the last believed clock before an uptime to the first after it, or the ends of the boot.
+_BETWEEN_CLOCKS = (
+    "boot_id = :boot AND uptime_ms BETWEEN coalesce((SELECT uptime_ms FROM sample"
+    " WHERE boot_id = :boot AND uptime_ms < :uptime AND taken_ms IS NOT NULL"
+    " ORDER BY uptime_ms DESC LIMIT 1), 0) AND coalesce((SELECT uptime_ms FROM sample"
+    " WHERE boot_id = :boot AND uptime_ms > :uptime AND taken_ms IS NOT NULL"
+    " ORDER BY uptime_ms LIMIT 1), 1 << 62)"
+)
 
 
 def _learn_arrival(db: sqlite3.Connection, boot: _Boot) -> None:
@@ -201,26 +239,22 @@ def _learn_arrival(db: sqlite3.Connection, boot: _Boot) -> None:
 def _settle_by_offset(db: sqlite3.Connection, boot: _Boot, offset_ms: int) -> None:
     if boot.was == boot.quality and boot.offset_ms == offset_ms:
         found = (_row(db, change) for change in boot.stored)
-        regions = [[row] for row in found if row is not None]
+        regions = [Region([row], False, False) for row in found if row is not None]
     else:
-        regions = [_rows(db, boot.id)]
+        regions = [_whole(db, boot.id)]
     boot.offset_ms = offset_ms
-    _apply(
-        db,
-        boot,
-        [[(row, _clamp(row.uptime_ms + offset_ms, row)) for row in rows] for rows in regions],
-    )
+    places = [[_clamp(row.uptime_ms + offset_ms, row) for row in one.rows] for one in regions]
+    _apply(db, boot, regions, places)
 
 
 def _concerns_lone_boots(db: sqlite3.Connection, boots: Iterable[_Boot]) -> bool:
     return any(
         boot.quality == "bounded"
         or db.execute(
-            "SELECT 1 FROM succession WHERE newer_boot_id = ? AND EXISTS (SELECT 1 FROM boot_time"
-            " WHERE router_id = ? AND quality = 'bounded') LIMIT 1",
+            "SELECT EXISTS (SELECT 1 FROM succession WHERE newer_boot_id = ?) AND EXISTS"
+            " (SELECT 1 FROM boot_time WHERE router_id = ? AND quality = 'bounded')",
             (boot.id, boot.router_id),
-        ).fetchone()
-        is not None
+        ).fetchone()[0]
         for boot in boots
     )
 
@@ -247,7 +281,7 @@ def _settle_lone(db: sqlite3.Connection, router_id: int, changed: Mapping[int, _
         end = _edge(db, boot.id, "DESC")
         if boot.arrival_ms is None or end is None:  # all of its samples are gone
             if boot.changes:
-                _apply(db, boot, [])
+                _apply(db, boot)
             continue
         lone[boot.id] = Lone(boot.arrival_ms, end[1], frozenset(newer[boot.id]))
         for newer_id in newer[boot.id] - boots.keys():
@@ -269,33 +303,39 @@ def _edge(db: sqlite3.Connection, boot_id: int, order: str) -> tuple[int, int] |
 
 
 def _apply(
-    db: sqlite3.Connection, boot: _Boot, regions: Sequence[Sequence[tuple[Row, int]]]
+    db: sqlite3.Connection,
+    boot: _Boot,
+    regions: Sequence[Region] = (),
+    places: Sequence[Sequence[int]] = (),
 ) -> None:
     """Write the places that differ, and mark the time around what is new, moved or gone."""
-    db.executemany(
-        "UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?",
-        [
-            (at_ms, boot.quality, row.run_id, row.seq)
-            for rows in regions
-            for row, at_ms in rows
-            if (at_ms, boot.quality) != (row.at_ms, row.quality)
-        ],
-    )
     new = {(change.run_id, change.seq) for change in boot.stored}
-    ranges: list[dirty.Range] = []
-    for rows in regions:
-        placed = [
-            Placed(row, at_ms, None if (row.run_id, row.seq) in new else row.at_ms)
-            for row, at_ms in rows
-        ]
-        # A boot that is believed otherwise leaves or enters minutes without moving.
-        ranges += dirty.around(db, boot.id, placed, all_moved=boot.was != boot.quality)
-        for row in (one.row for one in placed):
+    stretches = [
+        Stretch(
+            [
+                Placed(row, at_ms, None if (row.run_id, row.seq) in new else row.at_ms)
+                for row, at_ms in zip(region.rows, placed, strict=True)
+            ],
+            region.first,
+            region.last,
+        )
+        for region, placed in zip(regions, places, strict=True)
+    ]
+    for stretch in stretches:
+        for row, at_ms, _ in stretch.rows:
             boot.has |= row.sections | (0 if row.observed_ms is None else dirty.CLIENT)
+            if (at_ms, boot.quality) != (row.at_ms, row.quality):
+                db.execute(
+                    "UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?",
+                    (at_ms, boot.quality, row.run_id, row.seq),
+                )
+    ranges: list[dirty.Range] = []
+    for stretch in stretches:
+        # A boot that is believed otherwise leaves or enters minutes without moving.
+        ranges += dirty.around(db, boot.id, stretch, all_moved=boot.was != boot.quality)
     for gone in _gone(boot):
         ranges += dirty.around_removed(db, boot.id, gone)
-    ranges = dirty.mark(db, boot.router_id, ranges, EARLIEST_MS)
-    _remember(db, boot, ranges)
+    _remember(db, boot, dirty.mark(db, boot.router_id, ranges, EARLIEST_MS))
 
 
 def _gone(boot: _Boot) -> Iterable[list[Gone]]:
@@ -309,26 +349,25 @@ def _gone(boot: _Boot) -> Iterable[list[Gone]]:
 
 
 def _remember(db: sqlite3.Connection, boot: _Boot, ranges: Sequence[dirty.Range]) -> None:
-    now = (boot.quality, boot.offset_ms, boot.arrival_ms, boot.has)
-    if now != boot.known:
-        first_ms = ranges[0].from_ms if ranges else EARLIEST_MS
+    """What the boot is placed by, and where its figures may lie."""
+    if ranges:
+        boot.first_ms = min(boot.first_ms, ranges[0].from_ms)
+        if ranges[-1].to_ms > boot.last_ms:
+            # An hour in advance, so that a live router does not write this with each sample.
+            boot.last_ms = ranges[-1].to_ms + HOUR_MS
+    if boot.state() != boot.known:
         db.execute(
-            "INSERT INTO boot_time VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (boot_id)"
-            " DO UPDATE SET quality = excluded.quality, offset_ms = excluded.offset_ms,"
-            " arrival_ms = excluded.arrival_ms, has = excluded.has",
-            (boot.id, boot.router_id, *now, first_ms, first_ms),
+            "INSERT OR REPLACE INTO boot_time (boot_id, router_id, quality, offset_ms, arrival_ms,"
+            " has, first_ms, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (boot.id, boot.router_id, *boot.state()),
         )
-    dirty.widen(db, boot.id, ranges)
 
 
-def _rows(
-    db: sqlite3.Connection, boot_id: int, from_ms: int = 0, to_ms: int | None = None
-) -> list[Row]:
-    """Rows of a boot by uptime, both ends included."""
+def _rows(db: sqlite3.Connection, boot_id: int, where: str, uptime_ms: int) -> list[Row]:
+    """Rows of a boot by uptime."""
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM sample WHERE boot_id = ? AND uptime_ms BETWEEN ? AND ?"
-        " ORDER BY uptime_ms, run_id, seq",
-        (boot_id, from_ms, 2**62 if to_ms is None else to_ms),
+        f"SELECT {COLUMNS} FROM sample WHERE {where} ORDER BY uptime_ms, run_id, seq",
+        {"boot": boot_id, "uptime": uptime_ms},
     )
     return [Row(*row) for row in rows]
 
