@@ -57,7 +57,7 @@ class Hotspot:
         """What the code prints when it runs inside a namespace, with the agent importable."""
         done = subprocess.run(
             ("ip", "netns", "exec", space or self.router, sys.executable, "-c", code),
-            env=os.environ | {"PYTHONPATH": str(AGENT)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join((str(AGENT), *sys.path))},
             capture_output=True,
             text=True,
             timeout=90,
