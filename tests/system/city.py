@@ -23,7 +23,7 @@ from tests.broker import running
 from tests.broker.running import ROOT, Client, RunningBroker
 from titik_agent.publisher import Pace
 from titik_agent.spool import Spool
-from titik_collector import check, config
+from titik_collector import check
 from titik_collector.database import open_reader, open_writer
 from titik_collector.rollup import Rollups
 from titik_collector.simulate import Node, Plan, SimulatedClock, WorldTime
@@ -186,7 +186,9 @@ max_runs_per_hour = 10000
     def collect(self, dies: str | None = None) -> Process:
         """Start the collector, or start it again; returns when it is connected, or has died."""
         where = self.folder / "collector.log"
-        before = where.read_text(errors="replace").count("broker connected") if where.exists() else 0
+        before = (
+            where.read_text(errors="replace").count("broker connected") if where.exists() else 0
+        )
         program = ["-c", "from titik_collector.cli import main; main()"]
         if dies is not None:
             program = ["-m", "tests.system.dying_collector", dies]

@@ -59,11 +59,11 @@ def main() -> None:
     moment = sys.argv.pop(1)
     assert moment in MOMENTS
     if moment == "received":
-        collect.Store = DyingStore  # type: ignore[misc]
+        collect.Store = DyingStore  # type: ignore[attr-defined]
     elif moment == "committed":
-        collect.Link = DyingLink  # type: ignore[misc]
+        collect.Link = DyingLink  # type: ignore[attr-defined]
     else:
-        collect.Ingest = DyingIngest  # type: ignore[misc]
+        collect.Ingest = DyingIngest  # type: ignore[attr-defined]
     titik()
 
 

@@ -69,9 +69,9 @@ def test_a_collector_killed_between_two_steps_loses_and_doubles_nothing(
 def test_an_agent_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
     """Every life is a run; what the dead ones had in the spool's directory the next one sends."""
     with City(tmp_path) as city:
+        spooled = tmp_path / "tirosa-1"
         for life in range(3):
             agent = city.agent()
-            spooled = tmp_path / "tirosa-1"
             city.until(lambda life=life: samples_in(spooled) > 2 * life + 1, "it samples")  # type: ignore[misc]
             agent.kill()
         agent = city.agent()
@@ -88,7 +88,9 @@ def test_an_agent_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
 
 def samples_in(directory: Path) -> int:
     """Records in a spool's segments."""
-    return sum(one.read_bytes().count(b'"taken_at"') for one in directory.glob("*") if one.is_file())
+    return sum(
+        one.read_bytes().count(b'"taken_at"') for one in directory.glob("*") if one.is_file()
+    )
 
 
 def all_stored(city: City, but: str) -> bool:

@@ -48,7 +48,9 @@ def taken(router: str = "tirosa-1", run: str | None = None, **fields: object) ->
 def two_boots() -> list[Sample]:
     """A boot that learnt the time late, and the one after it."""
     older = taken(run=OLD_RUN, boot=EARLIER, clock="guess")
-    older = [replace(one, taken_at=1_000_000 + one.seq, uptime_ms=one.seq * 30_000) for one in older]
+    older = [
+        replace(one, taken_at=1_000_000 + one.seq, uptime_ms=one.seq * 30_000) for one in older
+    ]
     at_ms = START_MS - 1_200_000
     older[-4] = replace(older[-4], clock="ntp", taken_at=at_ms)
     older[-2] = replace(older[-2], clock="ntp", taken_at=at_ms + 60_000)
@@ -119,7 +121,9 @@ def test_a_merged_range_may_come_before_after_or_between_its_originals(tmp_path:
                     lambda name=name: city.number("SELECT count(*) FROM v_conservation"  # type: ignore[misc]
                     " WHERE router = ? AND stored = ?", name, SEQS) == 1, "all is stored",
                 )  # fmt: skip
-        city.until(lambda: city.number("SELECT count(*) FROM sample WHERE seq > first_seq") == 3, "")
+        city.until(
+            lambda: city.number("SELECT count(*) FROM sample WHERE seq > first_seq") == 3, ""
+        )
         assert {(SEQS, SEQS, 0, 0, 0)} == set(city.close_books().values())
         spans = {
             name: city.ask(

@@ -55,7 +55,9 @@ def test_a_boot_that_began_before_ntp_lands_in_the_right_minutes(
         early = [one for one in of_boot if one.clock == "guess"][:5]
         minute_ms = (early[0].taken_at + YEAR_MS) // MINUTE_MS * MINUTE_MS
         assert bytes_of_minutes(city, minute_ms, minute_ms + 2 * MINUTE_MS) >= down(early)
-        boots = [[one for one in spool.taken if one.boot == boot] for boot in (before.boot, after.boot)]
+        boots = [
+            [one for one in spool.taken if one.boot == boot] for boot in (before.boot, after.boot)
+        ]
         assert sum(down(one) for one in boots) == bytes_of_minutes(city, 0, 1 << 60)
     assert "uplink down" in caplog.text
 
