@@ -53,7 +53,7 @@ def broker(target: dial.Broker, say: Say) -> bool:
     """Name, TCP and TLS."""
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         say(f"FAIL  dns: {target.host}: {error}; check broker.host and the router's resolver")
         return False
     say(f"ok    dns: {target.host} is {found[0][4][0]}")
