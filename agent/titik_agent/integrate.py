@@ -62,7 +62,8 @@ class Meters:
             if len(self._bss) > MAX_METERS:
                 del self._bss[ifname]
         filled = None if bss is None else tuple(self._fill(at_ms, one) for one in bss)
-        return self._total.observe(at_ms, total(one.clients for one in bss or (_UNREAD,))), filled
+        clients = None if bss is None else total(one.clients for one in bss)
+        return self._total.observe(at_ms, clients), filled
 
     def _fill(self, at_ms: int, bss: Bss) -> Bss:
         reading = self._bss.setdefault(bss.ifname, Meter()).observe(at_ms, bss.clients)
@@ -74,9 +75,6 @@ class Meters:
             clients_max=reading.most,
             client_ms=reading.client_ms,
         )
-
-
-_UNREAD = Bss("")
 
 
 def total(counts: Iterable[int | None]) -> int | None:

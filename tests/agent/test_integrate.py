@@ -52,6 +52,16 @@ def test_one_unread_bss_makes_the_total_unknown_but_not_the_others() -> None:
     assert (None, 2, None) == (whole, bss[0].clients_max, bss[1].clients_max)
 
 
+def test_a_router_without_a_bss_is_observed_to_have_no_clients() -> None:
+    """No BSS is known to be none; only one that could not be read is unknown."""
+    meters = Meters()
+    meters.observe(0, (Bss("a", clients=2),))
+    meters.observe(10, ())
+    whole, _ = meters.observe(30, (Bss("a", clients=1),))
+
+    assert Reading(0, 1, 20, 30) == whole
+
+
 def test_a_bss_that_vanished_and_returned_is_not_counted_meanwhile() -> None:
     """`wifi reload` takes a BSS away for seconds; nobody was its client then."""
     meters = Meters()
