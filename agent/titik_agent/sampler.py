@@ -7,7 +7,7 @@ Rule: what leaves here can be decoded; a section that cannot be written is left 
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import psutil
 
@@ -64,16 +64,28 @@ class Sampler:
         self._last_ms: int | None = None
         self._turn = 0
         self._failing: set[str] = set()
+        self._wrong: set[str] = set()  # sections of the last sample that broke the contract
 
     def take(self) -> tuple[Sample, bytes]:
         """Read every source; the sample and its payload for the spool."""
-        at_ms = self._clock.uptime_ms()
+        now = self._now()
         sections, failed = self._read()
-        sample = self._build(at_ms, sections, failed)
-        fitted, payload = fit(sample)
+        sample = self._build(now, sections, failed)
+        wrong: dict[str, str] = {}
+        fitted, payload = fit(sample, wrong)
+        self._say_wrong(wrong)
         self.seq = fitted.seq
-        self._last_ms = at_ms
+        self._last_ms = now.uptime_ms
         return fitted, payload
+
+    def _now(self) -> "_Now":
+        """Of one instant, because readers place guessed times by `taken_at` minus `uptime_ms`.
+
+        The quality first: should NTP set the clock just now, a good time called a guess does no
+        harm, while a bad one called good is believed.
+        """
+        quality = self._clock.quality()
+        return _Now(quality, self._clock.wall_ms(), self._clock.uptime_ms())
 
     def _read(self) -> tuple[dict[str, Any], list[str]]:
         sections: dict[str, Any] = {}
@@ -83,14 +95,19 @@ class Sampler:
                 sections[source.field] = source.read()
             except SourceError as error:
                 failed.append(source.name)
-                self._say_failed(source.name, error)
+                self._say_failed(source.name, str(error))
+            except Exception as error:
+                # A bug in one source, or a kernel that answers as none before it, must not end
+                # the agent: after a few such ends in a row procd does not start it again.
+                failed.append(source.name)
+                self._say_failed(source.name, f"{type(error).__name__}: {error}")
             else:
                 self._say_back(source.name)
         return sections, failed
 
-    def _build(self, at_ms: int, sections: dict[str, Any], failed: list[str]) -> Sample:
+    def _build(self, now: "_Now", sections: dict[str, Any], failed: list[str]) -> Sample:
         bss: tuple[Bss, ...] | None = sections.pop("bss", None)
-        reading, bss = self._meters.observe(at_ms, bss)
+        reading, bss = self._meters.observe(now.uptime_ms, bss)
         seq = self.seq + 1
         return Sample(
             router=self._router,
@@ -99,10 +116,10 @@ class Sampler:
             seq=seq,
             spool=self._held(seq),
             boot=self._clock.boot,
-            uptime_ms=at_ms,
-            taken_at=self._clock.wall_ms(),
-            clock=self._clock.quality(),
-            covers_ms=0 if self._last_ms is None else max(0, at_ms - self._last_ms),
+            uptime_ms=now.uptime_ms,
+            taken_at=now.wall_ms,
+            clock=now.quality,
+            covers_ms=0 if self._last_ms is None else max(0, now.uptime_ms - self._last_ms),
             agent=self._state(failed),
             clients=total(one.clients for one in bss) if bss is not None else None,
             clients_min=reading.least if reading else None,
@@ -138,19 +155,35 @@ class Sampler:
             saturated=any(getattr(source, "saturated", False) for source in self._sources),
         )
 
-    def _say_failed(self, name: str, error: SourceError) -> None:
+    def _say_failed(self, name: str, reason: str) -> None:
         if name not in self._failing:
             self._failing.add(name)
-            log.warning("source failed, section left out source=%s reason=%s", name, error)
+            log.warning("source failed, section left out source=%s reason=%s", name, reason)
 
     def _say_back(self, name: str) -> None:
         if name in self._failing:
             self._failing.discard(name)
             log.info("source back source=%s", name)
 
+    def _say_wrong(self, wrong: dict[str, str]) -> None:
+        for section in wrong.keys() - self._wrong:
+            log.warning("section left out, not in the contract reason=%s", wrong[section])
+        self._wrong = set(wrong)
 
-def fit(sample: Sample) -> tuple[Sample, bytes]:
-    """The sample as it can be sent, and its payload; see SHED_ORDER."""
+
+class _Now(NamedTuple):
+    """What the clocks say at one instant."""
+
+    quality: Literal["ntp", "guess"]
+    wall_ms: int
+    uptime_ms: int
+
+
+def fit(sample: Sample, wrong: dict[str, str]) -> tuple[Sample, bytes]:
+    """The sample as it can be sent, and its payload; see SHED_ORDER.
+
+    `wrong` is told which sections break the contract, and how.
+    """
     steps = iter(SHED_ORDER)
     while True:
         try:
@@ -158,7 +191,7 @@ def fit(sample: Sample) -> tuple[Sample, bytes]:
         except WireError as error:
             section = error.path.partition(".")[0].partition("[")[0]
             if section in _SECTIONS:
-                log.warning("section left out, not in the contract reason=%s", error)
+                wrong[section] = str(error)
                 sample = _without(sample, section)
             else:
                 step = next(steps, None)

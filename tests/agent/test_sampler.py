@@ -160,7 +160,7 @@ def crowded(bsses: int) -> Sample:
 
 def test_what_does_not_fit_is_shed_in_order_and_said() -> None:
     """Sections that can be missed go first; counters never."""
-    sample, payload = fit(crowded(40))
+    sample, payload = fit(crowded(40), {})
 
     assert len(payload) <= codec.MAX_PAYLOAD
     assert (True, None, None) == (sample.truncated, sample.probe, sample.reach)
@@ -169,7 +169,7 @@ def test_what_does_not_fit_is_shed_in_order_and_said() -> None:
 
 def test_a_full_house_still_fits() -> None:
     """64 BSSes with every counter."""
-    sample, payload = fit(crowded(64))
+    sample, payload = fit(crowded(64), {})
 
     assert len(payload) <= codec.MAX_PAYLOAD
     assert 10**12 == (sample.bss or ())[63].tx_bytes
@@ -188,6 +188,72 @@ def test_a_section_outside_the_contract_is_left_out_and_named() -> None:
 def test_past_counters_are_never_shed() -> None:
     """They are bytes that nothing else tells of."""
     past = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))
-    sample, _ = fit(replace(crowded(30), past=past))
+    sample, _ = fit(replace(crowded(30), past=past), {})
 
     assert past == sample.past
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_bug_in_a_source_costs_its_section_alone() -> None:
+    """A kernel that answers as none before it must not end the agent."""
+    sample, _ = sampler(HOSTAPD, Fixed("leases", "leases", ValueError("no number"))).take()
+
+    assert (("leases",), None, 5) == (sample.agent.failed, sample.leases, sample.clients)
+
+
+def test_a_section_outside_the_contract_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A router's log is a few hundred lines, and this happens at every sample."""
+    good = (Net("wan", "uplink", True, "x", 1, 1),)
+    strange = (Net("wan", "uplink", True, "x", -1, 1),)
+    taker = sampler(Fixed("netdev", "net", strange, strange, strange, good, strange))
+    lines = []
+    for _ in range(5):
+        taker.take()
+        lines.append(len(caplog.records))
+
+    assert [1, 1, 1, 1, 2] == lines
+
+
+class SlowSource:
+    """A device that takes five seconds."""
+
+    name = field = "leases"
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def read(self) -> int:
+        self._clock.now_ms += 5_000
+        return 1
+
+
+def test_the_clocks_of_a_sample_are_read_together() -> None:
+    """A slow source does not move `taken_at` away from the uptime that belongs to it."""
+    clock = FakeClock()
+    taker = Sampler("a", RUN, clock, FakeSpool(), (SlowSource(clock),), rss_bytes=lambda: 1)
+    sample, _ = taker.take()
+
+    assert 1_795_000_000_000 == sample.taken_at - sample.uptime_ms
+
+
+class JustSet(FakeClock):
+    """A clock that NTP sets between any two questions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._set = False
+
+    def wall_ms(self) -> int:
+        before, self._set = self._set, True
+        return 1_795_000_000_000 if before else 0
+
+    def quality(self) -> Literal["ntp", "guess"]:
+        before, self._set = self._set, True
+        return "ntp" if before else "guess"
+
+
+def test_a_time_from_before_the_clock_was_set_is_never_called_good() -> None:
+    """It would be believed, months off."""
+    sample, _ = Sampler("a", RUN, JustSet(), FakeSpool(), (), rss_bytes=lambda: 1).take()
+
+    assert ("guess", 1_795_000_000_000) == (sample.clock, sample.taken_at)
