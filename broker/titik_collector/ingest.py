@@ -8,7 +8,7 @@ Rule: while the store fails, nothing is read, so memory stays bounded by one bat
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from titik_collector.database import StoreError
@@ -93,7 +93,19 @@ class Ingest:
             self._publish(self._store.ack(router_id, router))
 
     def _publish(self, ack: Ack) -> None:
-        self._outbox.publish(topics.ack(ack.router), codec.encode(ack), retain=True)
+        self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
+
+
+def fit(ack: Ack) -> bytes:
+    """The ack's payload; if it is too large, with fewer ranges: they come when `upto` passes."""
+    while True:
+        try:
+            return codec.encode(ack)
+        except WireError:
+            runs = tuple(replace(run, also=run.also[: len(run.also) // 2]) for run in ack.runs)
+            if runs == ack.runs:
+                raise
+            ack = replace(ack, runs=runs)
 
 
 def to_item(letter: Letter, now_ms: int) -> Item:

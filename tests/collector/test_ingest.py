@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
 from titik_collector.database import StoreError
-from titik_collector.ingest import Ingest, Letter, to_item
+from titik_collector.ingest import Ingest, Letter, fit, to_item
 from titik_collector.store import Arrived, Item, Poison, Saved, Store
 from titik_wire import codec, topics
-from titik_wire.messages import AckedRun
+from titik_wire.messages import Ack, AckedRun
 
 ACK = topics.ack("tirosa-1")
 
@@ -141,6 +141,19 @@ def test_an_impostor_is_poison_of_the_router_whose_topic_it_is() -> None:
 
     assert isinstance(item, Poison)
     assert ("solor-1", (RUN, 7, 7)) == (item.router, item.span)
+
+
+def test_an_ack_that_is_too_large_leaves_ranges_out() -> None:
+    """A router with many runs and huge seqs cannot stop the collector."""
+    top = 2**53 - 1
+    also = tuple((top - 40 + 2 * n, top - 40 + 2 * n) for n in range(16))
+    ack = Ack("tirosa-1", tuple(AckedRun(f"{n:016x}", 1, also) for n in range(32)))
+
+    told = codec.decode(ACK, fit(ack))
+
+    assert isinstance(told, Ack)
+    assert [one.run for one in ack.runs] == [one.run for one in told.runs]
+    assert told.runs[0].also == also[: len(told.runs[0].also)] != ()
 
 
 @given(st.text(max_size=80), st.binary(max_size=200))
