@@ -35,6 +35,7 @@ from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.probe import ProbeSource
 from titik_agent.sources.reach import ReachSource, Targets
+from titik_agent.sources.since import Since
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool import Spool
@@ -47,6 +48,7 @@ log = logging.getLogger("titik_agent")
 
 MACHINE = "/sys/class/dmi/id/product_name"  # x86
 BOARD = "/tmp/sysinfo/model"  # OpenWrt
+LOCK = "agent.lock"  # in the spool's directory, held while the agent runs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,7 +121,10 @@ def probe(file: str | None, router: str | None, broker: str | None, every_s: int
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     with _said():
         settings = config.load(file, router or "probe", broker or "localhost")
-    sys.exit(run_probe(ProbeSettings(settings.probe.result_file, settings.probe.targets), every_s))
+    wanted, nets = settings.probe, settings.interfaces
+    sys.exit(
+        run_probe(ProbeSettings(wanted.result_file, wanted.targets, nets.uplink, nets.lan), every_s)
+    )
 
 
 def _run(settings: Config, target: dial.Broker) -> None:
@@ -160,7 +165,9 @@ def _run(settings: Config, target: dial.Broker) -> None:
 
 def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
     """Every source that this machine may have."""
-    interfaces = Interfaces(settings.interfaces.uplink, settings.interfaces.lan, clock.boot)
+    since = Since(os.path.join(settings.spool.directory, "since"))
+    nets = settings.interfaces
+    interfaces = Interfaces(nets.uplink, nets.lan, clock.boot, since=since)
     sketch = Sketch(clock)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     sources: list[Source | None] = [
@@ -274,7 +281,7 @@ def _alone(directory: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            path = os.path.join(directory, "agent.lock")
+            path = os.path.join(directory, LOCK)
             _lock(stack.enter_context(open(path, "a+", encoding="ascii")))
         except BlockingIOError:
             raise ConfigError(
@@ -287,6 +294,22 @@ def _alone(directory: str) -> Iterator[None]:
         except OSError as error:
             log.warning("spool not locked, going on directory=%s error=%s", directory, error)
         yield
+
+
+def _refuse_beside_agent(directory: str) -> None:
+    """ConfigError if an agent runs, or may run, on this spool.
+
+    Nothing is created: an installer checks as root, and the agent could not write what root left.
+    """
+    try:
+        with open(os.path.join(directory, LOCK), "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return
+    except BlockingIOError:
+        raise ConfigError(f"an agent runs in {directory}; its log says how it fares") from None
+    except OSError as error:
+        raise ConfigError(f"spool.directory: {error}; check as root or as its user") from error
 
 
 def _lock(file: IO[str]) -> None:
@@ -310,17 +333,17 @@ def _check_chain(
 ) -> bool:
     """Login, publish, ack: with a sample of a run of its own, unless an agent is connected."""
     try:
-        with _alone(settings.spool.directory):
-            spool, run_id = Spool(None), _new_run()
-            publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
-            uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
-            sampler = Sampler(settings.router, run_id, clock, spool, sources)
-            sample, payload = sampler.take()
-            spool.append(sample.run, sample.seq, payload)
-            return check.chain(uplink, spool, click.echo)
+        _refuse_beside_agent(settings.spool.directory)
     except ConfigError as error:
         click.echo(f"--    login, publish, ack: not tried: {error}")
         return True
+    spool, run_id = Spool(None), _new_run()
+    publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
+    uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
+    sampler = Sampler(settings.router, run_id, clock, spool, sources)
+    sample, payload = sampler.take()
+    spool.append(sample.run, sample.seq, payload)
+    return check.chain(uplink, spool, click.echo)
 
 
 def main() -> None:
