@@ -2,6 +2,7 @@
 
 Rule: a router that is not online has no figures, instead of keeping its last ones.
 Rule: a sum over routers counts those that are online and says how many they are.
+Rule: whatever a router claims, a figure stays within the contract; or one router silences all.
 """
 
 import sqlite3
@@ -13,6 +14,7 @@ from titik_collector import body
 from titik_collector.presence import Presence
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
+from titik_wire.kinds import MAX_WHOLE
 from titik_wire.messages import Now, Sample
 
 Figures = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
@@ -154,7 +156,7 @@ def _is_older(sample: Sample, than: Sample) -> bool:
 
 def _known_sum(column: Iterable[int | None]) -> int | None:
     known = [value for value in column if value is not None]
-    return sum(known) if known else None
+    return min(sum(known), MAX_WHOLE) if known else None
 
 
 def _best(states: list[str]) -> str:

@@ -10,6 +10,7 @@ from titik_collector.ingest import to_item
 from titik_collector.now import Board, bps
 from titik_collector.presence import Presence
 from titik_collector.store import Said, Store
+from titik_wire import codec, topics
 
 NAMES = ("tirosa-1", "tirosa-2", "solor-1")
 
@@ -88,3 +89,22 @@ def test_a_start_takes_the_present_from_the_store(tmp_path: Path) -> None:
             board.messages({1}, T0)[0].clients,
             board.messages({1}, T0)[0].wifi_down_bps,
         )
+
+
+def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None:
+    """What one router claims must not keep the collector from speaking of the others."""
+    most = 2**53 - 1
+    with opened(tmp_path / "db", NAMES) as db:
+        presence = Presence(db)
+        board = Board(db, presence, Places())
+        for number in (1, 2):
+            about = replace(said("online", 0).status, router=NAMES[number - 1])
+            presence.record([(number, Said(about, T0))])
+            for seq in (1, 2):
+                claim = sample(seq, router=NAMES[number - 1], clients=most, uptime_ms=seq)
+                net = replace(claim.net[0], rx_bytes=(seq - 1) * most)  # type: ignore[index]
+                board.show(number, replace(claim, net=(net,)), T0 + seq)
+        told = board.messages({1, 2, 3}, T0 + 65_000)
+
+    assert told == [codec.decode(topics.topic_of(one), codec.encode(one)) for one in told]
+    assert (most, most) == (told[0].clients, told[0].uplink_down_bps)
