@@ -18,7 +18,8 @@ def take(db: sqlite3.Connection, city: str, now_ms: int) -> list[tuple[str, Roll
     """Topic, message and whether to retain it, of what is due; in a transaction of the caller's."""
     due = db.execute(
         "SELECT n.scope, n.scope_id, n.window, n.start_ms FROM rollup_news AS n"
-        " JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
+        # CROSS JOIN, because the news are few and the rollups are not.
+        " CROSS JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
         " WHERE r.end_ms <= ? ORDER BY n.start_ms LIMIT ?",
         (now_ms - GRACE_MS, MAX_AT_ONCE),
     ).fetchall()
