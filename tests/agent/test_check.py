@@ -1,6 +1,13 @@
 """What `titik-agent check` says to an installer."""
 
-from titik_agent import check, dial
+import fcntl
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from titik_agent import check, cli, dial
 
 
 def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
@@ -11,3 +18,43 @@ def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
     assert not reached
     assert ["FAIL  dns: mq..example"] == [line[:22] for line in said]
     assert "check broker.host" in said[0]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """A router whose broker does not listen."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        f'router = "tirosa-1"\nbroker = {{ host = "127.0.0.1", port = {port} }}\n'
+        f'sources.hostapd = "off"\nspool.directory = "{tmp_path}/spool"\n'
+    )
+    return str(file)
+
+
+@pytest.fixture
+def not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name, TCP and TLS count as good, so that the login is tried."""
+    monkeypatch.setattr(check, "broker", lambda *_: True)
+
+
+@pytest.mark.usefixtures("caplog", "not_looked_at")
+def test_a_check_leaves_nothing_in_the_spools_directory(config: str, tmp_path: Path) -> None:
+    """Installers check as root before the agent has run, as a user who may not write root's."""
+    result = CliRunner().invoke(cli.titik_agent, ["check", "--config", config])
+
+    assert "FAIL  login" in result.output
+    assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.usefixtures("not_looked_at")
+def test_a_check_beside_an_agent_does_not_log_in(config: str, tmp_path: Path) -> None:
+    """The broker knows both by one client id, and would evict the agent."""
+    (tmp_path / "spool").mkdir()
+    with open(tmp_path / "spool" / cli.LOCK, "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = CliRunner().invoke(cli.titik_agent, ["check", "--config", config])
+
+    assert "not tried: an agent runs" in result.output
+    assert "login" not in result.output.replace("login, publish, ack: not tried", "")
