@@ -86,9 +86,9 @@ def once(file: str | None, router: str | None, broker: str | None) -> None:
     with _said():
         settings = config.load(file, router, broker or "localhost")
         clock = SystemClock(settings.clock == "trusted")
-        sampler = Sampler(
-            settings.router, _new_run(), clock, Spool(None), _sources(settings, clock)
-        )
+        sources = _sources(settings, clock)
+        _reach_once(sources)
+        sampler = Sampler(settings.router, _new_run(), clock, Spool(None), sources)
         _, payload = sampler.take()
     click.echo(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
 

@@ -146,7 +146,7 @@ class Probe:
     """What the separate probe process last saw; absent when its result is stale."""
 
     at_uptime_ms: Count  # when, on this boot's clock
-    gateway_up: bool  # the gateway answered ARP
+    gateway_up: bool  # the gateway answered ARP; where nobody can be asked, the link is up
     icmp_ms: Rtt | None = None  # median round trip to the targets, milliseconds
     icmp_loss_ratio: Ratio | None = None  # share of echo requests unanswered
     lan_devices: Count | None = None  # devices of the LAN that answered ARP
