@@ -81,7 +81,7 @@ class Life:
                         clients_min=clients,
                         clients_max=clients,
                         active=clients and clients // 2,
-                        client_ms=client_ms,
+                        client_ms=None if rand.random() < 0.1 else client_ms,
                         observed_ms=observed_ms,
                         bss=None
                         if clients is None
@@ -112,7 +112,9 @@ class Life:
         """The samples, and blocks that a full spool merged from them."""
         late_ms = self._rand.randrange(50, 5000) if boot.online else 90_000_000
         for one in [*made, *_merged(made, self._rand)]:
-            arrived = boot.start_ms + one.uptime_ms + late_ms + one.seq % 40
+            # A merged one comes from the spool, later than its originals would have.
+            waited_ms = 40 if one.first_seq == one.seq else 70_000
+            arrived = boot.start_ms + one.uptime_ms + late_ms + self._rand.randrange(waited_ms)
             self.arrivals.append(Arrived(one, codec.encode(one), boot.online, arrived))
 
 

@@ -295,6 +295,16 @@ def test_a_clock_set_later_moves_a_boot_out_of_its_day_into_minutes(tmp_path: Pa
         assert 0 == here.windows("city", 0, "1d")[wrong].wifi_down_bytes
 
 
+def test_a_boot_heard_at_last_enters_minutes_where_it_lies(tmp_path: Path) -> None:
+    """It does not move, but is known better."""
+    with city(tmp_path / "db") as here:
+        here.save(*(without_clock(at(n)) for n in range(1, 41)), live=False)
+        here.roll()
+        here.save(without_clock(at(41)))
+        here.roll()
+        assert 40_000_000 == here.windows("router", 1, "1h")[START].wifi_down_bytes
+
+
 def test_days_are_those_of_the_city(tmp_path: Path) -> None:
     """Midnight in Kupang is 16:00 UTC."""
     midnight = Calendar(ZONE).day(START).end_ms

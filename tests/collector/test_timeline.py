@@ -109,6 +109,18 @@ def test_a_clock_that_is_set_later_moves_the_whole_boot(tmp_path: Path) -> None:
         assert late_to >= 3600 + 120
 
 
+def test_a_boot_loses_its_clock_with_the_only_sample_that_had_one(tmp_path: Path) -> None:
+    """A merged range takes the sample's place, and its clock is not believed."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        store.save([arrived(GUESSED[0], late_ms=5000), arrived(sample(4))])
+        assert (30_000, "ntp") == places(db)[1]
+        dirty(db)
+        store.save([arrived(without_clock(sample(4, 3)), late_ms=9000)])
+        assert {1: (35_000, "arrival"), 4: (125_000, "arrival")} == places(db)
+        assert 125 == max(to_s for _, to_s in dirty(db))
+
+
 def lonely(last: int = 4) -> list[Sample]:
     """An older run in a boot that nobody heard, in the spool of later ones."""
     return [without_clock(sample(n, run=OLD_RUN)) for n in range(1, last + 1)]
