@@ -3,6 +3,7 @@
 Rule: a status of an older connection, or the will of an older run, never overrules a newer word.
 Rule: `silent` is connected without samples; `offline` is said by the router or its will, or
 missed for a long time; the two are never the same as zero clients.
+Rule: nobody is missed for the time in which the collector itself could not hear.
 """
 
 import sqlite3
@@ -70,17 +71,19 @@ class Presence:
 
     def forget(self) -> None:
         """The transaction failed: what is in memory may not be true."""
-        self._states.clear()
-        self._changed.clear()
+        self._states.clear()  # not who changed: those of batches before may not be told yet
 
-    def tick(self, now_ms: int, router_ids: Sequence[int]) -> None:
-        """Notice who went silent; outside of batches, in a transaction of the caller's."""
+    def tick(self, now_ms: int, router_ids: Sequence[int], listening_ms: int = 0) -> None:
+        """Notice who went silent; outside of batches, in a transaction of the caller's.
+
+        `listening_ms` is since when the collector has heard whatever was said.
+        """
         for router_id in router_ids:
             old = self.state(router_id)
-            quiet_ms = now_ms - max(old.heard_ms or 0, old.since_ms)
-            if old.state == "online" and quiet_ms > SILENT_AFTER_MS:
+            heard_ms = max(old.heard_ms or 0, listening_ms)
+            if old.state == "online" and now_ms - max(heard_ms, old.since_ms) > SILENT_AFTER_MS:
                 self._write(router_id, replace(old, state="silent", since_ms=now_ms))
-            elif old.state == "silent" and now_ms - (old.heard_ms or 0) > MISSED_AFTER_MS:
+            elif old.state == "silent" and now_ms - heard_ms > MISSED_AFTER_MS:
                 self._away(router_id, old, now_ms, old.heard_ms or now_ms)
 
     def _said(self, router_id: int, status: Status, now_ms: int) -> None:
@@ -88,6 +91,8 @@ class Presence:
         same_run = old.run == status.run
         if same_run and old.connection is not None and status.connection < old.connection:
             return
+        if same_run and status.connection == old.connection and status.state == "online":
+            return  # a connection begins once: the broker says it again after our own reconnect
         if status.state != "online":
             if same_run or old.run is None:
                 self._left(router_id, old, status, now_ms)
@@ -140,9 +145,13 @@ class Presence:
     def _heard(self, router_id: int, now_ms: int) -> None:
         old = self.state(router_id)
         heard = replace(old, heard_ms=max(old.heard_ms or 0, now_ms))
-        # A retained sample may be older than the word `offline`, so only silence ends by it.
-        if old.state in ("silent", "unknown") and old.said in ("online", "unknown"):
+        # A sample may be older than the word `offline`; it ends only what was silence.
+        if old.state != "online" and old.said in ("online", "unknown"):
             heard = replace(heard, state="online", since_ms=now_ms)
+            self._db.execute(
+                "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL",
+                (now_ms, router_id),
+            )
         self._write(router_id, heard)
 
     def _write(self, router_id: int, new: State) -> None:

@@ -173,11 +173,12 @@ class Store:
                 self._knock(name, item.arrived_ms)
                 saved.unregistered += 1
                 continue
-            known.append((router_id, item))
             if isinstance(item, Arrived):
-                self._save_sample(router_id, item, saved, changes)
+                if self._save_sample(router_id, item, saved, changes) == "duplicate":
+                    continue  # the broker says again what it retains: nobody spoke
             else:
                 self._boot(router_id, item.status.boot, online=item.status.state == "online")
+            known.append((router_id, item))
         for run in self._runs.write():
             self._trim_open_runs(run.router_id)
         timeline.settle_times(self._db, changes)
@@ -187,19 +188,20 @@ class Store:
 
     def _save_sample(
         self, router_id: int, item: Arrived, saved: Saved, changes: list[Change]
-    ) -> None:
+    ) -> Literal["stored", "duplicate", "capped"]:
         sample = item.sample
         if self._runs.find(router_id, sample.run) is None and not self._caps.run(
             router_id, item.arrived_ms
         ):
             saved.capped += 1
-            return
+            return "capped"
         run = self._runs.find_or_make(router_id, sample.run)
-        if self._is_duplicate(run, sample):
+        is_duplicate = self._is_duplicate(run, sample)
+        if is_duplicate:
             saved.duplicates += 1
         elif not self._caps.sample(router_id, item.arrived_ms):
             saved.capped += 1
-            return
+            return "capped"
         else:
             boot_id = self._boot(router_id, sample.boot, online=item.live)
             saved.replaced += self._remove_inside(run, sample, changes)
@@ -211,6 +213,7 @@ class Store:
         run.store(sample.first_seq, sample.seq)
         self._learn(run, item)
         saved.routers[router_id] = sample.router
+        return "duplicate" if is_duplicate else "stored"
 
     def _is_duplicate(self, run: Run, sample: Sample) -> bool:
         """Contained in a stored range, or pieced together from rows that are pruned by now."""

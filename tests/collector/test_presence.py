@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.collector.build import BOOT, RUN, T0, opened, sample
+from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
 from titik_collector.presence import MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
-from titik_collector.store import Arrived, Said
+from titik_collector.store import Arrived, Said, Store
 from titik_wire.messages import Status
 
 OTHER_RUN = "0" * 16
@@ -128,3 +129,59 @@ def test_what_was_known_outlives_the_collector(tmp_path: Path) -> None:
         record(db, said("online", 0), live(30), said("offline", 60))
 
         assert ("offline", RUN) == (Presence(db).state(1).state, Presence(db).state(1).run)
+
+
+def test_samples_end_an_outage_that_was_only_missed(tmp_path: Path) -> None:
+    """Its own last word is still `online`, so no other status will come."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), live(1))
+        for after_ms in (SILENT_AFTER_MS, MISSED_AFTER_MS):
+            presence.tick(T0 + 1000 + after_ms + 1, [1])
+        presence.record([(1, live(2000))])
+
+        assert "online" == presence.state(1).state
+        assert [(1, 2000, "unknown")] == outages(db)
+
+
+def test_nobody_is_missed_while_the_collector_is_deaf(tmp_path: Path) -> None:
+    """A broker that was away for an hour is not a city that was."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), live(1))
+        listening_ms = T0 + 3_600_000
+        for after_ms in (1, 5000, SILENT_AFTER_MS):
+            presence.tick(listening_ms + after_ms, [1], listening_ms)
+        assert "online" == presence.state(1).state
+
+        presence.tick(listening_ms + SILENT_AFTER_MS + 1, [1], listening_ms)
+        assert "silent" == presence.state(1).state
+
+
+def test_a_word_said_again_is_no_life(tmp_path: Path) -> None:
+    """The broker repeats the retained `online` whenever the collector connects."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), live(1))
+        for after_ms in (SILENT_AFTER_MS, MISSED_AFTER_MS):
+            presence.tick(T0 + 1000 + after_ms + 1, [1])
+        presence.record([(1, said("online", 2000))])
+
+        assert "offline" == presence.state(1).state
+        assert [(1, None, "unknown")] == outages(db)
+
+
+def test_a_sample_said_again_is_no_life(tmp_path: Path) -> None:
+    """So does the retained sample; it was stored before."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        store = Store(db, Registered(), derived=(presence,))
+        store.save([replace(live(at_s), payload=b"{}") for at_s in (0, 900)])
+
+        assert T0 == presence.state(1).heard_ms
+
+
+def test_a_failed_batch_takes_back_no_change_before_it(tmp_path: Path) -> None:
+    """The change is committed and has yet to be told to engineers."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0))
+        presence.forget()
+
+        assert {1} == presence.take_changed()
