@@ -61,6 +61,8 @@ class Collector:
         self._due: dict[str, float] = {}
         self._stale: set[int] = set()  # routers whose site and city sums are to be told
         self._failing = False
+        self._listening_ms: int | None = None  # since when nothing that was said was missed
+        self._unsynced: Config | None = None  # read, and not in the store yet
         self._rollups_waiting = True
         self._board.load()
 
@@ -71,7 +73,7 @@ class Collector:
             if saved is not None:
                 self._show(saved)
             self._between()
-        except StoreError as error:
+        except (StoreError, sqlite3.Error) as error:  # the latter from outside a transaction
             self._store_failed(error)
         else:
             self._store_works()
@@ -105,10 +107,15 @@ class Collector:
             self._stale.clear()
 
     def _tick_presence(self) -> None:
-        if self._is_due("presence", PRESENCE_EVERY_S):
-            ids = [router_id for router_id, _, _ in self._registry.routers()]
+        if self._listening_ms is None or not self._is_due("presence", PRESENCE_EVERY_S):
+            return
+        ids = [router_id for router_id, _, _ in self._registry.routers()]
+        try:
             with transaction(self._db):
-                self._presence.tick(self._now_ms(), ids)
+                self._presence.tick(self._now_ms(), ids, self._listening_ms)
+        except StoreError:
+            self._presence.forget()
+            raise
 
     def _tell_news(self) -> None:
         if not self._link.connected:
@@ -129,10 +136,12 @@ class Collector:
         """Take in an edited registry without a restart."""
         if not self._is_due("registry", REGISTRY_EVERY_S):
             return
-        config = self._watch.poll()
+        config = self._watch.poll() or self._unsynced
         if config is None:
             return
+        self._unsynced = config  # said once by the watch; a store that fails now gets it again
         changes = registry.sync(self._db, config, self._now_ms())
+        self._unsynced = None
         self._config = config
         self._registry.reload()
         self._clear(changes)
@@ -154,14 +163,17 @@ class Collector:
         """Say everything again: nobody knows what the broker still has."""
         try:
             self._ingest.acknowledge_all()
-        except StoreError as error:
+            self._clear(registry.removed(self._db))  # perhaps while nobody was connected
+        except (StoreError, sqlite3.Error) as error:
             self._store_failed(error)
+        self._listening_ms = self._now_ms()
         self._stale.update(router_id for router_id, _, _ in self._registry.routers())
 
     def _lost(self) -> None:
         self._ingest.drop_waiting()
+        self._listening_ms = None
 
-    def _store_failed(self, error: StoreError) -> None:
+    def _store_failed(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
             log.error("store fails, nothing is acknowledged until it works reason=%s", error)
@@ -173,6 +185,8 @@ class Collector:
         if self._failing:
             self._failing = False
             log.info("store works again")
+            if self._listening_ms is not None:  # nothing was read meanwhile
+                self._listening_ms = self._now_ms()
             self._link.set_healthy(True)
 
     def _publish(self, message: Message, topic: str, retain: bool = True) -> None:

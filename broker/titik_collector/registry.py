@@ -60,6 +60,15 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
     )
 
 
+def removed(db: sqlite3.Connection) -> Changes:
+    """Every router and site that was registered once and is not now."""
+    gone = [
+        tuple(name for (name,) in db.execute(f"SELECT name FROM {table} WHERE registered = 0"))
+        for table in ("router", "site")
+    ]
+    return Changes(removed=gone[0], removed_sites=gone[1])
+
+
 def _sync_sites(db: sqlite3.Connection, config: Config) -> list[str]:
     for site in config.site:
         db.execute(

@@ -1,0 +1,106 @@
+"""What the collector does around a store that fails and a broker that was away."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.collector.test_registry import HEAD
+from titik_collector import config, database
+from titik_collector.collect import Collector
+from titik_collector.database import StoreError
+from titik_collector.mqtt import Login
+from titik_wire import topics
+
+NOBODY = Login("127.0.0.1", 1)  # the tests call what a connection would call
+SITE = '[[site]]\nname = "park"\ntitle = "Park"\n'
+ROUTER = '[[router]]\nname = "park-1"\nsite = "park"\n'
+
+
+class Watched(Collector):
+    """A collector that writes down what it tells the broker."""
+
+    def __init__(self, file: Path, db: sqlite3.Connection) -> None:
+        super().__init__(config.load(file), db, NOBODY)
+        self.told: list[tuple[str, bytes]] = []
+        self._link.publish = self._tell  # type: ignore[method-assign]
+
+    def _tell(self, topic: str, payload: bytes, retain: bool) -> None:
+        assert retain
+        self.told.append((topic, payload))
+
+    def connected(self) -> None:
+        self._connected()
+
+    def reload(self) -> None:
+        """As often as it takes to believe an edit."""
+        for _ in range(2):
+            self._due.clear()
+            self._reload()
+
+    def tick(self, listening_ms: int) -> None:
+        self._due.clear()
+        self._listening_ms = listening_ms
+        self._tick_presence()
+
+    def routers(self) -> list[str]:
+        return [name for _, name, _ in self._registry.routers()]
+
+
+@contextmanager
+def collecting(file: Path) -> Iterator[tuple[Watched, sqlite3.Connection]]:
+    with closing(database.open_writer(file.with_name("titik.db"))) as db:
+        db.execute("PRAGMA busy_timeout = 0")
+        yield Watched(file, db), db
+
+
+def test_an_edit_of_the_registry_outlasts_a_store_that_fails(tmp_path: Path) -> None:
+    """The file is read once; what it says is kept until the store takes it."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE)
+    with collecting(file) as (collector, _):
+        file.write_text(HEAD + SITE + ROUTER)
+        with closing(sqlite3.connect(tmp_path / "titik.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError):
+                collector.reload()
+        collector.reload()
+
+        assert ["park-1"] == collector.routers()
+
+
+def test_a_router_removed_while_nobody_was_connected_is_cleared(tmp_path: Path) -> None:
+    """Its last `now` is retained, and would say for ever that it is online."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    with collecting(file):
+        pass
+    file.write_text(HEAD + SITE)
+    with collecting(file) as (collector, _):
+        collector.connected()
+
+        assert (topics.now("router", "park-1"), b"") in collector.told
+        assert (topics.ack("park-1"), b"") in collector.told
+
+
+def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:
+    """What was not written is noticed again."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    with collecting(file) as (collector, db):
+        db.execute(
+            "INSERT INTO presence (router_id, state, said, since_ms)"
+            " VALUES (1, 'online', 'online', 0)"
+        )
+        db.execute(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON main.presence"
+            " BEGIN SELECT raise(ABORT, 'disk full'); END"
+        )
+        with pytest.raises(StoreError):
+            collector.tick(1)
+        db.execute("DROP TRIGGER full")
+        collector.tick(1)
+
+        assert [("silent",)] == db.execute("SELECT state FROM presence").fetchall()
