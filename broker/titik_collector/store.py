@@ -30,6 +30,7 @@ MAX_HEAD = 512  # bytes of a poison payload that are kept
 MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
 MAX_OPEN_RUNS = 64  # per router; an ack lists the MAX_RUNS touched last
 MAX_CACHED_INTERFACES = 100_000
+MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays
 
 ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
 
@@ -107,8 +108,8 @@ class Derived(Protocol):
 class Caps:
     """The most that one router may add in an hour: a stolen key must not fill a disk."""
 
-    samples: int = 20_000
-    runs: int = 200
+    samples: int = 20_000  # also of statuses, and of poison that settles seqs
+    runs: int = 200  # also of boots
 
 
 class Store:
@@ -177,7 +178,16 @@ class Store:
                 if self._save_sample(router_id, item, saved, changes) == "duplicate":
                     continue  # the broker says again what it retains: nobody spoke
             else:
-                self._boot(router_id, item.status.boot, online=item.status.state == "online")
+                token, at_ms = item.status.boot, item.arrived_ms
+                if not (
+                    self._caps.sample(router_id, at_ms) and self._is_boot(router_id, token, at_ms)
+                ):
+                    saved.capped += 1
+                    continue
+                if item.status.state == "online":
+                    self._hear(router_id, token, changes)
+                else:
+                    self._boot(router_id, token, online=False)
             known.append((router_id, item))
         for run in self._runs.write():
             self._trim_open_runs(run.router_id)
@@ -199,7 +209,9 @@ class Store:
         is_duplicate = self._is_duplicate(run, sample)
         if is_duplicate:
             saved.duplicates += 1
-        elif not self._caps.sample(router_id, item.arrived_ms):
+            if item.live and self._is_boot(router_id, sample.boot, item.arrived_ms):
+                self._hear(router_id, sample.boot, changes)
+        elif not self._has_room(router_id, item):
             saved.capped += 1
             return "capped"
         else:
@@ -214,6 +226,29 @@ class Store:
         self._learn(run, item)
         saved.routers[router_id] = sample.router
         return "duplicate" if is_duplicate else "stored"
+
+    def _has_room(self, router_id: int, item: Arrived) -> bool:
+        """None of the rows that the sample adds is over a cap."""
+        now_ms = item.arrived_ms
+        names = ((router_id, *name) for name in _counters(item.sample))
+        new = sum(self._find_interface(name) is None for name in names)
+        return (
+            self._caps.sample(router_id, now_ms)
+            and self._is_boot(router_id, item.sample.boot, now_ms)
+            and (not new or self._caps.interfaces(router_id, now_ms, new))
+        )
+
+    def _is_boot(self, router_id: int, token: str, now_ms: int) -> bool:
+        """The boot is known, or may be made."""
+        key = (router_id, token)
+        return (
+            key in self._boots
+            or self._db.execute(
+                "SELECT 1 FROM boot WHERE router_id = ? AND token = ?", key
+            ).fetchone()
+            is not None
+            or self._caps.boot(router_id, now_ms)
+        )
 
     def _is_duplicate(self, run: Run, sample: Sample) -> bool:
         """Contained in a stored range, or pieced together from rows that are pruned by now."""
@@ -291,22 +326,12 @@ class Store:
 
     def _insert_counters(self, run: Run, sample: Sample) -> None:
         """Bytes of every BSS and of the uplink, those that ended inside a merged range too."""
-        rows: dict[int, tuple[int, int]] = {}
-        for past in sample.past or ():
-            if past.role != "lan":
-                key = self._interface(run.router_id, past.role, past.ifname, past.since)
-                rows[key] = (past.rx_bytes, past.tx_bytes)
-        for bss in sample.bss or ():
-            if bss.since is not None and bss.rx_bytes is not None and bss.tx_bytes is not None:
-                key = self._interface(run.router_id, "bss", bss.ifname, bss.since)
-                rows[key] = (bss.rx_bytes, bss.tx_bytes)
-        for net in sample.net or ():
-            if net.role == "uplink":
-                key = self._interface(run.router_id, "uplink", net.ifname, net.since)
-                rows[key] = (net.rx_bytes, net.tx_bytes)
         self._db.executemany(
             "INSERT INTO counter VALUES (?, ?, ?, ?, ?)",
-            [(run.id, sample.seq, key, rx, tx) for key, (rx, tx) in rows.items()],
+            [
+                (run.id, sample.seq, self._interface((run.router_id, *name)), rx, tx)
+                for name, (rx, tx) in _counters(sample).items()
+            ],
         )
 
     def _learn(self, run: Run, item: Arrived) -> None:
@@ -352,6 +377,15 @@ class Store:
             (router_id, MAX_OPEN_RUNS),
         )
 
+    def _hear(self, router_id: int, token: str, changes: list[Change]) -> None:
+        """The router spoke while the boot ran, which places samples of it that came before."""
+        known = self._boots.get((router_id, token))
+        boot_id = self._boot(router_id, token, online=True)
+        if (known is None or not known[1]) and self._db.execute(
+            "SELECT 1 FROM boot_time WHERE boot_id = ? AND quality = 'bounded'", (boot_id,)
+        ).fetchone() is not None:
+            changes.append(Change(router_id, boot_id, 0, 0, 0, "stored", None))  # no row is new
+
     def _boot(self, router_id: int, token: str, online: bool) -> int:
         """The boot's id; `online` marks it as heard while it ran."""
         key = (router_id, token)
@@ -369,22 +403,29 @@ class Store:
         _trim(self._boots)
         return found[0]
 
-    def _interface(self, router_id: int, role: str, ifname: str, since: str) -> int:
-        key = (router_id, role, ifname, since)
-        found = self._interfaces.get(key)
+    def _interface(self, key: tuple[int, str, str, str]) -> int:
+        found = self._find_interface(key)
         if found is None:
             self._db.execute(
-                "INSERT OR IGNORE INTO interface (router_id, role, ifname, since)"
-                " VALUES (?, ?, ?, ?)",
-                key,
+                "INSERT INTO interface (router_id, role, ifname, since) VALUES (?, ?, ?, ?)", key
             )
-            found = self._interfaces[key] = self._db.execute(
+            found = self._find_interface(key)
+            assert found is not None
+        _trim(self._interfaces)
+        return found
+
+    def _find_interface(self, key: tuple[int, str, str, str]) -> int | None:
+        """Id of router, role, ifname and since, if the store has it."""
+        if key not in self._interfaces:
+            row = self._db.execute(
                 "SELECT id FROM interface"
                 " WHERE router_id = ? AND role = ? AND ifname = ? AND since = ?",
                 key,
-            ).fetchone()[0]
-        _trim(self._interfaces)
-        return int(found)
+            ).fetchone()
+            if row is None:
+                return None
+            self._interfaces[key] = row[0]
+        return self._interfaces[key]
 
     def _save_poison(self, item: Poison, saved: Saved) -> None:
         if item.later_version:  # the router keeps it until this collector is upgraded
@@ -408,7 +449,7 @@ class Store:
         if item.router is None or item.span is None:
             return
         router_id = self._registered.router_id(item.router)
-        if router_id is None:
+        if router_id is None or not self._caps.sample(router_id, item.arrived_ms):
             return
         token, first, last = item.span
         known = self._runs.find(router_id, token)
@@ -457,32 +498,52 @@ class _Meter:
     def __init__(self, caps: Caps) -> None:
         self._caps = caps
         self._hour = 0
-        self._samples: dict[int, int] = {}
-        self._runs: dict[int, int] = {}
-        self._before: tuple[int, dict[int, int], dict[int, int]] = (0, {}, {})
+        self._counts: dict[tuple[str, int], int] = {}
+        self._before: tuple[int, dict[tuple[str, int], int]] = (0, {})
 
     def begin(self) -> None:
-        self._before = (self._hour, self._samples.copy(), self._runs.copy())
+        self._before = (self._hour, self._counts.copy())
 
     def undo(self) -> None:
-        self._hour, self._samples, self._runs = self._before
+        self._hour, self._counts = self._before
 
     def sample(self, router_id: int, now_ms: int) -> bool:
-        return self._allow(self._samples, router_id, now_ms, self._caps.samples)
+        return self._allow("sample", router_id, now_ms, self._caps.samples)
 
     def run(self, router_id: int, now_ms: int) -> bool:
-        return self._allow(self._runs, router_id, now_ms, self._caps.runs)
+        return self._allow("run", router_id, now_ms, self._caps.runs)
 
-    def _allow(self, counts: dict[int, int], router_id: int, now_ms: int, cap: int) -> bool:
+    def boot(self, router_id: int, now_ms: int) -> bool:
+        return self._allow("boot", router_id, now_ms, self._caps.runs)
+
+    def interfaces(self, router_id: int, now_ms: int, more: int) -> bool:
+        return self._allow("interface", router_id, now_ms, MAX_NEW_INTERFACES, more)
+
+    def _allow(self, what: str, router_id: int, now_ms: int, cap: int, more: int = 1) -> bool:
         hour = now_ms // 3_600_000
         if hour > self._hour:
             self._hour = hour
-            self._samples.clear()
-            self._runs.clear()
-        if counts.get(router_id, 0) >= cap:
+            self._counts.clear()
+        count = self._counts.get((what, router_id), 0) + more
+        if count > cap:
             return False
-        counts[router_id] = counts.get(router_id, 0) + 1
+        self._counts[what, router_id] = count
         return True
+
+
+def _counters(sample: Sample) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """Bytes received and sent by role, ifname and since, of every BSS and of the uplink."""
+    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for past in sample.past or ():
+        if past.role != "lan":
+            found[past.role, past.ifname, past.since] = (past.rx_bytes, past.tx_bytes)
+    for bss in sample.bss or ():
+        if bss.since is not None and bss.rx_bytes is not None and bss.tx_bytes is not None:
+            found["bss", bss.ifname, bss.since] = (bss.rx_bytes, bss.tx_bytes)
+    for net in sample.net or ():
+        if net.role == "uplink":
+            found["uplink", net.ifname, net.since] = (net.rx_bytes, net.tx_bytes)
+    return found
 
 
 def _sections(sample: Sample) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import (
+    BOOT,
     OLD_RUN,
     RUN,
     T0,
@@ -21,8 +22,8 @@ from tests.collector.build import (
 from titik_collector import check
 from titik_collector.database import StoreError
 from titik_collector.ingest import Letter, to_item
-from titik_collector.store import Caps, Saved, Store
-from titik_wire.messages import AckedRun, Held, Sample
+from titik_collector.store import Caps, Item, Poison, Said, Saved, Store
+from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
 NOW = T0 + 3_600_000
 
@@ -232,3 +233,48 @@ def test_a_store_restored_from_an_older_copy_declares_what_nobody_has(tmp_path: 
 
         assert {RUN: (9, 5, 0, 4, 0)} == conservation(copy)
         assert (AckedRun(RUN, 9),) == restored.ack(1, "tirosa-1").runs
+
+
+def flood(number: int) -> list[Item]:
+    """What a stolen key sends to make rows that stay: each time another of everything."""
+    bss = tuple(Bss(f"p{n}", since=f"{number}", rx_bytes=1, tx_bytes=1) for n in range(64))
+    boot = f"{number:08x}"
+    return [
+        Said(Status("tirosa-1", "online", RUN, number, boot, "0"), NOW),
+        to_item(letter(sample(number, bss=bss)), NOW),
+        to_item(letter(sample(number, run=OLD_RUN, boot=boot)), NOW),
+        Poison("", b"", "", NOW, "tirosa-1", ("f" * 16, 2 * number, 2 * number)),
+    ]
+
+
+@pytest.mark.parametrize(("table", "most"), [("boot", 5), ("interface", 1000), ("settled", 200)])
+def test_no_message_makes_rows_without_end(tmp_path: Path, table: str, most: int) -> None:
+    """Whatever a router sends counts against its caps: rows of these tables are never pruned."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered(), Caps(samples=200, runs=5))
+        for number in range(1, 301):
+            store.save(flood(number))
+
+        assert db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] <= most
+        assert [] == check.findings(db)
+
+
+@pytest.mark.parametrize("live", [(True, False), (False, True)])
+def test_a_live_copy_places_its_boot_in_any_order(tmp_path: Path, live: tuple[bool, ...]) -> None:
+    """A sample that came as backlog first still tells, live, that the router was heard."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        for one in live:
+            save(store, sample(1, clock="guess"), live=one)
+
+        assert [("arrival", NOW)] == db.execute("SELECT quality, at_ms FROM sample").fetchall()
+
+
+def test_a_status_places_what_came_before_it(tmp_path: Path) -> None:
+    """The router was heard in this boot, so its samples are not older than the boot."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        save(store, sample(1, clock="guess"))
+        store.save([Said(Status("tirosa-1", "online", RUN, 1, BOOT, "0"), NOW)])
+
+        assert [("arrival",)] == db.execute("SELECT quality FROM sample").fetchall()
