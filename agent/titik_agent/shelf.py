@@ -7,6 +7,7 @@ beyond, the segment with the most dead bytes is rewritten. The rest, `budget`, i
 (A limit under 64 KiB can be passed by one record, while two are being merged.)
 """
 
+import errno
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +19,7 @@ from titik_agent.segments import Place, Segments
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 60.0
+_GONE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
 # Segments in a limit: more waste less on dead records, fewer make fewer files.
 _SEGMENTS: Final = 16
 
@@ -38,6 +40,7 @@ class Shelf:
         self._limit = limit_bytes
         self._monotonic = monotonic
         self._open_segments = open_segments
+        self._unread = False  # said once
         self._segment_bytes = max(1, limit_bytes // _SEGMENTS)
         self._disk: Segments | None = None  # None: never worked so far
         self._retry_at: float | None = None  # None: the last write went well
@@ -63,18 +66,33 @@ class Shelf:
         self._return_to_disk()
 
     def read(self, block: Block) -> bytes | None:
-        """The whole record; None if it turns out to be damaged, then it is let go of."""
+        """The whole record; None if it is damaged, then it is let go of, or cannot be read now."""
         if isinstance(block.place, bytes):
             return block.place
         try:
             record = self._read(block.place)
             unpack(record, block.key)
-        except (OSError, Damaged) as error:
-            log.warning("spooled record is damaged, skipped key=%s error=%s", block.key, error)
-            self.corrupt += 1
-            self.remove(block)
+        except OSError as error:
+            if error.errno in _GONE:
+                self._give_up(block, error)
+            else:  # such as no free descriptor: the bytes are as good as before
+                self._say_unread(error)
             return None
+        except Damaged as error:
+            self._give_up(block, error)
+            return None
+        self._unread = False
         return record
+
+    def _say_unread(self, error: OSError) -> None:
+        if not self._unread:
+            log.warning("spool cannot be read, records are kept error=%s", error)
+        self._unread = True
+
+    def _give_up(self, block: Block, error: Exception) -> None:
+        log.warning("spooled record is damaged, skipped key=%s error=%s", block.key, error)
+        self.corrupt += 1
+        self.remove(block)
 
     def remove(self, block: Block) -> None:
         """Let go of a block."""

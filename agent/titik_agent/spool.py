@@ -188,7 +188,8 @@ class Spool:
             older, newer = pair
             records = self._shelf.read(older), self._shelf.read(newer)
             if records[0] is None or records[1] is None:
-                continue  # damaged, so no pair any more
+                older.stuck = True  # damaged, so no pair any more, or not to be read now
+                continue
             try:
                 merged = merge_encoded(records[0][OVERHEAD:], records[1][OVERHEAD:])
             except CannotMerge as error:

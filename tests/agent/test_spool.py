@@ -583,3 +583,27 @@ def test_the_files_never_outgrow_the_limit(tmp_path: Path) -> None:
 
     assert 0 == spool.lost
     spool.close()
+
+
+def test_a_spool_that_cannot_be_read_for_a_moment_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a free descriptor the bytes are as good as before; it is said once."""
+    spool = Spool(str(tmp_path))
+    for seq in range(1, 30):
+        spool.append(RUN, seq, encode(sample(seq)))
+
+    def exhausted(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", exhausted)
+        patched.setattr(os, "pread", exhausted)
+        unread = [spool.payload(key) for key in spool.keys()]  # noqa: SIM118
+    again = [spool.payload(key) for key in spool.keys()]  # noqa: SIM118
+
+    assert [None] * 29 == unread
+    assert (29, 0, {RUN: (1, 29)}) == (spool.spooled, spool.corrupt, spool.held())
+    assert None not in again
+    assert 1 == len(caplog.records)
+    spool.close()
