@@ -20,8 +20,10 @@ from titik_wire.messages import MAX_RUNS, AgentState, Bss, Held, Sample
 
 log = logging.getLogger(__name__)
 
-# What is left out first when a sample does not fit its packet; counters never are.
-SHED_ORDER: Final = ("probe", "reach", "radios", "host", "leases", "visitors", "bss details")
+# What is left out first when a sample does not fit its packet; totals and `past` never are.
+SHED_ORDER: Final = (
+    "probe", "reach", "radios", "host", "leases", "visitors", "bss details", "lan", "bss",
+)  # fmt: skip
 MAX_FAILED = 16  # names a sample can list
 
 
@@ -214,6 +216,8 @@ def _without(sample: Sample, section: str) -> Sample:
 
 
 def _shed(sample: Sample, step: str) -> Sample:
+    if step == "lan":
+        return replace(sample, net=tuple(one for one in sample.net or () if one.role == "uplink"))
     if step != "bss details":
         shed: dict[str, Any] = {step: None}
         return replace(sample, **shed)
@@ -223,4 +227,8 @@ def _shed(sample: Sample, step: str) -> Sample:
 
 
 def _own_rss() -> int:
-    return int(psutil.Process().memory_info().rss)
+    """0 when it cannot be told, for want of a descriptor; it is not worth a sample."""
+    try:
+        return int(psutil.Process().memory_info().rss)
+    except (OSError, psutil.Error):
+        return 0

@@ -140,6 +140,9 @@ def test_many_runs_take_turns() -> None:
     assert set(runs) | {RUN} == {one.run for held in told for one in held}
 
 
+PAST = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))
+
+
 def crowded(bsses: int) -> Sample:
     bss = tuple(
         Bss(
@@ -173,7 +176,17 @@ def test_a_full_house_still_fits() -> None:
 
     assert len(payload) <= codec.MAX_PAYLOAD
     assert 10**12 == (sample.bss or ())[63].tx_bytes
-    assert "bss details" == SHED_ORDER[-1]
+    assert "bss" == SHED_ORDER[-1]
+
+
+def test_totals_and_the_uplink_outlive_any_crowd() -> None:
+    """Even a router with more than fits tells how many clients it has and what its uplink did."""
+    lan = tuple(Net(f"lan{n}", "lan", True, f"6b0f/{n}", *[10**12] * 8) for n in range(31))
+    crowd = crowded(64)
+    sample, payload = fit(replace(crowd, net=(*(crowd.net or ()), *lan), past=PAST), {})
+
+    assert len(payload) <= codec.MAX_PAYLOAD
+    assert (5, 1, 64) == (sample.clients, len(sample.net or ()), len(sample.past or ()))
 
 
 @pytest.mark.usefixtures("caplog")
