@@ -129,7 +129,9 @@ class _Trouble(logging.Handler):
         self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        # An installer needs the reason, not when a running agent would try again.
+        reason = record.getMessage().partition("reason=")[2] or record.getMessage()
+        self.said.append(reason.rpartition(" next_try_s=")[0] or reason)
 
 
 def _shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 One place builds the objects and knows the concrete classes.
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -48,6 +49,7 @@ log = logging.getLogger("titik_agent")
 
 MACHINE = "/sys/class/dmi/id/product_name"  # x86
 BOARD = "/tmp/sysinfo/model"  # OpenWrt
+_BROKEN_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 LOCK = "agent.lock"  # in the spool's directory, held while the agent runs
 
 
@@ -156,10 +158,11 @@ def _run(settings: Config, target: dial.Broker) -> None:
     try:
         loop.run(stop)
     finally:
+        # Flash first: procd kills after 5 s, and a goodbye may hang in a connect.
+        spool.close()
         uplink.stop()
         if reach is not None:
             reach.close()
-        spool.close()
     log.info("agent stopped")
 
 
@@ -292,6 +295,8 @@ def _alone(directory: str) -> Iterator[None]:
                 f"spool.directory: {error}; name one that this user may write"
             ) from error
         except OSError as error:
+            if error.errno not in _BROKEN_DISK:
+                raise ConfigError(f"spool.directory: {error}; name another") from error
             log.warning("spool not locked, going on directory=%s error=%s", directory, error)
         yield
 

@@ -65,4 +65,6 @@ class SystemClock:
             written = os.stat(CHRONY_MARK).st_mtime
         except OSError:
             return False
-        return written * 1000 > self.wall_ms() - self.uptime_ms() + 60_000
+        # Nor is one of the future: the clock was then set back at boot, for want of a battery.
+        now_ms = self.wall_ms()
+        return now_ms - self.uptime_ms() + 60_000 < written * 1000 <= now_ms

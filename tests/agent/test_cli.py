@@ -1,6 +1,8 @@
 """What an installer types, and what the agent answers."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,9 +55,26 @@ def test_a_second_agent_on_one_spool_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_disk_that_cannot_be_locked_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """A full or read-only disk costs the spool's directory, not the reports."""
-    with cli._alone("/proc/none/spool"):
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """An installer mends a wrong path; an agent in RAM for ever would hide it."""
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigError, match=r"spool\.directory: .*; name another"),
+        cli._alone(str(tmp_path / "file" / "spool")),
+    ):
+        pass
+
+
+def test_a_disk_that_is_full_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """It costs the spool's directory, not the reports."""
+
+    def full(path: str, mode: int, exist_ok: bool) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path, mode, exist_ok)
+
+    monkeypatch.setattr(os, "makedirs", full)
+    with cli._alone(str(tmp_path / "spool")):
         pass
 
     assert ["spool not locked, going on"] == [one.getMessage()[:26] for one in caplog.records]
