@@ -5,6 +5,7 @@ Rule: unknown is shown as a dot, never as zero.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from titik_collector import body, check
 from titik_collector.now import Board
-from titik_collector.presence import Presence
+from titik_collector.presence import SILENT_AFTER_MS, Presence, State
 from titik_collector.registry import Registry
 from titik_collector.rollup import GRACE_MS
 from titik_wire import codec, topics
@@ -60,16 +61,37 @@ class Screen:
     sites: tuple[str, ...]
 
 
+class _Believed(Presence):
+    """Presence as the store has it, while a collector keeps it up to date.
+
+    A collector marks a quiet router within seconds. Where none did, nothing listens, and what was
+    true then is not known now.
+    """
+
+    def __init__(self, db: sqlite3.Connection, now_ms: int) -> None:
+        super().__init__(db)
+        self._now_ms = now_ms
+
+    def state(self, router_id: int) -> State:
+        state = super().state(router_id)
+        quiet_ms = self._now_ms - max(state.heard_ms or 0, state.since_ms)
+        if state.state == "online" and quiet_ms > SILENT_AFTER_MS + MINUTE_MS:
+            return replace(state, state="unknown")
+        return state
+
+
 def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
     """Read the screen from the store."""
     registry = Registry(db, city)
     routers = list(registry.routers())
-    board = Board(db, Presence(db), registry)
+    board = Board(db, _Believed(db, now_ms), registry)
     board.load()
     told = board.messages({router_id for router_id, _, _ in routers}, now_ms)
     now = {(one.scope, one.name): one for one in told}
     coverage = _coverage(db, now_ms)
-    lost = dict(db.execute("SELECT router, sum(lost) FROM v_conservation GROUP BY router"))
+    lost: Counter[str] = Counter()
+    for name, count in db.execute("SELECT router, lost FROM v_conservation WHERE lost > 0"):
+        lost[name] += count
     by_router = {
         name: _line(db, router_id, name, now["router", name], coverage, lost)
         for router_id, name, _ in routers

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector import config, registry, status
+from titik_collector import check, config, registry, status
 from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
@@ -35,7 +35,7 @@ site = "solor"
 """
 
 
-def screen(tmp_path: Path, columns: int = 80, colour: bool = False) -> str:
+def screen(tmp_path: Path, columns: int = 80, colour: bool = False, later_ms: int = 0) -> str:
     """What `titik status` prints after three samples of one router and one of a stranger."""
     file = tmp_path / "titik.toml"
     file.write_text(CITY)
@@ -49,7 +49,7 @@ def screen(tmp_path: Path, columns: int = 80, colour: bool = False) -> str:
         letters = [letter(sample(n, lowest=n), True) for n in (1, 2, 4)]
         letters.append(letter(sample(1, router="new-1")))
         store.save([to_item(one, T0 + 120_000) for one in letters])
-        shown = status.render(status.gather(db, "kupang", T0 + 125_000))
+        shown = status.render(status.gather(db, "kupang", T0 + 125_000 + later_ms))
     out = io.StringIO()
     Console(file=out, width=columns, force_terminal=colour, no_color=not colour).print(shown)
     return out.getvalue()
@@ -88,3 +88,24 @@ def test_colour_changes_nothing_but_colour(tmp_path: Path) -> None:
     assert "\x1b[" in coloured
     assert "online" in plain
     assert "\x1b[" not in plain
+
+
+def test_without_a_collector_nothing_is_known(tmp_path: Path) -> None:
+    """What was true when it was stopped is not what is true now."""
+    lines = screen(tmp_path, 100, later_ms=180_000).splitlines()
+    cells = {line.split()[0]: line.split()[-9:] for line in lines if line.strip()}
+
+    assert ["unknown", "·", "·", "·", "·", "·", "·", "1", "1"] == cells["tirosa-1"]
+
+
+def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) -> None:
+    """2,000 runs of 2**53 seqs each are more than SQLite can sum."""
+    most = 2**53 - 1
+    with opened(tmp_path / "db") as db:
+        db.executemany(
+            "INSERT INTO run (router_id, token, highest, floor) VALUES (1, ?, ?, ?)",
+            [(f"{number:016x}", most, most) for number in range(2000)],
+        )
+
+        assert (2000 * most, 0, 0, 2000 * most, 0) == check.totals(db)
+        status.render(status.gather(db, "kupang", T0))
