@@ -65,6 +65,8 @@ Ifname = Annotated[str, Text(15)]
 Label = Annotated[str, Text(64)]
 Ssid = Annotated[str, Text(32)]
 Count = Annotated[int, Whole()]
+# Far above any router; small enough that the sum over a nation's routers stays exact.
+People = Annotated[int, Whole(0, 1_000_000)]
 Seq = Annotated[int, Whole(1)]
 Time = Annotated[int, Instant()]
 Ratio = Annotated[float, Real(0.0, 1.0)]

@@ -17,6 +17,7 @@ from titik_wire.kinds import (
     Ifname,
     Items,
     Label,
+    People,
     Ratio,
     Real,
     RunId,
@@ -71,12 +72,12 @@ class Bss:
     band: Literal["2g", "5g", "6g", "60g"] | None = None  # frequency band
     channel: Channel | None = None  # primary channel
     utilization_ratio: Ratio | None = None  # share of time the channel was busy
-    clients: Count | None = None  # authorized stations now
-    clients_min: Count | None = None  # fewest seen since the previous sample
-    clients_max: Count | None = None  # most seen since the previous sample
+    clients: People | None = None  # authorized stations now
+    clients_min: People | None = None  # fewest seen since the previous sample
+    clients_max: People | None = None  # most seen since the previous sample
     client_ms: Count | None = None  # sum of clients times milliseconds, cumulative in this run
-    active: Count | None = None  # clients whose packet counters moved within the last 60 s
-    weak: Count | None = None  # clients with a signal below -75 dBm
+    active: People | None = None  # clients whose packet counters moved within the last 60 s
+    weak: People | None = None  # clients with a signal below -75 dBm
     since: Token | None = None  # changes when the byte counters restart
     rx_bytes: Count | None = None  # received by the BSS and its AP_VLANs: what visitors sent
     tx_bytes: Count | None = None  # sent by the BSS and its AP_VLANs: what visitors downloaded
@@ -126,7 +127,7 @@ class Past:
 class Visitors:
     """How many different clients this run has authorized since `since`; an estimate (1 to 3 %)."""
 
-    count: Count  # different clients, rounded
+    count: People  # different clients, rounded
     since: Time  # local midnight, or the start of the run if that is later
 
 
@@ -149,7 +150,7 @@ class Probe:
     gateway_up: bool  # the gateway answered ARP; where nobody can be asked, the link is up
     icmp_ms: Rtt | None = None  # median round trip to the targets, milliseconds
     icmp_loss_ratio: Ratio | None = None  # share of echo requests unanswered
-    lan_devices: Count | None = None  # devices of the LAN that answered ARP
+    lan_devices: People | None = None  # devices of the LAN that answered ARP
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +198,10 @@ class Sample:
     clock: Literal["ntp", "guess"]  # ntp: the clock was set in this boot; guess: not yet
     covers_ms: Count  # time since the previous sample, 0 for a run's first
     agent: AgentState  # the agent about itself
-    clients: Count | None = None  # of all BSSes; absent when any could not be read
-    clients_min: Count | None = None  # fewest seen in the time covered
-    clients_max: Count | None = None  # most seen in the time covered
-    active: Count | None = None  # of all BSSes; absent when any could not be read
+    clients: People | None = None  # of all BSSes; absent when any could not be read
+    clients_min: People | None = None  # fewest seen in the time covered
+    clients_max: People | None = None  # most seen in the time covered
+    active: People | None = None  # of all BSSes; absent when any could not be read
     client_ms: Count | None = None  # sum of clients times milliseconds, cumulative in this run
     observed_ms: Count | None = None  # time in which `clients` was known, cumulative in this run
     bss: Annotated[tuple[Bss, ...], Items(64)] | None = None  # every BSS
@@ -208,7 +209,7 @@ class Sample:
     net: Annotated[tuple[Net, ...], Items(32)] | None = None  # uplink and LAN interfaces
     past: Annotated[tuple[Past, ...], Items(64)] | None = None  # counters that ended, if merged
     visitors: Visitors | None = None  # different clients today
-    leases: Count | None = None  # devices that hold a DHCP lease
+    leases: People | None = None  # devices that hold a DHCP lease
     reach: Reach | None = None  # does the uplink carry traffic
     probe: Probe | None = None  # what the probe process saw
     host: Host | None = None  # the router as a computer
