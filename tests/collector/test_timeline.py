@@ -121,6 +121,19 @@ def test_a_boot_loses_its_clock_with_the_only_sample_that_had_one(tmp_path: Path
         assert 125 == max(to_s for _, to_s in dirty(db))
 
 
+def test_the_fastest_arrival_goes_with_its_sample(tmp_path: Path) -> None:
+    """A merged range an hour late replaces it: the boot moves, and the time it left is marked."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        for one, late_ms in zip(GUESSED, (3_600_000, 3_600_000, 1900, 2500), strict=True):
+            store.save([arrived(one, late_ms=late_ms)])
+        assert (121_000, "arrival") == places(db)[4]
+        dirty(db)
+        store.save([arrived(without_clock(sample(4, 3)), late_ms=3_600_000)])
+        assert {n: (n * 30_000 + 3_600_000, "arrival") for n in (1, 2, 4)} == places(db)
+        assert any(from_s <= 31 and to_s >= 121 for from_s, to_s in dirty(db))
+
+
 def lonely(last: int = 4) -> list[Sample]:
     """An older run in a boot that nobody heard, in the spool of later ones."""
     return [without_clock(sample(n, run=OLD_RUN)) for n in range(1, last + 1)]
