@@ -14,8 +14,8 @@ Merging only follows the tree of aligned blocks, so the result does not depend o
 """
 
 import re
-from dataclasses import replace
-from typing import Final, TypeVar
+from dataclasses import fields, replace
+from typing import Any, Final, TypeVar
 
 from titik_wire import WireError, topics
 from titik_wire.codec import decode, encode
@@ -27,6 +27,15 @@ MAX_PAST: Final = 64  # what the contract lets `past` hold
 # What names one counter: role, ifname, since.
 Counter = tuple[str, str, str | None]
 T = TypeVar("T")
+
+# Optional fields that speak for the range and not for its last instant: all but who is there now.
+_LASTING: Final = tuple(
+    one.name
+    for one in fields(Sample)
+    if one.default is None
+    and one.name
+    not in ("clients", "clients_min", "clients_max", "active", "bss", "net", "past", "truncated")
+)
 
 _ROUTER: Final = re.compile(rb'"router":"(%b)"' % SLUG.encode())
 
@@ -48,22 +57,18 @@ def merge(older: Sample, newer: Sample) -> Sample:
     _check_halves(older, newer)
     last = _last_values(older, newer)
     bss = _merge_bss(older.bss, newer.bss, last)
+    lasting: dict[str, Any] = {
+        name: _last(getattr(older, name), getattr(newer, name)) for name in _LASTING
+    }
     return replace(
         newer,
         first_seq=older.first_seq,
         covers_ms=older.covers_ms + newer.covers_ms,
         clients_min=_fewest(older.clients_min, newer.clients_min),
         clients_max=_most(older.clients_max, newer.clients_max),
-        client_ms=_last(older.client_ms, newer.client_ms),
-        observed_ms=_last(older.observed_ms, newer.observed_ms),
         bss=bss,
         past=_past(last, replace(newer, bss=bss)),
-        radios=_last(older.radios, newer.radios),
-        visitors=_last(older.visitors, newer.visitors),
-        leases=_last(older.leases, newer.leases),
-        reach=_last(older.reach, newer.reach),
-        probe=_last(older.probe, newer.probe),
-        host=_last(older.host, newer.host),
+        **lasting,
     )
 
 
@@ -117,7 +122,6 @@ def _merge_one_bss(older: Bss, newer: Bss, last: Past | None) -> Bss:
         newer,
         clients_min=_fewest(older.clients_min, newer.clients_min),
         clients_max=_most(older.clients_max, newer.clients_max),
-        client_ms=_last(older.client_ms, newer.client_ms),
         rx_bytes=last.rx_bytes if last else newer.rx_bytes,
         tx_bytes=last.tx_bytes if last else newer.tx_bytes,
     )

@@ -6,7 +6,7 @@ Rule: what leaves here can be decoded; a section that cannot be written is left 
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import psutil
@@ -202,7 +202,8 @@ def fit(sample: Sample, wrong: dict[str, str]) -> tuple[Sample, bytes]:
                 sample = replace(_shed(sample, step), truncated=True)
 
 
-_SECTIONS = ("bss", "radios", "net", "visitors", "leases", "reach", "probe", "host")
+# What a source may fill: all that a sample can lack, so that a new section is covered too.
+_SECTIONS: Final = frozenset(one.name for one in fields(Sample) if one.default is None)
 
 
 def _without(sample: Sample, section: str) -> Sample:

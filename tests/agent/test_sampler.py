@@ -1,6 +1,6 @@
 """What a sample says when sources fail, when it is too large, and about the spool."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import pytest
@@ -177,6 +177,16 @@ def test_a_full_house_still_fits() -> None:
     assert len(payload) <= codec.MAX_PAYLOAD
     assert 10**12 == (sample.bss or ())[63].tx_bytes
     assert "bss" == SHED_ORDER[-1]
+
+
+def test_every_section_is_shed_or_kept_on_purpose() -> None:
+    """A new section has its place in the order, or a reason to be kept."""
+    kept = {"clients", "clients_min", "clients_max", "active", "client_ms", "observed_ms"}
+    kept |= {"past", "net", "truncated"}  # of `net` the uplink is kept
+
+    assert {one.name for one in fields(Sample) if one.default is None} == kept | (
+        set(SHED_ORDER) - {"bss details", "lan"}
+    )
 
 
 def test_totals_and_the_uplink_outlive_any_crowd() -> None:
