@@ -355,8 +355,8 @@ class Publisher:
             if self._resent[key] > self._pace.resends and self._overtaken(key):
                 self._spool.discard(key)
                 log.warning("sample given up run=%s seq=%d", key.run, key.seq)
-        log.info("no ack, sending again records=%d next_wait_s=%d", len(again), self._wait * 2)
         self._wait = min(self._pace.resend_cap_s, self._wait * 2)
+        log.info("no ack, sending again records=%d next_wait_s=%d", len(again), self._wait)
 
     def _due(self, now: float) -> list[float]:
         due = [self._resend_due(now)]
