@@ -211,10 +211,10 @@ def _lines_to_try(demo: Demo) -> list[str]:
     )
     return [
         f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s: it goes"
-        " offline, comes back, and what it spooled is stored.",
+        " offline half a minute later, comes back, and what it spooled is stored.",
         "As an engineer, in another terminal:",
         f"  {login} -t 'titik/v1/now/#'",
-        f"  {login} -t 'titik/v1/rollup/1m/city'",
+        f"  {login} -t 'titik/v1/rollup/1m/city'   # once a minute",
         f"  {login} -t 'titik/v1/router/{HERE}/sample'",
         "",
     ]
@@ -234,12 +234,15 @@ def _summary(demo: Demo, console: Console) -> bool:
     fleet = demo.log("fleet").read_text(encoding="utf-8", errors="replace").splitlines()
     lines = [
         "",
+        "of all runs so far, as far as the collector has heard:",
         f"taken {taken} = stored {stored} + refused {refused} + lost {lost} + in spool {in_spool}",
         f"merged ranges among the stored: {merged}",
+        "of this run:",
         *(line for line in fleet if line.startswith("routers took")),
+        "what is not yet acked waits in the routers' spools for the next run",
         *found,
         f"the data lies in {path}; `make demo` again goes on with it",
-        f"ask it: titik status --config {demo.config.file}",
+        f"ask it: {Path(sys.executable).parent / 'titik'} status --config {demo.config.file}",
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

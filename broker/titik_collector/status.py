@@ -36,7 +36,7 @@ class Line:
     title: str
     now: Now
     coverage: float | None  # of the last hour
-    spooled: int | None  # records the router still held at its last sample
+    spooled: int | None  # records that waited at its last sample, besides that one
     lost: int
     failed: tuple[str, ...] = ()
 
@@ -156,7 +156,7 @@ _COLUMNS = (
 _TALLIES = {
     "poison": "messages that broke the contract (quarantined)",
     "later_version": "messages of a later contract (upgrade this collector)",
-    "capped": "samples over a router's hourly cap (kept in its spool)",
+    "capped": "messages over a router's hourly cap (samples stay in its spool)",
     "unregistered": "messages of unregistered routers",
 }
 
@@ -214,7 +214,7 @@ def _line(
         name,
         now,
         coverage.get(router_id),
-        agent.spooled if agent else None,
+        max(0, agent.spooled - 1) if agent else None,  # the sample itself has arrived
         lost.get(name, 0),
         agent.failed if agent else (),
     )

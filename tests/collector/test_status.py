@@ -71,7 +71,7 @@ def test_the_screen_tells_clients_rates_losses_and_strangers(tmp_path: Path) -> 
     lines = screen(tmp_path, 100).splitlines()
     cells = {line.split()[0]: line.split()[-9:] for line in lines if line.strip()}
 
-    assert ["online", "3", "3", "267k", "26.7k", "5s", "·", "1", "1"] == cells["tirosa-1"]
+    assert ["online", "3", "3", "267k", "26.7k", "5s", "·", "0", "1"] == cells["tirosa-1"]
     assert ["unknown", "·", "·", "·", "·", "·", "·", "·", "0"] == cells["solor-1"]
     assert any("taken 4 = stored 3 + refused 0 + lost 1 + in spool 0" in line for line in lines)
     assert any("titik router add new-1 --site SITE" in line for line in lines)
@@ -95,7 +95,7 @@ def test_without_a_collector_nothing_is_known(tmp_path: Path) -> None:
     lines = screen(tmp_path, 100, later_ms=180_000).splitlines()
     cells = {line.split()[0]: line.split()[-9:] for line in lines if line.strip()}
 
-    assert ["unknown", "·", "·", "·", "·", "·", "·", "1", "1"] == cells["tirosa-1"]
+    assert ["unknown", "·", "·", "·", "·", "·", "·", "0", "1"] == cells["tirosa-1"]
 
 
 def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) -> None:
