@@ -14,6 +14,7 @@ from titik_wire.kinds import SLUG
 
 DEFAULT_FILE = "/etc/titik/agent.toml"
 MAX_TARGETS = 8
+LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")  # OpenWrt, Debian
 
 
 class ConfigError(Exception):
@@ -57,7 +58,7 @@ class Sources:
     hostapd: Literal["auto", "ubus", "control", "off"] = "auto"  # auto: ubus if it is there
     ubus_socket: str = "/var/run/ubus/ubus.sock"  # OpenWrt's message bus
     control_dir: str = "/var/run/hostapd"  # hostapd's control sockets on other systems
-    lease_files: tuple[str, ...] = ("/tmp/dhcp.leases",)  # dnsmasq's; may be several
+    lease_files: tuple[str, ...] = LEASE_FILES  # dnsmasq's; those that are missing are passed over
 
 
 @dataclass(frozen=True, slots=True)
