@@ -122,6 +122,7 @@ def _merge_one_bss(older: Bss, newer: Bss, last: Past | None) -> Bss:
         newer,
         clients_min=_fewest(older.clients_min, newer.clients_min),
         clients_max=_most(older.clients_max, newer.clients_max),
+        client_ms=_last(older.client_ms, newer.client_ms),
         rx_bytes=last.rx_bytes if last else newer.rx_bytes,
         tx_bytes=last.tx_bytes if last else newer.tx_bytes,
     )

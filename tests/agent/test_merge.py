@@ -127,6 +127,14 @@ def test_a_bss_whose_bytes_failed_keeps_the_last_it_had() -> None:
     assert merged.bss == merge(merge(older, sample(2)), later).bss
 
 
+def test_the_client_time_of_a_bss_is_the_last_that_was_read() -> None:
+    """It counts up, so a reading that failed at the end loses none of it."""
+    older = replace(sample(1), bss=(Bss("phy0-ap0", clients=3, client_ms=90),))
+    newer = replace(sample(2), bss=(Bss("phy0-ap0"),))
+
+    assert (Bss("phy0-ap0", client_ms=90),) == merge(older, newer).bss
+
+
 def test_what_counts_up_or_changes_slowly_is_the_last_that_was_read() -> None:
     """Cumulative values above all: they would be lost for good."""
     older = replace(
