@@ -320,6 +320,17 @@ uplink = "lo"
                 raise AssertionError(f"still not: {what}\nbooks {self.books()}\n{said}")
             self.run(0.05)
 
+    def until_heard(self, client: Client, wanted: Callable[[str, bytes], bool], what: str) -> None:
+        """Until a message arrives that is wanted; others are passed over."""
+
+        def came() -> bool:
+            while not client.received.empty():
+                if wanted(*client.received.get()):
+                    return True
+            return False
+
+        self.until(came, what)
+
     def until_taken(self, node: Node, more: int) -> None:
         """Until the router took so many more samples."""
         goal = node.sampler.seq + more

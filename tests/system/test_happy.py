@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.agent.fake_ubusd import FakeUbusd, answer
+from tests.broker.running import Client
 from tests.system.city import City, Remembering, ShiftedClock, bytes_of, bytes_taken
 from titik_wire import topics
 
@@ -34,24 +35,25 @@ def test_a_client_that_joins_shows_on_the_now_topic(tmp_path: Path) -> None:
         city.collect()
         agent = city.agent(hostapd="ubus", ubus_socket=ubusd.path)
         with city.engineer(topics.now("router", "tirosa-1")) as engineer:
-            until_clients(engineer, 2)
+            until_clients(city, engineer, 2)
             here[0] = 3
             ubusd.notify(AP, "sta-authorized", {"address": "02:00:5e:00:53:02"})
-            until_clients(engineer, 3)
-            until_clients(engineer, 3, "uplink_down_bps")
+            until_clients(city, engineer, 3)
+            until_clients(city, engineer, 3, "uplink_down_bps")
         city.until(lambda: settled(city) > 0, "all is stored")
         assert agent.stop() == 0
         (taken, stored, refused, lost, _) = next(iter(city.close_books().values()))
         assert (stored, refused, lost) == (taken, 0, 0)
 
 
-def until_clients(engineer: Any, expected: int, has: str = "state") -> None:
-    """Read `now` until it says so."""
-    for _ in range(60):
-        now = json.loads(engineer.next()[1])
-        if now.get("clients") == expected and now["state"] == "online" and has in now:
-            return
-    raise AssertionError(f"never {expected} clients")
+def until_clients(city: City, engineer: Client, expected: int, has: str = "state") -> None:
+    """Until `now` says so."""
+
+    def says(_: str, payload: bytes) -> bool:
+        now = json.loads(payload)
+        return now.get("clients") == expected and now["state"] == "online" and has in now
+
+    city.until_heard(engineer, says, f"{expected} clients")
 
 
 def settled(city: City) -> int:
@@ -85,7 +87,7 @@ def test_every_byte_of_a_router_is_in_its_minutes_once(tmp_path: Path) -> None:
 
 
 def test_a_finished_minute_is_told_to_engineers(tmp_path: Path) -> None:
-    """The newest `1m` of router, site and city is retained; late ones of hours are told too."""
+    """Router, site and city, once the minute is over."""
     with City(tmp_path) as city:
         city.collect()
         clock = ShiftedClock(1, behind_ms=600_000)
@@ -97,10 +99,12 @@ def test_a_finished_minute_is_told_to_engineers(tmp_path: Path) -> None:
         wanted = {topics.rollup("1m", scope, name) for scope, name in names}
         with city.engineer("titik/v1/rollup/1m/#") as engineer:
             heard: dict[str, Any] = {}
-            while wanted - heard.keys():
-                city.until(lambda: not engineer.received.empty(), f"rollups, not only {heard}")
-                topic, payload = engineer.received.get()
+
+            def are_all(topic: str, payload: bytes) -> bool:
                 heard[topic] = json.loads(payload)
+                return wanted <= heard.keys()
+
+            city.until_heard(engineer, are_all, "rollups of all three")
         assert heard[topics.rollup("1m", "router", "tirosa-1")]["clients_mean"] > 0
         city.until_acked()
         city.close_books()

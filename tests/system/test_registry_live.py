@@ -45,10 +45,7 @@ def test_a_router_removed_and_added_again_is_the_same_router(tmp_path: Path) -> 
         both = city.places()
         with city.engineer(topics.now("router", "tirosa-2")) as engineer:
             city.write(both[:1])
-            payload = b"-"
-            while payload:
-                city.until(lambda: not engineer.received.empty(), "its topic is cleared")
-                payload = engineer.received.get()[1]
+            city.until_heard(engineer, lambda _, payload: not payload, "its topic is cleared")
         before = stored(city)
         city.until_taken(node, 10)
         assert before == stored(city)
