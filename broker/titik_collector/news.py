@@ -11,6 +11,7 @@ from titik_wire import topics
 from titik_wire.messages import Rollup
 
 GRACE_MS = 10_000
+LONG_GRACE_MS = 60_000  # an hour's last minute is computed 40 s after it ended
 MAX_AT_ONCE = 200
 
 
@@ -20,8 +21,9 @@ def take(db: sqlite3.Connection, city: str, now_ms: int) -> list[tuple[str, Roll
         "SELECT n.scope, n.scope_id, n.window, n.start_ms FROM rollup_news AS n"
         # CROSS JOIN, because the news are few and the rollups are not.
         " CROSS JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
-        " WHERE r.end_ms <= ? ORDER BY n.start_ms LIMIT ?",
-        (now_ms - GRACE_MS, MAX_AT_ONCE),
+        " WHERE r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END"
+        " ORDER BY n.start_ms LIMIT ?",
+        (now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, MAX_AT_ONCE),
     ).fetchall()
     told = []
     for key in due:

@@ -1,0 +1,64 @@
+"""Which finished windows are told, when, and which of them is retained."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.collector.build import opened
+from titik_collector import news
+
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+H0 = 1_795_395_600_000  # a whole hour
+
+
+def told(db: sqlite3.Connection, now_ms: int) -> list[tuple[str, int, bool]]:
+    return [
+        (topic, (message.window_start - H0) // MINUTE_MS, retain)
+        for topic, message, retain in news.take(db, "kupang", now_ms)
+    ]
+
+
+def finish(db: sqlite3.Connection, window: str, start_ms: int, length_ms: int) -> None:
+    """A city's window with nothing in it, and the news of it."""
+    columns = [row[1:4] for row in db.execute("PRAGMA table_info(rollup)")]
+    values = {name: 0 for name, kind, needed in columns if needed and kind == "INTEGER"}
+    values |= {"start_ms": start_ms, "end_ms": start_ms + length_ms, "revision": 1, "routers": 1}
+    names, key = ["scope", "window", *values], ("city", window)
+    marks = ", ".join("?" * len(names))
+    db.execute(
+        f"INSERT INTO rollup ({', '.join(names)}) VALUES ({marks})", (*key, *values.values())
+    )
+    db.execute("INSERT INTO rollup_news VALUES ('city', 0, ?, ?)", (window, start_ms))
+
+
+@pytest.mark.parametrize(
+    ("window", "length_ms", "grace_ms"), [("1m", MINUTE_MS, 10_000), ("1h", HOUR_MS, 60_000)]
+)
+def test_a_window_is_told_once_when_its_last_samples_are_in(
+    tmp_path: Path, window: str, length_ms: int, grace_ms: int
+) -> None:
+    """An hour waits for its last minute."""
+    topic = f"titik/v1/rollup/{window}/city"
+    with opened(tmp_path / "db") as db:
+        finish(db, window, H0, length_ms)
+        due_ms = H0 + length_ms + grace_ms
+
+        assert [] == told(db, due_ms - 1)
+        assert [(topic, 0, True)] == told(db, due_ms)
+        assert [] == told(db, due_ms)
+
+
+def test_a_backfill_tells_old_hours_unretained_and_old_minutes_not_at_all(tmp_path: Path) -> None:
+    """The newest stays on the topic, and a flood of minutes helps nobody."""
+    with opened(tmp_path / "db") as db:
+        for window, length_ms in (("1m", MINUTE_MS), ("1h", HOUR_MS)):
+            for number in range(2):
+                finish(db, window, H0 + number * length_ms, length_ms)
+        found = told(db, H0 + 10 * HOUR_MS)
+
+    assert [
+        ("titik/v1/rollup/1h/city", 0, False),
+        ("titik/v1/rollup/1m/city", 1, True),
+        ("titik/v1/rollup/1h/city", 60, True),
+    ] == found
