@@ -14,7 +14,7 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop b
 	@$(RUN) titik demo $(ARGS)
 
 check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
-	@$(BIN)/pytest -q -n auto -m "not system"
+	@$(BIN)/pytest -q -n auto -m "not system and not thorough"
 
 # pytest runs last, so that its closing line is the last word.
 test: $(VENV)/.dev node_modules/.package-lock.json matrix lint  ## everything (as root)

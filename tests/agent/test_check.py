@@ -40,6 +40,7 @@ def not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("caplog", "not_looked_at")
+@pytest.mark.thorough
 def test_a_check_leaves_nothing_in_the_spools_directory(config: str, tmp_path: Path) -> None:
     """Installers check as root before the agent has run, as a user who may not write root's."""
     result = CliRunner().invoke(cli.titik_agent, ["check", "--config", config])

@@ -114,6 +114,7 @@ def test_the_copy_is_on_flash_before_it_has_its_name(
     assert ["sync spool.checkpoint.tmp", "rename", "sync flash"] == calls
 
 
+@pytest.mark.thorough
 def test_it_is_written_at_most_every_15_minutes(router: Router) -> None:
     """A day-long outage: 96 writes, and a power cut costs at most 15 minutes."""
     before, writes = router.written(), 0

@@ -153,6 +153,7 @@ def test_all_bsses_hanging_is_a_failure(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.thorough
 def test_a_hung_hostapd_cannot_use_up_the_time_of_another(bench: Bench) -> None:
     """Who did not answer is asked last, and who was not asked before those that were."""
     hung = [FakeBss(f"wlan{n}", mood=quiet) for n in range(3)]

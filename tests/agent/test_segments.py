@@ -54,6 +54,7 @@ def test_a_record_of_another_key_is_damaged() -> None:
         unpack(record(1), Key(RUN, 2, 2))
 
 
+@pytest.mark.thorough
 def test_a_file_torn_at_any_byte_keeps_what_lies_before(tmp_path: Path) -> None:
     """Cut at each of the last 4096 bytes: all whole records are found, a torn one counts once."""
     records = [record(seq) for seq in range(1, 21)]

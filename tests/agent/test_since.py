@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from titik_agent.sources.since import MAX_IDENTITIES, Since
 
 
@@ -51,6 +53,7 @@ def test_a_memory_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> N
     assert [since.token("b/1", (value,)) for value in (2, 1)] == ["b/1", "b/1#1"]
 
 
+@pytest.mark.thorough
 def test_memory_stays_bounded(tmp_path: Path) -> None:
     """Interfaces that come and go for years are forgotten, one in use is not."""
     path = tmp_path / "since"

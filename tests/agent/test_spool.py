@@ -301,6 +301,7 @@ def test_what_is_no_sample_of_this_contract_is_kept_apart(
     ("hours", "limit"),
     [(9, 1 << 17), pytest.param(72, 1 << 20, marks=pytest.mark.system)],
 )
+@pytest.mark.thorough
 def test_an_outage_longer_than_the_spool_keeps_exact_totals(
     hours: int, limit: int, tmp_path: Path
 ) -> None:
@@ -568,6 +569,7 @@ def test_every_seq_is_held_settled_or_counted_as_lost(caplog: pytest.LogCaptureF
     assert {"titik_agent.spool", "titik_agent.shelf"} >= {one.name for one in caplog.records}
 
 
+@pytest.mark.thorough
 def test_the_files_never_outgrow_the_limit(tmp_path: Path) -> None:
     """Whatever acks leave behind as dead bytes: sizes, gaps and order are random."""
     rand = random.Random(7)

@@ -115,6 +115,7 @@ def test_a_minute_has_what_flowed_in_it(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.thorough
 def test_hours_are_sums_of_minutes_and_days_of_hours(tmp_path: Path) -> None:
     """Exactly; so are sites of routers and the city of sites."""
     with city(tmp_path / "db") as here:
@@ -145,6 +146,7 @@ def test_hours_are_sums_of_minutes_and_days_of_hours(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.thorough
 def test_no_byte_is_lost_or_counted_twice(tmp_path: Path) -> None:
     """Not over a day with lost and merged samples: the sum of minutes is the counter's growth."""
     with city(tmp_path / "db") as here:
@@ -391,6 +393,7 @@ def test_only_hours_and_days_of_the_past_are_news(tmp_path: Path) -> None:
         assert [("1d",), ("1h",), ("1m",)] == here.db.execute(news).fetchall()
 
 
+@pytest.mark.thorough
 def test_sealed_windows_are_left_alone(tmp_path: Path) -> None:
     """Their samples may be gone; what comes late for them is not drawn."""
     with city(tmp_path / "db") as here:
@@ -412,6 +415,7 @@ def test_sealed_windows_are_left_alone(tmp_path: Path) -> None:
         assert after == here.windows("router", 1, "1m")
 
 
+@pytest.mark.thorough
 def test_a_crash_repeats_a_step_and_loses_none(tmp_path: Path) -> None:
     """Whenever the process dies: each step is crossed off with its result."""
     ticks = [0]
@@ -455,6 +459,7 @@ def reference(path: Path, arrivals: Sequence[Arrived]) -> list[object]:
 
 
 @pytest.mark.parametrize("seed", range(8))
+@pytest.mark.thorough
 def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, seed: int) -> None:
     """Shuffled, tripled, in batches of any size, rolled up at any time between them."""
     arrivals = lives(seed)
@@ -480,6 +485,7 @@ def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("seed", range(8))
+@pytest.mark.thorough
 def test_stretches_computed_apart_are_the_same_as_one_walk(tmp_path: Path, seed: int) -> None:
     """Minutes rolled up little by little are those of walking each boot from end to end."""
     arrivals = lives(seed)

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
@@ -98,6 +99,7 @@ def test_without_a_collector_nothing_is_known(tmp_path: Path) -> None:
     assert ["unknown", "·", "·", "·", "·", "·", "·", "0", "1"] == cells["tirosa-1"]
 
 
+@pytest.mark.thorough
 def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) -> None:
     """2,000 runs of 2**53 seqs each are more than SQLite can sum."""
     most = 2**53 - 1

@@ -248,6 +248,7 @@ def flood(number: int) -> list[Item]:
 
 
 @pytest.mark.parametrize(("table", "most"), [("boot", 5), ("interface", 1000), ("settled", 200)])
+@pytest.mark.thorough
 def test_no_message_makes_rows_without_end(tmp_path: Path, table: str, most: int) -> None:
     """Whatever a router sends counts against its caps: rows of these tables are never pruned."""
     with opened(tmp_path / "db") as db:
