@@ -340,11 +340,13 @@ uplink = "lo"
         """Let the routers take no more samples, and empty their spools."""
         for node in self.nodes:
             node.is_sampling = False
-        self.until(
-            lambda: all(node.spool.spooled == 0 for node in self.nodes),
-            "every spool is empty",
-            patience_s,
-        )
+
+        def are_empty() -> bool:
+            for node in self.nodes:
+                node.uplink.wake()  # as a sample would: QUICK is shorter than a publisher's rest
+            return all(node.spool.spooled == 0 for node in self.nodes)
+
+        self.until(are_empty, "every spool is empty", patience_s)
 
     # What the store holds
 
