@@ -76,8 +76,9 @@ def _run(db: sqlite3.Connection, run_id: int, name: str) -> Iterator[str]:
 def _bodies(db: sqlite3.Connection) -> Iterator[str]:
     """Every body is a message of its own row."""
     rows = db.execute(
-        "SELECT router.name, run.token, sample.first_seq, sample.seq, sample.body FROM sample"
-        " JOIN run ON run.id = sample.run_id JOIN router ON router.id = sample.router_id"
+        "SELECT router.name, run.token, sample.first_seq, sample.seq, body.packed FROM body"
+        " JOIN sample USING (run_id, seq) JOIN run ON run.id = sample.run_id"
+        " JOIN router ON router.id = sample.router_id"
     )
     for router, token, first, seq, packed in rows:
         try:

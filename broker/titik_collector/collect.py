@@ -128,7 +128,13 @@ class Collector:
     def _prune(self) -> None:
         store = self._config.store
         with transaction(self._db):
-            more = retention.prune(self._db, self._now_ms(), store.samples_days, store.minutes_days)
+            more = retention.prune(
+                self._db,
+                self._now_ms(),
+                store.messages_days,
+                store.samples_days,
+                store.minutes_days,
+            )
         if not more:
             self._due["prune"] = time.monotonic() + 60.0
 

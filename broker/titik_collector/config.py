@@ -107,9 +107,16 @@ class Store:
     """[store]"""
 
     path: Annotated[Path, Key(File(), "the SQLite file; made if it is missing")]
+    messages_days: Annotated[
+        int,
+        Key(Whole(1, 3650), "days that samples are kept as received, with all that they say"),
+    ] = 1
     samples_days: Annotated[
         int,
-        Key(Whole(2, 3650), "days that samples are kept; what arrives later is counted, not drawn"),
+        Key(
+            Whole(2, 3650),
+            "days that the figures of samples are kept; what arrives later is counted, not drawn",
+        ),
     ] = 30
     minutes_days: Annotated[int, Key(Whole(2, 3650), "days that `1m` rollups are kept")] = 90
     max_samples_per_hour: Annotated[

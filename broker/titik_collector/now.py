@@ -53,7 +53,8 @@ class Board:
         """Take the two newest samples of each router from the store, after a start."""
         for router_id, name, _ in self._places.routers():
             rows = self._db.execute(
-                "SELECT body, arrived_ms FROM sample WHERE router_id = ?"
+                "SELECT packed, sample.arrived_ms FROM sample JOIN body USING (run_id, seq)"
+                " WHERE router_id = ?"
                 " ORDER BY at_ms DESC LIMIT 2",
                 (router_id,),
             ).fetchall()

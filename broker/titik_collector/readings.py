@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from titik_collector import dirty
+from titik_collector import counters, dirty
 from titik_collector.dirty import CLIENT, UPLINK, WIFI, Key, Row
 from titik_collector.rates import Reading
 
@@ -19,6 +19,8 @@ COLUMNS = (
 MAX_INTERFACES = 100_000  # kept in memory
 
 Name = tuple[int, int]  # of a sample: run and seq
+Wifi = dict[int, counters.Bytes]  # by interface row
+Uplink = dict[tuple[str, int], counters.Bytes]  # by ifname and interface row
 
 
 class Readings:
@@ -101,36 +103,25 @@ class Readings:
             )
 
     def _read(self, where: str, values: tuple[int, ...]) -> list[Reading]:
-        rows = self._db.execute(
-            f"SELECT sections, {COLUMNS} FROM sample WHERE {where}", values
-        ).fetchall()
-        spans: dict[int, tuple[int, int]] = {}
-        for row in rows:
-            first, last = spans.get(row[1], (row[2], row[2]))
-            spans[row[1]] = (min(first, row[2]), max(last, row[2]))
-        wifi: dict[Name, dict[int, tuple[int, int]]] = {}
-        uplink: dict[Name, dict[tuple[str, int], tuple[int, int]]] = {}
-        for run_id, (first, last) in spans.items():
-            for seq, interface, rx, tx in self._db.execute(
-                "SELECT seq, interface_id, rx_bytes, tx_bytes FROM counter"
-                " WHERE run_id = ? AND seq BETWEEN ? AND ?",
-                (run_id, first, last),
-            ):
-                role, ifname = self._interfaces.get(interface) or self._interface(interface)
-                if role == "bss":
-                    wifi.setdefault((run_id, seq), {})[interface] = (rx, tx)
-                elif role == "uplink":
-                    uplink.setdefault((run_id, seq), {})[ifname, interface] = (rx, tx)
         return [
-            Reading._make(
-                (
-                    *row[1:],
-                    wifi.get((row[1], row[2]), {}) if row[0] & WIFI else {},
-                    uplink.get((row[1], row[2]), {}) if row[0] & UPLINK else {},
-                )
+            Reading._make((*figures, *self._split(sections, blob)))
+            for sections, blob, *figures in self._db.execute(
+                f"SELECT sections, counters, {COLUMNS} FROM sample WHERE {where}", values
             )
-            for row in rows
         ]
+
+    def _split(self, sections: int, blob: bytes) -> tuple[Wifi, Uplink]:
+        """The counters of the BSSs and those of the uplinks; none of an incomplete section."""
+        wifi: Wifi = {}
+        uplink: Uplink = {}
+        for interface, value in counters.unpack(blob).items():
+            role, ifname = self._interfaces.get(interface) or self._interface(interface)
+            if role == "bss":
+                if sections & WIFI:
+                    wifi[interface] = value
+            elif role == "uplink" and sections & UPLINK:
+                uplink[ifname, interface] = value
+        return wifi, uplink
 
     def _interface(self, interface_id: int) -> tuple[str, str]:
         if len(self._interfaces) >= MAX_INTERFACES:

@@ -11,7 +11,9 @@ DAY_MS = 86_400_000
 STEP = 500  # rows per transaction: a few milliseconds
 
 
-def prune(db: sqlite3.Connection, now_ms: int, samples_days: int, minutes_days: int) -> bool:
+def prune(
+    db: sqlite3.Connection, now_ms: int, messages_days: int, samples_days: int, minutes_days: int
+) -> bool:
     """One step, in a transaction of the caller's; True if there is more to do."""
     sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
     db.execute(
@@ -22,6 +24,7 @@ def prune(db: sqlite3.Connection, now_ms: int, samples_days: int, minutes_days: 
     )
     # A day more, because a bucket just behind the seal needs the samples before it.
     more = _prune_samples(db, sealed_ms - DAY_MS)
+    more = _prune_bodies(db, now_ms - messages_days * DAY_MS) or more
     gone = db.execute(
         "WITH one (scope, id) AS (SELECT 'router', id FROM router"
         " UNION ALL SELECT 'site', id FROM site UNION ALL SELECT 'city', 0)"
@@ -40,6 +43,16 @@ def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:
         " CROSS JOIN sample ON sample.router_id = router.id WHERE sample.at_ms < ? LIMIT ?",
         (before_ms, STEP),
     ).fetchall()
-    db.executemany("DELETE FROM counter WHERE run_id = ? AND seq = ?", keys)
+    db.executemany("DELETE FROM body WHERE run_id = ? AND seq = ?", keys)
     db.executemany("DELETE FROM sample WHERE run_id = ? AND seq = ?", keys)
     return len(keys) == STEP
+
+
+def _prune_bodies(db: sqlite3.Connection, before_ms: int) -> bool:
+    """The messages that arrived before; they are in order of arrival."""
+    rows = db.execute(
+        "SELECT id, arrived_ms FROM body WHERE id < (SELECT min(id) FROM body) + ?", (STEP,)
+    ).fetchall()
+    old = [(number,) for number, arrived_ms in rows if arrived_ms < before_ms]
+    db.executemany("DELETE FROM body WHERE id = ?", old)
+    return bool(old) and len(old) == len(rows)

@@ -254,7 +254,9 @@ def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
 
 def _last(db: sqlite3.Connection, router_id: int, name: str) -> Sample | None:
     row = db.execute(
-        "SELECT body FROM sample WHERE router_id = ? ORDER BY at_ms DESC LIMIT 1", (router_id,)
+        "SELECT packed FROM sample JOIN body USING (run_id, seq) WHERE router_id = ?"
+        " ORDER BY at_ms DESC LIMIT 1",
+        (router_id,),
     ).fetchone()
     if row is None:
         return None

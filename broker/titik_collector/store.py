@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from titik_collector import body, timeline
+from titik_collector import body, counters, timeline
 from titik_collector.database import transaction
 from titik_collector.runs import Run, Runs
 from titik_collector.timeline import Change
@@ -279,7 +279,7 @@ class Store:
             " WHERE run_id = ? AND seq BETWEEN ? AND ?",
             span,
         ).fetchall()
-        self._db.execute("DELETE FROM counter WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+        self._db.execute("DELETE FROM body WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
         self._db.execute("DELETE FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
         for boot_id, seq, uptime_ms, at_ms, reach_ms in rows:
             changes.append(
@@ -318,21 +318,21 @@ class Store:
                 visitors.since if visitors else None,
                 _total(one.airtime_busy_ms for one in radios) if radios else None,
                 _total(one.airtime_active_ms for one in radios) if radios else None,
-                body.pack(item.payload),
+                counters.pack(self._by_interface(run, sample)),
             ),
         )
-        self._insert_counters(run, sample)
+        self._db.execute(
+            "INSERT INTO body (run_id, seq, arrived_ms, packed) VALUES (?, ?, ?, ?)",
+            (run.id, sample.seq, arrived, body.pack(item.payload)),
+        )
         return Change(run.router_id, boot_id, run.id, sample.seq, sample.uptime_ms, "stored", None)
 
-    def _insert_counters(self, run: Run, sample: Sample) -> None:
+    def _by_interface(self, run: Run, sample: Sample) -> dict[int, tuple[int, int]]:
         """Bytes of every BSS and of the uplink, those that ended inside a merged range too."""
-        self._db.executemany(
-            "INSERT INTO counter VALUES (?, ?, ?, ?, ?)",
-            [
-                (run.id, sample.seq, self._interface((run.router_id, *name)), rx, tx)
-                for name, (rx, tx) in _counters(sample).items()
-            ],
-        )
+        return {
+            self._interface((run.router_id, *name)): value
+            for name, value in _counters(sample).items()
+        }
 
     def _learn(self, run: Run, item: Arrived) -> None:
         """Take in what the sample says the spool still holds."""

@@ -42,7 +42,8 @@ def test_the_least_file_is_a_city_and_a_store() -> None:
     """Everything else has a default."""
     least = parse(LEAST)
     assert ("kupang", ZoneInfo("Asia/Makassar")) == (least.city.name, least.city.timezone)
-    assert (30, 90, 5000, 60) == (
+    assert (1, 30, 90, 5000, 60) == (
+        least.store.messages_days,
         least.store.samples_days,
         least.store.minutes_days,
         least.store.max_samples_per_hour,

@@ -26,7 +26,7 @@ def test_pruning_reads_no_table_whole(tmp_path: Path) -> None:
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
         db.set_trace_callback(asked.append)
-        retention.prune(db, T0, 30, 90)
+        retention.prune(db, T0, 1, 30, 90)
         db.set_trace_callback(None)
 
         assert len(asked) >= 3
@@ -58,9 +58,9 @@ def test_old_samples_and_minutes_go_and_hours_stay(tmp_path: Path) -> None:
                 values = [row.get(name, 0) for name in names]
                 db.execute(f"INSERT INTO rollup VALUES ({', '.join('?' * len(names))})", values)
 
-        assert not retention.prune(db, T0 + 40 * 86_400_000, 30, 90)
+        assert not retention.prune(db, T0 + 40 * 86_400_000, 1, 30, 90)
         assert [(0,)] == db.execute("SELECT count(*) FROM sample").fetchall()
-        assert [(0,)] == db.execute("SELECT count(*) FROM counter").fetchall()
+        assert [(0,)] == db.execute("SELECT count(*) FROM body").fetchall()
         assert [("1h", 0, 3), ("1m", T0, 3)] == db.execute(
             "SELECT window, start_ms, count(*) FROM rollup GROUP BY 1, 2 ORDER BY 1"
         ).fetchall()

@@ -20,6 +20,7 @@ from tests.collector.build import (
     sample,
 )
 from titik_collector import check
+from titik_collector.counters import unpack
 from titik_collector.database import StoreError
 from titik_collector.ingest import Letter, to_item
 from titik_collector.store import Caps, Item, Poison, Said, Saved, Store
@@ -65,13 +66,17 @@ def content(db: sqlite3.Connection) -> list[object]:
         "SELECT token, highest, floor, closed FROM run ORDER BY token",
         "SELECT run.token, kind, first_seq, last_seq FROM settled JOIN run ON run.id = run_id"
         " ORDER BY 1, 2, 3",
-        "SELECT run.token, seq, first_seq, at_ms, quality, clients, client_ms, body FROM sample"
-        " JOIN run ON run.id = run_id ORDER BY 1, 2",
-        "SELECT run.token, seq, role, ifname, since, rx_bytes, tx_bytes FROM counter"
-        " JOIN run ON run.id = run_id JOIN interface ON interface.id = interface_id"
-        " ORDER BY 1, 2, 3, 4, 5",
+        "SELECT run.token, seq, first_seq, at_ms, quality, clients, client_ms, packed FROM sample"
+        " JOIN run ON run.id = run_id JOIN body USING (run_id, seq) ORDER BY 1, 2",
     )
-    return [db.execute(query).fetchall() for query in queries]
+    names = {row[0]: row[1:] for row in db.execute("SELECT id, role, ifname, since FROM interface")}
+    read = [
+        (token, seq, sorted((names[number], value) for number, value in unpack(blob).items()))
+        for token, seq, blob in db.execute(
+            "SELECT token, seq, counters FROM sample JOIN run ON run.id = run_id ORDER BY 1, 2"
+        )
+    ]
+    return [*(db.execute(query).fetchall() for query in queries), read]
 
 
 @pytest.mark.parametrize("seed", range(6))

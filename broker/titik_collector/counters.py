@@ -1,0 +1,62 @@
+"""The byte counters of a sample as one small blob of its row.
+
+Rule: `pack` and `unpack` are inverses. Interfaces are in the order of their ids, so that equal
+counters are equal bytes. One width serves all numbers of a blob: counters of one router are alike,
+and slices of one width are what Python reads fastest.
+"""
+
+from collections.abc import Mapping
+
+Bytes = tuple[int, int]  # received and sent
+
+
+def pack(counters: Mapping[int, Bytes]) -> bytes:
+    """Counters by interface row, each below 2**56; nothing is the empty blob."""
+    if not counters:
+        return b""
+    most = max(max(received, sent) for received, sent in counters.values())
+    ids, width = _width(max(counters)), _width(most)
+    parts = [bytes((ids << 4 | width,))]
+    for interface in sorted(counters):
+        received, sent = counters[interface]
+        parts += (
+            interface.to_bytes(ids, "big"),
+            received.to_bytes(width, "big"),
+            sent.to_bytes(width, "big"),
+        )
+    return b"".join(parts)
+
+
+def unpack(blob: bytes) -> dict[int, Bytes]:
+    """Counters by interface row."""
+    if not blob:
+        return {}
+    ids, width = blob[0] >> 4, blob[0] & 15
+    number = int.from_bytes
+    return {
+        number(blob[at : at + ids], "big"): (
+            number(blob[at + ids : at + ids + width], "big"),
+            number(blob[at + ids + width : at + ids + 2 * width], "big"),
+        )
+        for at in range(1, len(blob), ids + 2 * width)
+    }
+
+
+def _width(value: int) -> int:
+    return max(1, (value.bit_length() + 7) // 8)
+
+
+class Packer:
+    """`pack` as an SQL aggregate, for the migration that brings older stores here."""
+
+    def __init__(self) -> None:
+        self._counters: dict[int, Bytes] = {}
+
+    def step(self, *row: int) -> None:
+        """One row of the table that was: interface, received and sent."""
+        interface, received, sent = row
+        self._counters[interface] = (received, sent)
+
+    def finalize(self) -> bytes:
+        """The blob."""
+        return pack(self._counters)
