@@ -7,7 +7,9 @@ Rule: the tables are asked router by router (CROSS JOIN keeps that order), never
 
 import sqlite3
 
-DAY_MS = 86_400_000
+from titik_collector import cold
+
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 STEP = 500  # rows per transaction: a few milliseconds
 
 
@@ -34,7 +36,8 @@ def prune(
         "  LIMIT ?)",
         (now_ms - minutes_days * DAY_MS, STEP),
     ).rowcount
-    return more or gone == STEP
+    more = cold.prune(db, now_ms - minutes_days * DAY_MS - HOUR_MS) or more
+    return cold.freeze(db, now_ms) or more or gone == STEP
 
 
 def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:

@@ -7,7 +7,7 @@ bounded count whole in the day they are placed in, and in no hour or minute.
 import sqlite3
 from collections.abc import Iterator
 
-from titik_collector import rolled, sums
+from titik_collector import cold, rolled, sums
 from titik_collector.figures import Figures, Minutes, Sums, with_means
 from titik_collector.rates import WIRE_BPS, Step, steps
 from titik_collector.readings import Readings
@@ -24,6 +24,8 @@ class RouterRollups:
 
     def roll(self, router_id: int, span: Span, sealed_ms: int, now_ms: int) -> None:
         """The minutes of `span`, and the hours and days that they are in."""
+        hours = list(self._calendar.hours(*span))
+        cold.thaw(self._db, "router", (router_id,), Span(hours[0].start_ms, hours[-1].end_ms))
         minutes = Minutes(*span)
         for boot_id in self._boots(router_id, span, bounded=False):
             for step in self._steps(router_id, boot_id, span):

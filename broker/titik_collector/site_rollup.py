@@ -6,7 +6,7 @@ follow as a router's do. What `sums` says of means, extremes and visitors holds.
 
 import sqlite3
 
-from titik_collector import rolled, sums
+from titik_collector import cold, rolled, sums
 from titik_collector.figures import Figures
 from titik_collector.sums import CITY_ID, Membership, Part
 from titik_collector.windows import MINUTE_MS, Calendar, Span
@@ -24,6 +24,9 @@ class SiteRollups:
         self, site_id: int, hour: Span, minutes: Span, sealed_ms: int, now_ms: int
     ) -> bool:
         """Some minutes of an hour, the hour, and its day; True if any of it changed."""
+        routers = {part.id for part in self._membership.of(site_id, hour)}
+        cold.thaw(self._db, "router", routers, hour)
+        cold.thaw(self._db, "site", (site_id,), hour)
         count = self._membership.count
         computed = {
             Span(start_ms, start_ms + MINUTE_MS): one._replace(routers=count(site_id, start_ms))
@@ -43,6 +46,8 @@ class SiteRollups:
 
     def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
+        cold.thaw(self._db, "site", self._membership.sites(), hour)
+        cold.thaw(self._db, "city", (CITY_ID,), hour)
         computed = {
             Span(start_ms, start_ms + MINUTE_MS): one._replace(routers=self._registered(start_ms))
             for start_ms, one in sums.of_minutes(self._db, "site", self._sites(minutes))

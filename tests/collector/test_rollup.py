@@ -13,15 +13,15 @@ import pytest
 
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import Life, content, without_clock
-from titik_collector import rolled
-from titik_collector.database import StoreError
+from titik_collector import cold, rolled
+from titik_collector.database import StoreError, transaction
 from titik_collector.figures import Figures, Minutes
 from titik_collector.ingest import to_item
 from titik_collector.rates import WIRE_BPS, steps
 from titik_collector.readings import Readings
 from titik_collector.rollup import Rollups, to_message
 from titik_collector.store import Arrived, Store
-from titik_collector.sums import Scope, plus
+from titik_collector.sums import CITY_ID, Scope, plus
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
@@ -60,6 +60,22 @@ class City:
         """All that is due."""
         while self.rollups.work(10, time.monotonic):
             pass
+
+    def freeze(self) -> None:
+        """Pack every minute there is."""
+        with transaction(self.db):
+            while cold.freeze(self.db, START + 100 * DAY_MS):
+                pass
+
+    def thaw(self) -> None:
+        """Unpack every minute that is packed."""
+        scopes: list[tuple[Scope, list[int]]] = [
+            ("router", [1, 2]),
+            ("site", [SITE, OTHER_SITE]),
+            ("city", [CITY_ID]),
+        ]
+        for scope, ids in scopes:
+            cold.thaw(self.db, scope, ids, FOR_EVER)
 
     def windows(self, scope: Scope, scope_id: int, window: Window) -> dict[int, Figures]:
         """Figures by start."""
@@ -475,7 +491,10 @@ def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, 
             del todo[:size]
             if rand.random() < 0.4:
                 here.rollups.work(rand.choice((0.0005, 0.005, 0.05)), time.monotonic)
+            if rand.random() < 0.2:
+                here.freeze()
         here.roll()
+        here.thaw()
         assert expected == content(here.db)
 
         tables = ("rollup", "dirty", "stale", "boot_time", "sample")
@@ -506,6 +525,43 @@ def test_stretches_computed_apart_are_the_same_as_one_walk(tmp_path: Path, seed:
             assert dict(minutes) == {
                 start_ms: one for start_ms, one in found.items() if one != Figures()
             }
+
+
+def test_a_minute_of_a_packed_hour_is_computed_again(tmp_path: Path) -> None:
+    """As if it had never been packed, up to the city; the other minutes keep their revision."""
+    late = at(60)
+    with city(tmp_path / "db") as here, city(tmp_path / "other") as other:
+        samples = [one for one in hour_of() if one.seq != late.seq]
+        for there in (here, other):
+            there.save(*samples)
+            there.roll()
+        before = rolled.read(here.db, "router", 1, "1m", FOR_EVER)
+        here.freeze()
+        assert {} == here.windows("router", 1, "1m")
+        assert [(start_ms, row.revision, row.figures) for start_ms, row in before.items()] == list(
+            cold.read(here.db, "router", 1, FOR_EVER)
+        )
+        for there in (here, other):
+            there.save(late)
+            there.roll()
+        here.thaw()
+        query = "SELECT * FROM rollup ORDER BY scope, scope_id, window, start_ms"
+        assert other.db.execute(query).fetchall() == here.db.execute(query).fetchall()
+
+
+def test_packed_minutes_go_when_they_are_old(tmp_path: Path) -> None:
+    """Hours at a time, and no younger ones."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of())
+        here.roll()
+        here.freeze()
+        (count,) = here.db.execute("SELECT count(*) FROM cold").fetchone()
+        assert count >= 3
+        assert not cold.prune(here.db, START - HOUR_MS)
+        assert [(count,)] == here.db.execute("SELECT count(*) FROM cold").fetchall()
+        while cold.prune(here.db, START + 3 * HOUR_MS):
+            pass
+        assert [] == here.db.execute("SELECT * FROM cold").fetchall()
 
 
 def test_an_item_decoded_from_the_wire_rolls_up(tmp_path: Path) -> None:
