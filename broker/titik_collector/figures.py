@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from titik_collector.rates import (
     CLIENTS_MAX,
+    CLIENTS_MIN,
     COVERED,
     UP,
     UPLINK_KNOWN,
@@ -78,21 +79,19 @@ _NEVER_LONGER = (COVERED, UP, WIFI_KNOWN, UPLINK_KNOWN)  # than the minute
 class Sums:
     """The figures of one window of one router while they are added up."""
 
-    __slots__ = ("amounts", "least", "most")
+    __slots__ = ("amounts", "extremes")
 
     def __init__(self) -> None:
         self.amounts = [0] * len(ADDITIVE)
-        self.least: int | None = None
-        self.most: list[int | None] = [None, None, None]
+        self.extremes: list[int | None] = [None] * 4
 
     def extend(self, step: Step) -> None:
         """The step touches the window."""
-        if step.least is not None and (self.least is None or step.least < self.least):
-            self.least = step.least
-        if step.most is not None:
-            most = self.most[step.most_of]
-            if most is None or step.most > most:
-                self.most[step.most_of] = step.most
+        extremes = self.extremes
+        for which, value in step.extremes:
+            was = extremes[which]
+            if was is None or (value < was if which == CLIENTS_MIN else value > was):
+                extremes[which] = value
 
     def add(self, step: Step) -> None:
         """The whole step lies in the window."""
@@ -106,13 +105,14 @@ class Sums:
             covered, up, observed, client, active, active_observed, weak, weak_observed,
             wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known, busy, airtime,
         ) = (amount if amount < MAX_WHOLE else MAX_WHOLE for amount in self.amounts)  # fmt: skip
+        extremes = self.extremes
         # By position: this is built for every minute of every router.
         return Figures(
             1, covered, up,
-            observed, client, mean(client, observed), self.least, self.most[CLIENTS_MAX],
+            observed, client, mean(client, observed), extremes[CLIENTS_MIN], extremes[CLIENTS_MAX],
             active, active_observed, mean(active, active_observed), weak, weak_observed,
             wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known,
-            self.most[WIFI_PEAK], self.most[UPLINK_PEAK], None, None, busy, airtime,
+            extremes[WIFI_PEAK], extremes[UPLINK_PEAK], None, None, busy, airtime,
         )  # fmt: skip
 
 
@@ -123,27 +123,38 @@ class Minutes:
         self._first = from_ms // MINUTE_MS
         self._end = to_ms // MINUTE_MS
         self._sums: dict[int, Sums] = {}
+        # A sample's steps are nearly all of the same stretch.
+        self._span: tuple[int, int] | None = None
+        self._parts: list[tuple[Sums, int, int]] = []
 
     def add(self, step: Step) -> None:
         """Spread a step over the minutes it touches; what lies outside is left out."""
-        from_ms, to_ms = step.from_ms, step.to_ms
+        span = step[:2]
+        if span != self._span:
+            self._span, self._parts = span, self._split(*span)
+        length_ms = span[1] - span[0]
+        for sums, start_ms, end_ms in self._parts:
+            if end_ms - start_ms == length_ms:
+                sums.add(step)
+                continue
+            amounts = sums.amounts
+            for figure, amount in step.amounts:
+                amounts[figure] += amount * end_ms // length_ms - amount * start_ms // length_ms
+            sums.extend(step)
+
+    def _split(self, from_ms: int, to_ms: int) -> list[tuple[Sums, int, int]]:
+        """The minutes that a stretch touches, each with its share: from and to after `from_ms`."""
         first = from_ms // MINUTE_MS
         # It ends before `to_ms`, unless it is an instant.
         last = (to_ms - 1) // MINUTE_MS if to_ms > from_ms else first
-        if first == last:
-            if self._first <= first < self._end:
-                self._sum(first).add(step)
-            return
-        length_ms = to_ms - from_ms
-        for index in range(max(first, self._first), min(last + 1, self._end)):
-            sums = self._sum(index)
-            start_ms = max(index * MINUTE_MS - from_ms, 0)
-            end_ms = min((index + 1) * MINUTE_MS - from_ms, length_ms)
-            for figure, amount in step.amounts:
-                sums.amounts[figure] += (
-                    amount * end_ms // length_ms - amount * start_ms // length_ms
-                )
-            sums.extend(step)
+        return [
+            (
+                self._sum(index),
+                max(index * MINUTE_MS - from_ms, 0),
+                min((index + 1) * MINUTE_MS, to_ms) - from_ms,
+            )
+            for index in range(max(first, self._first), min(last + 1, self._end))
+        ]
 
     def __iter__(self) -> Iterator[tuple[int, Figures]]:
         """Start and figures of the minutes that something is known of, in order."""

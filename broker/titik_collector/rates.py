@@ -10,7 +10,7 @@ Rule: client time counts within a run, from zero at its start. So the first samp
 of a run speaks for all the time the run had observed by then.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 (
@@ -31,7 +31,7 @@ from typing import NamedTuple
     AIRTIME_BUSY,
     AIRTIME_ACTIVE,
 ) = range(16)
-CLIENTS_MAX, WIFI_PEAK, UPLINK_PEAK = range(3)
+CLIENTS_MAX, WIFI_PEAK, UPLINK_PEAK, CLIENTS_MIN = range(4)
 
 # Samples are kept about as long. Bounds how far back a router's uptime can make us look.
 MAX_BRIDGE_MS = 31 * 86_400_000
@@ -66,14 +66,24 @@ class Reading(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Figures of one stretch of time, even over it: pairs of figure and amount, and extremes."""
+    """What is even over one stretch of time: figures and their amounts, extremes and values."""
 
     from_ms: int
     to_ms: int
-    amounts: tuple[tuple[int, int], ...]
-    least: int | None = None  # of clients
-    most: int | None = None  # of `most_of`
-    most_of: int = CLIENTS_MAX
+    amounts: Sequence[tuple[int, int]]
+    extremes: Sequence[tuple[int, int]] = ()
+
+
+class Piles(dict[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]]):
+    """Amounts and extremes of the stretches that end with one sample, by their start.
+
+    Nearly always there is one, from the sample before: a step for each figure took most of the
+    time of a rollup.
+    """
+
+    def __missing__(self, from_ms: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        pile = self[from_ms] = ([], [])
+        return pile
 
 
 def steps(readings: Iterable[Reading], uplink_bps: Callable[[int], float]) -> Iterator[Step]:
@@ -85,22 +95,25 @@ def steps(readings: Iterable[Reading], uplink_bps: Callable[[int], float]) -> It
     for one in readings:
         # Nearly always all four pairs are of the same two samples, so their time is that too.
         since = None if before is None else _since(before, one)
-        yield _seen(before, one)
-        yield from _powered(before, one, since)
+        piles = Piles()
+        _seen(before, one, piles)
+        _powered(before, one, since, piles)
         if one.wifi:
             if wifi is not None:
-                yield from _wifi(wifi, one, since if wifi is before else _since(wifi, one))
+                _wifi(wifi, one, since if wifi is before else _since(wifi, one), piles)
             wifi = one
         if one.uplink:
             if uplink is not None:
                 from_ms = since if uplink is before else _since(uplink, one)
-                yield from _uplink(uplink, one, from_ms, uplink_bps(one.at_ms))
+                _uplink(uplink, one, from_ms, uplink_bps(one.at_ms), piles)
             uplink = one
         if one.client_ms is not None and one.observed_ms is not None:
             last = of_run.get(one.run_id)
             from_ms = since if last is before or last is None else _since(last, one)
-            yield from _client_time(last, one, from_ms)
+            _client_time(last, one, from_ms, piles)
             of_run[one.run_id] = one
+        for from_ms, (amounts, extremes) in piles.items():
+            yield Step(from_ms, one.at_ms, amounts, extremes)
         before = one
 
 
@@ -115,7 +128,7 @@ def _slew(elapsed_ms: int) -> int:
     return 100 + elapsed_ms // 1000
 
 
-def _seen(before: Reading | None, one: Reading) -> Step:
+def _seen(before: Reading | None, one: Reading, piles: Piles) -> None:
     """What the sample says of the time that it covers itself."""
     covers_ms = min(one.covers_ms, one.uptime_ms, MAX_BRIDGE_MS)
     from_ms = one.at_ms - covers_ms
@@ -125,7 +138,8 @@ def _seen(before: Reading | None, one: Reading) -> Step:
             from_ms = before.at_ms
             covers_ms = one.at_ms - from_ms
     clients, active, weak = _count(one.clients), _count(one.active), _count(one.weak)
-    amounts = [(COVERED, covers_ms)]
+    amounts, extremes = piles[from_ms]
+    amounts.append((COVERED, covers_ms))
     if active is not None:
         amounts += (ACTIVE, active * covers_ms), (ACTIVE_OBSERVED, covers_ms)
     if weak is not None and clients is not None:
@@ -133,34 +147,32 @@ def _seen(before: Reading | None, one: Reading) -> Step:
     least, most = _count(one.clients_min), _count(one.clients_max)
     if covers_ms == 0:
         least = most = clients
-    return Step(
-        from_ms,
-        one.at_ms,
-        tuple(amounts),
-        clients if least is None else least,
-        clients if most is None else most,
-    )
+    least, most = clients if least is None else least, clients if most is None else most
+    if least is not None:
+        extremes.append((CLIENTS_MIN, least))
+    if most is not None:
+        extremes.append((CLIENTS_MAX, most))
 
 
-def _powered(before: Reading | None, one: Reading, from_ms: int | None) -> Iterator[Step]:
+def _powered(before: Reading | None, one: Reading, from_ms: int | None, piles: Piles) -> None:
     """The router ran since the sample before; at least a while if there is none."""
     if before is None:
         up_ms = min(BOOT_UP_MS, one.uptime_ms)
-        yield Step(one.at_ms - up_ms, one.at_ms, ((UP, up_ms),))
+        piles[one.at_ms - up_ms][0].append((UP, up_ms))
         return
     if from_ms is None:
         return
-    amounts = [(UP, one.at_ms - from_ms)]
+    amounts, _ = piles[from_ms]
+    amounts.append((UP, one.at_ms - from_ms))
     busy = _growth(before.airtime_busy_ms, one.airtime_busy_ms)
     active = _growth(before.airtime_active_ms, one.airtime_active_ms)
     if busy is not None and active is not None:
         elapsed_ms = one.uptime_ms - before.uptime_ms
         if busy <= active <= MAX_RADIOS * (elapsed_ms + LAG_MS):
             amounts += (AIRTIME_BUSY, busy), (AIRTIME_ACTIVE, active)
-    yield Step(from_ms, one.at_ms, tuple(amounts))
 
 
-def _wifi(before: Reading, one: Reading, from_ms: int | None) -> Iterator[Step]:
+def _wifi(before: Reading, one: Reading, from_ms: int | None, piles: Piles) -> None:
     """Bytes over the air; known if any BSS's are, because another may just have been made."""
     if from_ms is None:
         return
@@ -173,10 +185,10 @@ def _wifi(before: Reading, one: Reading, from_ms: int | None) -> Iterator[Step]:
         if delta is not None:
             received, sent, known = received + delta[0], sent + delta[1], True
     if known and received <= most and sent <= most:
-        yield _bytes(from_ms, one.at_ms, elapsed_ms, WIFI_DOWN, sent, received)
+        _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, WIFI_DOWN, sent, received)
 
 
-def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float) -> Iterator[Step]:
+def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float, piles: Piles) -> None:
     """Bytes of one interface: of several that are in both samples, the first by name."""
     both = before.uplink.keys() & one.uplink.keys()
     if from_ms is None or not both:
@@ -191,21 +203,26 @@ def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float) -> I
         if delta is not None:
             received, sent, known = received + delta[0], sent + delta[1], True
     if known and received <= most and sent <= most:
-        yield _bytes(from_ms, one.at_ms, elapsed_ms, UPLINK_DOWN, received, sent)
+        _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, UPLINK_DOWN, received, sent)
 
 
-def _bytes(from_ms: int, to_ms: int, elapsed_ms: int, figure: int, down: int, up: int) -> Step:
+def _bytes(
+    pile: tuple[list[tuple[int, int]], list[tuple[int, int]]],
+    known_ms: int,
+    elapsed_ms: int,
+    figure: int,
+    down: int,
+    up: int,
+) -> None:
     """`figure` is that of down; those of up and of the time known follow it."""
-    return Step(
-        from_ms,
-        to_ms,
-        ((figure, down), (figure + 1, up), (figure + 2, to_ms - from_ms)),
-        most=down * 8000 // elapsed_ms if elapsed_ms >= PEAK_MS else None,
-        most_of=WIFI_PEAK if figure == WIFI_DOWN else UPLINK_PEAK,
-    )
+    amounts, extremes = pile
+    amounts += (figure, down), (figure + 1, up), (figure + 2, known_ms)
+    if elapsed_ms >= PEAK_MS:
+        peak = WIFI_PEAK if figure == WIFI_DOWN else UPLINK_PEAK
+        extremes.append((peak, down * 8000 // elapsed_ms))
 
 
-def _client_time(before: Reading | None, one: Reading, from_ms: int | None) -> Iterator[Step]:
+def _client_time(before: Reading | None, one: Reading, from_ms: int | None, piles: Piles) -> None:
     """Clients times time since the sample before, or since the run began."""
     assert one.client_ms is not None
     assert one.observed_ms is not None
@@ -225,7 +242,7 @@ def _client_time(before: Reading | None, one: Reading, from_ms: int | None) -> I
     if from_ms is None or observed > elapsed_ms + _slew(elapsed_ms) + LAG_MS:
         return
     if client <= observed * MAX_CLIENTS:
-        yield Step(from_ms, one.at_ms, ((OBSERVED, observed), (CLIENT, client)))
+        piles[from_ms][0].extend(((OBSERVED, observed), (CLIENT, client)))
 
 
 def _since(before: Reading, one: Reading) -> int | None:
