@@ -301,9 +301,8 @@ class Store:
                 run.router_id,
                 boot_id,
                 sample.uptime_ms,
-                sample.taken_at if believed else None,
                 arrived,
-                sample.taken_at if believed else arrived,
+                max(sample.taken_at, timeline.EARLIEST_MS) if believed else arrived,
                 "ntp" if believed else "arrival",
                 sample.covers_ms,
                 _sections(sample),
@@ -319,6 +318,7 @@ class Store:
                 _total(one.airtime_busy_ms for one in radios) if radios else None,
                 _total(one.airtime_active_ms for one in radios) if radios else None,
                 counters.pack(self._by_interface(run, sample)),
+                int(believed),
             ),
         )
         self._db.execute(

@@ -32,8 +32,8 @@ def test_a_store_of_the_first_schema_keeps_everything(tmp_path: Path) -> None:
         old.execute("INSERT INTO boot VALUES (1, 1, 'b', 1)")
         old.execute("INSERT INTO run (id, router_id, token) VALUES (1, 1, '0123456789abcdef')")
         old.execute("INSERT INTO interface VALUES (7, 1, 'uplink', 'wan', 'b/3')")
-        for seq, arrived_ms in ((1, 2000), (2, 1000)):
-            values = (1, seq, seq, 1, 1, seq, None, arrived_ms, 5, "arrival", 6, 2)
+        for seq, arrived_ms, taken_ms in ((1, 2000, None), (2, 1000, 5)):
+            values = (1, seq, seq, 1, 1, seq, taken_ms, arrived_ms, 5, "arrival", 6, 2)
             old.execute(
                 f"INSERT INTO sample VALUES ({', '.join('?' * 24)})",
                 (*values, *[None] * 11, b"\1" + bytes((seq,))),
@@ -43,8 +43,10 @@ def test_a_store_of_the_first_schema_keeps_everything(tmp_path: Path) -> None:
 
     db = open_writer(tmp_path / "db")
     try:
-        samples = db.execute("SELECT seq, counters FROM sample ORDER BY seq").fetchall()
-        assert [(1, {}), (2, {7: (300, 400)})] == [(seq, unpack(one)) for seq, one in samples]
+        samples = db.execute("SELECT seq, counters, taken_ms FROM sample ORDER BY seq").fetchall()
+        assert [(1, {}, None), (2, {7: (300, 400)}, 5)] == [
+            (seq, unpack(counters), taken_ms) for seq, counters, taken_ms in samples
+        ]
         assert [(2, 1000, b"\1\2"), (1, 2000, b"\1\1")] == db.execute(
             "SELECT seq, arrived_ms, packed FROM body ORDER BY id"
         ).fetchall()

@@ -23,3 +23,15 @@ UPDATE sample SET counters = coalesce((
 DROP TABLE counter;
 
 ALTER TABLE sample DROP COLUMN body;
+
+-- A believed clock says where the sample is, so its time need not stand there twice.
+ALTER TABLE sample ADD COLUMN clocked INTEGER NOT NULL DEFAULT 0 CHECK (clocked IN (0, 1));
+
+UPDATE sample SET clocked = 1 WHERE taken_ms IS NOT NULL;
+
+DROP INDEX sample_unclocked;
+
+ALTER TABLE sample DROP COLUMN taken_ms;
+
+ALTER TABLE sample ADD COLUMN taken_ms INTEGER
+  GENERATED ALWAYS AS (CASE clocked WHEN 1 THEN at_ms END) VIRTUAL;
