@@ -17,6 +17,7 @@ from titik_collector import check, collect, config, status
 from titik_collector.commands import plainly
 from titik_collector.commands.broker import broker
 from titik_collector.commands.demo import demo
+from titik_collector.commands.past import events_command, export_command, history_command, top
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
 from titik_collector.config import Config
@@ -96,6 +97,8 @@ def check_command(file: Path) -> None:
 
 titik.add_command(broker)
 titik.add_command(router)
+for command in (top, history_command, export_command, events_command):
+    titik.add_command(command)
 titik.add_command(simulate)
 titik.add_command(demo)
 

@@ -53,9 +53,9 @@ class Board:
         """Take the two newest samples of each router from the store, after a start."""
         for router_id, name, _ in self._places.routers():
             rows = self._db.execute(
-                "SELECT packed, sample.arrived_ms FROM sample JOIN body USING (run_id, seq)"
-                " WHERE router_id = ?"
-                " ORDER BY at_ms DESC LIMIT 2",
+                "SELECT packed, newest.arrived_ms FROM (SELECT run_id, seq, arrived_ms, at_ms"
+                "  FROM sample WHERE router_id = ? ORDER BY at_ms DESC LIMIT 2) AS newest"
+                " JOIN body USING (run_id, seq) ORDER BY at_ms DESC",
                 (router_id,),
             ).fetchall()
             for packed, arrived_ms in reversed(rows):

@@ -190,8 +190,8 @@ def _cells(line: Line) -> Sequence[RenderableType]:
         Text(state_text, style=COLOURS[state]),
         _whole(now.clients),
         _whole(now.active),
-        _bps(now.wifi_down_bps if now.wifi_down_bps is not None else now.uplink_down_bps),
-        _bps(now.wifi_up_bps if now.wifi_up_bps is not None else now.uplink_up_bps),
+        bps(now.wifi_down_bps if now.wifi_down_bps is not None else now.uplink_down_bps),
+        bps(now.wifi_up_bps if now.wifi_up_bps is not None else now.uplink_up_bps),
         UNKNOWN if stale else _age(now.age_ms),
         UNKNOWN if line.coverage is None else f"{line.coverage:.0%}",
         _whole(line.spooled),
@@ -254,8 +254,8 @@ def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
 
 def _last(db: sqlite3.Connection, router_id: int, name: str) -> Sample | None:
     row = db.execute(
-        "SELECT packed FROM sample JOIN body USING (run_id, seq) WHERE router_id = ?"
-        " ORDER BY at_ms DESC LIMIT 1",
+        "SELECT packed FROM (SELECT run_id, seq FROM sample WHERE router_id = ?"
+        " ORDER BY at_ms DESC LIMIT 1) JOIN body USING (run_id, seq)",
         (router_id,),
     ).fetchone()
     if row is None:
@@ -271,7 +271,7 @@ def _whole(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
 
-def _bps(value: int | None) -> str:
+def bps(value: int | None) -> str:
     """Bits a second, three digits: `12.3M`."""
     if value is None:
         return UNKNOWN

@@ -1,0 +1,200 @@
+"""`titik top | history | export | events`: what engineers ask for at the prompt."""
+
+import contextlib
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeVar
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress
+
+from titik_collector import config, events, export, history, past, status, when
+from titik_collector.commands import plainly
+from titik_collector.config import Config
+from titik_collector.database import open_reader
+from titik_collector.windows import Calendar, Span, Window
+
+MAX_ROWS = 11_000  # windows of a history: a week of minutes, a year of hours
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+CONFIG = click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default=config.DEFAULT_FILE,
+    show_default=True,
+    help="The server's configuration.",
+)
+UTC = click.option("--utc", is_flag=True, help="ISO 8601 in UTC instead of the city's time.")
+WINDOW = click.option(
+    "--window", type=click.Choice(("1m", "1h", "1d")), default="1h", show_default=True
+)
+UNTIL = click.option("--until", default="now", show_default=True, help="As --since.")
+
+
+def since(default: str) -> Callable[[Command], Command]:
+    """The option of that name."""
+    return click.option(
+        "--since",
+        default=default,
+        show_default=True,
+        help="90m, 24h, 7d, 1y, or a date or time of the city.",
+    )
+
+
+@click.command()
+@CONFIG
+@click.option("--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True)
+def top(file: Path, every: float) -> None:
+    """The status screen, live, until Ctrl-C; once where there is no terminal."""
+    with _opened(file) as (settings, db):
+        console = Console()
+        if not console.is_terminal:
+            console.print(_status(settings, db))
+            return
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            Live(_status(settings, db), console=console, screen=True, auto_refresh=False) as live,
+        ):
+            while True:
+                time.sleep(every)
+                live.update(_status(settings, db), refresh=True)
+
+
+@click.command(name="history")
+@CONFIG
+@click.argument("name", metavar="SITE|ROUTER|city")
+@WINDOW
+@since("24h")
+@UNTIL
+@UTC
+def history_command(
+    file: Path, name: str, window: Window, since: str, until: str, utc: bool
+) -> None:
+    """What was at a site, a router or in the city, window by window; gaps are gaps."""
+    with _opened(file) as (settings, db):
+        span = _span(settings, since, until)
+        if (rows := history.count(window, span)) > MAX_ROWS:
+            raise click.BadParameter(
+                f"{rows} windows of {window}, at most {MAX_ROWS} are shown;"
+                " use a longer --window, a later --since, or `titik export`",
+                param_hint="--window",
+            )
+        zone = settings.city.timezone
+        subject = _subject(settings, db, name)
+        points = history.read(db, subject, window, span, Calendar(zone))
+    Console().print(past.render(subject, window, points, None if utc else zone))
+
+
+@click.command(name="export")
+@CONFIG
+@click.argument("names", nargs=-1, metavar="[SITE|ROUTER|city]...")
+@WINDOW
+@since("7d")
+@UNTIL
+@click.option("--format", "kind", type=click.Choice(("csv", "jsonl")), default="csv")
+@click.option("--output", type=click.Path(path_type=Path), help="A file instead of stdout.")
+@UTC
+def export_command(
+    file: Path,
+    names: tuple[str, ...],
+    window: Window,
+    since: str,
+    until: str,
+    kind: Literal["csv", "jsonl"],
+    output: Path | None,
+    utc: bool,
+) -> None:
+    """Rollups of these, or of everything, for other programs."""
+    with _opened(file) as (settings, db):
+        span, zone = _span(settings, since, until), settings.city.timezone
+        subjects = [_subject(settings, db, name) for name in names]
+        subjects = subjects or history.subjects(db, settings.city.name)
+        parts = export.chunks(window, span)
+        with _file(output) as out, _progress(len(subjects) * len(parts)) as advance:
+            writer = (export.Csv if kind == "csv" else export.Jsonl)(out)
+            for subject in subjects:
+                for part in parts:
+                    shown = None if utc else zone
+                    writer.write(
+                        list(export.records(db, subject, window, part, Calendar(zone), shown))
+                    )
+                    advance()
+
+
+@click.command(name="events")
+@CONFIG
+@since("7d")
+@UTC
+def events_command(file: Path, since: str, utc: bool) -> None:
+    """Outages with cause and length, routers that joined, samples lost."""
+    with _opened(file) as (settings, db):
+        now_ms, zone = _now_ms(), settings.city.timezone
+        found = events.gather(db, _span(settings, since, "now").start_ms, now_ms)
+    Console().print(events.render(found, None if utc else zone, now_ms))
+
+
+def _status(settings: Config, db: sqlite3.Connection) -> Any:
+    return status.render(status.gather(db, settings.city.name, _now_ms()))
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[tuple[Config, sqlite3.Connection]]:
+    with plainly():
+        settings = config.load(file)
+        with contextlib.closing(open_reader(settings.store.path)) as db:
+            yield settings, db
+
+
+def _span(settings: Config, since: str, until: str) -> Span:
+    now_ms, found = _now_ms(), []
+    for option, text in (("--since", since), ("--until", until)):
+        try:
+            found.append(when.parse(text, settings.city.timezone, now_ms))
+        except when.BadTime as error:
+            raise click.BadParameter(str(error), param_hint=option) from error
+    if found[0] >= found[1]:
+        raise click.BadParameter("must lie before --until", param_hint="--since")
+    return Span(*found)
+
+
+def _subject(settings: Config, db: sqlite3.Connection, name: str) -> history.Subject:
+    try:
+        return history.find(db, name, settings.city.name)
+    except history.UnknownName as error:
+        raise click.BadParameter(str(error), param_hint="SITE|ROUTER|city") from error
+
+
+@contextlib.contextmanager
+def _file(path: Path | None) -> Iterator[TextIO]:
+    """The file appears whole or not at all."""
+    if path is None:
+        yield sys.stdout
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "w", encoding="utf-8", newline="") as out:
+            yield out
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, nothing in a pipe."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("exporting", total=total)
+        yield lambda: bar.advance(task)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

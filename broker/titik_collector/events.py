@@ -1,0 +1,150 @@
+"""What happened: outages with their cause and length, routers that joined, samples lost.
+
+Rule: outages that begin together, of every router of a site or of the city, are one event.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from titik_collector import when
+
+TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them
+MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line: when it began, what of, and what."""
+
+    at_ms: int
+    kind: str  # outage, joined or lost
+    name: str
+    text: str
+
+
+class Outage(NamedTuple):
+    """A row of the store."""
+
+    router: str
+    site: str | None
+    from_ms: int
+    to_ms: int | None
+    cause: str
+
+
+def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
+    """In order of time, the newest MAX_EVENTS."""
+    found = [*_outages(db, since_ms, now_ms), *_joined(db, since_ms), *_lost(db, since_ms)]
+    return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
+
+
+def render(events: Sequence[Event], zone: ZoneInfo | None, now_ms: int) -> RenderableType:
+    """The screen for a terminal of 80 columns or more."""
+    if not events:
+        return Text("nothing happened in this time")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(f"began ({when.zone_name(now_ms, zone)})", no_wrap=True, min_width=16)
+    table.add_column("event", no_wrap=True, min_width=6)
+    table.add_column("of", overflow="fold", min_width=10, max_width=24)
+    table.add_column("what", overflow="fold")
+    colours = {"outage": "yellow", "lost": "red", "joined": "green"}
+    for one in events:
+        kind = Text(one.kind, colours[one.kind])
+        table.add_row(when.show(one.at_ms, zone), kind, one.name, one.text)
+    return Group(table)
+
+
+def _outages(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:
+    rows = [
+        Outage(*row)
+        for row in db.execute(
+            "SELECT router.name, v_router.site, from_ms, to_ms, cause FROM outage"
+            " JOIN router ON router.id = outage.router_id"
+            " JOIN v_router ON v_router.router = router.name"
+            " WHERE from_ms >= ? OR to_ms IS NULL OR to_ms >= ? ORDER BY from_ms DESC LIMIT ?",
+            (since_ms, since_ms, MAX_EVENTS),
+        )
+    ]
+    sites: defaultdict[str | None, set[str]] = defaultdict(set)
+    for router, site in db.execute("SELECT router, site FROM v_router WHERE registered = 1"):
+        sites[site].add(router)
+    for group in _together(rows[::-1]):
+        for name, outages in _named(group, sites):
+            yield _outage(name, outages, now_ms)
+
+
+def _together(outages: Sequence[Outage]) -> Iterator[list[Outage]]:
+    """Runs of outages that begin within TOGETHER_MS of the first of them."""
+    group: list[Outage] = []
+    for one in outages:
+        if group and one.from_ms - group[0].from_ms > TOGETHER_MS:
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def _named(
+    group: Sequence[Outage], sites: dict[str | None, set[str]]
+) -> Iterator[tuple[str, list[Outage]]]:
+    """The whole city, else whole sites, else single routers."""
+    away = {one.router for one in group}
+    everybody = set().union(*sites.values())
+    if len(everybody) > 1 and away >= everybody:
+        yield "city", list(group)
+        return
+    whole = {
+        site for site, routers in sites.items() if site and len(routers) > 1 and away >= routers
+    }
+    for site in sorted(site for site in whole if site):
+        yield site, [one for one in group if one.site == site]
+    for one in group:
+        if one.site not in whole:
+            yield one.router, [one]
+
+
+def _outage(name: str, outages: Sequence[Outage], now_ms: int) -> Event:
+    from_ms = min(one.from_ms for one in outages)
+    ends = [one.to_ms for one in outages]
+    causes = sorted({one.cause for one in outages})
+    cause = "cause unknown" if causes == ["unknown"] else " or ".join(causes)
+    routers = len({one.router for one in outages})
+    of_many = f"all {routers} routers, " if routers > 1 else ""
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        text = f"{of_many}not over after {when.length(now_ms - from_ms)}, {cause}"
+    else:
+        text = f"{of_many}{when.length(max(known) - from_ms)}, {cause}"
+    return Event(from_ms, "outage", name, text)
+
+
+def _joined(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+    for at_ms, router, site in db.execute(
+        "SELECT registered_ms, router.name, v_router.site FROM router"
+        " JOIN v_router ON v_router.router = router.name"
+        " WHERE registered_ms >= ? ORDER BY registered_ms DESC LIMIT ?",
+        (since_ms, MAX_EVENTS),
+    ):
+        yield Event(at_ms, "joined", router, f"at {site}" if site else "at no site")
+
+
+def _lost(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+    """Placed where the boot of the run ends, because where the samples were is not known."""
+    for at_ms, router, run, lost in db.execute(
+        "SELECT boot_time.last_ms, v.router, v.run, v.lost FROM v_conservation AS v"
+        " JOIN run ON run.token = v.run JOIN router ON router.id = run.router_id"
+        " AND router.name = v.router JOIN boot_time ON boot_time.boot_id = run.boot_id"
+        " WHERE v.lost > 0 AND boot_time.last_ms >= ? ORDER BY 1 DESC LIMIT ?",
+        (since_ms, MAX_EVENTS),
+    ):
+        plural = "sample" if lost == 1 else "samples"
+        yield Event(at_ms, "lost", router, f"{lost:,} {plural} of run {run} declared lost")

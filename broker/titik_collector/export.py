@@ -1,0 +1,72 @@
+"""Rollups as files for other programs: a stream of flat records, with the contract's field names.
+
+Rule: one subject and at most `CHUNK` windows are in memory at a time, whatever is asked for.
+Rule: what is absent is an empty cell in CSV and no field in JSON, never a zero.
+"""
+
+import csv
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import IO
+from zoneinfo import ZoneInfo
+
+from titik_collector import history, when
+from titik_collector.history import WINDOW_MS, Subject
+from titik_collector.windows import Calendar, Span, Window
+from titik_wire.messages import Rollup
+
+CHUNK = 1500  # windows: a day of minutes
+NAMES = tuple(field.name for field in fields(Rollup))
+Record = dict[str, str | int | float | None]
+
+
+def chunks(window: Window, span: Span) -> list[Span]:
+    """The span in parts that are read at once."""
+    step = CHUNK * WINDOW_MS[window]
+    return [
+        Span(at_ms, min(at_ms + step, span.end_ms))
+        for at_ms in range(span.start_ms, span.end_ms, step)
+    ]
+
+
+def records(
+    db: sqlite3.Connection,
+    subject: Subject,
+    window: Window,
+    span: Span,
+    calendar: Calendar,
+    zone: ZoneInfo | None,
+) -> Iterator[Record]:
+    """The windows that begin in the span and of which something is known."""
+    for point in history.read(db, subject, window, span, calendar):
+        if point.rollup is not None and point.span.start_ms >= span.start_ms:
+            record: Record = {name: getattr(point.rollup, name) for name in NAMES}
+            record["window_start"] = when.iso(point.span.start_ms, zone)
+            yield record
+
+
+class Csv:
+    """With a line of names, also when there is no record."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._writer = csv.DictWriter(file, NAMES, lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, rows: Sequence[Record]) -> None:
+        """Absent is empty."""
+        self._writer.writerows(rows)
+
+
+class Jsonl:
+    """One object a line."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, rows: Sequence[Record]) -> None:
+        """Absent is left out."""
+        for row in rows:
+            known = {name: value for name, value in row.items() if value is not None}
+            self._file.write(json.dumps(known, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -1,0 +1,116 @@
+"""The past of a router, a site or the city, window by window, as rollups have it.
+
+Rule: every window of the time asked for is there; one of which nothing is known has no rollup.
+Rule: a query reads its own windows by the table's key, whatever else the store holds.
+"""
+
+import difflib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from titik_collector import cold, rolled
+from titik_collector.rolled import Rolled
+from titik_collector.sums import CITY_ID, Scope
+from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
+from titik_wire.messages import Rollup
+
+WINDOW_MS: dict[Window, int] = {"1m": MINUTE_MS, "1h": HOUR_MS, "1d": DAY_MS}
+
+
+class UnknownName(Exception):
+    """No router or site is called so; says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a history is of."""
+
+    scope: Scope
+    id: int
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One window; `rollup` is None where nothing is known of it."""
+
+    span: Span
+    rollup: Rollup | None
+
+
+def subjects(db: sqlite3.Connection, city: str) -> list[Subject]:
+    """The city, every site and every router that there ever was."""
+    sites = db.execute("SELECT id, name, title FROM site ORDER BY name").fetchall()
+    routers = db.execute("SELECT id, name FROM router ORDER BY name").fetchall()
+    return [
+        Subject("city", CITY_ID, city, "City"),
+        *(Subject("site", number, name, title) for number, name, title in sites),
+        *(Subject("router", number, name, name) for number, name in routers),
+    ]
+
+
+def find(db: sqlite3.Connection, name: str, city: str) -> Subject:
+    """By the name of a site or a router, or `city`; a site goes before a router of its name."""
+    known = subjects(db, city)
+    for one in known:
+        if name == one.name or (name == "city" and one.scope == "city"):
+            return one
+    near = difflib.get_close_matches(name, [one.name for one in known], 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; `titik status` lists them"
+    raise UnknownName(f"{name!r} is neither a site, nor a router, nor `city`{hint}")
+
+
+def read(
+    db: sqlite3.Connection, subject: Subject, window: Window, span: Span, calendar: Calendar
+) -> list[Point]:
+    """Every window that touches the span, in order; read at once, so ask for a bounded span."""
+    edges = list(_spans(window, span, calendar))
+    if not edges:
+        return []
+    whole = Span(edges[0].start_ms, edges[-1].end_ms)
+    rows: dict[int, Rolled] = {}
+    if window == "1m":
+        rows = {
+            start_ms: Rolled(start_ms + MINUTE_MS, revision, figures)
+            for start_ms, revision, figures in cold.read(db, subject.scope, subject.id, whole)
+        }
+    rows |= rolled.read(db, subject.scope, subject.id, window, whole)
+    return [Point(edge, _rollup(subject, window, edge, rows)) for edge in edges]
+
+
+def _spans(window: Window, span: Span, calendar: Calendar) -> Iterator[Span]:
+    if window == "1h":
+        yield from _hours(span, calendar)
+        return
+    at_ms = span.start_ms
+    while at_ms < span.end_ms:
+        yield (one := calendar.window(window, at_ms))
+        at_ms = one.end_ms
+
+
+def _hours(span: Span, calendar: Calendar) -> Iterator[Span]:
+    """A day of 24 hours is not asked hour by hour: a year would take a tenth of a second."""
+    for day in calendar.days(*span):
+        if day.end_ms - day.start_ms == DAY_MS:
+            hours = (Span(at_ms, at_ms + HOUR_MS) for at_ms in range(*day, HOUR_MS))
+        else:
+            hours = (one for one in calendar.hours(*day))
+        yield from (
+            one for one in hours if one.end_ms > span.start_ms and one.start_ms < span.end_ms
+        )
+
+
+def _rollup(subject: Subject, window: Window, edge: Span, rows: dict[int, Rolled]) -> Rollup | None:
+    row = rows.get(edge.start_ms)
+    if row is None:
+        return None
+    key = (subject.scope, subject.id, window, edge.start_ms)
+    found = rolled.message(key, subject.name, row)
+    return found if found.coverage_ratio or found.uptime_ratio else None
+
+
+def count(window: Window, span: Span) -> int:
+    """About how many windows a span has."""
+    return -(-(span.end_ms - span.start_ms) // WINDOW_MS[window])

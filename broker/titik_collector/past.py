@@ -1,0 +1,134 @@
+"""`titik history` as a screen: curves over the whole time, then a row for each window.
+
+Rule: pure, so that it is tested as text. Rule: a gap is a dot in a curve and a line of its own in
+the table, never a zero.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from titik_collector import when
+from titik_collector.history import Point, Subject
+from titik_collector.status import UNKNOWN, bps
+from titik_collector.windows import Window
+from titik_wire.messages import Rollup
+
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 56  # of a curve
+_CURVES = (("clients", "clients_mean"), ("down", "down"), ("up", "up"), ("covered", "cover"))
+
+
+def render(
+    subject: Subject, window: Window, points: Sequence[Point], zone: ZoneInfo | None
+) -> RenderableType:
+    """The screen for a terminal of 80 columns or more."""
+    first, last = points[0].span.start_ms, points[-1].span.end_ms
+    head = Text(f"{subject.title} ({subject.scope} {subject.name}), windows of {window}\n", "bold")
+    span = f"{when.show(first, zone)} to {when.show(last, zone)} {when.zone_name(last, zone)}"
+    parts: list[RenderableType] = [head + Text(span, "not bold"), Text("")]
+    parts += [
+        _curve(label, [_value(one.rollup, name) for one in points]) for label, name in _CURVES
+    ]
+    return Group(*parts, Text(""), _table(points, zone))
+
+
+def spark(values: Sequence[float | None], width: int = WIDTH) -> str:
+    """A curve from 0 to the highest value, `width` wide at most; a dot where nothing is known."""
+    columns = min(width, len(values))
+    edges = [at * len(values) // columns for at in range(columns + 1)]
+    means = [_mean(values[first:end]) for first, end in itertools.pairwise(edges)]
+    most = max((one for one in means if one is not None), default=0)
+    return "".join(
+        UNKNOWN if one is None else BARS[min(7, int(one / most * 8))] if most else BARS[0]
+        for one in means
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [one for one in values if one is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _curve(label: str, values: Sequence[float | None]) -> Text:
+    known = [one for one in values if one is not None]
+    if label == "covered":
+        most = f"{sum(known) / len(values):.0%}"
+        values = [one or None for one in values]
+    elif not known:
+        most = "not known"
+    else:
+        most = f"up to {max(known):.1f}" if label == "clients" else f"up to {bps(int(max(known)))}"
+    return Text(f"{label:8}") + Text(spark(values), "cyan") + Text(f" {most}")
+
+
+def _value(rollup: Rollup | None, name: str) -> float | None:
+    if name == "cover":
+        return rollup.coverage_ratio if rollup else 0.0
+    if rollup is None:
+        return None
+    if name == "down":
+        return _either(rollup.wifi_down_bps, rollup.uplink_down_bps)
+    return (
+        _either(rollup.wifi_up_bps, rollup.uplink_up_bps) if name == "up" else rollup.clients_mean
+    )
+
+
+def _either(wifi: int | None, uplink: int | None) -> int | None:
+    """Over the air; through the uplink where that is not measured, as `titik status` does."""
+    return uplink if wifi is None else wifi
+
+
+def _table(points: Sequence[Point], zone: ZoneInfo | None) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("window", no_wrap=True, min_width=16)
+    for name, width in (
+        ("clients", 7), ("min", 5), ("max", 5), ("active", 6), ("down", 5), ("up", 5),
+        ("visitors", 8), ("cover", 5),
+    ):  # fmt: skip
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    for row in _rows(points, zone):
+        table.add_row(*row)
+    return table
+
+
+def _rows(points: Sequence[Point], zone: ZoneInfo | None) -> Iterator[Sequence[RenderableType]]:
+    """One for each window, and one for each run of windows of which nothing is known."""
+    at = 0
+    while at < len(points):
+        start = when.show(points[at].span.start_ms, zone)
+        one = points[at].rollup
+        at += 1
+        if one is not None:
+            yield _row(start, one)
+            continue
+        while at < len(points) and points[at].rollup is None:
+            at += 1
+        gap = (start, "gap", *[UNKNOWN] * 6, "0%")
+        yield [Text(cell, "dim") for cell in gap]
+
+
+def _row(start: str, one: Rollup) -> Sequence[RenderableType]:
+    visitors = UNKNOWN
+    if one.visitors_min is not None and one.visitors_max is not None:
+        same = one.visitors_min == one.visitors_max
+        visitors = f"{one.visitors_max}" if same else f"{one.visitors_min}-{one.visitors_max}"
+    return (
+        start,
+        _number(one.clients_mean),
+        UNKNOWN if one.clients_min is None else str(one.clients_min),
+        UNKNOWN if one.clients_max is None else str(one.clients_max),
+        _number(one.active_mean),
+        bps(_either(one.wifi_down_bps, one.uplink_down_bps)),
+        bps(_either(one.wifi_up_bps, one.uplink_up_bps)),
+        visitors,
+        Text(f"{one.coverage_ratio:.0%}", "" if one.coverage_ratio > 0.95 else "yellow"),
+    )
+
+
+def _number(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.1f}"

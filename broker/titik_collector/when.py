@@ -1,0 +1,60 @@
+"""Times as an operator types and reads them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+_UNITS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000, "y": 366 * 86_400_000}
+_WANTED = "such as 90m, 24h, 7d, 1y, 2026-11-23 or 2026-11-23T08:00"
+
+
+class BadTime(ValueError):
+    """What was typed is no time; says what would be."""
+
+
+def parse(text: str, zone: ZoneInfo, now_ms: int) -> int:
+    """Milliseconds since 1970: a length before now, or a date or time of the city's zone."""
+    length = re.fullmatch(r"(\d{1,6})([mhdwy])", text)
+    try:
+        if length:
+            found = now_ms - int(length[1]) * _UNITS[length[2]]
+        elif text == "now":
+            found = now_ms
+        else:
+            moment = datetime.fromisoformat(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+            found = int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise BadTime(f"{text!r} is no time; use one {_WANTED}") from None
+    if not 0 <= found <= now_ms + _UNITS["y"]:
+        raise BadTime(f"{text!r} is too long ago or too far ahead; use one {_WANTED}")
+    return found
+
+
+def show(at_ms: int, zone: ZoneInfo | None) -> str:
+    """Local time to the minute, or ISO 8601 in UTC where there is no zone."""
+    moment = datetime.fromtimestamp(at_ms / 1000, zone or UTC)
+    return moment.strftime("%Y-%m-%d %H:%M" if zone else "%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso(at_ms: int, zone: ZoneInfo | None) -> str:
+    """ISO 8601 with the offset of the zone, or Z."""
+    if zone is None:
+        return show(at_ms, None)
+    return datetime.fromtimestamp(at_ms // 1000, zone).isoformat()
+
+
+def zone_name(at_ms: int, zone: ZoneInfo | None) -> str:
+    """`WITA`, or `UTC`."""
+    return datetime.fromtimestamp(at_ms / 1000, zone or UTC).tzname() or str(zone)
+
+
+def length(ms: int) -> str:
+    """`45 s`, `12 min`, `3 h 05 min`, `2 d 04 h`."""
+    span = timedelta(milliseconds=max(0, ms))
+    minutes = span.seconds // 60
+    if span.days:
+        return f"{span.days} d {minutes // 60:02d} h"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min" if minutes else f"{span.seconds} s"

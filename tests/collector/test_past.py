@@ -1,0 +1,286 @@
+"""What engineers ask for at the prompt, as the text that they read."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console, RenderableType
+
+from tests.collector.build import OLD_RUN, RUN
+from tests.collector.test_rollup import START, City, at, city
+from titik_collector import cold, events, export, history, past, when
+from titik_collector.cli import titik
+from titik_collector.database import open_writer, transaction
+from titik_collector.store import Arrived
+from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
+from titik_wire import codec
+from titik_wire.messages import Held
+
+ZONE = ZoneInfo("Asia/Makassar")
+HOUR = Span(START, START + HOUR_MS)
+CONFIG = """
+[city]
+name = "kupang"
+title = "Kota Kupang"
+timezone = "Asia/Makassar"
+[store]
+path = "db"
+[[site]]
+name = "s1"
+title = "Taman Tirosa"
+[[router]]
+name = "tirosa-1"
+site = "s1"
+"""
+
+
+@contextmanager
+def two_hours(path: Path) -> Iterator[City]:
+    """Two hours of one router, of which the minutes from 20 to 40 are missing."""
+    with city(path) as here:
+        here.save(*(at(n) for n in range(1, 41)))
+        for n in range(81, 242):  # after a power cut
+            again = replace(
+                at(n - 80),
+                run=OLD_RUN,
+                boot="0" * 8,
+                taken_at=START + (n - 1) * 30_000,
+                spool=(),
+                covers_ms=0 if n == 81 else 30_000,
+            )
+            here.store.save([Arrived(again, codec.encode(again), True, again.taken_at + 300)])
+        here.roll()
+        yield here
+
+
+def text(shown: RenderableType, colour: bool = False) -> str:
+    """As on a terminal of 80 columns."""
+    out = io.StringIO()
+    Console(file=out, width=80, force_terminal=colour, no_color=not colour).print(shown)
+    return out.getvalue()
+
+
+def screen(here: City, window: Window = "1m", utc: bool = False) -> str:
+    """The history of the router over its first hour."""
+    subject = history.find(here.db, "tirosa-1", "kupang")
+    points = history.read(here.db, subject, window, HOUR, Calendar(ZONE))
+    return text(past.render(subject, window, points, None if utc else ZONE))
+
+
+def test_a_gap_is_drawn_as_a_gap(tmp_path: Path) -> None:
+    """Dots in the curves and one row without a number; the rows around it have theirs."""
+    with two_hours(tmp_path / "db") as here:
+        shown = screen(here).splitlines()
+    (curve,) = [line for line in shown if line.startswith("clients ")]
+    assert re.fullmatch(r"clients +█{18,20}·{18,20}█{17,19} up to 3\.0", curve)
+    rows = [line.split() for line in shown if re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d  ", line)]
+    gaps = [row for row in rows if row[2] == "gap"]
+    assert [["gap", "·", "·", "·", "·", "·", "·", "0%"]] == [row[2:] for row in gaps]
+    assert {"3.0"} == {row[2] for row in rows if row not in gaps}
+    assert {"100%"} <= {row[-1] for row in rows}
+
+
+def test_every_line_fits_80_columns(tmp_path: Path) -> None:
+    """With local times and with UTC, in colour and without."""
+    with two_hours(tmp_path / "db") as here:
+        for utc in (False, True):
+            for line in screen(here, utc=utc).splitlines():
+                assert len(line) <= 80
+        subject = history.find(here.db, "city", "kupang")
+        points = history.read(here.db, subject, "1h", HOUR, Calendar(ZONE))
+        shown = past.render(subject, "1h", points, ZONE)
+    assert "\x1b[" in text(shown, colour=True)
+    assert text(shown) == re.sub(r"\x1b\[[0-9;]*m", "", text(shown, colour=True))
+
+
+def test_times_are_those_of_the_city_or_iso(tmp_path: Path) -> None:
+    """Makassar is eight hours ahead of UTC."""
+    with two_hours(tmp_path / "db") as here:
+        local, utc = screen(here), screen(here, utc=True)
+    assert when.show(START, ZONE) in local
+    assert when.show(START, None) in utc
+    assert (True, False) == ("WITA" in local, "WITA" in utc)
+    assert re.search(r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ ", utc, re.M)
+
+
+def test_packed_minutes_are_shown_like_the_others(tmp_path: Path) -> None:
+    """Where the store keeps them is its own business."""
+    with two_hours(tmp_path / "db") as here:
+        before = screen(here)
+        with transaction(here.db):
+            assert not cold.freeze(here.db, START + 100 * DAY_MS)
+        assert before == screen(here)
+
+
+def test_an_unknown_name_is_told_what_is_near(tmp_path: Path) -> None:
+    """A slip of the finger is the usual case."""
+    with city(tmp_path / "db") as here, pytest.raises(history.UnknownName) as caught:
+        history.find(here.db, "tirosa1", "kupang")
+    assert "did you mean tirosa-1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "back_ms"),
+    [("90m", 90 * MINUTE_MS), ("24h", DAY_MS), ("7d", 7 * DAY_MS), ("now", 0)],
+)
+def test_lengths_count_back_from_now(typed: str, back_ms: int) -> None:
+    """As in `--since 7d`."""
+    assert START - back_ms == when.parse(typed, ZONE, START)
+
+
+def test_dates_are_those_of_the_city() -> None:
+    """Midnight in Kupang is 16:00 UTC of the day before; an offset is taken as it is."""
+    now = 1_795_500_000_000
+    expected = when.parse("2026-11-22T16:00:00Z", ZONE, now)
+    assert expected == when.parse("2026-11-23", ZONE, now)
+    assert expected == when.parse("2026-11-23T00:00+08:00", ZONE, now)
+
+
+@pytest.mark.parametrize("typed", ["", "yesterday", "7 d", "7x", "999999y", "2026-13-01", "1e9"])
+def test_a_time_that_is_none_is_refused_with_examples(typed: str) -> None:
+    """Whatever is typed, the answer says what to type."""
+    with pytest.raises(when.BadTime, match="such as 90m"):
+        when.parse(typed, ZONE, START)
+
+
+def _exported(here: City, kind: str) -> str:
+    out = io.StringIO()
+    writer = export.Csv(out) if kind == "csv" else export.Jsonl(out)
+    subject = history.find(here.db, "tirosa-1", "kupang")
+    for part in export.chunks("1m", HOUR):
+        writer.write(list(export.records(here.db, subject, "1m", part, Calendar(ZONE), ZONE)))
+    return out.getvalue()
+
+
+def test_csv_and_jsonl_say_the_same_and_leave_out_what_is_unknown(tmp_path: Path) -> None:
+    """Only windows of which something is known; absent is empty or left out, zero is 0."""
+    with two_hours(tmp_path / "db") as here:
+        table = list(csv.DictReader(io.StringIO(_exported(here, "csv"))))
+        lines = [json.loads(line) for line in _exported(here, "jsonl").splitlines()]
+    assert [{k: v for k, v in row.items() if v} for row in table] == [
+        {name: str(value) for name, value in line.items()} for line in lines
+    ]
+    assert 40 <= len(lines) <= 42
+    assert {"tirosa-1"} == {line["name"] for line in lines}
+    assert all(line["window_start"].endswith("+08:00") for line in lines)
+
+
+def test_an_outage_of_a_whole_site_is_one_event(tmp_path: Path) -> None:
+    """And one of a single router is its own; causes and lengths are said."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("INSERT INTO router VALUES (3, 'solor-1', 1, 0)")
+        here.db.execute("UPDATE site SET name = 'tirosa' WHERE id = 1")
+        for router, from_ms, to_ms, cause in (
+            (1, START, START + HOUR_MS, "power cut"),
+            (2, START + 20_000, START + HOUR_MS + 60_000, "power cut"),
+            (2, START + 2 * HOUR_MS, START + 2 * HOUR_MS + 45_000, "unknown"),
+            (3, START + 3 * HOUR_MS, None, "unknown"),
+        ):
+            here.db.execute(
+                "INSERT INTO outage (router_id, from_ms, to_ms, cause) VALUES (?, ?, ?, ?)",
+                (router, from_ms, to_ms, cause),
+            )
+        found = events.gather(here.db, START - DAY_MS, START + 4 * HOUR_MS)
+        assert [
+            (START, "tirosa", "all 2 routers, 1 h 01 min, power cut"),
+            (START + 2 * HOUR_MS, "tirosa-2", "45 s, cause unknown"),
+            (START + 3 * HOUR_MS, "solor-1", "not over after 1 h 00 min, cause unknown"),
+        ] == [(one.at_ms, one.name, one.text) for one in found if one.kind == "outage"]
+        assert all(len(line) <= 80 for line in text(events.render(found, ZONE, START)).splitlines())
+
+
+def test_an_outage_of_every_router_is_the_city_s(tmp_path: Path) -> None:
+    """Two routers of one site and all there are."""
+    with city(tmp_path / "db") as here:
+        for router in (1, 2):
+            here.db.execute(
+                "INSERT INTO outage (router_id, from_ms, to_ms) VALUES (?, ?, NULL)",
+                (router, START + router),
+            )
+        found = events.gather(here.db, START, START + HOUR_MS)
+        assert ["city"] == [one.name for one in found if one.kind == "outage"]
+
+
+def test_joins_and_losses_are_events(tmp_path: Path) -> None:
+    """A router that was registered, and samples that its spool has let go of."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE router SET registered_ms = ? WHERE id = 1", (START,))
+        here.save(at(1), at(9, spool=(Held(RUN, (9, 9)),)))
+        found = events.gather(here.db, START, START + HOUR_MS)
+        assert [("joined", "at s1"), ("lost", "7 samples")] == [
+            (one.kind, one.text[:9].strip()) for one in found
+        ]
+
+
+def titik_says(tmp_path: Path, *args: str) -> tuple[int, str]:
+    """Exit status and output of a command on a store with two hours of one router."""
+    with two_hours(tmp_path / "db"):
+        pass
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    command = [args[0], "--config", str(tmp_path / "titik.toml"), *args[1:]]
+    result = CliRunner().invoke(titik, command)
+    return result.exit_code, result.output
+
+
+def test_top_without_a_terminal_prints_once(tmp_path: Path) -> None:
+    """So that it can be piped."""
+    code, output = titik_says(tmp_path, "top")
+    assert (0, 1) == (code, output.count("tirosa-1"))
+
+
+def test_an_export_to_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    """And says nothing where there is no terminal."""
+    since = when.iso(START, None)
+    until = when.iso(START + HOUR_MS, None)
+    target = tmp_path / "out.csv"
+    code, output = titik_says(
+        tmp_path, "export", "tirosa-1", "--window", "1h", "--since", since, "--until", until,
+        "--output", str(target), "--utc",
+    )  # fmt: skip
+    assert (0, "") == (code, output)
+    (row,) = csv.DictReader(target.read_text().splitlines())
+    assert (since, "3.0") == (row["window_start"], row["clients_mean"])
+    assert ["out.csv"] == [path.name for path in tmp_path.glob("out*")]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("history", "tirosa-1", "--window", "1m", "--since", "1y"), "use a longer --window"),
+        (("history", "nobody"), "neither a site, nor a router"),
+        (("history", "city", "--since", "soon"), "such as 90m"),
+        (("events", "--since", "0m"), "must lie before --until"),
+    ],
+)
+def test_bad_arguments_name_the_remedy(tmp_path: Path, args: tuple[str, ...], says: str) -> None:
+    """Exit status 2, the option, and what to type instead."""
+    code, output = titik_says(tmp_path, *args)
+    assert 2 == code
+    assert says in re.sub(r"\s+", " ", output)
+
+
+def test_a_history_reads_its_own_windows_only(tmp_path: Path) -> None:
+    """A year of a thousand routers lies beside them."""
+    db = open_writer(tmp_path / "db")
+    try:
+        subject = history.Subject("router", 7, "r", "r")
+        asked: list[str] = []
+        db.set_trace_callback(asked.append)
+        history.read(db, subject, "1m", HOUR, Calendar(ZONE))
+        db.set_trace_callback(None)
+        for query in asked:
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+            assert all(
+                "USING PRIMARY KEY" in line for line in plan if line[:6] in ("SEARCH", "SCAN")
+            )
+        assert len(asked) >= 2
+    finally:
+        db.close()
