@@ -16,8 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
-import click
-
 from titik_agent import check, config, dial
 from titik_agent.backoff import Backoff
 from titik_agent.clock import Clock, SystemClock
@@ -53,25 +51,6 @@ _BROKEN_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 LOCK = "agent.lock"  # in the spool's directory, held while the agent runs
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
-def titik_agent() -> None:
-    """Report this router's clients and throughput to a Titik broker."""
-
-
-def _options(command: Any) -> Any:
-    """What every command takes; flags win over the file."""
-    for option in (
-        click.option("--config", "file", help=f"TOML file [default: {config.DEFAULT_FILE}]"),
-        click.option("--router", help="This router's name, over the file's."),
-        click.option("--broker", metavar="HOST[:PORT]", help="The broker, over the file's."),
-    ):
-        command = option(command)
-    return command
-
-
-@titik_agent.command()
-@_options
 def run(file: str | None, router: str | None, broker: str | None) -> None:
     """Sample and report until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
@@ -81,10 +60,8 @@ def run(file: str | None, router: str | None, broker: str | None) -> None:
             _run(settings, _target(settings))
 
 
-@titik_agent.command()
-@_options
 def once(file: str | None, router: str | None, broker: str | None) -> None:
-    """Take one sample and print it as JSON; nothing is sent."""
+    """Take one sample and print it as JSON."""
     with _said():
         settings = config.load(file, router, broker or "localhost")
         clock = SystemClock(settings.clock == "trusted")
@@ -92,40 +69,35 @@ def once(file: str | None, router: str | None, broker: str | None) -> None:
         _reach_once(sources)
         sampler = Sampler(settings.router, _new_run(), clock, Spool(None), sources)
         _, payload = sampler.take()
-    click.echo(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
+    print(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
 
 
-@titik_agent.command(name="check")
-@_options
-def check_command(file: str | None, router: str | None, broker: str | None) -> None:
-    """Try every step from the radio to the collector's ack; a remedy where one fails."""
+def check_all(file: str | None, router: str | None, broker: str | None) -> bool:
+    """Try every step from the radio to the collector's ack, a line each; True if all are good."""
     with _said():
         settings = config.load(file, router, broker)
-        click.echo(f"ok    config: router {settings.router}, every {settings.interval_s} s")
+        print(f"ok    config: router {settings.router}, every {settings.interval_s} s")
         clock = SystemClock(settings.clock == "trusted")
         sources = _sources(settings, clock)
         _reach_once(sources)
-        good = check.sources(sources, click.echo)
-        good &= check.clock(clock, click.echo)
+        good = check.sources(sources, print)
+        good &= check.clock(clock, print)
         target = _target(settings)
-        reached = check.broker(target, click.echo)
+        reached = check.broker(target, print)
         good &= reached and _check_chain(settings, clock, target, sources)
-    sys.exit(0 if good else 1)
+    return good
 
 
-@titik_agent.command()
-@_options
-@click.option("--every", "every_s", type=click.IntRange(10, 86400), help="Go on, so often (s).")
-def probe(file: str | None, router: str | None, broker: str | None, every_s: int | None) -> None:
-    """Ask the LAN and the uplink with raw sockets; writes the result the agent reads."""
+def probe(file: str | None, router: str | None, broker: str | None, every_s: int | None) -> int:
+    """Ask the LAN and the uplink with raw sockets; the exit status."""
     from titik_agent.probe import ProbeSettings, run_probe  # needs scapy, which the agent does not
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     with _said():
         settings = config.load(file, router or "probe", broker or "localhost")
     wanted, nets = settings.probe, settings.interfaces
-    sys.exit(
-        run_probe(ProbeSettings(wanted.result_file, wanted.targets, nets.uplink, nets.lan), every_s)
+    return run_probe(
+        ProbeSettings(wanted.result_file, wanted.targets, nets.uplink, nets.lan), every_s
     )
 
 
@@ -330,7 +302,7 @@ def _said() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+        sys.exit(f"Error: {error}")
 
 
 def _check_chain(
@@ -340,7 +312,7 @@ def _check_chain(
     try:
         _refuse_beside_agent(settings.spool.directory)
     except ConfigError as error:
-        click.echo(f"--    login, publish, ack: not tried: {error}")
+        print(f"--    login, publish, ack: not tried: {error}")
         return True
     spool, run_id = Spool(None), _new_run()
     publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
@@ -348,9 +320,34 @@ def _check_chain(
     sampler = Sampler(settings.router, run_id, clock, spool, sources)
     sample, payload = sampler.take()
     spool.append(sample.run, sample.seq, payload)
-    return check.chain(uplink, spool, click.echo)
+    return check.chain(uplink, spool, print)
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script.
+
+    A router runs one command for years, so that one is read without click, which takes 3 MB.
+    """
+    plain = _plain_run(sys.argv[1:])
+    if plain is not None:
+        run(**plain)
+        return
+    from titik_agent.commands import titik_agent
+
     titik_agent()
+
+
+def _plain_run(args: Sequence[str]) -> dict[str, str | None] | None:
+    """The options of `run` if these are its arguments, each option at most once; else None."""
+    options: dict[str, str | None] = {"--config": None, "--router": None, "--broker": None}
+    names, values = args[1::2], args[2::2]
+    if args[:1] != ["run"] or len(names) != len(values) or len(set(names)) != len(names):
+        return None
+    if any(name not in options for name in names) or any(one[:1] == "-" for one in values):
+        return None
+    options |= dict(zip(names, values, strict=True))
+    return {
+        "file": options["--config"],
+        "router": options["--router"],
+        "broker": options["--broker"],
+    }

@@ -9,7 +9,11 @@ import math
 import os
 import time
 from collections.abc import Callable
-from hashlib import blake2b
+
+try:  # hashlib brings OpenSSL's algorithms too, 0.8 MB that nothing here uses
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 from titik_agent.clock import Clock
 from titik_wire.messages import Visitors

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import check, cli, dial
+from titik_agent import check, cli, commands, dial
 
 
 def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
@@ -43,7 +43,7 @@ def not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.thorough
 def test_a_check_leaves_nothing_in_the_spools_directory(config: str, tmp_path: Path) -> None:
     """Installers check as root before the agent has run, as a user who may not write root's."""
-    result = CliRunner().invoke(cli.titik_agent, ["check", "--config", config])
+    result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
 
     assert "FAIL  login" in result.output
     assert not (tmp_path / "spool").exists()
@@ -55,7 +55,7 @@ def test_a_check_beside_an_agent_does_not_log_in(config: str, tmp_path: Path) ->
     (tmp_path / "spool").mkdir()
     with open(tmp_path / "spool" / cli.LOCK, "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = CliRunner().invoke(cli.titik_agent, ["check", "--config", config])
+        result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
 
     assert "not tried: an agent runs" in result.output
     assert "login" not in result.output.replace("login, publish, ack: not tried", "")

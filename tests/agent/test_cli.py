@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import cli
+from titik_agent import cli, commands
 from titik_agent.config import ConfigError
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
@@ -17,7 +17,7 @@ from titik_wire.messages import Sample
 @pytest.mark.usefixtures("caplog")  # this machine may lack an access point, which is said
 def test_once_prints_a_sample_of_this_machine() -> None:
     """A laptop without an access point still has an uplink or a host to tell of."""
-    result = CliRunner().invoke(cli.titik_agent, ["once", "--router", "laptop"])
+    result = CliRunner().invoke(commands.titik_agent, ["once", "--router", "laptop"])
     payload = json.dumps(json.loads(result.stdout)).encode()
     sample = codec.decode(topics.sample("laptop"), payload)
 
@@ -38,7 +38,7 @@ def test_once_prints_a_sample_of_this_machine() -> None:
 )
 def test_what_is_wrong_is_one_line(arguments: list[str], said: str) -> None:
     """No traceback, and the remedy beside it."""
-    result = CliRunner().invoke(cli.titik_agent, arguments)
+    result = CliRunner().invoke(commands.titik_agent, arguments)
 
     assert 1 == result.exit_code
     assert said in result.output
@@ -82,6 +82,6 @@ def test_a_disk_that_is_full_stops_nobody(
 
 def test_help_names_every_command() -> None:
     """The first thing that is typed."""
-    result = CliRunner().invoke(cli.titik_agent, ["--help"])
+    result = CliRunner().invoke(commands.titik_agent, ["--help"])
 
     assert all(name in result.stdout for name in ("check", "once", "probe", "run"))

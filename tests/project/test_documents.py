@@ -9,7 +9,7 @@ import pytest
 
 from tests.project.sources import ROOT
 from titik_agent import config as agent_config
-from titik_agent.cli import titik_agent
+from titik_agent.commands import titik_agent
 from titik_collector import config as server_config
 from titik_collector.cli import titik
 from tools import contract

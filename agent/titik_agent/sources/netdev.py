@@ -5,7 +5,6 @@ whenever an interface is re-created, which is every `wifi reload`.
 Rule: a counter belongs to an ifindex, and both are read so that they cannot be of two interfaces.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -229,6 +228,8 @@ def identify(boot: str, ifindexes: tuple[int, ...]) -> str:
     """What the kernel says the counter is: it counts from zero when any of this changes."""
     suffix = "+".join(map(str, ifindexes))
     if len(suffix) > MAX_SUFFIX:
+        import hashlib  # 0.8 MB, and hardly any router comes here
+
         suffix = f"{ifindexes[0]}+{hashlib.sha256(suffix.encode()).hexdigest()[:32]}"
     return f"{boot}/{suffix}"
 

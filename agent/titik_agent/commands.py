@@ -1,0 +1,58 @@
+"""What the installer types, read by click; `cli` does the work.
+
+Rule: nothing here is loaded by `titik-agent run` as an init script calls it.
+"""
+
+import sys
+from typing import Any
+
+import click
+
+from titik_agent import cli, config
+from titik_wire import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def titik_agent() -> None:
+    """Report this router's clients and throughput to a Titik broker."""
+
+
+def _options(command: Any) -> Any:
+    """What every command takes; flags win over the file."""
+    for option in (
+        click.option("--config", "file", help=f"TOML file [default: {config.DEFAULT_FILE}]"),
+        click.option("--router", help="This router's name, over the file's."),
+        click.option("--broker", metavar="HOST[:PORT]", help="The broker, over the file's."),
+    ):
+        command = option(command)
+    return command
+
+
+@titik_agent.command()
+@_options
+def run(file: str | None, router: str | None, broker: str | None) -> None:
+    """Sample and report until told to stop."""
+    cli.run(file, router, broker)
+
+
+@titik_agent.command()
+@_options
+def once(file: str | None, router: str | None, broker: str | None) -> None:
+    """Take one sample and print it as JSON; nothing is sent."""
+    cli.once(file, router, broker)
+
+
+@titik_agent.command(name="check")
+@_options
+def check_command(file: str | None, router: str | None, broker: str | None) -> None:
+    """Try every step from the radio to the collector's ack; a remedy where one fails."""
+    sys.exit(0 if cli.check_all(file, router, broker) else 1)
+
+
+@titik_agent.command()
+@_options
+@click.option("--every", "every_s", type=click.IntRange(10, 86400), help="Go on, so often (s).")
+def probe(file: str | None, router: str | None, broker: str | None, every_s: int | None) -> None:
+    """Ask the LAN and the uplink with raw sockets; writes the result the agent reads."""
+    sys.exit(cli.probe(file, router, broker, every_s))

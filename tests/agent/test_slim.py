@@ -1,0 +1,91 @@
+"""What the agent loads, and that it works without the rest."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from titik_agent import slim
+from titik_agent.cli import _plain_run
+
+HEAVY = {"click", "email.parser", "http.client", "scapy", "urllib.request", "uuid"}
+
+
+def modules_after(code: str) -> set[str]:
+    """Names that a fresh process has in `sys.modules`."""
+    end = "; import json, sys; print(json.dumps(sorted(sys.modules)))"
+    found = subprocess.run(
+        [sys.executable, "-c", code + end], capture_output=True, check=True, text=True
+    )
+    assert "" == found.stderr
+    return set(json.loads(found.stdout))
+
+
+def test_the_agent_carries_nothing_that_it_does_not_use() -> None:
+    """Neither click, nor what paho's websockets and proxies would need; nor a stand-in of it."""
+    assert set() == HEAVY & modules_after("import titik_agent.cli")
+
+
+def test_what_is_loaded_already_is_left_alone() -> None:
+    """A program that uses uuid keeps the true one, and so does whoever imports it later."""
+    code = "import uuid, titik_agent.link, urllib.request, base64; uuid.uuid4()"
+    code += "; urllib.request.Request; base64.b64encode(b'')"
+    assert {"uuid", "urllib.request", "base64"} <= modules_after(code)
+
+
+def test_a_module_that_needs_one_after_all_is_imported_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a later paho may; it costs memory and is said once."""
+    (tmp_path / "needy.py").write_text("import colorsys\nhalf = colorsys.rgb_to_hls(0, 0, 0)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    try:
+        with caplog.at_level(logging.WARNING):
+            needy = slim.load("needy", ["colorsys"])
+        assert (0, 0, 0) == needy.half
+        assert ["imported whole"] == [one.message[:14] for one in caplog.records]
+        assert "rgb_to_hls" in vars(sys.modules["colorsys"])
+    finally:
+        sys.modules.pop("needy", None)
+
+
+def test_a_stand_in_says_why_it_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever turns websockets on finds this file."""
+    (tmp_path / "lazy.py").write_text("import colorsys\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    try:
+        lazy = slim.load("lazy", ["colorsys"])
+        with pytest.raises(AttributeError, match=r"colorsys.hls_to_rgb is left out .*slim"):
+            _ = lazy.colorsys.hls_to_rgb
+        assert "colorsys" not in sys.modules
+    finally:
+        sys.modules.pop("lazy", None)
+
+
+@pytest.mark.parametrize(
+    ("args", "plain"),
+    [
+        (["run"], (None, None)),
+        (["run", "--config", "a.toml"], ("a.toml", None)),
+        (["run", "--router", "r", "--config", "a.toml"], ("a.toml", "r")),
+        ([], None),
+        (["once"], None),
+        (["run", "--help"], None),
+        (["run", "--config"], None),
+        (["run", "--config", "--router"], None),
+        (["run", "--config", "a", "--config", "b"], None),
+        (["run", "--confg", "a"], None),
+        (["run", "a.toml"], None),
+    ],
+)
+def test_run_is_read_without_click_if_it_is_plain(
+    args: list[str], plain: tuple[str | None, str | None] | None
+) -> None:
+    """Everything else is click's, with its help and its errors."""
+    found = _plain_run(args)
+    assert plain == (found and (found["file"], found["router"]))
