@@ -8,8 +8,8 @@ Rule: while the store fails, nothing is read, so memory stays bounded by one bat
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from titik_collector.database import StoreError
 from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
@@ -22,8 +22,7 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """One message as the broker delivered it; `token` acknowledges it."""
 
     topic: str

@@ -2,8 +2,8 @@
 
 Rule: the session outlives the process (`clean_start=False`; paho's default would wipe it).
 Rule: a letter is acknowledged by hand, and only on the connection that brought it.
-Rule: only what fits in one batch is read ahead; mosquitto 2.0.11 overruns Receive Maximum, so
-not reading is the only bound that holds.
+Rule: what fits in one batch is read ahead, and at most one read more; mosquitto 2.0.11 overruns
+Receive Maximum, so not reading is the only bound that holds.
 """
 
 import logging
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from titik_collector import bulk
 from titik_collector.ingest import Letter
 from titik_wire import codec, topics
 from titik_wire.messages import CollectorStatus
@@ -68,7 +68,7 @@ class Link:
         self._version = version
         self._on_connect = on_connect
         self._on_lost = on_lost
-        self._client: paho.Client | None = None
+        self._client: bulk.StockClient | None = None
         self._generation = 0
         self._letters: deque[Letter] = deque()
         self._subscribed = False
@@ -95,10 +95,10 @@ class Link:
 
     def acknowledge(self, letters: Sequence[Letter]) -> None:
         """Tell the broker that these are committed; forgotten if their connection is gone."""
-        for letter in letters:
-            generation, packet = letter.token
-            if packet and generation == self._generation and self._client is not None:
-                self._client.ack(packet, 1)
+        if self._client is not None:
+            now = self._generation
+            tokens = [letter.token for letter in letters]
+            self._client.acknowledge([packet for when, packet in tokens if packet and when == now])
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
         """QoS 0: TCP delivers it, and everything is said again on the next connect."""
@@ -184,11 +184,11 @@ class Link:
         login = self._login
         self._generation += 1
         self._failure, self._subscribed = None, False
-        client = self._client = self._make_client()
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_S
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         try:
+            client = self._client = self._make_client()
             client.connect(
                 login.host, login.port, KEEPALIVE_S, clean_start=False, properties=properties
             )
@@ -196,23 +196,16 @@ class Link:
             raise LinkDown(f"{login.host}:{login.port}: {error}") from error
         self._opened_at = time.monotonic()
 
-    def _make_client(self) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._collector,
-            protocol=paho.MQTTv5,
-            manual_ack=True,
-            reconnect_on_failure=False,
-        )
+    def _make_client(self) -> bulk.StockClient:
+        client = bulk.make(self._take, client_id=self._collector, reconnect_on_failure=False)
         client.connect_timeout = CONNECT_S
         if self._login.username is not None:
             client.username_pw_set(self._login.username, self._login.password)
         if self._login.ca_file is not None:
-            client.tls_set_context(ssl.create_default_context(cafile=self._login.ca_file))
+            client.tls_set_context(_trusting(self._login.ca_file))
         client.will_set(topics.collector(self._collector), self._status("offline"), 1, True)
         client.on_connect = self._connected
         client.on_subscribe = self._granted
-        client.on_message = self._arrived
         client.on_disconnect = self._disconnected
         return client
 
@@ -239,10 +232,10 @@ class Link:
         self._say("online" if self._healthy else "offline")
         self._on_connect()
 
-    def _arrived(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        packet = message.mid if message.qos else 0
-        self._letters.append(
-            Letter(message.topic, bytes(message.payload), (self._generation, packet))
+    def _take(self, packets: Sequence[bulk.Packet]) -> None:
+        now = self._generation
+        self._letters.extend(
+            [Letter(topic, body, (now, packet)) for topic, body, packet in packets]
         )
 
     def _disconnected(
@@ -275,6 +268,13 @@ class Link:
             sock = client.socket()
             if sock is not None:
                 sock.close()
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # gone, unreadable, or no certificate
+        raise LinkDown(f"{ca_file}: {error}") from error
 
 
 def _pending(sock: Any) -> bool:
