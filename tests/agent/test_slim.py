@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,11 @@ def modules_after(code: str) -> set[str]:
     """Names that a fresh process has in `sys.modules`."""
     end = "; import json, sys; print(json.dumps(sorted(sys.modules)))"
     found = subprocess.run(
-        [sys.executable, "-c", code + end], capture_output=True, check=True, text=True
+        [sys.executable, "-c", code + end],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=True,
+        text=True,
     )
     assert "" == found.stderr
     return set(json.loads(found.stdout))
