@@ -1,0 +1,83 @@
+"""Measured figures, the machine they are of, and the file that keeps them."""
+
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "bench" / "results.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One figure: `runs` are single measurements; `target` is such as `<= 21`, or None."""
+
+    name: str
+    unit: str
+    runs: tuple[float, ...]
+    target: str | None
+    command: str
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        """The middle of the runs."""
+        return median(self.runs)
+
+    def reached(self) -> bool | None:
+        """Whether the median is within the target; None if there is no target."""
+        if self.target is None:
+            return None
+        sign, limit = self.target.split()
+        return self.median <= float(limit) if sign == "<=" else self.median >= float(limit)
+
+
+def machine() -> dict[str, str]:
+    """What the figures depend on."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": _said("git", "rev-parse", "--short=12", "HEAD"),
+        "processor": f"{os.cpu_count()} x {model}",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "mosquitto": _said("mosquitto", "-h").splitlines()[0].removeprefix("mosquitto version "),
+        **{name: metadata.version(name) for name in ("paho-mqtt", "psutil", "click", "rich")},
+    }
+
+
+def save(path: Path, parts: dict[str, list[Result]]) -> None:
+    """Parts that were measured replace those in the file; the others stay."""
+    old = json.loads(path.read_text())["parts"] if path.exists() else {}
+    new = {name: [asdict(one) for one in results] for name, results in parts.items()}
+    text = json.dumps({"machine": machine(), "parts": old | new}, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n")
+
+
+def load(path: Path = FILE) -> tuple[dict[str, str], dict[str, list[Result]]]:
+    """The machine, and the results by part."""
+    plain = json.loads(path.read_text())
+    return plain["machine"], {
+        name: [Result(**{**one, "runs": tuple(one["runs"])}) for one in results]
+        for name, results in plain["parts"].items()
+    }
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

@@ -1,0 +1,37 @@
+"""Runs the benchmarks: all of them, or those named."""
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from bench import results
+
+PARTS = ("store", "collector", "agent", "fleet", "latency")
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Small numbers: does it work? The figures mean little.")
+@click.option("--only", multiple=True, type=click.Choice(PARTS))
+@click.option("--out", type=click.Path(path_type=Path), default=results.FILE, show_default=True)
+def main(quick: bool, only: tuple[str, ...], out: Path) -> None:
+    """Measure, and write the results as JSON; what was not measured stays as it is there."""
+    for name in only or PARTS:
+        began = time.monotonic()
+        click.echo(f"{name} ...", err=True)
+        found = importlib.import_module(f"bench.{name}").run(quick)
+        for one in found:
+            verdict = {True: "reached", False: "NOT REACHED", None: ""}[one.reached()]
+            click.echo(
+                f"  {one.name}: {one.median:.4g} {one.unit}"
+                f" [{min(one.runs):.4g}-{max(one.runs):.4g}] {one.target or ''} {verdict}"
+            )
+        results.save(out, {name: found})
+        click.echo(f"{name} took {time.monotonic() - began:.0f} s", err=True)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
