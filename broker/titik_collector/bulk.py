@@ -2,7 +2,7 @@
 
 paho reads three times from the socket for each message and sends each PUBACK by itself, which
 costs 40 us a message. Here one read takes what is there, PUBLISH packets are cut out of it, and
-one write acknowledges a batch.
+one write acknowledges a batch, or says all there is to say.
 
 Rule: whatever is not a plain, whole PUBLISH (every other kind of packet, QoS 2, a broken one) is
 handed to paho byte by byte as if it came from the socket, so paho alone judges it.
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 READ_BYTES: Final = 256 * 1024  # some 250 samples
 Packet = tuple[str, bytes, int]  # topic, payload, and the id to acknowledge; 0: none wanted
+Message = tuple[str, bytes, bool]  # topic, payload, and whether the broker keeps it
 Take = Callable[[Sequence[Packet]], object]
 
 # First bytes of a PUBLISH at QoS 0 or 1, retained or not; only QoS 1 may be a duplicate.
@@ -62,6 +63,11 @@ class StockClient(paho.Client):
         for packet in packets:
             self.ack(packet, 1)
 
+    def say(self, messages: Sequence[Message]) -> None:
+        """Publish these at QoS 0, in this order."""
+        for topic, payload, retain in messages:
+            self.publish(topic, payload, 0, retain)
+
     def _take_one(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         packet = message.mid if message.qos else 0
         self.take(((message.topic, bytes(message.payload), packet),))
@@ -77,6 +83,12 @@ class BulkClient(StockClient):
         if packets:
             acks = b"".join([b"\x40\x02" + packet.to_bytes(2, "big") for packet in packets])
             self._packet_queue(_PUBACK, acks, packets[-1], 1)
+
+    def say(self, messages: Sequence[Message]) -> None:
+        """All in one write."""
+        if messages:
+            # Queued under the name of a packet at whose end paho has nobody to tell.
+            self._packet_queue(_PUBACK, b"".join([_said(*one) for one in messages]), 0, 0)
 
     def reconnect(self) -> MQTTErrorCode:
         """A new connection begins with a new packet."""
@@ -190,6 +202,18 @@ def _publish(data: bytes, wants_ack: int, at: int, stop: int) -> Packet | None:
         payload = after
     topic = _topic(data[at + 2 : text])
     return None if topic is None else (topic, data[payload:stop], packet)
+
+
+def _said(topic: str, payload: bytes, retain: bool) -> bytes:
+    """A PUBLISH at QoS 0 without properties."""
+    name = topic.encode()
+    length = 3 + len(name) + len(payload)
+    head = bytearray((0x30 | retain,))
+    while length > 127:
+        head.append(length & 127 | 128)
+        length >>= 7
+    head.append(length)
+    return b"".join((head, len(name).to_bytes(2, "big"), name, b"\0", payload))
 
 
 def _length(data: bytes, at: int) -> tuple[int, int] | None:

@@ -104,6 +104,7 @@ class Collector:
         if self._stale and self._is_due("now", NOW_EVERY_S):
             for message in self._board.messages(self._stale, self._now_ms()):
                 self._publish(message, topics.now(message.scope, message.name))
+            self._link.flush()
             self._stale.clear()
 
     def _tick_presence(self) -> None:

@@ -50,6 +50,10 @@ class Outbox(Protocol):
         """Hand over one message; lost if the link is down, since all is said again on connect."""
         ...
 
+    def flush(self) -> None:
+        """Send what was handed over; without it, that waits for the next `receive`."""
+        ...
+
 
 class Ingest:
     """Drives letters through decode, save and the two acknowledgements."""
@@ -91,6 +95,7 @@ class Ingest:
     def _acknowledge_routers(self, saved: Saved) -> None:
         for router_id, router in saved.routers.items():
             self._publish(self._store.ack(router_id, router))
+        self._outbox.flush()
 
     def _publish(self, ack: Ack) -> None:
         self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 SESSION_S = 14 * 86400  # the broker keeps the queue while a collector is away
 RECEIVE_MAXIMUM = 10_000  # ten batches
 KEEPALIVE_S = 30
+MAX_UNSAID = 256  # messages that leave in one write, some 100 kB
 CONNECT_S = 10.0  # for TCP and TLS, each
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STABLE_S = 60.0  # a connection this old starts the waits anew
@@ -71,6 +72,7 @@ class Link:
         self._client: bulk.StockClient | None = None
         self._generation = 0
         self._letters: deque[Letter] = deque()
+        self._unsaid: list[bulk.Message] = []
         self._subscribed = False
         self._failure: str | None = None
         self._said: str | None = None
@@ -101,15 +103,27 @@ class Link:
             self._client.acknowledge([packet for when, packet in tokens if packet and when == now])
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
-        """QoS 0: TCP delivers it, and everything is said again on the next connect."""
+        """QoS 0: TCP delivers it, and everything is said again on the next connect.
+
+        It leaves with `flush`, with the next turn, or with others when they are many.
+        """
         if self._client is not None and self._subscribed:
-            self._client.publish(topic, payload, qos=0, retain=retain)
+            self._unsaid.append((topic, payload, retain))
+            if len(self._unsaid) >= MAX_UNSAID:
+                self.flush()
+
+    def flush(self) -> None:
+        """Let what was published leave now."""
+        unsaid, self._unsaid = self._unsaid, []
+        if unsaid and self._client is not None:
+            self._client.say(unsaid)
 
     def set_healthy(self, healthy: bool) -> None:
         """A collector whose store fails says `offline`, so that routers keep their backlog."""
         if healthy != self._healthy:
             self._healthy = healthy
             self._say("online" if healthy else "offline")
+            self.flush()
 
     def keep_alive(self) -> None:
         """Keep the connection while nothing is received."""
@@ -125,6 +139,7 @@ class Link:
         if client is None:
             return
         self._say("offline")
+        self.flush()
         client.disconnect()
         deadline = time.monotonic() + 2.0
         while client.want_write() and time.monotonic() < deadline:
@@ -149,6 +164,7 @@ class Link:
         self._open()
 
     def _work(self, client: paho.Client, most: int, wait_s: float) -> None:
+        self.flush()
         sock = client.socket()
         if sock is None:
             raise LinkDown(self._failure or "the broker closed the connection")
@@ -263,6 +279,7 @@ class Link:
     def _drop(self) -> None:
         client, self._client = self._client, None
         self._subscribed = False
+        self._unsaid.clear()
         self._letters.clear()  # unacknowledged: they come again
         if client is not None:
             sock = client.socket()

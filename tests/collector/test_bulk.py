@@ -218,6 +218,17 @@ def test_acknowledgements_that_do_not_fit_the_socket_go_on_in_order(make: Make) 
     assert received[len(acks) :].endswith(b"last")
 
 
+def test_many_words_leave_in_one_write_as_paho_would_write_them(make: Make) -> None:
+    """Byte for byte, whatever their size."""
+    stock, fast = make(StockClient), make(BulkClient)
+    words = [("t", b"", True), ("a/b", b"x" * 120, False), ("é", b"y" * 20_000, True)]
+    for fed in (stock, fast):
+        fed.client.say(words)
+    said = fast.sent()
+    assert said == stock.sent()
+    assert 20_000 < len(said)
+
+
 def test_reading_counts_as_hearing_the_broker(make: Make) -> None:
     """Otherwise a busy connection would be pinged, and given up in the end."""
     fed = make(BulkClient)

@@ -38,6 +38,9 @@ class FakeLink:
         self.happened.append(f"publish {topic}")
         self.published.append((topic, payload))
 
+    def flush(self) -> None:
+        """Everything left at once."""
+
 
 class WatchedStore(Store):
     """A store that says when it has committed, and fails as often as it is told to."""
