@@ -65,7 +65,7 @@ def _is_doubtful(payload: bytes) -> bool:
     # Without escapes a key has one spelling, and a control character only those checked here.
     if (
         not payload.startswith(b'{"v":1,')
-        or payload.count(b'"v"') != 1
+        or payload.rfind(b'"v"') != 1
         or b"\\" in payload
         or b"\x7f" in payload
     ):
@@ -135,49 +135,59 @@ def _hint(annotation: Any) -> Any:
 
 def _settler(cls: type[Any]) -> Callable[[Any], None]:
     """What makes an object of the mirror, with all that it holds, one of `cls`."""
+    plain = [(one.name, real) for one in fields(cls) if (real := _plain(one.type)) is not None]
     steps = [(one.name, step) for one in fields(cls) if (step := _step(one.type)) is not None]
 
     def settle(value: Any) -> None:
+        for name, real in plain:
+            part = getattr(value, name)
+            if type(part) is tuple:
+                for one in part:
+                    _set(one, "__class__", real)
+            elif part is not None:
+                _set(part, "__class__", real)
         for name, step in steps:
             part = getattr(value, name)
             if part is not None:
-                step(value, name, part)
+                _set(value, name, step(part))
         _set(value, "__class__", cls)
 
     return settle
 
 
-Step = Callable[[Any, str, Any], None]  # object, name of the field, and its value
+def _plain(annotation: Any) -> type[Any] | None:
+    """The class of a field that holds one object or several with nothing to settle in them."""
+    annotation = codec._present(annotation)
+    if get_origin(annotation) is Annotated and isinstance(get_args(annotation)[1], Items):
+        annotation = get_args(get_args(annotation)[0])[0]
+    if is_dataclass(annotation) and not any(
+        _plain(one.type) or _step(one.type) for one in fields(annotation)
+    ):
+        return cast(type[Any], annotation)
+    return None
 
 
-def _step(annotation: Any) -> Step | None:
+def _step(annotation: Any) -> Callable[[Any], Any] | None:
+    """What makes another field's value out of what msgspec read; None: nothing."""
     annotation = codec._present(annotation)
     if get_origin(annotation) is Annotated:
         base, kind = get_args(annotation)
         match kind:
             case Instant():
-                return lambda value, name, text: _set(value, name, _instant(text))
+                return _instant
             case ByRun():
-                return lambda value, name, spans: _set(value, name, _spool(spans))
-            case Items() if is_dataclass(get_args(base)[0]):
-                return _each(cast(type[Any], get_args(base)[0]))
-    if is_dataclass(annotation):
-        settle = _settler(cast(type[Any], annotation))
-        return lambda _value, _name, part: settle(part)
+                return _spool
+            case Items() if is_dataclass(get_args(base)[0]) and _plain(annotation) is None:
+                raise TypeError(f"no step for {annotation}")
+    if is_dataclass(annotation) and _plain(annotation) is None:
+        return _whole(_settler(cast(type[Any], annotation)))
     return None
 
 
-def _each(cls: type[Any]) -> Step:
-    if any(_step(one.type) is not None for one in fields(cls)):
-        settle = _settler(cls)
-    else:
-
-        def settle(one: Any) -> None:
-            _set(one, "__class__", cls)
-
-    def step(_value: Any, _name: str, parts: tuple[Any, ...]) -> None:
-        for one in parts:
-            settle(one)
+def _whole(settle: Callable[[Any], None]) -> Callable[[Any], Any]:
+    def step(part: Any) -> Any:
+        settle(part)
+        return part
 
     return step
 
