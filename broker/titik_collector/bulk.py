@@ -14,6 +14,7 @@ import functools
 import inspect
 import logging
 import ssl
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -238,7 +239,7 @@ def _properties_end(data: bytes, at: int, stop: int) -> int | None:
 def _well_formed(properties: bytes) -> bool:
     try:
         Properties(PacketTypes.PUBLISH).unpack(properties)  # type: ignore[no-untyped-call]
-    except (MQTTException, LookupError, ValueError):
+    except (MQTTException, LookupError, ValueError, struct.error):
         return False
     return True
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from paho.mqtt import __version__ as paho_version
 
@@ -117,13 +117,16 @@ PACKETS = st.one_of(
         packet=st.integers(0, 3),
         qos=st.integers(0, 3),
         flags=st.sampled_from((0, 1, 8, 9)),
-        properties=st.sampled_from((b"\0", EXPIRES, b"\x01", b"\x80", b"\x02\x24\x01")),
+        properties=st.sampled_from(
+            (b"\0", EXPIRES, b"\x01", b"\x01\x02", b"\x80", b"\x02\x24\x01")
+        ),
     ),
     st.sampled_from((PINGRESP, CONNACK, SUBACK, b"\xe0\x00", b"\x40\x02\x00\x09", b"\x00\x00")),
     st.binary(min_size=1, max_size=12),
 )
 
 
+@example(packets=[publish(b"", b"", properties=b"\x01\x02")], cuts=[])  # a property cut short
 @given(packets=st.lists(PACKETS, max_size=6), cuts=st.lists(st.integers(0, 900), max_size=6))
 def test_any_slices_of_any_bytes_give_what_paho_gives(
     packets: list[bytes], cuts: list[int]
