@@ -41,8 +41,9 @@ def records(
 ) -> Iterator[Record]:
     """The windows that begin in the span and of which something is known."""
     for point in history.read(db, subject, window, span, calendar):
-        if point.rollup is not None and point.span.start_ms >= span.start_ms:
-            record: Record = {name: getattr(point.rollup, name) for name in NAMES}
+        rollup = point.rollup()
+        if rollup is not None and point.span.start_ms >= span.start_ms:
+            record: Record = {name: getattr(rollup, name) for name in NAMES}
             record["window_start"] = when.iso(point.span.start_ms, zone)
             yield record
 

@@ -32,12 +32,21 @@ class Subject:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
 class Point:
-    """One window; `rollup` is None where nothing is known of it."""
+    """One window; its rollup is made when it is asked for, because a year has thousands."""
 
-    span: Span
-    rollup: Rollup | None
+    __slots__ = ("_key", "_name", "_row", "span")
+
+    def __init__(self, span: Span, key: rolled.Key, name: str, row: Rolled | None) -> None:
+        self.span = span
+        self._key, self._name, self._row = key, name, row
+
+    def rollup(self) -> Rollup | None:
+        """None where nothing is known of the window."""
+        if self._row is None:
+            return None
+        found = rolled.message(self._key, self._name, self._row)
+        return found if found.coverage_ratio or found.uptime_ratio else None
 
 
 def subjects(db: sqlite3.Connection, city: str) -> list[Subject]:
@@ -77,7 +86,15 @@ def read(
             for start_ms, revision, figures in cold.read(db, subject.scope, subject.id, whole)
         }
     rows |= rolled.read(db, subject.scope, subject.id, window, whole)
-    return [Point(edge, _rollup(subject, window, edge, rows)) for edge in edges]
+    return [
+        Point(
+            edge,
+            (subject.scope, subject.id, window, edge.start_ms),
+            subject.name,
+            rows.get(edge.start_ms),
+        )
+        for edge in edges
+    ]
 
 
 def _spans(window: Window, span: Span, calendar: Calendar) -> Iterator[Span]:
@@ -100,15 +117,6 @@ def _hours(span: Span, calendar: Calendar) -> Iterator[Span]:
         yield from (
             one for one in hours if one.end_ms > span.start_ms and one.start_ms < span.end_ms
         )
-
-
-def _rollup(subject: Subject, window: Window, edge: Span, rows: dict[int, Rolled]) -> Rollup | None:
-    row = rows.get(edge.start_ms)
-    if row is None:
-        return None
-    key = (subject.scope, subject.id, window, edge.start_ms)
-    found = rolled.message(key, subject.name, row)
-    return found if found.coverage_ratio or found.uptime_ratio else None
 
 
 def count(window: Window, span: Span) -> int:

@@ -15,7 +15,7 @@ from rich.text import Text
 from titik_collector import when
 from titik_collector.history import Point, Subject
 from titik_collector.status import UNKNOWN, bps
-from titik_collector.windows import Window
+from titik_collector.windows import Span, Window
 from titik_wire.messages import Rollup
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -31,10 +31,9 @@ def render(
     head = Text(f"{subject.title} ({subject.scope} {subject.name}), windows of {window}\n", "bold")
     span = f"{when.show(first, zone)} to {when.show(last, zone)} {when.zone_name(last, zone)}"
     parts: list[RenderableType] = [head + Text(span, "not bold"), Text("")]
-    parts += [
-        _curve(label, [_value(one.rollup, name) for one in points]) for label, name in _CURVES
-    ]
-    return Group(*parts, Text(""), _table(points, zone))
+    rollups = [one.rollup() for one in points]
+    parts += [_curve(label, [_value(one, name) for one in rollups]) for label, name in _CURVES]
+    return Group(*parts, Text(""), _table([one.span for one in points], rollups, zone))
 
 
 def spark(values: Sequence[float | None], width: int = WIDTH) -> str:
@@ -83,7 +82,7 @@ def _either(wifi: int | None, uplink: int | None) -> int | None:
     return uplink if wifi is None else wifi
 
 
-def _table(points: Sequence[Point], zone: ZoneInfo | None) -> Table:
+def _table(spans: Sequence[Span], rollups: Sequence[Rollup | None], zone: ZoneInfo | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("window", no_wrap=True, min_width=16)
     for name, width in (
@@ -91,22 +90,24 @@ def _table(points: Sequence[Point], zone: ZoneInfo | None) -> Table:
         ("visitors", 8), ("cover", 5),
     ):  # fmt: skip
         table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    for row in _rows(points, zone):
+    for row in _rows(spans, rollups, zone):
         table.add_row(*row)
     return table
 
 
-def _rows(points: Sequence[Point], zone: ZoneInfo | None) -> Iterator[Sequence[RenderableType]]:
+def _rows(
+    spans: Sequence[Span], rollups: Sequence[Rollup | None], zone: ZoneInfo | None
+) -> Iterator[Sequence[RenderableType]]:
     """One for each window, and one for each run of windows of which nothing is known."""
     at = 0
-    while at < len(points):
-        start = when.show(points[at].span.start_ms, zone)
-        one = points[at].rollup
+    while at < len(spans):
+        start = when.show(spans[at].start_ms, zone)
+        one = rollups[at]
         at += 1
         if one is not None:
             yield _row(start, one)
             continue
-        while at < len(points) and points[at].rollup is None:
+        while at < len(spans) and rollups[at] is None:
             at += 1
         gap = (start, "gap", *[UNKNOWN] * 6, "0%")
         yield [Text(cell, "dim") for cell in gap]

@@ -9,7 +9,7 @@ import sqlite3
 
 from titik_collector import cold
 
-DAY_MS, HOUR_MS = 86_400_000, 3_600_000
+DAY_MS = 86_400_000
 STEP = 500  # rows per transaction: a few milliseconds
 
 
@@ -27,7 +27,7 @@ def prune(
     # A day more, because a bucket just behind the seal needs the samples before it.
     more = _prune_samples(db, sealed_ms - DAY_MS)
     more = _prune_bodies(db, now_ms - messages_days * DAY_MS) or more
-    gone = db.execute(
+    db.execute(
         "WITH one (scope, id) AS (SELECT 'router', id FROM router"
         " UNION ALL SELECT 'site', id FROM site UNION ALL SELECT 'city', 0)"
         " DELETE FROM rollup WHERE (scope, scope_id, window, start_ms) IN"
@@ -35,8 +35,10 @@ def prune(
         "  ON rollup.scope = one.scope AND scope_id = one.id AND window = '1m' AND start_ms < ?"
         "  LIMIT ?)",
         (now_ms - minutes_days * DAY_MS, STEP),
-    ).rowcount
-    more = cold.prune(db, now_ms - minutes_days * DAY_MS - HOUR_MS) or more
+    )
+    # Not rowcount, which Python does not set for a statement that begins with WITH.
+    (gone,) = db.execute("SELECT changes()").fetchone()
+    more = cold.prune(db, now_ms - minutes_days * DAY_MS - DAY_MS) or more
     return cold.freeze(db, now_ms) or more or gone == STEP
 
 

@@ -124,11 +124,11 @@ class Rollups:
             " WHERE router_id = :router AND last_ms >= :at UNION ALL"
             " SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = :router"
             "  AND window = '1m' AND start_ms >= :at UNION ALL"
-            " SELECT min(hour_ms) FROM cold WHERE scope = 'router' AND scope_id = :router"
-            "  AND hour_ms > :at - :hour UNION ALL"
+            " SELECT min(day_ms) FROM cold WHERE scope = 'router' AND scope_id = :router"
+            "  AND day_ms > :at - :day UNION ALL"
             " SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = :router"
             "  AND window = '1d' AND start_ms > :at - :days)",
-            {"router": router_id, "at": at_ms, "hour": HOUR_MS, "days": 2 * DAY_MS},
+            {"router": router_id, "at": at_ms, "day": DAY_MS, "days": 2 * DAY_MS},
         ).fetchone()[0]
         return None if found is None else max(at_ms, int(found))
 

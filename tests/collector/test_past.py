@@ -116,7 +116,8 @@ def test_packed_minutes_are_shown_like_the_others(tmp_path: Path) -> None:
     with two_hours(tmp_path / "db") as here:
         before = screen(here)
         with transaction(here.db):
-            assert not cold.freeze(here.db, START + 100 * DAY_MS)
+            while cold.freeze(here.db, START + 100 * DAY_MS):
+                pass
         assert before == screen(here)
 
 
@@ -277,10 +278,8 @@ def test_a_history_reads_its_own_windows_only(tmp_path: Path) -> None:
         history.read(db, subject, "1m", HOUR, Calendar(ZONE))
         db.set_trace_callback(None)
         for query in asked:
-            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
-            assert all(
-                "USING PRIMARY KEY" in line for line in plan if line[:6] in ("SEARCH", "SCAN")
-            )
+            for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}"):
+                assert step.startswith("SEARCH") or "B-TREE" in step
         assert len(asked) >= 2
     finally:
         db.close()

@@ -527,7 +527,7 @@ def test_stretches_computed_apart_are_the_same_as_one_walk(tmp_path: Path, seed:
             }
 
 
-def test_a_minute_of_a_packed_hour_is_computed_again(tmp_path: Path) -> None:
+def test_a_minute_of_a_packed_day_is_computed_again(tmp_path: Path) -> None:
     """As if it had never been packed, up to the city; the other minutes keep their revision."""
     late = at(60)
     with city(tmp_path / "db") as here, city(tmp_path / "other") as other:
@@ -550,16 +550,16 @@ def test_a_minute_of_a_packed_hour_is_computed_again(tmp_path: Path) -> None:
 
 
 def test_packed_minutes_go_when_they_are_old(tmp_path: Path) -> None:
-    """Hours at a time, and no younger ones."""
+    """Days at a time, and no younger ones."""
     with city(tmp_path / "db") as here:
         here.save(*hour_of())
         here.roll()
         here.freeze()
         (count,) = here.db.execute("SELECT count(*) FROM cold").fetchone()
         assert count >= 3
-        assert not cold.prune(here.db, START - HOUR_MS)
+        assert not cold.prune(here.db, START - DAY_MS)
         assert [(count,)] == here.db.execute("SELECT count(*) FROM cold").fetchall()
-        while cold.prune(here.db, START + 3 * HOUR_MS):
+        while cold.prune(here.db, START + 2 * DAY_MS):
             pass
         assert [] == here.db.execute("SELECT * FROM cold").fetchall()
 
