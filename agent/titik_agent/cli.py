@@ -3,6 +3,9 @@
 One place builds the objects and knows the concrete classes.
 """
 
+import titik_agent.later  # what the others import and hardly use
+
+# isort: split
 import errno
 import fcntl
 import json
@@ -43,6 +46,7 @@ from titik_agent.uplink import Uplink
 from titik_wire import __version__
 from titik_wire.messages import Status
 
+titik_agent.later.settle()
 log = logging.getLogger("titik_agent")
 
 MACHINE = "/sys/class/dmi/id/product_name"  # x86

@@ -6,7 +6,6 @@ Rule: a machine with no file runs too: a broker's address and a router's name ar
 
 import os
 import re
-import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
@@ -124,6 +123,8 @@ def password(config: Config) -> str | None:
 
 
 def _read(path: str) -> dict[str, Any]:
+    import tomllib  # 0.3 MB that a machine without a file need not carry
+
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)

@@ -29,6 +29,8 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class _Segment:
+    """One file of the spool."""
+
     size: int  # of the file
     live: int  # bytes of records that are still needed
 
