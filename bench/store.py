@@ -44,9 +44,10 @@ class Everybody:
 
 
 class Router:
-    """Draws samples such as a hotspot's router with two BSSs takes, 30 s apart."""
+    """Draws samples such as a hotspot's router with two BSSs takes, `step_ms` apart."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, step_ms: int = 30_000) -> None:
+        self._step_ms = step_ms
         self._rand = random.Random(number)
         self._name, self._run = f"bench-{number}", f"{number:016x}"
         self._boot = f"{number:08x}-1111-4222-8333-444455556666"
@@ -59,9 +60,9 @@ class Router:
         self._seq += 1
         self._clients = max(0, min(80, self._clients + rand.choice((-2, -1, 0, 0, 1, 2))))
         clients = self._clients
-        self._client_ms += clients * 30_000
+        self._client_ms += clients * self._step_ms
         self._bytes = [one + rand.randrange(2_000_000) for one in self._bytes]
-        grown, uptime = self._bytes, self._seq * 30_000 + 60_000
+        grown, uptime = self._bytes, self._seq * self._step_ms + 60_000
         half = clients // 2
         bss = tuple(
             Bss(
@@ -77,12 +78,12 @@ class Router:
         sample = Sample(
             router=self._name, run=self._run, first_seq=self._seq, seq=self._seq,
             spool=(Held(self._run, (self._seq, self._seq)),), boot=self._boot, uptime_ms=uptime,
-            taken_at=at_ms, clock="ntp", covers_ms=30_000,
+            taken_at=at_ms, clock="ntp", covers_ms=self._step_ms,
             agent=AgentState(21_000_000, 1, 0, 0, 0), clients=clients,
             clients_min=max(0, clients - 2), clients_max=clients + 2, active=clients * 2 // 3,
-            client_ms=self._client_ms, observed_ms=self._seq * 30_000, bss=bss,
+            client_ms=self._client_ms, observed_ms=self._seq * self._step_ms, bss=bss,
             radios=tuple(
-                Radio(f"phy{n}", channel, -95, self._seq * 9000 + n, self._seq * 30_000)
+                Radio(f"phy{n}", channel, -95, self._seq * self._step_ms // 4 + n, self._seq * self._step_ms)
                 for n, channel in ((0, 6), (1, 36))
             ),
             net=(Net("wan", "uplink", True, f"{self._boot}/3", grown[4], grown[5]),),

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.2  # how long to wait for a message when there is nothing else to do
 RETRY_S = 1.0  # between tries of a store that fails
 ROLLUP_SLICE_S = 0.05
+BUSY_SLICE_S = 0.002  # while messages come: what waits is late by a step of this, or by one stretch
 NOW_EVERY_S = 0.2  # sums over sites and the city; a router's own `now` goes out at once
 PRESENCE_EVERY_S = 5.0
 NEWS_EVERY_S = 2.0
@@ -72,7 +73,7 @@ class Collector:
             saved = self._ingest.step(0.0 if self._rollups_waiting else IDLE_S)
             if saved is not None:
                 self._show(saved)
-            self._between()
+            self._between(BUSY_SLICE_S if saved is not None else ROLLUP_SLICE_S)
         except (StoreError, sqlite3.Error) as error:  # the latter from outside a transaction
             self._store_failed(error)
         else:
@@ -82,7 +83,7 @@ class Collector:
         """Say `offline`; the broker keeps what arrives meanwhile."""
         self._link.close()
 
-    def _between(self) -> None:
+    def _between(self, rollups_s: float) -> None:
         self._reload()
         self._tick_presence()
         self._tell_now()
@@ -90,7 +91,7 @@ class Collector:
             self._prune()
         if self._is_due("news", NEWS_EVERY_S):
             self._tell_news()
-        self._rollups_waiting = self._rollups.work(ROLLUP_SLICE_S, time.monotonic)
+        self._rollups_waiting = self._rollups.work(rollups_s, time.monotonic)
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:

@@ -129,6 +129,7 @@ class Store:
         self._runs = Runs(db)
         self._boots: OrderedDict[tuple[int, str], tuple[int, bool]] = OrderedDict()
         self._interfaces: OrderedDict[tuple[int, str, str, str], int] = OrderedDict()
+        self._opened: dict[int, tuple[int, int]] = {}  # router and when touched, by run
 
     def save(self, items: Sequence[Item]) -> Saved:
         """Commit a batch; StoreError if nothing of it was kept."""
@@ -189,8 +190,8 @@ class Store:
                 else:
                     self._boot(router_id, token, online=False)
             known.append((router_id, item))
-        for run in self._runs.write():
-            self._trim_open_runs(run.router_id)
+        self._runs.write()
+        self._write_open_runs()
         timeline.settle_times(self._db, changes)
         for derived in self._derived:
             derived.record(known)
@@ -353,15 +354,25 @@ class Store:
                 older = self._runs.find(run.router_id, held.run)
                 if older is not None:
                     older.closed = True
+                    self._opened.pop(older.id, None)
                     self._db.execute("DELETE FROM open_run WHERE run_id = ?", (older.id,))
         self._open(run, now)
 
     def _open(self, run: Run, now_ms: int) -> None:
-        self._db.execute(
-            "INSERT INTO open_run VALUES (?, ?)"
-            " ON CONFLICT (run_id) DO UPDATE SET touched_ms = max(touched_ms, excluded.touched_ms)",
-            (run.id, now_ms),
-        )
+        _, touched_ms = self._opened.get(run.id, (0, 0))
+        self._opened[run.id] = (run.router_id, max(touched_ms, now_ms))
+
+    def _write_open_runs(self) -> None:
+        """Once a batch for each run; only a run that was not open can make them too many."""
+        for run_id, (router_id, touched_ms) in self._opened.items():
+            known = self._db.execute(
+                "UPDATE open_run SET touched_ms = max(touched_ms, ?) WHERE run_id = ?",
+                (touched_ms, run_id),
+            ).rowcount
+            if not known:
+                self._db.execute("INSERT INTO open_run VALUES (?, ?)", (run_id, touched_ms))
+                self._trim_open_runs(router_id)
+        self._opened.clear()
 
     def _succeed(self, older: Run, newer: Run) -> None:
         if newer.boot_id is not None:
@@ -487,6 +498,7 @@ class Store:
         self._runs.forget()
         self._boots.clear()
         self._interfaces.clear()
+        self._opened.clear()
         self._caps.undo()
         for derived in self._derived:
             derived.forget()
