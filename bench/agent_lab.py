@@ -1,5 +1,5 @@
-"""What the agent's figures are measured in: a real broker with TLS, the collector, an access point,
-the agent as a router runs it, and collectd beside it.
+"""What the agent's figures are measured in: a real broker with TLS, the collector, OpenWrt's ubus
+with 20 clients on two BSSes, the agent as a router runs it, and collectd beside it.
 
 Rule: the agent is an installed copy with its bytecode, under the system's Python: compiling at
 start would cost 4 MB, and Debian's interpreter is nearer to OpenWrt's than one built at home.
@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.counting import Relay
-from tests.agent.fake_hostapd import FakeBss, FakeHostapd, station
+from tests.agent.fake_ubusd import FakeUbusd, answer, capture
 from titik_collector.database import open_reader
 
 ROOT = Path(__file__).parents[1]
@@ -41,8 +41,8 @@ ca_file = "{ca}"
 [spool]
 directory = "{folder}/spool"
 [sources]
-hostapd = "control"
-control_dir = "{folder}/hostapd"
+hostapd = "ubus"
+ubus_socket = "{folder}/ubus.sock"
 """
 
 _SERVER = """[city]
@@ -133,11 +133,10 @@ class Lab:
         make_certificates(self.folder)
         self._start_broker()
         self._start_collector()
-        bsses = [
-            FakeBss(f"phy{radio}-ap0", stations=[station(_mac(radio, n)) for n in range(clients)])
-            for radio, clients in enumerate(CLIENTS)
-        ]
-        self._stack.enter_context(FakeHostapd(str(self.folder / "hostapd"), *bsses))
+        ubusd = self._stack.enter_context(FakeUbusd(str(self.folder / "ubus.sock")))
+        for radio, clients in enumerate(CLIENTS):
+            methods = {"get_clients": answer(_clients(radio, clients)), "get_status": _STATUS}
+            ubusd.add(f"hostapd.phy{radio}-ap0", methods)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -286,5 +285,12 @@ def _text(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def _mac(radio: int, number: int) -> str:
-    return f"02:00:00:00:{radio:02x}:{number:02x}"
+_STATUS = answer({"ssid": "Kota", "freq": 5180, "channel": 36, "phy": "phy0"})
+
+
+def _clients(radio: int, number: int) -> dict[str, Any]:
+    """As many as that, each as a router with an 802.11ac radio told of one."""
+    said = capture("s-get_clients-vht-2102.txt")
+    (one, *_) = said["clients"].values()
+    said["clients"] = {f"02:00:5e:00:{radio:02x}:{n:02x}": one for n in range(number)}
+    return said

@@ -63,7 +63,7 @@ class Router:
         self._client_ms += clients * self._step_ms
         self._bytes = [one + rand.randrange(2_000_000) for one in self._bytes]
         grown, uptime = self._bytes, self._seq * self._step_ms + 60_000
-        half = clients // 2
+        half, lived = clients // 2, self._seq * self._step_ms
         bss = tuple(
             Bss(
                 ifname=f"phy{n}-ap0", ssid="Kupang Smart City", band=band, channel=channel,
@@ -83,7 +83,7 @@ class Router:
             clients_min=max(0, clients - 2), clients_max=clients + 2, active=clients * 2 // 3,
             client_ms=self._client_ms, observed_ms=self._seq * self._step_ms, bss=bss,
             radios=tuple(
-                Radio(f"phy{n}", channel, -95, self._seq * self._step_ms // 4 + n, self._seq * self._step_ms)
+                Radio(f"phy{n}", channel, -95, lived // 4 + n, lived)
                 for n, channel in ((0, 6), (1, 36))
             ),
             net=(Net("wan", "uplink", True, f"{self._boot}/3", grown[4], grown[5]),),

@@ -262,12 +262,14 @@ max_runs_per_hour = 10000
         self.until(lambda: node.uplink.fileno() < 0, "the connection breaks")
         self.nodes.remove(node)
 
-    def agent(self, router: str = "tirosa-1", extra: str = "", **sources: str) -> Process:
-        """The real `titik-agent run`, every second, on this machine's own interfaces."""
+    def agent(
+        self, router: str = "tirosa-1", extra: str = "", interval_s: int = 1, **sources: str
+    ) -> Process:
+        """The real `titik-agent run` on this machine's own interfaces."""
         file = self.folder / f"{router}.toml"
         text = f"""
 router = "{router}"
-interval_s = 1
+interval_s = {interval_s}
 clock = "trusted"
 {extra}
 [broker]

@@ -1,0 +1,119 @@
+"""Ten thousand routers of the real agent's code in one process, and what they ask of the server."""
+
+import re
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.results import Result
+from tests.system.city import City, Process
+
+COMMAND = "python -m bench.run --only fleet"
+FEW = 50
+INTERVAL_S = 30
+SETTLE_S = 45.0  # first waits are up to 30 s
+
+
+def run(quick: bool) -> list[Result]:
+    """Every figure of a fleet."""
+    many = 300 if quick else 10_000
+    watch_s = 30.0 if quick else 90.0
+    few_kb = _memory(FEW)
+    with tempfile.TemporaryDirectory() as folder, City(Path(folder)) as city:
+        city.collect()
+        log = city.folder / "simulate.log"
+        process = _simulate(city, many, log)
+        _wait(lambda: "simulating" in log.read_text(), 300.0)
+        time.sleep(SETTLE_S)
+        before, began = _stored(city), time.monotonic()
+        time.sleep(watch_s)
+        taken_per_s = (_stored(city) - before) / (time.monotonic() - began)
+        many_kb = _rss_kb(process.popen.pid)
+        spare = _spare(city)
+        returned = _returns(city, many)
+        process.popen.send_signal(signal.SIGKILL)
+        process.popen.wait()
+    command = COMMAND
+    return [
+        Result(f"memory of a simulated router, of {many}", "kB",
+               ((many_kb - few_kb) / (many - FEW),), "<= 20", command),
+        Result(f"samples stored of {many} routers at 30 s, as a share of those due", "ratio",
+               (taken_per_s * INTERVAL_S / many,), ">= 0.99", command,
+               "joins and leaves give more samples than one each 30 s"),
+        Result("processor time that the collector left idle meanwhile", "ratio", (spare,), None,
+               command, "over five seconds"),
+        Result(f"most connections in a second as {many} routers return, of those allowed (N/30)",
+               "ratio", (returned,), "<= 1", command, "mean over any five seconds"),
+    ]  # fmt: skip
+
+
+def _memory(routers: int) -> float:
+    with tempfile.TemporaryDirectory() as folder, City(Path(folder)) as city:
+        log = city.folder / "simulate.log"
+        process = _simulate(city, routers, log)
+        _wait(lambda: "simulating" in log.read_text(), 60.0)
+        time.sleep(10.0)
+        found = _rss_kb(process.popen.pid)
+        process.kill()
+        return found
+
+
+def _simulate(city: City, routers: int, log: Path) -> Process:
+    log.touch()
+    code = "from titik_collector.cli import main; main()"
+    return Process(
+        log, "-c", code, "simulate", "--config", str(city.file), "--routers", str(routers),
+        "--interval", str(INTERVAL_S),
+    )  # fmt: skip
+
+
+def _stored(city: City) -> int:
+    return city.number("SELECT coalesce(max(id), 0) FROM body")
+
+
+def _spare(city: City) -> float:
+    assert city.collector is not None
+    stat = Path(f"/proc/{city.collector.popen.pid}/stat")
+
+    def spent_s() -> float:
+        fields = stat.read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    before = spent_s()
+    time.sleep(5.0)
+    return 1 - (spent_s() - before) / 5.0
+
+
+def _returns(city: City, routers: int) -> float:
+    """Kill the broker, start it again, and count who connects when."""
+    city.broker.stop(signal.SIGKILL)
+    time.sleep(3.0)
+    said = len(city.broker.said)
+    city.broker.start()
+    seconds: Counter[int] = Counter()
+    deadline = time.monotonic() + 330.0
+    while time.monotonic() < deadline and sum(seconds.values()) < routers * 0.95:
+        time.sleep(1.0)
+        seconds = Counter(
+            int(found[1])
+            for line in city.broker.said[said:]
+            if (found := re.match(r"(\d+): New client connected from \S+ as (?!collector)", line))
+        )
+    assert sum(seconds.values()) >= routers * 0.9, f"{sum(seconds.values())} returned"
+    most = max(sum(seconds[at + n] for n in range(5)) for at in seconds)
+    return most / 5 / (routers / 30)
+
+
+def _rss_kb(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return float(re.findall(r"VmRSS:\s+(\d+)", text)[0])
+
+
+def _wait(condition: Callable[[], bool], patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
