@@ -4,10 +4,10 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix clean
+.PHONY: help demo test check lint docs matrix bench bench-quick clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
 demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop by itself)
 	@sh tools/need.sh mosquitto
@@ -17,7 +17,7 @@ check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
 	@$(BIN)/pytest -q -n auto -m "not system and not thorough"
 
 # pytest runs last, so that its closing line is the last word.
-test: $(VENV)/.dev node_modules/.package-lock.json matrix lint  ## everything (as root)
+test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick  ## everything (as root)
 	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
 
 matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
@@ -31,6 +31,15 @@ lint: $(VENV)/.dev  ## formatting, ruff and types
 
 docs: $(VENV)/.dev  ## write what is generated from agent/titik_wire/messages.py
 	@$(BIN)/python -m tools.write_docs
+
+bench: $(VENV)/.dev  ## measure everything: half an hour; writes docs/performance.md
+	@sh tools/need.sh mosquitto mosquitto_sub openssl collectd
+	@$(RUN) python -m bench.run
+	@$(RUN) python -m bench.write_performance
+
+bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
+	@sh tools/need.sh mosquitto mosquitto_sub openssl collectd
+	@$(RUN) python -m bench.run --quick --out $(VENV)/bench-quick.json
 
 clean:  ## remove environments and caches; data in var/ stays
 	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

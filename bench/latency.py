@@ -42,7 +42,7 @@ def run(quick: bool) -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, City(Path(folder), *names) as city:
         city.collect()
         with _listening(city) as seen, ExitStack() as stack:
-            points = {name: _agent(city, name, stack) for name in names}
+            points = {name: _agent(city, name, 5 if quick else 30, stack) for name in names}
             _wait(lambda: {one.topic.split("/")[-2] for one in seen if "sample" in one.topic}
                   >= set(names), "every agent's first sample")  # fmt: skip
             _settle()
@@ -99,12 +99,12 @@ def _listening(city: City) -> Iterator[list[Seen]]:
         client.disconnect()
 
 
-def _agent(city: City, name: str, stack: ExitStack) -> FakeHostapd:
-    """An agent at the usual interval, with an access point of its own."""
+def _agent(city: City, name: str, interval_s: int, stack: ExitStack) -> FakeHostapd:
+    """An agent with an access point of its own."""
     control = city.folder / f"hostapd-{name}"
     control.mkdir()
     point = stack.enter_context(FakeHostapd(str(control), FakeBss("phy0-ap0")))
-    process = city.agent(name, interval_s=30, hostapd="control", control_dir=str(control))
+    process = city.agent(name, interval_s=interval_s, hostapd="control", control_dir=str(control))
     stack.callback(process.kill)
     return point
 

@@ -12,6 +12,7 @@ for name in "$@"; do
                 missing="$missing python3 python3-venv"
             continue ;;
         mosquitto_*) package=mosquitto-clients ;;
+        collectd) package=collectd-core ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
         qemu-system-x86_64) package=qemu-system-x86 ;;

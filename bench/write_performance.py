@@ -1,0 +1,60 @@
+"""Writes docs/performance.md from bench/results.json: `python -m bench.write_performance`."""
+
+from bench import results
+from bench.results import ROOT, Result
+
+PAGE = ROOT / "docs" / "performance.md"
+TITLES = {
+    "store": "The store and its answers",
+    "collector": "The collector",
+    "agent": "The agent",
+    "fleet": "A fleet",
+    "latency": "Latency",
+}
+HEAD = """\
+# What it costs
+
+Written by `python -m bench.write_performance` from `bench/results.json`; do not edit.
+
+```sh
+make bench         # measures everything again, half an hour, and writes this page
+make bench-quick   # small numbers, to show that the benchmarks work
+```
+
+Medians, with the smallest and the largest of single runs. Absolute figures are those of one machine
+and of what else it did; ratios are of runs that took turns.
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    machine, parts = results.load()
+    lines = [f"| {name} | {value} |" for name, value in machine.items()]
+    text = HEAD + "| machine | |\n|---|---|\n" + "\n".join(lines) + "\n"
+    for name, title in TITLES.items():
+        if name in parts:
+            text += f"\n## {title}\n\n| figure | median | range | wanted | reached | command |\n"
+            text += "|---|---|---|---|---|---|\n"
+            text += "".join(_row(one) for one in parts[name])
+    return text
+
+
+def _row(one: Result) -> str:
+    reached = {True: "yes", False: "**no**", None: ""}[one.reached()]
+    note = f" ({one.note})" if one.note else ""
+    span = f"{_number(min(one.runs))} to {_number(max(one.runs))}" if len(one.runs) > 1 else ""
+    wanted = (one.target or "").replace("<=", "at most").replace(">=", "at least")
+    return (
+        f"| {one.name}{note} | {_number(one.median)} {one.unit} | {span} | {wanted} | {reached}"
+        f" | `{one.command}` |\n"
+    )
+
+
+def _number(value: float) -> str:
+    """Three digits that matter."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
