@@ -7,8 +7,10 @@ from tests.project.sources import PACKAGES, files, imports, tops, who_imports
 # What OpenWrt's python3-light holds and the agent uses; each further module costs memory, and the
 # ones missing here (datetime, pathlib, asyncio, subprocess, ...) are missing on purpose.
 PYTHON3_LIGHT = {
-    "__future__", "_blake2", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy",
-    "dataclasses", "enum", "errno", "fcntl", "functools", "gc", "hashlib", "heapq", "hmac", "importlib", "io",
+    "__future__", "_blake2", "array",
+    "base64", "binascii", "bisect", "collections", "contextlib", "copy",
+    "dataclasses", "enum", "errno", "fcntl", "functools", "gc", "hashlib", "heapq", "hmac",
+    "importlib", "io",
     "ipaddress", "itertools", "json", "math", "operator", "os", "platform", "queue", "random", "re",
     "resource", "secrets", "select", "selectors", "signal", "socket", "stat", "struct", "sys",
     "tempfile", "threading", "time", "tomllib", "types", "typing", "zlib",
