@@ -76,6 +76,17 @@ class Server:
             process.terminate()
             process.wait(PATIENCE_S)
             log.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        """End the collector's session, or the broker would keep what the next run sends for it."""
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="main", clean_session=True)
+        client.connect("127.0.0.1", self.broker.port)
+        deadline = time.monotonic() + PATIENCE_S
+        while not client.is_connected():
+            client.loop(0.1)
+            assert time.monotonic() < deadline
+        client.disconnect()
 
 
 class Flood:
@@ -178,6 +189,7 @@ def _null(server: Server, flood: Flood) -> float:
 def _durable(server: Server, flood: Flood, tls: bool) -> float:
     with server.collector(tls) as path:
         db = open_reader(path)
+        assert 0 == _rows(db)
         began = time.perf_counter()
         threads = flood.send(server.broker.port)
         _until(lambda: _rows(db) >= flood.count, "rows")
