@@ -27,7 +27,8 @@ ROLLED = (
 )
 STORED = (
     "SELECT run.token, first_seq, seq, uptime_ms, at_ms, quality, covers_ms, clients, client_ms,"
-    " observed_ms, body FROM sample JOIN run ON run.id = run_id ORDER BY run.token, seq"
+    " observed_ms, counters, packed FROM sample JOIN run ON run.id = run_id"
+    " JOIN body USING (run_id, seq) ORDER BY run.token, seq"
 )
 START_MS = (wall_ms() - 3_600_000) // 60_000 * 60_000
 
