@@ -79,7 +79,7 @@ class Relay:
                         return
                     if key.fileobj is self._server:
                         self._accept(selector)
-                    elif key.fileobj in selector.get_map():
+                    elif selector.get_map().get(key.fd) == key:  # not closed by one before it
                         self._pass_on(selector, key)
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
