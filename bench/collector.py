@@ -201,8 +201,9 @@ def _durable(server: Server, flood: Flood, tls: bool) -> float:
 
 
 def _rows(db: sqlite3.Connection) -> int:
-    """Rows are numbered as they come, and none goes within a run."""
-    return int(db.execute("SELECT coalesce(max(id), 0) FROM body").fetchone()[0])
+    """Samples that are committed; a settled range is written with what it settles."""
+    query = "SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM settled WHERE kind = 'stored'"
+    return int(db.execute(query).fetchone()[0])
 
 
 def _waits(server: Server, count: int) -> list[float]:

@@ -2,6 +2,8 @@
 
 Rule: samples first. Presence, `now`, rollups, news and pruning fill the time between batches, in
 steps short enough that a waiting message is not late.
+Rule: what a flood left to be placed is placed before rollups are computed, so that no minute is
+told without it.
 Rule: a store that fails is told to routers as `offline`, and tried again; nothing is acknowledged.
 """
 
@@ -11,15 +13,16 @@ import time
 from collections.abc import Callable
 
 from titik_collector import news, registry, retention
+from titik_collector.caps import Caps
 from titik_collector.config import Config
 from titik_collector.database import StoreError, transaction
-from titik_collector.ingest import Ingest
+from titik_collector.ingest import MAX_PLACED, MAX_WAITING, Ingest
 from titik_collector.mqtt import Link, Login
 from titik_collector.now import Board
 from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollup import Rollups
-from titik_collector.store import Caps, Saved, Store
+from titik_collector.store import Saved, Store
 from titik_wire import __version__, codec, topics
 from titik_wire.messages import Message
 
@@ -70,10 +73,11 @@ class Collector:
     def turn(self) -> None:
         """One batch, then one step of whatever is due."""
         try:
-            saved = self._ingest.step(0.0 if self._rollups_waiting else IDLE_S)
+            busy = self._rollups_waiting or self._store.waiting
+            saved = self._ingest.step(0.0 if busy else IDLE_S)
             if saved is not None:
                 self._show(saved)
-            self._between(BUSY_SLICE_S if saved is not None else ROLLUP_SLICE_S)
+            self._between(saved)
         except (StoreError, sqlite3.Error) as error:  # the latter from outside a transaction
             self._store_failed(error)
         else:
@@ -83,7 +87,7 @@ class Collector:
         """Say `offline`; the broker keeps what arrives meanwhile."""
         self._link.close()
 
-    def _between(self, rollups_s: float) -> None:
+    def _between(self, saved: Saved | None) -> None:
         self._reload()
         self._tick_presence()
         self._tell_now()
@@ -91,7 +95,19 @@ class Collector:
             self._prune()
         if self._is_due("news", NEWS_EVERY_S):
             self._tell_news()
-        self._rollups_waiting = self._rollups.work(rollups_s, time.monotonic)
+        if self._store.waiting:
+            self._place_waiting(saved)
+        else:
+            rollups_s = ROLLUP_SLICE_S if saved is None else BUSY_SLICE_S
+            self._rollups_waiting = self._rollups.work(rollups_s, time.monotonic)
+
+    def _place_waiting(self, saved: Saved | None) -> None:
+        """A step while nobody waits for it; when too many wait, more than came."""
+        came = 0 if saved is None else saved.stored
+        if self._store.waiting > MAX_WAITING:
+            self._store.place_waiting(2 * max(came, MAX_PLACED))
+        elif came <= MAX_PLACED:
+            self._store.place_waiting(4 * MAX_PLACED if saved is None else MAX_PLACED)
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:

@@ -4,6 +4,8 @@ Rule: a message is acknowledged to the broker after its batch is committed, and 
 is published after that; so whatever dies in between, the message comes again.
 Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
+Rule: a batch larger than MAX_PLACED comes of a flood; its samples are committed and acknowledged
+as they came, and placed in time after it, unless MAX_WAITING are waiting for that already.
 """
 
 import logging
@@ -21,6 +23,8 @@ from titik_wire.messages import Ack, Sample, Status
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 1000
+MAX_PLACED = 50  # some 10 ms of placing
+MAX_WAITING = 100_000  # rows of a kilobyte
 
 
 class Letter(NamedTuple):
@@ -77,7 +81,7 @@ class Ingest:
             self._items = [to_item(one, now_ms) for one in self._waiting if one.payload]
         if not self._waiting:
             return None
-        saved = self._store.save(self._items)
+        saved = self._store.save(self._items, place=len(self._items) <= MAX_PLACED)
         self._inbox.acknowledge(self._waiting)
         self._waiting, self._items = (), []
         self._acknowledge_routers(saved)

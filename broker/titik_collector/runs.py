@@ -81,13 +81,11 @@ class Runs:
             self._touched[run.id] = run
         return run
 
-    def find_or_make(self, router_id: int, token: str) -> Run:
-        """The run, new if need be."""
+    def make(self, router_id: int, token: str) -> Run:
+        """A run that the store has not heard of."""
+        self._db.execute("INSERT INTO run (router_id, token) VALUES (?, ?)", (router_id, token))
         run = self.find(router_id, token)
-        if run is None:
-            self._db.execute("INSERT INTO run (router_id, token) VALUES (?, ?)", (router_id, token))
-            run = self.find(router_id, token)
-            assert run is not None
+        assert run is not None
         return run
 
     def write(self) -> list[Run]:

@@ -3,36 +3,31 @@
 Rule: the key is (router, run, first_seq, seq). A range that contains stored ranges replaces
 them; one that is contained in a stored range is a duplicate. So any order, any number of
 deliveries, and any merging on the way give the same rows.
+Rule: accepting (seqs are settled, the message is committed) and placing (a row with its place in
+time) happen together, or in a flood one after the other; what was accepted is acknowledged.
 Rule: a failure keeps nothing of the batch and raises StoreError; the caller tries it again.
 Rule: what is not registered, over the cap, or of a later contract is counted, and not acked.
 """
 
 import hashlib
-import logging
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from titik_collector import body, counters, timeline
+from titik_collector import timeline
+from titik_collector.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.database import transaction
+from titik_collector.names import Names, counters
+from titik_collector.placing import Accepted, Placing
 from titik_collector.runs import Run, Runs
 from titik_collector.timeline import Change
 from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
 
-log = logging.getLogger(__name__)
-
-# A clock that claims NTP but runs ahead of the arrival by more than this is not believed.
-MAX_AHEAD_MS = 120_000
 MAX_QUARANTINE = 1000  # rows; the newest are kept
 MAX_HEAD = 512  # bytes of a poison payload that are kept
 MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
 MAX_OPEN_RUNS = 64  # per router; an ack lists the MAX_RUNS touched last
-MAX_CACHED_INTERFACES = 100_000
-MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays
-
-ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +70,6 @@ class Saved:
 
     stored: int = 0
     duplicates: int = 0
-    replaced: int = 0  # rows that a merged range took the place of
     poison: int = 0
     later_version: int = 0
     capped: int = 0
@@ -104,14 +98,6 @@ class Derived(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """The most that one router may add in an hour: a stolen key must not fill a disk."""
-
-    samples: int = 20_000  # also of statuses, and of poison that settles seqs
-    runs: int = 200  # also of boots
-
-
 class Store:
     """Saves batches into an open database; see the module's rules."""
 
@@ -119,30 +105,47 @@ class Store:
         self,
         db: sqlite3.Connection,
         registered: Registered,
-        caps: Caps = Caps(),
+        caps: Caps = DEFAULT_CAPS,
         derived: Sequence[Derived] = (),
     ) -> None:
         self._db = db
         self._registered = registered
-        self._caps = _Meter(caps)
+        self._caps = Meter(caps)
         self._derived = derived
         self._runs = Runs(db)
-        self._boots: OrderedDict[tuple[int, str], tuple[int, bool]] = OrderedDict()
-        self._interfaces: OrderedDict[tuple[int, str, str, str], int] = OrderedDict()
+        self._names = Names(db)
+        self._placing = Placing(db, self._names)
         self._opened: dict[int, tuple[int, int]] = {}  # router and when touched, by run
 
-    def save(self, items: Sequence[Item]) -> Saved:
-        """Commit a batch; StoreError if nothing of it was kept."""
+    @property
+    def waiting(self) -> int:
+        """How many accepted samples are not placed yet."""
+        return self._placing.waiting
+
+    def save(self, items: Sequence[Item], place: bool = True) -> Saved:
+        """Commit a batch; StoreError if nothing of it was kept.
+
+        Its samples are placed too if `place` is true and none wait; otherwise by `place_waiting`.
+        """
         saved = Saved()
         self._caps.begin()
         try:
             with transaction(self._db):
-                self._save(items, saved)
+                self._save(items, saved, place and not self.waiting)
         except BaseException:
             self._forget()
             raise
         self._runs.trim()
         return saved
+
+    def place_waiting(self, most: int) -> None:
+        """Place up to so many of those that wait, the oldest first; StoreError: none was."""
+        try:
+            with transaction(self._db):
+                timeline.settle_times(self._db, self._placing.place_waiting(most))
+        except BaseException:
+            self._forget()
+            raise
 
     def ack(self, router_id: int, router: str) -> Ack:
         """What `router` may forget: its open runs, the ones touched last."""
@@ -162,8 +165,9 @@ class Store:
             " WHERE router.registered = 1 ORDER BY router.id"
         ).fetchall()
 
-    def _save(self, items: Sequence[Item], saved: Saved) -> None:
-        changes: list[Change] = []
+    def _save(self, items: Sequence[Item], saved: Saved, place: bool) -> None:
+        heard: list[Change] = []
+        accepted: list[Accepted] = []
         known: list[tuple[int, Arrived | Said]] = []
         for item in items:
             if isinstance(item, Poison):
@@ -174,166 +178,97 @@ class Store:
             if router_id is None:
                 self._knock(name, item.arrived_ms)
                 saved.unregistered += 1
-                continue
-            if isinstance(item, Arrived):
-                if self._save_sample(router_id, item, saved, changes) == "duplicate":
-                    continue  # the broker says again what it retains: nobody spoke
-            else:
-                token, at_ms = item.status.boot, item.arrived_ms
-                if not (
-                    self._caps.sample(router_id, at_ms) and self._is_boot(router_id, token, at_ms)
-                ):
-                    saved.capped += 1
-                    continue
-                if item.status.state == "online":
-                    self._hear(router_id, token, changes)
-                else:
-                    self._boot(router_id, token, online=False)
-            known.append((router_id, item))
+            elif isinstance(item, Said):
+                if self._take_status(router_id, item, saved, heard):
+                    known.append((router_id, item))
+            elif self._accept(router_id, item, saved, accepted, heard):
+                known.append((router_id, item))
         self._runs.write()
         self._write_open_runs()
-        timeline.settle_times(self._db, changes)
+        if place:
+            heard += self._placing.place(accepted)
+        else:
+            self._placing.keep(accepted)
+        timeline.settle_times(self._db, heard)
         for derived in self._derived:
             derived.record(known)
         self._count(saved)
 
-    def _save_sample(
-        self, router_id: int, item: Arrived, saved: Saved, changes: list[Change]
-    ) -> Literal["stored", "duplicate", "capped"]:
-        sample = item.sample
-        if self._runs.find(router_id, sample.run) is None and not self._caps.run(
-            router_id, item.arrived_ms
-        ):
+    def _take_status(self, router_id: int, item: Said, saved: Saved, heard: list[Change]) -> bool:
+        """False if the router says too much."""
+        token, at_ms = item.status.boot, item.arrived_ms
+        if not (self._caps.sample(router_id, at_ms) and self._may_boot(router_id, token, at_ms)):
             saved.capped += 1
-            return "capped"
-        run = self._runs.find_or_make(router_id, sample.run)
-        is_duplicate = self._is_duplicate(run, sample)
-        if is_duplicate:
+            return False
+        if item.status.state == "online":
+            self._hear(router_id, token, heard)
+        else:
+            self._names.boot(router_id, token, online=False)
+        return True
+
+    def _accept(
+        self,
+        router_id: int,
+        item: Arrived,
+        saved: Saved,
+        accepted: list[Accepted],
+        heard: list[Change],
+    ) -> bool:
+        """Settle a sample's seqs; False if that is all, since nothing new was said."""
+        sample = item.sample
+        run = self._run(router_id, sample.run, item.arrived_ms)
+        if run is None:
+            saved.capped += 1
+            return True
+        covered = run.stored.covers(sample.first_seq, sample.seq)
+        if covered and sample.first_seq == sample.seq:
             saved.duplicates += 1
-            if item.live and self._is_boot(router_id, sample.boot, item.arrived_ms):
-                self._hear(router_id, sample.boot, changes)
+            if item.live and self._may_boot(router_id, sample.boot, item.arrived_ms):
+                self._hear(router_id, sample.boot, heard)
         elif not self._has_room(router_id, item):
             saved.capped += 1
-            return "capped"
+            return True
         else:
-            boot_id = self._boot(router_id, sample.boot, online=item.live)
-            saved.replaced += self._remove_inside(run, sample, changes)
-            run.boot_id = boot_id
-            changes.append(self._insert(run, boot_id, item))
-            saved.stored += 1
+            run.boot_id = self._names.boot(router_id, sample.boot, online=item.live)
+            accepted.append(
+                Accepted(
+                    router_id, run.id, run.boot_id, item.arrived_ms, covered, item.payload, sample
+                )
+            )
+            saved.stored += not covered
+            saved.duplicates += covered  # it may still replace what it contains
             if item.live:
                 saved.fresh.append((router_id, item))
         run.store(sample.first_seq, sample.seq)
         self._learn(run, item)
         saved.routers[router_id] = sample.router
-        return "duplicate" if is_duplicate else "stored"
+        return not covered
+
+    def _run(self, router_id: int, token: str, now_ms: int) -> Run | None:
+        """The run, new if it may be; None: over the cap."""
+        found = self._runs.find(router_id, token)
+        if found is None and self._caps.run(router_id, now_ms):
+            found = self._runs.make(router_id, token)
+        return found
 
     def _has_room(self, router_id: int, item: Arrived) -> bool:
-        """None of the rows that the sample adds is over a cap."""
+        """None of the rows that the sample adds is over a cap; its new interfaces are made."""
         now_ms = item.arrived_ms
-        names = ((router_id, *name) for name in _counters(item.sample))
-        new = sum(self._find_interface(name) is None for name in names)
-        return (
+        find = self._names.find_interface
+        new = [name for name in counters(item.sample) if find(router_id, name) is None]
+        if not (
             self._caps.sample(router_id, now_ms)
-            and self._is_boot(router_id, item.sample.boot, now_ms)
-            and (not new or self._caps.interfaces(router_id, now_ms, new))
-        )
-
-    def _is_boot(self, router_id: int, token: str, now_ms: int) -> bool:
-        """The boot is known, or may be made."""
-        key = (router_id, token)
-        return (
-            key in self._boots
-            or self._db.execute(
-                "SELECT 1 FROM boot WHERE router_id = ? AND token = ?", key
-            ).fetchone()
-            is not None
-            or self._caps.boot(router_id, now_ms)
-        )
-
-    def _is_duplicate(self, run: Run, sample: Sample) -> bool:
-        """Contained in a stored range, or pieced together from rows that are pruned by now."""
-        first, last = sample.first_seq, sample.seq
-        if not run.stored.covers(first, last):
+            and self._may_boot(router_id, item.sample.boot, now_ms)
+            and (not new or self._caps.interfaces(router_id, now_ms, len(new)))
+        ):
             return False
-        row = self._db.execute(
-            "SELECT first_seq FROM sample WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT 1",
-            (run.id, last),
-        ).fetchone()
-        if row is not None and row[0] <= first:
-            return True
-        inside = self._db.execute(
-            "SELECT coalesce(sum(seq - first_seq + 1), 0) FROM sample"
-            " WHERE run_id = ? AND seq BETWEEN ? AND ?",
-            (run.id, first, last),
-        ).fetchone()[0]
-        return bool(inside != last - first + 1)
+        for name in new:  # now, or the samples that wait would each count them as new
+            self._names.interface(router_id, name)
+        return True
 
-    def _remove_inside(self, run: Run, sample: Sample, changes: list[Change]) -> int:
-        """Take out the rows that a merged range contains."""
-        if sample.first_seq == sample.seq:
-            return 0
-        span = (run.id, sample.first_seq, sample.seq)
-        rows = self._db.execute(
-            "SELECT boot_id, seq, uptime_ms, at_ms, max(covers_ms, coalesce(observed_ms, 0))"
-            " FROM sample"
-            " WHERE run_id = ? AND seq BETWEEN ? AND ?",
-            span,
-        ).fetchall()
-        self._db.execute("DELETE FROM body WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
-        self._db.execute("DELETE FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
-        for boot_id, seq, uptime_ms, at_ms, reach_ms in rows:
-            changes.append(
-                Change(run.router_id, boot_id, run.id, seq, uptime_ms, "removed", at_ms, reach_ms)
-            )
-        return len(rows)
-
-    def _insert(self, run: Run, boot_id: int, item: Arrived) -> Change:
-        sample, arrived = item.sample, item.arrived_ms
-        believed = sample.clock == "ntp" and sample.taken_at <= arrived + MAX_AHEAD_MS
-        bss, radios = sample.bss or (), sample.radios or ()
-        visitors = sample.visitors
-        self._db.execute(
-            f"INSERT INTO sample VALUES ({', '.join('?' * 24)})",
-            (
-                run.id,
-                sample.seq,
-                sample.first_seq,
-                run.router_id,
-                boot_id,
-                sample.uptime_ms,
-                arrived,
-                max(sample.taken_at, timeline.EARLIEST_MS) if believed else arrived,
-                "ntp" if believed else "arrival",
-                sample.covers_ms,
-                _sections(sample),
-                sample.clients,
-                sample.clients_min,
-                sample.clients_max,
-                sample.active,
-                _total(one.weak for one in bss) if sample.clients is not None else None,
-                sample.client_ms,
-                sample.observed_ms,
-                visitors.count if visitors else None,
-                visitors.since if visitors else None,
-                _total(one.airtime_busy_ms for one in radios) if radios else None,
-                _total(one.airtime_active_ms for one in radios) if radios else None,
-                counters.pack(self._by_interface(run, sample)),
-                int(believed),
-            ),
-        )
-        self._db.execute(
-            "INSERT INTO body (run_id, seq, arrived_ms, packed) VALUES (?, ?, ?, ?)",
-            (run.id, sample.seq, arrived, body.pack(item.payload)),
-        )
-        return Change(run.router_id, boot_id, run.id, sample.seq, sample.uptime_ms, "stored", None)
-
-    def _by_interface(self, run: Run, sample: Sample) -> dict[int, tuple[int, int]]:
-        """Bytes of every BSS and of the uplink, those that ended inside a merged range too."""
-        return {
-            self._interface((run.router_id, *name)): value
-            for name, value in _counters(sample).items()
-        }
+    def _may_boot(self, router_id: int, token: str, now_ms: int) -> bool:
+        """The boot is known, or may be made."""
+        return self._names.has_boot(router_id, token) or self._caps.boot(router_id, now_ms)
 
     def _learn(self, run: Run, item: Arrived) -> None:
         """Take in what the sample says the spool still holds."""
@@ -343,10 +278,9 @@ class Store:
                 if held.span is not None:
                     run.learn(sample.seq, held.span[0] - 1)
             elif held.span is not None:
-                older = self._runs.find(run.router_id, held.run)
-                if older is None and not self._caps.run(run.router_id, now):
+                older = self._run(run.router_id, held.run, now)
+                if older is None:
                     continue
-                older = older or self._runs.find_or_make(run.router_id, held.run)
                 older.learn(held.span[1], held.span[0] - 1)
                 self._open(older, now)
                 self._succeed(older, run)
@@ -388,55 +322,18 @@ class Store:
             (router_id, MAX_OPEN_RUNS),
         )
 
-    def _hear(self, router_id: int, token: str, changes: list[Change]) -> None:
+    def _hear(self, router_id: int, token: str, heard: list[Change]) -> None:
         """The router spoke while the boot ran, which places samples of it that came before."""
-        known = self._boots.get((router_id, token))
-        boot_id = self._boot(router_id, token, online=True)
-        if (known is None or not known[1]) and self._db.execute(
-            "SELECT 1 FROM boot_time WHERE boot_id = ? AND quality = 'bounded'", (boot_id,)
-        ).fetchone() is not None:
-            changes.append(Change(router_id, boot_id, 0, 0, 0, "stored", None))  # no row is new
-
-    def _boot(self, router_id: int, token: str, online: bool) -> int:
-        """The boot's id; `online` marks it as heard while it ran."""
-        key = (router_id, token)
-        found = self._boots.get(key)
-        if found is None or (online and not found[1]):
-            self._db.execute(
-                "INSERT INTO boot (router_id, token, online) VALUES (?, ?, ?) ON CONFLICT"
-                " (router_id, token) DO UPDATE SET online = max(online, excluded.online)",
-                (router_id, token, int(online)),
-            )
-            row = self._db.execute(
-                "SELECT id, online FROM boot WHERE router_id = ? AND token = ?", key
+        known = self._names.was_online(router_id, token)
+        boot_id = self._names.boot(router_id, token, online=True)
+        if (
+            not known
+            and self._db.execute(
+                "SELECT 1 FROM boot_time WHERE boot_id = ? AND quality = 'bounded'", (boot_id,)
             ).fetchone()
-            found = self._boots[key] = (row[0], bool(row[1]))
-        _trim(self._boots)
-        return found[0]
-
-    def _interface(self, key: tuple[int, str, str, str]) -> int:
-        found = self._find_interface(key)
-        if found is None:
-            self._db.execute(
-                "INSERT INTO interface (router_id, role, ifname, since) VALUES (?, ?, ?, ?)", key
-            )
-            found = self._find_interface(key)
-            assert found is not None
-        _trim(self._interfaces)
-        return found
-
-    def _find_interface(self, key: tuple[int, str, str, str]) -> int | None:
-        """Id of router, role, ifname and since, if the store has it."""
-        if key not in self._interfaces:
-            row = self._db.execute(
-                "SELECT id FROM interface"
-                " WHERE router_id = ? AND role = ? AND ifname = ? AND since = ?",
-                key,
-            ).fetchone()
-            if row is None:
-                return None
-            self._interfaces[key] = row[0]
-        return self._interfaces[key]
+            is not None
+        ):
+            heard.append(Change(router_id, boot_id, 0, 0, 0, "stored", None))  # no row is new
 
     def _save_poison(self, item: Poison, saved: Saved) -> None:
         if item.later_version:  # the router keeps it until this collector is upgraded
@@ -463,10 +360,9 @@ class Store:
         if router_id is None or not self._caps.sample(router_id, item.arrived_ms):
             return
         token, first, last = item.span
-        known = self._runs.find(router_id, token)
-        if known is None and not self._caps.run(router_id, item.arrived_ms):
+        run = self._run(router_id, token, item.arrived_ms)
+        if run is None:
             return
-        run = known or self._runs.find_or_make(router_id, token)
         run.refuse(first, last)
         self._open(run, item.arrived_ms)
         saved.routers[router_id] = item.router
@@ -496,87 +392,9 @@ class Store:
 
     def _forget(self) -> None:
         self._runs.forget()
-        self._boots.clear()
-        self._interfaces.clear()
+        self._names.forget()
+        self._placing.forget()
         self._opened.clear()
         self._caps.undo()
         for derived in self._derived:
             derived.forget()
-
-
-class _Meter:
-    """Counts what each router added in the hour of arrival that runs."""
-
-    def __init__(self, caps: Caps) -> None:
-        self._caps = caps
-        self._hour = 0
-        self._counts: dict[tuple[str, int], int] = {}
-        self._before: tuple[int, dict[tuple[str, int], int]] = (0, {})
-
-    def begin(self) -> None:
-        self._before = (self._hour, self._counts.copy())
-
-    def undo(self) -> None:
-        self._hour, self._counts = self._before
-
-    def sample(self, router_id: int, now_ms: int) -> bool:
-        return self._allow("sample", router_id, now_ms, self._caps.samples)
-
-    def run(self, router_id: int, now_ms: int) -> bool:
-        return self._allow("run", router_id, now_ms, self._caps.runs)
-
-    def boot(self, router_id: int, now_ms: int) -> bool:
-        return self._allow("boot", router_id, now_ms, self._caps.runs)
-
-    def interfaces(self, router_id: int, now_ms: int, more: int) -> bool:
-        return self._allow("interface", router_id, now_ms, MAX_NEW_INTERFACES, more)
-
-    def _allow(self, what: str, router_id: int, now_ms: int, cap: int, more: int = 1) -> bool:
-        hour = now_ms // 3_600_000
-        if hour > self._hour:
-            self._hour = hour
-            self._counts.clear()
-        count = self._counts.get((what, router_id), 0) + more
-        if count > cap:
-            return False
-        self._counts[what, router_id] = count
-        return True
-
-
-def _counters(sample: Sample) -> dict[tuple[str, str, str], tuple[int, int]]:
-    """Bytes received and sent by role, ifname and since, of every BSS and of the uplink."""
-    found: dict[tuple[str, str, str], tuple[int, int]] = {}
-    for past in sample.past or ():
-        if past.role != "lan":
-            found[past.role, past.ifname, past.since] = (past.rx_bytes, past.tx_bytes)
-    for bss in sample.bss or ():
-        if bss.since is not None and bss.rx_bytes is not None and bss.tx_bytes is not None:
-            found["bss", bss.ifname, bss.since] = (bss.rx_bytes, bss.tx_bytes)
-    for net in sample.net or ():
-        if net.role == "uplink":
-            found["uplink", net.ifname, net.since] = (net.rx_bytes, net.tx_bytes)
-    return found
-
-
-def _sections(sample: Sample) -> int:
-    """Of what the byte counters are complete; rates pass over a sample that lacks them."""
-    bss, past = sample.bss or (), {one.role for one in sample.past or ()}
-    counted = [None not in (one.since, one.rx_bytes, one.tx_bytes) for one in bss]
-    all_bss = all(counted) and (bool(counted) or "bss" in past)
-    uplink = "uplink" in past or any(one.role == "uplink" for one in sample.net or ())
-    return (ALL_BSS if all_bss else 0) | (UPLINK if uplink else 0)
-
-
-def _total(values: Iterable[int | None]) -> int | None:
-    """The sum, or None when any is unknown."""
-    total = 0
-    for value in values:
-        if value is None:
-            return None
-        total += value
-    return total
-
-
-def _trim(cache: OrderedDict[Any, Any]) -> None:
-    while len(cache) > MAX_CACHED_INTERFACES:
-        cache.popitem(last=False)

@@ -48,11 +48,11 @@ class WatchedStore(Store):
     link: FakeLink
     failures = 0
 
-    def save(self, items: Sequence[Item]) -> Saved:
+    def save(self, items: Sequence[Item], place: bool = True) -> Saved:
         if self.failures:
             self.failures -= 1
             raise StoreError("disk full")
-        saved = super().save(items)
+        saved = super().save(items, place)
         self.link.happened.append(f"commit {saved.stored}")
         return saved
 

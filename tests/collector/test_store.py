@@ -20,10 +20,11 @@ from tests.collector.build import (
     sample,
 )
 from titik_collector import check
+from titik_collector.caps import Caps
 from titik_collector.counters import unpack
 from titik_collector.database import StoreError
 from titik_collector.ingest import Letter, to_item
-from titik_collector.store import Caps, Item, Poison, Said, Saved, Store
+from titik_collector.store import Item, Poison, Said, Saved, Store
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
 NOW = T0 + 3_600_000

@@ -27,11 +27,11 @@ def die() -> NoReturn:
 
 
 class DyingStore(store.Store):
-    def save(self, items: Sequence[Item]) -> Saved:
+    def save(self, items: Sequence[Item], place: bool = True) -> Saved:
         """Dies before the transaction."""
         if any(isinstance(one, store.Arrived) for one in items):
             die()
-        return super().save(items)
+        return super().save(items, place)
 
 
 class DyingLink(mqtt.Link):

@@ -1,0 +1,62 @@
+"""How much one router may add to the store in an hour: a stolen key must not fill a disk."""
+
+from dataclasses import dataclass
+
+HOUR_MS = 3_600_000
+MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that one router may add in an hour."""
+
+    samples: int = 20_000  # also of statuses, and of poison that settles seqs
+    runs: int = 200  # also of boots
+
+
+DEFAULT_CAPS = Caps()
+
+
+class Meter:
+    """Counts what each router added in the hour of arrival that runs."""
+
+    def __init__(self, caps: Caps) -> None:
+        self._caps = caps
+        self._hour = 0
+        self._counts: dict[tuple[str, int], int] = {}
+        self._before: tuple[int, dict[tuple[str, int], int]] = (0, {})
+
+    def begin(self) -> None:
+        """What is counted from here on can be undone."""
+        self._before = (self._hour, self._counts.copy())
+
+    def undo(self) -> None:
+        """Nothing was added since `begin`."""
+        self._hour, self._counts = self._before
+
+    def sample(self, router_id: int, now_ms: int) -> bool:
+        """Count one more sample; False, and nothing is counted, if it is over the cap."""
+        return self._allow("sample", router_id, now_ms, self._caps.samples)
+
+    def run(self, router_id: int, now_ms: int) -> bool:
+        """The same for a new run."""
+        return self._allow("run", router_id, now_ms, self._caps.runs)
+
+    def boot(self, router_id: int, now_ms: int) -> bool:
+        """The same for a new boot."""
+        return self._allow("boot", router_id, now_ms, self._caps.runs)
+
+    def interfaces(self, router_id: int, now_ms: int, more: int) -> bool:
+        """The same for new interfaces."""
+        return self._allow("interface", router_id, now_ms, MAX_NEW_INTERFACES, more)
+
+    def _allow(self, what: str, router_id: int, now_ms: int, cap: int, more: int = 1) -> bool:
+        hour = now_ms // HOUR_MS
+        if hour > self._hour:
+            self._hour = hour
+            self._counts.clear()
+        count = self._counts.get((what, router_id), 0) + more
+        if count > cap:
+            return False
+        self._counts[what, router_id] = count
+        return True

@@ -1,0 +1,209 @@
+"""From accepted samples to rows that have their place in time.
+
+Rule: samples are placed in the order in which they were accepted, at once or later: while any
+waits, the next ones wait behind it. What comes of them is the same.
+Rule: a range that contains stored rows replaces them; one that lies inside a row is a duplicate.
+Rule: waiting samples are committed as they came, so a collector that dies places them when it
+is back.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from titik_collector import body, counters, names, quick, timeline
+from titik_collector.names import Names
+from titik_collector.timeline import Change
+from titik_wire import topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Sample
+
+log = logging.getLogger(__name__)
+
+# A clock that claims NTP but runs ahead of the arrival by more than this is not believed.
+MAX_AHEAD_MS = 120_000
+ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
+
+
+class Accepted(NamedTuple):
+    """A sample whose seqs are settled; `covered` if all of them were stored before."""
+
+    router_id: int
+    run_id: int
+    boot_id: int
+    arrived_ms: int
+    covered: bool
+    payload: bytes
+    sample: Sample
+
+
+class Placing:
+    """Writes rows of `sample`, and keeps those that are to be written later."""
+
+    def __init__(self, db: sqlite3.Connection, known: Names) -> None:
+        self._db = db
+        self._names = known
+        self.waiting: int = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def place(self, samples: Iterable[Accepted]) -> list[Change]:
+        """Insert samples, take out what they contain; times are settled by the caller."""
+        changes: list[Change] = []
+        rows: list[tuple[object, ...]] = []
+        bodies: list[tuple[object, ...]] = []
+        for one in samples:
+            if one.sample.first_seq != one.sample.seq:
+                self._insert(rows, bodies)
+                if one.covered and self._is_duplicate(one):
+                    continue
+                changes += self._remove_inside(one)
+            rows.append(self._row(one))
+            bodies.append((one.run_id, one.sample.seq, one.arrived_ms, body.pack(one.payload)))
+            changes.append(_stored(one))
+        self._insert(rows, bodies)
+        return changes
+
+    def keep(self, samples: Sequence[Accepted]) -> None:
+        """Write samples down as they came, to be placed later."""
+        self._db.executemany(
+            "INSERT INTO waiting (run_id, boot_id, arrived_ms, covered, payload)"
+            " VALUES (?, ?, ?, ?, ?)",
+            [one[1:6] for one in samples],
+        )
+        self.waiting += len(samples)
+
+    def place_waiting(self, most: int) -> list[Change]:
+        """Place the oldest that wait."""
+        rows = self._db.execute(
+            "SELECT waiting.id, run.router_id, run_id, waiting.boot_id, arrived_ms, covered,"
+            " payload, router.name FROM waiting JOIN run ON run.id = run_id"
+            " JOIN router ON router.id = run.router_id ORDER BY waiting.id LIMIT ?",
+            (most,),
+        ).fetchall()
+        if not rows:
+            self.waiting = 0
+            return []
+        read = (_read(row) for row in rows)
+        changes = self.place(one for one in read if one is not None)
+        self._db.execute("DELETE FROM waiting WHERE id <= ?", (rows[-1][0],))
+        self.waiting -= len(rows)
+        return changes
+
+    def forget(self) -> None:
+        """The transaction failed."""
+        self.waiting = self._db.execute("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def _is_duplicate(self, one: Accepted) -> bool:
+        """Contained in a stored range, or pieced together from rows that are pruned by now."""
+        first, last = one.sample.first_seq, one.sample.seq
+        row = self._db.execute(
+            "SELECT first_seq FROM sample WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT 1",
+            (one.run_id, last),
+        ).fetchone()
+        if row is not None and row[0] <= first:
+            return True
+        inside = self._db.execute(
+            "SELECT coalesce(sum(seq - first_seq + 1), 0) FROM sample"
+            " WHERE run_id = ? AND seq BETWEEN ? AND ?",
+            (one.run_id, first, last),
+        ).fetchone()[0]
+        return bool(inside != last - first + 1)
+
+    def _remove_inside(self, one: Accepted) -> list[Change]:
+        """Take out the rows that a merged range contains."""
+        span = (one.run_id, one.sample.first_seq, one.sample.seq)
+        rows = self._db.execute(
+            "SELECT boot_id, seq, uptime_ms, at_ms, max(covers_ms, coalesce(observed_ms, 0))"
+            " FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?",
+            span,
+        ).fetchall()
+        self._db.execute("DELETE FROM body WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+        self._db.execute("DELETE FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+        return [
+            Change(one.router_id, boot_id, one.run_id, seq, uptime_ms, "removed", at_ms, reach_ms)
+            for boot_id, seq, uptime_ms, at_ms, reach_ms in rows
+        ]
+
+    def _row(self, one: Accepted) -> tuple[object, ...]:
+        sample, arrived = one.sample, one.arrived_ms
+        believed = sample.clock == "ntp" and sample.taken_at <= arrived + MAX_AHEAD_MS
+        bss, radios = sample.bss or (), sample.radios or ()
+        visitors = sample.visitors
+        return (
+            one.run_id,
+            sample.seq,
+            sample.first_seq,
+            one.router_id,
+            one.boot_id,
+            sample.uptime_ms,
+            arrived,
+            max(sample.taken_at, timeline.EARLIEST_MS) if believed else arrived,
+            "ntp" if believed else "arrival",
+            sample.covers_ms,
+            _sections(sample),
+            sample.clients,
+            sample.clients_min,
+            sample.clients_max,
+            sample.active,
+            _total(bss_.weak for bss_ in bss) if sample.clients is not None else None,
+            sample.client_ms,
+            sample.observed_ms,
+            visitors.count if visitors else None,
+            visitors.since if visitors else None,
+            _total(radio.airtime_busy_ms for radio in radios) if radios else None,
+            _total(radio.airtime_active_ms for radio in radios) if radios else None,
+            counters.pack(
+                {
+                    self._names.interface(one.router_id, name): value
+                    for name, value in names.counters(sample).items()
+                }
+            ),
+            int(believed),
+        )
+
+    def _insert(self, rows: list[tuple[object, ...]], bodies: list[tuple[object, ...]]) -> None:
+        if rows:
+            self._db.executemany(f"INSERT INTO sample VALUES ({', '.join('?' * 24)})", rows)
+            self._db.executemany(
+                "INSERT INTO body (run_id, seq, arrived_ms, packed) VALUES (?, ?, ?, ?)", bodies
+            )
+            rows.clear()
+            bodies.clear()
+
+
+def _read(row: tuple[int, int, int, int, int, int, bytes, str]) -> Accepted | None:
+    """A waiting row; None if it is damaged, which `titik db check` tells until it is placed."""
+    _, router_id, run_id, boot_id, arrived_ms, covered, payload, router = row
+    try:
+        sample = quick.decode(topics.backlog(router), payload)
+    except WireError as error:
+        log.error("a message in the store is damaged router=%s reason=%s", router, error)
+        return None
+    assert isinstance(sample, Sample)
+    return Accepted(router_id, run_id, boot_id, arrived_ms, bool(covered), payload, sample)
+
+
+def _stored(one: Accepted) -> Change:
+    sample = one.sample
+    return Change(
+        one.router_id, one.boot_id, one.run_id, sample.seq, sample.uptime_ms, "stored", None
+    )
+
+
+def _sections(sample: Sample) -> int:
+    """Of what the byte counters are complete; rates pass over a sample that lacks them."""
+    bss, past = sample.bss or (), {one.role for one in sample.past or ()}
+    counted = [None not in (one.since, one.rx_bytes, one.tx_bytes) for one in bss]
+    all_bss = all(counted) and (bool(counted) or "bss" in past)
+    uplink = "uplink" in past or any(one.role == "uplink" for one in sample.net or ())
+    return (ALL_BSS if all_bss else 0) | (UPLINK if uplink else 0)
+
+
+def _total(values: Iterable[int | None]) -> int | None:
+    """The sum, or None when any is unknown."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
