@@ -73,7 +73,7 @@ def beside_collectd(
         memory = [float(read(pid)) for pid in pids for read in (procfs.rss, procfs.pss)]
     per = f"per {interval_s} s"
     what = f"mqtt (QoS 1, TLS), network, load, memory, interface; {per}"
-    wire = "TCP payload with TLS, plus 52 bytes of headers for each segment, both ways"
+    wire = "TCP payload with TLS, plus 52 bytes for each segment, also of bare ACKs, both ways"
     limit = f"<= {sorted(theirs.cpu_ms)[len(theirs.cpu_ms) // 2]:.3g}"
     share = tuple(a / b for a, b in zip(ours.wire, theirs.wire, strict=True))
     return [

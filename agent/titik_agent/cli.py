@@ -52,6 +52,7 @@ log = logging.getLogger("titik_agent")
 MACHINE = "/sys/class/dmi/id/product_name"  # x86
 BOARD = "/tmp/sysinfo/model"  # OpenWrt
 _BROKEN_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
+ONE_SAMPLE_S = 0.2  # what is read once in this time is of one sample; the next is a second away
 LOCK = "agent.lock"  # in the spool's directory, held while the agent runs
 
 
@@ -124,8 +125,13 @@ def _run(settings: Config, target: dial.Broker) -> None:
     ]
     loop = Loop(sampler, schedule, spool, events, clock.monotonic, uplink.wake)
     stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        loop.wake()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     log.info("agent started router=%s run=%s version=%s", settings.router, run_id, __version__)
     reach = next((one for one in sources if isinstance(one, ReachSource)), None)
     if reach is not None:
@@ -146,7 +152,7 @@ def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
     """Every source that this machine may have."""
     since = Since(os.path.join(settings.spool.directory, "since"))
     nets = settings.interfaces
-    interfaces = Interfaces(nets.uplink, nets.lan, clock.boot, since=since)
+    interfaces = Interfaces(nets.uplink, nets.lan, clock.boot, since=since, keep_s=ONE_SAMPLE_S)
     sketch = Sketch(clock)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     sources: list[Source | None] = [

@@ -33,6 +33,9 @@ WILL_DELAY_S = 30
 # All that can be without PUBACK: backlog window, live samples and status. paho queues no more.
 MAX_IN_FLIGHT = 32
 MAX_PACKET = 20 * 1024  # we ask the broker to send nothing larger; an ack is at most 12 KiB
+# How often `tick` looks: a ping may be late by a ninth of the keep-alive, as brokers allow half.
+DEADLINE_TICK_S = 1.0
+MAX_TICK_S = 5.0
 NOTHING_HEARD = "no answer from the broker for a while: check the uplink"
 
 
@@ -83,6 +86,7 @@ class Link:
         self._client: Any = None
         self._sock: socket.socket | None = None
         self._connack_by: float | None = 0.0  # None: it came
+        self._tick_s = DEADLINE_TICK_S
         self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._delivering = False
         self._down: LinkDown | None = None
@@ -143,15 +147,16 @@ class Link:
         if self._client is not None:
             self._drive(self._client.loop_write)
 
-    def tick(self) -> None:
-        """Keep-alive and deadlines; call it about every second."""
+    def tick(self) -> float:
+        """Keep-alive and deadlines; the seconds until it must be called again."""
         if self._client is None:
-            return
+            return DEADLINE_TICK_S
         if self._connack_by is None:
             self._drive(self._client.loop_misc)
         elif self._monotonic() >= self._connack_by:
             words = "no answer to CONNECT: is there an MQTT broker at this port?"
             raise self._fail(LinkDown("login", words))
+        return self._tick_s
 
     def close(self, disconnect: bool = False) -> None:
         """End it; `disconnect` says goodbye, so that the will is not published."""
@@ -221,7 +226,10 @@ class Link:
             return
         self._connack_by = None
         self.room = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
-        client.keep_alive_by(getattr(properties, "ServerKeepAlive", None))
+        wished = getattr(properties, "ServerKeepAlive", None)
+        client.keep_alive_by(wished)
+        keepalive_s = wished or self._broker.keepalive_s
+        self._tick_s = min(MAX_TICK_S, max(DEADLINE_TICK_S, keepalive_s / 9))
         self._waiting.append((self._to.connected, ()))
 
     def _on_disconnect(self, client: Any, _: object, *rest: Any) -> None:

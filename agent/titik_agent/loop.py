@@ -1,12 +1,15 @@
 """The sampling thread: waits for the next sample or for a client to join or leave.
 
 Rule: nothing here waits for the network; the uplink has a thread of its own.
+Rule: nothing wakes up to look whether there is something to do: waking costs more than looking.
 """
 
 import logging
+import os
 import select
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from titik_agent.sampler import Sampler
@@ -15,8 +18,8 @@ from titik_agent.sources import EventSource
 
 log = logging.getLogger(__name__)
 
-# The longest sleep: bounds how late a stop or a checkpoint can be.
-MAX_WAIT_S = 1.0
+# The longest sleep: bounds how late a checkpoint can be.
+MAX_WAIT_S = 60.0
 
 
 class SampleSpool(Protocol):
@@ -44,11 +47,24 @@ class Loop:
         self._events = events
         self._monotonic = monotonic
         self._spooled = spooled
+        self._bell: tuple[int, int] | None = None  # a pipe that wakes `run`
 
     def run(self, stop: threading.Event) -> None:
-        """Take samples until `stop` is set."""
-        while not stop.is_set():
-            self.turn(min(MAX_WAIT_S, self._schedule.wait_s(self._monotonic())))
+        """Take samples until `stop` is set; whoever sets it calls `wake`."""
+        self._bell = bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            while not stop.is_set():
+                self.turn(min(MAX_WAIT_S, self._schedule.wait_s(self._monotonic())))
+        finally:
+            self._bell = None
+            for fd in bell:
+                os.close(fd)
+
+    def wake(self) -> None:
+        """End the wait; from any thread, and from a signal's handler."""
+        if self._bell is not None:
+            with suppress(BlockingIOError):  # it rings already
+                os.write(self._bell[1], b"\0")
 
     def turn(self, wait_s: float) -> None:
         """Wait, hear what changed, and take a sample if one is due."""
@@ -67,5 +83,7 @@ class Loop:
         owners = {fd: source for source in self._events for fd in source.filenos()}
         for fd in owners:
             poll.register(fd, select.POLLIN)
-        ready = {owners[fd] for fd, _ in poll.poll(wait_s * 1000)}
+        if self._bell is not None:
+            poll.register(self._bell[0], select.POLLIN)
+        ready = {owners.get(fd) for fd, _ in poll.poll(wait_s * 1000)}
         return [source for source in self._events if source in ready]

@@ -32,6 +32,7 @@ class Sketch:
         self._clock = clock
         self._random = random
         self._fed = False
+        self._count: int | None = None  # None: to be computed, as a new client came
         self._seen_ms = self._since_ms = clock.wall_ms()
         self._offset_ms = self._seen_ms - clock.uptime_ms()
         self._start(self._since_ms)
@@ -47,9 +48,15 @@ class Sketch:
             rank = _RANK_BITS - rest.bit_length() + 1
             if rank > self._ranks[index]:
                 self._ranks[index] = rank
+                self._count = None
 
     def count(self) -> int:
         """Different clients, rounded."""
+        if self._count is None:
+            self._count = self._counted()
+        return self._count
+
+    def _counted(self) -> int:
         empty = self._ranks.count(0)
         inverse = sum(self._ranks.count(rank) * 2.0**-rank for rank in range(_RANK_BITS + 2))
         estimate = _ALPHA * _REGISTERS * _REGISTERS / inverse
@@ -68,6 +75,7 @@ class Sketch:
         self._since_ms = since_ms
         self._key = self._random(32)
         self._ranks = bytearray(_REGISTERS)
+        self._count = None
 
     def _turn_day(self) -> None:
         now_ms = self._clock.wall_ms()

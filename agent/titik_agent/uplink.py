@@ -33,7 +33,7 @@ JOIN_S: Final = 3.0  # a thread inside getaddrinfo cannot be interrupted, so nob
 class Timing:
     """What tests and simulations shorten."""
 
-    tick_s: float = 1.0  # how late keep-alive and deadlines may be noticed
+    tick_s: float = 60.0  # keep-alive and deadlines are looked at as often, or as the link wishes
     stop_s: float = STOP_S
     join_s: float = JOIN_S
 
@@ -212,8 +212,7 @@ class Uplink:
     def _step_link(self, now: float) -> None:
         assert self._link is not None
         if now >= self._tick_at:
-            self._tick_at = now + self._timing.tick_s
-            self._link.tick()
+            self._tick_at = now + min(self._timing.tick_s, self._link.tick())
         if self.is_connected and now >= self._publish_at:
             if self._publisher.stuck():
                 raise LinkDown("lost", "the broker no longer answers for what we publish")

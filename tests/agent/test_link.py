@@ -230,6 +230,26 @@ def test_the_brokers_receive_maximum_is_told(
     link.close()
 
 
+@pytest.mark.parametrize(("properties", "seconds"), [(b"", 5.0), (b"\x13\0\x12", 2.0)])
+def test_a_link_is_looked_at_as_often_as_its_keepalive_needs(
+    broker: FakeBroker, properties: bytes, seconds: float
+) -> None:
+    """Ours is 45 s, this broker's wish 18; rarely, because waking up is most of what idling costs.
+
+    Before the broker has answered, deadlines are looked at every second.
+    """
+    heard = Heard()
+    link = make(broker.port, heard)
+    link.open()
+    assert link.tick() == 1.0
+    session = broker.accept()
+    session.read()
+    session.connack(0, properties)
+    pump(link, lambda: bool(heard.events))
+    assert link.tick() == seconds
+    link.close()
+
+
 @pytest.mark.parametrize(
     ("code", "slow", "words"),
     [

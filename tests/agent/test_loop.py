@@ -2,6 +2,8 @@
 
 import random
 import socket
+import threading
+import time
 from typing import Any
 
 from tests.agent.test_sampler import HOSTAPD, FakeClock, FakeSpool
@@ -61,3 +63,38 @@ def test_a_join_is_sampled_and_spooled_before_the_uplink_hears_of_it() -> None:
         loop.turn(0.0)
 
     assert ["spooled 1", "woken", "checkpoint?"] == happened[-3:]
+
+
+def quiet_loop(spool: ListedSpool) -> Loop:
+    """Nothing happens, and the next sample is due in an hour at the most."""
+    clock = FakeClock()
+    sampler = Sampler("a", "0" * 16, clock, spool, (HOSTAPD,), rss_bytes=lambda: 1)
+    schedule = Schedule(3600, clock.monotonic(), random.Random(1))
+    return Loop(sampler, schedule, spool, (), clock.monotonic, lambda: None)
+
+
+def test_a_stop_ends_the_wait_at_once() -> None:
+    """procd kills five seconds after it asked."""
+    stop, loop = threading.Event(), quiet_loop(ListedSpool([]))
+    running = threading.Thread(target=loop.run, args=(stop,))
+    running.start()
+    time.sleep(0.2)
+    begin = time.monotonic()
+    stop.set()
+    loop.wake()
+    running.join(5.0)
+    assert not running.is_alive()
+    assert time.monotonic() - begin < 1.0
+
+
+def test_nothing_is_looked_at_while_nothing_happens() -> None:
+    """To wake up costs more than to look."""
+    happened: list[str] = []
+    stop, loop = threading.Event(), quiet_loop(ListedSpool(happened))
+    running = threading.Thread(target=loop.run, args=(stop,))
+    running.start()
+    time.sleep(1.5)
+    assert [] == happened
+    stop.set()
+    loop.wake()
+    running.join(5.0)

@@ -39,6 +39,7 @@ class Router:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.now_s = 0.0
         self.ifindexes: dict[str, int] = {}
         self.traffic: dict[str, Traffic] = {}
         (root / "proc").mkdir()
@@ -64,7 +65,7 @@ class Router:
         (self.root / "proc" / "ipv6_route").write_text(ipv6)
 
     def interfaces(
-        self, uplink: str | None = None, lan: tuple[str, ...] | None = None
+        self, uplink: str | None = None, lan: tuple[str, ...] | None = None, keep_s: float = 0.0
     ) -> Interfaces:
         return Interfaces(
             uplink,
@@ -74,6 +75,8 @@ class Router:
             ifindexes=lambda: dict(self.ifindexes),
             sysfs=str(self.root / "sys"),
             proc=str(self.root / "proc"),
+            keep_s=keep_s,
+            monotonic=lambda: self.now_s,
         )
 
 
@@ -276,6 +279,23 @@ def test_an_ap_vlan_that_leaves_is_a_new_counter(router: Router) -> None:
 def test_a_bss_that_is_gone_has_no_counters(router: Router) -> None:
     """`wifi reload` removes it while hostapd may still list it."""
     assert router.interfaces().bss_counters("phy1-ap0") is None
+
+
+def test_a_sample_has_one_reading_of_the_counters(router: Router) -> None:
+    """For its BSSes and its interfaces; the next sample reads them anew."""
+    interfaces = router.interfaces(keep_s=0.2)
+    interfaces.net()
+    router.count("phy0-ap0", 7, 8)
+    router.now_s = 0.1
+    assert interfaces.bss_counters("phy0-ap0") == ("b0/4", 0, 0)
+    router.now_s = 0.2
+    assert interfaces.bss_counters("phy0-ap0") == ("b0/4", 7, 8)
+
+
+def test_a_token_is_short_and_tells_boots_apart() -> None:
+    """It is sent for every interface in every sample."""
+    assert identify("6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11", (4,)) == "6b0f3c52/4"
+    assert identify("6b0f3c53-1f0a-4c55-9a57-2f3f1c0d9e11", (4,)) == "6b0f3c53/4"
 
 
 def test_a_token_fits_its_field_with_any_number_of_ap_vlans() -> None:

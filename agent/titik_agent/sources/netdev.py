@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Literal, NamedTuple, TypeVar
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_NETS = 32  # the contract's limit
+BOOT_CHARS = 8  # of the boot's random id in a token: 32 bits, for 2 of a router's boots to differ
 MAX_SUFFIX = 100  # characters of ifindexes in a token, which may have 200
 MAX_ROUTES = 1 << 20  # characters of a routing table; the default route is near the top
 READS = 3  # tries to read counters between two equal lists of interfaces
@@ -83,6 +85,7 @@ class Interfaces:
     """This machine's interfaces, and which of them are uplink and LAN.
 
     `uplink` and `lan` are the configured names; None: found by looking, anew at every reading.
+    Counters younger than `keep_s` are not read again: a sample has them for its every BSS.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class Interfaces:
         ifindexes: Callable[[], Mapping[str, int]] = read_ifindexes,
         sysfs: str = "/sys/class/net",
         proc: str = "/proc/net",
+        keep_s: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._uplink = uplink
         self._lan = lan
@@ -105,6 +110,9 @@ class Interfaces:
         self._read_ifindexes = ifindexes
         self._sysfs = sysfs
         self._proc = proc
+        self._keep_s = keep_s
+        self._monotonic = monotonic
+        self._last: tuple[float, dict[str, Seen]] | None = None  # when it was read, and what
         self._found: str | None = None  # the uplink last found
 
     def uplink(self) -> str | None:
@@ -168,6 +176,14 @@ class Interfaces:
         return self._since.token(identity, traffic), traffic.rx_bytes, traffic.tx_bytes
 
     def _read(self) -> dict[str, Seen]:
+        """Every interface, read now or just before."""
+        now = self._monotonic()
+        if self._last is None or now - self._last[0] >= self._keep_s:
+            self._last = None
+            self._last = (now, self._read_anew())
+        return self._last[1]
+
+    def _read_anew(self) -> dict[str, Seen]:
         """Every interface; its ifindex was the same before and after its counters were read."""
         for _ in range(READS):
             before = read_or_fail(self._read_ifindexes)
@@ -225,13 +241,16 @@ class NetdevSource:
 
 
 def identify(boot: str, ifindexes: tuple[int, ...]) -> str:
-    """What the kernel says the counter is: it counts from zero when any of this changes."""
+    """What the kernel says the counter is: it counts from zero when any of this changes.
+
+    It is sent for every interface in every sample, so it is short.
+    """
     suffix = "+".join(map(str, ifindexes))
     if len(suffix) > MAX_SUFFIX:
         import hashlib  # 0.8 MB, and hardly any router comes here
 
         suffix = f"{ifindexes[0]}+{hashlib.sha256(suffix.encode()).hexdigest()[:32]}"
-    return f"{boot}/{suffix}"
+    return f"{boot[:BOOT_CHARS]}/{suffix}"
 
 
 def default_route(ipv4: str, ipv6: str) -> str | None:
