@@ -45,7 +45,8 @@ class Server:
         files = "certfile {folder}/cert.pem\nkeyfile {folder}/key.pem\n"
         self.broker = Mosquitto(
             folder,
-            f"allow_anonymous true\nmax_inflight_messages {window}\nmax_queued_messages 0\n"
+            f"allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n"
+            f"max_inflight_messages {window}\n"
             f"listener {self.tls} 127.0.0.1\n{files}",
         )
 

@@ -47,7 +47,7 @@ def encode(message: Message) -> bytes:
     plain: dict[str, Any] = {"v": VERSION, **_OBJECTS[type(message)][1](message, "")}
     if isinstance(message, Ack):
         del plain["router"]  # the topic says it
-    _check_whole(message)
+    check_whole(message)
     payload = json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode()
     if len(payload) > MAX_PAYLOAD:
         raise WireError(f"{len(payload)} bytes, at most {MAX_PAYLOAD} are allowed")
@@ -63,7 +63,7 @@ def decode(topic: str, payload: bytes) -> Message:
         plain["router"] = address.name
     message = cast(Message, _OBJECTS[_MESSAGES[address.kind]][0](plain, ""))
     _check_address(message, address)
-    _check_whole(message)
+    check_whole(message)
     return message
 
 
@@ -123,7 +123,7 @@ def _check_address(message: Message, address: topics.Address) -> None:
         raise WireError("names another author than the topic", "topic")
 
 
-def _check_whole(message: Message) -> None:
+def check_whole(message: Message) -> None:
     """The rules between fields."""
     if isinstance(message, Sample):
         _check_block(message.first_seq, message.seq)
@@ -334,7 +334,7 @@ def _acked_run() -> Codec:
 
 def _object(cls: type[Any]) -> Codec:
     """A dataclass: required fields, and optional ones that are left out when they are None."""
-    plan = [(f.name, f.default is MISSING, *_codec(_present(f.type))) for f in fields(cls)]
+    plan = [(f.name, f.default is MISSING, *_codec(present(f.type))) for f in fields(cls)]
 
     def read(value: Any, path: str) -> Any:
         if type(value) is not dict:
@@ -360,8 +360,8 @@ def _object(cls: type[Any]) -> Codec:
     return read, write
 
 
-def _present(annotation: Any) -> Any:
-    """`X | None` as X."""
+def present(annotation: Any) -> Any:
+    """`X | None` as X; any other annotation as it is."""
     if get_origin(annotation) is UnionType or str(get_origin(annotation)) == "typing.Union":
         left = [one for one in get_args(annotation) if one is not NoneType]
         return left[0]

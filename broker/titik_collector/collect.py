@@ -104,10 +104,10 @@ class Collector:
     def _place_waiting(self, saved: Saved | None) -> None:
         """A step while nobody waits for it; when too many wait, more than came."""
         came = 0 if saved is None else saved.stored
-        if self._store.waiting > MAX_WAITING:
-            self._store.place_waiting(2 * max(came, MAX_PLACED))
+        if self._store.waiting >= MAX_WAITING:
+            self._show(self._store.place_waiting(2 * max(came, MAX_PLACED)))
         elif came <= MAX_PLACED:
-            self._store.place_waiting(4 * MAX_PLACED if saved is None else MAX_PLACED)
+            self._show(self._store.place_waiting(4 * MAX_PLACED if saved is None else MAX_PLACED))
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:

@@ -5,7 +5,7 @@ is published after that; so whatever dies in between, the message comes again.
 Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
 Rule: a batch larger than MAX_PLACED comes of a flood; its samples are committed and acknowledged
-as they came, and placed in time after it, unless MAX_WAITING are waiting for that already.
+as they came, and read to the end and placed in time after it, unless MAX_WAITING wait already.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from titik_collector import quick
 from titik_collector.database import StoreError
-from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
+from titik_collector.store import Arrived, Glimpsed, Item, Poison, Said, Saved, Store
 from titik_wire import codec, topics
 from titik_wire.errors import UnknownVersion, WireError
 from titik_wire.messages import Ack, Sample, Status
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 1000
 MAX_PLACED = 50  # some 10 ms of placing
-MAX_WAITING = 100_000  # rows of a kilobyte
+MAX_WAITING = 100_000  # some 30 MB
 
 
 class Letter(NamedTuple):
@@ -71,17 +71,20 @@ class Ingest:
         self._now_ms = now_ms
         self._waiting: Sequence[Letter] = ()
         self._items: list[Item] = []
+        self._flood = False
 
     def step(self, wait_s: float) -> Saved | None:
         """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""
         if not self._waiting:
             self._waiting = self._inbox.receive(MAX_BATCH, wait_s)
             now_ms = self._now_ms()
+            self._flood = MAX_PLACED < len(self._waiting) and self._store.waiting < MAX_WAITING
+            read = glimpse if self._flood else to_item
             # An empty payload is a retained message being cleared, and says nothing.
-            self._items = [to_item(one, now_ms) for one in self._waiting if one.payload]
+            self._items = [read(one, now_ms) for one in self._waiting if one.payload]
         if not self._waiting:
             return None
-        saved = self._store.save(self._items, place=len(self._items) <= MAX_PLACED)
+        saved = self._store.save(self._items, place=not self._flood)
         self._inbox.acknowledge(self._waiting)
         self._waiting, self._items = (), []
         self._acknowledge_routers(saved)
@@ -115,6 +118,15 @@ def fit(ack: Ack) -> bytes:
             if runs == ack.runs:
                 raise
             ack = replace(ack, runs=runs)
+
+
+def glimpse(letter: Letter, now_ms: int) -> Item:
+    """The same as `to_item`, but of a backlog's sample only the head is read if that will do."""
+    if letter.topic.endswith("/backlog"):
+        found = quick.head(letter.topic, letter.payload)
+        if found is not None:
+            return Glimpsed(found, letter.payload, now_ms)
+    return to_item(letter, now_ms)
 
 
 def to_item(letter: Letter, now_ms: int) -> Item:

@@ -4,13 +4,16 @@ Rule: samples are placed in the order in which they were accepted, at once or la
 waits, the next ones wait behind it. What comes of them is the same.
 Rule: a range that contains stored rows replaces them; one that lies inside a row is a duplicate.
 Rule: waiting samples are committed as they came, so a collector that dies places them when it
-is back.
+is back. Of those accepted by their heads only now is read whether they are whole: what is not
+goes to the quarantine, and its seq from stored to refused.
 """
 
-import logging
 import sqlite3
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from titik_collector import body, counters, names, quick, timeline
 from titik_collector.names import Names
@@ -19,8 +22,7 @@ from titik_wire import topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Sample
 
-log = logging.getLogger(__name__)
-
+CHUNK = 64  # samples that wait in one row and are placed in one step, which takes some 10 ms
 # A clock that claims NTP but runs ahead of the arrival by more than this is not believed.
 MAX_AHEAD_MS = 120_000
 ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
@@ -38,13 +40,31 @@ class Accepted(NamedTuple):
     sample: Sample
 
 
+class Kept(NamedTuple):
+    """An accepted sample that waits."""
+
+    router: str
+    run: str
+    seq: int
+    router_id: int
+    run_id: int
+    boot_id: int
+    arrived_ms: int
+    covered: bool
+    payload: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Kept]).decode
+
+
 class Placing:
     """Writes rows of `sample`, and keeps those that are to be written later."""
 
     def __init__(self, db: sqlite3.Connection, known: Names) -> None:
         self._db = db
         self._names = known
-        self.waiting: int = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
+        self.waiting = _count(db)
 
     def place(self, samples: Iterable[Accepted]) -> list[Change]:
         """Insert samples, take out what they contain; times are settled by the caller."""
@@ -63,35 +83,29 @@ class Placing:
         self._insert(rows, bodies)
         return changes
 
-    def keep(self, samples: Sequence[Accepted]) -> None:
+    def keep(self, samples: Sequence[Kept]) -> None:
         """Write samples down as they came, to be placed later."""
+        chunks = [samples[at : at + CHUNK] for at in range(0, len(samples), CHUNK)]
         self._db.executemany(
-            "INSERT INTO waiting (run_id, boot_id, arrived_ms, covered, payload)"
-            " VALUES (?, ?, ?, ?, ?)",
-            [one[1:6] for one in samples],
+            "INSERT INTO waiting (samples, packed) VALUES (?, ?)",
+            [(len(chunk), zlib.compress(_encode(chunk), 1)) for chunk in chunks],
         )
         self.waiting += len(samples)
 
-    def place_waiting(self, most: int) -> list[Change]:
-        """Place the oldest that wait."""
-        rows = self._db.execute(
-            "SELECT waiting.id, run.router_id, run_id, waiting.boot_id, arrived_ms, covered,"
-            " payload, router.name FROM waiting JOIN run ON run.id = run_id"
-            " JOIN router ON router.id = run.router_id ORDER BY waiting.id LIMIT ?",
-            (most,),
-        ).fetchall()
-        if not rows:
+    def take(self) -> list[Kept]:
+        """The samples that wait longest, at most CHUNK; they wait no more."""
+        row = self._db.execute("SELECT id, packed FROM waiting ORDER BY id LIMIT 1").fetchone()
+        if row is None:
             self.waiting = 0
             return []
-        read = (_read(row) for row in rows)
-        changes = self.place(one for one in read if one is not None)
-        self._db.execute("DELETE FROM waiting WHERE id <= ?", (rows[-1][0],))
-        self.waiting -= len(rows)
-        return changes
+        self._db.execute("DELETE FROM waiting WHERE id = ?", (row[0],))
+        kept = unpack(row[1])
+        self.waiting -= len(kept)
+        return kept
 
     def forget(self) -> None:
         """The transaction failed."""
-        self.waiting = self._db.execute("SELECT count(*) FROM waiting").fetchone()[0]
+        self.waiting = _count(self._db)
 
     def _is_duplicate(self, one: Accepted) -> bool:
         """Contained in a stored range, or pieced together from rows that are pruned by now."""
@@ -171,16 +185,24 @@ class Placing:
             bodies.clear()
 
 
-def _read(row: tuple[int, int, int, int, int, int, bytes, str]) -> Accepted | None:
-    """A waiting row; None if it is damaged, which `titik db check` tells until it is placed."""
-    _, router_id, run_id, boot_id, arrived_ms, covered, payload, router = row
+def unpack(packed: bytes) -> list[Kept]:
+    """What a row of `waiting` holds; ValueError if it is damaged."""
     try:
-        sample = quick.decode(topics.backlog(router), payload)
-    except WireError as error:
-        log.error("a message in the store is damaged router=%s reason=%s", router, error)
-        return None
-    assert isinstance(sample, Sample)
-    return Accepted(router_id, run_id, boot_id, arrived_ms, bool(covered), payload, sample)
+        return _decode(zlib.decompress(packed))
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise ValueError(f"damaged: {error}") from error
+
+
+def read(one: Kept) -> Sample:
+    """A sample that waited; WireError if it breaks the contract, or is not what its head says."""
+    sample = quick.decode(topics.backlog(one.router), one.payload)
+    if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
+        raise WireError("is not what it was accepted for", "seq")
+    return sample
+
+
+def _count(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(sum(samples), 0) FROM waiting").fetchone()[0])
 
 
 def _stored(one: Accepted) -> Change:

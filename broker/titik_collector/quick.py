@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NamedTuple, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -47,6 +47,39 @@ def decode(topic: str, payload: bytes) -> Message:
     return codec.decode(topic, payload) if message is None else message
 
 
+class Head(NamedTuple):
+    """The part of a sample by which it is accepted in a flood; named as in `Sample`."""
+
+    router: str
+    run: str
+    first_seq: int
+    seq: int
+    spool: tuple[Held, ...]
+    boot: str
+
+
+def head(topic: str, payload: bytes) -> Head | None:
+    """What is at the head of a sample that is not merged; None for anything else, or at any doubt.
+
+    The rest is JSON, but may break the contract.
+    """
+    try:
+        if _is_doubtful(payload):
+            return None
+        router = _router(topic)
+        found = _read_head(payload)
+        if router is None or found.router != router or found.first_seq != found.seq:
+            return None
+        return Head(router, found.run, found.seq, found.seq, _spool(found.spool), found.boot)
+    except (msgspec.MsgspecError, WireError, ValueError, RecursionError):
+        return None
+
+
+@lru_cache(_MAX_TOPICS)
+def _router(topic: str) -> str | None:
+    return topics.parse(topic).name
+
+
 def _decode(topic: str, payload: bytes) -> Message | None:
     """The message, or None or an error for one that the codec is to read."""
     reader = _reader(topic)
@@ -57,7 +90,7 @@ def _decode(topic: str, payload: bytes) -> Message | None:
     if message.router != router:
         return None
     settle(message)
-    codec._check_whole(message)  # the rules between fields, in one place
+    codec.check_whole(message)  # the rules between fields, in one place
     return cast(Message, message)
 
 
@@ -98,7 +131,7 @@ def _mirror(cls: type[Any]) -> type[Any]:
     """The same fields, typed for msgspec; an optional one may be absent and not null."""
     if cls not in _MIRRORS:
         parts = [
-            (one.name, _hint(codec._present(one.type)), field(default=one.default))
+            (one.name, _hint(codec.present(one.type)), field(default=one.default))
             for one in fields(cls)
         ]
         name = f"Quick{cls.__name__}"
@@ -157,7 +190,7 @@ def _settler(cls: type[Any]) -> Callable[[Any], None]:
 
 def _plain(annotation: Any) -> type[Any] | None:
     """The class of a field that holds one object or several with nothing to settle in them."""
-    annotation = codec._present(annotation)
+    annotation = codec.present(annotation)
     if get_origin(annotation) is Annotated and isinstance(get_args(annotation)[1], Items):
         annotation = get_args(get_args(annotation)[0])[0]
     if is_dataclass(annotation) and not any(
@@ -169,7 +202,7 @@ def _plain(annotation: Any) -> type[Any] | None:
 
 def _step(annotation: Any) -> Callable[[Any], Any] | None:
     """What makes another field's value out of what msgspec read; None: nothing."""
-    annotation = codec._present(annotation)
+    annotation = codec.present(annotation)
     if get_origin(annotation) is Annotated:
         base, kind = get_args(annotation)
         match kind:
@@ -222,3 +255,10 @@ _READERS: Final = {
     kind: (msgspec.json.Decoder(_mirror(cls)).decode, _settler(cls))
     for kind, cls in (("sample", Sample), ("backlog", Sample), ("status", Status))
 }
+_read_head: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_Head",
+        [(one.name, _hint(one.type)) for one in fields(Sample) if one.name in Head._fields],
+        gc=False,
+    )
+).decode

@@ -11,7 +11,7 @@ Rule: what is not registered, over the cap, or of a later contract is counted, a
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -19,9 +19,12 @@ from titik_collector import timeline
 from titik_collector.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.database import transaction
 from titik_collector.names import Names, counters
-from titik_collector.placing import Accepted, Placing
+from titik_collector.placing import Accepted, Kept, Placing, read
+from titik_collector.quick import Head
 from titik_collector.runs import Run, Runs
 from titik_collector.timeline import Change
+from titik_wire import topics
+from titik_wire.errors import WireError
 from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
 
 MAX_QUARANTINE = 1000  # rows; the newest are kept
@@ -37,6 +40,15 @@ class Arrived:
     sample: Sample
     payload: bytes
     live: bool
+    arrived_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpsed:
+    """A sample off `backlog` of which only the head was read: it is accepted, and placed later."""
+
+    sample: Head
+    payload: bytes
     arrived_ms: int
 
 
@@ -61,7 +73,7 @@ class Poison:
     later_version: bool = False
 
 
-Item = Arrived | Said | Poison
+Item = Arrived | Glimpsed | Said | Poison
 
 
 @dataclass(slots=True)
@@ -125,7 +137,8 @@ class Store:
     def save(self, items: Sequence[Item], place: bool = True) -> Saved:
         """Commit a batch; StoreError if nothing of it was kept.
 
-        Its samples are placed too if `place` is true and none wait; otherwise by `place_waiting`.
+        Its samples are placed too if `place` is true, all were read, and none wait; otherwise
+        by `place_waiting`.
         """
         saved = Saved()
         self._caps.begin()
@@ -138,14 +151,25 @@ class Store:
         self._runs.trim()
         return saved
 
-    def place_waiting(self, most: int) -> None:
-        """Place up to so many of those that wait, the oldest first; StoreError: none was."""
+    def place_waiting(self, most: int) -> Saved:
+        """Place so many of those that wait and up to a chunk more, the oldest first.
+
+        StoreError: none was.
+        """
+        saved = Saved()
+        self._caps.begin()
         try:
             with transaction(self._db):
-                timeline.settle_times(self._db, self._placing.place_waiting(most))
+                least = max(0, self.waiting - most)
+                while self.waiting > least:
+                    samples = self._fit(self._placing.take(), saved)
+                    timeline.settle_times(self._db, self._placing.place(samples))
+                self._runs.write()
+                self._count(saved)
         except BaseException:
             self._forget()
             raise
+        return saved
 
     def ack(self, router_id: int, router: str) -> Ack:
         """What `router` may forget: its open runs, the ones touched last."""
@@ -167,13 +191,13 @@ class Store:
 
     def _save(self, items: Sequence[Item], saved: Saved, place: bool) -> None:
         heard: list[Change] = []
-        accepted: list[Accepted] = []
+        accepted: list[tuple[Kept, Arrived | Glimpsed]] = []
         known: list[tuple[int, Arrived | Said]] = []
         for item in items:
             if isinstance(item, Poison):
                 self._save_poison(item, saved)
                 continue
-            name = item.sample.router if isinstance(item, Arrived) else item.status.router
+            name = item.status.router if isinstance(item, Said) else item.sample.router
             router_id = self._registered.router_id(name)
             if router_id is None:
                 self._knock(name, item.arrived_ms)
@@ -181,14 +205,22 @@ class Store:
             elif isinstance(item, Said):
                 if self._take_status(router_id, item, saved, heard):
                     known.append((router_id, item))
-            elif self._accept(router_id, item, saved, accepted, heard):
+            elif self._accept(router_id, item, saved, accepted, heard) and not isinstance(
+                item, Glimpsed
+            ):
                 known.append((router_id, item))
         self._runs.write()
         self._write_open_runs()
         if place:
-            heard += self._placing.place(accepted)
+            heard += self._placing.place(
+                [
+                    Accepted(*one[3:], item.sample)
+                    for one, item in accepted
+                    if isinstance(item, Arrived)
+                ]
+            )
         else:
-            self._placing.keep(accepted)
+            self._placing.keep([one for one, _ in accepted])
         timeline.settle_times(self._db, heard)
         for derived in self._derived:
             derived.record(known)
@@ -209,9 +241,9 @@ class Store:
     def _accept(
         self,
         router_id: int,
-        item: Arrived,
+        item: Arrived | Glimpsed,
         saved: Saved,
-        accepted: list[Accepted],
+        accepted: list[tuple[Kept, Arrived | Glimpsed]],
         heard: list[Change],
     ) -> bool:
         """Settle a sample's seqs; False if that is all, since nothing new was said."""
@@ -220,27 +252,25 @@ class Store:
         if run is None:
             saved.capped += 1
             return True
+        now_ms, live = item.arrived_ms, isinstance(item, Arrived) and item.live
         covered = run.stored.covers(sample.first_seq, sample.seq)
         if covered and sample.first_seq == sample.seq:
             saved.duplicates += 1
-            if item.live and self._may_boot(router_id, sample.boot, item.arrived_ms):
+            if live and self._may_boot(router_id, sample.boot, now_ms):
                 self._hear(router_id, sample.boot, heard)
         elif not self._has_room(router_id, item):
             saved.capped += 1
             return True
         else:
-            run.boot_id = self._names.boot(router_id, sample.boot, online=item.live)
-            accepted.append(
-                Accepted(
-                    router_id, run.id, run.boot_id, item.arrived_ms, covered, item.payload, sample
-                )
-            )
+            run.boot_id = self._names.boot(router_id, sample.boot, online=live)
+            key = (sample.router, sample.run, sample.seq, router_id, run.id, run.boot_id)
+            accepted.append((Kept(*key, now_ms, covered, item.payload), item))
             saved.stored += not covered
             saved.duplicates += covered  # it may still replace what it contains
-            if item.live:
+            if isinstance(item, Arrived) and live:
                 saved.fresh.append((router_id, item))
         run.store(sample.first_seq, sample.seq)
-        self._learn(run, item)
+        self._learn(run, sample, now_ms)
         saved.routers[router_id] = sample.router
         return not covered
 
@@ -251,28 +281,54 @@ class Store:
             found = self._runs.make(router_id, token)
         return found
 
-    def _has_room(self, router_id: int, item: Arrived) -> bool:
-        """None of the rows that the sample adds is over a cap; its new interfaces are made."""
+    def _has_room(self, router_id: int, item: Arrived | Glimpsed) -> bool:
+        """None of the rows that the sample adds is over a cap."""
         now_ms = item.arrived_ms
-        find = self._names.find_interface
-        new = [name for name in counters(item.sample) if find(router_id, name) is None]
-        if not (
+        return (
             self._caps.sample(router_id, now_ms)
             and self._may_boot(router_id, item.sample.boot, now_ms)
-            and (not new or self._caps.interfaces(router_id, now_ms, len(new)))
-        ):
+            and (
+                isinstance(item, Glimpsed)  # its interfaces are counted when it is placed
+                or self._make_interfaces(router_id, item.sample, now_ms)
+            )
+        )
+
+    def _make_interfaces(self, router_id: int, sample: Sample, now_ms: int) -> bool:
+        """The sample's interfaces have numbers; False if the new ones are over the cap."""
+        find = self._names.find_interface
+        new = [name for name in counters(sample) if find(router_id, name) is None]
+        if new and not self._caps.interfaces(router_id, now_ms, len(new)):
             return False
-        for name in new:  # now, or the samples that wait would each count them as new
+        for name in new:
             self._names.interface(router_id, name)
         return True
+
+    def _fit(self, kept: Sequence[Kept], saved: Saved) -> Iterator[Accepted]:
+        """What waited and can be placed; the rest is refused after all."""
+        for one in kept:
+            try:
+                sample = read(one)
+            except WireError as error:
+                self._reject(one, str(error), saved)
+                continue
+            if self._make_interfaces(one.router_id, sample, one.arrived_ms):
+                yield Accepted(*one[3:], sample)
+            else:
+                self._reject(one, "more new interfaces than a router may make in an hour", saved)
+
+    def _reject(self, one: Kept, rule: str, saved: Saved) -> None:
+        saved.poison += 1
+        self._quarantine(topics.backlog(one.router), one.payload, rule, one.arrived_ms)
+        run = self._runs.find(one.router_id, one.run)
+        if run is not None:
+            run.reject(one.seq)
 
     def _may_boot(self, router_id: int, token: str, now_ms: int) -> bool:
         """The boot is known, or may be made."""
         return self._names.has_boot(router_id, token) or self._caps.boot(router_id, now_ms)
 
-    def _learn(self, run: Run, item: Arrived) -> None:
+    def _learn(self, run: Run, sample: Sample | Head, now: int) -> None:
         """Take in what the sample says the spool still holds."""
-        sample, now = item.sample, item.arrived_ms
         for held in sample.spool:
             if held.run == sample.run:
                 if held.span is not None:
@@ -340,20 +396,7 @@ class Store:
             saved.later_version += 1
             return
         saved.poison += 1
-        self._db.execute(
-            "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head) VALUES (?, ?, ?, ?, ?)",
-            (
-                item.arrived_ms,
-                item.topic[:256],
-                item.rule[:256],
-                hashlib.sha256(item.payload).hexdigest(),
-                item.payload[:MAX_HEAD],
-            ),
-        )
-        self._db.execute(
-            "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
-            (MAX_QUARANTINE,),
-        )
+        self._quarantine(item.topic, item.payload, item.rule, item.arrived_ms)
         if item.router is None or item.span is None:
             return
         router_id = self._registered.router_id(item.router)
@@ -366,6 +409,22 @@ class Store:
         run.refuse(first, last)
         self._open(run, item.arrived_ms)
         saved.routers[router_id] = item.router
+
+    def _quarantine(self, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:
+        self._db.execute(
+            "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head) VALUES (?, ?, ?, ?, ?)",
+            (
+                arrived_ms,
+                topic[:256],
+                rule[:256],
+                hashlib.sha256(payload).hexdigest(),
+                payload[:MAX_HEAD],
+            ),
+        )
+        self._db.execute(
+            "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
+            (MAX_QUARANTINE,),
+        )
 
     def _knock(self, name: str, now_ms: int) -> None:
         self._db.execute(

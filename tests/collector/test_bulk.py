@@ -357,7 +357,7 @@ def exchange(kind: type[StockClient], port: int, ca_file: Path | None = None) ->
     client.on_connect = lambda one, *_: one.subscribe("t/#", 1)
     client.on_subscribe = lambda *_: granted.append(1)
     client.connect("127.0.0.1", port, 60, clean_start=True)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     sent = acked = 0
     while len(taken) < MANY and time.monotonic() < deadline:
         client.loop_read()

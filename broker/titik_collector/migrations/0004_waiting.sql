@@ -2,9 +2,6 @@
 
 CREATE TABLE waiting (
   id INTEGER PRIMARY KEY,  -- in order of acceptance, which is the order of placing
-  run_id INTEGER NOT NULL REFERENCES run (id),
-  boot_id INTEGER NOT NULL REFERENCES boot (id),
-  arrived_ms INTEGER NOT NULL,
-  covered INTEGER NOT NULL,  -- 1: all of its seqs were stored before
-  payload BLOB NOT NULL  -- the message as received
+  samples INTEGER NOT NULL,
+  packed BLOB NOT NULL  -- the messages as received, see placing.py
 ) STRICT;
