@@ -8,6 +8,7 @@ is back. Of those accepted by their heads only now is read whether they are whol
 goes to the quarantine, and its seq from stored to refused.
 """
 
+import logging
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,8 @@ from titik_collector.timeline import Change
 from titik_wire import topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Sample
+
+log = logging.getLogger(__name__)
 
 CHUNK = 64  # samples that wait in one row and are placed in one step, which takes some 10 ms
 # A clock that claims NTP but runs ahead of the arrival by more than this is not believed.
@@ -94,13 +97,19 @@ class Placing:
 
     def take(self) -> list[Kept]:
         """The samples that wait longest, at most CHUNK; they wait no more."""
-        row = self._db.execute("SELECT id, packed FROM waiting ORDER BY id LIMIT 1").fetchone()
+        row = self._db.execute(
+            "SELECT id, packed, samples FROM waiting ORDER BY id LIMIT 1"
+        ).fetchone()
         if row is None:
             self.waiting = 0
             return []
         self._db.execute("DELETE FROM waiting WHERE id = ?", (row[0],))
-        kept = unpack(row[1])
-        self.waiting -= len(kept)
+        try:
+            kept = unpack(row[1])
+        except ValueError as error:  # the disk's doing; to try again would hold up all others
+            log.error("samples that waited are damaged, passed over reason=%s", error)
+            kept = []
+        self.waiting -= row[2]
         return kept
 
     def forget(self) -> None:

@@ -201,6 +201,18 @@ def test_a_damaged_row_of_what_waits_is_told(tmp_path: Path) -> None:
         ]
 
 
+def test_a_damaged_row_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, and what waits behind it is placed."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        flood(store, *(letter(sample(n)) for n in range(1, 101)))
+        db.execute("UPDATE waiting SET packed = x'00' WHERE id = 1")
+        drain(store)
+
+        assert (0, 36) == (store.waiting, len(rows(db)))
+        assert "samples that waited are damaged" in caplog.text
+
+
 def batch(count: int) -> Sequence[Letter]:
     return [letter(sample(n)) for n in range(1, count + 1)]
 
