@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Literal, NamedTuple, TypeVar
 
 import psutil
@@ -28,7 +29,7 @@ T = TypeVar("T")
 MAX_NETS = 32  # the contract's limit
 BOOT_CHARS = 8  # of the boot's random id in a token: 32 bits, for 2 of a router's boots to differ
 MAX_SUFFIX = 100  # characters of ifindexes in a token, which may have 200
-MAX_ROUTES = 1 << 20  # characters of a routing table; the default route is near the top
+MAX_ROUTES = 8192  # rows of a routing table; the default route is near the top
 READS = 3  # tries to read counters between two equal lists of interfaces
 RTF_UP = 0x1
 RTF_REJECT = 0x200
@@ -221,7 +222,7 @@ class Interfaces:
     def _text(self, table: str) -> str:
         try:
             with open(os.path.join(self._proc, table), errors="surrogateescape") as file:
-                return file.read(MAX_ROUTES)
+                return "".join(islice(file, MAX_ROUTES))  # read(n) would allocate n
         except OSError:
             return ""  # a kernel without IPv6 has no such file
 
