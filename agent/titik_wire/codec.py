@@ -333,27 +333,29 @@ def _acked_run() -> Codec:
 
 
 def _object(cls: type[Any]) -> Codec:
-    """A dataclass: required fields, and optional ones that are left out when they are None."""
-    plan = [(f.name, f.default is MISSING, *_codec(present(f.type))) for f in fields(cls)]
+    """A dataclass: required fields, and optional ones that are left out when they are what a
+    reader takes for them: None, or an empty list, or false.
+    """
+    plan = [(f.name, f.default, *_codec(present(f.type))) for f in fields(cls)]
 
     def read(value: Any, path: str) -> Any:
         if type(value) is not dict:
             raise WireError("must be an object", path)
         prefix = f"{path}." if path else ""
         values = {}
-        for name, required, read_field, _ in plan:
+        for name, default, read_field, _ in plan:
             if name in value:
                 values[name] = read_field(value[name], prefix + name)
-            elif required:
+            elif default is MISSING:
                 raise WireError("is missing", prefix + name)
         return cls(**values)
 
     def write(message: Any, path: str) -> dict[str, Any]:
         prefix = f"{path}." if path else ""
         plain = {}
-        for name, required, _, write_field in plan:
+        for name, default, _, write_field in plan:
             value = getattr(message, name)
-            if value is not None or required:
+            if value != default:
                 plain[name] = write_field(value, prefix + name)
         return plain
 

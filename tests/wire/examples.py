@@ -105,8 +105,7 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'{"v":1,"router":"tirosa-1","run":"9f2c41d07be35a68","first_seq":184,"seq":184,'
         b'"spool":{"9f2c41d07be35a68":[184,184]},"boot":"6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11",'
         b'"uptime_ms":5523001,"taken_at":"2026-11-23T03:04:05.120Z","clock":"ntp",'
-        b'"covers_ms":30000,"agent":{"rss_bytes":1,"spooled":1,"merged":0,"lost":0,"corrupt":0,'
-        b'"failed":[],"saturated":false}}',
+        b'"covers_ms":30000,"agent":{"rss_bytes":1,"spooled":1,"merged":0,"lost":0,"corrupt":0}}',
     ),
     (
         FULL_SAMPLE,
@@ -138,7 +137,7 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
     (
         Ack("tirosa-1", (AckedRun(OLDER_RUN, 0), AckedRun(RUN, 180, ((183, 184), (190, 190))))),
         "titik/v1/router/tirosa-1/ack",
-        b'{"v":1,"runs":{"0123456789abcdef":{"upto":0,"also":[]},'
+        b'{"v":1,"runs":{"0123456789abcdef":{"upto":0},'
         b'"9f2c41d07be35a68":{"upto":180,"also":[[183,184],[190,190]]}}}',
     ),
     (
