@@ -16,7 +16,7 @@ from titik_collector import news, registry, retention
 from titik_collector.caps import Caps
 from titik_collector.config import Config
 from titik_collector.database import StoreError, transaction
-from titik_collector.ingest import MAX_PLACED, MAX_WAITING, Ingest
+from titik_collector.ingest import MAX_WAITING, Ingest
 from titik_collector.mqtt import Link, Login
 from titik_collector.now import Board
 from titik_collector.presence import Presence
@@ -29,8 +29,10 @@ from titik_wire.messages import Message
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.2  # how long to wait for a message when there is nothing else to do
+FLOOD_S = 0.02  # a flood is over when nothing came for so long
 RETRY_S = 1.0  # between tries of a store that fails
 ROLLUP_SLICE_S = 0.05
+PLACE_STEP = 200  # samples of a flood placed at a time, some 40 ms
 BUSY_SLICE_S = 0.002  # while messages come: what waits is late by a step of this, or by one stretch
 NOW_EVERY_S = 0.2  # sums over sites and the city; a router's own `now` goes out at once
 PRESENCE_EVERY_S = 5.0
@@ -73,8 +75,7 @@ class Collector:
     def turn(self) -> None:
         """One batch, then one step of whatever is due."""
         try:
-            busy = self._rollups_waiting or self._store.waiting
-            saved = self._ingest.step(0.0 if busy else IDLE_S)
+            saved = self._ingest.step(self._patience_s())
             if saved is not None:
                 self._show(saved)
             self._between(saved)
@@ -86,6 +87,12 @@ class Collector:
     def close(self) -> None:
         """Say `offline`; the broker keeps what arrives meanwhile."""
         self._link.close()
+
+    def _patience_s(self) -> float:
+        """How long to wait for a message."""
+        if self._ingest.flooded:
+            return FLOOD_S
+        return 0.0 if self._rollups_waiting or self._store.waiting else IDLE_S
 
     def _between(self, saved: Saved | None) -> None:
         self._reload()
@@ -102,12 +109,14 @@ class Collector:
             self._rollups_waiting = self._rollups.work(rollups_s, time.monotonic)
 
     def _place_waiting(self, saved: Saved | None) -> None:
-        """A step while nobody waits for it; when too many wait, more than came."""
-        came = 0 if saved is None else saved.stored
+        """A step, unless the flood goes on; when too many wait, more than came."""
         if self._store.waiting >= MAX_WAITING:
-            self._show(self._store.place_waiting(2 * max(came, MAX_PLACED)))
-        elif came <= MAX_PLACED:
-            self._show(self._store.place_waiting(4 * MAX_PLACED if saved is None else MAX_PLACED))
+            came = 0 if saved is None else saved.stored
+            self._show(self._store.place_waiting(max(2 * came, PLACE_STEP)))
+        elif saved is None:
+            self._show(self._store.place_waiting(PLACE_STEP))
+        elif not self._ingest.flooded:
+            self._show(self._store.place_waiting(1))
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:

@@ -9,6 +9,7 @@ Receive Maximum, so not reading is the only bound that holds.
 import logging
 import random
 import select
+import socket
 import ssl
 import time
 from collections import deque
@@ -220,6 +221,7 @@ class Link:
         if self._login.ca_file is not None:
             client.tls_set_context(_trusting(self._login.ca_file))
         client.will_set(topics.collector(self._collector), self._status("offline"), 1, True)
+        client.on_socket_open = _send_at_once
         client.on_connect = self._connected
         client.on_subscribe = self._granted
         client.on_disconnect = self._disconnected
@@ -292,6 +294,11 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # gone, unreadable, or no certificate
         raise LinkDown(f"{ca_file}: {error}") from error
+
+
+def _send_at_once(_client: paho.Client, _data: Any, sock: Any) -> None:
+    """Otherwise acks wait for TCP to acknowledge the PUBACKs before them, up to 40 ms."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _pending(sock: Any) -> bool:

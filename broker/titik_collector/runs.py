@@ -30,6 +30,7 @@ class Run:
     closed: bool = False
     stored: Ranges = field(default_factory=Ranges)
     refused: Ranges = field(default_factory=Ranges)
+    opened_ms: int = 0  # when it was last written down as open; 0: not by this process
 
     def learn(self, highest: int, floor: int = 0) -> None:
         """The router has taken `highest` and holds nothing up to `floor` any more."""

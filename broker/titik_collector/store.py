@@ -30,6 +30,7 @@ from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
 MAX_QUARANTINE = 1000  # rows; the newest are kept
 MAX_HEAD = 512  # bytes of a poison payload that are kept
 MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
+TOUCH_EVERY_MS = 5000  # a run that goes on is written down as touched so often
 MAX_OPEN_RUNS = 64  # per router; an ack lists the MAX_RUNS touched last
 
 
@@ -343,12 +344,15 @@ class Store:
             else:
                 older = self._runs.find(run.router_id, held.run)
                 if older is not None:
-                    older.closed = True
+                    older.closed, older.opened_ms = True, 0
                     self._opened.pop(older.id, None)
                     self._db.execute("DELETE FROM open_run WHERE run_id = ?", (older.id,))
         self._open(run, now)
 
     def _open(self, run: Run, now_ms: int) -> None:
+        if now_ms - run.opened_ms < TOUCH_EVERY_MS:
+            return
+        run.opened_ms = now_ms
         _, touched_ms = self._opened.get(run.id, (0, 0))
         self._opened[run.id] = (run.router_id, max(touched_ms, now_ms))
 

@@ -24,10 +24,10 @@ from tests.collector.test_store import content, save
 from tests.wire.strategies import messages
 from titik_collector import check, ingest, quick
 from titik_collector.caps import Caps
-from titik_collector.ingest import MAX_PLACED, Ingest, Letter, glimpse
+from titik_collector.ingest import PLACED_A_SECOND, Ingest, Letter, glimpse
 from titik_collector.store import Glimpsed, Store
 from titik_wire import codec, topics
-from titik_wire.messages import AckedRun, Held, Sample
+from titik_wire.messages import Ack, AckedRun, Held, Sample
 
 NOW = T0 + 3_600_000
 
@@ -217,14 +217,22 @@ def batch(count: int) -> Sequence[Letter]:
     return [letter(sample(n)) for n in range(1, count + 1)]
 
 
-@pytest.mark.parametrize(("count", "waiting"), [(MAX_PLACED, 0), (MAX_PLACED + 1, MAX_PLACED + 1)])
-def test_only_a_large_batch_is_placed_later(tmp_path: Path, count: int, waiting: int) -> None:
-    """A quiet collector writes each sample once."""
+@pytest.mark.parametrize("over", [0, 1])
+def test_only_a_flood_is_placed_later(tmp_path: Path, over: int) -> None:
+    """A quiet collector writes each sample once; what counts is a second, not a batch."""
+    now = [5.0]
+    batches = [batch(100), batch(300)[100:], batch(PLACED_A_SECOND + over)[300:], batch(600)[599:]]
     with opened(tmp_path / "db") as db:
-        store, link = Store(db, Registered()), FakeLink(batch(count))
-        Ingest(link, link, store, lambda: NOW).step(0.0)
+        store, link = Store(db, Registered()), FakeLink(*batches)
+        taking = Ingest(link, link, store, lambda: NOW, lambda: now[0])
+        for now[0] in (5.0, 5.2, 5.9):
+            taking.step(0.0)
+        assert over * (200 + over) == store.waiting
+        drain(store)
+        now[0] = 6.3  # of the second before, some 200 are left
+        taking.step(0.0)
 
-        assert waiting == store.waiting
+        assert 0 == store.waiting
 
 
 def test_a_full_store_of_waiting_samples_reads_them_whole(
@@ -235,10 +243,10 @@ def test_a_full_store_of_waiting_samples_reads_them_whole(
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())
         flood(store, *batch(10))
-        link = FakeLink([*batch(100)[10:], broken(101)])
+        link = FakeLink([*batch(600)[10:], broken(601)])
         Ingest(link, link, store, lambda: NOW).step(0.0)
 
-        assert {RUN: (101, 100, 1, 0, 0)} == conservation(db)
+        assert {RUN: (601, 600, 1, 0, 0)} == conservation(db)
 
 
 @given(messages(Sample))
@@ -258,3 +266,21 @@ def test_any_bytes_have_a_head_or_none(payload: bytes) -> None:
     for data in (payload, b'{"v":1,' + payload):
         item = glimpse(Letter(topics.backlog("r"), data, (1, 1)), NOW)
         assert not isinstance(item, Glimpsed)
+
+
+def test_acks_of_a_flood_are_said_together(tmp_path: Path) -> None:
+    """A router need not hear of each batch; when the flood is over it hears of all."""
+    now = [5.0]
+    with opened(tmp_path / "db") as db:
+        store, link = Store(db, Registered()), FakeLink(batch(600), batch(700)[600:])
+        taking = Ingest(link, link, store, lambda: NOW, lambda: now[0])
+        for now[0] in (5.0, 5.01, 5.02):
+            taking.step(0.0)
+
+    said = [codec.decode(topic, payload) for topic, payload in link.published]
+    assert [(AckedRun(RUN, 600),), (AckedRun(RUN, 700),)] == [
+        one.runs for one in said if isinstance(one, Ack)
+    ]
+    assert ["puback 600", "publish", "puback 100", "publish"] == [
+        one.split(" titik")[0] for one in link.happened
+    ]

@@ -43,13 +43,13 @@ class DyingLink(mqtt.Link):
 
 
 class DyingIngest(ingest.Ingest):
-    def _acknowledge_routers(self, saved: Saved) -> None:
+    def _acknowledge_routers(self) -> None:
         """Dies once the broker knows; what it was told has left this process."""
-        if saved.routers:
+        if self._unacked:
             assert isinstance(self._inbox, mqtt.Link)
             self._inbox.close()
             die()
-        super()._acknowledge_routers(saved)
+        super()._acknowledge_routers()
 
 
 def main() -> None:
