@@ -1,9 +1,13 @@
 """What engineers ask for at the prompt, as the text that they read."""
 
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -235,6 +239,37 @@ def test_top_without_a_terminal_prints_once(tmp_path: Path) -> None:
     """So that it can be piped."""
     code, output = titik_says(tmp_path, "top")
     assert (0, 1) == (code, output.count("tirosa-1"))
+
+
+@pytest.mark.thorough
+def test_top_on_a_terminal_ends_with_ctrl_c_and_leaves_the_screen_as_it_was(
+    tmp_path: Path,
+) -> None:
+    """A real terminal: it is switched to another screen, drawn again, and given back."""
+    titik_says(tmp_path, "status")  # makes the store
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = "from titik_collector.cli import main; main()"
+        arguments = ["top", "--every", "0.5", "--config", str(tmp_path / "titik.toml")]
+        path = os.pathsep.join(one for one in sys.path if one)
+        os.execve(
+            sys.executable,
+            [sys.executable, "-c", command, *arguments],
+            {"PATH": os.environ["PATH"], "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "80"},
+        )
+    shown, interrupted = b"", False
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while chunk := os.read(terminal, 65_536):
+            shown += chunk
+            if not interrupted and shown.count(b"tirosa-1") >= 2:  # drawn again
+                os.write(terminal, b"\x03")
+                interrupted = True
+    os.close(terminal)
+
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert shown.startswith(b"\x1b[?1049h")
+    assert b"\x1b[?1049l" in shown
+    assert b"Traceback" not in shown
 
 
 def test_an_export_to_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
