@@ -85,7 +85,9 @@ class Server:
 
     def _forget(self) -> None:
         """End the collector's session, or the broker would keep what the next run sends for it."""
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="main", clean_session=True)
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id="titik:main", clean_session=True
+        )
         client.connect("127.0.0.1", self.broker.port)
         deadline = time.monotonic() + PATIENCE_S
         while not client.is_connected():

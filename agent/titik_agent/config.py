@@ -22,7 +22,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """[broker]: where reports go. The router's name is its user name and client id."""
+    """[broker]: where reports go. The router's name is its user name."""
 
     host: str = ""  # name or address of the broker
     port: int = 0  # 0: 8883 with TLS, 1883 without

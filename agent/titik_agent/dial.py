@@ -53,9 +53,9 @@ class Broker:
 
     host: str
     port: int
-    client_id: str  # the router
+    router: str
     password: str | None = None
-    username: str | None = None  # None: the client id, which hardened brokers insist on
+    username: str | None = None  # None: the router, which hardened brokers insist on
     tls: Tls | None = None
     keepalive_s: int = KEEPALIVE_S
     connect_timeout_s: float = CONNECT_TIMEOUT_S

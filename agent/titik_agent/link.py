@@ -26,6 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from titik_agent import reasons
 from titik_agent.dial import Broker, LinkDown, dial, tls_failure, verdict
+from titik_wire.topics import CLIENT_ID
 
 # The broker waits this long before it publishes the will, and keeps the session as long: an
 # uplink that flaps for less does not flap the router's status. Resuming suppresses the will.
@@ -315,7 +316,7 @@ class _OldClient(_Client):
 
 def _client(broker: Broker, dialled: Callable[[], socket.socket]) -> Any:
     arguments: dict[str, Any] = {
-        "client_id": broker.client_id,
+        "client_id": CLIENT_ID + broker.router,
         "protocol": mqtt.MQTTv5,
         "reconnect_on_failure": False,
     }
@@ -325,7 +326,7 @@ def _client(broker: Broker, dialled: Callable[[], socket.socket]) -> Any:
     else:
         client = _Client(callback_api_version=versions.VERSION2, **arguments)
     client.dial = dialled
-    client.username_pw_set(broker.username or broker.client_id, broker.password)
+    client.username_pw_set(broker.username or broker.router, broker.password)
     client.max_inflight_messages_set(MAX_IN_FLIGHT)
     client.max_queued_messages_set(MAX_IN_FLIGHT)
     return client

@@ -29,6 +29,11 @@ ALL_COLLECTORS: Final = f"{PREFIX}/collector/+/status"
 ALL_NOW: Final = f"{PREFIX}/now/#"
 
 
+# What every client id begins with. Brokers that insist on it keep engineers' tools, which choose
+# their ids, from taking over the session of a router or collector: names have no colon.
+CLIENT_ID = "titik:"
+
+
 def status(router: str) -> str:
     """The router's presence, retained."""
     return f"{PREFIX}/router/{router}/status"

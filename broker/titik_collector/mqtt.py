@@ -214,7 +214,9 @@ class Link:
         self._opened_at = time.monotonic()
 
     def _make_client(self) -> bulk.StockClient:
-        client = bulk.make(self._take, client_id=self._collector, reconnect_on_failure=False)
+        client = bulk.make(
+            self._take, client_id=topics.CLIENT_ID + self._collector, reconnect_on_failure=False
+        )
         client.connect_timeout = CONNECT_S
         if self._login.username is not None:
             client.username_pw_set(self._login.username, self._login.password)

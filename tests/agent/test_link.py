@@ -110,7 +110,8 @@ def test_connect_asks_for_mqtt_5_the_old_session_and_a_late_will(broker: FakeBro
     assert (0, 4, 1, 32) == (clean_start, will, will_qos, will_retain)
     assert bytes([0x11, 0, 0, 0, 30]) in packet.body  # session expiry
     assert bytes([0x18, 0, 0, 0, 30]) in packet.body  # will delay
-    assert b"\0\2r1\0\6secret" in packet.body  # user name, which is the client id, and password
+    assert b"\0\x08titik:r1" in packet.body  # the client id
+    assert b"\0\2r1\0\6secret" in packet.body  # user name and password
     link.close()
 
 

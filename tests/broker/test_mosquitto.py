@@ -12,6 +12,7 @@ import pytest
 from tests.broker.running import Client, RunningBroker, free_ports, made
 from titik_collector import broker_init, broker_run
 from titik_collector.broker_init import Request
+from titik_wire.topics import CLIENT_ID
 
 pytestmark = pytest.mark.system
 
@@ -30,7 +31,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
 def router(broker: RunningBroker, name: str = "a-1", client_id: str | None = None) -> Client:
     """A router's client, client id and user name alike unless told."""
     directory = broker.directory
-    chosen = name if client_id is None else client_id
+    chosen = CLIENT_ID + (name if client_id is None else client_id)
     return Client(directory.ports.router, name, directory.password(name), chosen)
 
 
@@ -38,7 +39,7 @@ def collector(broker: RunningBroker, session_s: int = 0) -> Client:
     """The collector's client."""
     directory = broker.directory
     password = directory.password("collector")
-    return Client(directory.ports.collector, "collector", password, "main", session_s)
+    return Client(directory.ports.collector, "collector", password, f"{CLIENT_ID}main", session_s)
 
 
 def engineer(broker: RunningBroker, client_id: str = "") -> Client:
@@ -155,13 +156,17 @@ def test_nobody_enters_without_a_password(broker: RunningBroker) -> None:
     ports = broker.directory.ports
     for port in (ports.router, ports.engineer, ports.collector):
         for user, password in ((None, None), ("a-1", "wrong"), ("collector", None)):
-            with Client(port, user, password, "x") as client:
+            with Client(port, user, password, "titik:x") as client:
                 assert DENIED == client.answer()
 
 
 def test_two_tools_of_one_engineer_live_side_by_side(broker: RunningBroker) -> None:
     """One user name, two client ids, both without one: nobody is evicted."""
-    with engineer(broker) as first, engineer(broker) as second, engineer(broker, "mine") as third:
+    with (
+        engineer(broker) as first,
+        engineer(broker) as second,
+        engineer(broker, "titik:mine") as third,
+    ):
         assert [GRANTED] * 3 == [one.answer() for one in (first, second, third)]
         assert all(one.stays() for one in (first, second, third))
 
@@ -180,6 +185,21 @@ def test_mosquitto_sub_needs_no_client_id(broker: RunningBroker) -> None:
         check=True,
     )
     assert "mosquitto" in done.stdout
+
+
+@pytest.mark.parametrize("stolen", ["collector", "main", "b-1", "mine"])
+def test_an_engineer_cannot_take_a_client_id_of_the_city(
+    broker: RunningBroker, stolen: str
+) -> None:
+    """Such an id is refused; with the prefix it is another one, and evicts nobody."""
+    with collector(broker, 60) as reader, router(broker, "b-1") as other:
+        assert GRANTED == reader.answer() == other.answer()
+        with engineer(broker, stolen) as thief:
+            assert DENIED == thief.answer()
+        with engineer(broker, CLIENT_ID + stolen) as tool:
+            assert GRANTED == tool.answer()
+        assert reader.stays()
+        assert other.stays()
 
 
 @pytest.mark.parametrize("stolen", ["collector", "main", "b-1"])
