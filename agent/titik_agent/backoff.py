@@ -7,7 +7,7 @@ evict each other, or a broker that accepts and drops, would be met at full speed
 
 import random
 
-FIRST_S = 30.0  # a thousand routers come back at no more than 34 a second
+FIRST_S = 34.0  # over 30 s, chance alone makes stretches with more than N/30 a second
 CAP_S = 300.0
 STABLE_S = 60.0  # a connection younger than this has proved nothing
 # What only a person can mend (a wrong password, a name used twice) is tried this rarely.

@@ -500,7 +500,7 @@ def test_hundreds_share_one_loop(tmp_path: Path) -> None:
         for uplink, _ in fleet.values():
             uplink.stop_soon()
         drive([uplink for uplink, _ in fleet.values()], lambda one: one.is_over)
-    assert count == mosquitto.log().count("Received DISCONNECT from r")
+    assert count == mosquitto.log().count("Received DISCONNECT from titik:r")
     assert count == mosquitto.log().count("/sample', ... (2 bytes))")
 
 
