@@ -1,0 +1,279 @@
+"""The city's own certificate authority: who is a router, and who is the broker.
+
+    ca/ca.key  ca/issued/<serial>.crt  ca/revoked      root's alone
+    tls/ca.crt  tls/server.crt  tls/crl.pem            mosquitto's, readable
+    tls/server.key                                     mosquitto's alone
+
+Rule: a key is readable by its owner alone from its first byte; a router's key is in its bundle and
+nowhere else.
+Rule: everything is valid from EPOCH on, because a router's clock may be years behind.
+Rule: lifetimes outlast routers that nobody visits. The server's certificate and the revocation
+list are renewed by a timer long before they expire, and no router notices.
+"""
+
+import datetime as dt
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from titik_collector.passwords import Owner, replace_file
+
+EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
+CA_DAYS = 40 * 365
+ROUTER_DAYS = 30 * 365
+SERVER_DAYS = 3 * 365
+SERVER_RENEW_DAYS = 2 * 365  # renewed when less is left, by a weekly timer
+CRL_DAYS = 10 * 365  # renewed every week; a list that expired would lock every router out
+WARN_DAYS = 60
+
+OURS = Owner(-1, -1, 0o600)
+Key = ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A router's certificate."""
+
+    router: str
+    serial: int
+    until: dt.datetime
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Something that ends; `renewed` if the timer renews it."""
+
+    what: str
+    until: dt.datetime
+    renewed: bool
+
+    def days(self, now: dt.datetime) -> int:
+        """How many are left."""
+        return (self.until - now).days
+
+
+class Authority:
+    """The authority in a broker's directory; `make` it once."""
+
+    def __init__(self, directory: Path, its: Owner) -> None:
+        """`its` is mosquitto's account."""
+        self._ca = directory / "ca"
+        self._tls = directory / "tls"
+        self._its = its
+
+    @property
+    def exists(self) -> bool:
+        return (self._ca / "ca.key").exists()
+
+    @property
+    def ca_pem(self) -> str:
+        """What routers and engineers trust."""
+        return (self._tls / "ca.crt").read_text()
+
+    def make(self, name: str) -> None:
+        """The authority's key and certificate, unless they are there."""
+        for folder, mode in ((self._ca, 0o700), (self._ca / "issued", 0o700), (self._tls, 0o755)):
+            folder.mkdir(mode=mode, exist_ok=True)
+            folder.chmod(mode)
+        if self.exists:
+            return
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(name)
+        usage = x509.KeyUsage(
+            digital_signature=False, content_commitment=False, key_encipherment=False,
+            data_encipherment=False, key_agreement=False, key_cert_sign=True, crl_sign=True,
+            encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+        certificate = (
+            _builder(subject, subject, key.public_key(), CA_DAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .sign(key, hashes.SHA256())
+        )
+        replace_file(self._tls / "ca.crt", _pem(certificate), self._readable())
+        (self._ca / "revoked").touch(0o600)
+        replace_file(self._ca / "ca.key", _key_pem(key), OURS)  # last: with it, all is there
+
+    def certify_server(self, host: str) -> None:
+        """A new key and certificate of the broker, for a DNS name or an address."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        try:
+            names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(host))]
+        except ValueError:
+            names = [x509.DNSName(host)]
+        local = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))  # tools on this machine
+        certificate = self._sign(
+            host, key, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH, [*names, local]
+        )
+        replace_file(self._tls / "server.key", _key_pem(key), self._its)
+        replace_file(self._tls / "server.crt", _pem(certificate), self._readable())
+
+    def certify_router(self, router: str) -> tuple[str, str]:
+        """A new certificate and key, as PEM; the key is kept by nobody else."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(router, key, ROUTER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH, [])
+        file = self._ca / "issued" / f"{certificate.serial_number:x}.crt"
+        replace_file(file, _pem(certificate), OURS)
+        return _pem(certificate), _key_pem(key)
+
+    def issued(self) -> list[Issued]:
+        """Every router's certificates, by name, the oldest first."""
+        revoked = self._revoked()
+        found = []
+        for file in (self._ca / "issued").glob("*.crt"):
+            one = x509.load_pem_x509_certificate(file.read_bytes())
+            (name,) = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            entry = Issued(
+                str(name.value), one.serial_number, _until(one), one.serial_number in revoked
+            )
+            found.append((entry.router, file.stat().st_mtime_ns, entry))
+        return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])]
+
+    def revoke(self, router: str, but_newest: bool = False) -> int:
+        """Revoke a router's certificates and write the list; how many they were."""
+        good = [one for one in self.issued() if one.router == router and not one.revoked]
+        gone = good[:-1] if but_newest else good
+        revoked = self._revoked() | {one.serial: _now() for one in gone}
+        lines = "".join(f"{serial:x} {at.isoformat()}\n" for serial, at in revoked.items())
+        replace_file(self._ca / "revoked", lines, OURS)
+        self.write_crl()
+        return len(gone)
+
+    def write_crl(self) -> None:
+        """The revocation list, valid for CRL_DAYS from now."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._certificate().subject)
+            .last_update(EPOCH)  # as with certificates: whoever checks it may be behind
+            .next_update(_now() + dt.timedelta(days=CRL_DAYS))
+        )
+        for serial, at in self._revoked().items():
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
+            )
+        crl = builder.sign(self._key(), hashes.SHA256())
+        text = crl.public_bytes(serialization.Encoding.PEM).decode()
+        replace_file(self._tls / "crl.pem", text, self._readable())
+
+    def renew(self, host: str) -> list[str]:
+        """What the timer does: the list always, the server's certificate when it is time."""
+        self.write_crl()
+        done = [f"revocation list renewed for {CRL_DAYS} days"]
+        left = (_until(self._server()) - _now()).days
+        if left < SERVER_RENEW_DAYS:
+            self.certify_server(host)
+            done.append(f"server certificate renewed for {SERVER_DAYS} days")
+        return done
+
+    def expiries(self) -> Iterator[Expiry]:
+        """Everything that ends, of revoked certificates nothing."""
+        yield Expiry("certificate authority", _until(self._certificate()), False)
+        yield Expiry("server certificate", _until(self._server()), True)
+        crl = x509.load_pem_x509_crl((self._tls / "crl.pem").read_bytes())
+        yield Expiry("revocation list", _naive(crl, "next_update"), True)
+        newest = {one.router: one for one in self.issued() if not one.revoked}
+        for one in newest.values():
+            yield Expiry(f"certificate of router {one.router}", one.until, False)
+
+    def warnings(self, now: dt.datetime | None = None) -> list[str]:
+        """What ends within WARN_DAYS, with the remedy."""
+        said = []
+        for one in self.expiries():
+            left = one.days(now or _now())
+            if left < WARN_DAYS:
+                router = one.what.removeprefix("certificate of router ")
+                remedy = f"titik router rotate {router}" if router != one.what else None
+                remedy = remedy or ("titik broker renew" if one.renewed else "make a new city CA")
+                when = f"expires in {left} days" if left >= 0 else f"expired {-left} days ago"
+                said.append(f"{one.what} {when}: {remedy}")
+        return said
+
+    def _sign(
+        self,
+        name: str,
+        key: Key,
+        days: int,
+        use: x509.ObjectIdentifier,
+        names: list[x509.GeneralName],
+    ) -> x509.Certificate:
+        issuer = self._certificate()
+        builder = (
+            _builder(_name(name), issuer.subject, key.public_key(), days)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(self._key(), hashes.SHA256())
+
+    def _key(self) -> Key:
+        key = serialization.load_pem_private_key((self._ca / "ca.key").read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return key
+
+    def _certificate(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate((self._tls / "ca.crt").read_bytes())
+
+    def _server(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate((self._tls / "server.crt").read_bytes())
+
+    def _revoked(self) -> dict[int, dt.datetime]:
+        lines = (self._ca / "revoked").read_text().split("\n")
+        pairs = (line.split() for line in lines if line)
+        return {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
+
+    def _readable(self) -> Owner:
+        return Owner(-1, self._its.gid, 0o644)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(EPOCH)
+        .not_valid_after(_now() + dt.timedelta(days=days))
+    )
+
+
+def _name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _key_pem(key: Key) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def _until(certificate: x509.Certificate) -> dt.datetime:
+    return _naive(certificate, "not_valid_after")
+
+
+def _naive(one: object, name: str) -> dt.datetime:
+    """A date in UTC without a zone, as all releases since 38 have it; since 42 it warns."""
+    later: dt.datetime | None = getattr(one, f"{name}_utc", None)
+    found: dt.datetime = getattr(one, name) if later is None else later.replace(tzinfo=None)
+    return found
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
