@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from titik_collector import takeover
+from titik_collector.mqtt import LinkDown
 from titik_collector.passwords import (
     Owner,
     hash_password,
@@ -30,6 +32,7 @@ from titik_collector.passwords import (
     replace_file,
     write_hashes,
 )
+from titik_collector.pki import Authority
 from titik_collector.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
 
 
@@ -57,6 +60,9 @@ class Settings:
     collector_id: Annotated[str, Key(Slug(), "the collector's id")]
     engineers: Annotated[tuple[str, ...], Key(Slugs(1000), "the engineers' users")]
     ports: Annotated[Ports, Key(Table(Ports), "the listeners' ports")]
+    host: Annotated[
+        str | None, Key(Text(253), "the name in the broker's certificate", "no TLS")
+    ] = None
 
 
 class BrokerDir:
@@ -96,6 +102,15 @@ class BrokerDir:
     def engineer_host(self) -> str:
         """The address at which programs on this machine reach the engineers' listener."""
         return local(self.settings.engineer_listen)
+
+    @property
+    def authority(self) -> Authority:
+        """The city's own; BrokerError if the broker was made without `--host`."""
+        if self.settings.host is None:
+            raise BrokerError(
+                f"{self.path}: is without TLS; titik broker init {self.path} --host NAME"
+            )
+        return Authority(self.path, self.owner(0o600))
 
     @property
     def config_file(self) -> Path:
@@ -160,6 +175,23 @@ class BrokerDir:
         self.reload()
         return known
 
+    def kick(self, router: str) -> bool:
+        """End a router's session, which outlives its certificate; False if no broker runs.
+
+        mosquitto cuts off who loses a password, never who is revoked. So somebody takes the
+        session over: a user of the router's name, who exists for as long as that takes.
+        """
+        if self.pid() is None:
+            return False
+        self.add_user(router)
+        try:
+            takeover.take(self.ports.collector, router, self.password(router))
+        except LinkDown as error:
+            raise BrokerError(str(error)) from error
+        finally:
+            self.remove_user(router)
+        return True
+
     def owner(self, mode: int) -> Owner:
         """What mosquitto itself must own, after it has dropped root."""
         return owner(self.settings.account, mode)
@@ -219,6 +251,7 @@ def local(address: str) -> str:
 def write_settings(path: Path, settings: Settings) -> None:
     """broker.toml, from which `open` reads the same settings again."""
     engineers = ", ".join(f'"{name}"' for name in settings.engineers)
+    host = "" if settings.host is None else f'host = "{settings.host}"\n'
     text = f"""\
 # Written by `titik broker init`; run it again to change something.
 account = "{settings.account}"
@@ -227,7 +260,7 @@ engineer_listen = "{settings.engineer_listen}"
 collector = "{settings.collector}"
 collector_id = "{settings.collector_id}"
 engineers = [{engineers}]
-
+{host}
 [ports]
 router = {settings.ports.router}
 engineer = {settings.ports.engineer}

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from titik_collector import units
 from titik_collector.broker_dir import (
     BrokerDir,
     BrokerError,
@@ -36,6 +37,8 @@ FIRST_PORT = 1883  # MQTT's own; the others follow it
 class Request:
     """What the operator asked for; None and (): as it was, or the default."""
 
+    host: str | None = None
+    file: Path | None = None
     listen: str | None = None
     engineer_listen: str | None = None
     router_port: int | None = None
@@ -63,6 +66,9 @@ def init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
         said += _forget(before)
     _make_folders(directory)
     write_settings(path, settings)
+    if settings.host is not None:
+        said += _make_authority(directory, before)
+        said += units.write(directory, request.file)
     said += _write_mosquitto_files(directory)
     new = directory.add_users(list(dict.fromkeys(users)))
     if new:
@@ -105,7 +111,15 @@ def _settings(request: Request, before: BrokerDir | None) -> Settings:
         collector=request.collector or was.collector,
         collector_id=request.collector_id or was.collector_id,
         engineers=tuple(dict.fromkeys([*was.engineers, *request.engineers])),
+        host=request.host or was.host,
     )
+    if request.host is not None and was.host is None:  # from now on the world may come
+        settings = replace(
+            settings,
+            listen=request.listen or "0.0.0.0",
+            engineer_listen=request.engineer_listen or "0.0.0.0",
+            ports=replace(settings.ports, router=8883, engineer=8884),
+        )
     return replace(settings, ports=_ports(request, settings))
 
 
@@ -232,6 +246,32 @@ def _write_mosquitto_files(directory: BrokerDir) -> list[str]:
     return said + _replace(path / "acl", _acl(settings), its)
 
 
+def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]:
+    """Keys and certificates that are not there yet, and a server's for a new name."""
+    authority, host = directory.authority, directory.settings.host
+    assert host is not None
+    said = []
+    if not authority.exists:
+        authority.make(f"Titik city CA of {host}")
+        said.append(f"made the city's certificate authority; back up {directory.path / 'ca'}")
+    if before is None or before.settings.host != host:
+        authority.certify_server(host)
+        said.append(f"made the broker's certificate for {host}")
+    authority.write_crl()
+    return said
+
+
+def remove_engineer(directory: BrokerDir, name: str) -> None:
+    """Take an engineer out; a running broker cuts its tools off."""
+    left = tuple(one for one in directory.settings.engineers if one != name)
+    if left == directory.settings.engineers:
+        raise BrokerError(f"{name}: is no engineer; there are {', '.join(left)}")
+    made = BrokerDir(directory.path, replace(directory.settings, engineers=left))
+    write_settings(made.path, made.settings)
+    _write_mosquitto_files(made)
+    made.remove_user(name)
+
+
 def _replace(file: Path, text: str, whose: Owner) -> list[str]:
     """Write the file; what was in it before is kept beside it if it was different."""
     said = []
@@ -251,7 +291,21 @@ def _config(settings: Settings) -> str:
         router_port=settings.ports.router,
         engineer_port=settings.ports.engineer,
         collector_port=settings.ports.collector,
+        router_tls="" if settings.host is None else _TLS + _CERTIFIED,
+        engineer_tls="" if settings.host is None else _TLS,
     )
+
+
+# The oldest version that is let in; a router proves with its certificate who it is.
+_TLS = """
+tls_version tlsv1.2
+cafile tls/ca.crt
+certfile tls/server.crt
+keyfile tls/server.key"""
+_CERTIFIED = """
+crlfile tls/crl.pem
+require_certificate true
+use_identity_as_username true"""
 
 
 def _acl(settings: Settings) -> str:

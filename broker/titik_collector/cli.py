@@ -14,9 +14,11 @@ import click
 from rich.console import Console
 
 from titik_collector import check, collect, config, status
+from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
 from titik_collector.commands.broker import broker
 from titik_collector.commands.demo import demo
+from titik_collector.commands.engineer import engineer
 from titik_collector.commands.past import events_command, export_command, history_command, top
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
@@ -70,6 +72,17 @@ def status_command(file: Path) -> None:
     with plainly(), contextlib.closing(open_reader(settings.store.path)) as db:
         screen = status.gather(db, settings.city.name, time.time_ns() // 1_000_000)
     Console().print(status.render(screen))
+    for line in _expiring(settings):
+        click.echo(f"warning: {line}")
+
+
+def _expiring(settings: Config) -> list[str]:
+    """What ends soon at a broker of ours; nothing where it is not ours to read."""
+    if settings.broker.directory is None:
+        return []
+    with contextlib.suppress(BrokerError, OSError):
+        return BrokerDir.open(settings.broker.directory).authority.warnings()
+    return []
 
 
 @titik.group()
@@ -96,6 +109,7 @@ def check_command(file: Path) -> None:
 
 
 titik.add_command(broker)
+titik.add_command(engineer)
 titik.add_command(router)
 for command in (top, history_command, export_command, events_command):
     titik.add_command(command)

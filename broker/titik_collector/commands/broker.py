@@ -29,6 +29,9 @@ def broker() -> None:
     metavar="FILE",
     help="Take the routers, the collector's user and its id from this file.",
 )
+@click.option(
+    "--host", metavar="NAME", help="TLS, with this name in the certificate; a DNS name can move."
+)
 @click.option("--listen", metavar="ADDRESS", help="Where routers connect; 127.0.0.1 at first.")
 @click.option("--engineer-listen", metavar="ADDRESS", help="Where engineers connect.")
 @click.option("--port", type=_PORT, help="For routers; 1883 or the next that is free.")
@@ -39,6 +42,7 @@ def broker() -> None:
 def init(
     directory: Path,
     file: Path | None,
+    host: str | None,
     listen: str | None,
     engineer_listen: str | None,
     port: int | None,
@@ -53,6 +57,8 @@ def init(
         made, said = broker_init.init(
             directory,
             broker_init.Request(
+                host=host,
+                file=file,
                 listen=listen,
                 engineer_listen=engineer_listen,
                 router_port=port,
@@ -79,12 +85,47 @@ def run(directory: Path) -> None:
         broker_run.run(made, lambda line: click.echo(line, err=True))
 
 
+@broker.command()
+@click.argument("directory", type=_DIRECTORY)
+def renew(directory: Path) -> None:
+    """Renew what expires: the revocation list, and the broker's certificate in time."""
+    with plainly():
+        made = BrokerDir.open(directory)
+        authority = made.authority
+        for line in authority.renew(made.settings.host or ""):
+            click.echo(line)
+        made.reload()
+
+
+@broker.command()
+@click.argument("directory", type=_DIRECTORY)
+def check(directory: Path) -> None:
+    """Until when everything is valid; exit status 1 if something ends within 60 days."""
+    with plainly():
+        made = BrokerDir.open(directory)
+        authority = made.authority
+        for one in authority.expiries():
+            click.echo(f"{one.until:%Y-%m-%d}  {one.what}{', renews itself' * one.renewed}")
+        warnings = authority.warnings()
+    click.echo(f"mosquitto {'runs' if made.pid() else 'does not run'} on {directory}")
+    for line in warnings:
+        click.echo(f"warning: {line}")
+    if warnings:
+        raise SystemExit(1)
+
+
 def _summary(made: BrokerDir) -> list[str]:
     engineer = made.settings.engineers[0]
     lines = [f"broker {made.path}: {_listeners(made)}"]
     for address in {made.settings.listen, made.settings.engineer_listen}:
-        if not ipaddress.ip_address(address).is_loopback:
+        if made.settings.host is None and not ipaddress.ip_address(address).is_loopback:
             lines.append(f"warning: on {address} passwords and reports travel unencrypted")
+    if made.settings.host is not None:
+        return [
+            *lines,
+            f"start it: titik broker run {made.path}",
+            "next:     titik router add NAME --site SITE; titik engineer add NAME",
+        ]
     return [
         *lines,
         f"start it: titik broker run {made.path}",

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from titik_collector import config, registry_file
+from titik_collector import bundle, config, registry_file
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
-from titik_collector.config import Config
+from titik_collector.config import Config, ConfigError, Router
+from titik_collector.passwords import Owner, replace_file
 
 _CONFIG = click.option(
     "--config",
@@ -37,9 +38,14 @@ def add(name: str, site: str, file: Path) -> None:
         made = _broker(city)
         if made is not None and name in made.reserved():
             raise BrokerError(f"{name}: is another user of the broker; name the router otherwise")
-        secret = None if made is None else made.add_user(name)
+        certified = made is not None and made.settings.host is not None
+        secret = None if made is None or certified else made.add_user(name)
         registry_file.add(city, name, site)
+        written = _bundle(made, name) if made is not None and certified else None
     click.echo(f"{name} is registered at {site} in {file}")
+    if written is not None:
+        click.echo(f"run this on the router as root, then delete it: {written}")
+        return
     if made is None or secret is None:
         click.echo("its password: broker.directory is not set, so make its user at your broker")
         return
@@ -70,12 +76,70 @@ def list_(file: Path) -> None:
 @router.command()
 @click.argument("name")
 @_CONFIG
+def show(name: str, file: Path) -> None:
+    """A router's site and certificates."""
+    with plainly():
+        city = config.load(file)
+        (one,) = [one for one in city.router if one.name == name] or [_unknown(city, name)]
+        made = _broker(city)
+        click.echo(f"{name}  site={one.site}  since={one.since or '-'}")
+        if made is None or made.settings.host is None:
+            click.echo(f"password: {_password(made, name)}")
+            return
+        for cert in made.authority.issued():
+            if cert.router == name:
+                state = "revoked" if cert.revoked else f"until {cert.until:%Y-%m-%d}"
+                click.echo(f"certificate {cert.serial:x}  {state}")
+
+
+@router.command()
+@click.argument("name")
+@_CONFIG
+def rotate(name: str, file: Path) -> None:
+    """A new key; the old one works until `revoke --old`, so that the router is not cut off."""
+    with plainly():
+        city = config.load(file)
+        if name not in {one.name for one in city.router}:
+            _unknown(city, name)
+        written = _bundle(_with_tls(city), name)
+    click.echo(f"run this on the router as root, then delete it: {written}")
+    click.echo(f"when it reports again: titik router revoke {name} --old")
+
+
+@router.command()
+@click.argument("name")
+@click.option("--old", is_flag=True, help="All certificates but the newest.")
+@_CONFIG
+def revoke(name: str, old: bool, file: Path) -> None:
+    """End a router's credential, its session included; it stays registered."""
+    with plainly():
+        made = _with_tls(config.load(file))
+        count = made.authority.revoke(name, but_newest=old)
+        if not count:
+            raise BrokerError(
+                f"{name}: has no certificate to revoke; see: titik router show {name}"
+            )
+        made.reload()
+        kicked = made.kick(name)
+        if not old:
+            (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
+    ended = "its session is ended" if kicked else "the broker is not running"
+    click.echo(f"{name}: {count} certificate{'s' * (count > 1)} revoked; {ended}")
+
+
+@router.command()
+@click.argument("name")
+@_CONFIG
 def remove(name: str, file: Path) -> None:
     """Take a router out; its history stays, its connection is cut."""
     with plainly():
         city = config.load(file)
         made = _broker(city)
         registry_file.remove(city, name)
+        if made is not None and made.settings.host is not None and made.authority.revoke(name):
+            made.reload()
+            made.kick(name)
+            (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
         known = made is not None and name not in made.reserved() and made.remove_user(name)
     click.echo(f"{name} is no longer registered in {file}; its history stays")
     if known:
@@ -86,8 +150,34 @@ def _broker(city: Config) -> BrokerDir | None:
     return None if city.broker.directory is None else BrokerDir.open(city.broker.directory)
 
 
+def _with_tls(city: Config) -> BrokerDir:
+    made = _broker(city)
+    if made is None:
+        raise BrokerError(f"{city.file}: broker.directory is not set; keys are made at your broker")
+    _ = made.authority  # or an error that says how to get one
+    return made
+
+
+def _unknown(city: Config, name: str) -> Router:
+    wrong = f'there is no router "{name}"'
+    raise ConfigError(city.file, "router", wrong, "see: titik router list")
+
+
+def _bundle(made: BrokerDir, name: str) -> Path:
+    """A new key in a new file; the file."""
+    certificate, key = made.authority.certify_router(name)
+    host = made.settings.host
+    assert host is not None
+    text = bundle.of_router(name, host, made.ports.router, made.authority.ca_pem, certificate, key)
+    there = made.path / "secrets" / f"{name}.sh"
+    replace_file(there, text, Owner(-1, -1, 0o600))
+    return there
+
+
 def _password(made: BrokerDir | None, name: str) -> str:
     if made is None:
         return "-"
+    if made.settings.host is not None:
+        return "certificate"
     file = made.password_file(name)
     return str(file) if file.exists() else f"missing; titik broker init {made.path} --config FILE"

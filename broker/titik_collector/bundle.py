@@ -1,0 +1,108 @@
+"""The one file that makes a machine one of the city's routers, or an engineer's tools its readers.
+
+Rule: it is a shell script with everything in it, for busybox too, and may be run again.
+Rule: secrets are in the file alone, never in an argument or the environment.
+"""
+
+_ROUTER = """\
+#!/bin/sh
+# {router}: run this once on the router, as root. It holds the router's key: delete it afterwards.
+# TITIK_ROOT: another root directory, to make an image.
+set -eu
+umask 077
+root=${{TITIK_ROOT:-}}
+etc=$root/etc/titik
+mkdir -p "$etc"
+chmod 755 "$etc"
+
+put() {{ # name, mode; the content is on standard input
+	cat >"$etc/.$1.new"
+	chmod "$2" "$etc/.$1.new"
+	if grep -q '^titik:' "$root/etc/passwd" 2>/dev/null; then
+		chown "$(awk -F: '$1 == "titik" {{print $3 ":" $4}}' "$root/etc/passwd")" "$etc/.$1.new"
+	fi
+	mv "$etc/.$1.new" "$etc/$1"
+}}
+
+put ca.crt 644 <<'END'
+{ca}END
+put router.crt 644 <<'END'
+{certificate}END
+put router.key 600 <<'END'
+{key}END
+
+if [ -z "$root" ] && command -v uci >/dev/null; then
+	touch /etc/config/titik-agent
+	uci -q batch <<'END'
+set titik-agent.main=agent
+set titik-agent.main.router='{router}'
+set titik-agent.broker=broker
+set titik-agent.broker.host='{host}'
+set titik-agent.broker.port='{port}'
+set titik-agent.broker.tls='1'
+set titik-agent.broker.ca_file='/etc/titik/ca.crt'
+set titik-agent.broker.cert_file='/etc/titik/router.crt'
+set titik-agent.broker.key_file='/etc/titik/router.key'
+commit titik-agent
+END
+else
+	put agent.toml 600 <<'END'
+router = "{router}"
+
+[broker]
+host = "{host}"
+port = {port}
+tls = true
+ca_file = "/etc/titik/ca.crt"
+cert_file = "/etc/titik/router.crt"
+key_file = "/etc/titik/router.key"
+END
+fi
+
+if [ -z "$root" ]; then
+	if [ -x /etc/init.d/titik-agent ]; then
+		/etc/init.d/titik-agent enable
+		/etc/init.d/titik-agent restart
+	elif command -v systemctl >/dev/null && systemctl cat titik-agent >/dev/null 2>&1; then
+		systemctl restart titik-agent
+	fi
+	if command -v titik-agent >/dev/null; then
+		titik-agent check || echo "not yet; see what it says, then again: titik-agent check"
+	fi
+fi
+echo "{router} is set up; see whether it works: titik-agent check"
+"""
+
+_ENGINEER = """\
+#!/bin/sh
+# {name} reads the city: sh {name}.sh [options of mosquitto_sub, such as -t 'titik/v1/now/#']
+# broker {host}, port {port}, user {name}, password {password}
+set -eu
+umask 077
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT INT TERM
+cat >"$folder/ca.crt" <<'END'
+{ca}END
+# In a file, because arguments are for everybody to see.
+cat >"$folder/mosquitto_sub" <<END
+-h {host}
+-p {port}
+-u {name}
+-P {password}
+--cafile $folder/ca.crt
+END
+[ $# -gt 0 ] || set -- -v -t 'titik/v1/now/#'
+XDG_CONFIG_HOME=$folder mosquitto_sub "$@"
+"""
+
+
+def of_router(router: str, host: str, port: int, ca: str, certificate: str, key: str) -> str:
+    """What is run on a router; `ca`, `certificate` and `key` are PEM."""
+    return _ROUTER.format(
+        router=router, host=host, port=port, ca=ca, certificate=certificate, key=key
+    )
+
+
+def of_engineer(name: str, host: str, port: int, ca: str, password: str) -> str:
+    """What an engineer runs."""
+    return _ENGINEER.format(name=name, host=host, port=port, ca=ca, password=password)

@@ -1,0 +1,73 @@
+"""`titik engineer`: who may read the broker's topics."""
+
+from pathlib import Path
+
+import click
+
+from titik_collector import broker_init, bundle, config
+from titik_collector.broker_dir import BrokerDir, BrokerError
+from titik_collector.commands import plainly
+from titik_collector.passwords import Owner, replace_file
+
+_CONFIG = click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    default=config.DEFAULT_FILE,
+    show_default=True,
+    help="The server's configuration.",
+)
+
+
+@click.group()
+def engineer() -> None:
+    """Read-only users of the broker."""
+
+
+@engineer.command()
+@click.argument("name")
+@_CONFIG
+def add(name: str, file: Path) -> None:
+    """Make a reader; everything its tools need is in one file."""
+    with plainly():
+        made = _broker(file)
+        if name in {one.name for one in config.load(file).router}:
+            raise BrokerError(f"{name}: is a router; name the engineer otherwise")
+        made, _ = broker_init.init(made.path, broker_init.Request(engineers=(name,)))
+        host, password = made.settings.host, made.password(name)
+        if host is None:
+            click.echo(f"{name} may read; the password is in {made.password_file(name)}")
+            return
+        text = bundle.of_engineer(name, host, made.ports.engineer, made.authority.ca_pem, password)
+        there = made.path / "secrets" / f"{name}.sh"
+        replace_file(there, text, Owner(-1, -1, 0o600))
+    click.echo(f"{name} may read; give them {there}, and they run: sh {there.name}")
+
+
+@engineer.command("list")
+@_CONFIG
+def list_(file: Path) -> None:
+    """Every engineer's name."""
+    with plainly():
+        for name in sorted(_broker(file).settings.engineers):
+            click.echo(name)
+
+
+@engineer.command()
+@click.argument("name")
+@_CONFIG
+def remove(name: str, file: Path) -> None:
+    """Take a reader out; its tools are cut off."""
+    with plainly():
+        made = _broker(file)
+        broker_init.remove_engineer(made, name)
+        (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
+    click.echo(f"{name} may no longer read")
+
+
+def _broker(file: Path) -> BrokerDir:
+    directory = config.load(file).broker.directory
+    if directory is None:
+        raise BrokerError(f"{file}: broker.directory is not set; users are made at your broker")
+    return BrokerDir.open(directory)

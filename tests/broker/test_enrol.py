@@ -1,0 +1,360 @@
+"""Certificates: who gets in, who does not any more, and what a router is given."""
+
+import datetime as dt
+import os
+import socket
+import ssl
+import stat
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from click.testing import CliRunner
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.broker.running import RunningBroker, free_ports
+from titik_collector import bundle
+from titik_collector.broker_dir import BrokerDir
+from titik_collector.cli import titik
+from titik_collector.passwords import Owner
+from titik_collector.pki import CRL_DAYS, Authority
+from titik_wire.topics import CLIENT_ID
+
+pytestmark = pytest.mark.system
+
+CONFIG = """\
+[city]
+name = "kupang"
+title = "Kupang"
+timezone = "Asia/Makassar"
+[broker]
+directory = "broker"
+[store]
+path = "titik.db"
+[[site]]
+name = "taman-tirosa"
+title = "Taman Tirosa"
+"""
+SAMPLE = "titik/v1/router/tirosa-1/sample"
+
+
+@dataclass
+class City:
+    """A city's folder with a broker that has its own authority."""
+
+    folder: Path
+
+    def says(self, *words: str, status: int = 0) -> str:
+        """What `titik` prints; its exit status must be the one given."""
+        done = CliRunner().invoke(titik, [*words, "--config", str(self.folder / "titik.toml")])
+        assert status == done.exit_code, done.output
+        return done.output
+
+    @property
+    def broker(self) -> BrokerDir:
+        return BrokerDir.open(self.folder / "broker")
+
+    def enrol(self, router: str, root: Path) -> Path:
+        """Run a router's bundle in another root directory; the folder of its keys."""
+        root.mkdir(exist_ok=True)
+        subprocess.run(
+            ["sh", str(self.folder / "broker/secrets" / f"{router}.sh")],
+            env={"PATH": os.environ["PATH"], "TITIK_ROOT": str(root)},
+            check=True,
+            capture_output=True,
+        )
+        return root / "etc/titik"
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    """Made as an operator makes it."""
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    router, engineer, collector = map(str, free_ports(3))
+    made = CliRunner().invoke(
+        titik,
+        ["broker", "init", str(tmp_path / "broker"), "--host", "localhost",
+         "--listen", "127.0.0.1", "--engineer-listen", "127.0.0.1", "--collector-port", collector],
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    changed = CliRunner().invoke(
+        titik,
+        ["broker", "init", str(tmp_path / "broker"), "--port", router,
+         "--engineer-port", engineer],
+    )  # fmt: skip
+    assert changed.exit_code == 0, changed.output
+    return City(tmp_path)
+
+
+@pytest.fixture
+def running(city: City) -> Iterator[City]:
+    """With one enrolled router and a broker that runs."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    with RunningBroker(city.broker):
+        yield city
+
+
+class Router:
+    """A router's MQTT client with the files that its bundle installed."""
+
+    def __init__(self, keys: Path, port: int, name: str = "tirosa-1", **tls: object) -> None:
+        self.reasons: list[str] = []
+        self.lost: list[str] = []
+        self.acks: list[int] = []
+        self._paho = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=CLIENT_ID + name,
+            protocol=paho.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        context = ssl.create_default_context(cafile=str(keys / "ca.crt"))
+        if (keys / "router.key").exists():
+            context.load_cert_chain(keys / "router.crt", keys / "router.key")
+        for option, value in tls.items():
+            setattr(context, option, value)
+        self._paho.tls_set_context(context)
+        self._paho.username_pw_set(name)
+        self._paho.on_connect = lambda *got: self.reasons.append(str(got[3]))
+        self._paho.on_disconnect = lambda *got: self.lost.append(str(got[3]))
+        self._paho.on_publish = lambda *got: self.acks.append(got[2])
+        self.error: Exception | None = None
+        try:
+            self._paho.connect("localhost", port, 30)
+        except OSError as error:
+            self.error = error
+            return
+        self._paho.loop_start()
+
+    def is_in(self) -> bool:
+        """Connected, and still so a moment later."""
+        if self.error is not None:
+            return False
+        deadline = time.monotonic() + 5
+        while not self.reasons and not self.lost and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.1)
+        return self.reasons == ["Success"] and not self.lost
+
+    def publish(self, topic: str) -> bool:
+        """Acknowledged without an error."""
+        self._paho.publish(topic, b"x", 1).wait_for_publish(5)
+        return bool(self.acks)
+
+    def is_cut(self, within_s: float) -> bool:
+        """The broker ended the session."""
+        deadline = time.monotonic() + within_s
+        while not self.lost and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return bool(self.lost)
+
+    def close(self) -> None:
+        self._paho.disconnect()
+        self._paho.loop_stop()
+
+
+def test_a_bundle_lets_its_router_in(running: City, tmp_path: Path) -> None:
+    """Everything it needs is in the one file, with the right modes; it may be run again."""
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in keys.iterdir()}
+    assert {"ca.crt": 0o644, "router.crt": 0o644, "router.key": 0o600, "agent.toml": 0o600} == modes
+    router = Router(keys, running.broker.ports.router)
+    assert router.is_in()
+    assert router.publish(SAMPLE)
+    router.close()
+
+
+def test_a_revoked_router_is_cut_off_and_stays_out(running: City, tmp_path: Path) -> None:
+    """Its live session ends within ten seconds, and its next is refused."""
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    port = running.broker.ports.router
+    router = Router(keys, port)
+    assert router.is_in()
+
+    began = time.monotonic()
+    assert "session is ended" in running.says("router", "revoke", "tirosa-1")
+    assert router.is_cut(10)
+    assert time.monotonic() - began < 10
+    router.close()
+    again = Router(keys, port)
+    assert not again.is_in()
+    again.close()
+    assert "tirosa-1" not in running.broker.users()  # who took over is gone again
+
+
+def test_a_rotated_key_replaces_the_old_without_a_gap(running: City, tmp_path: Path) -> None:
+    """Both are good until the old one is revoked."""
+    port = running.broker.ports.router
+    old = running.enrol("tirosa-1", tmp_path / "old")
+    running.says("router", "rotate", "tirosa-1")
+    new = running.enrol("tirosa-1", tmp_path / "new")
+    for keys in (old, new):
+        router = Router(keys, port)
+        assert router.is_in()
+        router.close()
+    assert "1 certificate revoked" in running.says("router", "revoke", "tirosa-1", "--old")
+    for keys, good in ((old, False), (new, True)):
+        router = Router(keys, port)
+        assert good == router.is_in()
+        router.close()
+    shown = running.says("router", "show", "tirosa-1").splitlines()
+    assert ["revoked", "until"] == [line.split()[2] for line in shown[1:]]
+
+
+def stranger(folder: Path) -> Authority:
+    """Somebody else's authority."""
+    folder.mkdir()
+    other = Authority(folder, Owner(-1, -1, 0o600))
+    other.make("other")
+    return other
+
+
+def test_a_certificate_of_another_authority_is_refused(running: City, tmp_path: Path) -> None:
+    """Whatever name it says."""
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    certificate, key = stranger(tmp_path / "other").certify_router("tirosa-1")
+    (keys / "router.crt").write_text(certificate)
+    (keys / "router.key").write_text(key)
+    router = Router(keys, running.broker.ports.router)
+    assert not router.is_in()
+    router.close()
+
+
+def test_no_certificate_is_refused(running: City, tmp_path: Path) -> None:
+    """A name alone opens nothing."""
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    (keys / "router.key").unlink()
+    router = Router(keys, running.broker.ports.router)
+    assert not router.is_in()
+    router.close()
+
+
+def test_an_expired_certificate_is_refused(
+    running: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one of our own."""
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    past = dt.datetime(2021, 1, 1)
+    monkeypatch.setattr("titik_collector.pki._now", lambda: past)
+    monkeypatch.setattr("titik_collector.pki.ROUTER_DAYS", 30)
+    certificate, key = running.broker.authority.certify_router("tirosa-1")
+    (keys / "router.crt").write_text(certificate)
+    (keys / "router.key").write_text(key)
+    router = Router(keys, running.broker.ports.router)
+    assert not router.is_in()
+    router.close()
+
+
+def test_plaintext_on_the_tls_port_is_refused(running: City) -> None:
+    """The broker hangs up without an answer."""
+    connect = b"\x10\x15\x00\x04MQTT\x04\x02\x00\x3c\x00\x09titik:abc"
+    with socket.create_connection(("127.0.0.1", running.broker.ports.router), 5) as sock:
+        sock.sendall(connect)
+        with pytest.raises((ConnectionError, AssertionError)):
+            assert sock.recv(4)[:1] == b"\x20"
+
+
+def test_an_old_tls_is_refused(running: City, tmp_path: Path) -> None:
+    """1.2 is the least."""
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(keys / "ca.crt")
+    context.load_cert_chain(keys / "router.crt", keys / "router.key")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1_1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    port = running.broker.ports.router
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)version|protocol"),
+    ):
+        context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_a_routers_certificate_writes_its_own_topics_alone(running: City, tmp_path: Path) -> None:
+    """Another's topic is refused, whatever user and client id it claims."""
+    running.says("router", "add", "tirosa-2", "--site", "taman-tirosa")
+    keys = running.enrol("tirosa-2", tmp_path / "two")
+    thief = Router(keys, running.broker.ports.router, name="tirosa-1")
+    assert thief.is_in()
+    said: list[str] = []
+    thief._paho.on_publish = lambda *got: said.append(str(got[3]))
+    for topic in (SAMPLE, "titik/v1/router/tirosa-2/sample"):
+        thief._paho.publish(topic, b"x", 1).wait_for_publish(5)
+    time.sleep(0.2)
+    thief.close()
+    assert ["Not authorized", "No matching subscribers"] == said
+
+
+def test_an_engineers_file_is_all_it_takes(running: City) -> None:
+    """The script runs as it stands, and the user can read."""
+    running.says("engineer", "add", "ina")
+    file = running.folder / "broker/secrets/ina.sh"
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    done = subprocess.run(
+        ["sh", str(file), "-C", "1", "-W", "5", "-t", "$SYS/broker/version"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "mosquitto" in done.stdout
+    assert "ina" in running.says("engineer", "list").split()
+    running.says("engineer", "remove", "ina")
+    assert "ina" not in running.says("engineer", "list").split()
+    assert "ina" not in running.broker.users()
+
+
+def test_the_servers_certificate_renews_under_routers(running: City, tmp_path: Path) -> None:
+    """A reload is enough; the router trusts the authority, not the certificate."""
+    keys = running.enrol("tirosa-1", tmp_path / "router")
+    port = running.broker.ports.router
+    before = ssl.get_server_certificate(("localhost", port), ca_certs=str(keys / "ca.crt"))
+    running.broker.authority.certify_server("localhost")
+    running.broker.reload()
+    deadline = time.monotonic() + 5
+    while before == ssl.get_server_certificate(("localhost", port), ca_certs=str(keys / "ca.crt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    router = Router(keys, port)
+    assert router.is_in()
+    router.close()
+
+
+def test_what_ends_soon_is_said(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the remedy, 60 days ahead; renewing ends it."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    directory = str(city.folder / "broker")
+    assert CliRunner().invoke(titik, ["broker", "check", directory]).exit_code == 0
+    later = dt.datetime.now() + dt.timedelta(days=CRL_DAYS - 30)
+    assert any("revocation list" in one for one in city.broker.authority.warnings(later))
+    monkeypatch.setattr("titik_collector.pki.CRL_DAYS", 30)
+    city.broker.authority.write_crl()
+    told = CliRunner().invoke(titik, ["broker", "check", directory])
+    assert (1, True) == (told.exit_code, "revocation list expires in" in told.output)
+    monkeypatch.undo()
+    assert CliRunner().invoke(titik, ["broker", "renew", directory]).exit_code == 0
+    assert CliRunner().invoke(titik, ["broker", "check", directory]).exit_code == 0
+
+
+def test_keys_are_their_owners_alone(city: City) -> None:
+    """The authority's, the broker's, and every bundle."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    for name in ("ca/ca.key", "tls/server.key", "secrets/tirosa-1.sh"):
+        assert 0o600 == stat.S_IMODE((city.folder / "broker" / name).stat().st_mode)
+    assert 0o700 == stat.S_IMODE((city.folder / "broker/ca").stat().st_mode)
+
+
+def test_a_bundle_runs_under_busybox(tmp_path: Path) -> None:
+    """Routers have ash and busybox's tools; `sh -n` of dash reads it too."""
+    text = bundle.of_router("r-1", "mq.example", 8883, "CA\n", "CERT\n", "KEY\n")
+    file = tmp_path / "r-1.sh"
+    file.write_text(text)
+    subprocess.run(["sh", "-n", str(file)], check=True)
+    subprocess.run(["sh", str(file)], env={"PATH": os.environ["PATH"], "TITIK_ROOT": str(tmp_path)},
+                   check=True, capture_output=True)  # fmt: skip
+    assert "KEY\n" == (tmp_path / "etc/titik/router.key").read_text()
