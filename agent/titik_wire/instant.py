@@ -1,10 +1,10 @@
 """Milliseconds since 1970, and RFC 3339 UTC text with milliseconds.
 
-Its own arithmetic, because `datetime` costs the router memory that nothing else there needs.
+Its own arithmetic, because `datetime` costs the router memory that nothing else there needs, and
+`time.gmtime` ends in 2038 where the C library's time is 32 bits wide.
 """
 
 import re
-import time
 
 MAX_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can write
 
@@ -17,10 +17,12 @@ def to_text(ms: int) -> str:
     """`0` gives `1970-01-01T00:00:00.000Z`; ValueError outside 1970 to 9999."""
     if not 0 <= ms <= MAX_MS:
         raise ValueError("outside the years 1970 to 9999")
-    t = time.gmtime(ms // 1000)
+    days, milli = divmod(ms, 86_400_000)
+    year, month, day = _date(days)
+    second = milli // 1000
     return (
-        f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}"
-        f"T{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}.{ms % 1000:03}Z"
+        f"{year:04}-{month:02}-{day:02}"
+        f"T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.{milli % 1000:03}Z"
     )
 
 
@@ -42,3 +44,13 @@ def _days(year: int, month: int, day: int) -> int:
     shifted = (month + 9) % 12
     leap_days = year // 4 - year // 100 + year // 400
     return 365 * year + leap_days + (153 * shifted + 2) // 5 + day - 719469
+
+
+def _date(days: int) -> tuple[int, int, int]:
+    """The inverse of `_days`: year, month and day."""
+    era, day = divmod(days + 719468, 146097)  # of 400 years, which all are equally long
+    year = (day - day // 1460 + day // 36524 - day // 146096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    shifted = (5 * day + 2) // 153
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    return 400 * era + year + (month <= 2), month, day - (153 * shifted + 2) // 5 + 1

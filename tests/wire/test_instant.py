@@ -1,5 +1,6 @@
 """RFC 3339 text, with `datetime` as the oracle."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,9 +31,20 @@ def test_text_reads_back(ms: int) -> None:
     assert ms == instant.from_text(as_datetime_writes(ms))
 
 
+def test_the_year_2038_does_not_end_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the C library's time is 32 bits wide, nobody else can say what day it is."""
+
+    def overflow(_: float) -> None:
+        raise OverflowError("timestamp out of range for platform time_t")
+
+    monkeypatch.setattr(time, "gmtime", overflow)
+    assert "2038-01-19T03:14:08.000Z" == instant.to_text(2**31 * 1000)
+
+
 @given(st.integers(0, instant.MAX_MS // 86_400_000))
 def test_every_day_reads_back(day: int) -> None:
     """Leap days and century years are where calendars go wrong."""
+    assert as_datetime_writes(day * 86_400_000) == instant.to_text(day * 86_400_000)
     assert day * 86_400_000 == instant.from_text(as_datetime_writes(day * 86_400_000))
 
 
@@ -44,6 +56,7 @@ def test_every_month_s_ends_read_back(year: int) -> None:
         for day in (first, first - timedelta(days=1)):
             if day >= EPOCH:
                 ms = (day - EPOCH) // timedelta(milliseconds=1)
+                assert as_datetime_writes(ms) == instant.to_text(ms)
                 assert ms == instant.from_text(as_datetime_writes(ms))
 
 
