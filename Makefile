@@ -4,7 +4,7 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix bench bench-quick clean
+.PHONY: help demo test check lint docs matrix lab bench bench-quick clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -23,6 +23,10 @@ test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick  ## e
 matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
 	@sh tools/need.sh mosquitto mosquitto_sub ip
 	@$(BIN)/python tools/matrix.py
+
+lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 5 minutes (as root); `make test` has it
+	@sh tools/need.sh mosquitto mosquitto_sub
+	@$(BIN)/pytest -q --durations=2 tests/system/test_lab.py tests/system/test_evening.py
 
 lint: $(VENV)/.dev  ## formatting, ruff and types
 	@$(BIN)/ruff format --check -q

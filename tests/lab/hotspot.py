@@ -1,4 +1,6 @@
-"""In the machine: a real access point, clients that come and go, and the real source beside `iw`.
+"""In the machine: a real access point, clients that come and go, and both sources beside `iw`.
+
+The one that asks over ubus has a ubusd in front of the same hostapd.
 
 Writes what both said at each moment to the file named on the command line; the test outside
 compares. wlan0 and wlan0-1 are the access point, open and WPA2; wlan1 to wlan4 are clients.
@@ -15,16 +17,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "agent"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+sys.path.insert(1, os.path.join(sys.path[0], "agent"))
 
+from tests.lab.as_ubus import UbusHostapd
 from titik_agent.clock import SystemClock
 from titik_agent.sketch import Sketch
 from titik_agent.sources import SourceError
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.stations import Tracker
 
 SOCKETS = "/run/hostapd"
+UBUS = "/run/ubus.sock"
+CONTROL, OVER_UBUS = "control", "ubus"  # names of the sources
 ACCESS_POINT = f"""
 driver=nl80211
 interface=wlan0
@@ -122,20 +129,28 @@ def wait_until(true: Callable[[], bool]) -> bool:
 
 
 class Observer:
-    """The source under test, and the record of what it said."""
+    """The sources under test, and the record of what they said."""
 
     def __init__(self, radio: Radio) -> None:
         clock = SystemClock()
         interfaces = Interfaces(None, None, clock.boot)
-        self.sketch = Sketch(clock)
-        self._source = HostapdCtrl(interfaces, Tracker(), self.sketch, SOCKETS)
+        self._ubus = UbusHostapd(UBUS, SOCKETS)
+        self.sketches = {name: Sketch(clock) for name in (CONTROL, OVER_UBUS)}
+        self._sources: dict[str, HostapdCtrl | HostapdUbus] = {
+            CONTROL: HostapdCtrl(interfaces, Tracker(), self.sketches[CONTROL], SOCKETS),
+            OVER_UBUS: HostapdUbus(interfaces, Tracker(), self.sketches[OVER_UBUS], [UBUS]),
+        }
         self._radio = radio
         self.moments: dict[str, dict[str, Any]] = {}
 
     def read(self) -> dict[str, Any]:
+        """What the control socket tells, and under `ubus` what ubus tells."""
+        return self._read(CONTROL) | {OVER_UBUS: self._read(OVER_UBUS)}
+
+    def _read(self, name: str) -> dict[str, Any]:
         started = time.monotonic()
         try:
-            bsses = self._source.read()
+            bsses = self._sources[name].read()
         except SourceError as error:
             return {"failed": str(error)}
         return {
@@ -156,29 +171,41 @@ class Observer:
                 self.moments[moment] = said | {"iw": before} | more
                 return
 
-    def hear(self, happened: Callable[[], bool]) -> float | None:
-        """Seconds from when iw first saw it until the source heard of it; None: it never did."""
+    def hear(self, happened: Callable[[], bool]) -> dict[str, float | None]:
+        """Seconds from when iw first saw it until a source heard of it; None: it never did."""
         end = time.monotonic() + PATIENCE_S
         seen_at: float | None = None
-        heard_at: float | None = None
-        while time.monotonic() < end and (seen_at is None or heard_at is None):
-            if self.pump(0.1):
-                heard_at = time.monotonic()
+        heard_at: dict[str, float] = {}
+        while time.monotonic() < end and (seen_at is None or len(heard_at) < len(self._sources)):
+            for name in self.pump(0.1):
+                heard_at[name] = time.monotonic()
             if seen_at is None and happened():
                 seen_at = time.monotonic()
-        if seen_at is None or heard_at is None:
-            return None
-        return max(0.0, heard_at - seen_at)
+        return {
+            name: None
+            if seen_at is None or name not in heard_at
+            else max(0.0, heard_at[name] - seen_at)
+            for name in self._sources
+        }
 
-    def pump(self, wait_s: float) -> bool:
-        """Whether anyone joined or left in that time."""
+    def pump(self, wait_s: float) -> set[str]:
+        """The sources that heard in that time of anyone who joined or left."""
         poll = select.poll()
-        for fileno in self._source.filenos():
-            poll.register(fileno, select.POLLIN)
-        return bool(poll.poll(wait_s * 1000)) and self._source.pump()
+        for source in self._sources.values():
+            for fileno in source.filenos():
+                poll.register(fileno, select.POLLIN)
+        poll.poll(wait_s * 1000)
+        return {name for name, source in self._sources.items() if source.pump()}
 
     def close(self) -> None:
-        self._source.close()
+        for source in self._sources.values():
+            source.close()
+        self._ubus.close()
+
+
+def has_both(said: dict[str, Any]) -> bool:
+    """Both sources read both BSSes."""
+    return all(len(one.get("clients", ())) == 2 for one in (said, said[OVER_UBUS]))
 
 
 def main(path: str) -> None:
@@ -187,7 +214,7 @@ def main(path: str) -> None:
     observer = Observer(radio)
     observer.moments["before"] = observer.read()
     access_point.start()
-    wait_until(lambda: "clients" in observer.read())
+    wait_until(lambda: has_both(observer.read()))
     observer.record("empty")
 
     clients[1].join(OPEN)
@@ -211,16 +238,18 @@ def main(path: str) -> None:
     observer.record("left", heard_s=heard_s)
 
     access_point.stop()
-    heard = observer.pump(5)
+    heard = CONTROL in observer.pump(5)
+    wait_until(lambda: "failed" in observer.read()[OVER_UBUS])
     observer.moments["stopped"] = observer.read() | {"heard": heard}
     access_point.start()
-    wait_until(lambda: "clients" in observer.read())
+    wait_until(lambda: has_both(observer.read()))
     heard_s = observer.hear(lambda: radio.authorized() == {"wlan0": 1, "wlan0-1": 1})
     observer.record("restarted", heard_s=heard_s)
 
     observer.close()
     left = [name for name in os.listdir("/tmp") if name.startswith("titik-ctrl-")]
-    report = {"moments": observer.moments, "visitors": observer.sketch.count(), "left": left}
+    visitors = {name: sketch.count() for name, sketch in observer.sketches.items()}
+    report = {"moments": observer.moments, "visitors": visitors, "left": left}
     write(path, json.dumps(report, indent=1))
 
 

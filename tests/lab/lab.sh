@@ -2,17 +2,19 @@
 # Runs one command in a throw-away virtual machine that has a real Wi-Fi stack.
 #
 #   lab.sh setup                                 once, as root: packages, kernel, initramfs
-#   lab.sh [-t SECONDS] [-m MIB] -o DIR CMD...   in the machine, as root, in this directory
+#   lab.sh [-t SECONDS] [-m MIB] [-n] -o DIR CMD...   in the machine, as root, in this directory
 #
 # The machine sees this one's files, read-only, so CMD may be anything that is installed here. What
 # CMD writes to /lab-out is in DIR; all else it writes is gone. Its output is streamed, its status
-# is ours; 124: out of time; 125: the machine died.
+# is ours; 124: out of time; 125: the machine died. -n: it has a network card, eth0, behind which
+# 10.0.2.2 is this one's loopback.
 #
 # Kernel and initramfs are kept in LAB_STATE. LAB_ACCEL is kvm or tcg; found if not set.
 # shellcheck disable=SC2015 # after `A && B || die`, die may run for either
 set -u
 HERE=$(dirname "$(readlink -f "$0")")
 LAB_STATE=${LAB_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/titik-lab}
+CARDS='wireless/mac80211_hwsim veth ifb virtio_net net_failover' # below drivers/net
 
 die() {
   echo "lab: $*" >&2
@@ -23,28 +25,30 @@ setup() {
   mkdir -p "$LAB_STATE" || die "cannot write $LAB_STATE"
   exec 9>"$LAB_STATE/lock"
   flock 9
-  sh "$HERE/../../tools/need.sh" qemu-system-x86_64 busybox cpio depmod ip iw hostapd wpa_supplicant ||
-    die "programs missing"
-  [ -d "$LAB_STATE/kernel/lib/modules" ] || unpack_kernel
+  sh "$HERE/../../tools/need.sh" qemu-system-x86_64 busybox cpio depmod ip iw hostapd \
+    wpa_supplicant dnsmasq || die "programs missing"
+  [ "$(cat "$LAB_STATE/kernel/unpacked" 2>/dev/null)" = "$CARDS" ] || unpack_kernel
   build_initramfs
 }
 
 # The distribution's kernel is unpacked, not installed, and of its modules only what a Wi-Fi needs.
 unpack_kernel() {
-  local new="$LAB_STATE/kernel.new" name version
+  local new="$LAB_STATE/kernel.new" name version card
   apt-get -q update >"$LAB_STATE/apt.log" 2>&1 # lists that are too old name packages that are gone
   name=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -1)
   rm -rf "$new" && mkdir -p "$new" || die "cannot write $new"
   (cd "$new" && apt-get -q download "${name:-linux-image-amd64}") >>"$LAB_STATE/apt.log" 2>&1 ||
     die "no kernel package, see $LAB_STATE/apt.log"
-  local modules='./lib/modules/*/kernel'
+  local modules='./lib/modules/*/kernel' cards=()
+  for card in $CARDS; do cards+=("$modules/drivers/net/$card.ko*"); done
   dpkg-deb --fsys-tarfile "$new"/*.deb | tar -C "$new" -x --wildcards './boot/*' \
     './lib/modules/*/modules.*' "$modules/net/*" "$modules/crypto/*" "$modules/arch/x86/crypto/*" \
     "$modules/lib/*" "$modules/fs/9p/*" "$modules/fs/fscache/*" "$modules/fs/netfs/*" \
     "$modules/fs/overlayfs/*" "$modules/drivers/virtio/*" "$modules/drivers/char/virtio_console.ko*" \
-    "$modules/drivers/net/wireless/mac80211_hwsim.ko*" 2>/dev/null # some are built in elsewhere
+    "${cards[@]}" 2>/dev/null # some are built in elsewhere
   rm -f "$new"/*.deb
   version=$(ls "$new/lib/modules") && depmod -b "$new" "$version" || die "cannot unpack $name"
+  echo "$CARDS" >"$new/unpacked"
   rm -rf "$LAB_STATE/kernel" && mv "$new" "$LAB_STATE/kernel"
 }
 
@@ -80,8 +84,8 @@ accelerator() {
 }
 
 run() {
-  local out=$1 seconds=$2 memory=$3 hardware
-  shift 3
+  local out=$1 seconds=$2 memory=$3 network=$4 hardware
+  shift 4
   [ -s "$LAB_STATE/initramfs" ] || die "first: $0 setup"
   mkdir -p "$out" && out=$(readlink -f "$out") || die "cannot write $out"
   rm -f "$out/.status"
@@ -95,7 +99,7 @@ run() {
   esac
   # shellcheck disable=SC2086 # words on purpose
   timeout -k 5 "$seconds" qemu-system-x86_64 $hardware -machine q35 -m "$memory" \
-    -nodefaults -no-user-config -display none -no-reboot \
+    -nodefaults -no-user-config $network -display none -no-reboot \
     -kernel "$LAB_STATE/kernel/boot/vmlinuz-$(kernel_version)" -initrd "$LAB_STATE/initramfs" \
     -append "console=ttyS0 quiet loglevel=4 panic=1 oops=panic random.trust_cpu=1 mitigations=off \
 lab.modules=$LAB_STATE/kernel/lib/modules lab.stage2=$HERE/guest-stage2" \
@@ -111,16 +115,17 @@ lab.modules=$LAB_STATE/kernel/lib/modules lab.stage2=$HERE/guest-stage2" \
   return "$status"
 }
 
-out='' seconds=300 memory=512
+out='' seconds=300 memory=512 network=''
 [ "${1:-}" != setup ] || { setup && exit 0; }
-while getopts o:t:m: option; do
+while getopts o:t:m:n option; do
   case $option in
     o) out=$OPTARG ;;
     t) seconds=$OPTARG ;;
     m) memory=$OPTARG ;;
+    n) network='-nic user,model=virtio' ;;
     *) exit 2 ;;
   esac
 done
 shift $((OPTIND - 1))
-[ -n "$out" ] && [ $# -gt 0 ] || { sed -n '2,12s/^# \?//p' "$0" && exit 2; }
-run "$out" "$seconds" "$memory" "$@"
+[ -n "$out" ] && [ $# -gt 0 ] || { sed -n '2,13s/^# \?//p' "$0" && exit 2; }
+run "$out" "$seconds" "$memory" "$network" "$@"

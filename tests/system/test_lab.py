@@ -42,7 +42,7 @@ def report(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return result
 
 
-@pytest.mark.parametrize(
+MOMENTS = pytest.mark.parametrize(
     ("moment", "expected"),
     [
         ("empty", {"wlan0": 0, "wlan0-1": 0}),
@@ -53,6 +53,9 @@ def report(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
         ("restarted", {"wlan0": 1, "wlan0-1": 1}),
     ],
 )
+
+
+@MOMENTS
 def test_the_counts_are_the_kernels(
     report: dict[str, Any], moment: str, expected: dict[str, int]
 ) -> None:
@@ -60,6 +63,26 @@ def test_the_counts_are_the_kernels(
     said = report["moments"][moment]
     assert expected == said["clients"]
     assert expected == {ifname: sum(listed) for ifname, listed in said["iw"].items()}
+
+
+@MOMENTS
+def test_over_ubus_the_counts_are_the_kernels(
+    report: dict[str, Any], moment: str, expected: dict[str, int]
+) -> None:
+    """The same hostapd's answers in OpenWrt's form, the wrong key's included."""
+    assert expected == report["moments"][moment]["ubus"]["clients"]
+
+
+@pytest.mark.parametrize("figure", ["ssid", "channel", "since"])
+def test_over_ubus_the_other_figures_are_the_same(report: dict[str, Any], figure: str) -> None:
+    """Whichever way hostapd was asked, at every moment."""
+    for said in report["moments"].values():
+        assert said.get(figure) == said["ubus"].get(figure)
+
+
+def test_over_ubus_a_stopped_hostapd_is_a_failure(report: dict[str, Any]) -> None:
+    """Its objects are gone, and there is no count."""
+    assert "no hostapd.* object is visible" in report["moments"]["stopped"]["ubus"]["failed"]
 
 
 def test_a_wrong_key_is_listed_and_not_counted(report: dict[str, Any]) -> None:
@@ -70,11 +93,15 @@ def test_a_wrong_key_is_listed_and_not_counted(report: dict[str, Any]) -> None:
     assert said["heard"] is False
 
 
+@pytest.mark.parametrize("source", ["control", "ubus"])
 @pytest.mark.parametrize("moment", ["joined", "left", "restarted"])
-def test_joins_and_leaves_are_heard_at_once(report: dict[str, Any], moment: str) -> None:
+def test_joins_and_leaves_are_heard_at_once(
+    report: dict[str, Any], moment: str, source: str
+) -> None:
     """Within a second of the kernel knowing, in a machine some ten times too slow."""
-    assert report["moments"][moment]["heard_s"] is not None
-    assert report["moments"][moment]["heard_s"] < 1
+    heard_s = report["moments"][moment]["heard_s"][source]
+    assert heard_s is not None
+    assert heard_s < 1
 
 
 def test_a_restart_is_a_failure_and_then_a_new_counter(report: dict[str, Any]) -> None:
@@ -96,7 +123,7 @@ def test_names_and_channel_are_the_access_points(report: dict[str, Any]) -> None
 
 def test_visitors_are_the_different_clients(report: dict[str, Any]) -> None:
     """Three, of whom two joined twice; the wrong key is none."""
-    assert 3 == report["visitors"]
+    assert {"control": 3, "ubus": 3} == report["visitors"]
 
 
 def test_nothing_is_left_behind(report: dict[str, Any]) -> None:
