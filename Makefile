@@ -4,7 +4,7 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix lab bench bench-quick clean
+.PHONY: help demo test check lint docs matrix lab foreign bench bench-quick clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -27,6 +27,10 @@ matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
 lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 5 minutes (as root); `make test` has it
 	@sh tools/need.sh mosquitto mosquitto_sub
 	@$(BIN)/pytest -q --durations=2 tests/system/test_lab.py tests/system/test_evening.py
+
+foreign: $(VENV)/.dev  ## the router's tests on ARM and on a big-endian processor (as root; weekly)
+	@sh tools/need.sh mosquitto mosquitto_sub ip mmdebstrap qemu-arm-static qemu-s390x-static
+	@$(RUN) python -m tools.foreign
 
 lint: $(VENV)/.dev  ## formatting, ruff and types
 	@$(BIN)/ruff format --check -q

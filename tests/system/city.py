@@ -93,11 +93,11 @@ class ShiftedClock(SimulatedClock):
 class Process:
     """One of ours, with what it says in a file."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, python: str = sys.executable) -> None:
         self._log = log
         with log.open("ab") as said:
             self.popen = subprocess.Popen(
-                [sys.executable, *arguments],
+                [python, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -263,7 +263,12 @@ max_runs_per_hour = 10000
         self.nodes.remove(node)
 
     def agent(
-        self, router: str = "tirosa-1", extra: str = "", interval_s: int = 1, **sources: str
+        self,
+        router: str = "tirosa-1",
+        extra: str = "",
+        interval_s: int = 1,
+        python: str = sys.executable,
+        **sources: str,
     ) -> Process:
         """The real `titik-agent run` on this machine's own interfaces."""
         file = self.folder / f"{router}.toml"
@@ -286,7 +291,7 @@ uplink = "lo"
         file.write_text(text + "".join(f'{key} = "{one}"\n' for key, one in sources.items()))
         code = "from titik_agent.cli import main; main()"
         log = self.folder / f"{router}.log"
-        return self._spawn(log, "-c", code, "run", "--config", str(file))
+        return self._spawn(log, "-c", code, "run", "--config", str(file), python=python)
 
     # Waiting
 
@@ -393,8 +398,8 @@ uplink = "lo"
         while not node.uplink.is_over:
             self._turn(0.05)
 
-    def _spawn(self, log: Path, *arguments: str) -> Process:
-        started = Process(log, *arguments)
+    def _spawn(self, log: Path, *arguments: str, python: str = sys.executable) -> Process:
+        started = Process(log, *arguments, python=python)
         self._processes.append(started)
         return started
 
