@@ -1,5 +1,6 @@
 """Every command, key, topic and link in the documents is one that exists."""
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -8,6 +9,7 @@ import click
 import pytest
 
 from tests.project.sources import ROOT
+from tests.system.visitors import KINDS
 from titik_agent import config as agent_config
 from titik_agent.commands import titik_agent
 from titik_collector import config as server_config
@@ -18,7 +20,7 @@ PAGES = [
     ROOT / name
     for name in (
         "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/config.md",
-        "docs/operating.md", "docs/wire.md",
+        "docs/operating.md", "docs/privacy.md", "docs/wire.md",
     )
 ]  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
@@ -131,3 +133,29 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     """Relative ones; the web is not ours."""
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    """`test_x` in `tests/y.py`, or a file alone."""
+    text = page.read_text()
+    files = re.findall(r"`(tests/[\w/]+\.py)`", text)
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    named = re.findall(r"`(test_\w+)` in `(tests/[\w/]+\.py)`", text)
+    assert len(re.findall(r"`test_\w+`", text)) == len(named)
+    assert [name for name, file in named if f"\ndef {name}(" not in (ROOT / file).read_text()] == []
+
+
+def test_the_privacy_page_says_how_long_the_store_keeps() -> None:
+    """As the configuration has it."""
+    text = (ROOT / "docs/privacy.md").read_text()
+    said = dict(re.findall(r"`store\.(\w+_days)`, (\d+) if not set", text))
+    fields = dataclasses.fields(server_config.Store)
+    assert {one.name: str(one.default) for one in fields if one.name.endswith("_days")} == said
+
+
+def test_the_privacy_page_says_how_many_spellings_are_searched() -> None:
+    """`KINDS` of the test that lives through a day."""
+    said = re.search(r"\b(\d+) spellings", (ROOT / "docs/privacy.md").read_text())
+    assert said is not None
+    assert str(len(KINDS)) == said[1]

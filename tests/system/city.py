@@ -183,13 +183,18 @@ max_runs_per_hour = 10000
 
     # The server half
 
-    def collect(self, dies: str | None = None) -> Process:
-        """Start the collector, or start it again; returns when it is connected, or has died."""
+    def collect(self, dies: str | None = None, debug: bool = False) -> Process:
+        """Start the collector, or start it again; returns when it is connected, or has died.
+
+        `debug`: it logs all it can.
+        """
         where = self.folder / "collector.log"
         before = (
             where.read_text(errors="replace").count("broker connected") if where.exists() else 0
         )
         program = ["-c", "from titik_collector.cli import main; main()"]
+        if debug:
+            program[1] = f"import logging; logging.basicConfig(level='DEBUG'); {program[1]}"
         if dies is not None:
             program = ["-m", "tests.system.dying_collector", dies]
         started = self._spawn(where, *program, "collect", "--config", str(self.file))
@@ -212,10 +217,11 @@ max_runs_per_hour = 10000
         )
         return done.returncode, done.stdout + done.stderr
 
-    def engineer(self, *subscriptions: str) -> Client:
-        """A subscriber on the engineers' listener."""
+    def engineer(self, *subscriptions: str, port: int | None = None) -> Client:
+        """A subscriber on the engineers' listener, or on a port that leads there."""
         user = self.directory.settings.engineers[0]
-        client = Client(self.directory.ports.engineer, user, self.directory.password(user))
+        port = port or self.directory.ports.engineer
+        client = Client(port, user, self.directory.password(user))
         assert client.answer() == "Success"
         for one in subscriptions:
             client.subscribe(one)
