@@ -18,6 +18,7 @@ for name in "$@"; do
         qemu-system-x86_64) package=qemu-system-x86 ;;
         wpa_supplicant) package=wpasupplicant ;;
         depmod) package=kmod ;;
+        systemd-analyze) package=systemd ;;
         qemu-*-static) package=qemu-user-static ;;
         *) package=$name ;;
     esac

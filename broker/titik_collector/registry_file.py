@@ -19,8 +19,9 @@ _HEADER = re.compile(r"\s*\[")
 _ROUTER = re.compile(r"\s*\[\[\s*(?:router|\"router\"|'router')\s*\]\]")
 
 
-def check_new(config: Config, name: str, site: str) -> None:
+def check_new(config: Config, router: Router) -> None:
     """ConfigError if the router could not be added."""
+    name, site = router.name, router.site
     try:
         Slug().read(name, config.file.parent)
     except ValueError as error:
@@ -36,13 +37,13 @@ def check_new(config: Config, name: str, site: str) -> None:
     sites = [one.name for one in config.site]
     if site not in sites:
         raise ConfigError(config.file, "router", f'no site "{site}"', no_such_site(site, sites))
-    configuration.check(_with(config, name, site))
+    configuration.check(replace(config, router=(*config.router, router)))
 
 
-def add(config: Config, name: str, site: str) -> None:
+def add(config: Config, router: Router) -> None:
     """Append the router's table to the file."""
-    check_new(config, name, site)
-    add_many(config, [Router(name=name, site=site)])
+    check_new(config, router)
+    add_many(config, [router])
 
 
 def add_many(config: Config, routers: Sequence[Router]) -> None:
@@ -51,11 +52,8 @@ def add_many(config: Config, routers: Sequence[Router]) -> None:
     text += "" if text.endswith("\n") else "\n"
     for one in routers:
         text += f'\n[[router]]\nname = "{one.name}"\nsite = "{one.site}"\n'
+        text += "" if one.since is None else f"since = {one.since.isoformat()}\n"
     _write(config.file, text, replace(config, router=(*config.router, *routers)))
-
-
-def _with(config: Config, name: str, site: str) -> Config:
-    return replace(config, router=(*config.router, Router(name=name, site=site)))
 
 
 def remove(config: Config, name: str) -> None:

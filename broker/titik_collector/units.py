@@ -1,9 +1,12 @@
 """systemd units for the broker and the collector, with the paths of this installation."""
 
+import shlex
 import sys
 from pathlib import Path
 
+from titik_collector import config as configuration
 from titik_collector.broker_dir import BrokerDir
+from titik_collector.config import ConfigError
 from titik_collector.passwords import Owner, replace_file
 
 _UNIT = """\
@@ -47,7 +50,7 @@ WantedBy=timers.target
 def write(directory: BrokerDir, config: Path | None) -> list[str]:
     """Write the units into `systemd/`; the line that installs them if one is new."""
     file = (config or Path("/etc/titik/titik.toml")).resolve()
-    titik = Path(sys.executable).with_name("titik")
+    titik = _quoted(Path(sys.executable).with_name("titik"))
     path = directory.path.resolve()
     folder = path / "systemd"
     folder.mkdir(mode=0o755, exist_ok=True)
@@ -56,21 +59,21 @@ def write(directory: BrokerDir, config: Path | None) -> list[str]:
             what="broker",
             after="",
             titik=titik,
-            command=f"broker run {path}",
-            service=_DAEMON.format(writes=path),
+            command=f"broker run {_quoted(path)}",
+            service=_DAEMON.format(writes=_quoted(path)),
         ),
         "titik-collector.service": _UNIT.format(
             what="collector",
             after=" titik-broker.service",
             titik=titik,
-            command=f"collect --config {file}",
-            service=_DAEMON.format(writes=file.parent),
+            command=f"collect --config {_quoted(file)}",
+            service=_DAEMON.format(writes=_quoted(_store(file).parent)),
         ),
         "titik-renew.service": _UNIT.format(
             what="renewal",
             after="",
             titik=titik,
-            command=f"broker renew {path}",
+            command=f"broker renew {_quoted(path)}",
             service="Type=oneshot",
         ),
         "titik-renew.timer": _TIMER,
@@ -81,7 +84,23 @@ def write(directory: BrokerDir, config: Path | None) -> list[str]:
     if not new:
         return []
     names = "titik-broker titik-collector titik-renew.timer"
-    return [f"install:  systemctl link {folder}/*; systemctl enable --now {names}"]
+    return [
+        f"install:  systemctl link {shlex.quote(str(folder))}/*; systemctl enable --now {names}"
+    ]
+
+
+def _store(file: Path) -> Path:
+    """Where the collector writes; beside the configuration while there is none to read."""
+    try:
+        return configuration.load(file).store.path.resolve()
+    except ConfigError:
+        return file.with_name("titik.db")
+
+
+def _quoted(path: Path) -> str:
+    """As systemd reads it: a blank would end it, and `%` begins what it replaces."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"' if any(one in text for one in " \\\"'") else text
 
 
 def _read(file: Path) -> str | None:

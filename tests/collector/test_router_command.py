@@ -1,5 +1,6 @@
 """`titik router`: adds, lists and removes routers in the file and at the broker."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,19 @@ def names(file: Path) -> list[tuple[str, str]]:
 def test_adding_appends_and_touches_nothing_else(file: Path) -> None:
     """Comments, order and spelling of what was there stay."""
     assert 0 == run(file, "add", "perumnas-1", "--site", "perumnas").exit_code
-    added = '\n[[router]]\nname = "perumnas-1"\nsite = "perumnas"\n'
-    assert TEXT + added == file.read_text()
+    added = '\n[[router]]\nname = "perumnas-1"\nsite = "perumnas"\nsince = '
+    assert file.read_text().startswith(TEXT + added)
     assert ("perumnas-1", "perumnas") in names(file)
+
+
+def test_adding_writes_down_since_when(file: Path) -> None:
+    """To the second, in the city's time: a store that is begun anew knows it too."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    run(file, "add", "perumnas-1", "--site", "perumnas")
+    since = config.load(file).router[-1].since
+    assert isinstance(since, datetime)
+    assert before <= since <= datetime.now(UTC)
+    assert timedelta(hours=8) == since.utcoffset()
 
 
 def test_removing_takes_the_table_and_leaves_the_comments(file: Path) -> None:

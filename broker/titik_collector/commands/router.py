@@ -1,5 +1,6 @@
 """`titik router`: which routers the city has."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -34,13 +35,16 @@ def add(name: str, site: str, file: Path) -> None:
     """Register a router; a running collector takes it within seconds."""
     with plainly():
         city = config.load(file)
-        registry_file.check_new(city, name, site)
+        # Written down, so that a store that is begun anew or restored knows it too.
+        now = datetime.now(city.city.timezone).replace(microsecond=0)
+        new = Router(name=name, site=site, since=now)
+        registry_file.check_new(city, new)
         made = _broker(city)
         if made is not None and name in made.reserved():
             raise BrokerError(f"{name}: is another user of the broker; name the router otherwise")
         certified = made is not None and made.settings.host is not None
         secret = None if made is None or certified else made.add_user(name)
-        registry_file.add(city, name, site)
+        registry_file.add(city, new)
         written = _bundle(made, name) if made is not None and certified else None
     click.echo(f"{name} is registered at {site} in {file}")
     if written is not None:
