@@ -324,6 +324,16 @@ def close(city: City, story: Story, lines: dict[str, Wiretap]) -> None:
 
 
 @contextmanager
+def universal_time() -> Iterator[None]:
+    """The router's day is that of UTC, wherever this runs: visitors are counted by the day."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@contextmanager
 def all_logged(file: Path) -> Iterator[None]:
     """Every log line of this process, which is the agent's."""
     root, handler = logging.getLogger(), logging.FileHandler(file)
@@ -362,6 +372,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     """One for all tests here."""
     folder = tmp_path_factory.mktemp("day")
     with City(folder, ROUTER, conf=[LOGS_ALL]) as city, ExitStack() as stack:
+        stack.enter_context(universal_time())
         stack.enter_context(all_logged(folder / "agent.log"))
         ports = asdict(city.directory.ports)
         lines = {name: stack.enter_context(Wiretap(port)) for name, port in ports.items()}
