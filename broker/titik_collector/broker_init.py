@@ -251,12 +251,12 @@ def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]
     authority, host = directory.authority, directory.settings.host
     assert host is not None
     said = []
-    if not authority.exists:
-        authority.make(f"Titik city CA of {host}")
+    if authority.make(f"Titik city CA of {host}"):
         said.append(f"made the city's certificate authority; back up {directory.path / 'ca'}")
     if before is None or before.settings.host != host:
         authority.certify_server(host)
         said.append(f"made the broker's certificate for {host}")
+    authority.hand_over()
     authority.write_crl()
     return said
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from titik_collector import check, collect, config, status
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
+from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
 from titik_collector.commands.demo import demo
 from titik_collector.commands.engineer import engineer
@@ -108,6 +109,8 @@ def check_command(file: Path) -> None:
     sys.exit(1 if found else 0)
 
 
+titik.add_command(backup_command)
+titik.add_command(restore_command)
 titik.add_command(broker)
 titik.add_command(engineer)
 titik.add_command(router)

@@ -13,6 +13,7 @@ list are renewed by a timer long before they expire, and no router notices.
 
 import datetime as dt
 import ipaddress
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +78,13 @@ class Authority:
         """What routers and engineers trust."""
         return (self._tls / "ca.crt").read_text()
 
-    def make(self, name: str) -> None:
-        """The authority's key and certificate, unless they are there."""
+    def make(self, name: str) -> bool:
+        """The authority's key and certificate; False if they were there already."""
         for folder, mode in ((self._ca, 0o700), (self._ca / "issued", 0o700), (self._tls, 0o755)):
             folder.mkdir(mode=mode, exist_ok=True)
             folder.chmod(mode)
         if self.exists:
-            return
+            return False
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(name)
         usage = x509.KeyUsage(
@@ -101,6 +102,7 @@ class Authority:
         replace_file(self._tls / "ca.crt", _pem(certificate), self._readable())
         (self._ca / "revoked").touch(0o600)
         replace_file(self._ca / "ca.key", _key_pem(key), OURS)  # last: with it, all is there
+        return True
 
     def certify_server(self, host: str) -> None:
         """A new key and certificate of the broker, for a DNS name or an address."""
@@ -115,6 +117,13 @@ class Authority:
         )
         replace_file(self._tls / "server.key", _key_pem(key), self._its)
         replace_file(self._tls / "server.crt", _pem(certificate), self._readable())
+
+    def hand_over(self) -> None:
+        """Make the server's files mosquitto's, whoever put them there."""
+        for name in ("ca.crt", "server.crt", "server.key"):
+            whose = self._its if name.endswith(".key") else self._readable()
+            os.chown(self._tls / name, whose.uid, whose.gid)
+            (self._tls / name).chmod(whose.mode)
 
     def certify_router(self, router: str) -> tuple[str, str]:
         """A new certificate and key, as PEM; the key is kept by nobody else."""

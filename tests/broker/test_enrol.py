@@ -8,153 +8,17 @@ import stat
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
 from click.testing import CliRunner
-from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.broker.running import RunningBroker, free_ports
+from tests.broker.enrolled import SAMPLE, City, Router, stranger
 from titik_collector import bundle
-from titik_collector.broker_dir import BrokerDir
 from titik_collector.cli import titik
-from titik_collector.passwords import Owner
-from titik_collector.pki import CRL_DAYS, Authority
-from titik_wire.topics import CLIENT_ID
+from titik_collector.pki import CRL_DAYS
 
 pytestmark = pytest.mark.system
-
-CONFIG = """\
-[city]
-name = "kupang"
-title = "Kupang"
-timezone = "Asia/Makassar"
-[broker]
-directory = "broker"
-[store]
-path = "titik.db"
-[[site]]
-name = "taman-tirosa"
-title = "Taman Tirosa"
-"""
-SAMPLE = "titik/v1/router/tirosa-1/sample"
-
-
-@dataclass
-class City:
-    """A city's folder with a broker that has its own authority."""
-
-    folder: Path
-
-    def says(self, *words: str, status: int = 0) -> str:
-        """What `titik` prints; its exit status must be the one given."""
-        done = CliRunner().invoke(titik, [*words, "--config", str(self.folder / "titik.toml")])
-        assert status == done.exit_code, done.output
-        return done.output
-
-    @property
-    def broker(self) -> BrokerDir:
-        return BrokerDir.open(self.folder / "broker")
-
-    def enrol(self, router: str, root: Path) -> Path:
-        """Run a router's bundle in another root directory; the folder of its keys."""
-        root.mkdir(exist_ok=True)
-        subprocess.run(
-            ["sh", str(self.folder / "broker/secrets" / f"{router}.sh")],
-            env={"PATH": os.environ["PATH"], "TITIK_ROOT": str(root)},
-            check=True,
-            capture_output=True,
-        )
-        return root / "etc/titik"
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> City:
-    """Made as an operator makes it."""
-    (tmp_path / "titik.toml").write_text(CONFIG)
-    router, engineer, collector = map(str, free_ports(3))
-    made = CliRunner().invoke(
-        titik,
-        ["broker", "init", str(tmp_path / "broker"), "--host", "localhost",
-         "--listen", "127.0.0.1", "--engineer-listen", "127.0.0.1", "--collector-port", collector],
-    )  # fmt: skip
-    assert made.exit_code == 0, made.output
-    changed = CliRunner().invoke(
-        titik,
-        ["broker", "init", str(tmp_path / "broker"), "--port", router,
-         "--engineer-port", engineer],
-    )  # fmt: skip
-    assert changed.exit_code == 0, changed.output
-    return City(tmp_path)
-
-
-@pytest.fixture
-def running(city: City) -> Iterator[City]:
-    """With one enrolled router and a broker that runs."""
-    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
-    with RunningBroker(city.broker):
-        yield city
-
-
-class Router:
-    """A router's MQTT client with the files that its bundle installed."""
-
-    def __init__(self, keys: Path, port: int, name: str = "tirosa-1", **tls: object) -> None:
-        self.reasons: list[str] = []
-        self.lost: list[str] = []
-        self.acks: list[int] = []
-        self._paho = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=CLIENT_ID + name,
-            protocol=paho.MQTTv5,
-            reconnect_on_failure=False,
-        )
-        context = ssl.create_default_context(cafile=str(keys / "ca.crt"))
-        if (keys / "router.key").exists():
-            context.load_cert_chain(keys / "router.crt", keys / "router.key")
-        for option, value in tls.items():
-            setattr(context, option, value)
-        self._paho.tls_set_context(context)
-        self._paho.username_pw_set(name)
-        self._paho.on_connect = lambda *got: self.reasons.append(str(got[3]))
-        self._paho.on_disconnect = lambda *got: self.lost.append(str(got[3]))
-        self._paho.on_publish = lambda *got: self.acks.append(got[2])
-        self.error: Exception | None = None
-        try:
-            self._paho.connect("localhost", port, 30)
-        except OSError as error:
-            self.error = error
-            return
-        self._paho.loop_start()
-
-    def is_in(self) -> bool:
-        """Connected, and still so a moment later."""
-        if self.error is not None:
-            return False
-        deadline = time.monotonic() + 5
-        while not self.reasons and not self.lost and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.1)
-        return self.reasons == ["Success"] and not self.lost
-
-    def publish(self, topic: str) -> bool:
-        """Acknowledged without an error."""
-        self._paho.publish(topic, b"x", 1).wait_for_publish(5)
-        return bool(self.acks)
-
-    def is_cut(self, within_s: float) -> bool:
-        """The broker ended the session."""
-        deadline = time.monotonic() + within_s
-        while not self.lost and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return bool(self.lost)
-
-    def close(self) -> None:
-        self._paho.disconnect()
-        self._paho.loop_stop()
 
 
 def test_a_bundle_lets_its_router_in(running: City, tmp_path: Path) -> None:
@@ -204,14 +68,6 @@ def test_a_rotated_key_replaces_the_old_without_a_gap(running: City, tmp_path: P
         router.close()
     shown = running.says("router", "show", "tirosa-1").splitlines()
     assert ["revoked", "until"] == [line.split()[2] for line in shown[1:]]
-
-
-def stranger(folder: Path) -> Authority:
-    """Somebody else's authority."""
-    folder.mkdir()
-    other = Authority(folder, Owner(-1, -1, 0o600))
-    other.make("other")
-    return other
 
 
 def test_a_certificate_of_another_authority_is_refused(running: City, tmp_path: Path) -> None:

@@ -1,0 +1,180 @@
+"""A city in one file: configuration, registry, authority, users and store, for an empty machine.
+
+    titik.toml  titik.db  broker/{broker.toml,passwords}  broker/{secrets,ca,tls}/*
+
+What mosquitto itself keeps is not in it: routers send again what was not acknowledged, and every
+retained message is said again.
+
+Rule: the file is its owner's alone from its first byte, for it holds every key of the city.
+Rule: restoring writes over nothing, and puts the configuration in its place last.
+"""
+
+import os
+import shutil
+import sqlite3
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from titik_collector import broker_init, config
+from titik_collector.broker_dir import BrokerDir, BrokerError
+from titik_collector.config import Config
+from titik_collector.database import open_reader
+
+CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
+FILES, FOLDERS = ("broker.toml", "passwords"), ("secrets", "ca", "ca/issued", "tls")
+
+
+class BackupError(BrokerError):
+    """The file is no backup, or its place is taken; the text says what to do."""
+
+
+def backup(city: Config, file: Path) -> int:
+    """Write the city into `file`, while everything runs; its size in bytes."""
+    beside, copy = file.with_name(f".{file.name}.new"), file.with_name(f".{file.name}.db")
+    for old in (beside, copy):
+        old.unlink(missing_ok=True)
+    try:
+        with _private(beside) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
+            tar.add(city.file, CONFIG, filter=_ours)
+            if city.broker.directory is not None:
+                for path, name in _broker_files(city.broker.directory):
+                    tar.add(path, name, recursive=False, filter=_ours)
+            if city.store.path.exists():
+                _copy_store(city.store.path, copy)
+                tar.add(copy, STORE, filter=_ours)
+        beside.replace(file)
+    finally:
+        for rest in (beside, copy):
+            rest.unlink(missing_ok=True)
+    return file.stat().st_size
+
+
+def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None]:
+    """Put the city where `target`, its configuration file, will be; BackupError if it cannot."""
+    try:
+        with tarfile.open(file, "r:gz") as tar:
+            text = _content(tar, CONFIG, file)
+            city = config.parse(text, target)
+            places = [target, city.store.path]
+            if city.broker.directory is not None:
+                places.append(city.broker.directory)
+            for place in places:
+                if place.exists():
+                    raise BackupError(f"{place}: is there already; restore on an empty machine")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _unpack(tar, city)
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise BackupError(f"{file}: is no whole backup ({error}); use another") from error
+    with _private(target.with_name(f".{target.name}.new")) as raw:
+        raw.write(text)
+    made = None
+    if city.broker.directory is not None:
+        made, _ = broker_init.init(city.broker.directory, broker_init.Request(file=target))
+    target.with_name(f".{target.name}.new").replace(target)
+    return city, made
+
+
+def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
+    """Every file worth keeping, and its name in the backup."""
+    BrokerDir.open(directory)  # says what is wrong with it
+    for name in FILES:
+        yield directory / name, f"{BROKER}/{name}"
+    for folder in FOLDERS:
+        for path in sorted((directory / folder).glob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                yield path, f"{BROKER}/{folder}/{path.name}"
+
+
+def _copy_store(store: Path, copy: Path) -> None:
+    """As it is at one moment, whoever writes meanwhile."""
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
+        source.backup(into)
+
+
+def _unpack(tar: tarfile.TarFile, city: Config) -> None:
+    """Beside their places, then there, so that half a backup is never taken for a whole one."""
+    directory = city.broker.directory
+    store = _beside(city.store.path)
+    broker = None if directory is None else _beside(directory)
+    for member in tar:
+        path = PurePosixPath(member.name)
+        if not member.isfile() or member.name == CONFIG:
+            continue
+        if member.name == STORE:
+            _write(tar, member, store)
+        elif broker is not None and _belongs(path):
+            _write(tar, member, broker / path.relative_to(BROKER))
+        else:
+            raise BackupError(f"{member.name}: belongs in no backup; use another")
+    _read_to_end(tar)
+    for place, beside in ((city.store.path, store), (directory, broker)):
+        if place is not None and beside is not None and beside.exists():
+            beside.replace(place)
+
+
+def _read_to_end(tar: tarfile.TarFile) -> None:
+    """The last members may be cut off unseen; the checksum at the very end tells."""
+    assert tar.fileobj is not None
+    while tar.fileobj.read(1 << 20):
+        pass
+
+
+def _belongs(path: PurePosixPath) -> bool:
+    """Whether it is a file of the broker's folder that a backup holds."""
+    if path.parts[0] != BROKER or path.name == ".." or len(path.parts) < 2:
+        return False
+    inside = path.relative_to(BROKER)
+    return str(inside) in FILES or str(inside.parent) in FOLDERS
+
+
+def _beside(place: Path) -> Path:
+    """Where it is unpacked; what an earlier try left is removed."""
+    beside = place.with_name(f".{place.name}.restored")
+    if beside.is_dir():
+        shutil.rmtree(beside)
+    beside.unlink(missing_ok=True)
+    return beside
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    source = tar.extractfile(member)
+    assert source is not None  # a regular file
+    with source, _private(file) as raw:
+        shutil.copyfileobj(source, raw, 1 << 20)
+    os.utime(file, (member.mtime, member.mtime))  # the newest certificate is found by it
+
+
+def _content(tar: tarfile.TarFile, name: str, file: Path) -> bytes:
+    try:
+        source = tar.extractfile(name)
+    except KeyError as error:
+        raise BackupError(f"{file}: holds no {name}, so it is no backup; use another") from error
+    assert source is not None
+    with source:
+        return source.read()
+
+
+@contextmanager
+def _private(file: Path) -> Iterator[BinaryIO]:
+    """A new file for its owner alone, on the disk when it is closed."""
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
+        yield raw
+        raw.flush()
+        os.fsync(raw.fileno())
+
+
+def _ours(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Owners and modes are made anew on the other machine."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o600
+    return member

@@ -1,0 +1,44 @@
+"""`titik backup` and `titik restore`: a city on another machine."""
+
+from pathlib import Path
+
+import click
+
+from titik_collector import backup, config
+from titik_collector.commands import plainly
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_CONFIG = click.option(
+    "--config",
+    "target",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    default=config.DEFAULT_FILE,
+    show_default=True,
+    help="The server's configuration.",
+)
+
+
+@click.command("backup")
+@click.argument("file", type=_FILE)
+@_CONFIG
+def backup_command(file: Path, target: Path) -> None:
+    """Write configuration, authority, users and store into FILE, while all runs."""
+    with plainly():
+        size = backup.backup(config.load(target), file)
+    click.echo(f"{file}: {size / 1e6:.1f} MB; it holds every key of the city, keep it so")
+
+
+@click.command("restore")
+@click.argument("file", type=_FILE)
+@_CONFIG
+def restore_command(file: Path, target: Path) -> None:
+    """Put a backup on an empty machine; routers come back by themselves."""
+    with plainly():
+        city, made = backup.restore(file, target)
+    click.echo(f"restored {city.city.title}: {len(city.router)} routers, store {city.store.path}")
+    if made is None:
+        return
+    click.echo(f"start it: titik broker run {made.path}; titik collect --config {target}")
+    if made.settings.host is not None:
+        click.echo(f"then let {made.settings.host} point to this machine")

@@ -1,0 +1,24 @@
+"""A city with its own authority, and the same with a broker that runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker import enrolled
+from tests.broker.enrolled import City
+from tests.broker.running import RunningBroker
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    """Made as an operator makes it."""
+    return enrolled.made(tmp_path)
+
+
+@pytest.fixture
+def running(city: City) -> Iterator[City]:
+    """With one enrolled router and a broker that runs."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    with RunningBroker(city.broker):
+        yield city

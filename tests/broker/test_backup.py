@@ -1,0 +1,134 @@
+"""A city in one file: what a backup holds, and that another machine goes on with it."""
+
+import io
+import shutil
+import sqlite3
+import stat
+import subprocess
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.broker.enrolled import SAMPLE, City, Router
+from tests.broker.running import RunningBroker
+from titik_collector import check
+from titik_collector.database import open_writer
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def kept(city: City, tmp_path: Path) -> Path:
+    """A backup of a city with a router, an engineer and a store; its keys are in `router`."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    city.says("engineer", "add", "ina")
+    city.enrol("tirosa-1", tmp_path / "router")
+    with closing(open_writer(city.folder / "titik.db")) as db:
+        db.execute("INSERT INTO router (name, registered, registered_ms) VALUES ('tirosa-1', 1, 1)")
+    city.says("backup", str(tmp_path / "city.tar.gz"))
+    return tmp_path / "city.tar.gz"
+
+
+def rewritten(file: Path, name: str, content: bytes) -> None:
+    """The backup with one more member."""
+    old = file.with_suffix(".old")
+    file.rename(old)
+    with tarfile.open(old) as source, tarfile.open(file, "w:gz") as into:
+        for member in source:
+            into.addfile(member, source.extractfile(member))
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        into.addfile(member, io.BytesIO(content))
+
+
+def test_routers_and_engineers_come_back(city: City, kept: Path, tmp_path: Path) -> None:
+    """On another machine, with what they were given on the first, and nobody visits them."""
+    ina = (city.folder / "broker/secrets/ina.sh").rename(tmp_path / "ina.sh")
+    shutil.rmtree(city.folder / "broker")  # the first machine is gone
+    there = City(tmp_path / "there")
+    assert "1 routers" in there.says("restore", str(kept))
+    with RunningBroker(there.broker):
+        router = Router(tmp_path / "router/etc/titik", there.broker.ports.router)
+        assert router.is_in()
+        assert router.publish(SAMPLE)
+        router.close()
+        assert "mosquitto" in subprocess.run(
+            ["sh", str(ina), "-C", "1", "-W", "5", "-t", "$SYS/broker/version"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        assert "session is ended" in there.says("router", "revoke", "tirosa-1")
+    assert there.broker.authority.exists  # it can enrol and revoke
+
+
+def test_the_store_is_the_same(city: City, kept: Path, tmp_path: Path) -> None:
+    """Row by row, and its audit finds nothing."""
+    there = City(tmp_path / "there")
+    there.says("restore", str(kept))
+    with closing(sqlite3.connect(city.folder / "titik.db")) as db:
+        before = list(db.iterdump())
+    with closing(open_writer(there.folder / "titik.db")) as db:
+        assert before == list(db.iterdump())
+        assert [] == check.findings(db)
+
+
+def test_it_is_taken_while_the_store_is_written(city: City, tmp_path: Path) -> None:
+    """An open transaction is neither waited for nor in it."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    with closing(open_writer(city.folder / "titik.db")) as db:
+        db.execute("INSERT INTO router (name, registered, registered_ms) VALUES ('tirosa-1', 1, 1)")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT INTO router (name, registered, registered_ms) VALUES ('tirosa-2', 1, 1)")
+        city.says("backup", str(tmp_path / "city.tar.gz"))
+        db.execute("ROLLBACK")
+    there = City(tmp_path / "there")
+    there.says("restore", str(tmp_path / "city.tar.gz"))
+    with closing(sqlite3.connect(there.folder / "titik.db")) as db:
+        assert [("tirosa-1",)] == db.execute("SELECT name FROM router").fetchall()
+
+
+def test_all_of_it_is_its_owners_alone(city: City, kept: Path, tmp_path: Path) -> None:
+    """The file, and after restoring every key and password."""
+    there = City(tmp_path / "there")
+    there.says("restore", str(kept))
+    assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
+    for path in sorted((tmp_path / "broker").rglob("*")):
+        twin = there.folder / "broker" / path.relative_to(city.folder / "broker")
+        if path.is_file() and twin.exists():
+            was, now = path.stat(), twin.stat()
+            assert (was.st_mode, was.st_uid, was.st_gid) == (now.st_mode, now.st_uid, now.st_gid)
+    assert (there.folder / "broker/ca/ca.key").exists()
+    assert 0o700 == stat.S_IMODE((there.folder / "broker/ca").stat().st_mode)
+
+
+@pytest.mark.parametrize("place", ["titik.toml", "titik.db", "broker"])
+def test_nothing_is_written_over(kept: Path, tmp_path: Path, place: str) -> None:
+    """Whatever is there already."""
+    there = City(tmp_path / "there")
+    there.folder.mkdir()
+    (there.folder / place).write_text("mine")
+    assert "is there already" in there.says("restore", str(kept), status=1)
+    assert ["mine"] == [one.read_text() for one in there.folder.iterdir()]
+
+
+def test_a_damaged_file_is_refused(kept: Path, tmp_path: Path) -> None:
+    """Cut short anywhere, it leaves nothing that looks like a city."""
+    whole = kept.read_bytes()
+    there = City(tmp_path / "there")
+    for size in (0, 100, len(whole) // 2, len(whole) - 20):
+        kept.write_bytes(whole[:size])
+        assert "no whole backup" in there.says("restore", str(kept), status=1)
+        left = [one.name for one in there.folder.iterdir()] if there.folder.exists() else []
+        assert not {"titik.toml", "titik.db", "broker"} & set(left)
+    kept.write_bytes(whole)
+    there.says("restore", str(kept))
+
+
+@pytest.mark.parametrize("name", ["broker/../../evil", "/etc/evil", "broker/secrets/a/b", "evil"])
+def test_a_member_that_belongs_elsewhere_is_refused(kept: Path, tmp_path: Path, name: str) -> None:
+    """Nothing of it is written, there or anywhere."""
+    rewritten(kept, name, b"evil")
+    there = City(tmp_path / "there")
+    assert "belongs in no backup" in there.says("restore", str(kept), status=1)
+    assert [] == [*tmp_path.rglob("evil"), *there.folder.glob("titik.*")]
