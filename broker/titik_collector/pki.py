@@ -195,13 +195,14 @@ class Authority:
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
         """What ends within WARN_DAYS, with the remedy."""
         said = []
+        now = now or _now()
         for one in self.expiries():
-            left = one.days(now or _now())
+            left, gone = one.days(now), (now - one.until).days
             if left < WARN_DAYS:
                 router = one.what.removeprefix("certificate of router ")
                 remedy = f"titik router rotate {router}" if router != one.what else None
                 remedy = remedy or ("titik broker renew" if one.renewed else "make a new city CA")
-                when = f"expires in {left} days" if left >= 0 else f"expired {-left} days ago"
+                when = f"expires in {left} days" if left >= 0 else f"expired {gone} days ago"
                 said.append(f"{one.what} {when}: {remedy}")
         return said
 
