@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from titik_agent.backoff import Backoff
 from titik_agent.clock import Clock
-from titik_agent.dial import Broker, LinkDown
+from titik_agent.dial import Broker, LinkDown, Tls
 from titik_agent.link import Link, LinkEvents, Will
 from titik_agent.publisher import Pace, Publisher
 from titik_agent.sampler import Sampler
@@ -154,6 +154,7 @@ class Node:
         pace: Pace | None = None,
         spool: Spool | None = None,
         clock: Clock | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.name = plan.name
         self.site = plan.site
@@ -168,7 +169,7 @@ class Node:
             plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router"
         )
         self.publisher = Publisher(about, self.spool, clock.monotonic, pace)
-        self._broker = Broker(host, port, plan.name, plan.password)
+        self._broker = Broker(host, port, plan.name, plan.password, tls=tls)
         backoff = Backoff(rand, first_s=first_wait_s, cap_s=10 * first_wait_s)
         self.uplink = Uplink(
             self.publisher, self._dial, backoff, wait_s=rand.uniform(0, first_wait_s)

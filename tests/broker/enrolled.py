@@ -27,6 +27,8 @@ timezone = "Asia/Makassar"
 directory = "broker"
 [store]
 path = "titik.db"
+max_samples_per_hour = 1000000
+max_runs_per_hour = 10000
 [[site]]
 name = "taman-tirosa"
 title = "Taman Tirosa"
@@ -139,9 +141,9 @@ class Router:
         self._paho.loop_stop()
 
 
-def stranger(folder: Path) -> Authority:
+def stranger(folder: Path, name: str = "other") -> Authority:
     """Somebody else's authority."""
     folder.mkdir()
     other = Authority(folder, Owner(-1, -1, 0o600))
-    other.make("other")
+    other.make(name)
     return other

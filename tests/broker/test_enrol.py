@@ -1,19 +1,17 @@
-"""Certificates: who gets in, who does not any more, and what a router is given."""
+"""Certificates: what a router is given, and how long it is good for."""
 
 import datetime as dt
 import os
-import socket
 import ssl
 import stat
 import subprocess
 import time
-import warnings
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from tests.broker.enrolled import SAMPLE, City, Router, stranger
+from tests.broker.enrolled import SAMPLE, City, Router
 from titik_collector import bundle
 from titik_collector.cli import titik
 from titik_collector.pki import CRL_DAYS
@@ -68,70 +66,6 @@ def test_a_rotated_key_replaces_the_old_without_a_gap(running: City, tmp_path: P
         router.close()
     shown = running.says("router", "show", "tirosa-1").splitlines()
     assert ["revoked", "until"] == [line.split()[2] for line in shown[1:]]
-
-
-def test_a_certificate_of_another_authority_is_refused(running: City, tmp_path: Path) -> None:
-    """Whatever name it says."""
-    keys = running.enrol("tirosa-1", tmp_path / "router")
-    certificate, key = stranger(tmp_path / "other").certify_router("tirosa-1")
-    (keys / "router.crt").write_text(certificate)
-    (keys / "router.key").write_text(key)
-    router = Router(keys, running.broker.ports.router)
-    assert not router.is_in()
-    router.close()
-
-
-def test_no_certificate_is_refused(running: City, tmp_path: Path) -> None:
-    """A name alone opens nothing."""
-    keys = running.enrol("tirosa-1", tmp_path / "router")
-    (keys / "router.key").unlink()
-    router = Router(keys, running.broker.ports.router)
-    assert not router.is_in()
-    router.close()
-
-
-def test_an_expired_certificate_is_refused(
-    running: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also one of our own."""
-    keys = running.enrol("tirosa-1", tmp_path / "router")
-    past = dt.datetime(2021, 1, 1)
-    monkeypatch.setattr("titik_collector.pki._now", lambda: past)
-    monkeypatch.setattr("titik_collector.pki.ROUTER_DAYS", 30)
-    certificate, key = running.broker.authority.certify_router("tirosa-1")
-    (keys / "router.crt").write_text(certificate)
-    (keys / "router.key").write_text(key)
-    router = Router(keys, running.broker.ports.router)
-    assert not router.is_in()
-    router.close()
-
-
-def test_plaintext_on_the_tls_port_is_refused(running: City) -> None:
-    """The broker hangs up without an answer."""
-    connect = b"\x10\x15\x00\x04MQTT\x04\x02\x00\x3c\x00\x09titik:abc"
-    with socket.create_connection(("127.0.0.1", running.broker.ports.router), 5) as sock:
-        sock.sendall(connect)
-        with pytest.raises((ConnectionError, AssertionError)):
-            assert sock.recv(4)[:1] == b"\x20"
-
-
-def test_an_old_tls_is_refused(running: City, tmp_path: Path) -> None:
-    """1.2 is the least."""
-    keys = running.enrol("tirosa-1", tmp_path / "router")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(keys / "ca.crt")
-    context.load_cert_chain(keys / "router.crt", keys / "router.key")
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = ssl.TLSVersion.TLSv1_1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
-    port = running.broker.ports.router
-    with (
-        socket.create_connection(("127.0.0.1", port), 5) as plain,
-        pytest.raises(ssl.SSLError, match=r"(?i)version|protocol"),
-    ):
-        context.wrap_socket(plain, server_hostname="localhost")
 
 
 def test_a_routers_certificate_writes_its_own_topics_alone(running: City, tmp_path: Path) -> None:

@@ -159,3 +159,12 @@ def test_the_privacy_page_says_how_many_spellings_are_searched() -> None:
     said = re.search(r"\b(\d+) spellings", (ROOT / "docs/privacy.md").read_text())
     assert said is not None
     assert str(len(KINDS)) == said[1]
+
+
+def test_every_test_that_the_security_page_names_is_there() -> None:
+    """A promise without one is not made."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`(test_\w+)`", page)
+    tests = "".join(file.read_text() for file in (ROOT / "tests" / "broker").glob("test_*.py"))
+    assert len(named) > 15
+    assert [name for name in named if f"def {name}(" not in tests] == []

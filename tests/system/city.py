@@ -308,19 +308,7 @@ uplink = "lo"
             self._turn(left_s)
 
     def _turn(self, most_s: float) -> None:
-        waits = [node.turn() for node in self.nodes]
-        poll = select.poll()
-        owners: dict[int, Node] = {}
-        for node in self.nodes:
-            if node.uplink.fileno() >= 0:
-                owners[node.uplink.fileno()] = node
-                want = select.POLLOUT if node.uplink.want_write() else 0
-                poll.register(node.uplink.fileno(), select.POLLIN | want)
-        for fd, event in poll.poll(min([most_s, *waits]) * 1000):
-            if event & ~select.POLLOUT:
-                owners[fd].uplink.on_readable()
-            if event & select.POLLOUT:
-                owners[fd].uplink.on_writable()
+        turn(self.nodes, most_s)
 
     def until(
         self, condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S
@@ -425,6 +413,23 @@ uplink = "lo"
             if not one.is_over:
                 one.kill()
         self.broker.__exit__(kind, error, at)
+
+
+def turn(nodes: Sequence[Node], most_s: float) -> None:
+    """Let these routers do what is due, and wait for more, so long at most."""
+    waits = [node.turn() for node in nodes]
+    poll = select.poll()
+    owners: dict[int, Node] = {}
+    for node in nodes:
+        if node.uplink.fileno() >= 0:
+            owners[node.uplink.fileno()] = node
+            want = select.POLLOUT if node.uplink.want_write() else 0
+            poll.register(node.uplink.fileno(), select.POLLIN | want)
+    for fd, event in poll.poll(min([most_s, *waits]) * 1000):
+        if event & ~select.POLLOUT:
+            owners[fd].uplink.on_readable()
+        if event & select.POLLOUT:
+            owners[fd].uplink.on_writable()
 
 
 def roll(db: sqlite3.Connection, ahead_ms: int = 2 * HOUR_MS) -> None:
