@@ -6,6 +6,7 @@ Rule: after an attack nothing is in the store but what they took, and all of tha
 
 import contextlib
 import random
+import re
 import sqlite3
 import subprocess
 import threading
@@ -26,11 +27,14 @@ from titik_collector.database import open_reader
 from titik_collector.simulate import Node, Plan, WorldTime
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
+from titik_wire.topics import CLIENT_ID
 
 SITE = "taman-tirosa"
 THIEF = "tirosa-9"  # enrolled and registered, and in bad hands
 SILENT = "tirosa-8"  # registered, and never says anything
 PATIENCE_S = 30.0
+# What mosquitto says of who comes: client id and user.
+ENTRY = re.compile(r" as (\S+) \(.*u'([^']*)'\)")
 Books = dict[str, tuple[int, int, int, int, int]]  # taken, stored, refused, lost, in spool, by run
 
 
@@ -215,8 +219,11 @@ class Besieged:
     def _entries(self) -> int:
         """How often honest routers and the collector have connected."""
         names = {*self.names, self.directory.settings.collector}
-        came = [line.split(" as ")[1].split()[0] for line in self.broker.said if " as " in line]
-        return sum(name in names for name in came)
+        came = [found.groups() for line in self.broker.said if (found := ENTRY.search(line))]
+        return sum(
+            client_id in names or (user in self.names and client_id == CLIENT_ID + user)
+            for client_id, user in came
+        )
 
     def _until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE_S

@@ -313,8 +313,8 @@ def test_three_tools_of_one_engineer_live_side_by_side(besieged: Besieged) -> No
     ]
 
 
-def test_the_collectors_password_is_worth_nothing_outside(besieged: Besieged) -> None:
-    """Its listener is on loopback; elsewhere its session cannot be taken over with it."""
+def test_the_collectors_password_ends_no_session_from_outside(besieged: Besieged) -> None:
+    """Its listener is on loopback; elsewhere its id begins with `titik:`, and is another."""
     user = besieged.directory.settings.collector
     password = besieged.directory.password(user)
     with besieged.holds():
