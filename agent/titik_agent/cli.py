@@ -43,6 +43,7 @@ from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool import Spool
 from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
+from titik_agent.watchdog import Watchdog
 from titik_wire import __version__
 from titik_wire.messages import Status
 
@@ -123,7 +124,9 @@ def _run(settings: Config, target: dial.Broker) -> None:
     events: list[EventSource] = [
         one for one in sources if isinstance(one, HostapdCtrl | HostapdUbus)
     ]
-    loop = Loop(sampler, schedule, spool, events, clock.monotonic, uplink.wake)
+    watchdog = _watchdog(settings, clock)
+    alive = [] if watchdog is None else [watchdog.kick]
+    loop = Loop(sampler, schedule, spool, events, clock.monotonic, uplink.wake, *alive)
     stop = threading.Event()
 
     def end(*_: object) -> None:
@@ -143,6 +146,8 @@ def _run(settings: Config, target: dial.Broker) -> None:
         # Flash first: procd kills after 5 s, and a goodbye may hang in a connect.
         spool.close()
         uplink.stop()
+        if watchdog is not None:
+            watchdog.close()
         if reach is not None:
             reach.close()
     log.info("agent stopped")
@@ -179,6 +184,12 @@ def _hostapd(
     if kind == "control":
         return HostapdCtrl(interfaces, Tracker(), sketch, wanted.control_dir)
     return None
+
+
+def _watchdog(settings: Config, clock: Clock) -> Watchdog | None:
+    if settings.watchdog is None:
+        return None
+    return Watchdog(settings.sources.ubus_socket, settings.watchdog, clock.monotonic)
 
 
 def _reach(wanted: config.Reach) -> ReachSource | None:

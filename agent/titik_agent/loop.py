@@ -30,7 +30,10 @@ class SampleSpool(Protocol):
 
 
 class Loop:
-    """Runs until `stop` is set; every sample is in the spool before `spooled` is called."""
+    """Runs until `stop` is set; every sample is in the spool before `spooled` is called.
+
+    `alive` is called after each turn, at least every MAX_WAIT_S.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Loop:
         events: Sequence[EventSource],
         monotonic: Callable[[], float],
         spooled: Callable[[], None],
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._sampler = sampler
         self._schedule = schedule
@@ -47,6 +51,7 @@ class Loop:
         self._events = events
         self._monotonic = monotonic
         self._spooled = spooled
+        self._alive = alive
         self._bell: tuple[int, int] | None = None  # a pipe that wakes `run`
 
     def run(self, stop: threading.Event) -> None:
@@ -76,6 +81,7 @@ class Loop:
             self._spool.append(sample.run, sample.seq, payload)
             self._spooled()
         self._spool.checkpoint_if_due()
+        self._alive()
 
     def _wait(self, wait_s: float) -> list[EventSource]:
         """The sources with something to read; poll, because select stops at descriptor 1024."""

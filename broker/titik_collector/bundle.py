@@ -45,6 +45,19 @@ set titik-agent.broker.cert_file='/etc/titik/router.crt'
 set titik-agent.broker.key_file='/etc/titik/router.key'
 commit titik-agent
 END
+elif [ -e "$root/etc/init.d/titik-agent" ]; then
+	cat >"$root/etc/config/titik-agent" <<'END'
+config agent 'main'
+	option router '{router}'
+
+config broker 'broker'
+	option host '{host}'
+	option port '{port}'
+	option tls '1'
+	option ca_file '/etc/titik/ca.crt'
+	option cert_file '/etc/titik/router.crt'
+	option key_file '/etc/titik/router.key'
+END
 else
 	put agent.toml 600 <<'END'
 router = "{router}"
@@ -62,12 +75,15 @@ fi
 if [ -z "$root" ]; then
 	if [ -x /etc/init.d/titik-agent ]; then
 		/etc/init.d/titik-agent enable
-		/etc/init.d/titik-agent restart
-	elif command -v systemctl >/dev/null && systemctl cat titik-agent >/dev/null 2>&1; then
-		systemctl restart titik-agent
+		if [ "$PWD" = /etc/uci-defaults ]; then # an image's first boot: there is no uplink yet
+			exit 0
+		fi
+		/etc/init.d/titik-agent check || echo "not yet: mend what it says"
+		echo "{router} is set up; see again whether it works: /etc/init.d/titik-agent check"
+		exit 0
 	fi
 	if command -v titik-agent >/dev/null; then
-		titik-agent check || echo "not yet; see what it says, then again: titik-agent check"
+		titik-agent check || echo "not yet: mend what it says"
 	fi
 fi
 echo "{router} is set up; see whether it works: titik-agent check"

@@ -109,6 +109,7 @@ class FakeUbusd:
         self.refuse_listen = False
         self.refuse_subscribe = False
         self.calls: list[tuple[str, str]] = []  # path and method
+        self.given: list[dict[str, Any]] = []  # the arguments of each call
         self.invocations: list[bytes] = []  # the messages of those calls
         self.answers: list[int] = []  # statuses that clients gave to notifications
         self._objects: dict[int, _Object] = {}
@@ -298,6 +299,7 @@ class FakeUbusd:
         if target is None:
             return ubus.NOT_FOUND
         self.calls.append((target.path, name))
+        self.given.append(dict(message.table().items()))
         if name not in target.methods:
             return ubus.METHOD_NOT_FOUND
         reply = target.methods[name]()

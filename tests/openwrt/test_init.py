@@ -1,0 +1,302 @@
+"""The init scripts under busybox: what procd is told, and what the agent finds."""
+
+import dataclasses
+import json
+import re
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.openwrt.router import UID, Router
+from titik_agent import config
+
+pytestmark = pytest.mark.system
+
+FEED = Path(__file__).parents[2] / "deploy/openwrt/titik-agent"
+ENROLLED = """
+config agent 'main'
+	option router 'tirosa-1'
+config broker 'broker'
+	option host 'mqtt.example'
+"""
+EVERYTHING = """
+config agent 'main'
+	option enabled '1'
+	option router 'tirosa-1'
+	option interval_s '60'
+	option clock 'trusted'
+config broker 'broker'
+	option host 'mqtt.example'
+	option port '8884'
+	option tls '1'
+	option ca_file '/etc/titik/ca.crt'
+	option cert_file '/etc/titik/router.crt'
+	option key_file '/etc/titik/router.key'
+	option password 'a"b\\c $(reboot) `id`'
+config spool 'spool'
+	option limit_bytes '2000000'
+	option persist_dir '/etc/elsewhere'
+config interfaces 'interfaces'
+	option uplink 'wan'
+	list lan 'br-lan'
+	list lan 'br-guest'
+config sources 'sources'
+	option hostapd 'ubus'
+	list lease_files '/tmp/dhcp.leases'
+config reach 'reach'
+	list targets '1.1.1.1:443'
+	list names '*.example'
+	option every_s '30'
+config probe 'probe'
+	list targets '192.0.2.1'
+	option max_age_s '600'
+"""
+
+
+def toml(router: Router) -> dict[str, Any]:
+    """What the init script wrote for the agent."""
+    return tomllib.loads((router.root / "var/run/titik-agent/agent.toml").read_text())
+
+
+def params(told: list[list[str]]) -> dict[str, list[str]]:
+    return {one[0]: one[1:] for one in told}
+
+
+def test_a_new_router_starts_nothing_and_says_why(router: Router) -> None:
+    """A crash loop of Python would cost it more than the agent."""
+    assert [["trigger", "titik-agent"]] == router.service("titik-agent")
+    assert "not enrolled" in router.log()
+
+
+def test_procd_is_told_all_it_needs(router: Router) -> None:
+    """For ever, with a watchdog, as its own user, with no right at all."""
+    router.uci(ENROLLED)
+    router.ujail()
+    assert {
+        "open": ["agent"],
+        "command": ["/usr/bin/titik-agent", "run", "--config", "/var/run/titik-agent/agent.toml"],
+        "file": ["/var/run/titik-agent/agent.toml"],
+        "respawn": ["3600", "5", "0"],
+        "watchdog": ["1", "300"],
+        "user": ["titik"],
+        "group": ["titik"],
+        "env": ["PYTHONUNBUFFERED=1"],
+        "stdout": ["1"],
+        "stderr": ["1"],
+        "term_timeout": ["10"],
+        "limits": ["core=0 0", "nofile=256 256"],
+        "jail": ["titik-agent"],
+        "capabilities": ["/etc/capabilities/titik-agent.json"],
+        "no_new_privs": ["1"],
+        "close": [],
+        "trigger": ["titik-agent"],
+    } == params(router.service("titik-agent"))
+    rights = json.loads((router.root / "etc/capabilities/titik-agent.json").read_text())
+    assert {"bounding", "effective", "ambient", "permitted", "inheritable"} == rights.keys()
+    assert not any(rights.values())
+
+
+def test_small_images_run_without_a_jail(router: Router) -> None:
+    """As the user all the same."""
+    router.uci(ENROLLED)
+    told = params(router.service("titik-agent"))
+    assert (["titik"], False, False) == (told["user"], "jail" in told, "capabilities" in told)
+
+
+def test_the_least_configuration_is_accepted(router: Router) -> None:
+    """By the agent itself; the spool is in RAM, and what outlives a power cut on flash."""
+    router.uci(ENROLLED)
+    router.service("titik-agent")
+    read = config.load(str(router.root / "var/run/titik-agent/agent.toml"))
+    assert ("tirosa-1", "mqtt.example", "titik-agent") == (
+        read.router,
+        read.broker.host,
+        read.watchdog,
+    )
+    assert ("/var/run/titik-agent/spool", "/etc/titik/spool") == (
+        read.spool.directory,
+        read.spool.persist_dir,
+    )
+
+
+def test_every_key_of_the_agent_can_be_set(router: Router) -> None:
+    """As the operator wrote it, whatever the characters; and nobody else reads it."""
+    router.uci(EVERYTHING)
+    router.service("titik-agent")
+    assert {
+        "router": "tirosa-1",
+        "interval_s": 60,
+        "clock": "trusted",
+        "watchdog": "titik-agent",
+        "broker": {
+            "host": "mqtt.example",
+            "port": 8884,
+            "tls": True,
+            "ca_file": "/etc/titik/ca.crt",
+            "cert_file": "/etc/titik/router.crt",
+            "key_file": "/etc/titik/router.key",
+            "password_file": "/var/run/titik-agent/password",
+        },
+        "spool": {
+            "directory": "/var/run/titik-agent/spool",
+            "limit_bytes": 2000000,
+            "persist_dir": "/etc/elsewhere",
+        },
+        "interfaces": {"uplink": "wan", "lan": ["br-lan", "br-guest"]},
+        "sources": {"hostapd": "ubus", "lease_files": ["/tmp/dhcp.leases"]},
+        "reach": {"targets": ["1.1.1.1:443"], "names": ["*.example"], "every_s": 30},
+        "probe": {
+            "result_file": "/var/run/titik-agent/probe.json",
+            "targets": ["192.0.2.1"],
+            "max_age_s": 600,
+        },
+    } == toml(router)
+    config.load(str(router.root / "var/run/titik-agent/agent.toml"))
+    secret = router.root / "var/run/titik-agent/password"
+    assert 'a"b\\c $(reboot) `id`\n' == secret.read_text()
+    for file in (secret, secret.parent / "agent.toml"):
+        was = file.stat()
+        assert (0o600, UID, UID) == (stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid)
+
+
+def test_every_key_of_the_agent_is_known_to_the_init_script() -> None:
+    """Or is one that the script sets by itself."""
+    script = (FEED / "files/etc/init.d/titik-agent").read_text()
+    asked = set(re.findall(r"^\t+(?:text|texts|number|flag) (\w+) (\w+)", script, re.M))
+    tables: dict[str, type[Any]] = {
+        "main": config.Config, "broker": config.Broker, "spool": config.Spool,
+        "interfaces": config.Interfaces, "sources": config.Sources, "reach": config.Reach,
+        "probe": config.Probe,
+    }  # fmt: skip
+    wanted = {
+        (section, key)
+        for section, table in tables.items()
+        for key in (one.name for one in dataclasses.fields(table))
+        if key not in tables and key != "watchdog"
+    }
+    assert wanted == asked
+
+
+def test_a_wrong_number_reaches_the_agents_own_check(router: Router) -> None:
+    """Which names the field and what it may be."""
+    router.uci(ENROLLED.replace("'tirosa-1'", "'tirosa-1'\n\toption interval_s '30s'"))
+    router.service("titik-agent")
+    with pytest.raises(config.ConfigError, match="interval_s: '30s' must be a whole number"):
+        config.load(str(router.root / "var/run/titik-agent/agent.toml"))
+
+
+def test_it_can_be_switched_off(router: Router) -> None:
+    """And a password that was taken away is gone."""
+    router.uci(EVERYTHING)
+    router.service("titik-agent")
+    router.uci(ENROLLED)
+    router.service("titik-agent")
+    assert not (router.root / "var/run/titik-agent/password").exists()
+    router.uci(ENROLLED.replace("'tirosa-1'", "'tirosa-1'\n\toption enabled '0'"))
+    assert [["trigger", "titik-agent"]] == router.service("titik-agent")
+
+
+def test_no_secret_is_told_to_procd(router: Router) -> None:
+    """Arguments and environment are there for every user to see."""
+    router.uci(EVERYTHING)
+    assert "reboot" not in str(router.service("titik-agent"))
+
+
+def test_the_probe_has_one_right_and_the_rest_of_the_time(router: Router) -> None:
+    """Raw sockets; forwarding comes first."""
+    router.uci(EVERYTHING)
+    router.ujail()
+    router.service("titik-agent")
+    told = params(router.service("titik-agent-probe"))
+    assert ["/usr/bin/titik-agent", "probe"] == told["command"][:2]
+    assert (["titik"], ["15"], ["1"], ["titik-agent-probe"]) == (
+        told["user"],
+        told["nice"],
+        told["no_new_privs"],
+        told["jail"],
+    )
+    assert "as=268435456 268435456" in told["limits"]
+    rights = json.loads((router.root / told["capabilities"][0][1:]).read_text())
+    assert [["CAP_NET_RAW"]] * 5 == list(rights.values())
+
+
+def test_the_probe_stays_away_from_small_routers(router: Router) -> None:
+    """And from images that cannot give it its one right alone."""
+    router.uci(ENROLLED)
+    router.service("titik-agent")
+    assert [["trigger", "titik-agent"]] == router.service("titik-agent-probe")
+    assert "procd-ujail is not installed" in router.log()
+    router.ujail()
+    (router.root / "proc/meminfo").write_text("MemTotal:         120000 kB\n")
+    assert [["trigger", "titik-agent"]] == router.service("titik-agent-probe")
+    assert "120000 kB of memory" in router.log()
+
+
+def test_ntp_says_when_the_clock_is_right(router: Router) -> None:
+    """Not while it is searching."""
+    mark = router.root / "var/run/titik-agent/clock_ok"
+    for action, marked in (("periodic", False), ("unsync", False), ("stratum", True)):
+        router.shell("ash", "/etc/hotplug.d/ntp/50-titik-agent", ACTION=action)
+        assert marked == mark.exists()
+
+
+def test_check_stops_the_service_meanwhile(router: Router) -> None:
+    """Two agents of one name would put each other out; it is started again whatever came of it."""
+    router.uci(ENROLLED)
+    program = router.root / "usr/bin/titik-agent"
+    program.unlink()
+    program.write_text('#!/bin/sh\nprintf "ran\\t%s\\t\\n" "$*" >>/tmp/procd\n')
+    program.chmod(0o755)
+    told = [one[0] for one in router.service("titik-agent", "check")]
+    assert ["stop", "ran", "open"] == told[:3]
+
+
+def test_the_access_list_names_what_the_agent_calls() -> None:
+    """All of it, and nothing else."""
+    listed = json.loads((FEED / "files/usr/share/acl.d/titik-agent.json").read_text())
+    called: set[str] = set()
+    for file in (FEED.parents[2] / "agent/titik_agent").rglob("*.py"):
+        called |= set(re.findall(r'\.call\((?!EVENTS)\s*[\w.]+, "(\w+)"', file.read_text()))
+    granted = {method for one in listed["access"].values() for method in one["methods"]}
+    assert called == granted
+    assert ("titik", ["hostapd.*"], ["ubus.object.*"]) == (
+        listed["user"],
+        listed["subscribe"],
+        listed["listen"],
+    )
+
+
+def test_uninstalling_leaves_the_configuration_alone(router: Router, packages: list[Path]) -> None:
+    """Keys and settings stay; an upgrade keeps what is spooled, too."""
+    from tests.openwrt.router import contents, members
+
+    router.uci(ENROLLED)
+    router.service("titik-agent")
+    script = contents(members(packages[0])["./control.tar.gz"])["./postrm"]
+    (router.root / "tmp/postrm").write_bytes(script)
+    spool = router.root / "etc/titik/spool"
+    assert router.shell("ash", "/tmp/postrm", "upgrade").returncode == 0
+    assert spool.exists()
+    assert router.shell("ash", "/tmp/postrm", "remove").returncode == 0
+    assert not spool.exists()
+    assert not (router.root / "var/run/titik-agent").exists()
+    assert (router.root / "etc/config/titik-agent").exists()
+
+
+@pytest.mark.parametrize("tool", ["shellcheck -s dash -e SC3043", "shfmt -d -sr -s"])
+def test_shell_is_clean(tool: str) -> None:
+    """As OpenWrt's own checks want it; busybox has `local`."""
+    scripts = [
+        file
+        for file in [*FEED.rglob("files*/**/*"), *FEED.parent.glob("image/*")]
+        if file.is_file() and file.read_bytes().startswith(b"#!/bin/sh")
+    ]
+    assert len(scripts) >= 3
+    done = subprocess.run(
+        [*tool.split(), *map(str, scripts)], capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (done.returncode, done.stdout + done.stderr)
