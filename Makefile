@@ -4,7 +4,7 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix lab foreign bench bench-quick clean
+.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -18,7 +18,7 @@ check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
 
 # pytest runs last, so that its closing line is the last word.
 test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick  ## everything (as root)
-	@sh tools/need.sh systemd-analyze
+	@sh tools/need.sh systemd-analyze shellcheck shfmt busybox-static
 	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
 
 matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
@@ -32,6 +32,9 @@ lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 5 minutes (as root); `
 foreign: $(VENV)/.dev  ## the router's tests on ARM and on a big-endian processor (as root; weekly)
 	@sh tools/need.sh mosquitto mosquitto_sub ip mmdebstrap qemu-arm-static qemu-s390x-static
 	@$(RUN) python -m tools.foreign
+
+openwrt-ipk: $(VENV)/.dev  ## the router's packages for OpenWrt 23.05 and 24.10, in dist/
+	@$(BIN)/python -m tools.openwrt_ipk
 
 lint: $(VENV)/.dev  ## formatting, ruff and types
 	@$(BIN)/ruff format --check -q

@@ -11,6 +11,9 @@ for name in "$@"; do
             python3 -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null ||
                 missing="$missing python3 python3-venv"
             continue ;;
+        busybox-static)  # the dynamic one does not run in a bare root directory
+            [ -e /usr/share/doc/busybox-static ] || missing="$missing busybox-static"
+            continue ;;
         mosquitto_*) package=mosquitto-clients ;;
         collectd) package=collectd-core ;;
         node) package=nodejs ;;

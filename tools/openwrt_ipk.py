@@ -38,7 +38,7 @@ PKG_INSTALL_DIR:=$(OUT)/installed
 TEXTS:=PKG_VERSION PKG_RELEASE PKG_LICENSE PKG_MAINTAINER SECTION TITLE DEPENDS USERID
 BLOCKS:=description conffiles postinst postrm
 define BuildPackage
-$(if $(Package/$(1)),$(eval $(Package/$(1)))
+$(if $(Package/$(1)),$(eval USERID:=)$(eval $(Package/$(1)))
 $(foreach one,$(TEXTS),$(file >$(OUT)/$(1).$(one),$($(one))))
 $(foreach one,$(BLOCKS),$(file >$(OUT)/$(1).$(one),$(Package/$(1)/$(one))))
 $(file >$(OUT)/$(1).filespec,$(Py3Package/$(1)/filespec)))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker import enrolled
+from tests.broker.enrolled import City
 from tests.openwrt.router import Router
 from tools import openwrt_ipk
 
@@ -20,3 +22,9 @@ def router(tmp_path: Path, packages: list[Path]) -> Router:
     made = Router(tmp_path / "router", *packages)
     made.uci((made.root / "etc/config/titik-agent").read_text())
     return made
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    """A server with its own certificate authority."""
+    return enrolled.made(tmp_path)

@@ -20,17 +20,18 @@ PAGES = [
     ROOT / name
     for name in (
         "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/config.md",
-        "docs/operating.md", "docs/privacy.md", "docs/wire.md",
+        "docs/operating.md", "docs/privacy.md", "docs/routers.md", "docs/wire.md",
     )
 ]  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
-    "apt-get", "cd", "cp", "docker", "git", "journalctl", "mosquitto_sub", "mosquitto_pub", "pip",
-    "python", "python3", "sqlite3", "sudo", "systemctl",
+    "apk", "apt-get", "cd", "cp", "docker", "git", "journalctl", "logread", "mosquitto_sub",
+    "mosquitto_pub", "opkg", "pip", "python", "python3", "rm", "scp", "service", "sh",
+    "sqlite3", "ssh", "sudo", "systemctl", "uci",
 }  # fmt: skip
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -49,6 +50,16 @@ def commands() -> list[tuple[str, str]]:
     joined = [(page, body.replace("\\\n", " ")) for page, body in blocks("sh")]
     lines = [(page, line.strip()) for page, body in joined for line in body.splitlines()]
     return [(page, line) for page, line in lines if line and not line.startswith("#")]
+
+
+def test_every_line_of_the_agents_log_is_explained() -> None:
+    """By its event, which is what a technician searches for."""
+    said = set()
+    for file in (ROOT / "agent/titik_agent").rglob("*.py"):
+        found = re.findall(r'log\.(?:info|warning|error)\(\s*"([^"]*)"', file.read_text())
+        said |= {re.split(r"[:,]? \w+=|, |: ", one)[0] for one in found if one != "%s"}
+    page = (ROOT / "docs/routers.md").read_text()
+    assert [] == sorted(one for one in said if f"`{one}" not in page and one not in page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
