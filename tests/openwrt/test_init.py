@@ -150,7 +150,7 @@ def test_every_key_of_the_agent_can_be_set(router: Router) -> None:
         "sources": {"hostapd": "ubus", "lease_files": ["/tmp/dhcp.leases"]},
         "reach": {"targets": ["1.1.1.1:443"], "names": ["*.example"], "every_s": 30},
         "probe": {
-            "result_file": "/var/run/titik-agent/probe.json",
+            "result_file": "/var/run/titik-agent/probe/result.json",
             "targets": ["192.0.2.1"],
             "max_age_s": 600,
         },
@@ -161,6 +161,30 @@ def test_every_key_of_the_agent_can_be_set(router: Router) -> None:
     for file in (secret, secret.parent / "agent.toml"):
         was = file.stat()
         assert (0o600, UID, UID) == (stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid)
+
+
+def test_root_writes_where_only_root_may(router: Router) -> None:
+    """Else a link that the agent put there would lead it to any file."""
+    router.uci(ENROLLED)
+    router.service("titik-agent")
+    owners = {
+        name: (router.root / name).stat().st_uid
+        for name in (
+            "var/run/titik-agent", "var/run/titik-agent/spool", "var/run/titik-agent/probe",
+            "etc/titik", "etc/titik/spool",
+        )
+    }  # fmt: skip
+    assert [0, UID, UID, 0, UID] == list(owners.values())
+
+
+def test_a_key_from_before_the_package_is_handed_over(router: Router) -> None:
+    """As after a firmware upgrade with another list of users."""
+    key = router.root / "etc/titik/router.key"
+    key.write_text("key")
+    key.chmod(0o600)
+    router.uci(ENROLLED)
+    router.service("titik-agent")
+    assert (UID, 0o100600) == (key.stat().st_uid, key.stat().st_mode)
 
 
 def test_every_key_of_the_agent_is_known_to_the_init_script() -> None:
