@@ -4,7 +4,7 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick clean
+.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick faults faults-quick clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -52,6 +52,14 @@ bench: $(VENV)/.dev  ## measure everything: half an hour; writes docs/performanc
 bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
 	@sh tools/need.sh mosquitto mosquitto_sub openssl collectd
 	@$(RUN) python -m bench.run --quick --out $(VENV)/bench-quick.json
+
+faults-quick: $(VENV)/.dev  ## is anything lost: every fault a few times (as root)
+	@sh tools/need.sh mosquitto ip nft
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --results $(VENV)/faults-quick
+
+faults: $(VENV)/.dev  ## the whole fault campaign: hours; a second call goes on (as root)
+	@sh tools/need.sh mosquitto ip nft
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --results var/faults
 
 clean:  ## remove environments and caches; data in var/ stays
 	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ for name in "$@"; do
         collectd) package=collectd-core ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
+        nft) package=nftables ;;
         qemu-system-x86_64) package=qemu-system-x86 ;;
         wpa_supplicant) package=wpasupplicant ;;
         depmod) package=kmod ;;

@@ -1,0 +1,232 @@
+"""Holds the store against the oracle: lost, doubled, invented, altered, out of order, late.
+
+Rule: it runs when everything has stopped, and believes no counter of ours: only seqs and bytes.
+"""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.faults import oracle
+from tests.faults.world import World, slopes
+from tests.system.city import HOUR_MS, ZONE, wall_ms
+from titik_agent.spool import Spool
+from titik_collector import body
+from titik_collector.database import open_reader, open_writer
+from titik_collector.rollup import Rollups
+
+TIME_ERROR_MS = 1000  # what may pass between reading the clocks and appending, and not more
+CUMULATIVE = ("client_ms", "observed_ms", "uptime_ms")  # a merged sample has those of its last
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the checker found; everything under `wrong` makes a scenario red."""
+
+    runs: int = 0
+    generated: int = 0
+    stored: int = 0  # seqs, alone or inside a merged range
+    merged: int = 0  # of those, inside a merged range
+    refused: int = 0
+    declared: int = 0  # lost, and the store says so
+    spooled: int = 0  # still with the router
+    torn: int = 0  # noted, but killed before the spool had them
+    lost: int = 0
+    duplicated: int = 0
+    phantom: int = 0
+    altered: int = 0
+    disordered: int = 0
+    late: int = 0  # rows placed further than TIME_ERROR_MS from the truth
+    time_error_ms: int = 0
+    acks: int = 0
+    acks_ahead: int = 0
+    rollup_rows: int = 0
+    rollups_differ: int = 0
+    findings: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+    processes: dict[str, Any] = field(default_factory=dict)
+
+    def wrong(self, kills: int = 0, declared: int = 0, late: bool = False) -> list[str]:
+        """In words; `kills` agents were killed, so many samples may be declared lost."""
+        must_be_none = {"lost", "duplicated", "phantom", "altered", "acks_ahead", "rollups_differ"}
+        must_be_none |= {"refused"} | (set() if late else {"late", "disordered"})
+        figures = asdict(self)
+        found = [f"{name} {figures[name]}" for name in sorted(must_be_none) if figures[name]]
+        found += self.findings
+        if self.torn > kills:
+            found.append(f"torn {self.torn} with {kills} kills")
+        if self.declared > declared:
+            found.append(f"declared {self.declared} with {declared} expected")
+        return found
+
+
+def judge(world: World) -> Verdict:
+    """Close the books of a world whose agents have stopped, and compare."""
+    verdict = Verdict(processes=slopes(world.watched))
+    world.city.close_books()
+    runs = oracle.read(world.folder / "oracle")
+    spooled = _spooled(world)
+    with closing(open_reader(world.city.store)) as db:
+        for name in sorted({*runs, *_known(db)}):
+            _compare(db, name, runs.get(name, {}), spooled.get(name, set()), verdict)
+    verdict.acks, verdict.acks_ahead = world.witness.seen, len(world.witness.ahead)
+    verdict.examples += world.witness.ahead[:5]
+    verdict.rollup_rows, verdict.rollups_differ = _rebuilt(world.city.store)
+    return verdict
+
+
+def _known(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    return db.execute(
+        "SELECT router.name, run.token FROM run JOIN router ON router.id = run.router_id"
+    ).fetchall()
+
+
+def _spooled(world: World) -> dict[tuple[str, str], set[int]]:
+    """What the routers still hold."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for router in world.routers:
+        spool = Spool(str(world.spool(router)))
+        held = spool.keys()
+        for key in held:
+            found.setdefault((router, key.run), set()).update(range(key.first_seq, key.seq + 1))
+        spool.close()
+    return found
+
+
+def _compare(
+    db: sqlite3.Connection,
+    name: tuple[str, str],
+    taken: dict[int, oracle.Taken],
+    spooled: set[int],
+    verdict: Verdict,
+) -> None:
+    """One run."""
+    verdict.runs += 1
+    verdict.generated += len(taken)
+    settled = _settled(db, name)
+    stored, refused, declared = settled["stored"], settled["refused"], settled["declared"]
+    kept = {seq for seq, one in taken.items() if one.kept}
+    missing = kept - stored - refused - declared - spooled
+    verdict.stored += len(stored)
+    verdict.refused += len(refused)
+    verdict.declared += len(declared & taken.keys())
+    verdict.spooled += len(spooled - stored)
+    verdict.torn += len(taken.keys() - kept - stored - spooled - declared)
+    verdict.lost += len(missing)
+    verdict.phantom += len((stored | refused | declared) - taken.keys())
+    _tell(verdict, name, "lost", missing)
+    _tell(verdict, name, "phantom", (stored | refused | declared) - taken.keys())
+    _compare_rows(db, name, taken, verdict)
+
+
+def _settled(db: sqlite3.Connection, name: tuple[str, str]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {"stored": set(), "refused": set(), "declared": set()}
+    row = db.execute(
+        "SELECT run.id, CASE closed WHEN 1 THEN highest ELSE min(floor, highest) END FROM run"
+        " JOIN router ON router.id = run.router_id WHERE router.name = ? AND token = ?",
+        name,
+    ).fetchone()
+    if row is None:
+        return found
+    for kind, first, last in db.execute(
+        "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ?", (row[0],)
+    ):
+        found[kind].update(range(first, last + 1))
+    found["declared"] = set(range(1, row[1] + 1)) - found["stored"] - found["refused"]
+    return found
+
+
+def _compare_rows(
+    db: sqlite3.Connection,
+    name: tuple[str, str],
+    taken: dict[int, oracle.Taken],
+    verdict: Verdict,
+) -> None:
+    """Every row against the samples that it stands for."""
+    seen: set[int] = set()
+    before_ms = 0
+    for seq, first, at_ms, client_ms, observed_ms, uptime_ms, packed in db.execute(
+        "SELECT sample.seq, first_seq, at_ms, client_ms, observed_ms, uptime_ms, packed FROM sample"
+        " JOIN run ON run.id = sample.run_id JOIN router ON router.id = run.router_id"
+        " LEFT JOIN body ON body.run_id = sample.run_id AND body.seq = sample.seq"
+        " WHERE router.name = ? AND token = ? ORDER BY sample.seq",
+        name,
+    ):
+        covered = set(range(first, seq + 1))
+        verdict.duplicated += len(seen & covered)
+        seen |= covered
+        verdict.merged += len(covered) if first < seq else 0
+        verdict.disordered += at_ms < before_ms
+        before_ms = at_ms
+        truth = taken.get(seq)
+        if truth is None:
+            continue  # counted as phantom
+        error_ms = abs(at_ms - truth.true_ms)
+        verdict.time_error_ms = max(verdict.time_error_ms, error_ms)
+        verdict.late += error_ms > TIME_ERROR_MS
+        figures = tuple(truth.payload.get(one) for one in CUMULATIVE)
+        same = (client_ms, observed_ms, uptime_ms) == figures and packed is not None
+        if same and first == seq:
+            same = hashlib.sha256(body.unpack(packed)).hexdigest() == truth.sha
+        elif same:
+            same = _is_merge(
+                json.loads(body.unpack(packed)), [taken[one] for one in sorted(covered)]
+            )
+        if not same:
+            verdict.altered += 1
+            _tell(verdict, name, "altered", covered)
+
+
+def _is_merge(merged: dict[str, Any], parts: list[oracle.Taken]) -> bool:
+    """Counters of the last, extremes and time covered of all."""
+    payloads = [one.payload for one in parts]
+    lows = [one["clients_min"] for one in payloads if "clients_min" in one]
+    highs = [one["clients_max"] for one in payloads if "clients_max" in one]
+    return (
+        merged["covers_ms"] == sum(one["covers_ms"] for one in payloads)
+        and merged.get("clients_min") == min(lows, default=None)
+        and merged.get("clients_max") == max(highs, default=None)
+        and _counters(merged) == _counters(payloads[-1])
+    )
+
+
+def _counters(payload: dict[str, Any]) -> set[tuple[str, str, int, int]]:
+    """Of what the newest sample has; what ended before it is in `past`."""
+    return {
+        (one["ifname"], one["since"], one["rx_bytes"], one["tx_bytes"])
+        for one in [*payload.get("bss", []), *payload.get("net", [])]
+        if "since" in one and "rx_bytes" in one
+    }
+
+
+def _tell(verdict: Verdict, name: tuple[str, str], what: str, seqs: Iterable[int]) -> None:
+    found = sorted(seqs)
+    if found and len(verdict.examples) < 20:
+        verdict.examples.append(f"{name[0]} {name[1]} {what} {found[:10]} of {len(found)}")
+
+
+def _rebuilt(store: Path) -> tuple[int, int]:
+    """Rows of the rollups, and how many differ when they are computed from nothing."""
+    with closing(open_writer(store)) as db:
+        before = _rollups(db)
+        db.execute("DELETE FROM rollup")
+        db.execute("DELETE FROM cold")
+        later = Rollups(db, ZoneInfo(ZONE), lambda: wall_ms() + 2 * HOUR_MS)
+        later.rebuild()
+        while later.work(1.0, time.monotonic):
+            pass
+        after = _rollups(db)
+    return len(before), len(before ^ after)
+
+
+def _rollups(db: sqlite3.Connection) -> set[tuple[object, ...]]:
+    """Every window without its revision, which says how often it was computed."""
+    names = [row[1] for row in db.execute("PRAGMA table_info(rollup)") if row[1] != "revision"]
+    return set(db.execute(f"SELECT {', '.join(names)} FROM rollup"))

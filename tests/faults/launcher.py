@@ -1,0 +1,159 @@
+"""`titik-agent run` whose samples are written down outside of it, before its spool has them.
+
+    python -m tests.faults.launcher SETTINGS run --config FILE
+
+Rule: the agent's own code is unchanged; what is put in its place wraps it, or shortens its waits.
+Rule: each life writes a file of its own, a line at a time, so that a kill tears at most the last.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import sys
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from titik_agent import cli, dial
+from titik_agent.backoff import Backoff
+from titik_agent.clock import SystemClock
+from titik_agent.loop import Loop
+from titik_agent.publisher import Pace, Publisher
+from titik_agent.sources import EventSource
+from titik_agent.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What differs from a router in the field."""
+
+    oracle: str  # folder of the lives' files
+    lie: str | None = None  # file that says how wrong the wall clock is, and what it believes
+    first_s: float = 0.5  # ceiling of the first wait before connecting again
+    cap_s: float = 3.0
+    keepalive_s: int = 4
+    resend_s: float = 3.0
+    past_ms: int = 0  # begin so long ago, and catch up
+    speed: float = 1.0  # of the clock until then
+
+    def text(self) -> str:
+        """As an argument of the command."""
+        return json.dumps(asdict(self))
+
+
+class LyingClock(SystemClock):
+    """The wall clock is wrong by what a file says; `quality` is what the file says, if it does."""
+
+    lie: str | None = None
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() + int(self._told().get("wrong_ms", 0))
+
+    def quality(self) -> Literal["ntp", "guess"]:
+        return "guess" if self._told().get("guess") else super().quality()
+
+    def _told(self) -> dict[str, int]:
+        try:
+            with open(self.lie or "", encoding="ascii") as file:
+                told: dict[str, int] = json.load(file)
+        except FileNotFoundError:
+            return {}
+        return told
+
+
+class FastClock(SystemClock):
+    """A router whose past runs by in a hurry, and ends in the present."""
+
+    past_ms = 0
+    speed = 1.0
+
+    def __init__(self, trusted: bool = False) -> None:
+        super().__init__(trusted)
+        self.boot = str(uuid.uuid4())
+        self._began_ms = time.time_ns() // 1_000_000
+        self._lasts_ms = self.past_ms / self.speed
+
+    def wall_ms(self) -> int:
+        real_ms = super().wall_ms() - self._began_ms
+        ahead_ms = min(real_ms, self._lasts_ms) * self.speed + max(0, real_ms - self._lasts_ms)
+        return int(self._began_ms + self._lasts_ms - self.past_ms + ahead_ms)
+
+    def uptime_ms(self) -> int:
+        return self.wall_ms() - self._began_ms + self.past_ms + 600_000
+
+    def monotonic(self) -> float:
+        return self.uptime_ms() / 1000
+
+
+class FastLoop(Loop):
+    """Sleeps as much less as its clock is faster."""
+
+    def _wait(self, wait_s: float) -> list[EventSource]:
+        return super()._wait(wait_s / FastClock.speed)
+
+
+class Oracle(Spool):
+    """A spool beside which every sample is written down."""
+
+    folder = ""
+
+    def append(self, run: str, seq: int, payload: bytes) -> None:
+        """`taken` before the spool has it, `kept` when the spool has said so."""
+        self._note(
+            True,
+            kind="taken",
+            run=run,
+            seq=seq,
+            true_ms=_true_ms(payload),
+            sha=hashlib.sha256(payload).hexdigest(),
+            payload=payload.decode(),
+        )
+        super().append(run, seq, payload)
+        self._note(False, kind="kept", run=run, seq=seq)
+
+    def _note(self, sync: bool, **what: object) -> None:
+        if not hasattr(self, "_oracle"):
+            path = os.path.join(self.folder, f"{time.time_ns()}-{os.getpid()}.log")
+            self._oracle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(self._oracle, json.dumps(what).encode() + b"\n")
+        if sync:
+            os.fsync(self._oracle)
+
+
+def _true_ms(payload: bytes) -> int:
+    """When it was taken, by a clock that nobody touched: its uptime, however late it is now."""
+    uptime_ms: int = json.loads(payload)["uptime_ms"]
+    if FastClock.past_ms:
+        return FastClock.offset_ms + uptime_ms  # type: ignore[attr-defined, no-any-return]
+    booted_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return booted_ns // 1_000_000 + uptime_ms
+
+
+def main() -> None:
+    """Put the wrappers in their places and run the command."""
+    settings = Settings(**json.loads(sys.argv.pop(1)))
+    Oracle.folder = settings.oracle
+    LyingClock.lie = settings.lie
+    pace = Pace(resend_s=settings.resend_s, resend_cap_s=4 * settings.resend_s)
+    places: dict[str, object] = {
+        "Spool": Oracle,
+        "SystemClock": LyingClock,
+        "Backoff": functools.partial(Backoff, first_s=settings.first_s, cap_s=settings.cap_s),
+        "Publisher": functools.partial(Publisher, pace=pace),
+    }
+    if settings.past_ms:
+        FastClock.past_ms, FastClock.speed = settings.past_ms, settings.speed
+        began_ms = time.time_ns() // 1_000_000
+        FastClock.offset_ms = began_ms - settings.past_ms - 600_000  # type: ignore[attr-defined]
+        places |= {"SystemClock": FastClock, "Loop": FastLoop}
+    for name, value in places.items():
+        setattr(cli, name, value)
+    target = functools.partial(dial.Broker, keepalive_s=settings.keepalive_s, connect_timeout_s=2.0)
+    setattr(dial, "Broker", target)  # noqa: B010
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""What every router took, as the launchers wrote it down."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(slots=True)
+class Taken:
+    """One sample; `kept` once the spool had it, so that from then on nothing may lose it."""
+
+    true_ms: int
+    sha: str
+    payload: dict[str, Any]
+    kept: bool = False
+
+
+Runs = dict[tuple[str, str], dict[int, Taken]]  # by router and run, then by seq
+
+
+def read(folder: Path) -> Runs:
+    """Everything under `folder`, which has one folder for each router."""
+    runs: Runs = defaultdict(dict)
+    for file in sorted(folder.glob("*/*.log")):
+        for line in file.read_text().split("\n")[:-1]:  # a torn last line was never appended
+            said = json.loads(line)
+            run = runs[file.parent.name, said["run"]]
+            if said["kind"] == "taken":
+                payload = json.loads(said["payload"])
+                run[said["seq"]] = Taken(said["true_ms"], said["sha"], payload)
+            else:
+                run[said["seq"]].kept = True
+    return runs

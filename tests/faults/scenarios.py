@@ -1,0 +1,148 @@
+"""The faults that gate a release, one function each; `count` is how often the fault strikes.
+
+Rule: a scenario makes its whole schedule first, strikes, heals, drains, and leaves the verdict to
+the checker.
+"""
+
+import random
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.checker import Verdict, judge
+from tests.faults.nemesis import RULES, Fault, schedule
+from tests.faults.world import World
+from tests.system.dying_collector import MOMENTS
+
+UPLINK = tuple(RULES)
+
+
+@dataclass
+class Trial:
+    """One run of one scenario, and what it came to."""
+
+    folder: Path
+    rand: random.Random
+    count: int
+    faults: list[Fault] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None
+
+    def plan(
+        self,
+        kinds: Sequence[str],
+        targets: Sequence[str],
+        after_s: tuple[float, float],
+        lasts_s: tuple[float, float] = (0.0, 0.0),
+        count: int | None = None,
+    ) -> list[Fault]:
+        """The schedule, by the trial's seed."""
+        many = self.count if count is None else count
+        self.faults = schedule(self.rand, many, kinds, targets, after_s, lasts_s)
+        return self.faults
+
+    def settle(self, world: World, declared: int = 0, late: bool = False) -> Verdict:
+        """Heal, drain and judge."""
+        world.heal()
+        self.figures["drain_s"] = round(world.drain(), 1)
+        self.figures["kills_of_agents"] = world.kills
+        self.verdict = judge(world)
+        self.wrong += self.verdict.wrong(world.kills, declared, late)
+        return self.verdict
+
+
+def agent_kills(trial: Trial) -> None:
+    """SIGKILL of an agent at any instant, the next life at once."""
+    with World(trial.folder, 4) as world:
+        plan = trial.plan(("kill agent",), world.routers, (0.0, 1.5))
+        world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        for fault in plan:
+            world.sleep(fault.after_s)
+            world.kill_agent(fault.target)
+            world.start_agent(fault.target)
+        trial.settle(world)
+
+
+def broker_kills(trial: Trial) -> None:
+    """SIGKILL of the broker; its database stays, goes, or is found damaged."""
+    with World(trial.folder, 4) as world:
+        plan = trial.plan(("keep", "remove", "truncate", "flip"), ("broker",), (0.5, 3.5))
+        world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        for fault in plan:
+            world.sleep(fault.after_s)
+            world.city.broker.stop(signal.SIGKILL)
+            damage(world.city.directory.database, fault.kind, trial.rand)
+            world.city.broker.start()
+        trial.settle(world)
+
+
+def damage(file: Path, how: str, rand: random.Random) -> None:
+    """What a power cut leaves of a file."""
+    if not file.exists() or how == "keep":
+        return
+    if how == "remove":
+        file.unlink()
+        return
+    data = bytearray(file.read_bytes())
+    at = rand.randrange(max(1, len(data)))
+    if how == "truncate":
+        del data[at:]
+    elif data:
+        data[at] ^= 1 << rand.randrange(8)
+    with file.open("r+b") as opened:
+        opened.write(data)
+        opened.truncate()
+
+
+def collector_kills(trial: Trial) -> None:
+    """SIGKILL before the commit, after it, and after the broker was told; `count` of each."""
+    with World(trial.folder, 4) as world:
+        plan = trial.plan(MOMENTS, ("collector",), (0.0, 0.3), count=0)
+        plan += [Fault(0.0, moment, "collector", 0.0) for moment in MOMENTS * trial.count]
+        world.start_agents()
+        world.until_taken(2)
+        for fault in plan:
+            dying = world.city.collect(dies=fault.kind)
+            world.until(lambda dying=dying: dying.is_over, f"dies {fault.kind}")  # type: ignore[misc]
+            assert dying.popen.returncode == -signal.SIGKILL, dying.said()[-2000:]
+        trial.settle(world)
+
+
+def uplink_cuts(trial: Trial) -> None:
+    """Nothing passes, only one direction passes, or every packet is answered by a reset."""
+    longest = 3.0 if trial.count < 100 else 15.0
+    with World(trial.folder, 4) as world:
+        plan = trial.plan(UPLINK, world.routers, (0.0, 1.0), (0.5, longest))
+        world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        for fault in plan:
+            world.sleep(fault.after_s)
+            world.spaces.break_uplink(fault.target, fault.kind)
+            world.sleep(fault.lasts_s)
+            world.spaces.mend_uplink(fault.target)
+        trial.settle(world)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A function and how often its fault strikes in each length."""
+
+    play: Callable[[Trial], None]
+    quick: int
+    full: int
+
+
+SCENARIOS = {
+    "agent-kills": Scenario(agent_kills, 8, 200),
+    "collector-kills": Scenario(collector_kills, 2, 200),
+    "broker-kills": Scenario(broker_kills, 4, 200),
+    "uplink-cuts": Scenario(uplink_cuts, 5, 200),
+}

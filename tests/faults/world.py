@@ -1,0 +1,400 @@
+"""A city under faults: a broker, the collector, and agents as processes in namespaces of their own.
+
+Rule: whatever a fault left broken, `heal` mends; nothing here decides when.
+"""
+
+import json
+import math
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from tests.agent.fake_ubusd import FakeUbusd, Wide, answer, encode
+from tests.broker.running import Client
+from tests.faults import oracle
+from tests.faults.launcher import Settings
+from tests.faults.nemesis import HUB, Spaces
+from tests.system.city import City, Process
+from titik_collector.database import StoreError, open_reader
+from titik_collector.ranges import Ranges
+from titik_wire import topics
+
+AP = "hostapd.phy0-ap0"
+STATUS = {"ssid": "Kupang Smart City", "freq": 2437, "channel": 6, "phy": "phy0"}
+PATIENCE_S = 120.0
+
+
+class Radio:
+    """The Wi-Fi of one router behind a real ubus socket: visitors come and go with time."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.ubusd = FakeUbusd(str(folder / "ubus"))
+        self.first = 0  # number of the first visitor's address
+        self._number = number
+        self._methods = {"get_clients": self.clients, "get_status": answer(STATUS)}
+        self.present: Callable[[], int] = self._now
+
+    def start(self) -> None:
+        """Serve."""
+        self.ubusd.start()
+        self.ubusd.add(AP, self._methods)
+
+    def clients(self) -> bytes:
+        """What `get_clients` answers now."""
+        bytes_now = int(time.monotonic() * 10_000)
+        one = {
+            "auth": True,
+            "assoc": True,
+            "authorized": True,
+            "signal": -50,
+            "bytes": {"rx": Wide(bytes_now), "tx": Wide(9 * bytes_now)},
+        }
+        macs = range(self.first, self.first + self.present())
+        here = {_mac(number): one for number in macs}
+        return encode({"freq": 2437, "clients": here})
+
+    def _now(self) -> int:
+        return int(8 + 7 * math.sin(time.monotonic() / 3 + self._number))
+
+
+def _mac(number: int) -> str:
+    """Of a visitor."""
+    digits = f"{number:08x}"
+    return "02:00:" + ":".join(digits[at : at + 2] for at in range(0, 8, 2))
+
+
+class Witness(threading.Thread):
+    """Reads every ack as it goes out: what it covers must be in the store by then."""
+
+    def __init__(self, city: City) -> None:
+        super().__init__(daemon=True)
+        self.seen = 0
+        self.ahead: list[str] = []
+        self.last: dict[str, bytes] = {}  # the newest ack of each router
+        self._city = city
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                client = self._city.engineer(topics.ack("+"))
+            except (OSError, AssertionError, queue.Empty):
+                time.sleep(0.2)  # the broker is down
+                continue
+            with client:
+                self._listen(client)
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._over.set()
+        self.join(20)
+
+    def _listen(self, client: Client) -> None:
+        while not self._over.is_set() and client.lost.empty():
+            try:
+                topic, payload = client.received.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            self._judge(topic.split("/")[3], payload)
+
+    def _judge(self, router: str, payload: bytes) -> None:
+        self.seen += 1
+        self.last[router] = payload
+        committed = settled(self._city.store, router)
+        for run, acked in json.loads(payload)["runs"].items():
+            for first, last in [(1, acked["upto"]), *acked.get("also", [])]:
+                if first <= last and not committed.get((router, run), Ranges()).covers(first, last):
+                    self.ahead.append(f"{router} {run} {first} to {last}")
+
+
+def settled(store: Path, router: str | None = None) -> dict[tuple[str, str], Ranges]:
+    """What the store has settled of each run: stored, refused or learnt to be lost."""
+    found: dict[tuple[str, str], Ranges] = {}
+    try:
+        db = open_reader(store)
+    except StoreError:
+        return found
+    where = "WHERE ? IS NULL OR router.name = ?"
+    with closing(db):
+        for name, run, highest, floor, closed, first, last in db.execute(
+            "SELECT router.name, token, highest, floor, closed, first_seq, last_seq FROM run"
+            " JOIN router ON router.id = run.router_id"
+            f" LEFT JOIN settled ON settled.run_id = run.id {where}",
+            (router, router),
+        ):
+            ranges = found.setdefault((name, run), Ranges())
+            bound = highest if closed else min(floor, highest)
+            for low, high in ((1, bound), (first or 1, last or 0)):
+                if low <= high:
+                    ranges.add(low, high)
+    return found
+
+
+class World:
+    """Use as a context manager, in a network namespace of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        routers: int,
+        *,
+        settings: Settings | None = None,
+        conf: Sequence[tuple[str, str]] = (),
+        interval_s: int = 1,
+        spool_bytes: int = 1 << 20,
+    ) -> None:
+        self.folder = folder
+        self.routers = [f"r-{number}" for number in range(1, routers + 1)]
+        self.city = City(folder, *self.routers, conf=conf)
+        self._listen_everywhere()
+        self.spaces = Spaces(self.routers)
+        self.agents: dict[str, Process] = {}
+        self.radios: dict[str, Radio] = {}
+        self.kills = 0  # of agents
+        self.watched: dict[str, list[tuple[float, int, int, int]]] = {}
+        self.witness = Witness(self.city)
+        self._settings = settings or Settings("")
+        self._interval_s = interval_s
+        self._spool_bytes = spool_bytes
+        for number, router in enumerate(self.routers):
+            (folder / router).mkdir()
+            (folder / "oracle" / router).mkdir(parents=True)
+            self.radios[router] = Radio(folder / router, number)
+
+    def _listen_everywhere(self) -> None:
+        directory = self.city.directory
+        text = directory.config_file.read_text()
+        line = f"listener {directory.ports.router} "
+        assert f"{line}127.0.0.1" in text
+        directory.config_file.write_text(text.replace(f"{line}127.0.0.1", f"{line}0.0.0.0"))
+
+    def __enter__(self) -> "World":
+        self.spaces.build()
+        self.city.__enter__()
+        for radio in self.radios.values():
+            radio.start()
+        self.witness.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.witness.stop()
+        for agent in self.agents.values():
+            if not agent.is_over:
+                agent.kill()
+        if self.city.collector is not None and not self.city.collector.is_over:
+            self.city.collector.kill()
+        for radio in self.radios.values():
+            radio.ubusd.stop()
+        self.city.__exit__(kind, error, at)
+        self.spaces.remove()
+
+    # Routers
+
+    def spool(self, router: str) -> Path:
+        """The directory of its spool."""
+        return self.folder / router / "spool"
+
+    def lie(self, router: str) -> Path:
+        """The file that says how wrong its clock is."""
+        return self.folder / router / "lie"
+
+    def start_agent(self, router: str) -> None:
+        """The agent's next life."""
+        directory = self.city.directory
+        file = self.folder / router / "agent.toml"
+        file.write_text(
+            f"""
+router = "{router}"
+interval_s = {self._interval_s}
+clock = "trusted"
+[broker]
+host = "{HUB}"
+port = {directory.ports.router}
+password_file = "{directory.password_file(router)}"
+[spool]
+directory = "{self.spool(router)}"
+limit_bytes = {self._spool_bytes}
+[interfaces]
+uplink = "eth0"
+[sources]
+hostapd = "ubus"
+ubus_socket = "{self.radios[router].ubusd.path}"
+"""
+        )
+        told = replace(
+            self._settings,
+            oracle=str(self.folder / "oracle" / router),
+            lie=str(self.lie(router)),
+        )
+        inside = self.spaces.inside(router)
+        self.agents[router] = Process(
+            self.folder / router / "log",
+            *inside[1:],
+            sys.executable,
+            "-m",
+            "tests.faults.launcher",
+            told.text(),
+            "run",
+            "--config",
+            str(file),
+            python=inside[0],
+        )
+
+    def start_agents(self) -> None:
+        """All of them."""
+        for router in self.routers:
+            self.start_agent(router)
+
+    def kill_agent(self, router: str) -> None:
+        """SIGKILL."""
+        self.agents[router].kill()
+        self.kills += 1
+
+    def taken(self, router: str) -> int:
+        """How many samples its lives have taken."""
+        files = (self.folder / "oracle" / router).glob("*.log")
+        return sum(one.read_bytes().count(b'"kind": "taken"') for one in files)
+
+    def until_taken(self, more: int) -> None:
+        """Until every router took so many more."""
+        goals = {router: self.taken(router) + more for router in self.routers}
+        self.until(
+            lambda: all(self.taken(router) >= goal for router, goal in goals.items()),
+            f"{more} more samples",
+        )
+
+    # The server
+
+    def start_collector(self) -> None:
+        """Without waiting: the broker may be down."""
+        self.city.collector = Process(
+            self.folder / "collector.log",
+            "-c",
+            "from titik_collector.cli import main; main()",
+            "collect",
+            "--config",
+            str(self.city.file),
+        )
+
+    def broker_process(self) -> psutil.Process:
+        """mosquitto itself."""
+        (found,) = (one for one in psutil.Process().children() if one.name() == "mosquitto")
+        return found
+
+    # The end
+
+    def until(self, condition: Callable[[], bool], what: str, for_s: float = PATIENCE_S) -> None:
+        """Wait for it, watching the processes."""
+        deadline = time.monotonic() + for_s
+        while not condition():
+            assert time.monotonic() < deadline, f"still not: {what}"
+            self.sleep(0.2)
+
+    def sleep(self, seconds: float) -> None:
+        """Let it be, and look at the processes now and then."""
+        end = time.monotonic() + seconds
+        while True:
+            self._watch()
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, 1.0))
+
+    def _watch(self) -> None:
+        processes = dict(self.agents)
+        if self.city.collector is not None:
+            processes["collector"] = self.city.collector
+        for name, process in processes.items():
+            rows = self.watched.setdefault(f"{name}/{process.popen.pid}", [])
+            if rows and time.monotonic() - rows[-1][0] < 1.0:
+                continue
+            try:
+                one = psutil.Process(process.popen.pid)
+                row = (one.memory_info().rss, one.num_fds(), one.num_threads())
+            except psutil.Error:
+                continue  # it is over
+            rows.append((time.monotonic(), *row))
+
+    def heal(self) -> None:
+        """Everything works again."""
+        for router in self.routers:
+            self.spaces.mend_uplink(router)
+            agent = self.agents.get(router)
+            if agent is None or agent.is_over:
+                self.start_agent(router)
+            else:
+                agent.popen.send_signal(signal.SIGCONT)
+        if self.city.collector is None or self.city.collector.is_over:
+            self.start_collector()
+        else:
+            self.city.collector.popen.send_signal(signal.SIGCONT)
+
+    def drain(self, for_s: float = PATIENCE_S) -> float:
+        """Wait until all that is kept by now is settled, and stop the routers; seconds it took."""
+        began = time.monotonic()
+        self.until_taken(2)
+        kept = {
+            name: [seq for seq, one in run.items() if one.kept]
+            for name, run in oracle.read(self.folder / "oracle").items()
+        }
+
+        def are_settled() -> bool:
+            known = settled(self.city.store)
+            return all(
+                known.get(name, Ranges()).covers(seq, seq)
+                for name, run in kept.items()
+                for seq in run
+            )
+
+        self.until(are_settled, "all that was taken is settled", for_s)
+        took_s = time.monotonic() - began
+        for agent in self.agents.values():
+            agent.popen.send_signal(signal.SIGTERM)
+        for router, agent in self.agents.items():
+            assert agent.popen.wait(20) == 0, (router, agent.said()[-2000:])
+        self.sleep(1.0)
+        return took_s
+
+
+def commit() -> str:
+    """What is tested."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ("git", *words), check=True, capture_output=True, text=True, cwd=Path(__file__).parent
+        ).stdout.strip()
+
+    return git("rev-parse", "HEAD") + ("-changed" if git("status", "--porcelain") else "")
+
+
+def slopes(watched: dict[str, list[tuple[float, int, int, int]]]) -> dict[str, Any]:
+    """What grew, per process that lived for a while: first and last figures after warm-up."""
+    found: dict[str, Any] = {}
+    for name, rows in watched.items():
+        warm = [row for row in rows if row[0] - rows[0][0] >= 5]
+        if len(warm) < 10:
+            continue
+        first, last = warm[0], warm[-1]
+        found[name] = {
+            "seconds": round(last[0] - first[0]),
+            "rss_bytes": [first[1], last[1]],
+            "fds": [first[2], last[2]],
+            "threads": [first[3], last[3]],
+        }
+    return found
