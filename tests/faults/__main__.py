@@ -6,6 +6,7 @@ Rule: a scenario whose result is there, of this commit, length and seed, is not 
 
 import argparse
 import json
+import logging
 import os
 import random
 import subprocess
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.nemesis import as_json, digest
-from tests.faults.scenarios import SCENARIOS, Trial
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.trial import Trial
 from tests.faults.world import commit
 
 INSIDE = "TITIK_FAULTS_INSIDE"
@@ -31,6 +33,7 @@ def main() -> int:
         words = ("unshare", "--net", "--mount", sys.executable, "-m", "tests.faults", *sys.argv[1:])
         os.execvpe("unshare", words, os.environ | {INSIDE: "1"})
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
+    logging.disable(logging.WARNING)  # the faults are the nemesis's own
     length = "full" if options.full else "quick"
     options.results.mkdir(parents=True, exist_ok=True)
     red = 0

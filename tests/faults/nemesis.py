@@ -5,6 +5,7 @@ Rule: a schedule is made whole before the first fault, so that what happens chan
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ class Spaces:
     """A namespace for each router, wired to the bridge of this process's own namespace."""
 
     def __init__(self, routers: Sequence[str]) -> None:
-        self._names = {router: f"tf-{router}" for router in routers}
+        self._names = {router: f"tf{os.getpid()}-{router}" for router in routers}
 
     def build(self) -> None:
         """Also the bridge, at which the broker listens."""

@@ -6,52 +6,20 @@ the checker.
 
 import random
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tests.faults.checker import Verdict, judge
-from tests.faults.nemesis import RULES, Fault, schedule
+from tests.faults.attacks import clock_jumps, forged_acks, mac_flood
+from tests.faults.fleet import fleet_return
+from tests.faults.nemesis import RULES, Fault
+from tests.faults.spools import overflow, spool_damage
+from tests.faults.swizzle import swizzle
+from tests.faults.trial import Trial
 from tests.faults.world import World
 from tests.system.dying_collector import MOMENTS
 
 UPLINK = tuple(RULES)
-
-
-@dataclass
-class Trial:
-    """One run of one scenario, and what it came to."""
-
-    folder: Path
-    rand: random.Random
-    count: int
-    faults: list[Fault] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
-    verdict: Verdict | None = None
-
-    def plan(
-        self,
-        kinds: Sequence[str],
-        targets: Sequence[str],
-        after_s: tuple[float, float],
-        lasts_s: tuple[float, float] = (0.0, 0.0),
-        count: int | None = None,
-    ) -> list[Fault]:
-        """The schedule, by the trial's seed."""
-        many = self.count if count is None else count
-        self.faults = schedule(self.rand, many, kinds, targets, after_s, lasts_s)
-        return self.faults
-
-    def settle(self, world: World, declared: int = 0, late: bool = False) -> Verdict:
-        """Heal, drain and judge."""
-        world.heal()
-        self.figures["drain_s"] = round(world.drain(), 1)
-        self.figures["kills_of_agents"] = world.kills
-        self.verdict = judge(world)
-        self.wrong += self.verdict.wrong(world.kills, declared, late)
-        return self.verdict
 
 
 def agent_kills(trial: Trial) -> None:
@@ -145,4 +113,11 @@ SCENARIOS = {
     "collector-kills": Scenario(collector_kills, 2, 200),
     "broker-kills": Scenario(broker_kills, 4, 200),
     "uplink-cuts": Scenario(uplink_cuts, 5, 200),
+    "spool-damage": Scenario(spool_damage, 100, 1000),
+    "overflow": Scenario(overflow, 1, 72),
+    "forged-acks": Scenario(forged_acks, 2, 100),
+    "clock-jumps": Scenario(clock_jumps, 6, 100),
+    "mac-flood": Scenario(mac_flood, 10_000, 100_000),
+    "fleet-return": Scenario(fleet_return, 100, 1000),
+    "swizzle": Scenario(swizzle, 30, 1500),
 }

@@ -82,6 +82,7 @@ class Witness(threading.Thread):
         self.seen = 0
         self.ahead: list[str] = []
         self.last: dict[str, bytes] = {}  # the newest ack of each router
+        self.forged: set[bytes] = set()  # by the nemesis: no word of the collector's
         self._city = city
         self._over = threading.Event()
 
@@ -109,6 +110,8 @@ class Witness(threading.Thread):
             self._judge(topic.split("/")[3], payload)
 
     def _judge(self, router: str, payload: bytes) -> None:
+        if payload in self.forged:
+            return
         self.seen += 1
         self.last[router] = payload
         committed = settled(self._city.store, router)
@@ -180,7 +183,11 @@ class World:
         directory.config_file.write_text(text.replace(f"{line}127.0.0.1", f"{line}0.0.0.0"))
 
     def __enter__(self) -> "World":
-        self.spaces.build()
+        try:
+            self.spaces.build()
+        except subprocess.CalledProcessError:
+            self.spaces.remove()
+            raise
         self.city.__enter__()
         for radio in self.radios.values():
             radio.start()

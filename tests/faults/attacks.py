@@ -1,0 +1,113 @@
+"""Acks that lie, clocks that lie, and visitors without number."""
+
+import itertools
+import json
+import signal
+
+from tests.broker.running import Client
+from tests.faults import oracle
+from tests.faults.trial import Trial
+from tests.faults.world import World
+from titik_wire import topics
+
+YEAR_MS = 365 * 86_400_000
+LIES_MS = {
+    "a year back": -YEAR_MS,
+    "a year ahead": YEAR_MS,
+    "1970": -56 * YEAR_MS,
+    "an hour back": -3_600_000,
+    "an hour ahead": 3_600_000,
+    "a leap second": -1000,
+    "right": 0,
+}
+GAP_MS = 2500  # between two samples taken every second, whatever the clock says
+STATIONS = 2007  # the most that one BSS can have
+
+
+def forged_acks(trial: Trial) -> None:
+    """An ack above what was taken, an old one again, and one from another router: none deletes."""
+    with World(trial.folder, 2) as world:
+        plan = trial.plan(("above", "stale"), world.routers, (0.0, 0.5))
+        collector = world.city.collect()
+        world.start_agents()
+        world.until_taken(3)
+        world.until(lambda: set(world.witness.last) >= set(world.routers), "acks")
+        settings, ports = world.city.directory.settings, world.city.directory.ports
+        for fault in plan:
+            stale = world.witness.last[fault.target]
+            world.until_taken(2)
+            collector.popen.send_signal(signal.SIGSTOP)
+            world.until_taken(2)
+            runs = json.loads(world.witness.last[fault.target])["runs"]
+            above = {run: {"upto": 2**53 - 1} for run in runs}
+            forged = json.dumps({"v": 1, "runs": above}).encode()
+            world.witness.forged.add(forged)
+            password = world.city.directory.password(settings.collector)
+            with Client(ports.collector, settings.collector, password) as thief:
+                assert thief.answer() == "Success"
+                said = forged if fault.kind == "above" else stale
+                assert thief.publish(topics.ack(fault.target), said, retain=True) == "Success"
+            with world.city.impostor(next(r for r in world.routers if r != fault.target)) as other:
+                answer = other.publish(topics.ack(fault.target), forged, retain=True)
+                if answer != "Not authorized":
+                    trial.wrong.append(f"a router's ack for another: {answer}")
+            world.sleep(fault.after_s + 0.3)
+            collector.popen.send_signal(signal.SIGCONT)
+        ignored = sum(world.agents[one].said().count("ack ignored") for one in world.routers)
+        trial.figures["acks_ignored"] = ignored
+        if any(one.kind == "above" for one in plan) and not ignored:
+            trial.wrong.append("no agent noticed a forged ack")
+        trial.settle(world)
+
+
+def clock_jumps(trial: Trial) -> None:
+    """r-1's clock jumps about; r-2 boots in 1970 and hears of NTP only at the end."""
+    with World(trial.folder, 2) as world:
+        plan = trial.plan(tuple(LIES_MS), ("r-1",), (1.0, 3.0))
+        world.lie("r-2").write_text(json.dumps({"wrong_ms": LIES_MS["1970"], "guess": 1}))
+        world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        for fault in plan:
+            new = world.lie("r-1").with_suffix(".new")
+            new.write_text(json.dumps({"wrong_ms": LIES_MS[fault.kind]}))
+            new.replace(world.lie("r-1"))
+            world.sleep(fault.after_s)
+        for router in world.routers:
+            world.lie(router).unlink(missing_ok=True)
+        verdict = trial.settle(world, late=True)
+        if verdict.time_errors_ms["r-2"] > 1000:
+            trial.wrong.append(f"r-2 is placed {verdict.time_errors_ms['r-2']} ms from the truth")
+        gaps = []
+        for run in oracle.read(world.folder / "oracle").values():
+            times = [one.true_ms for _, one in sorted(run.items())]
+            gaps += [later - earlier for earlier, later in itertools.pairwise(times)]
+        trial.figures["longest_gap_ms"] = max(gaps)
+        if max(gaps) > GAP_MS:
+            trial.wrong.append(f"no sample for {max(gaps)} ms")
+
+
+def mac_flood(trial: Trial) -> None:
+    """`count` addresses, every reading all new ones: memory stays, and every sample counts them."""
+    with World(trial.folder, 1) as world:
+        radio = world.radios["r-1"]
+        asked = 0
+
+        def others() -> int:
+            nonlocal asked
+            asked += STATIONS
+            radio.first = asked
+            return STATIONS
+
+        radio.present = others
+        world.city.collect()
+        world.start_agents()
+        world.until(lambda: asked >= trial.count, "so many addresses", 600)
+        verdict = trial.settle(world)
+        trial.figures |= {"addresses": asked, "cycles": verdict.generated}
+        for run in oracle.read(world.folder / "oracle").values():
+            missed = [seq for seq, one in run.items() if one.payload.get("clients") != STATIONS]
+            if missed:
+                trial.wrong.append(f"samples {missed[:5]} of {len(run)} do not count {STATIONS}")
+            rss = [one.payload["agent"]["rss_bytes"] for one in run.values()]
+            trial.figures["agent_rss_bytes"] = [rss[0], max(rss)]

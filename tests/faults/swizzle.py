@@ -1,0 +1,101 @@
+"""Everything at once: faults of every kind, overlapping, by a seed."""
+
+import heapq
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from tests.faults.nemesis import RULES, Fault
+from tests.faults.trial import Trial
+from tests.faults.world import World
+
+KINDS = (
+    *RULES,
+    "kill agent",
+    "stop agent",
+    "kill broker",
+    "stop broker",
+    "kill collector",
+    "stop collector",
+    "lock store",
+)
+EVERY_S = 0.7  # a fault, on average
+
+
+def swizzle(trial: Trial) -> None:
+    """`count` faults over 20 routers (quick: 5), each of 0.3 to 4 seconds."""
+    with World(trial.folder, 20 if trial.count >= 200 else 5) as world:
+        plan = trial.plan(KINDS, world.routers, (0.0, trial.count * EVERY_S), (0.3, 4.0))
+        world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        began = time.monotonic()
+        busy: dict[str, Callable[[], None]] = {}
+        due = [(one.after_s, number, one, "") for number, one in enumerate(plan)]
+        heapq.heapify(due)
+        struck = 0
+        while due:
+            at, number, fault, ends = heapq.heappop(due)
+            world.sleep(max(0.0, at - (time.monotonic() - began)))
+            if ends:
+                busy.pop(ends)()
+                continue
+            place = _place(fault)
+            if place in busy:
+                continue  # one fault in one place at a time
+            busy[place] = _strike(world, fault)
+            struck += 1
+            end = time.monotonic() - began + fault.lasts_s
+            heapq.heappush(due, (end, number + len(plan), fault, place))
+        trial.figures |= {"cycles": struck, "routers": len(world.routers)}
+        trial.settle(world)
+
+
+def _place(fault: Fault) -> str:
+    if fault.kind in RULES:
+        return f"uplink of {fault.target}"
+    what = fault.kind.split()[1]
+    return f"agent of {fault.target}" if what == "agent" else what
+
+
+def _strike(world: World, fault: Fault) -> Callable[[], None]:
+    """Begin a fault; what ends it."""
+    router, city = fault.target, world.city
+    collector = city.collector
+    assert collector is not None
+    match fault.kind:
+        case "kill agent":
+            world.kill_agent(router)
+            return lambda: world.start_agent(router)
+        case "stop agent":
+            stopped = world.agents[router].popen
+            stopped.send_signal(signal.SIGSTOP)
+            return lambda: stopped.send_signal(signal.SIGCONT)
+        case "kill broker":
+            city.broker.stop(signal.SIGKILL)
+            return city.broker.start
+        case "stop broker":
+            broker = world.broker_process()
+            broker.suspend()
+            return broker.resume
+        case "kill collector":
+            collector.kill()
+            return world.start_collector
+        case "stop collector":
+            collector.popen.send_signal(signal.SIGSTOP)
+            return lambda: collector.popen.send_signal(signal.SIGCONT)
+        case "lock store":
+            return _lock(world)
+        case _:
+            world.spaces.break_uplink(router, fault.kind)
+            return lambda: world.spaces.mend_uplink(router)
+
+
+def _lock(world: World) -> Callable[[], None]:
+    """Somebody else writes for long."""
+    other = sqlite3.connect(world.city.store, isolation_level=None, timeout=0.5)
+    with suppress(sqlite3.OperationalError):  # the collector happens to write
+        other.execute("BEGIN IMMEDIATE")
+    return other.close
