@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -249,6 +250,7 @@ def test_top_on_a_terminal_ends_with_ctrl_c_and_leaves_the_screen_as_it_was(
     titik_says(tmp_path, "status")  # makes the store
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it
         command = "from titik_collector.cli import main; main()"
         arguments = ["top", "--every", "0.5", "--config", str(tmp_path / "titik.toml")]
         path = os.pathsep.join(one for one in sys.path if one)
