@@ -68,7 +68,7 @@ def fleet_return(trial: Trial) -> None:
     peak = max(Counted.attempts.values(), default=0)
     bound = trial.count / 30 * FIRST_S / first_s
     trial.figures |= {
-        "routers": trial.count, "taken": sum(taken.values()), "lost": lost, "cycles": trial.count,
+        "routers": trial.count, "taken": sum(taken.values()), "lost": lost, "cycles": 1,
         "outage_s": outage_s, "all_back_s": round(took_s, 1), "peak_per_s": peak,
         "bound_per_s": round(bound, 1), "first_wait_s": first_s,
     }  # fmt: skip
