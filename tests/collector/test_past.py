@@ -215,6 +215,24 @@ def test_an_outage_of_every_router_is_the_city_s(tmp_path: Path) -> None:
         assert ["city"] == [one.name for one in found if one.kind == "outage"]
 
 
+def test_a_router_that_said_goodbye_is_not_a_riddle(tmp_path: Path) -> None:
+    """Its agent was stopped; of one that fell silent the cause is known when it is back."""
+    with city(tmp_path / "db") as here:
+        here.db.executemany(
+            "INSERT INTO presence (router_id, state, said, since_ms) VALUES (?, 'offline', ?, 0)",
+            ((1, "stopping"), (2, "offline")),
+        )
+        here.db.executemany(
+            "INSERT INTO outage (router_id, from_ms, to_ms) VALUES (?, ?, NULL)",
+            ((1, START), (2, START + HOUR_MS)),
+        )
+        found = events.gather(here.db, START, START + 2 * HOUR_MS)
+        assert [
+            ("tirosa-1", "not over after 2 h 00 min, agent stopped"),
+            ("tirosa-2", "not over after 1 h 00 min, cause unknown"),
+        ] == [(one.name, one.text) for one in found if one.kind == "outage"]
+
+
 def test_joins_and_losses_are_events(tmp_path: Path) -> None:
     """A router that was registered, and samples that its spool has let go of."""
     with city(tmp_path / "db") as here:
