@@ -1,14 +1,18 @@
 """How long to wait before the next connection, so that a fleet never comes back in step.
 
-Rule: full jitter; the ceiling doubles with every failure.
-Rule: only a connection that held for a while makes the ceiling small again, or two clients that
+Rule: one attempt in each window, at a random moment of it; the next window begins where the last
+one ended, and is twice as long, up to a cap. Routers that were cut off together share the windows'
+ends, so that no second sees more of them than the first window allows, whichever attempt it is
+that the broker's return meets. (A wait that began at the failure, as full jitter has it, would
+let second attempts fall among the first ones: half as many again.)
+Rule: only a connection that held for a while makes the window small again, or two clients that
 evict each other, or a broker that accepts and drops, would be met at full speed for ever.
 """
 
 import random
 
 FIRST_S = 34.0  # over 30 s, chance alone makes stretches with more than N/30 a second
-CAP_S = 300.0
+CAP_S = 150.0  # two attempts are at most two windows apart: 300 s
 STABLE_S = 60.0  # a connection younger than this has proved nothing
 # What only a person can mend (a wrong password, a name used twice) is tried this rarely.
 SLOW_S = (150.0, 300.0)
@@ -34,12 +38,13 @@ class Backoff:
         self._cap_s = cap_s
         self._stable_s = stable_s
         self._slow_s = slow_s
-        self._ceiling = first_s
+        self._window_s = 0.0  # of the last attempt, 0 before any
+        self._window_end = 0.0
         self._connected_at: float | None = None
 
-    def at_start(self, uptime_s: float) -> float:
+    def at_start(self, uptime_s: float, now: float) -> float:
         """Seconds before the first connection of this run."""
-        return self._rand.uniform(0, self._first_s) if uptime_s < BOOTING_S else 0.0
+        return self._next(now) if uptime_s < BOOTING_S else 0.0
 
     def connected(self, now: float) -> None:
         """The broker accepted us."""
@@ -52,10 +57,15 @@ class Backoff:
     def failed(self, now: float, slow: bool = False) -> float:
         """Seconds to wait, now that a connection ended or could not be made."""
         if self.stable(now):
-            self._ceiling = self._first_s
+            self._window_s = 0.0
         self._connected_at = None
         if slow:
             return self._rand.uniform(*self._slow_s)
-        wait = self._rand.uniform(0, self._ceiling)
-        self._ceiling = min(self._cap_s, self._ceiling * 2)
-        return wait
+        return self._next(now)
+
+    def _next(self, now: float) -> float:
+        """A moment of the next window."""
+        begin = max(now, self._window_end) if self._window_s else now
+        self._window_s = min(self._cap_s, 2 * self._window_s) or self._first_s
+        self._window_end = begin + self._window_s
+        return begin - now + self._rand.uniform(0, self._window_s)

@@ -115,9 +115,8 @@ def _run(settings: Config, target: dial.Broker) -> None:
     spool = Spool(settings.spool.directory, settings.spool.limit_bytes, settings.spool.persist_dir)
     publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
     backoff = Backoff(rand)
-    uplink = Uplink(
-        publisher, _dialler(target), backoff, wait_s=backoff.at_start(clock.uptime_ms() / 1000)
-    )
+    wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
+    uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
     sources = _sources(settings, clock)
     sampler = Sampler(settings.router, run_id, clock, spool, sources, lambda: publisher.open_runs)
     schedule = Schedule(settings.interval_s, clock.monotonic(), rand)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from titik_agent.backoff import Backoff
+from titik_agent.backoff import CAP_S, FIRST_S, Backoff
 from titik_agent.clock import Clock
 from titik_agent.dial import Broker, LinkDown, Tls
 from titik_agent.link import Link, LinkEvents, Will
@@ -170,10 +170,10 @@ class Node:
         )
         self.publisher = Publisher(about, self.spool, clock.monotonic, pace)
         self._broker = Broker(host, port, plan.name, plan.password, tls=tls)
-        backoff = Backoff(rand, first_s=first_wait_s, cap_s=10 * first_wait_s)
-        self.uplink = Uplink(
-            self.publisher, self._dial, backoff, wait_s=rand.uniform(0, first_wait_s)
-        )
+        cap_s = first_wait_s * CAP_S / FIRST_S
+        backoff = Backoff(rand, first_s=first_wait_s, cap_s=cap_s)
+        wait_s = backoff.at_start(0.0, time.monotonic())
+        self.uplink = Uplink(self.publisher, self._dial, backoff, wait_s=wait_s)
         self.sampler = Sampler(
             plan.name,
             self.run,

@@ -1,42 +1,54 @@
 """Waiting before the next connection."""
 
 import random
+from bisect import bisect_right
 
-from titik_agent.backoff import BOOTING_S, Backoff
+import pytest
 
-
-def test_first_wait_is_spread_over_the_whole_first_ceiling() -> None:
-    """A thousand routers cut off together come back at no more than about N/30 a second."""
-    waits = [Backoff(random.Random(n)).failed(0.0) for n in range(3000)]
-    per_second = [sum(1 for wait in waits if second <= wait < second + 1) for second in range(34)]
-    assert sum(per_second) == 3000
-    assert max(per_second) < 150
+from titik_agent.backoff import BOOTING_S, CAP_S, Backoff
 
 
-def test_ceiling_doubles_to_the_cap() -> None:
-    """The waits stay below 34, 68, 136, 272 and then 300 seconds, and come near to them."""
-    highest = [0.0] * 7
-    for n in range(500):
-        backoff = Backoff(random.Random(n))
-        for turn in range(7):
-            highest[turn] = max(highest[turn], backoff.failed(0.0))
-    for ceiling, most in zip((34, 68, 136, 272, 300, 300, 300), highest, strict=True):
-        assert ceiling * 0.97 < most <= ceiling
+@pytest.mark.parametrize("outage_s", [0, 5, 17, 30, 34, 60, 100, 240, 600])
+def test_a_fleet_returns_at_no_more_than_a_thirtieth_a_second(outage_s: int) -> None:
+    """However long the broker was away: the mean of any five seconds, for 3,000 routers."""
+    moments = sorted(_returned(random.Random(n), outage_s) for n in range(3000))
+    assert moments[-1] <= outage_s + 2 * CAP_S
+    most = max(bisect_right(moments, moment + 5) - at for at, moment in enumerate(moments))
+    assert most <= 5 * len(moments) / 30
 
 
-def test_a_short_connection_does_not_reset_the_ceiling() -> None:
+def test_routers_that_boot_before_their_broker_do_not_meet_again() -> None:
+    """A power cut of a whole city: the wait at start is the first window."""
+    moments = sorted(_returned(random.Random(n), 20, boots=True) for n in range(3000))
+    most = max(bisect_right(moments, moment + 5) - at for at, moment in enumerate(moments))
+    assert most <= 5 * len(moments) / 30
+
+
+def test_windows_double_to_the_cap() -> None:
+    """They are 34, 68, 136 and then 150 seconds long, and one attempt is anywhere in each."""
+    ends = [34, 102, 238, 388, 538, 688]
+    for rand, expected in ((_Highest(), ends), (_Lowest(), [0, *ends[:-1]])):
+        backoff, now, moments = Backoff(rand), 0.0, []
+        for _ in ends:
+            now += backoff.failed(now)
+            moments.append(now)
+        assert expected == moments
+
+
+def test_a_short_connection_does_not_reset_the_window() -> None:
     """Two clients that evict each other meet ever more rarely, although each connects."""
     backoff = Backoff(_Highest())
     now = 0.0
     waits = []
-    for _ in range(6):
+    for _ in range(5):
         backoff.connected(now)
         now += 59.9
         waits.append(backoff.failed(now))
-    assert [34, 68, 136, 272, 300, 300] == waits
+        now += waits[-1]
+    assert [34, 68, 136, 150, 150] == waits
 
 
-def test_a_stable_connection_resets_the_ceiling() -> None:
+def test_a_stable_connection_resets_the_window() -> None:
     """After 60 s of connection the next wait is a first one again."""
     backoff = Backoff(_Highest())
     for _ in range(5):
@@ -63,8 +75,17 @@ def test_what_a_person_must_mend_is_retried_slowly() -> None:
 def test_start_is_delayed_only_while_booting() -> None:
     """After a power cut a district boots together; an agent restarted by hand connects at once."""
     backoff = Backoff(_Highest())
-    assert backoff.at_start(BOOTING_S - 1) == 34
-    assert backoff.at_start(BOOTING_S) == 0
+    assert backoff.at_start(BOOTING_S, 0.0) == 0
+    assert backoff.at_start(BOOTING_S - 1, 0.0) == 34
+
+
+def _returned(rand: random.Random, outage_s: float, boots: bool = False) -> float:
+    """When a router whose connection broke at 0 is back, the broker being away until then."""
+    backoff = Backoff(rand)
+    now = backoff.at_start(0.0, 0.0) if boots else backoff.failed(0.0)
+    while now < outage_s:
+        now += backoff.failed(now)
+    return now
 
 
 class _Highest(random.Random):
@@ -72,3 +93,10 @@ class _Highest(random.Random):
 
     def uniform(self, a: float, b: float) -> float:
         return max(a, b)
+
+
+class _Lowest(random.Random):
+    """Always the lower end."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return min(a, b)
