@@ -17,6 +17,7 @@ from titik_collector.counters import Packer
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
 BUSY_MS = 1000
+CACHE_KIB = 65536  # of pages; what a collector holds of a large store at most
 
 
 class StoreError(Exception):
@@ -46,7 +47,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -65536")  # 64 MiB
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         _migrate(db)
     except sqlite3.Error as error:
         db.close()

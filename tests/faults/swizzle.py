@@ -4,7 +4,7 @@ import heapq
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from tests.faults.nemesis import RULES, Fault
@@ -31,26 +31,32 @@ def swizzle(trial: Trial) -> None:
         world.city.collect()
         world.start_agents()
         world.until_taken(2)
-        began = time.monotonic()
-        busy: dict[str, Callable[[], None]] = {}
-        due = [(one.after_s, number, one, "") for number, one in enumerate(plan)]
-        heapq.heapify(due)
-        struck = 0
-        while due:
-            at, number, fault, ends = heapq.heappop(due)
-            world.sleep(max(0.0, at - (time.monotonic() - began)))
-            if ends:
-                busy.pop(ends)()
-                continue
-            place = _place(fault)
-            if place in busy:
-                continue  # one fault in one place at a time
-            busy[place] = _strike(world, fault)
-            struck += 1
-            end = time.monotonic() - began + fault.lasts_s
-            heapq.heappush(due, (end, number + len(plan), fault, place))
+        struck = play(world, plan)
         trial.figures |= {"cycles": struck, "routers": len(world.routers)}
         trial.settle(world)
+
+
+def play(world: World, plan: Sequence[Fault]) -> int:
+    """Let them overlap, each at its second after the start; how many struck."""
+    began = time.monotonic()
+    busy: dict[str, Callable[[], None]] = {}
+    due = [(one.after_s, number, one, "") for number, one in enumerate(plan)]
+    heapq.heapify(due)
+    struck = 0
+    while due:
+        at, number, fault, ends = heapq.heappop(due)
+        world.sleep(max(0.0, at - (time.monotonic() - began)))
+        if ends:
+            busy.pop(ends)()
+            continue
+        place = _place(fault)
+        if place in busy:
+            continue  # one fault in one place at a time
+        busy[place] = _strike(world, fault)
+        struck += 1
+        end = time.monotonic() - began + fault.lasts_s
+        heapq.heappush(due, (end, number + len(plan), fault, place))
+    return struck
 
 
 def _place(fault: Fault) -> str:

@@ -1,0 +1,12 @@
+"""`titik` with a page cache of 4 MiB instead of 64: it is full, and level, within minutes.
+
+Rule: nothing else differs, so that what still grows is a leak.
+"""
+
+from titik_collector import cli, database
+
+CACHE_KIB = 4096
+
+if __name__ == "__main__":
+    database.CACHE_KIB = CACHE_KIB
+    cli.main()

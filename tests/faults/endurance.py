@@ -1,0 +1,183 @@
+"""`python -m tests.faults.endurance`: a city under gentle faults, for long; does anything grow?
+
+Rule: everything happens in namespaces of this process, which end with it.
+Rule: the collector, the broker and eight of the ten agents are never killed, so that their memory
+is a line and not a saw; two agents are, to keep runs and spools changing.
+"""
+
+import argparse
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.faults.nemesis import RULES, Fault, digest, schedule
+from tests.faults.pulse import Pulse, Trend, trend
+from tests.faults.swizzle import play
+from tests.faults.trial import Trial
+from tests.faults.world import World, commit
+from tests.system.city import Process
+
+INSIDE = "TITIK_FAULTS_INSIDE"
+AGENTS = 10
+MORTAL = 2  # agents that are killed now and then
+GENTLE = (*RULES, "stop agent", "stop broker", "stop collector", "lock store")
+EVERY_S = 4.0  # a fault, on average
+LASTS_S = (0.3, 4.0)
+
+WARM_RATIO = 1 / 3  # of the time: allocators and caches settle
+LONG_S = 1500.0  # of slope; in less time one page more is a percent an hour
+MOST_PER_HOUR = 0.01
+
+
+def main() -> int:
+    """The exit status: 1 if anything was lost or grew."""
+    options = _options()
+    if INSIDE not in os.environ:
+        words = ("unshare", "--net", "--mount", sys.executable, "-m", "tests.faults.endurance")
+        os.execvpe("unshare", (*words, *sys.argv[1:]), os.environ | {INSIDE: "1"})
+    subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
+    logging.disable(logging.WARNING)  # the faults are the nemesis's own
+    options.results.mkdir(parents=True, exist_ok=True)
+    result = endure(options.minutes, options.seed, options.results)
+    (options.results / "endurance.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(line(result), flush=True)
+    return 1 if result["wrong"] else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.endurance")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=20261125)
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR")
+    return parser.parse_args()
+
+
+def endure(minutes: float, seed: int, results: Path) -> dict[str, Any]:
+    """Play, and what it came to; what was read of the processes is left in `results` too."""
+    lasts_s = minutes * 60
+    plan = faults(random.Random(f"endurance {seed}"), lasts_s)
+    trends: dict[str, Trend] = {}
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="te-", ignore_cleanup_errors=True) as folder:
+        trial = Trial(Path(folder), random.Random(seed), len(plan), faults=plan)
+        try:
+            trends = _live(trial, lasts_s, figures, results / "endurance-readings.jsonl")
+        except Exception:
+            # What cannot end is a red result.
+            trial.wrong.append(traceback.format_exc())
+    trial.wrong += grown(trends, lasts_s)
+    verdict = asdict(trial.verdict) if trial.verdict else {}
+    return {
+        "minutes": minutes,
+        "agents": AGENTS,
+        "faults": len(plan),
+        "schedule_digest": digest(plan),
+        "samples": verdict.get("generated", 0),
+        "verdict": {name: value for name, value in verdict.items() if name != "processes"},
+        "processes": {name: one.as_json() for name, one in trends.items()},
+        **figures,
+        "wrong": trial.wrong,
+        "seed": seed,
+        "commit": commit(),
+    }
+
+
+def faults(rand: random.Random, lasts_s: float) -> list[Fault]:
+    """Gentle ones everywhere, and kills of the mortal agents."""
+    routers = [f"r-{number}" for number in range(1, AGENTS + 1)]
+    many = max(4, int(lasts_s / EVERY_S))
+    when = (0.0, lasts_s)
+    gentle = schedule(rand, many, GENTLE, routers, when, LASTS_S)
+    kills = schedule(rand, max(1, many // 20), ("kill agent",), routers[-MORTAL:], when, LASTS_S)
+    return gentle + kills
+
+
+def _live(trial: Trial, lasts_s: float, figures: dict[str, Any], file: Path) -> dict[str, Trend]:
+    with World(trial.folder, AGENTS) as world:
+        _collect(world)
+        world.start_agents()
+        world.until_taken(2)
+        pulse = Pulse(_immortal(world), 1.0 if lasts_s < 600 else 5.0, file)
+        pulse.start()
+        began = time.monotonic()
+        play(world, trial.faults)
+        world.sleep(max(0.0, lasts_s - (time.monotonic() - began)))
+        pulse.stop()
+        trial.settle(world)
+        figures["database_bytes"] = _size(world.city.store)
+    return {name: trend(rows, lasts_s * WARM_RATIO) for name, rows in pulse.readings.items()}
+
+
+def _collect(world: World) -> None:
+    world.city.collector = Process(
+        world.city.folder / "collector.log",
+        "-m",
+        "tests.faults.collector_in_little",
+        "collect",
+        "--config",
+        str(world.city.file),
+    )
+
+
+def _immortal(world: World) -> Mapping[str, psutil.Process]:
+    """The processes that no fault of ours ends."""
+    assert world.city.collector is not None
+    ours = {"collector": world.city.collector}
+    ours |= {router: world.agents[router] for router in world.routers[:-MORTAL]}
+    found = {name: psutil.Process(one.popen.pid) for name, one in ours.items()}
+    return {**found, "broker": world.broker_process()}
+
+
+def grown(trends: Mapping[str, Trend], lasts_s: float) -> list[str]:
+    """In words, what grew; memory is judged where the time is long enough to tell."""
+    found = [f"{name}: {leak}" for name, one in trends.items() for leak in one.leaks()]
+    if lasts_s * (1 - WARM_RATIO) >= LONG_S:
+        found += [
+            f"{name}: memory grows by {one.rss_slope_ratio_per_hour:.2%} an hour"
+            for name, one in trends.items()
+            if one.rss_slope_ratio_per_hour > MOST_PER_HOUR
+        ]
+    return found
+
+
+def _size(store: Path) -> int:
+    return sum(
+        file.stat().st_size
+        for file in (store, store.with_name(store.name + "-wal"))
+        if file.exists()
+    )
+
+
+def line(result: Mapping[str, Any]) -> str:
+    """For people."""
+    verdict = result["verdict"]
+    shown = ("lost", "duplicated", "phantom", "altered", "acks_ahead", "rollups_differ")
+    words = [
+        f"{'RED' if result['wrong'] else 'ok '} endurance minutes={result['minutes']}",
+        f"seed={result['seed']} schedule={result['schedule_digest']} faults={result['faults']}",
+        f"samples={result['samples']}",
+        *(f"{name}={verdict.get(name)}" for name in shown),
+    ]
+    words += [
+        f"\n    {name}: rss {one['rss_bytes'][0]} to {one['rss_bytes'][1]}"
+        f" ({one['rss_slope_ratio_per_hour']:+.2%} an hour), fds {one['fds']},"
+        f" threads {one['threads']}"
+        for name, one in result["processes"].items()
+    ]
+    return " ".join(words + [f"\n    {one}" for one in result["wrong"]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
