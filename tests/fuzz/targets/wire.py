@@ -1,0 +1,58 @@
+"""The contract: any topic and payload give a message or a WireError, the same by both decoders.
+
+An input is a topic, a newline, and the payload.
+"""
+
+from collections.abc import Sequence
+
+from tests.wire.examples import CASES
+from titik_collector import quick
+from titik_wire import codec, topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Message, Sample
+
+
+def seeds() -> Sequence[bytes]:
+    return [topic.encode() + b"\n" + payload for _, topic, payload in CASES]
+
+
+def one(data: bytes) -> None:
+    raw, _, payload = data.partition(b"\n")
+    topic = raw.decode("utf-8", "replace")
+    message, said = _decode(topic, payload)
+    codec.identity(payload)
+    _agrees(topic, payload, message, said)
+    if message is not None:
+        _returns(topic, message)
+
+
+def _decode(topic: str, payload: bytes) -> tuple[Message | None, str]:
+    try:
+        return codec.decode(topic, payload), ""
+    except WireError as error:
+        return None, repr(error)
+
+
+def _agrees(topic: str, payload: bytes, message: Message | None, said: str) -> None:
+    """The collector's decoder gives the same, down to the types, and words errors alike."""
+    try:
+        other, worded = quick.decode(topic, payload), ""
+    except WireError as error:
+        other, worded = None, repr(error)
+    assert (repr(message), said) == (repr(other), worded)
+    head = quick.head(topic, payload)
+    if head is not None and isinstance(message, Sample):
+        for name in head._fields:
+            assert getattr(message, name) == getattr(head, name)
+
+
+def _returns(topic: str, message: Message) -> None:
+    """What was read is written and read again equal, if it is not too large to be written."""
+    try:
+        payload = codec.encode(message)
+    except WireError as error:
+        if "bytes, at most" in str(error):
+            return
+        raise AssertionError("cannot be written again") from error
+    assert message == codec.decode(topic, payload)
+    topics.parse(topic)
