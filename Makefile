@@ -4,7 +4,8 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick faults faults-quick clean
+.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick faults faults-quick endurance \
+	endurance-quick fuzz fuzz-quick clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -17,7 +18,7 @@ check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
 	@$(BIN)/pytest -q -n auto -m "not system and not thorough"
 
 # pytest runs last, so that its closing line is the last word.
-test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick  ## everything (as root)
+test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick fuzz-quick endurance-quick  ## everything (as root)
 	@sh tools/need.sh systemd-analyze shellcheck shfmt busybox-static
 	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
 
@@ -60,6 +61,20 @@ faults-quick: $(VENV)/.dev  ## is anything lost: every fault a few times (as roo
 faults: $(VENV)/.dev  ## the whole fault campaign: hours; a second call goes on (as root)
 	@sh tools/need.sh mosquitto ip nft
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --results var/faults
+
+endurance-quick: $(VENV)/.dev  ## a minute of gentle faults; memory is not judged (as root)
+	@sh tools/need.sh mosquitto ip nft
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.endurance --results $(VENV)/faults-quick
+
+endurance: $(VENV)/.dev  ## 45 minutes of gentle faults: does anything grow (as root)
+	@sh tools/need.sh mosquitto ip nft
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.endurance --minutes 45 --results var/faults
+
+fuzz-quick: $(VENV)/.dev  ## hostile bytes for every reader, 20 s each, two at a time
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 20 --results $(VENV)/fuzz-quick
+
+fuzz: $(VENV)/.dev  ## the same for ten minutes each
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 600 --results var/fuzz
 
 clean:  ## remove environments and caches; data in var/ stays
 	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

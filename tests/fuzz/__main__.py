@@ -8,6 +8,7 @@ Rule: what a run found by itself starts the next run that has the same results f
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def main() -> int:
     options = _options()
     names = options.only or targets.NAMES
     if options.command == "trim":
+        logging.disable(logging.CRITICAL)
         for name in names:
             pool = _work(options.results, name)
             print(trim.trim(targets.load(name), CORPUS / name, pool), flush=True)
