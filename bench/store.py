@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from bench.results import Result
@@ -31,8 +31,9 @@ from titik_wire.messages import (
 ZONE = ZoneInfo("Asia/Makassar")
 T0 = 1_790_000_000_000 // 86_400_000 * 86_400_000
 DAY_MS = 86_400_000
-BAND_2G: Final = "2g"
-BAND_5G: Final = "5g"
+Band = Literal["2g", "5g"]
+BAND_2G: Final[Band] = "2g"
+BAND_5G: Final[Band] = "5g"
 COMMAND = "python -m bench.run --only store"
 
 

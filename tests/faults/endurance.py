@@ -24,6 +24,7 @@ import psutil
 
 from tests.faults.nemesis import RULES, Fault, digest, schedule
 from tests.faults.pulse import Pulse, Trend, trend
+from tests.faults.size import Kept, predict
 from tests.faults.swizzle import play
 from tests.faults.trial import Trial
 from tests.faults.world import World, commit
@@ -35,6 +36,10 @@ MORTAL = 2  # agents that are killed now and then
 GENTLE = (*RULES, "stop agent", "stop broker", "stop collector", "lock store")
 EVERY_S = 4.0  # a fault, on average
 LASTS_S = (0.3, 4.0)
+
+BSS = 1  # of an agent here
+DAY_S = 86_400.0
+TOLERANCE_RATIO = 0.2  # of the predicted size
 
 WARM_RATIO = 1 / 3  # of the time: allocators and caches settle
 LONG_S = 1500.0  # of slope; in less time one page more is a percent an hour
@@ -78,6 +83,8 @@ def endure(minutes: float, seed: int, results: Path) -> dict[str, Any]:
             # What cannot end is a red result.
             trial.wrong.append(traceback.format_exc())
     trial.wrong += grown(trends, lasts_s)
+    if "database_bytes" in figures and lasts_s >= LONG_S:
+        trial.wrong += misjudged(figures)
     verdict = asdict(trial.verdict) if trial.verdict else {}
     return {
         "minutes": minutes,
@@ -115,8 +122,11 @@ def _live(trial: Trial, lasts_s: float, figures: dict[str, Any], file: Path) -> 
         play(world, trial.faults)
         world.sleep(max(0.0, lasts_s - (time.monotonic() - began)))
         pulse.stop()
-        trial.settle(world)
-        figures["database_bytes"] = _size(world.city.store)
+        verdict = trial.settle(world)
+        days = lasts_s / DAY_S
+        a_day = verdict.stored / AGENTS / days
+        figures["database_predicted_bytes"] = predict(Kept(), AGENTS, 1, a_day, BSS, days)
+        figures["database_bytes"] = world.city.store.stat().st_size
     return {name: trend(rows, lasts_s * WARM_RATIO) for name, rows in pulse.readings.items()}
 
 
@@ -152,12 +162,12 @@ def grown(trends: Mapping[str, Trend], lasts_s: float) -> list[str]:
     return found
 
 
-def _size(store: Path) -> int:
-    return sum(
-        file.stat().st_size
-        for file in (store, store.with_name(store.name + "-wal"))
-        if file.exists()
-    )
+def misjudged(figures: Mapping[str, Any]) -> list[str]:
+    """In words, if the file is not as large as docs/operating.md predicts."""
+    size, predicted = figures["database_bytes"], figures["database_predicted_bytes"]
+    if abs(size - predicted) <= TOLERANCE_RATIO * predicted:
+        return []
+    return [f"the database has {size} bytes, predicted are {predicted}"]
 
 
 def line(result: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ CRCs. Bits 1 and 2: into the segment, the checkpoint, or both.
 
 import shutil
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,8 @@ RUN = "aaaaaaaaaaaaaaaa"  # the run that goes on with the files
 OLD = "0123456789abcdef"
 NEW = codec.encode(BARE_SAMPLE)
 LIMIT = 1 << 16
-HEAD = struct.Struct(">BBBBH")  # age, run, first seq, length as a power of 2, bytes
+HEAD = struct.Struct(">BBBBH")  # age, run, block, form, bytes
+FRAME, IDENTITY = struct.Struct(">II"), struct.Struct(">I8sQQ")
 
 
 def seeds() -> Sequence[bytes]:
@@ -34,6 +36,8 @@ def seeds() -> Sequence[bytes]:
         b"\6" + whole + merged,
         b"\2" + whole[:-5] + merged,
         b"\3" + parts,
+        b"\3" + HEAD.pack(1, 1, 0, 0x80, len(NEW)) + NEW,  # seq 0
+        b"\3" + HEAD.pack(1, 1, 0, 0x11, len(NEW)) + NEW,  # no block
         b"\7" + parts + HEAD.pack(2, 0, 1, 2, len(full)) + full,
     ]
 
@@ -54,14 +58,19 @@ def one(data: bytes) -> None:
 
 
 def _records(data: bytes) -> bytes:
-    """Whole records, so that what is behind the CRC is met too."""
+    """Records with a right length and CRC, so that what is behind these is met too.
+
+    The low half of a form is the size of the block, the high half how far it is off its place.
+    """
     found, at = b"", 0
     while at + HEAD.size <= len(data):
-        age, run, block, power, length = HEAD.unpack_from(data, at)
+        age, run, block, form, length = HEAD.unpack_from(data, at)
         at += HEAD.size
-        size = 1 << power % 8
-        key = Key(bytes([run] * 8).hex(), block * size + 1, (block + 1) * size)
-        found += pack(age, key, data[at : at + min(length, codec.MAX_PAYLOAD)])
+        size = 1 << form % 16
+        first = max(0, block * size + 1 - form // 16)
+        last = max(0, (block + 1) * size - form // 128)
+        body = IDENTITY.pack(age, bytes([run] * 8), first, last) + data[at : at + length]
+        found += FRAME.pack(len(body), zlib.crc32(body)) + body
         at += length
     return found
 

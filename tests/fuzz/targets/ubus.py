@@ -45,7 +45,8 @@ def seeds() -> Sequence[bytes]:
         (ubus.UNSUBSCRIBE, 0, b""),
     ]  # fmt: skip
     framed = [b"\1" + b"".join(_packed(*one) for one in whole[:upto]) for upto in (2, 4, 12)]
-    return [b"\0" + b"".join(wire), *(b"\0" + one for one in wire), *framed]
+    short = b"\1" + _packed(ubus.STATUS, 1, blob.attribute(ubus.ATTR_STATUS, b"\0\0"))
+    return [b"\0" + b"".join(wire), *(b"\0" + one for one in wire), *framed, short]
 
 
 def _packed(kind: int, seq: int, body: bytes) -> bytes:

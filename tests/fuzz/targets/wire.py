@@ -6,6 +6,7 @@ An input is a topic, a newline, and the payload.
 from collections.abc import Sequence
 
 from tests.wire.examples import CASES
+from tests.wire.test_hostile import HOSTILE, TOPIC
 from titik_collector import quick
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
@@ -13,7 +14,8 @@ from titik_wire.messages import Message, Sample
 
 
 def seeds() -> Sequence[bytes]:
-    return [topic.encode() + b"\n" + payload for _, topic, payload in CASES]
+    sound = [topic.encode() + b"\n" + payload for _, topic, payload in CASES]
+    return [*sound, *(TOPIC.encode() + b"\n" + payload for _, payload, _, _ in HOSTILE)]
 
 
 def one(data: bytes) -> None:
