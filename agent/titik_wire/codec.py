@@ -84,8 +84,8 @@ def _parse(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_PAYLOAD:
         raise WireError(f"{len(payload)} bytes, at most {MAX_PAYLOAD} are allowed")
     try:
-        # Not json.loads(bytes), which accepts UTF-16 and UTF-32 too.
-        plain = json.loads(payload.decode("utf-8"), parse_constant=_no_constant)
+        # Not from bytes, of which UTF-16 and UTF-32 are accepted too.
+        plain = _JSON(payload.decode("utf-8"))
     except RecursionError:
         raise WireError("nested too deeply") from None
     except ValueError as error:  # also UnicodeDecodeError and numbers of thousands of digits
@@ -97,6 +97,10 @@ def _parse(payload: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+# One for all: of each that is made, CPython's cache of methods keeps the names of its attributes.
+_JSON: Final = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def _check_version(plain: dict[str, Any]) -> None:

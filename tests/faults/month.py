@@ -62,6 +62,12 @@ def live(days: int, routers: int) -> dict[str, Any]:
             sizes.append(city.size())
             memory.append(psutil.Process().memory_info().rss)
         (settled,) = city.db.execute("SELECT count(*) FROM sample").fetchone()
+        tables = dict(
+            city.db.execute(
+                "SELECT name, sum(pgsize) FROM dbstat GROUP BY name HAVING sum(pgsize) > 65536"
+            ).fetchall()
+        )
+        hours = city.db.execute("SELECT count(*) FROM rollup WHERE window <> '1m'").fetchone()[0]
         city.db.close()
     predicted = predict(KEPT, routers, routers, A_DAY, BSS, days)
     return {
@@ -72,6 +78,8 @@ def live(days: int, routers: int) -> dict[str, Any]:
         "database_bytes": sizes[-1],
         "database_predicted_bytes": predicted,
         "growth_ratio_per_day": {"database": growth(sizes), "memory": growth(memory)},
+        "tables_bytes": tables,
+        "hours_and_days": hours,
         "by_day": {"database_bytes": sizes, "rss_bytes": memory},
         "wrong": wrong(sizes, memory, predicted),
         "commit": commit(),

@@ -28,11 +28,11 @@ def predict(kept: Kept, routers: int, sites: int, a_day: float, bss: int, days: 
     sample = FIGURES_BYTES + bss * FIGURES_BSS_BYTES
     message = MESSAGE_BYTES + bss * MESSAGE_BSS_BYTES
     scopes = routers + sites + 1
-    minutes = min(days, kept.minutes_days)
+    minutes = min(days, kept.minutes_days + 1)
     unpacked = min(minutes, UNPACKED_DAYS)
     return round(
         EMPTY_BYTES
-        + samples * min(days, kept.samples_days) * sample
+        + samples * min(days, kept.samples_days + 1) * sample
         + samples * min(days, kept.messages_days) * message
         + scopes * unpacked * 1440 * WINDOW_BYTES
         + scopes * (minutes - unpacked) * PACKED_DAY_BYTES

@@ -91,6 +91,7 @@ def _atheris(options: argparse.Namespace) -> None:
         f"-seed={options.seed % 2**31 or 1}",
         f"-max_len={LONGEST}",
         f"-timeout={HANGS_S}",
+        f"-report_slow_units={HANGS_S}",
         f"-rss_limit_mb={MOST_RSS_MB}",
         f"-artifact_prefix={options.found}/crash-",
         *map(str, options.corpus),

@@ -197,7 +197,7 @@ def _sample(router: str, words: bytes) -> Sample:
             Held(other, None if floor % 2 else (floor % 8 + 1, floor % 8 + 1 + floor // 64))
         )
     uptime_ms = 600_000 + seq * 30_000
-    wrong_ms = (0, 0, 3_600_000, -40 * 86_400_000, 86_400_000)[clock // 2 % 5]
+    wrong_ms = (0, 0, 600_000, -7_200_000, 86_400_000)[clock // 2 % 5]
     return replace(
         FULL_SAMPLE if figures % 2 else BARE_SAMPLE,
         router=router,
