@@ -66,9 +66,10 @@ endurance-quick: $(VENV)/.dev  ## a minute of gentle faults; memory is not judge
 	@sh tools/need.sh mosquitto ip nft
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.endurance --results $(VENV)/faults-quick
 
-endurance: $(VENV)/.dev  ## 45 minutes of gentle faults: does anything grow (as root)
+endurance: $(VENV)/.dev  ## 30 simulated days, 45 minutes of gentle faults: what grows? (as root)
 	@sh tools/need.sh mosquitto ip nft
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.endurance --minutes 45 --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.month --results var/faults
 
 fuzz-quick: $(VENV)/.dev  ## hostile bytes for every reader, 20 s each, two at a time
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 20 --results $(VENV)/fuzz-quick

@@ -101,8 +101,8 @@ class Oracle(Spool):
 
     def append(self, run: str, seq: int, payload: bytes) -> None:
         """`taken` before the spool has it, `kept` when the spool has said so."""
-        # CPython keeps up to 4096 names of attributes that were looked up, which at a sample a second
-        # looks like a leak for an hour.
+        # CPython keeps up to 4096 names of attributes that were looked up, which at a sample a
+        # second looks like a leak for an hour.
         sys._clear_type_cache()
         self._note(
             True,
