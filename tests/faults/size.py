@@ -8,7 +8,7 @@ from dataclasses import dataclass
 FIGURES_BYTES, FIGURES_BSS_BYTES = 90, 50  # of a sample, and for each BSS
 MESSAGE_BYTES, MESSAGE_BSS_BYTES = 220, 60
 WINDOW_BYTES = 140  # a minute that is not packed, an hour, a day
-PACKED_DAY_BYTES = 26_000  # 1440 minutes
+PACKED_DAY_BYTES = 45_000  # 1440 minutes
 UNPACKED_DAYS = 3
 EMPTY_BYTES = 250_000
 
