@@ -18,7 +18,7 @@ check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
 	@$(BIN)/pytest -q -n auto -m "not system and not thorough"
 
 # pytest runs last, so that its closing line is the last word.
-test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick fuzz-quick endurance-quick  ## everything (as root)
+test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick faults-quick  ## everything (as root)
 	@sh tools/need.sh systemd-analyze shellcheck shfmt busybox-static
 	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
 
@@ -56,11 +56,11 @@ bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
 
 faults-quick: $(VENV)/.dev  ## is anything lost: every fault a few times (as root)
 	@sh tools/need.sh mosquitto ip nft
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --results $(VENV)/faults-quick
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --lanes 2 --results $(VENV)/faults-quick
 
 faults: $(VENV)/.dev  ## the whole fault campaign: hours; a second call goes on (as root)
 	@sh tools/need.sh mosquitto ip nft
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --lanes 2 --results var/faults
 
 endurance-quick: $(VENV)/.dev  ## a minute of gentle faults; memory is not judged (as root)
 	@sh tools/need.sh mosquitto ip nft

@@ -1,7 +1,7 @@
 """`python -m tests.faults run`: play the faults, check, and write a file for each scenario.
 
-Rule: everything happens in namespaces of this process, which end with it.
-Rule: a scenario whose result is there, of this commit, length and seed, is not played again.
+Rule: each scenario is a process in namespaces of its own; so many lanes run side by side.
+Rule: a scenario whose result is there, of the same tested code, length and seed, is kept.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from tests.faults.nemesis import as_json, digest
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.trial import Trial
-from tests.faults.world import commit
+from tests.faults.world import commit, tested
 
 INSIDE = "TITIK_FAULTS_INSIDE"
 
@@ -29,23 +30,47 @@ INSIDE = "TITIK_FAULTS_INSIDE"
 def main() -> int:
     """The exit status: 1 if anything was lost, doubled, invented or altered, or did not end."""
     options = _options()
-    if INSIDE not in os.environ:
-        words = ("unshare", "--net", "--mount", sys.executable, "-m", "tests.faults", *sys.argv[1:])
-        os.execvpe("unshare", words, os.environ | {INSIDE: "1"})
+    options.results.mkdir(parents=True, exist_ok=True)
+    if INSIDE in os.environ:
+        return _inside(options)
+    with ThreadPoolExecutor(options.lanes) as lanes:
+        results = lanes.map(lambda name: _result(name, options), options.only or SCENARIOS)
+        red = [result["scenario"] for result in results if not result["ok"]]
+    if red:
+        print(f"RED: {', '.join(red)}")
+    return 1 if red else 0
+
+
+def _inside(options: argparse.Namespace) -> int:
+    """Play the one scenario that this process was made for."""
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
     logging.disable(logging.WARNING)  # the faults are the nemesis's own
-    length = "full" if options.full else "quick"
-    options.results.mkdir(parents=True, exist_ok=True)
-    red = 0
-    for name in options.only or SCENARIOS:
-        file = options.results / f"{name}.json"
-        result = _kept(file, length, options.seed)
-        if result is None:
-            result = _play(name, length, options.seed, options.count)
-            file.write_text(json.dumps(result, indent=1) + "\n")
-        red += not result["ok"]
-        print(_line(result), flush=True)
-    return 1 if red else 0
+    (name,) = options.only
+    result = _play(name, _length(options), options.seed, options.count)
+    (options.results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+def _result(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Of a scenario: kept, or played in a process of its own."""
+    file: Path = options.results / f"{name}.json"
+    result = _kept(file, _length(options), options.seed)
+    if result is None:
+        file.unlink(missing_ok=True)
+        words = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.faults", "run"]
+        words += ["--full" if options.full else "--quick", "--only", name]
+        words += ["--seed", str(options.seed), "--results", str(options.results)]
+        words += ["--count", str(options.count)] if options.count else []
+        done = subprocess.run(words, env=os.environ | {INSIDE: "1"}, check=False)
+        if not file.exists():
+            raise SystemExit(f"{name}: no result, status {done.returncode}")
+        result = json.loads(file.read_text())
+    print(_line(result), flush=True)
+    return result
+
+
+def _length(options: argparse.Namespace) -> str:
+    return "full" if options.full else "quick"
 
 
 def _options() -> argparse.Namespace:
@@ -56,6 +81,7 @@ def _options() -> argparse.Namespace:
     command.add_argument("--only", action="append", choices=SCENARIOS, metavar="NAME")
     command.add_argument("--seed", type=int, default=20261124)
     command.add_argument("--count", type=int, help="over the scenario's own")
+    command.add_argument("--lanes", type=int, default=1, help="scenarios at a time")
     command.add_argument("--results", type=Path, required=True, metavar="DIR")
     return parser.parse_args()
 
@@ -65,9 +91,9 @@ def _kept(file: Path, length: str, seed: int) -> dict[str, Any] | None:
     if not file.exists():
         return None
     result: dict[str, Any] = json.loads(file.read_text())
-    asked = (commit(), length, seed, True)
-    have = (result["commit"], result["length"], result["seed"], result["ok"])
-    return result if asked == have and not asked[0].endswith("-changed") else None
+    asked = (tested(), length, seed, True)
+    have = (result.get("tested"), result["length"], result["seed"], result["ok"])
+    return result if asked == have else None
 
 
 def _play(name: str, length: str, seed: int, count: int | None) -> dict[str, Any]:
@@ -84,9 +110,12 @@ def _play(name: str, length: str, seed: int, count: int | None) -> dict[str, Any
     cycles = trial.figures.pop("cycles", len(trial.faults))
     return {
         "scenario": name,
+        "row": scenario.row,
+        "what": scenario.what,
         "ok": not trial.wrong,
         "wrong": trial.wrong,
         "commit": commit(),
+        "tested": tested(),
         "length": length,
         "seed": seed,
         "count": many,

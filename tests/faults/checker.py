@@ -38,6 +38,7 @@ class Verdict:
     declared: int = 0  # lost, and the store says so
     spooled: int = 0  # still with the router
     torn: int = 0  # noted, but killed before the spool had them
+    cut_off: int = 0  # taken by a power cut before anyone had heard of it: a gap
     lost: int = 0
     duplicated: int = 0
     phantom: int = 0
@@ -76,7 +77,8 @@ def judge(world: World) -> Verdict:
     spooled = _spooled(world)
     with closing(open_reader(world.city.store)) as db:
         for name in sorted({*runs, *_known(db)}):
-            _compare(db, name, runs.get(name, {}), spooled.get(name, set()), verdict)
+            cut_off = world.cut_off.get(name, set())
+            _compare(db, name, runs.get(name, {}), spooled.get(name, set()), cut_off, verdict)
     verdict.acks, verdict.acks_ahead = world.witness.seen, len(world.witness.ahead)
     verdict.examples += world.witness.ahead[:5]
     verdict.rollup_rows, verdict.rollups_differ = _rebuilt(world.city.store)
@@ -106,6 +108,7 @@ def _compare(
     name: tuple[str, str],
     taken: dict[int, oracle.Taken],
     spooled: set[int],
+    cut_off: set[int],
     verdict: Verdict,
 ) -> None:
     """One run."""
@@ -115,6 +118,10 @@ def _compare(
     stored, refused, declared = settled["stored"], settled["refused"], settled["declared"]
     kept = {seq for seq, one in taken.items() if one.kept}
     missing = kept - stored - refused - declared - spooled
+    heard = max(stored | refused | declared, default=0)
+    gap = {seq for seq in missing & cut_off if seq > heard}
+    missing -= gap
+    verdict.cut_off += len(gap)
     verdict.stored += len(stored)
     verdict.refused += len(refused)
     verdict.declared += len(declared & taken.keys())

@@ -14,9 +14,9 @@ import sys
 import time
 import uuid
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from titik_agent import cli, dial
+from titik_agent import cli, dial, spool
 from titik_agent.backoff import Backoff
 from titik_agent.clock import SystemClock
 from titik_agent.loop import Loop
@@ -37,6 +37,8 @@ class Settings:
     resend_s: float = 3.0
     past_ms: int = 0  # begin so long ago, and catch up
     speed: float = 1.0  # of the clock until then
+    patience_s: float | None = None  # before what waits is copied to flash
+    checkpoint_s: float | None = None  # between two copies
 
     def text(self) -> str:
         """As an argument of the command."""
@@ -48,16 +50,20 @@ class LyingClock(SystemClock):
 
     lie: str | None = None
 
+    def __init__(self, trusted: bool = False) -> None:
+        super().__init__(trusted)
+        self.boot = str(self._told().get("boot", self.boot))
+
     def wall_ms(self) -> int:
         return super().wall_ms() + int(self._told().get("wrong_ms", 0))
 
     def quality(self) -> Literal["ntp", "guess"]:
         return "guess" if self._told().get("guess") else super().quality()
 
-    def _told(self) -> dict[str, int]:
+    def _told(self) -> dict[str, Any]:
         try:
             with open(self.lie or "", encoding="ascii") as file:
-                told: dict[str, int] = json.load(file)
+                told: dict[str, Any] = json.load(file)
         except FileNotFoundError:
             return {}
         return told
@@ -152,6 +158,9 @@ def main() -> None:
         places |= {"SystemClock": FastClock, "Loop": FastLoop}
     for name, value in places.items():
         setattr(cli, name, value)
+    if settings.patience_s is not None and settings.checkpoint_s is not None:
+        setattr(spool, "PATIENCE_S", settings.patience_s)  # noqa: B010
+        setattr(spool, "CHECKPOINT_S", settings.checkpoint_s)  # noqa: B010
     target = functools.partial(dial.Broker, keepalive_s=settings.keepalive_s, connect_timeout_s=2.0)
     setattr(dial, "Broker", target)  # noqa: B010
     cli.main()

@@ -101,23 +101,53 @@ def uplink_cuts(trial: Trial) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A function and how often its fault strikes in each length."""
+    """A function, how often its fault strikes in each length, and what it shows."""
 
     play: Callable[[Trial], None]
     quick: int
     full: int
+    row: str  # of the fault plan
+    what: str  # in one sentence
 
 
 SCENARIOS = {
-    "agent-kills": Scenario(agent_kills, 8, 200),
-    "collector-kills": Scenario(collector_kills, 2, 200),
-    "broker-kills": Scenario(broker_kills, 4, 200),
-    "uplink-cuts": Scenario(uplink_cuts, 5, 200),
-    "spool-damage": Scenario(spool_damage, 100, 1000),
-    "overflow": Scenario(overflow, 1, 72),
-    "forged-acks": Scenario(forged_acks, 2, 100),
-    "clock-jumps": Scenario(clock_jumps, 6, 100),
-    "mac-flood": Scenario(mac_flood, 10_000, 100_000),
-    "fleet-return": Scenario(fleet_return, 100, 1000),
-    "swizzle": Scenario(swizzle, 30, 1500),
-}
+    "agent-kills": Scenario(
+        agent_kills, 8, 200, "P0 1", "Agents are killed at any instant and start again at once."
+    ),
+    "collector-kills": Scenario(
+        collector_kills, 2, 200, "P0 20",
+        "The collector is killed before the commit, after it, and after the broker was told.",
+    ),
+    "broker-kills": Scenario(
+        broker_kills, 4, 200, "P0 13, 16; 26",
+        "The broker is killed; its database stays, goes, is cut short or has a bit flipped.",
+    ),
+    "uplink-cuts": Scenario(
+        uplink_cuts, 5, 200, "P0 7, 8; 9",
+        "Uplinks are cut, pass one direction only, or answer every packet with a reset.",
+    ),
+    "spool-damage": Scenario(
+        spool_damage, 100, 1000, "P0 3",
+        "Spools are cut short at every byte of their end, and bits are flipped.",
+    ),
+    "overflow": Scenario(
+        overflow, 1, 72, "P0 6", "An outage that is longer than the spool, in accelerated time."
+    ),
+    "forged-acks": Scenario(
+        forged_acks, 2, 100, "P0 29; 28",
+        "Acks above what was taken, old ones, and ones that another router sends.",
+    ),
+    "clock-jumps": Scenario(
+        clock_jumps, 6, 100, "P0 30, 32",
+        "A router's clock jumps by up to years; another boots in 1970 and learns the time late.",
+    ),
+    "mac-flood": Scenario(
+        mac_flood, 10_000, 100_000, "P0 44", "New MAC addresses at every reading, without end."
+    ),
+    "fleet-return": Scenario(
+        fleet_return, 100, 1000, "P0 42; 43", "A fleet comes back after the broker was away."
+    ),
+    "swizzle": Scenario(
+        swizzle, 30, 1500, "P0 50; 15", "Faults of every kind at once, overlapping, by a seed."
+    ),
+}  # fmt: skip

@@ -3,6 +3,7 @@
 Rule: whatever a fault left broken, `heal` mends; nothing here decides when.
 """
 
+import hashlib
 import json
 import math
 import queue
@@ -156,6 +157,7 @@ class World:
         conf: Sequence[tuple[str, str]] = (),
         interval_s: int = 1,
         spool_bytes: int = 1 << 20,
+        persist: bool = False,
     ) -> None:
         self.folder = folder
         self.routers = [f"r-{number}" for number in range(1, routers + 1)]
@@ -170,6 +172,9 @@ class World:
         self._settings = settings or Settings("")
         self._interval_s = interval_s
         self._spool_bytes = spool_bytes
+        self._persist = persist  # also to flash
+        # What a power cut took before it was on flash, by router and run.
+        self.cut_off: dict[tuple[str, str], set[int]] = {}
         for number, router in enumerate(self.routers):
             (folder / router).mkdir()
             (folder / "oracle" / router).mkdir(parents=True)
@@ -217,6 +222,10 @@ class World:
         """The directory of its spool."""
         return self.folder / router / "spool"
 
+    def flash(self, router: str) -> Path:
+        """The directory of what survives a power cut."""
+        return self.folder / router / "flash"
+
     def lie(self, router: str) -> Path:
         """The file that says how wrong its clock is."""
         return self.folder / router / "lie"
@@ -237,6 +246,7 @@ password_file = "{directory.password_file(router)}"
 [spool]
 directory = "{self.spool(router)}"
 limit_bytes = {self._spool_bytes}
+{f'persist_dir = "{self.flash(router)}"' if self._persist else ""}
 [interfaces]
 uplink = "eth0"
 [sources]
@@ -356,8 +366,12 @@ ubus_socket = "{self.radios[router].ubusd.path}"
         """Wait until all that is kept by now is settled, and stop the routers; seconds it took."""
         began = time.monotonic()
         self.until_taken(2)
+
+        def cut_off(name: tuple[str, str]) -> set[int]:
+            return self.cut_off.get(name, set())
+
         kept = {
-            name: [seq for seq, one in run.items() if one.kept]
+            name: [seq for seq, one in run.items() if one.kept and seq not in cut_off(name)]
             for name, run in oracle.read(self.folder / "oracle").items()
         }
 
@@ -379,8 +393,33 @@ ubus_socket = "{self.radios[router].ubusd.path}"
         return took_s
 
 
+TESTED = (
+    *(
+        "agent",
+        "broker",
+        "tests/agent",
+        "tests/broker",
+        "tests/faults",
+        "tests/system",
+        "tests/wire",
+    ),
+)
+
+
+def tested() -> str:
+    """A digest of the code whose change makes a result an old one."""
+    root = Path(__file__).parents[2]
+    found = hashlib.sha256()
+    for file in sorted(one for name in TESTED for one in (root / name).rglob("*")):
+        is_made = any(part == "__pycache__" or part.endswith(".egg-info") for part in file.parts)
+        if file.is_file() and not is_made:
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            found.update(f"{file.relative_to(root)} {content}\n".encode())
+    return found.hexdigest()[:16]
+
+
 def commit() -> str:
-    """What is tested."""
+    """Where the tested code came from."""
 
     def git(*words: str) -> str:
         return subprocess.run(
