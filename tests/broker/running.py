@@ -24,6 +24,7 @@ from titik_collector.broker_init import Request
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 10.0
+START_S = 60.0  # Python and two mosquittos, on a machine that has other work
 # The soft limit of open files that a login gives.
 LOGIN_LIMIT = (
     "from resource import *; hard = getrlimit(RLIMIT_NOFILE)[1];"
@@ -74,7 +75,7 @@ class RunningBroker:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + START_S
         while not self._answers():
             assert self._process.poll() is None, self.said
             assert time.monotonic() < deadline, self.said
@@ -167,6 +168,10 @@ class Client:
     def send(self, topic: str, payload: bytes) -> None:
         """PUBLISH without waiting for an answer."""
         self._paho.publish(topic, payload, qos=1)
+
+    def published(self) -> str:
+        """What the broker said to an earlier `send`."""
+        return str(self._published.get(timeout=PATIENCE_S))
 
     def subscribe(self, topic: str) -> None:
         """Subscribe; mosquitto grants it and applies the ACL to every message."""

@@ -138,7 +138,15 @@ def _line(result: dict[str, Any]) -> str:
     ]
     verdict = result["verdict"]
     if verdict:
-        shown: tuple[str, ...] = ("generated", "stored", "merged", "declared", "spooled", "torn")
+        shown: tuple[str, ...] = (
+            "generated",
+            "stored",
+            "merged",
+            "declared",
+            "spooled",
+            "torn",
+            "cut_off",
+        )
         shown += ("lost", "duplicated", "phantom", "altered", "time_error_ms", "acks")
         words.append(" ".join(f"{name}={verdict[name]}" for name in shown))
     words += [f"\n    {one}" for one in result["wrong"]]

@@ -76,7 +76,8 @@ def judge(world: World) -> Verdict:
     runs = oracle.read(world.folder / "oracle")
     spooled = _spooled(world)
     with closing(open_reader(world.city.store)) as db:
-        for name in sorted({*runs, *_known(db)}):
+        ours = {name for name in _known(db) if name[0] in world.routers}
+        for name in sorted({*runs, *ours}):
             cut_off = world.cut_off.get(name, set())
             _compare(db, name, runs.get(name, {}), spooled.get(name, set()), cut_off, verdict)
     verdict.acks, verdict.acks_ahead = world.witness.seen, len(world.witness.ahead)
@@ -114,7 +115,7 @@ def _compare(
     """One run."""
     verdict.runs += 1
     verdict.generated += len(taken)
-    settled = _settled(db, name)
+    settled = terms(db, name)
     stored, refused, declared = settled["stored"], settled["refused"], settled["declared"]
     kept = {seq for seq, one in taken.items() if one.kept}
     missing = kept - stored - refused - declared - spooled
@@ -134,7 +135,8 @@ def _compare(
     _compare_rows(db, name, taken, verdict)
 
 
-def _settled(db: sqlite3.Connection, name: tuple[str, str]) -> dict[str, set[int]]:
+def terms(db: sqlite3.Connection, name: tuple[str, str]) -> dict[str, set[int]]:
+    """The seqs of a run that are stored, refused and declared lost."""
     found: dict[str, set[int]] = {"stored": set(), "refused": set(), "declared": set()}
     row = db.execute(
         "SELECT run.id, CASE closed WHEN 1 THEN highest ELSE min(floor, highest) END FROM run"

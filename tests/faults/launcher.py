@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from titik_agent.clock import SystemClock
 from titik_agent.loop import Loop
 from titik_agent.publisher import Pace, Publisher
 from titik_agent.sources import EventSource
+from titik_agent.sources.netdev import Interfaces, Traffic, read_traffic
 from titik_agent.spool import Spool
 
 
@@ -61,12 +63,38 @@ class LyingClock(SystemClock):
         return "guess" if self._told().get("guess") else super().quality()
 
     def _told(self) -> dict[str, Any]:
+        return self.told(self.lie)
+
+    @staticmethod
+    def told(lie: str | None) -> dict[str, Any]:
+        """What the file says now."""
         try:
-            with open(self.lie or "", encoding="ascii") as file:
+            with open(lie or "", encoding="ascii") as file:
                 told: dict[str, Any] = json.load(file)
         except FileNotFoundError:
             return {}
         return told
+
+
+def wrapping(lie: str | None) -> Callable[[], dict[str, Traffic]]:
+    """Counters of 32 bits that come round after so many bytes as the file says."""
+    told = LyingClock.told(lie)
+    if "wraps_after" not in told:
+        return read_traffic
+    first = read_traffic()
+
+    def read() -> dict[str, Traffic]:
+        return {
+            name: Traffic(
+                *(
+                    (now - was + 2**32 - told["wraps_after"]) % 2**32 if at < 2 else now
+                    for at, (now, was) in enumerate(zip(seen, first.get(name, seen), strict=True))
+                )
+            )
+            for name, seen in read_traffic().items()
+        }
+
+    return read
 
 
 class FastClock(SystemClock):
@@ -150,6 +178,7 @@ def main() -> None:
         "Spool": Oracle,
         "SystemClock": LyingClock,
         "Backoff": functools.partial(Backoff, first_s=settings.first_s, cap_s=settings.cap_s),
+        "Interfaces": functools.partial(Interfaces, traffic=wrapping(settings.lie)),
         "Publisher": functools.partial(Publisher, pace=pace),
     }
     if settings.past_ms:

@@ -79,16 +79,38 @@ class Spaces:
         ip("link", "add", "hub", "type", "bridge")
         ip("address", "add", f"{HUB}/16", "dev", "hub")
         ip("link", "set", "hub", "up")
-        for number, space in enumerate(self._names.values()):
+        for router, space in self._names.items():
             ip("netns", "add", space)
             ip("-n", space, "link", "set", "lo", "up")
-            near = f"port{number}"
-            ip("link", "add", near, "type", "veth", "peer", "name", "eth0", "netns", space)
-            ip("link", "set", near, "master", "hub", "up")
-            address = f"10.99.{1 + number // 200}.{1 + number % 200}/16"
-            ip("-n", space, "address", "add", address, "dev", "eth0")
-            ip("-n", space, "link", "set", "eth0", "up")
+            self._wire(router)
             self._nft(space, TABLE)
+
+    def rewire(self, router: str) -> None:
+        """Its uplink goes and comes as another interface of the same name."""
+        ip("-n", self._names[router], "link", "del", "eth0")
+        self._wire(router)
+
+    def passed(self, router: str) -> list[int]:
+        """Bytes that its uplink has received and sent."""
+        return [
+            int(
+                subprocess.run(
+                    (*self.inside(router), "cat", f"/sys/class/net/eth0/statistics/{way}_bytes"),
+                    check=True,
+                    capture_output=True,
+                ).stdout
+            )
+            for way in ("rx", "tx")
+        ]
+
+    def _wire(self, router: str) -> None:
+        number, space = list(self._names).index(router), self._names[router]
+        near = f"port{number}"
+        ip("link", "add", near, "type", "veth", "peer", "name", "eth0", "netns", space)
+        ip("link", "set", near, "master", "hub", "up")
+        address = f"10.99.{1 + number // 200}.{1 + number % 200}/16"
+        ip("-n", space, "address", "add", address, "dev", "eth0")
+        ip("-n", space, "link", "set", "eth0", "up")
 
     def remove(self) -> None:
         """Everything that `build` made."""

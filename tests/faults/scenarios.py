@@ -12,9 +12,20 @@ from pathlib import Path
 
 from tests.faults.attacks import clock_jumps, forged_acks, mac_flood
 from tests.faults.fleet import fleet_return
+from tests.faults.intruders import attacks
 from tests.faults.nemesis import RULES, Fault
+from tests.faults.power import never_synced, power_cuts
+from tests.faults.servers import (
+    broker_restarts,
+    damaged_databases,
+    full_queue,
+    half_open,
+    second_collector,
+)
 from tests.faults.spools import overflow, spool_damage
+from tests.faults.stores import spool_disk, store_disk, store_lock
 from tests.faults.swizzle import swizzle
+from tests.faults.traffic import counters, poison, replay
 from tests.faults.trial import Trial
 from tests.faults.world import World
 from tests.system.dying_collector import MOMENTS
@@ -146,6 +157,53 @@ SCENARIOS = {
     ),
     "fleet-return": Scenario(
         fleet_return, 100, 1000, "P0 42; 43", "A fleet comes back after the broker was away."
+    ),
+    "power-cuts": Scenario(
+        power_cuts, 3, 200, "P0 2",
+        "Routers lose power during an outage; flash is as it was synced, older, or torn.",
+    ),
+    "never-synced": Scenario(
+        never_synced, 1, 20, "31", "Boots that never learn the time and end in a power cut."
+    ),
+    "half-open": Scenario(
+        half_open, 2, 100, "P0 8", "One direction of an uplink dies, and the router finds out."
+    ),
+    "broker-restarts": Scenario(
+        broker_restarts, 2, 50, "P0 14", "The broker is stopped and started, as an upgrade does."
+    ),
+    "broker-damage": Scenario(
+        damaged_databases, 2, 100, "P0 16",
+        "The broker finds its database cut short, emptied or with noise in it.",
+    ),
+    "full-queue": Scenario(
+        full_queue, 1, 20, "P0 18", "The collector is away for longer than the broker can queue."
+    ),
+    "second-collector": Scenario(
+        second_collector, 3, 600, "P0 27", "A second collector is started over the same store."
+    ),
+    "spool-disk": Scenario(
+        spool_disk, 2, 100, "P0 4; 5",
+        "A router's disk is full, or read-only when the agent begins.",
+    ),
+    "store-lock": Scenario(
+        store_lock, 1, 10, "P0 22", "Another process holds the store's lock for a minute."
+    ),
+    "store-disk": Scenario(
+        store_disk, 1, 20, "P0 23", "The store's disk is full, and has room again later."
+    ),
+    "poison": Scenario(
+        poison, 2000, 200_000, "P0 21", "Hostile messages in numbers among honest ones."
+    ),
+    "replay": Scenario(
+        replay, 2, 100, "P0 35", "The whole history three times over, in any order."
+    ),
+    "counters": Scenario(
+        counters, 4, 100, "P0 34",
+        "Interfaces are made anew, counters wrap, routers boot and agents die.",
+    ),
+    "attacks": Scenario(
+        attacks, 40, 10_000, "P0 36, 37, 39, 41, 48; 12",
+        "A thief, an engineer and a stranger try what they may not.",
     ),
     "swizzle": Scenario(
         swizzle, 30, 1500, "P0 50; 15", "Faults of every kind at once, overlapping, by a seed."

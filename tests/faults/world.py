@@ -158,10 +158,12 @@ class World:
         interval_s: int = 1,
         spool_bytes: int = 1 << 20,
         persist: bool = False,
+        hostile: Sequence[str] = (),
     ) -> None:
+        """`hostile` routers have credentials and places, and no agent."""
         self.folder = folder
         self.routers = [f"r-{number}" for number in range(1, routers + 1)]
-        self.city = City(folder, *self.routers, conf=conf)
+        self.city = City(folder, *self.routers, *hostile, conf=conf)
         self._listen_everywhere()
         self.spaces = Spaces(self.routers)
         self.agents: dict[str, Process] = {}
@@ -169,7 +171,7 @@ class World:
         self.kills = 0  # of agents
         self.watched: dict[str, list[tuple[float, int, int, int]]] = {}
         self.witness = Witness(self.city)
-        self._settings = settings or Settings("")
+        self.settings = settings or Settings("")
         self._interval_s = interval_s
         self._spool_bytes = spool_bytes
         self._persist = persist  # also to flash
@@ -255,7 +257,7 @@ ubus_socket = "{self.radios[router].ubusd.path}"
 """
         )
         told = replace(
-            self._settings,
+            self.settings,
             oracle=str(self.folder / "oracle" / router),
             lie=str(self.lie(router)),
         )
@@ -366,13 +368,21 @@ ubus_socket = "{self.radios[router].ubusd.path}"
         """Wait until all that is kept by now is settled, and stop the routers; seconds it took."""
         began = time.monotonic()
         self.until_taken(2)
+        self.until_settled(self.routers, for_s)
+        took_s = time.monotonic() - began
+        for agent in self.agents.values():
+            agent.popen.send_signal(signal.SIGTERM)
+        for router, agent in self.agents.items():
+            assert agent.popen.wait(20) == 0, (router, agent.said()[-2000:])
+        self.sleep(1.0)
+        return took_s
 
-        def cut_off(name: tuple[str, str]) -> set[int]:
-            return self.cut_off.get(name, set())
-
+    def until_settled(self, routers: Sequence[str], for_s: float = PATIENCE_S) -> None:
+        """Until the store has settled all that these have kept by now, but for what is cut off."""
         kept = {
-            name: [seq for seq, one in run.items() if one.kept and seq not in cut_off(name)]
+            name: {seq for seq, one in run.items() if one.kept} - self.cut_off.get(name, set())
             for name, run in oracle.read(self.folder / "oracle").items()
+            if name[0] in routers
         }
 
         def are_settled() -> bool:
@@ -384,13 +394,6 @@ ubus_socket = "{self.radios[router].ubusd.path}"
             )
 
         self.until(are_settled, "all that was taken is settled", for_s)
-        took_s = time.monotonic() - began
-        for agent in self.agents.values():
-            agent.popen.send_signal(signal.SIGTERM)
-        for router, agent in self.agents.items():
-            assert agent.popen.wait(20) == 0, (router, agent.said()[-2000:])
-        self.sleep(1.0)
-        return took_s
 
 
 TESTED = (
