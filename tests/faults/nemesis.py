@@ -46,15 +46,17 @@ def schedule(
     after_s: tuple[float, float],
     lasts_s: tuple[float, float] = (0.0, 0.0),
 ) -> list[Fault]:
-    """So many faults."""
+    """So many faults; of each kind as many as of another, or one more."""
+    of_kind = [kinds[number % len(kinds)] for number in range(count)]
+    rand.shuffle(of_kind)
     return [
         Fault(
             round(rand.uniform(*after_s), 3),
-            rand.choice(kinds),
+            kind,
             rand.choice(targets),
             round(rand.uniform(*lasts_s), 3),
         )
-        for _ in range(count)
+        for kind in of_kind
     ]
 
 

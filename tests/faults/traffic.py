@@ -4,12 +4,14 @@ import hashlib
 import itertools
 import json
 import random
+import sqlite3
 import uuid
 from collections import defaultdict
 from contextlib import closing
 
 from tests.broker.running import Client
 from tests.faults import oracle
+from tests.faults.checker import terms
 from tests.faults.trial import Trial
 from tests.faults.world import World
 from tests.system.city import City, bytes_of
@@ -133,8 +135,8 @@ def counters(trial: Trial) -> None:
             world.start_agent("r-1")
         verdict = trial.settle(world)
         passed = [a + b for a, b in zip(passed, world.spaces.passed("r-1"), strict=True)]
-        known, tokens = _known(world)
         with closing(open_reader(world.city.store)) as db:
+            known, tokens = _known(world, db)
             _, _, down, up = bytes_of(db, "r-1")
             (least,) = db.execute(
                 "SELECT min(min(uplink_down_bytes, uplink_up_bytes)) FROM rollup"
@@ -152,11 +154,11 @@ def counters(trial: Trial) -> None:
             trial.wrong.append(f"least {least}, {[down, up]} of {passed} that passed")
 
 
-def _known(world: World) -> tuple[list[int], int]:
+def _known(world: World, db: sqlite3.Connection) -> tuple[list[int], int]:
     """Down and up between successive samples of one counter; how many counters there were."""
     rows = defaultdict(list)
-    for run in oracle.read(world.folder / "oracle").values():
-        for one in run.values():
+    for name, run in oracle.read(world.folder / "oracle").items():
+        for one in (run[seq] for seq in terms(db, name)["stored"]):  # a kill tears some
             for net in one.payload.get("net", []):
                 rows[net["since"]].append((one.true_ms, net["rx_bytes"], net["tx_bytes"]))
     known = [0, 0]
