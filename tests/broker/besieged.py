@@ -185,7 +185,11 @@ class Besieged:
     def _is_delivered(self) -> bool:
         for node in self.nodes:
             node.uplink.wake()
-        return all(node.spool.spooled == 0 for node in self.nodes)
+        # Told to stop, a router may still be taking a sample, which has a number and no place yet.
+        return all(
+            len(spool.taken) == node.sampler.seq and spool.spooled == 0
+            for node, spool in zip(self.nodes, self.spools, strict=True)
+        )
 
     def _books(self) -> Books:
         """Of every router but the thief, who may ruin its own."""

@@ -29,7 +29,7 @@ STATES = ("synced", "synced", "torn aside", "rolled back", "torn")
 def power_cuts(trial: Trial) -> None:
     """`count` cuts during outages; with flash as it was synced, or worse than flash may be."""
     with World(trial.folder, 3, settings=SETTINGS, persist=True) as world:
-        plan = trial.plan(STATES, world.routers, (0.0, 2.0), (1.0, 9.0))
+        plan = trial.plan(STATES, world.routers, (0.0, 2.0), (5.0, 12.0))
         world.city.collect()
         world.start_agents()
         world.until_taken(2)
