@@ -99,7 +99,7 @@ def _kept(file: Path, length: str, seed: int) -> dict[str, Any] | None:
 def _play(name: str, length: str, seed: int, count: int | None) -> dict[str, Any]:
     scenario = SCENARIOS[name]
     many = count or (scenario.full if length == "full" else scenario.quick)
-    began = time.monotonic()
+    code, began = tested(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tf-", ignore_cleanup_errors=True) as folder:
         trial = Trial(Path(folder), random.Random(f"{name} {seed}"), many)
         try:
@@ -115,7 +115,7 @@ def _play(name: str, length: str, seed: int, count: int | None) -> dict[str, Any
         "ok": not trial.wrong,
         "wrong": trial.wrong,
         "commit": commit(),
-        "tested": tested(),
+        "tested": code,
         "length": length,
         "seed": seed,
         "count": many,
