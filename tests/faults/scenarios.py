@@ -172,7 +172,7 @@ SCENARIOS = {
         broker_restarts, 2, 50, "P0 14", "The broker is stopped and started, as an upgrade does."
     ),
     "broker-damage": Scenario(
-        damaged_databases, 2, 100, "P0 16",
+        damaged_databases, 3, 100, "P0 16",
         "The broker finds its database cut short, emptied or with noise in it.",
     ),
     "full-queue": Scenario(
