@@ -18,7 +18,7 @@ check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
 	@$(BIN)/pytest -q -n auto -m "not system and not thorough"
 
 # pytest runs last, so that its closing line is the last word.
-test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick faults-quick  ## everything (as root)
+test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick fuzz-quick endurance-quick faults-quick  ## everything (as root)
 	@sh tools/need.sh systemd-analyze shellcheck shfmt busybox-static
 	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
 
