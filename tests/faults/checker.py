@@ -206,6 +206,7 @@ def _is_merge(merged: dict[str, Any], parts: list[oracle.Taken]) -> bool:
         and merged.get("clients_min") == min(lows, default=None)
         and merged.get("clients_max") == max(highs, default=None)
         and _counters(merged) == _counters(payloads[-1])
+        and _ended(merged, payloads)
     )
 
 
@@ -216,6 +217,16 @@ def _counters(payload: dict[str, Any]) -> set[tuple[str, str, int, int]]:
         for one in [*payload.get("bss", []), *payload.get("net", [])]
         if "since" in one and "rx_bytes" in one
     }
+
+
+def _ended(merged: dict[str, Any], parts: list[dict[str, Any]]) -> bool:
+    """Of every counter that was there on the way, the merged sample has the last value."""
+    found = {one[:2]: one for part in parts for one in sorted(_counters(part))}
+    past = {
+        (one["ifname"], one["since"], one["rx_bytes"], one["tx_bytes"])
+        for one in merged.get("past", [])
+    }
+    return _counters(merged) | past == set(found.values())
 
 
 def _tell(verdict: Verdict, name: tuple[str, str], what: str, seqs: Iterable[int]) -> None:

@@ -124,6 +124,14 @@ class Spaces:
         """The words before a command that is to run there."""
         return ("ip", "netns", "exec", self._names[router])
 
+    def renew_radio(self, router: str) -> None:
+        """Its access point is an interface that was created anew, as `wifi reload` makes it."""
+        inside = ("-n", self._names[router], "link")
+        ip(*inside, "del", "phy0-ap0", check=False)
+        ip(*inside, "add", "phy0-ap0", "type", "veth", "peer", "name", "air")
+        for name in ("air", "phy0-ap0"):
+            ip(*inside, "set", name, "up")
+
     def break_uplink(self, router: str, how: str) -> None:
         """Until `mend_uplink`; `how` is one of RULES."""
         rules = [f"add rule inet t {one}\n" for one in RULES[how]]

@@ -15,6 +15,7 @@ from tests.faults.fleet import fleet_return
 from tests.faults.intruders import attacks
 from tests.faults.nemesis import RULES, Fault
 from tests.faults.power import never_synced, power_cuts
+from tests.faults.queues import collector_restarts, queued_broker_kill
 from tests.faults.servers import (
     broker_restarts,
     damaged_databases,
@@ -132,6 +133,14 @@ SCENARIOS = {
     "broker-kills": Scenario(
         broker_kills, 4, 200, "P0 13, 16; 26",
         "The broker is killed; its database stays, goes, is cut short or has a bit flipped.",
+    ),
+    "queued-broker-kill": Scenario(
+        queued_broker_kill, 20, 3000, "P0 13",
+        "Samples queue for a collector that is away, and the broker that holds them is killed.",
+    ),
+    "collector-restarts": Scenario(
+        collector_restarts, 3, 100, "26",
+        "What queued while the collector was away comes without the routers sending it again.",
     ),
     "uplink-cuts": Scenario(
         uplink_cuts, 5, 200, "P0 7, 8; 9",

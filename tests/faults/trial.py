@@ -39,7 +39,11 @@ class Trial:
     def settle(self, world: World, declared: int = 0, late: bool = False) -> Verdict:
         """Heal, drain and judge."""
         world.heal()
-        self.figures["drain_s"] = round(world.drain(), 1)
+        try:
+            self.figures["drain_s"] = round(world.drain(), 1)
+        except AssertionError as error:
+            # What is missing then says more than that something is.
+            self.wrong.append(str(error))
         self.figures["kills_of_agents"] = world.kills
         self.verdict = judge(world)
         self.wrong += self.verdict.wrong(world.kills, declared, late)

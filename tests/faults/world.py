@@ -368,13 +368,11 @@ ubus_socket = "{self.radios[router].ubusd.path}"
         """Wait until all that is kept by now is settled, and stop the routers; seconds it took."""
         began = time.monotonic()
         self.until_taken(2)
-        self.until_settled(self.routers, for_s)
-        took_s = time.monotonic() - began
-        for agent in self.agents.values():
-            agent.popen.send_signal(signal.SIGTERM)
-        for router, agent in self.agents.items():
-            assert agent.popen.wait(20) == 0, (router, agent.said()[-2000:])
-        self.sleep(1.0)
+        try:
+            self.until_settled(self.routers, for_s)
+        finally:
+            took_s = time.monotonic() - began
+            self._stop_agents()
         return took_s
 
     def until_settled(self, routers: Sequence[str], for_s: float = PATIENCE_S) -> None:
@@ -394,6 +392,14 @@ ubus_socket = "{self.radios[router].ubusd.path}"
             )
 
         self.until(are_settled, "all that was taken is settled", for_s)
+
+    def _stop_agents(self) -> None:
+        """As a service manager does."""
+        for agent in self.agents.values():
+            agent.popen.send_signal(signal.SIGTERM)
+        for router, agent in self.agents.items():
+            assert agent.popen.wait(20) == 0, (router, agent.said()[-2000:])
+        self.sleep(1.0)
 
 
 TESTED = (
