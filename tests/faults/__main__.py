@@ -19,16 +19,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.faults import baseline, mutations
 from tests.faults.nemesis import as_json, digest
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.trial import Trial
 from tests.faults.world import commit, tested
 
 INSIDE = "TITIK_FAULTS_INSIDE"
+COMMANDS = {"mutate": mutations.main, "baseline": baseline.main}  # beside `run`
 
 
 def main() -> int:
     """The exit status: 1 if anything was lost, doubled, invented or altered, or did not end."""
+    command = COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    if command is not None:
+        return command(sys.argv[2:])
     options = _options()
     options.results.mkdir(parents=True, exist_ok=True)
     if INSIDE in os.environ:

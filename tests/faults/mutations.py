@@ -1,0 +1,305 @@
+"""`python -m tests.faults mutate`: break a promise on purpose, and see its scenario turn red.
+
+Rule: an edit fits the code exactly once, or the mutation is stale, which is an error.
+Rule: a mutated copy must be red for the reason that is written here, and not for any other.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.broker.running import ROOT
+from tests.faults.world import commit
+
+LANES = 2
+FOLDERS = ("agent", "broker", "tests")
+PATIENCE_S = 600  # far above any scenario at a small count
+
+
+class Stale(Exception):
+    """The code has changed: write the mutation anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """`old`, which is there once, becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+    def of(self, text: str) -> str:
+        """The text as it is after the edit."""
+        if text.count(self.old) != 1:
+            raise Stale(f"stale: {self.file} has {text.count(self.old)} times: {self.old.strip()}")
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What is broken, where, and how it must show."""
+
+    what: str
+    scenario: str
+    count: int
+    wrong: str  # a pattern that a line of the result's `wrong` must have
+    edits: tuple[Edit, ...]
+
+
+# A scenario that has lost something waits so long for it, where there is a machine to itself.
+HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 40.0\n")
+
+INGEST = "broker/titik_collector/ingest.py"
+SAVE = """\
+        saved = self._store.save(self._items, place=not self._flood)
+        self._inbox.acknowledge(self._waiting)
+"""
+MUTATIONS = {
+    "ack-before-commit": Mutation(
+        "the collector tells the router that it has a sample before it committed it",
+        "collector-kills",
+        2,
+        r"acks_ahead|lost|declared",
+        (
+            Edit(
+                INGEST,
+                SAVE,
+                """\
+        from titik_wire.messages import AckedRun
+        for one in self._items:
+            if isinstance(one, Arrived):
+                sample = one.sample
+                self._publish(Ack(sample.router, (AckedRun(sample.run, sample.seq),)))
+        self._outbox.flush()
+"""
+                + SAVE,
+            ),
+        ),
+    ),
+    "puback-before-commit": Mutation(
+        "the collector tells the broker that it has a message before it committed it",
+        "collector-restarts",
+        3,
+        r"did not come from the broker's queue",
+        (
+            Edit(
+                INGEST,
+                SAVE,
+                """\
+        self._inbox.acknowledge(self._waiting)
+        getattr(self._inbox, "_client").loop_write()
+        saved = self._store.save(self._items, place=not self._flood)
+""",
+            ),
+        ),
+    ),
+    "no-primary-key": Mutation(
+        "no primary key, and nobody looks whether a sample is there already",
+        "collector-kills",
+        2,
+        r"^duplicated",
+        (
+            Edit(
+                "broker/titik_collector/store.py",
+                "covered = run.stored.covers(sample.first_seq, sample.seq)",
+                "covered = False",
+            ),
+            Edit(
+                "broker/titik_collector/migrations/0001_main_path.sql",
+                "deflate with the preset dictionary\n  PRIMARY KEY (run_id, seq)\n"
+                ") STRICT, WITHOUT ROWID;",
+                "deflate with the preset dictionary\n  spare INTEGER\n) STRICT;",
+            ),
+            Edit(
+                "broker/titik_collector/migrations/0002_small_store.sql",
+                "deflate with the preset dictionary\n  UNIQUE (run_id, seq)\n",
+                "deflate with the preset dictionary\n  spare INTEGER\n",
+            ),
+            Edit(
+                "broker/titik_collector/migrations/0002_small_store.sql",
+                "ALTER TABLE sample DROP COLUMN body;",
+                "ALTER TABLE sample DROP COLUMN body; ALTER TABLE sample DROP COLUMN spare;",
+            ),
+        ),
+    ),
+    "clean-start": Mutation(
+        "the collector connects with the library's default, which wipes its session",
+        "collector-restarts",
+        3,
+        r"did not come from the broker's queue",
+        (
+            Edit(
+                "broker/titik_collector/mqtt.py",
+                "KEEPALIVE_S, clean_start=False, properties",
+                "KEEPALIVE_S, clean_start=paho.MQTT_CLEAN_START_FIRST_ONLY, properties",
+            ),
+        ),
+    ),
+    "trim-on-puback": Mutation(
+        "a sample leaves the spool when the broker has it, not when the collector has",
+        "queued-broker-kill",
+        20,
+        r"^(lost|declared)",
+        (
+            Edit(
+                "agent/titik_agent/publisher.py",
+                "            self._sent[flight.key] = now\n",
+                """\
+            span = (flight.key.first_seq, flight.key.seq)
+            runs = (AckedRun(flight.key.run, 0, (span,)),)
+            self._spool.settle(Ack(self._about.router, runs))
+""",
+            ),
+        ),
+    ),
+    "no-floors": Mutation(
+        "samples do not say what the spool still holds",
+        "spool-damage",
+        10,
+        r"^lost",
+        (
+            Edit(
+                "agent/titik_agent/sampler.py",
+                "return (Held(self.run, own), *others)",
+                "return (Held(self.run, (1, seq)),)",
+            ),
+        ),
+    ),
+    "no-jitter": Mutation(
+        "routers wait all for the same time before they connect again",
+        "fleet-return",
+        100,
+        r"attempts in a second",
+        (
+            Edit(
+                "agent/titik_agent/backoff.py",
+                "wait = self._rand.uniform(0, self._ceiling)",
+                "wait = self._ceiling",
+            ),
+        ),
+    ),
+    "merge-drops-a-counter": Mutation(
+        "a merged sample forgets the counter of an interface that was created anew",
+        "overflow",
+        1,
+        r"^altered",
+        (
+            Edit(
+                "agent/titik_agent/merge.py",
+                "past=_past(last, replace(newer, bss=bss)),",
+                "past=None,",
+            ),
+        ),
+    ),
+    "wall-clock": Mutation(
+        "intervals are counted by the wall clock",
+        "clock-jumps",
+        6,
+        r"no sample for|still not: 2 more samples",
+        (
+            Edit(
+                "agent/titik_agent/clock.py",
+                "return time.monotonic()",
+                "return self.wall_ms() / 1000",
+            ),
+        ),
+    ),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status: 1 if a mutated copy stayed green, or was red for another reason."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults mutate")
+    parser.add_argument("--only", action="append", choices=MUTATIONS, metavar="NAME")
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR")
+    options = parser.parse_args(arguments)
+    options.results.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(LANES) as lanes:
+        asked = options.only or MUTATIONS
+        seen = list(lanes.map(lambda name: _shown(name, options.results), asked))
+    return 0 if all(seen) else 1
+
+
+def apply(mutation: Mutation, copy: Path) -> None:
+    """Break the copy."""
+    for edit in (*mutation.edits, HASTE):
+        file = copy / edit.file
+        file.write_text(edit.of(file.read_text()))
+
+
+def _shown(name: str, results: Path) -> bool:
+    """Whether it was caught, now or by an earlier call that tested the same code."""
+    file = results / f"mutation-{name}.json"
+    result = json.loads(file.read_text()) if file.exists() else {}
+    if (result.get("commit"), result.get("caught")) != (commit(), True):
+        result = _try(name)
+        file.write_text(json.dumps(result, indent=1) + "\n")
+    verdict = "caught" if result["caught"] else "NOT CAUGHT"
+    print(
+        f"{verdict} {name} by {result['scenario']} seconds={result['seconds']}",
+        *result["wrong"],
+        sep="\n    ",
+        flush=True,
+    )
+    return bool(result["caught"])
+
+
+def _try(name: str) -> dict[str, Any]:
+    mutation = MUTATIONS[name]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tm-", ignore_cleanup_errors=True) as scratch:
+        copy = Path(scratch) / "titik"
+        for folder in FOLDERS:
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
+        apply(mutation, copy)
+        wrong = _wrong(mutation, copy, Path(scratch))
+    reasons = [line for line in wrong if re.search(mutation.wrong, line)]
+    return {
+        "mutation": name,
+        "what": mutation.what,
+        "scenario": mutation.scenario,
+        "count": mutation.count,
+        "caught": bool(reasons),
+        "wrong": reasons or [line[-1500:] for line in wrong],
+        "commit": commit(),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _wrong(mutation: Mutation, copy: Path, scratch: Path) -> list[str]:
+    """What the copy's own scenario says of it."""
+    words = ("run", "--quick", "--only", mutation.scenario, "--count", str(mutation.count))
+    where = os.pathsep.join(str(copy / one) for one in ("agent", "broker", "."))
+    done = subprocess.run(
+        (sys.executable, "-m", "tests.faults", *words, "--results", str(scratch / "results")),
+        cwd=copy,
+        # The copy is no checkout of its own.
+        env=os.environ
+        | {"PYTHONPATH": where, "GIT_DIR": str(_git_dir()), "GIT_WORK_TREE": str(copy)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    file = scratch / "results" / f"{mutation.scenario}.json"
+    if not file.exists():
+        return [f"no result: {done.stdout}{done.stderr}"]
+    wrong: list[str] = json.loads(file.read_text())["wrong"]
+    return wrong
+
+
+def _git_dir() -> Path:
+    words = ("git", "rev-parse", "--absolute-git-dir")
+    done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=ROOT)
+    return Path(done.stdout.strip())
