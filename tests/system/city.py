@@ -381,7 +381,8 @@ uplink = "lo"
             assert self.collector.stop() == 0, self.collector.said()
         with contextlib.closing(open_writer(self.store)) as db:
             roll(db)
-            assert check.findings(db) == []
+            found = check.findings(db)
+            assert found == [], found
             assert_minutes_never_overlap(db)
         return self.books()
 
