@@ -4,8 +4,8 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick faults faults-quick endurance \
-	endurance-quick fuzz fuzz-quick clean
+.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick faults faults-quick \
+	faults-mutations endurance endurance-quick fuzz fuzz-quick clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -58,9 +58,16 @@ faults-quick: $(VENV)/.dev  ## is anything lost: every fault a few times (as roo
 	@sh tools/need.sh mosquitto ip nft
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --lanes 2 --results $(VENV)/faults-quick
 
+faults-mutations: $(VENV)/.dev  ## break promises on purpose: each must be seen; minutes (as root)
+	@sh tools/need.sh mosquitto ip nft
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults mutate --results var/faults
+
 faults: $(VENV)/.dev  ## the whole fault campaign: hours; a second call goes on (as root)
 	@sh tools/need.sh mosquitto ip nft
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --lanes 2 --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults mutate --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults baseline --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults report --results var/faults
 
 endurance-quick: $(VENV)/.dev  ## a minute of gentle faults; memory is not judged (as root)
 	@sh tools/need.sh mosquitto ip nft

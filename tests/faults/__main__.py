@@ -24,9 +24,14 @@ from tests.faults.nemesis import as_json, digest
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.trial import Trial
 from tests.faults.world import commit, tested
+from tools import write_reliability
 
 INSIDE = "TITIK_FAULTS_INSIDE"
-COMMANDS = {"mutate": mutations.main, "baseline": baseline.main}  # beside `run`
+COMMANDS = {
+    "mutate": mutations.main,
+    "baseline": baseline.main,
+    "report": write_reliability.main,
+}  # beside `run`
 
 
 def main() -> int:

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.broker.running import ROOT
-from tests.faults.world import commit
+from tests.faults.world import commit, tested
 
 LANES = 2
-FOLDERS = ("agent", "broker", "tests")
+FOLDERS = ("agent", "broker", "tests", "tools")
 PATIENCE_S = 600  # far above any scenario at a small count
 
 
@@ -241,7 +241,7 @@ def _shown(name: str, results: Path) -> bool:
     """Whether it was caught, now or by an earlier call that tested the same code."""
     file = results / f"mutation-{name}.json"
     result = json.loads(file.read_text()) if file.exists() else {}
-    if (result.get("commit"), result.get("caught")) != (commit(), True):
+    if (result.get("tested"), result.get("caught")) != (tested(), True):
         result = _try(name)
         file.write_text(json.dumps(result, indent=1) + "\n")
     verdict = "caught" if result["caught"] else "NOT CAUGHT"
@@ -273,6 +273,7 @@ def _try(name: str) -> dict[str, Any]:
         "caught": bool(reasons),
         "wrong": reasons or [line[-1500:] for line in wrong],
         "commit": commit(),
+        "tested": tested(),
         "seconds": round(time.monotonic() - began, 1),
     }
 

@@ -1,0 +1,320 @@
+"""Writes docs/reliability.md from the fault campaign: `python -m tests.faults report`.
+
+Rule: what is kept in git is one file, docs/reliability.json; the page is made of it alone, and of
+the registry: a scenario that was never played is named, and so is a result that is red.
+Rule: a figure that was not measured is a dash.
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.broker.running import ROOT
+from tests.faults.mutations import MUTATIONS
+from tests.faults.scenarios import SCENARIOS
+
+PAGE = ROOT / "docs" / "reliability.md"
+KEPT = ROOT / "docs" / "reliability.json"
+DROPPED = ("schedule", "processes", "time_errors_ms", "examples")  # too long to keep
+COUNTS = ("lost", "duplicated", "phantom", "altered", "declared")
+Result = dict[str, Any]
+
+HEAD = """\
+# What was tried to lose a sample, and what came of it
+
+Written by `python -m tests.faults report` from `docs/reliability.json`; do not edit.
+
+```sh
+make faults            # everything here, hours, as root; a second call goes on where it stopped
+make faults-quick      # every fault a few times
+make faults-mutations  # breaks promises on purpose: each must be seen
+```
+
+The routers are real agent processes in network namespaces, with a simulated radio behind a real
+ubus socket; mosquitto, the collector and its store are the real ones. Outside the agent every
+sample is written down with its hash before the spool has it. When the faults are over and all has
+drained, the store is held against that: *lost* was taken and is nowhere, *duplicated* is stored
+twice, *phantom* is stored and was never taken, *altered* differs by a byte (or, of a merged range,
+in a counter, an extreme or a time), *declared* is lost and the store says so. Rollups are computed
+anew from nothing and must be the same, and no ack may come before its commit.
+
+*Bound*: no failure in n cycles bounds the rate of failures at 3/n, with 95 % confidence. A seed
+gives the same schedule each time; what the kernel makes of it differs.
+
+Any line is repeated by one command, as root, in an environment that `make check` has set up. It
+ends with what the line's last column says:
+
+```sh
+PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run --results DIR ...
+```
+
+## What is promised, and where it is tried
+
+| promise | tried by |
+|---|---|
+| Nothing is silently lost | every scenario: *lost* is 0, and *declared* what the fault explains |
+| Nothing is counted twice | every scenario: *duplicated* is 0, and rollups made anew are the same |
+| A gap is never drawn as zero | not here: the collector's tests |
+| Time is right without a clock | `clock-jumps`; every other scenario to a second |
+| Nobody is tracked | not here: [privacy.md](privacy.md) names the test |
+| A router can hurt only itself | `forged-acks`; [security.md](security.md) for the rest |
+| Small | `mac-flood`, and memory below; [performance.md](performance.md) has the figures |
+"""
+
+NOT_COVERED = """
+## What is not covered
+
+- The power cut of a server: processes are killed, and files cut short, flipped and removed, but
+  no disk was cut off below its file system. That a commit survives rests on SQLite with
+  `synchronous=FULL` and on a disk that does not lie about its cache.
+- Real routers: no flash that wears out, no driver that hangs, no radio. `make lab` has real Wi-Fi
+  in a virtual machine, without these faults.
+- Foreign processors under fault: `make foreign` runs the agent on ARM and big-endian, unharmed.
+- Loss, delay and reordering of packets where the kernel has no netem: links here are cut, deaf in
+  one direction, or answered by resets.
+- Bugs of the kernel, of the hypervisor and of SQLite itself.
+- Time that passes: days are simulated; nothing here ran for weeks.
+- Several brokers as a cluster, and any broker but mosquitto.
+- Several faults of one kind in one place at once, and faults of more than one city.
+- Samples that were being taken when an agent was killed (*torn* in the results): the spool did not
+  have them yet, and a run then ends one sample earlier.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Take in what is in the folder, keep the rest, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults report")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="without it, only the page")
+    options = parser.parse_args(arguments)
+    if options.results is not None:
+        kept = load()
+        for file in sorted(options.results.glob("*.json")):
+            _take(kept, file.stem, json.loads(file.read_text()))
+        KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(page())
+    return 0
+
+
+def load() -> Result:
+    """What git keeps: a table of results for each kind."""
+    kinds: Result = {"scenarios": {}, "mutations": {}, "baseline": {}, "fuzz": {}, "endurance": {}}
+    return kinds | (json.loads(KEPT.read_text()) if KEPT.exists() else {})
+
+
+def _take(kept: Result, name: str, result: Result) -> None:
+    for key, kind in (
+        ("scenario", "scenarios"),
+        ("baseline", "baseline"),
+        ("target", "fuzz"),
+        ("minutes", "endurance"),
+    ):
+        if key in result and "mutation" not in result:
+            kept[kind][name.removeprefix("baseline-").removeprefix("fuzz-")] = compact(result)
+    if "mutation" in result:
+        kept["mutations"][result["mutation"]] = compact(result)
+
+
+def compact(result: Result) -> Result:
+    """Without what is long; how much the processes grew stays, as their largest slopes."""
+    found = {key: value for key, value in result.items() if key not in DROPPED}
+    if isinstance(found.get("verdict"), dict):
+        processes = found["verdict"].get("processes", {})
+        found["verdict"] = {k: v for k, v in found["verdict"].items() if k not in DROPPED}
+        found["grew"] = _grew(processes)
+    if "minutes" in result:
+        found["processes"] = result.get("processes", {})
+    return found
+
+
+def _grew(processes: Result) -> Result:
+    """Of the process that lived longest among the collectors, and among the agents."""
+    found: Result = {}
+    for role in ("collector", "agent"):
+        lives = [
+            one
+            for name, one in processes.items()
+            if (name.split("/")[0] == "collector") == (role == "collector")
+        ]
+        if lives:
+            found[role] = max(lives, key=lambda one: int(one["seconds"]))
+    return found
+
+
+def page() -> str:
+    """The whole page."""
+    kept = load()
+    parts = [HEAD, _scenarios(kept), _memory(kept), _mutations(kept), _baseline(kept)]
+    parts += [_fuzz(kept), _endurance(kept), NOT_COVERED]
+    return "".join(parts)
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    if not lines:
+        return ""
+    rule = "|" + "---|" * len(head)
+    return f"\n## {title}\n\n" + "\n".join(["| " + " | ".join(head) + " |", rule, *lines]) + "\n"
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "**no**"
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
+
+
+def _scenarios(kept: Result) -> str:
+    done: Result = kept["scenarios"]
+    head = ["scenario", "rows", "what it does", "length", "seed", "cycles", "samples", "seconds"]
+    head += [*COUNTS, "acks", "drain s", "bound", "good", "code", "again"]
+    text = _table(
+        "Scenarios",
+        head,
+        (_scenario(name, done[name]) for name in SCENARIOS if name in done),
+    )
+    red = [f"- `{name}`: {_first(done[name])}\n" for name in done if not done[name]["ok"]]
+    if red:
+        text += "\nRed when it was last played:\n\n" + "".join(red)
+    missing = [name for name in SCENARIOS if name not in done]
+    if missing:
+        text += "\nWithout a result: " + ", ".join(f"`{name}`" for name in missing) + ".\n"
+    return text
+
+
+def _scenario(name: str, result: Result) -> Sequence[object]:
+    scenario, figures, verdict = SCENARIOS[name], result["figures"], result["verdict"] or {}
+    return (
+        f"`{name}`",
+        scenario.row,
+        scenario.what,
+        result["length"],
+        str(result["seed"]),
+        result["cycles"],
+        verdict.get("generated", figures.get("taken")),
+        result["seconds"],
+        *(verdict.get(one, figures.get(one)) for one in COUNTS),
+        verdict.get("acks"),
+        figures.get("drain_s"),
+        result["bound_95"],
+        result["ok"],
+        f"`{result['tested']}`",
+        f"`--{result['length']} --only {name} --seed {result['seed']}`",
+    )
+
+
+def _first(result: Result) -> str:
+    """The last line of what is wrong: of a traceback, the error."""
+    return str((result["wrong"] or ["?"])[0]).strip().splitlines()[-1][:200]
+
+
+def _memory(kept: Result) -> str:
+    rows = [
+        (
+            f"`{name}`",
+            role,
+            one["seconds"],
+            *one["rss_bytes"],
+            _pair(one["fds"]),
+            _pair(one["threads"]),
+        )
+        for name, result in sorted(kept["scenarios"].items())
+        for role, one in sorted(result.get("grew", {}).items())
+    ]
+    head = ("scenario", "process", "seconds", "RSS first", "RSS last", "descriptors", "threads")
+    return _table("Memory of the processes that lived longest", head, rows)
+
+
+def _pair(values: Sequence[int]) -> str:
+    return " to ".join(map(str, values))
+
+
+def _mutations(kept: Result) -> str:
+    done: Result = kept["mutations"]
+    rows = [
+        (f"`{name}`", one.what, f"`{one.scenario}`", *_caught(done.get(name)))
+        for name, one in MUTATIONS.items()
+    ]
+    head = ("mutation", "what is broken", "scenario", "caught", "what the checker said")
+    text = _table("Broken on purpose", head, rows)
+    return text + (
+        "\nA scratch copy of the code is broken in one place, and the scenario is played there.\n"
+        "`python -m tests.faults mutate --only NAME --results DIR` repeats one.\n"
+    )
+
+
+def _caught(result: Result | None) -> Sequence[object]:
+    if result is None:
+        return (None, None)
+    return (result["caught"], "; ".join(one.strip().splitlines()[-1] for one in result["wrong"]))
+
+
+def _baseline(kept: Result) -> str:
+    rows = []
+    for _, result in sorted(kept["baseline"].items()):
+        beside = "; ".join(_beside(kept, one) for one in result["scenarios"])
+        said = f"{result['lost']:,} of {result['acknowledged']:,}"
+        rows.append((result["what"], said, beside))
+    if not rows:
+        return ""
+    head = ("fault", "mosquitto and paho: lost, of acknowledged", "Titik: lost, of taken")
+    versions = next(iter(kept["baseline"].values()))
+    return _table("The same faults without Titik", head, rows) + (
+        f"\nmosquitto {versions['mosquitto']} with Debian's configuration, paho-mqtt"
+        f" {versions['paho']}, QoS 1, every message\nacknowledged before the fault; against the"
+        " broker's death its queue has no limit, so that only the\ndeath counts."
+        " `python -m tests.faults baseline --results DIR` measures it again.\n"
+    )
+
+
+def _beside(kept: Result, scenario: str) -> str:
+    result = kept["scenarios"].get(scenario)
+    if result is None or not result["verdict"]:
+        return f"`{scenario}`: -"
+    verdict = result["verdict"]
+    return f"`{scenario}`: {verdict['lost']:,} of {verdict['generated']:,}"
+
+
+def _fuzz(kept: Result) -> str:
+    rows = [
+        (
+            f"`{one['target']}`", one.get("engine"), one.get("seconds"), one.get("executions"),
+            one.get("crashes"), one.get("corpus"), str(one.get("seed", "")),
+        )
+        for _, one in sorted(kept["fuzz"].items())
+    ]  # fmt: skip
+    head = ("reader", "engine", "seconds", "inputs", "crashes", "corpus", "seed")
+    return _table("Fuzzing", head, rows)
+
+
+def _endurance(kept: Result) -> str:
+    text = ""
+    for _, result in sorted(kept["endurance"].items()):
+        verdict = result.get("verdict") or {}
+        text += _table(
+            f"Endurance: {result['minutes']:g} minutes of real time",
+            ("agents", "faults", "samples", *COUNTS, "database", "predicted", "good"),
+            [
+                (
+                    result["agents"], result["faults"], result["samples"],
+                    *(verdict.get(one) for one in COUNTS),
+                    result.get("database_bytes"), result.get("database_predicted_bytes"),
+                    not result["wrong"],
+                )
+            ],
+        )  # fmt: skip
+        text += _table(
+            "Processes in that time",
+            ("process", "seconds", "RSS first", "RSS last", "growth an hour", "fds", "threads"),
+            [
+                (
+                    name, one["seconds"], *one["rss_bytes"],
+                    f"{one['rss_slope_ratio_per_hour']:.2%}", _pair(one["fds"]),
+                    _pair(one["threads"]),
+                )
+                for name, one in sorted(result["processes"].items())
+            ],
+        )  # fmt: skip
+    return text
