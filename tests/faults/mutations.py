@@ -183,8 +183,8 @@ MUTATIONS = {
         (
             Edit(
                 "agent/titik_agent/backoff.py",
-                "wait = self._rand.uniform(0, self._ceiling)",
-                "wait = self._ceiling",
+                "return begin - now + self._rand.uniform(0, self._window_s)",
+                "return begin - now + self._window_s",
             ),
         ),
     ),
