@@ -368,15 +368,7 @@ ubus_socket = "{self.radios[router].ubusd.path}"
         """Wait until all that is kept by now is settled, and stop the routers; seconds it took."""
         began = time.monotonic()
         try:
-            self._until_settled(for_s)
-        finally:
-            took_s = time.monotonic() - began
-            self._stop_agents()
-        return took_s
-
-    def _until_settled(self, for_s: float) -> None:
-        self.until_taken(2)
-        try:
+            self.until_taken(2)
             self.until_settled(self.routers, for_s)
         finally:
             took_s = time.monotonic() - began
