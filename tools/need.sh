@@ -41,7 +41,7 @@ policy=/usr/sbin/policy-rc.d
 [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made=1; }
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # words on purpose
-{ apt-get update -q && apt-get install -qy --no-install-recommends $missing; } >"$log" 2>&1 ||
+{ apt-get update -q && apt-get -o DPkg::Lock::Timeout=120 install -qy --no-install-recommends $missing; } >"$log" 2>&1 ||
     failed=1
 [ -z "${made:-}" ] || rm -f "$policy"
 [ -z "${failed:-}" ] || { tail -n 20 "$log" >&2; exit 1; }
