@@ -31,6 +31,9 @@ default_{name} "$0" "$@"
 # What OpenWrt's includes define, as far as the Makefile uses it; each package is written out.
 STAND_IN = r"""
 INSTALL_DIR:=install -d -m0755
+INSTALL_BIN:=install -m0755
+INSTALL_DATA:=install -m0644
+INSTALL_CONF:=install -m0600
 CP:=cp -fpR
 LN:=ln -sf
 PYTHON3_VERSION:=3.11
@@ -53,12 +56,14 @@ compile:
 class Built:
     """What the Makefile says, in a folder for the time of a build."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, has_email: bool = True, feed: Path = FEED) -> None:
+        """`has_email`: python3-email is a package of its own, as it is until 25.12."""
+        self.folder, self._feed = folder, feed
         top = folder / "top"
         stubs = top / "feeds/packages/lang/python"
         (stubs / "python3/files").mkdir(parents=True)
-        (stubs / "python3/files/python3-package-email.mk").touch()
+        if has_email:
+            (stubs / "python3/files/python3-package-email.mk").touch()
         for name in ("rules.mk", "python3-package.mk"):
             ((stubs if "python" in name else top) / name).touch()
         (top / "package.mk").write_text(STAND_IN)
@@ -66,10 +71,8 @@ class Built:
 
     def _run(self, *targets: str) -> None:
         top = self.folder / "top"
-        for name in PACKAGES:
-            (self.folder / name / "etc/titik").mkdir(parents=True)
         subprocess.run(
-            ["make", "-s", "-C", str(FEED), f"TOPDIR={top}", f"INCLUDE_DIR={top}",
+            ["make", "-s", "-C", str(self._feed), f"TOPDIR={top}", f"INCLUDE_DIR={top}",
              f"OUT={self.folder}", *targets],
             check=True,
         )  # fmt: skip
@@ -92,13 +95,6 @@ class Built:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
         _compile(root / "usr/lib", python)
-        for rest in root.rglob(".gitkeep"):
-            rest.unlink()
-        for folder in sorted(root.rglob("*"), reverse=True):
-            if folder.is_dir() and not any(folder.iterdir()) and folder.name != "titik":
-                folder.rmdir()
-        if not any((root / "etc/titik").iterdir()):
-            (root / "etc/titik").rmdir()
         return root
 
     def control(self, package: str, size: int) -> str:
@@ -143,14 +139,14 @@ def _compile(folder: Path, python: str) -> None:
     subprocess.run(
         [python, "-m", "compileall", "-q", "-b", "-s", str(folder), "-p", "/usr/lib",
          "--invalidation-mode", "unchecked-hash", str(folder)],
-        check=True,
+        check=True, umask=0o022,
     )  # fmt: skip
     for source in folder.rglob("*.py"):
         source.unlink()
 
 
 def _data(root: Path) -> bytes:
-    """Every file and folder, root's."""
+    """Every file and folder, root's; modes are the Makefile's."""
     members = []
     for path in sorted(root.rglob("*")):
         name = f"./{path.relative_to(root)}"
@@ -159,15 +155,9 @@ def _data(root: Path) -> bytes:
         elif path.is_dir():
             members.append(_member(name, tarfile.DIRTYPE, 0o755))
         else:
-            members.append(_member(name, tarfile.REGTYPE, _mode(path, root), path.read_bytes()))
+            mode = path.stat().st_mode & 0o777
+            members.append(_member(name, tarfile.REGTYPE, mode, path.read_bytes()))
     return _tar_gz(members)
-
-
-def _mode(path: Path, root: Path) -> int:
-    """Whoever checked the sources out: programs may be run, UCI's files are root's alone."""
-    if path.is_relative_to(root / "etc/config"):
-        return 0o600
-    return 0o755 if path.read_bytes()[:2] == b"#!" else 0o644
 
 
 def _control(built: Built, package: str, control: str) -> bytes:
