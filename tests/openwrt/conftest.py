@@ -7,7 +7,7 @@ import pytest
 from tests.broker import enrolled
 from tests.broker.enrolled import City
 from tests.openwrt.router import Router
-from tools import openwrt_ipk
+from tools import matrix, openwrt_ipk
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +19,14 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture
 def router(tmp_path: Path, packages: list[Path]) -> Router:
     """With both packages, not enrolled."""
-    made = Router(tmp_path / "router", *packages)
-    made.uci((made.root / "etc/config/titik-agent").read_text())
-    return made
+    return Router(tmp_path / "router", *packages)
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """Python 3.11 with the libraries that 23.05 and 24.10 ship."""
+    old = next(one for one in matrix.environments(matrix.interpreters()) if "3.11-old" in one.name)
+    return str(matrix.install(old))
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """A bare router: busybox, OpenWrt's shell functions as stand-ins, and the packages unpacked.
 
-Rule: scripts run in a chroot under busybox's ash, as root, with the user that the package asks for.
+Rule: scripts run in a chroot under busybox's ash; what is mounted there is gone with the process.
 """
 
 import io
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import tarfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 STAND_INS = Path(__file__).parent / "root"
 UID = 452
+OURS = (b"killall", b"logger", b"logread")  # stand-ins, though busybox has them
 
 
 class Router:
@@ -21,69 +21,109 @@ class Router:
 
     def __init__(self, root: Path, *packages: Path) -> None:
         self.root = root
+        self._bound: list[Path] = []
         shutil.copytree(STAND_INS, root)
-        for folder in ("bin", "sbin", "tmp/uci", "var/run", "proc", "dev", "etc/config"):
+        for folder in (
+            "tmp",
+            "var/run",
+            "proc",
+            "sys",
+            "dev",
+            "etc/config",
+            "etc/rc.d",
+            "usr/bin",
+            "usr/lib/opkg/info",
+        ):
             (root / folder).mkdir(parents=True, exist_ok=True)
         busybox = shutil.which("busybox")
         assert busybox is not None, "apt-get install busybox-static"
-        shutil.copy(busybox, root / "bin/busybox")
-        subprocess.run(["chroot", str(root), "/bin/busybox", "--install", "-s", "/bin"], check=True)
-        (root / "bin/logger").unlink(missing_ok=True)
-        (root / "bin/logger").write_text('#!/bin/sh\necho "$@" >>/tmp/log\n')
-        (root / "bin/logger").chmod(0o755)
+        content = Path(busybox).read_bytes()
+        for name in OURS:
+            # Debian's busybox prefers what is in itself to what lies in the path.
+            assert 1 == content.count(b"\0%b\0" % name)
+            content = content.replace(b"\0%b\0" % name, b"\0%b~\0" % name[:-1])
+        (root / "bin/busybox").write_bytes(content)
+        (root / "bin/busybox").chmod(0o755)
+        links = ["/bin/busybox", "--install", "-s", "/bin"]
+        subprocess.run(["chroot", str(root), *links], check=True, stderr=subprocess.DEVNULL)
+        self.program("bin/logger", 'echo "$@" >>/tmp/log')
+        self.program("bin/logread", 'grep "$2" /tmp/log')
+        self.program(
+            "bin/killall", 'echo "$(cut -d: -f1 /etc/passwd | tr "\\n" " ")$*" >>/tmp/killed'
+        )
+        self.program("bin/service", 'name=$1; shift; exec "/etc/init.d/$name" "$@"')
         (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/ash\n")
         (root / "etc/group").write_text("root:x:0:\n")
+        (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
         (root / "proc/meminfo").write_text("MemTotal:         250000 kB\n")
         for package in packages:
             self.install(package)
 
+    def program(self, path: str, body: str) -> None:
+        """A shell script in it, whatever was there."""
+        file = self.root / path
+        file.parent.mkdir(exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.write_text(f"#!/bin/sh\n{body}\n")
+        file.chmod(0o755)
+
     def install(self, package: Path) -> None:
-        """Unpack, as opkg does, and add the user it asks for."""
-        with tarfile.open(fileobj=io.BytesIO(members(package)["./data.tar.gz"])) as data:
-            data.extractall(self.root, filter="tar")
-        wanted = re.search(r"^Require-User: (\w+):(\w+)$", control(package), re.M)
-        if wanted:
-            with (self.root / "etc/passwd").open("a") as users:
-                users.write(f"{wanted[1]}:x:{UID}:{UID}:{wanted[1]}:/var/run/x:/bin/false\n")
-            with (self.root / "etc/group").open("a") as groups:
-                groups.write(f"{wanted[2]}:x:{UID}:\n")
+        """As opkg does: users, scripts and services included."""
+        shutil.copy(package, self.root / "tmp")
+        self.says("opkg", "install", f"/tmp/{package.name}")
 
     def uci(self, text: str, name: str = "titik-agent") -> None:
-        """What the operator has set; also where `config_load` finds it."""
+        """What the operator has set."""
         (self.root / "etc/config" / name).write_text(text)
-        values: dict[str, list[str]] = {}
-        section = ""
-        for line in text.splitlines():
-            words = shlex.split(line)
-            if words[:1] == ["config"]:
-                section = words[2]
-            elif words[:1] == ["option"]:
-                values[f"{section}_{words[1]}"] = [words[2]]
-            elif words[:1] == ["list"]:
-                values.setdefault(f"{section}_{words[1]}", []).append(words[2])
-        lines = (f"CONFIG_{key}={shlex.quote(' '.join(each))}\n" for key, each in values.items())
-        (self.root / "tmp/uci" / name).write_text("".join(lines))
 
     def ujail(self) -> None:
         """An image that can drop capabilities."""
         (self.root / "sbin/ujail").write_text("#!/bin/sh\n")
         (self.root / "sbin/ujail").chmod(0o755)
 
+    def equip(self, interpreter: str, home: Path, machine: list[Path]) -> None:
+        """Give it Python: `home` is its library, `machine` what that needs of this machine."""
+        self._bound = [*machine, Path("/proc"), Path("/sys"), Path("/dev")]
+        for path in self._bound:
+            (self.root / str(path)[1:]).mkdir(parents=True, exist_ok=True)
+        place = f"/{home.relative_to(self.root)}"
+        self.program(
+            "usr/bin/python3",
+            f"export PYTHONHOME={place} PYTHONDONTWRITEBYTECODE=1\n"
+            f"export PYTHONPATH=/usr/lib/python3.11/site-packages:{place}/libraries\n"
+            f'exec {interpreter} -S "$@"',
+        )
+
+    def command(self, *words: str, user: int = 0) -> list[str]:
+        """What runs something in it, with no more rights than that user has."""
+        mounts = [f"mount --rbind {path} {self.root}{path}" for path in self._bound]
+        inside = f'exec setpriv --no-new-privs chroot --userspec={user}:{user} {self.root} "$@"'
+        return ["unshare", "-m", "sh", "-ec", "; ".join([*mounts, inside]), "sh", *words]
+
     def shell(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run something in it."""
         return subprocess.run(
-            ["chroot", str(self.root), "/bin/busybox", *command],
+            self.command("/bin/busybox", *command),
             env={"PATH": "/sbin:/bin:/usr/bin", **environment},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
+    def says(self, *command: str) -> str:
+        """What a command prints that must succeed, and complain of nothing."""
+        done = self.shell("sh", "-c", '"$@"', "sh", *command)
+        assert (0, "") == (done.returncode, done.stderr), done
+        return done.stdout
+
     def service(self, name: str, action: str = "start") -> list[list[str]]:
         """What procd was told, a list for each call."""
         (self.root / "tmp/procd").unlink(missing_ok=True)
-        done = self.shell("ash", "/etc/rc.common", f"/etc/init.d/{name}", action)
-        assert (0, "") == (done.returncode, done.stderr), done
-        told = self.root / "tmp/procd"
-        lines = told.read_text().splitlines() if told.exists() else []
+        self.says(f"/etc/init.d/{name}", action)
+        return self.told()
+
+    def told(self) -> list[list[str]]:
+        """What procd was told since somebody looked whether it was."""
+        file = self.root / "tmp/procd"
+        lines = file.read_text().splitlines() if file.exists() else []
         return [line.rstrip("\t").split("\t") for line in lines]
 
     def log(self) -> str:

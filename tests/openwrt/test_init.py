@@ -79,7 +79,7 @@ def test_procd_is_told_all_it_needs(router: Router) -> None:
     assert {
         "open": ["agent"],
         "command": ["/usr/bin/titik-agent", "run", "--config", "/var/run/titik-agent/agent.toml"],
-        "file": ["/var/run/titik-agent/agent.toml"],
+        "file": ["/var/run/titik-agent/agent.toml", "/var/run/titik-agent/password"],
         "respawn": ["3600", "5", "0"],
         "watchdog": ["1", "300"],
         "user": ["titik"],
@@ -260,12 +260,23 @@ def test_the_probe_stays_away_from_small_routers(router: Router) -> None:
     assert "120000 kB of memory" in router.log()
 
 
-def test_ntp_says_when_the_clock_is_right(router: Router) -> None:
-    """Not while it is searching."""
-    mark = router.root / "var/run/titik-agent/clock_ok"
-    for action, marked in (("periodic", False), ("unsync", False), ("stratum", True)):
-        router.shell("ash", "/etc/hotplug.d/ntp/50-titik-agent", ACTION=action)
-        assert marked == mark.exists()
+@pytest.mark.parametrize(
+    ("action", "stratum", "marked"),
+    [
+        ("unsync", "16", False),
+        ("periodic", "16", False),  # it is still searching
+        ("stratum", "3", True),
+        ("step", "16", True),
+        ("periodic", "3", True),  # set before the package came
+    ],
+)
+def test_ntp_says_when_the_clock_is_right(
+    router: Router, action: str, stratum: str, marked: bool
+) -> None:
+    """Not while it is searching; what ntpd says and how is in its own script's environment."""
+    script = "/etc/hotplug.d/ntp/50-titik-agent"
+    router.shell("ash", "-c", f". {script}", ACTION=action, stratum=stratum)
+    assert marked == (router.root / "var/run/titik-agent/clock_ok").exists()
 
 
 def test_check_stops_the_service_meanwhile(router: Router) -> None:
@@ -294,21 +305,85 @@ def test_the_access_list_names_what_the_agent_calls() -> None:
     )
 
 
-def test_uninstalling_leaves_the_configuration_alone(router: Router, packages: list[Path]) -> None:
-    """Keys and settings stay; an upgrade keeps what is spooled, too."""
-    from tests.openwrt.router import contents, members
+def files(router: Router) -> set[str]:
+    """Everything that outlives a reboot, and what is in RAM under /var."""
+    every = {f"/{path.relative_to(router.root)}" for path in router.root.rglob("*")}
+    return {path for path in every if not path.startswith(("/tmp/", "/dev/"))}
 
-    router.uci(ENROLLED)
-    router.service("titik-agent")
-    script = contents(members(packages[0])["./control.tar.gz"])["./postrm"]
-    (router.root / "tmp/postrm").write_bytes(script)
-    spool = router.root / "etc/titik/spool"
-    assert router.shell("ash", "/tmp/postrm", "upgrade").returncode == 0
-    assert spool.exists()
-    assert router.shell("ash", "/tmp/postrm", "remove").returncode == 0
-    assert not spool.exists()
-    assert not (router.root / "var/run/titik-agent").exists()
-    assert (router.root / "etc/config/titik-agent").exists()
+
+KEYS = ("/etc/titik/ca.crt", "/etc/titik/router.crt", "/etc/titik/router.key")
+
+
+def in_use(router: Router) -> None:
+    """Enrolled, with what the agent, the probe and NTP leave behind."""
+    router.uci(ENROLLED.replace("'mqtt.example'", "'mqtt.example'\n\toption password 'x'"))
+    router.ujail()
+    for key in KEYS:
+        (router.root / key[1:]).write_text("a key")
+    for name in ("titik-agent", "titik-agent-probe"):
+        router.service(name)
+    for name in (
+        "etc/titik/spool/spool",
+        "var/run/titik-agent/spool/1.seg",
+        "var/run/titik-agent/probe/result.json",
+        "var/run/titik-agent/clock_ok",
+    ):
+        (router.root / name).write_text("left")  # fmt: skip
+
+
+def test_uninstalling_leaves_nothing_but_the_configuration(
+    packages: list[Path], tmp_path: Path
+) -> None:
+    """Settings and keys; and ubusd forgets the access list."""
+    router = Router(tmp_path / "router")
+    router.ujail()
+    before = files(router)
+    for package in packages:
+        router.install(package)
+    in_use(router)
+    (router.root / "tmp/killed").unlink()
+    router.says("opkg", "remove", "titik-agent-probe", "titik-agent")
+    kept = {"/etc/config/titik-agent", "/etc/titik", *KEYS}
+    assert kept == files(router) - before
+    assert set() == before - files(router)
+    assert (router.root / "tmp/killed").read_text().endswith("-HUP ubusd\n")
+
+
+def test_an_upgrade_keeps_what_is_the_routers_own(router: Router, packages: list[Path]) -> None:
+    """Settings, keys, the user, and what is spooled; the services are started again."""
+    in_use(router)
+    before = files(router)
+    settings = (router.root / "etc/config/titik-agent").read_text()
+    (router.root / "tmp/procd").unlink()
+    router.install(packages[0])
+    assert before | {"/etc/config/titik-agent-opkg"} == files(router)
+    assert settings == (router.root / "etc/config/titik-agent").read_text()
+    assert ["a key"] * 3 == [(router.root / key[1:]).read_text() for key in KEYS]
+    assert 1 == (router.root / "etc/passwd").read_text().count("\ntitik:")
+    assert ["stop", "open"] == [one[0] for one in router.told() if one[0] in ("stop", "open")]
+
+
+def test_ubusd_is_woken_when_the_user_is_there(router: Router) -> None:
+    """It looks the access list's user up when it reads the list, and only then."""
+    assert "root titik -HUP ubusd\n" == (router.root / "tmp/killed").read_text()
+
+
+def test_a_changed_password_restarts_the_agent(router: Router) -> None:
+    """A reload compares the files that procd was told of; the other one is the same as before."""
+    router.uci(EVERYTHING)
+    first = watched(router)
+    router.uci(EVERYTHING.replace("reboot", "other"))
+    assert first[0] == watched(router)[0]
+    assert first != watched(router)
+    assert watched(router) == watched(router)
+
+
+def watched(router: Router) -> list[str]:
+    """The contents of the files whose change restarts the agent."""
+    return [
+        (router.root / one[1:]).read_text()
+        for one in params(router.service("titik-agent", "reload"))["file"]
+    ]
 
 
 @pytest.mark.parametrize("tool", ["shellcheck -s dash -e SC3043", "shfmt -d -sr -s"])

@@ -1,0 +1,164 @@
+"""A router from the packages to the store: enrolled by the page, and with a clock that is wrong."""
+
+import datetime as dt
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.agent.fake_ubusd import FakeUbusd
+from tests.broker.enrolled import City
+from tests.broker.running import ROOT, RunningBroker
+from tests.openwrt.field import SERVER, equip, hostapd, instance, running, until
+from tests.openwrt.router import UID, Router, environment
+
+pytestmark = pytest.mark.system
+
+NAME = "tirosa-1"
+PAGE = (ROOT / "docs/routers.md").read_text()
+FIREWALL = "config defaults\n\toption flow_offloading_hw '1'\n"
+MARK = 200  # bytes; a sample is larger, what else a spool has is not
+KICK = {"name": "titik-agent", "instance": "agent"}  # of procd's watchdog
+HOTPLUG = ". /etc/hotplug.d/ntp/50-titik-agent"
+
+
+@dataclass
+class Field:
+    """A city that works, and a router that has nothing yet but Python."""
+
+    city: City
+    router: Router
+    ubusd: FakeUbusd
+
+    @property
+    def bundle(self) -> Path:
+        return self.city.folder / f"broker/secrets/{NAME}.sh"
+
+    def log(self, name: str) -> Path:
+        return self.city.folder / f"{name}.log"
+
+    def samples(self) -> list[str]:
+        """When each stored sample was taken, as the store has it now."""
+        store = self.city.folder / "titik.db"
+        if not store.exists():
+            return []
+        with closing(sqlite3.connect(store)) as db:
+            try:
+                return [at for (at,) in db.execute("SELECT at FROM v_sample ORDER BY at")]
+            except sqlite3.OperationalError:  # not made yet
+                return []
+
+
+@pytest.fixture
+def field(city: City, python: str, packages: list[Path], tmp_path: Path) -> Iterator[Field]:
+    """Broker and collector run; hostapd is there, and NTP has not spoken."""
+    router = Router(tmp_path / "router")
+    equip(router, python, packages[0])
+    city.says("router", "add", NAME, "--site", "taman-tirosa")
+    paths = environment() | {"PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}"}
+    collect = (*SERVER, "collect", "--config", str(city.folder / "titik.toml"))
+    with (
+        hostapd(router) as ubusd,
+        RunningBroker(city.broker),
+        running(*collect, log=tmp_path / "collector.log", env=paths) as said,
+    ):
+        until(lambda: "broker connected" in said(), said)
+        yield Field(city, router, ubusd)
+
+
+def steps(heading: str) -> list[str]:
+    """The commands of one chapter of the page, in their order."""
+    (chapter,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
+    blocks = re.findall(r"^```sh\n(.*?)^```", chapter, re.M | re.S)
+    return [line for block in blocks for line in block.splitlines() if "apk" not in line]
+
+
+def follow(field: Field, packages: list[Path], heading: str) -> str:
+    """Do what a chapter says, word for word; what the router printed."""
+    printed = []
+    for line in steps(heading):
+        words = line.split()
+        match words[0]:
+            case "make" | "ssh":
+                pass  # the packages are made; what follows is on the router
+            case "scp":
+                name = Path(words[2]).name
+                (source,) = [one for one in [*packages, field.bundle] if one.name == name]
+                shutil.copy(source, field.router.root / "tmp")
+            case _:
+                done = field.router.shell("sh", "-c", line)
+                assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+                printed.append(done.stdout)
+    return "".join(printed)
+
+
+def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Path]) -> None:
+    """Install, enrol, set, read the log, remove: the router reports, and then nothing is left."""
+    router = field.router
+    router.uci(FIREWALL, "firewall")
+    router.program("etc/init.d/firewall", "exit 0")
+    follow(field, packages, "Install")
+    assert "not enrolled" in follow(field, packages, "What the log says")
+    router.shell("sh", "-c", HOTPLUG, ACTION="stratum")
+
+    said = follow(field, packages, "Enrol")
+    promised = re.findall(r"^    (ok    [^…\n]+)", PAGE, re.M)
+    assert len(promised) == 7
+    assert [] == [one for one in promised if said.count(one.strip()) != 2], said
+    assert not (router.root / f"tmp/{NAME}.sh").exists()
+    assert (router.root / "etc/rc.d/S95titik-agent").exists()
+    spool = router.root / "var/run/titik-agent/spool"
+    assert {UID} == {one.stat().st_uid for one in [spool, *spool.rglob("*")]}  # check ran as root
+
+    command, env = instance(router)
+    before = len(field.samples())
+    with running(*command, log=field.log("agent"), env=env) as agent:
+        until(lambda: len(field.samples()) > before, agent)
+        until(lambda: KICK in field.ubusd.given, agent)
+    assert "WARNING" not in agent()
+
+    follow(field, packages, "Settings")
+    toml = (router.root / "var/run/titik-agent/agent.toml").read_text()
+    assert "interval_s = 60\n" in toml
+    follow(field, packages, "Byte counts and hardware offload")
+    assert "flow_offloading_hw '0'" in (router.root / "etc/config/firewall").read_text()
+    follow(field, packages, "Remove")
+    left = {str(one.relative_to(router.root)) for one in router.root.rglob("*titik*")}
+    assert {one for one in left if not one.startswith(("tmp/", "proc/"))} == set()
+
+
+def test_a_router_that_wakes_in_1970_waits_for_nothing(
+    field: Field, packages: list[Path], tmp_path: Path
+) -> None:
+    """It samples at once, is kept out by TLS, and once NTP has spoken all of it is in its place."""
+    router, began = field.router, dt.datetime.now(dt.UTC).isoformat()
+    router.install(packages[0])
+    shutil.copy(field.bundle, router.root / "tmp/bundle.sh")
+    assert "is set up" in router.shell("sh", "/tmp/bundle.sh").stdout
+    already = len(field.samples())  # of its check, which had no reason to fail
+    router.says("uci", "set", "titik-agent.main.interval_s=10")
+    router.says("uci", "commit", "titik-agent")
+    router.service("titik-agent", "reload")
+    clock = router.root / "tmp/clock"
+    clock.write_text("1970-01-01 00:05:00\n")
+    (wrong,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    (router.root / str(wrong.parent)[1:]).mkdir(parents=True, exist_ok=True)
+    shutil.copy(wrong, router.root / str(wrong)[1:])
+    command, env = instance(
+        router, f"LD_PRELOAD={wrong}", "FAKETIME_TIMESTAMP_FILE=/tmp/clock", "FAKETIME_NO_CACHE=1",
+        "DONT_FAKE_MONOTONIC=1", "TZ=UTC",
+    )  # fmt: skip
+    with running(*command, log=tmp_path / "agent.log", env=env) as agent:
+        until(lambda: "not yet valid: is this router's clock set?" in agent(), agent)
+        spool = router.root / "var/run/titik-agent/spool"
+        until(lambda: any(one.stat().st_size > MARK for one in spool.iterdir()), agent)
+        assert already == len(field.samples())
+        clock.write_text("+0\n")
+        router.shell("sh", "-c", HOTPLUG, ACTION="step")
+        until(lambda: len(field.samples()) >= already + 3, agent, 120)
+    assert [] == [at for at in field.samples() if at < began]
