@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -350,3 +351,32 @@ def test_a_user_without_rights_is_told(tmp_path: Path) -> None:
     code = "import titik_agent.probe\n" + code
     with hotspot(0) as place:
         assert place.python(code) == f"{NO_RIGHTS}\n"
+
+
+# As procd and ujail leave it: a user of no account, with the one capability of its file.
+CONFINED = """
+import ctypes, os, struct
+import titik_agent.probe, titik_agent.probe_round, encodings.idna  # while these can be read
+libc = ctypes.CDLL(None)
+assert libc.prctl(8, 1, 0, 0, 0) == 0  # keep capabilities through setuid
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+rights = struct.pack("=IIIIII", {right}, {right}, 0, 0, 0, 0)  # effective, permitted, inheritable
+assert libc.capset(struct.pack("=Ii", 0x20080522, 0), rights) == 0
+"""
+CAP_NET_RAW = 1 << 13
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("right", "devices"), [(CAP_NET_RAW, 2), (0, None)])
+def test_raw_sockets_are_all_the_right_it_needs(right: int, devices: int | None) -> None:
+    """And it does need them."""
+    with tempfile.TemporaryDirectory() as folder, hotspot(2) as place:
+        os.chmod(folder, 0o777)
+        path = Path(folder) / "result.json"
+        code = PROBE.format(path=str(path), targets=(GATEWAY,), lan=None).replace(
+            "sys.exit", "print"
+        )
+        said = place.python(CONFINED.format(right=right) + code)
+        found = decode_result(path.read_bytes(), SystemClock().boot) if path.exists() else None
+    assert f"{OK if right else NO_RIGHTS}\n" == said
+    assert devices == (None if found is None else found.lan_devices)
