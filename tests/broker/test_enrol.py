@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.broker.enrolled import SAMPLE, City, Router
-from titik_collector import bundle
 from titik_collector.cli import titik
 from titik_collector.pki import CRL_DAYS
 
@@ -139,12 +140,40 @@ def test_keys_are_their_owners_alone(city: City) -> None:
     assert 0o700 == stat.S_IMODE((city.folder / "broker/ca").stat().st_mode)
 
 
-def test_a_bundle_runs_under_busybox(tmp_path: Path) -> None:
-    """Routers have ash and busybox's tools; `sh -n` of dash reads it too."""
-    text = bundle.of_router("r-1", "mq.example", 8883, "CA\n", "CERT\n", "KEY\n")
-    file = tmp_path / "r-1.sh"
-    file.write_text(text)
-    subprocess.run(["sh", "-n", str(file)], check=True)
-    subprocess.run(["sh", str(file)], env={"PATH": os.environ["PATH"], "TITIK_ROOT": str(tmp_path)},
-                   check=True, capture_output=True)  # fmt: skip
-    assert "KEY\n" == (tmp_path / "etc/titik/router.key").read_text()
+def test_a_key_is_its_owners_from_its_first_byte(city: City, tmp_path: Path) -> None:
+    """On the router too: before anybody set a mode, it had the right one."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    watching = programs / "chmod"
+    watching.write_text(
+        f'#!/bin/sh\nstat -c "%a %n" "$2" >>{tmp_path}/seen\nexec /bin/chmod "$@"\n'
+    )
+    watching.chmod(0o755)
+    subprocess.run(
+        ["sh", str(city.folder / "broker/secrets/tirosa-1.sh")], umask=0, check=True,
+        env={"PATH": f"{programs}:{os.environ['PATH']}", "TITIK_ROOT": str(tmp_path / "root")},
+        capture_output=True,
+    )  # fmt: skip
+    seen = dict(line.split()[::-1] for line in (tmp_path / "seen").read_text().splitlines())
+    assert "600" == seen[f"{tmp_path}/root/etc/titik/.router.key.new"]
+
+
+def test_certificates_are_as_small_routers_can_bear(city: City, tmp_path: Path) -> None:
+    """P-256 throughout, good for a router whose clock is years behind, made out for a name."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    router = city.enrol("tirosa-1", tmp_path / "router") / "router.crt"
+    tls = city.folder / "broker/tls"
+    for file, name in ((tls / "ca.crt", None), (tls / "server.crt", "localhost"), (router, None)):
+        one = x509.load_pem_x509_certificate(file.read_bytes())
+        key = one.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        assert "secp256r1" == key.curve.name
+        done = subprocess.run(
+            ["openssl", "x509", "-in", str(file), "-noout", "-startdate"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert "notBefore=Jan  1 00:00:00 2020 GMT\n" == done.stdout
+        if name is not None:
+            names = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            assert [name] == names.get_values_for_type(x509.DNSName)

@@ -143,7 +143,7 @@ def test_an_old_tls_is_refused(besieged: Besieged) -> None:
         for port in (ports.router, ports.engineer):
             with (
                 socket.create_connection(("127.0.0.1", port), 5) as sock,
-                pytest.raises(ssl.SSLError, match=r"(?i)version|protocol"),
+                pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"),  # the broker's word
             ):
                 context.wrap_socket(sock, server_hostname="localhost")
 

@@ -76,3 +76,14 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     replace_file(file, "whole", OURS)
     assert "whole" == file.read_text()
     assert ["acl"] == [one.name for one in tmp_path.iterdir()]
+
+
+def test_a_replacement_is_its_owners_while_it_is_written(tmp_path: Path) -> None:
+    """Whatever the umask allows, and whoever may read it afterwards."""
+    before = os.umask(0)
+    try:
+        with pytest.raises(UnicodeEncodeError):
+            replace_file(tmp_path / "key", "half\udcff", Owner(-1, -1, 0o644))
+    finally:
+        os.umask(before)
+    assert 0o600 == (tmp_path / ".key.new").stat().st_mode & 0o777
