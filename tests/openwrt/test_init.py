@@ -282,12 +282,19 @@ def test_ntp_says_when_the_clock_is_right(
 def test_check_stops_the_service_meanwhile(router: Router) -> None:
     """Two agents of one name would put each other out; it is started again whatever came of it."""
     router.uci(ENROLLED)
-    program = router.root / "usr/bin/titik-agent"
-    program.unlink()
-    program.write_text('#!/bin/sh\nprintf "ran\\t%s\\t\\n" "$*" >>/tmp/procd\n')
-    program.chmod(0o755)
+    router.program("usr/bin/titik-agent", 'printf "ran\\t%s\\t\\n" "$*" >>/tmp/procd')
     told = [one[0] for one in router.service("titik-agent", "check")]
     assert ["stop", "ran", "open"] == told[:3]
+
+
+@pytest.mark.parametrize("signal", ["HUP", "INT", "TERM"])
+def test_a_check_that_is_interrupted_starts_the_service_again(router: Router, signal: str) -> None:
+    """By the technician, or by the line that SSH came over."""
+    router.uci(ENROLLED)
+    router.program("usr/bin/titik-agent", f"kill -{signal} $PPID; exit 1")
+    (router.root / "tmp/procd").unlink()
+    router.shell("ash", "/etc/rc.common", "/etc/init.d/titik-agent", "check")
+    assert ["stop", "open"] == [one[0] for one in router.told() if one[0] in ("stop", "open")]
 
 
 def test_the_access_list_names_what_the_agent_calls() -> None:
