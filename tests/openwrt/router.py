@@ -31,7 +31,6 @@ class Router:
             "dev",
             "etc/config",
             "etc/rc.d",
-            "usr/bin",
             "usr/lib/opkg/info",
         ):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -62,7 +61,7 @@ class Router:
     def program(self, path: str, body: str) -> None:
         """A shell script in it, whatever was there."""
         file = self.root / path
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
         file.write_text(f"#!/bin/sh\n{body}\n")
         file.chmod(0o755)
