@@ -1,0 +1,60 @@
+"""Stores of earlier versions, brought to this one."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from titik_collector.counters import Packer
+from titik_collector.database import migrations, open_writer
+
+WRITTEN_OFTEN = ("sample", "boot_time", "rollup", "cold")
+
+
+def at_version(path: Path, version: int) -> sqlite3.Connection:
+    """A new store of the program that knew so many migrations."""
+    old = sqlite3.connect(path, isolation_level=None)
+    old.create_aggregate("pack_counters", 3, Packer)  # type: ignore[arg-type]
+    for number, sql in migrations():
+        if number <= version:
+            old.executescript(f"{sql} PRAGMA user_version = {number};")
+    return old
+
+
+def zeros(db: sqlite3.Connection, table: str, **values: object) -> tuple[str, list[object]]:
+    """A statement that inserts a row, and its values, zero where nothing is said."""
+    names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {table} VALUES ({marks})", [values.get(name, 0) for name in names]
+
+
+def test_a_store_of_the_fourth_schema_keeps_its_rollups_and_its_checks(tmp_path: Path) -> None:
+    """Only the words of the checks change: what was refused still is."""
+    with at_version(tmp_path / "db", 4) as old:
+        old.execute(*zeros(old, "rollup", scope="site", scope_id=3, window="1h", client_ms=7))
+        before = old.execute("SELECT * FROM rollup").fetchall()
+    old.close()
+
+    db = open_writer(tmp_path / "db")
+    try:
+        assert before == db.execute("SELECT * FROM rollup").fetchall()
+        for scope, window in (("village", "1m"), ("city", "5m")):
+            with pytest.raises(sqlite3.IntegrityError):
+                db.execute(*zeros(db, "rollup", scope=scope, window=window))
+        with pytest.raises(sqlite3.IntegrityError):
+            db.execute(*zeros(db, "sample", quality="guess"))
+        assert [("ok",)] == db.execute("PRAGMA integrity_check").fetchall()
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("table", WRITTEN_OFTEN)
+def test_no_row_is_checked_by_way_of_a_table(tmp_path: Path, table: str) -> None:
+    """As SQLite does for IN with three values, at more than the cost of the row."""
+    db = open_writer(tmp_path / "db")
+    try:
+        sql, values = zeros(db, table)
+        program = db.execute(f"EXPLAIN {sql}", values).fetchall()
+        assert "OpenEphemeral" not in {step[1] for step in program}
+    finally:
+        db.close()
