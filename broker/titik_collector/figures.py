@@ -5,13 +5,16 @@ that the parts always sum to the whole.
 Rule: a mean is rounded to thousandths, so that sums of means do not depend on their order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import add, sub
 from typing import NamedTuple
 
 from titik_collector.rates import (
     CLIENTS_MAX,
     CLIENTS_MIN,
     COVERED,
+    EXTREMES,
+    FIGURES,
     UP,
     UPLINK_KNOWN,
     UPLINK_PEAK,
@@ -73,6 +76,7 @@ ADDITIVE = (
     "airtime_busy_ms",
     "airtime_active_ms",
 )
+_NOTHING = (0,) * FIGURES
 _NEVER_LONGER = (COVERED, UP, WIFI_KNOWN, UPLINK_KNOWN)  # than the minute
 
 
@@ -82,29 +86,32 @@ class Sums:
     __slots__ = ("amounts", "extremes")
 
     def __init__(self) -> None:
-        self.amounts = [0] * len(ADDITIVE)
-        self.extremes: list[int | None] = [None] * 4
+        self.amounts = [0] * FIGURES
+        self.extremes: list[int | None] = [None] * EXTREMES
 
-    def extend(self, step: Step) -> None:
-        """The step touches the window."""
-        extremes = self.extremes
-        for which, value in step.extremes:
-            was = extremes[which]
-            if was is None or (value < was if which == CLIENTS_MIN else value > was):
-                extremes[which] = value
+    def extend(self, extremes: Sequence[int | None]) -> None:
+        """A step touches the window."""
+        mine = self.extremes
+        for which, value in enumerate(extremes):
+            if value is not None:
+                was = mine[which]
+                if was is None or (value < was if which == CLIENTS_MIN else value > was):
+                    mine[which] = value
 
     def add(self, step: Step) -> None:
         """The whole step lies in the window."""
-        for figure, amount in step.amounts:
-            self.amounts[figure] += amount
-        self.extend(step)
+        self.amounts = list(map(add, self.amounts, step.amounts))
+        self.extend(step.extremes)
 
     def figures(self) -> Figures:
         """What has been added."""
+        amounts = self.amounts
+        if max(amounts) > MAX_WHOLE:
+            amounts = [min(amount, MAX_WHOLE) for amount in amounts]
         (
             covered, up, observed, client, active, active_observed, weak, weak_observed,
             wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known, busy, airtime,
-        ) = (amount if amount < MAX_WHOLE else MAX_WHOLE for amount in self.amounts)  # fmt: skip
+        ) = amounts  # fmt: skip
         extremes = self.extremes
         # By position: this is built for every minute of every router.
         return Figures(
@@ -123,45 +130,35 @@ class Minutes:
         self._first = from_ms // MINUTE_MS
         self._end = to_ms // MINUTE_MS
         self._sums: dict[int, Sums] = {}
-        # A sample's steps are nearly all of the same stretch.
-        self._span: tuple[int, int] | None = None
-        self._parts: list[tuple[Sums, int, int]] = []
 
     def add(self, step: Step) -> None:
         """Spread a step over the minutes it touches; what lies outside is left out."""
-        span = step[:2]
-        if span != self._span:
-            self._span, self._parts = span, self._split(*span)
-        length_ms = span[1] - span[0]
-        for sums, start_ms, end_ms in self._parts:
-            if end_ms - start_ms == length_ms:
-                sums.add(step)
-                continue
-            amounts = sums.amounts
-            for figure, amount in step.amounts:
-                amounts[figure] += amount * end_ms // length_ms - amount * start_ms // length_ms
-            sums.extend(step)
-
-    def _split(self, from_ms: int, to_ms: int) -> list[tuple[Sums, int, int]]:
-        """The minutes that a stretch touches, each with its share: from and to after `from_ms`."""
+        from_ms, to_ms, amounts, extremes = step
         first = from_ms // MINUTE_MS
         # It ends before `to_ms`, unless it is an instant.
-        last = (to_ms - 1) // MINUTE_MS if to_ms > from_ms else first
-        return [
-            (
-                self._sum(index),
-                max(index * MINUTE_MS - from_ms, 0),
-                min((index + 1) * MINUTE_MS, to_ms) - from_ms,
-            )
-            for index in range(max(first, self._first), min(last + 1, self._end))
-        ]
+        last = max(first, (to_ms - 1) // MINUTE_MS)
+        if first == last:
+            if self._first <= first < self._end:
+                self._sum(first).add(step)
+            return
+        length_ms, begin = to_ms - from_ms, max(first, self._first)
+        before: Sequence[int] = _until(amounts, max(begin * MINUTE_MS - from_ms, 0), length_ms)
+        for index in range(begin, min(last + 1, self._end)):
+            until = amounts  # all of it
+            if index < last:
+                until = _until(amounts, (index + 1) * MINUTE_MS - from_ms, length_ms)
+            sums = self._sum(index)
+            sums.amounts = list(map(add, sums.amounts, map(sub, until, before)))
+            sums.extend(extremes)
+            before = until
 
     def __iter__(self) -> Iterator[tuple[int, Figures]]:
         """Start and figures of the minutes that something is known of, in order."""
         for index in sorted(self._sums):
             sums = self._sums[index]
-            for figure in _NEVER_LONGER:  # samples of a clock that was set back overlap
-                sums.amounts[figure] = min(sums.amounts[figure], MINUTE_MS)
+            for figure in _NEVER_LONGER:
+                if sums.amounts[figure] > MINUTE_MS:  # samples of a clock that was set back overlap
+                    sums.amounts[figure] = MINUTE_MS
             yield index * MINUTE_MS, sums.figures()
 
     def _sum(self, index: int) -> Sums:
@@ -169,6 +166,11 @@ class Minutes:
         if sums is None:
             sums = self._sums[index] = Sums()
         return sums
+
+
+def _until(amounts: Sequence[int], part_ms: int, length_ms: int) -> Sequence[int]:
+    """What of even amounts lies in the first part of a stretch."""
+    return [amount * part_ms // length_ms for amount in amounts] if part_ms else _NOTHING
 
 
 def with_means(figures: Figures) -> Figures:
@@ -181,8 +183,7 @@ def with_means(figures: Figures) -> Figures:
 
 def mean(amount: int, length_ms: int) -> float | None:
     """Rounded to thousandths; None where nothing was observed."""
-    found = thousandths(amount, length_ms)
-    return found[0] / 1000 if found else None
+    return (amount * 1000 + length_ms // 2) // length_ms / 1000 if length_ms else None
 
 
 def thousandths(amount: int, length_ms: int) -> list[int]:
@@ -192,7 +193,7 @@ def thousandths(amount: int, length_ms: int) -> list[int]:
 
 def is_empty(figures: Figures) -> bool:
     """Nothing is known of the window."""
-    return figures == EMPTY or figures._replace(routers=1) == EMPTY
+    return figures[1:] == EMPTY[1:]  # but for how many routers it is of
 
 
 EMPTY = Figures()

@@ -104,8 +104,8 @@ class Readings:
 
     def _read(self, where: str, values: tuple[int, ...]) -> list[Reading]:
         return [
-            Reading._make((*figures, *self._split(sections, blob)))
-            for sections, blob, *figures in self._db.execute(
+            Reading._make(row[2:] + self._split(row[0], row[1]))
+            for row in self._db.execute(
                 f"SELECT sections, counters, {COLUMNS} FROM sample WHERE {where}", values
             )
         ]

@@ -2,12 +2,13 @@
 
 import itertools
 import random
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from titik_collector.figures import Figures, Minutes
-from titik_collector.rates import BOOT_UP_MS, WIRE_BPS, Reading, Step, steps
+from titik_collector.rates import BOOT_UP_MS, CLIENT, FIGURES, WIRE_BPS, Reading, Step, steps
 from titik_collector.sums import plus
 from titik_collector.windows import HOUR_MS, MINUTE_MS
 
@@ -178,6 +179,71 @@ def test_the_peak_is_that_of_the_busiest_pair() -> None:
     assert [800_000] == [one.wifi_down_peak_bps for _, one in minutes]
 
 
+@given(seed=st.integers(0, 2**32))
+def test_an_uplink_that_does_not_count_changes_nothing(seed: int) -> None:
+    """With it no sample is of the kind that follows as nearly all do, and is read at once."""
+    rand = random.Random(seed)
+    walk = list(_walk(rand, samples=50))
+    beside = [
+        one._replace(uplink={**one.uplink, ("zz", 99): (0, 0)} if one.uplink else {})
+        for one in walk
+    ]
+    bps = rand.choice((WIRE_BPS, 1e6))
+    alone, both = Minutes(T0, T0 + HOUR_MS), Minutes(T0, T0 + HOUR_MS)
+    for readings, minutes in ((walk, alone), (beside, both)):
+        for step in steps(readings, lambda _: bps):
+            minutes.add(step)
+    assert dict(both) == dict(alone)
+
+
+def _walk(rand: random.Random, samples: int) -> Iterator[Reading]:
+    """Samples of a boot that mostly follow each other as they should."""
+    at_s, shift_ms, run_id = 600.0, 0, 1
+    wifi, wan = {n: (10**6, 10**6) for n in (1, 2)}, (10**6, 10**6)
+    client_ms = observed_ms = busy_ms = active_ms = 0
+    for _ in range(samples):
+        odd = rand.choice(_ODD) if rand.random() < 0.4 else ""
+        passed_ms = rand.choice((30_000, 29_990, 5000, 400))
+        at_s += passed_ms / 1000
+        shift_ms = rand.choice((-50, 90, -4000, -40_000)) if odd == "clock" else shift_ms
+        run_id += odd == "run"
+        clients = rand.choice((70_000, 65_535)) if odd == "clients" else rand.randrange(40)
+        if odd == "run":
+            client_ms = observed_ms = 0
+        client_ms += clients * passed_ms * (10_000 if odd == "client_ms" else 1)
+        observed_ms += passed_ms * (3 if odd == "observed" else 1)
+        busy_ms += passed_ms * (2 if odd == "busy" else 0) + passed_ms // 3
+        active_ms += passed_ms * (40 if odd == "active" else 1)
+        most = 10**12 if odd == "bytes" else 10**6
+        wifi = {
+            n: (a + rand.randrange(most), b + rand.randrange(10**6)) for n, (a, b) in wifi.items()
+        }
+        wan = wan[0] + rand.randrange(most), wan[1] + rand.randrange(10**6)
+        if odd == "falls":
+            wifi, wan = rand.choice((({**wifi, 1: (0, 10**7)}, wan), (wifi, (5, 5))))
+        if odd == "interface":
+            wifi = {max(wifi) + 1: (0, 0), max(wifi): wifi[max(wifi)]}
+        covers_ms = rand.choice((0, 10**10, 50)) if odd == "covers" else passed_ms
+        one = reading(
+            at_s, run_id=run_id, covers_ms=covers_ms, clients=clients, clients_min=clients,
+            clients_max=clients + 1, active=clients // 2, weak=clients // 3, client_ms=client_ms,
+            observed_ms=observed_ms, airtime_busy_ms=busy_ms, airtime_active_ms=active_ms,
+            wifi=wifi, uplink={("wan", 3): wan},
+        )  # fmt: skip
+        one = one._replace(at_ms=one.at_ms + shift_ms)
+        if odd == "missing":
+            lacks = rand.choice(Reading._fields[5:])
+            nothing: object = {} if lacks in ("wifi", "uplink") else None
+            one = one._replace(**{lacks: nothing})  # type: ignore[arg-type]
+        yield one
+
+
+_ODD = (
+    "clock", "run", "clients", "client_ms", "observed", "busy", "active", "bytes", "falls",
+    "interface", "covers", "missing",
+)  # fmt: skip
+
+
 @given(
     cuts=st.lists(st.integers(1, 3 * HOUR_MS), min_size=1, max_size=6, unique=True),
     amount=st.integers(0, 2**53 - 1),
@@ -188,7 +254,9 @@ def test_parts_sum_to_the_whole_however_time_is_cut(
 ) -> None:
     """Minutes of any stretches, computed apart, sum to exactly what was spread."""
     edges = sorted({T0 - 2 * HOUR_MS, T0 + 6 * HOUR_MS, *(_whole(T0 + cut) for cut in cuts)})
-    step = Step(from_ms, from_ms + cuts[0], ((3, amount),))
+    step = Step(
+        from_ms, from_ms + cuts[0], [amount if one == CLIENT else 0 for one in range(FIGURES)]
+    )
     found = {}
     for start_ms, end_ms in itertools.pairwise(edges):
         minutes = Minutes(start_ms, end_ms)
