@@ -50,27 +50,29 @@ def write(
 ) -> list[int]:
     """Make the windows that begin in `span` be what was computed; the starts of those changed."""
     before = read(db, scope, scope_id, window, span)
-    after = {start_ms: (end_ms, one) for (start_ms, end_ms), one in computed.items()}
-    for start_ms, old in before.items():
-        after.setdefault(start_ms, (old.end_ms, Figures(routers=old.figures.routers)))
-    rows: list[tuple[object, ...]] = []
-    for start_ms, (end_ms, figures) in after.items():
-        was = before.get(start_ms)
+    key = (scope, scope_id, window)
+    rows: list[tuple[int, int, int, Figures]] = []  # start, end, revision
+    for (start_ms, end_ms), figures in computed.items():
+        was = before.pop(start_ms, None)
         if was is None:
             if not is_empty(figures):
-                rows.append((scope, scope_id, window, start_ms, end_ms, 1, *figures))
+                rows.append((start_ms, end_ms, 1, figures))
         elif was.figures != figures and not (is_empty(was.figures) and is_empty(figures)):
-            rows.append((scope, scope_id, window, start_ms, end_ms, was.revision + 1, *figures))
-    db.executemany(f"INSERT OR REPLACE INTO rollup {_INTO}", rows)
+            rows.append((start_ms, end_ms, was.revision + 1, figures))
+    for start_ms, was in before.items():  # nothing is known of them any more
+        if not is_empty(was.figures):
+            nothing = Figures(routers=was.figures.routers)
+            rows.append((start_ms, was.end_ms, was.revision + 1, nothing))
+    db.executemany(
+        f"INSERT OR REPLACE INTO rollup {_INTO}",
+        [(*key, *times, *figures) for *times, figures in rows],
+    )
+    oldest_ms = now_ms - MINUTE_NEWS_MS if window == "1m" else -1
     db.executemany(
         "INSERT OR IGNORE INTO rollup_news (scope, scope_id, window, start_ms) VALUES (?, ?, ?, ?)",
-        [
-            row[:4]
-            for row, (end_ms, _) in ((row, after[_start(row)]) for row in rows)
-            if window != "1m" or end_ms > now_ms - MINUTE_NEWS_MS
-        ],
+        [(*key, start_ms) for start_ms, end_ms, *_ in rows if end_ms > oldest_ms],
     )
-    return [_start(row) for row in rows]
+    return [row[0] for row in rows]
 
 
 def to_message(db: sqlite3.Connection, key: Key, name: str) -> Rollup:
@@ -127,12 +129,6 @@ def _ratio(part: int, whole: int) -> float | None:
 def _bps(amount: int, length_ms: int) -> int | None:
     """Over the time the bytes are known for; of a site at most the window, as routers overlap."""
     return amount * 8000 // length_ms if length_ms else None
-
-
-def _start(row: tuple[object, ...]) -> int:
-    start_ms = row[3]
-    assert isinstance(start_ms, int)
-    return start_ms
 
 
 _INTO = (

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from titik_collector.database import transaction
 from titik_collector.rolled import to_message
 from titik_collector.router_rollup import RouterRollups
-from titik_collector.site_rollup import SiteRollups
+from titik_collector.site_rollup import SiteRollups, Stale
 from titik_collector.sums import CITY_ID, Membership, Scope
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, minute
 
@@ -25,6 +25,7 @@ __all__ = ["Rollups", "to_message"]
 
 GRACE_MS = 40_000  # a router samples every 30 s; the figures of a minute come with its next sample
 CHUNK_MS = 6 * HOUR_MS  # of a router's time in one transaction: bounds memory and waiting
+MAX_HOURS = 6  # of a site's time in one transaction; fewer where many routers are summed
 MAX_RANGES = 1000  # of a router looked at for one transaction
 
 
@@ -169,24 +170,37 @@ class Rollups:
         )
 
     def _step_sum(self) -> bool:
-        """Sum up one hour of a site, or of the city when no site is left; False if none is due."""
+        """Sum up hours of a site, or one of the city when no site is left; False if none is due."""
         found = self._db.execute(
-            "SELECT scope, scope_id, hour_ms, from_ms, to_ms FROM stale ORDER BY scope DESC LIMIT 1"
+            "SELECT scope, scope_id FROM stale ORDER BY scope DESC LIMIT 1"
         ).fetchone()
         if found is None:
             return False
-        scope, scope_id, hour_ms, from_ms, to_ms = found
-        hour, sealed_ms = self._calendar.hour(hour_ms), self._sealed_ms()
-        minutes = Span(max(from_ms, sealed_ms), max(to_ms, sealed_ms))
+        scope, scope_id = found
+        sealed_ms = self._sealed_ms()
         with transaction(self._db):
             sites = self._site_rollups()
+            most = 1 if scope == "city" else max(1, MAX_HOURS // sites.routers(scope_id))
+            rows = self._db.execute(
+                "SELECT hour_ms, from_ms, to_ms FROM stale WHERE scope = ? AND scope_id = ?"
+                " ORDER BY hour_ms LIMIT ?",
+                (scope, scope_id, most),
+            ).fetchall()
+            stale = [
+                Stale(
+                    self._calendar.hour(hour_ms),
+                    Span(max(from_ms, sealed_ms), max(to_ms, sealed_ms)),
+                )
+                for hour_ms, from_ms, to_ms in rows
+            ]
             if scope == "city":
-                sites.roll_city(hour, minutes, sealed_ms, self._now_ms())
-            elif sites.roll_site(scope_id, hour, minutes, sealed_ms, self._now_ms()):
-                self._mark_stale("city", CITY_ID, Span(from_ms, to_ms))
-            self._db.execute(
+                sites.roll_city(*stale[0], sealed_ms, self._now_ms())
+            elif sites.roll_site(scope_id, stale, sealed_ms, self._now_ms()):
+                for _, from_ms, to_ms in rows:
+                    self._mark_stale("city", CITY_ID, Span(from_ms, to_ms))
+            self._db.executemany(
                 "DELETE FROM stale WHERE scope = ? AND scope_id = ? AND hour_ms = ?",
-                (scope, scope_id, hour_ms),
+                [(scope, scope_id, row[0]) for row in rows],
             )
         return True
 

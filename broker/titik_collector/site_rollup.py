@@ -5,11 +5,21 @@ follow as a router's do. What `sums` says of means, extremes and visitors holds.
 """
 
 import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from titik_collector import cold, rolled, sums
 from titik_collector.figures import Figures
-from titik_collector.sums import CITY_ID, Membership, Part
+from titik_collector.sums import CITY_ID, FOR_EVER_MS, Membership, Part, Scope
 from titik_collector.windows import MINUTE_MS, Calendar, Span
+
+
+class Stale(NamedTuple):
+    """What of an hour is to be summed again."""
+
+    hour: Span
+    minutes: Span
 
 
 class SiteRollups:
@@ -20,38 +30,37 @@ class SiteRollups:
         self._calendar = calendar
         self._membership = membership
 
-    def roll_site(
-        self, site_id: int, hour: Span, minutes: Span, sealed_ms: int, now_ms: int
-    ) -> bool:
-        """Some minutes of an hour, the hour, and its day; True if any of it changed."""
-        routers = {part.id for part in self._membership.of(site_id, hour)}
-        cold.thaw(self._db, "router", routers, hour)
-        cold.thaw(self._db, "site", (site_id,), hour)
-        count = self._membership.count
-        computed = {
-            Span(start_ms, start_ms + MINUTE_MS): one._replace(routers=count(site_id, start_ms))
-            for start_ms, one in sums.of_minutes(
-                self._db, "router", self._membership.of(site_id, minutes)
-            )
-        }
-        day = self._calendar.day(hour.start_ms)
-        changed = rolled.write(self._db, "site", site_id, "1m", minutes, computed, now_ms)
-        if hour.start_ms >= sealed_ms:
-            one = self._site_hour(site_id, hour)
-            changed += rolled.write(self._db, "site", site_id, "1h", hour, {hour: one}, now_ms)
-        if day.start_ms >= sealed_ms:
-            one = self._site_day(site_id, day)
-            changed += rolled.write(self._db, "site", site_id, "1d", day, {day: one}, now_ms)
+    def routers(self, site_id: int) -> int:
+        """How many a sum of the site can be of, at least one."""
+        return max(1, len(self._membership.of(site_id, Span(0, FOR_EVER_MS))))
+
+    def roll_site(self, site_id: int, stale: Sequence[Stale], sealed_ms: int, now_ms: int) -> bool:
+        """Some minutes of each of these hours, the hours, and their days; True if any changed."""
+        changed = 0
+        for hour, minutes in stale:
+            routers = {part.id for part in self._membership.of(site_id, hour)}
+            cold.thaw(self._db, "router", routers, hour)
+            cold.thaw(self._db, "site", (site_id,), hour)
+            parts = self._membership.of(site_id, minutes)
+            count = partial(self._membership.count, site_id)
+            computed = self._minutes("router", parts, minutes, count)
+            changed += len(rolled.write(self._db, "site", site_id, "1m", minutes, computed, now_ms))
+            if hour.start_ms >= sealed_ms:
+                one = self._site_hour(site_id, hour)
+                wrote = rolled.write(self._db, "site", site_id, "1h", hour, {hour: one}, now_ms)
+                changed += len(wrote)
+        for day in sorted({self._calendar.day(hour.start_ms) for hour, _ in stale}):
+            if day.start_ms >= sealed_ms:
+                one = self._site_day(site_id, day)
+                wrote = rolled.write(self._db, "site", site_id, "1d", day, {day: one}, now_ms)
+                changed += len(wrote)
         return bool(changed)
 
     def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
         cold.thaw(self._db, "site", self._membership.sites(), hour)
         cold.thaw(self._db, "city", (CITY_ID,), hour)
-        computed = {
-            Span(start_ms, start_ms + MINUTE_MS): one._replace(routers=self._registered(start_ms))
-            for start_ms, one in sums.of_minutes(self._db, "site", self._sites(minutes))
-        }
+        computed = self._minutes("site", self._sites(minutes), minutes, self._registered)
         rolled.write(self._db, "city", CITY_ID, "1m", minutes, computed, now_ms)
         if hour.start_ms >= sealed_ms:
             lower = sums.of_lower(self._db, "city", CITY_ID, "1h", hour)
@@ -64,6 +73,18 @@ class SiteRollups:
             parts = sums.of_parts(self._db, "site", self._sites(day), "1d", day.start_ms)
             one = self._city(lower, parts, day)
             rolled.write(self._db, "city", CITY_ID, "1d", day, {day: one}, now_ms)
+
+    def _minutes(
+        self, scope: Scope, parts: Sequence[Part], minutes: Span, count: Callable[[int], int]
+    ) -> dict[Span, Figures]:
+        """What they sum to; `count` says how many routers there were at an instant."""
+        always = count(minutes.start_ms) if self._membership.steady(minutes) else None
+        return {
+            Span(start_ms, start_ms + MINUTE_MS): one
+            if one.routers == always
+            else one._replace(routers=count(start_ms) if always is None else always)
+            for start_ms, one in sums.of_minutes(self._db, scope, parts)
+        }
 
     def _site_hour(self, site_id: int, hour: Span) -> Figures:
         parts = self._membership.of(site_id, hour)

@@ -29,7 +29,22 @@ _EXTREMES = {
     "uplink_down_peak_bps": "max",
 }
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in ADDITIVE)
+_OF_MEANS = ("observed_ms", "client_ms", "active_ms", "active_observed_ms")
+_SUMS_OF_MEANS = ", ".join(f"coalesce(sum({name}), 0)" for name in _OF_MEANS)
 _EXTREMES_OF_LOWER = ", ".join(f"{how}({name})" for name, how in _EXTREMES.items())
+
+
+def _summed(name: str) -> str:
+    """The same minute of several routers or sites, in SQL."""
+    if name in _VISITORS:
+        return "NULL"
+    if name in _MEANS:
+        return f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0"
+    return "1" if name == "routers" else f"sum({name})"
+
+
+_SUMMED = ", ".join(map(_summed, Figures._fields))
+_COLUMNS = ", ".join(Figures._fields)
 
 
 class Part(NamedTuple):
@@ -46,6 +61,7 @@ class Membership:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._sites: defaultdict[int, list[Part]] = defaultdict(list)
         self._routers: defaultdict[int, list[tuple[int, Part]]] = defaultdict(list)
+        self._changes: set[int] = set()
         for router_id, site_id, from_ms, to_ms in db.execute(
             "SELECT router_id, site_id, from_ms, lead(from_ms, 1, ?)"
             " OVER (PARTITION BY router_id ORDER BY from_ms) FROM membership"
@@ -56,6 +72,7 @@ class Membership:
                 part = Part(router_id, from_ms, to_ms)
                 self._sites[site_id].append(part)
                 self._routers[router_id].append((site_id, part))
+                self._changes |= {from_ms, to_ms}
 
     def sites(self) -> list[int]:
         """Every site that any router ever belonged to."""
@@ -72,6 +89,10 @@ class Membership:
     def count(self, site_id: int, at_ms: int) -> int:
         """How many routers belonged to a site at an instant."""
         return len(self.of(site_id, Span(at_ms, at_ms + 1)))
+
+    def steady(self, span: Span) -> bool:
+        """No router came or went in a stretch of time."""
+        return not any(span.start_ms < at_ms < span.end_ms for at_ms in self._changes)
 
     def last_of(self, site_id: int, span: Span) -> list[Part]:
         """The routers that belonged to a site in a stretch of time, and to no other after it."""
@@ -104,15 +125,15 @@ def of_minutes(
 
     How many routers they are of is left out.
     """
-    sums = ", ".join(f"sum({name})" for name in _EXTREMES)
-    means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
+    columns = _COLUMNS if len(parts) == 1 else _SUMMED  # a sum of one is that one
+    end = "" if len(parts) == 1 else " GROUP BY start_ms"
     for start_ms, *values in db.execute(
-        f"{with_parts(parts)} SELECT start_ms, {_SUMS}, {sums}, {means} FROM part CROSS JOIN rollup"
+        f"{with_parts(parts)} SELECT start_ms, {columns} FROM part CROSS JOIN rollup"
         " ON scope = ? AND scope_id = part.id AND window = '1m'"
-        " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY start_ms",
+        f" AND start_ms >= part.from_ms AND start_ms < part.to_ms{end}",
         (scope,),
     ):
-        yield start_ms, Figures(**dict(zip((*ADDITIVE, *_EXTREMES, *_MEANS), values, strict=True)))
+        yield start_ms, Figures._make(values)
 
 
 def of_parts(
@@ -132,15 +153,18 @@ def of_parts(
 def of_each_router(
     db: sqlite3.Connection, parts: Sequence[Part], window: Window
 ) -> dict[int, Figures]:
-    """What each router gave while it was there, in the windows below an hour or a day."""
+    """Client time that each router gave while it was there, in the windows below an hour or a day.
+
+    That is all that means need.
+    """
     found: dict[int, Figures] = {}
     for router_id, *values in db.execute(
-        f"{with_parts(parts)} SELECT part.id, {_SUMS} FROM part CROSS JOIN rollup"
+        f"{with_parts(parts)} SELECT part.id, {_SUMS_OF_MEANS} FROM part CROSS JOIN rollup"
         " ON scope = 'router' AND scope_id = part.id AND window = ?"
         " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY part.id",
         (LOWER[window],),
     ):
-        found[router_id] = Figures(**dict(zip(ADDITIVE, values, strict=True)))
+        found[router_id] = Figures(**dict(zip(_OF_MEANS, values, strict=True)))
     return found
 
 

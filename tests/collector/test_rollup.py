@@ -250,6 +250,40 @@ def test_a_site_sums_its_routers(tmp_path: Path) -> None:
         assert (0.75, 6.0) == (message.coverage_ratio, message.clients_mean)
 
 
+def test_a_site_of_one_router_says_what_the_router_says(tmp_path: Path) -> None:
+    """Minute by minute; the city's minutes are the sums of both sites."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE membership SET site_id = ? WHERE router_id = 2", (OTHER_SITE,))
+        here.save(*hour_of(ROUTERS[0]), *hour_of(ROUTERS[1], clients=5, clients_max=7))
+        here.roll()
+        one, other = (here.windows("router", number, "1m") for number in (1, 2))
+        assert one == here.windows("site", SITE, "1m")
+        assert other == here.windows("site", OTHER_SITE, "1m")
+        assert {
+            start_ms: plus(one[start_ms], other[start_ms])._replace(
+                routers=2, clients_mean=6.0, active_mean=6.0, clients_min=6, clients_max=10,
+                wifi_down_peak_bps=_twice(one[start_ms].wifi_down_peak_bps),
+                uplink_down_peak_bps=_twice(one[start_ms].uplink_down_peak_bps),
+            )
+            for start_ms in one
+        } == here.windows("city", CITY_ID, "1m")  # fmt: skip
+
+
+def _twice(value: int | None) -> int | None:
+    return None if value is None else 2 * value
+
+
+def test_hours_of_a_site_that_come_together_change_its_day_once(tmp_path: Path) -> None:
+    """So a backlog costs one day, and engineers are told one."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE membership SET site_id = NULL WHERE router_id = 2")
+        here.save(*(at(n) for n in range(1, 361)))
+        here.roll()
+        days = rolled.read(here.db, "site", SITE, "1d", FOR_EVER)
+        assert [1] == [row.revision for row in days.values()]
+        assert 3 == len(here.windows("site", SITE, "1h"))
+
+
 def test_a_router_that_moves_takes_its_history_nowhere(tmp_path: Path) -> None:
     """Each minute belongs to the site of its time; the city is the sum."""
     with city(tmp_path / "db") as here:
