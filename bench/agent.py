@@ -1,4 +1,5 @@
-"""What the agent costs a router, beside collectd on the same machine and broker in the same run.
+"""What the agent costs a router, plain and with `broker.compress`, beside collectd on the same
+machine and broker in the same run.
 
 python -m bench.agent --seconds 600 --json
 """
@@ -9,12 +10,13 @@ import json
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 from bench import procfs
-from bench.agent_lab import ROUTER, Lab, agent_python, environment, install, lab
+from bench.agent_lab import PACKING, ROUTER, Lab, agent_python, environment, install, lab
 from bench.counting import Relay, Traffic
 from bench.results import Result
 
@@ -66,16 +68,23 @@ def beside_collectd(
     """Memory, CPU and bytes of the agent and of collectd over the same period."""
     command = f"{COMMAND} --seconds {seconds} --interval {interval_s}"
     with lab(folder, libraries) as made:
-        ways = made.relay(), made.relay()
-        pids = made.agent(ways[0], interval_s), made.collectd(ways[1], interval_s)
-        time.sleep(interval_s * 1.2)  # first sample, ack, and collectd's first round
-        ours, theirs = watch(pids, ways, seconds, interval_s)
+        ways = [made.relay() for _ in range(3)]
+        pids = [
+            made.agent(ways[0], interval_s),
+            made.collectd(ways[1], interval_s),
+            made.agent(ways[2], interval_s, PACKING),
+        ]
+        time.sleep(interval_s * 1.2)  # first samples, acks, and collectd's first round
+        ours, theirs, packing = watch(pids, ways, seconds, interval_s)
         memory = [float(read(pid)) for pid in pids for read in (procfs.rss, procfs.pss)]
     per = f"per {interval_s} s"
     what = f"mqtt (QoS 1, TLS), network, load, memory, interface; {per}"
     wire = "TCP payload with TLS, plus 52 bytes for each segment, also of bare ACKs, both ways"
     limit = f"<= {sorted(theirs.cpu_ms)[len(theirs.cpu_ms) // 2]:.3g}"
-    share = tuple(a / b for a, b in zip(ours.wire, theirs.wire, strict=True))
+    share, share_packing = (
+        tuple(a / b for a, b in zip(one.wire, theirs.wire, strict=True)) for one in (ours, packing)
+    )
+    packs = "with `broker.compress`"
     return [
         Result("RSS with TLS", "MB", (memory[0] / MB,), f"<= {MAX_RSS_MB}", command,
                f"after {seconds} s, {agent_python()}"),
@@ -89,13 +98,17 @@ def beside_collectd(
         Result("payload per sample", "bytes", ours.payload, None, command, "TCP payload only"),
         Result("payload per interval of collectd", "bytes", theirs.payload, None, command),
         Result("bytes, as a share of collectd's", "ratio", share, "<= 0.25", command, wire),
+        Result(f"RSS with TLS, {packs}", "MB", (memory[4] / MB,), None, command),
+        Result(f"CPU per sample, {packs}", "ms", packing.cpu_ms, None, command, per),
+        Result(f"bytes per sample, {packs}", "bytes", packing.wire, None, command, wire),
+        Result(f"payload per sample, {packs}", "bytes", packing.payload, None, command),
+        Result(f"bytes {packs}, as a share of collectd's", "ratio", share_packing, "<= 0.25",
+               command, wire),
     ]  # fmt: skip
 
 
-def watch(
-    pids: tuple[int, int], ways: tuple[Relay, Relay], seconds: int, interval_s: int
-) -> list[Usage]:
-    """Both processes over the same period, cut into runs of whole intervals."""
+def watch(pids: Sequence[int], ways: Sequence[Relay], seconds: int, interval_s: int) -> list[Usage]:
+    """All processes over the same period, cut into runs of whole intervals."""
     pieces = max(1, min(PIECES, seconds // interval_s))
     length = max(1, seconds // pieces // interval_s)  # intervals
     readings = [_read(pids, ways)]
@@ -107,7 +120,7 @@ def watch(
     return [_usage([one[which] for one in readings], length) for which in range(len(pids))]
 
 
-def _read(pids: tuple[int, int], ways: tuple[Relay, Relay]) -> list[Reading]:
+def _read(pids: Sequence[int], ways: Sequence[Relay]) -> list[Reading]:
     return [Reading(procfs.cpu_s(pid), way.traffic()) for pid, way in zip(pids, ways, strict=True)]
 
 

@@ -28,6 +28,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 BROKER = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 COLLECTD = shutil.which("collectd") or "/usr/sbin/collectd"
 ROUTER = "bench-1"
+PACKING = "bench-2"  # the same with `broker.compress`
 CLIENTS = (12, 8)  # of the access point's two BSSes
 PATIENCE_S = 30.0
 
@@ -38,8 +39,9 @@ host = "localhost"
 port = {port}
 tls = true
 ca_file = "{ca}"
+compress = {compress}
 [spool]
-directory = "{folder}/spool"
+directory = "{folder}/{router}"
 [sources]
 hostapd = "ubus"
 ubus_socket = "{folder}/ubus.sock"
@@ -60,6 +62,9 @@ name = "bench"
 title = "Bench"
 [[router]]
 name = "{router}"
+site = "bench"
+[[router]]
+name = "{packing}"
 site = "bench"
 """
 
@@ -146,19 +151,19 @@ class Lab:
         """A counted way to the broker's TLS port."""
         return self._stack.enter_context(Relay(self.ports.tls))
 
-    def agent(self, relay: Relay, interval_s: int) -> int:
+    def agent(self, relay: Relay, interval_s: int, router: str = ROUTER) -> int:
         """Start `titik-agent run`; the process id, once it is connected."""
         code = "from titik_agent.cli import main; main()"
-        config = self.write_config(relay, interval_s)
+        config = self.write_config(relay, interval_s, router)
         return self.spawn_agent("-c", code, "run", "--config", str(config))
 
-    def write_config(self, relay: Relay, interval_s: int) -> Path:
+    def write_config(self, relay: Relay, interval_s: int, router: str = ROUTER) -> Path:
         """The agent's file."""
-        config = self.folder / "agent.toml"
+        config = self.folder / f"{router}.toml"
         config.write_text(
             _CONFIG.format(
-                router=ROUTER, interval_s=interval_s, port=relay.port,
-                ca=self.folder / "ca.crt", folder=self.folder,
+                router=router, interval_s=interval_s, port=relay.port, ca=self.folder / "ca.crt",
+                folder=self.folder, compress=str(router == PACKING).lower(),
             )
         )  # fmt: skip
         return config
@@ -171,7 +176,7 @@ class Lab:
 
     def spawn_agent(self, *arguments: str) -> int:
         """Python with the agent's modules; the process id, once the uplink is up."""
-        log = self.folder / "agent.log"
+        log = self.folder / f"agent-{len(list(self.folder.glob('agent-*.log')))}.log"
         command = [agent_python(), *arguments]
         process = self._spawn(log, command, environment(self.site))
         until(lambda: "uplink up" in _text(log), f"the agent connects: {log}", 90)
@@ -205,7 +210,11 @@ class Lab:
 
     def _start_collector(self) -> None:
         config = self.folder / "titik.toml"
-        config.write_text(_SERVER.format(port=self.ports.plain, folder=self.folder, router=ROUTER))
+        config.write_text(
+            _SERVER.format(
+                port=self.ports.plain, folder=self.folder, router=ROUTER, packing=PACKING
+            )
+        )
         code = "from titik_collector.cli import main; main()"
         log = self.folder / "collector.log"
         path = os.pathsep.join((str(ROOT / "agent"), str(ROOT / "broker")))

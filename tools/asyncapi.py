@@ -32,7 +32,9 @@ def document() -> dict[str, Any]:
             "version": "1",
             "description": (
                 "Client counts and throughput of public Wi-Fi hotspots, from OpenWrt routers over "
-                f"MQTT 5. A message is one JSON object of at most {MAX_PAYLOAD} bytes. Absent "
+                f"MQTT 5. A message is one JSON object of at most {MAX_PAYLOAD} bytes; on `sample` "
+                "and `backlog` it may come packed: a byte 0x01, then raw DEFLATE with the preset "
+                "dictionary of agent/titik_wire/packed.py. Absent "
                 "means not read, null is not used, 0 means zero; readers ignore fields they do "
                 "not know. Generated from agent/titik_wire/messages.py; docs/wire.md explains it."
             ),

@@ -44,7 +44,7 @@ from titik_agent.spool import Spool
 from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
 from titik_agent.watchdog import Watchdog
-from titik_wire import __version__
+from titik_wire import __version__, packed
 from titik_wire.messages import Status
 
 titik_agent.later.settle()
@@ -113,7 +113,7 @@ def _run(settings: Config, target: dial.Broker) -> None:
     rand = random.Random()
     run_id = _new_run()
     spool = Spool(settings.spool.directory, settings.spool.limit_bytes, settings.spool.persist_dir)
-    publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
+    publisher = _publisher(settings, run_id, clock, spool)
     backoff = Backoff(rand)
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
     uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
@@ -220,6 +220,12 @@ def _dialler(target: dial.Broker) -> Any:
         return Link(target, will, events)
 
     return connect
+
+
+def _publisher(settings: Config, run_id: str, clock: Clock, spool: Spool) -> Publisher:
+    about = _about(settings.router, run_id, clock)
+    pack = packed.pack if settings.broker.compress else bytes
+    return Publisher(about, spool, clock.monotonic, pack=pack)
 
 
 def _about(router: str, run_id: str, clock: Clock) -> Status:
@@ -335,7 +341,7 @@ def _check_chain(
         print(f"--    login, publish, ack: not tried: {error}")
         return True
     spool, run_id = Spool(None), _new_run()
-    publisher = Publisher(_about(settings.router, run_id, clock), spool, clock.monotonic)
+    publisher = _publisher(settings, run_id, clock, spool)
     uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
     sampler = Sampler(settings.router, run_id, clock, spool, sources)
     sample, payload = sampler.take()

@@ -31,6 +31,7 @@ class Broker:
     ca_file: str | None = None  # certificate authorities to trust; absent: the system's
     cert_file: str | None = None  # the router's own certificate
     key_file: str | None = None  # and its key, mode 0600
+    compress: bool = False  # samples in a third of their bytes; upgrade the collector first
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,13 +97,18 @@ class Publisher:
         spool: Records,
         monotonic: Callable[[], float],
         pace: Pace | None = None,
+        pack: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        """`about` says who we are; its state and connection are filled in here."""
+        """`about` says who we are; its state and connection are filled in here.
+
+        `pack` makes of a sample's payload what is sent.
+        """
         self.open_runs: tuple[str, ...] = ()  # that the last ack listed, for the sampler
         self._about = about
         self._spool = spool
         self._monotonic = monotonic
         self._pace = pace = pace or Pace()
+        self._pack = pack
         self._status = _Lane(topics.status(about.router), True, pace.live_window)
         self._sample = _Lane(topics.sample(about.router), True, pace.live_window)
         self._backlog = _Lane(topics.backlog(about.router), False, pace.window)
@@ -265,7 +270,7 @@ class Publisher:
     def _offer(self, lane: _Lane, key: Key) -> None:
         payload = self._spool.payload(key)
         if payload is not None:  # None: acked or merged since we looked
-            self._publish(lane, payload, key)
+            self._publish(lane, self._pack(payload), key)
 
     def _publish(self, lane: _Lane, payload: bytes, key: Key | None) -> None:
         assert self._link is not None

@@ -1,4 +1,4 @@
-"""Messages to JSON bytes and back; total in both directions.
+"""Messages to JSON bytes and back; total in both directions. A sample may come packed.
 
 Rule: any byte string gives a message or a WireError, nothing else.
 Rule: what `encode` writes, `decode` reads back equal.
@@ -30,11 +30,10 @@ from titik_wire.messages import (
     Span,
     Status,
 )
+from titik_wire.packed import MAX_PAYLOAD as MAX_PAYLOAD
+from titik_wire.packed import unpack
 
 VERSION: Final = 1
-# The broker refuses packets over 20 KiB; this leaves room for topic and properties, and bounds
-# what a stranger can make a reader parse.
-MAX_PAYLOAD: Final = 12 * 1024
 
 T = TypeVar("T")
 Read = Callable[[Any, str], Any]  # JSON value and its path to Python value, or WireError
@@ -57,7 +56,7 @@ def encode(message: Message) -> bytes:
 def decode(topic: str, payload: bytes) -> Message:
     """Read a message that arrived on `topic`; its author must be the one that the topic names."""
     address = topics.parse(topic)
-    plain = _parse(payload)
+    plain = _parse(unpack(payload) if address.kind in topics.PACKED else payload)
     _check_version(plain)
     if address.kind == "ack":
         plain["router"] = address.name
@@ -70,7 +69,7 @@ def decode(topic: str, payload: bytes) -> Message:
 def identity(payload: bytes) -> tuple[str, int, int] | None:
     """Run, first seq and seq of a sample that `decode` refused, if they alone can be read."""
     try:
-        plain = _parse(payload)
+        plain = _parse(unpack(payload))
         run = _RUN[0](plain.get("run"), "run")
         seq = _SEQ[0](plain.get("seq"), "seq")
         first = _SEQ[0](plain.get("first_seq", seq), "first_seq")

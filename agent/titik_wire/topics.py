@@ -22,6 +22,8 @@ from titik_wire.messages import (
 PREFIX: Final = "titik/v1"
 Kind = Literal["status", "sample", "backlog", "ack", "collector", "now", "rollup"]
 
+PACKED: Final[tuple[Kind, ...]] = ("sample", "backlog")  # what may come packed
+
 ALL_SAMPLES: Final = f"{PREFIX}/router/+/sample"
 ALL_BACKLOGS: Final = f"{PREFIX}/router/+/backlog"
 ALL_STATUSES: Final = f"{PREFIX}/router/+/status"

@@ -6,19 +6,21 @@ Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; nev
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
 Rule: more than PLACED_A_SECOND messages are a flood; its samples are committed and acknowledged
 as they came, and read to the end and placed in time after it, unless MAX_WAITING wait already.
+Rule: a packed sample is unpacked here; everything behind sees JSON.
 """
 
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from titik_collector import quick
 from titik_collector.database import StoreError
 from titik_collector.store import Arrived, Glimpsed, Item, Poison, Said, Saved, Store
-from titik_wire import codec, topics
+from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
 from titik_wire.messages import Ack, Sample, Status
 
@@ -28,6 +30,7 @@ MAX_BATCH = 1000
 PLACED_A_SECOND = 500  # more than 10,000 routers send; placing takes a tenth of the time of that
 FLOOD_ACK_S = 0.1  # in a flood one ack a router says it of many samples
 MAX_WAITING = 100_000  # some 30 MB
+_MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
 
 class Letter(NamedTuple):
@@ -158,6 +161,7 @@ def fit(ack: Ack) -> bytes:
 def glimpse(letter: Letter, now_ms: int) -> Item:
     """The same as `to_item`, but of a backlog's sample only the head is read if that will do."""
     if letter.topic.endswith("/backlog"):
+        letter = _unpacked(letter)
         found = quick.head(letter.topic, letter.payload)
         if found is not None:
             return Glimpsed(found, letter.payload, now_ms)
@@ -166,6 +170,7 @@ def glimpse(letter: Letter, now_ms: int) -> Item:
 
 def to_item(letter: Letter, now_ms: int) -> Item:
     """What a letter is to the store; total, whatever its bytes."""
+    letter = _unpacked(letter)
     try:
         message = quick.decode(letter.topic, letter.payload)
     except UnknownVersion as error:
@@ -178,6 +183,14 @@ def to_item(letter: Letter, now_ms: int) -> Item:
     if isinstance(message, Status):
         return Said(message, now_ms)
     return _poison(letter, "not a message of a router", now_ms)
+
+
+def _unpacked(letter: Letter) -> Letter:
+    """Nothing behind this meets a packed payload, unless it is damaged or where none may be."""
+    if packed.is_packed(letter.payload) and letter.topic.endswith(_MAY_BE_PACKED):
+        with suppress(WireError):  # which decoding it puts into words
+            return letter._replace(payload=packed.unpack(letter.payload))
+    return letter
 
 
 def _poison(letter: Letter, rule: str, now_ms: int) -> Poison:

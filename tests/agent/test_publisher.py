@@ -153,6 +153,17 @@ def test_newest_first_then_the_rest_oldest_first(world: World) -> None:
     assert [("sample", "b3"), *backlog(1, 2, run=OLD), *backlog(1, 2)] == world.out()
 
 
+def test_samples_are_packed_and_nothing_else_is(world: World) -> None:
+    """On both topics; the spool keeps what it was given."""
+    about = Status("r1", "online", RUN, 1, "b00d", "1.0")
+    publisher = Publisher(about, world.spool, lambda: world.now, pack=bytes.swapcase)
+    world.publisher = publisher
+    world.take(1, 2)
+    world.connect()
+    assert [("sample", "B2"), ("backlog", "B1")] == world.out()
+    assert b"b2" == world.spool.payload(Key(RUN, 2, 2))
+
+
 def test_only_the_present_is_retained(world: World) -> None:
     """A late sample must never replace a newer one on a screen."""
     world.take(1, 2)

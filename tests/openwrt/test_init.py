@@ -33,6 +33,7 @@ config broker 'broker'
 	option host 'mqtt.example'
 	option port '8884'
 	option tls '1'
+	option compress '1'
 	option ca_file '/etc/titik/ca.crt'
 	option cert_file '/etc/titik/router.crt'
 	option key_file '/etc/titik/router.key'
@@ -136,6 +137,7 @@ def test_every_key_of_the_agent_can_be_set(router: Router) -> None:
             "host": "mqtt.example",
             "port": 8884,
             "tls": True,
+            "compress": True,
             "ca_file": "/etc/titik/ca.crt",
             "cert_file": "/etc/titik/router.crt",
             "key_file": "/etc/titik/router.key",

@@ -18,6 +18,7 @@ from titik_agent.sampler import SHED_ORDER
 from titik_wire import WireError, topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Message, Sample
+from titik_wire.packed import pack
 from tools import asyncapi, contract, tables, write_docs
 
 PAGE = (ROOT / "docs" / "wire.md").read_text()
@@ -46,6 +47,15 @@ def test_every_example_is_a_message(topic: str, payload: bytes) -> None:
     message = decode(topic, payload)
     validate(type(message), payload)
     assert json.loads(payload) == json.loads(encode(message))
+
+
+def test_the_lines_that_unpack_do() -> None:
+    """Those of the page, executed as they stand there."""
+    (block,) = re.findall(r"```python\n(.+?)```", PAGE, re.S)
+    found: dict[str, Any] = {}
+    exec(block, found)
+    payload = encode(next(one for one, _, _ in CASES if isinstance(one, Sample)))
+    assert [payload, payload] == [found["as_json"](one) for one in (payload, pack(payload))]
 
 
 def test_every_json_block_is_an_example() -> None:

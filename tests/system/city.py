@@ -274,6 +274,7 @@ max_runs_per_hour = 10000
         extra: str = "",
         interval_s: int = 1,
         python: str = sys.executable,
+        broker: str = "",
         **sources: str,
     ) -> Process:
         """The real `titik-agent run` on this machine's own interfaces."""
@@ -287,6 +288,7 @@ clock = "trusted"
 host = "{self.directory.host}"
 port = {self.directory.ports.router}
 password_file = "{self.directory.password_file(router)}"
+{broker}
 [spool]
 directory = "{self.folder / router}"
 [interfaces]

@@ -1,6 +1,8 @@
 """From a client that joins to the topics that an engineer reads, every part being real."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from tests.agent.fake_ubusd import FakeUbusd, answer
 from tests.broker.running import Client
 from tests.system.city import City, Remembering, ShiftedClock, bytes_of, bytes_taken
 from titik_wire import topics
+from titik_wire.codec import decode
+from titik_wire.packed import is_packed
 
 pytestmark = pytest.mark.system
 
@@ -40,6 +44,28 @@ def test_a_client_that_joins_shows_on_the_now_topic(tmp_path: Path) -> None:
             ubusd.notify(AP, "sta-authorized", {"address": "02:00:5e:00:53:02"})
             until_clients(city, engineer, 3)
             until_clients(city, engineer, 3, "uplink_down_bps")
+        city.until(lambda: settled(city) > 0, "all is stored")
+        assert agent.stop() == 0
+        (taken, stored, refused, lost, _) = next(iter(city.close_books().values()))
+        assert (stored, refused, lost) == (taken, 0, 0)
+
+
+def test_a_packed_sample_is_stored_and_an_engineer_can_read_it(tmp_path: Path) -> None:
+    """With `broker.compress`: on the topic in a third of its bytes, in the store as ever."""
+    with City(tmp_path) as city:
+        city.collect()
+        agent = city.agent(broker="compress = true")
+        with city.engineer(topics.sample("tirosa-1")) as engineer:
+            topic, payload = engineer.received.get(timeout=10)
+            assert is_packed(payload)
+            shown = subprocess.run(
+                [sys.executable, "-m", "titik_wire.packed"],
+                input=payload.hex(),
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert decode(topic, payload) == decode(topic, shown.stdout.encode())
         city.until(lambda: settled(city) > 0, "all is stored")
         assert agent.stop() == 0
         (taken, stored, refused, lost, _) = next(iter(city.close_books().values()))
