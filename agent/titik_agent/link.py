@@ -13,6 +13,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,6 +125,7 @@ class Link:
         info = self._drive(self._client.publish, topic, payload, 1, retain)
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise self._fail(LinkDown("lost", f"could not publish: {mqtt.error_string(info.rc)}"))
+        self._spoke()
         return int(info.mid)
 
     def fileno(self) -> int:
@@ -207,6 +209,16 @@ class Link:
                 event(*args)
         finally:
             self._delivering = False
+
+    def _spoke(self) -> None:
+        """What was just sent is as good as a ping, and the answers to it need one ACK together."""
+        if not self.want_write():
+            self._client.spoke()
+        if self._sock is not None:
+            # Else the kernel, after an idle time, confirms the PUBACK and the ack one by one. It
+            # falls back to that by itself when a delayed ACK was of no use.
+            with suppress(OSError):
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
 
     def _fail(self, down: LinkDown) -> LinkDown:
         self._on_socket_close(None, None, self._sock)
@@ -293,6 +305,10 @@ class _Client(_Paho):  # type: ignore[misc]
 
     def keep_alive_by(self, seconds: int | None) -> None:
         """The broker's wish; paho 2.x follows it by itself."""
+
+    def spoke(self) -> None:
+        """Both lines forget to note what they send, and ping however much they have said."""
+        self._last_msg_out = time.monotonic()
 
 
 class _OldClient(_Client):

@@ -395,6 +395,17 @@ def test_a_peer_that_goes_silent_is_noticed_while_we_publish(broker: FakeBroker)
     assert time.monotonic() - begin < 3.0
 
 
+@pytest.mark.system
+def test_a_link_that_publishes_does_not_ping(broker: FakeBroker) -> None:
+    """A publish tells the broker as much; a ping and its answer cost 200 bytes more."""
+    link, session = connect(broker, Heard(), keepalive_s=1)
+    for _ in range(12):
+        link.publish("t", b"x", False)
+        session.puback(session.published().mid)
+        pump_for(link, 0.2)
+    link.close()
+
+
 def keep_publishing(link: Link) -> None:
     """Five times a second, for as long as paho takes it."""
     for _ in range(MAX_IN_FLIGHT):
