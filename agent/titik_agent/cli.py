@@ -1,6 +1,9 @@
 """The `titik-agent` command: where the router half is put together.
 
 One place builds the objects and knows the concrete classes.
+
+Rule: what this router's configuration does not ask for is not loaded; such imports stand in the
+function that builds the object.
 """
 
 import titik_agent.later  # what the others import and hardly use
@@ -17,9 +20,9 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from titik_agent import check, config, dial
+from titik_agent import config, dial
 from titik_agent.backoff import Backoff
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
@@ -31,21 +34,20 @@ from titik_agent.schedule import Schedule
 from titik_agent.sketch import Sketch
 from titik_agent.sources import EventSource, Source
 from titik_agent.sources.host import HostSource
-from titik_agent.sources.hostapd_ctrl import HostapdCtrl
-from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.probe import ProbeSource
-from titik_agent.sources.reach import ReachSource, Targets
 from titik_agent.sources.since import Since
-from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool import Spool
 from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
-from titik_agent.watchdog import Watchdog
 from titik_wire import __version__, packed
 from titik_wire.messages import Status
+
+if TYPE_CHECKING:
+    from titik_agent.sources.reach import ReachSource
+    from titik_agent.watchdog import Watchdog
 
 titik_agent.later.settle()
 log = logging.getLogger("titik_agent")
@@ -80,6 +82,8 @@ def once(file: str | None, router: str | None, broker: str | None) -> None:
 
 def check_all(file: str | None, router: str | None, broker: str | None) -> bool:
     """Try every step from the radio to the collector's ack, a line each; True if all are good."""
+    from titik_agent import check
+
     with _said():
         settings = config.load(file, router, broker)
         print(f"ok    config: router {settings.router}, every {settings.interval_s} s")
@@ -120,9 +124,7 @@ def _run(settings: Config, target: dial.Broker) -> None:
     sources = _sources(settings, clock)
     sampler = Sampler(settings.router, run_id, clock, spool, sources, lambda: publisher.open_runs)
     schedule = Schedule(settings.interval_s, clock.monotonic(), rand)
-    events: list[EventSource] = [
-        one for one in sources if isinstance(one, HostapdCtrl | HostapdUbus)
-    ]
+    events = [one for one in sources if isinstance(one, EventSource)]
     watchdog = _watchdog(settings, clock)
     alive = [] if watchdog is None else [watchdog.kick]
     loop = Loop(sampler, schedule, spool, events, clock.monotonic, uplink.wake, *alive)
@@ -135,7 +137,7 @@ def _run(settings: Config, target: dial.Broker) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     log.info("agent started router=%s run=%s version=%s", settings.router, run_id, __version__)
-    reach = next((one for one in sources if isinstance(one, ReachSource)), None)
+    reach = _reach_among(sources)
     if reach is not None:
         reach.start()
     uplink.start()
@@ -160,40 +162,48 @@ def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
     sketch = Sketch(clock)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     sources: list[Source | None] = [
-        hostapd,
-        Survey(hostapd) if isinstance(hostapd, HostapdUbus) else None,
+        *hostapd,
         NetdevSource(interfaces),
         HostSource(clock),
         LeasesSource(clock, settings.sources.lease_files),
         _reach(settings.reach),
         ProbeSource(settings.probe.result_file, clock, settings.probe.max_age_s),
-        VisitorsSource(sketch) if hostapd is not None else None,
+        VisitorsSource(sketch) if hostapd else None,
     ]
     return [source for source in sources if source is not None]
 
 
-def _hostapd(
-    wanted: config.Sources, interfaces: Interfaces, sketch: Sketch
-) -> HostapdUbus | HostapdCtrl | None:
+def _hostapd(wanted: config.Sources, interfaces: Interfaces, sketch: Sketch) -> Sequence[Source]:
+    """The way to hostapd, and what it tells besides."""
     kind = wanted.hostapd
     if kind == "auto":
         kind = "ubus" if os.path.exists(wanted.ubus_socket) else "control"
     if kind == "ubus":
-        return HostapdUbus(interfaces, Tracker(), sketch, (wanted.ubus_socket,))
+        from titik_agent.sources.hostapd_ubus import HostapdUbus
+        from titik_agent.sources.survey import Survey
+
+        over_ubus = HostapdUbus(interfaces, Tracker(), sketch, (wanted.ubus_socket,))
+        return over_ubus, Survey(over_ubus)
     if kind == "control":
-        return HostapdCtrl(interfaces, Tracker(), sketch, wanted.control_dir)
-    return None
+        from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+
+        return (HostapdCtrl(interfaces, Tracker(), sketch, wanted.control_dir),)
+    return ()
 
 
-def _watchdog(settings: Config, clock: Clock) -> Watchdog | None:
+def _watchdog(settings: Config, clock: Clock) -> "Watchdog | None":
     if settings.watchdog is None:
         return None
+    from titik_agent.watchdog import Watchdog
+
     return Watchdog(settings.sources.ubus_socket, settings.watchdog, clock.monotonic)
 
 
-def _reach(wanted: config.Reach) -> ReachSource | None:
+def _reach(wanted: config.Reach) -> "ReachSource | None":
     if not wanted.targets and not wanted.names:
         return None
+    from titik_agent.sources.reach import ReachSource, Targets
+
     try:
         return ReachSource(Targets(wanted.names, config.targets(wanted)), wanted.every_s)
     except ValueError as error:
@@ -202,9 +212,14 @@ def _reach(wanted: config.Reach) -> ReachSource | None:
 
 def _reach_once(sources: Sequence[Source]) -> None:
     """One round now, for commands that do not wait for the thread's."""
-    for source in sources:
-        if isinstance(source, ReachSource):
-            source.round()
+    reach = _reach_among(sources)
+    if reach is not None:
+        reach.round()
+
+
+def _reach_among(sources: Sequence[Source]) -> "ReachSource | None":
+    found = next((one for one in sources if one.name == "reach"), None)
+    return cast("ReachSource | None", found)
 
 
 def _target(settings: Config) -> dial.Broker:
@@ -335,6 +350,8 @@ def _check_chain(
     settings: Config, clock: Clock, target: dial.Broker, sources: Sequence[Source]
 ) -> bool:
     """Login, publish, ack: with a sample of a run of its own, unless an agent is connected."""
+    from titik_agent import check
+
     try:
         _refuse_beside_agent(settings.spool.directory)
     except ConfigError as error:

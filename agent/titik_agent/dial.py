@@ -127,7 +127,9 @@ def _secure(sock: socket.socket, host: str, port: int, tls: Tls) -> "ssl.SSLSock
             slow=True,
         ) from error
     try:
-        return context.wrap_socket(sock, server_hostname=host)
+        # As bytes, see `_resolve`.
+        name = host.encode() if host.isascii() else host
+        return context.wrap_socket(sock, server_hostname=name)
     except OSError as error:
         sock.close()
         raise tls_failure(error, f"{host}:{port}") from error

@@ -5,6 +5,7 @@ import signal
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -564,6 +565,25 @@ def test_tls_carries_both_ways(tmp_path: Path, keys: Path) -> None:
             link.publish("t", b"%d" % n * 500, False)
         pump(link, lambda: len(heard.events) == 2 + 2 * MAX_IN_FLIGHT)
         link.close(disconnect=True)
+
+
+@pytest.mark.system
+def test_tls_with_an_ascii_name_loads_no_idna_tables(tmp_path: Path, keys: Path) -> None:
+    """They are half a megabyte, and an extra package on OpenWrt."""
+    code = (
+        "import sys; from titik_agent.dial import Broker, Tls, dial\n"
+        "dial(Broker('localhost', int(sys.argv[1]), 'r1', tls=Tls(sys.argv[2]))).close()\n"
+        "print({'encodings.idna', 'unicodedata'} & set(sys.modules))"
+    )
+    with Mosquitto(tmp_path, tls_conf(keys)) as mosquitto:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(mosquitto.port), f"{keys}/ca.pem"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    assert "set()\n" == done.stdout
 
 
 @pytest.mark.system

@@ -46,6 +46,23 @@ def agent() -> set[str]:
     return loaded_by(agent_modules())
 
 
+def test_what_the_configuration_does_not_ask_for_is_not_loaded() -> None:
+    """A router with ubus never reads the code for control sockets, nor any that of `check`."""
+    asked_for = (
+        "check", "sources.hostapd_ctrl", "sources.hostapd_ubus", "sources.reach",
+        "sources.survey", "watchdog",
+    )  # fmt: skip
+    code = "import sys, titik_agent.cli; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "agent")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert set() == {f"titik_agent.{one}" for one in asked_for} & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("heavy", HEAVY)
 def test_the_agent_never_loads(agent: set[str], heavy: str) -> None:
     """Nor does a library load it on the agent's behalf."""

@@ -5,7 +5,7 @@ Rule: a partial read is a failed read (SourceError), never a smaller number.
 Rule: every read ends within a second or so by its own deadline.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class SourceError(Exception):
@@ -23,6 +23,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class EventSource(Source, Protocol):
     """A source that hears of changes between samples through file descriptors."""
 
