@@ -53,7 +53,7 @@ class Table:
                 found[name] = self._value(kind, start, end)
                 if len(found) == len(names):
                     break
-        return tuple(found.get(name) for name in names)
+        return tuple([found.get(name) for name in names])
 
     def _members(self) -> Iterator[tuple[int, bytes, int, int]]:
         """Type, name, and where the value lies, of each member."""

@@ -226,4 +226,4 @@ def _host_port(text: str, where: str, must: bool = False) -> tuple[str, int]:
 
 def targets(reach: Reach) -> tuple[tuple[str, int], ...]:
     """Host and port of each target."""
-    return tuple(_host_port(one, "reach.targets", must=True) for one in reach.targets)
+    return tuple([_host_port(one, "reach.targets", must=True) for one in reach.targets])

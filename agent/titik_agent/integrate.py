@@ -61,7 +61,7 @@ class Meters:
             self._bss[ifname].observe(at_ms, None)
             if len(self._bss) > MAX_METERS:
                 del self._bss[ifname]
-        filled = None if bss is None else tuple(self._fill(at_ms, one) for one in bss)
+        filled = None if bss is None else tuple([self._fill(at_ms, one) for one in bss])
         clients = None if bss is None else total(one.clients for one in bss)
         return self._total.observe(at_ms, clients), filled
 

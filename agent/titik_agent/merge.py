@@ -111,10 +111,11 @@ def _merge_bss(
     if newer is None:
         return None
     before = {bss.ifname: bss for bss in older or ()}
-    return tuple(
+    merged = [
         _merge_one_bss(before.get(bss.ifname, bss), bss, last.get(("bss", bss.ifname, bss.since)))
         for bss in newer
-    )
+    ]
+    return tuple(merged)
 
 
 def _merge_one_bss(older: Bss, newer: Bss, last: Past | None) -> Bss:
@@ -145,7 +146,7 @@ def _past(last: dict[Counter, Past], merged: Sample) -> tuple[Past, ...] | None:
     ended = sorted(last.keys() - _present(merged).keys(), key=str)
     if len(ended) > MAX_PAST:
         raise CannotMerge(f"{len(ended)} counters ended, at most {MAX_PAST} can be told")
-    return tuple(last[counter] for counter in ended) or None
+    return tuple([last[counter] for counter in ended]) or None
 
 
 def _present(sample: Sample) -> dict[Counter, Past]:

@@ -218,13 +218,13 @@ def _without(sample: Sample, section: str) -> Sample:
 
 def _shed(sample: Sample, step: str) -> Sample:
     if step == "lan":
-        return replace(sample, net=tuple(one for one in sample.net or () if one.role == "uplink"))
+        return replace(sample, net=tuple([one for one in sample.net or () if one.role == "uplink"]))
     if step != "bss details":
         shed: dict[str, Any] = {step: None}
         return replace(sample, **shed)
     details = ("ssid", "band", "channel", "utilization_ratio", "clients_min", "clients_max")
     empty: dict[str, Any] = dict.fromkeys(details)
-    return replace(sample, bss=tuple(replace(one, **empty) for one in sample.bss or ()))
+    return replace(sample, bss=tuple([replace(one, **empty) for one in sample.bss or ()]))
 
 
 def _own_rss() -> int:

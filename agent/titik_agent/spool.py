@@ -210,7 +210,7 @@ class Spool:
     def _is_believable(self, ack: Ack) -> bool:
         """Nobody can have committed what was not taken: such an ack is forged or misrouted."""
         for acked in ack.runs:
-            top = max(acked.upto, *(last for _, last in acked.also), 0)
+            top = max(acked.upto, *[last for _, last in acked.also], 0)
             if self._current and acked.run == self._current.run and top > self._current.seq:
                 if not self._distrusts_acks:
                     log.warning(

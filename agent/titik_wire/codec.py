@@ -278,7 +278,7 @@ def _list(limits: Items, item: Codec) -> Codec:
     def many(convert: Read, value: Any, path: str) -> tuple[Any, ...]:
         if len(value) > limits.maximum:
             raise WireError(f"must have at most {limits.maximum} items", path)
-        return tuple(convert(one, f"{path}[{n}]") for n, one in enumerate(value))
+        return tuple([convert(one, f"{path}[{n}]") for n, one in enumerate(value)])
 
     return read, write
 
@@ -293,7 +293,7 @@ def _by_run(limits: ByRun, item: Codec) -> Codec:
         if len(value) > limits.maximum:
             raise WireError(f"must have at most {limits.maximum} runs", path)
         return tuple(
-            read_item((_RUN[0](run, path), one), f"{path}.{run}") for run, one in value.items()
+            [read_item((_RUN[0](run, path), one), f"{path}.{run}") for run, one in value.items()]
         )
 
     def write(value: Any, path: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def nameservers(resolv_conf: str) -> tuple[str, ...]:
     """The resolver's addresses; the machine itself where none is named, as in the C library."""
     rows = (line.split() for line in resolv_conf.splitlines())
     named = [row[1] for row in rows if row[:1] == ["nameserver"] and len(row) > 1]
-    return tuple(server for server in named if is_address(server))[:MAX_SERVERS] or ("127.0.0.1",)
+    return tuple([server for server in named if is_address(server)])[:MAX_SERVERS] or ("127.0.0.1",)
 
 
 def is_address(host: str) -> bool:

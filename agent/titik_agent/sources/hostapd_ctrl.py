@@ -93,7 +93,7 @@ class HostapdCtrl:
         return tuple(sorted(bsses, key=lambda bss: bss.ifname))
 
     def filenos(self) -> tuple[int, ...]:
-        return tuple(listener.fileno() for listener in self._listeners.values())
+        return tuple([listener.fileno() for listener in self._listeners.values()])
 
     def pump(self) -> bool:
         for ifname, listener in list(self._listeners.items()):
@@ -207,7 +207,7 @@ class HostapdCtrl:
         tally = None
         if stations is not None:
             tally = self._tracker.tally(ifname, stations)
-            self._sketch.add(*(each.mac for each in stations if each.authorized))
+            self._sketch.add(*[each.mac for each in stations if each.authorized])
         freq_mhz = status.freq_mhz if status else 0
         return Bss(
             ifname=ifname,

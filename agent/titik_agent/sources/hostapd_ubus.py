@@ -164,7 +164,7 @@ class HostapdUbus:
         tally = None
         if clients:
             tally = self._tracker.tally(ifname, clients.stations)
-            self._sketch.add(*(each.mac for each in clients.stations if each.authorized))
+            self._sketch.add(*[each.mac for each in clients.stations if each.authorized])
         return Bss(
             ifname=ifname,
             ssid=status.ssid,

@@ -145,10 +145,12 @@ class Interfaces:
         # A bridge that the uplink is a VLAN of carries both sides, so it measures neither.
         under_uplink = (uplink or "").split(".")[0]
         return tuple(
-            ifname
-            for ifname in sorted(ifnames)
-            if ifname not in (uplink, under_uplink) and not NOT_LAN.match(ifname)
-            if os.path.isdir(os.path.join(self._sysfs, ifname, "bridge"))
+            [
+                ifname
+                for ifname in sorted(ifnames)
+                if ifname not in (uplink, under_uplink) and not NOT_LAN.match(ifname)
+                if os.path.isdir(os.path.join(self._sysfs, ifname, "bridge"))
+            ]
         )
 
     def net(self) -> tuple[Net, ...]:
@@ -160,7 +162,7 @@ class Interfaces:
             roles.setdefault(ifname, "lan")
         present = [ifname for ifname in roles if ifname in seen][:MAX_NETS]
         nets = (self._net(ifname, roles[ifname], seen[ifname]) for ifname in present)
-        return tuple(net for net in nets if net is not None)
+        return tuple([net for net in nets if net is not None])
 
     def bss_counters(self, ifname: str) -> tuple[str, int, int] | None:
         """`(since, rx_bytes, tx_bytes)` of a BSS with its AP_VLANs; None: could not be read."""
@@ -172,8 +174,10 @@ class Interfaces:
             return None
         children = [name for name in seen if self._is_ap_vlan(name, ifname)]
         parts = [seen[ifname], *sorted(seen[name] for name in children)]
-        traffic = Traffic(*map(sum, zip(*(part.traffic for part in parts), strict=True)))
-        identity = identify(self._boot, tuple(part.ifindex for part in parts))
+        traffic = Traffic(
+            *[sum(one) for one in zip(*[part.traffic for part in parts], strict=True)]
+        )
+        identity = identify(self._boot, tuple([part.ifindex for part in parts]))
         return self._since.token(identity, traffic), traffic.rx_bytes, traffic.tx_bytes
 
     def _read(self) -> dict[str, Seen]:

@@ -47,7 +47,7 @@ def system_servers() -> tuple[tuple[str, int], ...]:
             text = file.read(4096)
     except OSError:
         text = ""
-    return tuple((server, 53) for server in dns.nameservers(text))
+    return tuple([(server, 53) for server in dns.nameservers(text)])
 
 
 class ReachSource:
