@@ -48,26 +48,33 @@ class Table:
     def pick(self, *names: bytes) -> tuple["Value | None", ...]:
         """The values of these members, None for those not there. Of equal names the first wins."""
         found: dict[bytes, Value] = {}
-        for kind, name, start, end in self._members():
-            if name in names and name not in found:
+        for kind, name, start, end in self._members(names):
+            if name not in found:
                 found[name] = self._value(kind, start, end)
                 if len(found) == len(names):
                     break
         return tuple([found.get(name) for name in names])
 
-    def _members(self) -> Iterator[tuple[int, bytes, int, int]]:
-        """Type, name, and where the value lies, of each member."""
+    def _members(self, wanted: tuple[bytes, ...] = ()) -> Iterator[tuple[int, bytes, int, int]]:
+        """Type, name, and where the value lies, of each member, or of those with these names.
+
+        A third of a sample's time is spent here: 40 members of each client.
+        """
         data, position, table_end = self._data, self._start, self._end
+        unpack, everything = _NAMED_HEAD.unpack_from, not wanted
         while position < table_end:
             if position + 6 > table_end:
                 raise UbusError("a blob member is cut off")
-            head, name_length = _NAMED_HEAD.unpack_from(data, position)
-            end = position + (head & _LENGTH)
+            head, name_length = unpack(data, position)
+            length = head & _LENGTH
+            end = position + length
             start = position + 4 + (name_length + 6 & ~3)  # u16, name and NUL, padded
             if not head & _NAMED or start > end or end > table_end:
                 raise UbusError("a blob member does not fit its table")
-            yield head >> 24 & 0x7F, data[position + 6 : position + 6 + name_length], start, end
-            position += (head & _LENGTH) + 3 & ~3
+            name = data[position + 6 : position + 6 + name_length]
+            if everything or name in wanted:
+                yield head >> 24 & 0x7F, name, start, end
+            position += length + 3 & ~3
 
     def _value(self, kind: int, start: int, end: int) -> "Value":
         if kind in (TABLE, ARRAY):
