@@ -15,7 +15,7 @@ class WindowBroker:
     """Serves one connection on a loopback port; `messages` are topics and payloads."""
 
     def __init__(self, messages: list[tuple[str, bytes]], window: int) -> None:
-        self._messages = messages
+        self._packets = [_publish(number, one) for number, one in enumerate(messages)]
         self._window = window
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -32,44 +32,49 @@ class WindowBroker:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sent = acked = 0
         with sock, contextlib.suppress(OSError):
-            for kind, body in _packets(sock):
-                if kind == CONNECT:
-                    sock.sendall(CONNACK)
-                elif kind == SUBSCRIBE:
-                    sock.sendall(b"\x90\x06" + body[:2] + b"\x00\x01\x01\x01")
-                    self.go.wait()
-                elif kind == PINGREQ:
-                    sock.sendall(PINGRESP)
-                elif kind == PUBACK:
-                    acked += 1
-                if self.go.is_set() and sent - acked < self._window:
-                    more = self._messages[sent : acked + self._window]
-                    sock.sendall(b"".join(map(_publish, range(sent, sent + len(more)), more)))
+            for packets in _reads(sock):
+                for kind, body in packets:
+                    if kind == CONNECT:
+                        sock.sendall(CONNACK)
+                    elif kind == SUBSCRIBE:
+                        sock.sendall(b"\x90\x06" + body[:2] + b"\x00\x01\x01\x01")
+                        self.go.wait()
+                    elif kind == PINGREQ:
+                        sock.sendall(PINGRESP)
+                    elif kind == PUBACK:
+                        acked += 1
+                if self.go.is_set() and sent < acked + self._window:
+                    more = self._packets[sent : acked + self._window]
+                    sock.sendall(b"".join(more))
                     sent += len(more)
-                if acked == len(self._messages):
+                if acked == len(self._packets):
                     self.done.set()
 
 
-def _packets(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
+def _reads(sock: socket.socket) -> Iterator[list[tuple[int, bytes]]]:
+    """The whole packets of each read: a broker looks at all of them before it sends more."""
     data = b""
     while True:
         data += sock.recv(65_536) or _gone()
-        while (end := _end(data)) is not None and end[1] <= len(data):
-            yield data[0] >> 4, data[end[0] : end[1]]
-            data = data[end[1] :]
+        packets, at = [], 0
+        while (end := _end(data, at)) is not None and end[1] <= len(data):
+            packets.append((data[at] >> 4, data[end[0] : end[1]]))
+            at = end[1]
+        data = data[at:]
+        yield packets
 
 
 def _gone() -> bytes:
     raise ConnectionError
 
 
-def _end(data: bytes) -> tuple[int, int] | None:
-    """Where the first packet's body begins and ends."""
+def _end(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where the body of the packet at `at` begins and ends."""
     length = 0
-    for n, byte in enumerate(data[1:5]):
+    for n, byte in enumerate(data[at + 1 : at + 5]):
         length |= (byte & 127) << 7 * n
         if byte < 128:
-            return n + 2, n + 2 + length
+            return at + n + 2, at + n + 2 + length
     return None
 
 
