@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -170,6 +171,7 @@ def test_the_module_prints_payloads_as_json() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "titik_wire.packed"],
         input="".join(f"{one.hex()}\n" for one in lines) + "zz\n",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,
