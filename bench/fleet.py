@@ -93,7 +93,7 @@ def _returns(city: City, routers: int, first_wait_s: float) -> float:
     said = len(city.broker.said)
     city.broker.start()
     seconds: Counter[int] = Counter()
-    deadline = time.monotonic() + 4 * first_wait_s
+    deadline = time.monotonic() + 8 * first_wait_s  # young connections: the second window or third
     while time.monotonic() < deadline and sum(seconds.values()) < routers * 0.95:
         time.sleep(1.0)
         seconds = Counter(
