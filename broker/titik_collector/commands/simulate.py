@@ -32,7 +32,7 @@ SPARE_FILES = 256
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
 @click.option("--speed", default=1.0, show_default=True, help="How fast the simulated day runs.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same people.")
-@click.option("--first-wait", default=34.0, show_default=True, help="Longest first wait (s).")
+@click.option("--first-wait", default=40.0, show_default=True, help="Longest first wait (s).")
 @click.option("--outage", help="ROUTER:AFTER:LENGTH, in seconds: cut one router's uplink.")
 @click.option(
     "--spools",
