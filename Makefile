@@ -77,12 +77,14 @@ endurance: $(VENV)/.dev  ## 30 simulated days, 45 minutes of gentle faults: what
 	@sh tools/need.sh mosquitto ip nft
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.endurance --minutes 45 --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.month --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults report --results var/faults
 
 fuzz-quick: $(VENV)/.dev  ## hostile bytes for every reader, 20 s each, two at a time
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 20 --results $(VENV)/fuzz-quick
 
 fuzz: $(VENV)/.dev  ## the same for ten minutes each
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 600 --results var/fuzz
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 600 --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults report --results var/faults
 
 clean:  ## remove environments and caches; data in var/ stays
 	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ from tests.faults.scenarios import SCENARIOS
 
 PAGE = ROOT / "docs" / "reliability.md"
 KEPT = ROOT / "docs" / "reliability.json"
-DROPPED = ("schedule", "processes", "time_errors_ms", "examples")  # too long to keep
+DROPPED = ("schedule", "processes", "time_errors_ms", "examples", "by_day")  # too long to keep
 COUNTS = ("lost", "duplicated", "phantom", "altered", "declared")
 Result = dict[str, Any]
 
@@ -100,6 +100,7 @@ def main(arguments: list[str]) -> int:
 def load() -> Result:
     """What git keeps: a table of results for each kind."""
     kinds: Result = {"scenarios": {}, "mutations": {}, "baseline": {}, "fuzz": {}, "endurance": {}}
+    kinds["month"] = {}
     return kinds | (json.loads(KEPT.read_text()) if KEPT.exists() else {})
 
 
@@ -109,6 +110,7 @@ def _take(kept: Result, name: str, result: Result) -> None:
         ("baseline", "baseline"),
         ("target", "fuzz"),
         ("minutes", "endurance"),
+        ("days", "month"),
     ):
         if key in result and "mutation" not in result:
             kept[kind][name.removeprefix("baseline-").removeprefix("fuzz-")] = compact(result)
@@ -146,7 +148,7 @@ def page() -> str:
     """The whole page."""
     kept = load()
     parts = [HEAD, _scenarios(kept), _memory(kept), _mutations(kept), _baseline(kept)]
-    parts += [_fuzz(kept), _endurance(kept), NOT_COVERED]
+    parts += [_fuzz(kept), _endurance(kept), _month(kept), NOT_COVERED]
     return "".join(parts)
 
 
@@ -200,9 +202,14 @@ def _scenario(name: str, result: Result) -> Sequence[object]:
         figures.get("drain_s"),
         result["bound_95"],
         result["ok"],
-        f"`{result['tested']}`",
+        _code(result),
         f"`--{result['length']} --only {name} --seed {result['seed']}`",
     )
+
+
+def _code(result: Result | None) -> str:
+    """Which code it was: results of other code are old ones."""
+    return f"`{result['tested']}`" if result else ""
 
 
 def _first(result: Result) -> str:
@@ -234,10 +241,16 @@ def _pair(values: Sequence[int]) -> str:
 def _mutations(kept: Result) -> str:
     done: Result = kept["mutations"]
     rows = [
-        (f"`{name}`", one.what, f"`{one.scenario}`", *_caught(done.get(name)))
+        (
+            f"`{name}`",
+            one.what,
+            f"`{one.scenario}`",
+            *_caught(done.get(name)),
+            _code(done.get(name)),
+        )
         for name, one in MUTATIONS.items()
     ]
-    head = ("mutation", "what is broken", "scenario", "caught", "what the checker said")
+    head = ("mutation", "what is broken", "scenario", "caught", "what the checker said", "code")
     text = _table("Broken on purpose", head, rows)
     return text + (
         "\nA scratch copy of the code is broken in one place, and the scenario is played there.\n"
@@ -256,10 +269,10 @@ def _baseline(kept: Result) -> str:
     for _, result in sorted(kept["baseline"].items()):
         beside = "; ".join(_beside(kept, one) for one in result["scenarios"])
         said = f"{result['lost']:,} of {result['acknowledged']:,}"
-        rows.append((result["what"], said, beside))
+        rows.append((result["what"], said, beside, _code(result)))
     if not rows:
         return ""
-    head = ("fault", "mosquitto and paho: lost, of acknowledged", "Titik: lost, of taken")
+    head = ("fault", "mosquitto and paho: lost, of acknowledged", "Titik: lost, of taken", "code")
     versions = next(iter(kept["baseline"].values()))
     return _table("The same faults without Titik", head, rows) + (
         f"\nmosquitto {versions['mosquitto']} with Debian's configuration, paho-mqtt"
@@ -281,7 +294,7 @@ def _fuzz(kept: Result) -> str:
     rows = [
         (
             f"`{one['target']}`", one.get("engine"), one.get("seconds"), one.get("executions"),
-            one.get("crashes"), one.get("corpus"), str(one.get("seed", "")),
+            len(one["crashes"]), one.get("corpus"), str(one.get("seed", "")),
         )
         for _, one in sorted(kept["fuzz"].items())
     ]  # fmt: skip
@@ -315,6 +328,24 @@ def _endurance(kept: Result) -> str:
                     _pair(one["threads"]),
                 )
                 for name, one in sorted(result["processes"].items())
+            ],
+        )  # fmt: skip
+    return text
+
+
+def _month(kept: Result) -> str:
+    text = ""
+    for _, result in sorted(kept["month"].items()):
+        grew = result["growth_ratio_per_day"]
+        text += _table(
+            f"The store after {result['days']} simulated days",
+            ("samples", "database", "predicted", "growth a day", "memory a day", "good"),
+            [
+                (
+                    result["samples"], result["database_bytes"],
+                    result["database_predicted_bytes"], f"{grew['database']:.2%}",
+                    f"{grew['memory']:.2%}", not result["wrong"],
+                )
             ],
         )  # fmt: skip
     return text

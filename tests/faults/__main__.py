@@ -56,7 +56,7 @@ def _inside(options: argparse.Namespace) -> int:
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
     logging.disable(logging.WARNING)  # the faults are the nemesis's own
     (name,) = options.only
-    result = _play(name, _length(options), options.seed, options.count)
+    result = _play(name, _length(options), options.seed, _many(name, options))
     (options.results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
@@ -64,7 +64,7 @@ def _inside(options: argparse.Namespace) -> int:
 def _result(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Of a scenario: kept, or played in a process of its own."""
     file: Path = options.results / f"{name}.json"
-    result = _kept(file, _length(options), options.seed)
+    result = _kept(file, _many(name, options), options)
     if result is None:
         file.unlink(missing_ok=True)
         words = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.faults", "run"]
@@ -83,6 +83,11 @@ def _length(options: argparse.Namespace) -> str:
     return "full" if options.full else "quick"
 
 
+def _many(name: str, options: argparse.Namespace) -> int:
+    scenario = SCENARIOS[name]
+    return options.count or (scenario.full if options.full else scenario.quick)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     command = parser.add_subparsers(required=True).add_parser("run")
@@ -96,19 +101,18 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _kept(file: Path, length: str, seed: int) -> dict[str, Any] | None:
+def _kept(file: Path, many: int, options: argparse.Namespace) -> dict[str, Any] | None:
     """The result of an earlier call; one that was red is played again."""
     if not file.exists():
         return None
     result: dict[str, Any] = json.loads(file.read_text())
-    asked = (tested(), length, seed, True)
-    have = (result.get("tested"), result["length"], result["seed"], result["ok"])
+    asked = (tested(), _length(options), many, options.seed, True)
+    have = tuple(result.get(one) for one in ("tested", "length", "count", "seed", "ok"))
     return result if asked == have else None
 
 
-def _play(name: str, length: str, seed: int, count: int | None) -> dict[str, Any]:
+def _play(name: str, length: str, seed: int, many: int) -> dict[str, Any]:
     scenario = SCENARIOS[name]
-    many = count or (scenario.full if length == "full" else scenario.quick)
     code, began = tested(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tf-", ignore_cleanup_errors=True) as folder:
         trial = Trial(Path(folder), random.Random(f"{name} {seed}"), many)

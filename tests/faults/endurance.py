@@ -122,6 +122,7 @@ def _live(trial: Trial, lasts_s: float, figures: dict[str, Any], file: Path) -> 
         play(world, trial.faults)
         world.sleep(max(0.0, lasts_s - (time.monotonic() - began)))
         pulse.stop()
+        trial.wrong += [f"{name} ended" for name in sorted(pulse.ended)]
         verdict = trial.settle(world)
         days = lasts_s / DAY_S
         a_day = verdict.stored / AGENTS / days

@@ -14,10 +14,11 @@ from tests.faults import oracle
 from tests.faults.checker import terms
 from tests.faults.launcher import Settings
 from tests.faults.trial import Trial
-from tests.faults.world import World
+from tests.faults.world import World, settled
 from titik_agent.checkpoint import FILE
 from titik_agent.record import scan
 from titik_collector.database import open_reader
+from titik_collector.ranges import Ranges
 
 CHECKPOINT_S = 4
 SETTINGS = Settings("", patience_s=1.0, checkpoint_s=float(CHECKPOINT_S))
@@ -89,7 +90,7 @@ def _leave(flash: Path, how: str, copies: list[bytes], trial: Trial) -> None:
 
 
 def _cut_off(world: World, router: str) -> set[tuple[tuple[str, str], int]]:
-    """Samples that the spool had and flash has not: some may be with the collector."""
+    """Samples that the spool had, and neither flash nor the store has."""
     file = world.flash(router) / FILE
     found = scan(file.read_bytes()) if file.exists() else ()
     safe = {
@@ -99,13 +100,15 @@ def _cut_off(world: World, router: str) -> set[tuple[tuple[str, str], int]]:
         for seq in range(one.key.first_seq, one.key.seq + 1)
     }
     gone = set()
+    stored = settled(world.city.store, router)
     for name, run in oracle.read(world.folder / "oracle").items():
         if name[0] != router:
             continue
         seqs = {seq for seq, one in run.items() if one.kept and (name[1], seq) not in safe}
         new = seqs - world.cut_off.get(name, set())
         world.cut_off.setdefault(name, set()).update(seqs)
-        gone |= {(name, seq) for seq in new}
+        known = stored.get(name, Ranges())
+        gone |= {(name, seq) for seq in new if not known.covers(seq, seq)}
     return gone
 
 

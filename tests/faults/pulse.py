@@ -84,6 +84,7 @@ class Pulse(threading.Thread):
         super().__init__(daemon=True)
         self._file = file
         self.readings: dict[str, list[Reading]] = {name: [] for name in processes}
+        self.ended: set[str] = set()  # could not be looked at any more
         self._processes = dict(processes)
         self._every_s = every_s
         self._over = threading.Event()
@@ -92,9 +93,13 @@ class Pulse(threading.Thread):
         with self._file.open("w", buffering=1) as file:
             while not self._over.wait(self._every_s):
                 for name, process in self._processes.items():
-                    with process.oneshot():
-                        rss, fds = process.memory_info().rss, process.num_fds()
-                        reading = Reading(time.monotonic(), rss, fds, process.num_threads())
+                    try:
+                        with process.oneshot():
+                            rss, fds = process.memory_info().rss, process.num_fds()
+                            reading = Reading(time.monotonic(), rss, fds, process.num_threads())
+                    except psutil.Error:
+                        self.ended.add(name)
+                        continue
                     self.readings[name].append(reading)
                     file.write(json.dumps([name, *reading]) + "\n")
 

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from tests.faults.nemesis import RULES, Fault
 from tests.faults.trial import Trial
@@ -52,7 +51,10 @@ def play(world: World, plan: Sequence[Fault]) -> int:
         place = _place(fault)
         if place in busy:
             continue  # one fault in one place at a time
-        busy[place] = _strike(world, fault)
+        mend = _strike(world, fault)
+        if mend is None:
+            continue
+        busy[place] = mend
         struck += 1
         end = time.monotonic() - began + fault.lasts_s
         heapq.heappush(due, (end, number + len(plan), fault, place))
@@ -66,8 +68,8 @@ def _place(fault: Fault) -> str:
     return f"agent of {fault.target}" if what == "agent" else what
 
 
-def _strike(world: World, fault: Fault) -> Callable[[], None]:
-    """Begin a fault; what ends it."""
+def _strike(world: World, fault: Fault) -> Callable[[], None] | None:
+    """Begin a fault; what ends it, or None if it could not begin."""
     router, city = fault.target, world.city
     collector = city.collector
     assert collector is not None
@@ -99,9 +101,12 @@ def _strike(world: World, fault: Fault) -> Callable[[], None]:
             return lambda: world.spaces.mend_uplink(router)
 
 
-def _lock(world: World) -> Callable[[], None]:
-    """Somebody else writes for long."""
+def _lock(world: World) -> Callable[[], None] | None:
+    """Somebody else writes for long; not if the collector happens to, stopped as it may be."""
     other = sqlite3.connect(world.city.store, isolation_level=None, timeout=0.5)
-    with suppress(sqlite3.OperationalError):  # the collector happens to write
+    try:
         other.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        other.close()
+        return None
     return other.close

@@ -45,6 +45,7 @@ class Trial:
             # What is missing then says more than that something is.
             self.wrong.append(str(error))
         self.figures["kills_of_agents"] = world.kills
+        self.wrong += world.died
         self.verdict = judge(world)
         self.wrong += self.verdict.wrong(world.kills, declared, late)
         return self.verdict

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import paho.mqtt
 import psutil
 
 from tests.agent.fake_ubusd import FakeUbusd, Wide, answer, encode
@@ -169,6 +170,7 @@ class World:
         self.agents: dict[str, Process] = {}
         self.radios: dict[str, Radio] = {}
         self.kills = 0  # of agents
+        self.died: list[str] = []  # processes that ended by themselves
         self.watched: dict[str, list[tuple[float, int, int, int]]] = {}
         self.witness = Witness(self.city)
         self.settings = settings or Settings("")
@@ -234,6 +236,7 @@ class World:
 
     def start_agent(self, router: str) -> None:
         """The agent's next life."""
+        self._bury(router, self.agents.get(router))
         directory = self.city.directory
         file = self.folder / router / "agent.toml"
         file.write_text(
@@ -245,6 +248,7 @@ clock = "trusted"
 host = "{HUB}"
 port = {directory.ports.router}
 password_file = "{directory.password_file(router)}"
+compress = {"true" if self.routers.index(router) % 2 else "false"}
 [spool]
 directory = "{self.spool(router)}"
 limit_bytes = {self._spool_bytes}
@@ -302,6 +306,7 @@ ubus_socket = "{self.radios[router].ubusd.path}"
 
     def start_collector(self) -> None:
         """Without waiting: the broker may be down."""
+        self._bury("collector", self.city.collector)
         self.city.collector = Process(
             self.folder / "collector.log",
             "-c",
@@ -349,6 +354,13 @@ ubus_socket = "{self.radios[router].ubusd.path}"
             except psutil.Error:
                 continue  # it is over
             rows.append((time.monotonic(), *row))
+
+    def _bury(self, name: str, process: Process | None) -> None:
+        """Remember an end that was none of the nemesis's: it kills, or asks politely."""
+        if process is not None and process.is_over:
+            status = process.popen.returncode
+            if status not in (0, -signal.SIGKILL):
+                self.died.append(f"{name} ended by itself with {status}: {process.said()[-300:]}")
 
     def heal(self) -> None:
         """Everything works again."""
@@ -403,22 +415,23 @@ ubus_socket = "{self.radios[router].ubusd.path}"
 
 
 TESTED = (
-    *(
-        "agent",
-        "broker",
-        "tests/agent",
-        "tests/broker",
-        "tests/faults",
-        "tests/system",
-        "tests/wire",
-    ),
+    "agent",
+    "broker",
+    "tests/agent",
+    "tests/broker",
+    "tests/captures",
+    "tests/faults",
+    "tests/system",
+    "tests/wire",
 )
 
 
 def tested() -> str:
-    """A digest of the code whose change makes a result an old one."""
+    """A digest of the code, broker and library whose change makes a result an old one."""
     root = Path(__file__).parents[2]
-    found = hashlib.sha256()
+    broker = subprocess.run(("mosquitto", "-h"), capture_output=True, text=True, check=False)
+    found = hashlib.sha256(f"{paho.mqtt.__version__} {broker.stdout.splitlines()[0]}".encode())
+    found.update((root / "tests/mosquitto.py").read_bytes())
     for file in sorted(one for name in TESTED for one in (root / name).rglob("*")):
         is_made = any(part == "__pycache__" or part.endswith(".egg-info") for part in file.parts)
         if file.is_file() and not is_made:

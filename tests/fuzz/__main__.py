@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     for one in (found, work, CORPUS / name):
         one.mkdir(parents=True, exist_ok=True)
     (found / "executions.json").write_text("0")
-    before = set(_crashes(found))
+    _forget_fixed(name, found)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="titik-seeds-") as seeds:
         for number, data in enumerate(targets.load(name).seeds()):
             (Path(seeds) / str(number)).write_bytes(data)
         status = _search(name, options, found, (work, CORPUS / name, Path(seeds)))
-    crashes = sorted(set(_crashes(found)) - before)
+    crashes = sorted(_crashes(found))
     if status and not crashes:
         crashes = [f"the engine ended with {status}, see {name}.log"]
     result = {
@@ -109,6 +110,15 @@ def _search(name: str, options: argparse.Namespace, found: Path, corpus: Sequenc
 def _crashes(found: Path) -> Iterator[str]:
     """The inputs, without what was said about them."""
     return (file.name for file in found.glob("crash-*") if file.suffix != ".txt")
+
+
+def _forget_fixed(name: str, found: Path) -> None:
+    """Earlier findings that no longer are; the others stay red until somebody mends them."""
+    one = targets.load(name).one
+    for file in [found / crash for crash in _crashes(found)]:
+        with suppress(Exception):  # it is still a finding
+            one(file.read_bytes())
+            file.unlink()
 
 
 def _line(result: dict[str, Any]) -> str:

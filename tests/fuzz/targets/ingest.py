@@ -23,7 +23,7 @@ from titik_collector.ingest import PLACED_A_SECOND, Ingest, Letter
 from titik_collector.presence import Presence
 from titik_collector.rollup import Rollups
 from titik_collector.store import Store
-from titik_wire import codec, topics
+from titik_wire import codec, packed, topics
 from titik_wire.messages import Held, Sample, Status
 
 OURS = ("tirosa-1", "tirosa-2")
@@ -50,9 +50,17 @@ def seeds() -> Sequence[bytes]:
         bytes([4, ord("s") if topic.endswith("status") else 0]) + struct.pack(">H", len(one)) + one
         for _, topic, one in CASES
     )
+    metered = flood.replace(b"\0\0\0", b"\0\0\x40")
     status = b"\2\0\0\0\0\2\1\0\0\1"
     long = status + row + b"\5" + live(0, run=1) + status + b"\5\7" + merged + b"\6\7"
-    return [row + b"\5", row + other + b"\5" + merged + b"\5\7", flood + b"\7", raw + b"\5", long]
+    return [
+        row + b"\5",
+        row + other + b"\5" + merged + b"\5\7",
+        flood + b"\7",
+        metered + b"\7",
+        raw + b"\5",
+        long,
+    ]
 
 
 def one(data: bytes) -> None:
@@ -182,6 +190,8 @@ def _letter(kind: int, words: bytes, number: int) -> Letter:
     if kind == 3:  # a field is broken on its way
         at = words[7] * len(payload) // 256
         payload = payload[:at] + words[6:7] + payload[at + 1 :]
+    if words[6] & 0x40:
+        payload = packed.pack(payload)
     topic = topics.backlog(router) if kind == 1 else topics.sample(router)
     return Letter(topic, payload, (1, number))
 

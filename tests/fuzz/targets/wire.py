@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from tests.wire.examples import CASES
 from tests.wire.test_hostile import HOSTILE, TOPIC
 from titik_collector import quick
-from titik_wire import codec, topics
+from titik_wire import codec, packed, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Message, Sample
 
 
 def seeds() -> Sequence[bytes]:
     sound = [topic.encode() + b"\n" + payload for _, topic, payload in CASES]
+    sound += [topic.encode() + b"\n" + packed.pack(payload) for _, topic, payload in CASES]
     return [*sound, *(TOPIC.encode() + b"\n" + payload for _, payload, _, _ in HOSTILE)]
 
 
