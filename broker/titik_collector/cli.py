@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -24,9 +25,11 @@ from titik_collector.commands.past import events_command, export_command, histor
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
 from titik_collector.config import Config
-from titik_collector.database import held, open_reader, open_writer
+from titik_collector.database import StoreBusy, held, open_reader, open_writer
 from titik_collector.login import login
 from titik_wire import __version__
+
+log = logging.getLogger(__name__)
 
 CONFIG = click.option(
     "--config",
@@ -50,10 +53,27 @@ def collect_command(file: Path) -> None:
     """Run the collector until it is told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = _load(file)
-    with plainly(), held(settings.store.path):
-        db = open_writer(settings.store.path)
-        with contextlib.closing(db):
-            _run(collect.Collector(settings, db, login(settings)))
+    with plainly(), held(settings.store.path), _started(settings) as collector:
+        _run(collector)
+
+
+@contextlib.contextmanager
+def _started(settings: Config) -> Iterator[collect.Collector]:
+    """A collector over the open store, as soon as nobody else writes there."""
+    with contextlib.ExitStack() as stack:
+        waits = False
+        while True:
+            try:
+                db = stack.enter_context(contextlib.closing(open_writer(settings.store.path)))
+                collector = collect.Collector(settings, db, login(settings))
+                break
+            except StoreBusy as error:
+                stack.close()
+                if not waits:
+                    log.warning("store is busy, waiting reason=%s", error)
+                waits = True
+                time.sleep(collect.RETRY_S)
+        yield collector
 
 
 def _run(collector: collect.Collector) -> None:

@@ -24,6 +24,10 @@ class StoreError(Exception):
     """The store cannot be used now (locked, full, damaged); nothing of the batch was kept."""
 
 
+class StoreBusy(StoreError):
+    """Somebody else writes, for longer than we wait."""
+
+
 class StoreHeld(StoreError):
     """Another collector holds the store."""
 
@@ -51,7 +55,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         _migrate(db)
     except sqlite3.Error as error:
         db.close()
-        raise StoreError(f"{path}: {error}") from error
+        raise _worded(error, f"{path}: ") from error
     except BaseException:
         db.close()
         raise
@@ -96,10 +100,16 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("COMMIT")
     except sqlite3.Error as error:
         _roll_back(db)
-        raise StoreError(str(error)) from error
+        raise _worded(error) from error
     except BaseException:
         _roll_back(db)
         raise
+
+
+def _worded(error: sqlite3.Error, where: str = "") -> StoreError:
+    # sqlite3 raises some errors itself, without a code.
+    busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    return (StoreBusy if busy else StoreError)(f"{where}{error}")
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

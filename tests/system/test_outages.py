@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -128,6 +129,23 @@ def test_a_locked_store_stops_acknowledgements_and_resumes(tmp_path: Path) -> No
         assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
         assert 1 == collector.said().count("store fails")
         assert 1 == collector.said().count("store works again")
+
+
+def test_a_collector_waits_for_a_store_that_somebody_else_writes(tmp_path: Path) -> None:
+    """Started while the store is locked, it says so once, and begins when it can."""
+    with City(tmp_path) as city:
+        assert 0 == city.collect().stop()
+        said = (tmp_path / "collector.log").read_text
+        with (
+            closing(sqlite3.connect(city.store, isolation_level=None)) as other,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            other.execute("BEGIN IMMEDIATE")
+            started = thread.submit(city.collect)
+            city.until(lambda: "store is busy" in said(), "the collector says so")
+            other.execute("ROLLBACK")
+            assert not started.result(60).is_over
+        assert 1 == said().count("store is busy")
 
 
 def test_a_store_restored_from_an_older_copy_goes_on(tmp_path: Path) -> None:
