@@ -33,6 +33,8 @@ def _table(cls: type[Any]) -> str:
 def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(f'`"{one}"`' for one in get_args(annotation))
+    if config.Path in (annotation, *get_args(annotation)):
+        return "list of paths" if get_origin(annotation) is tuple else "path"
     names = {"str": "text", "int": "whole number", "bool": "`true` or `false`"}
     inner = str(getattr(annotation, "__name__", annotation)).partition(" |")[0]
     return names.get(inner, "list of texts")

@@ -2,18 +2,22 @@
 
 Rule: every error names the file, the key, what is wrong and what to use instead.
 Rule: a machine with no file runs too: a broker's address and a router's name are enough.
+Rule: a path is relative to the file that it stands in.
 """
 
+import json
 import os
 import re
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from titik_wire.kinds import SLUG
 
 DEFAULT_FILE = "/etc/titik/agent.toml"
 MAX_TARGETS = 8
 LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")  # OpenWrt, Debian
+
+Path = Annotated[str, "a path"]
 
 
 class ConfigError(Exception):
@@ -26,11 +30,11 @@ class Broker:
 
     host: str = ""  # name or address of the broker
     port: int = 0  # 0: 8883 with TLS, 1883 without
-    password_file: str | None = None  # file with the router's password, mode 0600
+    password_file: Path | None = None  # file with the router's password, mode 0600
     tls: bool = False  # encrypt, and check the broker's certificate
-    ca_file: str | None = None  # certificate authorities to trust; absent: the system's
-    cert_file: str | None = None  # the router's own certificate
-    key_file: str | None = None  # and its key, mode 0600
+    ca_file: Path | None = None  # certificate authorities to trust; absent: the system's
+    cert_file: Path | None = None  # the router's own certificate
+    key_file: Path | None = None  # and its key, mode 0600
     compress: bool = False  # samples in a third of their bytes; upgrade the collector first
 
 
@@ -38,9 +42,9 @@ class Broker:
 class Spool:
     """[spool]: what the collector has not committed yet."""
 
-    directory: str = "/tmp/titik"  # on OpenWrt a RAM disk: no flash wear
+    directory: Path = "/tmp/titik"  # on OpenWrt a RAM disk: no flash wear
     limit_bytes: int = 1 << 20  # size of the spool; older samples are merged to stay within
-    persist_dir: str | None = None  # on flash: outages longer than 5 minutes survive a power cut
+    persist_dir: Path | None = None  # on flash: outages longer than 5 minutes survive a power cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,9 @@ class Sources:
     """[sources]: where counts come from."""
 
     hostapd: Literal["auto", "ubus", "control", "off"] = "auto"  # auto: ubus if it is there
-    ubus_socket: str = "/var/run/ubus/ubus.sock"  # OpenWrt's message bus
-    control_dir: str = "/var/run/hostapd"  # hostapd's control sockets on other systems
-    lease_files: tuple[str, ...] = LEASE_FILES  # dnsmasq's; those that are missing are passed over
+    ubus_socket: Path = "/var/run/ubus/ubus.sock"  # OpenWrt's message bus
+    control_dir: Path = "/var/run/hostapd"  # hostapd's control sockets on other systems
+    lease_files: tuple[Path, ...] = LEASE_FILES  # dnsmasq's; those that are missing are passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Reach:
 class Probe:
     """[probe]: the separate process that needs raw sockets."""
 
-    result_file: str = "/tmp/titik-probe/result.json"  # written by it, read by the agent
+    result_file: Path = "/tmp/titik-probe/result.json"  # written by it, read by the agent
     targets: tuple[str, ...] = ()  # addresses to ping
     max_age_s: int = 900  # an older result is not reported
 
@@ -98,10 +102,11 @@ class Config:
 def load(path: str | None, router: str | None = None, broker: str | None = None) -> Config:
     """The file, with the command line's router and `host[:port]` over it; ConfigError if wrong.
 
-    A file that was not asked for by name may be missing.
+    The file may be missing if it was not asked for by name and nothing need be in it.
     """
     where = path or DEFAULT_FILE
-    table = _read(where) if path is not None or os.path.exists(where) else {}
+    optional = path is None and router is not None and broker is not None
+    table = {} if optional and not os.path.exists(where) else _read(where)
     config: Config = _table(Config, table, where, "")
     if router is not None:
         config = replace(config, router=router)
@@ -120,18 +125,30 @@ def password(config: Config) -> str | None:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read(4096).strip()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"broker.password_file: {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"broker.password_file: {path}: {error.strerror}; put the router's password there,"
+            " readable by this user"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(
+            f"broker.password_file: {path}: is not UTF-8; put the router's password there"
+        ) from error
 
 
 def _read(path: str) -> dict[str, Any]:
     import tomllib  # 0.3 MB that a machine without a file need not carry
 
+    other = "name another with --config, or give --router and --broker"
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; write it as docs/config.md shows, {other}"
+        ) from error
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; name another with --config") from error
+        raise ConfigError(f"{path}: {error.strerror}; {other}") from error
     except ValueError as error:  # TOML syntax with its line, or not UTF-8
         raise ConfigError(f"{path}: {error}") from error
 
@@ -139,16 +156,26 @@ def _read(path: str) -> dict[str, Any]:
 def _table(cls: type[Any], table: Any, where: str, prefix: str) -> Any:
     """A dataclass from a TOML table; unknown keys are errors, because they are typing errors."""
     if not isinstance(table, dict):
-        raise ConfigError(f"{where}: {prefix.rstrip('.')}: must be a table")
+        name, first = prefix.rstrip("."), fields(cls)[0].name
+        given = json.dumps(table) if isinstance(table, str) else "..."
+        raise ConfigError(
+            f"{where}: {name}: must be a table: a line [{name}], and below it {first} = {given}"
+        )
     known = {one.name: one for one in fields(cls)}
     for key in table:
         if key not in known:
-            allowed = ", ".join(known)
-            raise ConfigError(f"{where}: {prefix}{key}: no such key; there are {allowed}")
+            raise ConfigError(f"{where}: {prefix}{key}: no such key; {_meant(key, list(known))}")
     values = {
         key: _value(known[key].type, value, where, prefix + key) for key, value in table.items()
     }
     return cls(**values)
+
+
+def _meant(key: str, known: list[str]) -> str:
+    import difflib  # for people who wait, never while the agent runs
+
+    near = difflib.get_close_matches(key, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def _value(kind: Any, value: Any, where: str, key: str) -> Any:
@@ -161,11 +188,17 @@ def _value(kind: Any, value: Any, where: str, key: str) -> Any:
     wanted, name = _plain(kind)
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: {key}: {value!r} must be {name}")
-    if not isinstance(value, list):
-        return value
-    if not all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and not all(isinstance(one, str) for one in value):
         raise ConfigError(f"{where}: {key}: {value!r} must be {name}")
-    return tuple(value)
+    if Path in (kind, *get_args(kind)):
+        value = _beside(where, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _beside(where: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_beside(where, one) for one in value]
+    return os.path.join(os.path.dirname(os.path.abspath(where)), value)
 
 
 def _plain(kind: Any) -> tuple[type, str]:
@@ -175,12 +208,16 @@ def _plain(kind: Any) -> tuple[type, str]:
         return bool, "true or false"
     if kind is int:
         return int, "a whole number"
-    if inner[0] is str and get_origin(kind) is not tuple:
+    if inner[0] in (str, Path) and get_origin(kind) is not tuple:
         return str, "text in quotes"
     return list, "a list of texts"
 
 
 def _check(config: Config, where: str) -> None:
+    if not config.router:
+        raise ConfigError(
+            f"{where}: router: is missing; give this router's name, here or with --router"
+        )
     if re.fullmatch(SLUG, config.router) is None:
         raise ConfigError(
             f"{where}: router: {config.router!r} is no router name; use a-z, 0-9 and -, at most"

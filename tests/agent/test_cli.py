@@ -30,8 +30,8 @@ def test_once_prints_a_sample_of_this_machine() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run"], "router: '' is no router name"),
-        (["run", "--router", "a"], "broker.host: is missing"),
+        (["run"], "/agent.toml: No such file or directory; write it as docs/config.md shows"),
+        (["run", "--router", "a"], "or give --router and --broker"),
         (["check", "--config", "/none.toml"], "/none.toml: No such file or directory"),
         (["run", "--router", "a", "--broker", "a b"], "--broker: 'a b' is no address"),
     ],

@@ -45,7 +45,13 @@ WRONG = [
     ("router = 3\n", "router: 3 must be text in quotes"),
     ('router = "Tirosa 1"\n', "router: 'Tirosa 1' is no router name"),
     ('router = "a"\n', "broker.host: is missing"),
-    (GOOD + "prot = 1\n", "broker.prot: no such key; there are host, port"),
+    (GOOD + "prot = 1\n", "broker.prot: no such key; did you mean port?"),
+    (GOOD + "xyzzy = 1\n", "broker.xyzzy: no such key; there are host, port"),
+    ('[broker]\nhost = "a"\n', "router: is missing; give this router's name"),
+    (
+        'router = "a"\nbroker = "localhost"\n',
+        'broker: must be a table: a line [broker], and below it host = "localhost"',
+    ),
     ("interval_s = 0\n" + GOOD, "interval_s: 0 is out of range; use 1 to 3600"),
     ("interval_s = true\n" + GOOD, "interval_s: True must be a whole number"),
     ('clock = "maybe"\n' + GOOD, "clock: 'maybe' is none of auto, trusted"),
@@ -86,6 +92,43 @@ def test_the_password_is_read_from_its_file(tmp_path: Path) -> None:
     assert "hush" == config.password(settings)
     with pytest.raises(ConfigError, match=r"broker\.password_file"):
         config.password(load(tmp_path, GOOD + 'password_file = "/none"\n'))
+
+
+def test_a_missing_password_file_is_named_once_with_the_remedy(tmp_path: Path) -> None:
+    """The path as it was looked for, whatever directory the command was typed in."""
+    settings = load(tmp_path, GOOD + 'password_file = "keys/secret"\n')
+    path = tmp_path / "keys" / "secret"
+
+    with pytest.raises(ConfigError) as caught:
+        config.password(settings)
+    assert 1 == str(caught.value).count("secret")
+    assert f"{path}: No such file or directory; put the router's password there" in str(
+        caught.value
+    )
+
+
+def test_a_relative_path_starts_at_the_files_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service starts in another directory than the one who wrote the file; all paths alike."""
+    (tmp_path / "etc").mkdir()
+    text = (
+        GOOD + 'tls = true\npassword_file = "p"\nca_file = "ca"\ncert_file = "c"\nkey_file = "k"\n'
+        '[spool]\ndirectory = "d"\npersist_dir = "f"\n'
+        '[sources]\nubus_socket = "u"\ncontrol_dir = "h"\nlease_files = ["l", "/l"]\n'
+        '[probe]\nresult_file = "r"\n'
+    )
+    (tmp_path / "etc" / "agent.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    settings = config.load("etc/agent.toml")
+    broker, spool, sources = settings.broker, settings.spool, settings.sources
+
+    single = (
+        broker.password_file, broker.ca_file, broker.cert_file, broker.key_file, spool.directory,
+        spool.persist_dir, sources.ubus_socket, sources.control_dir, settings.probe.result_file,
+    )  # fmt: skip
+    assert tuple(f"{tmp_path}/etc/{one}" for one in ("p", "ca", "c", "k", *"dfuhr")) == single
+    assert (f"{tmp_path}/etc/l", "/l") == sources.lease_files
 
 
 def test_ranges_of_port(tmp_path: Path) -> None:
