@@ -4,7 +4,8 @@ import logging
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from titik_agent import dial
@@ -17,6 +18,9 @@ Say = Callable[[str], None]
 LOGIN_S = 15.0  # to be accepted by the broker
 ACK_S = 30.0  # for the collector to commit and answer
 GOODBYE_S = 3.0
+_OFF = {
+    "hostapd": '; if this is no access point, say hostapd = "off" under [sources] in agent.toml'
+}
 
 
 class Counted(Protocol):
@@ -33,11 +37,22 @@ def sources(every: Sequence[Source], say: Say) -> bool:
         try:
             value = source.read()
         except SourceError as error:
-            say(f"FAIL  source {source.name}: {error}")
+            say(f"FAIL  source {source.name}: {error}{_OFF.get(source.name, '')}")
             good = False
         else:
             say(f"ok    source {source.name}: {_shown(value)}")
     return good
+
+
+@contextmanager
+def told_before() -> Iterator[None]:
+    """Sources that fail have had their line, so the sampler need not warn of them."""
+    log = logging.getLogger("titik_agent.sampler")
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
 
 
 def clock(router: Clock, say: Say) -> bool:

@@ -84,17 +84,20 @@ def check_all(file: str | None, router: str | None, broker: str | None) -> bool:
     """Try every step from the radio to the collector's ack, a line each; True if all are good."""
     from titik_agent import check
 
-    with _said():
+    try:
         settings = config.load(file, router, broker)
-        print(f"ok    config: router {settings.router}, every {settings.interval_s} s")
+        target = _target(settings)
         clock = SystemClock(settings.clock == "trusted")
         sources = _sources(settings, clock)
-        _reach_once(sources)
-        good = check.sources(sources, print)
-        good &= check.clock(clock, print)
-        target = _target(settings)
-        reached = check.broker(target, print)
-        good &= reached and _check_chain(settings, clock, target, sources)
+    except ConfigError as error:
+        print(f"FAIL  config: {error}")
+        return False
+    print(f"ok    config: router {settings.router}, every {settings.interval_s} s")
+    _reach_once(sources)
+    good = check.sources(sources, print)
+    good &= check.clock(clock, print)
+    reached = check.broker(target, print)
+    good &= reached and _check_chain(settings, clock, target, sources)
     return good
 
 
@@ -237,10 +240,12 @@ def _dialler(target: dial.Broker) -> Any:
     return connect
 
 
-def _publisher(settings: Config, run_id: str, clock: Clock, spool: Spool) -> Publisher:
+def _publisher(
+    settings: Config, run_id: str, clock: Clock, spool: Spool, announce: bool = True
+) -> Publisher:
     about = _about(settings.router, run_id, clock)
     pack = packed.pack if settings.broker.compress else bytes
-    return Publisher(about, spool, clock.monotonic, pack=pack)
+    return Publisher(about, spool, clock.monotonic, pack=pack, announce=announce)
 
 
 def _about(router: str, run_id: str, clock: Clock) -> Status:
@@ -349,7 +354,11 @@ def _said() -> Iterator[None]:
 def _check_chain(
     settings: Config, clock: Clock, target: dial.Broker, sources: Sequence[Source]
 ) -> bool:
-    """Login, publish, ack: with a sample of a run of its own, unless an agent is connected."""
+    """Login, publish, ack: with a sample of a run of its own, unless an agent is connected.
+
+    The run is no start of the agent, so nothing is said of it on `status`: the collector would
+    take its end for an outage.
+    """
     from titik_agent import check
 
     try:
@@ -358,10 +367,11 @@ def _check_chain(
         print(f"--    login, publish, ack: not tried: {error}")
         return True
     spool, run_id = Spool(None), _new_run()
-    publisher = _publisher(settings, run_id, clock, spool)
+    publisher = _publisher(settings, run_id, clock, spool, announce=False)
     uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
     sampler = Sampler(settings.router, run_id, clock, spool, sources)
-    sample, payload = sampler.take()
+    with check.told_before():
+        sample, payload = sampler.take()
     spool.append(sample.run, sample.seq, payload)
     return check.chain(uplink, spool, print)
 

@@ -98,10 +98,12 @@ class Publisher:
         monotonic: Callable[[], float],
         pace: Pace | None = None,
         pack: Callable[[bytes], bytes] = bytes,
+        announce: bool = True,
     ) -> None:
         """`about` says who we are; its state and connection are filled in here.
 
-        `pack` makes of a sample's payload what is sent.
+        `pack` makes of a sample's payload what is sent. Without `announce` nothing is said on
+        `status`, for a run that nobody is to miss.
         """
         self.open_runs: tuple[str, ...] = ()  # that the last ack listed, for the sampler
         self._about = about
@@ -109,6 +111,7 @@ class Publisher:
         self._monotonic = monotonic
         self._pace = pace = pace or Pace()
         self._pack = pack
+        self._announce = announce
         self._status = _Lane(topics.status(about.router), True, pace.live_window)
         self._sample = _Lane(topics.sample(about.router), True, pace.live_window)
         self._backlog = _Lane(topics.backlog(about.router), False, pace.window)
@@ -223,6 +226,8 @@ class Publisher:
             self._collector(topic, online)
 
     def _say(self, state: Literal["online", "stopping"]) -> None:
+        if not self._announce:
+            return
         about = replace(self._about, state=state, connection=self._connection)
         self._publish(self._status, encode(about), None)
 

@@ -111,6 +111,8 @@ class Presence:
         )
         if old.run is not None:
             self._returned(router_id, old, status, now_ms)
+        else:  # of its first word nobody knows what was before: a check's sample, perhaps
+            self._end(router_id, now_ms)
         self._write(router_id, back)
 
     def _left(self, router_id: int, old: State, status: Status, now_ms: int) -> None:
@@ -148,11 +150,14 @@ class Presence:
         # A sample may be older than the word `offline`; it ends only what was silence.
         if old.state != "online" and old.said in ("online", "unknown"):
             heard = replace(heard, state="online", since_ms=now_ms)
-            self._db.execute(
-                "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL",
-                (now_ms, router_id),
-            )
+            self._end(router_id, now_ms)
         self._write(router_id, heard)
+
+    def _end(self, router_id: int, now_ms: int) -> None:
+        self._db.execute(
+            "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL",
+            (now_ms, router_id),
+        )
 
     def _write(self, router_id: int, new: State) -> None:
         old = self.state(router_id)

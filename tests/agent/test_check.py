@@ -39,6 +39,37 @@ def not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "broker", lambda *_: True)
 
 
+def test_what_is_wrong_in_the_file_is_a_line_of_the_config_step(
+    config: str, tmp_path: Path
+) -> None:
+    """The password's file too: an installer reads one list, from top to bottom."""
+    text = Path(config).read_text().replace("host =", 'password_file = "secret", host =')
+    Path(config).write_text(text)
+    result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
+
+    assert 1 == result.exit_code
+    assert [
+        f"FAIL  config: broker.password_file: {tmp_path}/secret: No such file or directory"
+    ] == [line.partition(";")[0] for line in result.output.splitlines()]
+
+
+@pytest.mark.usefixtures("not_looked_at")
+def test_a_machine_that_is_no_access_point_is_told_once_how_to_say_so(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Any Linux machine may report; the line that fails bears the remedy."""
+    nothing = f'{{ hostapd = "control", control_dir = "{tmp_path}/none" }}'
+    text = Path(config).read_text().replace('sources.hostapd = "off"', f"sources = {nothing}")
+    Path(config).write_text(text)
+    monkeypatch.setattr(check, "chain", lambda *_: True)
+    result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
+
+    failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
+    assert 1 == len(failed)
+    assert failed[0].endswith('say hostapd = "off" under [sources] in agent.toml')
+    assert [] == [one for one in caplog.records if one.name == "titik_agent.sampler"]
+
+
 @pytest.mark.usefixtures("caplog", "not_looked_at")
 @pytest.mark.thorough
 def test_a_check_leaves_nothing_in_the_spools_directory(config: str, tmp_path: Path) -> None:

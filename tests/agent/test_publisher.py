@@ -59,12 +59,12 @@ class MergingSpool(Spool):
 class World:
     """One router."""
 
-    def __init__(self, spool: Spool | None = None) -> None:
+    def __init__(self, spool: Spool | None = None, announce: bool = True) -> None:
         self.now = 1000.0
         self.spool = spool or Spool(None)
         self.link = FakeLink()
         about = Status("r1", "online", RUN, 1, "b00d", "1.0")
-        self.publisher = Publisher(about, self.spool, lambda: self.now)
+        self.publisher = Publisher(about, self.spool, lambda: self.now, announce=announce)
 
     def take(self, *seqs: int, run: str = RUN) -> None:
         """Samples land in the spool."""
@@ -593,6 +593,16 @@ def test_stopping_is_said_and_nothing_after_it(world: World) -> None:
     world.publisher.step()
     assert world.publisher.idle()
     assert [] == world.out()
+
+
+def test_a_run_that_nobody_is_to_miss_says_nothing_of_itself() -> None:
+    """A check's sample goes out; its beginning and its end are not those of an agent."""
+    world = World(announce=False)
+    world.take(1)
+    world.connect()
+    world.puback()
+    world.publisher.stop()
+    assert [SAMPLE] == [topic for topic, _, _ in world.link.sent]
 
 
 def test_stopping_without_a_connection_is_nothing(world: World) -> None:

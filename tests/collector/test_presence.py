@@ -105,6 +105,37 @@ def test_silent_is_not_offline(tmp_path: Path) -> None:
         assert "online" == presence.state(1).state
 
 
+def test_a_sample_before_the_first_word_is_no_run_to_be_missed(tmp_path: Path) -> None:
+    """`titik-agent check` sends one; the agent that starts after it comes back from nothing."""
+    with opened(tmp_path / "db") as db:
+        record(db, live(1), said("online", 3, run=OTHER_RUN))
+        assert [] == outages(db)
+
+
+def test_the_first_word_ends_an_outage_that_was_only_missed(tmp_path: Path) -> None:
+    """A check's sample, and the agent half an hour later: it is not away for ever."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, live(1))
+        for after_ms in (SILENT_AFTER_MS, MISSED_AFTER_MS):
+            presence.tick(T0 + 1001 + after_ms, [1])
+        presence.record([(1, said("online", 2000))])
+        assert [2000] == [end for _, end, _ in outages(db)]
+
+
+def test_a_check_between_two_runs_is_no_outage_of_its_own(tmp_path: Path) -> None:
+    """The agent was stopped for it: one outage, from the goodbye to the return."""
+    with opened(tmp_path / "db") as db:
+        record(
+            db,
+            said("online", 0),
+            live(5),
+            said("stopping", 9),
+            live(12),
+            said("online", 15, run=OTHER_RUN),
+        )
+        assert [(5, 15, "agent restart")] == outages(db)
+
+
 def test_a_sample_ends_silence(tmp_path: Path) -> None:
     """It is heard again."""
     with opened(tmp_path / "db") as db:
