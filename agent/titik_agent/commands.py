@@ -4,6 +4,8 @@ Rule: nothing here is loaded by `titik-agent run` as an init script calls it.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -12,7 +14,32 @@ from titik_agent import cli, config
 from titik_wire import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Plainly(click.Group):
+    """What is typed wrong is said in one line, with where to look."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
+        if not args:  # the help, which is no error
+            return super().make_context(info_name, args, *rest, **more)
+        with _one_line():
+            return super().make_context(info_name, args, *rest, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        path = "titik-agent" if error.ctx is None else error.ctx.command_path
+        said = error.format_message().rstrip(".")
+        stop = "" if said.endswith("?") else "."
+        raise click.UsageError(f"{said}{stop} Try '{path} --help'.") from error
+
+
+@click.group(cls=_Plainly, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def titik_agent() -> None:
     """Report this router's clients and throughput to a Titik broker."""

@@ -161,6 +161,12 @@ def tls_failure(error: OSError, where: str) -> LinkDown:
         message = getattr(error, "verify_message", "")
         return LinkDown("tls", f"the certificate of {where}: {message}; {remedy}", slow=True)
     reason = str(getattr(error, "reason", None) or error)
+    if "ALERT" in reason and "CERTIFICATE_REVOKED" in reason:
+        words = (
+            f"{where} refused this router's certificate ({reason}): it was revoked; ask for a new"
+            " bundle (titik router rotate)"
+        )
+        return LinkDown("tls", words, slow=True)
     if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
         words = f"{where} refused this router's certificate ({reason}): check broker.cert_file"
         return LinkDown("tls", words, slow=True)

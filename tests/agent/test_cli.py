@@ -45,6 +45,26 @@ def test_what_is_wrong_is_one_line(arguments: list[str], said: str) -> None:
     assert 1 == len(result.output.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "start", "end"),
+    [
+        (["rnu"], "Error: No such command 'rnu'", "Try 'titik-agent --help'."),
+        (["--rnu"], "Error: No such option", "Try 'titik-agent --help'."),
+        (["check", "--rnu"], "Error: No such option", "Try 'titik-agent check --help'."),
+        (["run", "x"], "Error: Got unexpected extra argument (x).", "run --help'."),
+        (["check", "--config"], "Error: Option '--config' requires", "--help'."),
+        (["probe", "--every", "1"], "Error: Invalid value for", "Try 'titik-agent probe --help'."),
+    ],
+)
+def test_what_is_typed_wrong_is_one_line(arguments: list[str], start: str, end: str) -> None:
+    """An installer reads it on a phone: what it is, and where to look."""
+    result = CliRunner().invoke(commands.titik_agent, arguments, prog_name="titik-agent")
+    lines = result.output.splitlines()
+
+    assert 2 == result.exit_code
+    assert [True] == [line.startswith(start) and line.endswith(end) for line in lines]
+
+
 def test_a_second_agent_on_one_spool_is_refused(tmp_path: Path) -> None:
     """Two would report the same clients twice."""
     with (

@@ -661,6 +661,25 @@ def test_the_brokers_verdict_on_our_certificate_is_told(
         assert "broker.cert_file" in verdict.reason
 
 
+@pytest.mark.system
+def test_a_revoked_certificate_is_told_from_a_wrong_one(tmp_path: Path, keys: Path) -> None:
+    """Nothing in the router's files is wrong, so the installer is sent for new ones."""
+    (keys / "index").touch()
+    (keys / "ca.conf").write_text(
+        f"[ca]\ndefault_ca=one\n[one]\ndatabase={keys}/index\ndefault_md=sha256\n"
+        f"default_crl_days=1\ncertificate={keys}/ca.pem\nprivate_key={keys}/ca.key\n"
+    )
+    run(keys, "ca -config ca.conf -revoke router.pem")
+    run(keys, "ca -config ca.conf -gencrl -out crl.pem")
+    conf = tls_conf(keys, more=f"require_certificate true\ncrlfile {keys}/crl.pem\n")
+    with Mosquitto(tmp_path, conf) as mosquitto:
+        own = f"{keys}/router.pem", f"{keys}/router.key"
+        verdict = ask(mosquitto.port, Tls(f"{keys}/ca.pem", *own))
+    assert verdict is not None
+    assert verdict.slow
+    assert verdict.reason.endswith("it was revoked; ask for a new bundle (titik router rotate)")
+
+
 def ask(port: int, tls: Tls) -> LinkDown | None:
     """Connect and hang up; why it did not work, if so."""
     heard = Heard()
