@@ -278,6 +278,20 @@ max_runs_per_hour = 10000
         **sources: str,
     ) -> Process:
         """The real `titik-agent run` on this machine's own interfaces."""
+        file = self.agent_file(router, extra, interval_s, broker, **sources)
+        code = "from titik_agent.cli import main; main()"
+        log = self.folder / f"{router}.log"
+        return self._spawn(log, "-c", code, "run", "--config", str(file), python=python)
+
+    def agent_file(
+        self,
+        router: str = "tirosa-1",
+        extra: str = "",
+        interval_s: int = 1,
+        broker: str = "",
+        **sources: str,
+    ) -> Path:
+        """What `agent` is started with."""
         file = self.folder / f"{router}.toml"
         text = f"""
 router = "{router}"
@@ -297,9 +311,7 @@ uplink = "lo"
 """
         sources.setdefault("hostapd", "off")
         file.write_text(text + "".join(f'{key} = "{one}"\n' for key, one in sources.items()))
-        code = "from titik_agent.cli import main; main()"
-        log = self.folder / f"{router}.log"
-        return self._spawn(log, "-c", code, "run", "--config", str(file), python=python)
+        return file
 
     # Waiting
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.agent.fake_ubusd import FakeUbusd, answer
 from tests.broker.running import Client
 from tests.system.city import City, Remembering, ShiftedClock, bytes_of, bytes_taken
+from titik_agent.commands import titik_agent
 from titik_wire import topics
 from titik_wire.codec import decode
 from titik_wire.packed import is_packed
@@ -48,6 +50,21 @@ def test_a_client_that_joins_shows_on_the_now_topic(tmp_path: Path) -> None:
         assert agent.stop() == 0
         (taken, stored, refused, lost, _) = next(iter(city.close_books().values()))
         assert (stored, refused, lost) == (taken, 0, 0)
+
+
+def test_a_check_before_the_first_start_is_no_outage(tmp_path: Path) -> None:
+    """What an installer does: check, all is well, run."""
+    with City(tmp_path) as city:
+        city.collect()
+        arguments = ["check", "--config", str(city.agent_file())]
+        checked = CliRunner().invoke(titik_agent, arguments)
+        assert "ok    publish and ack" in checked.output
+        assert 0 == checked.exit_code
+        agent = city.agent()
+        online = "SELECT count(*) FROM presence WHERE said = 'online' AND state = 'online'"
+        city.until(lambda: city.number(online) == 1, "the agent is online")
+        assert [] == city.ask("SELECT * FROM outage")
+        agent.stop()
 
 
 def test_a_packed_sample_is_stored_and_an_engineer_can_read_it(tmp_path: Path) -> None:
