@@ -9,8 +9,8 @@ from tests.project.sources import PACKAGES, files, imports, tops, who_imports
 PYTHON3_LIGHT = {
     "__future__", "_blake2", "array",
     "base64", "binascii", "bisect", "collections", "contextlib", "copy",
-    "dataclasses", "enum", "errno", "fcntl", "functools", "gc", "hashlib", "heapq", "hmac",
-    "importlib", "io",
+    "dataclasses", "difflib", "enum", "errno", "fcntl", "functools", "gc", "hashlib", "heapq",
+    "hmac", "importlib", "io",
     "ipaddress", "itertools", "json", "math", "operator", "os", "platform", "queue", "random", "re",
     "resource", "secrets", "select", "selectors", "signal", "socket", "stat", "struct", "sys",
     "tempfile", "threading", "time", "tomllib", "types", "typing", "zlib",
