@@ -3,7 +3,9 @@
 One place builds the objects and knows the concrete classes; the commands live beside it.
 """
 
+import codecs
 import contextlib
+import io
 import logging
 import signal
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from titik_collector import check, collect, config, status
+from titik_collector import check, collect, config, past, status
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
@@ -114,7 +116,10 @@ def db() -> None:
 @db.command(name="check")
 @CONFIG
 def check_command(file: Path) -> None:
-    """Is the store whole, and is nothing lost silently? Exit status 1 if not."""
+    """Is the store whole, and is nothing lost silently?
+
+    Exit status 1 if not.
+    """
     settings = _load(file)
     with plainly(), contextlib.closing(open_reader(settings.store.path)) as reader:
         found = check.findings(reader)
@@ -147,4 +152,19 @@ def _load(file: Path) -> Config:
 
 def main() -> None:
     """Entry point of the console script."""
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
     titik()
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal without Unicode shows instead; gaps and curves stay apart."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(one, "?") for one in text), error.end
+
+
+_PLAIN = {status.UNKNOWN: ".", **{bar: str(n) for n, bar in enumerate(past.BARS, 1)}}

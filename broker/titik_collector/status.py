@@ -6,10 +6,10 @@ Rule: unknown is shown as a dot, never as zero.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -119,15 +119,8 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
 
 
 def render(screen: Screen) -> RenderableType:
-    """The screen for a terminal of 80 columns or more."""
-    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1), expand=True)
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("state", no_wrap=True, min_width=8)
-    for name, width in _COLUMNS:  # never cut: half a number is another number
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    for line in screen.lines:
-        table.add_row(*_cells(line))
-    parts: list[RenderableType] = [table, Text("")]
+    """The screen for a terminal of 80 columns; a narrow one lacks columns, not names."""
+    parts: list[RenderableType] = [_Lines(screen.lines), Text("")]
     taken, stored, refused, lost, in_spool = screen.totals
     parts.append(
         Text(
@@ -143,7 +136,33 @@ def render(screen: Screen) -> RenderableType:
     return Group(*parts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The table; it learns of the terminal's width when it is drawn."""
+
+    lines: Sequence[Line]
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        columns = dict(_COLUMNS)
+        for name in _DISPENSABLE:
+            if _NAMES_WIDTH + sum(width + 1 for width in columns.values()) > options.max_width:
+                del columns[name]
+        table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1), expand=True)
+        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+        for name, width in columns.items():  # never cut: half a number is another number
+            justify: JustifyMethod = "left" if name == "state" else "right"
+            table.add_column(name, justify=justify, no_wrap=True, min_width=width)
+        for line in self.lines:
+            title, *cells = _cells(line)
+            named = zip(dict(_COLUMNS), cells, strict=True)
+            table.add_row(title, *(cell for name, cell in named if name in columns))
+        yield table
+
+
+_NAMES_WIDTH = 10  # at least
+_DISPENSABLE = ("active", "spool", "up", "age", "cover")  # what a narrow screen lacks, in order
 _COLUMNS = (
+    ("state", 8),
     ("clients", 7),
     ("active", 6),
     ("down", 5),

@@ -1,6 +1,10 @@
 """The status screen as text: what an operator reads at 80 columns."""
 
 import io
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +69,37 @@ def test_every_line_fits_80_columns(tmp_path: Path) -> None:
     assert lines[0].split() == [
         "state", "clients", "active", "down", "up", "age", "cover", "spool", "lost",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 68])
+def test_a_narrow_screen_lacks_columns_not_names(tmp_path: Path, columns: int) -> None:
+    """And what it shows is whole."""
+    lines = screen(tmp_path, columns).splitlines()
+    (line,) = [line for line in lines if line.startswith("tirosa-1")]
+
+    assert len(line) <= columns
+    assert re.match(r"tirosa-1 \S* *online +3 ", line)
+    assert ["267k", "1"] == [one for one in line.split() if one in ("267k", "1")]
+    assert lines[0].split()[-1] == "lost"
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_a_terminal_without_unicode_gets_dots(tmp_path: Path, columns: str) -> None:
+    """As over a serial console, or from cron."""
+    screen(tmp_path)
+    shown = subprocess.run(
+        [sys.executable, "-c", "from titik_collector.cli import main; main()", "status"],
+        cwd=tmp_path,
+        env={
+            "PYTHONPATH": os.pathsep.join(one for one in sys.path if one),
+            "PYTHONIOENCODING": "ascii",
+            "COLUMNS": columns,
+        },
+        capture_output=True,
+        check=True,
+    ).stdout.decode("ascii")
+
+    assert re.search(r"^solor-1 .* unknown( +\.)+ +0$", shown, re.M)
 
 
 def test_the_screen_tells_clients_rates_losses_and_strangers(tmp_path: Path) -> None:
