@@ -32,6 +32,7 @@ IDLE_S = 0.2  # how long to wait for a message when there is nothing else to do
 FLOOD_S = 0.02  # a flood is over when nothing came for so long
 RETRY_S = 1.0  # between tries of a store that fails
 ROLLUP_SLICE_S = 0.05
+FINISH_S = 2.0  # for rollups when it ends; the rest is done at the next start
 PLACE_STEP = 200  # samples of a flood placed at a time, some 40 ms
 BUSY_SLICE_S = 0.002  # while messages come: what waits is late by a step of this, or by one stretch
 NOW_EVERY_S = 0.2  # sums over sites and the city; a router's own `now` goes out at once
@@ -85,8 +86,21 @@ class Collector:
             self._store_works()
 
     def close(self) -> None:
-        """Say `offline`; the broker keeps what arrives meanwhile."""
+        """Say `offline`; the broker keeps what arrives meanwhile. Then finish what was begun."""
         self._link.close()
+        try:
+            self._finish()
+        except (StoreError, sqlite3.Error) as error:
+            log.warning("store fails, rollups are computed at the next start reason=%s", error)
+
+    def _finish(self) -> None:
+        """So that a store without a collector shows what it holds."""
+        until = time.monotonic() + FINISH_S
+        while self._store.waiting:
+            if time.monotonic() >= until:
+                return
+            self._store.place_waiting(PLACE_STEP)
+        self._rollups.finish(until - time.monotonic(), time.monotonic)
 
     def _patience_s(self) -> float:
         """How long to wait for a message."""

@@ -4,7 +4,8 @@ Rule: a router's minutes come from its samples, its hours from its minutes, its 
 and from samples whose time is only bounded; sites and the city are sums (see `sums`).
 Rule: what is to be done is written in the store (`dirty`, `stale`) and crossed off in the
 transaction that does it, so a crash repeats or loses nothing.
-Rule: a minute is computed when it is over and the sample after it has had time to arrive.
+Rule: a minute is computed when it is over and the sample after it has had time to arrive; when the
+collector ends, without waiting for that sample: it makes the minute dirty again.
 Rule: `revision` rises only when the content changed; a window of which nothing is known any more
 stays, empty. Windows that begin before `sealed_before_ms` are never computed again.
 """
@@ -63,6 +64,11 @@ class Rollups:
             if not busy:
                 return False
         return True
+
+    def finish(self, budget_s: float, clock: Callable[[], float]) -> bool:
+        """The last work before an end: minutes that are over, waiting for nothing."""
+        self._grace_ms = 0
+        return self.work(budget_s, clock)
 
     def rebuild(self) -> None:
         """Compute all that is over and not sealed again; if all was right, nothing changes."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.collector.build import T0
 from tests.collector.test_registry import HEAD
 from titik_collector import config, database
 from titik_collector.collect import Collector
@@ -104,3 +105,21 @@ def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:
         collector.tick(1)
 
         assert [("silent",)] == db.execute("SELECT state FROM presence").fetchall()
+
+
+def test_a_collector_that_ends_leaves_nothing_to_be_computed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that a store without a collector shows what it holds; a store that fails holds up none."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    with collecting(file) as (collector, db):
+        db.execute("INSERT INTO dirty VALUES (1, ?, ?)", (T0, T0))
+        with closing(sqlite3.connect(tmp_path / "titik.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            collector.close()
+        left = db.execute("SELECT count(*) FROM dirty").fetchone()
+        collector.close()
+
+        assert 1 == caplog.text.count("at the next start")
+        assert [(1,), (0,)] == [left, db.execute("SELECT count(*) FROM dirty").fetchone()]

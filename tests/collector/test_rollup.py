@@ -19,7 +19,7 @@ from titik_collector.figures import Figures, Minutes
 from titik_collector.ingest import to_item
 from titik_collector.rates import WIRE_BPS, steps
 from titik_collector.readings import Readings
-from titik_collector.rollup import Rollups, to_message
+from titik_collector.rollup import GRACE_MS, Rollups, to_message
 from titik_collector.store import Arrived, Store
 from titik_collector.sums import CITY_ID, Scope, plus
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
@@ -110,6 +110,25 @@ def at(seq: int, first: int | None = None, /, **fields: object) -> Sample:
 def hour_of(router: str = ROUTERS[0], /, **fields: object) -> list[Sample]:
     """One hour, both ends included."""
     return [at(n, None, router=router, **fields) for n in range(1, 122)]
+
+
+def test_at_the_end_minutes_that_are_over_are_computed_at_once(tmp_path: Path) -> None:
+    """Without waiting for samples that may never come; one that does come changes them."""
+    with city(tmp_path / "db") as here:
+        here.save(at(1), at(2), at(3), at(4))
+        here.now_ms = START + 2 * MINUTE_MS
+        here.roll()
+        before = list(here.windows("router", 1, "1m"))
+        assert not here.rollups.finish(10, time.monotonic)
+        early = here.windows("city", CITY_ID, "1m")
+        here.save(at(5))
+        here.now_ms += GRACE_MS
+        here.roll()
+        late = here.windows("city", CITY_ID, "1m")
+
+    assert [START] == before
+    assert [60_000, 30_000] == [early[START + n * MINUTE_MS].covered_ms for n in (0, 1)]
+    assert [60_000, 60_000] == [late[START + n * MINUTE_MS].covered_ms for n in (0, 1)]
 
 
 def test_a_minute_has_what_flowed_in_it(tmp_path: Path) -> None:
