@@ -1,4 +1,4 @@
-"""What happened: outages with their cause and length, routers that joined, samples lost.
+"""What happened: outages with their cause and length, routers registered, samples lost.
 
 Rule: outages that begin together, of every router of a site or of the city, are one event.
 """
@@ -25,7 +25,7 @@ class Event:
     """One line: when it began, what of, and what."""
 
     at_ms: int
-    kind: str  # outage, joined or lost
+    kind: str  # outage, registered or lost
     name: str
     text: str
 
@@ -42,7 +42,7 @@ class Outage(NamedTuple):
 
 def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
     """In order of time, the newest MAX_EVENTS."""
-    found = [*_outages(db, since_ms, now_ms), *_joined(db, since_ms), *_lost(db, since_ms)]
+    found = [*_outages(db, since_ms, now_ms), *_registered(db, since_ms), *_lost(db, since_ms)]
     return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
 
 
@@ -55,7 +55,7 @@ def render(events: Sequence[Event], zone: ZoneInfo | None, now_ms: int) -> Rende
     table.add_column("event", no_wrap=True, min_width=6)
     table.add_column("of", overflow="fold", min_width=10, max_width=24)
     table.add_column("what", overflow="fold")
-    colours = {"outage": "yellow", "lost": "red", "joined": "green"}
+    colours = {"outage": "yellow", "lost": "red", "registered": "green"}
     for one in events:
         kind = Text(one.kind, colours[one.kind])
         table.add_row(when.show(one.at_ms, zone), kind, one.name, one.text)
@@ -130,14 +130,14 @@ def _outage(name: str, outages: Sequence[Outage], now_ms: int) -> Event:
     return Event(from_ms, "outage", name, text)
 
 
-def _joined(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+def _registered(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
     for at_ms, router, site in db.execute(
         "SELECT registered_ms, router.name, v_router.site FROM router"
         " JOIN v_router ON v_router.router = router.name"
         " WHERE registered_ms >= ? ORDER BY registered_ms DESC LIMIT ?",
         (since_ms, MAX_EVENTS),
     ):
-        yield Event(at_ms, "joined", router, f"at {site}" if site else "at no site")
+        yield Event(at_ms, "registered", router, f"at {site}" if site else "at no site")
 
 
 def _lost(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from titik_collector import cold, rolled
 from titik_collector.rolled import Rolled
+from titik_collector.rollup import GRACE_MS
 from titik_collector.sums import CITY_ID, Scope
-from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
+from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window, minute
 from titik_wire.messages import Rollup
 
+EVER_MS = 2**62
 WINDOW_MS: dict[Window, int] = {"1m": MINUTE_MS, "1h": HOUR_MS, "1d": DAY_MS}
 
 
@@ -95,6 +97,29 @@ def read(
         )
         for edge in edges
     ]
+
+
+def pending(db: sqlite3.Connection, subject: Subject, now_ms: int) -> tuple[Span, ...]:
+    """The time whose rollups are not computed yet, or not all of them.
+
+    What is too new for it, and what a collector that was stopped left over.
+    """
+    routers, arguments = _MEMBERS[subject.scope], {"id": subject.id, "scope": subject.scope}
+    left = db.execute(
+        "SELECT min(from_ms), max(to_ms) + 1 FROM ("
+        f"SELECT from_ms, to_ms FROM dirty WHERE {routers} UNION ALL"
+        " SELECT from_ms, to_ms FROM stale WHERE scope = :scope AND scope_id = :id)",
+        arguments,
+    ).fetchone()
+    new = Span(minute(now_ms - GRACE_MS).start_ms, EVER_MS)
+    return (new,) if left[0] is None else (Span(*left), new)
+
+
+_MEMBERS: dict[Scope, str] = {
+    "router": "router_id = :id",
+    "site": "router_id IN (SELECT router_id FROM membership WHERE site_id = :id)",
+    "city": "true",
+}
 
 
 def _spans(window: Window, span: Span, calendar: Calendar) -> Iterator[Span]:

@@ -1,11 +1,12 @@
 """`titik history` as a screen: curves over the whole time, then a row for each window.
 
 Rule: pure, so that it is tested as text. Rule: a gap is a dot in a curve and a line of its own in
-the table, never a zero.
+the table, never a zero. What is not computed yet is no gap.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
@@ -20,20 +21,40 @@ from titik_wire.messages import Rollup
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 56  # of a curve
+GAP: Final = "gap"
+NOT_YET: Final = "not yet"
+Found = Rollup | Literal["gap", "not yet"]
 _CURVES = (("clients", "clients_mean"), ("down", "down"), ("up", "up"), ("covered", "cover"))
+_FIGURES = ("clients_mean", "down", "up")
 
 
 def render(
-    subject: Subject, window: Window, points: Sequence[Point], zone: ZoneInfo | None
+    subject: Subject,
+    window: Window,
+    points: Sequence[Point],
+    zone: ZoneInfo | None,
+    pending: Sequence[Span] = (),
 ) -> RenderableType:
-    """The screen for a terminal of 80 columns or more."""
+    """The screen for a terminal of 80 columns or more; `pending`: see `history`."""
     first, last = points[0].span.start_ms, points[-1].span.end_ms
     head = Text(f"{subject.title} ({subject.scope} {subject.name}), windows of {window}\n", "bold")
     span = f"{when.show(first, zone)} to {when.show(last, zone)} {when.zone_name(last, zone)}"
     parts: list[RenderableType] = [head + Text(span, "not bold"), Text("")]
-    rollups = [one.rollup() for one in points]
-    parts += [_curve(label, [_value(one, name) for one in rollups]) for label, name in _CURVES]
-    return Group(*parts, Text(""), _table([one.span for one in points], rollups, zone))
+    found = [_found(one, pending) for one in points]
+    parts += [_curve(label, [_value(one, name) for one in found]) for label, name in _CURVES]
+    return Group(*parts, Text(""), _table([one.span for one in points], found, zone))
+
+
+def _found(point: Point, pending: Sequence[Span]) -> Found:
+    """That a router was powered is no figure of a window in which nothing was heard of it."""
+    one = point.rollup()
+    if one is not None and (
+        one.coverage_ratio or any(_value(one, name) is not None for name in _FIGURES)
+    ):
+        return one
+    start_ms, end_ms = point.span
+    late = any(start_ms < end and start < end_ms for start, end in pending)
+    return NOT_YET if late else GAP
 
 
 def spark(values: Sequence[float | None], width: int = WIDTH) -> str:
@@ -56,7 +77,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _curve(label: str, values: Sequence[float | None]) -> Text:
     known = [one for one in values if one is not None]
     if label == "covered":
-        most = f"{sum(known) / len(values):.0%}"
+        most = f"{sum(known) / len(known):.0%}" if known else "not known"
         values = [one or None for one in values]
     elif not known:
         most = "not known"
@@ -65,11 +86,14 @@ def _curve(label: str, values: Sequence[float | None]) -> Text:
     return Text(f"{label:8}") + Text(spark(values), "cyan") + Text(f" {most}")
 
 
-def _value(rollup: Rollup | None, name: str) -> float | None:
-    if name == "cover":
-        return rollup.coverage_ratio if rollup else 0.0
-    if rollup is None:
+def _value(found: Found, name: str) -> float | None:
+    if found == NOT_YET:
         return None
+    if found == GAP:
+        return 0.0 if name == "cover" else None
+    rollup = found
+    if name == "cover":
+        return rollup.coverage_ratio
     if name == "down":
         return _either(rollup.wifi_down_bps, rollup.uplink_down_bps)
     return (
@@ -82,7 +106,7 @@ def _either(wifi: int | None, uplink: int | None) -> int | None:
     return uplink if wifi is None else wifi
 
 
-def _table(spans: Sequence[Span], rollups: Sequence[Rollup | None], zone: ZoneInfo | None) -> Table:
+def _table(spans: Sequence[Span], found: Sequence[Found], zone: ZoneInfo | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("window", no_wrap=True, min_width=16)
     for name, width in (
@@ -90,27 +114,24 @@ def _table(spans: Sequence[Span], rollups: Sequence[Rollup | None], zone: ZoneIn
         ("visitors", 8), ("cover", 5),
     ):  # fmt: skip
         table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    for row in _rows(spans, rollups, zone):
+    for row in _rows(spans, found, zone):
         table.add_row(*row)
     return table
 
 
 def _rows(
-    spans: Sequence[Span], rollups: Sequence[Rollup | None], zone: ZoneInfo | None
+    spans: Sequence[Span], found: Sequence[Found], zone: ZoneInfo | None
 ) -> Iterator[Sequence[RenderableType]]:
-    """One for each window, and one for each run of windows of which nothing is known."""
-    at = 0
-    while at < len(spans):
-        start = when.show(spans[at].start_ms, zone)
-        one = rollups[at]
-        at += 1
-        if one is not None:
+    """One for each window, and one for each run of windows without figures."""
+    before: Found | None = None
+    for span, one in zip(spans, found, strict=True):
+        start = when.show(span.start_ms, zone)
+        if isinstance(one, Rollup):
             yield _row(start, one)
-            continue
-        while at < len(spans) and rollups[at] is None:
-            at += 1
-        gap = (start, "gap", *[UNKNOWN] * 6, "0%")
-        yield [Text(cell, "dim") for cell in gap]
+        elif one != before:
+            cover = "0%" if one == GAP else UNKNOWN
+            yield [Text(cell, "dim") for cell in (start, one, *[UNKNOWN] * 6, cover)]
+        before = one
 
 
 def _row(start: str, one: Rollup) -> Sequence[RenderableType]:

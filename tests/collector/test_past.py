@@ -24,6 +24,7 @@ from tests.collector.test_rollup import START, City, at, city
 from titik_collector import cold, events, export, history, past, when
 from titik_collector.cli import titik
 from titik_collector.database import open_writer, transaction
+from titik_collector.rollup import GRACE_MS
 from titik_collector.store import Arrived
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_wire import codec
@@ -91,6 +92,59 @@ def test_a_gap_is_drawn_as_a_gap(tmp_path: Path) -> None:
     assert [["gap", "·", "·", "·", "·", "·", "·", "0%"]] == [row[2:] for row in gaps]
     assert {"3.0"} == {row[2] for row in rows if row not in gaps}
     assert {"100%"} <= {row[-1] for row in rows}
+
+
+def shown_rows(shown: str) -> list[list[str]]:
+    """Of the table: the time of day, then what is said of it."""
+    found = re.findall(r"^20\d\d-\d\d-\d\d (\d\d:\d\d) +(not yet|\S+) .* (\S+) *$", shown, re.M)
+    return [list(row) for row in found if row[1] != "to"]
+
+
+def test_minutes_in_which_a_router_was_only_powered_are_in_the_gap(tmp_path: Path) -> None:
+    """That it was up is known afterwards; of what it would have reported nothing is."""
+    late_ms = 20 * MINUTE_MS
+    with city(tmp_path / "db") as here:
+        for n in (1, 2, 3):
+            one = at(n)
+            here.save(
+                replace(one, taken_at=one.taken_at + late_ms, uptime_ms=one.uptime_ms + late_ms)
+            )
+        here.roll()
+        powered = [one.up_ms for _, one in sorted(here.windows("router", 1, "1m").items())]
+        shown = shown_rows(screen(here))
+    assert [MINUTE_MS] * 10 == powered[-11:-1]
+    assert ["gap", "3.0", "gap"] == [row[1] for row in shown]
+
+
+def test_what_is_not_computed_yet_is_no_gap(tmp_path: Path) -> None:
+    """The newest minutes; what nobody spoke of stays a gap."""
+    with city(tmp_path / "db") as here:
+        here.save(*(at(n) for n in range(1, 42)))  # twenty minutes
+        here.now_ms = START + 10 * MINUTE_MS + GRACE_MS
+        here.roll()
+        subject = history.find(here.db, "tirosa-1", "kupang")
+        points = history.read(here.db, subject, "1m", HOUR, Calendar(ZONE))
+        now_ms = START + 30 * MINUTE_MS + GRACE_MS
+        pending = history.pending(here.db, subject, now_ms)
+        shown = text(past.render(subject, "1m", points, ZONE, pending))
+    assert [
+        *([f"{when.show(START + n * MINUTE_MS, ZONE)[11:]}", "3.0"] for n in range(10)),
+        [when.show(START + 10 * MINUTE_MS, ZONE)[11:], "not yet"],
+        [when.show(START + 21 * MINUTE_MS, ZONE)[11:], "gap"],
+        [when.show(START + 30 * MINUTE_MS, ZONE)[11:], "not yet"],
+    ] == [row[:2] for row in shown_rows(shown)]
+
+
+def test_a_site_waits_for_its_routers(tmp_path: Path) -> None:
+    """And the city for all; a site of other routers does not."""
+    with city(tmp_path / "db") as here:
+        here.save(at(1), at(2))
+        now_ms = START + 30 * DAY_MS
+        waiting = {
+            one.name: len(history.pending(here.db, one, now_ms)) - 1
+            for one in history.subjects(here.db, "kupang")
+        }
+    assert {"kupang": 1, "s1": 1, "s2": 0, "tirosa-1": 1, "tirosa-2": 0} == waiting
 
 
 def test_every_line_fits_80_columns(tmp_path: Path) -> None:
@@ -239,7 +293,7 @@ def test_joins_and_losses_are_events(tmp_path: Path) -> None:
         here.db.execute("UPDATE router SET registered_ms = ? WHERE id = 1", (START,))
         here.save(at(1), at(9, spool=(Held(RUN, (9, 9)),)))
         found = events.gather(here.db, START, START + HOUR_MS)
-        assert [("joined", "at s1"), ("lost", "7 samples")] == [
+        assert [("registered", "at s1"), ("lost", "7 samples")] == [
             (one.kind, one.text[:9].strip()) for one in found
         ]
 
@@ -305,6 +359,35 @@ def test_an_export_to_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     (row,) = csv.DictReader(target.read_text().splitlines())
     assert (since, "3.0") == (row["window_start"], row["clients_mean"])
     assert ["out.csv"] == [path.name for path in tmp_path.glob("out*")]
+
+
+def test_an_export_of_nothing_says_so(tmp_path: Path) -> None:
+    """On stderr, so that a program reads the line of names and no record."""
+    with two_hours(tmp_path / "db"):
+        pass
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    command = ["export", "city", "--since", "1h", "--config", str(tmp_path / "titik.toml")]
+    result = CliRunner().invoke(titik, command)
+
+    assert (0, 1) == (result.exit_code, len(result.stdout.splitlines()))
+    assert result.stderr.startswith("nothing is known of this time")
+
+
+def test_a_small_backup_is_told_in_kb(tmp_path: Path) -> None:
+    """0.0 MB would read as if nothing was saved."""
+    code, output = titik_says(tmp_path, "backup", str(tmp_path / "city.tar.gz"))
+
+    assert 0 == code
+    assert re.search(r"city\.tar\.gz: [1-9][\d.]* kB;", output)
+
+
+@pytest.mark.parametrize("group", [(), ("broker",), ("engineer",), ("db",)])
+def test_what_a_command_does_fits_its_line_of_help(group: tuple[str, ...]) -> None:
+    """In 80 columns, nothing is cut."""
+    output = CliRunner().invoke(titik, [*group, "--help"], terminal_width=80).output
+
+    assert "Commands:" in output
+    assert [] == [line for line in output.split("Commands:")[1].splitlines() if "..." in line]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,10 @@ def since(default: str) -> Callable[[Command], Command]:
 @CONFIG
 @click.option("--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True)
 def top(file: Path, every: float) -> None:
-    """The status screen, live, until Ctrl-C; once where there is no terminal."""
+    """The status screen, live, until Ctrl-C.
+
+    Once where there is no terminal.
+    """
     with _opened(file) as (settings, db):
         console = Console()
         if not console.is_terminal:
@@ -77,7 +80,10 @@ def top(file: Path, every: float) -> None:
 def history_command(
     file: Path, name: str, window: Window, since: str, until: str, utc: bool
 ) -> None:
-    """What was at a site, a router or in the city, window by window; gaps are gaps."""
+    """The past of a site, a router or the city, window by window.
+
+    A gap is one row without numbers.
+    """
     with _opened(file) as (settings, db):
         span = _span(settings, since, until)
         if (rows := history.count(window, span)) > MAX_ROWS:
@@ -88,8 +94,9 @@ def history_command(
             )
         zone = settings.city.timezone
         subject = _subject(settings, db, name)
+        pending = history.pending(db, subject, _now_ms())
         points = history.read(db, subject, window, span, Calendar(zone))
-    Console().print(past.render(subject, window, points, None if utc else zone))
+    Console().print(past.render(subject, window, points, None if utc else zone, pending))
 
 
 @click.command(name="export")
@@ -116,16 +123,21 @@ def export_command(
         span, zone = _span(settings, since, until), settings.city.timezone
         subjects = [_subject(settings, db, name) for name in names]
         subjects = subjects or history.subjects(db, settings.city.name)
-        parts = export.chunks(window, span)
+        parts, empty = export.chunks(window, span), True
         with _file(output) as out, _progress(len(subjects) * len(parts)) as advance:
             writer = (export.Csv if kind == "csv" else export.Jsonl)(out)
             for subject in subjects:
                 for part in parts:
                     shown = None if utc else zone
-                    writer.write(
-                        list(export.records(db, subject, window, part, Calendar(zone), shown))
-                    )
+                    rows = list(export.records(db, subject, window, part, Calendar(zone), shown))
+                    writer.write(rows)
+                    empty = empty and not rows
                     advance()
+    if empty:
+        click.echo(
+            "nothing is known of this time; a minute is, 40 s after it ended if a collector runs",
+            err=True,
+        )
 
 
 @click.command(name="events")
@@ -133,7 +145,7 @@ def export_command(
 @since("7d")
 @UTC
 def events_command(file: Path, since: str, utc: bool) -> None:
-    """Outages with cause and length, routers that joined, samples lost."""
+    """Outages with their cause, routers registered, samples lost."""
     with _opened(file) as (settings, db):
         now_ms, zone = _now_ms(), settings.city.timezone
         found = events.gather(db, _span(settings, since, "now").start_ms, now_ms)
