@@ -196,8 +196,8 @@ def _screen(demo: Demo, world: WorldTime) -> Group:
         with contextlib.closing(open_reader(demo.config.store.path)) as db:
             screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
         table = status.render(screen)
-    except StoreError as error:
-        table = Text(f"the collector is starting: {error}")
+    except StoreError:  # not made yet; if it cannot be, the collector ends and is told
+        table = Text("the collector is starting")
     return Group(head, table)
 
 
@@ -214,7 +214,7 @@ def _lines_to_try(demo: Demo) -> list[str]:
         " offline half a minute later, comes back, and what it spooled is stored.",
         "As an engineer, in another terminal:",
         f"  {login} -t 'titik/v1/now/#'",
-        f"  {login} -t 'titik/v1/rollup/1m/city'   # once a minute",
+        f"  {login} -t 'titik/v1/rollup/1m/city'   # once a minute, 40 s after it ended",
         f"  {login} -t 'titik/v1/router/{HERE}/sample'",
         "",
     ]
@@ -232,6 +232,7 @@ def _summary(demo: Demo, console: Console) -> bool:
         console.print(str(error), markup=False)
         return False
     fleet = demo.log("fleet").read_text(encoding="utf-8", errors="replace").splitlines()
+    titik = Path(sys.executable).parent / "titik"
     lines = [
         "",
         "of all runs so far, as far as the collector has heard:",
@@ -242,7 +243,9 @@ def _summary(demo: Demo, console: Console) -> bool:
         "what is not yet acked waits in the routers' spools for the next run",
         *found,
         f"the data lies in {path}; `make demo` again goes on with it",
-        f"ask it: {Path(sys.executable).parent / 'titik'} status --config {demo.config.file}",
+        f"ask it: {titik} status --config {demo.config.file}",
+        f"minutes, each computed 40 s after it ended or when the collector stopped:"
+        f" {titik} history city --window 1m --since 1h --config {demo.config.file}",
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

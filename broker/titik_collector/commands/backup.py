@@ -23,17 +23,24 @@ _CONFIG = click.option(
 @click.argument("file", type=_FILE)
 @_CONFIG
 def backup_command(file: Path, target: Path) -> None:
-    """Write configuration, authority, users and store into FILE, while all runs."""
+    """Write all of the city into FILE, while it runs.
+
+    Configuration, authority, users and store.
+    """
     with plainly():
         size = backup.backup(config.load(target), file)
-    click.echo(f"{file}: {size / 1e6:.1f} MB; it holds every key of the city, keep it so")
+    large = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+    click.echo(f"{file}: {large}; it holds every key of the city, keep it so")
 
 
 @click.command("restore")
 @click.argument("file", type=_FILE)
 @_CONFIG
 def restore_command(file: Path, target: Path) -> None:
-    """Put a backup on an empty machine; routers come back by themselves."""
+    """Put a backup on an empty machine.
+
+    Routers come back by themselves.
+    """
     with plainly():
         city, made = backup.restore(file, target)
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, store {city.store.path}")

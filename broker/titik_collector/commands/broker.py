@@ -10,6 +10,7 @@ from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import plainly
 
 _PORT = click.IntRange(1, 65535)
+_AT_FIRST = "; at first 127.0.0.1, with --host 0.0.0.0"
 _DIRECTORY = click.Path(
     readable=False, path_type=Path
 )  # what is wrong with it is said in our own words
@@ -32,8 +33,8 @@ def broker() -> None:
 @click.option(
     "--host", metavar="NAME", help="TLS, with this name in the certificate; a DNS name can move."
 )
-@click.option("--listen", metavar="ADDRESS", help="Where routers connect; 127.0.0.1 at first.")
-@click.option("--engineer-listen", metavar="ADDRESS", help="Where engineers connect.")
+@click.option("--listen", metavar="ADDRESS", help=f"Where routers connect{_AT_FIRST}.")
+@click.option("--engineer-listen", metavar="ADDRESS", help=f"Where engineers connect{_AT_FIRST}.")
 @click.option("--port", type=_PORT, help="For routers; 1883 or the next that is free.")
 @click.option("--engineer-port", type=_PORT, help="For engineers.")
 @click.option("--collector-port", type=_PORT, help="For the collector, always on 127.0.0.1.")
@@ -51,7 +52,10 @@ def init(
     engineers: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Write a complete configuration; again: change it, keeping passwords and data."""
+    """Write a complete configuration.
+
+    Again: change it, keeping passwords and data.
+    """
     with plainly():
         city = None if file is None else config.load(file)
         made, said = broker_init.init(
@@ -88,7 +92,7 @@ def run(directory: Path) -> None:
 @broker.command()
 @click.argument("directory", type=_DIRECTORY)
 def renew(directory: Path) -> None:
-    """Renew what expires: the revocation list, and the broker's certificate in time."""
+    """Renew the revocation list, and the broker's certificate in time."""
     with plainly():
         made = BrokerDir.open(directory)
         authority = made.authority
@@ -100,7 +104,10 @@ def renew(directory: Path) -> None:
 @broker.command()
 @click.argument("directory", type=_DIRECTORY)
 def check(directory: Path) -> None:
-    """Until when everything is valid; exit status 1 if something ends within 60 days."""
+    """Until when everything is valid.
+
+    Exit status 1 if something ends within 60 days.
+    """
     with plainly():
         made = BrokerDir.open(directory)
         authority = made.authority

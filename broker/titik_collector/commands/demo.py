@@ -25,7 +25,7 @@ from titik_collector.commands import plainly
     help="The city to begin with.",
 )
 def demo(seconds: float | None, directory: Path, example: Path) -> None:
-    """Broker, collector, this machine's agent and ten simulated hotspots, live."""
+    """Broker, collector, this machine's agent and ten hotspots, live."""
     # Imported here: only this command and `simulate` need the agent's code.
     from titik_collector import demo as stage
 

@@ -53,7 +53,7 @@ def simulate(
     spools: Path | None,
     leave: tuple[str, ...],
 ) -> None:
-    """Run the routers of a configuration as real agents over made-up radios.
+    """Run the routers of a configuration, with made-up radios.
 
     Sampling, spool, publishing and back-off are the agent's own code. With --routers N, routers
     that are missing are registered as sim-0001 and so on.
