@@ -14,6 +14,7 @@ from pathlib import Path
 from titik_collector import config as configuration
 from titik_collector.config import Config, ConfigError
 from titik_collector.database import transaction
+from titik_collector.windows import minute
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,8 @@ def _place(
 ) -> bool:
     """Add a membership row if the router is not at that site already; True if it was elsewhere.
 
-    A `since` that is not after the newest row belongs to an earlier stay, so it is not used.
+    A `since` that is not after the newest row belongs to an earlier stay, so it is not used. A new
+    router is there for the whole minute, because a site's minute is of who was there as it began.
     """
     router_id: int = db.execute("SELECT id FROM router WHERE name = ?", (name,)).fetchone()[0]
     last = db.execute(
@@ -115,14 +117,16 @@ def _place(
     ).fetchone()
     if last is not None and last[1] == site_id:
         return False
-    from_ms = now_ms if since_ms is None else since_ms
+    from_ms = (now_ms if last else minute(now_ms).start_ms) if since_ms is None else since_ms
     if last is not None and from_ms <= last[0]:
         from_ms = max(now_ms, last[0] + 1)  # the clock may have been set back
     db.execute(
         "INSERT INTO membership (router_id, from_ms, site_id) VALUES (?, ?, ?)",
         (router_id, from_ms, site_id),
     )
-    if from_ms < now_ms:  # rollups of both sites have counted this stretch otherwise
+    if (
+        since_ms is not None and from_ms < now_ms
+    ):  # rollups of both sites have counted this stretch otherwise
         db.execute(
             "INSERT OR IGNORE INTO dirty (router_id, from_ms, to_ms) VALUES (?, ?, ?)",
             (router_id, from_ms, now_ms),

@@ -51,10 +51,11 @@ def memberships(db: sqlite3.Connection) -> list[tuple[str, int, str | None]]:
     ).fetchall()
 
 
-def test_a_new_router_is_at_its_site_from_now(db: sqlite3.Connection) -> None:
-    """Without `since` the moment of the sync is the beginning."""
-    assert Changes(added=("a",)) == sync(db, city("x", a="x"), 1000)
-    assert [("a", 1000, "x")] == memberships(db)
+def test_a_new_router_is_at_its_site_from_this_minute_on(db: sqlite3.Connection) -> None:
+    """Without `since`; the site's minute has what it reports at once."""
+    assert Changes(added=("a",)) == sync(db, city("x", a="x"), 61_000)
+    assert [("a", 60_000, "x")] == memberships(db)
+    assert [] == db.execute("SELECT * FROM dirty").fetchall()
 
 
 def test_since_dates_a_new_router_back(db: sqlite3.Connection) -> None:
@@ -76,7 +77,7 @@ def test_a_move_adds_a_row_and_keeps_the_past(db: sqlite3.Connection) -> None:
     """What the router saw at the old site stays the old site's."""
     sync(db, city("x y", a="x"), 1000)
     assert Changes(moved=("a",)) == sync(db, city("x y", a="y"), 2000)
-    assert [("a", 1000, "x"), ("a", 2000, "y")] == memberships(db)
+    assert [("a", 0, "x"), ("a", 2000, "y")] == memberships(db)
 
 
 def test_a_move_may_be_dated_back(db: sqlite3.Connection) -> None:
@@ -84,7 +85,7 @@ def test_a_move_may_be_dated_back(db: sqlite3.Connection) -> None:
     since = 1795392000000
     sync(db, city("x y", a="x"), since - 5000)
     sync(db, city("x y", a="y since 2026-11-23T00:00:00Z"), since + 5000)
-    assert [("a", since - 5000, "x"), ("a", since, "y")] == memberships(db)
+    assert [("a", since - 60_000, "x"), ("a", since, "y")] == memberships(db)
     assert [(1, since, since + 5000)] == db.execute("SELECT * FROM dirty").fetchall()
 
 
@@ -99,7 +100,7 @@ def test_removing_keeps_the_router_and_its_history(db: sqlite3.Connection) -> No
     """A removed router belongs to no site from then on, and is not known any more."""
     sync(db, city("x", a="x"), 1000)
     assert Changes(removed=("a",)) == sync(db, city("x"), 2000)
-    assert [("a", 1000, "x"), ("a", 2000, None)] == memberships(db)
+    assert [("a", 0, "x"), ("a", 2000, None)] == memberships(db)
     assert [(1, "a", 0)] == db.execute("SELECT id, name, registered FROM router").fetchall()
     assert Registry(db, "kupang").router_id("a") is None
     assert Changes() == sync(db, city("x"), 3000)
@@ -112,14 +113,14 @@ def test_a_router_that_returns_is_the_same_router(db: sqlite3.Connection) -> Non
     sync(db, city("x", b="x"), 2000)
     assert Changes(added=("a",)) == sync(db, city("x", b="x", a="x"), 3000)
     assert known == Registry(db, "kupang").router_id("a")
-    assert [1000, 2000, 3000] == [at for name, at, _ in memberships(db) if name == "a"]
+    assert [0, 2000, 3000] == [at for name, at, _ in memberships(db) if name == "a"]
 
 
 def test_a_clock_that_was_set_back_does_not_rewrite(db: sqlite3.Connection) -> None:
     """A row is never dated before the one it follows."""
-    sync(db, city("x y", a="x"), 5000)
+    sync(db, city("x y", a="x"), 65_000)
     sync(db, city("x y", a="y"), 1000)
-    assert [("a", 5000, "x"), ("a", 5001, "y")] == memberships(db)
+    assert [("a", 60_000, "x"), ("a", 60_001, "y")] == memberships(db)
 
 
 def test_a_site_changes_and_goes(db: sqlite3.Connection) -> None:
