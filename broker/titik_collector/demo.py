@@ -185,12 +185,13 @@ def _watch(
             dead = demo.dead()
             if dead:
                 return dead
-            live.update(_screen(demo, world))
+            live.update(screen(demo, world))
             time.sleep(1.0)
     return []
 
 
-def _screen(demo: Demo, world: WorldTime) -> Group:
+def screen(demo: Demo, world: WorldTime) -> Group:
+    """What is shown while it runs, once."""
     head = Text(f"Kupang, simulated local time {world.text()} (x{SPEED:g})", style="bold")
     try:
         with contextlib.closing(open_reader(demo.config.store.path)) as db:

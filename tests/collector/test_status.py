@@ -12,10 +12,11 @@ from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector import check, config, registry, status
+from titik_collector import check, config, demo, registry, status
 from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
+from titik_collector.simulate import WorldTime
 from titik_collector.store import Store
 
 CITY = """
@@ -132,6 +133,18 @@ def test_without_a_collector_nothing_is_known(tmp_path: Path) -> None:
     cells = {line.split()[0]: line.split()[-9:] for line in lines if line.strip()}
 
     assert ["unknown", "·", "·", "·", "·", "·", "·", "0", "1"] == cells["tirosa-1"]
+
+
+def test_the_demo_s_first_screen_asks_for_nothing(tmp_path: Path) -> None:
+    """The collector that makes the store is on its way."""
+    file = tmp_path / "example.toml"
+    file.write_text(CITY + '[broker]\ndirectory = "broker"\n')
+    stage = demo.Demo(tmp_path / "demo", file)
+    out = io.StringIO()
+    world = WorldTime(stage.config.city.timezone, demo.SPEED)
+    Console(file=out, width=80).print(demo.screen(stage, world))
+
+    assert "the collector is starting" == out.getvalue().splitlines()[-1]
 
 
 @pytest.mark.thorough
