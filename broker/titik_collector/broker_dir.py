@@ -34,6 +34,7 @@ from titik_collector.passwords import (
 )
 from titik_collector.pki import Authority
 from titik_collector.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
+from titik_collector.takeover import Door
 
 
 class BrokerError(Exception):
@@ -175,22 +176,31 @@ class BrokerDir:
         self.reload()
         return known
 
-    def kick(self, router: str) -> bool:
+    def kick(self, router: str, returns: bool = False) -> bool:
         """End a router's session, which outlives its certificate; False if no broker runs.
 
         mosquitto cuts off who loses a password, never who is revoked. So somebody takes the
         session over: a user of the router's name, who exists for as long as that takes.
+        `returns`: it has another certificate; otherwise its status is `offline` from now on.
         """
         if self.pid() is None:
             return False
         self.add_user(router)
         try:
-            takeover.take(self.ports.collector, router, self.password(router))
+            session = Door("127.0.0.1", self.ports.collector, router, self.password(router))
+            takeover.take(session)
+            if not returns:
+                takeover.say_offline(self._engineers_door(self.settings.collector), router)
         except LinkDown as error:
             raise BrokerError(str(error)) from error
         finally:
             self.remove_user(router)
         return True
+
+    def _engineers_door(self, user: str) -> Door:
+        """Where whoever has a password is let in beside the others of his name."""
+        tls = None if self.settings.host is None else self.path / "tls" / "ca.crt"
+        return Door(self.engineer_host, self.ports.engineer, user, self.password(user), tls)
 
     def owner(self, mode: int) -> Owner:
         """What mosquitto itself must own, after it has dropped root."""

@@ -124,9 +124,9 @@ class Router:
         time.sleep(0.1)
         return self.reasons == ["Success"] and not self.lost
 
-    def publish(self, topic: str) -> bool:
+    def publish(self, topic: str, payload: bytes = b"x", retain: bool = False) -> bool:
         """Acknowledged without an error."""
-        self._paho.publish(topic, b"x", 1).wait_for_publish(5)
+        self._paho.publish(topic, payload, 1, retain).wait_for_publish(5)
         return bool(self.acks)
 
     def is_cut(self, within_s: float) -> bool:

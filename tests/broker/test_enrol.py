@@ -1,11 +1,13 @@
 """Certificates: what a router is given, and how long it is good for."""
 
+import contextlib
 import datetime as dt
 import os
 import ssl
 import stat
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.broker.enrolled import SAMPLE, City, Router
+from tests.broker.running import Client
+from titik_collector import config
 from titik_collector.cli import titik
+from titik_collector.collect import Collector
+from titik_collector.database import open_writer
+from titik_collector.login import login
 from titik_collector.pki import CRL_DAYS
+from titik_wire import codec, topics
+from titik_wire.messages import Status
 
 pytestmark = pytest.mark.system
+
+BOOT = "6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11"
 
 
 def test_a_bundle_lets_its_router_in(running: City, tmp_path: Path) -> None:
@@ -48,6 +59,40 @@ def test_a_revoked_router_is_cut_off_and_stays_out(running: City, tmp_path: Path
     assert not again.is_in()
     again.close()
     assert "tirosa-1" not in running.broker.users()  # who took over is gone again
+
+
+def test_a_revoked_router_is_offline_at_once(running: City, tmp_path: Path) -> None:
+    """Its will is lost with its session; the retained status and `titik status` say it all the
+    same."""
+    router = Router(running.enrol("tirosa-1", tmp_path / "router"), running.broker.ports.router)
+    assert router.is_in()
+    online = Status("tirosa-1", "online", "9f2c41d07be35a68", 3, BOOT, "0.1.0")
+    settings = config.load(running.folder / "titik.toml")
+    with contextlib.closing(open_writer(settings.store.path)) as db:
+        collector = Collector(settings, db, login(settings))
+        assert router.publish(topics.status("tirosa-1"), codec.encode(online), retain=True)
+        assert _is_shown(running, collector, "online")
+        running.says("router", "revoke", "tirosa-1")
+        assert _is_shown(running, collector, "offline")
+        collector.close()
+    router.close()
+    port, password = running.broker.ports.collector, running.broker.password("collector")
+    with Client(port, "collector", password, f"{topics.CLIENT_ID}reader") as reader:
+        assert "Success" == reader.answer()
+        reader.subscribe(topics.status("tirosa-1"))
+        topic, payload = reader.next()
+    assert replace(online, state="offline") == codec.decode(topic, payload)
+
+
+def _is_shown(city: City, collector: Collector, state: str) -> bool:
+    """`titik status` says so of the router within ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        collector.turn()
+        (line,) = [one for one in city.says("status").splitlines() if "tirosa-1" in one]
+        if state in line.split():
+            return True
+    return False
 
 
 def test_a_rotated_key_replaces_the_old_without_a_gap(running: City, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def revoke(name: str, old: bool, file: Path) -> None:
                 f"{name}: has no certificate to revoke; see: titik router show {name}"
             )
         made.reload()
-        kicked = made.kick(name)
+        kicked = made.kick(name, returns=old)
         if not old:
             (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
     ended = "its session is ended" if kicked else "the broker is not running"
