@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.broker.running import free_ports
 from titik_collector import broker_init, config
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request
@@ -56,6 +57,22 @@ def broker(file: Path) -> BrokerDir:
     made, _ = broker_init.init(file.parent / "broker", Request(routers=("tirosa-1", "tirosa-2")))
     file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
     return made
+
+
+@pytest.fixture
+def certified(file: Path) -> Path:
+    """The configuration with a broker that has its own authority, and certified nobody yet."""
+    broker_init.init(
+        file.parent / "broker", Request(host="localhost", collector_port=free_ports(1)[0])
+    )
+    file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
+    return file
+
+
+def credentials(file: Path) -> dict[str, str]:
+    """Each router's, as `titik router list` says."""
+    lines = run(file, "list").output.splitlines()[1:]
+    return {line.split()[0]: line.split()[-1] for line in lines}
 
 
 def run(file: Path, *arguments: str) -> Result:
@@ -177,6 +194,64 @@ def test_the_list_has_every_router(file: Path, broker: BrokerDir) -> None:
     """By site and name, with the place of its password."""
     broker.password_file("tirosa-2").unlink()
     lines = run(file, "list").output.splitlines()
-    assert ["router", "site", "since", "password"] == lines[0].split()
+    assert ["router", "site", "since", "credential"] == lines[0].split()
     assert ["tirosa-1", "taman-tirosa", str(broker.password_file("tirosa-1"))] == lines[1].split()
     assert lines[2].split()[:4] == ["tirosa-2", "taman-tirosa", "2026-01-01", "missing;"]
+
+
+def test_a_router_that_the_file_lists_gets_its_first_certificate(certified: Path) -> None:
+    """`add` makes it once, for the same site; the list tells what a router has."""
+    text = certified.read_text()
+    assert credentials(certified) == {"tirosa-1": "none", "tirosa-2": "none"}
+    done = run(certified, "add", "tirosa-1", "--site", "taman-tirosa")
+    assert 0 == done.exit_code, done.output
+    assert (certified.parent / "broker/secrets/tirosa-1.sh").exists()
+    assert credentials(certified) == {"tirosa-1": "certificate", "tirosa-2": "none"}
+    again = run(certified, "add", "tirosa-1", "--site", "taman-tirosa")
+    assert (1, True) == (again.exit_code, "titik router rotate tirosa-1" in again.output)
+    elsewhere = run(certified, "add", "tirosa-2", "--site", "perumnas")
+    assert '"tirosa-2" is there already, at taman-tirosa' in elsewhere.output
+    assert text == certified.read_text()
+
+
+def test_the_list_says_what_is_revoked(certified: Path) -> None:
+    """Until it has a new one, which replaces nothing that could be revoked."""
+    run(certified, "add", "tirosa-1", "--site", "taman-tirosa")
+    run(certified, "revoke", "tirosa-1")
+    assert "revoked" == credentials(certified)["tirosa-1"]
+    assert "revoke" not in run(certified, "rotate", "tirosa-1").output
+    assert "certificate" == credentials(certified)["tirosa-1"]
+    assert "titik router revoke tirosa-1 --old" in run(certified, "rotate", "tirosa-1").output
+
+
+def test_what_cannot_be_revoked_says_why(certified: Path) -> None:
+    """One certificate has nothing older; a router that is not there has none."""
+    run(certified, "add", "tirosa-1", "--site", "taman-tirosa")
+    for arguments, expected in (
+        (("tirosa-1", "--old"), "tirosa-1: has only one certificate, and nothing older to revoke"),
+        (("tirosa-2",), "tirosa-2: has no certificate to revoke"),
+        (("nope",), 'there is no router "nope"; see: titik router list'),
+    ):
+        done = run(certified, "revoke", *arguments)
+        assert (1, True) == (done.exit_code, expected in done.output)
+
+
+@pytest.mark.usefixtures("broker")
+@pytest.mark.parametrize("verb", ["revoke", "rotate"])
+def test_without_tls_it_is_said_what_cuts_a_router_off(file: Path, verb: str) -> None:
+    """Passwords cannot be revoked; and what would make certificates is named."""
+    done = run(file, verb, "tirosa-1")
+    assert 1 == done.exit_code
+    assert "--host NAME" in done.output
+    assert "titik router remove NAME" in done.output
+
+
+def test_a_router_that_the_file_lists_gets_its_missing_password(
+    file: Path, broker: BrokerDir
+) -> None:
+    """As it would be made with the router; one that has it is there already."""
+    broker.remove_user("tirosa-2")
+    assert 0 == run(file, "add", "tirosa-2", "--site", "taman-tirosa").exit_code
+    assert "tirosa-2" in broker.users()
+    done = run(file, "add", "tirosa-2", "--site", "taman-tirosa")
+    assert '"tirosa-2" is there already' in done.output

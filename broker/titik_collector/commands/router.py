@@ -1,5 +1,6 @@
 """`titik router`: which routers the city has."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _CONFIG = click.option(
     show_default=True,
     help="The server's configuration.",
 )
+NONE, CERTIFICATE, REVOKED = "none", "certificate", "revoked"
 
 
 @click.group()
@@ -38,13 +40,16 @@ def add(name: str, site: str, file: Path) -> None:
         # Written down, so that a store that is begun anew or restored knows it too.
         now = datetime.now(city.city.timezone).replace(microsecond=0)
         new = Router(name=name, site=site, since=now)
-        registry_file.check_new(city, new)
         made = _broker(city)
+        listed = made is not None and _lacks_credential(city, made, new)
+        if not listed:
+            registry_file.check_new(city, new)
         if made is not None and name in made.reserved():
             raise BrokerError(f"{name}: is another user of the broker; name the router otherwise")
         certified = made is not None and made.settings.host is not None
         secret = None if made is None or certified else made.add_user(name)
-        registry_file.add(city, new)
+        if not listed:
+            registry_file.add(city, new)
         written = _bundle(made, name) if made is not None and certified else None
     click.echo(f"{name} is registered at {site} in {file}")
     if written is not None:
@@ -61,15 +66,15 @@ def add(name: str, site: str, file: Path) -> None:
 @router.command("list")
 @_CONFIG
 def list_(file: Path) -> None:
-    """Name, site and broker password of every router."""
+    """Name, site and credential at the broker of every router."""
     with plainly():
         city = config.load(file)
-        made = _broker(city)
+        held = _credentials(_broker(city), [one.name for one in city.router])
     rows = [
-        (one.name, one.site, "" if one.since is None else str(one.since), _password(made, one.name))
+        (one.name, one.site, "" if one.since is None else str(one.since), held[one.name])
         for one in sorted(city.router, key=lambda one: (one.site, one.name))
     ]
-    header = ("router", "site", "since", "password")
+    header = ("router", "site", "since", "credential")
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(4)]
     for row in [header, *rows]:
         click.echo(
@@ -88,7 +93,7 @@ def show(name: str, file: Path) -> None:
         made = _broker(city)
         click.echo(f"{name}  site={one.site}  since={one.since or '-'}")
         if made is None or made.settings.host is None:
-            click.echo(f"password: {_password(made, name)}")
+            click.echo(f"password: {_credentials(made, [name])[name]}")
             return
         for cert in made.authority.issued():
             if cert.router == name:
@@ -105,9 +110,12 @@ def rotate(name: str, file: Path) -> None:
         city = config.load(file)
         if name not in {one.name for one in city.router}:
             _unknown(city, name)
-        written = _bundle(_with_tls(city), name)
+        made = _with_tls(city)
+        replaces = _credentials(made, [name])[name] == CERTIFICATE
+        written = _bundle(made, name)
     click.echo(f"run this on the router as root, then delete it: {written}")
-    click.echo(f"when it reports again: titik router revoke {name} --old")
+    if replaces:
+        click.echo(f"when it reports again: titik router revoke {name} --old")
 
 
 @router.command()
@@ -117,12 +125,11 @@ def rotate(name: str, file: Path) -> None:
 def revoke(name: str, old: bool, file: Path) -> None:
     """End a router's credential, its session included; it stays registered."""
     with plainly():
-        made = _with_tls(config.load(file))
+        city = config.load(file)
+        made = _with_tls(city)
         count = made.authority.revoke(name, but_newest=old)
         if not count:
-            raise BrokerError(
-                f"{name}: has no certificate to revoke; see: titik router show {name}"
-            )
+            raise _nothing_revoked(city, made, name)
         made.reload()
         kicked = made.kick(name, returns=old)
         if not old:
@@ -158,13 +165,44 @@ def _with_tls(city: Config) -> BrokerDir:
     made = _broker(city)
     if made is None:
         raise BrokerError(f"{city.file}: broker.directory is not set; keys are made at your broker")
-    _ = made.authority  # or an error that says how to get one
+    if made.settings.host is None:
+        raise BrokerError(
+            f"{made.path}: is without TLS, so no router has a certificate;"
+            f" titik broker init {made.path} --host NAME gives it one,"
+            " and titik router remove NAME cuts a router off in any case"
+        )
     return made
 
 
+def _lacks_credential(city: Config, made: BrokerDir, new: Router) -> bool:
+    """Whether the file has the router already, at this site, and only its credential is missing."""
+    if (new.name, new.site) not in {(one.name, one.site) for one in city.router}:
+        return False
+    held = _credentials(made, [new.name])[new.name]
+    if held in (CERTIFICATE, REVOKED):
+        raise BrokerError(
+            f"{new.name}: is there already, and its certificate was made; for another:"
+            f" titik router rotate {new.name}"
+        )
+    return made.settings.host is not None or not made.password_file(new.name).exists()
+
+
+def _nothing_revoked(city: Config, made: BrokerDir, name: str) -> BrokerError | ConfigError:
+    held = _credentials(made, [name])[name]
+    if held == CERTIFICATE:
+        return BrokerError(f"{name}: has only one certificate, and nothing older to revoke")
+    if held == NONE and name not in {one.name for one in city.router}:
+        return _no_such(city, name)
+    return BrokerError(f"{name}: has no certificate to revoke; see: titik router show {name}")
+
+
 def _unknown(city: Config, name: str) -> Router:
+    raise _no_such(city, name)
+
+
+def _no_such(city: Config, name: str) -> ConfigError:
     wrong = f'there is no router "{name}"'
-    raise ConfigError(city.file, "router", wrong, "see: titik router list")
+    return ConfigError(city.file, "router", wrong, "see: titik router list")
 
 
 def _bundle(made: BrokerDir, name: str) -> Path:
@@ -178,10 +216,16 @@ def _bundle(made: BrokerDir, name: str) -> Path:
     return there
 
 
-def _password(made: BrokerDir | None, name: str) -> str:
+def _credentials(made: BrokerDir | None, names: Sequence[str]) -> dict[str, str]:
+    """What each of the routers can log in with, in words."""
     if made is None:
-        return "-"
+        return dict.fromkeys(names, "-")
     if made.settings.host is not None:
-        return "certificate"
-    file = made.password_file(name)
-    return str(file) if file.exists() else f"missing; titik broker init {made.path} --config FILE"
+        held = dict.fromkeys(names, NONE)
+        for cert in made.authority.issued():
+            if held.get(cert.router) in (NONE, REVOKED):
+                held[cert.router] = REVOKED if cert.revoked else CERTIFICATE
+        return held
+    missing = f"missing; titik broker init {made.path} --config FILE"
+    files = {name: made.password_file(name) for name in names}
+    return {name: str(file) if file.exists() else missing for name, file in files.items()}
