@@ -60,6 +60,8 @@ def init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     _check_names(settings, request.routers)
     directory = BrokerDir(path, settings)
     said = [] if before is None else _differences(before.settings, settings)
+    if before is None and settings.host is None and request.router_port is None:
+        said += _passed_over(settings.ports.router)
     users = [settings.collector, *settings.engineers, *request.routers]
     if request.force and before is not None:
         users += before.users()
@@ -139,6 +141,11 @@ def _ports(request: Request, settings: Settings) -> Ports:
         ports[name] = port or _free_port(address, taken)
         taken.append(ports[name])
     return Ports(**ports)
+
+
+def _passed_over(port: int) -> list[str]:
+    """Why a new broker is not where agents look for one."""
+    return [] if port == FIRST_PORT else [f"port {FIRST_PORT} is in use, routers use {port}"]
 
 
 def _free_port(address: str, taken: list[int]) -> int:

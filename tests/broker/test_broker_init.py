@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.broker.running import free_ports
 from titik_collector import broker_init, broker_run, config
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_init import Request, init
@@ -181,9 +182,17 @@ def test_a_port_that_is_held_is_passed_over(path: Path, monkeypatch: pytest.Monk
     with socket.create_server(("127.0.0.1", 0)) as other:
         held = other.getsockname()[1]
         monkeypatch.setattr(broker_init, "FIRST_PORT", held)
-        made, _ = init(path, Request())
+        made, said = init(path, Request())
+        assert f"port {held} is in use, routers use {made.ports.router}" in said
     assert held < made.ports.router
     assert made.ports == BrokerDir.open(path).ports
+
+
+def test_another_port_is_told_as_the_agent_needs_it(path: Path) -> None:
+    """Or its configuration would lead to whoever holds MQTT's own."""
+    (port,) = free_ports(1)
+    done = run("init", str(path), "--port", str(port))
+    assert f"agent.toml needs the line: port = {port}" in done.output
 
 
 def test_a_port_that_is_held_later_is_said(path: Path) -> None:

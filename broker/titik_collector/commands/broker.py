@@ -133,6 +133,8 @@ def _summary(made: BrokerDir) -> list[str]:
             f"start it: titik broker run {made.path}",
             "next:     titik router add NAME --site SITE; titik engineer add NAME",
         ]
+    if made.ports.router != broker_init.FIRST_PORT:  # what an agent takes unless it is told
+        lines.append(f"agents:   [broker] of agent.toml needs the line: port = {made.ports.router}")
     return [
         *lines,
         f"start it: titik broker run {made.path}",
