@@ -1,8 +1,10 @@
 """What happened: outages with their cause and length, routers registered, samples lost.
 
-Rule: outages that begin together, of every router of a site or of the city, are one event.
+Rule: outages that begin together, of every router of a site or of the city, are one event; one that
+was over before another began is not of its event.
 """
 
+import heapq
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -85,15 +87,35 @@ def _outages(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Eve
 
 
 def _together(outages: Sequence[Outage]) -> Iterator[list[Outage]]:
-    """Runs of outages that begin within TOGETHER_MS of the first of them."""
-    group: list[Outage] = []
-    for one in outages:
-        if group and one.from_ms - group[0].from_ms > TOGETHER_MS:
-            yield group
-            group = []
-        group.append(one)
-    if group:
-        yield group
+    """In order of their beginnings: the largest groups that were there at one moment, first."""
+    left = set(range(len(outages)))
+    # A group that loses members to a larger one is put back with what remains of it.
+    groups = [(-len(_there(outages, last, left)), last) for last in left]
+    heapq.heapify(groups)
+    while groups:
+        size, last = heapq.heappop(groups)
+        if last not in left:
+            continue
+        group = _there(outages, last, left)
+        if len(group) < -size:
+            heapq.heappush(groups, (-len(group), last))
+            continue
+        left -= group
+        yield [outages[at] for at in sorted(group)]
+
+
+def _there(outages: Sequence[Outage], last: int, left: set[int]) -> set[int]:
+    """Those left that were there when the last began, a router once; begun within TOGETHER_MS."""
+    moment = outages[last].from_ms
+    found: dict[str, int] = {}
+    for at in range(last, -1, -1):
+        one = outages[at]
+        if moment - one.from_ms > TOGETHER_MS:
+            break
+        over = at != last and one.to_ms is not None and one.to_ms <= moment
+        if at in left and not over:
+            found.setdefault(one.router, at)
+    return set(found.values())
 
 
 def _named(

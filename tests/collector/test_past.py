@@ -269,6 +269,41 @@ def test_an_outage_of_every_router_is_the_city_s(tmp_path: Path) -> None:
         assert ["city"] == [one.name for one in found if one.kind == "outage"]
 
 
+def test_an_outage_that_was_over_before_the_others_is_its_own(tmp_path: Path) -> None:
+    """Though it began within two minutes of them; the city's begins with the city's first."""
+    with city(tmp_path / "db") as here:
+        here.db.executemany(
+            "INSERT INTO outage (router_id, from_ms, to_ms) VALUES (?, ?, ?)",
+            (
+                (1, START, START + 36_000),
+                (2, START + 60_000, START + HOUR_MS),
+                (1, START + 70_000, START + HOUR_MS),
+            ),
+        )
+        found = events.gather(here.db, START, START + 2 * HOUR_MS)
+        assert [
+            (START, "tirosa-1", "36 s, cause unknown"),
+            (START + 60_000, "city", "all 2 routers, 59 min, cause unknown"),
+        ] == [(one.at_ms, one.name, one.text) for one in found if one.kind == "outage"]
+
+
+def test_the_largest_event_keeps_its_routers(tmp_path: Path) -> None:
+    """One that stays away longer is of the cut that all had, not of what another has later."""
+    with city(tmp_path / "db") as here:
+        here.db.executemany(
+            "INSERT INTO outage (router_id, from_ms, to_ms) VALUES (?, ?, ?)",
+            (
+                (1, START, START + 36_000),
+                (2, START + 10_000, START + HOUR_MS),
+                (1, START + 60_000, START + 90_000),
+            ),
+        )
+        found = events.gather(here.db, START, START + 2 * HOUR_MS)
+        assert [(START, "city"), (START + 60_000, "tirosa-1")] == [
+            (one.at_ms, one.name) for one in found if one.kind == "outage"
+        ]
+
+
 def test_a_router_that_said_goodbye_is_not_a_riddle(tmp_path: Path) -> None:
     """Its agent was stopped; of one that fell silent the cause is known when it is back."""
     with city(tmp_path / "db") as here:
