@@ -93,9 +93,11 @@ def status_command(file: Path) -> None:
     """Every site and router now, on one screen."""
     settings = _load(file)
     with plainly(), contextlib.closing(open_reader(settings.store.path)) as db:
-        screen = status.gather(db, settings.city.name, time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        screen = status.gather(db, settings.city.name, now_ms)
+        idle = status.nobody_collects(db, settings.store.path, now_ms)
     Console().print(status.render(screen))
-    for line in _expiring(settings):
+    for line in [*([idle] if idle else []), *_expiring(settings)]:
         click.echo(f"warning: {line}")
 
 

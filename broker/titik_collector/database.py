@@ -7,6 +7,7 @@ Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -18,6 +19,7 @@ from titik_collector.counters import Packer
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
 BUSY_MS = 1000
 CACHE_KIB = 65536  # of pages; what a collector holds of a large store at most
+LEASE_TRIES, LEASE_RETRY_S = 3, 0.02  # somebody may just look whether it is held
 
 
 class StoreError(Exception):
@@ -127,13 +129,35 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
-def _lock(file: IO[str], path: Path) -> None:
+def is_held(path: Path) -> bool | None:
+    """Whether a collector holds the store's lease; None if that is not ours to see."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(path.with_name(path.name + ".lease"), encoding="ascii") as file:
+            # Shared, and for a moment: others who look do not see us, and a collector waits.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return False
+
+
+def _lock(file: IO[str], path: Path) -> None:
+    if not any(_locks(file) for _ in range(LEASE_TRIES)):
         file.seek(0)
         holder = file.read().strip() or "unknown"
-        raise StoreHeld(f"{path}: another collector (process {holder}) holds this store") from None
+        raise StoreHeld(f"{path}: another collector (process {holder}) holds this store")
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()
+
+
+def _locks(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(LEASE_RETRY_S)
+        return False
+    return True

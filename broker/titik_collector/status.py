@@ -8,12 +8,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from titik_collector import body, check
+from titik_collector.database import is_held
 from titik_collector.now import Board
 from titik_collector.presence import SILENT_AFTER_MS, Presence, State
 from titik_collector.registry import Registry
@@ -116,6 +118,15 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
         check.totals(db),
         tuple(site for site, _ in sites),
     )
+
+
+def nobody_collects(db: sqlite3.Connection, store: Path, now_ms: int) -> str | None:
+    """That no collector runs, and since when nothing was heard; None if one does."""
+    if is_held(store) is not False:
+        return None
+    (heard_ms,) = db.execute("SELECT max(heard_ms) FROM presence").fetchone()
+    last = "" if heard_ms is None else f"; the last report came {_age(now_ms - heard_ms)} ago"
+    return f"no collector is running on {store}{last}"
 
 
 def render(screen: Screen) -> RenderableType:

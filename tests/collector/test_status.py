@@ -1,5 +1,6 @@
 """The status screen as text: what an operator reads at 80 columns."""
 
+import contextlib
 import io
 import os
 import re
@@ -8,11 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector import check, config, demo, registry, status
+from titik_collector.cli import titik
+from titik_collector.database import held, open_reader
 from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
@@ -39,6 +43,7 @@ site = "taman-tirosa"
 name = "solor-1"
 site = "solor"
 """
+AS = ("status", "top")  # who shows it
 
 
 def screen(tmp_path: Path, columns: int = 80, colour: bool = False, later_ms: int = 0) -> str:
@@ -159,3 +164,26 @@ def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) 
 
         assert (2000 * most, 0, 0, 2000 * most, 0) == check.totals(db)
         status.render(status.gather(db, "kupang", T0))
+
+
+def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
+    """With the age of what is shown; a look takes the lease from nobody, nor keeps it."""
+    store = tmp_path / "db"
+    file = tmp_path / "titik.toml"
+    screen(tmp_path)
+
+    def said_of() -> str | None:
+        with contextlib.closing(open_reader(store)) as db:
+            return status.nobody_collects(db, store, T0 + 3_720_000)
+
+    def printed() -> list[str]:
+        outputs = [CliRunner().invoke(titik, [name, "--config", str(file)]).output for name in AS]
+        return [output.splitlines()[-1] for output in outputs if "no collector is" in output]
+
+    expected = f"no collector is running on {store}; the last report came 60m ago"
+    assert expected == said_of()
+    assert len(AS) == len(printed())
+    with held(store):
+        assert said_of() is None
+        assert [] == printed()
+    assert expected == said_of()

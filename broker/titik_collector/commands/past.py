@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import Progress
+from rich.text import Text
 
 from titik_collector import config, events, export, history, past, status, when
 from titik_collector.commands import plainly
@@ -153,7 +154,10 @@ def events_command(file: Path, since: str, utc: bool) -> None:
 
 
 def _status(settings: Config, db: sqlite3.Connection) -> Any:
-    return status.render(status.gather(db, settings.city.name, _now_ms()))
+    now_ms = _now_ms()
+    shown = status.render(status.gather(db, settings.city.name, now_ms))
+    idle = status.nobody_collects(db, settings.store.path, now_ms)
+    return Group(shown, Text(f"warning: {idle}")) if idle else shown
 
 
 @contextlib.contextmanager
