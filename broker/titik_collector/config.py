@@ -271,7 +271,7 @@ def _check_places(config: Config) -> None:
             raise ConfigError(
                 config.file,
                 f"router[{number}].site",
-                f'there is no site "{router.site}"',
+                f'there is no site "{router.site}", where {router.name} is to be',
                 no_such_site(router.site, sites),
             )
 

@@ -72,7 +72,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from error
+        raise _worded(error, f"{path}: ") from error
     newest = migrations()[-1][0]
     if version != newest:
         db.close()
@@ -110,8 +110,12 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def _worded(error: sqlite3.Error, where: str = "") -> StoreError:
     # sqlite3 raises some errors itself, without a code.
-    busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-    return (StoreBusy if busy else StoreError)(f"{where}{error}")
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return StoreError(
+            f"{where}{error}; move it away, and bring back a backup: titik restore FILE"
+        )
+    return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreError)(f"{where}{error}")
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

@@ -233,7 +233,10 @@ class Link:
         self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
     ) -> None:
         if reason.is_failure:
-            self._failure = f"the broker refused the collector: {reason}"
+            self._failure = (
+                f"the broker refused the collector: {reason};"
+                " see broker.username and broker.password_file"
+            )
             return
         options = SubscribeOptions(qos=1)
         wanted = (topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)

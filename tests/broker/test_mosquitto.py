@@ -12,6 +12,7 @@ import pytest
 from tests.broker.running import Client, RunningBroker, free_ports, made
 from titik_collector import broker_init, broker_run
 from titik_collector.broker_init import Request
+from titik_collector.mqtt import Link, Login
 from titik_wire.topics import CLIENT_ID
 
 pytestmark = pytest.mark.system
@@ -247,6 +248,18 @@ def test_a_router_that_is_removed_is_cut_off(broker: RunningBroker) -> None:
         client.lost.get(timeout=5)
     with Client(broker.directory.ports.router, "d-1", password, "d-1") as again:
         assert DENIED == again.answer()
+
+
+def test_a_collector_with_a_wrong_password_is_told_which_key_to_mend(
+    broker: RunningBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The configuration's, not the broker's words alone."""
+    wrong = Login("127.0.0.1", broker.directory.ports.collector, "collector", "wrong")
+    link = Link(wrong, "main", "0.1.0", lambda: None, lambda: None)
+    deadline = time.monotonic() + 5
+    while not caplog.messages and time.monotonic() < deadline:
+        link.receive(1, 0.1)
+    assert "Not authorized; see broker.username and broker.password_file" in caplog.text
 
 
 def test_mosquitto_does_not_stay_root(broker: RunningBroker) -> None:

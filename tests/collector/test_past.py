@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from tests.collector.build import OLD_RUN, RUN
 from tests.collector.test_rollup import START, City, at, city
 from titik_collector import cold, events, export, history, past, when
 from titik_collector.cli import titik
-from titik_collector.database import open_writer, transaction
+from titik_collector.database import StoreError, open_writer, transaction
 from titik_collector.rollup import GRACE_MS
 from titik_collector.store import Arrived
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
@@ -423,6 +424,39 @@ def test_what_a_command_does_fits_its_line_of_help(group: tuple[str, ...]) -> No
 
     assert "Commands:" in output
     assert [] == [line for line in output.split("Commands:")[1].splitlines() if "..." in line]
+
+
+def test_an_export_whose_reader_has_seen_enough_ends_in_silence(tmp_path: Path) -> None:
+    """As `head` does to what writes into it."""
+    titik_says(tmp_path, "status")  # makes the store
+    exporting = subprocess.Popen(
+        [sys.executable, "-c", "from titik_collector.cli import main; main()",
+         "export", "--config", str(tmp_path / "titik.toml")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert exporting.stdout is not None
+    exporting.stdout.close()
+    exporting.stdout = None
+    assert b"" == exporting.communicate(timeout=60)[1]
+    assert 128 + signal.SIGPIPE == exporting.returncode
+
+
+@pytest.mark.parametrize("command", ["export --output", "backup"])
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, command: str) -> None:
+    """And not the file beside the target, of which nobody has heard."""
+    code, output = titik_says(tmp_path, *command.split(), str(tmp_path / "nope/x"))
+    assert (1, f"Error: {tmp_path}/nope: there is no such folder\n") == (code, output)
+
+
+def test_a_store_that_is_none_names_the_remedy(tmp_path: Path) -> None:
+    """A backup is what helps."""
+    (tmp_path / "db").write_bytes(b"no store at all " * 512)
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    done = CliRunner().invoke(titik, ["status", "--config", str(tmp_path / "titik.toml")])
+    assert (1, True) == (done.exit_code, "titik restore FILE" in done.output)
+    with pytest.raises(StoreError, match="titik restore FILE"):
+        open_writer(tmp_path / "db")
 
 
 @pytest.mark.parametrize(

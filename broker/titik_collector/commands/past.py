@@ -1,6 +1,8 @@
 """`titik top | history | export | events`: what engineers ask for at the prompt."""
 
 import contextlib
+import os
+import signal
 import sqlite3
 import sys
 import time
@@ -191,7 +193,12 @@ def _subject(settings: Config, db: sqlite3.Connection, name: str) -> history.Sub
 def _file(path: Path | None) -> Iterator[TextIO]:
     """The file appears whole or not at all."""
     if path is None:
-        yield sys.stdout
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads has seen enough; the rest goes nowhere, in silence
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
         return
     part = path.with_name(path.name + ".part")
     try:
