@@ -53,7 +53,7 @@ def say_offline(door: Door, router: str) -> None:
     topic, said, answers = topics.status(router), list[bytes](), list[int]()
     client = _connect(door, f"offline:{router}")
     if client is not None:
-        client.on_message = lambda _client, _data, message: said.append(message.payload)
+        client.on_message = lambda _client, _data, message: said.append(bytes(message.payload))
         client.on_unsubscribe = lambda _client, _data, mid, *_: answers.append(mid)
         client.on_publish = lambda _client, _data, mid, *_: answers.append(mid)
         client.subscribe(topic)

@@ -76,12 +76,28 @@ def test_a_revoked_router_is_offline_at_once(running: City, tmp_path: Path) -> N
         assert _is_shown(running, collector, "offline")
         collector.close()
     router.close()
-    port, password = running.broker.ports.collector, running.broker.password("collector")
+    assert replace(online, state="offline") == _retained(running)
+
+
+def test_a_router_that_is_taken_out_says_offline(running: City, tmp_path: Path) -> None:
+    """Also while no collector is there to clear its topics."""
+    router = Router(running.enrol("tirosa-1", tmp_path / "router"), running.broker.ports.router)
+    assert router.is_in()
+    online = Status("tirosa-1", "online", "9f2c41d07be35a68", 3, BOOT, "0.1.0")
+    assert router.publish(topics.status("tirosa-1"), codec.encode(online), retain=True)
+    running.says("router", "remove", "tirosa-1")
+    assert router.is_cut(10)
+    router.close()
+    assert replace(online, state="offline") == _retained(running)
+
+
+def _retained(city: City) -> object:
+    """What the broker keeps of the router's status."""
+    port, password = city.broker.ports.collector, city.broker.password("collector")
     with Client(port, "collector", password, f"{topics.CLIENT_ID}reader") as reader:
         assert "Success" == reader.answer()
         reader.subscribe(topics.status("tirosa-1"))
-        topic, payload = reader.next()
-    assert replace(online, state="offline") == codec.decode(topic, payload)
+        return codec.decode(*reader.next())
 
 
 def _is_shown(city: City, collector: Collector, state: str) -> bool:
