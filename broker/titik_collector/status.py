@@ -126,7 +126,7 @@ def nobody_collects(db: sqlite3.Connection, store: Path, now_ms: int) -> str | N
         return None
     (heard_ms,) = db.execute("SELECT max(heard_ms) FROM presence").fetchone()
     last = "" if heard_ms is None else f"; the last report came {_age(now_ms - heard_ms)} ago"
-    return f"no collector is running on {store}{last}"
+    return f"no collector is running{last}"
 
 
 def render(screen: Screen) -> RenderableType:
