@@ -155,7 +155,7 @@ def test_an_expired_list_is_told_and_renewing_lets_routers_in_again(
 
     assert CliRunner().invoke(titik, ["broker", "renew", directory]).exit_code == 0
     assert until_let_in(running, True)
-    assert "warning" not in running.says("status")
+    assert "revocation list" not in running.says("status")
 
 
 def test_a_list_that_expires_ends_no_session(
