@@ -4,7 +4,6 @@ Rule: outages that begin together, of every router of a site or of the city, are
 was over before another began is not of its event.
 """
 
-import heapq
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -81,60 +80,46 @@ def _outages(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Eve
     sites: defaultdict[str | None, set[str]] = defaultdict(set)
     for router, site in db.execute("SELECT router, site FROM v_router WHERE registered = 1"):
         sites[site].add(router)
-    for group in _together(rows[::-1]):
-        for name, outages in _named(group, sites):
-            yield _outage(name, outages, now_ms)
-
-
-def _together(outages: Sequence[Outage]) -> Iterator[list[Outage]]:
-    """In order of their beginnings: the largest groups that were there at one moment, first."""
-    left = set(range(len(outages)))
-    # A group that loses members to a larger one is put back with what remains of it.
-    groups = [(-len(_there(outages, last, left)), last) for last in left]
-    heapq.heapify(groups)
-    while groups:
-        size, last = heapq.heappop(groups)
-        if last not in left:
-            continue
-        group = _there(outages, last, left)
-        if len(group) < -size:
-            heapq.heappush(groups, (-len(group), last))
-            continue
-        left -= group
-        yield [outages[at] for at in sorted(group)]
-
-
-def _there(outages: Sequence[Outage], last: int, left: set[int]) -> set[int]:
-    """Those left that were there when the last began, a router once; begun within TOGETHER_MS."""
-    moment = outages[last].from_ms
-    found: dict[str, int] = {}
-    for at in range(last, -1, -1):
-        one = outages[at]
-        if moment - one.from_ms > TOGETHER_MS:
-            break
-        over = at != last and one.to_ms is not None and one.to_ms <= moment
-        if at in left and not over:
-            found.setdefault(one.router, at)
-    return set(found.values())
+    for name, outages in _named(rows[::-1], sites):
+        yield _outage(name, outages, now_ms)
 
 
 def _named(
-    group: Sequence[Outage], sites: dict[str | None, set[str]]
+    outages: list[Outage], sites: dict[str | None, set[str]]
 ) -> Iterator[tuple[str, list[Outage]]]:
-    """The whole city, else whole sites, else single routers."""
-    away = {one.router for one in group}
-    everybody = set().union(*sites.values())
-    if len(everybody) > 1 and away >= everybody:
-        yield "city", list(group)
-        return
-    whole = {
-        site for site, routers in sites.items() if site and len(routers) > 1 and away >= routers
-    }
-    for site in sorted(site for site in whole if site):
-        yield site, [one for one in group if one.site == site]
-    for one in group:
-        if one.site not in whole:
-            yield one.router, [one]
+    """Those of the whole city, then of whole sites, then of single routers; each outage once."""
+    scopes = [("city", set().union(*sites.values()))]
+    scopes += sorted((site, routers) for site, routers in sites.items() if site)
+    for name, routers in scopes:
+        if len(routers) < 2:
+            continue
+        for group in list(_together(outages, routers)):
+            yield name, group
+            taken = set(group)
+            outages = [one for one in outages if one not in taken]
+    for one in outages:
+        yield one.router, [one]
+
+
+def _together(outages: Sequence[Outage], routers: set[str]) -> Iterator[list[Outage]]:
+    """Where all these routers were away at one moment, having gone within TOGETHER_MS."""
+    away: dict[str, Outage] = {}
+    for one in outages:
+        if one.router not in routers:
+            continue
+        away[one.router] = one
+        if len(away) < len(routers):
+            continue
+        moment = one.from_ms
+        away = {
+            router: other
+            for router, other in away.items()
+            if moment - other.from_ms <= TOGETHER_MS
+            and (other.to_ms is None or other.to_ms > moment or other.from_ms == moment)
+        }
+        if len(away) == len(routers):
+            yield list(away.values())
+            away = {}
 
 
 def _outage(name: str, outages: Sequence[Outage], now_ms: int) -> Event:
