@@ -25,16 +25,17 @@ def run(quick: bool) -> list[Result]:
         city.collect()
         log = city.folder / "simulate.log"
         process = _simulate(city, many, log, interval_s, first_wait_s)
-        _wait(lambda: "simulating" in log.read_text(), 300.0)
-        time.sleep(1.5 * first_wait_s)
-        before, began = _stored(city), time.monotonic()
-        time.sleep(3 * interval_s)
-        taken_per_s = (_stored(city) - before) / (time.monotonic() - began)
-        many_kb = _rss_kb(process.popen.pid)
-        spare = _spare(city)
-        returned = _returns(city, many, first_wait_s)
-        process.popen.send_signal(signal.SIGKILL)
-        process.popen.wait()
+        try:
+            _wait(lambda: "simulating" in log.read_text(), 300.0)
+            time.sleep(1.5 * first_wait_s)
+            before, began = _stored(city), time.monotonic()
+            time.sleep(3 * interval_s)
+            taken_per_s = (_stored(city) - before) / (time.monotonic() - began)
+            many_kb = _rss_kb(process.popen.pid)
+            spare = _spare(city)
+            returned = _returns(city, many, first_wait_s)
+        finally:
+            process.kill()
     command = COMMAND
     return [
         Result(f"memory of a simulated router, of {many}", "kB",
