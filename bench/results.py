@@ -52,6 +52,7 @@ def machine() -> dict[str, str]:
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "commit": _said("git", "rev-parse", "--short=12", "HEAD"),
+        "load at the end": f"{os.getloadavg()[0]:.1f}",
         "processor": f"{os.cpu_count()} x {model}",
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -62,19 +63,23 @@ def machine() -> dict[str, str]:
 
 
 def save(path: Path, parts: dict[str, list[Result]]) -> None:
-    """Parts that were measured replace those in the file; the others stay."""
-    old = json.loads(path.read_text())["parts"] if path.exists() else {}
-    new = {name: [asdict(one) for one in results] for name, results in parts.items()}
-    text = json.dumps({"machine": machine(), "parts": old | new}, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n")
+    """Parts that were measured replace those in the file; the others stay, with their machine."""
+    old = json.loads(path.read_text()) if path.exists() else {}
+    new = {
+        name: {"machine": machine(), "results": [asdict(one) for one in results]}
+        for name, results in parts.items()
+    }
+    path.write_text(json.dumps(old | new, indent=1, ensure_ascii=False) + "\n")
 
 
-def load(path: Path = FILE) -> tuple[dict[str, str], dict[str, list[Result]]]:
-    """The machine, and the results by part."""
-    plain = json.loads(path.read_text())
-    return plain["machine"], {
-        name: [Result(**{**one, "runs": tuple(one["runs"])}) for one in results]
-        for name, results in plain["parts"].items()
+def load(path: Path = FILE) -> dict[str, tuple[dict[str, str], list[Result]]]:
+    """The machine that measured it, and its results, by part."""
+    return {
+        name: (
+            part["machine"],
+            [Result(**{**one, "runs": tuple(one["runs"])}) for one in part["results"]],
+        )
+        for name, part in json.loads(path.read_text()).items()
     }
 
 

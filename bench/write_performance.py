@@ -22,21 +22,26 @@ make bench-quick   # small numbers, to show that the benchmarks work
 ```
 
 Medians, with the smallest and the largest of single runs. Absolute figures are those of one machine
-and of what else it did; ratios are of runs that took turns.
+and of what else it did; ratios are of runs that took turns. A load above 2 says that other work
+was waiting for its two processors.
 
 """
 
 
 def page() -> str:
     """The whole page."""
-    machine, parts = results.load()
-    lines = [f"| {name} | {value} |" for name, value in machine.items()]
-    text = HEAD + "| machine | |\n|---|---|\n" + "\n".join(lines) + "\n"
+    parts = results.load()
+    machines = {name: parts[name][0] for name in TITLES if name in parts}
+    text = HEAD + "| measured with | " + " | ".join(machines) + " |\n"
+    text += "|---|" + "---|" * len(machines) + "\n"
+    for what in dict.fromkeys(one for machine in machines.values() for one in machine):
+        values = (machine.get(what, "") for machine in machines.values())
+        text += f"| {what} | {' | '.join(values)} |\n"
     for name, title in TITLES.items():
         if name in parts:
             text += f"\n## {title}\n\n| figure | median | range | wanted | reached | command |\n"
             text += "|---|---|---|---|---|---|\n"
-            text += "".join(_row(one) for one in parts[name])
+            text += "".join(_row(one) for one in parts[name][1])
     return text
 
 
