@@ -87,7 +87,7 @@ def judge(world: World) -> Verdict:
             _compare(db, name, runs.get(name, {}), spooled.get(name, set()), cut_off, verdict)
     verdict.acks, verdict.acks_ahead = world.witness.seen, len(world.witness.ahead)
     verdict.examples += world.witness.ahead[:5]
-    _rebuild(world.city.store, verdict)
+    rebuild(world.city.store, wall_ms() + 2 * HOUR_MS, verdict)
     return verdict
 
 
@@ -240,14 +240,14 @@ def _tell(verdict: Verdict, name: tuple[str, str], what: str, seqs: Iterable[int
         verdict.examples.append(f"{name[0]} {name[1]} {what} {found[:10]} of {len(found)}")
 
 
-def _rebuild(store: Path, verdict: Verdict) -> None:
+def rebuild(store: Path, now_ms: int, verdict: Verdict) -> None:
     """Count the rows of the rollups, and how many differ when they are computed from nothing."""
     with closing(open_writer(store)) as db:
         before = _rollups(db)
         (packed,) = db.execute("SELECT count(*) FROM cold").fetchone()
         db.execute("DELETE FROM rollup")
         db.execute("DELETE FROM cold")
-        later = Rollups(db, ZoneInfo(ZONE), lambda: wall_ms() + 2 * HOUR_MS)
+        later = Rollups(db, ZoneInfo(ZONE), lambda: now_ms)
         later.rebuild()
         while later.work(1.0, time.monotonic):
             pass
