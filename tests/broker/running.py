@@ -24,6 +24,7 @@ from titik_collector.broker_init import Request
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 10.0
+NOBODY = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"  # CONNECT without a user: refused
 START_S = 60.0  # Python and two mosquittos, on a machine that has other work
 # The soft limit of open files that a login gives.
 LOGIN_LIMIT = (
@@ -54,6 +55,26 @@ def made(path: Path, *routers: str) -> BrokerDir:
     )[0]
 
 
+def serves(port: int, patience_s: float = PATIENCE_S) -> bool:
+    """Whether a broker reads what is sent there, if only to hang up.
+
+    A port that takes connections is not enough: mosquitto forgets a SIGTERM that comes after it
+    has opened its ports and before it first looks at them.
+    """
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            return False
+        probe.settimeout(patience_s)
+        try:
+            probe.sendall(NOBODY)
+            probe.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True  # it hung up
+        return True
+
+
 class RunningBroker:
     """`titik broker run` as a process; `said` is what it wrote."""
 
@@ -64,7 +85,7 @@ class RunningBroker:
         self._reader: threading.Thread | None = None
 
     def start(self) -> None:
-        """Returns when the routers' port answers."""
+        """Returns when mosquitto serves; from then on no SIGTERM is lost."""
         code = f"{LOGIN_LIMIT}; from titik_collector.commands.broker import broker; broker()"
         path = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])
         self._process = subprocess.Popen(
@@ -100,8 +121,7 @@ class RunningBroker:
             self.said.append(line.rstrip())
 
     def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.directory.ports.router)) == 0
+        return serves(self.directory.ports.router)
 
     def __enter__(self) -> "RunningBroker":
         self.start()

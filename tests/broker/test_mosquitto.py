@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.running import Client, RunningBroker, free_ports, made
+from tests.broker.running import Client, RunningBroker, free_ports, made, serves
 from titik_collector import broker_init, broker_run
 from titik_collector.broker_init import Request
 from titik_collector.mqtt import Link, Login
@@ -334,6 +335,13 @@ def test_a_killed_broker_starts_again(tmp_path: Path) -> None:
         broker.start()
         with router(broker) as client:
             assert GRANTED == client.answer()
+
+
+def test_a_broker_whose_ports_are_open_may_not_serve_yet(broker: RunningBroker) -> None:
+    """Only one that reads has come to where a SIGTERM ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        assert not serves(deaf.getsockname()[1], patience_s=0.1)
+    assert serves(broker.directory.ports.router)
 
 
 def test_the_file_limit_is_raised(broker: RunningBroker) -> None:
