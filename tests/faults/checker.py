@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 
 from tests.faults import oracle
 from tests.faults.world import World, slopes
-from tests.system.city import HOUR_MS, ZONE, wall_ms
+from tests.system.city import HOUR_MS, SLACK_MS, ZONE, wall_ms
 from titik_agent.spool import Spool
 from titik_collector import body
 from titik_collector.database import open_reader, open_writer
 from titik_collector.rollup import Rollups
 
 TIME_ERROR_MS = 1000  # what may pass between reading the clocks and appending, and not more
+READINGS_MS = 20  # what may pass between reading one clock and the other
 CUMULATIVE = ("client_ms", "observed_ms", "uptime_ms")  # a merged sample has those of its last
 
 
@@ -74,7 +75,7 @@ def judge(world: World) -> Verdict:
     """Close the books of a world whose agents have stopped, and compare."""
     verdict = Verdict(processes=slopes(world.watched))
     try:
-        world.city.close_books()
+        world.city.close_books(slack_ms(world.settings.speed))
     except AssertionError as error:
         # What is wrong with the rows says more than that the store's own audit failed.
         verdict.findings.append(f"the books do not close: {error}")
@@ -89,6 +90,11 @@ def judge(world: World) -> Verdict:
     verdict.examples += world.witness.ahead[:5]
     rebuild(world.city.store, wall_ms() + 2 * HOUR_MS, verdict)
     return verdict
+
+
+def slack_ms(speed: float) -> int:
+    """By how much seconds may overlap: two readings of a faster clock are further apart."""
+    return max(SLACK_MS, round(READINGS_MS * speed))
 
 
 def _known(db: sqlite3.Connection) -> list[tuple[str, str]]:

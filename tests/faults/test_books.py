@@ -1,0 +1,65 @@
+"""What closing the books calls a second that is counted twice, and what it says of it."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.collector.build import T0, Registered, opened, sample
+from tests.faults.checker import slack_ms
+from tests.system.city import HOUR_MS, SLACK_MS, ZONE, assert_minutes_never_overlap
+from titik_collector.rollup import Rollups
+from titik_collector.store import Arrived, Store
+from titik_wire import codec
+
+SAMPLES = 20
+EARLY = 11  # the seq of the sample that begins before the one before it ends
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A store with one router."""
+    with opened(tmp_path / "titik.db") as found:
+        yield found
+
+
+def taken(db: sqlite3.Connection, early_ms: int) -> None:
+    """Ten minutes, of which every sample from one on was taken so much too early."""
+    shifts = [early_ms if seq >= EARLY else 0 for seq in range(1, SAMPLES + 1)]
+    ours = [
+        sample(seq, taken_at=T0 + seq * 30_000 - shift) for seq, shift in enumerate(shifts, start=1)
+    ]
+    Store(db, Registered()).save(
+        [Arrived(one, codec.encode(one), True, one.taken_at) for one in ours]
+    )
+    rollups = Rollups(db, ZoneInfo(ZONE), lambda: T0 + 2 * HOUR_MS)
+    while rollups.work(1.0, time.monotonic):
+        pass
+
+
+def test_a_minute_with_more_in_it_is_named(db: sqlite3.Connection) -> None:
+    """What is wrong is said with its figures."""
+    taken(db, 1800)
+    with pytest.raises(AssertionError, match=r"more than a minute in them.*61800"):
+        assert_minutes_never_overlap(db, SLACK_MS)
+
+
+def test_a_moment_of_a_fast_clock_is_no_overlap(db: sqlite3.Connection) -> None:
+    """One millisecond between two readings is 1.8 s where time runs 1800 times as fast."""
+    taken(db, 1800)
+    assert_minutes_never_overlap(db, slack_ms(1800.0))
+
+
+def test_a_minute_that_is_counted_twice_is_found_on_a_fast_clock(db: sqlite3.Connection) -> None:
+    """However fast it is there."""
+    taken(db, 60_000)
+    with pytest.raises(AssertionError, match="more than a minute in them"):
+        assert_minutes_never_overlap(db, slack_ms(1800.0))
+
+
+def test_a_clock_that_runs_as_usual_has_the_usual_slack() -> None:
+    """Of the city's other tests."""
+    assert SLACK_MS == slack_ms(1.0)
