@@ -72,7 +72,7 @@ class Uplink:
         self._said = ""  # the trouble that was last put into words
         self._short_lives = 0  # connections in a row that the broker ended soon
         self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._is_to_stop = False  # told to the thread by the bell
         self._bell: tuple[int, int] | None = None  # a pipe that wakes the thread
 
     # For a thread of its own.
@@ -100,7 +100,7 @@ class Uplink:
         thread, bell = self._thread, self._bell
         if thread is None or bell is None:
             return True
-        self._stop.set()
+        self._is_to_stop = True
         self.wake()
         thread.join(self._timing.join_s)
         if thread.is_alive():
@@ -121,7 +121,7 @@ class Uplink:
 
     def _turn(self) -> None:
         assert self._bell is not None
-        if self._stop.is_set():
+        if self._is_to_stop:
             self.stop_soon()
         wait_s = self.step()
         poll = select.poll()

@@ -22,17 +22,18 @@ class Meter:
 
     def __init__(self, caps: Caps) -> None:
         self._caps = caps
-        self._hour = 0
-        self._counts: dict[tuple[str, int], int] = {}
-        self._before: tuple[int, dict[tuple[str, int], int]] = (0, {})
+        self._counts: dict[tuple[str, int], tuple[int, int]] = {}  # hour and count
+        self._before: list[tuple[tuple[str, int], tuple[int, int]]] = []  # what stood there
 
     def begin(self) -> None:
         """What is counted from here on can be undone."""
-        self._before = (self._hour, self._counts.copy())
+        self._before.clear()
 
     def undo(self) -> None:
         """Nothing was added since `begin`."""
-        self._hour, self._counts = self._before
+        for key, counted in reversed(self._before):
+            self._counts[key] = counted
+        self._before.clear()
 
     def sample(self, router_id: int, now_ms: int) -> bool:
         """Count one more sample; False, and nothing is counted, if it is over the cap."""
@@ -51,12 +52,11 @@ class Meter:
         return self._allow("interface", router_id, now_ms, MAX_NEW_INTERFACES, more)
 
     def _allow(self, what: str, router_id: int, now_ms: int, cap: int, more: int = 1) -> bool:
-        hour = now_ms // HOUR_MS
-        if hour > self._hour:
-            self._hour = hour
-            self._counts.clear()
-        count = self._counts.get((what, router_id), 0) + more
-        if count > cap:
+        key = what, router_id
+        before = self._counts.get(key, (0, 0))
+        hour, count = max(before, (now_ms // HOUR_MS, 0))  # a clock set back opens no new hour
+        if count + more > cap:
             return False
-        self._counts[what, router_id] = count
+        self._before.append((key, before))
+        self._counts[key] = hour, count + more
         return True

@@ -191,6 +191,7 @@ class Collector:
         self._unsynced = None
         self._config = config
         self._registry.reload()
+        self._board.place()
         self._clear(changes)
         self._stale.update(router_id for router_id, _, _ in self._registry.routers())
 

@@ -90,11 +90,12 @@ def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:
     """What was not written is noticed again."""
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
-    with collecting(file) as (collector, db):
+    with collecting(file) as (_, db):
         db.execute(
             "INSERT INTO presence (router_id, state, said, since_ms)"
             " VALUES (1, 'online', 'online', 0)"
         )
+    with collecting(file) as (collector, db):
         db.execute(
             "CREATE TEMP TRIGGER full BEFORE INSERT ON main.presence"
             " BEGIN SELECT raise(ABORT, 'disk full'); END"

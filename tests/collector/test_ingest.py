@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
 from titik_collector.database import StoreError
-from titik_collector.ingest import Ingest, Letter, fit, glimpse, to_item
+from titik_collector.ingest import PLACED_A_SECOND, Ingest, Letter, fit, glimpse, to_item
 from titik_collector.store import Arrived, Item, Poison, Saved, Store
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Ack, AckedRun
@@ -140,17 +140,18 @@ def test_a_packed_sample_is_to_the_store_what_the_sample_is() -> None:
 
 def test_a_flood_of_packed_samples_is_accepted_by_its_heads(tmp_path: Path) -> None:
     """And kept unpacked, as any other."""
-    letters = [letter(sample(n)) for n in range(1, 602)]
+    many = PLACED_A_SECOND + 1
+    letters = [letter(sample(n)) for n in range(1, many + 1)]
     boxed = [one._replace(payload=packed.pack(one.payload)) for one in letters]
     with opened(tmp_path / "db") as db:
         store = WatchedStore(db, Registered())
         taking, _ = ingest(store, boxed)
         saved = taking.step(0.0)
         assert saved is not None
-        assert (True, 601, 601) == (taking.flooded, saved.stored, store.waiting)
+        assert (True, many, many) == (taking.flooded, saved.stored, store.waiting)
         while store.waiting:
             store.place_waiting(100)
-        assert [(n, n) for n in range(1, 602)] == rows(db)
+        assert [(n, n) for n in range(1, many + 1)] == rows(db)
 
 
 def test_a_packed_sample_that_breaks_the_contract_is_accounted() -> None:

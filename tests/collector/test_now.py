@@ -1,5 +1,6 @@
 """This moment: rates between two samples, sums over sites, and silence about the absent."""
 
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from titik_collector.now import Board, bps
 from titik_collector.presence import Presence
 from titik_collector.store import Said, Store
 from titik_wire import codec, topics
+from titik_wire.messages import Sample
 
 NAMES = ("tirosa-1", "tirosa-2", "solor-1")
 
@@ -107,4 +109,63 @@ def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None
         told = board.messages({1, 2, 3}, T0 + 65_000)
 
     assert told == [codec.decode(topics.topic_of(one), codec.encode(one)) for one in told]
-    assert (most, most) == (told[0].clients, told[0].uplink_down_bps)
+    one = next(one for one in told if one.name == "tirosa-1")
+    assert (most, most) == (one.clients, one.uplink_down_bps)
+
+
+class Moving:
+    """Routers at sites that a test moves."""
+
+    city = "kupang"
+
+    def __init__(self) -> None:
+        self.sites: dict[str, str | None] = dict.fromkeys(NAMES, "tirosa")
+
+    def routers(self) -> Iterable[tuple[int, str, str | None]]:
+        return [(NAMES.index(name) + 1, name, site) for name, site in self.sites.items()]
+
+
+def test_sums_kept_up_to_date_are_those_of_a_fresh_board(tmp_path: Path) -> None:
+    """Whoever reports, leaves, falls silent, returns, moves or is removed, in any order."""
+    rand = random.Random(3)
+    with opened(tmp_path / "db", NAMES) as db:
+        presence, places = Presence(db), Moving()
+        board = Board(db, presence, places)
+        stale: set[int] = set()
+        shown: list[tuple[int, Sample, int]] = []
+        for step in range(1, 400):
+            number = rand.randrange(1, 4)
+            name, now_ms = NAMES[number - 1], T0 + step * 1000
+            match rand.randrange(5):
+                case 0 | 1:
+                    uptime_ms = step * 1000 + rand.randrange(30_000)
+                    one = sample(step, router=name, clients=rand.choice((None, 0, 7)))
+                    taken_at = now_ms - rand.randrange(50_000)
+                    one = replace(one, uptime_ms=uptime_ms, taken_at=taken_at)
+                    shown.append((number, one, now_ms))
+                    board.show(number, one, now_ms)
+                    stale.add(number)
+                case 2:
+                    about = replace(said("online", 0).status, router=name, connection=step)
+                    state = rand.choice(("online", "stopping", "offline"))
+                    presence.record([(number, Said(replace(about, state=state), now_ms))])
+                case 3:
+                    presence.tick(now_ms + rand.choice((0, 121_000)), [1, 2, 3])
+                case _:
+                    if rand.random() < 0.3 and name in places.sites:
+                        del places.sites[name]
+                    else:
+                        places.sites[name] = rand.choice(("tirosa", "solor", None))
+                    board.place()
+                    stale |= {1, 2, 3}
+            if rand.random() < 0.5:
+                stale |= presence.take_changed()
+                told = board.messages(stale, now_ms)
+                stale.clear()
+                fresh = Board(db, presence, places)
+                for router_id, one, arrived_ms in shown:
+                    fresh.show(router_id, one, arrived_ms)
+                everything = {
+                    (one.scope, one.name): one for one in fresh.messages({1, 2, 3}, now_ms)
+                }
+                assert [everything[one.scope, one.name] for one in told] == told, step

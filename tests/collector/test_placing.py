@@ -221,15 +221,15 @@ def batch(count: int) -> Sequence[Letter]:
 def test_only_a_flood_is_placed_later(tmp_path: Path, over: int) -> None:
     """A quiet collector writes each sample once; what counts is a second, not a batch."""
     now = [5.0]
-    batches = [batch(100), batch(300)[100:], batch(PLACED_A_SECOND + over)[300:], batch(600)[599:]]
+    batches = [batch(100), batch(300)[100:], batch(PLACED_A_SECOND + over)[300:], batch(900)[899:]]
     with opened(tmp_path / "db") as db:
         store, link = Store(db, Registered()), FakeLink(*batches)
         taking = Ingest(link, link, store, lambda: NOW, lambda: now[0])
         for now[0] in (5.0, 5.2, 5.9):
             taking.step(0.0)
-        assert over * (200 + over) == store.waiting
+        assert over * (PLACED_A_SECOND - 300 + over) == store.waiting
         drain(store)
-        now[0] = 6.3  # of the second before, some 200 are left
+        now[0] = 6.3  # of the second before, some 500 are left
         taking.step(0.0)
 
         assert 0 == store.waiting

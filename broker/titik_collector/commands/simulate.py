@@ -3,7 +3,9 @@
 import contextlib
 import resource
 import time
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -31,6 +33,12 @@ SPARE_FILES = 256
 @click.option("--interval", default=30.0, show_default=True, help="Seconds between samples.")
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
 @click.option("--speed", default=1.0, show_default=True, help="How fast the simulated day runs.")
+@click.option(
+    "--begin",
+    type=click.DateTime(["%H:%M"]),
+    metavar="HH:MM",
+    help="Local time at which the simulated day begins; else now.",
+)
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same people.")
 @click.option("--first-wait", default=40.0, show_default=True, help="Longest first wait (s).")
 @click.option("--outage", help="ROUTER:AFTER:LENGTH, in seconds: cut one router's uplink.")
@@ -47,6 +55,7 @@ def simulate(
     interval: float,
     seconds: float | None,
     speed: float,
+    begin: datetime | None,
     seed: int,
     first_wait: float,
     outage: str | None,
@@ -70,7 +79,7 @@ def simulate(
             Plan(one.name, one.site, capacity[one.site], made.password(one.name)) for one in chosen
         ]
     _allow_files(len(plans))
-    world = WorldTime(city.city.timezone, speed)
+    world = WorldTime(city.city.timezone, speed, _today(begin, city.city.timezone))
     fleet = build(plans, made.host, made.ports.router, interval, world, seed, first_wait, spools)
     click.echo(f"simulating {len(plans)} routers, local time there {world.text()}, x{speed:g}")
     until = float("inf") if seconds is None else time.monotonic() + seconds
@@ -83,6 +92,10 @@ def simulate(
     merged = sum(node.spool.merged for node in fleet.nodes)
     lost = sum(node.spool.lost for node in fleet.nodes)
     click.echo(f"routers took {taken} samples; merged {merged}, lost {lost}, not yet acked {held}")
+
+
+def _today(begin: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return begin and datetime.now(zone).replace(hour=begin.hour, minute=begin.minute, second=0)
 
 
 class _Cut:
