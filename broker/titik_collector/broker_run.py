@@ -12,7 +12,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from titik_collector.broker_dir import BrokerDir, BrokerError
@@ -40,7 +41,8 @@ def run(directory: BrokerDir, say: Callable[[str], None]) -> None:
     """Become mosquitto; returns only by BrokerError."""
     program = find_mosquitto()
     check(directory)
-    set_damaged_aside(directory, program, say)
+    with _ending_tidily():
+        set_damaged_aside(directory, program, say)
     _allow_open_files()
     os.chdir(directory.path)
     os.execv(program, [str(program), "-c", "mosquitto.conf"])
@@ -145,6 +147,20 @@ def _complaint(process: subprocess.Popen[bytes]) -> str | None:
     if process.wait() == -signal.SIGKILL:
         return None
     return first or f"it ends with status {process.returncode}"
+
+
+@contextmanager
+def _ending_tidily() -> Iterator[None]:
+    """A service manager's SIGTERM takes the mosquitto that is tried with it."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _allow_open_files() -> None:

@@ -4,10 +4,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.broker.running import Client, RunningBroker, free_ports, made, serves
@@ -324,6 +326,34 @@ def test_an_empty_database_is_as_good_as_none(tmp_path: Path) -> None:
     directory.database.touch()
     with RunningBroker(directory) as broker:
         assert not any("damaged" in line for line in broker.said)
+
+
+def test_a_sigterm_while_the_database_is_tried_leaves_nothing_running(tmp_path: Path) -> None:
+    """A pipe that nobody writes into keeps mosquitto reading, as a large database does."""
+    directory = made(tmp_path / "broker", "a-1")
+    os.mkfifo(directory.database)
+    code = "from titik_collector.cli import main; main()"
+    command = (sys.executable, "-c", code, "broker", "run", str(directory.path))
+    with subprocess.Popen(command) as process:
+        mine = psutil.Process(process.pid)
+        trial = wait_for(lambda: next((one for one in mine.children() if reads_fifo(one)), None))
+        process.send_signal(signal.SIGTERM)
+        assert 128 + signal.SIGTERM == process.wait(10.0)
+    assert not trial.is_running()
+    assert not (directory.path / "trial").exists()
+
+
+def reads_fifo(process: psutil.Process) -> bool:
+    """It has come to the database, and waits in the kernel."""
+    return "mosquitto" in process.name() and process.status() == psutil.STATUS_SLEEPING
+
+
+def wait_for(find: Callable[[], psutil.Process | None]) -> psutil.Process:
+    deadline = time.monotonic() + 10.0
+    while (found := find()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
 
 
 def test_a_killed_broker_starts_again(tmp_path: Path) -> None:
