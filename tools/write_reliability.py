@@ -57,9 +57,9 @@ PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run
 | Nothing is silently lost | every scenario: *lost* is 0, and *declared* what the fault explains |
 | Nothing is counted twice | every scenario: *duplicated* is 0, and rollups made anew are the same |
 | A gap is never drawn as zero | not here: the collector's tests |
-| Time is right without a clock | `clock-jumps`; every other scenario to a second |
+| Time is right without a clock | `clock-jumps`, `never-synced`, `power-cuts`; else to a second |
 | Nobody is tracked | not here: [privacy.md](privacy.md) names the test |
-| A router can hurt only itself | `forged-acks`; [security.md](security.md) for the rest |
+| A router can hurt only itself | `forged-acks`, `attacks`, `poison`; [security.md](security.md) |
 | Small | `mac-flood`, and memory below; [performance.md](performance.md) has the figures |
 """
 
