@@ -127,8 +127,8 @@ def _first_complaint(path: Path, program: Path) -> str | None:
     command = [str(program), "-c", "trial/trial.conf"]
     with subprocess.Popen(command, cwd=path, stderr=subprocess.PIPE) as process:
         patience = threading.Timer(TRIAL_S, process.kill)
-        patience.start()
         try:
+            patience.start()
             return _complaint(process)
         finally:
             process.kill()
@@ -153,8 +153,8 @@ def _complaint(process: subprocess.Popen[bytes]) -> str | None:
 def _ending_tidily() -> Iterator[None]:
     """A service manager's SIGTERM takes the mosquitto that is tried with it."""
 
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
+    def end(_number: int, _frame: object) -> None:
+        raise SystemExit(0)  # as mosquitto itself ends; another status is a failed unit
 
     before = signal.signal(signal.SIGTERM, end)
     try:

@@ -72,6 +72,7 @@ class Collector:
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._rollups_waiting = True
         self._board.load()
+        self._stale.update(router_id for router_id, _, _ in self._registry.routers())
 
     def turn(self) -> None:
         """One batch, then one step of whatever is due."""
@@ -187,13 +188,12 @@ class Collector:
         if config is None:
             return
         self._unsynced = config  # said once by the watch; a store that fails now gets it again
-        changes = registry.sync(self._db, config, self._now_ms())
-        self._unsynced = None
-        self._config = config
+        registry.sync(self._db, config, self._now_ms())
         self._registry.reload()
         self._board.place()
-        self._clear(changes)
         self._stale.update(router_id for router_id, _, _ in self._registry.routers())
+        self._clear(registry.removed(self._db))
+        self._config, self._unsynced = config, None
 
     def _clear(self, changes: Changes) -> None:
         """An empty retained message takes a removed router or site off the broker."""

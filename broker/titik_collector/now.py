@@ -63,34 +63,19 @@ class Sum:
 
     def put(self, router_id: int, share: Share) -> None:
         """A router's share, new or instead of the one before."""
-        self.drop(router_id)
+        old = self._shares.get(router_id)
+        if old is not None:
+            self._add(old, -1)
+            self._has_lost_newest |= old.at_ms is not None and old.at_ms == self._at_ms
         self._shares[router_id] = share
         self._add(share, 1)
         if share.at_ms is not None and (self._at_ms is None or share.at_ms >= self._at_ms):
             self._at_ms, self._has_lost_newest = share.at_ms, False
 
-    def drop(self, router_id: int) -> None:
-        """The router is no part of it."""
-        share = self._shares.pop(router_id, None)
-        if share is not None:
-            self._add(share, -1)
-            self._has_lost_newest |= share.at_ms is not None and share.at_ms == self._at_ms
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._shares
-
-    @property
-    def at_ms(self) -> int | None:
-        """When the newest of its samples was taken; None: there is none."""
-        if self._has_lost_newest:
-            times = [one.at_ms for one in self._shares.values() if one.at_ms is not None]
-            self._at_ms, self._has_lost_newest = max(times, default=None), False
-        return self._at_ms
-
     def now(self, scope: Literal["router", "site", "city"], name: str, now_ms: int) -> Now:
         """As a message."""
-        at_ms = now_ms if self.at_ms is None else self.at_ms
+        newest_ms = self._newest_ms()
+        at_ms = now_ms if newest_ms is None else newest_ms
         return Now(
             scope,
             name,
@@ -101,6 +86,12 @@ class Sum:
             len(self._shares),
             *self._figures(),
         )
+
+    def _newest_ms(self) -> int | None:
+        if self._has_lost_newest:
+            times = [one.at_ms for one in self._shares.values() if one.at_ms is not None]
+            self._at_ms, self._has_lost_newest = max(times, default=None), False
+        return self._at_ms
 
     def _figures(self) -> list[int | None]:
         pairs = zip(self._totals, self._known, strict=True)
@@ -132,11 +123,12 @@ class Board:
         self.place()
 
     def place(self) -> None:
-        """Take where routers are from the registry, at the start and after a change."""
+        """Take where routers are from the registry, at the start and after a change.
+
+        All of them are to be among the next `messages`, which sums them up anew.
+        """
         self._routers = {one: (name, site) for one, name, site in self._places.routers()}
         self._sites, self._city = {}, Sum()
-        for router_id in self._routers:
-            self._add_up(router_id)
 
     def load(self) -> None:
         """Take the two newest samples of each router from the store, after a start."""
@@ -151,7 +143,6 @@ class Board:
                 sample = _stored(name, packed)
                 if sample is not None:
                     self.show(router_id, sample, arrived_ms)
-            self._add_up(router_id)
 
     def show(self, router_id: int, sample: Sample, arrived_ms: int) -> None:
         """A live sample was stored; the router is among the next `messages`."""
@@ -165,7 +156,8 @@ class Board:
     def messages(self, router_ids: set[int], now_ms: int) -> list[Now]:
         """`now` of these routers, of the sites they are at, and of the city.
 
-        They are those that were shown or whose presence changed since the last call.
+        They are those that were shown or whose presence changed since the last call; after
+        `place`, all.
         """
         changed = sorted(
             (self._routers[one][0], one, self._routers[one][1])

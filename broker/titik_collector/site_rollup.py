@@ -4,6 +4,7 @@ Rule: a site's minutes are sums over its routers, the city's over its sites; the
 follow as a router's do. What `sums` says of means, extremes and visitors holds.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -118,10 +119,10 @@ class SiteRollups:
     def _with_bounded(self, parts: list[Part], day: Span) -> list[int]:
         """The routers that have boots of which no more is known than the day."""
         rows = self._db.execute(
-            f"{sums.with_parts(parts)} SELECT DISTINCT part.id FROM part CROSS JOIN boot_time"
+            f"{sums.WITH_PARTS} SELECT DISTINCT part.id FROM part CROSS JOIN boot_time"
             " ON router_id = part.id AND last_ms >= ? AND first_ms < ? AND quality = 'bounded'"
             " ORDER BY part.id",
-            day,
+            (json.dumps(parts), *day),
         )
         return [router_id for (router_id,) in rows]
 

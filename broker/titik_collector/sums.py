@@ -7,6 +7,7 @@ moved, its visitors, which cannot be split, count for the site it belonged to la
 Rule: the mean of a site is the sum of its routers' means, each over the time it was observed.
 """
 
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +54,14 @@ class Part(NamedTuple):
     id: int
     from_ms: int
     to_ms: int
+
+
+# The head of a query that joins with `part`; its value is parts as JSON. Not as text: a connection
+# keeps the last 128 statements, and every minute's would be other ones.
+WITH_PARTS = (
+    "WITH part (id, from_ms, to_ms) AS (SELECT json_extract(value, '$[0]'),"
+    " json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?))"
+)
 
 
 class Membership:
@@ -128,10 +137,10 @@ def of_minutes(
     columns = _COLUMNS if len(parts) == 1 else _SUMMED  # a sum of one is that one
     end = "" if len(parts) == 1 else " GROUP BY start_ms"
     for start_ms, *values in db.execute(
-        f"{with_parts(parts)} SELECT start_ms, {columns} FROM part CROSS JOIN rollup"
+        f"{WITH_PARTS} SELECT start_ms, {columns} FROM part CROSS JOIN rollup"
         " ON scope = ? AND scope_id = part.id AND window = '1m'"
         f" AND start_ms >= part.from_ms AND start_ms < part.to_ms{end}",
-        (scope,),
+        (json.dumps(parts), scope),
     ):
         yield start_ms, Figures._make(values)
 
@@ -143,9 +152,9 @@ def of_parts(
     means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
     visitors = ", ".join(f"sum({name})" for name in _VISITORS)
     row = db.execute(
-        f"{with_parts(parts)} SELECT {_SUMS}, {means}, {visitors} FROM part CROSS JOIN rollup"
+        f"{WITH_PARTS} SELECT {_SUMS}, {means}, {visitors} FROM part CROSS JOIN rollup"
         " ON scope = ? AND scope_id = part.id AND window = ? AND start_ms = ?",
-        (scope, window, start_ms),
+        (json.dumps(parts), scope, window, start_ms),
     ).fetchone()
     return Figures(**dict(zip((*ADDITIVE, *_MEANS, *_VISITORS), row, strict=True)))
 
@@ -159,10 +168,10 @@ def of_each_router(
     """
     found: dict[int, Figures] = {}
     for router_id, *values in db.execute(
-        f"{with_parts(parts)} SELECT part.id, {_SUMS_OF_MEANS} FROM part CROSS JOIN rollup"
+        f"{WITH_PARTS} SELECT part.id, {_SUMS_OF_MEANS} FROM part CROSS JOIN rollup"
         " ON scope = 'router' AND scope_id = part.id AND window = ?"
         " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY part.id",
-        (LOWER[window],),
+        (json.dumps(parts), LOWER[window]),
     ):
         found[router_id] = Figures(**dict(zip(_OF_MEANS, values, strict=True)))
     return found
@@ -186,9 +195,3 @@ def sum_of_means(figures: Iterable[Figures]) -> tuple[float | None, float | None
         sum(clients) / 1000 if clients else None,
         sum(active) / 1000 if active else None,
     )
-
-
-def with_parts(parts: Sequence[Part]) -> str:
-    """The head of a query that joins with `part`; integers only, so nothing can be injected."""
-    rows = ", ".join(f"({part.id:d}, {part.from_ms:d}, {part.to_ms:d})" for part in parts)
-    return f"WITH part (id, from_ms, to_ms) AS (VALUES {rows or '(NULL, 0, 0)'})"

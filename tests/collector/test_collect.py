@@ -13,7 +13,8 @@ from titik_collector import config, database
 from titik_collector.collect import Collector
 from titik_collector.database import StoreError
 from titik_collector.mqtt import Login
-from titik_wire import topics
+from titik_wire import codec, topics
+from titik_wire.messages import Now
 
 NOBODY = Login("127.0.0.1", 1)  # the tests call what a connection would call
 SITE = '[[site]]\nname = "park"\ntitle = "Park"\n'
@@ -40,6 +41,17 @@ class Watched(Collector):
         for _ in range(2):
             self._due.clear()
             self._reload()
+
+    def tell(self) -> None:
+        """What is new of now."""
+        self._due.clear()
+        self._tell_now()
+
+    def known(self) -> list[tuple[str, int]]:
+        """Of how many routers each `now` was, in the order told; forgets them."""
+        told = [codec.decode(topic, payload) for topic, payload in self.told]
+        self.told.clear()
+        return [(one.scope, one.routers_known) for one in told if isinstance(one, Now)]
 
     def tick(self, listening_ms: int) -> None:
         self._due.clear()
@@ -68,8 +80,31 @@ def test_an_edit_of_the_registry_outlasts_a_store_that_fails(tmp_path: Path) -> 
             with pytest.raises(StoreError):
                 collector.reload()
         collector.reload()
+        collector.tell()
 
         assert ["park-1"] == collector.routers()
+        assert [("router", 1), ("site", 1), ("city", 1)] == collector.known()
+
+
+def test_routers_that_cannot_be_read_after_an_edit_are_told_later(tmp_path: Path) -> None:
+    """The edit is in the store then; the sums of its routers are not lost."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE)
+    with collecting(file) as (collector, db):
+        file.write_text(HEAD + SITE + ROUTER)
+        db.set_authorizer(no_presence)
+        collector.reload()
+        with pytest.raises(sqlite3.Error):
+            collector.tell()
+        db.set_authorizer(None)
+        collector.tell()
+
+        assert [("router", 1), ("site", 1), ("city", 1)] == collector.known()
+
+
+def no_presence(_: int, table: str | None, *_more: object) -> int:
+    """The table cannot be read."""
+    return sqlite3.SQLITE_DENY if table == "presence" else sqlite3.SQLITE_OK
 
 
 def test_a_router_removed_while_nobody_was_connected_is_cleared(tmp_path: Path) -> None:
@@ -90,12 +125,11 @@ def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:
     """What was not written is noticed again."""
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
-    with collecting(file) as (_, db):
+    with collecting(file) as (collector, db):
         db.execute(
             "INSERT INTO presence (router_id, state, said, since_ms)"
             " VALUES (1, 'online', 'online', 0)"
         )
-    with collecting(file) as (collector, db):
         db.execute(
             "CREATE TEMP TRIGGER full BEFORE INSERT ON main.presence"
             " BEGIN SELECT raise(ABORT, 'disk full'); END"

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
@@ -113,6 +114,9 @@ def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None
     assert (most, most) == (one.clients, one.uplink_down_bps)
 
 
+State = Literal["online", "stopping", "offline"]
+
+
 class Moving:
     """Routers at sites that a test moves."""
 
@@ -147,8 +151,9 @@ def test_sums_kept_up_to_date_are_those_of_a_fresh_board(tmp_path: Path) -> None
                     stale.add(number)
                 case 2:
                     about = replace(said("online", 0).status, router=name, connection=step)
-                    state = rand.choice(("online", "stopping", "offline"))
-                    presence.record([(number, Said(replace(about, state=state), now_ms))])
+                    states: tuple[State, ...] = ("online", "stopping", "offline")
+                    about = replace(about, state=rand.choice(states))
+                    presence.record([(number, Said(about, now_ms))])
                 case 3:
                     presence.tick(now_ms + rand.choice((0, 121_000)), [1, 2, 3])
                 case _:

@@ -221,7 +221,12 @@ def batch(count: int) -> Sequence[Letter]:
 def test_only_a_flood_is_placed_later(tmp_path: Path, over: int) -> None:
     """A quiet collector writes each sample once; what counts is a second, not a batch."""
     now = [5.0]
-    batches = [batch(100), batch(300)[100:], batch(PLACED_A_SECOND + over)[300:], batch(900)[899:]]
+    batches = [
+        batch(100),
+        batch(300)[100:],
+        batch(PLACED_A_SECOND + over)[300:],
+        batch(PLACED_A_SECOND + 1)[PLACED_A_SECOND:],
+    ]
     with opened(tmp_path / "db") as db:
         store, link = Store(db, Registered()), FakeLink(*batches)
         taking = Ingest(link, link, store, lambda: NOW, lambda: now[0])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -31,6 +32,25 @@ ROUTERS = ("tirosa-1", "tirosa-2")
 SITE, OTHER_SITE = 1, 2
 START = T0 // HOUR_MS * HOUR_MS  # an hour of the zone too
 FOR_EVER = Span(0, 2**60)
+
+
+class Listening:
+    """A connection that writes down the statements it is given."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.statements: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._db, name)
+        if name not in ("execute", "executemany"):
+            return found
+
+        def heard(sql: str, *values: Any) -> Any:
+            self.statements.add(sql)
+            return found(sql, *values)
+
+        return heard
 
 
 class City:
@@ -633,3 +653,20 @@ def test_an_item_decoded_from_the_wire_rolls_up(tmp_path: Path) -> None:
             got.weak_ratio,
             got.wifi_down_bps,
         )
+
+
+def test_another_minute_needs_no_other_statement(tmp_path: Path) -> None:
+    """A connection keeps many; statements with a minute's times in them would be kept in vain."""
+    with opened(tmp_path / "db", ROUTERS) as db:
+        city, listening = City(db), Listening(db)
+        rollups = Rollups(cast(sqlite3.Connection, listening), ZONE, lambda: city.now_ms)
+        heard = []
+        for seq in range(1, 200):
+            at_ms = START + seq * 30_000
+            city.save(*(sample(seq, router=one, taken_at=at_ms) for one in ROUTERS))
+            city.now_ms = at_ms + MINUTE_MS
+            while rollups.work(10, time.monotonic):
+                pass
+            heard.append(len(listening.statements))
+
+    assert 0 < heard[9] == heard[-1]

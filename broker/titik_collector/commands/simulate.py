@@ -5,7 +5,6 @@ import resource
 import time
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -79,7 +78,8 @@ def simulate(
             Plan(one.name, one.site, capacity[one.site], made.password(one.name)) for one in chosen
         ]
     _allow_files(len(plans))
-    world = WorldTime(city.city.timezone, speed, _today(begin, city.city.timezone))
+    zone = city.city.timezone
+    world = WorldTime(zone, speed, begin and begin.replace(tzinfo=zone))
     fleet = build(plans, made.host, made.ports.router, interval, world, seed, first_wait, spools)
     click.echo(f"simulating {len(plans)} routers, local time there {world.text()}, x{speed:g}")
     until = float("inf") if seconds is None else time.monotonic() + seconds
@@ -92,10 +92,6 @@ def simulate(
     merged = sum(node.spool.merged for node in fleet.nodes)
     lost = sum(node.spool.lost for node in fleet.nodes)
     click.echo(f"routers took {taken} samples; merged {merged}, lost {lost}, not yet acked {held}")
-
-
-def _today(begin: datetime | None, zone: ZoneInfo) -> datetime | None:
-    return begin and datetime.now(zone).replace(hour=begin.hour, minute=begin.minute, second=0)
 
 
 class _Cut:

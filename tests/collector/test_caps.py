@@ -1,0 +1,39 @@
+"""How much one router may add in an hour, and what is taken back when a batch fails."""
+
+from titik_collector.caps import HOUR_MS, Caps, Meter
+
+ROUTER, OTHER = 1, 2
+
+
+def test_a_cap_is_of_one_router_one_kind_and_one_hour() -> None:
+    """Each has its own, and what is refused is not counted."""
+    meter = Meter(Caps(samples=2, runs=1))
+
+    assert [True, True, False] == [meter.sample(ROUTER, 5) for _ in range(3)]
+    assert [True, False] == [meter.run(ROUTER, 5) for _ in range(2)]
+    assert [True, False] == [meter.boot(ROUTER, 5) for _ in range(2)]
+    assert meter.sample(OTHER, 5)
+    assert [True, True, False] == [meter.sample(ROUTER, HOUR_MS) for _ in range(3)]
+
+
+def test_a_clock_set_back_opens_no_new_hour() -> None:
+    """Or a clock that goes to and fro would lift every cap."""
+    meter = Meter(Caps(samples=1))
+
+    assert meter.sample(ROUTER, 3 * HOUR_MS)
+    assert not meter.sample(ROUTER, HOUR_MS)
+
+
+def test_what_a_failed_batch_counted_is_taken_back() -> None:
+    """Back to where it began, also when an hour ended in it; nothing before it."""
+    meter = Meter(Caps(samples=2))
+    meter.sample(ROUTER, 5)
+    meter.begin()
+    meter.sample(ROUTER, 5)
+    meter.undo()
+
+    assert [True, False] == [meter.sample(ROUTER, 5) for _ in range(2)]
+    meter.begin()
+    meter.sample(ROUTER, HOUR_MS)
+    meter.undo()
+    assert not meter.sample(ROUTER, 5)
