@@ -40,6 +40,7 @@ PRESENCE_EVERY_S = 5.0
 NEWS_EVERY_S = 2.0
 PRUNE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 2.0
+KNOCKING_MS = 3_600_000  # a removed router that was heard within this may be connected
 
 
 class Collector:
@@ -70,6 +71,7 @@ class Collector:
         self._failing = False
         self._listening_ms: int | None = None  # since when nothing that was said was missed
         self._unsynced: Config | None = None  # read, and not in the store yet
+        self._unheard = False  # routers were added whose last word came while they were strangers
         self._rollups_waiting = True
         self._board.load()
         self._stale.update(router_id for router_id, _, _ in self._registry.routers())
@@ -111,6 +113,7 @@ class Collector:
 
     def _between(self, saved: Saved | None) -> None:
         self._reload()
+        self._hear_added()
         self._tick_presence()
         self._tell_now()
         if self._is_due("prune", PRUNE_EVERY_S):
@@ -188,17 +191,31 @@ class Collector:
         if config is None:
             return
         self._unsynced = config  # said once by the watch; a store that fails now gets it again
-        registry.sync(self._db, config, self._now_ms())
+        changes = registry.sync(self._db, config, self._now_ms())
+        self._unheard = self._unheard or bool(changes.added)
         self._registry.reload()
         self._board.place()
         self._stale.update(router_id for router_id, _, _ in self._registry.routers())
         self._clear(registry.removed(self._db))
         self._config, self._unsynced = config, None
 
+    def _hear_added(self) -> None:
+        """A router that was connected before it was added says no second time that it is online."""
+        if self._unheard and self._unsynced is None and self._link.connected:
+            self._unheard = False
+            self._link.hear_statuses_again()
+
     def _clear(self, changes: Changes) -> None:
-        """An empty retained message takes a removed router or site off the broker."""
+        """An empty retained message takes a removed router or site off the broker.
+
+        The status of one that knocks stays: it is needed if the router is added again.
+        """
+        knocking = registry.knocking(self._db, self._now_ms() - KNOCKING_MS)
         for name in changes.removed:
-            for topic in (topics.status(name), topics.sample(name), topics.ack(name)):
+            cleared = [topics.sample(name), topics.ack(name)]
+            if name not in knocking:
+                cleared.append(topics.status(name))
+            for topic in cleared:
                 self._link.publish(topic, b"", retain=True)
         gone = [("router", name) for name in changes.removed]
         gone += [("site", name) for name in changes.removed_sites]

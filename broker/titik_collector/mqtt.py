@@ -119,6 +119,11 @@ class Link:
         if unsaid and self._client is not None:
             self._client.say(unsaid)
 
+    def hear_statuses_again(self) -> None:
+        """Let the broker send every router's last word once more, as on a connect."""
+        if self._client is not None and self._subscribed:
+            _subscribe(self._client, topics.ALL_STATUSES)
+
     def set_healthy(self, healthy: bool) -> None:
         """A collector whose store fails says `offline`, so that routers keep their backlog."""
         if healthy != self._healthy:
@@ -238,9 +243,7 @@ class Link:
                 " see broker.username and broker.password_file"
             )
             return
-        options = SubscribeOptions(qos=1)
-        wanted = (topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
-        client.subscribe([(topic, options) for topic in wanted])
+        _subscribe(client, topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
 
     def _granted(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any
@@ -248,6 +251,8 @@ class Link:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             self._failure = f"the broker refused the subscriptions: {', '.join(refused)}"
+            return
+        if self._subscribed:  # the statuses alone, again
             return
         self._subscribed = True
         log.info("broker connected host=%s port=%d", self._login.host, self._login.port)
@@ -292,6 +297,12 @@ class Link:
             sock = client.socket()
             if sock is not None:
                 sock.close()
+
+
+def _subscribe(client: paho.Client, *wanted: str) -> None:
+    """Each time the broker sends what it has retained: that is MQTT's default."""
+    options = SubscribeOptions(qos=1)
+    client.subscribe([(topic, options) for topic in wanted])
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -70,6 +70,12 @@ def removed(db: sqlite3.Connection) -> Changes:
     return Changes(removed=gone[0], removed_sites=gone[1])
 
 
+def knocking(db: sqlite3.Connection, since_ms: int) -> frozenset[str]:
+    """Unregistered routers that were heard since then."""
+    rows = db.execute("SELECT name FROM knock WHERE last_ms >= ?", (since_ms,))
+    return frozenset(name for (name,) in rows)
+
+
 def _sync_sites(db: sqlite3.Connection, config: Config) -> list[str]:
     for site in config.site:
         db.execute(

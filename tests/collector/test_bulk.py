@@ -20,6 +20,7 @@ from tests.mosquitto import Mosquitto
 from titik_collector import bulk
 from titik_collector.bulk import READ_BYTES, BulkClient, Packet, StockClient, cut
 from titik_collector.mqtt import Link, LinkDown, Login
+from titik_wire import topics
 
 CONNACK = b"\x20\x03\x00\x00\x00"
 PINGRESP = b"\xd0\x00"
@@ -410,3 +411,38 @@ def test_a_changed_paho_still_receives(
     """The fallback is a working client."""
     with Mosquitto(tmp_path) as broker, caplog.at_level(logging.WARNING):
         check(exchange(changed, broker.port))
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("kind", [BulkClient, StockClient])
+def test_the_last_words_of_routers_are_heard_again(
+    kind: type[StockClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a connect, and that is told once."""
+    monkeypatch.setattr(bulk, "make", lambda take, **options: kind(take, **options))
+    connects: list[int] = []
+    with Mosquitto(tmp_path) as broker:
+        login = Login("127.0.0.1", broker.port)
+        link = Link(login, "c", "0", lambda: connects.append(1), lambda: None)
+        topic = topics.status("park-1")
+        until(lambda: not link.receive(1, 0.1) and link.connected)
+        link.publish(topic, b"online", retain=True)
+        until(lambda: [topic] == heard(link))
+        link.hear_statuses_again()
+        until(lambda: [topic] == heard(link))
+        link.close()
+    assert [1] == connects
+
+
+def heard(link: Link) -> list[str]:
+    """The topics of what came, which is acknowledged."""
+    letters = link.receive(10, 0.1)
+    link.acknowledge(letters)
+    return [one.topic for one in letters]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Within some seconds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline

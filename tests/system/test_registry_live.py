@@ -59,6 +59,49 @@ def test_a_router_removed_and_added_again_is_the_same_router(tmp_path: Path) -> 
             assert bytes_taken(node.spool.taken) == bytes_of(db, "tirosa-2")
 
 
+@pytest.mark.parametrize("edited_meanwhile", [False, True], ids=["at once", "after another edit"])
+def test_a_router_that_came_back_while_removed_is_online_once_added(
+    tmp_path: Path, edited_meanwhile: bool
+) -> None:
+    """What it said as a stranger is heard again; its outage ends with its cause."""
+    with City(tmp_path, "tirosa-1", "tirosa-2") as city:
+        city.collect()
+        node = city.node("tirosa-2")
+        city.until(lambda: presence(city) == ["online"], "it is online")
+        city.until_acked()
+        node.is_sampling = False
+        node.uplink.stop_soon()
+        city.until(lambda: presence(city) == ["offline"], "its goodbye is heard")
+        both = city.places()
+        city.write(both[:1])
+        city.until(lambda: registered(city) == 1, "it is removed")
+        again = city.node("tirosa-2", seed=2)
+        city.until(lambda: city.number("SELECT count(*) FROM knock") == 1, "it knocks")
+        if edited_meanwhile:
+            city.write(both[:1], SITES)
+            city.until(lambda: city.number("SELECT count(*) FROM site") == 2, "a site is added")
+            city.until_taken(again, 3)
+        city.write(both)
+        city.until(lambda: registered(city) == 2, "it is added")
+        city.until(lambda: presence(city) == ["online"], "it is online again", 10.0)
+        assert [("reboot", 1)] == city.ask("SELECT cause, to_ms IS NOT NULL FROM outage")
+        assert city.collector is not None
+        assert 1 == city.collector.said().count("broker connected")
+
+
+def presence(city: City) -> list[object]:
+    """Of the second router, if it was heard of."""
+    rows = city.ask(
+        "SELECT state FROM presence JOIN router ON router.id = router_id WHERE name = 'tirosa-2'"
+    )
+    return [state for (state,) in rows]
+
+
+def registered(city: City) -> int:
+    """How many routers are."""
+    return city.number("SELECT count(*) FROM router WHERE registered = 1")
+
+
 def stored(city: City) -> int:
     """Samples in the store."""
     return city.number("SELECT count(*) FROM sample")
