@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector import when
+from titik_collector.windows import HOUR_MS
 
 TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them
 MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
@@ -43,7 +44,11 @@ class Outage(NamedTuple):
 
 def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
     """In order of time, the newest MAX_EVENTS."""
-    found = [*_outages(db, since_ms, now_ms), *_registered(db, since_ms), *_lost(db, since_ms)]
+    found = [
+        *_outages(db, since_ms, now_ms),
+        *_registered(db, since_ms),
+        *_lost(db, since_ms, now_ms),
+    ]
     return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
 
 
@@ -147,14 +152,45 @@ def _registered(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
         yield Event(at_ms, "registered", router, f"at {site}" if site else "at no site")
 
 
-def _lost(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
-    """Placed where the boot of the run ends, because where the samples were is not known."""
-    for at_ms, router, run, lost in db.execute(
-        "SELECT boot_time.last_ms, v.router, v.run, v.lost FROM v_conservation AS v"
+def _lost(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:
+    """Placed where the newest lost sample was: at the sample after it, else at the run's last."""
+    for run_id, upto, alive_ms, router, run, lost in db.execute(
+        "SELECT run.id, iif(closed, highest, min(floor, highest)), boot_time.last_ms,"
+        " v.router, v.run, v.lost FROM v_conservation AS v"
         " JOIN run ON run.token = v.run JOIN router ON router.id = run.router_id"
         " AND router.name = v.router JOIN boot_time ON boot_time.boot_id = run.boot_id"
-        " WHERE v.lost > 0 AND boot_time.last_ms >= ? ORDER BY 1 DESC LIMIT ?",
+        " WHERE v.lost > 0 AND boot_time.last_ms >= ? ORDER BY boot_time.last_ms DESC LIMIT ?",
         (since_ms, MAX_EVENTS),
-    ):
+    ).fetchall():
+        at_ms = _beside(db, run_id, _newest_lost(db, run_id, upto))
+        if at_ms is None:  # pruned; of its boot it is known to within an hour until when it was
+            at_ms = alive_ms - HOUR_MS
+        at_ms = min(at_ms, now_ms)
+        if at_ms < since_ms:
+            continue
         plural = "sample" if lost == 1 else "samples"
         yield Event(at_ms, "lost", router, f"{lost:,} {plural} of run {run} declared lost")
+
+
+def _newest_lost(db: sqlite3.Connection, run_id: int, upto: int) -> int:
+    """The highest seq up to this one that is neither stored nor refused."""
+    for first, last in db.execute(
+        "SELECT first_seq, last_seq FROM settled WHERE run_id = ? AND first_seq <= ?"
+        " ORDER BY first_seq DESC",
+        (run_id, upto),
+    ):
+        if last < upto:
+            break
+        upto = first - 1
+    return upto
+
+
+def _beside(db: sqlite3.Connection, run_id: int, seq: int) -> int | None:
+    """When the sample after this one was taken, or the run's last; None if none is kept."""
+    row = db.execute(
+        "SELECT at_ms FROM sample WHERE run_id = :run AND seq = coalesce("
+        "(SELECT min(seq) FROM sample WHERE run_id = :run AND seq > :seq),"
+        "(SELECT max(seq) FROM sample WHERE run_id = :run))",
+        {"run": run_id, "seq": seq},
+    ).fetchone()
+    return None if row is None else row[0]

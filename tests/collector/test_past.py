@@ -334,6 +334,47 @@ def test_joins_and_losses_are_events(tmp_path: Path) -> None:
         ]
 
 
+def lost(here: City) -> list[int]:
+    """When the losses of the first hour were."""
+    found = events.gather(here.db, START, START + HOUR_MS)
+    return [one.at_ms for one in found if one.kind == "lost"]
+
+
+def test_a_loss_is_dated_by_the_sample_after_it(tmp_path: Path) -> None:
+    """Also when others follow; never by a time that is still to come."""
+    with city(tmp_path / "db") as here:
+        here.save(at(1), at(9, spool=(Held(RUN, (9, 9)),)))
+        assert [at(9).taken_at] == lost(here)
+        here.save(at(10), at(11))
+        assert [at(9).taken_at] == lost(here)
+        now_ms = START + 60_000  # of a clock that was set back
+        assert [now_ms] == [
+            one.at_ms for one in events.gather(here.db, START, now_ms) if one.kind == "lost"
+        ]
+
+
+def test_a_loss_at_the_end_of_a_run_is_dated_by_its_last_sample(tmp_path: Path) -> None:
+    """Nothing of the run comes after it."""
+    again = at(1, run=OLD_RUN, boot="0" * 8, taken_at=at(20).taken_at)
+    after = at(2, run=OLD_RUN, boot="0" * 8, taken_at=at(21).taken_at)
+    with city(tmp_path / "db") as here:
+        here.save(at(1), at(2))
+        here.save(replace(again, spool=(Held(OLD_RUN, (1, 1)), Held(RUN, (3, 5)))))
+        assert [] == lost(here)
+        here.save(replace(after, spool=(Held(OLD_RUN, (1, 2)), Held(RUN, None))))
+        assert [at(2).taken_at] == lost(here)
+
+
+def test_a_loss_whose_samples_are_pruned_lies_in_the_past(tmp_path: Path) -> None:
+    """Its boot was alive then."""
+    with city(tmp_path / "db") as here:
+        here.save(at(1), at(9, spool=(Held(RUN, (9, 9)),)))
+        here.db.execute("DELETE FROM body")
+        here.db.execute("DELETE FROM sample")
+        (when_ms,) = lost(here)
+        assert START <= when_ms <= at(9).taken_at
+
+
 def titik_says(tmp_path: Path, *args: str) -> tuple[int, str]:
     """Exit status and output of a command on a store with two hours of one router."""
     with two_hours(tmp_path / "db"):
