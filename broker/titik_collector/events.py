@@ -1,4 +1,4 @@
-"""What happened: outages with their cause and length, routers registered, samples lost.
+"""What happened: outages with cause and length, routers registered or removed, samples lost.
 
 Rule: outages that begin together, of every router of a site or of the city, are one event; one that
 was over before another began is not of its event.
@@ -27,7 +27,7 @@ class Event:
     """One line: when it began, what of, and what."""
 
     at_ms: int
-    kind: str  # outage, registered or lost
+    kind: str  # outage, registered, removed or lost
     name: str
     text: str
 
@@ -47,6 +47,7 @@ def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
     found = [
         *_outages(db, since_ms, now_ms),
         *_registered(db, since_ms),
+        *_removed(db, since_ms),
         *_lost(db, since_ms, now_ms),
     ]
     return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
@@ -61,7 +62,7 @@ def render(events: Sequence[Event], zone: ZoneInfo | None, now_ms: int) -> Rende
     table.add_column("event", no_wrap=True, min_width=6)
     table.add_column("of", overflow="fold", min_width=10, max_width=24)
     table.add_column("what", overflow="fold")
-    colours = {"outage": "yellow", "lost": "red", "registered": "green"}
+    colours = {"outage": "yellow", "lost": "red", "registered": "green", "removed": "magenta"}
     for one in events:
         kind = Text(one.kind, colours[one.kind])
         table.add_row(when.show(one.at_ms, zone), kind, one.name, one.text)
@@ -143,13 +144,31 @@ def _outage(name: str, outages: Sequence[Outage], now_ms: int) -> Event:
 
 
 def _registered(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+    """With the site of that time: the newest one before, else the first one after."""
     for at_ms, router, site in db.execute(
-        "SELECT registered_ms, router.name, v_router.site FROM router"
-        " JOIN v_router ON v_router.router = router.name"
-        " WHERE registered_ms >= ? ORDER BY registered_ms DESC LIMIT ?",
+        "WITH stay AS (SELECT router_id, from_ms, site.name FROM membership"
+        " JOIN site ON site.id = site_id)"
+        " SELECT registered_ms, name, coalesce("
+        "(SELECT stay.name FROM stay WHERE router_id = router.id"
+        " AND from_ms <= registered_ms ORDER BY from_ms DESC LIMIT 1),"
+        "(SELECT stay.name FROM stay WHERE router_id = router.id ORDER BY from_ms LIMIT 1))"
+        " FROM router WHERE registered_ms >= ? ORDER BY registered_ms DESC LIMIT ?",
         (since_ms, MAX_EVENTS),
     ):
         yield Event(at_ms, "registered", router, f"at {site}" if site else "at no site")
+
+
+def _removed(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+    for at_ms, router, site in db.execute(
+        "SELECT gone.from_ms, router.name,"
+        " (SELECT site.name FROM membership AS stay JOIN site ON site.id = stay.site_id"
+        "  WHERE stay.router_id = gone.router_id AND stay.from_ms < gone.from_ms"
+        "  ORDER BY stay.from_ms DESC LIMIT 1)"
+        " FROM membership AS gone JOIN router ON router.id = gone.router_id"
+        " WHERE gone.site_id IS NULL AND gone.from_ms >= ? ORDER BY gone.from_ms DESC LIMIT ?",
+        (since_ms, MAX_EVENTS),
+    ):
+        yield Event(at_ms, "removed", router, f"from {site}" if site else "")
 
 
 def _lost(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:

@@ -375,6 +375,20 @@ def test_a_loss_whose_samples_are_pruned_lies_in_the_past(tmp_path: Path) -> Non
         assert START <= when_ms <= at(9).taken_at
 
 
+def test_a_router_that_is_removed_is_an_event(tmp_path: Path) -> None:
+    """It was registered at the site where it stood then, and not at none."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE router SET registered_ms = ? WHERE id = 1", (START,))
+        here.db.execute("UPDATE router SET registered = 0 WHERE id = 1")
+        here.db.execute("INSERT INTO membership VALUES (1, ?, NULL)", (START + 60_000,))
+        found = events.gather(here.db, START, START + HOUR_MS)
+        assert [
+            (START, "registered", "tirosa-1", "at s1"),
+            (START + 60_000, "removed", "tirosa-1", "from s1"),
+        ] == [(one.at_ms, one.kind, one.name, one.text) for one in found]
+        assert "removed" in text(events.render(found, ZONE, START))
+
+
 def titik_says(tmp_path: Path, *args: str) -> tuple[int, str]:
     """Exit status and output of a command on a store with two hours of one router."""
     with two_hours(tmp_path / "db"):

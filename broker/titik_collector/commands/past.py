@@ -148,7 +148,7 @@ def export_command(
 @since("7d")
 @UTC
 def events_command(file: Path, since: str, utc: bool) -> None:
-    """Outages with their cause, routers registered, samples lost."""
+    """Outages with cause, routers added or removed, samples lost."""
     with _opened(file) as (settings, db):
         now_ms, zone = _now_ms(), settings.city.timezone
         found = events.gather(db, _span(settings, since, "now").start_ms, now_ms)
