@@ -26,8 +26,10 @@ def parse(text: str, zone: ZoneInfo, now_ms: int) -> int:
             found = int(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise BadTime(f"{text!r} is no time; use one {_WANTED}") from None
-    if not 0 <= found <= now_ms + _UNITS["y"]:
-        raise BadTime(f"{text!r} is too long ago or too far ahead; use one {_WANTED}")
+    if found < 0:
+        raise BadTime(f"{text!r} is before 1970; use a later time, {_WANTED}")
+    if found > now_ms + _UNITS["y"]:
+        raise BadTime(f"{text!r} is more than a year ahead; use an earlier time, {_WANTED}")
     return found
 
 

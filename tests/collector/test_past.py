@@ -520,7 +520,12 @@ def test_a_store_that_is_none_names_the_remedy(tmp_path: Path) -> None:
         (("history", "tirosa-1", "--window", "1m", "--since", "1y"), "use a longer --window"),
         (("history", "nobody"), "neither a site, nor a router"),
         (("history", "city", "--since", "soon"), "such as 90m"),
-        (("events", "--since", "0m"), "must lie before --until"),
+        (("history", "city", "--since", "0m"), "--since: '0m' does not lie before --until (now)"),
+        (("events", "--since", "0m"), "--since: '0m' does not lie before now; use an earlier"),
+        (("events", "--since", "2099-01-01"), "--since: '2099-01-01' is more than a year"),
+        (("history", "city", "--since", "2099-01-01"), "'2099-01-01' is more than a year ahead"),
+        (("history", "city", "--until", "2099-01-01"), "--until: '2099-01-01' is more than a year"),
+        (("history", "city", "--since", "99y"), "--since: '99y' is before 1970; use a later time"),
     ],
 )
 def test_bad_arguments_name_the_remedy(tmp_path: Path, args: tuple[str, ...], says: str) -> None:

@@ -151,7 +151,9 @@ def events_command(file: Path, since: str, utc: bool) -> None:
     """Outages with cause, routers added or removed, samples lost."""
     with _opened(file) as (settings, db):
         now_ms, zone = _now_ms(), settings.city.timezone
-        found = events.gather(db, _span(settings, since, "now").start_ms, now_ms)
+        start_ms = _time(settings, "--since", since, now_ms)
+        _check_order(since, start_ms, "now", now_ms)
+        found = events.gather(db, start_ms, now_ms)
     Console().print(events.render(found, None if utc else zone, now_ms))
 
 
@@ -171,15 +173,26 @@ def _opened(file: Path) -> Iterator[tuple[Config, sqlite3.Connection]]:
 
 
 def _span(settings: Config, since: str, until: str) -> Span:
-    now_ms, found = _now_ms(), []
-    for option, text in (("--since", since), ("--until", until)):
-        try:
-            found.append(when.parse(text, settings.city.timezone, now_ms))
-        except when.BadTime as error:
-            raise click.BadParameter(str(error), param_hint=option) from error
-    if found[0] >= found[1]:
-        raise click.BadParameter("must lie before --until", param_hint="--since")
-    return Span(*found)
+    now_ms = _now_ms()
+    start_ms = _time(settings, "--since", since, now_ms)
+    end_ms = _time(settings, "--until", until, now_ms)
+    _check_order(since, start_ms, f"--until ({until})", end_ms)
+    return Span(start_ms, end_ms)
+
+
+def _time(settings: Config, option: str, text: str, now_ms: int) -> int:
+    try:
+        return when.parse(text, settings.city.timezone, now_ms)
+    except when.BadTime as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+def _check_order(since: str, start_ms: int, end: str, end_ms: int) -> None:
+    if start_ms >= end_ms:
+        raise click.BadParameter(
+            f"{since!r} does not lie before {end}; use an earlier time, such as 24h",
+            param_hint="--since",
+        )
 
 
 def _subject(settings: Config, db: sqlite3.Connection, name: str) -> history.Subject:
