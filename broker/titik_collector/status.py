@@ -38,7 +38,7 @@ class Line:
     title: str
     now: Now
     coverage: float | None  # of the last hour
-    spooled: int | None  # records that waited at its last sample, besides that one
+    spooled: int | None  # records that waited at its last sample, besides that one; if online
     lost: int
     failed: tuple[str, ...] = ()
 
@@ -244,7 +244,8 @@ def _line(
         name,
         now,
         coverage.get(router_id),
-        max(0, agent.spooled - 1) if agent else None,  # the sample itself has arrived
+        # The sample itself has arrived. What one that is gone held then is not known to be so now.
+        max(0, agent.spooled - 1) if agent and now.state == "online" else None,
         lost.get(name, 0),
         agent.failed if agent else (),
     )

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
 from titik_collector.simulate import WorldTime
-from titik_collector.store import Store
+from titik_collector.store import Said, Store
+from titik_wire.messages import AgentState
 
 CITY = """
 [city]
@@ -89,6 +91,29 @@ def test_a_narrow_screen_lacks_columns_not_names(tmp_path: Path, columns: int) -
     assert lines[0].split()[-1] == "lost"
 
 
+@pytest.mark.parametrize("end", ["stopping", "silent"])
+def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
+    """What it held when it was last heard is not known to be so now; a sum is of those online."""
+    (tmp_path / "titik.toml").write_text(CITY)
+    with opened(tmp_path / "db", ()) as db:
+        registry.sync(db, config.load(tmp_path / "titik.toml"), T0 - 86_400_000)
+        presence = Presence(db)
+        store = Store(db, Registry(db, "kupang"), derived=(presence,))
+        full = AgentState(1, 4, 0, 0, 0)
+        for router in ("tirosa-1", "solor-1"):
+            word = replace(said("online", 0).status, router=router)
+            one = sample(1, router=router, agent=full)
+            store.save([Said(word, T0), to_item(letter(one, True), T0 + 30_000)])
+        before = status.gather(db, "kupang", T0 + 31_000)
+        if end == "stopping":
+            store.save([Said(replace(word, state="stopping"), T0 + 30_500)])
+        else:
+            presence.tick(T0 + 500_000, [2])
+        after = status.gather(db, "kupang", T0 + 31_000)
+    assert [6, 3, 3] == [line.spooled for line in before.lines]
+    assert [3, None, 3] == [line.spooled for line in after.lines]
+
+
 @pytest.mark.parametrize("columns", ["60", "80"])
 def test_a_terminal_without_unicode_gets_dots(tmp_path: Path, columns: str) -> None:
     """As over a serial console, or from cron."""
@@ -137,7 +162,7 @@ def test_without_a_collector_nothing_is_known(tmp_path: Path) -> None:
     lines = screen(tmp_path, 100, later_ms=180_000).splitlines()
     cells = {line.split()[0]: line.split()[-9:] for line in lines if line.strip()}
 
-    assert ["unknown", "·", "·", "·", "·", "·", "·", "0", "1"] == cells["tirosa-1"]
+    assert ["unknown", "·", "·", "·", "·", "·", "·", "·", "1"] == cells["tirosa-1"]
 
 
 def test_the_demo_s_first_screen_asks_for_nothing(tmp_path: Path) -> None:
