@@ -81,7 +81,7 @@ def wrapping(lie: str | None) -> Callable[[], dict[str, Traffic]]:
     told = LyingClock.told(lie)
     if "wraps_after" not in told:
         return read_traffic
-    first = read_traffic()
+    first = _first(f"{lie}.{told['boot']}")
 
     def read() -> dict[str, Traffic]:
         return {
@@ -95,6 +95,18 @@ def wrapping(lie: str | None) -> Callable[[], dict[str, Traffic]]:
         }
 
     return read
+
+
+def _first(file: str) -> dict[str, Traffic]:
+    """What the counters were when the boot began; its later lives go on from there."""
+    try:
+        with open(file, encoding="ascii") as kept:
+            return {name: Traffic(*values) for name, values in json.load(kept).items()}
+    except FileNotFoundError:
+        first = read_traffic()
+        with open(file, "w", encoding="ascii") as kept:
+            json.dump(first, kept)
+        return first
 
 
 class FastClock(SystemClock):

@@ -93,6 +93,7 @@ def _again(world: World, in_ram: bool, options: str) -> None:
         world.cut_off[name] = set(run)
     subprocess.run(("mount", "-o", options, str(world.spool("r-1"))), check=True)
     world.start_agent("r-1")
+    world.until_taken(1)  # before that a SIGTERM ends it as it ends any program
 
 
 def store_lock(trial: Trial) -> None:

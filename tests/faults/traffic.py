@@ -165,6 +165,8 @@ def _known(world: World, db: sqlite3.Connection) -> tuple[list[int], int]:
     known = [0, 0]
     for seen in rows.values():
         for before, after in itertools.pairwise(sorted(seen)):
-            known[0] += after[1] - before[1]
-            known[1] += after[2] - before[2]
+            # One that fell came round while no agent looked: what it counted meanwhile is unknown.
+            if after[1] >= before[1] and after[2] >= before[2]:
+                known[0] += after[1] - before[1]
+                known[1] += after[2] - before[2]
     return known, len(rows)
