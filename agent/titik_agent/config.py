@@ -15,6 +15,13 @@ from titik_wire.kinds import SLUG
 
 DEFAULT_FILE = "/etc/titik/agent.toml"
 MAX_TARGETS = 8
+RANGES = {  # of every whole number
+    "broker.port": (0, 65535),
+    "interval_s": (1, 3600),
+    "spool.limit_bytes": (1 << 16, 1 << 30),
+    "reach.every_s": (5, 3600),
+    "probe.max_age_s": (10, 86400),
+}
 LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")  # OpenWrt, Debian
 
 Path = Annotated[str, "a path"]
@@ -149,7 +156,10 @@ def _read(path: str) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; {other}") from error
-    except ValueError as error:  # TOML syntax with its line, or not UTF-8
+    except tomllib.TOMLDecodeError as error:  # with its line
+        hint = "; is a text without quotes?" if "Invalid value" in str(error) else ""
+        raise ConfigError(f"{path}: {error}{hint}") from error
+    except ValueError as error:  # not UTF-8
         raise ConfigError(f"{path}: {error}") from error
 
 
@@ -186,6 +196,8 @@ def _value(kind: Any, value: Any, where: str, key: str) -> Any:
             raise ConfigError(f"{where}: {key}: {value!r} is none of {', '.join(get_args(kind))}")
         return value
     wanted, name = _plain(kind)
+    if wanted is int:
+        name += ", from {} to {}, without quotes".format(*RANGES[key])
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: {key}: {value!r} must be {name}")
     if isinstance(value, list) and not all(isinstance(one, str) for one in value):
@@ -228,11 +240,16 @@ def _check(config: Config, where: str) -> None:
             f"{where}: broker.host: is missing; give the broker's name or address, here or"
             " with --broker"
         )
-    _within(where, "broker.port", config.broker.port, 0, 65535)
-    _within(where, "interval_s", config.interval_s, 1, 3600)
-    _within(where, "spool.limit_bytes", config.spool.limit_bytes, 1 << 16, 1 << 30)
-    _within(where, "reach.every_s", config.reach.every_s, 5, 3600)
-    _within(where, "probe.max_age_s", config.probe.max_age_s, 10, 86400)
+    for key, value in (
+        ("broker.port", config.broker.port),
+        ("interval_s", config.interval_s),
+        ("spool.limit_bytes", config.spool.limit_bytes),
+        ("reach.every_s", config.reach.every_s),
+        ("probe.max_age_s", config.probe.max_age_s),
+    ):
+        low, high = RANGES[key]
+        if not low <= value <= high:
+            raise ConfigError(f"{where}: {key}: {value} is out of range; use {low} to {high}")
     for key in ("cert_file", "key_file", "ca_file"):
         if getattr(config.broker, key) is not None and not config.broker.tls:
             raise ConfigError(f"{where}: broker.{key}: needs broker.tls = true")
@@ -243,11 +260,6 @@ def _check(config: Config, where: str) -> None:
             raise ConfigError(f"{where}: reach.{key}: at most {MAX_TARGETS}, to bound a round")
     for target in config.reach.targets:
         _host_port(target, f"{where}: reach.targets", must=True)
-
-
-def _within(where: str, key: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{where}: {key}: {value} is out of range; use {low} to {high}")
 
 
 def _host_port(text: str, where: str, must: bool = False) -> tuple[str, int]:

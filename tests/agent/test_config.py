@@ -54,6 +54,11 @@ WRONG = [
     ),
     ("interval_s = 0\n" + GOOD, "interval_s: 0 is out of range; use 1 to 3600"),
     ("interval_s = true\n" + GOOD, "interval_s: True must be a whole number"),
+    (
+        'interval_s = "30"\n' + GOOD,
+        "interval_s: '30' must be a whole number, from 1 to 3600, without quotes",
+    ),
+    ("router = tirosa-1\n", "(at line 1, column 10); is a text without quotes?"),
     ('clock = "maybe"\n' + GOOD, "clock: 'maybe' is none of auto, trusted"),
     (GOOD + 'ca_file = "x"\n', "broker.ca_file: needs broker.tls = true"),
     (GOOD + 'tls = true\ncert_file = "x"\n', "broker.cert_file: and broker.key_file go together"),
