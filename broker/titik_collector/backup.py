@@ -22,7 +22,7 @@ from typing import BinaryIO
 from titik_collector import broker_init, config
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import Config
-from titik_collector.database import open_reader
+from titik_collector.database import files, held, open_reader
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES, FOLDERS = ("broker.toml", "passwords"), ("secrets", "ca", "ca/issued", "tls")
@@ -55,22 +55,20 @@ def backup(city: Config, file: Path) -> int:
 
 def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None]:
     """Put the city where `target`, its configuration file, will be; BackupError if it cannot."""
-    try:
-        with tarfile.open(file, "r:gz") as tar:
-            text = _content(tar, CONFIG, file)
-            city = config.parse(text, target)
-            places = [target, city.store.path]
-            if city.broker.directory is not None:
-                places.append(city.broker.directory)
-            for place in places:
-                if place.exists():
-                    raise BackupError(f"{place}: is there already; restore on an empty machine")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _unpack(tar, city)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise
-        raise BackupError(f"{file}: is no whole backup ({error}); use another") from error
+    with _opened(file) as tar:
+        text = _content(tar, CONFIG, file)
+        city = config.parse(text, target)
+        places = [target, city.store.path]
+        if city.broker.directory is not None:
+            places.append(city.broker.directory)
+        for place in places:
+            if place.exists():
+                raise BackupError(
+                    f"{place}: is there already; restore on an empty machine, or where only the"
+                    " store is gone: titik restore --only-store FILE"
+                )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _unpack(tar, city)
     with _private(target.with_name(f".{target.name}.new")) as raw:
         raw.write(text)
     made = None
@@ -78,6 +76,36 @@ def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None]:
         made, _ = broker_init.init(city.broker.directory, broker_init.Request(file=target))
     target.with_name(f".{target.name}.new").replace(target)
     return city, made
+
+
+def restore_store(file: Path, city: Config) -> None:
+    """Put the store alone where the city has it; BackupError if there is one, or it cannot."""
+    with held(city.store.path):
+        there = [str(place) for place in files(city.store.path) if place.exists()]
+        if there:
+            raise BackupError(f"there already: {', '.join(there)}; move away first")
+        with _opened(file) as tar:
+            name = config.parse(_content(tar, CONFIG, file), city.file).city.name
+            if name != city.city.name:
+                raise BackupError(f"{file}: is of the city {name}, not of {city.city.name}")
+            if STORE not in tar.getnames():
+                raise BackupError(f"{file}: holds no store; use another")
+            beside = _beside(city.store.path)
+            _write(tar, tar.getmember(STORE), beside)
+            _read_to_end(tar)
+            beside.replace(city.store.path)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tarfile.TarFile]:
+    """A backup to read; BackupError if it is not whole."""
+    try:
+        with tarfile.open(file, "r:gz") as tar:
+            yield tar
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise BackupError(f"{file}: is no whole backup ({error}); use another") from error
 
 
 def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:

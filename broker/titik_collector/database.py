@@ -43,6 +43,11 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(file.name[:4]), file.read_text(encoding="utf-8")) for file in files]
 
 
+def files(path: Path) -> list[Path]:
+    """The store's, whether they are there or not; what SQLite left beside it belongs to it."""
+    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open, or make, the store for writing, brought to the newest migration."""
     try:
@@ -76,8 +81,20 @@ def open_reader(path: Path) -> sqlite3.Connection:
     newest = migrations()[-1][0]
     if version != newest:
         db.close()
-        raise StoreError(f"{path}: schema {version}, this program reads {newest}")
+        raise StoreError(f"{path}: {_other_schema(version, newest)}")
     return db
+
+
+def _other_schema(version: int, newest: int) -> str:
+    said = f"schema {version}, this program reads {newest}"
+    if version == 0:
+        return (
+            f"{said}; its -wal is missing, or it is no store: put the -wal back beside it, or move"
+            " it away and bring back a backup: titik restore --only-store FILE"
+        )
+    if version > newest:
+        return f"{said}; upgrade this program"
+    return f"{said}; `titik collect` brings it up to date"
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -113,7 +130,8 @@ def _worded(error: sqlite3.Error, where: str = "") -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return StoreError(
-            f"{where}{error}; move it away, and bring back a backup: titik restore FILE"
+            f"{where}{error}; stop the collector, move the store and its -wal and -shm away,"
+            " and bring back a backup: titik restore --only-store FILE"
         )
     return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreError)(f"{where}{error}")
 

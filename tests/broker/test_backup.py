@@ -14,7 +14,7 @@ import pytest
 from tests.broker.enrolled import SAMPLE, City, Router
 from tests.broker.running import RunningBroker
 from titik_collector import check
-from titik_collector.database import open_writer
+from titik_collector.database import held, open_writer
 
 pytestmark = pytest.mark.system
 
@@ -71,6 +71,54 @@ def test_the_store_is_the_same(city: City, kept: Path, tmp_path: Path) -> None:
     with closing(open_writer(there.folder / "titik.db")) as db:
         assert before == list(db.iterdump())
         assert [] == check.findings(db)
+
+
+def test_a_damaged_store_is_brought_back_as_it_is_said(city: City, kept: Path) -> None:
+    """Moved away with what lies beside it, and the backup's alone put in its place."""
+    store = city.folder / "titik.db"
+    before = (city.folder / "broker/passwords").read_bytes()
+    store.write_bytes(b"no store at all " * 512)
+    said = city.says("status", status=1)
+    assert "move the store and its -wal and -shm away" in said
+    assert "titik restore --only-store FILE" in said
+    wal, shm = city.folder / "titik.db-wal", city.folder / "titik.db-shm"
+    wal.write_bytes(b"of the damaged one")  # SQLite would play it back into the other store
+    shm.unlink(missing_ok=True)
+    refused = city.says("restore", "--only-store", str(kept), status=1)
+    assert f"there already: {store}, {wal}; move away first" in refused
+    store.rename(city.folder / "damaged.db")
+    assert f"there already: {wal};" in city.says("restore", "--only-store", str(kept), status=1)
+    wal.rename(city.folder / "damaged.db-wal")
+    assert "titik restore --only-store FILE" in city.says("restore", str(kept), status=1)
+    with held(store):
+        assert "holds this store" in city.says("restore", "--only-store", str(kept), status=1)
+    assert f"restored {store}" in city.says("restore", "--only-store", str(kept))
+    assert "tirosa-1" in city.says("status")
+    assert before == (city.folder / "broker/passwords").read_bytes()
+
+
+def test_the_store_of_another_city_is_refused(city: City, kept: Path) -> None:
+    """And a backup that is cut short; nothing is left in the store's place."""
+    store = city.folder / "titik.db"
+    for one in city.folder.glob("titik.db*"):
+        one.unlink()
+    file = city.folder / "titik.toml"
+    text = file.read_text()
+    file.write_text(text.replace('name = "kupang"', 'name = "soe"'))
+    said = city.says("restore", "--only-store", str(kept), status=1)
+    assert "is of the city kupang, not of soe" in said
+    file.write_text(text)
+    kept.write_bytes(kept.read_bytes()[:-20])
+    assert "is no whole backup" in city.says("restore", "--only-store", str(kept), status=1)
+    assert not store.exists()
+
+
+def test_restoring_says_how_to_start(kept: Path, tmp_path: Path) -> None:
+    """The broker stays in the foreground, so the collector needs a terminal of its own."""
+    there = City(tmp_path / "there")
+    lines = there.says("restore", str(kept)).splitlines()
+    assert f"in one terminal: titik broker run {there.folder / 'broker'}" in lines
+    assert f"in another:      titik collect --config {there.folder / 'titik.toml'}" in lines
 
 
 def test_it_is_taken_while_the_store_is_written(city: City, tmp_path: Path) -> None:

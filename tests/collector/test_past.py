@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -505,18 +506,29 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, command: str) -> No
 
 
 def test_a_store_that_is_none_names_the_remedy(tmp_path: Path) -> None:
-    """A backup is what helps."""
+    """A backup is what helps; test_backup does what is said."""
     (tmp_path / "db").write_bytes(b"no store at all " * 512)
     (tmp_path / "titik.toml").write_text(CONFIG)
     done = CliRunner().invoke(titik, ["status", "--config", str(tmp_path / "titik.toml")])
-    assert (1, True) == (done.exit_code, "titik restore FILE" in done.output)
-    with pytest.raises(StoreError, match="titik restore FILE"):
+    assert (1, True) == (done.exit_code, "titik restore --only-store FILE" in done.output)
+    with pytest.raises(StoreError, match="titik restore --only-store FILE"):
         open_writer(tmp_path / "db")
+
+
+def test_a_store_without_its_wal_says_so(tmp_path: Path) -> None:
+    """Copied alone while a collector wrote it is a file with nothing in it."""
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    with contextlib.closing(sqlite3.connect(tmp_path / "db")) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    done = CliRunner().invoke(titik, ["status", "--config", str(tmp_path / "titik.toml")])
+    assert 1 == done.exit_code
+    assert "its -wal is missing, or it is no store: put the -wal back beside it" in done.output
 
 
 @pytest.mark.parametrize(
     ("args", "says"),
     [
+        (("export", "--output", "."), "--output: . is a folder; give a file"),
         (("history", "tirosa-1", "--window", "1m", "--since", "1y"), "use a longer --window"),
         (("history", "nobody"), "neither a site, nor a router"),
         (("history", "city", "--since", "soon"), "such as 90m"),

@@ -35,17 +35,29 @@ def backup_command(file: Path, target: Path) -> None:
 
 @click.command("restore")
 @click.argument("file", type=_FILE)
+@click.option(
+    "--only-store",
+    is_flag=True,
+    help="Put back the store alone, where the rest of the city is as it was.",
+)
 @_CONFIG
-def restore_command(file: Path, target: Path) -> None:
+def restore_command(file: Path, only_store: bool, target: Path) -> None:
     """Put a backup on an empty machine.
 
     Routers come back by themselves.
     """
+    if only_store:
+        with plainly():
+            there = config.load(target)
+            backup.restore_store(file, there)
+        click.echo(f"restored {there.store.path}; start it: titik collect --config {target}")
+        return
     with plainly():
         city, made = backup.restore(file, target)
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, store {city.store.path}")
     if made is None:
         return
-    click.echo(f"start it: titik broker run {made.path}; titik collect --config {target}")
+    click.echo(f"in one terminal: titik broker run {made.path}")
+    click.echo(f"in another:      titik collect --config {target}")
     if made.settings.host is not None:
         click.echo(f"then let {made.settings.host} point to this machine")

@@ -213,6 +213,8 @@ def _file(path: Path | None) -> Iterator[TextIO]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
         return
+    if path.is_dir():
+        raise click.BadParameter(f"{path} is a folder; give a file", param_hint="--output")
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "w", encoding="utf-8", newline="") as out:
