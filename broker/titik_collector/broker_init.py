@@ -31,6 +31,9 @@ from titik_wire.kinds import SLUG
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT = 1883  # MQTT's own; the others follow it
+FIRST_ENGINEER = "engineer"  # everybody's, until there are some by name
+MAX_HOST = 253  # characters of a DNS name
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Request:
 
 def init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     """Make or update the directory; also what was done, a line each."""
+    _check_host(request.host)
     _check_address(request.listen)
     _check_address(request.engineer_listen)
     before = _before(path)
@@ -101,7 +105,7 @@ def _settings(request: Request, before: BrokerDir | None) -> Settings:
             engineer_listen=LOOPBACK,
             collector=COLLECTOR_USER,
             collector_id="main",
-            engineers=("engineer",),
+            engineers=(FIRST_ENGINEER,),
             ports=Ports(router=0, engineer=0, collector=0),
         )
     else:
@@ -192,11 +196,35 @@ def _check_address(address: str | None) -> None:
         ) from error
 
 
+def _check_host(host: str | None) -> None:
+    """It goes into a certificate and into every bundle."""
+    if host is None or _is_name(host):
+        return
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        raise BrokerError(
+            f"--host {host}: is no DNS name and no address; use one such as mqtt.example.org"
+        ) from error
+
+
+def _is_name(host: str) -> bool:
+    """A DNS name; a last label of digits makes it an address that is written wrongly."""
+    labels = host.split(".")
+    return (
+        len(host) <= MAX_HOST
+        and all(_LABEL.fullmatch(one) for one in labels)
+        and not labels[-1].isdigit()
+    )
+
+
 def _check_names(settings: Settings, routers: Iterable[str]) -> None:
     users = [settings.collector, *settings.engineers]
     for name in {*users, *routers}:
         if re.fullmatch(SLUG, name) is None:  # it becomes a line of the ACL
             raise BrokerError(f"{name!r}: is no user name; allowed: {Slug.allowed}")
+        if users.count(name) > 1 and name == settings.collector:
+            raise BrokerError(f"{name}: is the collector's user; name the engineer otherwise")
         if (name in routers) + users.count(name) > 1:
             raise BrokerError(f"{name}: is the name of more than one user; name one otherwise")
 
@@ -263,9 +291,30 @@ def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]
     if before is None or before.settings.host != host:
         authority.certify_server(host)
         said.append(f"made the broker's certificate for {host}")
+        if before is not None and before.settings.host is not None:
+            said += _cut_off(before, host)
     authority.hand_over()
     authority.write_crl()
     return said
+
+
+def _cut_off(before: BrokerDir, host: str) -> list[str]:
+    """Who was told the name before; the certificate carries one name, so they refuse the broker."""
+    was = before.settings.host
+    routers = {one.router for one in before.authority.issued() if not one.revoked}
+    engineers = [
+        name
+        for name in before.settings.engineers
+        if name != FIRST_ENGINEER or (before.path / "secrets" / f"{name}.sh").exists()
+    ]
+    if not routers and not engineers:
+        return []
+    return [
+        f"warning: {len(routers)} enrolled routers and {len(engineers)} engineers know this broker"
+        f" as {was} and are cut off, for its certificate names {host} now; change back:"
+        f" titik broker init {before.path} --host {was}; or give each a new file: titik router"
+        " rotate NAME, titik engineer add NAME"
+    ]
 
 
 def remove_engineer(directory: BrokerDir, name: str) -> None:

@@ -37,10 +37,8 @@ log_type all
 """
 
 
-def run(directory: BrokerDir, say: Callable[[str], None]) -> None:
-    """Become mosquitto; returns only by BrokerError."""
-    program = find_mosquitto()
-    check(directory)
+def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None:
+    """Become mosquitto, after `check`; returns only by BrokerError."""
     with _ending_tidily():
         set_damaged_aside(directory, program, say)
     _allow_open_files()

@@ -211,7 +211,11 @@ def test_a_port_that_is_held_later_is_said(path: Path) -> None:
         (Request(listen="everywhere"), "everywhere: is no address; give one of this machine's"),
         (Request(routers=("engineer",)), "engineer: is the name of more than one user"),
         (Request(engineers=("a\ntopic write #",)), r"'a\\ntopic write #': is no user name"),
-        (Request(engineers=("collector",)), "collector: is the name of more than one user"),
+        (Request(engineers=("collector",)), "collector: is the collector's user; name the engin"),
+        (Request(host="bad_host!"), "--host bad_host!: is no DNS name and no address"),
+        (Request(host="a..b"), "--host a..b: is no DNS name"),
+        (Request(host="10.0.0.256"), "--host 10.0.0.256: is no DNS name"),
+        (Request(host='a"\nb'), "is no DNS name"),
     ],
 )
 def test_what_cannot_be_written_is_not(path: Path, request_: Request, expected: str) -> None:
@@ -219,6 +223,41 @@ def test_what_cannot_be_written_is_not(path: Path, request_: Request, expected: 
     with pytest.raises(BrokerError, match=expected):
         init(path, request_)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("host", ["mqtt.example.org", "server-1", "192.0.2.7", "2001:db8::7"])
+def test_a_name_or_an_address_is_a_host(path: Path, host: str) -> None:
+    """Both are what a certificate can carry."""
+    assert host == init(path, Request(host=host))[0].settings.host
+
+
+def test_a_new_name_says_whom_it_cuts_off(path: Path) -> None:
+    """Those whose files bear the old one; a city that has enrolled nobody may change it at will."""
+    made, _ = init(path, Request(host="old.example.org"))
+    assert [] == [line for line in init(path, Request(host="b.example.org"))[1] if "warn" in line]
+    init(path, Request(host="old.example.org", engineers=("ina",)))
+    for router in ("a-1", "b-1", "b-1", "c-1"):
+        made.authority.certify_router(router)
+    made.authority.revoke("c-1")
+    (warning,) = [line for line in init(path, Request(host="new.example.org"))[1] if "warn" in line]
+    assert "2 enrolled routers and 1 engineers know this broker as old.example.org" in warning
+    assert f"titik broker init {path} --host old.example.org" in warning
+    assert not any("warn" in line for line in init(path, Request(host="new.example.org"))[1])
+
+
+def test_a_broker_that_runs_is_not_said_to_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the way is found before anything is said."""
+    init(path, Request())
+    program = path.parent / "mosquitto"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(path.parent))
+    monkeypatch.chdir(path)  # this process is what runs on the directory
+    (path / "data" / "mosquitto.pid").write_text(str(os.getpid()))
+    done = run("run", str(path))
+    assert f"Error: {path}: mosquitto runs on it already, process {os.getpid()}\n" == done.output
 
 
 def test_a_missing_mosquitto_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

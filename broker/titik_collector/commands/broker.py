@@ -85,8 +85,10 @@ def run(directory: Path) -> None:
     """Run mosquitto on the directory, in the foreground."""
     with plainly():
         made = BrokerDir.open(directory)
+        program = broker_run.find_mosquitto()
+        broker_run.check(made)
         click.echo(f"broker starts {_listeners(made)}", err=True)
-        broker_run.run(made, lambda line: click.echo(line, err=True))
+        broker_run.run(made, program, lambda line: click.echo(line, err=True))
 
 
 @broker.command()
