@@ -191,12 +191,23 @@ def test_a_router_cannot_have_an_engineers_name(file: Path, broker: BrokerDir) -
 
 
 def test_the_list_has_every_router(file: Path, broker: BrokerDir) -> None:
-    """By site and name, with the place of its password."""
+    """By site and name, with what it logs in with; `show` says where a password lies."""
     broker.password_file("tirosa-2").unlink()
     lines = run(file, "list").output.splitlines()
     assert ["router", "site", "since", "credential"] == lines[0].split()
-    assert ["tirosa-1", "taman-tirosa", str(broker.password_file("tirosa-1"))] == lines[1].split()
-    assert lines[2].split()[:4] == ["tirosa-2", "taman-tirosa", "2026-01-01", "missing;"]
+    assert ["tirosa-1", "taman-tirosa", "password"] == lines[1].split()
+    assert ["tirosa-2", "taman-tirosa", "2026-01-01", "missing"] == lines[2].split()
+    assert f"missing: titik broker init {broker.path} --config {file} makes it" == lines[3]
+    assert str(broker.password_file("tirosa-1")) in run(file, "show", "tirosa-1").output
+
+
+@pytest.mark.usefixtures("broker")
+def test_the_list_fits_a_terminal(file: Path) -> None:
+    """Of 80 columns, with names such as cities give and the time at which a router was added."""
+    site = "kantor-camat-kelapa-lima"
+    file.write_text(f'{file.read_text()}\n[[site]]\nname = "{site}"\ntitle = "Kelapa Lima"\n')
+    assert 0 == run(file, "add", "kelapa-lima-timur-1", "--site", site).exit_code
+    assert 80 >= max(map(len, run(file, "list").output.splitlines()))
 
 
 def test_a_router_that_the_file_lists_gets_its_first_certificate(certified: Path) -> None:
@@ -217,7 +228,10 @@ def test_a_router_that_the_file_lists_gets_its_first_certificate(certified: Path
 def test_the_list_says_what_is_revoked(certified: Path) -> None:
     """Until it has a new one, which replaces nothing that could be revoked."""
     run(certified, "add", "tirosa-1", "--site", "taman-tirosa")
-    run(certified, "revoke", "tirosa-1")
+    assert "titik router rotate tirosa-1" in run(certified, "revoke", "tirosa-1").output
+    for site in ("taman-tirosa", "perumnas"):
+        again = run(certified, "add", "tirosa-1", "--site", site)
+        assert (1, True) == (again.exit_code, "titik router rotate tirosa-1" in again.output)
     assert "revoked" == credentials(certified)["tirosa-1"]
     assert "revoke" not in run(certified, "rotate", "tirosa-1").output
     assert "certificate" == credentials(certified)["tirosa-1"]

@@ -22,6 +22,7 @@ _CONFIG = click.option(
     help="The server's configuration.",
 )
 NONE, CERTIFICATE, REVOKED = "none", "certificate", "revoked"
+PASSWORD, MISSING = "password", "missing"  # where there is no TLS
 
 
 @click.group()
@@ -41,6 +42,7 @@ def add(name: str, site: str, file: Path) -> None:
         now = datetime.now(city.city.timezone).replace(microsecond=0)
         new = Router(name=name, site=site, since=now)
         made = _broker(city)
+        _check_revoked(city, made, new)
         listed = made is not None and _lacks_credential(city, made, new)
         if not listed:
             registry_file.check_new(city, new)
@@ -69,9 +71,11 @@ def list_(file: Path) -> None:
     """Name, site and credential at the broker of every router."""
     with plainly():
         city = config.load(file)
-        held = _credentials(_broker(city), [one.name for one in city.router])
+        made = _broker(city)
+        held = _credentials(made, [one.name for one in city.router])
+    # A day is enough here, so that a line fits a terminal; `show` has the rest.
     rows = [
-        (one.name, one.site, "" if one.since is None else str(one.since), held[one.name])
+        (one.name, one.site, "" if one.since is None else f"{one.since:%Y-%m-%d}", held[one.name])
         for one in sorted(city.router, key=lambda one: (one.site, one.name))
     ]
     header = ("router", "site", "since", "credential")
@@ -80,6 +84,8 @@ def list_(file: Path) -> None:
         click.echo(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
+    if made is not None and MISSING in held.values():
+        click.echo(f"{MISSING}: titik broker init {made.path} --config {file} makes it")
 
 
 @router.command()
@@ -93,7 +99,7 @@ def show(name: str, file: Path) -> None:
         made = _broker(city)
         click.echo(f"{name}  site={one.site}  since={one.since or '-'}")
         if made is None or made.settings.host is None:
-            click.echo(f"password: {_credentials(made, [name])[name]}")
+            click.echo(f"password: {_password(made, name)}")
             return
         for cert in made.authority.issued():
             if cert.router == name:
@@ -136,6 +142,8 @@ def revoke(name: str, old: bool, file: Path) -> None:
             (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
     ended = "its session is ended" if kicked else "the broker is not running"
     click.echo(f"{name}: {count} certificate{'s' * (count > 1)} revoked; {ended}")
+    if not old:
+        click.echo(f"to let it in again: titik router rotate {name}")
 
 
 @router.command()
@@ -179,12 +187,23 @@ def _lacks_credential(city: Config, made: BrokerDir, new: Router) -> bool:
     if (new.name, new.site) not in {(one.name, one.site) for one in city.router}:
         return False
     held = _credentials(made, [new.name])[new.name]
-    if held in (CERTIFICATE, REVOKED):
+    if held == CERTIFICATE:
         raise BrokerError(
             f"{new.name}: is there already, and its certificate was made; for another:"
             f" titik router rotate {new.name}"
         )
     return made.settings.host is not None or not made.password_file(new.name).exists()
+
+
+def _check_revoked(city: Config, made: BrokerDir | None, new: Router) -> None:
+    """Whoever adds a revoked router, at another site too, wants it let in again."""
+    if made is None or new.name not in {one.name for one in city.router}:
+        return
+    if _credentials(made, [new.name])[new.name] == REVOKED:
+        raise BrokerError(
+            f"{new.name}: is there already, and its certificate is revoked; to let it in again:"
+            f" titik router rotate {new.name}"
+        )
 
 
 def _nothing_revoked(city: Config, made: BrokerDir, name: str) -> BrokerError | ConfigError:
@@ -226,6 +245,12 @@ def _credentials(made: BrokerDir | None, names: Sequence[str]) -> dict[str, str]
             if held.get(cert.router) in (NONE, REVOKED):
                 held[cert.router] = REVOKED if cert.revoked else CERTIFICATE
         return held
-    missing = f"missing; titik broker init {made.path} --config FILE"
-    files = {name: made.password_file(name) for name in names}
-    return {name: str(file) if file.exists() else missing for name, file in files.items()}
+    return {name: PASSWORD if made.password_file(name).exists() else MISSING for name in names}
+
+
+def _password(made: BrokerDir | None, name: str) -> str:
+    """Where it lies, or what makes it."""
+    if made is None:
+        return "-"
+    file = made.password_file(name)
+    return str(file) if file.exists() else f"missing; titik broker init {made.path} --config FILE"
