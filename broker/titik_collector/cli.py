@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import io
 import logging
+import shlex
 import signal
 import sys
 import time
@@ -26,7 +27,7 @@ from titik_collector.commands.engineer import engineer
 from titik_collector.commands.past import events_command, export_command, history_command, top
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
-from titik_collector.config import Config
+from titik_collector.config import Config, ConfigError
 from titik_collector.database import StoreBusy, held, open_reader, open_writer
 from titik_collector.login import login
 from titik_wire import __version__
@@ -55,8 +56,22 @@ def collect_command(file: Path) -> None:
     """Run the collector until it is told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = _load(file)
-    with plainly(), held(settings.store.path), _started(settings) as collector:
-        _run(collector)
+    with plainly():
+        _check_folder(settings)
+        with held(settings.store.path), _started(settings) as collector:
+            _run(collector)
+
+
+def _check_folder(settings: Config) -> None:
+    """A store is made where there is none, a folder never: a slip would begin a second store."""
+    folder = settings.store.path.parent
+    if not folder.is_dir():
+        raise ConfigError(
+            settings.file,
+            "store.path",
+            f"there is no folder {folder}",
+            f"mend the path, or make it: mkdir -p {shlex.quote(str(folder))}",
+        )
 
 
 @contextlib.contextmanager

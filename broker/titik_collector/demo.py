@@ -3,9 +3,11 @@
 A private broker, the collector, one real agent on this machine and Kupang's ten hotspots as a
 simulated fleet; each is a process of its own, started by the same commands an operator types.
 Rule: what a run leaves behind, the next goes on with.
+Rule: one demo in a directory at a time; a second one touches nothing there.
 """
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -20,7 +22,7 @@ from rich.live import Live
 from rich.text import Text
 
 from titik_collector import broker_init, check, config, registry_file, status
-from titik_collector.broker_dir import BrokerDir
+from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import Config, Router
 from titik_collector.database import StoreError, open_reader
 from titik_collector.simulate import WorldTime
@@ -152,6 +154,30 @@ class Demo:
 
 def run(directory: Path, example: Path, seconds: float | None) -> int:
     """The whole demo; exit status 1 if a part of it failed or the books do not balance."""
+    with _alone(directory):
+        return _run(directory, example, seconds)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the directory until this process ends; BrokerError if another demo does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "demo.lock").open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise BrokerError(
+                f"{directory}: another demo (process {file.read().strip() or 'unknown'}) runs"
+                " there; end it with Ctrl-C, or give another --directory"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _run(directory: Path, example: Path, seconds: float | None) -> int:
     console = Console()
     demo = Demo(directory, example)
     world = WorldTime(demo.config.city.timezone, SPEED)

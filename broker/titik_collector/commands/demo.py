@@ -9,7 +9,12 @@ from titik_collector.commands import plainly
 
 
 @click.command()
-@click.option("--for", "seconds", type=float, help="Stop after so many seconds; else on Ctrl-C.")
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0),
+    help="Stop after so many seconds; else on Ctrl-C.",
+)
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),

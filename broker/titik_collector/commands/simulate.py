@@ -1,10 +1,14 @@
 """`titik simulate`: a fleet of real agents over made-up radios, against a real broker."""
 
 import contextlib
+import re
 import resource
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +17,41 @@ from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
 from titik_collector.config import Config, Router
 
+if TYPE_CHECKING:
+    from titik_collector.simulate import Node
+
+SHOWN = 20  # routers that an error names
 DEFAULT_CAPACITY = 100  # of a site that does not say
 FILES_PER_ROUTER = 2
 SPARE_FILES = 256
+MIN_S = 0.1  # between samples, and of the window of first waits; below it is no router
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """One router's uplink, cut once."""
+
+    router: str
+    after_s: float
+    length_s: float
+
+
+def _time_of_day(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%H:%M")
+    except ValueError as error:
+        raise click.BadParameter(f"{text}: use HH:MM, as 18:30") from error
+
+
+def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([^:]+):(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", text)
+    if found is None:
+        raise click.BadParameter(f"{text}: use ROUTER:AFTER:LENGTH, as tirosa-1:60:300")
+    return _Outage(found[1], float(found[2]), float(found[3]))
 
 
 @click.command()
@@ -29,18 +65,41 @@ SPARE_FILES = 256
     help="The server's configuration; its routers are simulated.",
 )
 @click.option("--routers", type=click.IntRange(1, 100_000), help="How many; more are registered.")
-@click.option("--interval", default=30.0, show_default=True, help="Seconds between samples.")
-@click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
-@click.option("--speed", default=1.0, show_default=True, help="How fast the simulated day runs.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(MIN_S, 3600),
+    default=30.0,
+    show_default=True,
+    help="Seconds between samples.",
+)
+@click.option("--for", "seconds", type=click.FloatRange(min=0), help="Stop after so many seconds.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How fast the simulated day runs.",
+)
 @click.option(
     "--begin",
-    type=click.DateTime(["%H:%M"]),
+    callback=_time_of_day,
     metavar="HH:MM",
     help="Local time at which the simulated day begins; else now.",
 )
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same people.")
-@click.option("--first-wait", default=40.0, show_default=True, help="Longest first wait (s).")
-@click.option("--outage", help="ROUTER:AFTER:LENGTH, in seconds: cut one router's uplink.")
+@click.option(
+    "--first-wait",
+    type=click.FloatRange(MIN_S, 3600),
+    default=40.0,
+    show_default=True,
+    help="Longest first wait (s).",
+)
+@click.option(
+    "--outage",
+    callback=_outage,
+    metavar="ROUTER:AFTER:LENGTH",
+    help="In seconds: cut one router's uplink.",
+)
 @click.option(
     "--spools",
     type=click.Path(file_okay=False, path_type=Path),
@@ -57,7 +116,7 @@ def simulate(
     begin: datetime | None,
     seed: int,
     first_wait: float,
-    outage: str | None,
+    outage: _Outage | None,
     spools: Path | None,
     leave: tuple[str, ...],
 ) -> None:
@@ -72,7 +131,11 @@ def simulate(
     with plainly():
         city = config.load(file)
         made = _broker(city)
-        chosen = [one for one in _chosen(city, made, routers) if one.name not in leave]
+        known = _chosen(city, made, routers)
+        _check_leave(leave, known)
+        chosen = [one for one in known if one.name not in leave]
+        if outage is not None:
+            _check_outage(outage, chosen)
         capacity = {site.name: site.capacity or DEFAULT_CAPACITY for site in city.site}
         plans = [
             Plan(one.name, one.site, capacity[one.site], made.password(one.name)) for one in chosen
@@ -83,7 +146,7 @@ def simulate(
     fleet = build(plans, made.host, made.ports.router, interval, world, seed, first_wait, spools)
     click.echo(f"simulating {len(plans)} routers, local time there {world.text()}, x{speed:g}")
     until = float("inf") if seconds is None else time.monotonic() + seconds
-    cut = _Cut(outage, {node.name: node for node in fleet.nodes})
+    cut = _Cut(outage, fleet.nodes)
     with contextlib.suppress(KeyboardInterrupt):
         fleet.run(until, cut)
     fleet.stop()
@@ -97,30 +160,44 @@ def simulate(
 class _Cut:
     """Cuts one router's uplink once, after a while."""
 
-    def __init__(self, text: str | None, nodes: dict[str, object]) -> None:
+    def __init__(self, outage: _Outage | None, nodes: "Sequence[Node]") -> None:
         self._at = float("inf")
-        if text is None:
-            return
-        name, _, times = text.partition(":")
-        after, _, length = times.partition(":")
-        try:
-            self._at, self._length = time.monotonic() + float(after), float(length)
-            self._node = nodes[name]
-        except (ValueError, KeyError):
-            raise click.ClickException(
-                f"--outage {text}: use ROUTER:AFTER:LENGTH with one of {', '.join(nodes)}"
-            ) from None
+        if outage is not None:
+            self._at, self._length = time.monotonic() + outage.after_s, outage.length_s
+            (self._node,) = (node for node in nodes if node.name == outage.router)
 
     def __call__(self) -> None:
         if time.monotonic() >= self._at:
             self._at = float("inf")
-            self._node.cut(self._length)  # type: ignore[attr-defined]
+            self._node.cut(self._length)
+
+
+def _check_leave(leave: tuple[str, ...], known: list[Router]) -> None:
+    for name in leave:
+        if name not in {one.name for one in known}:
+            raise _no_router(name, known, "--leave")
+
+
+def _check_outage(outage: _Outage, chosen: list[Router]) -> None:
+    if outage.router not in {one.name for one in chosen}:
+        raise _no_router(outage.router, chosen, "--outage")
+
+
+def _no_router(name: str, known: list[Router], option: str) -> click.BadParameter:
+    names = ", ".join(one.name for one in known[:SHOWN]) + ", ..." * (len(known) > SHOWN)
+    return click.BadParameter(f"{name} is not simulated; there are {names}", param_hint=option)
 
 
 def _broker(city: Config) -> BrokerDir:
     if city.broker.directory is None:
         raise BrokerError("broker.directory: is needed, for the routers' passwords lie there")
-    return BrokerDir.open(city.broker.directory)
+    made = BrokerDir.open(city.broker.directory)
+    if made.settings.host is not None:
+        raise BrokerError(
+            f"{made.path}: its routers come with certificates over TLS, and simulated ones have"
+            " none; let broker.directory name a broker that was made without --host"
+        )
+    return made
 
 
 def _chosen(city: Config, made: BrokerDir, wanted: int | None) -> list[Router]:

@@ -1,0 +1,99 @@
+"""What `titik collect`, `simulate` and `demo` refuse before they begin, in one line."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.collector.test_router_command import TEXT
+from titik_collector import broker_init
+from titik_collector.broker_init import Request
+from titik_collector.cli import titik
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "kupang.toml"
+
+
+def says(*arguments: str, status: int) -> str:
+    """What `titik ARGUMENTS` prints, on one line; its exit status must be the one given."""
+    done = CliRunner().invoke(titik, list(arguments))
+    assert status == done.exit_code, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return re.sub(r"[\s│]+", " ", done.output)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration of two routers, with a broker's directory."""
+    broker_init.init(tmp_path / "broker", Request(routers=("tirosa-1", "tirosa-2")))
+    path = tmp_path / "titik.toml"
+    path.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
+    return path
+
+
+def test_a_folder_that_is_not_there_begins_no_second_store(file: Path) -> None:
+    """A slip in the path would; nothing is made."""
+    file.write_text(file.read_text().replace('"titik.db"', '"dta/titik.db"'))
+    folder = file.parent / "dta"
+    said = says("collect", "--config", str(file), status=1)
+    assert f"store.path: there is no folder {folder}; mend the path, or make it: mkdir -p" in said
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--interval", "0"), "'--interval': 0.0 is not in the range 0.1<=x<=3600"),
+        (("--interval", "-1"), "'--interval': -1.0 is not in the range"),
+        (("--speed", "0"), "'--speed': 0.0 is not in the range"),
+        (("--first-wait", "-1"), "'--first-wait': -1.0 is not in the range"),
+        (("--for", "-3"), "'--for': -3.0 is not in the range x>=0"),
+        (("--begin", "25:00"), "'--begin': 25:00: use HH:MM, as 18:30"),
+        (("--leave", "nope"), "--leave: nope is not simulated; there are tirosa-1, tirosa-2"),
+        (("--outage", "nope:1:2"), "--outage: nope is not simulated; there are tirosa-1, tiro"),
+        (("--outage", "tirosa-1:-1:2"), "'--outage': tirosa-1:-1:2: use ROUTER:AFTER:LENGTH"),
+    ],
+)
+def test_a_fleet_that_cannot_be_is_refused(
+    file: Path, arguments: tuple[str, str], expected: str
+) -> None:
+    """With the option and what it takes."""
+    given = ("simulate", "--config", str(file), "--for", "0", *arguments)
+    assert expected in says(*given, status=2)
+
+
+def test_a_fleet_cannot_speak_to_routers_tls(tmp_path: Path) -> None:
+    """It is said before it tries for ever."""
+    broker_init.init(tmp_path / "broker", Request(host="localhost"))
+    file = tmp_path / "titik.toml"
+    file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
+    said = says("simulate", "--config", str(file), "--for", "0", status=1)
+    assert "made without --host" in said
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Path]:
+    """The directory of a demo that runs."""
+    path = tmp_path / "demo"
+    path.mkdir()
+    with (path / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield path
+
+
+def test_a_second_demo_in_one_directory_is_refused(demo: Path) -> None:
+    """At once, with the process that runs; nothing of the first one is touched."""
+    said = says("demo", "--for", "0", "--directory", str(demo), "--example", str(EXAMPLE), status=1)
+    assert f"{demo}: another demo (process {os.getpid()}) runs there; end it with Ctrl-C" in said
+    assert ["demo.lock"] == [one.name for one in demo.iterdir()]
+
+
+def test_a_demo_of_less_than_no_time_is_refused(tmp_path: Path) -> None:
+    """The option is named."""
+    given = ("demo", "--for", "-3", "--directory", str(tmp_path), "--example", str(EXAMPLE))
+    assert "'--for': -3.0 is not in the range" in says(*given, status=2)
