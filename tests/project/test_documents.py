@@ -1,8 +1,12 @@
 """Every command, key, topic and link in the documents is one that exists."""
 
+import contextlib
 import dataclasses
 import re
 import shlex
+import sqlite3
+import time
+import tomllib
 from pathlib import Path
 
 import click
@@ -14,6 +18,7 @@ from titik_agent import config as agent_config
 from titik_agent.commands import titik_agent
 from titik_collector import config as server_config
 from titik_collector.cli import titik
+from titik_collector.database import open_writer
 from tools import contract
 
 PAGES = [
@@ -94,6 +99,51 @@ def parse(command: click.Command, words: list[str]) -> None:
         parse(below, words[1:])
     else:
         command.parse_args(context, list(words))
+
+
+def test_pip_installs_what_is_there() -> None:
+    """The clone, with extras that it has: nothing of ours is on PyPI."""
+    lines = [shlex.split(line, comments=True) for _, line in commands()]
+    given = {word for words in lines if words[:2] == ["pip", "install"] for word in words[2:]}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    known = {".", *(f".[{name}]" for name in extras["optional-dependencies"])}
+    assert given
+    assert given <= known
+
+
+def test_the_last_whole_hour_is_every_sites(tmp_path: Path) -> None:
+    """The statement of operating.md, as it is there; the hour that runs is not over."""
+    ((_, statement),) = blocks("sql")
+    hour_ms = 3_600_000
+    now_ms = time.time_ns() // 1_000_000 // hour_ms * hour_ms
+    with contextlib.closing(open_writer(tmp_path / "db")) as db:
+        for number in range(1, 13):
+            name = f"site-{number:02}"
+            db.execute(
+                "INSERT INTO site (id, name, title, registered) VALUES (?, ?, ?, 1)",
+                (number, name, name),
+            )
+            for back in range(3):
+                add_hour(db, number, now_ms - back * hour_ms)
+        rows = db.execute(statement).fetchall()
+    expected = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((now_ms - hour_ms) / 1000))
+    assert [f"site-{number:02}" for number in range(1, 13)] == [row[0] for row in rows]
+    assert {expected} == {row[1] for row in rows}
+
+
+def add_hour(db: sqlite3.Connection, site: int, start_ms: int) -> None:
+    """A rollup of an hour; whatever must be there is 0."""
+    columns: dict[str, object] = {
+        name: 0
+        for _, name, _, required, default, _ in db.execute("PRAGMA table_info(rollup)")
+        if required and default is None
+    }
+    given = {"scope": "site", "scope_id": site, "window": "1h", "start_ms": start_ms}
+    columns |= given | {"end_ms": start_ms + 3_600_000, "routers": 1}
+    marks = ", ".join("?" * len(columns))
+    db.execute(
+        f"INSERT INTO rollup ({', '.join(columns)}) VALUES ({marks})", list(columns.values())
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
