@@ -270,7 +270,7 @@ class Rollup:
     window: Literal["1m", "1h", "1d"]  # days and hours are those of the city's time zone
     window_start: Time  # first instant of the window
     revision: Seq  # rises when the content changes
-    coverage_ratio: Ratio  # share of the window that samples cover
+    coverage_ratio: Ratio  # share of the window that samples cover, of the most routers at once
     clients_mean: Annotated[float, Real(0.0, 1e9)] | None = None  # exact over the observed time
     clients_min: Count | None = None  # fewest at once
     clients_max: Count | None = None  # most at once; of a site's minute the sum over its routers

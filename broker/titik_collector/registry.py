@@ -14,7 +14,8 @@ from pathlib import Path
 from titik_collector import config as configuration
 from titik_collector.config import Config, ConfigError
 from titik_collector.database import transaction
-from titik_collector.windows import minute
+from titik_collector.sums import CITY_ID
+from titik_collector.windows import DAY_MS, minute
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,13 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
             for name, router_id, registered in db.execute("SELECT name, id, registered FROM router")
         }
         added, moved = [], []
+        changed: dict[int, int] = {}  # sites whose routers are others than before, from when on
         for router in config.router:
             since_ms = config.since_ms(router)
             if was.get(router.name, (0, 0))[1] == 0:
                 added.append(router.name)
                 _add(db, router.name, now_ms)
-            if _place(db, router.name, sites[router.site], since_ms, now_ms):
+            if _place(db, router.name, sites[router.site], since_ms, now_ms, changed):
                 moved.append(router.name)
         removed = sorted(
             {name for name, (_, registered) in was.items() if registered}
@@ -52,7 +54,8 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
         )
         for name in removed:
             db.execute("UPDATE router SET registered = 0 WHERE name = ?", (name,))
-            _place(db, name, None, None, now_ms)
+            _place(db, name, None, None, now_ms, changed)
+        _sum_again(db, changed)
     return Changes(
         tuple(added),
         tuple(name for name in moved if name not in set(added)),
@@ -109,12 +112,18 @@ def _add(db: sqlite3.Connection, name: str, now_ms: int) -> None:
 
 
 def _place(
-    db: sqlite3.Connection, name: str, site_id: int | None, since_ms: int | None, now_ms: int
+    db: sqlite3.Connection,
+    name: str,
+    site_id: int | None,
+    since_ms: int | None,
+    now_ms: int,
+    changed: dict[int, int],
 ) -> bool:
     """Add a membership row if the router is not at that site already; True if it was elsewhere.
 
     A `since` that is not after the newest row belongs to an earlier stay, so it is not used. A new
     router is there for the whole minute, because a site's minute is of who was there as it began.
+    `changed` gets the sites that it came to and left.
     """
     router_id: int = db.execute("SELECT id FROM router WHERE name = ?", (name,)).fetchone()[0]
     last = db.execute(
@@ -130,6 +139,9 @@ def _place(
         "INSERT INTO membership (router_id, from_ms, site_id) VALUES (?, ?, ?)",
         (router_id, from_ms, site_id),
     )
+    for one in (site_id, last[1] if last else None):
+        if one is not None:
+            changed[one] = min(from_ms, changed.get(one, from_ms))
     if (
         since_ms is not None and from_ms < now_ms
     ):  # rollups of both sites have counted this stretch otherwise
@@ -138,6 +150,22 @@ def _place(
             (router_id, from_ms, now_ms),
         )
     return last is not None
+
+
+def _sum_again(db: sqlite3.Connection, changed: dict[int, int]) -> None:
+    """Rollups of sites and the city are of more routers now, though these may never be heard."""
+    scopes = [("site", site_id, from_ms) for site_id, from_ms in changed.items()]
+    if changed:
+        scopes.append(("city", CITY_ID, min(changed.values())))
+    db.executemany(
+        # Of a day at least its first hour, with which the day is computed.
+        "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms,"
+        "  iif(window = '1h', end_ms, start_ms) FROM rollup WHERE scope = ?1 AND scope_id = ?2"
+        "  AND window IN ('1h', '1d') AND start_ms > ?3 - ?4 AND end_ms > ?3"
+        " ON CONFLICT (scope, scope_id, hour_ms) DO UPDATE SET"
+        " from_ms = min(from_ms, excluded.from_ms), to_ms = max(to_ms, excluded.to_ms)",
+        [(*scope, 2 * DAY_MS) for scope in scopes],
+    )
 
 
 class Registry:

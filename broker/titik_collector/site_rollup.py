@@ -6,13 +6,12 @@ follow as a router's do. What `sums` says of means, extremes and visitors holds.
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector import cold, rolled, sums
 from titik_collector.figures import Figures
-from titik_collector.sums import CITY_ID, FOR_EVER_MS, Membership, Part, Scope
+from titik_collector.sums import CITY_ID, FOR_EVER_MS, Headcount, Membership, Part, Scope
 from titik_collector.windows import MINUTE_MS, Calendar, Span
 
 
@@ -43,8 +42,8 @@ class SiteRollups:
             cold.thaw(self._db, "router", routers, hour)
             cold.thaw(self._db, "site", (site_id,), hour)
             parts = self._membership.of(site_id, minutes)
-            count = partial(self._membership.count, site_id)
-            computed = self._minutes("router", parts, minutes, count)
+            headcount = self._membership.headcount(site_id)
+            computed = self._minutes("router", parts, minutes, headcount)
             changed += len(rolled.write(self._db, "site", site_id, "1m", minutes, computed, now_ms))
             if hour.start_ms >= sealed_ms:
                 one = self._site_hour(site_id, hour)
@@ -61,7 +60,8 @@ class SiteRollups:
         """Some minutes of an hour, the hour, and its day."""
         cold.thaw(self._db, "site", self._membership.sites(), hour)
         cold.thaw(self._db, "city", (CITY_ID,), hour)
-        computed = self._minutes("site", self._sites(minutes), minutes, self._registered)
+        headcount = self._membership.headcount()
+        computed = self._minutes("site", self._sites(minutes), minutes, headcount)
         rolled.write(self._db, "city", CITY_ID, "1m", minutes, computed, now_ms)
         if hour.start_ms >= sealed_ms:
             lower = sums.of_lower(self._db, "city", CITY_ID, "1h", hour)
@@ -76,14 +76,14 @@ class SiteRollups:
             rolled.write(self._db, "city", CITY_ID, "1d", day, {day: one}, now_ms)
 
     def _minutes(
-        self, scope: Scope, parts: Sequence[Part], minutes: Span, count: Callable[[int], int]
+        self, scope: Scope, parts: Sequence[Part], minutes: Span, headcount: Headcount
     ) -> dict[Span, Figures]:
-        """What they sum to; `count` says how many routers there were at an instant."""
-        always = count(minutes.start_ms) if self._membership.steady(minutes) else None
+        """What they sum to, each of the routers that were there as it began."""
+        always = headcount.at(minutes.start_ms) if headcount.steady(minutes) else None
         return {
             Span(start_ms, start_ms + MINUTE_MS): one
             if one.routers == always
-            else one._replace(routers=count(start_ms) if always is None else always)
+            else one._replace(routers=headcount.at(start_ms) if always is None else always)
             for start_ms, one in sums.of_minutes(self._db, scope, parts)
         }
 
@@ -92,7 +92,7 @@ class SiteRollups:
         means = sums.sum_of_means(sums.of_each_router(self._db, parts, "1h").values())
         figures = sums.of_lower(self._db, "site", site_id, "1h", hour)
         return figures._replace(
-            routers=self._membership.count(site_id, hour.start_ms),
+            routers=self._membership.headcount(site_id).most(hour),
             clients_mean=means[0],
             active_mean=means[1],
         )
@@ -109,7 +109,7 @@ class SiteRollups:
         means = sums.sum_of_means(each.values())
         visitors = sums.of_parts(self._db, "router", last, "1d", day.start_ms)
         return figures._replace(
-            routers=self._membership.count(site_id, day.start_ms),
+            routers=self._membership.headcount(site_id).most(day),
             clients_mean=means[0],
             active_mean=means[1],
             visitors_min=visitors.visitors_min,
@@ -134,7 +134,7 @@ class SiteRollups:
     def _city(self, lower: Figures, parts: Figures, span: Span) -> Figures:
         """Extremes from the windows below, everything else from the sites."""
         return parts._replace(
-            routers=self._registered(span.start_ms),
+            routers=self._membership.headcount().most(span),
             clients_min=lower.clients_min,
             clients_max=lower.clients_max,
             wifi_down_peak_bps=lower.wifi_down_peak_bps,
@@ -143,6 +143,3 @@ class SiteRollups:
 
     def _sites(self, span: Span) -> list[Part]:
         return [Part(site_id, *span) for site_id in self._membership.sites()]
-
-    def _registered(self, at_ms: int) -> int:
-        return sum(self._membership.count(site_id, at_ms) for site_id in self._membership.sites())

@@ -4,13 +4,17 @@ Rule: additive figures are summed. The lowest and highest of an hour or a day ar
 windows in it; at one minute those of a site are the sums over its routers, so at most and at least.
 Rule: a router counts for the site that it belongs to at the start of each minute; on a day when it
 moved, its visitors, which cannot be split, count for the site it belonged to last.
+Rule: an hour or a day is of the most routers that belonged at once in it, so that coverage is not
+too high on the day a router is registered.
 Rule: the mean of a site is the sum of its routers' means, each over the time it was observed.
 """
 
 import json
 import sqlite3
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from titik_collector.figures import ADDITIVE, Figures, thousandths
@@ -64,13 +68,43 @@ WITH_PARTS = (
 )
 
 
+class Headcount:
+    """How many parts there were at once, over time; asked for every minute, so never counted."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        changes: Counter[int] = Counter()
+        for part in parts:
+            changes[part.from_ms] += 1
+            changes[part.to_ms] -= 1
+        self._instants = sorted(changes)
+        self._counts = [0, *accumulate(changes[at_ms] for at_ms in self._instants)]
+
+    def at(self, at_ms: int) -> int:
+        """How many at an instant; one that comes as another goes takes its place."""
+        return self._counts[bisect_right(self._instants, at_ms)]
+
+    def most(self, span: Span) -> int:
+        """The most at any instant of a stretch of time."""
+        first, last = self._within(span)
+        return max(self._counts[first : last + 1])
+
+    def steady(self, span: Span) -> bool:
+        """None came or went in a stretch of time."""
+        first, last = self._within(span)
+        return first == last
+
+    def _within(self, span: Span) -> tuple[int, int]:
+        """Which count is that of its first instant, and which of its last."""
+        first = bisect_right(self._instants, span.start_ms)
+        return first, max(first, bisect_left(self._instants, span.end_ms))
+
+
 class Membership:
     """Which router belonged to which site when, as the store has it now."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._sites: defaultdict[int, list[Part]] = defaultdict(list)
         self._routers: defaultdict[int, list[tuple[int, Part]]] = defaultdict(list)
-        self._changes: set[int] = set()
         for router_id, site_id, from_ms, to_ms in db.execute(
             "SELECT router_id, site_id, from_ms, lead(from_ms, 1, ?)"
             " OVER (PARTITION BY router_id ORDER BY from_ms) FROM membership"
@@ -81,7 +115,8 @@ class Membership:
                 part = Part(router_id, from_ms, to_ms)
                 self._sites[site_id].append(part)
                 self._routers[router_id].append((site_id, part))
-                self._changes |= {from_ms, to_ms}
+        self._headcounts = {site_id: Headcount(parts) for site_id, parts in self._sites.items()}
+        self._city = Headcount(part for parts in self._sites.values() for part in parts)
 
     def sites(self) -> list[int]:
         """Every site that any router ever belonged to."""
@@ -95,13 +130,9 @@ class Membership:
             if part.from_ms < span.end_ms and part.to_ms > span.start_ms
         ]
 
-    def count(self, site_id: int, at_ms: int) -> int:
-        """How many routers belonged to a site at an instant."""
-        return len(self.of(site_id, Span(at_ms, at_ms + 1)))
-
-    def steady(self, span: Span) -> bool:
-        """No router came or went in a stretch of time."""
-        return not any(span.start_ms < at_ms < span.end_ms for at_ms in self._changes)
+    def headcount(self, site_id: int | None = None) -> Headcount:
+        """How many routers belonged to a site, or without one to any, over time."""
+        return self._city if site_id is None else self._headcounts.get(site_id, Headcount(()))
 
     def last_of(self, site_id: int, span: Span) -> list[Part]:
         """The routers that belonged to a site in a stretch of time, and to no other after it."""

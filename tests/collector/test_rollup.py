@@ -15,14 +15,16 @@ import pytest
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import Life, content, without_clock
 from titik_collector import cold, rolled
+from titik_collector.config import parse
 from titik_collector.database import StoreError, transaction
 from titik_collector.figures import Figures, Minutes
 from titik_collector.ingest import to_item
 from titik_collector.rates import WIRE_BPS, steps
 from titik_collector.readings import Readings
+from titik_collector.registry import sync
 from titik_collector.rollup import GRACE_MS, Rollups, to_message
 from titik_collector.store import Arrived, Store
-from titik_collector.sums import CITY_ID, Scope, plus
+from titik_collector.sums import CITY_ID, Headcount, Part, Scope, plus
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
@@ -529,6 +531,76 @@ def test_a_crash_repeats_a_step_and_loses_none(tmp_path: Path) -> None:
             while Rollups(here.db, ZONE, lambda now=here.now_ms: now).work(1, time.monotonic):  # type: ignore[misc]
                 pass
             assert expected == content(here.db)
+
+
+def test_an_hour_and_a_day_are_of_the_most_routers_at_once(tmp_path: Path) -> None:
+    """Those registered late in it too, heard or not; so is the coverage of the city."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE membership SET from_ms = ?", (START + 55 * MINUTE_MS,))
+        here.save(*hour_of())
+        here.roll()
+        rows: list[tuple[Scope, int]] = [("site", SITE), ("city", CITY_ID)]
+        hours = [to_message(here.db, (*key, "1h", START), "x").coverage_ratio for key in rows]
+        routers = [(here.only(*key, "1h").routers, here.only(*key, "1d").routers) for key in rows]
+    assert [(2, 2)] * 2 == routers
+    assert [round(5 / 60 / 2, 4)] * 2 == hours
+
+
+@pytest.mark.parametrize("since", ["", "since = 2026-11-23T02:20:00Z"])
+def test_a_router_that_is_never_heard_counts_in_the_day_it_is_registered(
+    tmp_path: Path, since: str
+) -> None:
+    """Though no sample has the sums of its site and of the city computed again."""
+
+    head = '[city]\nname = "k"\ntitle = "K"\ntimezone = "Asia/Makassar"\n[store]\npath = "db"\n'
+    head += '[[site]]\nname = "s1"\ntitle = "S"\n'
+    one, other = (f'[[router]]\nname = "{name}"\nsite = "s1"\n' for name in (ROUTERS[0], "new"))
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE membership SET site_id = NULL WHERE router_id = 2")
+        here.save(*hour_of())
+        here.roll()
+        config = parse(f"{head}{one}{other}{since}".encode(), tmp_path)
+        sync(here.db, config, START + 50 * MINUTE_MS)
+        here.roll()
+        rows: list[tuple[Scope, int]] = [("site", SITE), ("city", CITY_ID)]
+        day_ms = Calendar(ZONE).day(START).start_ms
+        hours = [here.windows(*key, "1h")[START].routers for key in rows]
+        days = [here.windows(*key, "1d")[day_ms].routers for key in rows]
+        before = here.db.execute("SELECT * FROM rollup").fetchall()
+        here.rollups.rebuild()
+        assert before == here.db.execute("SELECT * FROM rollup").fetchall()
+    assert ([2, 2], [2, 2]) == (hours, days)
+
+
+def test_a_router_in_place_of_another_is_no_second_one(tmp_path: Path) -> None:
+    """It came as the other went."""
+    with city(tmp_path / "db") as here:
+        changed_ms = START + 20 * MINUTE_MS
+        here.db.execute("UPDATE membership SET from_ms = ? WHERE router_id = 2", (changed_ms,))
+        here.db.execute("INSERT INTO membership VALUES (1, ?, NULL)", (changed_ms,))
+        here.save(*hour_of())
+        here.roll()
+        rows: list[tuple[Scope, int]] = [("site", SITE), ("city", CITY_ID)]
+        found = [(here.only(*key, "1h").routers, here.only(*key, "1d").routers) for key in rows]
+    assert [(1, 1)] * 2 == found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_headcount_is_what_counting_gives(seed: int) -> None:
+    """At every instant, and the most of every stretch."""
+    rand = random.Random(seed)
+    times = [sorted(rand.sample(range(20), 2)) for _ in range(rand.randrange(8))]
+    parts = [Part(number, *edges) for number, edges in enumerate(times)]
+    counts = [sum(one.from_ms <= at_ms < one.to_ms for one in parts) for at_ms in range(20)]
+    changes = {edge for edges in times for edge in edges}
+    found = Headcount(parts)
+
+    assert counts == [found.at(at_ms) for at_ms in range(20)]
+    for start_ms in range(20):
+        for end_ms in range(start_ms + 1, 20):
+            span = Span(start_ms, end_ms)
+            assert max(counts[start_ms:end_ms]) == found.most(span)
+            assert found.steady(span) == (not changes & set(range(start_ms + 1, end_ms)))
 
 
 def lives(seed: int) -> list[Arrived]:

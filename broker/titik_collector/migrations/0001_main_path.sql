@@ -156,7 +156,7 @@ CREATE TABLE rollup (
   start_ms INTEGER NOT NULL,
   end_ms INTEGER NOT NULL,
   revision INTEGER NOT NULL,
-  routers INTEGER NOT NULL,  -- routers that belong to the scope in this window, 1 for a router
+  routers INTEGER NOT NULL,  -- most that belonged to the scope at once in the window, 1 for a router
   covered_ms INTEGER NOT NULL,  -- summed over routers, as every additive figure
   up_ms INTEGER NOT NULL,
   observed_ms INTEGER NOT NULL,
