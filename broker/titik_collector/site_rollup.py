@@ -89,7 +89,7 @@ class SiteRollups:
 
     def _site_hour(self, site_id: int, hour: Span) -> Figures:
         parts = self._membership.of(site_id, hour)
-        means = sums.sum_of_means(sums.of_each_router(self._db, parts, "1h").values())
+        means = sums.sum_of_means(sums.of_each_router(self._db, parts, "1m").values())
         figures = sums.of_lower(self._db, "site", site_id, "1h", hour)
         return figures._replace(
             routers=self._membership.headcount(site_id).most(hour),
@@ -100,7 +100,7 @@ class SiteRollups:
     def _site_day(self, site_id: int, day: Span) -> Figures:
         """Its hours, and what routers know of the day but not of the hour."""
         figures = sums.of_lower(self._db, "site", site_id, "1d", day)
-        each = sums.of_each_router(self._db, self._membership.of(site_id, day), "1d")
+        each = self._each_router(site_id, day)
         last = self._membership.last_of(site_id, day)
         for router_id in self._with_bounded(last, day):
             extra = self._bounded_share(router_id, day)
@@ -115,6 +115,28 @@ class SiteRollups:
             visitors_min=visitors.visitors_min,
             visitors_max=visitors.visitors_max,
         )
+
+    def _each_router(self, site_id: int, day: Span) -> dict[int, Figures]:
+        """Client time that each router gave: whole hours, and minutes where it came or went."""
+        hours, minutes = self._split(self._membership.of(site_id, day))
+        cold.thaw(self._db, "router", {part.id for part in minutes}, day)
+        each = sums.of_each_router(self._db, hours, "1h")
+        for router_id, extra in sums.of_each_router(self._db, minutes, "1m").items():
+            each[router_id] = sums.plus(each.get(router_id, Figures()), extra)
+        return each
+
+    def _split(self, parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
+        """The whole hours of parts, and what is left of the hours in which they begin and end."""
+        hours, minutes = [], []
+        for router_id, from_ms, to_ms in parts:
+            first, last = self._calendar.hour(from_ms), self._calendar.hour(to_ms)
+            whole_ms = from_ms if from_ms == first.start_ms else min(first.end_ms, to_ms)
+            end_ms = max(whole_ms, last.start_ms)
+            edges = (from_ms, whole_ms), (end_ms, to_ms)
+            minutes += [Part(router_id, *edge) for edge in edges if edge[0] < edge[1]]
+            if whole_ms < end_ms:
+                hours.append(Part(router_id, whole_ms, end_ms))
+        return hours, minutes
 
     def _with_bounded(self, parts: list[Part], day: Span) -> list[int]:
         """The routers that have boots of which no more is known than the day."""

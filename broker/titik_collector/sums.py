@@ -193,7 +193,7 @@ def of_parts(
 def of_each_router(
     db: sqlite3.Connection, parts: Sequence[Part], window: Window
 ) -> dict[int, Figures]:
-    """Client time that each router gave while it was there, in the windows below an hour or a day.
+    """Client time of each router, from its windows of a kind that begin while it was there.
 
     That is all that means need.
     """
@@ -202,7 +202,7 @@ def of_each_router(
         f"{WITH_PARTS} SELECT part.id, {_SUMS_OF_MEANS} FROM part CROSS JOIN rollup"
         " ON scope = 'router' AND scope_id = part.id AND window = ?"
         " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY part.id",
-        (json.dumps(parts), LOWER[window]),
+        (json.dumps(parts), window),
     ):
         found[router_id] = Figures(**dict(zip(_OF_MEANS, values, strict=True)))
     return found

@@ -24,7 +24,7 @@ from titik_collector.readings import Readings
 from titik_collector.registry import sync
 from titik_collector.rollup import GRACE_MS, Rollups, to_message
 from titik_collector.store import Arrived, Store
-from titik_collector.sums import CITY_ID, Headcount, Part, Scope, plus
+from titik_collector.sums import CITY_ID, Headcount, Membership, Part, Scope, plus, sum_of_means
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
@@ -603,16 +603,77 @@ def test_a_headcount_is_what_counting_gives(seed: int) -> None:
             assert found.steady(span) == (not changes & set(range(start_ms + 1, end_ms)))
 
 
+def test_a_day_on_which_a_router_came_has_means(tmp_path: Path) -> None:
+    """From the minutes since, though its first hour was not whole."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE membership SET from_ms = ?", (START + 20 * MINUTE_MS,))
+        here.save(*hour_of())
+        here.roll()
+        rows: list[tuple[Scope, int]] = [("site", SITE), ("city", CITY_ID)]
+        days = [here.only(*key, "1d") for key in rows]
+    assert [(3.0, 3.0)] * 2 == [(one.clients_mean, one.active_mean) for one in days]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Makassar", "Asia/Kolkata"])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
+    tmp_path: Path, zone: str, seed: int
+) -> None:
+    """However often routers came and went within hours, and when the minutes are packed."""
+    rand = random.Random(seed)
+    calendar = Calendar(ZoneInfo(zone))
+    with city(tmp_path / "db") as here:
+        here.rollups = Rollups(here.db, ZoneInfo(zone), lambda: here.now_ms)
+        client_ms, samples = 0, []
+        for n in range(1, 480):
+            clients = rand.randrange(9)
+            client_ms += clients * 30_000
+            figures = {"clients": clients, "active": clients // 2, "client_ms": client_ms}
+            samples += [at(n, router=one, observed_ms=n * 30_000, **figures) for one in ROUTERS]
+        here.save(*samples)
+        here.roll()
+        move_about(here.db, rand)
+        here.rollups.rebuild()
+        here.freeze()
+        here.db.execute(
+            "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms, start_ms FROM rollup"
+            " WHERE window = '1d' AND scope = 'site'"
+        )
+        here.roll()
+        here.thaw()
+        routers = {number: here.windows("router", number, "1m") for number in (1, 2)}
+        days = {site: here.windows("site", site, "1d") for site in (SITE, OTHER_SITE)}
+        membership = Membership(here.db)
+
+    for site, found in days.items():
+        for start_ms, day in found.items():
+            each: dict[int, Figures] = {}
+            for part in membership.of(site, calendar.day(start_ms)):
+                for at_ms, one in routers[part.id].items():
+                    if part.from_ms <= at_ms < part.to_ms:
+                        each[part.id] = plus(each.get(part.id, Figures()), one)
+            expected = sum_of_means(each.values())
+            assert expected == (day.clients_mean, day.active_mean)
+
+
+def move_about(db: sqlite3.Connection, rand: random.Random) -> None:
+    """Both routers, from site to site and off both, at any time of the hours that they live."""
+    for router_id in (1, 2):
+        for moved_ms in sorted(rand.sample(range(T0, T0 + 4 * HOUR_MS), rand.randrange(5))):
+            site = rand.choice((SITE, OTHER_SITE, None))
+            db.execute("INSERT INTO membership VALUES (?, ?, ?)", (router_id, moved_ms, site))
+
+
 def lives(seed: int) -> list[Arrived]:
     """Two routers: power cuts, clocks not set, boots never heard, reloads, merged ranges."""
     rand = random.Random(seed)
     return [one for router in ROUTERS for one in Life(router, rand).arrivals]
 
 
-def reference(path: Path, arrivals: Sequence[Arrived]) -> list[object]:
+def reference(path: Path, arrivals: Sequence[Arrived], seed: int) -> list[object]:
     """Everything in order and at once, rollups computed at the end."""
     with city(path) as here:
-        here.db.execute("INSERT INTO membership VALUES (2, ?, ?)", (T0 + 1_500_000, OTHER_SITE))
+        move_about(here.db, random.Random(seed + 2000))
         here.store.save(arrivals)
         here.db.execute("DELETE FROM dirty")
         here.rollups.rebuild()
@@ -624,10 +685,10 @@ def reference(path: Path, arrivals: Sequence[Arrived]) -> list[object]:
 def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, seed: int) -> None:
     """Shuffled, tripled, in batches of any size, rolled up at any time between them."""
     arrivals = lives(seed)
-    expected = reference(tmp_path / "reference", arrivals)
+    expected = reference(tmp_path / "reference", arrivals, seed)
     rand = random.Random(seed + 1000)
     with city(tmp_path / "db") as here:
-        here.db.execute("INSERT INTO membership VALUES (2, ?, ?)", (T0 + 1_500_000, OTHER_SITE))
+        move_about(here.db, random.Random(seed + 2000))
         todo = arrivals * 3
         rand.shuffle(todo)
         while todo:
