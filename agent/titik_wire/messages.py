@@ -279,10 +279,10 @@ class Rollup:
     wifi_up_bytes: Count | None = None  # over the air, from the visitors
     uplink_down_bytes: Count | None = None  # from the internet
     uplink_up_bytes: Count | None = None  # to the internet
-    wifi_down_bps: Bps | None = None  # mean over the time the bytes are known for
-    wifi_up_bps: Bps | None = None  # mean
-    uplink_down_bps: Bps | None = None  # mean
-    uplink_up_bps: Bps | None = None  # mean
+    wifi_down_bps: Bps | None = None  # known bytes over the time known, at most the window
+    wifi_up_bps: Bps | None = None  # known bytes over the time known, at most the window
+    uplink_down_bps: Bps | None = None  # known bytes over the time known, at most the window
+    uplink_up_bps: Bps | None = None  # known bytes over the time known, at most the window
     wifi_down_peak_bps: Bps | None = None  # highest between two samples
     uplink_down_peak_bps: Bps | None = None  # highest between two samples
     visitors_min: Count | None = None  # different clients of the day so far, at least

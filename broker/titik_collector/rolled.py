@@ -127,7 +127,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def _bps(amount: int, length_ms: int) -> int | None:
-    """Over the time the bytes are known for; of a site at most the window, as routers overlap."""
+    """Over the time known: of a site summed over routers, which overlap, so at most the window."""
     return amount * 8000 // length_ms if length_ms else None
 
 

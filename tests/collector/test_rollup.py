@@ -291,6 +291,22 @@ def test_a_site_sums_its_routers(tmp_path: Path) -> None:
         assert (0.75, 6.0) == (message.coverage_ratio, message.clients_mean)
 
 
+@pytest.mark.parametrize(("minutes", "divisor"), [(10, 20), (30, 60), (60, 60)])
+def test_the_throughput_of_a_site_is_over_the_time_known_at_most_the_window(
+    tmp_path: Path, minutes: int, divisor: int
+) -> None:
+    """Summed over its routers; that of a router is over the time that its own bytes are known."""
+    with city(tmp_path / "db") as here:
+        for router in ROUTERS:
+            here.save(*hour_of(router)[: 2 * minutes + 1])
+        here.roll()
+        site = to_message(here.db, ("site", SITE, "1h", START), "tirosa")
+        one = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
+    moved = minutes * 2_000_000 * 8000
+    assert moved // (minutes * MINUTE_MS) == one.wifi_down_bps
+    assert 2 * moved // (divisor * MINUTE_MS) == site.wifi_down_bps
+
+
 def test_a_site_of_one_router_says_what_the_router_says(tmp_path: Path) -> None:
     """Minute by minute; the city's minutes are the sums of both sites."""
     with city(tmp_path / "db") as here:
