@@ -33,10 +33,12 @@ def render(
     window: Window,
     points: Sequence[Point],
     zone: ZoneInfo | None,
+    now_ms: int,
     pending: Sequence[Span] = (),
 ) -> RenderableType:
     """The screen for a terminal of 80 columns or more; `pending`: see `history`."""
-    first, last = points[0].span.start_ms, points[-1].span.end_ms
+    first = points[0].span.start_ms
+    last = max(first, min(points[-1].span.end_ms, now_ms))
     head = Text(f"{subject.title} ({subject.scope} {subject.name}), windows of {window}\n", "bold")
     span = f"{when.show(first, zone)} to {when.show(last, zone)} {when.zone_name(last, zone)}"
     parts: list[RenderableType] = [head + Text(span, "not bold"), Text("")]
@@ -77,7 +79,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _curve(label: str, values: Sequence[float | None]) -> Text:
     known = [one for one in values if one is not None]
     if label == "covered":
-        most = f"{sum(known) / len(known):.0%}" if known else "not known"
+        most = f"mean {sum(known) / len(known):.0%}" if known else "not known"
         values = [one or None for one in values]
     elif not known:
         most = "not known"

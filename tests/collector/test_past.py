@@ -80,7 +80,7 @@ def screen(here: City, window: Window = "1m", utc: bool = False) -> str:
     """The history of the router over its first hour."""
     subject = history.find(here.db, "tirosa-1", "kupang")
     points = history.read(here.db, subject, window, HOUR, Calendar(ZONE))
-    return text(past.render(subject, window, points, None if utc else ZONE))
+    return text(past.render(subject, window, points, None if utc else ZONE, HOUR.end_ms))
 
 
 def test_a_gap_is_drawn_as_a_gap(tmp_path: Path) -> None:
@@ -94,6 +94,27 @@ def test_a_gap_is_drawn_as_a_gap(tmp_path: Path) -> None:
     assert [["gap", "·", "·", "·", "·", "·", "·", "0%"]] == [row[2:] for row in gaps]
     assert {"3.0"} == {row[2] for row in rows if row not in gaps}
     assert {"100%"} <= {row[-1] for row in rows}
+
+
+def test_the_share_that_is_covered_is_a_mean(tmp_path: Path) -> None:
+    """The other curves name their highest value."""
+    with two_hours(tmp_path / "db") as here:
+        shown = screen(here)
+    (curve,) = [line for line in shown.splitlines() if line.startswith("covered ")]
+    assert re.search(r" mean \d\d%$", curve)
+
+
+@pytest.mark.parametrize(("now_min", "end_min"), [(25, 25), (60, 60), (90, 60), (-5, 0)])
+def test_a_history_ends_now_though_its_last_window_runs_on(
+    tmp_path: Path, now_min: int, end_min: int
+) -> None:
+    """At the end of the last window, if that is over."""
+    with city(tmp_path / "db") as here:
+        subject = history.find(here.db, "tirosa-1", "kupang")
+        points = history.read(here.db, subject, "1h", HOUR, Calendar(ZONE))
+        shown = text(past.render(subject, "1h", points, ZONE, START + now_min * MINUTE_MS))
+    end = when.show(START + end_min * MINUTE_MS, ZONE)
+    assert f"{when.show(START, ZONE)} to {end} WITA" == shown.splitlines()[1].strip()
 
 
 def shown_rows(shown: str) -> list[list[str]]:
@@ -128,7 +149,7 @@ def test_what_is_not_computed_yet_is_no_gap(tmp_path: Path) -> None:
         points = history.read(here.db, subject, "1m", HOUR, Calendar(ZONE))
         now_ms = START + 30 * MINUTE_MS + GRACE_MS
         pending = history.pending(here.db, subject, now_ms)
-        shown = text(past.render(subject, "1m", points, ZONE, pending))
+        shown = text(past.render(subject, "1m", points, ZONE, now_ms, pending))
     assert [
         *([f"{when.show(START + n * MINUTE_MS, ZONE)[11:]}", "3.0"] for n in range(10)),
         [when.show(START + 10 * MINUTE_MS, ZONE)[11:], "not yet"],
@@ -157,7 +178,7 @@ def test_every_line_fits_80_columns(tmp_path: Path) -> None:
                 assert len(line) <= 80
         subject = history.find(here.db, "city", "kupang")
         points = history.read(here.db, subject, "1h", HOUR, Calendar(ZONE))
-        shown = past.render(subject, "1h", points, ZONE)
+        shown = past.render(subject, "1h", points, ZONE, HOUR.end_ms)
     assert "\x1b[" in text(shown, colour=True)
     assert text(shown) == re.sub(r"\x1b\[[0-9;]*m", "", text(shown, colour=True))
 

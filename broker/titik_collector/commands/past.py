@@ -97,9 +97,10 @@ def history_command(
             )
         zone = settings.city.timezone
         subject = _subject(settings, db, name)
-        pending = history.pending(db, subject, _now_ms())
+        now_ms = _now_ms()
+        pending = history.pending(db, subject, now_ms)
         points = history.read(db, subject, window, span, Calendar(zone))
-    Console().print(past.render(subject, window, points, None if utc else zone, pending))
+    Console().print(past.render(subject, window, points, None if utc else zone, now_ms, pending))
 
 
 @click.command(name="export")
