@@ -118,7 +118,9 @@ class Store:
             "days that the figures of samples are kept; what arrives later is counted, not drawn",
         ),
     ] = 30
-    minutes_days: Annotated[int, Key(Whole(2, 3650), "days that `1m` rollups are kept")] = 90
+    minutes_days: Annotated[
+        int, Key(Whole(2, 3650), "days that `1m` rollups are kept; at least `samples_days`")
+    ] = 90
     max_samples_per_hour: Annotated[
         int,
         Key(
@@ -220,6 +222,7 @@ def check(config: Config) -> None:
     """What single keys cannot say; ConfigError at the first thing that is wrong."""
     _check_names(config)
     _check_places(config)
+    _check_kept(config)
 
 
 def _toml(content: bytes, file: Path) -> dict[str, object]:
@@ -274,6 +277,18 @@ def _check_places(config: Config) -> None:
                 f'there is no site "{router.site}", where {router.name} is to be',
                 no_such_site(router.site, sites),
             )
+
+
+def _check_kept(config: Config) -> None:
+    """A late sample's hour is computed again from its minutes, which must be there."""
+    store = config.store
+    if store.minutes_days < store.samples_days:
+        raise ConfigError(
+            config.file,
+            "store.minutes_days",
+            f"{store.minutes_days} is less than store.samples_days, {store.samples_days}",
+            f"allowed: from {store.samples_days} on",
+        )
 
 
 def no_such_site(name: str, sites: list[str]) -> str:

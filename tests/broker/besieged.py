@@ -54,6 +54,7 @@ class Besieged:
         self.spools = [Remembering() for _ in self.names]
         self._interval_s = interval_s
         self._over = threading.Event()
+        self._turns = 0  # of the routers' loop
         self._thread = threading.Thread(target=self._live)
 
     def enrol(self, name: str) -> Path:
@@ -117,6 +118,7 @@ class Besieged:
     def _live(self) -> None:
         while not self._over.is_set():
             turn(self.nodes, 0.05)
+            self._turns += 1
         for node in self.nodes:
             node.is_sampling = False
             node.uplink.stop_soon()
@@ -165,8 +167,9 @@ class Besieged:
     def _assert_whole(self) -> None:
         for node in self.nodes:
             node.is_sampling = False
+        goal = self._turns + 2  # the turn that runs may have asked before, and be about to sample
         try:
-            self._until(self._is_delivered, "all is acked")
+            self._until(lambda: self._turns >= goal and self._is_delivered(), "all is acked")
             taken = {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0) for node in self.nodes}
             assert taken == self._books()
             for node, spool in zip(self.nodes, self.spools, strict=True):

@@ -150,6 +150,15 @@ def test_a_file_that_is_not_utf8_names_its_line() -> None:
         config.parse(b"# a\n# \xff\n", FILE)
 
 
+def test_minutes_are_kept_as_long_as_samples() -> None:
+    """Else a sample that comes late would leave an hour of what little is left."""
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{LEAST}minutes_days = 29\n")
+    said = "store.minutes_days: 29 is less than store.samples_days, 30; allowed: from 30 on"
+    assert said in str(caught.value)
+    assert 30 == parse(f"{LEAST}minutes_days = 30\n").store.minutes_days
+
+
 def test_nesting_does_not_crash() -> None:
     """A hostile file is an error like any other."""
     with pytest.raises(ConfigError):
