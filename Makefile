@@ -56,15 +56,15 @@ bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
 
 faults-quick: $(VENV)/.dev  ## is anything lost: every fault a few times (as root)
 	@sh tools/need.sh mosquitto ip nft
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --lanes 2 --results $(VENV)/faults-quick
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --lanes 4 --results $(VENV)/faults-quick
 
 faults-mutations: $(VENV)/.dev  ## break promises on purpose: each must be seen; minutes (as root)
 	@sh tools/need.sh mosquitto ip nft
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults mutate --results var/faults
 
-faults: $(VENV)/.dev  ## the whole fault campaign: hours; a second call goes on (as root)
+faults: $(VENV)/.dev  ## the whole fault campaign: an hour or two; a second call goes on (as root)
 	@sh tools/need.sh mosquitto ip nft
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --lanes 2 --results var/faults
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --lanes 6 --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults mutate --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults baseline --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults report --results var/faults
