@@ -100,7 +100,11 @@ class Shelf:
         self._release(block)
 
     def close(self) -> None:
-        """Leave the files for the next process."""
+        """Leave the files for the next process, with what is in memory if the disk takes it now."""
+        if self._in_memory:
+            self._retry_at = None
+            if self._working_disk():
+                self._move_to_disk(self._in_memory)
         if self._disk:
             self._disk.close()
 
@@ -151,16 +155,19 @@ class Shelf:
         """Once the disk works again it takes over from memory, a segment's worth at a time."""
         if self._disk is None or self._retry_at is not None:
             return
-        room = self._segment_bytes if self._in_memory else 0
-        for block in list(self._blocks) if room else ():
-            if isinstance(block.place, bytes):
-                self._move(block, block.place)
-                room -= block.size
-            if room <= 0 or self._retry_at is not None:
-                return
+        self._move_to_disk(min(self._segment_bytes, self._in_memory))
         if self._failing and not self._in_memory:
             log.info("spool disk works again directory=%s", self._directory)
             self._failing = False
+
+    def _move_to_disk(self, size: int) -> None:
+        """What is in memory, up to so many bytes and a record, while the disk takes it."""
+        for block in list(self._blocks) if size else ():
+            if isinstance(block.place, bytes):
+                self._move(block, block.place)
+                size -= block.size
+            if size <= 0 or self._retry_at is not None:
+                return
 
     def _working_disk(self) -> Segments | None:
         """The disk, if it works or it is time to try it again."""

@@ -379,6 +379,28 @@ def test_a_disk_that_works_again_takes_over_from_memory(
     reopened.close()
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_an_orderly_end_tries_the_disk_once_more(
+    tmp_path: Path, works: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though its minute is not over: what is in memory would be gone."""
+    disk = Disk()
+    spool = Spool(
+        str(tmp_path), monotonic=Clock(), open_segments=partial(Segments, write=disk.write)
+    )
+    take(spool, 1)
+    disk.error = errno.ENOSPC
+    take(spool, 2, 3)
+    disk.error = None if works else errno.EIO
+    spool.close()
+    assert 1 == len(caplog.messages)  # said before
+
+    reopened = Spool(str(tmp_path))
+    assert [(n, n) for n in range(1, 4 if works else 2)] == spans(reopened)
+    assert 0 == reopened.corrupt
+    reopened.close()
+
+
 def test_a_directory_that_cannot_be_made_is_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

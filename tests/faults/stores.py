@@ -64,6 +64,10 @@ def spool_disk(trial: Trial) -> None:
                     fill(disk)
                 else:
                     _again(world, in_ram=False, options="remount,ro")
+                    # It cannot be opened so; what lies there waits until it can be written again.
+                    waits = world.unsettled()
+                    waits.pop(_newest(world), None)  # this life's are in RAM
+                    world.cut_off |= waits
                 world.sleep(fault.lasts_s)
                 world.until_taken(2)
                 world.spaces.mend_uplink("r-1")
@@ -72,6 +76,8 @@ def spool_disk(trial: Trial) -> None:
                     free(disk)
                 else:
                     in_ram += 1
+                    for name in waits:
+                        del world.cut_off[name]
                     _again(world, in_ram=True, options="remount,rw")
             trial.settle(world, declared=2 * in_ram)
             lives = sum(one.kind == "read-only" for one in plan) * 2 + 1
@@ -89,11 +95,16 @@ def _again(world: World, in_ram: bool, options: str) -> None:
     agent.stop()
     if in_ram:
         # What was taken since all was settled was in RAM alone.
-        name, run = list(oracle.read(world.folder / "oracle").items())[-1]
-        world.cut_off[name] = set(run)
+        name = _newest(world)
+        world.cut_off[name] = set(oracle.read(world.folder / "oracle")[name])
     subprocess.run(("mount", "-o", options, str(world.spool("r-1"))), check=True)
     world.start_agent("r-1")
     world.until_taken(1)  # before that a SIGTERM ends it as it ends any program
+
+
+def _newest(world: World) -> tuple[str, str]:
+    """Router and run of the newest life that took a sample."""
+    return list(oracle.read(world.folder / "oracle"))[-1]
 
 
 def store_lock(trial: Trial) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -389,21 +389,29 @@ ubus_socket = "{self.radios[router].ubusd.path}"
 
     def until_settled(self, routers: Sequence[str], for_s: float = PATIENCE_S) -> None:
         """Until the store has settled all that these have kept by now, but for what is cut off."""
-        kept = {
+        kept = self._kept(routers)
+        self.until(lambda: not self._unsettled(kept), "all that was taken is settled", for_s)
+
+    def unsettled(self) -> dict[tuple[str, str], set[int]]:
+        """What routers have kept by now and the store has not settled, but for what is cut off."""
+        return self._unsettled(self._kept(self.routers))
+
+    def _kept(self, routers: Sequence[str]) -> dict[tuple[str, str], set[int]]:
+        return {
             name: {seq for seq, one in run.items() if one.kept} - self.cut_off.get(name, set())
             for name, run in oracle.read(self.folder / "oracle").items()
             if name[0] in routers
         }
 
-        def are_settled() -> bool:
-            known = settled(self.city.store)
-            return all(
-                known.get(name, Ranges()).covers(seq, seq)
-                for name, run in kept.items()
-                for seq in run
-            )
-
-        self.until(are_settled, "all that was taken is settled", for_s)
+    def _unsettled(
+        self, kept: Mapping[tuple[str, str], set[int]]
+    ) -> dict[tuple[str, str], set[int]]:
+        known = settled(self.city.store)
+        left = {
+            name: {seq for seq in run if not known.get(name, Ranges()).covers(seq, seq)}
+            for name, run in kept.items()
+        }
+        return {name: run for name, run in left.items() if run}
 
     def _stop_agents(self) -> None:
         """As a service manager does."""
