@@ -66,7 +66,9 @@ def fleet_return(trial: Trial) -> None:
         if taken[run] - books.get(run, (0, 0, 0, 0, 0))[1] > left[run]
     )
     seconds = Counted.attempts
-    peak = max((sum(seconds[at + n] for n in range(5)) / 5 for at in list(seconds)), default=0.0)
+    over_s = 5 if trial.count >= 1000 else 1  # a small fleet's five seconds are less than one
+    means = (sum(seconds[at + n] for n in range(over_s)) / over_s for at in list(seconds))
+    peak = max(means, default=0.0)
     bound = trial.count / 30 * FIRST_S / first_s
     trial.figures |= {
         "routers": trial.count, "taken": sum(taken.values()), "lost": lost, "cycles": 1,

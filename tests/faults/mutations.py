@@ -179,7 +179,7 @@ MUTATIONS = {
         "routers wait all for the same time before they connect again",
         "fleet-return",
         100,
-        r"attempts in a second",
+        r"attempts a second",
         (
             Edit(
                 "agent/titik_agent/backoff.py",
