@@ -42,9 +42,10 @@ def run(quick: bool) -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, City(Path(folder), *names) as city:
         city.collect()
         with _listening(city) as seen, ExitStack() as stack:
-            points = {name: _agent(city, name, 5 if quick else 30, stack) for name in names}
+            interval_s = 5 if quick else 30
+            points = {name: _agent(city, name, interval_s, stack) for name in names}
             _wait(lambda: {one.topic.split("/")[-2] for one in seen if "sample" in one.topic}
-                  >= set(names), "every agent's first sample")  # fmt: skip
+                  >= set(names), "every agent's first sample", interval_s + PATIENCE_S)  # fmt: skip
             _settle()
             slow = _joins(points, changes, APART_S, seen)
             _settle()
@@ -161,8 +162,8 @@ def _settle() -> None:
     time.sleep(APART_S)
 
 
-def _wait(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def _wait(condition: Callable[[], bool], what: str, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, f"{what}: not in {PATIENCE_S} s"
+        assert time.monotonic() < deadline, f"{what}: not in {patience_s} s"
         time.sleep(0.02)
