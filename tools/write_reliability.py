@@ -27,7 +27,7 @@ HEAD = """\
 Written by `python -m tests.faults report` from `docs/reliability.json`; do not edit.
 
 ```sh
-make faults            # everything here, an hour or two, as root; a second call goes on where it stopped
+make faults            # everything here, an hour or two, as root; a second call goes on
 make faults-quick      # every fault a few times
 make faults-mutations  # breaks promises on purpose: each must be seen
 ```
