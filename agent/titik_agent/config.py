@@ -9,6 +9,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from operator import attrgetter
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from titik_wire.kinds import SLUG
@@ -240,14 +241,8 @@ def _check(config: Config, where: str) -> None:
             f"{where}: broker.host: is missing; give the broker's name or address, here or"
             " with --broker"
         )
-    for key, value in (
-        ("broker.port", config.broker.port),
-        ("interval_s", config.interval_s),
-        ("spool.limit_bytes", config.spool.limit_bytes),
-        ("reach.every_s", config.reach.every_s),
-        ("probe.max_age_s", config.probe.max_age_s),
-    ):
-        low, high = RANGES[key]
+    for key, (low, high) in RANGES.items():
+        value = attrgetter(key)(config)
         if not low <= value <= high:
             raise ConfigError(f"{where}: {key}: {value} is out of range; use {low} to {high}")
     for key in ("cert_file", "key_file", "ca_file"):
