@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -144,10 +144,25 @@ def _roll_back(db: sqlite3.Connection) -> None:
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Hold the store's lease: only one collector writes acks, rollups and `now` over one store."""
-    lease = path.with_name(path.name + ".lease")
-    lease.parent.mkdir(parents=True, exist_ok=True)
-    with open(lease, "a+", encoding="ascii") as file:
-        _lock(file, path)
+
+    def busy(holder: str) -> StoreHeld:
+        return StoreHeld(f"{path}: another collector (process {holder}) holds this store")
+
+    with lease(path.with_name(path.name + ".lease"), busy):
+        yield
+
+
+@contextmanager
+def lease(path: Path, busy: Callable[[str], Exception]) -> Iterator[None]:
+    """Hold a lock file until the end of the block or of the process; else raise `busy(holder)`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="ascii") as file:
+        if not any(_locks(file) for _ in range(LEASE_TRIES)):
+            file.seek(0)
+            raise busy(file.read().strip() or "unknown")
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
         yield
 
 
@@ -164,16 +179,6 @@ def is_held(path: Path) -> bool | None:
     except OSError:
         return None
     return False
-
-
-def _lock(file: IO[str], path: Path) -> None:
-    if not any(_locks(file) for _ in range(LEASE_TRIES)):
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        raise StoreHeld(f"{path}: another collector (process {holder}) holds this store")
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
 
 
 def _locks(file: IO[str]) -> bool:

@@ -7,7 +7,6 @@ Rule: one demo in a directory at a time; a second one touches nothing there.
 """
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -24,7 +23,7 @@ from rich.text import Text
 from titik_collector import broker_init, check, config, registry_file, status
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import Config, Router
-from titik_collector.database import StoreError, open_reader
+from titik_collector.database import StoreError, lease, open_reader
 from titik_collector.simulate import WorldTime
 
 HERE = "this-machine"
@@ -154,27 +153,15 @@ class Demo:
 
 def run(directory: Path, example: Path, seconds: float | None) -> int:
     """The whole demo; exit status 1 if a part of it failed or the books do not balance."""
-    with _alone(directory):
+
+    def busy(holder: str) -> BrokerError:
+        return BrokerError(
+            f"{directory}: another demo (process {holder}) runs there; end it with Ctrl-C, or give"
+            " another --directory"
+        )
+
+    with lease(directory / "demo.lock", busy):
         return _run(directory, example, seconds)
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Hold the directory until this process ends; BrokerError if another demo does."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "demo.lock").open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise BrokerError(
-                f"{directory}: another demo (process {file.read().strip() or 'unknown'}) runs"
-                " there; end it with Ctrl-C, or give another --directory"
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
 
 
 def _run(directory: Path, example: Path, seconds: float | None) -> int:
