@@ -1,6 +1,7 @@
 """`python -m tests.faults.endurance`: a city under gentle faults, for long; does anything grow?
 
 Rule: everything happens in namespaces of this process, which end with it.
+Rule: a quiet time after the warm-up, in which all is healed, is compared with one at the end.
 Rule: the collector, the broker and eight of the ten agents are never killed, so that their memory
 is a line and not a saw; two agents are, to keep runs and spools changing.
 """
@@ -15,15 +16,15 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.faults.nemesis import RULES, Fault, digest, schedule
-from tests.faults.pulse import Pulse, Trend, trend
+from tests.faults.pulse import QUIET, Pulse, Trend, trend
 from tests.faults.size import Kept, predict
 from tests.faults.swizzle import play
 from tests.faults.trial import Trial
@@ -119,16 +120,40 @@ def _live(trial: Trial, lasts_s: float, figures: dict[str, Any], file: Path) -> 
         pulse = Pulse(_immortal(world), 1.0 if lasts_s < 600 else 5.0, file)
         pulse.start()
         began = time.monotonic()
-        play(world, trial.faults)
-        world.sleep(max(0.0, lasts_s - (time.monotonic() - began)))
+        warm_s = lasts_s * WARM_RATIO
+        _play(world, trial.faults, 0.0, warm_s)
+        warm_at_s = _quiet(world, pulse.every_s)
+        _play(world, trial.faults, warm_s, lasts_s)
+        _quiet(world, pulse.every_s)
         pulse.stop()
         trial.wrong += [f"{name} ended" for name in sorted(pulse.ended)]
         verdict = trial.settle(world)
-        days = lasts_s / DAY_S
+        days = (time.monotonic() - began) / DAY_S
         a_day = verdict.stored / AGENTS / days
         figures["database_predicted_bytes"] = predict(Kept(), AGENTS, 1, a_day, BSS, days)
         figures["database_bytes"] = world.city.store.stat().st_size
-    return {name: trend(rows, lasts_s * WARM_RATIO) for name, rows in pulse.readings.items()}
+    return {
+        name: trend([one for one in rows if one.at_s >= warm_at_s])
+        for name, rows in pulse.readings.items()
+    }
+
+
+def _play(world: World, plan: Sequence[Fault], from_s: float, to_s: float) -> None:
+    """What the plan has between these seconds, as long as that lasts."""
+    began = time.monotonic()
+    some = [replace(one, after_s=one.after_s - from_s) for one in plan]
+    play(world, [one for one in some if 0 <= one.after_s < to_s - from_s])
+    world.sleep(max(0.0, to_s - from_s - (time.monotonic() - began)))
+
+
+def _quiet(world: World, every_s: float) -> float:
+    """Heal, wait until all is settled, and let so many readings be taken; when those began."""
+    world.heal()
+    world.until_taken(2)
+    world.until_settled(world.routers)
+    began = time.monotonic()
+    world.sleep((QUIET + 1) * every_s)
+    return began
 
 
 def _collect(world: World) -> None:

@@ -1,7 +1,8 @@
 """What long-lived processes use while faults play: memory, descriptors, threads, and their trend.
 
 Rule: a trend is a least-squares slope over everything seen after the warm-up, not two readings.
-Rule: descriptors and threads are compared by medians, because a reconnect is no leak.
+Rule: descriptors and threads are compared between two quiet times, because what a fault or a
+reconnect opens for a while is no leak.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import psutil
 
 HOUR_S = 3600.0
+QUIET = 10  # readings of a quiet time; the median of them is compared
 
 
 class Reading(NamedTuple):
@@ -29,7 +31,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What one process used after the warm-up; pairs are medians of its first and last tenth."""
+    """What one process used after the warm-up; pairs are of the quiet times around it."""
 
     seconds: int
     rss_bytes: tuple[int, int]
@@ -53,11 +55,9 @@ class Trend:
         }
 
 
-def trend(readings: Sequence[Reading], warm_s: float) -> Trend:
-    """Of what was read from `warm_s` after the first reading on."""
-    warm = [one for one in readings if one.at_s - readings[0].at_s >= warm_s]
-    tenth = max(1, len(warm) // 10)
-    first, last = warm[:tenth], warm[-tenth:]
+def trend(readings: Sequence[Reading]) -> Trend:
+    """Of what was read, which begins and ends with a quiet time of `QUIET` readings."""
+    first, last = readings[:QUIET], readings[-QUIET:]
 
     def pair(name: str) -> tuple[int, int]:
         start, end = (
@@ -65,9 +65,9 @@ def trend(readings: Sequence[Reading], warm_s: float) -> Trend:
         )
         return start, end
 
-    times = [one.at_s - warm[0].at_s for one in warm]
-    sizes = [float(one.rss_bytes) for one in warm]
-    slope = statistics.linear_regression(times, sizes).slope if len(warm) > 1 else 0.0
+    times = [one.at_s - readings[0].at_s for one in readings]
+    sizes = [float(one.rss_bytes) for one in readings]
+    slope = statistics.linear_regression(times, sizes).slope if len(readings) > 1 else 0.0
     return Trend(
         round(times[-1]),
         pair("rss_bytes"),
@@ -86,12 +86,12 @@ class Pulse(threading.Thread):
         self.readings: dict[str, list[Reading]] = {name: [] for name in processes}
         self.ended: set[str] = set()  # could not be looked at any more
         self._processes = dict(processes)
-        self._every_s = every_s
+        self.every_s = every_s
         self._over = threading.Event()
 
     def run(self) -> None:
         with self._file.open("w", buffering=1) as file:
-            while not self._over.wait(self._every_s):
+            while not self._over.wait(self.every_s):
                 for name, process in self._processes.items():
                     try:
                         with process.oneshot():

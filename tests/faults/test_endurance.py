@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import size
 from tests.faults.endurance import AGENTS, MORTAL, faults, grown
-from tests.faults.pulse import Reading, trend
+from tests.faults.pulse import QUIET, Reading, trend
 from tests.faults.size import Kept, predict
 
 HOUR_S = 3600.0
@@ -30,35 +30,43 @@ def readings(rss_per_hour: int = 0, fds_at_end: int = 8, dip: int = 8) -> list[R
 
 def test_a_level_line_does_not_grow() -> None:
     """Nothing is said of a process that stays as it is."""
-    assert [] == grown({"one": trend(readings(), 600)}, HOUR_S)
+    assert [] == grown({"one": trend(readings())}, HOUR_S)
 
 
 def test_slope_is_a_share_of_the_memory_an_hour() -> None:
     """Whatever the length of what was seen."""
-    found = trend(readings(rss_per_hour=400_000), 600).rss_slope_ratio_per_hour
+    found = trend(readings(rss_per_hour=400_000)).rss_slope_ratio_per_hour
     assert 0.0198 == pytest.approx(found, abs=1e-4)
 
 
 def test_two_percent_an_hour_is_growth() -> None:
     """One is allowed."""
-    line = {"one": trend(readings(rss_per_hour=400_000), 600)}
+    line = {"one": trend(readings(rss_per_hour=400_000))}
     assert ["one: memory grows by 1.98% an hour"] == grown(line, HOUR_S)
-    assert [] == grown({"one": trend(readings(rss_per_hour=150_000), 600)}, HOUR_S)
+    assert [] == grown({"one": trend(readings(rss_per_hour=150_000))}, HOUR_S)
 
 
 def test_memory_is_not_judged_by_a_minute() -> None:
     """In which a page more is a percent an hour."""
-    assert [] == grown({"one": trend(readings(rss_per_hour=400_000), 600)}, 60.0)
+    assert [] == grown({"one": trend(readings(rss_per_hour=400_000))}, 60.0)
 
 
 def test_a_descriptor_more_at_the_end_is_a_leak() -> None:
     """However short the time."""
-    assert ["one: fds 8 to 9"] == grown({"one": trend(readings(fds_at_end=9), 600)}, 60.0)
+    assert ["one: fds 8 to 9"] == grown({"one": trend(readings(fds_at_end=9))}, 60.0)
 
 
 def test_a_reconnect_is_no_leak() -> None:
     """A reading in which a socket was closed is not what the process usually has."""
-    assert [] == grown({"one": trend(readings(dip=7), 600)}, 60.0)
+    assert [] == grown({"one": trend(readings(dip=7))}, 60.0)
+
+
+def test_what_a_fault_opens_for_a_while_is_no_leak() -> None:
+    """Only the quiet times are compared."""
+    some = readings()
+    for number in range(QUIET, len(some) - QUIET):
+        some[number] = some[number]._replace(fds=9)
+    assert [] == grown({"one": trend(some)}, 60.0)
 
 
 def test_schedule_is_of_its_seed_and_kills_only_the_mortal() -> None:
