@@ -18,20 +18,23 @@ MAX_AT_ONCE = 200
 def take(db: sqlite3.Connection, city: str, now_ms: int) -> list[tuple[str, Rollup, bool]]:
     """Topic, message and whether to retain it, of what is due; in a transaction of the caller's."""
     due = db.execute(
-        "SELECT n.scope, n.scope_id, n.window, n.start_ms FROM rollup_news AS n"
-        # CROSS JOIN, because the news are few and the rollups are not.
-        " CROSS JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
-        " WHERE r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END"
+        "SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms FROM rollup_news AS n"
+        # Without a rollup: it was packed or pruned while the collector was down.
+        " LEFT JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
+        " WHERE r.end_ms IS NULL OR r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END"
         " ORDER BY n.start_ms LIMIT ?",
         (now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, MAX_AT_ONCE),
     ).fetchall()
     told = []
-    for key in due:
+    for row in due:
+        key = row[:4]
         db.execute(
             "DELETE FROM rollup_news"
             " WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms = ?",
             key,
         )
+        if row[4] is None:
+            continue
         newest = _is_newest(db, key, now_ms)
         name = _name(db, key[0], key[1], city)
         if name is None or (not newest and key[2] == "1m"):

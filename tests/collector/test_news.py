@@ -49,6 +49,16 @@ def test_a_window_is_told_once_when_its_last_samples_are_in(
         assert [] == told(db, due_ms)
 
 
+def test_news_of_what_is_gone_do_not_stay(tmp_path: Path) -> None:
+    """A minute may be packed, or pruned, before it is told: the collector was down for days."""
+    with opened(tmp_path / "db") as db:
+        finish(db, "1m", H0, MINUTE_MS)
+        db.execute("DELETE FROM rollup")
+
+        assert [] == told(db, H0)
+        assert (0,) == db.execute("SELECT count(*) FROM rollup_news").fetchone()
+
+
 def test_a_backfill_tells_old_hours_unretained_and_old_minutes_not_at_all(tmp_path: Path) -> None:
     """The newest stays on the topic, and a flood of minutes helps nobody."""
     with opened(tmp_path / "db") as db:
