@@ -67,7 +67,11 @@ class Placing:
     def __init__(self, db: sqlite3.Connection, known: Names) -> None:
         self._db = db
         self._names = known
-        self.waiting = _count(db)
+        self.waiting = self._committed = _count(db)
+
+    def begin(self) -> None:
+        """A transaction begins."""
+        self._committed = self.waiting
 
     def place(self, samples: Iterable[Accepted]) -> list[Change]:
         """Insert samples, take out what they contain; times are settled by the caller."""
@@ -113,8 +117,8 @@ class Placing:
         return kept
 
     def forget(self) -> None:
-        """The transaction failed."""
-        self.waiting = _count(self._db)
+        """The transaction failed; nothing is read now, for that may fail as well."""
+        self.waiting = self._committed
 
     def _is_duplicate(self, one: Accepted) -> bool:
         """Contained in a stored range, or pieced together from rows that are pruned by now."""

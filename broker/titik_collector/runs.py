@@ -79,11 +79,17 @@ class Runs:
         self._touched: dict[int, Run] = {}
         self._saved: dict[int, tuple[list[Span], list[Span]]] = {}
 
-    def find(self, router_id: int, token: str) -> Run | None:
-        """The run if the store has heard of it; it may be changed until `write`."""
+    def look(self, router_id: int, token: str) -> Run | None:
+        """The run if the store has heard of it, not to be changed."""
         run = self._cache.get((router_id, token)) or self._load(router_id, token)
         if run is not None:
             self._cache.move_to_end((router_id, token))
+        return run
+
+    def find(self, router_id: int, token: str) -> Run | None:
+        """The run if the store has heard of it; it may be changed until `write`."""
+        run = self.look(router_id, token)
+        if run is not None:
             self._touched[run.id] = run
         return run
 
@@ -94,13 +100,11 @@ class Runs:
         assert run is not None
         return run
 
-    def write(self) -> list[Run]:
-        """Write every run touched since the last call; returns them."""
-        touched = list(self._touched.values())
-        for run in touched:
+    def write(self) -> None:
+        """Write every run found or made since the last call."""
+        for run in self._touched.values():
             self._write(run)
         self._touched.clear()
-        return touched
 
     def trim(self) -> None:
         """Bound the cache; called between batches."""

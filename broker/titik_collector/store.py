@@ -143,6 +143,7 @@ class Store:
         """
         saved = Saved()
         self._caps.begin()
+        self._placing.begin()
         try:
             with transaction(self._db):
                 self._save(items, saved, place and not self.waiting)
@@ -159,6 +160,7 @@ class Store:
         """
         saved = Saved()
         self._caps.begin()
+        self._placing.begin()
         try:
             with transaction(self._db):
                 least = max(0, self.waiting - most)
@@ -179,7 +181,7 @@ class Store:
             " WHERE run.router_id = ? ORDER BY open_run.touched_ms DESC, run.id DESC LIMIT ?",
             (router_id, MAX_RUNS),
         ).fetchall()
-        runs = (self._runs.find(router_id, token) for (token,) in rows)
+        runs = (self._runs.look(router_id, token) for (token,) in rows)
         return Ack(router, tuple(run.acked() for run in runs if run is not None))
 
     def routers_with_open_runs(self) -> list[tuple[int, str]]:

@@ -3,6 +3,7 @@
 import itertools
 import random
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from titik_collector.caps import Caps
 from titik_collector.counters import unpack
 from titik_collector.database import StoreError
 from titik_collector.ingest import Letter, to_item
+from titik_collector.presence import Presence
 from titik_collector.store import Item, Poison, Said, Saved, Store
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
@@ -214,6 +216,45 @@ def test_a_failed_transaction_keeps_nothing_and_can_be_tried_again(tmp_path: Pat
         assert {RUN: (1, 1, 0, 0, 0)} == conservation(db)
         assert 1 == save(store, sample(2)).stored
         assert {RUN: (2, 2, 0, 0, 0)} == conservation(db)
+
+
+def test_a_failed_commit_is_forgotten_though_the_disk_does_not_read_either(tmp_path: Path) -> None:
+    """A failing disk fails more than once; memory must not run ahead of the store."""
+    failing = False
+
+    def refuse(action: int, what: str | None, *_: object) -> int:
+        nonlocal failing
+        failing = failing or (action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT")
+        return sqlite3.SQLITE_DENY if failing and what != "ROLLBACK" else sqlite3.SQLITE_OK
+
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        store = Store(db, Registered(), derived=(presence,))
+        online = Status("tirosa-1", "online", RUN, 1, BOOT, "0.1.0")
+        store.save([Said(online, NOW)])
+        store.save([Said(replace(online, state="offline"), NOW + 1000)])
+        back = Said(replace(online, connection=2), NOW + 60_000)
+        db.set_authorizer(refuse)
+        with pytest.raises(StoreError):
+            store.save([back])
+        db.set_authorizer(None)
+        store.save([back])
+
+        assert [("online",)] == db.execute("SELECT state FROM presence").fetchall()
+        assert [(NOW + 60_000,)] == db.execute("SELECT to_ms FROM outage").fetchall()
+
+
+def test_an_ack_said_again_writes_nothing(tmp_path: Path) -> None:
+    """On each connect all are; the next batch writes the runs that it touches."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        save(store, *(sample(1, run=f"{number:016x}") for number in range(1, 6)))
+        store.ack(1, "tirosa-1")
+        asked: list[str] = []
+        db.set_trace_callback(asked.append)
+        save(store, sample(1))
+
+        assert 1 == sum(one.startswith("UPDATE run") for one in asked)
 
 
 def test_the_quarantine_is_bounded(tmp_path: Path) -> None:
