@@ -28,7 +28,6 @@ ALL_SAMPLES: Final = f"{PREFIX}/router/+/sample"
 ALL_BACKLOGS: Final = f"{PREFIX}/router/+/backlog"
 ALL_STATUSES: Final = f"{PREFIX}/router/+/status"
 ALL_COLLECTORS: Final = f"{PREFIX}/collector/+/status"
-ALL_NOW: Final = f"{PREFIX}/now/#"
 
 
 # What every client id begins with. Brokers that insist on it keep engineers' tools, which choose

@@ -36,7 +36,6 @@ class Outage(NamedTuple):
     """A row of the store."""
 
     router: str
-    site: str | None
     from_ms: int
     to_ms: int | None
     cause: str
@@ -73,12 +72,11 @@ def _outages(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Eve
     rows = [
         Outage(*row)
         for row in db.execute(
-            "SELECT router.name, v_router.site, from_ms, to_ms,"
+            "SELECT router.name, from_ms, to_ms,"
             # The cause is known when the router is back; a goodbye is known at once.
             " iif(to_ms IS NULL AND said = 'stopping', 'agent stopped', cause) FROM outage"
             " JOIN router ON router.id = outage.router_id"
             " LEFT JOIN presence ON presence.router_id = router.id"
-            " JOIN v_router ON v_router.router = router.name"
             " WHERE from_ms >= ? OR to_ms IS NULL OR to_ms >= ? ORDER BY from_ms DESC LIMIT ?",
             (since_ms, since_ms, MAX_EVENTS),
         )

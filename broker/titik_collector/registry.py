@@ -205,11 +205,6 @@ class Registry:
         """The name of a registered router."""
         return self._names.get(router_id)
 
-    def site_of(self, router: str) -> str | None:
-        """The site at which a registered router stands."""
-        found = self._routers.get(router)
-        return None if found is None else found[1]
-
     def routers(self) -> Iterable[tuple[int, str, str | None]]:
         """Id, name and site of every registered router, by name."""
         return ((router_id, name, site) for name, (router_id, site) in self._routers.items())

@@ -137,13 +137,8 @@ def test_the_registry_is_what_is_registered_now(db: sqlite3.Connection) -> None:
     known = Registry(db, "kupang")
     assert [(2, "a", "x"), (1, "b", "y")] == list(known.routers())
     assert [(1, "x"), (2, "y")] == list(known.sites())
-    assert ("kupang", 2, "a", "x") == (
-        known.city,
-        known.router_id("a"),
-        known.name(2),
-        known.site_of("a"),
-    )
-    assert (None, None, None) == (known.router_id("c"), known.name(9), known.site_of("c"))
+    assert ("kupang", 2, "a") == (known.city, known.router_id("a"), known.name(2))
+    assert (None, None) == (known.router_id("c"), known.name(9))
     sync(db, city("x y", a="y"), 2000)
     known.reload()
     assert [(2, "a", "y")] == list(known.routers())

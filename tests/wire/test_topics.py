@@ -80,8 +80,6 @@ def test_other_topics_are_refused(topic: str) -> None:
         (topics.ALL_BACKLOGS, topics.backlog("tirosa-1")),
         (topics.ALL_STATUSES, topics.status("tirosa-1")),
         (topics.ALL_COLLECTORS, topics.collector("kupang")),
-        (topics.ALL_NOW, topics.now("site", "taman-tirosa")),
-        (topics.ALL_NOW, topics.now("city", "kupang")),
     ],
 )
 def test_a_subscription_covers_its_topics(subscription: str, topic: str) -> None:
