@@ -43,6 +43,9 @@ anew from nothing and must be the same, and no ack may come before its commit.
 *Bound*: no failure in n cycles bounds the rate of failures at 3/n, with 95 % confidence. A seed
 gives the same schedule each time; what the kernel makes of it differs.
 
+*Code* is a digest of agent, collector, harness, mosquitto and paho, as they were when the line was
+played; `python -m tests.faults code` says it of a clone. $CODES.
+
 Any line is repeated by one command, as root, in an environment that `make check` has set up. It
 ends with what the line's last column says:
 
@@ -61,6 +64,11 @@ PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run
 | Nobody is tracked | not here: [privacy.md](privacy.md) names the test |
 | A router can hurt only itself | `forged-acks`, `attacks`, `poison`; [security.md](security.md) |
 | Small | `mac-flood`, and memory below; [performance.md](performance.md) has the figures |
+"""
+
+PROCESSES = """
+What a process uses is judged from the first quiet time after the warm-up, a third of the whole, to
+the quiet time at the end. Two of the ten agents are killed now and then, and have no line.
 """
 
 NOT_COVERED = """
@@ -147,9 +155,19 @@ def _grew(processes: Result) -> Result:
 def page() -> str:
     """The whole page."""
     kept = load()
-    parts = [HEAD, _scenarios(kept), _memory(kept), _mutations(kept), _baseline(kept)]
+    parts = [HEAD.replace("$CODES", _codes(kept)), _scenarios(kept), _memory(kept)]
+    parts += [_mutations(kept), _baseline(kept)]
     parts += [_fuzz(kept), _endurance(kept), _month(kept), NOT_COVERED]
     return "".join(parts)
+
+
+def _codes(kept: Result) -> str:
+    """In words, whether all scenarios and mutations were of one code."""
+    of_all = [*kept["scenarios"].values(), *kept["mutations"].values()]
+    codes = sorted({one.get("tested", "-") for one in of_all})
+    if len(codes) == 1:
+        return f"All scenarios and mutations here\nare of `{codes[0]}`"
+    return f"The lines here are of {len(codes)} different codes"
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -330,6 +348,7 @@ def _endurance(kept: Result) -> str:
                 for name, one in sorted(result["processes"].items())
             ],
         )  # fmt: skip
+        text += PROCESSES
     return text
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -27,10 +28,11 @@ from tests.faults.world import commit, tested
 from tools import write_reliability
 
 INSIDE = "TITIK_FAULTS_INSIDE"
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "mutate": mutations.main,
     "baseline": baseline.main,
     "report": write_reliability.main,
+    "code": lambda _: _say_code(),
 }  # beside `run`
 
 
@@ -49,6 +51,12 @@ def main() -> int:
     if red:
         print(f"RED: {', '.join(red)}")
     return 1 if red else 0
+
+
+def _say_code() -> int:
+    """What results of this clone are known by."""
+    print(tested())
+    return 0
 
 
 def _inside(options: argparse.Namespace) -> int:
