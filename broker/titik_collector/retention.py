@@ -1,7 +1,7 @@
 """What is old is let go of in small steps; what is settled is remembered for ever.
 
 Rule: rollups are sealed before their samples are pruned, so a bucket is never computed again
-from half of its samples; what arrives for a sealed bucket is accounted, not drawn.
+from half of its samples or minutes; what arrives for a sealed bucket is accounted, not drawn.
 Rule: the tables are asked router by router (CROSS JOIN keeps that order), never read whole.
 """
 
@@ -24,6 +24,8 @@ def prune(
         " WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)",
         (str(sealed_ms),),
     )
+    # What is not sealed may be computed again, from all of its minutes.
+    minutes_ms = min(sealed_ms, now_ms - minutes_days * DAY_MS)
     # A day more, because a bucket just behind the seal needs the samples before it.
     more = _prune_samples(db, sealed_ms - DAY_MS)
     more = _prune_bodies(db, now_ms - messages_days * DAY_MS) or more
@@ -34,11 +36,11 @@ def prune(
         " (SELECT rollup.scope, scope_id, window, start_ms FROM one CROSS JOIN rollup"
         "  ON rollup.scope = one.scope AND scope_id = one.id AND window = '1m' AND start_ms < ?"
         "  LIMIT ?)",
-        (now_ms - minutes_days * DAY_MS, STEP),
+        (minutes_ms, STEP),
     )
     # Not rowcount, which Python does not set for a statement that begins with WITH.
     (gone,) = db.execute("SELECT changes()").fetchone()
-    more = cold.prune(db, now_ms - minutes_days * DAY_MS - DAY_MS) or more
+    more = cold.prune(db, minutes_ms - DAY_MS) or more
     return cold.freeze(db, now_ms) or more or gone == STEP
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import Life, content, without_clock
-from titik_collector import cold, rolled
+from titik_collector import cold, retention, rolled
 from titik_collector.config import parse
 from titik_collector.database import StoreError, transaction
 from titik_collector.figures import Figures, Minutes
@@ -787,6 +787,24 @@ def test_packed_minutes_go_when_they_are_old(tmp_path: Path) -> None:
         while cold.prune(here.db, START + 2 * DAY_MS):
             pass
         assert [] == here.db.execute("SELECT * FROM cold").fetchall()
+
+
+def test_an_hour_that_is_not_sealed_keeps_its_minutes(tmp_path: Path) -> None:
+    """Days are sealed whole, so minutes as old as the seal may be of an hour that is open yet."""
+    late = at(100)
+    with city(tmp_path / "db") as here:
+        here.save(*(one for one in hour_of() if one.seq != late.seq))
+        here.roll()
+        before = here.windows("router", 1, "1h")[START]
+        with transaction(here.db):
+            while retention.prune(here.db, START + 2 * DAY_MS + HOUR_MS // 2, 1, 2, 2):
+                pass
+        here.save(late)
+        here.roll()
+        for scope, number in (("router", 1), ("site", SITE), ("city", CITY_ID)):
+            after = here.windows(cast(Scope, scope), number, "1h")[START]
+            assert before.wifi_down_bytes == after.wifi_down_bytes
+            assert 60 * MINUTE_MS == after.covered_ms
 
 
 def test_an_item_decoded_from_the_wire_rolls_up(tmp_path: Path) -> None:
