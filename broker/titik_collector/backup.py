@@ -58,14 +58,15 @@ def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None]:
     with _opened(file) as tar:
         text = _content(tar, CONFIG, file)
         city = config.parse(text, target)
-        places = [target, city.store.path]
+        places = [target, *files(city.store.path)]
         if city.broker.directory is not None:
             places.append(city.broker.directory)
         for place in places:
             if place.exists():
                 raise BackupError(
-                    f"{place}: is there already; restore on an empty machine, or where only the"
-                    " store is gone: titik restore --only-store FILE"
+                    f"{place}: is there already; restore on an empty machine, move away what is"
+                    " left of the old city, or where only the store is gone:"
+                    " titik restore --only-store FILE"
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
         _unpack(tar, city)

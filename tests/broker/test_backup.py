@@ -150,9 +150,9 @@ def test_all_of_it_is_its_owners_alone(city: City, kept: Path, tmp_path: Path) -
     assert 0o700 == stat.S_IMODE((there.folder / "broker/ca").stat().st_mode)
 
 
-@pytest.mark.parametrize("place", ["titik.toml", "titik.db", "broker"])
+@pytest.mark.parametrize("place", ["titik.toml", "titik.db", "titik.db-wal", "broker"])
 def test_nothing_is_written_over(kept: Path, tmp_path: Path, place: str) -> None:
-    """Whatever is there already."""
+    """Whatever is there already; SQLite would play another store's -wal into the restored one."""
     there = City(tmp_path / "there")
     there.folder.mkdir()
     (there.folder / place).write_text("mine")
