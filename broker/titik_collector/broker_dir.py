@@ -10,18 +10,16 @@ none of its parents, must be open to the account that mosquitto drops to.
 Rule: what exists is kept; only `force` makes new passwords or empties the database.
 """
 
-import fcntl
 import os
 import pwd
 import signal
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from titik_collector import takeover
+from titik_collector.folder_lock import locked
 from titik_collector.mqtt import LinkDown
 from titik_collector.passwords import (
     Owner,
@@ -150,7 +148,7 @@ class BrokerDir:
 
     def add_users(self, users: list[str]) -> list[str]:
         """As `add_user`, for many at once; those that were new or whose hash was not right."""
-        with self._locked():
+        with locked(self.path):
             hashes = read_hashes(self.path / "passwords")
             changed = []
             for user in users:
@@ -167,7 +165,7 @@ class BrokerDir:
 
     def remove_user(self, user: str) -> bool:
         """Forget a user; a running broker cuts its connection. False if there was none."""
-        with self._locked():
+        with locked(self.path):
             hashes = read_hashes(self.path / "passwords")
             known = hashes.pop(user, None) is not None
             if known:
@@ -230,13 +228,6 @@ class BrokerDir:
         except ProcessLookupError:
             return False
         return True
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One writer of the password file at a time."""
-        with (self.path / "broker.toml").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def owner(account: str, mode: int) -> Owner:

@@ -25,6 +25,7 @@ from titik_collector.broker_dir import (
     write_settings,
 )
 from titik_collector.config import COLLECTOR_USER
+from titik_collector.folder_lock import locked
 from titik_collector.passwords import Owner, replace_file, write_hashes
 from titik_collector.schema import Slug
 from titik_wire.kinds import SLUG
@@ -59,6 +60,11 @@ def init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     _check_host(request.host)
     _check_address(request.listen)
     _check_address(request.engineer_listen)
+    with locked(path):
+        return _init(path, request)
+
+
+def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     before = _before(path)
     settings = _settings(request, before)
     _check_names(settings, request.routers)
@@ -319,13 +325,15 @@ def _cut_off(before: BrokerDir, host: str) -> list[str]:
 
 def remove_engineer(directory: BrokerDir, name: str) -> None:
     """Take an engineer out; a running broker cuts its tools off."""
-    left = tuple(one for one in directory.settings.engineers if one != name)
-    if left == directory.settings.engineers:
-        raise BrokerError(f"{name}: is no engineer; there are {', '.join(left)}")
-    made = BrokerDir(directory.path, replace(directory.settings, engineers=left))
-    write_settings(made.path, made.settings)
-    _write_mosquitto_files(made)
-    made.remove_user(name)
+    with locked(directory.path):
+        settings = BrokerDir.open(directory.path).settings
+        left = tuple(one for one in settings.engineers if one != name)
+        if left == settings.engineers:
+            raise BrokerError(f"{name}: is no engineer; there are {', '.join(left)}")
+        made = BrokerDir(directory.path, replace(settings, engineers=left))
+        write_settings(made.path, made.settings)
+        _write_mosquitto_files(made)
+        made.remove_user(name)
 
 
 def _replace(file: Path, text: str, whose: Owner) -> list[str]:

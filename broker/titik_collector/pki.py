@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from titik_collector.folder_lock import locked
 from titik_collector.passwords import Owner, replace_file
 
 EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
@@ -65,6 +66,7 @@ class Authority:
 
     def __init__(self, directory: Path, its: Owner) -> None:
         """`its` is mosquitto's account."""
+        self._directory = directory
         self._ca = directory / "ca"
         self._tls = directory / "tls"
         self._its = its
@@ -148,38 +150,29 @@ class Authority:
 
     def revoke(self, router: str, but_newest: bool = False) -> int:
         """Revoke a router's certificates and write the list; how many they were."""
-        good = [one for one in self.issued() if one.router == router and not one.revoked]
-        gone = good[:-1] if but_newest else good
-        revoked = self._revoked() | {one.serial: _now() for one in gone}
-        lines = "".join(f"{serial:x} {at.isoformat()}\n" for serial, at in revoked.items())
-        replace_file(self._ca / "revoked", lines, OURS)
-        self.write_crl()
+        with locked(self._directory):
+            good = [one for one in self.issued() if one.router == router and not one.revoked]
+            gone = good[:-1] if but_newest else good
+            revoked = self._revoked() | {one.serial: _now() for one in gone}
+            lines = "".join(f"{serial:x} {at.isoformat()}\n" for serial, at in revoked.items())
+            replace_file(self._ca / "revoked", lines, OURS)
+            self.write_crl()
         return len(gone)
 
     def write_crl(self) -> None:
         """The revocation list, valid for CRL_DAYS from now."""
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self._certificate().subject)
-            .last_update(EPOCH)  # as with certificates: whoever checks it may be behind
-            .next_update(_now() + dt.timedelta(days=CRL_DAYS))
-        )
-        for serial, at in self._revoked().items():
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
-            )
-        crl = builder.sign(self._key(), hashes.SHA256())
-        text = crl.public_bytes(serialization.Encoding.PEM).decode()
-        replace_file(self._tls / "crl.pem", text, self._readable())
+        with locked(self._directory):
+            replace_file(self._tls / "crl.pem", self._crl_pem(), self._readable())
 
     def renew(self, host: str) -> list[str]:
         """What the timer does: the list always, the server's certificate when it is time."""
-        self.write_crl()
-        done = [f"revocation list renewed for {CRL_DAYS} days"]
-        left = (_until(self._server()) - _now()).days
-        if left < SERVER_RENEW_DAYS:
-            self.certify_server(host)
-            done.append(f"server certificate renewed for {SERVER_DAYS} days")
+        with locked(self._directory):
+            self.write_crl()
+            done = [f"revocation list renewed for {CRL_DAYS} days"]
+            left = (_until(self._server()) - _now()).days
+            if left < SERVER_RENEW_DAYS:
+                self.certify_server(host)
+                done.append(f"server certificate renewed for {SERVER_DAYS} days")
         return done
 
     def expiries(self) -> Iterator[Expiry]:
@@ -223,6 +216,20 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key(), hashes.SHA256())
+
+    def _crl_pem(self) -> str:
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._certificate().subject)
+            .last_update(EPOCH)  # as with certificates: whoever checks it may be behind
+            .next_update(_now() + dt.timedelta(days=CRL_DAYS))
+        )
+        for serial, at in self._revoked().items():
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
+            )
+        crl = builder.sign(self._key(), hashes.SHA256())
+        return crl.public_bytes(serialization.Encoding.PEM).decode()
 
     def _key(self) -> Key:
         key = serialization.load_pem_private_key((self._ca / "ca.key").read_bytes(), None)

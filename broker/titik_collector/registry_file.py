@@ -2,21 +2,31 @@
 
 Rule: an edit is a few whole lines; comments, order and spelling of the rest stay.
 Rule: the edited text is read again before it is written, and must say exactly what was meant.
+Rule: from reading the file to the end of what follows from it, no other command edits it.
 """
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from titik_collector import config as configuration
 from titik_collector.config import Config, ConfigError, Router, no_such_site
+from titik_collector.folder_lock import locked
 from titik_collector.passwords import Owner, replace_file
 from titik_collector.schema import Slug
 
 _HEADER = re.compile(r"\s*\[")
 _ROUTER = re.compile(r"\s*\[\[\s*(?:router|\"router\"|'router')\s*\]\]")
+
+
+@contextmanager
+def editing(file: Path) -> Iterator[Config]:
+    """The configuration, which no other command changes before the end of the block."""
+    with locked(Path(os.path.realpath(file)).parent):
+        yield configuration.load(file)
 
 
 def check_new(config: Config, router: Router) -> None:

@@ -1,11 +1,12 @@
 """`titik broker`: a private mosquitto, written and run."""
 
 import ipaddress
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from titik_collector import broker_init, broker_run, config
+from titik_collector import broker_init, broker_run, registry_file
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import plainly
 
@@ -56,8 +57,7 @@ def init(
 
     Again: change it, keeping passwords and data.
     """
-    with plainly():
-        city = None if file is None else config.load(file)
+    with plainly(), nullcontext() if file is None else registry_file.editing(file) as city:
         made, said = broker_init.init(
             directory,
             broker_init.Request(

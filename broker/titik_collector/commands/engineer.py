@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from titik_collector import broker_init, bundle, config
+from titik_collector import broker_init, bundle, config, registry_file
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
+from titik_collector.config import Config
 from titik_collector.passwords import Owner, replace_file
 
 _CONFIG = click.option(
@@ -30,9 +31,9 @@ def engineer() -> None:
 @_CONFIG
 def add(name: str, file: Path) -> None:
     """Make a reader; everything its tools need is in one file."""
-    with plainly():
-        made = _broker(file)
-        if name in {one.name for one in config.load(file).router}:
+    with plainly(), registry_file.editing(file) as city:
+        made = _broker(city)
+        if name in {one.name for one in city.router}:
             raise BrokerError(f"{name}: is a router; name the engineer otherwise")
         made, _ = broker_init.init(made.path, broker_init.Request(engineers=(name,)))
         host, password = made.settings.host, made.password(name)
@@ -50,7 +51,7 @@ def add(name: str, file: Path) -> None:
 def list_(file: Path) -> None:
     """Every engineer's name."""
     with plainly():
-        for name in sorted(_broker(file).settings.engineers):
+        for name in sorted(_broker(config.load(file)).settings.engineers):
             click.echo(name)
 
 
@@ -59,15 +60,17 @@ def list_(file: Path) -> None:
 @_CONFIG
 def remove(name: str, file: Path) -> None:
     """Take a reader out; its tools are cut off."""
-    with plainly():
-        made = _broker(file)
+    with plainly(), registry_file.editing(file) as city:
+        made = _broker(city)
         broker_init.remove_engineer(made, name)
         (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
     click.echo(f"{name} may no longer read")
 
 
-def _broker(file: Path) -> BrokerDir:
-    directory = config.load(file).broker.directory
+def _broker(city: Config) -> BrokerDir:
+    directory = city.broker.directory
     if directory is None:
-        raise BrokerError(f"{file}: broker.directory is not set; users are made at your broker")
+        raise BrokerError(
+            f"{city.file}: broker.directory is not set; users are made at your broker"
+        )
     return BrokerDir.open(directory)

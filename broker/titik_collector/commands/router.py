@@ -36,8 +36,7 @@ def router() -> None:
 @_CONFIG
 def add(name: str, site: str, file: Path) -> None:
     """Register a router; a running collector takes it within seconds."""
-    with plainly():
-        city = config.load(file)
+    with plainly(), registry_file.editing(file) as city:
         # Written down, so that a store that is begun anew or restored knows it too.
         now = datetime.now(city.city.timezone).replace(microsecond=0)
         new = Router(name=name, site=site, since=now)
@@ -112,8 +111,7 @@ def show(name: str, file: Path) -> None:
 @_CONFIG
 def rotate(name: str, file: Path) -> None:
     """A new key; the old one works until `revoke --old`, so that the router is not cut off."""
-    with plainly():
-        city = config.load(file)
+    with plainly(), registry_file.editing(file) as city:
         if name not in {one.name for one in city.router}:
             _unknown(city, name)
         made = _with_tls(city)
@@ -130,8 +128,7 @@ def rotate(name: str, file: Path) -> None:
 @_CONFIG
 def revoke(name: str, old: bool, file: Path) -> None:
     """End a router's credential, its session included; it stays registered."""
-    with plainly():
-        city = config.load(file)
+    with plainly(), registry_file.editing(file) as city:
         made = _with_tls(city)
         count = made.authority.revoke(name, but_newest=old)
         if not count:
@@ -151,8 +148,7 @@ def revoke(name: str, old: bool, file: Path) -> None:
 @_CONFIG
 def remove(name: str, file: Path) -> None:
     """Take a router out; its history stays, its connection is cut."""
-    with plainly():
-        city = config.load(file)
+    with plainly(), registry_file.editing(file) as city:
         made = _broker(city)
         registry_file.remove(city, name)
         if made is not None and made.settings.host is not None and made.authority.revoke(name):

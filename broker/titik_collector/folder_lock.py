@@ -1,0 +1,37 @@
+"""One command at a time changes the files of a folder: read, edit and replace are one step.
+
+Rule: the folder itself is locked, for it stays while its files are replaced; nothing is left
+behind, and the lock ends with the process.
+Rule: whoever holds a folder's lock may ask for it again: a step can be part of a larger one.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_held: set[tuple[int, int]] = set()  # folders that this process holds
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait for our turn; a folder that is not there yet is nobody else's."""
+    if not folder.is_dir():
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    stat = os.fstat(descriptor)
+    which = (stat.st_dev, stat.st_ino)
+    try:
+        if which in _held:
+            yield
+            return
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _held.add(which)
+        try:
+            yield
+        finally:
+            _held.remove(which)
+    finally:
+        os.close(descriptor)

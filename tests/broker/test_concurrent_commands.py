@@ -1,0 +1,109 @@
+"""Commands that are typed at the same time: each does its work, and none undoes another's."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+from cryptography import x509
+
+from tests.broker.enrolled import City
+from titik_collector import config
+
+pytestmark = pytest.mark.system
+
+# Loaded first, and started together: what is to meet takes less time than loading differs by.
+CODE = """
+import sys
+from titik_collector import commands, pki, registry_file
+from titik_collector.cli import main
+print("ready", flush=True)
+sys.stdin.readline()
+main()
+"""
+
+
+def at_once(city: City, *commands: Sequence[str]) -> list[str]:
+    """Run `titik` so often, each in its own process; what those that failed said."""
+    file = str(city.folder / "titik.toml")
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", CODE, *words, *(["--config", file] * (words[0] != "broker"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for words in commands
+    ]
+    for one in running:
+        assert one.stdout is not None
+        assert "ready\n" == one.stdout.readline()
+    for one in running:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    said = [one.communicate(timeout=60)[0] for one in running]
+    return [text for one, text in zip(running, said, strict=True) if one.returncode]
+
+
+def add(name: str) -> tuple[str, ...]:
+    return ("router", "add", name, "--site", "taman-tirosa")
+
+
+def names(city: City) -> set[str]:
+    """Of the routers in the file."""
+    return {one.name for one in config.load(city.folder / "titik.toml").router}
+
+
+def on_the_list(city: City) -> set[int]:
+    """Serials that the broker refuses."""
+    pem = (city.folder / "broker/tls/crl.pem").read_bytes()
+    return {one.serial_number for one in x509.load_pem_x509_crl(pem)}
+
+
+def test_routers_added_at_once_are_all_there(city: City) -> None:
+    """In the file, each with a certificate and the script that brings it."""
+    new = {f"new-{number}" for number in range(8)}
+    assert [] == at_once(city, *map(add, sorted(new)))
+    assert new == names(city)
+    assert new == {one.router for one in city.broker.authority.issued()}
+    assert new == {one.stem for one in (city.folder / "broker/secrets").glob("new-*.sh")}
+
+
+def test_what_is_revoked_at_once_stays_revoked(city: City) -> None:
+    """While routers come and go, and the weekly timer writes the list anew."""
+    old, gone = {f"old-{number}" for number in range(4)}, {"gone-0", "gone-1"}
+    for name in old | gone:
+        city.says(*add(name))
+    revoked = {one.serial for one in city.broker.authority.issued()}
+    failed = at_once(
+        city,
+        add("new-0"),
+        *(("router", "revoke", name) for name in old),
+        ("broker", "renew", str(city.folder / "broker")),
+        *(("router", "remove", name) for name in gone),
+        add("new-1"),
+    )
+    assert [] == failed
+    assert old | {"new-0", "new-1"} == names(city)
+    assert revoked == on_the_list(city)
+    assert revoked == {one.serial for one in city.broker.authority.issued() if one.revoked}
+
+
+def test_engineers_added_at_once_may_all_read(city: City) -> None:
+    """Each is in the settings, the access list and the passwords; who was taken out is in none."""
+    city.says("engineer", "add", "old")
+    new = {f"new-{number}" for number in range(5)}
+    failed = at_once(
+        city, *(("engineer", "add", name) for name in new), ("engineer", "remove", "old")
+    )
+    assert [] == failed
+    assert {"engineer", *new} == set(city.broker.settings.engineers)
+    assert {"collector", "engineer", *new} == set(city.broker.users())
+    acl = (city.folder / "broker/acl").read_text()
+    assert {"collector", "engineer", *new} == {
+        line.removeprefix("user ") for line in acl.splitlines() if line.startswith("user ")
+    }
