@@ -11,9 +11,11 @@ from click.testing import CliRunner
 
 from tests.collector.test_router_command import TEXT
 from titik_collector import broker_init
+from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request
 from titik_collector.cli import titik
 
+LEAST = TEXT.partition("[[site]]")[0]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kupang.toml"
 
 
@@ -63,6 +65,29 @@ def test_a_fleet_that_cannot_be_is_refused(
     """With the option and what it takes."""
     given = ("simulate", "--config", str(file), "--for", "0", *arguments)
     assert expected in says(*given, status=2)
+
+
+@pytest.mark.parametrize("option", ["--leave", "--outage"])
+def test_a_fleet_that_is_refused_registers_nobody(file: Path, option: str) -> None:
+    """What is typed wrong is said before a router is added to the file or at the broker."""
+    text, users = file.read_text(), BrokerDir.open(file.parent / "broker").users()
+    name = {"--leave": "nope", "--outage": "nope:1:2"}[option]
+    given = ("simulate", "--config", str(file), "--for", "0", "--routers", "5", option, name)
+    assert "nope is not simulated; there are tirosa-1, tirosa-2, sim-0001" in says(*given, status=2)
+    assert text == file.read_text()
+    assert users == BrokerDir.open(file.parent / "broker").users()
+
+
+def test_a_fleet_needs_a_site(file: Path) -> None:
+    """New routers have to stand somewhere; a traceback told of a division by zero."""
+    text = LEAST + '\n[broker]\ndirectory = "broker"\n'
+    file.write_text(text)
+    given = ("simulate", "--config", str(file), "--for", "0", "--routers", "5")
+    said = says(*given, status=1)
+    assert (
+        f"{file}: site: there is none where 5 more routers could be; add a [[site]] first" in said
+    )
+    assert text == file.read_text()
 
 
 def test_a_fleet_cannot_speak_to_routers_tls(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import click
 from titik_collector import config, registry_file
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
-from titik_collector.config import Config, Router
+from titik_collector.config import Config, ConfigError, Router
 
 if TYPE_CHECKING:
     from titik_collector.simulate import Node
@@ -128,14 +128,14 @@ def simulate(
     # Imported here: only this command and the demo need the agent's code.
     from titik_collector.simulate import Plan, WorldTime, build
 
-    with plainly():
-        city = config.load(file)
+    with plainly(), registry_file.editing(file) as city:
         made = _broker(city)
-        known = _chosen(city, made, routers)
+        known = _chosen(city, routers)
         _check_leave(leave, known)
         chosen = [one for one in known if one.name not in leave]
         if outage is not None:
             _check_outage(outage, chosen)
+        _register(city, made, known)
         capacity = {site.name: site.capacity or DEFAULT_CAPACITY for site in city.site}
         plans = [
             Plan(one.name, one.site, capacity[one.site], made.password(one.name)) for one in chosen
@@ -200,10 +200,17 @@ def _broker(city: Config) -> BrokerDir:
     return made
 
 
-def _chosen(city: Config, made: BrokerDir, wanted: int | None) -> list[Router]:
-    """The routers to simulate, registered if they were not."""
+def _chosen(city: Config, wanted: int | None) -> list[Router]:
+    """The routers to simulate; new ones come after those of the file."""
     known = list(city.router)
     missing = max(0, (wanted or 0) - len(known))
+    if missing and not city.site:
+        raise ConfigError(
+            city.file,
+            "site",
+            f"there is none where {missing} more routers could be",
+            "add a [[site]] first",
+        )
     names = {one.name for one in known}
     numbers = range(1, len(known) + missing + 1)
     fresh = [name for name in (f"sim-{number:04}" for number in numbers) if name not in names]
@@ -211,10 +218,15 @@ def _chosen(city: Config, made: BrokerDir, wanted: int | None) -> list[Router]:
         Router(name=name, site=city.site[number % len(city.site)].name)
         for number, name in enumerate(fresh[:missing])
     ]
+    return [*known, *new][: wanted or len(known)]
+
+
+def _register(city: Config, made: BrokerDir, chosen: list[Router]) -> None:
+    """In the file and at the broker, unless they are."""
+    new = chosen[len(city.router) :]
     if new:
         registry_file.add_many(city, new)
-    made.add_users([one.name for one in (*known, *new)])
-    return [*known, *new][: wanted or len(known)]
+    made.add_users([one.name for one in chosen])
 
 
 def _allow_files(routers: int) -> None:
