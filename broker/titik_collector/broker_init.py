@@ -264,7 +264,12 @@ def _forget(before: BrokerDir) -> list[str]:
 def _make_folders(directory: BrokerDir) -> None:
     """The directory is open to mosquitto's group, data is mosquitto's, secrets are ours."""
     path, its = directory.path, directory.owner(0o700)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BrokerError(
+            f"{path}: cannot be made ({error.strerror}); give a directory where you may make one"
+        ) from error
     os.chown(path, -1, its.gid)
     path.chmod(0o700 if its.uid == -1 else 0o750)
     for name, uid, gid in (("secrets", -1, -1), ("data", its.uid, its.gid)):

@@ -72,7 +72,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open an existing store for reading only; StoreError says if there is none."""
     if not path.exists():
-        raise StoreError(f"{path}: no store there; `titik collect` makes it")
+        raise StoreError(
+            f"{path}: no store there yet; start the collector, which makes it: titik collect"
+        )
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
         version = int(db.execute("PRAGMA user_version").fetchone()[0])

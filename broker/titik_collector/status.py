@@ -125,13 +125,17 @@ def nobody_collects(db: sqlite3.Connection, store: Path, now_ms: int) -> str | N
     if is_held(store) is not False:
         return None
     (heard_ms,) = db.execute("SELECT max(heard_ms) FROM presence").fetchone()
-    last = "" if heard_ms is None else f"; the last report came {_age(now_ms - heard_ms)} ago"
-    return f"no collector is running{last}"
+    if heard_ms is None:
+        return "no collector is running; start it: titik collect"
+    return f"no collector is running; the last report came {_age(now_ms - heard_ms)} ago"
 
 
 def render(screen: Screen) -> RenderableType:
     """The screen for a terminal of 80 columns; a narrow one lacks columns, not names."""
     parts: list[RenderableType] = [_Lines(screen.lines), Text("")]
+    if len(screen.lines) == 1:  # the city alone
+        parts.append(Text("no router is known yet; a running collector takes those of its file,"))
+        parts.append(Text("and this adds one to it: titik router add NAME --site SITE"))
     taken, stored, refused, lost, in_spool = screen.totals
     parts.append(
         Text(

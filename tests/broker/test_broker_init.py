@@ -295,6 +295,13 @@ def test_a_directory_that_is_none_is_said_with_the_remedy(tmp_path: Path) -> Non
     assert f"no broker there; make it: titik broker init {tmp_path / 'x'}" in done.output
 
 
+def test_a_directory_that_cannot_be_made_is_said_with_the_remedy() -> None:
+    """The system's reason alone does not tell what to type instead."""
+    done = run("init", "/proc/x")
+    assert 1 == done.exit_code
+    assert "/proc/x: cannot be made (No such file or directory); give a direct" in done.output
+
+
 def test_a_damaged_settings_file_is_said(path: Path) -> None:
     """Not a traceback."""
     init(path, Request())

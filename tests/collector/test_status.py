@@ -17,7 +17,7 @@ from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector import check, config, demo, registry, status
 from titik_collector.cli import titik
-from titik_collector.database import held, open_reader
+from titik_collector.database import held, open_reader, open_writer
 from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
@@ -189,6 +189,21 @@ def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) 
 
         assert (2000 * most, 0, 0, 2000 * most, 0) == check.totals(db)
         status.render(status.gather(db, "kupang", T0))
+
+
+def test_before_the_first_start_it_is_said_what_to_do(tmp_path: Path) -> None:
+    """There is no store yet; then there is one, in which nobody was heard and no router stands."""
+    file = tmp_path / "titik.toml"
+    file.write_text(CITY)
+
+    def said() -> str:
+        return " ".join(CliRunner().invoke(titik, ["status", "--config", str(file)]).output.split())
+
+    assert "no store there yet; start the collector, which makes it: titik collect" in said()
+    open_writer(tmp_path / "db").close()
+    assert "no router is known yet; a running collector takes those of its file," in said()
+    assert "titik router add NAME --site SITE" in said()
+    assert said().endswith("warning: no collector is running; start it: titik collect")
 
 
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
