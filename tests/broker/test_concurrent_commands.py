@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from tests.broker.enrolled import City
+from tests.broker.enrolled import City, Router
 from titik_collector import config
 
 pytestmark = pytest.mark.system
@@ -91,6 +92,22 @@ def test_what_is_revoked_at_once_stays_revoked(city: City) -> None:
     assert old | {"new-0", "new-1"} == names(city)
     assert revoked == on_the_list(city)
     assert revoked == {one.serial for one in city.broker.authority.issued() if one.revoked}
+
+
+def test_sessions_are_ended_at_once(running: City, tmp_path: Path) -> None:
+    """Of routers that are connected; who takes them over at the broker is gone again."""
+    revoked = ["tirosa-1", "old-0", "old-1"]
+    for name in revoked[1:]:
+        running.says(*add(name))
+    port = running.broker.ports.router
+    routers = [Router(running.enrol(one, tmp_path / one), port, one) for one in revoked]
+    assert all(one.is_in() for one in routers)
+    failed = at_once(running, *(("router", "revoke", name) for name in revoked), add("new-0"))
+    assert [] == failed
+    assert all(one.is_cut(10) for one in routers)
+    for one in routers:
+        one.close()
+    assert {"collector", "engineer"} == set(running.broker.users())
 
 
 def test_engineers_added_at_once_may_all_read(city: City) -> None:
