@@ -1,10 +1,12 @@
 """The spool's records: on disk while the disk works, else in memory, within one limit.
 
-Rule: a disk that fails is tried again at most once a minute; nothing here ever raises OSError.
+Rule: a disk that fails is tried again at most once a minute; nothing here ever raises OSError but
+`read`, of a record that is as good as before and cannot be read now.
 Rule: files and memory together stay within `limit_bytes`. A sixteenth of it is for the copy of a
 segment that is being rewritten, two more are for dead records: when files and memory would grow
 beyond, the segment with the most dead bytes is rewritten. The rest, `budget`, is for live records.
-(A limit under 64 KiB can be passed by one record, while two are being merged.)
+(A limit under 64 KiB can be passed by one record, while two are being merged; any limit by a
+segment's copy, after files could not be read for long.)
 """
 
 import errno
@@ -66,17 +68,17 @@ class Shelf:
         self._return_to_disk()
 
     def read(self, block: Block) -> bytes | None:
-        """The whole record; None if it is damaged, then it is let go of, or cannot be read now."""
+        """The whole record; None if it is damaged, then it is let go of."""
         if isinstance(block.place, bytes):
             return block.place
         try:
             record = self._read(block.place)
             unpack(record, block.key)
         except OSError as error:
-            if error.errno in _GONE:
-                self._give_up(block, error)
-            else:  # such as no free descriptor: the bytes are as good as before
+            if error.errno not in _GONE:  # such as no free descriptor
                 self._say_unread(error)
+                raise
+            self._give_up(block, error)
             return None
         except Damaged as error:
             self._give_up(block, error)
@@ -99,6 +101,13 @@ class Shelf:
         self._blocks.remove(block)
         self._release(block)
 
+    def in_the_way(self, size: int) -> list[Block]:
+        """What must go before `size` bytes fit the limit, as it cannot be moved to make room."""
+        victim = self._reclaim(size)
+        if victim is None or self.used_bytes + size <= self._limit:
+            return []
+        return self._in_segment(victim)
+
     def close(self) -> None:
         """Leave the files for the next process, with what is in memory if the disk takes it now."""
         if self._in_memory:
@@ -114,10 +123,13 @@ class Shelf:
 
     def _release(self, block: Block) -> None:
         self.live -= block.size
-        if isinstance(block.place, bytes):
-            self._in_memory -= block.size
+        self._free(block.place)
+
+    def _free(self, place: Place | bytes) -> None:
+        if isinstance(place, bytes):
+            self._in_memory -= len(place)
         elif self._disk:
-            self._disk.forget(block.place)
+            self._disk.forget(place)
 
     def _store(self, record: bytes) -> Place | bytes:
         disk = self._working_disk()
@@ -135,21 +147,33 @@ class Shelf:
     def _move(self, block: Block, record: bytes) -> None:
         """Store a record again, wherever records go now."""
         old, block.place = block.place, self._store(record)
-        if isinstance(old, bytes):
-            self._in_memory -= block.size
+        self._free(old)
 
-    def _reclaim(self, size: int) -> None:
-        """Rewrite the segments with the most dead bytes until there is room to append `size`."""
+    def _reclaim(self, size: int) -> int | None:
+        """Rewrite the segments with the most dead bytes until there is room to append `size`.
+
+        The segment at which that ended, as it cannot be read now.
+        """
         while self._disk and self.used_bytes + size > self._limit - self._segment_bytes:
             victim = self._disk.dirtiest()
             if victim is None:
-                return
-            for block in list(self._blocks):
-                if isinstance(block.place, Place) and block.place.segment == victim:
+                return None
+            try:
+                for block in self._in_segment(victim):
                     record = self.read(block)
                     if record is not None:
                         self._move(block, record)
+            except OSError:
+                return victim
             self._disk.delete(victim)
+        return None
+
+    def _in_segment(self, number: int) -> list[Block]:
+        return [
+            block
+            for block in self._blocks
+            if isinstance(block.place, Place) and block.place.segment == number
+        ]
 
     def _return_to_disk(self) -> None:
         """Once the disk works again it takes over from memory, a segment's worth at a time."""

@@ -100,10 +100,14 @@ class Spool:
             return [block.key for block in self._blocks]
 
     def payload(self, key: Key) -> bytes | None:
-        """The encoded sample of a key; None if it was acked, merged or damaged meanwhile."""
+        """The encoded sample of a key; None if it was acked, merged or damaged meanwhile, or
+        cannot be read now."""
         with self._lock:
             block = self._blocks.get(key)
-            record = self._shelf.read(block) if block else None
+            try:
+                record = self._shelf.read(block) if block else None
+            except OSError:
+                return None
             return record[OVERHEAD:] if record else None
 
     def held(self) -> dict[str, tuple[int, int]]:
@@ -168,6 +172,13 @@ class Spool:
 
     def _make_room(self, size: int) -> None:
         """Merge, or failing that drop, until there is room for a record of `size` bytes."""
+        self._fit_budget(size)
+        while in_the_way := self._shelf.in_the_way(size):
+            log.warning("spool is full and cannot be read, dropped records=%d", len(in_the_way))
+            for block in in_the_way:
+                self._lose(block)
+
+    def _fit_budget(self, size: int) -> None:
         if self._shelf.live + size <= self._shelf.budget:
             self._dropping = False
             return
@@ -186,10 +197,13 @@ class Spool:
         """Merge the pair with the shortest span; False if none can be merged."""
         while (pair := self._blocks.next_pair(spare=self._current)) is not None:
             older, newer = pair
-            records = self._shelf.read(older), self._shelf.read(newer)
-            if records[0] is None or records[1] is None:
-                older.stuck = True  # damaged, so no pair any more, or not to be read now
+            try:
+                records = self._shelf.read(older), self._shelf.read(newer)
+            except OSError:
+                older.stuck = True
                 continue
+            if records[0] is None or records[1] is None:
+                continue  # damaged, so no pair any more
             try:
                 merged = merge_encoded(records[0][OVERHEAD:], records[1][OVERHEAD:])
             except CannotMerge as error:

@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 from tests.wire.examples import BARE_SAMPLE, RUN
+from titik_agent.segments import Place, Segments
 from titik_agent.spool import Key, Spool
 from titik_wire import topics
 from titik_wire.codec import decode, encode
@@ -30,6 +31,7 @@ class Disk:
     def __init__(self) -> None:
         self.error: int | None = None
         self.writes = 0
+        self.short = False  # of descriptors: nothing can be read for now
 
     def write(self, fd: int, data: bytes, offset: int) -> int:
         """As os.pwrite; a full disk takes the first bytes of what it cannot keep."""
@@ -39,6 +41,21 @@ class Disk:
         if self.error is not None:
             raise OSError(self.error, os.strerror(self.error))
         return os.pwrite(fd, data, offset)
+
+    def open(self, directory: str, segment_bytes: int) -> Segments:
+        """Its segments, for a spool."""
+        return _Segments(directory, segment_bytes, self)
+
+
+class _Segments(Segments):
+    def __init__(self, directory: str, segment_bytes: int, disk: Disk) -> None:
+        super().__init__(directory, segment_bytes, disk.write)
+        self._disk = disk
+
+    def read(self, place: Place) -> bytes:
+        if self._disk.short:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().read(place)
 
 
 def sample(seq: int, run: str = RUN) -> Sample:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.spooled import OTHER_RUN, Clock, ack, spans, take
+from tests.agent.spooled import OTHER_RUN, Clock, Disk, ack, spans, take
 from tests.wire.examples import RUN
 from titik_agent.spool import Spool
 
@@ -265,3 +265,26 @@ def test_what_a_power_cut_left_half_written_is_removed(router: Router) -> None:
 
     assert not aside.exists()
     assert 11 == router.spool.spooled
+
+
+def test_a_spool_that_cannot_be_read_leaves_the_copy_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A copy without what could not be read would pass for a whole one."""
+    clock, disk = Clock(), Disk()
+    directories = str(tmp_path / "ram"), 1 << 20, str(tmp_path / "flash")
+    spool = Spool(*directories, monotonic=clock, open_segments=disk.open)
+    take(spool, 1, 2)
+    clock.now += 300
+    spool.checkpoint_if_due()
+    take(spool, 3)
+    disk.short = True
+    clock.now += 900
+    spool.checkpoint_if_due()
+
+    after = Spool(None, 1 << 20, str(tmp_path / "flash"), monotonic=clock)
+    assert [(1, 1), (2, 2)] == spans(after)
+    assert ["spool cannot be read", "checkpoint cannot be written"] == [
+        line.split(",")[0].split(" error")[0] for line in caplog.messages
+    ]
+    spool.close()
