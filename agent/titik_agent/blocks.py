@@ -138,6 +138,10 @@ class Blocks:
             spared = candidate
         return self._pair_at(spared) if spared is not None else None
 
+    def offer_again(self, block: Block) -> None:
+        """`next_pair` gave its pair, which could not be read."""
+        self._suggest(self._runs[block.key.run], block)
+
     def _suggest(self, held: _Run, block: Block) -> None:
         if self._candidates is None:
             return

@@ -49,6 +49,8 @@ class Shelf:
         self._failing = False  # as last said: until memory is empty again, so that it is said once
         self._in_memory = 0  # bytes
         self.budget = limit_bytes if directory is None else limit_bytes - 3 * self._segment_bytes
+        # For live records while some cannot be read to be merged: a share of the dead ones.
+        self.stretched = self.budget if directory is None else self.budget + self._segment_bytes
         self.live = 0  # bytes of the blocks held
         self.corrupt = 0  # damaged records skipped
         self._working_disk()

@@ -183,8 +183,12 @@ class Spool:
             self._dropping = False
             return
         while self._shelf.live + size > self._shelf.budget:
-            if self._merge_next():
-                continue
+            try:
+                if self._merge_next():
+                    continue
+            except OSError:
+                if self._shelf.live + size <= self._shelf.stretched:
+                    return  # it can merge when it can be read
             oldest = self._blocks.oldest()
             if oldest is None:
                 return
@@ -194,14 +198,15 @@ class Spool:
             self._lose(oldest)
 
     def _merge_next(self) -> bool:
-        """Merge the pair with the shortest span; False if none can be merged."""
+        """Merge the pair with the shortest span; False if none can be merged, OSError if that pair
+        cannot be read now."""
         while (pair := self._blocks.next_pair(spare=self._current)) is not None:
             older, newer = pair
             try:
                 records = self._shelf.read(older), self._shelf.read(newer)
             except OSError:
-                older.stuck = True
-                continue
+                self._blocks.offer_again(newer)
+                raise
             if records[0] is None or records[1] is None:
                 continue  # damaged, so no pair any more
             try:

@@ -690,3 +690,18 @@ def test_files_stay_within_the_limit_while_nothing_can_be_read(
     assert 0 == spool.corrupt
     assert "spool is full and cannot be read, dropped records=1" in caplog.messages
     spool.close()
+
+
+@pytest.mark.usefixtures("caplog")
+def test_what_could_not_be_read_is_merged_later(tmp_path: Path) -> None:
+    """Nothing is dropped for a shortage that is over soon."""
+    disk = Disk()
+    spool = Spool(str(tmp_path), 1 << 16, open_segments=disk.open)
+    for seq in range(1, 601):
+        disk.short = seq % 100 in (0, 1, 2)
+        spool.append(RUN, seq, encode(typical(seq)))
+        assert spool.used_bytes <= 1 << 16
+
+    assert (0, 0) == (spool.lost, spool.corrupt)
+    assert 600 == spool.spooled + spool.merged
+    spool.close()
