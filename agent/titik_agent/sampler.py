@@ -38,6 +38,8 @@ class SpoolState(Protocol):
     def lost(self) -> int: ...
     @property
     def corrupt(self) -> int: ...
+    @property
+    def complete(self) -> bool: ...
     def held(self) -> dict[str, tuple[int, int]]: ...
 
 
@@ -134,9 +136,16 @@ class Sampler:
         )
 
     def _held(self, seq: int) -> tuple[Held, ...]:
-        """This run first; of older ones as many as fit, the rest in the samples to come."""
+        """This run first; of older ones as many as fit, the rest in the samples to come.
+
+        Nothing of them while some may be there unread: what is not held counts as lost, and the
+        ack would take it from the spool once it is.
+        """
+        complete = self._spool.complete
         spans = self._spool.held()
         own = (spans.pop(self.run, (seq, seq))[0], seq)
+        if not complete:
+            return (Held(self.run, own),)
         others = [Held(run, span) for run, span in spans.items()]
         gone = [run for run in self._open_runs() if run != self.run and run not in spans]
         others += [Held(run, None) for run in gone]

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 from titik_agent.record import Found, scan
 
+GONE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
+SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # that pass
 _NAME: Final = re.compile(r"([0-9]{10})\.seg")
 
 
@@ -52,6 +54,7 @@ class Segments:
         self._fd = -1  # of the active segment
         self._newest = 0  # numbers are not used twice
         self.used_bytes = 0  # of all segments
+        self.complete = True  # `read_all` left no file to another process
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -64,6 +67,7 @@ class Segments:
     def read_all(self) -> Iterator[tuple[Place, Found] | None]:
         """What earlier processes left, in the order written; None for each damaged stretch.
 
+        OSError if there is a shortage just now.
         Nothing of it is live until `keep`; `sweep` then deletes the files without any.
         """
         for number in sorted(self._numbers()):
@@ -71,7 +75,11 @@ class Segments:
             self._retire()
             try:
                 data = self._contents(number)
-            except OSError:
+            except OSError as error:
+                if error.errno in SHORTAGES:
+                    raise
+                if error.errno not in GONE:
+                    self.complete = False
                 yield None  # the file stays: another process may have better luck
                 continue
             self._segments[number] = _Segment(len(data), 0)

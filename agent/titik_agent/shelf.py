@@ -9,19 +9,17 @@ beyond, the segment with the most dead bytes is rewritten. The rest, `budget`, i
 segment's copy, after files could not be read for long.)
 """
 
-import errno
 import logging
 from collections.abc import Callable
 from typing import Final
 
 from titik_agent.blocks import Block, Blocks
 from titik_agent.record import Damaged, Key, unpack
-from titik_agent.segments import Place, Segments
+from titik_agent.segments import GONE, Place, Segments
 
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 60.0
-_GONE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
 # Segments in a limit: more waste less on dead records, fewer make fewer files.
 _SEGMENTS: Final = 16
 
@@ -60,6 +58,11 @@ class Shelf:
         """Of all files and all records in memory."""
         return self._in_memory + (self._disk.used_bytes if self._disk else 0)
 
+    @property
+    def complete(self) -> bool:
+        """All that earlier processes left has been read."""
+        return self._directory is None or (self._disk is not None and self._disk.complete)
+
     def put(self, key: Key, age: int, record: bytes, since: float) -> None:
         """Keep a record; blocks within its range are let go of once it is safe."""
         self._reclaim(len(record))
@@ -77,7 +80,7 @@ class Shelf:
             record = self._read(block.place)
             unpack(record, block.key)
         except OSError as error:
-            if error.errno not in _GONE:  # such as no free descriptor
+            if error.errno not in GONE:  # such as no free descriptor
                 self._say_unread(error)
                 raise
             self._give_up(block, error)
@@ -220,7 +223,7 @@ class Shelf:
     def _take_over(self, disk: Segments) -> None:
         """Hold what earlier processes left."""
         damaged = 0
-        for one in disk.read_all():
+        for one in list(disk.read_all()):  # all of it or none
             if one is None:
                 damaged += 1
                 continue

@@ -77,6 +77,11 @@ class Spool:
         return self._shelf.corrupt
 
     @property
+    def complete(self) -> bool:
+        """What earlier processes left has been read, so that what is not held is gone."""
+        return self._shelf.complete
+
+    @property
     def used_bytes(self) -> int:
         """Used on disk and in memory."""
         return self._shelf.used_bytes

@@ -32,6 +32,7 @@ class Disk:
         self.error: int | None = None
         self.writes = 0
         self.short = False  # of descriptors: nothing can be read for now
+        self.unread: dict[str, int] = {}  # names of files that cannot be read, and the error
 
     def write(self, fd: int, data: bytes, offset: int) -> int:
         """As os.pwrite; a full disk takes the first bytes of what it cannot keep."""
@@ -56,6 +57,12 @@ class _Segments(Segments):
         if self._disk.short:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return super().read(place)
+
+    def _contents(self, number: int) -> bytes:
+        error = self._disk.unread.get(f"{number:010d}.seg")
+        if error is not None:
+            raise OSError(error, os.strerror(error))
+        return super()._contents(number)
 
 
 def sample(seq: int, run: str = RUN) -> Sample:

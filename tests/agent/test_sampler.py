@@ -44,6 +44,7 @@ class FakeClock:
 
 class FakeSpool:
     spooled, merged, lost, corrupt = 4, 1, 2, 3
+    complete = True
 
     def __init__(self, **held: tuple[int, int]) -> None:
         self._held = held
@@ -128,6 +129,17 @@ def test_the_spool_is_told_of_with_runs_that_are_gone() -> None:
 
     assert (Held(RUN, (1, 1)), Held(old, (3, 9)), Held(gone, None)) == sample.spool
     assert AgentState(20_000_000, 5, 1, 2, 3) == sample.agent
+
+
+def test_nothing_is_said_of_older_runs_before_they_have_been_read() -> None:
+    """What the collector takes for gone would be thrown away by its ack once it is found."""
+    spool = FakeSpool(**{"0" * 16: (3, 9), RUN: (1, 1)})
+    spool.complete = False
+    taker = sampler(spool=spool, open_runs=lambda: (RUN, "1" * 16, "0" * 16))
+
+    assert (Held(RUN, (1, 1)),) == taker.take()[0].spool
+    spool.complete = True
+    assert 3 == len(taker.take()[0].spool)
 
 
 def test_many_runs_take_turns() -> None:

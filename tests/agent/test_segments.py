@@ -1,12 +1,13 @@
 """Segment files: what was written whole is found again, whatever happened to the rest."""
 
+import errno
 import os
 import random
 from pathlib import Path
 
 import pytest
 
-from tests.agent.spooled import sample, spans, take
+from tests.agent.spooled import OTHER_RUN, Clock, Disk, sample, spans, take
 from tests.wire.examples import RUN
 from titik_agent.record import Damaged, Key, pack, scan, unpack
 from titik_agent.segments import Segments
@@ -219,3 +220,52 @@ def test_the_most_wasteful_segment_is_rewritten_first(tmp_path: Path) -> None:
         disk.forget(place)
     assert places[3].segment == places[4].segment == disk.dirtiest()
     disk.close()
+
+
+def _beside_one_unread(directory: Path, error: int, clock: Clock) -> tuple[Spool, Disk]:
+    """A spool whose first file of two cannot be read at the start."""
+    (directory / "0000000003.seg").write_bytes(record(1))
+    (directory / "0000000004.seg").write_bytes(record(2))
+    disk = Disk()
+    disk.unread["0000000003.seg"] = error
+    return Spool(str(directory), monotonic=clock, open_segments=disk.open), disk
+
+
+def test_a_shortage_at_the_start_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until all has been read nothing of it is held, and the spool says that it is not complete."""
+    clock = Clock()
+    spool, disk = _beside_one_unread(tmp_path, errno.ENFILE, clock)
+    take(spool, 1, run=OTHER_RUN)
+    assert ({OTHER_RUN: (1, 1)}, False) == (spool.held(), spool.complete)
+
+    disk.unread.clear()
+    clock.now += 60
+    take(spool, 2, run=OTHER_RUN)
+    assert ({RUN: (1, 2), OTHER_RUN: (1, 2)}, True) == (spool.held(), spool.complete)
+    assert 0 == spool.corrupt
+    assert ["spool disk failed"] == [line[:17] for line in caplog.messages]
+    spool.close()
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_file_of_somebody_else_is_left_to_a_process_that_may_read_it(tmp_path: Path) -> None:
+    """The disk is used all the same, but what this process holds is not all there is."""
+    spool, _ = _beside_one_unread(tmp_path, errno.EACCES, Clock())
+    take(spool, 1, run=OTHER_RUN)
+    assert ({RUN: (2, 2), OTHER_RUN: (1, 1)}, False) == (spool.held(), spool.complete)
+    spool.close()
+
+    other = Spool(str(tmp_path))
+    assert ({RUN: (1, 2), OTHER_RUN: (1, 1)}, True) == (other.held(), other.complete)
+    other.close()
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_file_that_no_medium_gives_back_is_damaged(tmp_path: Path) -> None:
+    """Nobody waits for it."""
+    spool, _ = _beside_one_unread(tmp_path, errno.EIO, Clock())
+
+    assert ({RUN: (2, 2)}, True, 1) == (spool.held(), spool.complete, spool.corrupt)
+    spool.close()

@@ -133,11 +133,12 @@ def test_two_processes_do_not_share_a_directory(
     second = Spool(str(tmp_path), monotonic=clock)
     take(first, 1, 2, run="ffffffffffffffff")
     take(second, 1)
-    assert {RUN: (1, 1)} == second.held()
+    assert ({RUN: (1, 1)}, False) == (second.held(), second.complete)
 
     first.close()
     clock.now += 60
     take(second, 2, 3)
+    assert second.complete
     assert [("ffffffffffffffff", (1, 2)), (RUN, (1, 3))] == list(second.held().items())
     second.close()
     assert ["spool disk failed"] == [line[:17] for line in caplog.messages]
