@@ -16,7 +16,7 @@ from titik_agent.blocks import Block, Blocks
 from titik_agent.checkpoint import Checkpoint
 from titik_agent.merge import CannotMerge, merge_encoded
 from titik_agent.record import OVERHEAD, Key, pack, scan
-from titik_agent.segments import Segments
+from titik_agent.segments import SHORTAGES, Segments
 from titik_agent.shelf import Shelf
 from titik_wire.messages import Ack, AckedRun, Span
 
@@ -46,6 +46,7 @@ class Spool:
         self._shelf = Shelf(self._blocks, directory, limit_bytes, monotonic, open_segments)
         self._checkpoint = Checkpoint(persist_dir) if persist_dir else None
         self._checkpointed_at: float | None = None
+        self._unrestored = False  # the copy on flash is still to be read
         self._current: Key | None = None  # the last that was appended
         self._age = 0  # of its run
         self._merged = 0
@@ -79,7 +80,7 @@ class Spool:
     @property
     def complete(self) -> bool:
         """What earlier processes left has been read, so that what is not held is gone."""
-        return self._shelf.complete
+        return self._shelf.complete and not self._unrestored
 
     @property
     def used_bytes(self) -> int:
@@ -255,8 +256,11 @@ class Spool:
         try:
             data = self._checkpoint.load()
         except OSError as error:
-            log.warning("checkpoint cannot be read, going on without it error=%s", error)
+            if not self._unrestored:
+                log.warning("checkpoint cannot be read, going on without it error=%s", error)
+            self._unrestored = error.errno in SHORTAGES
             return
+        self._unrestored = False
         now = self._monotonic()
         for found in scan(data):
             if found is None:
@@ -272,6 +276,10 @@ class Spool:
     def _write_checkpoint(self, now: float, waiting_since: float) -> None:
         checkpoint = self._checkpoint
         if checkpoint is None:
+            return
+        if self._unrestored:
+            self._restore()
+        if self._unrestored:
             return
         waiting = (block for block in self._blocks if block.since <= waiting_since)
         if all(checkpoint.has(block.key) for block in waiting):

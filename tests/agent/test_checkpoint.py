@@ -1,5 +1,6 @@
 """The copy on flash: there during a long outage, and never on a healthy router."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.agent.spooled import OTHER_RUN, Clock, Disk, ack, spans, take
 from tests.wire.examples import RUN
+from titik_agent.checkpoint import Checkpoint
 from titik_agent.spool import Spool
 
 SMALL = 16 * 1024
@@ -288,3 +290,23 @@ def test_a_spool_that_cannot_be_read_leaves_the_copy_as_it_is(
         line.split(",")[0].split(" error")[0] for line in caplog.messages
     ]
     spool.close()
+
+
+def test_a_copy_that_cannot_be_read_for_a_shortage_is_read_later(
+    router: Router, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Till then the spool is not complete, and the copy is not written over."""
+    router.live(range(1, 12))
+
+    def exhausted(*_: object) -> bytes:
+        raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "load", exhausted)
+        router.cut_power()
+        router.live(range(1, 41), run=OTHER_RUN)
+        assert (40, False) == (router.spool.spooled, router.spool.complete)
+    router.spool.checkpoint_if_due()
+
+    assert (51, True) == (router.spool.spooled, router.spool.complete)
+    assert ["checkpoint cannot be read"] == [line[:25] for line in caplog.messages]
