@@ -24,7 +24,7 @@ from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollup import Rollups
 from titik_collector.store import Saved, Store
 from titik_wire import __version__, codec, topics
-from titik_wire.messages import Message
+from titik_wire.messages import Message, Now
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +68,13 @@ class Collector:
         self._ingest = Ingest(self._link, self._link, self._store, now_ms)
         self._due: dict[str, float] = {}
         self._stale: set[int] = set()  # routers whose site and city sums are to be told
+        self._all_stale = True  # and those of sites that have no router any more
         self._failing = False
         self._listening_ms: int | None = None  # since when nothing that was said was missed
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
         self._rollups_waiting = True
         self._board.load()
-        self._stale.update(router_id for router_id, _, _ in self._registry.routers())
 
     def turn(self) -> None:
         """One batch, then one step of whatever is due."""
@@ -145,11 +145,17 @@ class Collector:
 
     def _tell_now(self) -> None:
         self._stale |= self._presence.take_changed()
-        if self._stale and self._is_due("now", NOW_EVERY_S):
-            for message in self._board.messages(self._stale, self._now_ms()):
+        if (self._stale or self._all_stale) and self._is_due("now", NOW_EVERY_S):
+            for message in self._changed_now():
                 self._publish(message, topics.now(message.scope, message.name))
             self._link.flush()
             self._stale.clear()
+            self._all_stale = False
+
+    def _changed_now(self) -> list[Now]:
+        if self._all_stale:
+            return self._board.everything(self._now_ms())
+        return self._board.messages(self._stale, self._now_ms())
 
     def _tick_presence(self) -> None:
         if self._listening_ms is None or not self._is_due("presence", PRESENCE_EVERY_S):
@@ -195,7 +201,7 @@ class Collector:
         self._unheard = self._unheard or bool(changes.added)
         self._registry.reload()
         self._board.place()
-        self._stale.update(router_id for router_id, _, _ in self._registry.routers())
+        self._all_stale = True
         self._clear(registry.removed(self._db))
         self._config, self._unsynced = config, None
 
@@ -232,7 +238,7 @@ class Collector:
         except (StoreError, sqlite3.Error) as error:
             self._store_failed(error)
         self._listening_ms = self._now_ms()
-        self._stale.update(router_id for router_id, _, _ in self._registry.routers())
+        self._all_stale = True
 
     def _lost(self) -> None:
         self._ingest.drop_waiting()

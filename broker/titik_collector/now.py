@@ -32,6 +32,10 @@ class Places(Protocol):
         """Id, name and site of every registered router."""
         ...
 
+    def sites(self) -> Iterable[tuple[int, str]]:
+        """Id and name of every registered site."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -125,10 +129,10 @@ class Board:
     def place(self) -> None:
         """Take where routers are from the registry, at the start and after a change.
 
-        All of them are to be among the next `messages`, which sums them up anew.
+        `everything` is to be next, which sums them up anew.
         """
         self._routers = {one: (name, site) for one, name, site in self._places.routers()}
-        self._sites, self._city = {}, Sum()
+        self._sites, self._city = {name: Sum() for _, name in self._places.sites()}, Sum()
 
     def load(self) -> None:
         """Take the two newest samples of each router from the store, after a start."""
@@ -156,21 +160,26 @@ class Board:
     def messages(self, router_ids: set[int], now_ms: int) -> list[Now]:
         """`now` of these routers, of the sites they are at, and of the city.
 
-        They are those that were shown or whose presence changed since the last call; after
-        `place`, all.
+        They are those that were shown or whose presence changed since the last call.
         """
-        changed = sorted(
-            (self._routers[one][0], one, self._routers[one][1])
-            for one in router_ids
-            if one in self._routers
-        )
+        changed = sorted((self._routers[one][0], one) for one in router_ids & self._routers.keys())
+        sites = (self._routers[one][1] for _, one in changed)
+        return self._messages(changed, {site for site in sites if site is not None}, now_ms)
+
+    def everything(self, now_ms: int) -> list[Now]:
+        """`now` of all; a site without routers is `unknown`, whatever was told of it before."""
+        routers = sorted((name, one) for one, (name, _) in self._routers.items())
+        return self._messages(routers, self._sites, now_ms)
+
+    def _messages(
+        self, routers: Iterable[tuple[str, int]], sites: Iterable[str], now_ms: int
+    ) -> list[Now]:
         told = []
-        for name, router_id, _ in changed:
+        for name, router_id in routers:
             alone = Sum()
             alone.put(router_id, self._add_up(router_id))
             told.append(alone.now("router", name, now_ms))
-        for site in sorted({site for _, _, site in changed if site is not None}):
-            told.append(self._sites[site].now("site", site, now_ms))
+        told += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
         told.append(self._city.now("city", self._places.city, now_ms))
         return told
 

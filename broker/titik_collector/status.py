@@ -88,8 +88,7 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
     routers = list(registry.routers())
     board = Board(db, _Believed(db, now_ms), registry)
     board.load()
-    told = board.messages({router_id for router_id, _, _ in routers}, now_ms)
-    now = {(one.scope, one.name): one for one in told}
+    now = {(one.scope, one.name): one for one in board.everything(now_ms)}
     coverage = _coverage(db, now_ms)
     lost: Counter[str] = Counter()
     for name, count in db.execute("SELECT router, lost FROM v_conservation WHERE lost > 0"):

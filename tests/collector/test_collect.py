@@ -19,6 +19,8 @@ from titik_wire.messages import Now
 NOBODY = Login("127.0.0.1", 1)  # the tests call what a connection would call
 SITE = '[[site]]\nname = "park"\ntitle = "Park"\n'
 ROUTER = '[[router]]\nname = "park-1"\nsite = "park"\n'
+HILL = '[[site]]\nname = "hill"\ntitle = "Hill"\n'
+MOVED = ROUTER.replace('site = "park"', 'site = "hill"')
 
 
 class Watched(Collector):
@@ -47,11 +49,15 @@ class Watched(Collector):
         self._due.clear()
         self._tell_now()
 
-    def known(self) -> list[tuple[str, int]]:
-        """Of how many routers each `now` was, in the order told; forgets them."""
-        told = [codec.decode(topic, payload) for topic, payload in self.told]
+    def now(self) -> list[Now]:
+        """Each `now`, in the order told; forgets them."""
+        told = [codec.decode(topic, payload) for topic, payload in self.told if payload]
         self.told.clear()
-        return [(one.scope, one.routers_known) for one in told if isinstance(one, Now)]
+        return [one for one in told if isinstance(one, Now)]
+
+    def known(self) -> list[tuple[str, int]]:
+        """Of how many routers each `now` was."""
+        return [(one.scope, one.routers_known) for one in self.now()]
 
     def tick(self, listening_ms: int) -> None:
         self._due.clear()
@@ -119,6 +125,33 @@ def test_a_router_removed_while_nobody_was_connected_is_cleared(tmp_path: Path) 
 
         assert (topics.now("router", "park-1"), b"") in collector.told
         assert (topics.ack("park-1"), b"") in collector.told
+
+
+@pytest.mark.parametrize(
+    ("after", "known"),
+    [(MOVED, {"park": 0, "hill": 1, "kupang": 1}), ("", {"park": 0, "hill": 0, "kupang": 0})],
+)
+@pytest.mark.parametrize("running", [True, False])
+def test_a_site_that_lost_its_last_router_says_so(
+    tmp_path: Path, after: str, known: dict[str, int], running: bool
+) -> None:
+    """Its `now` is retained, and would keep the numbers of a router that stands elsewhere."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + HILL + ROUTER)
+    with collecting(file) as (collector, _):
+        if running:
+            file.write_text(HEAD + SITE + HILL + after)
+            collector.reload()
+            collector.tell()
+    if not running:
+        file.write_text(HEAD + SITE + HILL + after)
+        with collecting(file) as (collector, _):
+            collector.connected()
+            collector.tell()
+
+    assert known == {
+        one.name: one.routers_known for one in collector.now() if one.scope != "router"
+    }
 
 
 def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:
