@@ -200,6 +200,7 @@ class Collector:
         changes = registry.sync(self._db, config, self._now_ms())
         self._unheard = self._unheard or bool(changes.added)
         self._registry.reload()
+        self._presence.forget()
         self._board.place()
         self._all_stale = True
         self._clear(registry.removed(self._db))

@@ -3,7 +3,8 @@
 Rule: a status of an older connection, or the will of an older run, never overrules a newer word.
 Rule: `silent` is connected without samples; `offline` is said by the router or its will, or
 missed for a long time; the two are never the same as zero clients.
-Rule: nobody is missed for the time in which the collector itself could not hear.
+Rule: nobody is missed for the time in which the collector itself could not hear, nor for that in
+which the router was not registered.
 """
 
 import sqlite3
@@ -70,7 +71,7 @@ class Presence:
             self._heard(router_id, at_ms)
 
     def forget(self) -> None:
-        """The transaction failed: what is in memory may not be true."""
+        """The transaction failed, or a router was added: what is in memory may not be true."""
         self._states.clear()  # not who changed: those of batches before may not be told yet
 
     def tick(self, now_ms: int, router_ids: Sequence[int], listening_ms: int = 0) -> None:

@@ -43,9 +43,12 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
         changed: dict[int, int] = {}  # sites whose routers are others than before, from when on
         for router in config.router:
             since_ms = config.since_ms(router)
-            if was.get(router.name, (0, 0))[1] == 0:
+            router_id, registered = was.get(router.name, (None, 0))
+            if not registered:
                 added.append(router.name)
                 _add(db, router.name, now_ms)
+                if router_id is not None:
+                    _forget_presence(db, router_id)
             if _place(db, router.name, sites[router.site], since_ms, now_ms, changed):
                 moved.append(router.name)
         removed = sorted(
@@ -109,6 +112,11 @@ def _add(db: sqlite3.Connection, name: str, now_ms: int) -> None:
         (name, now_ms),
     )
     db.execute("DELETE FROM knock WHERE name = ?", (name,))  # it knocks no more
+
+
+def _forget_presence(db: sqlite3.Connection, router_id: int) -> None:
+    """Nobody listened to it while it was removed; an outage that was seen before goes on."""
+    db.execute("DELETE FROM presence WHERE router_id = ? AND state != 'offline'", (router_id,))
 
 
 def _place(

@@ -4,17 +4,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from tests.collector.build import T0
+from tests.collector.build import BOOT, RUN, T0
 from tests.collector.test_registry import HEAD
 from titik_collector import config, database
 from titik_collector.collect import Collector
 from titik_collector.database import StoreError
 from titik_collector.mqtt import Login
+from titik_collector.store import Said
 from titik_wire import codec, topics
-from titik_wire.messages import Now
+from titik_wire.messages import Now, Status
 
 NOBODY = Login("127.0.0.1", 1)  # the tests call what a connection would call
 SITE = '[[site]]\nname = "park"\ntitle = "Park"\n'
@@ -58,6 +60,11 @@ class Watched(Collector):
     def known(self) -> list[tuple[str, int]]:
         """Of how many routers each `now` was."""
         return [(one.scope, one.routers_known) for one in self.now()]
+
+    def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
+        """The router's status, as the broker has it."""
+        status = Status("park-1", state, RUN, 1, BOOT, "0.1.0")
+        self._store.save([Said(status, at_ms)])
 
     def tick(self, listening_ms: int) -> None:
         self._due.clear()
@@ -152,6 +159,40 @@ def test_a_site_that_lost_its_last_router_says_so(
     assert known == {
         one.name: one.routers_known for one in collector.now() if one.scope != "router"
     }
+
+
+def test_a_router_added_again_was_not_away_meanwhile(tmp_path: Path) -> None:
+    """Nobody listened to it; connected all along, it is online and had no outage."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    with collecting(file) as (collector, db):
+        collector.hear("online", 1)
+        file.write_text(HEAD + SITE)
+        collector.reload()
+        file.write_text(HEAD + SITE + ROUTER)
+        collector.reload()
+        for _ in range(2):
+            collector.tick(1)
+        collector.hear("online", 2)
+
+        assert [("online",)] == db.execute("SELECT state FROM presence").fetchall()
+        assert [] == db.execute("SELECT * FROM outage").fetchall()
+
+
+def test_a_router_added_again_while_it_is_off_is_away_from_then_on(tmp_path: Path) -> None:
+    """Its will came while nobody listened to it."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    with collecting(file) as (collector, db):
+        collector.hear("online", 1)
+        file.write_text(HEAD + SITE)
+        collector.reload()
+        file.write_text(HEAD + SITE + ROUTER)
+        collector.reload()
+        collector.hear("offline", 2)
+
+        assert [("offline",)] == db.execute("SELECT state FROM presence").fetchall()
+        assert [(2, None)] == db.execute("SELECT from_ms, to_ms FROM outage").fetchall()
 
 
 def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:
