@@ -22,7 +22,7 @@ from titik_collector.now import Board
 from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollup import Rollups
-from titik_collector.store import Saved, Store
+from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_wire import __version__, codec, topics
 from titik_wire.messages import Message, Now
 
@@ -40,7 +40,6 @@ PRESENCE_EVERY_S = 5.0
 NEWS_EVERY_S = 2.0
 PRUNE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 2.0
-KNOCKING_MS = 3_600_000  # a removed router that was heard within this may be connected
 
 
 class Collector:

@@ -10,6 +10,7 @@ import sqlite3
 from titik_collector import cold
 
 DAY_MS = 86_400_000
+KNOCKS_DAYS = 7  # names of strangers: an installer may come next week
 STEP = 500  # rows per transaction: a few milliseconds
 
 
@@ -26,6 +27,7 @@ def prune(
     )
     # What is not sealed may be computed again, from all of its minutes.
     minutes_ms = min(sealed_ms, now_ms - minutes_days * DAY_MS)
+    db.execute("DELETE FROM knock WHERE last_ms < ?", (now_ms - KNOCKS_DAYS * DAY_MS,))
     # A day more, because a bucket just behind the seal needs the samples before it.
     more = _prune_samples(db, sealed_ms - DAY_MS)
     more = _prune_bodies(db, now_ms - messages_days * DAY_MS) or more

@@ -30,6 +30,7 @@ from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
 MAX_QUARANTINE = 1000  # rows; the newest are kept
 MAX_HEAD = 512  # bytes of a poison payload that are kept
 MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
+KNOCKING_MS = 3_600_000  # who was heard within this may be connected, and keeps its place
 TOUCH_EVERY_MS = 5000  # a run that goes on is written down as touched so often
 MAX_OPEN_RUNS = 64  # per router; an ack lists the MAX_RUNS touched last
 
@@ -433,12 +434,23 @@ class Store:
         )
 
     def _knock(self, name: str, now_ms: int) -> None:
-        self._db.execute(
-            "INSERT INTO knock SELECT :name, :now, :now, 1 WHERE (SELECT count(*) FROM knock)"
-            " < :most OR EXISTS (SELECT 1 FROM knock WHERE name = :name) ON CONFLICT (name)"
-            " DO UPDATE SET last_ms = :now, messages = messages + 1",
-            {"name": name, "now": now_ms, "most": MAX_KNOCKS},
-        )
+        """A new name takes the place of the longest unheard, unless that was heard lately.
+
+        So a flood of names writes nothing.
+        """
+        known = self._db.execute(
+            "UPDATE knock SET last_ms = ?, messages = messages + 1 WHERE name = ?", (now_ms, name)
+        ).rowcount
+        if known:
+            return
+        names, heard_ms = self._db.execute("SELECT count(*), min(last_ms) FROM knock").fetchone()
+        if names >= MAX_KNOCKS:
+            if heard_ms >= now_ms - KNOCKING_MS:
+                return
+            self._db.execute(
+                "DELETE FROM knock WHERE name = (SELECT name FROM knock ORDER BY last_ms LIMIT 1)"
+            )
+        self._db.execute("INSERT INTO knock VALUES (?, ?, ?, 1)", (name, now_ms, now_ms))
 
     def _count(self, saved: Saved) -> None:
         names: list[tuple[Literal["poison", "later_version", "capped", "unregistered"], int]] = [

@@ -20,13 +20,21 @@ from tests.collector.build import (
     rows,
     sample,
 )
-from titik_collector import check
+from titik_collector import check, retention
 from titik_collector.caps import Caps
 from titik_collector.counters import unpack
 from titik_collector.database import StoreError
 from titik_collector.ingest import Letter, to_item
 from titik_collector.presence import Presence
-from titik_collector.store import Item, Poison, Said, Saved, Store
+from titik_collector.store import (
+    KNOCKING_MS,
+    MAX_KNOCKS,
+    Item,
+    Poison,
+    Said,
+    Saved,
+    Store,
+)
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
 NOW = T0 + 3_600_000
@@ -188,6 +196,34 @@ def test_a_stranger_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
         assert (30, {}) == (saved.unregistered, saved.routers)
         assert 0 == db.execute("SELECT count(*) FROM run").fetchone()[0]
         assert 20 == db.execute("SELECT count(*) FROM knock").fetchone()[0]
+
+
+def knock(db: sqlite3.Connection, name: str, at_ms: int) -> list[str]:
+    """A stranger's sample; who knocks after it."""
+    Store(db, Registered()).save([to_item(letter(sample(1, router=name), True), at_ms)])
+    return [one for (one,) in db.execute("SELECT name FROM knock ORDER BY name")]
+
+
+def test_a_stranger_takes_the_place_of_one_that_knocks_no_more(tmp_path: Path) -> None:
+    """The longest unheard goes; a flood of names displaces none that was heard lately."""
+    with opened(tmp_path / "db") as db:
+        names = [f"old-{n:02}" for n in range(MAX_KNOCKS)]
+        for at, name in enumerate(names):
+            knock(db, name, T0 + at)
+        later_ms = T0 + KNOCKING_MS + 1
+
+        assert names == knock(db, "flood", later_ms - 1)
+        assert ["new", *names[1:]] == knock(db, "new", later_ms)
+        assert ["new", *names[1:]] == knock(db, "flood", later_ms)
+
+
+def test_who_knocks_no_more_is_forgotten(tmp_path: Path) -> None:
+    """After a week; it may come to the list again."""
+    with opened(tmp_path / "db") as db:
+        knock(db, "gone", T0)
+        retention.prune(db, T0 + 8 * 86_400_000, 1, 30, 90)
+
+        assert ["new"] == knock(db, "new", T0 + 8 * 86_400_000)
 
 
 def test_over_the_cap_nothing_is_stored_or_acked(tmp_path: Path) -> None:
