@@ -72,6 +72,7 @@ class Collector:
         self._listening_ms: int | None = None  # since when nothing that was said was missed
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
+        self._retelling = False  # the newest rollups are to be news again
         self._rollups_waiting = True
         self._board.load()
 
@@ -171,7 +172,10 @@ class Collector:
         if not self._link.connected:
             return
         with transaction(self._db):
+            if self._retelling:
+                news.again(self._db, self._now_ms())
             told = news.take(self._db, self._registry.city, self._now_ms())
+        self._retelling = False
         for topic, message, retain in told:
             self._publish(message, topic, retain)
 
@@ -238,7 +242,7 @@ class Collector:
         except (StoreError, sqlite3.Error) as error:
             self._store_failed(error)
         self._listening_ms = self._now_ms()
-        self._all_stale = True
+        self._all_stale = self._retelling = True
 
     def _lost(self) -> None:
         self._ingest.drop_waiting()

@@ -57,7 +57,7 @@ class Outbox(Protocol):
     """Where what the collector says goes."""
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
-        """Hand over one message; lost if the link is down, since all is said again on connect."""
+        """Hand over one message; lost if the link is down: what is retained is said again."""
         ...
 
     def flush(self) -> None:

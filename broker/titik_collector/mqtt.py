@@ -104,7 +104,7 @@ class Link:
             self._client.acknowledge([packet for when, packet in tokens if packet and when == now])
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
-        """QoS 0: TCP delivers it, and everything is said again on the next connect.
+        """QoS 0: TCP delivers it, and what is retained is said again on the next connect.
 
         It leaves with `flush`, with the next turn, or with others when they are many.
         """

@@ -2,6 +2,8 @@
 
 Rule: a window is told a little after it ended, so that its last samples are in it.
 Rule: late revisions are told for hours and days only, not retained, so that a backfill is no flood.
+Rule: on each connect the newest are news again. Nobody says what the broker still has, nor what was
+lost with the link: QoS 0 has no acknowledgement for which news could be kept.
 """
 
 import sqlite3
@@ -42,6 +44,20 @@ def take(db: sqlite3.Connection, city: str, now_ms: int) -> list[tuple[str, Roll
         message = rollup.to_message(db, key, name)
         told.append((topics.rollup(message.window, message.scope, message.name), message, newest))
     return told
+
+
+def again(db: sqlite3.Connection, now_ms: int) -> None:
+    """Make news of the newest windows that are over; in a transaction of the caller's."""
+    db.execute(
+        "WITH one (scope, id) AS (SELECT 'router', id FROM router WHERE registered = 1"
+        " UNION ALL SELECT 'site', id FROM site WHERE registered = 1 UNION ALL SELECT 'city', 0),"
+        " length (window) AS (VALUES ('1m'), ('1h'), ('1d')),"
+        " newest AS (SELECT one.scope, id, length.window, (SELECT start_ms FROM rollup AS r"
+        "  WHERE r.scope = one.scope AND scope_id = id AND r.window = length.window"
+        "  AND end_ms <= ? ORDER BY start_ms DESC LIMIT 1) AS start_ms FROM one, length)"
+        " INSERT OR IGNORE INTO rollup_news SELECT * FROM newest WHERE start_ms IS NOT NULL",
+        (now_ms - GRACE_MS,),
+    )
 
 
 def _is_newest(db: sqlite3.Connection, key: tuple[str, int, str, int], now_ms: int) -> bool:

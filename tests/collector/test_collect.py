@@ -9,11 +9,12 @@ from typing import Literal
 import pytest
 
 from tests.collector.build import BOOT, RUN, T0
+from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
 from titik_collector import config, database
 from titik_collector.collect import Collector
 from titik_collector.database import StoreError
-from titik_collector.mqtt import Login
+from titik_collector.mqtt import Link, Login
 from titik_collector.store import Said
 from titik_wire import codec, topics
 from titik_wire.messages import Now, Status
@@ -60,6 +61,9 @@ class Watched(Collector):
     def known(self) -> list[tuple[str, int]]:
         """Of how many routers each `now` was."""
         return [(one.scope, one.routers_known) for one in self.now()]
+
+    def tell_news(self) -> None:
+        self._tell_news()
 
     def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
         """The router's status, as the broker has it."""
@@ -193,6 +197,24 @@ def test_a_router_added_again_while_it_is_off_is_away_from_then_on(tmp_path: Pat
 
         assert [("offline",)] == db.execute("SELECT state FROM presence").fetchall()
         assert [(2, None)] == db.execute("SELECT from_ms, to_ms FROM outage").fetchall()
+
+
+def test_finished_windows_are_told_again_on_each_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker may have come back empty, or the link have broken as the day was told."""
+    monkeypatch.setattr(Link, "connected", True)
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    topic = topics.rollup("1h", "city", "kupang")
+    with collecting(file) as (collector, db):
+        finish(db, "1h", H0, HOUR_MS)
+        for _ in range(2):
+            collector.connected()
+            for _ in range(2):
+                collector.tell_news()
+
+        assert [topic, topic] == [one for one, _ in collector.told if one == topic]
 
 
 def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:

@@ -19,17 +19,25 @@ def told(db: sqlite3.Connection, now_ms: int) -> list[tuple[str, int, bool]]:
     ]
 
 
-def finish(db: sqlite3.Connection, window: str, start_ms: int, length_ms: int) -> None:
-    """A city's window with nothing in it, and the news of it."""
+def finish(
+    db: sqlite3.Connection,
+    window: str,
+    start_ms: int,
+    length_ms: int,
+    scope: str = "city",
+    scope_id: int = 0,
+) -> None:
+    """A window with nothing in it, and the news of it."""
     columns = [row[1:4] for row in db.execute("PRAGMA table_info(rollup)")]
     values = {name: 0 for name, kind, needed in columns if needed and kind == "INTEGER"}
     values |= {"start_ms": start_ms, "end_ms": start_ms + length_ms, "revision": 1, "routers": 1}
-    names, key = ["scope", "window", *values], ("city", window)
+    values["scope_id"] = scope_id
+    names, key = ["scope", "window", *values], (scope, window)
     marks = ", ".join("?" * len(names))
     db.execute(
         f"INSERT INTO rollup ({', '.join(names)}) VALUES ({marks})", (*key, *values.values())
     )
-    db.execute("INSERT INTO rollup_news VALUES ('city', 0, ?, ?)", (window, start_ms))
+    db.execute("INSERT INTO rollup_news VALUES (?, ?, ?, ?)", (scope, scope_id, window, start_ms))
 
 
 @pytest.mark.parametrize(
@@ -72,3 +80,31 @@ def test_a_backfill_tells_old_hours_unretained_and_old_minutes_not_at_all(tmp_pa
         ("titik/v1/rollup/1m/city", 1, True),
         ("titik/v1/rollup/1h/city", 60, True),
     ] == found
+
+
+def test_the_newest_windows_are_told_again_retained(tmp_path: Path) -> None:
+    """The broker may have lost them; of each kind the newest that is over."""
+    with opened(tmp_path / "db") as db:
+        for window, length_ms in (("1m", MINUTE_MS), ("1h", HOUR_MS)):
+            for number in range(3):
+                finish(db, window, H0 + number * length_ms, length_ms)
+        now_ms = H0 + 2 * HOUR_MS + MINUTE_MS
+        told(db, now_ms)
+        news.again(db, now_ms)
+
+        assert [
+            ("titik/v1/rollup/1m/city", 2, True),
+            ("titik/v1/rollup/1h/city", 60, True),
+        ] == told(db, now_ms)
+
+
+def test_only_what_is_registered_is_told_again(tmp_path: Path) -> None:
+    """The topics of a removed router stay empty."""
+    with opened(tmp_path / "db", ("tirosa-1", "tirosa-2")) as db:
+        for router_id in (1, 2):
+            finish(db, "1h", H0, HOUR_MS, "router", router_id)
+        db.execute("UPDATE router SET registered = 0 WHERE id = 1")
+        db.execute("DELETE FROM rollup_news")
+        news.again(db, H0 + 2 * HOUR_MS)
+
+        assert [("titik/v1/rollup/1h/router/tirosa-2", 0, True)] == told(db, H0 + 2 * HOUR_MS)
