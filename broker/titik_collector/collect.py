@@ -73,6 +73,7 @@ class Collector:
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
         self._retelling = False  # the newest rollups are to be news again
+        self._more_news = False
         self._rollups_waiting = True
         self._board.load()
 
@@ -118,7 +119,7 @@ class Collector:
         self._tell_now()
         if self._is_due("prune", PRUNE_EVERY_S):
             self._prune()
-        if self._is_due("news", NEWS_EVERY_S):
+        if self._is_due("news", NEWS_EVERY_S) or (self._more_news and saved is None):
             self._tell_news()
         if self._store.waiting:
             self._place_waiting(saved)
@@ -174,7 +175,7 @@ class Collector:
         with transaction(self._db):
             if self._retelling:
                 news.again(self._db, self._now_ms())
-            told = news.take(self._db, self._registry.city, self._now_ms())
+            told, self._more_news = news.take(self._db, self._registry.city, self._now_ms())
         self._retelling = False
         for topic, message, retain in told:
             self._publish(message, topic, retain)

@@ -17,8 +17,13 @@ LONG_GRACE_MS = 60_000  # an hour's last minute is computed 40 s after it ended
 MAX_AT_ONCE = 200
 
 
-def take(db: sqlite3.Connection, city: str, now_ms: int) -> list[tuple[str, Rollup, bool]]:
-    """Topic, message and whether to retain it, of what is due; in a transaction of the caller's."""
+def take(
+    db: sqlite3.Connection, city: str, now_ms: int
+) -> tuple[list[tuple[str, Rollup, bool]], bool]:
+    """Topic, message and whether to retain it, of what is due; True if there is more of it.
+
+    In a transaction of the caller's.
+    """
     due = db.execute(
         "SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms FROM rollup_news AS n"
         # Without a rollup: it was packed or pruned while the collector was down.
@@ -43,7 +48,7 @@ def take(db: sqlite3.Connection, city: str, now_ms: int) -> list[tuple[str, Roll
             continue
         message = rollup.to_message(db, key, name)
         told.append((topics.rollup(message.window, message.scope, message.name), message, newest))
-    return told
+    return told, len(due) == MAX_AT_ONCE
 
 
 def again(db: sqlite3.Connection, now_ms: int) -> None:

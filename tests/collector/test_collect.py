@@ -11,7 +11,7 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
-from titik_collector import config, database
+from titik_collector import config, database, news
 from titik_collector.collect import Collector
 from titik_collector.database import StoreError
 from titik_collector.mqtt import Link, Login
@@ -35,7 +35,7 @@ class Watched(Collector):
         self._link.publish = self._tell  # type: ignore[method-assign]
 
     def _tell(self, topic: str, payload: bytes, retain: bool) -> None:
-        assert retain
+        assert retain or topic.startswith(f"{topics.PREFIX}/rollup/")
         self.told.append((topic, payload))
 
     def connected(self) -> None:
@@ -61,6 +61,10 @@ class Watched(Collector):
     def known(self) -> list[tuple[str, int]]:
         """Of how many routers each `now` was."""
         return [(one.scope, one.routers_known) for one in self.now()]
+
+    def idle(self) -> None:
+        """What is done in a turn in which nothing came."""
+        self._between(None)
 
     def tell_news(self) -> None:
         self._tell_news()
@@ -215,6 +219,24 @@ def test_finished_windows_are_told_again_on_each_connect(
                 collector.tell_news()
 
         assert [topic, topic] == [one for one, _ in collector.told if one == topic]
+
+
+def test_many_news_wait_for_nothing_while_nothing_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet of 10,000 has more each minute than leave at the usual times."""
+    monkeypatch.setattr(Link, "connected", True)
+    monkeypatch.setattr(news, "MAX_AT_ONCE", 2)
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    topic = topics.rollup("1h", "city", "kupang")
+    with collecting(file) as (collector, db):
+        for number in range(5):
+            finish(db, "1h", H0 + number * HOUR_MS, HOUR_MS)
+        for _ in range(3):
+            collector.idle()
+
+        assert 5 == sum(one == topic for one, _ in collector.told)
 
 
 def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ H0 = 1_795_395_600_000  # a whole hour
 def told(db: sqlite3.Connection, now_ms: int) -> list[tuple[str, int, bool]]:
     return [
         (topic, (message.window_start - H0) // MINUTE_MS, retain)
-        for topic, message, retain in news.take(db, "kupang", now_ms)
+        for topic, message, retain in news.take(db, "kupang", now_ms)[0]
     ]
 
 
