@@ -28,7 +28,7 @@ from titik_collector.commands.past import events_command, export_command, histor
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
 from titik_collector.config import Config, ConfigError
-from titik_collector.database import StoreBusy, held, open_reader, open_writer
+from titik_collector.database import StoreBusy, held, open_writer, reading
 from titik_collector.login import login
 from titik_wire import __version__
 
@@ -107,7 +107,7 @@ def _run(collector: collect.Collector) -> None:
 def status_command(file: Path) -> None:
     """Every site and router now, on one screen."""
     settings = _load(file)
-    with plainly(), contextlib.closing(open_reader(settings.store.path)) as db:
+    with plainly(), reading(settings.store.path) as db:
         now_ms = time.time_ns() // 1_000_000
         screen = status.gather(db, settings.city.name, now_ms)
         idle = status.nobody_collects(db, settings.store.path, now_ms)
@@ -138,9 +138,9 @@ def check_command(file: Path) -> None:
     Exit status 1 if not.
     """
     settings = _load(file)
-    with plainly(), contextlib.closing(open_reader(settings.store.path)) as reader:
-        found = check.findings(reader)
-        taken, stored, refused, lost, in_spool = check.totals(reader)
+    with plainly(), reading(settings.store.path) as store:
+        found = check.findings(store)
+        taken, stored, refused, lost, in_spool = check.totals(store)
     click.echo(
         f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
         f" + in spool {in_spool}"

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import IO
@@ -85,6 +85,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db.close()
         raise StoreError(f"{path}: {_other_schema(version, newest)}")
     return db
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The store for reading, until the end of the block; StoreError if a page of it is damaged."""
+    with closing(open_reader(path)) as db:
+        try:
+            yield db
+        except sqlite3.Error as error:
+            raise _worded(error, f"{path}: ") from error
 
 
 def _other_schema(version: int, newest: int) -> str:

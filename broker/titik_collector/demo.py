@@ -23,7 +23,7 @@ from rich.text import Text
 from titik_collector import broker_init, check, config, registry_file, status
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import Config, Router
-from titik_collector.database import StoreError, lease, open_reader
+from titik_collector.database import StoreError, lease, reading
 from titik_collector.simulate import WorldTime
 
 HERE = "this-machine"
@@ -207,7 +207,7 @@ def screen(demo: Demo, world: WorldTime) -> Group:
     """What is shown while it runs, once."""
     head = Text(f"Kupang, simulated local time {world.text()} (x{SPEED:g})", style="bold")
     try:
-        with contextlib.closing(open_reader(demo.config.store.path)) as db:
+        with reading(demo.config.store.path) as db:
             screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
         table = status.render(screen)
     except StoreError:  # not made yet; if it cannot be, the collector ends and is told
@@ -238,7 +238,7 @@ def _summary(demo: Demo, console: Console) -> bool:
     """What was taken, stored, merged and lost, and where it lies; False if it does not add up."""
     path = demo.config.store.path
     try:
-        with contextlib.closing(open_reader(path)) as db:
+        with reading(path) as db:
             taken, stored, refused, lost, in_spool = check.totals(db)
             found = check.findings(db)
             merged = db.execute("SELECT count(*) FROM sample WHERE seq > first_seq").fetchone()[0]

@@ -19,7 +19,7 @@ from rich.text import Text
 from titik_collector import config, events, export, history, past, status, when
 from titik_collector.commands import plainly
 from titik_collector.config import Config
-from titik_collector.database import open_reader
+from titik_collector.database import reading
 from titik_collector.windows import Calendar, Span, Window
 
 MAX_ROWS = 11_000  # windows of a history: a week of minutes, a year of hours
@@ -169,7 +169,7 @@ def _status(settings: Config, db: sqlite3.Connection) -> Any:
 def _opened(file: Path) -> Iterator[tuple[Config, sqlite3.Connection]]:
     with plainly():
         settings = config.load(file)
-        with contextlib.closing(open_reader(settings.store.path)) as db:
+        with reading(settings.store.path) as db:
             yield settings, db
 
 
