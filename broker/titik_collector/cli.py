@@ -168,7 +168,7 @@ def _load(file: Path) -> Config:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command; a terminal without Unicode gets something to read too."""
     codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

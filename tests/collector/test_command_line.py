@@ -3,6 +3,8 @@
 import fcntl
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +124,20 @@ def test_a_demo_of_less_than_no_time_is_refused(tmp_path: Path) -> None:
     """The option is named."""
     given = ("demo", "--for", "-3", "--directory", str(tmp_path), "--example", str(EXAMPLE))
     assert "'--for': -3.0 is not in the range" in says(*given, status=2)
+
+
+@pytest.mark.parametrize("package", ["rich", "msgspec", "cryptography"])
+def test_a_router_s_installation_says_what_the_server_half_needs(package: str) -> None:
+    """`pip install .` brings the command, without what only the server needs."""
+    program = (
+        f"import sys; sys.modules['{package}'] = None\n"
+        "from titik_collector.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=False
+    )
+    expected = (
+        f"Error: there is no {package}; titik needs the collector's packages:"
+        " pip install '.[collector]'\n"
+    )
+    assert (1, expected) == (done.returncode, done.stderr)
