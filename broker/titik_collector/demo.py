@@ -2,7 +2,7 @@
 
 A private broker, the collector, one real agent on this machine and Kupang's ten hotspots as a
 simulated fleet; each is a process of its own, started by the same commands an operator types.
-Rule: what a run leaves behind, the next goes on with.
+Rule: what a run leaves behind, the next goes on with, but for ports that are taken meanwhile.
 Rule: one demo in a directory at a time; a second one touches nothing there.
 """
 
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -22,6 +23,7 @@ from rich.text import Text
 
 from titik_collector import broker_init, check, config, registry_file, status
 from titik_collector.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.config import Config, Router
 from titik_collector.database import StoreError, lease, reading
 from titik_collector.simulate import WorldTime
@@ -61,12 +63,10 @@ class Demo:
             registry_file.add_many(made, [Router(name=HERE, site=HERE)])
         made = config.load(self._file)
         assert made.broker.directory is not None
-        broker_init.init(
-            made.broker.directory,
-            broker_init.Request(
-                collector_id=made.collector.id, routers=tuple(one.name for one in made.router)
-            ),
+        request = Request(
+            collector_id=made.collector.id, routers=tuple(one.name for one in made.router)
         )
+        broker_init.init(made.broker.directory, _with_free_ports(request, made.broker.directory))
         return made
 
     def start(self) -> None:
@@ -149,6 +149,23 @@ class Demo:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _with_free_ports(request: Request, broker: Path) -> Request:
+    """Other ports for a broker of which somebody has taken one since the last run."""
+    if not (broker / "broker.toml").exists():
+        return request
+    made = BrokerDir.open(broker)
+    if made.pid() is not None or all(is_free(LOOPBACK, port) for port in astuple(made.ports)):
+        return request
+    tried = range(FIRST_PORT, FIRST_PORT + 1000)
+    free = (port for port in tried if is_free(LOOPBACK, port))
+    return replace(
+        request,
+        router_port=next(free, None),
+        engineer_port=next(free, None),
+        collector_port=next(free, None),
+    )
 
 
 def run(directory: Path, example: Path, seconds: float | None) -> int:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from click.testing import CliRunner
 from tests.collector.test_router_command import TEXT
 from titik_collector import broker_init
 from titik_collector.broker_dir import BrokerDir
-from titik_collector.broker_init import Request
+from titik_collector.broker_init import Request, is_free
 from titik_collector.cli import titik
+from titik_collector.demo import Demo
 
 LEAST = TEXT.partition("[[site]]")[0]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kupang.toml"
@@ -141,3 +143,15 @@ def test_a_router_s_installation_says_what_the_server_half_needs(package: str) -
         " pip install '.[collector]'\n"
     )
     assert (1, expected) == (done.returncode, done.stderr)
+
+
+def test_a_demo_goes_on_with_other_ports_where_its_own_were_taken(tmp_path: Path) -> None:
+    """Nobody else knows its broker; the agent's file and the lines to try follow."""
+    before = Demo(tmp_path, EXAMPLE).broker.ports
+    with socket.create_server(("127.0.0.1", before.engineer)):
+        demo = Demo(tmp_path, EXAMPLE)
+        after = demo.broker.ports
+        assert all(is_free("127.0.0.1", one) for one in (after.router, after.engineer))
+        assert is_free("127.0.0.1", after.collector)
+        assert f"port = {after.router}\n" in demo._agent_file().read_text()
+    assert after == Demo(tmp_path, EXAMPLE).broker.ports
