@@ -56,7 +56,7 @@ MACHINE = "/sys/class/dmi/id/product_name"  # x86
 BOARD = "/tmp/sysinfo/model"  # OpenWrt
 _BROKEN_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 ONE_SAMPLE_S = 0.2  # what is read once in this time is of one sample; the next is a second away
-LOCK = "agent.lock"  # in the spool's directory, held while the agent runs
+LOCK = "agent.lock"  # in the spool's directory, held while the agent runs: its process and router
 
 
 def run(file: str | None, router: str | None, broker: str | None) -> None:
@@ -64,7 +64,7 @@ def run(file: str | None, router: str | None, broker: str | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     with _said():
         settings = config.load(file, router, broker)
-        with _alone(settings.spool.directory):
+        with _alone(settings.spool.directory, settings.router):
             _run(settings, _target(settings))
 
 
@@ -294,7 +294,7 @@ def _new_run() -> str:
 
 
 @contextmanager
-def _alone(directory: str) -> Iterator[None]:
+def _alone(directory: str, router: str) -> Iterator[None]:
     """One agent per spool: two would report the same clients twice.
 
     A full or read-only disk cannot be locked; the spool lives in RAM then, and the agent goes on.
@@ -303,10 +303,12 @@ def _alone(directory: str) -> Iterator[None]:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             path = os.path.join(directory, LOCK)
-            _lock(stack.enter_context(open(path, "a+", encoding="ascii")))
+            _lock(stack.enter_context(open(path, "a+", encoding="ascii")), router)
         except BlockingIOError:
+            holder = _holder(directory)
+            who = f"the agent of {holder}" if holder else "another agent"
             raise ConfigError(
-                f"spool.directory: another agent runs in {directory}; stop it, or name another"
+                f"spool.directory: {who} runs in {directory}; stop it, or name another"
             ) from None
         except PermissionError as error:
             raise ConfigError(
@@ -319,7 +321,11 @@ def _alone(directory: str) -> Iterator[None]:
         yield
 
 
-def _refuse_beside_agent(directory: str) -> None:
+class _OtherRouter(ConfigError):
+    """The spool is another router's."""
+
+
+def _refuse_beside_agent(directory: str, router: str) -> None:
     """ConfigError if an agent runs, or may run, on this spool.
 
     Nothing is created: an installer checks as root, and the agent could not write what root left.
@@ -330,16 +336,27 @@ def _refuse_beside_agent(directory: str) -> None:
     except FileNotFoundError:
         return
     except BlockingIOError:
+        if (holder := _holder(directory)) not in (None, router):
+            raise _OtherRouter(
+                f"the agent of {holder} runs in {directory}; for this router name another"
+                " spool.directory"
+            ) from None
         raise ConfigError(f"an agent runs in {directory}; its log says how it fares") from None
     except OSError as error:
         raise ConfigError(f"spool.directory: {error}; check as root or as its user") from error
 
 
-def _lock(file: IO[str]) -> None:
+def _lock(file: IO[str], router: str) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     file.truncate(0)
-    file.write(f"{os.getpid()}\n")
+    file.write(f"{os.getpid()} {router}\n")
     file.flush()
+
+
+def _holder(directory: str) -> str | None:
+    """The router whose agent wrote the lock; None if an older agent did."""
+    with open(os.path.join(directory, LOCK), encoding="ascii", errors="replace") as file:
+        return file.readline().partition(" ")[2].strip() or None
 
 
 @contextmanager
@@ -362,7 +379,10 @@ def _check_chain(
     from titik_agent import check
 
     try:
-        _refuse_beside_agent(settings.spool.directory)
+        _refuse_beside_agent(settings.spool.directory, settings.router)
+    except _OtherRouter as error:
+        print(f"FAIL  spool: {error}")
+        return False
     except ConfigError as error:
         print(f"--    login, publish, ack: not tried: {error}")
         return True

@@ -50,7 +50,7 @@ class Broker:
 class Spool:
     """[spool]: what the collector has not committed yet."""
 
-    directory: Path = "/tmp/titik"  # on OpenWrt a RAM disk: no flash wear
+    directory: Path = "/tmp/titik"  # of this agent alone; on OpenWrt a RAM disk: no flash wear
     limit_bytes: int = 1 << 20  # size of the spool; older samples are merged to stay within
     persist_dir: Path | None = None  # on flash: outages longer than 5 minutes survive a power cut
 

@@ -90,3 +90,18 @@ def test_a_check_beside_an_agent_does_not_log_in(config: str, tmp_path: Path) ->
 
     assert "not tried: an agent runs" in result.output
     assert "login" not in result.output.replace("login, publish, ack: not tried", "")
+
+
+@pytest.mark.usefixtures("not_looked_at")
+def test_a_check_fails_where_another_router_s_agent_has_the_spool(
+    config: str, tmp_path: Path
+) -> None:
+    """Its own agent could not start there, and nobody has tried whether it may log in."""
+    with cli._alone(str(tmp_path / "spool"), "tirosa-2"):
+        result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
+
+    assert 1 == result.exit_code
+    assert (
+        f"FAIL  spool: the agent of tirosa-2 runs in {tmp_path}/spool; for this router name another"
+        " spool.directory"
+    ) in result.output.splitlines()

@@ -15,9 +15,12 @@ from titik_wire.messages import Sample
 
 
 @pytest.mark.usefixtures("caplog")  # this machine may lack an access point, which is said
-def test_once_prints_a_sample_of_this_machine() -> None:
+def test_once_prints_a_sample_of_this_machine(tmp_path: Path) -> None:
     """A laptop without an access point still has an uplink or a host to tell of."""
-    result = CliRunner().invoke(commands.titik_agent, ["once", "--router", "laptop"])
+    file = tmp_path / "agent.toml"
+    file.write_text('router = "laptop"\nspool.directory = "spool"\n')
+    arguments = ["once", "--config", str(file), "--broker", "localhost"]
+    result = CliRunner().invoke(commands.titik_agent, arguments)
     payload = json.dumps(json.loads(result.stdout)).encode()
     sample = codec.decode(topics.sample("laptop"), payload)
 
@@ -68,9 +71,9 @@ def test_what_is_typed_wrong_is_one_line(arguments: list[str], start: str, end: 
 def test_a_second_agent_on_one_spool_is_refused(tmp_path: Path) -> None:
     """Two would report the same clients twice."""
     with (
-        cli._alone(str(tmp_path)),
-        pytest.raises(ConfigError, match="another agent runs"),
-        cli._alone(str(tmp_path)),
+        cli._alone(str(tmp_path), "tirosa-1"),
+        pytest.raises(ConfigError, match="the agent of tirosa-1 runs"),
+        cli._alone(str(tmp_path), "tirosa-2"),
     ):
         pass
 
@@ -80,7 +83,7 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(ConfigError, match=r"spool\.directory: .*; name another"),
-        cli._alone(str(tmp_path / "file" / "spool")),
+        cli._alone(str(tmp_path / "file" / "spool"), "tirosa-1"),
     ):
         pass
 
@@ -94,7 +97,7 @@ def test_a_disk_that_is_full_stops_nobody(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path, mode, exist_ok)
 
     monkeypatch.setattr(os, "makedirs", full)
-    with cli._alone(str(tmp_path / "spool")):
+    with cli._alone(str(tmp_path / "spool"), "tirosa-1"):
         pass
 
     assert ["spool not locked, going on"] == [one.getMessage()[:26] for one in caplog.records]
