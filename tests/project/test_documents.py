@@ -183,6 +183,17 @@ def test_every_configuration_is_accepted(page: str, body: str, tmp_path: Path) -
             raise AssertionError(f"{page}: {other} is no configuration")
 
 
+@pytest.mark.parametrize("key", agent_config.RANGES)
+def test_the_range_of_an_agents_key_is_in_its_table(key: str) -> None:
+    """As the error says it."""
+    table, _, name = key.rpartition(".")
+    section = f"### `[{table}]`" if table else "### Outside any table"
+    rows = (ROOT / "docs/config.md").read_text().partition(section)[2].partition("###")[0]
+    (row,) = [one for one in rows.splitlines() if one.startswith(f"| `{name}` |")]
+    low, high = agent_config.RANGES[key]
+    assert f"| whole number from {low} to {high} |" in row
+
+
 def test_the_example_city_is_accepted() -> None:
     """The file that the demo runs on."""
     city = server_config.load(ROOT / "examples" / "kupang.toml")
