@@ -223,6 +223,10 @@ class Link:
     def _fail(self, down: LinkDown) -> LinkDown:
         self._on_socket_close(None, None, self._sock)
         self._down = self._down or down
+        if self._down.step == "lost" and self._connack_by is not None and not self._broker.tls:
+            # As a port for TLS does, which takes our CONNECT for a broken handshake.
+            words = f"{self._down.reason} before it answered: check broker.port and broker.tls"
+            self._down = LinkDown("login", words)
         self.close()
         return self._down
 

@@ -204,11 +204,20 @@ def load(file: Path) -> Config:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        remedy = "name another with --config" if isinstance(error, FileNotFoundError) else "mend it"
-        raise ConfigError(file, "", str(error.strerror), remedy) from error
+        raise _unread(file, error) from error
     if len(content) > MAX_BYTES:
         raise ConfigError(file, "", "is too large", f"allowed: {MAX_BYTES} bytes")
     return parse(content, file)
+
+
+def _unread(file: Path, error: OSError) -> ConfigError:
+    if isinstance(error, IsADirectoryError):
+        remedy = f"name the file: --config {file / DEFAULT_FILE}"
+        return ConfigError(file, "", "is a folder", remedy)
+    remedy = "name another with --config"
+    if isinstance(error, PermissionError):
+        remedy = "run as its owner or as root"
+    return ConfigError(file, "", str(error.strerror), remedy)
 
 
 def parse(content: bytes, file: Path) -> Config:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import IO
@@ -53,8 +53,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         raise StoreError(f"{path}: {error}") from error
+    except sqlite3.Error as error:
+        raise _worded(error, f"{path}: ") from error
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -139,7 +141,9 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def _worded(error: sqlite3.Error, where: str = "") -> StoreError:
     # sqlite3 raises some errors itself, without a code.
-    code = getattr(error, "sqlite_errorcode", None)
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # without the extension
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return StoreError(f"{where}{error}; may this user write it, and its folder?")
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return StoreError(
             f"{where}{error}; stop the collector, move the store and its -wal and -shm away,"
@@ -158,9 +162,19 @@ def held(path: Path) -> Iterator[None]:
     """Hold the store's lease: only one collector writes acks, rollups and `now` over one store."""
 
     def busy(holder: str) -> StoreHeld:
-        return StoreHeld(f"{path}: another collector (process {holder}) holds this store")
+        return StoreHeld(
+            f"{path}: another collector (process {holder}) holds this store; stop it, or give each"
+            " a store.path of its own"
+        )
 
-    with lease(path.with_name(path.name + ".lease"), busy):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lease(path.with_name(path.name + ".lease"), busy))
+        except OSError as error:
+            raise StoreError(
+                f"store.path: {error.filename}: {error.strerror}; run as its owner, or choose a"
+                " folder that can be written"
+            ) from error
         yield
 
 

@@ -215,7 +215,7 @@ class Link:
                 login.host, login.port, KEEPALIVE_S, clean_start=False, properties=properties
             )
         except (OSError, ValueError) as error:
-            raise LinkDown(f"{login.host}:{login.port}: {error}") from error
+            raise LinkDown(_unreachable(login, error)) from error
         self._opened_at = time.monotonic()
 
     def _make_client(self) -> bulk.StockClient:
@@ -303,6 +303,15 @@ def _subscribe(client: paho.Client, *wanted: str) -> None:
     """Each time the broker sends what it has retained: that is MQTT's default."""
     options = SubscribeOptions(qos=1)
     client.subscribe([(topic, options) for topic in wanted])
+
+
+def _unreachable(login: Login, error: Exception) -> str:
+    where = f"{login.host}:{login.port}"
+    if isinstance(error, ConnectionRefusedError):
+        return f"nothing listens at {where}: check broker.port, and that the broker runs"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"no address for {login.host}: check broker.host ({error})"
+    return f"{where}: {error}"
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -318,6 +318,20 @@ def test_a_silent_listener_is_given_up(broker: FakeBroker) -> None:
     assert "no answer to CONNECT" in trouble.reason
 
 
+@pytest.mark.parametrize("read", [True, False], ids=["closed", "reset"])
+def test_a_port_for_tls_that_hangs_up_on_plain_words_is_guessed(
+    broker: FakeBroker, read: bool
+) -> None:
+    """It takes CONNECT for a broken handshake, and says nothing of it."""
+    link = make(broker.port)
+    link.open()
+    session = broker.accept()
+    if read:
+        session.read()
+    session.close()
+    assert "before it answered: check broker.port and broker.tls" in down(link).reason
+
+
 def test_nobody_listening_is_said_in_words() -> None:
     """The installer's first mistake is the port."""
     with pytest.raises(LinkDown, match=r"nothing listens at 127\.0\.0\.1") as caught:

@@ -321,6 +321,22 @@ def test_a_missing_ca_file_is_an_unreachable_broker(tmp_path: Path) -> None:
         link._open()
 
 
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", r"nothing listens at 127\.0\.0\.1:\d+: check broker\.port, and that"),
+        ("mq..example", r"no address for mq\.\.example: check broker\.host"),
+    ],
+)
+def test_a_broker_that_is_not_there_is_said_with_its_key(host: str, expected: str) -> None:
+    """The operator's first mistake is the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    link = Link(Login(host, port), "c", "0", lambda: None, lambda: None)
+    with pytest.raises(LinkDown, match=expected):
+        link._open()
+
+
 def test_what_is_cut_ends_before_the_first_unfinished_packet() -> None:
     """The rest waits, or is paho's."""
     whole = publish(b"t", b"x", 1, 1)

@@ -1,5 +1,6 @@
 """What `titik collect`, `simulate` and `demo` refuse before they begin, in one line."""
 
+import errno
 import fcntl
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +19,8 @@ from titik_collector import broker_init
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request, is_free
 from titik_collector.cli import titik
+from titik_collector.commands import plainly
+from titik_collector.database import held
 from titik_collector.demo import Demo
 
 LEAST = TEXT.partition("[[site]]")[0]
@@ -155,3 +159,46 @@ def test_a_demo_goes_on_with_other_ports_where_its_own_were_taken(tmp_path: Path
         assert is_free("127.0.0.1", after.collector)
         assert f"port = {after.router}\n" in demo._agent_file().read_text()
     assert after == Demo(tmp_path, EXAMPLE).broker.ports
+
+
+def test_a_store_that_cannot_be_held_is_told_with_its_key(file: Path) -> None:
+    """The lease beside it is nothing that an operator knows."""
+    (file.parent / "titik.db.lease").mkdir()
+    said = says("collect", "--config", str(file), status=1)
+    assert f"store.path: {file.parent}/titik.db.lease: Is a directory; run as its owner" in said
+
+
+def test_a_second_collector_is_told_how_to_end_the_first(file: Path) -> None:
+    """With the process that holds the store."""
+    with held(file.parent / "titik.db"):
+        said = says("collect", "--config", str(file), status=1)
+    assert f"(process {os.getpid()}) holds this store; stop it, or give each" in said
+
+
+def test_a_folder_in_the_place_of_the_file_is_told_with_the_file(tmp_path: Path) -> None:
+    """Whoever names the folder of titik.toml."""
+    said = says("collect", "--config", str(tmp_path), status=1)
+    assert f"{tmp_path}: is a folder; name the file: --config {tmp_path}/titik.toml" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.EACCES, "this user may not write there; run as its owner or as root"),
+        (errno.EROFS, "nothing can be written there (Read-only file system); choose another"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, number: int, expected: str
+) -> None:
+    """By its name, not by that of a file which would have been in it for a moment."""
+    with pytest.raises(click.ClickException) as caught, plainly():
+        raise OSError(number, os.strerror(number), str(tmp_path / ".titik.toml.new"))
+    assert f"{tmp_path}: {expected}" in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_told(file: Path) -> None:
+    """It is there, so its own name is the one to look at."""
+    with pytest.raises(click.ClickException) as caught, plainly():
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+    assert f"{file}: Permission denied; run as its owner or as root" == str(caught.value)

@@ -1,5 +1,7 @@
 """What the operator types; each file is one command or group of `titik`."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,8 @@ import click
 from titik_collector.broker_dir import BrokerError
 from titik_collector.database import StoreError
 from titik_collector.schema import ConfigError
+
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -21,8 +25,25 @@ def plainly() -> Iterator[None]:
     except OSError as error:
         if (folder := _missing_folder(error)) is not None:
             raise click.ClickException(f"{folder}: there is no such folder") from error
-        where = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{where}{error.strerror or error}") from error
+        raise click.ClickException(_refused(error) or _as_said(error)) from error
+
+
+def _as_said(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _refused(error: OSError) -> str | None:
+    """What this user may not do, by a name that he knows: new files have names of our own."""
+    if error.errno not in _REFUSED or not isinstance(error.filename, str):
+        return None
+    place = Path(error.filename).absolute()
+    if error.errno == errno.EROFS:
+        said = f"{place.parent}: nothing can be written there ({error.strerror})"
+        return f"{said}; choose another folder, or mount it for writing"
+    if os.path.lexists(place):
+        return f"{place}: {error.strerror}; run as its owner or as root"
+    return f"{place.parent}: this user may not write there; run as its owner or as root"
 
 
 def _missing_folder(error: OSError) -> Path | None:
