@@ -78,12 +78,12 @@ if [ -z "$root" ]; then
 		if [ "$PWD" = /etc/uci-defaults ]; then # an image's first boot: there is no uplink yet
 			exit 0
 		fi
-		/etc/init.d/titik-agent check || echo "not yet: mend what it says"
+		/etc/init.d/titik-agent check || echo "it does not work yet: mend what FAIL says"
 		echo "{router} is set up; see again whether it works: /etc/init.d/titik-agent check"
 		exit 0
 	fi
 	if command -v titik-agent >/dev/null; then
-		titik-agent check || echo "not yet: mend what it says"
+		titik-agent check || echo "it does not work yet: mend what FAIL says"
 	fi
 fi
 echo "{router} is set up; see whether it works: titik-agent check"

@@ -269,7 +269,7 @@ def _summary(demo: Demo, console: Console) -> bool:
         "of all runs so far, as far as the collector has heard:",
         f"taken {taken} = stored {stored} + refused {refused} + lost {lost} + in spool {in_spool}",
         f"merged ranges among the stored: {merged}",
-        "of this run:",
+        "of this run, beside this machine's own agent:",
         *(line for line in fleet if line.startswith("routers took")),
         "what is not yet acked waits in the routers' spools for the next run",
         *found,

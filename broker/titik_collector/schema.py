@@ -266,12 +266,19 @@ def _value(one: Key, value: object, file: Path, path: str) -> Any:
         if not isinstance(value, list) or len(value) > one.kind.maximum:
             raise ConfigError(file, path, "does not fit", f"{one.kind.allowed}, [[{path}]] each")
         return tuple(
-            read(one.kind.of, row, file, f"{path}[{number}]") for number, row in enumerate(value)
+            read(one.kind.of, row, file, f"{path}[{number}]{_named(row)}")
+            for number, row in enumerate(value)
         )
     try:
         return one.kind.read(value, file.parent)
     except ValueError as error:
         raise ConfigError(file, path, str(error), f"allowed: {one.kind.allowed}") from error
+
+
+def _named(row: object) -> str:
+    """The name beside the number, for people who do not count tables from 0."""
+    name = row.get("name") if isinstance(row, dict) else None
+    return f" ({name})" if isinstance(name, str) and re.fullmatch(SLUG, name) else ""
 
 
 def _known(name: str, declared: dict[str, Any]) -> str:

@@ -105,13 +105,13 @@ def test_what_is_wrong_with_the_city(text: str, expected: str) -> None:
         ("[broker]\nhost = 1", "broker.host: 1 is not text"),
         ('[broker]\nhost = "a\\nb"', 'broker.host: "a\\nb" does not fit'),
         ('[collector]\nid = "a/b"', 'collector.id: "a/b" is no such name'),
-        (SITE + "latitude = 90.1", "site[0].latitude: 90.1 is too large; allowed: a number from -"),
-        (SITE + "latitude = nan", "site[0].latitude: nan is no number"),
-        (SITE + SITE + SITE.replace("title", "titel"), "site[2].titel: there is no such key; did"),
+        (SITE + "latitude = 90.1", "site[0] (taman-tirosa).latitude: 90.1 is too large; allowed:"),
+        (SITE + "latitude = nan", "site[0] (taman-tirosa).latitude: nan is no number"),
+        (SITE + SITE + SITE.replace("title", "titel"), "site[2] (taman-tirosa).titel: there"),
         (SITE + SITE, 'site[1].name: "taman-tirosa" is site[0] already; allowed: each name once'),
-        (SITE + "uplink_mbps = -5", "site[0].uplink_mbps: -5 is too small; allowed: a number from"),
+        (SITE + "uplink_mbps = -5", "site[0] (taman-tirosa).uplink_mbps: -5 is too small; allow"),
         ("[site]\nname = 1", "site: does not fit; at most 10000 tables, [[site]] each"),
-        ('[[router]]\nname = "a"', "router[0].site: is missing; give a name"),
+        ('[[router]]\nname = "a"', "router[0] (a).site: is missing; give a name"),
         (
             SITE + '[[router]]\nname = "a"\nsite = "taman-tirosas"',
             'router[0].site: there is no site "taman-tirosas", where a is to be; did you mean',
@@ -126,16 +126,16 @@ def test_what_is_wrong_with_the_city(text: str, expected: str) -> None:
         ),
         (
             SITE + '[[router]]\nname = "a"\nsite = "taman-tirosa"\nsince = "yesterday"',
-            'router[0].since: "yesterday" is no date or time; allowed: a date or time without',
+            'router[0] (a).since: "yesterday" is no date or time; allowed: a date or time without',
         ),
         (
             SITE + '[[router]]\nname = "a"\nsite = "taman-tirosa"\nsince = 0001-01-01',
-            "router[0].since: the year 1 is outside 1971 to 9998",
+            "router[0] (a).since: the year 1 is outside 1971 to 9998",
         ),
     ],
 )
 def test_what_is_wrong_elsewhere(text: str, expected: str) -> None:
-    """The path of a table's row counts from 0."""
+    """The path of a table's row counts from 0, and names it."""
     assert error(LEAST + text).startswith(f"{FILE}: {expected}")
 
 

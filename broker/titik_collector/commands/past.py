@@ -109,7 +109,9 @@ def history_command(
 @WINDOW
 @since("7d")
 @UNTIL
-@click.option("--format", "kind", type=click.Choice(("csv", "jsonl")), default="csv")
+@click.option(
+    "--format", "kind", type=click.Choice(("csv", "jsonl")), default="csv", show_default=True
+)
 @click.option("--output", type=click.Path(path_type=Path), help="A file instead of stdout.")
 @UTC
 def export_command(
