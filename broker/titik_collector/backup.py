@@ -22,7 +22,7 @@ from typing import BinaryIO
 from titik_collector import broker_init, config
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import Config
-from titik_collector.database import files, held, open_reader
+from titik_collector.database import files, held, reading
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES, FOLDERS = ("broker.toml", "passwords"), ("secrets", "ca", "ca/issued", "tls")
@@ -123,7 +123,7 @@ def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
 def _copy_store(store: Path, copy: Path) -> None:
     """As it is at one moment, whoever writes meanwhile."""
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
+    with reading(store) as source, closing(sqlite3.connect(copy)) as into:
         source.backup(into)
 
 

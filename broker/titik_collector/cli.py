@@ -28,7 +28,7 @@ from titik_collector.commands.past import events_command, export_command, histor
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
 from titik_collector.config import Config, ConfigError
-from titik_collector.database import StoreBusy, held, open_writer, reading
+from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
 from titik_wire import __version__
 
@@ -82,7 +82,8 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
         while True:
             try:
                 db = stack.enter_context(contextlib.closing(open_writer(settings.store.path)))
-                collector = collect.Collector(settings, db, login(settings))
+                with worded(settings.store.path):
+                    collector = collect.Collector(settings, db, login(settings))
                 break
             except StoreBusy as error:
                 stack.close()

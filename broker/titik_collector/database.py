@@ -92,11 +92,17 @@ def open_reader(path: Path) -> sqlite3.Connection:
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """The store for reading, until the end of the block; StoreError if a page of it is damaged."""
-    with closing(open_reader(path)) as db:
-        try:
-            yield db
-        except sqlite3.Error as error:
-            raise _worded(error, f"{path}: ") from error
+    with closing(open_reader(path)) as db, worded(path):
+        yield db
+
+
+@contextmanager
+def worded(path: Path) -> Iterator[None]:
+    """What SQLite says of this store, outside a transaction too, becomes a StoreError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _worded(error, f"{path}: ") from error
 
 
 def _other_schema(version: int, newest: int) -> str:

@@ -2,6 +2,8 @@
 
 import random
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,18 @@ def test_a_damaged_store_is_one_line_with_the_remedy(file: Path, command: str) -
         rf"Error: {file.parent}/db: .*; stop the collector, .* titik restore --only-store FILE\n",
         done.output,
     )
+
+
+def test_a_collector_that_meets_the_damage_as_it_starts_says_the_same(tmp_path: Path) -> None:
+    """In what it reads before it listens, here which samples are the newest."""
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    with two_hours(tmp_path / "db"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "db")) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sample'").fetchone()
+    with (tmp_path / "db").open("r+b") as store:
+        store.seek((page - 1) * PAGE)
+        store.write(random.Random(1).randbytes(PAGE))
+    done = CliRunner().invoke(titik, ["collect", "--config", str(tmp_path / "titik.toml")])
+    assert isinstance(done.exception, SystemExit)
+    assert f"Error: {tmp_path}/db: database disk image is malformed; stop the" in done.output
