@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import cli, commands
+from titik_agent import cli, commands, config
 from titik_agent.config import ConfigError
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
@@ -39,8 +39,12 @@ def test_once_prints_a_sample_of_this_machine(tmp_path: Path) -> None:
         (["run", "--router", "a", "--broker", "a b"], "--broker: 'a b' is no address"),
     ],
 )
-def test_what_is_wrong_is_one_line(arguments: list[str], said: str) -> None:
+def test_what_is_wrong_is_one_line(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No traceback, and the remedy beside it."""
+    # This machine may have an agent of its own.
+    monkeypatch.setattr(config, "DEFAULT_FILE", str(tmp_path / "agent.toml"))
     result = CliRunner().invoke(commands.titik_agent, arguments)
 
     assert 1 == result.exit_code
