@@ -134,8 +134,13 @@ class BrokerDir:
             raise BrokerError(f"{file}: may not be read; run as its owner or as root") from error
 
     def users(self) -> list[str]:
-        """Every user that may log in, by name."""
-        return sorted(read_hashes(self.path / "passwords"))
+        """Every user that has a password, by name."""
+        file = self.path / "passwords"
+        return sorted(read_hashes(file)) if file.exists() else []  # an init was cut short
+
+    def routers(self) -> list[str]:
+        """Every router that has a password; with TLS none may have one, see `broker_init`."""
+        return [name for name in self.users() if name not in self.reserved()]
 
     def reserved(self) -> set[str]:
         """Names that no router can have."""
@@ -165,12 +170,17 @@ class BrokerDir:
 
     def remove_user(self, user: str) -> bool:
         """Forget a user; a running broker cuts its connection. False if there was none."""
+        return bool(self.remove_users([user]))
+
+    def remove_users(self, users: list[str]) -> list[str]:
+        """As `remove_user`, for many at once; those that there were."""
         with locked(self.path):
             hashes = read_hashes(self.path / "passwords")
-            known = hashes.pop(user, None) is not None
+            known = [user for user in users if hashes.pop(user, None) is not None]
             if known:
                 write_hashes(self.path / "passwords", hashes, self.owner(0o600))
-            self.password_file(user).unlink(missing_ok=True)
+            for user in users:
+                self.password_file(user).unlink(missing_ok=True)
         self.reload()
         return known
 

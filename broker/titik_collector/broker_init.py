@@ -2,6 +2,7 @@
 
 Rule: loopback only, unless an address is given.
 Rule: what is not asked for stays as it was; everything that changes is said.
+Rule: with TLS a router has certificates only, for a password would outlive their revocation.
 """
 
 import ipaddress
@@ -72,9 +73,14 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     said = [] if before is None else _differences(before.settings, settings)
     if before is None and settings.host is None and request.router_port is None:
         said += _passed_over(settings.ports.router)
-    users = [settings.collector, *settings.engineers, *request.routers]
+    users = [settings.collector, *settings.engineers]
+    ended: list[str] = []
+    if settings.host is None:
+        users += request.routers
+    elif before is not None:
+        ended = before.routers()
     if request.force and before is not None:
-        users += before.users()
+        users += [name for name in before.users() if name not in ended]
         said += _forget(before)
     _make_folders(directory)
     write_settings(path, settings)
@@ -84,9 +90,11 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     said += _write_mosquitto_files(directory)
     new = directory.add_users(list(dict.fromkeys(users)))
     if new:
-        said.append(f"made passwords for {_listed(new)} in {path / 'secrets'}")
+        said.append(f"made passwords for {listed(new)} in {path / 'secrets'}")
     if before is not None and before.settings.collector != settings.collector:
         directory.remove_user(before.settings.collector)
+    if ended:
+        said += _end_passwords(directory, ended)
     if directory.reload():
         said.append("mosquitto is running: start it again to take changed ports and addresses")
     return directory, said
@@ -328,6 +336,20 @@ def _cut_off(before: BrokerDir, host: str) -> list[str]:
     ]
 
 
+def _end_passwords(directory: BrokerDir, routers: list[str]) -> list[str]:
+    """Routers' passwords of a trial without TLS; who has nothing else is cut off, and told."""
+    directory.remove_users(routers)
+    said = [f"ended the passwords of {listed(routers)}: with --host routers have certificates only"]
+    certified = {one.router for one in directory.authority.issued()}
+    bare = [name for name in routers if name not in certified]
+    if bare:
+        said.append(
+            f"warning: cut off until they have certificates: {listed(bare)}; for each one: titik"
+            " router add NAME --site SITE, and run the file that it writes on the router"
+        )
+    return said
+
+
 def remove_engineer(directory: BrokerDir, name: str) -> None:
     """Take an engineer out; a running broker cuts its tools off."""
     with locked(directory.path):
@@ -390,6 +412,7 @@ def _template(name: str) -> Template:
     )
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first of them, where a city's would fill the screen."""
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
     return ", ".join(names[:12]) + more

@@ -245,6 +245,44 @@ def test_a_new_name_says_whom_it_cuts_off(path: Path) -> None:
     assert not any("warn" in line for line in init(path, Request(host="new.example.org"))[1])
 
 
+def test_with_a_host_no_router_gets_a_password(path: Path) -> None:
+    """It could not be revoked, and would open the engineers' listener to the world."""
+    made, _ = init(path, Request(host="localhost", routers=("a-1",)))
+    assert ["collector", "engineer"] == made.users()
+    assert not made.password_file("a-1").exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_trials_passwords_end_with_tls(path: Path, force: bool) -> None:
+    """With a line that names the routers and what lets them in; the others keep theirs."""
+    init(path, Request(routers=("a-1", "b-1")))
+    made, said = init(path, Request(host="localhost", collector="reader", force=force))
+    assert ["engineer", "reader"] == made.users()
+    assert not made.password_file("a-1").exists()
+    assert "ended the passwords of a-1, b-1: with --host routers have certificates only" in said
+    (cut,) = [line for line in said if line.startswith("warning: ")]
+    assert "cut off until they have certificates: a-1, b-1;" in cut
+    assert "titik router add NAME --site SITE" in cut
+    assert not any("password" in line for line in init(path, Request(routers=("a-1",)))[1])
+
+
+def test_who_has_a_certificate_is_not_cut_off_by_a_password_that_ends(path: Path) -> None:
+    """Of a broker that an earlier version made; who is revoked stays out, and is known to."""
+    made, _ = init(path, Request(host="localhost"))
+    made.add_users(["a-1", "b-1"])
+    for name in ("a-1", "b-1"):
+        made.authority.certify_router(name)
+    made.authority.revoke("b-1")
+    checked = run("check", str(path))
+    assert f"warning: a-1, b-1 may log in by password: titik broker init {path} ends" in (
+        checked.output
+    )
+    _, said = init(path, Request())
+    assert "ended the passwords of a-1, b-1: with --host routers have certificates only" in said
+    assert not any("cut off" in line for line in said)
+    assert (0, False) == ((done := run("check", str(path))).exit_code, "warning" in done.output)
+
+
 def test_a_broker_that_runs_is_not_said_to_start(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,9 +15,11 @@ from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.broker.enrolled import SAMPLE, City, Router
-from tests.broker.running import Client
-from titik_collector import config
+from tests.broker.enrolled import CONFIG, SAMPLE, City, Router
+from tests.broker.raw import plain, secure
+from tests.broker.running import Client, RunningBroker, free_ports, made
+from titik_collector import broker_init, config
+from titik_collector.broker_init import Request
 from titik_collector.cli import titik
 from titik_collector.collect import Collector
 from titik_collector.database import open_writer
@@ -109,6 +111,42 @@ def _is_shown(city: City, collector: Collector, state: str) -> bool:
         if state in line.split():
             return True
     return False
+
+
+def test_a_trials_password_opens_nothing_with_tls(tmp_path: Path) -> None:
+    """On no listener; nor does an init that lists a router which is revoked make it another."""
+    trial = made(tmp_path / "broker", "tirosa-1")
+    password = trial.password("tirosa-1")
+    engineer, router = free_ports(2)
+    request = Request(
+        host="localhost", listen="127.0.0.1", engineer_listen="127.0.0.1",
+        router_port=router, engineer_port=engineer, routers=("tirosa-1",),
+    )  # fmt: skip
+    broker_init.init(trial.path, request)
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    city = City(tmp_path)
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    with RunningBroker(city.broker):
+        assert [] == _opened(city, "tirosa-1", password)
+        city.says("router", "revoke", "tirosa-1")
+        city.says("broker", "init", str(trial.path))
+        secret = city.broker.password_file("tirosa-1")
+        assert [] == _opened(city, "tirosa-1", secret.read_text() if secret.exists() else password)
+        ports = city.broker.ports  # so a right password would have been let in
+        reader = city.broker.password("engineer")
+        assert [ports.collector, ports.engineer] == _opened(city, "engineer", reader)
+
+
+def _opened(city: City, user: str, password: str) -> list[int]:
+    """The listeners that let somebody in by password."""
+    ports, opened = city.broker.ports, []
+    for port in (ports.collector, ports.router, ports.engineer):
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
+            wire = plain(port) if port == ports.collector else secure(city, port)
+            with wire:
+                if wire.connect(f"titik:{user}", user, password.strip()) == 0:
+                    opened.append(port)
+    return opened
 
 
 def test_a_rotated_key_replaces_the_old_without_a_gap(running: City, tmp_path: Path) -> None:

@@ -116,6 +116,11 @@ def check(directory: Path) -> None:
         for one in authority.expiries():
             click.echo(f"{one.until:%Y-%m-%d}  {one.what}{', renews itself' * one.renewed}")
         warnings = authority.warnings()
+        if known := made.routers():
+            warnings.append(
+                f"{broker_init.listed(known)} may log in by password:"
+                f" titik broker init {directory} ends it"
+            )
     click.echo(f"mosquitto {'runs' if made.pid() else 'does not run'} on {directory}")
     for line in warnings:
         click.echo(f"warning: {line}")
