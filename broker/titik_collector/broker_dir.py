@@ -79,7 +79,8 @@ class BrokerDir:
             content = file.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise BrokerError(
-                f"{path}: no broker there; make it: titik broker init {path}"
+                f"{path}: no broker there; make it: titik broker init {path};"
+                " or let directory under [broker] of titik.toml name the one that there is"
             ) from error
         except PermissionError as error:
             raise BrokerError(f"{file}: may not be read; run as its owner or as root") from error

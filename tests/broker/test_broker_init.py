@@ -361,6 +361,35 @@ def test_init_reads_the_citys_file(tmp_path: Path) -> None:
     assert f"mosquitto_sub -h 127.0.0.1 -p {made.ports.engineer} -u engineer" in done.output
 
 
+@pytest.mark.parametrize(
+    ("table", "folder", "expected"),
+    [
+        ("", "mq", 'names none; set directory = "mq"'),
+        ('[broker]\ndirectory = "broker"\n', "mq", 'names {base}/broker; set directory = "mq"'),
+        ("", "../mq", 'names none; set directory = "{up}/mq"'),
+        ('[broker]\ndirectory = "x/../mq/"\n', "mq", None),
+    ],
+)
+def test_a_file_that_does_not_name_the_broker_is_said(
+    tmp_path: Path, table: str, folder: str, expected: str | None
+) -> None:
+    """Every other command looks where the file says; the line to write is the message's."""
+    base = tmp_path / "city"
+    base.mkdir()
+    file = base / "titik.toml"
+    city = '[city]\nname = "a"\ntitle = "A"\ntimezone = "UTC"\n[store]\npath = "titik.db"\n'
+    file.write_text(city + table)
+    done = run("init", str(base / folder), "--config", str(file))
+    assert 0 == done.exit_code, done.output
+    said = [line for line in done.output.splitlines() if line.startswith("warning: ")]
+    if expected is None:
+        assert [] == said
+        return
+    so = "titik router, engineer, collect and backup do not find this broker"
+    named = expected.format(base=base, up=tmp_path)
+    assert [f"warning: {so}: {file} {named} under [broker] there"] == said
+
+
 def test_the_collector_logs_in_with_what_init_wrote(tmp_path: Path) -> None:
     """broker.directory is all that the file must say; given keys come first."""
     text = (Path(__file__).parents[2] / "examples" / "kupang.toml").read_text()

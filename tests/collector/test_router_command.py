@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click import Group
 from click.testing import CliRunner, Result
 
 from tests.broker.running import free_ports
 from titik_collector import broker_init, config
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request
+from titik_collector.commands.engineer import engineer
 from titik_collector.commands.router import router
 
 TEXT = """\
@@ -154,6 +156,40 @@ def test_what_cannot_be_done_is_one_line(
     assert expected in done.output
     assert 1 == len(done.output.splitlines())
     assert TEXT == file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (router, ("add", "tirosa-1", "--site", "taman-tirosa")),
+        (router, ("rotate", "tirosa-1")),
+        (engineer, ("add", "ina")),
+    ],
+)
+def test_a_credential_without_a_broker_names_what_is_missing(
+    file: Path, command: Group, arguments: tuple[str, ...]
+) -> None:
+    """A broker may well be there, which the file only has to name."""
+    done = CliRunner().invoke(command, [*arguments, "--config", str(file)])
+    assert 1 == done.exit_code
+    assert f"{file}: broker.directory is not set, so" in done.output
+    assert 'set directory = "DIR" under [broker] to what `titik broker init DIR` ma' in done.output
+
+
+def test_a_router_that_is_new_without_a_broker_is_told_the_same(file: Path) -> None:
+    """It is registered, and its credential is another matter."""
+    done = run(file, "add", "perumnas-1", "--site", "perumnas")
+    assert 0 == done.exit_code
+    assert 'set directory = "DIR" under [broker] to what `titik broker init DIR` ma' in done.output
+
+
+def test_a_broker_that_is_elsewhere_is_to_be_named(file: Path) -> None:
+    """Making a second one where the file points would give a city of two."""
+    file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
+    done = run(file, "add", "tirosa-1", "--site", "taman-tirosa")
+    broker = file.parent / "broker"
+    assert f"{broker}: no broker there; make it: titik broker init {broker};" in done.output
+    assert "or let directory under [broker] of titik.toml name the one that there is" in done.output
 
 
 def test_routers_written_otherwise_are_not_guessed_at(file: Path) -> None:

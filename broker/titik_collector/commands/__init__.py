@@ -13,6 +13,7 @@ from titik_collector.database import StoreError
 from titik_collector.schema import ConfigError
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+NAME_IT = 'set directory = "DIR" under [broker] to what `titik broker init DIR` made'
 
 
 @contextmanager

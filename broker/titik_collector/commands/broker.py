@@ -9,6 +9,7 @@ import click
 from titik_collector import broker_init, broker_run, registry_file
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import plainly
+from titik_collector.config import Config
 
 _PORT = click.IntRange(1, 65535)
 _AT_FIRST = "; at first 127.0.0.1, with --host 0.0.0.0"
@@ -75,6 +76,7 @@ def init(
                 force=force,
             ),
         )
+    said += [] if city is None else _unfound(made, city)
     for line in [*said, *_summary(made)]:
         click.echo(line)
 
@@ -126,6 +128,19 @@ def check(directory: Path) -> None:
         click.echo(f"warning: {line}")
     if warnings:
         raise SystemExit(1)
+
+
+def _unfound(made: BrokerDir, city: Config) -> list[str]:
+    """The line that the city's file lacks, if it does not lead here."""
+    path, named = made.path.resolve(), city.broker.directory
+    if named is not None and named.resolve() == path:
+        return []
+    base = city.file.resolve().parent
+    line = path.relative_to(base) if path.is_relative_to(base) else path
+    return [
+        "warning: titik router, engineer, collect and backup do not find this broker:"
+        f' {city.file} names {named or "none"}; set directory = "{line}" under [broker] there'
+    ]
 
 
 def _summary(made: BrokerDir) -> list[str]:

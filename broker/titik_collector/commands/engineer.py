@@ -6,7 +6,7 @@ import click
 
 from titik_collector import broker_init, bundle, config, registry_file
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.commands import plainly
+from titik_collector.commands import NAME_IT, plainly
 from titik_collector.config import Config
 from titik_collector.passwords import Owner, replace_file
 
@@ -71,6 +71,6 @@ def _broker(city: Config) -> BrokerDir:
     directory = city.broker.directory
     if directory is None:
         raise BrokerError(
-            f"{city.file}: broker.directory is not set; users are made at your broker"
+            f"{city.file}: broker.directory is not set, so users are made at your broker; {NAME_IT}"
         )
     return BrokerDir.open(directory)

@@ -8,7 +8,7 @@ import click
 
 from titik_collector import bundle, config, registry_file
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.commands import plainly
+from titik_collector.commands import NAME_IT, plainly
 from titik_collector.config import Config, ConfigError, Router
 from titik_collector.passwords import Owner, replace_file
 
@@ -42,7 +42,7 @@ def add(name: str, site: str, file: Path) -> None:
         new = Router(name=name, site=site, since=now)
         made = _broker(city)
         _check_revoked(city, made, new)
-        listed = made is not None and _lacks_credential(city, made, new)
+        listed = _lacks_credential(city, made, new)
         if not listed:
             registry_file.check_new(city, new)
         if made is not None and name in made.reserved():
@@ -57,7 +57,8 @@ def add(name: str, site: str, file: Path) -> None:
         click.echo(f"run this on the router as root, then delete it: {written}")
         return
     if made is None or secret is None:
-        click.echo("its password: broker.directory is not set, so make its user at your broker")
+        click.echo("its password: broker.directory is not set, so make its user at your broker;")
+        click.echo(f"if that is one of titik's, {NAME_IT}")
         return
     running = "the running broker knows it" if made.pid() else "the broker is not running"
     click.echo(f"its password is in {secret}; {running}")
@@ -168,7 +169,9 @@ def _broker(city: Config) -> BrokerDir | None:
 def _with_tls(city: Config) -> BrokerDir:
     made = _broker(city)
     if made is None:
-        raise BrokerError(f"{city.file}: broker.directory is not set; keys are made at your broker")
+        raise BrokerError(
+            f"{city.file}: broker.directory is not set, so keys are made at your broker; {NAME_IT}"
+        )
     if made.settings.host is None:
         raise BrokerError(
             f"{made.path}: is without TLS, so no router has a certificate;"
@@ -178,10 +181,15 @@ def _with_tls(city: Config) -> BrokerDir:
     return made
 
 
-def _lacks_credential(city: Config, made: BrokerDir, new: Router) -> bool:
+def _lacks_credential(city: Config, made: BrokerDir | None, new: Router) -> bool:
     """Whether the file has the router already, at this site, and only its credential is missing."""
     if (new.name, new.site) not in {(one.name, one.site) for one in city.router}:
         return False
+    if made is None:
+        raise BrokerError(
+            f"{new.name}: is there already; {city.file}: broker.directory is not set, so its"
+            f" credential is made at your broker; {NAME_IT}"
+        )
     held = _credentials(made, [new.name])[new.name]
     if held == CERTIFICATE:
         raise BrokerError(
