@@ -32,8 +32,9 @@ class BackupError(BrokerError):
     """The file is no backup, or its place is taken; the text says what to do."""
 
 
-def backup(city: Config, file: Path) -> int:
-    """Write the city into `file`, while everything runs; its size in bytes."""
+def backup(city: Config, file: Path) -> set[str]:
+    """Write the city into `file`, while everything runs; CONFIG, BROKER, STORE: what there was."""
+    holds = {CONFIG}
     beside, copy = file.with_name(f".{file.name}.new"), file.with_name(f".{file.name}.db")
     for old in (beside, copy):
         old.unlink(missing_ok=True)
@@ -41,16 +42,18 @@ def backup(city: Config, file: Path) -> int:
         with _private(beside) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
             tar.add(city.file, CONFIG, filter=_ours)
             if city.broker.directory is not None:
+                holds.add(BROKER)
                 for path, name in _broker_files(city.broker.directory):
                     tar.add(path, name, recursive=False, filter=_ours)
             if city.store.path.exists():
+                holds.add(STORE)
                 _copy_store(city.store.path, copy)
                 tar.add(copy, STORE, filter=_ours)
         beside.replace(file)
     finally:
         for rest in (beside, copy):
             rest.unlink(missing_ok=True)
-    return file.stat().st_size
+    return holds
 
 
 def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None]:

@@ -97,6 +97,28 @@ def test_a_damaged_store_is_brought_back_as_it_is_said(city: City, kept: Path) -
     assert before == (city.folder / "broker/passwords").read_bytes()
 
 
+def test_a_backup_says_what_is_in_it_and_what_is_not(city: City, tmp_path: Path) -> None:
+    """A store that is not begun, and a broker that the file does not name."""
+    file = tmp_path / "city.tar.gz"
+    said = city.says("backup", str(file))
+    assert "holds configuration and broker, with every key of the city: keep it so" in said
+    assert f"warning: left out: the store, for there is none at {city.folder / 'titik.db'}" in said
+    with closing(open_writer(city.folder / "titik.db")):
+        said = city.says("backup", str(file))
+        assert "holds configuration, broker and store, with every key" in said
+        assert "warning" not in said
+        toml = city.folder / "titik.toml"
+        toml.write_text(toml.read_text().replace('directory = "broker"', ""))
+        said = city.says("backup", str(file))
+    assert "holds configuration and store, without any key" in said
+    assert (
+        f"warning: left out: the broker with every key of the city, for {toml} names none" in said
+    )
+    assert 'set directory = "DIR" under [broker]' in said
+    with tarfile.open(file) as tar:
+        assert ["titik.toml", "titik.db"] == tar.getnames()
+
+
 def test_the_store_of_another_city_is_refused(city: City, kept: Path) -> None:
     """And a backup that is cut short; nothing is left in the store's place."""
     store = city.folder / "titik.db"

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from titik_collector import backup, config
-from titik_collector.commands import plainly
+from titik_collector.commands import NAME_IT, plainly
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _CONFIG = click.option(
@@ -19,18 +19,37 @@ _CONFIG = click.option(
 )
 
 
+# By whether the broker and the store are in it.
+_CONTENTS = {
+    (True, True): "configuration, broker and store, with every key of the city: keep it so",
+    (True, False): "configuration and broker, with every key of the city: keep it so",
+    (False, True): "configuration and store, without any key",
+    (False, False): "configuration alone",
+}
+
+
 @click.command("backup")
 @click.argument("file", type=_FILE)
 @_CONFIG
 def backup_command(file: Path, target: Path) -> None:
     """Write all of the city into FILE, while it runs.
 
-    Configuration, authority, users and store.
+    Configuration, authority, users and store; what is left out is said.
     """
     with plainly():
-        size = backup.backup(config.load(target), file)
+        city = config.load(target)
+        holds = backup.backup(city, file)
+        size = file.stat().st_size
     large = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
-    click.echo(f"{file}: {large}; it holds every key of the city, keep it so")
+    click.echo(
+        f"{file}: {large}; it holds {_CONTENTS[backup.BROKER in holds, backup.STORE in holds]}"
+    )
+    if backup.BROKER not in holds:
+        without = f"left out: the broker with every key of the city, for {target} names none"
+        click.echo(f"warning: {without}; {NAME_IT}", err=True)
+    if backup.STORE not in holds:
+        where = f"left out: the store, for there is none at {city.store.path}"
+        click.echo(f"warning: {where}; titik collect begins it", err=True)
 
 
 @click.command("restore")
