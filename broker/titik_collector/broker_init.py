@@ -17,6 +17,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+import psutil
+
 from titik_collector import units
 from titik_collector.broker_dir import (
     BrokerDir,
@@ -32,7 +34,9 @@ from titik_collector.schema import Slug
 from titik_wire.kinds import SLUG
 
 LOOPBACK = "127.0.0.1"
+ANY_PORT = 0  # whichever is free: there is one wherever there is the address
 FIRST_PORT = 1883  # MQTT's own; the others follow it
+FIRST_TLS_PORT = 8883  # likewise, for routers and engineers
 FIRST_ENGINEER = "engineer"  # everybody's, until there are some by name
 MAX_HOST = 253  # characters of a DNS name
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -71,8 +75,9 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     _check_names(settings, request.routers)
     directory = BrokerDir(path, settings)
     said = [] if before is None else _differences(before.settings, settings)
-    if before is None and settings.host is None and request.router_port is None:
-        said += _passed_over(settings.ports.router)
+    new_host = settings.host is not None and (before is None or before.settings.host is None)
+    if request.router_port is None and (before is None or new_host):
+        said += _passed_over(settings)
     users = [settings.collector, *settings.engineers]
     ended: list[str] = []
     if settings.host is None:
@@ -138,39 +143,83 @@ def _settings(request: Request, before: BrokerDir | None) -> Settings:
             settings,
             listen=request.listen or "0.0.0.0",
             engineer_listen=request.engineer_listen or "0.0.0.0",
-            ports=replace(settings.ports, router=8883, engineer=8884),
+            ports=replace(settings.ports, router=0, engineer=0),
         )
-    return replace(settings, ports=_ports(request, settings))
+    return replace(settings, ports=_ports(request, settings, before))
 
 
-def _ports(request: Request, settings: Settings) -> Ports:
+def listeners(settings: Settings) -> dict[str, tuple[str, int]]:
+    """Address and port of each, by the option that chooses the port."""
+    ports = settings.ports
+    return {
+        "--port": (settings.listen, ports.router),
+        "--engineer-port": (settings.engineer_listen, ports.engineer),
+        "--collector-port": (LOOPBACK, ports.collector),
+    }
+
+
+def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Ports:
     """As asked for, else as they were, else the first that are free on this machine."""
     was = settings.ports
-    chosen = {
-        "router": (request.router_port or was.router, settings.listen),
-        "engineer": (request.engineer_port or was.engineer, settings.engineer_listen),
-        "collector": (request.collector_port or was.collector, LOOPBACK),
-    }
-    taken = [port for port, _ in chosen.values() if port]
+    asked = Ports(
+        router=request.router_port or was.router,
+        engineer=request.engineer_port or was.engineer,
+        collector=request.collector_port or was.collector,
+    )
+    chosen = listeners(replace(settings, ports=asked))
+    taken = [port for _, port in chosen.values() if port]
     if len(set(taken)) != len(taken):
         raise BrokerError(f"the listeners need a port each, not {', '.join(map(str, taken))}")
-    ports = {}
-    for name, (port, address) in chosen.items():
-        ports[name] = port or _free_port(address, taken)
-        taken.append(ports[name])
-    return Ports(**ports)
+    _check_free(chosen, before)
+    first = (FIRST_PORT,) * 3
+    if settings.host is not None:
+        first = (FIRST_TLS_PORT, FIRST_TLS_PORT + 1, FIRST_PORT)
+    ports = []
+    for (address, port), begin in zip(chosen.values(), first, strict=True):
+        ports.append(port or _free_port(address, begin, taken))
+        taken.append(ports[-1])
+    router, engineer, collector = ports
+    return Ports(router=router, engineer=engineer, collector=collector)
 
 
-def _passed_over(port: int) -> list[str]:
-    """Why a new broker is not where agents look for one."""
-    return [] if port == FIRST_PORT else [f"port {FIRST_PORT} is in use, routers use {port}"]
+def _check_free(chosen: dict[str, tuple[str, int]], before: BrokerDir | None) -> None:
+    """BrokerError where a listener comes to a place that another program holds."""
+    were = {} if before is None else listeners(before.settings)
+    own = set() if before is None else _own_ports(before)
+    for option, (address, port) in chosen.items():
+        if port in own or not port or were.get(option) == (address, port):
+            continue
+        if not is_free(address, port):
+            raise BrokerError(
+                f"port {port} of {address} is not free; stop what holds it, or choose another with"
+                f" {option} N"
+            )
 
 
-def _free_port(address: str, taken: list[int]) -> int:
-    for port in range(FIRST_PORT, FIRST_PORT + 1000):
+def _own_ports(directory: BrokerDir) -> set[int]:
+    """What the mosquitto listens on that runs there; after an init it may be other ports."""
+    pid = directory.pid()
+    if pid is None:
+        return set()
+    return {
+        one.laddr.port
+        for one in psutil.net_connections("tcp")
+        if one.pid == pid and one.laddr and one.status == psutil.CONN_LISTEN
+    }
+
+
+def _passed_over(settings: Settings) -> list[str]:
+    """Why a new listener is not where agents, or an operator, look for one."""
+    first, port = FIRST_PORT if settings.host is None else FIRST_TLS_PORT, settings.ports.router
+    return [] if port == first else [f"port {first} is in use, routers use {port}"]
+
+
+def _free_port(address: str, first: int, taken: list[int]) -> int:
+    last = first + 999
+    for port in range(first, last + 1):
         if port not in taken and is_free(address, port):
             return port
-    raise BrokerError("no port from 1883 to 2882 is free; name one with --port")
+    raise BrokerError(f"no port from {first} to {last} is free; name one with --port")
 
 
 def is_free(address: str, port: int) -> bool:
@@ -208,6 +257,10 @@ def _check_address(address: str | None) -> None:
         raise BrokerError(
             f"{address}: is no address; give one of this machine's, 0.0.0.0 for all of them"
         ) from error
+    if not is_free(address, ANY_PORT):
+        raise BrokerError(
+            f"{address}: is no address of this machine; give one that is, 0.0.0.0 for all of them"
+        )
 
 
 def _check_host(host: str | None) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.broker_init import LOOPBACK, is_free
+from titik_collector.broker_init import is_free, listeners
 from titik_collector.passwords import replace_file
 
 OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
@@ -62,12 +62,7 @@ def check(directory: BrokerDir) -> None:
         raise BrokerError(f"{path}: mosquitto runs on it already, process {pid}")
     if os.geteuid() != 0 and pwd.getpwuid(os.geteuid()).pw_name != settings.account:
         raise BrokerError(f"{path}: is {settings.account}'s; run as root")
-    listeners = (
-        (settings.listen, settings.ports.router, "--port"),
-        (settings.engineer_listen, settings.ports.engineer, "--engineer-port"),
-        (LOOPBACK, settings.ports.collector, "--collector-port"),
-    )
-    for address, port, option in listeners:
+    for option, (address, port) in listeners(settings).items():
         if not is_free(address, port):
             raise BrokerError(
                 f"port {port} of {address} is not free; stop what holds it, or choose another:"

@@ -54,9 +54,9 @@ def test_an_address_opens_the_routers_listener_alone(path: Path) -> None:
     addresses = [one.split()[1] for one in options(path, "listener")]
     assert ["0.0.0.0", "127.0.0.1", "127.0.0.1"] == addresses
     assert "127.0.0.1" == made.host
-    init(path, Request(engineer_listen="192.0.2.1"))
+    init(path, Request(engineer_listen="127.0.0.2"))
     addresses = [one.split()[1] for one in options(path, "listener")]
-    assert ["0.0.0.0", "127.0.0.1", "192.0.2.1"] == addresses
+    assert ["0.0.0.0", "127.0.0.1", "127.0.0.2"] == addresses
 
 
 def test_client_ids_are_user_names_but_for_engineers(path: Path) -> None:
@@ -197,11 +197,72 @@ def test_another_port_is_told_as_the_agent_needs_it(path: Path) -> None:
 
 def test_a_port_that_is_held_later_is_said(path: Path) -> None:
     """With the command that chooses another."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        held = other.getsockname()[1]
-        made, _ = init(path, Request(engineer_port=held))
+    (held,) = free_ports(1)
+    made, _ = init(path, Request(engineer_port=held))
+    with socket.create_server(("127.0.0.1", held)):
+        init(path, Request(engineers=("ina",)))  # which asks for no other
         with pytest.raises(BrokerError, match=rf"port {held} .* is not free; .*--engineer-port N"):
             broker_run.check(made)
+
+
+@pytest.mark.parametrize("trial", [False, True])
+def test_the_ports_of_tls_are_passed_over_if_they_are_held(
+    path: Path, monkeypatch: pytest.MonkeyPatch, trial: bool
+) -> None:
+    """As those of a first init without it are, and said."""
+    if trial:
+        init(path, Request())
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        held = other.getsockname()[1]
+        monkeypatch.setattr(broker_init, "FIRST_TLS_PORT", held)
+        made, said = init(path, Request(host="localhost"))
+    assert held < made.ports.router < made.ports.engineer
+    assert f"port {held} is in use, routers use {made.ports.router}" in said
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_port_that_is_asked_for_must_be_free(path: Path, again: bool) -> None:
+    """Of the address where it is to be; nothing is changed."""
+    before = init(path, Request())[0].settings if again else None
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        held = other.getsockname()[1]
+        expected = rf"port {held} of 127.0.0.1 is not free; stop what holds it, or .* --port N"
+        with pytest.raises(BrokerError, match=expected):
+            init(path, Request(router_port=held))
+    assert before == (BrokerDir.open(path).settings if again else None)
+    assert again == path.exists()
+
+
+def test_an_address_where_the_port_is_held_is_refused(path: Path) -> None:
+    """It is another listener, though of the same port."""
+    (port,) = free_ports(1)
+    init(path, Request(router_port=port))
+    with (
+        socket.create_server(("127.0.0.2", port)),
+        pytest.raises(BrokerError, match=rf"port {port} of 127.0.0.2 is not free"),
+    ):
+        init(path, Request(listen="127.0.0.2"))
+
+
+def test_a_broker_that_runs_is_not_in_its_own_way(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ports may be asked for again, exchanged, opened to others, and left and taken back."""
+    made, _ = init(path, Request())
+    ports = made.ports
+    monkeypatch.chdir(path)  # this process is what runs on the directory
+    (path / "data" / "mosquitto.pid").write_text(str(os.getpid()))
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    with (
+        socket.create_server(("127.0.0.1", ports.router)),
+        socket.create_server(("127.0.0.1", ports.engineer)),
+    ):
+        exchanged = Request(router_port=ports.engineer, engineer_port=ports.router)
+        made, _ = init(path, exchanged)
+        assert (ports.engineer, ports.router) == (made.ports.router, made.ports.engineer)
+        init(path, Request(listen="0.0.0.0"))
+        init(path, Request(router_port=free_ports(1)[0]))
+        init(path, Request(router_port=ports.engineer))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +270,8 @@ def test_a_port_that_is_held_later_is_said(path: Path) -> None:
     [
         (Request(router_port=2000, engineer_port=2000), "a port each, not 2000, 2000"),
         (Request(listen="everywhere"), "everywhere: is no address; give one of this machine's"),
+        (Request(listen="192.0.2.1"), "192.0.2.1: is no address of this machine; give one that is"),
+        (Request(engineer_listen="2001:db8::7"), "2001:db8::7: is no address of this machine"),
         (Request(routers=("engineer",)), "engineer: is the name of more than one user"),
         (Request(engineers=("a\ntopic write #",)), r"'a\\ntopic write #': is no user name"),
         (Request(engineers=("collector",)), "collector: is the collector's user; name the engin"),

@@ -19,7 +19,7 @@ PYTHON3_LIGHT = {
 SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedata"}
 ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
 ROUTER_LIBRARIES = {"paho", "psutil", "click", "scapy"}
-SERVER_LIBRARIES = {"paho", "click", "cryptography", "rich", "msgspec"}
+SERVER_LIBRARIES = {"paho", "psutil", "click", "cryptography", "rich", "msgspec"}
 
 
 def test_the_contract_imports_only_the_standard_library() -> None:
