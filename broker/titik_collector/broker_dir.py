@@ -194,16 +194,17 @@ class BrokerDir:
         """
         if self.pid() is None:
             return False
-        self.add_user(router)
-        try:
-            session = Door("127.0.0.1", self.ports.collector, router, self.password(router))
-            takeover.take(session)
-            if not returns:
-                takeover.say_offline(self._engineers_door(self.settings.collector), router)
-        except LinkDown as error:
-            raise BrokerError(str(error)) from error
-        finally:
-            self.remove_user(router)
+        with locked(self.path):  # an init would end this password of a router's
+            self.add_user(router)
+            try:
+                session = Door("127.0.0.1", self.ports.collector, router, self.password(router))
+                takeover.take(session)
+                if not returns:
+                    takeover.say_offline(self._engineers_door(self.settings.collector), router)
+            except LinkDown as error:
+                raise BrokerError(str(error)) from error
+            finally:
+                self.remove_user(router)
         return True
 
     def _engineers_door(self, user: str) -> Door:

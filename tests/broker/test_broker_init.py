@@ -1,5 +1,6 @@
 """What `titik broker init` writes, keeps and says."""
 
+import fcntl
 import os
 import re
 import socket
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.broker.running import free_ports
-from titik_collector import broker_init, broker_run, config
+from titik_collector import broker_init, broker_run, config, takeover
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_init import Request, init
 from titik_collector.commands.broker import broker
@@ -344,6 +345,32 @@ def test_who_has_a_certificate_is_not_cut_off_by_a_password_that_ends(path: Path
     assert "ended the passwords of a-1, b-1: with --host routers have certificates only" in said
     assert not any("cut off" in line for line in said)
     assert (0, False) == ((done := run("check", str(path))).exit_code, "warning" in done.output)
+
+
+def test_an_init_waits_until_a_session_is_ended(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who ends it has the router's name and a password, which an init would end."""
+    made, _ = init(path, Request(host="localhost"))
+    monkeypatch.setattr(BrokerDir, "pid", lambda _: 1)
+    monkeypatch.setattr(BrokerDir, "reload", lambda _: True)
+    free = []
+    monkeypatch.setattr(takeover, "take", lambda _: free.append(is_free_for_others(path)))
+    assert made.kick("a-1", returns=True)
+    assert [False] == free
+    assert [] == made.routers()
+
+
+def is_free_for_others(folder: Path) -> bool:
+    """Whether another command may change its files now."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def test_a_broker_that_runs_is_not_said_to_start(
