@@ -10,6 +10,7 @@ Rule: a store that fails is told to routers as `offline`, and tried again; nothi
 import logging
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable
 
 from titik_collector import news, registry, retention
@@ -23,6 +24,7 @@ from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollup import Rollups
 from titik_collector.store import KNOCKING_MS, Saved, Store
+from titik_collector.sums import CITY_ID, Scope
 from titik_wire import __version__, codec, topics
 from titik_wire.messages import Message, Now
 
@@ -40,6 +42,9 @@ PRESENCE_EVERY_S = 5.0
 NEWS_EVERY_S = 2.0
 PRUNE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 2.0
+TOLD_AGAIN = 50  # places, of three windows each: some 40 ms
+
+Place = tuple[Scope, int, str]  # and its id and name
 
 
 class Collector:
@@ -72,7 +77,7 @@ class Collector:
         self._listening_ms: int | None = None  # since when nothing that was said was missed
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
-        self._retelling = False  # the newest rollups are to be news again
+        self._untold: deque[Place] = deque()  # whose newest windows this connection did not get
         self._more_news = False
         self._rollups_waiting = True
         self._board.load()
@@ -121,6 +126,8 @@ class Collector:
             self._prune()
         if self._is_due("news", NEWS_EVERY_S) or (self._more_news and saved is None):
             self._tell_news()
+        if saved is None and self._link.connected:
+            self._tell_again()
         if self._store.waiting:
             self._place_waiting(saved)
         else:
@@ -173,12 +180,16 @@ class Collector:
         if not self._link.connected:
             return
         with transaction(self._db):
-            if self._retelling:
-                news.again(self._db, self._now_ms())
             told, self._more_news = news.take(self._db, self._registry.city, self._now_ms())
-        self._retelling = False
         for topic, message, retain in told:
             self._publish(message, topic, retain)
+
+    def _tell_again(self) -> None:
+        """Some of the newest windows; what fails is tried again."""
+        for _ in range(min(TOLD_AGAIN, len(self._untold))):
+            for topic, message in news.newest(self._db, *self._untold[0], self._now_ms()):
+                self._publish(message, topic)
+            self._untold.popleft()
 
     def _prune(self) -> None:
         store = self._config.store
@@ -207,6 +218,8 @@ class Collector:
         self._presence.forget()
         self._board.place()
         self._all_stale = True
+        if self._untold:
+            self._untold = self._all_places()
         self._clear(registry.removed(self._db))
         self._config, self._unsynced = config, None
 
@@ -243,7 +256,14 @@ class Collector:
         except (StoreError, sqlite3.Error) as error:
             self._store_failed(error)
         self._listening_ms = self._now_ms()
-        self._all_stale = self._retelling = True
+        self._all_stale = True
+        self._untold = self._all_places()
+
+    def _all_places(self) -> deque[Place]:
+        places = deque[Place]([("city", CITY_ID, self._registry.city)])
+        places += [("site", *site) for site in self._registry.sites()]
+        places += [("router", *router[:2]) for router in self._registry.routers()]
+        return places
 
     def _lost(self) -> None:
         self._ingest.drop_waiting()

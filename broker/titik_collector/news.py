@@ -2,18 +2,22 @@
 
 Rule: a window is told a little after it ended, so that its last samples are in it.
 Rule: late revisions are told for hours and days only, not retained, so that a backfill is no flood.
-Rule: on each connect the newest are news again. Nobody says what the broker still has, nor what was
-lost with the link: QoS 0 has no acknowledgement for which news could be kept.
+Rule: after each connect the newest are told again, while nothing else comes. Nobody says what the
+broker still has, nor what was lost with the link: QoS 0 has no acknowledgement to keep news for.
 """
 
 import sqlite3
+from collections.abc import Iterator
 
 from titik_collector import rollup
+from titik_collector.sums import Scope
+from titik_collector.windows import Window
 from titik_wire import topics
 from titik_wire.messages import Rollup
 
 GRACE_MS = 10_000
 LONG_GRACE_MS = 60_000  # an hour's last minute is computed 40 s after it ended
+GRACES: dict[Window, int] = {"1m": GRACE_MS, "1h": LONG_GRACE_MS, "1d": LONG_GRACE_MS}
 MAX_AT_ONCE = 200
 
 
@@ -28,9 +32,12 @@ def take(
         "SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms FROM rollup_news AS n"
         # Without a rollup: it was packed or pruned while the collector was down.
         " LEFT JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
-        " WHERE r.end_ms IS NULL OR r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END"
+        # Each router has an hour and a day that go on; most are told apart without their rollups.
+        " WHERE n.start_ms + CASE n.window WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
+        "  ELSE 82800000 END <= ?"
+        " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END)"
         " ORDER BY n.start_ms LIMIT ?",
-        (now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, MAX_AT_ONCE),
+        (now_ms - GRACE_MS, now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, MAX_AT_ONCE),
     ).fetchall()
     told = []
     for row in due:
@@ -51,18 +58,19 @@ def take(
     return told, len(due) == MAX_AT_ONCE
 
 
-def again(db: sqlite3.Connection, now_ms: int) -> None:
-    """Make news of the newest windows that are over; in a transaction of the caller's."""
-    db.execute(
-        "WITH one (scope, id) AS (SELECT 'router', id FROM router WHERE registered = 1"
-        " UNION ALL SELECT 'site', id FROM site WHERE registered = 1 UNION ALL SELECT 'city', 0),"
-        " length (window) AS (VALUES ('1m'), ('1h'), ('1d')),"
-        " newest AS (SELECT one.scope, id, length.window, (SELECT start_ms FROM rollup AS r"
-        "  WHERE r.scope = one.scope AND scope_id = id AND r.window = length.window"
-        "  AND end_ms <= ? ORDER BY start_ms DESC LIMIT 1) AS start_ms FROM one, length)"
-        " INSERT OR IGNORE INTO rollup_news SELECT * FROM newest WHERE start_ms IS NOT NULL",
-        (now_ms - GRACE_MS,),
-    )
+def newest(
+    db: sqlite3.Connection, scope: Scope, scope_id: int, name: str, now_ms: int
+) -> Iterator[tuple[str, Rollup]]:
+    """Topic and message, to be retained, of the newest window of each length that is over."""
+    for window, grace_ms in GRACES.items():
+        row = db.execute(
+            "SELECT start_ms FROM rollup WHERE scope = ? AND scope_id = ? AND window = ?"
+            " AND end_ms <= ? ORDER BY start_ms DESC LIMIT 1",
+            (scope, scope_id, window, now_ms - grace_ms),
+        ).fetchone()
+        if row is not None:
+            message = rollup.to_message(db, (scope, scope_id, window, row[0]), name)
+            yield topics.rollup(message.window, message.scope, message.name), message
 
 
 def _is_newest(db: sqlite3.Connection, key: tuple[str, int, str, int], now_ms: int) -> bool:

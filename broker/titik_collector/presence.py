@@ -71,7 +71,7 @@ class Presence:
             self._heard(router_id, at_ms)
 
     def forget(self) -> None:
-        """The transaction failed, or a router was added: what is in memory may not be true."""
+        """The transaction failed, or routers changed: what is in memory may not be true."""
         self._states.clear()  # not who changed: those of batches before may not be told yet
 
     def tick(self, now_ms: int, router_ids: Sequence[int], listening_ms: int = 0) -> None:

@@ -19,6 +19,8 @@ from titik_collector.windows import DAY_MS, minute
 
 log = logging.getLogger(__name__)
 
+CUT_MS = 60_000  # `titik router remove` cuts the connection before we read the file: no outage
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -43,12 +45,9 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
         changed: dict[int, int] = {}  # sites whose routers are others than before, from when on
         for router in config.router:
             since_ms = config.since_ms(router)
-            router_id, registered = was.get(router.name, (None, 0))
-            if not registered:
+            if was.get(router.name, (0, 0))[1] == 0:
                 added.append(router.name)
                 _add(db, router.name, now_ms)
-                if router_id is not None:
-                    _forget_presence(db, router_id)
             if _place(db, router.name, sites[router.site], since_ms, now_ms, changed):
                 moved.append(router.name)
         removed = sorted(
@@ -57,6 +56,7 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
         )
         for name in removed:
             db.execute("UPDATE router SET registered = 0 WHERE name = ?", (name,))
+            _end_presence(db, was[name][0], now_ms)
             _place(db, name, None, None, now_ms, changed)
         _sum_again(db, changed)
     return Changes(
@@ -114,9 +114,17 @@ def _add(db: sqlite3.Connection, name: str, now_ms: int) -> None:
     db.execute("DELETE FROM knock WHERE name = ?", (name,))  # it knocks no more
 
 
-def _forget_presence(db: sqlite3.Connection, router_id: int) -> None:
-    """Nobody listened to it while it was removed; an outage that was seen before goes on."""
-    db.execute("DELETE FROM presence WHERE router_id = ? AND state != 'offline'", (router_id,))
+def _end_presence(db: sqlite3.Connection, router_id: int, now_ms: int) -> None:
+    """Nobody listens to a removed router: whether it is away is no question any more."""
+    db.execute(
+        "DELETE FROM outage WHERE router_id = ? AND to_ms IS NULL"
+        " AND (SELECT since_ms FROM presence WHERE router_id = outage.router_id) >= ?",
+        (router_id, now_ms - CUT_MS),
+    )
+    db.execute(
+        "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL", (now_ms, router_id)
+    )
+    db.execute("DELETE FROM presence WHERE router_id = ?", (router_id,))
 
 
 def _place(

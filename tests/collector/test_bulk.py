@@ -324,7 +324,7 @@ def test_a_missing_ca_file_is_an_unreachable_broker(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        ("127.0.0.1", r"nothing listens at 127\.0\.0\.1:\d+: check broker\.port, and that"),
+        ("127.0.0.1", r"nothing listens at 127\.0\.0\.1:\d+: does the broker run\? if else"),
         ("mq..example", r"no address for mq\.\.example: check broker\.host"),
     ],
 )

@@ -1,6 +1,7 @@
 """What the collector does around a store that fails and a broker that was away."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -187,6 +188,36 @@ def test_a_router_added_again_was_not_away_meanwhile(tmp_path: Path) -> None:
         assert [] == db.execute("SELECT * FROM outage").fetchall()
 
 
+@pytest.mark.parametrize(
+    ("offline_s", "outages"),
+    [(1, []), (3600, [(0, 1)])],
+    ids=["by its removal", "an hour before"],
+)
+def test_an_outage_ends_where_the_router_is_removed(
+    tmp_path: Path, offline_s: int, outages: list[tuple[int, int]]
+) -> None:
+    """A removal cuts the connection, which is none; nobody can tell when another would end."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    now_ms = time.time_ns() // 1_000_000
+    with collecting(file) as (collector, db):
+        collector.hear("online", now_ms - 7_200_000)
+        collector.hear("offline", now_ms - offline_s * 1000)
+        file.write_text(HEAD + SITE)
+        collector.reload()
+        file.write_text(HEAD + SITE + ROUTER)
+        collector.reload()
+        collector.hear("online", now_ms + 1_000_000)
+
+        assert [("online",)] == db.execute("SELECT state FROM presence").fetchall()
+        assert (
+            outages
+            == db.execute(
+                "SELECT to_ms IS NULL, to_ms BETWEEN ? AND ? + 60000 FROM outage", (now_ms, now_ms)
+            ).fetchall()
+        )
+
+
 def test_a_router_added_again_while_it_is_off_is_away_from_then_on(tmp_path: Path) -> None:
     """Its will came while nobody listened to it."""
     file = tmp_path / "titik.toml"
@@ -213,12 +244,32 @@ def test_finished_windows_are_told_again_on_each_connect(
     topic = topics.rollup("1h", "city", "kupang")
     with collecting(file) as (collector, db):
         finish(db, "1h", H0, HOUR_MS)
+        collector.tell_news()
         for _ in range(2):
             collector.connected()
             for _ in range(2):
-                collector.tell_news()
+                collector.idle()
 
-        assert [topic, topic] == [one for one, _ in collector.told if one == topic]
+        assert [topic] * 3 == [one for one, _ in collector.told if one == topic]
+
+
+def test_a_router_removed_before_its_windows_were_told_again_stays_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of what is to be told again is as old as the connection."""
+    monkeypatch.setattr(Link, "connected", True)
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    topic = topics.rollup("1h", "router", "park-1")
+    with collecting(file) as (collector, db):
+        finish(db, "1h", H0, HOUR_MS, "router", 1)
+        db.execute("DELETE FROM rollup_news")
+        collector.connected()
+        file.write_text(HEAD + SITE)
+        collector.reload()
+        collector.idle()
+
+        assert [b""] == [payload for one, payload in collector.told if one == topic]
 
 
 def test_many_news_wait_for_nothing_while_nothing_comes(

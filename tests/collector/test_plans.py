@@ -38,7 +38,7 @@ def test_news_read_no_table_whole(tmp_path: Path) -> None:
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
         db.set_trace_callback(asked.append)
-        news.again(db, T0)
+        list(news.newest(db, "city", 0, "kupang", T0))
         news.take(db, "kupang", T0)
         db.set_trace_callback(None)
 
