@@ -22,7 +22,7 @@ from typing import BinaryIO
 from titik_collector import broker_init, config
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import Config
-from titik_collector.database import files, held, reading
+from titik_collector.database import files, held, open_reader
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES, FOLDERS = ("broker.toml", "passwords"), ("secrets", "ca", "ca/issued", "tls")
@@ -56,8 +56,11 @@ def backup(city: Config, file: Path) -> set[str]:
     return holds
 
 
-def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None]:
-    """Put the city where `target`, its configuration file, will be; BackupError if it cannot."""
+def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None, list[str]]:
+    """Put the city where `target`, its configuration file, will be; BackupError if it cannot.
+
+    Also what is no more as it was in the backup.
+    """
     with _opened(file) as tar:
         text = _content(tar, CONFIG, file)
         city = config.parse(text, target)
@@ -75,11 +78,12 @@ def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None]:
         _unpack(tar, city)
     with _private(target.with_name(f".{target.name}.new")) as raw:
         raw.write(text)
-    made = None
+    made, said = None, list[str]()
     if city.broker.directory is not None:
+        said = broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
         made, _ = broker_init.init(city.broker.directory, broker_init.Request(file=target))
     target.with_name(f".{target.name}.new").replace(target)
-    return city, made
+    return city, made, said
 
 
 def restore_store(file: Path, city: Config) -> None:
@@ -126,8 +130,11 @@ def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
 def _copy_store(store: Path, copy: Path) -> None:
     """As it is at one moment, whoever writes meanwhile."""
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with reading(store) as source, closing(sqlite3.connect(copy)) as into:
-        source.backup(into)
+    with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
+        try:
+            source.backup(into)
+        except sqlite3.Error as error:  # of the one or of the other
+            raise BackupError(f"{store} to {copy}: {error}") from error
 
 
 def _unpack(tar: tarfile.TarFile, city: Config) -> None:

@@ -93,13 +93,12 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
         said += _make_authority(directory, before)
         said += units.write(directory, request.file)
     said += _write_mosquitto_files(directory)
+    said += _end_passwords(directory, ended)
     new = directory.add_users(list(dict.fromkeys(users)))
     if new:
         said.append(f"made passwords for {listed(new)} in {path / 'secrets'}")
     if before is not None and before.settings.collector != settings.collector:
         directory.remove_user(before.settings.collector)
-    if ended:
-        said += _end_passwords(directory, ended)
     if directory.reload():
         said.append("mosquitto is running: start it again to take changed ports and addresses")
     return directory, said
@@ -231,6 +230,8 @@ def is_free(address: str, port: int) -> bool:
         try:
             probe.bind((address, port))
             probe.listen(1)
+        except PermissionError:  # as of a low port: whether it is free is not ours to see
+            return True
         except OSError:
             return False
     return True
@@ -389,8 +390,17 @@ def _cut_off(before: BrokerDir, host: str) -> list[str]:
     ]
 
 
+def end_router_passwords(directory: BrokerDir) -> list[str]:
+    """What is left of a trial or of an older version, where there is TLS; what was done."""
+    if directory.settings.host is None:
+        return []
+    return _end_passwords(directory, directory.routers())
+
+
 def _end_passwords(directory: BrokerDir, routers: list[str]) -> list[str]:
-    """Routers' passwords of a trial without TLS; who has nothing else is cut off, and told."""
+    """Of routers; who has nothing else is cut off, and told."""
+    if not routers:
+        return []
     directory.remove_users(routers)
     said = [f"ended the passwords of {listed(routers)}: with --host routers have certificates only"]
     certified = {one.router for one in directory.authority.issued()}

@@ -330,6 +330,17 @@ def test_a_trials_passwords_end_with_tls(path: Path, force: bool) -> None:
     assert not any("password" in line for line in init(path, Request(routers=("a-1",)))[1])
 
 
+def test_an_engineer_named_as_an_old_router_has_a_password_of_its_own(path: Path) -> None:
+    """The one that is left over is known to whoever had the router."""
+    made, _ = init(path, Request(host="localhost"))
+    made.add_users(["budi", "a-1"])
+    left = made.password("budi")
+    made, said = init(path, Request(engineers=("budi",)))
+    assert made.password("budi") != left
+    assert ["budi", "collector", "engineer"] == made.users()
+    assert "ended the passwords of a-1, budi: with --host routers have certificates only" in said
+
+
 def test_who_has_a_certificate_is_not_cut_off_by_a_password_that_ends(path: Path) -> None:
     """Of a broker that an earlier version made; who is revoked stays out, and is known to."""
     made, _ = init(path, Request(host="localhost"))

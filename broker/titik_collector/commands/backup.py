@@ -72,8 +72,10 @@ def restore_command(file: Path, only_store: bool, target: Path) -> None:
         click.echo(f"restored {there.store.path}; start it: titik collect --config {target}")
         return
     with plainly():
-        city, made = backup.restore(file, target)
+        city, made, said = backup.restore(file, target)
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, store {city.store.path}")
+    for line in said:
+        click.echo(line)
     if made is None:
         return
     click.echo(f"in one terminal: titik broker run {made.path}")

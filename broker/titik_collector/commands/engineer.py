@@ -35,6 +35,8 @@ def add(name: str, file: Path) -> None:
         made = _broker(city)
         if name in {one.name for one in city.router}:
             raise BrokerError(f"{name}: is a router; name the engineer otherwise")
+        for line in broker_init.end_router_passwords(made):
+            click.echo(line)
         made, _ = broker_init.init(made.path, broker_init.Request(engineers=(name,)))
         host, password = made.settings.host, made.password(name)
         if host is None:
