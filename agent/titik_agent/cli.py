@@ -338,8 +338,8 @@ def _refuse_beside_agent(directory: str, router: str) -> None:
     except BlockingIOError:
         if (holder := _holder(directory)) not in (None, router):
             raise _OtherRouter(
-                f"the agent of {holder} runs in {directory}; for this router name another"
-                " spool.directory"
+                f"the agent of {holder} runs in {directory}; restart it if that is this router's"
+                " old name, else name another spool.directory"
             ) from None
         raise ConfigError(f"an agent runs in {directory}; its log says how it fares") from None
     except OSError as error:

@@ -78,9 +78,10 @@ class Segments:
             except OSError as error:
                 if error.errno in SHORTAGES:
                     raise
-                if error.errno not in GONE:
-                    self.complete = False
-                yield None  # the file stays: another process may have better luck
+                if error.errno in GONE:
+                    yield None
+                else:
+                    self.complete = False  # the file stays: another process may have better luck
                 continue
             self._segments[number] = _Segment(len(data), 0)
             self.used_bytes += len(data)

@@ -10,6 +10,7 @@ segment's copy, after files could not be read for long.)
 """
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -60,8 +61,12 @@ class Shelf:
 
     @property
     def complete(self) -> bool:
-        """All that earlier processes left has been read."""
-        return self._directory is None or (self._disk is not None and self._disk.complete)
+        """All that earlier processes left has been read, or there is nothing."""
+        if self._directory is None:
+            return True
+        if self._disk is None:
+            return not os.path.lexists(self._directory)
+        return self._disk.complete
 
     def put(self, key: Key, age: int, record: bytes, since: float) -> None:
         """Keep a record; blocks within its range are let go of once it is safe."""
@@ -239,6 +244,8 @@ class Shelf:
                 self.live += block.size
         disk.sweep()
         self.corrupt += damaged
+        if not disk.complete:
+            log.warning("spool has files that may not be read directory=%s", self._directory)
         if damaged:
             log.warning("spool has damaged records, skipped stretches=%d", damaged)
 

@@ -192,13 +192,17 @@ class Spool:
             try:
                 if self._merge_next():
                     continue
+                unread = False
             except OSError:
                 if self._shelf.live + size <= self._shelf.stretched:
                     return  # it can merge when it can be read
+                unread = True
             oldest = self._blocks.oldest()
             if oldest is None:
                 return
-            if not self._dropping:
+            if not self._dropping and unread:
+                log.warning("spool is full and cannot be read, dropping the oldest")
+            elif not self._dropping:
                 log.warning("spool is full and nothing can merge, dropping the oldest")
             self._dropping = True
             self._lose(oldest)

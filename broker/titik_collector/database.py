@@ -178,8 +178,8 @@ def held(path: Path) -> Iterator[None]:
             stack.enter_context(lease(path.with_name(path.name + ".lease"), busy))
         except OSError as error:
             raise StoreError(
-                f"store.path: {error.filename}: {error.strerror}; run as its owner, or choose a"
-                " folder that can be written"
+                f"store.path: {error.filename or path}: {error.strerror}; run as its owner, or"
+                " choose a folder that can be written"
             ) from error
         yield
 

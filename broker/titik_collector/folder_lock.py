@@ -7,11 +7,12 @@ Rule: whoever holds a folder's lock may ask for it again: a step can be part of 
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_held: set[tuple[int, int]] = set()  # folders that this process holds
+_held: set[tuple[int, int]] = set()  # folders that this process holds; commands have one thread
 
 
 @contextmanager
@@ -27,7 +28,11 @@ def locked(folder: Path) -> Iterator[None]:
         if which in _held:
             yield
             return
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another command changes {folder}, waiting for it", file=sys.stderr)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         _held.add(which)
         try:
             yield

@@ -308,7 +308,7 @@ def _subscribe(client: paho.Client, *wanted: str) -> None:
 def _unreachable(login: Login, error: Exception) -> str:
     where = f"{login.host}:{login.port}"
     if isinstance(error, ConnectionRefusedError):
-        return f"nothing listens at {where}: check broker.port, and that the broker runs"
+        return f"nothing listens at {where}: does the broker run? if elsewhere, check broker.port"
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"no address for {login.host}: check broker.host ({error})"
     return f"{where}: {error}"

@@ -102,6 +102,6 @@ def test_a_check_fails_where_another_router_s_agent_has_the_spool(
 
     assert 1 == result.exit_code
     assert (
-        f"FAIL  spool: the agent of tirosa-2 runs in {tmp_path}/spool; for this router name another"
-        " spool.directory"
+        f"FAIL  spool: the agent of tirosa-2 runs in {tmp_path}/spool; restart it if that is this"
+        " router's old name, else name another spool.directory"
     ) in result.output.splitlines()
