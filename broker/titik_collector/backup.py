@@ -135,6 +135,20 @@ def _copy_store(store: Path, copy: Path) -> None:
             source.backup(into)
         except sqlite3.Error as error:  # of the one or of the other
             raise BackupError(f"{store} to {copy}: {error}") from error
+        found = _damage(into)
+    if found is not None:
+        raise BackupError(
+            f"{store}: is damaged ({found}); nothing was written, an older backup stays; bring that"
+            " back: titik restore --only-store FILE"
+        )
+
+
+def _damage(db: sqlite3.Connection) -> str | None:
+    try:
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == "ok" else " ".join(found.split())
 
 
 def _unpack(tar: tarfile.TarFile, city: Config) -> None:

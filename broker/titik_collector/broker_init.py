@@ -84,6 +84,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
         users += request.routers
     elif before is not None:
         ended = before.routers()
+        said += _keep_engineers(before.settings.engineers) if new_host else []
     if request.force and before is not None:
         users += [name for name in before.users() if name not in ended]
         said += _forget(before)
@@ -383,10 +384,17 @@ def _cut_off(before: BrokerDir, host: str) -> list[str]:
     if not routers and not engineers:
         return []
     return [
-        f"warning: {len(routers)} enrolled routers and {len(engineers)} engineers know this broker"
-        f" as {was} and are cut off, for its certificate names {host} now; change back:"
+        f"warning: of {len(routers)} enrolled routers and {len(engineers)} engineers those who know"
+        f" this broker as {was} are cut off, for its certificate names {host} now; change back:"
         f" titik broker init {before.path} --host {was}; or give each a new file: titik router"
         " rotate NAME, titik engineer add NAME"
+    ]
+
+
+def _keep_engineers(engineers: tuple[str, ...]) -> list[str]:
+    return [
+        f"engineers keep their passwords ({listed(list(engineers))}) and read over TLS from now on;"
+        " titik engineer add NAME writes a file that has what they need"
     ]
 
 

@@ -97,6 +97,23 @@ def test_a_damaged_store_is_brought_back_as_it_is_said(city: City, kept: Path) -
     assert before == (city.folder / "broker/passwords").read_bytes()
 
 
+def test_a_damaged_store_is_in_no_backup(city: City, tmp_path: Path) -> None:
+    """And the older backup of that name, which is whole, stays."""
+    store, file = city.folder / "titik.db", tmp_path / "kept.tar.gz"
+    with closing(open_writer(store)):
+        city.says("backup", str(file))
+    before = file.read_bytes()
+    size = store.stat().st_size
+    with store.open("r+b") as raw:  # every page from the middle on; the first ones are the schema's
+        raw.seek(size // 8192 * 4096)
+        raw.write(b"\xa5" * (size - size // 8192 * 4096))
+    said = city.says("backup", str(file), status=1)
+    assert f"{store}: is damaged" in said
+    assert "titik restore --only-store FILE" in said
+    assert before == file.read_bytes()
+    assert [file] == list(tmp_path.glob("*kept*"))
+
+
 def test_a_backup_says_what_is_in_it_and_what_is_not(city: City, tmp_path: Path) -> None:
     """A store that is not begun, and a broker that the file does not name."""
     file = tmp_path / "city.tar.gz"

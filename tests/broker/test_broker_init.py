@@ -304,7 +304,7 @@ def test_a_new_name_says_whom_it_cuts_off(path: Path) -> None:
         made.authority.certify_router(router)
     made.authority.revoke("c-1")
     (warning,) = [line for line in init(path, Request(host="new.example.org"))[1] if "warn" in line]
-    assert "2 enrolled routers and 1 engineers know this broker as old.example.org" in warning
+    assert "of 2 enrolled routers and 1 engineers those who know this broker as old." in warning
     assert f"titik broker init {path} --host old.example.org" in warning
     assert not any("warn" in line for line in init(path, Request(host="new.example.org"))[1])
 
@@ -327,6 +327,7 @@ def test_a_trials_passwords_end_with_tls(path: Path, force: bool) -> None:
     (cut,) = [line for line in said if line.startswith("warning: ")]
     assert "cut off until they have certificates: a-1, b-1;" in cut
     assert "titik router add NAME --site SITE" in cut
+    assert any(line.startswith("engineers keep their passwords (engineer)") for line in said)
     assert not any("password" in line for line in init(path, Request(routers=("a-1",)))[1])
 
 

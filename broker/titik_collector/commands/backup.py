@@ -73,7 +73,10 @@ def restore_command(file: Path, only_store: bool, target: Path) -> None:
         return
     with plainly():
         city, made, said = backup.restore(file, target)
-    click.echo(f"restored {city.city.title}: {len(city.router)} routers, store {city.store.path}")
+    store = f"store {city.store.path}"
+    if not city.store.path.exists():
+        store = "no store, for the backup has none"
+    click.echo(f"restored {city.city.title}: {len(city.router)} routers, {store}")
     for line in said:
         click.echo(line)
     if made is None:
