@@ -74,6 +74,8 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     settings = _settings(request, before)
     _check_names(settings, request.routers)
     directory = BrokerDir(path, settings)
+    if settings.host is not None and directory.authority.begun:
+        directory.authority.check()
     said = [] if before is None else _differences(before.settings, settings)
     new_host = settings.host is not None and (before is None or before.settings.host is None)
     if request.router_port is None and (before is None or new_host):
@@ -362,11 +364,12 @@ def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]
     said = []
     if authority.make(f"Titik city CA of {host}"):
         said.append(f"made the city's certificate authority; back up {directory.path / 'ca'}")
-    if before is None or before.settings.host != host:
+    was = None if before is None else before.settings.host
+    if was != host or not authority.has_server:
         authority.certify_server(host)
         said.append(f"made the broker's certificate for {host}")
-        if before is not None and before.settings.host is not None:
-            said += _cut_off(before, host)
+    if before is not None and was not in (None, host):
+        said += _cut_off(before, host)
     authority.hand_over()
     authority.write_crl()
     return said

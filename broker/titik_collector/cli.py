@@ -30,6 +30,7 @@ from titik_collector.commands.simulate import simulate
 from titik_collector.config import Config, ConfigError
 from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
+from titik_collector.pki import AuthorityError
 from titik_wire import __version__
 
 log = logging.getLogger(__name__)
@@ -118,12 +119,15 @@ def status_command(file: Path) -> None:
 
 
 def _expiring(settings: Config) -> list[str]:
-    """What ends soon at a broker of ours; nothing where it is not ours to read."""
+    """What ends soon or is amiss at a broker of ours; nothing where it is not ours to read."""
     if settings.broker.directory is None:
         return []
-    with contextlib.suppress(BrokerError, OSError):
+    try:
         return BrokerDir.open(settings.broker.directory).authority.warnings()
-    return []
+    except AuthorityError as error:
+        return [str(error)]
+    except (BrokerError, OSError):
+        return []
 
 
 @titik.group()

@@ -6,6 +6,7 @@
 
 Rule: a key is readable by its owner alone from its first byte; a router's key is in its bundle and
 nowhere else.
+Rule: an authority that certified somebody is never made anew, for that would cut everybody off.
 Rule: everything is valid from EPOCH on, because a router's clock may be years behind.
 Rule: lifetimes outlast routers that nobody visits. The server's certificate and the revocation
 list are renewed by a timer long before they expire, and no router notices.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -36,6 +38,11 @@ WARN_DAYS = 60
 
 OURS = Owner(-1, -1, 0o600)
 Key = ec.EllipticCurvePrivateKey
+SIGNED = ("server.crt", "server.key", "crl.pem")  # what the authority can make again
+
+
+class AuthorityError(Exception):
+    """A file of the authority is missing or is another's; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +79,38 @@ class Authority:
         self._its = its
 
     @property
-    def exists(self) -> bool:
+    def begun(self) -> bool:
+        """Whether somebody may trust it or be certified by it."""
+        certificates = (self._tls / "ca.crt", self._tls / "server.crt")
+        return any(one.exists() for one in certificates) or any(self._issued_files())
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether its key is here; an operator may keep it elsewhere."""
         return (self._ca / "ca.key").exists()
+
+    @property
+    def has_server(self) -> bool:
+        """Whether the broker has its certificate and key."""
+        return all((self._tls / name).exists() for name in ("server.crt", "server.key"))
 
     @property
     def ca_pem(self) -> str:
         """What routers and engineers trust."""
-        return (self._tls / "ca.crt").read_text()
+        return _read(self._tls / "ca.crt").decode()
+
+    def check(self) -> None:
+        """AuthorityError unless it can certify and revoke."""
+        self._key()
+        self._revoked()
 
     def make(self, name: str) -> bool:
         """The authority's key and certificate; False if they were there already."""
         for folder, mode in ((self._ca, 0o700), (self._ca / "issued", 0o700), (self._tls, 0o755)):
             folder.mkdir(mode=mode, exist_ok=True)
             folder.chmod(mode)
-        if self.exists:
+        if self.begun:
+            self.check()
             return False
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(name)
@@ -101,9 +126,10 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .sign(key, hashes.SHA256())
         )
-        replace_file(self._tls / "ca.crt", _pem(certificate), self._readable())
         (self._ca / "revoked").touch(0o600)
-        replace_file(self._ca / "ca.key", _key_pem(key), OURS)  # last: with it, all is there
+        replace_file(self._ca / "ca.key", _key_pem(key), OURS)
+        # Last: with it, all is there.
+        replace_file(self._tls / "ca.crt", _pem(certificate), self._readable())
         return True
 
     def certify_server(self, host: str) -> None:
@@ -131,7 +157,7 @@ class Authority:
         """A new certificate and key, as PEM; the key is kept by nobody else."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(router, key, ROUTER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH, [])
-        file = self._ca / "issued" / f"{certificate.serial_number:x}.crt"
+        file = self._issued_file(certificate.serial_number)
         replace_file(file, _pem(certificate), OURS)
         return _pem(certificate), _key_pem(key)
 
@@ -139,7 +165,7 @@ class Authority:
         """Every router's certificates, by name, the oldest first."""
         revoked = self._revoked()
         found = []
-        for file in (self._ca / "issued").glob("*.crt"):
+        for file in self._issued_files():
             one = x509.load_pem_x509_certificate(file.read_bytes())
             (name,) = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
             entry = Issued(
@@ -151,6 +177,7 @@ class Authority:
     def revoke(self, router: str, but_newest: bool = False) -> int:
         """Revoke a router's certificates and write the list; how many they were."""
         with locked(self._directory):
+            self.check()  # before it is written down as revoked
             good = [one for one in self.issued() if one.router == router and not one.revoked]
             gone = good[:-1] if but_newest else good
             revoked = self._revoked() | {one.serial: _now() for one in gone}
@@ -169,8 +196,7 @@ class Authority:
         with locked(self._directory):
             self.write_crl()
             done = [f"revocation list renewed for {CRL_DAYS} days"]
-            left = (_until(self._server()) - _now()).days
-            if left < SERVER_RENEW_DAYS:
+            if self._server_is_due():
                 self.certify_server(host)
                 done.append(f"server certificate renewed for {SERVER_DAYS} days")
         return done
@@ -179,15 +205,14 @@ class Authority:
         """Everything that ends, of revoked certificates nothing."""
         yield Expiry("certificate authority", _until(self._certificate()), False)
         yield Expiry("server certificate", _until(self._server()), True)
-        crl = x509.load_pem_x509_crl((self._tls / "crl.pem").read_bytes())
+        crl = x509.load_pem_x509_crl(_read(self._tls / "crl.pem"))
         yield Expiry("revocation list", _naive(crl, "next_update"), True)
-        newest = {one.router: one for one in self.issued() if not one.revoked}
-        for one in newest.values():
+        for one in self._newest():
             yield Expiry(f"certificate of router {one.router}", one.until, False)
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
-        """What ends within WARN_DAYS, with the remedy."""
-        said = []
+        """What ends within WARN_DAYS or does not belong together, with the remedy."""
+        said = [*self._strangers()]
         now = now or _now()
         for one in self.expiries():
             left, gone = one.days(now), (now - one.until).days
@@ -198,6 +223,37 @@ class Authority:
                 when = f"expires in {left} days" if left >= 0 else f"expired {gone} days ago"
                 said.append(f"{one.what} {when}: {remedy}")
         return said
+
+    def _strangers(self) -> Iterator[str]:
+        """What the broker cannot start with, and who would be kept out."""
+        if not (self._tls / "server.key").exists():
+            yield _missing(self._tls / "server.key")
+        if self.can_sign:
+            try:
+                self._key()
+            except AuthorityError as error:
+                yield str(error)
+        authority = self._certificate()
+        if not _is_signed(self._server(), authority):
+            yield (
+                f"{self._tls / 'server.crt'}: is not signed by {self._tls / 'ca.crt'}, so who"
+                " trusts the one refuses the other;"
+                f" {_bring_back_pair(self._directory)}"
+            )
+        others = [one.router for one in self._newest() if not _is_signed(self._of(one), authority)]
+        if others:
+            yield (
+                f"the certificates of {len(others)} routers, such as {others[0]}, are of another"
+                f" authority, so they are kept out; {_bring_back_pair(self._directory)}; or visit"
+                " each: titik router rotate NAME"
+            )
+
+    def _newest(self) -> list[Issued]:
+        """What each router logs in with."""
+        return list({one.router: one for one in self.issued() if not one.revoked}.values())
+
+    def _server_is_due(self) -> bool:
+        return not self.has_server or (_until(self._server()) - _now()).days < SERVER_RENEW_DAYS
 
     def _sign(
         self,
@@ -232,23 +288,82 @@ class Authority:
         return crl.public_bytes(serialization.Encoding.PEM).decode()
 
     def _key(self) -> Key:
-        key = serialization.load_pem_private_key((self._ca / "ca.key").read_bytes(), None)
+        file = self._ca / "ca.key"
+        key = serialization.load_pem_private_key(_read(file), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
+        if key.public_key().public_numbers() != _public(self._certificate()).public_numbers():
+            raise AuthorityError(
+                f"{file}: is not the key of {self._tls / 'ca.crt'};"
+                f" {_bring_back_pair(self._directory)}"
+            )
         return key
 
     def _certificate(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate((self._tls / "ca.crt").read_bytes())
+        return x509.load_pem_x509_certificate(_read(self._tls / "ca.crt"))
 
     def _server(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate((self._tls / "server.crt").read_bytes())
+        return x509.load_pem_x509_certificate(_read(self._tls / "server.crt"))
+
+    def _of(self, one: Issued) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(_read(self._issued_file(one.serial)))
+
+    def _issued_file(self, serial: int) -> Path:
+        return self._ca / "issued" / f"{serial:x}.crt"
+
+    def _issued_files(self) -> Iterator[Path]:
+        return (self._ca / "issued").glob("*.crt")
 
     def _revoked(self) -> dict[int, dt.datetime]:
-        lines = (self._ca / "revoked").read_text().split("\n")
+        lines = _read(self._ca / "revoked").decode().split("\n")
         pairs = (line.split() for line in lines if line)
         return {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
 
     def _readable(self) -> Owner:
         return Owner(-1, self._its.gid, 0o644)
+
+
+def bring_back(directory: Path, *names: str) -> str:
+    """The remedy where the only copy is in a backup: names are within the directory."""
+    members = " ".join(f"broker/{name}" for name in names)
+    return (
+        f"bring back from a backup: tar -xzf BACKUP -C {directory} --strip-components=1 {members},"
+        f" then titik broker init {directory}; if there is none, move {directory} away and init"
+        " anew, which cuts off every router and engineer"
+    )
+
+
+def _bring_back_pair(directory: Path) -> str:
+    return bring_back(directory, "ca/ca.key", "tls/ca.crt")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise AuthorityError(_missing(file)) from error
+
+
+def _missing(file: Path) -> str:
+    directory = file.parent.parent
+    if file.name in SIGNED:
+        return f"{file}: is missing; make it: titik broker renew {directory}"
+    return f"{file}: is missing; {bring_back(directory, str(file.relative_to(directory)))}"
+
+
+def _is_signed(one: x509.Certificate, authority: x509.Certificate) -> bool:
+    assert one.signature_hash_algorithm is not None
+    how = ec.ECDSA(one.signature_hash_algorithm)
+    try:
+        _public(authority).verify(one.signature, one.tbs_certificate_bytes, how)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
 
 
 def _builder(

@@ -10,6 +10,7 @@ import click
 
 from titik_collector.broker_dir import BrokerError
 from titik_collector.database import StoreError
+from titik_collector.pki import AuthorityError
 from titik_collector.schema import ConfigError
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -21,7 +22,7 @@ def plainly() -> Iterator[None]:
     """What the operator can mend is one line, not a traceback."""
     try:
         yield
-    except (BrokerError, ConfigError, StoreError) as error:
+    except (AuthorityError, BrokerError, ConfigError, StoreError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         if (folder := _missing_folder(error)) is not None:

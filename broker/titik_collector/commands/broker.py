@@ -108,9 +108,9 @@ def renew(directory: Path) -> None:
 @broker.command()
 @click.argument("directory", type=_DIRECTORY)
 def check(directory: Path) -> None:
-    """Until when everything is valid.
+    """Whether everything belongs together, and until when it is valid.
 
-    Exit status 1 if something ends within 60 days.
+    Exit status 1 if not, or if something ends within 60 days.
     """
     with plainly():
         made = BrokerDir.open(directory)
@@ -124,6 +124,10 @@ def check(directory: Path) -> None:
                 f" titik broker init {directory} ends it"
             )
     click.echo(f"mosquitto {'runs' if made.pid() else 'does not run'} on {directory}")
+    if not authority.can_sign:  # some keep it elsewhere
+        click.echo(
+            f"warning: without {directory / 'ca' / 'ca.key'} no router can be added or revoked"
+        )
     for line in warnings:
         click.echo(f"warning: {line}")
     if warnings:

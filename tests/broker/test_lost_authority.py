@@ -1,0 +1,172 @@
+"""When a file of the certificate authority is lost: who says so, and that it is not made anew."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.broker.enrolled import City
+from titik_collector.cli import titik
+from titik_collector.passwords import Owner, replace_file
+
+LOST = ["ca/ca.key", "ca/revoked", "tls/ca.crt", "tls/server.crt", "tls/server.key", "tls/crl.pem"]
+CUTS_OFF = "which cuts off every router and engineer"
+
+
+@pytest.fixture
+def enrolled(city: City) -> City:
+    """With a router, and a backup of all."""
+    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
+    city.says("backup", str(city.folder / "city.tar.gz"))
+    return city
+
+
+def run(city: City, command: str, *options: str) -> Result:
+    """`titik broker COMMAND` on the city's directory."""
+    return CliRunner().invoke(titik, ["broker", command, str(city.folder / "broker"), *options])
+
+
+def files(city: City) -> dict[str, bytes]:
+    """Everything in the directory."""
+    folder = city.folder / "broker"
+    return {str(one): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def obey(city: City, said: str) -> None:
+    """Do what the message says."""
+    if "tar -xzf" not in said:
+        assert f"titik broker renew {city.folder / 'broker'}" in said
+        assert 0 == run(city, "renew").exit_code
+        return
+    command = said[said.index("tar -xzf") :].partition(",")[0]
+    words = command.replace("BACKUP", str(city.folder / "city.tar.gz")).split()
+    subprocess.run(words, check=True)
+    assert f"then titik broker init {city.folder / 'broker'}" in said
+    assert 0 == (done := run(city, "init")).exit_code, done.output
+
+
+def replace_authority(city: City) -> None:
+    """What an init did that found no key: another authority, which knows nobody."""
+    folder = city.folder / "broker"
+    kept = city.folder / "kept"
+    for name in ("ca", "tls"):
+        shutil.copytree(folder / name, kept / name)
+        shutil.rmtree(folder / name)
+    city.broker.authority.make("other")
+    city.broker.authority.write_crl()
+    for name in ("tls/server.crt", "tls/server.key"):
+        shutil.copy(kept / name, folder / name)
+    shutil.copytree(kept / "ca/issued", folder / "ca/issued", dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize("name", ["ca/ca.key", "ca/revoked", "tls/ca.crt"])
+@pytest.mark.parametrize("options", [(), ("--force",), ("--host", "other.example.org")])
+def test_a_lost_authority_is_not_made_anew(
+    enrolled: City, name: str, options: tuple[str, ...]
+) -> None:
+    """Nothing is changed; the file, the remedy and who is cut off without it are named."""
+    lost = enrolled.folder / "broker" / name
+    lost.unlink()
+    before = files(enrolled)
+    done = run(enrolled, "init", *options)
+    assert (1, before) == (done.exit_code, files(enrolled))
+    assert f"Error: {lost}: is missing; bring back" in done.output
+    assert CUTS_OFF in done.output
+    obey(enrolled, done.output)
+    assert 0 == run(enrolled, "check").exit_code
+
+
+@pytest.mark.parametrize("left", ["tls/ca.crt", "tls/server.crt", "ca/issued"])
+def test_one_certificate_is_enough_to_know_that_there_was_an_authority(
+    enrolled: City, left: str
+) -> None:
+    """Whoever holds it, or trusts it, would be cut off."""
+    folder = enrolled.folder / "broker"
+    (folder / left).rename(folder / "left")
+    for name in ("ca", "tls"):
+        shutil.rmtree(folder / name)
+    (folder / left).parent.mkdir()
+    (folder / "left").rename(folder / left)
+    assert f"{folder / 'ca/ca.key'}: is missing" in (done := run(enrolled, "init")).output
+    assert 1 == done.exit_code
+
+
+def test_an_init_that_was_cut_short_is_finished_by_the_next(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever that was: nobody trusts what was not whole."""
+    folder = city.folder / "broker"
+    for last in ("ca.key", "ca.crt", "server.key", "server.crt", "crl.pem"):
+        for name in ("ca", "tls"):
+            shutil.rmtree(folder / name)
+        with monkeypatch.context() as patch:
+            patch.setattr("titik_collector.pki.replace_file", failing_after(last))
+            assert 1 == run(city, "init").exit_code
+        assert 0 == (done := run(city, "init")).exit_code, done.output
+        assert 0 == run(city, "check").exit_code
+
+
+def failing_after(last: str) -> Callable[[Path, str, Owner], None]:
+    """`replace_file` up to a file's name; then the power fails."""
+
+    def write(file: Path, text: str, owner: Owner) -> None:
+        replace_file(file, text, owner)
+        if file.name == last:
+            raise OSError("no power")
+
+    return write
+
+
+@pytest.mark.parametrize("name", LOST[1:])
+def test_a_check_says_what_is_missing(enrolled: City, name: str) -> None:
+    """And how it comes back; `status` does too."""
+    lost = enrolled.folder / "broker" / name
+    lost.unlink()
+    done = run(enrolled, "check")
+    assert (1, True) == (done.exit_code, f"{lost}: is missing; " in done.output)
+    obey(enrolled, done.output)
+    assert 0 == run(enrolled, "check").exit_code
+
+
+def test_a_key_that_is_kept_elsewhere_is_no_error(enrolled: City) -> None:
+    """A check says what cannot be done without it."""
+    key = enrolled.folder / "broker/ca/ca.key"
+    key.unlink()
+    done = run(enrolled, "check")
+    assert 0 == done.exit_code
+    assert f"warning: without {key} no router can be added or revoked" in done.output
+
+
+def test_a_check_tells_another_authority_from_the_citys(enrolled: City) -> None:
+    """It signed neither the broker nor a router, so all of them are refused."""
+    replace_authority(enrolled)
+    done = run(enrolled, "check")
+    assert 1 == done.exit_code
+    assert "tls/server.crt: is not signed by" in done.output
+    assert "certificates of 1 routers, such as tirosa-1, are of another auth" in done.output
+    obey(enrolled, done.output)
+    assert 0 == run(enrolled, "check").exit_code
+
+
+def test_a_router_that_got_another_certificate_is_not_told(enrolled: City) -> None:
+    """Only what it logs in with counts."""
+    replace_authority(enrolled)
+    assert 0 == run(enrolled, "init", "--host", "127.0.0.1").exit_code
+    assert "tirosa-1" in run(enrolled, "check").output
+    enrolled.says("router", "rotate", "tirosa-1")
+    assert 0 == (done := run(enrolled, "check")).exit_code, done.output
+
+
+def test_the_key_of_another_authority_signs_nothing(enrolled: City) -> None:
+    """A router would get a certificate that the broker refuses."""
+    folder = enrolled.folder / "broker"
+    crt = (folder / "tls/ca.crt").read_bytes()
+    replace_authority(enrolled)
+    (folder / "tls/ca.crt").write_bytes(crt)
+    said = f"{folder / 'ca/ca.key'}: is not the key of {folder / 'tls/ca.crt'}; bring back"
+    assert said in enrolled.says("router", "rotate", "tirosa-1", status=1)
+    assert said in run(enrolled, "init").output
+    assert (1, True) == ((done := run(enrolled, "check")).exit_code, said in done.output)
