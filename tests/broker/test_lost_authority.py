@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
 
 from tests.broker.enrolled import City
 from titik_collector.cli import titik
@@ -170,3 +171,39 @@ def test_the_key_of_another_authority_signs_nothing(enrolled: City) -> None:
     assert said in enrolled.says("router", "rotate", "tirosa-1", status=1)
     assert said in run(enrolled, "init").output
     assert (1, True) == ((done := run(enrolled, "check")).exit_code, said in done.output)
+
+
+@pytest.mark.parametrize("name", ["ca/ca.key", "ca/revoked", "tls/ca.crt"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("add", "tirosa-2", "--site", "taman-tirosa"),
+        ("remove", "tirosa-1"),
+        ("revoke", "tirosa-1"),
+        ("rotate", "tirosa-1"),
+    ],
+)
+def test_what_cannot_be_signed_is_not_begun(
+    enrolled: City, name: str, words: tuple[str, ...]
+) -> None:
+    """Neither registered, nor removed, nor written down as revoked; the remedy is named."""
+    lost = enrolled.folder / "broker" / name
+    lost.unlink()
+    file = enrolled.folder / "titik.toml"
+    before = files(enrolled), file.read_text()
+    said = enrolled.says("router", *words, status=1)
+    assert f"{lost}: is missing; bring back" in said
+    assert before == (files(enrolled), file.read_text())
+    obey(enrolled, said)
+    enrolled.says("router", *words)
+
+
+def test_what_was_revoked_is_in_the_list(enrolled: City) -> None:
+    """Also if the first try found no key."""
+    key = enrolled.folder / "broker/ca/ca.key"
+    kept = key.rename(enrolled.folder / "ca.key")
+    enrolled.says("router", "revoke", "tirosa-1", status=1)
+    kept.rename(key)
+    enrolled.says("router", "revoke", "tirosa-1")
+    pem = (enrolled.folder / "broker/tls/crl.pem").read_bytes()
+    assert 1 == len(list(x509.load_pem_x509_crl(pem)))

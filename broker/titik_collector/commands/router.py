@@ -47,7 +47,7 @@ def add(name: str, site: str, file: Path) -> None:
             registry_file.check_new(city, new)
         if made is not None and name in made.reserved():
             raise BrokerError(f"{name}: is another user of the broker; name the router otherwise")
-        certified = made is not None and made.settings.host is not None
+        certified = _certifies(made)
         secret = None if made is None or certified else made.add_user(name)
         if not listed:
             registry_file.add(city, new)
@@ -151,8 +151,9 @@ def remove(name: str, file: Path) -> None:
     """Take a router out; its history stays, its connection is cut."""
     with plainly(), registry_file.editing(file) as city:
         made = _broker(city)
+        certified = _certifies(made)
         registry_file.remove(city, name)
-        if made is not None and made.settings.host is not None and made.authority.revoke(name):
+        if made is not None and certified and made.authority.revoke(name):
             made.reload()
             made.kick(name)
             (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
@@ -164,6 +165,14 @@ def remove(name: str, file: Path) -> None:
 
 def _broker(city: Config) -> BrokerDir | None:
     return None if city.broker.directory is None else BrokerDir.open(city.broker.directory)
+
+
+def _certifies(made: BrokerDir | None) -> bool:
+    """Whether routers have certificates; AuthorityError if none can be made or revoked."""
+    if made is None or made.settings.host is None:
+        return False
+    made.authority.check()
+    return True
 
 
 def _with_tls(city: Config) -> BrokerDir:
