@@ -30,7 +30,7 @@ from titik_collector.passwords import (
     replace_file,
     write_hashes,
 )
-from titik_collector.pki import Authority
+from titik_collector.pki import Authority, bring_back
 from titik_collector.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
 from titik_collector.takeover import Door
 
@@ -87,7 +87,8 @@ class BrokerDir:
         try:
             return cls(path, read(Settings, tomllib.loads(content.decode()), file))
         except (ValueError, ConfigError) as error:
-            raise BrokerError(f"{file}: damaged ({error}); titik broker init {path}") from error
+            remedy = bring_back(path, "broker.toml")
+            raise BrokerError(f"{file}: damaged ({error}); {remedy}") from error
 
     @property
     def ports(self) -> Ports:

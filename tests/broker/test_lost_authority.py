@@ -207,3 +207,15 @@ def test_what_was_revoked_is_in_the_list(enrolled: City) -> None:
     enrolled.says("router", "revoke", "tirosa-1")
     pem = (enrolled.folder / "broker/tls/crl.pem").read_bytes()
     assert 1 == len(list(x509.load_pem_x509_crl(pem)))
+
+
+def test_damaged_settings_come_back_as_it_is_said(enrolled: City) -> None:
+    """An init, which was named before, failed with the same words."""
+    file = enrolled.folder / "broker/broker.toml"
+    before = file.read_text()
+    file.write_text("account = 1\n")
+    done = run(enrolled, "check")
+    assert 1 == done.exit_code
+    assert CUTS_OFF in done.output
+    obey(enrolled, done.output)
+    assert before == file.read_text()
