@@ -78,11 +78,11 @@ def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None, list[st
         _unpack(tar, city)
     with _private(target.with_name(f".{target.name}.new")) as raw:
         raw.write(text)
+    target.with_name(f".{target.name}.new").replace(target)
     made, said = None, list[str]()
     if city.broker.directory is not None:
         said = broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
         made, _ = broker_init.init(city.broker.directory, broker_init.Request(file=target))
-    target.with_name(f".{target.name}.new").replace(target)
     return city, made, said
 
 

@@ -209,6 +209,22 @@ def test_what_was_revoked_is_in_the_list(enrolled: City) -> None:
     assert 1 == len(list(x509.load_pem_x509_crl(pem)))
 
 
+def test_a_city_that_was_backed_up_without_its_key_is_restored_but_for_it(
+    enrolled: City, tmp_path: Path
+) -> None:
+    """No other authority takes its place; an init with the key finishes it."""
+    key = enrolled.folder / "broker/ca/ca.key"
+    kept = key.rename(enrolled.folder / "ca.key")
+    enrolled.says("backup", str(tmp_path / "without.tar.gz"))
+    there = City(tmp_path / "there")
+    said = there.says("restore", str(tmp_path / "without.tar.gz"), status=1)
+    assert f"{there.folder / 'broker/ca/ca.key'}: is missing; " in said
+    shutil.copy(kept, there.folder / "broker/ca/ca.key")
+    assert 0 == run(there, "init").exit_code
+    assert 0 == run(there, "check").exit_code
+    there.says("router", "rotate", "tirosa-1")
+
+
 def test_damaged_settings_come_back_as_it_is_said(enrolled: City) -> None:
     """An init, which was named before, failed with the same words."""
     file = enrolled.folder / "broker/broker.toml"
