@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +21,7 @@ TOOLS = ("pytest", "hypothesis")
 TESTS = ("tests/wire", "tests/agent", "tests/project/test_import_budget.py")
 VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 REQUIRED = (3, 11)  # what most routers have; the others run where they are found
+LANES = 2  # environments at a time
 PROBE = "import sys, ensurepip; print(*sys.version_info[:2])"
 
 
@@ -35,11 +38,14 @@ def main() -> None:
     pythons = interpreters()
     if REQUIRED not in pythons:
         sys.exit("Python 3.11 with venv is needed: apt-get install python3.11-venv")
+    wanted = environments(pythons)
     failed = []
-    for environment in environments(pythons):
-        print(f"== {environment.name}: {' '.join(environment.libraries)}", flush=True)
-        if not passes(install(environment)):
-            failed.append(environment.name)
+    with ThreadPoolExecutor(LANES) as lanes:
+        for environment, done in zip(wanted, lanes.map(run, wanted), strict=True):
+            print(f"== {environment.name}: {' '.join(environment.libraries)}")
+            print(done.stdout, end="", flush=True)
+            if done.returncode:
+                failed.append(environment.name)
     if failed:
         sys.exit(f"failed under {', '.join(failed)}")
 
@@ -83,10 +89,12 @@ def install(environment: Environment) -> Path:
     return folder / "bin" / "python"
 
 
-def passes(python: Path) -> bool:
+def run(environment: Environment) -> subprocess.CompletedProcess[str]:
     """The contract's and the agent's tests, those on a real broker included."""
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    command = [str(install(environment)), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
+    return subprocess.run(
+        command, cwd=ROOT, check=False, stdout=PIPE, stderr=STDOUT, text=True, errors="replace"
+    )
 
 
 if __name__ == "__main__":
