@@ -13,6 +13,7 @@ Rule: what exists is kept; only `force` makes new passwords or empties the datab
 import os
 import pwd
 import signal
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ from titik_collector.passwords import (
 from titik_collector.pki import Authority, bring_back
 from titik_collector.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
 from titik_collector.takeover import Door
+
+READS_S = 0.1  # longer than mosquitto takes to read its files
 
 
 class BrokerError(Exception):
@@ -199,7 +202,7 @@ class BrokerDir:
             self.add_user(router)
             try:
                 session = Door("127.0.0.1", self.ports.collector, router, self.password(router))
-                takeover.take(session)
+                takeover.take(session, self.reload)
                 if not returns:
                     takeover.say_offline(self._engineers_door(self.settings.collector), router)
             except LinkDown as error:
@@ -228,11 +231,17 @@ class BrokerDir:
         return pid if running else None
 
     def reload(self) -> bool:
-        """Have a running mosquitto read passwords and ACL again; False if none runs."""
+        """Have a running mosquitto read passwords and ACL again; False if none runs.
+
+        A SIGHUP that comes while it reads for an earlier one is forgotten (2.0.11: its main loop
+        clears the flag afterwards), so it gets another when that is over.
+        """
         pid = self.pid()
         if pid is None:
             return False
         try:
+            os.kill(pid, signal.SIGHUP)
+            time.sleep(READS_S)
             os.kill(pid, signal.SIGHUP)
         except PermissionError as error:
             raise BrokerError(

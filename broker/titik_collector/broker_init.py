@@ -231,8 +231,7 @@ def is_free(address: str, port: int) -> bool:
         # As mosquitto does: only another listener is in the way, no connection that lingers.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((address, port))
-            probe.listen(1)
+            probe.bind((address, port))  # and no more: nobody is to meet a listener of ours
         except PermissionError:  # as of a low port: whether it is free is not ours to see
             return True
         except OSError:

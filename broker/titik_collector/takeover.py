@@ -7,7 +7,7 @@ by us.
 
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,13 +35,17 @@ class Door:
     ca_file: Path | None = None  # set: TLS
 
 
-def take(door: Door) -> None:
-    """Connect where the name of the user is the client id; LinkDown if refused."""
+def take(door: Door, tell: Callable[[], object]) -> None:
+    """Connect where the name of the user is the client id; LinkDown if refused.
+
+    `tell` has the broker read its users again: it forgets a signal that comes while it reads.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while (client := _connect(door, door.user)) is None:
         if time.monotonic() > deadline:
             raise LinkDown(f"the broker on port {door.port} did not let {door.user} be taken over")
         time.sleep(RETRY_S)
+        tell()
     client.disconnect()
 
 

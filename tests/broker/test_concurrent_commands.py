@@ -10,7 +10,9 @@ import pytest
 from cryptography import x509
 
 from tests.broker.enrolled import City, Router
+from tests.broker.running import RunningBroker
 from titik_collector import config
+from titik_collector.broker_dir import BrokerDir
 
 pytestmark = pytest.mark.system
 
@@ -124,3 +126,19 @@ def test_engineers_added_at_once_may_all_read(city: City) -> None:
     assert {"collector", "engineer", *new} == {
         line.removeprefix("user ") for line in acl.splitlines() if line.startswith("user ")
     }
+
+
+def test_a_session_is_ended_though_the_broker_forgot_a_signal(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mosquitto does with one that comes while it reads its files for another command."""
+    reload, calls = BrokerDir.reload, list[bool]()
+
+    def forgetful(directory: BrokerDir) -> bool:
+        calls.append(len(calls) > 0 and reload(directory))
+        return True
+
+    monkeypatch.setattr(BrokerDir, "reload", forgetful)
+    with RunningBroker(city.broker):
+        assert city.broker.kick("tirosa-1", returns=True)
+    assert [False, True] == calls[:2]
