@@ -367,7 +367,7 @@ def test_an_init_waits_until_a_session_is_ended(
     monkeypatch.setattr(BrokerDir, "pid", lambda _: 1)
     monkeypatch.setattr(BrokerDir, "reload", lambda _: True)
     free = []
-    monkeypatch.setattr(takeover, "take", lambda _: free.append(is_free_for_others(path)))
+    monkeypatch.setattr(takeover, "take", lambda *_: free.append(is_free_for_others(path)))
     assert made.kick("a-1", returns=True)
     assert [False] == free
     assert [] == made.routers()
