@@ -170,16 +170,20 @@ def test_a_site_that_lost_its_last_router_says_so(
     }
 
 
+def remove_and_add(file: Path, collector: Watched) -> None:
+    """The router, as an operator edits the file twice."""
+    for text in (HEAD + SITE, HEAD + SITE + ROUTER):
+        file.write_text(text)
+        collector.reload()
+
+
 def test_a_router_added_again_was_not_away_meanwhile(tmp_path: Path) -> None:
     """Nobody listened to it; connected all along, it is online and had no outage."""
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
     with collecting(file) as (collector, db):
         collector.hear("online", 1)
-        file.write_text(HEAD + SITE)
-        collector.reload()
-        file.write_text(HEAD + SITE + ROUTER)
-        collector.reload()
+        remove_and_add(file, collector)
         for _ in range(2):
             collector.tick(1)
         collector.hear("online", 2)
@@ -203,10 +207,7 @@ def test_an_outage_ends_where_the_router_is_removed(
     with collecting(file) as (collector, db):
         collector.hear("online", now_ms - 7_200_000)
         collector.hear("offline", now_ms - offline_s * 1000)
-        file.write_text(HEAD + SITE)
-        collector.reload()
-        file.write_text(HEAD + SITE + ROUTER)
-        collector.reload()
+        remove_and_add(file, collector)
         collector.hear("online", now_ms + 1_000_000)
 
         assert [("online",)] == db.execute("SELECT state FROM presence").fetchall()
@@ -224,10 +225,7 @@ def test_a_router_added_again_while_it_is_off_is_away_from_then_on(tmp_path: Pat
     file.write_text(HEAD + SITE + ROUTER)
     with collecting(file) as (collector, db):
         collector.hear("online", 1)
-        file.write_text(HEAD + SITE)
-        collector.reload()
-        file.write_text(HEAD + SITE + ROUTER)
-        collector.reload()
+        remove_and_add(file, collector)
         collector.hear("offline", 2)
 
         assert [("offline",)] == db.execute("SELECT state FROM presence").fetchall()
