@@ -26,7 +26,7 @@ matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
 	@sh tools/need.sh mosquitto mosquitto_sub ip
 	@$(BIN)/python tools/matrix.py
 
-lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 5 minutes (as root); `make test` has it
+lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 6 minutes (as root); `make test` has it
 	@sh tools/need.sh mosquitto mosquitto_sub
 	@$(BIN)/pytest -q --durations=2 tests/system/test_lab.py tests/system/test_evening.py
 

@@ -24,6 +24,8 @@ BSSES = ("wlan0", "wlan0-1", "wlan1", "wlan1-1")  # open and office, of each rad
 ADDRESS = "192.168.77.1"
 LEASES = "/run/leases"
 PATIENCE_S = 60.0  # emulated, on a machine that has other things to do
+# A phone is not active after 60 s without a packet, of which a sample must have the time to tell.
+INACTIVE_S = 100  # hostapd lets a silent phone go after that, and up to 23 s more
 HWSIM = "/sys/kernel/debug/ieee80211/{}/hwsim/{}"
 PRIVATE_RULES = "regtest=5"  # hwsim's custom world: channel 36 may be used
 DEAF_TO_AP = 2  # a group of radios that hear only each other
@@ -138,7 +140,7 @@ class AccessPoint:
 
 
 def _radio(ifname: str, channel: str) -> str:
-    common = f"bridge=br-lan\nctrl_interface={SOCKETS}\nap_max_inactivity=75\n"
+    common = f"bridge=br-lan\nctrl_interface={SOCKETS}\nap_max_inactivity={INACTIVE_S}\n"
     return f"""
 interface={ifname}
 driver=nl80211

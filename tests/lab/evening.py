@@ -20,6 +20,7 @@ sys.path.insert(1, os.path.join(sys.path[0], "agent"))
 from tests.lab.air import (
     ADDRESS,
     BSSES,
+    INACTIVE_S,
     OFFICE,
     OPEN,
     PRIVATE_RULES,
@@ -191,10 +192,23 @@ class Evening:
         self.step("uplink: plugged in")
 
     def burial(self) -> None:
-        """hostapd gives up on the phone that died."""
+        """hostapd gives up on the phone that died; the other one there is never idle."""
         self.step("wait for hostapd to miss the dead phone")
-        self.until("wlan1", 1)
+        end = boottime() + 2 * INACTIVE_S
+        with self.phones[0].socket() as talking:
+            while not self.truth.says("wlan1", 1) and boottime() < end:
+                talking.sendto(b"still here", (ADDRESS, 9000))
+                time.sleep(1)
+        time.sleep(APART_S)
         self.record["buried_s"] = boottime()
+
+    def come_and_go(self) -> None:
+        """With no death to come between: these changes have their time to themselves."""
+        self.step("one leaves and comes back, twice")
+        for _ in range(2):
+            self.leave(self.phones[3], "wlan1-1")
+            self.join(self.phones[3], "wlan1-1")
+            self.until("wlan1-1", 1)
 
     def restart(self) -> None:
         """What `wifi` does on a router."""
@@ -204,6 +218,7 @@ class Evening:
         started_at = boottime()
         here = self.truth.total()
         self._set_aside()
+        self.truth.look_everywhere()
         self.access_point.stop()
         time.sleep(2)
         self.truth.look_everywhere()
@@ -279,10 +294,11 @@ def main(config: str, path: str) -> None:
     evening.arrive()
     evening.transfer("before", phones[0], "wlan0", phones[3], "wlan1-1")
     evening.roam()
-    evening.transfer("after roaming", phones[0], "wlan1", phones[5], "wlan0-1")
     evening.sleep_and_die()
+    evening.transfer("after roaming", phones[0], "wlan1", phones[5], "wlan0-1")
     evening.dirty_uplink()
     evening.burial()
+    evening.come_and_go()
     evening.restart()
     evening.transfer("after the restart", phones[5], "wlan0-1", phones[4], "wlan0")
     evening.go_home()

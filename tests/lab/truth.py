@@ -48,10 +48,14 @@ class Truth:
     def wait_for(self, ifname: str, count: int) -> None:
         """Ask until so many are there."""
         end = boottime() + PATIENCE_S
-        while self._counts[ifname] != count and boottime() < end:
-            self.look(ifname)
+        while not self.says(ifname, count) and boottime() < end:
             time.sleep(_AGAIN_S)
         print(f"{boottime():7.1f} {self._counts[ifname]} on {ifname}", flush=True)
+
+    def says(self, ifname: str, count: int) -> bool:
+        """Ask whether so many are there."""
+        self.look(ifname)
+        return self._counts[ifname] == count
 
     def look_everywhere(self) -> None:
         for ifname in BSSES:
