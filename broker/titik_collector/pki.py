@@ -15,9 +15,10 @@ list are renewed by a timer long before they expire, and no router notices.
 import datetime as dt
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -38,11 +39,12 @@ WARN_DAYS = 60
 
 OURS = Owner(-1, -1, 0o600)
 Key = ec.EllipticCurvePrivateKey
+_Read = TypeVar("_Read")
 SIGNED = ("server.crt", "server.key", "crl.pem")  # what the authority can make again
 
 
 class AuthorityError(Exception):
-    """A file of the authority is missing or is another's; the text says what to do."""
+    """A file of the authority is missing, damaged or another's; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class Authority:
         revoked = self._revoked()
         found = []
         for file in self._issued_files():
-            one = x509.load_pem_x509_certificate(file.read_bytes())
+            one = _load(file, x509.load_pem_x509_certificate)
             (name,) = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
             entry = Issued(
                 str(name.value), one.serial_number, _until(one), one.serial_number in revoked
@@ -205,7 +207,7 @@ class Authority:
         """Everything that ends, of revoked certificates nothing."""
         yield Expiry("certificate authority", _until(self._certificate()), False)
         yield Expiry("server certificate", _until(self._server()), True)
-        crl = x509.load_pem_x509_crl(_read(self._tls / "crl.pem"))
+        crl = _load(self._tls / "crl.pem", x509.load_pem_x509_crl)
         yield Expiry("revocation list", _naive(crl, "next_update"), True)
         for one in self._newest():
             yield Expiry(f"certificate of router {one.router}", one.until, False)
@@ -226,11 +228,9 @@ class Authority:
 
     def _strangers(self) -> Iterator[str]:
         """What the broker cannot start with, and who would be kept out."""
-        if not (self._tls / "server.key").exists():
-            yield _missing(self._tls / "server.key")
-        if self.can_sign:
+        for key in [self._server_key, *[self._key] * self.can_sign]:
             try:
-                self._key()
+                key()
             except AuthorityError as error:
                 yield str(error)
         authority = self._certificate()
@@ -253,7 +253,11 @@ class Authority:
         return list({one.router: one for one in self.issued() if not one.revoked}.values())
 
     def _server_is_due(self) -> bool:
-        return not self.has_server or (_until(self._server()) - _now()).days < SERVER_RENEW_DAYS
+        try:
+            self._server_key()
+        except AuthorityError:
+            return True
+        return (_until(self._server()) - _now()).days < SERVER_RENEW_DAYS
 
     def _sign(
         self,
@@ -287,11 +291,17 @@ class Authority:
         crl = builder.sign(self._key(), hashes.SHA256())
         return crl.public_bytes(serialization.Encoding.PEM).decode()
 
+    def _server_key(self) -> Key:
+        file, certificate = self._tls / "server.key", self._server()
+        key = _load(file, _private)
+        if not _is_pair(key, certificate):
+            raise AuthorityError(f"{file}: is not the key of server.crt; {_remedy(file)}")
+        return key
+
     def _key(self) -> Key:
         file = self._ca / "ca.key"
-        key = serialization.load_pem_private_key(_read(file), None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
-        if key.public_key().public_numbers() != _public(self._certificate()).public_numbers():
+        key = _load(file, _private)
+        if not _is_pair(key, self._certificate()):
             raise AuthorityError(
                 f"{file}: is not the key of {self._tls / 'ca.crt'};"
                 f" {_bring_back_pair(self._directory)}"
@@ -299,13 +309,13 @@ class Authority:
         return key
 
     def _certificate(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(_read(self._tls / "ca.crt"))
+        return _load(self._tls / "ca.crt", x509.load_pem_x509_certificate)
 
     def _server(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(_read(self._tls / "server.crt"))
+        return _load(self._tls / "server.crt", x509.load_pem_x509_certificate)
 
     def _of(self, one: Issued) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(_read(self._issued_file(one.serial)))
+        return _load(self._issued_file(one.serial), x509.load_pem_x509_certificate)
 
     def _issued_file(self, serial: int) -> Path:
         return self._ca / "issued" / f"{serial:x}.crt"
@@ -314,9 +324,7 @@ class Authority:
         return (self._ca / "issued").glob("*.crt")
 
     def _revoked(self) -> dict[int, dt.datetime]:
-        lines = _read(self._ca / "revoked").decode().split("\n")
-        pairs = (line.split() for line in lines if line)
-        return {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
+        return _load(self._ca / "revoked", _entries)
 
     def _readable(self) -> Owner:
         return Owner(-1, self._its.gid, 0o644)
@@ -343,11 +351,36 @@ def _read(file: Path) -> bytes:
         raise AuthorityError(_missing(file)) from error
 
 
+def _load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
+    """AuthorityError if it is missing or damaged."""
+    try:
+        return loader(_read(file))
+    except ValueError as error:
+        raise AuthorityError(f"{file}: is damaged; {_remedy(file)}") from error
+
+
+def _private(pem: bytes) -> Key:
+    key = serialization.load_pem_private_key(pem, None)
+    if not isinstance(key, Key):
+        raise ValueError("a key of another kind")
+    return key
+
+
+def _entries(text: bytes) -> dict[int, dt.datetime]:
+    """When each serial number was revoked."""
+    pairs = (line.split() for line in text.decode().split("\n") if line)
+    return {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
+
+
 def _missing(file: Path) -> str:
-    directory = file.parent.parent
+    return f"{file}: is missing; {_remedy(file)}"
+
+
+def _remedy(file: Path) -> str:
+    directory = next(one.parent for one in file.parents if one.name in ("ca", "tls"))
     if file.name in SIGNED:
-        return f"{file}: is missing; make it: titik broker renew {directory}"
-    return f"{file}: is missing; {bring_back(directory, str(file.relative_to(directory)))}"
+        return f"make it: titik broker renew {directory}"
+    return bring_back(directory, str(file.relative_to(directory)))
 
 
 def _is_signed(one: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -358,6 +391,10 @@ def _is_signed(one: x509.Certificate, authority: x509.Certificate) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def _is_pair(key: Key, certificate: x509.Certificate) -> bool:
+    return key.public_key().public_numbers() == _public(certificate).public_numbers()
 
 
 def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:

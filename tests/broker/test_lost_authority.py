@@ -49,6 +49,21 @@ def obey(city: City, said: str) -> None:
     assert 0 == (done := run(city, "init")).exit_code, done.output
 
 
+def half(was: bytes) -> bytes:
+    """As a disk that was full leaves it."""
+    return was[: len(was) // 2]
+
+
+def garbled(was: bytes) -> bytes:
+    """No text even."""
+    return b"\xff\0" + was[2:]
+
+
+def emptied(_: bytes) -> bytes:
+    """As a power cut leaves it."""
+    return b""
+
+
 def replace_authority(city: City) -> None:
     """What an init did that found no key: another authority, which knows nobody."""
     folder = city.folder / "broker"
@@ -128,6 +143,39 @@ def test_a_check_says_what_is_missing(enrolled: City, name: str) -> None:
     lost.unlink()
     done = run(enrolled, "check")
     assert (1, True) == (done.exit_code, f"{lost}: is missing; " in done.output)
+    obey(enrolled, done.output)
+    assert 0 == run(enrolled, "check").exit_code
+
+
+@pytest.mark.parametrize("damage", [half, garbled, emptied])
+@pytest.mark.parametrize("name", [*LOST, "ca/issued"])
+def test_a_check_says_what_is_damaged(
+    enrolled: City, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    """Cut, written over or emptied; and how it comes back."""
+    hurt = enrolled.folder / "broker" / name
+    if hurt.is_dir():
+        (hurt,) = hurt.iterdir()
+    was = b"12 2026-11-26T00:00:00\n" if name == "ca/revoked" else hurt.read_bytes()
+    hurt.write_bytes(damage(was))
+    done = run(enrolled, "check")
+    if name == "ca/revoked" and not hurt.read_bytes():  # as it is while nobody is revoked
+        assert 0 == done.exit_code
+        return
+    assert (1, True) == (done.exit_code, f"{hurt}: is damaged; " in done.output), done.output
+    obey(enrolled, done.output)
+    assert 0 == run(enrolled, "check").exit_code
+
+
+def test_a_key_of_another_certificate_is_told(enrolled: City) -> None:
+    """mosquitto would not start with it."""
+    folder = enrolled.folder / "broker/tls"
+    key = (folder / "server.key").read_bytes()
+    assert 0 == run(enrolled, "init", "--host", "127.0.0.1").exit_code
+    (folder / "server.key").write_bytes(key)
+    done = run(enrolled, "check")
+    assert 1 == done.exit_code
+    assert f"{folder / 'server.key'}: is not the key of server.crt; make it: " in done.output
     obey(enrolled, done.output)
     assert 0 == run(enrolled, "check").exit_code
 
@@ -215,7 +263,8 @@ def test_a_city_that_was_backed_up_without_its_key_is_restored_but_for_it(
     """No other authority takes its place; an init with the key finishes it."""
     key = enrolled.folder / "broker/ca/ca.key"
     kept = key.rename(enrolled.folder / "ca.key")
-    enrolled.says("backup", str(tmp_path / "without.tar.gz"))
+    said = enrolled.says("backup", str(tmp_path / "without.tar.gz"))
+    assert f"warning: left out: {key}, for it is not there; keep that safe too" in said
     there = City(tmp_path / "there")
     said = there.says("restore", str(tmp_path / "without.tar.gz"), status=1)
     assert f"{there.folder / 'broker/ca/ca.key'}: is missing; " in said
