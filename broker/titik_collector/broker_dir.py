@@ -15,6 +15,7 @@ import pwd
 import signal
 import time
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -140,8 +141,7 @@ class BrokerDir:
 
     def users(self) -> list[str]:
         """Every user that has a password, by name."""
-        file = self.path / "passwords"
-        return sorted(read_hashes(file)) if file.exists() else []  # an init was cut short
+        return sorted(self._hashes())
 
     def routers(self) -> list[str]:
         """Every router that has a password; with TLS none may have one, see `broker_init`."""
@@ -159,7 +159,7 @@ class BrokerDir:
     def add_users(self, users: list[str]) -> list[str]:
         """As `add_user`, for many at once; those that were new or whose hash was not right."""
         with locked(self.path):
-            hashes = read_hashes(self.path / "passwords")
+            hashes = self._hashes()
             changed = []
             for user in users:
                 file = self.password_file(user)
@@ -173,6 +173,20 @@ class BrokerDir:
             self.reload()
         return changed
 
+    def mend_passwords(self) -> list[str]:
+        """Where mosquitto's file is lost or damaged, make it again; what was done."""
+        try:
+            if self._hashes():
+                return []
+        except BrokerError:
+            pass
+        write_hashes(self.path / "passwords", {}, self.owner(0o600))
+        found = (one.name.removesuffix(".password") for one in self._secrets())
+        # With TLS no router has a password, whatever lies there.
+        users = [one for one in found if self.settings.host is None or one in self.reserved()]
+        made = self.add_users(sorted(users))
+        return [f"passwords was lost: made again for {len(made)} users"] if made else []
+
     def remove_user(self, user: str) -> bool:
         """Forget a user; a running broker cuts its connection. False if there was none."""
         return bool(self.remove_users([user]))
@@ -180,7 +194,7 @@ class BrokerDir:
     def remove_users(self, users: list[str]) -> list[str]:
         """As `remove_user`, for many at once; those that there were."""
         with locked(self.path):
-            hashes = read_hashes(self.path / "passwords")
+            hashes = self._hashes()
             known = [user for user in users if hashes.pop(user, None) is not None]
             if known:
                 write_hashes(self.path / "passwords", hashes, self.owner(0o600))
@@ -210,6 +224,22 @@ class BrokerDir:
             finally:
                 self.remove_user(router)
         return True
+
+    def _secrets(self) -> Iterator[Path]:
+        return (self.path / "secrets").glob("*.password")
+
+    def _hashes(self) -> dict[str, str]:
+        """By user; none where an init was cut short."""
+        file = self.path / "passwords"
+        try:
+            return read_hashes(file)
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise BrokerError(
+                f"{file}: damaged ({error}); make it again from what is in"
+                f" {self.path / 'secrets'}: titik broker init {self.path}"
+            ) from error
 
     def _engineers_door(self, user: str) -> Door:
         """Where whoever has a password is let in beside the others of his name."""

@@ -76,7 +76,8 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     directory = BrokerDir(path, settings)
     if settings.host is not None and directory.authority.begun:
         directory.authority.check()
-    said = [] if before is None else _differences(before.settings, settings)
+    said = [] if before is None else before.mend_passwords()
+    said += [] if before is None else _differences(before.settings, settings)
     new_host = settings.host is not None and (before is None or before.settings.host is None)
     if request.router_port is None and (before is None or new_host):
         said += _passed_over(settings)
@@ -319,10 +320,13 @@ def _forget(before: BrokerDir) -> list[str]:
     pid = before.pid()
     if pid is not None:
         raise BrokerError(f"{before.path}: mosquitto (process {pid}) runs on it; stop it first")
+    said = ["--force: every password is new, sessions and retained messages are gone"]
+    if files := sorted(one.stem for one in (before.path / "secrets").glob("*.sh")):
+        said.append(f"--force: new files are needed for {listed(files)}: titik engineer add NAME")
     shutil.rmtree(before.path / "secrets")
     shutil.rmtree(before.path / "data")
     (before.path / "passwords").unlink(missing_ok=True)
-    return ["--force: every password is new, sessions and retained messages are gone"]
+    return said
 
 
 def _make_folders(directory: BrokerDir) -> None:

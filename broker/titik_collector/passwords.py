@@ -15,6 +15,8 @@ from pathlib import Path
 # The secrets are random, 192 bits: more rounds would only make a thousand reconnects slower.
 ROUNDS = 101
 _SALT_BYTES = 12
+_HASH = r"\$7\$(\d{1,7})\$([^$:]+)\$([^$:]+)"
+_LINE = re.compile(rf"([^:]+):({_HASH})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
 
 def matches(password: str, hashed: str) -> bool:
     """Whether a line of the password file was made from this password."""
-    found = re.fullmatch(r"\$7\$(\d{1,7})\$([^$]+)\$([^$]+)", hashed)
+    found = re.fullmatch(_HASH, hashed)
     if found is None:
         return False
     salt = base64.b64decode(found[2])
@@ -44,9 +46,14 @@ def matches(password: str, hashed: str) -> bool:
 
 
 def read_hashes(file: Path) -> dict[str, str]:
-    """User and hash of every line."""
-    pairs = (line.partition(":") for line in file.read_text().splitlines() if ":" in line)
-    return {user: hashed for user, _, hashed in pairs}
+    """User and hash of every line; ValueError if one is none."""
+    hashes = {}
+    for line in filter(None, file.read_bytes().decode().splitlines()):
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise ValueError(f"{line[:40]!r} is no line of a password file")
+        hashes[found[1]] = found[2]
+    return hashes
 
 
 def write_hashes(file: Path, hashes: dict[str, str], owner: Owner) -> None:

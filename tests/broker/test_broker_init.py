@@ -16,6 +16,7 @@ from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_init import Request, init
 from titik_collector.commands.broker import broker
 from titik_collector.login import login
+from titik_collector.passwords import make_secret
 
 
 @pytest.fixture
@@ -156,6 +157,40 @@ def test_a_lost_password_file_is_made_again_from_the_secrets(path: Path) -> None
     init(path, Request(routers=("a-1",)))
     assert password == made.password("a-1")
     assert ["a-1", "collector", "engineer"] == made.users()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\0", b"a-1:$7$101$x\n", b"engineer\n"])
+def test_damaged_passwords_are_made_again_from_the_secrets(path: Path, content: bytes) -> None:
+    """Everybody's, also of routers that no registry was given for; others tell to init."""
+    made, _ = init(path, Request(routers=("a-1",)))
+    users = {name: made.password(name) for name in made.users()}
+    (path / "passwords").write_bytes(content)
+    if content:
+        remedy = f"passwords: damaged .*make it again .*titik broker init {path}$"
+        for command in (made.users, lambda: made.add_user("b-1"), lambda: made.remove_user("a-1")):
+            with pytest.raises(BrokerError, match=remedy):
+                command()
+    made, said = init(path, Request())
+    assert "passwords was lost: made again for 3 users" in said
+    assert users == {name: made.password(name) for name in made.users()}
+    assert [] == made.add_users(made.users())  # each hash is that of its secret
+
+
+def test_damaged_passwords_let_no_router_in_beside_its_certificate(path: Path) -> None:
+    """With TLS what lies in secrets/ for a router is of no use."""
+    made, _ = init(path, Request(host="localhost"))
+    make_secret(made.password_file("a-1"))
+    (path / "passwords").write_bytes(b"\xff")
+    made, _ = init(path, Request())
+    assert ["collector", "engineer"] == made.users()
+
+
+def test_force_names_the_engineers_whose_files_are_gone(path: Path) -> None:
+    """They were given a file each, which has the password of before."""
+    init(path, Request(engineers=("maria",)))
+    (path / "secrets/maria.sh").touch()
+    _, said = init(path, Request(force=True))
+    assert "--force: new files are needed for maria: titik engineer add NAME" in said
 
 
 def test_force_makes_everything_new(path: Path) -> None:
