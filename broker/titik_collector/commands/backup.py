@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from titik_collector import backup, config
+from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import NAME_IT, plainly
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -39,6 +40,7 @@ def backup_command(file: Path, target: Path) -> None:
     with plainly():
         city = config.load(target)
         holds = backup.backup(city, file)
+        kept = _key_elsewhere(city.broker.directory)
         size = file.stat().st_size
     large = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     click.echo(
@@ -47,9 +49,18 @@ def backup_command(file: Path, target: Path) -> None:
     if backup.BROKER not in holds:
         without = f"left out: the broker with every key of the city, for {target} names none"
         click.echo(f"warning: {without}; {NAME_IT}", err=True)
+    if kept is not None:
+        click.echo(f"warning: left out: {kept}, for it is not there; keep that safe too", err=True)
     if backup.STORE not in holds:
         where = f"left out: the store, for there is none at {city.store.path}"
         click.echo(f"warning: {where}; titik collect begins it", err=True)
+
+
+def _key_elsewhere(directory: Path | None) -> Path | None:
+    """Where the authority's key would be, if the operator keeps it in another place."""
+    if directory is None or (made := BrokerDir.open(directory)).settings.host is None:
+        return None
+    return None if made.authority.can_sign else directory / "ca" / "ca.key"
 
 
 @click.command("restore")
