@@ -1,6 +1,7 @@
 """`titik-agent check`: the whole chain, one line per step, with the remedy where one fails."""
 
 import logging
+import os
 import select
 import socket
 import time
@@ -62,6 +63,24 @@ def clock(router: Clock, say: Say) -> bool:
     else:
         say('--    clock: not known to be set; if it is right, say clock = "trusted"')
     return True
+
+
+def spool_folder(directory: str, say: Say) -> bool:
+    """Whether this user may write there; nothing is made, for the agent may be another user."""
+    place = os.path.abspath(directory)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        say(f"FAIL  spool: {place}: is no directory; name another as spool.directory")
+    elif not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        say(
+            f"FAIL  spool: {place}: this user may not write there; check as root or as the"
+            " agent's user, or name another spool.directory"
+        )
+    else:
+        say(f"ok    spool: {directory}{'' if place == directory else ', not there yet'}")
+        return True
+    return False
 
 
 def broker(target: dial.Broker, say: Say) -> bool:

@@ -96,6 +96,7 @@ def check_all(file: str | None, router: str | None, broker: str | None) -> bool:
     _reach_once(sources)
     good = check.sources(sources, print)
     good &= check.clock(clock, print)
+    good &= check.spool_folder(settings.spool.directory, print)
     reached = check.broker(target, print)
     good &= reached and _check_chain(settings, clock, target, sources)
     return good

@@ -1,7 +1,10 @@
 """What `titik-agent check` says to an installer."""
 
 import fcntl
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,35 @@ def config(tmp_path: Path) -> str:
         f'sources.hostapd = "off"\nspool.directory = "{tmp_path}/spool"\n'
     )
     return str(file)
+
+
+def test_a_spool_that_cannot_be_written_is_said_with_its_key(tmp_path: Path) -> None:
+    """Before the agent is started there and ends; a folder that is not there yet is no failure."""
+    said: list[str] = []
+    folder = tmp_path / "spool"
+    assert check.spool_folder(f"{folder}/of/router", said.append)
+    folder.write_text("a file")
+    assert not check.spool_folder(f"{folder}/of/router", said.append)
+    folder.unlink()
+    folder.mkdir(0o500)
+    with somebody():
+        assert not check.spool_folder(str(folder), said.append)
+    assert f"ok    spool: {folder}/of/router, not there yet" == said[0]
+    assert f"FAIL  spool: {folder}: is no directory; name another as spool.directory" == said[1]
+    assert "this user may not write there" in said[2]
+    assert "name another spool.directory" in said[2]
+
+
+@contextmanager
+def somebody() -> Iterator[None]:
+    """Not root, who may write everywhere."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
 
 
 @pytest.fixture
