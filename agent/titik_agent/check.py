@@ -67,7 +67,7 @@ def clock(router: Clock, say: Say) -> bool:
 
 def spool_folder(directory: str, say: Say) -> bool:
     """Whether this user may write there; nothing is made, for the agent may be another user."""
-    place = os.path.abspath(directory)
+    place = wanted = os.path.abspath(directory)
     while not os.path.lexists(place):
         place = os.path.dirname(place)
     if not os.path.isdir(place):
@@ -78,7 +78,7 @@ def spool_folder(directory: str, say: Say) -> bool:
             " agent's user, or name another spool.directory"
         )
     else:
-        say(f"ok    spool: {directory}{'' if place == directory else ', not there yet'}")
+        say(f"ok    spool: {directory}{'' if place == wanted else ', not there yet'}")
         return True
     return False
 

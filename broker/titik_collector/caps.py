@@ -52,9 +52,12 @@ class Meter:
         return self._allow("interface", router_id, now_ms, MAX_NEW_INTERFACES, more)
 
     def _allow(self, what: str, router_id: int, now_ms: int, cap: int, more: int = 1) -> bool:
-        key = what, router_id
-        before = self._counts.get(key, (0, 0))
-        hour, count = max(before, (now_ms // HOUR_MS, 0))  # a clock set back opens no new hour
+        key, this_hour = (what, router_id), now_ms // HOUR_MS
+        before = hour, count = self._counts.get(key, (0, 0))
+        if hour < this_hour:
+            count = 0
+        if hour != this_hour + 1:  # it is ahead where the clock was; by more, it was wrong
+            hour = this_hour
         if count + more > cap:
             return False
         self._before.append((key, before))

@@ -26,6 +26,7 @@ from titik_collector.rollup import Rollups
 from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.sums import CITY_ID, Scope
 from titik_wire import __version__, codec, topics
+from titik_wire.errors import WireError
 from titik_wire.messages import Message, Now
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Collector:
         self._listening_ms: int | None = None  # since when nothing that was said was missed
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
+        self._unsaid: set[str] = set()  # topics of messages that break the contract
         self._untold: deque[Place] = deque()  # whose newest windows this connection did not get
         self._more_news = False
         self._rollups_waiting = True
@@ -286,7 +288,14 @@ class Collector:
             self._link.set_healthy(True)
 
     def _publish(self, message: Message, topic: str, retain: bool = True) -> None:
-        self._link.publish(topic, codec.encode(message), retain)
+        try:
+            payload = codec.encode(message)
+        except WireError as error:  # of a store that an older version wrote: the others go on
+            if topic not in self._unsaid:
+                log.error("not told, for it cannot be said topic=%s reason=%s", topic, error)
+            self._unsaid.add(topic)
+        else:
+            self._link.publish(topic, payload, retain)
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = time.monotonic()

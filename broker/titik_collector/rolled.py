@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from titik_collector.figures import Figures, is_empty
+from titik_collector.figures import MAX_WHOLE, Figures, is_empty
 from titik_collector.sums import Scope
 from titik_collector.windows import Span, Window
 from titik_wire.messages import Rollup
@@ -52,7 +52,8 @@ def write(
     before = read(db, scope, scope_id, window, span)
     key = (scope, scope_id, window)
     rows: list[tuple[int, int, int, Figures]] = []  # start, end, revision
-    for (start_ms, end_ms), figures in computed.items():
+    for (start_ms, end_ms), every in computed.items():
+        figures = _tellable(every)
         was = before.pop(start_ms, None)
         if was is None:
             if not is_empty(figures):
@@ -73,6 +74,16 @@ def write(
         [(*key, start_ms) for start_ms, end_ms, *_ in rows if end_ms > oldest_ms],
     )
     return [row[0] for row in rows]
+
+
+def _tellable(figures: Figures) -> Figures:
+    """Within the contract, whatever a router said: one must not silence all."""
+    least, most = figures.clients_min, figures.clients_max
+    if least is not None and most is not None and least > most:
+        figures = figures._replace(clients_min=most)
+    if max(filter(None, figures), default=0) <= MAX_WHOLE:
+        return figures
+    return Figures._make(min(one, MAX_WHOLE) if one else one for one in figures)
 
 
 def to_message(db: sqlite3.Connection, key: Key, name: str) -> Rollup:
@@ -128,7 +139,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 def _bps(amount: int, length_ms: int) -> int | None:
     """Over the time known: of a site summed over routers, which overlap, so at most the window."""
-    return amount * 8000 // length_ms if length_ms else None
+    return min(amount * 8000 // length_ms, MAX_WHOLE) if length_ms else None
 
 
 _INTO = (

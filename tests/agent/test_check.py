@@ -45,12 +45,14 @@ def test_a_spool_that_cannot_be_written_is_said_with_its_key(tmp_path: Path) -> 
     assert not check.spool_folder(f"{folder}/of/router", said.append)
     folder.unlink()
     folder.mkdir(0o500)
+    assert check.spool_folder(f"{tmp_path}/", said.append)
     with somebody():
         assert not check.spool_folder(str(folder), said.append)
     assert f"ok    spool: {folder}/of/router, not there yet" == said[0]
     assert f"FAIL  spool: {folder}: is no directory; name another as spool.directory" == said[1]
-    assert "this user may not write there" in said[2]
-    assert "name another spool.directory" in said[2]
+    assert f"ok    spool: {tmp_path}/" == said[2]
+    assert "this user may not write there" in said[3]
+    assert "name another spool.directory" in said[3]
 
 
 @contextmanager

@@ -24,6 +24,15 @@ def test_a_clock_set_back_opens_no_new_hour() -> None:
     assert not meter.sample(ROUTER, HOUR_MS)
 
 
+def test_a_clock_that_was_far_ahead_caps_nobody_for_long() -> None:
+    """Until the next hour, not until the year that it said."""
+    meter = Meter(Caps(samples=2))
+
+    assert meter.sample(ROUTER, 9000 * HOUR_MS)
+    assert [True, False] == [meter.sample(ROUTER, 5) for _ in range(2)]
+    assert [True, True, False] == [meter.sample(ROUTER, HOUR_MS + 5) for _ in range(3)]
+
+
 def test_what_a_failed_batch_counted_is_taken_back() -> None:
     """Back to where it began, also when an hour ended in it; nothing before it."""
     meter = Meter(Caps(samples=2))

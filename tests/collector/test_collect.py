@@ -16,7 +16,7 @@ from titik_collector import config, database, news
 from titik_collector.collect import Collector
 from titik_collector.database import StoreError
 from titik_collector.mqtt import Link, Login
-from titik_collector.store import Said
+from titik_collector.store import Item, Said
 from titik_wire import codec, topics
 from titik_wire.messages import Now, Status
 
@@ -69,6 +69,14 @@ class Watched(Collector):
 
     def tell_news(self) -> None:
         self._tell_news()
+
+    def save(self, items: list[Item]) -> None:
+        self._store.save(items)
+
+    def roll(self) -> None:
+        """Everything that is due."""
+        while self._rollups.work(1, time.monotonic):
+            pass
 
     def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
         """The router's status, as the broker has it."""
