@@ -1,6 +1,7 @@
 """Finished windows told to engineers, the newest of each retained.
 
-Rule: a window is told a little after it ended, so that its last samples are in it.
+Rule: a window is told a little after it ended, so that its last samples are in it. That of a site
+or the city waits until nothing in it is still to be computed, or it would be of some routers only.
 Rule: late revisions are told for hours and days only, not retained, so that a backfill is no flood.
 Rule: after each connect the newest are told again, while nothing else comes. Nobody says what the
 broker still has, nor what was lost with the link: QoS 0 has no acknowledgement to keep news for.
@@ -29,14 +30,22 @@ def take(
     In a transaction of the caller's.
     """
     due = db.execute(
-        "SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms FROM rollup_news AS n"
+        "WITH over AS ("
+        " SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms FROM rollup_news AS n"
         # Without a rollup: it was packed or pruned while the collector was down.
         " LEFT JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
         # Each router has an hour and a day that go on; most are told apart without their rollups.
         " WHERE n.start_ms + CASE n.window WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
         "  ELSE 82800000 END <= ?"
         " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END)"
-        " ORDER BY n.start_ms LIMIT ?",
+        # Of any router or site, for there are few windows and many who belong to them.
+        "), unfinished AS (SELECT start_ms, end_ms FROM ("
+        "  SELECT DISTINCT start_ms, end_ms FROM over WHERE scope != 'router') AS one"
+        " WHERE EXISTS (SELECT 1 FROM dirty WHERE from_ms < one.end_ms AND to_ms >= one.start_ms)"
+        "  OR EXISTS (SELECT 1 FROM stale WHERE from_ms < one.end_ms AND to_ms > one.start_ms)"
+        ") SELECT * FROM over WHERE scope = 'router' OR end_ms IS NULL"
+        "  OR (start_ms, end_ms) NOT IN (SELECT start_ms, end_ms FROM unfinished)"
+        " ORDER BY start_ms LIMIT ?",
         (now_ms - GRACE_MS, now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, MAX_AT_ONCE),
     ).fetchall()
     told = []
