@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from titik_collector import check, collect, config, past, status
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.commands import plainly
+from titik_collector.commands import plainly, show
 from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
 from titik_collector.commands.demo import demo
@@ -113,7 +112,7 @@ def status_command(file: Path) -> None:
         now_ms = time.time_ns() // 1_000_000
         screen = status.gather(db, settings.city.name, now_ms)
         idle = status.nobody_collects(db, settings.store.path, now_ms)
-    Console().print(status.render(screen))
+    show(status.render(screen))
     for line in [*([idle] if idle else []), *_expiring(settings)]:
         click.echo(f"warning: {line}")
 

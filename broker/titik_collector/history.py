@@ -63,10 +63,13 @@ def subjects(db: sqlite3.Connection, city: str) -> list[Subject]:
 
 
 def find(db: sqlite3.Connection, name: str, city: str) -> Subject:
-    """By the name of a site or a router, or `city`; a site goes before a router of its name."""
+    """By the name of a site or a router, or `city`.
+
+    A site goes before a router of its name, which is `router/NAME`.
+    """
     known = subjects(db, city)
     for one in known:
-        if name == one.name or (name == "city" and one.scope == "city"):
+        if name in (one.name, f"{one.scope}/{one.name}") or name == one.scope == "city":
             return one
     near = difflib.get_close_matches(name, [one.name for one in known], 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "; `titik status` lists them"
@@ -77,7 +80,7 @@ def read(
     db: sqlite3.Connection, subject: Subject, window: Window, span: Span, calendar: Calendar
 ) -> list[Point]:
     """Every window that touches the span, in order; read at once, so ask for a bounded span."""
-    edges = list(_spans(window, span, calendar))
+    edges = list(spans(window, span, calendar))
     if not edges:
         return []
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
@@ -122,7 +125,8 @@ _MEMBERS: dict[Scope, str] = {
 }
 
 
-def _spans(window: Window, span: Span, calendar: Calendar) -> Iterator[Span]:
+def spans(window: Window, span: Span, calendar: Calendar) -> Iterator[Span]:
+    """Every window that touches the span, in order."""
     if window == "1h":
         yield from _hours(span, calendar)
         return

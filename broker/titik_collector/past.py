@@ -25,7 +25,6 @@ GAP: Final = "gap"
 NOT_YET: Final = "not yet"
 Found = Rollup | Literal["gap", "not yet"]
 _CURVES = (("clients", "clients_mean"), ("down", "down"), ("up", "up"), ("covered", "cover"))
-_FIGURES = ("clients_mean", "down", "up")
 
 
 def render(
@@ -48,11 +47,9 @@ def render(
 
 
 def _found(point: Point, pending: Sequence[Span]) -> Found:
-    """That a router was powered is no figure of a window in which nothing was heard of it."""
+    """That a router was powered, or what it counted over a gap, is no figure of the gap."""
     one = point.rollup()
-    if one is not None and (
-        one.coverage_ratio or any(_value(one, name) is not None for name in _FIGURES)
-    ):
+    if one is not None and one.coverage_ratio:
         return one
     start_ms, end_ms = point.span
     late = any(start_ms < end and start < end_ms for start, end in pending)

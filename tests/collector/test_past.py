@@ -12,8 +12,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -137,6 +140,45 @@ def test_minutes_in_which_a_router_was_only_powered_are_in_the_gap(tmp_path: Pat
         shown = shown_rows(screen(here))
     assert [MINUTE_MS] * 10 == powered[-11:-1]
     assert ["gap", "3.0", "gap"] == [row[1] for row in shown]
+
+
+def test_bytes_that_were_counted_over_a_gap_are_no_figures_of_it(tmp_path: Path) -> None:
+    """An agent that was away while its router went on: how fast it was then is not known."""
+    with city(tmp_path / "db") as here:
+        here.save(*(at(n) for n in range(1, 6)))
+        again = [replace(at(n), run=OLD_RUN, seq=n - 30, first_seq=n - 30) for n in range(31, 36)]
+        here.save(*(replace(one, spool=(Held(OLD_RUN, (1, one.seq)),)) for one in again))
+        here.roll()
+        windows = sorted(here.windows("router", 1, "1m").items())
+        counted = [one.uplink_known_ms for _, one in windows if not one.covered_ms]
+        shown = shown_rows(screen(here))
+    assert MINUTE_MS in counted
+    assert ["3.0", "gap", "3.0", "gap"] == [one for one, _ in groupby(row[1] for row in shown)]
+
+
+def test_a_history_that_is_asked_for_ahead_ends_now(tmp_path: Path) -> None:
+    """Half a year of dots would leave no room for what is known."""
+    ahead = (datetime.now(ZONE) + timedelta(days=180)).date().isoformat()
+    code, output = titik_says(tmp_path, "history", "city", "--since", "3h", "--until", ahead)
+    (curve,) = [line for line in output.splitlines() if line.startswith("clients ")]
+    assert (0, True) == (code, len(curve) < 40)
+    (tmp_path / "db").unlink()
+    code, output = titik_says(tmp_path, "export", "city", "--since", ahead, "--until", ahead)
+    assert (2, True) == (code, "does not lie before now" in " ".join(output.split()))
+
+
+def test_a_router_that_is_called_as_its_site_can_be_asked_for(tmp_path: Path) -> None:
+    """By what it is, as in topics."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE router SET name = 's1' WHERE id = 1")
+        here.db.execute("UPDATE site SET name = 's1' WHERE id = 1")
+        assert [("site", "s1"), ("site", "s1"), ("router", "s1"), ("city", "kupang")] == [
+            (found.scope, found.name)
+            for found in (
+                history.find(here.db, name, "kupang")
+                for name in ("s1", "site/s1", "router/s1", "city/kupang")
+            )
+        ]
 
 
 def test_what_is_not_computed_yet_is_no_gap(tmp_path: Path) -> None:
@@ -474,6 +516,71 @@ def test_an_export_to_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert ["out.csv"] == [path.name for path in tmp_path.glob("out*")]
 
 
+def export_hour(tmp_path: Path, output: str) -> str:
+    """An hour of the router to some place; what is said."""
+    code, said = titik_says(
+        tmp_path, "export", "tirosa-1", "--since", when.iso(START, None),
+        "--until", when.iso(START + HOUR_MS, None), "--output", output,
+    )  # fmt: skip
+    assert 0 == code
+    return said
+
+
+def test_an_export_into_a_pipe_leaves_it_a_pipe(tmp_path: Path) -> None:
+    """So it is with a device: a file in the place of /dev/null would harm the machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        export_hour(tmp_path, str(pipe))
+        assert ["window", "1h"] == [line.split(",")[2] for line in read.result().splitlines()]
+    assert pipe.is_fifo()
+
+
+def test_an_export_to_a_link_writes_what_it_leads_to(tmp_path: Path) -> None:
+    """And touches nothing that lies beside it."""
+    link, target, beside = (tmp_path / name for name in ("out", "real.csv", "real.csv.part"))
+    target.write_text("old")
+    beside.write_text("mine")
+    link.symlink_to(target)
+    export_hour(tmp_path, str(link))
+    assert link.is_symlink()
+    assert 2 == len(target.read_text().splitlines())
+    assert "mine" == beside.read_text()
+    assert [] == [one for one in tmp_path.iterdir() if one.name.startswith(".")]
+
+
+def test_a_dash_is_stdout(tmp_path: Path) -> None:
+    """As with other tools."""
+    assert 2 == len(export_hour(tmp_path, "-").splitlines())
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize("command", ["status", "history city", "events", "export"])
+def test_a_screen_that_cannot_be_written_is_one_line(tmp_path: Path, command: str) -> None:
+    """Where stdout is a file on a full disk."""
+    titik_says(tmp_path, "status")  # makes the store
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from titik_collector.cli import main; main()",
+             *command.split(), "--config", str(tmp_path / "titik.toml")],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)},
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if not line.startswith("nothing is known")]
+    assert (1, ["Error: No space left on device"]) == (done.returncode, said)
+
+
+def test_an_export_in_which_no_window_begins_says_so(tmp_path: Path) -> None:
+    """A history shows the day that began before; an export has each window once."""
+    code, output = titik_says(
+        tmp_path, "export", "city", "--window", "1d", "--since", when.iso(START + 60_000, None),
+        "--until", when.iso(START + 120_000, None),
+    )  # fmt: skip
+    assert 0 == code
+    assert "no window of 1d begins in this time; use a --since earlier than" in output
+
+
 def test_an_export_of_nothing_says_so(tmp_path: Path) -> None:
     """On stderr, so that a program reads the line of names and no record."""
     with two_hours(tmp_path / "db"):
@@ -553,7 +660,10 @@ def test_a_store_without_its_wal_says_so(tmp_path: Path) -> None:
         (("history", "tirosa-1", "--window", "1m", "--since", "1y"), "use a longer --window"),
         (("history", "nobody"), "neither a site, nor a router"),
         (("history", "city", "--since", "soon"), "such as 90m"),
-        (("history", "city", "--since", "0m"), "--since: '0m' does not lie before --until (now)"),
+        (
+            ("history", "city", "--since", "0m"),
+            "--since: '0m' does not lie before now; use an earlier",
+        ),
         (("events", "--since", "0m"), "--since: '0m' does not lie before now; use an earlier"),
         (("events", "--since", "2099-01-01"), "--since: '2099-01-01' is more than a year"),
         (("history", "city", "--since", "2099-01-01"), "'2099-01-01' is more than a year ahead"),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.console import Console, RenderableType
 
 from titik_collector.broker_dir import BrokerError
 from titik_collector.database import StoreError
@@ -24,10 +25,18 @@ def plainly() -> Iterator[None]:
         yield
     except (AuthorityError, BrokerError, ConfigError, StoreError) as error:
         raise click.ClickException(str(error)) from error
+    except BrokenPipeError:  # who reads has seen enough
+        raise
     except OSError as error:
         if (folder := _missing_folder(error)) is not None:
             raise click.ClickException(f"{folder}: there is no such folder") from error
         raise click.ClickException(_refused(error) or _as_said(error)) from error
+
+
+def show(screen: RenderableType) -> None:
+    """On stdout."""
+    with plainly():
+        Console().print(screen)
 
 
 def _as_said(error: OSError) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import sqlite3
 import sys
@@ -17,7 +18,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from titik_collector import config, events, export, history, past, status, when
-from titik_collector.commands import plainly
+from titik_collector.commands import plainly, show
 from titik_collector.config import Config
 from titik_collector.database import reading
 from titik_collector.windows import Calendar, Span, Window
@@ -100,7 +101,7 @@ def history_command(
         now_ms = _now_ms()
         pending = history.pending(db, subject, now_ms)
         points = history.read(db, subject, window, span, Calendar(zone))
-    Console().print(past.render(subject, window, points, None if utc else zone, now_ms, pending))
+    show(past.render(subject, window, points, None if utc else zone, now_ms, pending))
 
 
 @click.command(name="export")
@@ -112,7 +113,7 @@ def history_command(
 @click.option(
     "--format", "kind", type=click.Choice(("csv", "jsonl")), default="csv", show_default=True
 )
-@click.option("--output", type=click.Path(path_type=Path), help="A file instead of stdout.")
+@click.option("--output", type=click.Path(path_type=Path), help="A file; - is stdout.")
 @UTC
 def export_command(
     file: Path,
@@ -124,7 +125,11 @@ def export_command(
     output: Path | None,
     utc: bool,
 ) -> None:
-    """Rollups of these, or of everything, for other programs."""
+    """Rollups of these, or of everything, for other programs.
+
+    Of the windows that begin from --since on and before --until. A router that is called as a site
+    is: router/NAME.
+    """
     with _opened(file) as (settings, db):
         span, zone = _span(settings, since, until), settings.city.timezone
         subjects = [_subject(settings, db, name) for name in names]
@@ -140,10 +145,7 @@ def export_command(
                     empty = empty and not rows
                     advance()
     if empty:
-        click.echo(
-            "nothing is known of this time; a minute is, 40 s after it ended if a collector runs",
-            err=True,
-        )
+        click.echo(_nothing(window, span, Calendar(zone), since), err=True)
 
 
 @click.command(name="events")
@@ -157,7 +159,7 @@ def events_command(file: Path, since: str, utc: bool) -> None:
         start_ms = _time(settings, "--since", since, now_ms)
         _check_order(since, start_ms, "now", now_ms)
         found = events.gather(db, start_ms, now_ms)
-    Console().print(events.render(found, None if utc else zone, now_ms))
+    show(events.render(found, None if utc else zone, now_ms))
 
 
 def _status(settings: Config, db: sqlite3.Connection) -> Any:
@@ -178,9 +180,19 @@ def _opened(file: Path) -> Iterator[tuple[Config, sqlite3.Connection]]:
 def _span(settings: Config, since: str, until: str) -> Span:
     now_ms = _now_ms()
     start_ms = _time(settings, "--since", since, now_ms)
-    end_ms = _time(settings, "--until", until, now_ms)
-    _check_order(since, start_ms, f"--until ({until})", end_ms)
+    end_ms = min(_time(settings, "--until", until, now_ms), now_ms)
+    _check_order(since, start_ms, f"--until ({until})" if end_ms < now_ms else "now", end_ms)
     return Span(start_ms, end_ms)
+
+
+def _nothing(window: Window, span: Span, calendar: Calendar, since: str) -> str:
+    """Why an export is empty."""
+    if any(one.start_ms >= span.start_ms for one in history.spans(window, span, calendar)):
+        return "nothing is known of this time; a minute is, 40 s after it ended if a collector runs"
+    return (
+        f"no window of {window} begins in this time; use a --since earlier than {since}, or a"
+        " shorter --window"
+    )
 
 
 def _time(settings: Config, option: str, text: str, now_ms: int) -> int:
@@ -208,7 +220,7 @@ def _subject(settings: Config, db: sqlite3.Connection, name: str) -> history.Sub
 @contextlib.contextmanager
 def _file(path: Path | None) -> Iterator[TextIO]:
     """The file appears whole or not at all."""
-    if path is None:
+    if path is None or path == Path("-"):
         try:
             yield sys.stdout
             sys.stdout.flush()
@@ -218,11 +230,16 @@ def _file(path: Path | None) -> Iterator[TextIO]:
         return
     if path.is_dir():
         raise click.BadParameter(f"{path} is a folder; give a file", param_hint="--output")
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "w", encoding="utf-8", newline="") as out:
+    if path.exists() and not path.is_file():  # a device or a pipe, in whose place no file belongs
+        with open(path, "w", encoding="utf-8", newline="") as out:
             yield out
-        part.replace(path)
+        return
+    place = path.resolve()  # what a link leads to; the link stays
+    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    try:
+        with open(part, "x", encoding="utf-8", newline="") as out:
+            yield out
+        part.replace(place)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
