@@ -247,6 +247,8 @@ def _lines_to_try(demo: Demo) -> list[str]:
         f"  {login} -t 'titik/v1/now/#'",
         f"  {login} -t 'titik/v1/rollup/1m/city'   # once a minute, 40 s after it ended",
         f"  {login} -t 'titik/v1/router/{HERE}/sample'",
+        "Or at the prompt, as long as the data is there:",
+        f"  {_titik()} history city --window 1m --since 1h --config {demo.config.file}",
         "",
     ]
 
@@ -263,7 +265,6 @@ def _summary(demo: Demo, console: Console) -> bool:
         console.print(str(error), markup=False)
         return False
     fleet = demo.log("fleet").read_text(encoding="utf-8", errors="replace").splitlines()
-    titik = Path(sys.executable).parent / "titik"
     lines = [
         "",
         "of all runs so far, as far as the collector has heard:",
@@ -274,13 +275,17 @@ def _summary(demo: Demo, console: Console) -> bool:
         "what is not yet acked waits in the routers' spools for the next run",
         *found,
         f"the data lies in {path}; `make demo` again goes on with it",
-        f"ask it: {titik} status --config {demo.config.file}",
+        f"ask it: {_titik()} status --config {demo.config.file}",
         f"minutes, each computed 40 s after it ended or when the collector stopped:"
-        f" {titik} history city --window 1m --since 1h --config {demo.config.file}",
+        f" {_titik()} history city --window 1m --since 1h --config {demo.config.file}",
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return not found
+
+
+def _titik() -> str:
+    return os.path.relpath(Path(sys.executable).parent / "titik")
 
 
 @contextlib.contextmanager

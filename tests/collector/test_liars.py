@@ -1,4 +1,4 @@
-"""What one router says that no message could: it is told as far as it can be, and silences nobody."""
+"""What one router says that no message could: told as far as it can be, it silences nobody."""
 
 import sqlite3
 import time
@@ -121,5 +121,6 @@ def test_a_rollup_that_cannot_be_said_is_passed_over_and_named_once(
         told = [topic for topic, _ in collector.told]
 
     assert (0, 3) == (told.count(bad), told.count(good))
-    assert [f"not told, for it cannot be said topic={bad} reason=clients_min: is above clients_max"
-    ] == [one.getMessage() for one in caplog.records if "cannot be said" in one.message]  # fmt: skip
+    assert 1 == caplog.text.count(
+        f"not told, for it cannot be said topic={bad} reason=clients_min: is above clients_max"
+    )
