@@ -73,6 +73,8 @@ def find(db: sqlite3.Connection, name: str, city: str) -> Subject:
             return one
     near = difflib.get_close_matches(name, [one.name for one in known], 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "; `titik status` lists them"
+    if len(known) == 1:
+        hint = "; none is in the store yet, `titik collect` puts them there"
     raise UnknownName(f"{name!r} is neither a site, nor a router, nor `city`{hint}")
 
 

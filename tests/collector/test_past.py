@@ -24,7 +24,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console, RenderableType
 
-from tests.collector.build import OLD_RUN, RUN
+from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
 from titik_collector import cold, events, export, history, past, when
 from titik_collector.cli import titik
@@ -243,6 +243,15 @@ def test_packed_minutes_are_shown_like_the_others(tmp_path: Path) -> None:
             while cold.freeze(here.db, START + 100 * DAY_MS):
                 pass
         assert before == screen(here)
+
+
+def test_a_store_that_knows_nobody_says_who_fills_it(tmp_path: Path) -> None:
+    """The configuration lists the name, and the screen that lists them is empty."""
+    with opened(tmp_path / "db") as db:
+        db.execute("DELETE FROM membership")
+        db.execute("DELETE FROM router")
+        with pytest.raises(history.UnknownName, match="yet, `titik collect` puts them there"):
+            history.find(db, "tirosa-1", "kupang")
 
 
 def test_an_unknown_name_is_told_what_is_near(tmp_path: Path) -> None:
