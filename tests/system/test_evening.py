@@ -26,7 +26,7 @@ pytestmark = pytest.mark.system
 LAB = Path(__file__).parent.parent / "lab"
 ROUTER = "tirosa-1"
 MEMORY_MIB = 128
-PATIENCE_S = 900  # the evening takes some 290 s where nothing else runs
+PATIENCE_S = 900  # the evening takes some 270 s where nothing else runs
 
 INTERVAL_S = 10.0
 # No slack is added for the emulation, which makes Python some 14 times slower: what is promised to
