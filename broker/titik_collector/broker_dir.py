@@ -174,18 +174,18 @@ class BrokerDir:
         return changed
 
     def mend_passwords(self) -> list[str]:
-        """Where mosquitto's file is lost or damaged, make it again; what was done."""
+        """Where mosquitto's file is lost, damaged or cut, make it again; what was done."""
         try:
-            if self._hashes():
-                return []
+            hashes = self._hashes()
         except BrokerError:
-            pass
-        write_hashes(self.path / "passwords", {}, self.owner(0o600))
+            hashes = {}
+            write_hashes(self.path / "passwords", {}, self.owner(0o600))
         found = (one.name.removesuffix(".password") for one in self._secrets())
         # With TLS no router has a password, whatever lies there.
-        users = [one for one in found if self.settings.host is None or one in self.reserved()]
-        made = self.add_users(sorted(users))
-        return [f"passwords was lost: made again for {len(made)} users"] if made else []
+        users = {one for one in found if self.settings.host is None or one in self.reserved()}
+        made = self.add_users(sorted(users - hashes.keys()))
+        what = "lines of passwords were" if hashes else "passwords was"
+        return [f"{what} lost: made again for {len(made)} users"] if made else []
 
     def remove_user(self, user: str) -> bool:
         """Forget a user; a running broker cuts its connection. False if there was none."""

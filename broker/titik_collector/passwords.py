@@ -15,7 +15,8 @@ from pathlib import Path
 # The secrets are random, 192 bits: more rounds would only make a thousand reconnects slower.
 ROUNDS = 101
 _SALT_BYTES = 12
-_HASH = r"\$7\$(\d{1,7})\$([^$:]+)\$([^$:]+)"
+# Of a file that was cut the last line would pass for one, were lengths left open.
+_HASH = r"\$7\$([1-9][0-9]{0,6})\$([A-Za-z0-9+/]{16})\$([A-Za-z0-9+/]{86}==)"
 _LINE = re.compile(rf"([^:]+):({_HASH})")
 
 
@@ -46,9 +47,12 @@ def matches(password: str, hashed: str) -> bool:
 
 
 def read_hashes(file: Path) -> dict[str, str]:
-    """User and hash of every line; ValueError if one is none."""
+    """User and hash of every line; ValueError if one is none, or the last was cut."""
     hashes = {}
-    for line in filter(None, file.read_bytes().decode().splitlines()):
+    text = file.read_bytes().decode()
+    if text and not text.endswith("\n"):
+        raise ValueError("its end is missing")
+    for line in filter(None, text.splitlines()):
         found = _LINE.fullmatch(line)
         if found is None:
             raise ValueError(f"{line[:40]!r} is no line of a password file")

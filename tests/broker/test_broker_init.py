@@ -176,6 +176,31 @@ def test_damaged_passwords_are_made_again_from_the_secrets(path: Path, content: 
     assert [] == made.add_users(made.users())  # each hash is that of its secret
 
 
+@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("host", [None, "localhost"])
+def test_passwords_that_were_cut_at_the_end_of_a_line_are_made_whole(
+    path: Path, lines: int, host: str | None
+) -> None:
+    """The file alone does not show it; the secrets do."""
+    made, _ = init(path, Request(host=host, engineers=("budi", "ina")))
+    users, file = made.users(), path / "passwords"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:lines]))
+    made, said = init(path, Request())
+    assert users == made.users()
+    assert said[0] == f"lines of passwords were lost: made again for {4 - lines} users"
+    assert [] == made.add_users(users)
+
+
+def test_a_trials_router_is_in_passwords_that_were_cut(path: Path) -> None:
+    """Though no registry was given that names it."""
+    made, _ = init(path, Request(routers=("x-1",)))
+    file = path / "passwords"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    made, _ = init(path, Request())
+    assert "x-1" in made.users()
+    assert [] == made.add_users(["x-1"])
+
+
 def test_damaged_passwords_let_no_router_in_beside_its_certificate(path: Path) -> None:
     """With TLS what lies in secrets/ for a router is of no use."""
     made, _ = init(path, Request(host="localhost"))

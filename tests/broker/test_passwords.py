@@ -37,7 +37,10 @@ def test_a_hash_matches_its_password_alone() -> None:
     assert not matches("y", one)
 
 
-@pytest.mark.parametrize("hashed", ["", "x", "$6$abc$def", "$7$x$y$z", "$7$101$$"])
+@pytest.mark.parametrize(
+    "hashed",
+    ["", "x", "$6$abc$def", "$7$x$y$z", "$7$101$$", MOSQUITTOS[:-1], "$7$0" + MOSQUITTOS[6:]],
+)
 def test_what_is_no_hash_matches_nothing(hashed: str) -> None:
     """A damaged line locks out, it does not let in."""
     assert not matches("", hashed)
@@ -48,6 +51,22 @@ def test_the_file_is_what_was_written(tmp_path: Path) -> None:
     hashes = {"b-1": hash_password("x"), "a-1": hash_password("y")}
     write_hashes(tmp_path / "passwords", hashes, OURS)
     assert hashes == read_hashes(tmp_path / "passwords")
+
+
+def test_a_file_that_was_cut_is_not_whole(tmp_path: Path) -> None:
+    """Wherever it was cut within a line: a disk that was full, or a power cut."""
+    file = tmp_path / "passwords"
+    write_hashes(file, {"b-1": MOSQUITTOS, "a-1": MOSQUITTOS}, OURS)
+    whole = file.read_bytes()
+    taken = []
+    for length in range(1, len(whole)):
+        file.write_bytes(whole[:length])
+        try:
+            read_hashes(file)
+        except ValueError:
+            continue
+        taken.append(length)
+    assert [whole.index(b"\n") + 1] == taken
 
 
 def test_a_secret_is_its_owners_from_the_first_byte(tmp_path: Path) -> None:
