@@ -159,32 +159,31 @@ class BrokerDir:
     def add_users(self, users: list[str]) -> list[str]:
         """As `add_user`, for many at once; those that were new or whose hash was not right."""
         with locked(self.path):
-            hashes = self._hashes()
-            changed = []
-            for user in users:
-                file = self.password_file(user)
-                password = file.read_text().strip() if file.exists() else make_secret(file)
-                if not matches(password, hashes.get(user, "")):
-                    hashes[user] = hash_password(password)
-                    changed.append(user)
-            if changed:
-                write_hashes(self.path / "passwords", hashes, self.owner(0o600))
+            changed = self._add(users, self._hashes())
         if changed:
             self.reload()
         return changed
 
+    def begin_users(self) -> list[str]:
+        """The first of a new directory, as `add_users`: the collector and the engineers."""
+        with locked(self.path):
+            return self._add([self.settings.collector, *self.settings.engineers], {})
+
     def mend_passwords(self) -> list[str]:
         """Where mosquitto's file is lost, damaged or cut, make it again; what was done."""
-        try:
-            hashes = self._hashes()
-        except BrokerError:
-            hashes = {}
-            write_hashes(self.path / "passwords", {}, self.owner(0o600))
-        found = (one.name.removesuffix(".password") for one in self._secrets())
-        # With TLS no router has a password, whatever lies there.
-        users = {one for one in found if self.settings.host is None or one in self.reserved()}
-        made = self.add_users(sorted(users - hashes.keys()))
-        what = "lines of passwords were" if hashes else "passwords was"
+        found = {one.name.removesuffix(".password") for one in self._secrets()}
+        if self.settings.host is not None:  # no router has a password, whatever lies there
+            found &= self.reserved()
+        with locked(self.path):
+            try:
+                hashes, what = self._hashes(), "lines of passwords were"
+            except BrokerError:
+                hashes, what = {}, "passwords was"
+                found |= self.reserved()  # whom an init that was cut short had not come to
+                (self.path / "secrets").mkdir(mode=0o700, exist_ok=True)
+            made = self._add(sorted(found - hashes.keys()), hashes)
+        if made:
+            self.reload()
         return [f"{what} lost: made again for {len(made)} users"] if made else []
 
     def remove_user(self, user: str) -> bool:
@@ -213,6 +212,7 @@ class BrokerDir:
         if self.pid() is None:
             return False
         with locked(self.path):  # an init would end this password of a router's
+            self.mend_passwords()  # no damage keeps the session of who is revoked
             self.add_user(router)
             try:
                 session = Door("127.0.0.1", self.ports.collector, router, self.password(router))
@@ -228,18 +228,34 @@ class BrokerDir:
     def _secrets(self) -> Iterator[Path]:
         return (self.path / "secrets").glob("*.password")
 
+    def _add(self, users: list[str], hashes: dict[str, str]) -> list[str]:
+        """Write the file if the hash of one of them is not there or not right; who that was."""
+        changed = []
+        for user in users:
+            file = self.password_file(user)
+            password = file.read_text().strip() if file.exists() else make_secret(file)
+            if not matches(password, hashes.get(user, "")):
+                hashes[user] = hash_password(password)
+                changed.append(user)
+        if changed:
+            write_hashes(self.path / "passwords", hashes, self.owner(0o600))
+        return changed
+
     def _hashes(self) -> dict[str, str]:
-        """By user; none where an init was cut short."""
+        """By user; BrokerError where the file is lost, for there is always a collector."""
         file = self.path / "passwords"
+        remedy = (
+            f"make it again from what is in {self.path / 'secrets'}: titik broker init {self.path}"
+        )
         try:
-            return read_hashes(file)
-        except FileNotFoundError:
-            return {}
+            hashes = read_hashes(file)
+        except FileNotFoundError as error:
+            raise BrokerError(f"{file}: is missing; {remedy}") from error
         except ValueError as error:
-            raise BrokerError(
-                f"{file}: damaged ({error}); make it again from what is in"
-                f" {self.path / 'secrets'}: titik broker init {self.path}"
-            ) from error
+            raise BrokerError(f"{file}: damaged ({error}); {remedy}") from error
+        if not hashes:
+            raise BrokerError(f"{file}: is empty; {remedy}")
+        return hashes
 
     def _engineers_door(self, user: str) -> Door:
         """Where whoever has a password is let in beside the others of his name."""

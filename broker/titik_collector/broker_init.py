@@ -29,7 +29,7 @@ from titik_collector.broker_dir import (
 )
 from titik_collector.config import COLLECTOR_USER
 from titik_collector.folder_lock import locked
-from titik_collector.passwords import Owner, replace_file, write_hashes
+from titik_collector.passwords import Owner, replace_file
 from titik_collector.schema import Slug
 from titik_wire.kinds import SLUG
 
@@ -97,8 +97,9 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
         said += _make_authority(directory, before)
         said += units.write(directory, request.file)
     said += _write_mosquitto_files(directory)
+    new = directory.begin_users() if before is None else []
     said += _end_passwords(directory, ended)
-    new = directory.add_users(list(dict.fromkeys(users)))
+    new += directory.add_users(list(dict.fromkeys(users)))
     if new:
         said.append(f"made passwords for {listed(new)} in {path / 'secrets'}")
     if before is not None and before.settings.collector != settings.collector:
@@ -325,7 +326,6 @@ def _forget(before: BrokerDir) -> list[str]:
         said.append(f"--force: new files are needed for {listed(files)}: titik engineer add NAME")
     shutil.rmtree(before.path / "secrets")
     shutil.rmtree(before.path / "data")
-    (before.path / "passwords").unlink(missing_ok=True)
     return said
 
 
@@ -352,9 +352,7 @@ def _make_folders(directory: BrokerDir) -> None:
 def _write_mosquitto_files(directory: BrokerDir) -> list[str]:
     path, settings = directory.path, directory.settings
     its, ours = directory.owner(0o600), Owner(-1, directory.owner(0).gid, 0o640)
-    if not (path / "passwords").exists():
-        write_hashes(path / "passwords", {}, its)
-    else:
+    if (path / "passwords").exists():
         os.chown(path / "passwords", its.uid, its.gid)
     said = _replace(path / "mosquitto.conf", _config(settings), ours)
     return said + _replace(path / "acl", _acl(settings), its)
@@ -430,7 +428,9 @@ def _end_passwords(directory: BrokerDir, routers: list[str]) -> list[str]:
 def remove_engineer(directory: BrokerDir, name: str) -> None:
     """Take an engineer out; a running broker cuts its tools off."""
     with locked(directory.path):
-        settings = BrokerDir.open(directory.path).settings
+        before = BrokerDir.open(directory.path)
+        before.users()  # told before anything is changed, if it cannot be read
+        settings = before.settings
         left = tuple(one for one in settings.engineers if one != name)
         if left == settings.engineers:
             raise BrokerError(f"{name}: is no engineer; there are {', '.join(left)}")

@@ -159,19 +159,27 @@ def test_a_lost_password_file_is_made_again_from_the_secrets(path: Path) -> None
     assert ["a-1", "collector", "engineer"] == made.users()
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\0", b"a-1:$7$101$x\n", b"engineer\n"])
-def test_damaged_passwords_are_made_again_from_the_secrets(path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"\xff\0", b"a-1:$7$101$x\n", b"engineer\n"])
+def test_damaged_passwords_are_made_again_from_the_secrets(
+    path: Path, content: bytes | None
+) -> None:
     """Everybody's, also of routers that no registry was given for; others tell to init."""
-    made, _ = init(path, Request(routers=("a-1",)))
+    made, _ = init(path, Request(routers=("a-1",), engineers=("ina",)))
     users = {name: made.password(name) for name in made.users()}
-    (path / "passwords").write_bytes(content)
-    if content:
-        remedy = f"passwords: damaged .*make it again .*titik broker init {path}$"
-        for command in (made.users, lambda: made.add_user("b-1"), lambda: made.remove_user("a-1")):
-            with pytest.raises(BrokerError, match=remedy):
-                command()
+    (path / "passwords").unlink()
+    if content is not None:
+        (path / "passwords").write_bytes(content)
+    remedy = f"passwords: (is missing|is empty|damaged).*make it again .*titik broker init {path}$"
+    for command in (
+        made.users,
+        lambda: made.add_user("b-1"),
+        lambda: made.remove_user("a-1"),
+        lambda: broker_init.remove_engineer(made, "ina"),
+    ):
+        with pytest.raises(BrokerError, match=remedy):
+            command()
     made, said = init(path, Request())
-    assert "passwords was lost: made again for 3 users" in said
+    assert "passwords was lost: made again for 4 users" in said
     assert users == {name: made.password(name) for name in made.users()}
     assert [] == made.add_users(made.users())  # each hash is that of its secret
 
@@ -199,6 +207,32 @@ def test_a_trials_router_is_in_passwords_that_were_cut(path: Path) -> None:
     made, _ = init(path, Request())
     assert "x-1" in made.users()
     assert [] == made.add_users(["x-1"])
+
+
+@pytest.mark.parametrize("secrets", [False, True])
+def test_an_init_that_was_cut_short_before_passwords_is_finished_by_the_next(
+    path: Path, secrets: bool
+) -> None:
+    """Whether the first secret was made or none; then there are the first users."""
+    made, _ = init(path, Request())
+    (path / "passwords").unlink()
+    made.password_file("engineer").unlink()
+    if not secrets:
+        made.password_file("collector").unlink()
+        (path / "secrets").rmdir()
+    made, _ = init(path, Request(routers=("a-1",)))
+    assert ["a-1", "collector", "engineer"] == made.users()
+    assert [] == made.add_users(made.users())
+
+
+def test_lost_passwords_are_told_by_a_check(path: Path) -> None:
+    """Nobody would be let in but routers."""
+    init(path, Request(host="localhost"))
+    (path / "passwords").unlink()
+    done = run("check", str(path))
+    assert (1, True) == (done.exit_code, f"{path / 'passwords'}: is missing; " in done.output)
+    assert 0 == run("init", str(path)).exit_code
+    assert 0 == run("check", str(path)).exit_code
 
 
 def test_damaged_passwords_let_no_router_in_beside_its_certificate(path: Path) -> None:
@@ -431,6 +465,19 @@ def test_an_init_waits_until_a_session_is_ended(
     assert made.kick("a-1", returns=True)
     assert [False] == free
     assert [] == made.routers()
+
+
+def test_lost_passwords_keep_no_session(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate is revoked by then; the others' lines are made again first."""
+    made, _ = init(path, Request(host="localhost"))
+    monkeypatch.setattr(BrokerDir, "pid", lambda _: 1)
+    monkeypatch.setattr(BrokerDir, "reload", lambda _: True)
+    users: list[str] = []
+    monkeypatch.setattr(takeover, "take", lambda *_: users.extend(made.users()))
+    (path / "passwords").unlink()
+    assert made.kick("a-1", returns=True)
+    assert ["a-1", "collector", "engineer"] == users
+    assert ["collector", "engineer"] == made.users()
 
 
 def is_free_for_others(folder: Path) -> bool:
