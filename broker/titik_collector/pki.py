@@ -7,6 +7,7 @@
 Rule: a key is readable by its owner alone from its first byte; a router's key is in its bundle and
 nowhere else.
 Rule: an authority that certified somebody is never made anew, for that would cut everybody off.
+Rule: a revocation is in two files, revoked and crl.pem, and holds while one of them has it.
 Rule: everything is valid from EPOCH on, because a router's clock may be years behind.
 Rule: lifetimes outlast routers that nobody visits. The server's certificate and the revocation
 list are renewed by a timer long before they expire, and no router notices.
@@ -182,16 +183,13 @@ class Authority:
             self.check()  # before it is written down as revoked
             good = [one for one in self.issued() if one.router == router and not one.revoked]
             gone = good[:-1] if but_newest else good
-            revoked = self._revoked() | {one.serial: _now() for one in gone}
-            lines = "".join(f"{serial:x} {at.isoformat()}\n" for serial, at in revoked.items())
-            replace_file(self._ca / "revoked", lines, OURS)
-            self.write_crl()
+            self._write_revoked(self._revoked() | {one.serial: _now() for one in gone})
         return len(gone)
 
     def write_crl(self) -> None:
-        """The revocation list, valid for CRL_DAYS from now."""
+        """The revocation list, valid for CRL_DAYS from now; `revoked` gets back what it lost."""
         with locked(self._directory):
-            replace_file(self._tls / "crl.pem", self._crl_pem(), self._readable())
+            self._write_revoked(self._revoked())
 
     def renew(self, host: str) -> list[str]:
         """What the timer does: the list always, the server's certificate when it is time."""
@@ -207,14 +205,13 @@ class Authority:
         """Everything that ends, of revoked certificates nothing."""
         yield Expiry("certificate authority", _until(self._certificate()), False)
         yield Expiry("server certificate", _until(self._server()), True)
-        crl = _load(self._tls / "crl.pem", x509.load_pem_x509_crl)
-        yield Expiry("revocation list", _naive(crl, "next_update"), True)
+        yield Expiry("revocation list", _naive(self._crl(), "next_update"), True)
         for one in self._newest():
             yield Expiry(f"certificate of router {one.router}", one.until, False)
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
         """What ends within WARN_DAYS or does not belong together, with the remedy."""
-        said = [*self._strangers()]
+        said = [*self._strangers(), *self._unlisted()]
         now = now or _now()
         for one in self.expiries():
             left, gone = one.days(now), (now - one.until).days
@@ -248,6 +245,20 @@ class Authority:
                 " each: titik router rotate NAME"
             )
 
+    def _unlisted(self) -> Iterator[str]:
+        """Where the two files that have the revocations are not the same."""
+        crl, remedy = self._crl(), f"titik broker renew {self._directory}"
+        if not crl.is_signature_valid(_public(self._certificate())):
+            yield (
+                f"{self._tls / 'crl.pem'}: is not signed by {self._tls / 'ca.crt'}, so every router"
+                f" is kept out; make it: {remedy}"
+            )
+        if _listed(crl).keys() != _load(self._ca / "revoked", _entries).keys():
+            yield (
+                f"{self._ca / 'revoked'} and {self._tls / 'crl.pem'} do not list the same"
+                f" certificates; to give each what the other has: {remedy}"
+            )
+
     def _newest(self) -> list[Issued]:
         """What each router logs in with."""
         return list({one.router: one for one in self.issued() if not one.revoked}.values())
@@ -277,14 +288,20 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key(), hashes.SHA256())
 
-    def _crl_pem(self) -> str:
+    def _write_revoked(self, revoked: dict[int, dt.datetime]) -> None:
+        pem = self._crl_pem(revoked)
+        lines = "".join(f"{serial:x} {at.isoformat()}\n" for serial, at in revoked.items())
+        replace_file(self._ca / "revoked", lines, OURS)
+        replace_file(self._tls / "crl.pem", pem, self._readable())
+
+    def _crl_pem(self, revoked: dict[int, dt.datetime]) -> str:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._certificate().subject)
             .last_update(EPOCH)  # as with certificates: whoever checks it may be behind
             .next_update(_now() + dt.timedelta(days=CRL_DAYS))
         )
-        for serial, at in self._revoked().items():
+        for serial, at in revoked.items():
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
             )
@@ -314,6 +331,9 @@ class Authority:
     def _server(self) -> x509.Certificate:
         return _load(self._tls / "server.crt", x509.load_pem_x509_certificate)
 
+    def _crl(self) -> x509.CertificateRevocationList:
+        return _load(self._tls / "crl.pem", x509.load_pem_x509_crl)
+
     def _of(self, one: Issued) -> x509.Certificate:
         return _load(self._issued_file(one.serial), x509.load_pem_x509_certificate)
 
@@ -324,7 +344,12 @@ class Authority:
         return (self._ca / "issued").glob("*.crt")
 
     def _revoked(self) -> dict[int, dt.datetime]:
-        return _load(self._ca / "revoked", _entries)
+        """What either file has: one that was cut still parses, and would let somebody in again."""
+        known = _load(self._ca / "revoked", _entries)
+        try:
+            return _listed(self._crl()) | known
+        except AuthorityError:  # as before it was made first; a check tells
+            return known
 
     def _readable(self) -> Owner:
         return Owner(-1, self._its.gid, 0o644)
@@ -370,6 +395,11 @@ def _entries(text: bytes) -> dict[int, dt.datetime]:
     """When each serial number was revoked."""
     pairs = (line.split() for line in text.decode().split("\n") if line)
     return {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
+
+
+def _listed(crl: x509.CertificateRevocationList) -> dict[int, dt.datetime]:
+    """As `_entries`, of mosquitto's copy."""
+    return {one.serial_number: _naive(one, "revocation_date") for one in crl}
 
 
 def _missing(file: Path) -> str:

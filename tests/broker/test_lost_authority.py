@@ -257,6 +257,59 @@ def test_what_was_revoked_is_in_the_list(enrolled: City) -> None:
     assert 1 == len(list(x509.load_pem_x509_crl(pem)))
 
 
+def cut(was: bytes) -> bytes:
+    """At the end of a line, which the file alone does not show."""
+    return was[: was.index(b"\n") + 1]
+
+
+def flipped(was: bytes) -> bytes:
+    """A digit of a serial number, which is a serial number still."""
+    return b"0" + was[1:]
+
+
+def listed(city: City) -> set[int]:
+    """The serial numbers in mosquitto's revocation list."""
+    pem = (city.folder / "broker/tls/crl.pem").read_bytes()
+    return {one.serial_number for one in x509.load_pem_x509_crl(pem)}
+
+
+@pytest.mark.parametrize("damage", [emptied, cut, flipped])
+def test_a_damaged_list_of_revoked_lets_nobody_in_again(
+    enrolled: City, damage: Callable[[bytes], bytes]
+) -> None:
+    """Of two copies the other has it; a check tells, and a renewal gives it back."""
+    enrolled.says("router", "add", "tirosa-2", "--site", "taman-tirosa")
+    for name in ("tirosa-1", "tirosa-2"):
+        enrolled.says("router", "revoke", name)
+    file = enrolled.folder / "broker/ca/revoked"
+    whole, revoked = set(file.read_text().splitlines()), listed(enrolled)
+    file.write_bytes(damage(file.read_bytes()))
+    assert all(one.revoked for one in enrolled.broker.authority.issued())
+    done = run(enrolled, "check")
+    assert 1 == done.exit_code
+    assert f"{file} and " in done.output
+    assert "do not list the same certificates" in done.output
+    obey(enrolled, done.output)
+    assert revoked <= listed(enrolled)
+    assert whole <= set(file.read_text().splitlines())
+    assert 0 == run(enrolled, "check").exit_code
+
+
+def test_a_revocation_list_of_another_is_told(enrolled: City) -> None:
+    """mosquitto lets nobody in with it."""
+    folder = enrolled.folder / "broker"
+    replace_authority(enrolled)
+    theirs = (folder / "tls/crl.pem").read_bytes()
+    shutil.rmtree(folder / "ca")
+    shutil.rmtree(folder / "tls")
+    shutil.copytree(enrolled.folder / "kept", folder, dirs_exist_ok=True)
+    (folder / "tls/crl.pem").write_bytes(theirs)
+    done = run(enrolled, "check")
+    assert (1, True) == (done.exit_code, "tls/crl.pem: is not signed by" in done.output)
+    obey(enrolled, done.output)
+    assert 0 == run(enrolled, "check").exit_code
+
+
 def test_a_city_that_was_backed_up_without_its_key_is_restored_but_for_it(
     enrolled: City, tmp_path: Path
 ) -> None:
