@@ -231,13 +231,13 @@ class Authority:
             except AuthorityError as error:
                 yield str(error)
         authority = self._certificate()
+        others = self._of_another()
         if not _is_signed(self._server(), authority):
+            file = self._tls / "server.crt"
             yield (
-                f"{self._tls / 'server.crt'}: is not signed by {self._tls / 'ca.crt'}, so who"
-                " trusts the one refuses the other;"
-                f" {_bring_back_pair(self._directory)}"
+                f"{file}: is not signed by {self._tls / 'ca.crt'}, so who trusts the one refuses"
+                f" the other; {_bring_back_pair(self._directory) if others else _remedy(file)}"
             )
-        others = [one.router for one in self._newest() if not _is_signed(self._of(one), authority)]
         if others:
             yield (
                 f"the certificates of {len(others)} routers, such as {others[0]}, are of another"
@@ -259,6 +259,11 @@ class Authority:
                 f" certificates; to give each what the other has: {remedy}"
             )
 
+    def _of_another(self) -> list[str]:
+        """The routers that another authority certified: then this one may be the wrong one."""
+        authority = self._certificate()
+        return [one.router for one in self._newest() if not _is_signed(self._of(one), authority)]
+
     def _newest(self) -> list[Issued]:
         """What each router logs in with."""
         return list({one.router: one for one in self.issued() if not one.revoked}.values())
@@ -268,7 +273,10 @@ class Authority:
             self._server_key()
         except AuthorityError:
             return True
-        return (_until(self._server()) - _now()).days < SERVER_RENEW_DAYS
+        server = self._server()
+        if not _is_signed(server, self._certificate()) and not self._of_another():
+            return True  # it is damaged, though it parses
+        return (_until(server) - _now()).days < SERVER_RENEW_DAYS
 
     def _sign(
         self,
@@ -416,6 +424,8 @@ def _remedy(file: Path) -> str:
 def _is_signed(one: x509.Certificate, authority: x509.Certificate) -> bool:
     assert one.signature_hash_algorithm is not None
     how = ec.ECDSA(one.signature_hash_algorithm)
+    if one.issuer != authority.subject:
+        return False
     try:
         _public(authority).verify(one.signature, one.tbs_certificate_bytes, how)
     except InvalidSignature:

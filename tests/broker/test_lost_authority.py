@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.broker.enrolled import City
 from titik_collector.cli import titik
@@ -163,6 +164,24 @@ def test_a_check_says_what_is_damaged(
         assert 0 == done.exit_code
         return
     assert (1, True) == (done.exit_code, f"{hurt}: is damaged; " in done.output), done.output
+    obey(enrolled, done.output)
+    assert 0 == run(enrolled, "check").exit_code
+
+
+def unsigned(pem: bytes) -> bytes:
+    """The last bit of the signature is another; it parses all the same."""
+    der = bytearray(x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER))
+    der[-1] ^= 1
+    return x509.load_der_x509_certificate(bytes(der)).public_bytes(Encoding.PEM)
+
+
+def test_a_server_certificate_that_is_damaged_is_made_again(enrolled: City) -> None:
+    """The authority is the routers' own, so a backup would change nothing."""
+    file = enrolled.folder / "broker/tls/server.crt"
+    file.write_bytes(unsigned(file.read_bytes()))
+    done = run(enrolled, "check")
+    assert (1, True) == (done.exit_code, f"{file}: is not signed by" in done.output)
+    assert "tar -xzf" not in done.output
     obey(enrolled, done.output)
     assert 0 == run(enrolled, "check").exit_code
 
