@@ -76,6 +76,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     directory = BrokerDir(path, settings)
     if settings.host is not None and directory.authority.begun:
         directory.authority.check()
+    cut_off = [] if before is None else _cut_off(before, settings.host)
     said = [] if before is None else before.mend_passwords()
     said += [] if before is None else _differences(before.settings, settings)
     new_host = settings.host is not None and (before is None or before.settings.host is None)
@@ -94,7 +95,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     _make_folders(directory)
     write_settings(path, settings)
     if settings.host is not None:
-        said += _make_authority(directory, before)
+        said += [*_make_authority(directory, before), *cut_off]
         said += units.write(directory, request.file)
     said += _write_mosquitto_files(directory)
     new = directory.begin_users() if before is None else []
@@ -369,16 +370,16 @@ def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]
     if was != host or not authority.has_server:
         authority.certify_server(host)
         said.append(f"made the broker's certificate for {host}")
-    if before is not None and was not in (None, host):
-        said += _cut_off(before, host)
     authority.hand_over()
     authority.write_crl()
     return said
 
 
-def _cut_off(before: BrokerDir, host: str) -> list[str]:
+def _cut_off(before: BrokerDir, host: str | None) -> list[str]:
     """Who was told the name before; the certificate carries one name, so they refuse the broker."""
     was = before.settings.host
+    if was in (None, host):
+        return []
     routers = {one.router for one in before.authority.issued() if not one.revoked}
     engineers = [
         name

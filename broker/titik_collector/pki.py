@@ -16,6 +16,7 @@ list are renewed by a timer long before they expire, and no router notices.
 import datetime as dt
 import ipaddress
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,23 +166,25 @@ class Authority:
         return _pem(certificate), _key_pem(key)
 
     def issued(self) -> list[Issued]:
-        """Every router's certificates, by name, the oldest first."""
-        revoked = self._revoked()
-        found = []
-        for file in self._issued_files():
-            one = _load(file, x509.load_pem_x509_certificate)
-            (name,) = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-            entry = Issued(
-                str(name.value), one.serial_number, _until(one), one.serial_number in revoked
-            )
-            found.append((entry.router, file.stat().st_mtime_ns, entry))
-        return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])]
+        """Every router's certificates, by name, the oldest first; none may be damaged."""
+        found, damaged = self._read_issued()
+        if damaged:
+            raise damaged[0]
+        return found
 
     def revoke(self, router: str, but_newest: bool = False) -> int:
-        """Revoke a router's certificates and write the list; how many they were."""
+        """Revoke a router's certificates and write the list; how many they were.
+
+        A damaged certificate of another keeps nobody in; AuthorityError if it may be the only one.
+        """
         with locked(self._directory):
             self.check()  # before it is written down as revoked
-            good = [one for one in self.issued() if one.router == router and not one.revoked]
+            found, damaged = self._read_issued()
+            good = [one for one in found if one.router == router and not one.revoked]
+            if damaged and not good:
+                raise damaged[0]
+            for error in damaged:
+                print(f"warning: it may be of {router}: {error}", file=sys.stderr)
             gone = good[:-1] if but_newest else good
             self._write_revoked(self._revoked() | {one.serial: _now() for one in gone})
         return len(gone)
@@ -206,7 +209,7 @@ class Authority:
         yield Expiry("certificate authority", _until(self._certificate()), False)
         yield Expiry("server certificate", _until(self._server()), True)
         yield Expiry("revocation list", _naive(self._crl(), "next_update"), True)
-        for one in self._newest():
+        for one in _newest(self.issued()):
             yield Expiry(f"certificate of router {one.router}", one.until, False)
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
@@ -261,12 +264,24 @@ class Authority:
 
     def _of_another(self) -> list[str]:
         """The routers that another authority certified: then this one may be the wrong one."""
-        authority = self._certificate()
-        return [one.router for one in self._newest() if not _is_signed(self._of(one), authority)]
+        authority, (found, _) = self._certificate(), self._read_issued()
+        return [one.router for one in _newest(found) if not _is_signed(self._of(one), authority)]
 
-    def _newest(self) -> list[Issued]:
-        """What each router logs in with."""
-        return list({one.router: one for one in self.issued() if not one.revoked}.values())
+    def _read_issued(self) -> tuple[list[Issued], list[AuthorityError]]:
+        """As `issued`, and what is damaged."""
+        revoked = self._revoked()
+        found, damaged = [], []
+        for file in self._issued_files():
+            try:
+                router, serial, until = _load(file, _named)
+                if file != self._issued_file(serial):
+                    raise AuthorityError(f"{file}: is of another serial number; {_remedy(file)}")
+            except AuthorityError as error:
+                damaged.append(error)
+                continue
+            entry = Issued(router, serial, until, serial in revoked)
+            found.append((router, file.stat().st_mtime_ns, entry))
+        return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])], damaged
 
     def _server_is_due(self) -> bool:
         try:
@@ -365,11 +380,17 @@ class Authority:
 
 def bring_back(directory: Path, *names: str) -> str:
     """The remedy where the only copy is in a backup: names are within the directory."""
+    return (
+        f"{_from_backup(directory, *names)}; if there is none, move {directory} away and init"
+        " anew, which cuts off every router and engineer"
+    )
+
+
+def _from_backup(directory: Path, *names: str) -> str:
     members = " ".join(f"broker/{name}" for name in names)
     return (
         f"bring back from a backup: tar -xzf BACKUP -C {directory} --strip-components=1 {members},"
-        f" then titik broker init {directory}; if there is none, move {directory} away and init"
-        " anew, which cuts off every router and engineer"
+        f" then titik broker init {directory}"
     )
 
 
@@ -399,6 +420,18 @@ def _private(pem: bytes) -> Key:
     return key
 
 
+def _named(pem: bytes) -> tuple[str, int, dt.datetime]:
+    """Whose a certificate is, its serial number and until when it is valid."""
+    one = x509.load_pem_x509_certificate(pem)
+    (name,) = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(name.value), one.serial_number, _until(one)
+
+
+def _newest(issued: list[Issued]) -> list[Issued]:
+    """What each router logs in with."""
+    return list({one.router: one for one in issued if not one.revoked}.values())
+
+
 def _entries(text: bytes) -> dict[int, dt.datetime]:
     """When each serial number was revoked."""
     pairs = (line.split() for line in text.decode().split("\n") if line)
@@ -418,7 +451,14 @@ def _remedy(file: Path) -> str:
     directory = next(one.parent for one in file.parents if one.name in ("ca", "tls"))
     if file.name in SIGNED:
         return f"make it: titik broker renew {directory}"
-    return bring_back(directory, str(file.relative_to(directory)))
+    name = str(file.relative_to(directory))
+    if file.parent.name == "issued":  # whose it is nobody knows, but its number is its name
+        return (
+            f"{_from_backup(directory, name)}; if there is none, revoke it: echo {file.stem}"
+            f" {_now().isoformat()} >>{directory / 'ca' / 'revoked'}; rm {file}; titik broker renew"
+            f" {directory}; then titik router rotate whoever had it"
+        )
+    return bring_back(directory, name)
 
 
 def _is_signed(one: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -314,6 +314,54 @@ def test_a_damaged_list_of_revoked_lets_nobody_in_again(
     assert 0 == run(enrolled, "check").exit_code
 
 
+def damaged(city: City, router: str, damage: Callable[[bytes], bytes]) -> Path:
+    """The file of a router's certificate, and what happened to it."""
+    (one,) = [one for one in city.broker.authority.issued() if one.router == router]
+    file = city.folder / "broker/ca/issued" / f"{one.serial:x}.crt"
+    file.write_bytes(damage(file.read_bytes()))
+    return file
+
+
+@pytest.mark.parametrize("command", ["revoke", "remove"])
+def test_a_damaged_certificate_keeps_no_other_router_in(enrolled: City, command: str) -> None:
+    """Revoking one is urgent; that the other is damaged is said beside it."""
+    enrolled.says("router", "add", "tirosa-2", "--site", "taman-tirosa")
+    file = damaged(enrolled, "tirosa-1", half)
+    said = enrolled.says("router", command, "tirosa-2")
+    assert f"warning: it may be of tirosa-2: {file}: is damaged; bring back" in said
+    assert 1 == len(listed(enrolled))
+    assert 0 == run(enrolled, "renew").exit_code
+
+
+def test_a_damaged_certificate_is_revoked_by_its_name(enrolled: City) -> None:
+    """Of its router nothing is known any more; so it says, where there is no backup."""
+    file = damaged(enrolled, "tirosa-1", emptied)
+    said = enrolled.says("router", "revoke", "tirosa-1", status=1)
+    echo, remove, _ = said.partition("revoke it: ")[2].split("; ", 2)
+    subprocess.run(["sh", "-ec", f"{echo}; {remove}"], check=True)
+    assert 0 == run(enrolled, "renew").exit_code
+    assert {int(file.stem, 16)} == listed(enrolled)
+    enrolled.says("router", "rotate", "tirosa-1")
+    assert 0 == run(enrolled, "check").exit_code
+
+
+def test_a_certificate_under_another_number_is_damaged(enrolled: City) -> None:
+    """The number that was issued is the file's name; another would keep nobody out."""
+    enrolled.says("router", "add", "tirosa-2", "--site", "taman-tirosa")
+    one, other = (enrolled.folder / "broker/ca/issued").iterdir()
+    one.write_bytes(other.read_bytes())
+    assert f"{one}: is of another serial number; bring back" in run(enrolled, "check").output
+
+
+def test_a_new_name_changes_nothing_where_a_certificate_is_damaged(enrolled: City) -> None:
+    """Whom it cuts off must be said."""
+    file = damaged(enrolled, "tirosa-1", half)
+    before = files(enrolled)
+    done = run(enrolled, "init", "--host", "other.example.org")
+    assert (1, True) == (done.exit_code, f"{file}: is damaged; " in done.output)
+    assert before == files(enrolled)
+
+
 def test_a_revocation_list_of_another_is_told(enrolled: City) -> None:
     """mosquitto lets nobody in with it."""
     folder = enrolled.folder / "broker"
