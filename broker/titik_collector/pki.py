@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -42,6 +42,8 @@ WARN_DAYS = 60
 OURS = Owner(-1, -1, 0o600)
 Key = ec.EllipticCurvePrivateKey
 _Read = TypeVar("_Read")
+# What cryptography raises of bytes that are no certificate, key or list, or none that we made.
+_DAMAGED = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 SIGNED = ("server.crt", "server.key", "crl.pem")  # what the authority can make again
 
 
@@ -325,9 +327,7 @@ class Authority:
             .next_update(_now() + dt.timedelta(days=CRL_DAYS))
         )
         for serial, at in revoked.items():
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
-            )
+            builder = builder.add_revoked_certificate(_entry(serial, at))
         crl = builder.sign(self._key(), hashes.SHA256())
         return crl.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -349,16 +349,16 @@ class Authority:
         return key
 
     def _certificate(self) -> x509.Certificate:
-        return _load(self._tls / "ca.crt", x509.load_pem_x509_certificate)
+        return _load(self._tls / "ca.crt", _authority)
 
     def _server(self) -> x509.Certificate:
-        return _load(self._tls / "server.crt", x509.load_pem_x509_certificate)
+        return _load(self._tls / "server.crt", _certificate)
 
     def _crl(self) -> x509.CertificateRevocationList:
-        return _load(self._tls / "crl.pem", x509.load_pem_x509_crl)
+        return _load(self._tls / "crl.pem", _list)
 
     def _of(self, one: Issued) -> x509.Certificate:
-        return _load(self._issued_file(one.serial), x509.load_pem_x509_certificate)
+        return _load(self._issued_file(one.serial), _certificate)
 
     def _issued_file(self, serial: int) -> Path:
         return self._ca / "issued" / f"{serial:x}.crt"
@@ -409,7 +409,7 @@ def _load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
     """AuthorityError if it is missing or damaged."""
     try:
         return loader(_read(file))
-    except ValueError as error:
+    except _DAMAGED as error:
         raise AuthorityError(f"{file}: is damaged; {_remedy(file)}") from error
 
 
@@ -420,9 +420,37 @@ def _private(pem: bytes) -> Key:
     return key
 
 
+def _certificate(pem: bytes) -> x509.Certificate:
+    """One of ours; it is parsed as it is asked, so all that is asked later is asked here."""
+    one = x509.load_pem_x509_certificate(pem)
+    if not isinstance(one.public_key(), ec.EllipticCurvePublicKey):
+        raise ValueError("a key of another kind")
+    if one.signature_hash_algorithm is None:
+        raise ValueError("a signature of another kind")
+    _ = one.subject, one.issuer, _until(one)
+    return one
+
+
+def _authority(pem: bytes) -> x509.Certificate:
+    """Nobody else vouches for it."""
+    one = _certificate(pem)
+    if not _is_signed(one, one):
+        raise ValueError("not signed by itself")
+    return one
+
+
+def _list(pem: bytes) -> x509.CertificateRevocationList:
+    """As `_certificate`."""
+    crl = x509.load_pem_x509_crl(pem)
+    if crl.signature_hash_algorithm is None or _naive(crl, "next_update") is None:
+        raise ValueError("a list of another kind")
+    _listed(crl)
+    return crl
+
+
 def _named(pem: bytes) -> tuple[str, int, dt.datetime]:
     """Whose a certificate is, its serial number and until when it is valid."""
-    one = x509.load_pem_x509_certificate(pem)
+    one = _certificate(pem)
     (name,) = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(name.value), one.serial_number, _until(one)
 
@@ -435,7 +463,15 @@ def _newest(issued: list[Issued]) -> list[Issued]:
 def _entries(text: bytes) -> dict[int, dt.datetime]:
     """When each serial number was revoked."""
     pairs = (line.split() for line in text.decode().split("\n") if line)
-    return {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
+    found = {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
+    for serial, at in found.items():
+        _entry(serial, at)
+    return found
+
+
+def _entry(serial: int, at: dt.datetime) -> x509.RevokedCertificate:
+    """ValueError if the list could not have it."""
+    return x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
 
 
 def _listed(crl: x509.CertificateRevocationList) -> dict[int, dt.datetime]:
