@@ -171,10 +171,13 @@ class BrokerDir:
 
     def mend_passwords(self) -> list[str]:
         """Where mosquitto's file is lost, damaged or cut, make it again; what was done."""
-        found = {one.name.removesuffix(".password") for one in self._secrets()}
-        if self.settings.host is not None:  # no router has a password, whatever lies there
-            found &= self.reserved()
         with locked(self.path):
+            found = {one.name.removesuffix(".password") for one in self._secrets()}
+            if self.settings.host is not None:
+                # No router has a password; who is given its name later must not have its old one.
+                for user in found - self.reserved():
+                    self.password_file(user).unlink()
+                found &= self.reserved()
             try:
                 hashes, what = self._hashes(), "lines of passwords were"
             except BrokerError:

@@ -436,6 +436,21 @@ def test_an_engineer_named_as_an_old_router_has_a_password_of_its_own(path: Path
     assert "ended the passwords of a-1, budi: with --host routers have certificates only" in said
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_secret_that_was_left_over_is_nobodys(path: Path, lost: bool) -> None:
+    """Though no line names the router any more, its password was known to it."""
+    made, _ = init(path, Request(host="localhost"))
+    left = make_secret(made.password_file("a-1"))
+    if lost:
+        (path / "passwords").write_bytes(b"\xff")
+    made, _ = init(path, Request(engineers=("a-1",)))
+    assert left != made.password("a-1")
+    make_secret(made.password_file("b-1"))
+    init(path, Request())
+    assert not made.password_file("b-1").exists()
+    assert ["a-1", "collector", "engineer"] == made.users()
+
+
 def test_who_has_a_certificate_is_not_cut_off_by_a_password_that_ends(path: Path) -> None:
     """Of a broker that an earlier version made; who is revoked stays out, and is known to."""
     made, _ = init(path, Request(host="localhost"))
