@@ -29,6 +29,7 @@ from titik_collector.passwords import (
     make_secret,
     matches,
     read_hashes,
+    read_secret,
     replace_file,
     write_hashes,
 )
@@ -133,11 +134,14 @@ class BrokerDir:
         """A user's password; BrokerError if it has none or is not ours to read."""
         file = self.password_file(user)
         try:
-            return file.read_text().strip()
-        except FileNotFoundError as error:
-            raise BrokerError(f"{file}: no such user") from error
+            password = read_secret(file)
         except PermissionError as error:
             raise BrokerError(f"{file}: may not be read; run as its owner or as root") from error
+        if password is not None:
+            return password
+        if not file.exists():
+            raise BrokerError(f"{file}: no such user")
+        raise BrokerError(f"{file}: is damaged; make another: titik broker init {self.path}")
 
     def users(self) -> list[str]:
         """Every user that has a password, by name."""
@@ -236,7 +240,10 @@ class BrokerDir:
         changed = []
         for user in users:
             file = self.password_file(user)
-            password = file.read_text().strip() if file.exists() else make_secret(file)
+            password = read_secret(file)
+            if password is None:
+                file.unlink(missing_ok=True)
+                password = make_secret(file)
             if not matches(password, hashes.get(user, "")):
                 hashes[user] = hash_password(password)
                 changed.append(user)

@@ -70,7 +70,17 @@ def make_secret(file: Path) -> str:
     password = secrets.token_urlsafe(24)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(password + "\n")
+        opened.flush()
+        os.fsync(opened.fileno())  # before its hash is in the password file
     return password
+
+
+def read_secret(file: Path) -> str | None:
+    """None if it is missing, or a power cut left nothing in it, or no text."""
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
 
 
 def replace_file(file: Path, text: str, owner: Owner) -> None:

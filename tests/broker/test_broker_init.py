@@ -235,6 +235,25 @@ def test_lost_passwords_are_told_by_a_check(path: Path) -> None:
     assert 0 == run("check", str(path)).exit_code
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\0"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_damaged_secret_is_made_anew(path: Path, content: bytes, lost: bool) -> None:
+    """An empty password would be nobody's and everybody's; the others keep theirs."""
+    made, _ = init(path, Request(engineers=("ina",)))
+    kept = made.password("engineer")
+    made.password_file("ina").write_bytes(content)
+    with pytest.raises(BrokerError, match=f"ina.password: is damaged; .*titik broker init {path}$"):
+        made.password("ina")
+    if lost:
+        (path / "passwords").write_bytes(b"")
+    made, said = init(path, Request())
+    expected = "passwords was lost: made again for 3 users" if lost else "made passwords for ina in"
+    assert [True] == [line.startswith(expected) for line in said]
+    assert (32, kept) == (len(made.password("ina")), made.password("engineer"))
+    assert 0o600 == stat.S_IMODE(made.password_file("ina").stat().st_mode)
+    assert [] == made.add_users(made.users())
+
+
 def test_damaged_passwords_let_no_router_in_beside_its_certificate(path: Path) -> None:
     """With TLS what lies in secrets/ for a router is of no use."""
     made, _ = init(path, Request(host="localhost"))
