@@ -13,6 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.broker.besieged import SILENT, Besieged
 from tests.broker.enrolled import stranger
@@ -118,14 +128,32 @@ def test_the_brokers_own_certificate_makes_no_router(besieged: Besieged, tmp_pat
 def test_a_routers_certificate_makes_no_authority(besieged: Besieged, tmp_path: Path) -> None:
     """Nor can it sign itself another name."""
     victim = besieged.names[0]
-    forger = stranger(tmp_path / "forger")
     keys = besieged.keys["tirosa-9"]
-    (tmp_path / "forger/ca/ca.key").write_text((keys / "router.key").read_text())
-    (tmp_path / "forger/tls/ca.crt").write_text((keys / "router.crt").read_text())
-    certificate, key = forger.certify_router(victim)
-    chain = certificate + (keys / "router.crt").read_text()
+    its, its_key = ((keys / f"router.{end}").read_bytes() for end in ("crt", "key"))
+    certificate, key = forged(victim, its, its_key)
     with besieged.holds():
-        assert not enters(besieged, put(tmp_path / "chain", chain, key), victim)
+        assert not enters(
+            besieged, put(tmp_path / "chain", certificate + its.decode(), key), victim
+        )
+
+
+def forged(name: str, certificate: bytes, key: bytes) -> tuple[str, str]:
+    """A certificate and key for a name, signed with another certificate's."""
+    mine, theirs = ec.generate_private_key(ec.SECP256R1()), load_pem_private_key(key, None)
+    assert isinstance(theirs, ec.EllipticCurvePrivateKey)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.load_pem_x509_certificate(certificate).subject)
+        .public_key(mine.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(dt.datetime(2020, 1, 1))
+        .not_valid_after(dt.datetime(2060, 1, 1))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(theirs, hashes.SHA256())
+    )
+    pem = mine.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return made.public_bytes(Encoding.PEM).decode(), pem
 
 
 def test_an_old_tls_is_refused(besieged: Besieged) -> None:
