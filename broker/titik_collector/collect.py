@@ -43,6 +43,7 @@ PRESENCE_EVERY_S = 5.0
 NEWS_EVERY_S = 2.0
 PRUNE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 2.0
+HOLD_S = 60.0  # that sums are waited for: one router that never ends to send keeps back nobody
 TOLD_AGAIN = 50  # places, of three windows each: some 40 ms
 
 Place = tuple[Scope, int, str]  # and its id and name
@@ -82,6 +83,7 @@ class Collector:
         self._untold: deque[Place] = deque()  # whose newest windows this connection did not get
         self._more_news = False
         self._rollups_waiting = True
+        self._whole_at = time.monotonic()  # when the rollups were last all computed
         self._board.load()
 
     def turn(self) -> None:
@@ -128,7 +130,7 @@ class Collector:
             self._prune()
         if self._is_due("news", NEWS_EVERY_S) or (self._more_news and saved is None):
             self._tell_news()
-        if saved is None and self._link.connected:
+        if saved is None and self._link.connected and self._is_whole():
             self._tell_again()
         if self._store.waiting:
             self._place_waiting(saved)
@@ -182,9 +184,19 @@ class Collector:
         if not self._link.connected:
             return
         with transaction(self._db):
-            told, self._more_news = news.take(self._db, self._registry.city, self._now_ms())
+            told, self._more_news = news.take(
+                self._db, self._registry.city, self._now_ms(), sums=self._is_whole()
+            )
         for topic, message, retain in told:
             self._publish(message, topic, retain)
+
+    def _is_whole(self) -> bool:
+        """Whether sums are of all their routers, or were waited for long enough."""
+        now = time.monotonic()
+        if not (self._rollups_waiting or self._store.waiting):
+            self._whole_at = now
+            return True
+        return now - self._whole_at >= HOLD_S
 
     def _tell_again(self) -> None:
         """Some of the newest windows; what fails is tried again."""

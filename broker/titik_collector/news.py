@@ -1,7 +1,7 @@
 """Finished windows told to engineers, the newest of each retained.
 
-Rule: a window is told a little after it ended, so that its last samples are in it. That of a site
-or the city waits until nothing in it is still to be computed, or it would be of some routers only.
+Rule: a window is told a little after it ended, so that its last samples are in it. While rollups
+are being computed sites and the city wait: they would be of some of their routers only.
 Rule: late revisions are told for hours and days only, not retained, so that a backfill is no flood.
 Rule: after each connect the newest are told again, while nothing else comes. Nobody says what the
 broker still has, nor what was lost with the link: QoS 0 has no acknowledgement to keep news for.
@@ -23,30 +23,23 @@ MAX_AT_ONCE = 200
 
 
 def take(
-    db: sqlite3.Connection, city: str, now_ms: int
+    db: sqlite3.Connection, city: str, now_ms: int, sums: bool = True
 ) -> tuple[list[tuple[str, Rollup, bool]], bool]:
     """Topic, message and whether to retain it, of what is due; True if there is more of it.
 
-    In a transaction of the caller's.
+    `sums`: of sites and the city too. In a transaction of the caller's.
     """
     due = db.execute(
-        "WITH over AS ("
-        " SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms FROM rollup_news AS n"
+        "SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms FROM rollup_news AS n"
         # Without a rollup: it was packed or pruned while the collector was down.
         " LEFT JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
         # Each router has an hour and a day that go on; most are told apart without their rollups.
         " WHERE n.start_ms + CASE n.window WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
         "  ELSE 82800000 END <= ?"
         " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END)"
-        # Of any router or site, for there are few windows and many who belong to them.
-        "), unfinished AS (SELECT start_ms, end_ms FROM ("
-        "  SELECT DISTINCT start_ms, end_ms FROM over WHERE scope != 'router') AS one"
-        " WHERE EXISTS (SELECT 1 FROM dirty WHERE from_ms < one.end_ms AND to_ms >= one.start_ms)"
-        "  OR EXISTS (SELECT 1 FROM stale WHERE from_ms < one.end_ms AND to_ms > one.start_ms)"
-        ") SELECT * FROM over WHERE scope = 'router' OR end_ms IS NULL"
-        "  OR (start_ms, end_ms) NOT IN (SELECT start_ms, end_ms FROM unfinished)"
-        " ORDER BY start_ms LIMIT ?",
-        (now_ms - GRACE_MS, now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, MAX_AT_ONCE),
+        " AND (n.scope = 'router' OR ?)"
+        " ORDER BY n.start_ms LIMIT ?",
+        (now_ms - GRACE_MS, now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, sums, MAX_AT_ONCE),
     ).fetchall()
     told = []
     for row in due:

@@ -77,6 +77,7 @@ class Watched(Collector):
         """Everything that is due."""
         while self._rollups.work(1, time.monotonic):
             pass
+        self._rollups_waiting = False
 
     def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
         """The router's status, as the broker has it."""
@@ -249,6 +250,7 @@ def test_finished_windows_are_told_again_on_each_connect(
     file.write_text(HEAD + SITE + ROUTER)
     topic = topics.rollup("1h", "city", "kupang")
     with collecting(file) as (collector, db):
+        collector.roll()
         finish(db, "1h", H0, HOUR_MS)
         collector.tell_news()
         for _ in range(2):
@@ -257,6 +259,29 @@ def test_finished_windows_are_told_again_on_each_connect(
                 collector.idle()
 
         assert [topic] * 3 == [one for one, _ in collector.told if one == topic]
+
+
+def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A router that never ends to send what is old keeps nothing back."""
+    monkeypatch.setattr(Link, "connected", True)
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    topic = topics.rollup("1h", "city", "kupang")
+    told = []
+    with collecting(file) as (collector, db):
+        for number in range(3):  # there may be more to compute; there is not; there is for long
+            finish(db, "1h", H0 + number * HOUR_MS, HOUR_MS)
+            if number == 1:
+                collector.roll()
+            if number == 2:
+                collector._rollups_waiting = True
+                monkeypatch.setattr("titik_collector.collect.HOLD_S", 0)
+            collector.tell_news()
+            told.append(sum(one == topic for one, _ in collector.told))
+
+    assert [0, 2, 3] == told
 
 
 def test_a_router_removed_before_its_windows_were_told_again_stays_cleared(
@@ -288,6 +313,7 @@ def test_many_news_wait_for_nothing_while_nothing_comes(
     file.write_text(HEAD + SITE + ROUTER)
     topic = topics.rollup("1h", "city", "kupang")
     with collecting(file) as (collector, db):
+        collector.roll()
         for number in range(5):
             finish(db, "1h", H0 + number * HOUR_MS, HOUR_MS)
         for _ in range(3):

@@ -67,51 +67,16 @@ def test_news_of_what_is_gone_do_not_stay(tmp_path: Path) -> None:
         assert (0,) == db.execute("SELECT count(*) FROM rollup_news").fetchone()
 
 
-@pytest.mark.parametrize(
-    "left",
-    [
-        ("dirty", (1, H0 + 59_999, H0 + 90_000)),
-        ("dirty", (1, H0 - 90_000, H0)),
-        ("stale", ("site", 1, H0, H0, H0 + MINUTE_MS)),
-        ("stale", ("city", 0, H0, H0, H0 + 2 * MINUTE_MS)),
-    ],
-)
-def test_a_sum_waits_for_all_that_it_is_of(
-    tmp_path: Path, left: tuple[str, tuple[int | str, ...]]
-) -> None:
+def test_a_sum_waits_while_rollups_are_computed(tmp_path: Path) -> None:
     """Of the first routers only it would be wrong, and the later revision is not told."""
-    table, row = left
-    topic = "titik/v1/rollup/1m/{}"
-    due_ms = H0 + MINUTE_MS + 60_000
+    due_ms = H0 + MINUTE_MS + 10_000
     with opened(tmp_path / "db") as db:
-        finish(db, "1m", H0, MINUTE_MS)
-        finish(db, "1m", H0, MINUTE_MS, "router", 1)
-        db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+        for scope, number in (("city", 0), ("router", 1)):
+            finish(db, "1m", H0, MINUTE_MS, scope, number)
+        first, _ = news.take(db, "kupang", due_ms, sums=False)
+        then, _ = news.take(db, "kupang", due_ms)
 
-        assert [(topic.format("router/tirosa-1"), 0, True)] == told(db, due_ms)
-        assert [] == told(db, due_ms)
-        db.execute(f"DELETE FROM {table}")
-        assert [(topic.format("city"), 0, True)] == told(db, due_ms)
-
-
-@pytest.mark.parametrize(
-    "left",
-    [
-        ("dirty", (1, H0 + MINUTE_MS, H0 + 90_000)),
-        ("dirty", (1, H0 - 90_000, H0 - 1)),
-        ("stale", ("site", 1, H0, H0 + MINUTE_MS, H0 + 2 * MINUTE_MS)),
-    ],
-)
-def test_a_sum_waits_for_no_other_time(
-    tmp_path: Path, left: tuple[str, tuple[int | str, ...]]
-) -> None:
-    """A router that sends what it kept for a week holds up nobody."""
-    table, row = left
-    with opened(tmp_path / "db") as db:
-        finish(db, "1m", H0, MINUTE_MS)
-        db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-
-        assert 1 == len(told(db, H0 + MINUTE_MS + 60_000))
+    assert [["router"], ["city"]] == [[one.scope for _, one, _ in told] for told in (first, then)]
 
 
 def test_a_backfill_tells_old_hours_unretained_and_old_minutes_not_at_all(tmp_path: Path) -> None:
