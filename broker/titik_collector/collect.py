@@ -83,7 +83,7 @@ class Collector:
         self._untold: deque[Place] = deque()  # whose newest windows this connection did not get
         self._more_news = False
         self._rollups_waiting = True
-        self._whole_at = time.monotonic()  # when the rollups were last all computed
+        self._whole_at = time.monotonic()  # when sums were last of all their routers
         self._board.load()
 
     def turn(self) -> None:
@@ -270,6 +270,7 @@ class Collector:
         except (StoreError, sqlite3.Error) as error:
             self._store_failed(error)
         self._listening_ms = self._now_ms()
+        self._whole_at = time.monotonic()  # what waited at the routers comes now
         self._all_stale = True
         self._untold = self._all_places()
 

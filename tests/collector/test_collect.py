@@ -241,15 +241,21 @@ def test_a_router_added_again_while_it_is_off_is_away_from_then_on(tmp_path: Pat
         assert [(2, None)] == db.execute("SELECT from_ms, to_ms FROM outage").fetchall()
 
 
-def test_finished_windows_are_told_again_on_each_connect(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The broker may have come back empty, or the link have broken as the day was told."""
+CITY_HOUR = topics.rollup("1h", "city", "kupang")
+
+
+@pytest.fixture
+def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration of a collector that has its broker."""
     monkeypatch.setattr(Link, "connected", True)
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
-    topic = topics.rollup("1h", "city", "kupang")
-    with collecting(file) as (collector, db):
+    return file
+
+
+def test_finished_windows_are_told_again_on_each_connect(connected: Path) -> None:
+    """The broker may have come back empty, or the link have broken as the day was told."""
+    with collecting(connected) as (collector, db):
         collector.roll()
         finish(db, "1h", H0, HOUR_MS)
         collector.tell_news()
@@ -258,19 +264,15 @@ def test_finished_windows_are_told_again_on_each_connect(
             for _ in range(2):
                 collector.idle()
 
-        assert [topic] * 3 == [one for one, _ in collector.told if one == topic]
+        assert [CITY_HOUR] * 3 == [one for one, _ in collector.told if one == CITY_HOUR]
 
 
 def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connected: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A router that never ends to send what is old keeps nothing back."""
-    monkeypatch.setattr(Link, "connected", True)
-    file = tmp_path / "titik.toml"
-    file.write_text(HEAD + SITE + ROUTER)
-    topic = topics.rollup("1h", "city", "kupang")
     told = []
-    with collecting(file) as (collector, db):
+    with collecting(connected) as (collector, db):
         for number in range(3):  # there may be more to compute; there is not; there is for long
             finish(db, "1h", H0 + number * HOUR_MS, HOUR_MS)
             if number == 1:
@@ -279,9 +281,20 @@ def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
                 collector._rollups_waiting = True
                 monkeypatch.setattr("titik_collector.collect.HOLD_S", 0)
             collector.tell_news()
-            told.append(sum(one == topic for one, _ in collector.told))
+            told.append(sum(one == CITY_HOUR for one, _ in collector.told))
 
     assert [0, 2, 3] == told
+
+
+def test_what_waited_at_the_routers_is_waited_for_from_the_connect_on(connected: Path) -> None:
+    """However long the broker was away, the city is not told of the first routers alone."""
+    with collecting(connected) as (collector, db):
+        collector._whole_at -= 3600
+        collector.connected()
+        finish(db, "1h", H0, HOUR_MS)
+        collector.tell_news()
+
+        assert [] == [one for one, _ in collector.told if one == CITY_HOUR]
 
 
 def test_a_router_removed_before_its_windows_were_told_again_stays_cleared(
