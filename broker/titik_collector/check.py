@@ -6,7 +6,7 @@ taken = stored + refused + lost + in spool, each term from seq ranges and none f
 import sqlite3
 from collections.abc import Iterator
 
-from titik_collector import body, placing
+from titik_collector import body
 from titik_collector.ranges import Ranges
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
@@ -37,7 +37,6 @@ def _all(db: sqlite3.Connection) -> Iterator[str]:
     ).fetchall():
         yield from _run(db, run_id, f"router={router} run={token}")
     yield from _bodies(db)
-    yield from _waiting(db)
 
 
 def _conservation(db: sqlite3.Connection) -> Iterator[str]:
@@ -90,20 +89,6 @@ def _bodies(db: sqlite3.Connection) -> Iterator[str]:
         assert isinstance(message, Sample)
         if (message.run, message.first_seq, message.seq) != (token, first, seq):
             yield f"router={router} run={token} seq={seq}: the body is another sample's"
-
-
-def _waiting(db: sqlite3.Connection) -> Iterator[str]:
-    """What is to be placed can be read, and is among the stored ranges."""
-    settled = "SELECT 1 FROM settled WHERE run_id = ? AND kind = 'stored' AND ? BETWEEN first_seq"
-    for row_id, packed in db.execute("SELECT id, packed FROM waiting ORDER BY id"):
-        try:
-            kept = placing.unpack(packed)
-        except ValueError as error:
-            yield f"waiting row {row_id}: {error}"
-            continue
-        for one in kept:
-            if not db.execute(f"{settled} AND last_seq", (one.run_id, one.seq)).fetchone():
-                yield f"waiting row {row_id}: {one.run} {one.seq} is not among the stored ranges"
 
 
 def totals(db: sqlite3.Connection) -> tuple[int, int, int, int, int]:

@@ -2,8 +2,6 @@
 
 Rule: samples first. Presence, `now`, rollups, news and pruning fill the time between batches, in
 steps short enough that a waiting message is not late.
-Rule: what a flood left to be placed is placed before rollups are computed, so that no minute is
-told without it.
 Rule: a store that fails is told to routers as `offline`, and tried again; nothing is acknowledged.
 """
 
@@ -13,11 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from titik_collector import news, registry, retention
+from titik_collector import news, registry, retention, waiting
 from titik_collector.caps import Caps
 from titik_collector.config import Config
 from titik_collector.database import StoreError, transaction
-from titik_collector.ingest import MAX_WAITING, Ingest
+from titik_collector.ingest import Ingest
 from titik_collector.mqtt import Link, Login
 from titik_collector.now import Board
 from titik_collector.presence import Presence
@@ -32,11 +30,9 @@ from titik_wire.messages import Message, Now
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.2  # how long to wait for a message when there is nothing else to do
-FLOOD_S = 0.02  # a flood is over when nothing came for so long
 RETRY_S = 1.0  # between tries of a store that fails
 ROLLUP_SLICE_S = 0.05
 FINISH_S = 2.0  # for rollups when it ends; the rest is done at the next start
-PLACE_STEP = 200  # samples of a flood placed at a time, some 40 ms
 BUSY_SLICE_S = 0.002  # while messages come: what waits is late by a step of this, or by one stretch
 NOW_EVERY_S = 0.2  # sums over sites and the city; a router's own `now` goes out at once
 PRESENCE_EVERY_S = 5.0
@@ -63,6 +59,7 @@ class Collector:
         self._db = db
         self._now_ms = now_ms
         self._watch = ConfigWatch(config.file)
+        waiting.place(db)
         registry.sync(db, config, now_ms())
         self._registry = Registry(db, config.city.name)
         self._presence = Presence(db)
@@ -108,18 +105,11 @@ class Collector:
 
     def _finish(self) -> None:
         """So that a store without a collector shows what it holds."""
-        until = time.monotonic() + FINISH_S
-        while self._store.waiting:
-            if time.monotonic() >= until:
-                return
-            self._store.place_waiting(PLACE_STEP)
-        self._rollups.finish(until - time.monotonic(), time.monotonic)
+        self._rollups.finish(FINISH_S, time.monotonic)
 
     def _patience_s(self) -> float:
         """How long to wait for a message."""
-        if self._ingest.flooded:
-            return FLOOD_S
-        return 0.0 if self._rollups_waiting or self._store.waiting else IDLE_S
+        return 0.0 if self._rollups_waiting else IDLE_S
 
     def _between(self, saved: Saved | None) -> None:
         self._reload()
@@ -128,25 +118,13 @@ class Collector:
         self._tell_now()
         if self._is_due("prune", PRUNE_EVERY_S):
             self._prune()
+        # Before news, so that it knows of what this batch changed.
+        rollups_s = ROLLUP_SLICE_S if saved is None else BUSY_SLICE_S
+        self._rollups_waiting = self._rollups.work(rollups_s, time.monotonic)
         if self._is_due("news", NEWS_EVERY_S) or (self._more_news and saved is None):
             self._tell_news()
         if saved is None and self._link.connected and self._is_whole():
             self._tell_again()
-        if self._store.waiting:
-            self._place_waiting(saved)
-        else:
-            rollups_s = ROLLUP_SLICE_S if saved is None else BUSY_SLICE_S
-            self._rollups_waiting = self._rollups.work(rollups_s, time.monotonic)
-
-    def _place_waiting(self, saved: Saved | None) -> None:
-        """A step, unless the flood goes on; when too many wait, more than came."""
-        if self._store.waiting >= MAX_WAITING:
-            came = 0 if saved is None else saved.stored
-            self._show(self._store.place_waiting(max(2 * came, PLACE_STEP)))
-        elif saved is None:
-            self._show(self._store.place_waiting(PLACE_STEP))
-        elif not self._ingest.flooded:
-            self._show(self._store.place_waiting(1))
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:
@@ -193,7 +171,7 @@ class Collector:
     def _is_whole(self) -> bool:
         """Whether sums are of all their routers, or were waited for long enough."""
         now = time.monotonic()
-        if not (self._rollups_waiting or self._store.waiting):
+        if not self._rollups_waiting:
             self._whole_at = now
             return True
         return now - self._whole_at >= HOLD_S
@@ -281,7 +259,7 @@ class Collector:
         return places
 
     def _lost(self) -> None:
-        self._ingest.drop_waiting()
+        self._ingest.drop_batch()
         self._listening_ms = None
 
     def _store_failed(self, error: Exception) -> None:

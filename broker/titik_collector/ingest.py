@@ -4,22 +4,18 @@ Rule: a message is acknowledged to the broker after its batch is committed, and 
 is published after that; so whatever dies in between, the message comes again.
 Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
-Rule: more than PLACED_A_SECOND messages are a flood; its samples are committed and acknowledged
-as they came, and read to the end and placed in time after it, unless MAX_WAITING wait already.
 Rule: a packed sample is unpacked here; everything behind sees JSON.
 """
 
 import logging
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from titik_collector import quick
 from titik_collector.database import StoreError
-from titik_collector.store import Arrived, Glimpsed, Item, Poison, Said, Saved, Store
+from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
 from titik_wire.messages import Ack, Sample, Status
@@ -27,9 +23,6 @@ from titik_wire.messages import Ack, Sample, Status
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 1000
-PLACED_A_SECOND = 800  # 10,000 routers at a busy hour send 700; placing 800 takes some 0.3 s
-FLOOD_ACK_S = 0.1  # in a flood one ack a router says it of many samples
-MAX_WAITING = 100_000  # some 30 MB
 _MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
 
@@ -74,73 +67,42 @@ class Ingest:
         outbox: Outbox,
         store: Store,
         now_ms: Callable[[], int],
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
         self._store = store
         self._now_ms = now_ms
-        self._monotonic = monotonic
-        self._waiting: Sequence[Letter] = ()
+        self._batch: Sequence[Letter] = ()
         self._items: list[Item] = []
-        self._flood = False
-        self._came: deque[tuple[float, int]] = deque()  # when and how many, of the last second
-        self._recent = 0
-        self._unacked: dict[int, str] = {}  # routers to be told of what is committed
-        self._acked_s = 0.0
 
     def step(self, wait_s: float) -> Saved | None:
         """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""
-        if not self._waiting:
-            self._waiting = self._inbox.receive(MAX_BATCH, wait_s)
+        if not self._batch:
+            self._batch = self._inbox.receive(MAX_BATCH, wait_s)
             now_ms = self._now_ms()
-            self._flood = self._is_flood() and self._store.waiting < MAX_WAITING
-            read = glimpse if self._flood else to_item
             # An empty payload is a retained message being cleared, and says nothing.
-            self._items = [read(one, now_ms) for one in self._waiting if one.payload]
-        if not self._waiting:
-            self._flood = False
-            self._acknowledge_routers()
+            self._items = [to_item(one, now_ms) for one in self._batch if one.payload]
+        if not self._batch:
             return None
-        saved = self._store.save(self._items, place=not self._flood)
-        self._inbox.acknowledge(self._waiting)
-        self._waiting, self._items = (), []
-        self._unacked |= saved.routers
-        if not self._flood or self._monotonic() >= self._acked_s + FLOOD_ACK_S:
-            self._acknowledge_routers()
+        saved = self._store.save(self._items)
+        self._inbox.acknowledge(self._batch)
+        self.drop_batch()
+        self._acknowledge_routers(saved.routers)
         return saved
 
-    @property
-    def flooded(self) -> bool:
-        """The newest batch was part of a flood, and something came since."""
-        return self._flood
-
-    def _is_flood(self) -> bool:
-        """More came within a second than is placed at once, this batch included."""
-        now = self._monotonic()
-        self._came.append((now, len(self._waiting)))
-        self._recent += len(self._waiting)
-        while self._came[0][0] <= now - 1.0:
-            self._recent -= self._came.popleft()[1]
-        return self._recent > PLACED_A_SECOND
-
-    def drop_waiting(self) -> None:
-        """The link was lost: the broker will deliver what it was not told of again."""
-        self._waiting, self._items = (), []
+    def drop_batch(self) -> None:
+        """Forget what is not committed: a broker delivers it again on the next connection."""
+        self._batch, self._items = (), []
 
     def acknowledge_all(self) -> None:
         """Say every open ack again, on each connect."""
         for router_id, router in self._store.routers_with_open_runs():
             self._publish(self._store.ack(router_id, router))
 
-    def _acknowledge_routers(self) -> None:
-        if not self._unacked:
-            return
-        for router_id, router in self._unacked.items():
+    def _acknowledge_routers(self, routers: Mapping[int, str]) -> None:
+        for router_id, router in routers.items():
             self._publish(self._store.ack(router_id, router))
         self._outbox.flush()
-        self._unacked.clear()
-        self._acked_s = self._monotonic()
 
     def _publish(self, ack: Ack) -> None:
         self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
@@ -156,16 +118,6 @@ def fit(ack: Ack) -> bytes:
             if runs == ack.runs:
                 raise
             ack = replace(ack, runs=runs)
-
-
-def glimpse(letter: Letter, now_ms: int) -> Item:
-    """The same as `to_item`, but of a backlog's sample only the head is read if that will do."""
-    if letter.topic.endswith("/backlog"):
-        letter = _unpacked(letter)
-        found = quick.head(letter.topic, letter.payload)
-        if found is not None:
-            return Glimpsed(found, letter.payload, now_ms)
-    return to_item(letter, now_ms)
 
 
 def to_item(letter: Letter, now_ms: int) -> Item:

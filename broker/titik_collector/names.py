@@ -82,6 +82,10 @@ class Names:
             _trim(self._interfaces)
         return found
 
+    def new_interfaces(self, router_id: int, sample: Sample) -> list[Interface]:
+        """Interfaces of a sample that have no number."""
+        return [one for one in counters(sample) if self.find_interface(router_id, one) is None]
+
     def _select_boot(self, key: tuple[int, str]) -> tuple[int, bool] | None:
         row = self._db.execute(
             "SELECT id, online FROM boot WHERE router_id = ? AND token = ?", key

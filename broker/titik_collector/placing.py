@@ -1,31 +1,17 @@
 """From accepted samples to rows that have their place in time.
 
-Rule: samples are placed in the order in which they were accepted, at once or later: while any
-waits, the next ones wait behind it. What comes of them is the same.
 Rule: a range that contains stored rows replaces them; one that lies inside a row is a duplicate.
-Rule: waiting samples are committed as they came, so a collector that dies places them when it
-is back. Of those accepted by their heads only now is read whether they are whole: what is not
-goes to the quarantine, and its seq from stored to refused.
 """
 
-import logging
 import sqlite3
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
-import msgspec
-
-from titik_collector import body, counters, names, quick, timeline
+from titik_collector import body, counters, names, timeline
 from titik_collector.names import Names
 from titik_collector.timeline import Change
-from titik_wire import topics
-from titik_wire.errors import WireError
 from titik_wire.messages import Sample
 
-log = logging.getLogger(__name__)
-
-CHUNK = 64  # samples that wait in one row and are placed in one step, which takes some 10 ms
 # A clock that claims NTP but runs ahead of the arrival by more than this is not believed.
 MAX_AHEAD_MS = 120_000
 ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
@@ -43,35 +29,12 @@ class Accepted(NamedTuple):
     sample: Sample
 
 
-class Kept(NamedTuple):
-    """An accepted sample that waits."""
-
-    router: str
-    run: str
-    seq: int
-    router_id: int
-    run_id: int
-    boot_id: int
-    arrived_ms: int
-    covered: bool
-    payload: bytes
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Kept]).decode
-
-
 class Placing:
-    """Writes rows of `sample`, and keeps those that are to be written later."""
+    """Writes rows of `sample` and `body`."""
 
     def __init__(self, db: sqlite3.Connection, known: Names) -> None:
         self._db = db
         self._names = known
-        self.waiting = self._committed = _count(db)
-
-    def begin(self) -> None:
-        """A transaction begins."""
-        self._committed = self.waiting
 
     def place(self, samples: Iterable[Accepted]) -> list[Change]:
         """Insert samples, take out what they contain; times are settled by the caller."""
@@ -89,36 +52,6 @@ class Placing:
             changes.append(_stored(one))
         self._insert(rows, bodies)
         return changes
-
-    def keep(self, samples: Sequence[Kept]) -> None:
-        """Write samples down as they came, to be placed later."""
-        chunks = [samples[at : at + CHUNK] for at in range(0, len(samples), CHUNK)]
-        self._db.executemany(
-            "INSERT INTO waiting (samples, packed) VALUES (?, ?)",
-            [(len(chunk), zlib.compress(_encode(chunk), 1)) for chunk in chunks],
-        )
-        self.waiting += len(samples)
-
-    def take(self) -> list[Kept]:
-        """The samples that wait longest, at most CHUNK; they wait no more."""
-        row = self._db.execute(
-            "SELECT id, packed, samples FROM waiting ORDER BY id LIMIT 1"
-        ).fetchone()
-        if row is None:
-            self.waiting = 0
-            return []
-        self._db.execute("DELETE FROM waiting WHERE id = ?", (row[0],))
-        try:
-            kept = unpack(row[1])
-        except ValueError as error:  # the disk's doing; to try again would hold up all others
-            log.error("samples that waited are damaged, passed over reason=%s", error)
-            kept = []
-        self.waiting -= row[2]
-        return kept
-
-    def forget(self) -> None:
-        """The transaction failed; nothing is read now, for that may fail as well."""
-        self.waiting = self._committed
 
     def _is_duplicate(self, one: Accepted) -> bool:
         """Contained in a stored range, or pieced together from rows that are pruned by now."""
@@ -196,26 +129,6 @@ class Placing:
             )
             rows.clear()
             bodies.clear()
-
-
-def unpack(packed: bytes) -> list[Kept]:
-    """What a row of `waiting` holds; ValueError if it is damaged."""
-    try:
-        return _decode(zlib.decompress(packed))
-    except (zlib.error, msgspec.MsgspecError) as error:
-        raise ValueError(f"damaged: {error}") from error
-
-
-def read(one: Kept) -> Sample:
-    """A sample that waited; WireError if it breaks the contract, or is not what its head says."""
-    sample = quick.decode(topics.backlog(one.router), one.payload)
-    if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
-        raise WireError("is not what it was accepted for", "seq")
-    return sample
-
-
-def _count(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT coalesce(sum(samples), 0) FROM waiting").fetchone()[0])
 
 
 def _stored(one: Accepted) -> Change:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, NamedTuple, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -45,39 +45,6 @@ def decode(topic: str, payload: bytes) -> Message:
     except (msgspec.MsgspecError, WireError, ValueError, RecursionError):
         message = None
     return codec.decode(topic, payload) if message is None else message
-
-
-class Head(NamedTuple):
-    """The part of a sample by which it is accepted in a flood; named as in `Sample`."""
-
-    router: str
-    run: str
-    first_seq: int
-    seq: int
-    spool: tuple[Held, ...]
-    boot: str
-
-
-def head(topic: str, payload: bytes) -> Head | None:
-    """What is at the head of a sample that is not merged; None for anything else, or at any doubt.
-
-    The rest is JSON, but may break the contract.
-    """
-    try:
-        if _is_doubtful(payload):
-            return None
-        router = _router(topic)
-        found = _read_head(payload)
-        if router is None or found.router != router or found.first_seq != found.seq:
-            return None
-        return Head(router, found.run, found.seq, found.seq, _spool(found.spool), found.boot)
-    except (msgspec.MsgspecError, WireError, ValueError, RecursionError):
-        return None
-
-
-@lru_cache(_MAX_TOPICS)
-def _router(topic: str) -> str | None:
-    return topics.parse(topic).name
 
 
 def _decode(topic: str, payload: bytes) -> Message | None:
@@ -255,10 +222,3 @@ _READERS: Final = {
     kind: (msgspec.json.Decoder(_mirror(cls)).decode, _settler(cls))
     for kind, cls in (("sample", Sample), ("backlog", Sample), ("status", Status))
 }
-_read_head: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "_Head",
-        [(one.name, _hint(one.type)) for one in fields(Sample) if one.name in Head._fields],
-        gc=False,
-    )
-).decode

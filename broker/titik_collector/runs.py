@@ -49,11 +49,6 @@ class Run:
         for low, high in self.stored.missing(first, last):
             self.refused.add(low, high)
 
-    def reject(self, seq: int) -> None:
-        """What was stored as this seq turned out to be poison."""
-        self.stored.remove(seq, seq)
-        self.refused.add(seq, seq)
-
     def settled(self) -> Ranges:
         """Stored, refused and lost together."""
         settled = self.stored.copy()

@@ -3,32 +3,25 @@
 Rule: the key is (router, run, first_seq, seq). A range that contains stored ranges replaces
 them; one that is contained in a stored range is a duplicate. So any order, any number of
 deliveries, and any merging on the way give the same rows.
-Rule: accepting (seqs are settled, the message is committed) and placing (a row with its place in
-time) happen together, or in a flood one after the other; what was accepted is acknowledged.
+Rule: a sample is acknowledged when it was decoded whole and has its row.
 Rule: a failure keeps nothing of the batch and raises StoreError; the caller tries it again.
 Rule: what is not registered, over the cap, or of a later contract is counted, and not acked.
 """
 
-import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from titik_collector import timeline
+from titik_collector import quarantine, timeline
 from titik_collector.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.database import transaction
-from titik_collector.names import Names, counters
-from titik_collector.placing import Accepted, Kept, Placing, read
-from titik_collector.quick import Head
+from titik_collector.names import Names
+from titik_collector.placing import Accepted, Placing
 from titik_collector.runs import Run, Runs
 from titik_collector.timeline import Change
-from titik_wire import topics
-from titik_wire.errors import WireError
 from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
 
-MAX_QUARANTINE = 1000  # rows; the newest are kept
-MAX_HEAD = 512  # bytes of a poison payload that are kept
 MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
 KNOCKING_MS = 3_600_000  # who was heard within this may be connected, and keeps its place
 TOUCH_EVERY_MS = 5000  # a run that goes on is written down as touched so often
@@ -42,15 +35,6 @@ class Arrived:
     sample: Sample
     payload: bytes
     live: bool
-    arrived_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Glimpsed:
-    """A sample off `backlog` of which only the head was read: it is accepted, and placed later."""
-
-    sample: Head
-    payload: bytes
     arrived_ms: int
 
 
@@ -75,7 +59,7 @@ class Poison:
     later_version: bool = False
 
 
-Item = Arrived | Glimpsed | Said | Poison
+Item = Arrived | Said | Poison
 
 
 @dataclass(slots=True)
@@ -131,48 +115,17 @@ class Store:
         self._placing = Placing(db, self._names)
         self._opened: dict[int, tuple[int, int]] = {}  # router and when touched, by run
 
-    @property
-    def waiting(self) -> int:
-        """How many accepted samples are not placed yet."""
-        return self._placing.waiting
-
-    def save(self, items: Sequence[Item], place: bool = True) -> Saved:
-        """Commit a batch; StoreError if nothing of it was kept.
-
-        Its samples are placed too if `place` is true, all were read, and none wait; otherwise
-        by `place_waiting`.
-        """
+    def save(self, items: Sequence[Item]) -> Saved:
+        """Commit a batch; StoreError if nothing of it was kept."""
         saved = Saved()
         self._caps.begin()
-        self._placing.begin()
         try:
             with transaction(self._db):
-                self._save(items, saved, place and not self.waiting)
+                self._save(items, saved)
         except BaseException:
             self._forget()
             raise
         self._runs.trim()
-        return saved
-
-    def place_waiting(self, most: int) -> Saved:
-        """Place so many of those that wait and up to a chunk more, the oldest first.
-
-        StoreError: none was.
-        """
-        saved = Saved()
-        self._caps.begin()
-        self._placing.begin()
-        try:
-            with transaction(self._db):
-                least = max(0, self.waiting - most)
-                while self.waiting > least:
-                    samples = self._fit(self._placing.take(), saved)
-                    timeline.settle_times(self._db, self._placing.place(samples))
-                self._runs.write()
-                self._count(saved)
-        except BaseException:
-            self._forget()
-            raise
         return saved
 
     def ack(self, router_id: int, router: str) -> Ack:
@@ -193,9 +146,9 @@ class Store:
             " WHERE router.registered = 1 ORDER BY router.id"
         ).fetchall()
 
-    def _save(self, items: Sequence[Item], saved: Saved, place: bool) -> None:
+    def _save(self, items: Sequence[Item], saved: Saved) -> None:
         heard: list[Change] = []
-        accepted: list[tuple[Kept, Arrived | Glimpsed]] = []
+        accepted: list[Accepted] = []
         known: list[tuple[int, Arrived | Said]] = []
         for item in items:
             if isinstance(item, Poison):
@@ -209,22 +162,11 @@ class Store:
             elif isinstance(item, Said):
                 if self._take_status(router_id, item, saved, heard):
                     known.append((router_id, item))
-            elif self._accept(router_id, item, saved, accepted, heard) and not isinstance(
-                item, Glimpsed
-            ):
+            elif self._accept(router_id, item, saved, accepted, heard):
                 known.append((router_id, item))
         self._runs.write()
         self._write_open_runs()
-        if place:
-            heard += self._placing.place(
-                [
-                    Accepted(*one[3:], item.sample)
-                    for one, item in accepted
-                    if isinstance(item, Arrived)
-                ]
-            )
-        else:
-            self._placing.keep([one for one, _ in accepted])
+        heard += self._placing.place(accepted)
         timeline.settle_times(self._db, heard)
         for derived in self._derived:
             derived.record(known)
@@ -245,9 +187,9 @@ class Store:
     def _accept(
         self,
         router_id: int,
-        item: Arrived | Glimpsed,
+        item: Arrived,
         saved: Saved,
-        accepted: list[tuple[Kept, Arrived | Glimpsed]],
+        accepted: list[Accepted],
         heard: list[Change],
     ) -> bool:
         """Settle a sample's seqs; False if that is all, since nothing new was said."""
@@ -256,7 +198,7 @@ class Store:
         if run is None:
             saved.capped += 1
             return True
-        now_ms, live = item.arrived_ms, isinstance(item, Arrived) and item.live
+        now_ms, live = item.arrived_ms, item.live
         covered = run.stored.covers(sample.first_seq, sample.seq)
         if covered and sample.first_seq == sample.seq:
             saved.duplicates += 1
@@ -267,11 +209,11 @@ class Store:
             return True
         else:
             run.boot_id = self._names.boot(router_id, sample.boot, online=live)
-            key = (sample.router, sample.run, sample.seq, router_id, run.id, run.boot_id)
-            accepted.append((Kept(*key, now_ms, covered, item.payload), item))
+            key = (router_id, run.id, run.boot_id)
+            accepted.append(Accepted(*key, now_ms, covered, item.payload, sample))
             saved.stored += not covered
             saved.duplicates += covered  # it may still replace what it contains
-            if isinstance(item, Arrived) and live:
+            if live:
                 saved.fresh.append((router_id, item))
         run.store(sample.first_seq, sample.seq)
         self._learn(run, sample, now_ms)
@@ -285,53 +227,29 @@ class Store:
             found = self._runs.make(router_id, token)
         return found
 
-    def _has_room(self, router_id: int, item: Arrived | Glimpsed) -> bool:
+    def _has_room(self, router_id: int, item: Arrived) -> bool:
         """None of the rows that the sample adds is over a cap."""
         now_ms = item.arrived_ms
         return (
             self._caps.sample(router_id, now_ms)
             and self._may_boot(router_id, item.sample.boot, now_ms)
-            and (
-                isinstance(item, Glimpsed)  # its interfaces are counted when it is placed
-                or self._make_interfaces(router_id, item.sample, now_ms)
-            )
+            and self._make_interfaces(router_id, item.sample, now_ms)
         )
 
     def _make_interfaces(self, router_id: int, sample: Sample, now_ms: int) -> bool:
         """The sample's interfaces have numbers; False if the new ones are over the cap."""
-        find = self._names.find_interface
-        new = [name for name in counters(sample) if find(router_id, name) is None]
+        new = self._names.new_interfaces(router_id, sample)
         if new and not self._caps.interfaces(router_id, now_ms, len(new)):
             return False
         for name in new:
             self._names.interface(router_id, name)
         return True
 
-    def _fit(self, kept: Sequence[Kept], saved: Saved) -> Iterator[Accepted]:
-        """What waited and can be placed; the rest is refused after all."""
-        for one in kept:
-            try:
-                sample = read(one)
-            except WireError as error:
-                self._reject(one, str(error), saved)
-                continue
-            if self._make_interfaces(one.router_id, sample, one.arrived_ms):
-                yield Accepted(*one[3:], sample)
-            else:
-                self._reject(one, "more new interfaces than a router may make in an hour", saved)
-
-    def _reject(self, one: Kept, rule: str, saved: Saved) -> None:
-        saved.poison += 1
-        self._quarantine(topics.backlog(one.router), one.payload, rule, one.arrived_ms)
-        run = self._runs.find(one.router_id, one.run)
-        if run is not None:
-            run.reject(one.seq)
-
     def _may_boot(self, router_id: int, token: str, now_ms: int) -> bool:
         """The boot is known, or may be made."""
         return self._names.has_boot(router_id, token) or self._caps.boot(router_id, now_ms)
 
-    def _learn(self, run: Run, sample: Sample | Head, now: int) -> None:
+    def _learn(self, run: Run, sample: Sample, now: int) -> None:
         """Take in what the sample says the spool still holds."""
         for held in sample.spool:
             if held.run == sample.run:
@@ -403,7 +321,7 @@ class Store:
             saved.later_version += 1
             return
         saved.poison += 1
-        self._quarantine(item.topic, item.payload, item.rule, item.arrived_ms)
+        quarantine.keep(self._db, item.topic, item.payload, item.rule, item.arrived_ms)
         if item.router is None or item.span is None:
             return
         router_id = self._registered.router_id(item.router)
@@ -416,22 +334,6 @@ class Store:
         run.refuse(first, last)
         self._open(run, item.arrived_ms)
         saved.routers[router_id] = item.router
-
-    def _quarantine(self, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:
-        self._db.execute(
-            "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head) VALUES (?, ?, ?, ?, ?)",
-            (
-                arrived_ms,
-                topic[:256],
-                rule[:256],
-                hashlib.sha256(payload).hexdigest(),
-                payload[:MAX_HEAD],
-            ),
-        )
-        self._db.execute(
-            "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
-            (MAX_QUARANTINE,),
-        )
 
     def _knock(self, name: str, now_ms: int) -> None:
         """A new name takes the place of the longest unheard, unless that was heard lately.
@@ -461,16 +363,11 @@ class Store:
         ]
         for name, more in names:
             if more:
-                self._db.execute(
-                    "INSERT INTO tally VALUES (?, ?)"
-                    " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                    (name, more),
-                )
+                quarantine.count(self._db, name, more)
 
     def _forget(self) -> None:
         self._runs.forget()
         self._names.forget()
-        self._placing.forget()
         self._opened.clear()
         self._caps.undo()
         for derived in self._derived:

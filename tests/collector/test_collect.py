@@ -286,6 +286,24 @@ def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
     assert [0, 2, 3] == told
 
 
+class Unfinished:
+    """Rollups that have more to do after every step."""
+
+    def work(self, *_: object) -> bool:
+        return True
+
+
+def test_a_sum_is_not_published_while_what_it_is_made_of_is_computed(connected: Path) -> None:
+    """A batch that brought the past makes sums wait in the same turn."""
+    with collecting(connected) as (collector, db):
+        collector.roll()
+        finish(db, "1h", H0, HOUR_MS)
+        collector._rollups = Unfinished()  # type: ignore[assignment]
+        collector.idle()
+
+        assert [] == [one for one, _ in collector.told if one == CITY_HOUR]
+
+
 def test_what_waited_at_the_routers_is_waited_for_from_the_connect_on(connected: Path) -> None:
     """However long the broker was away, the city is not told of the first routers alone."""
     with collecting(connected) as (collector, db):

@@ -1,6 +1,6 @@
 """The order of commit and the two acknowledgements, and what each letter is to the store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
 from titik_collector.database import StoreError
-from titik_collector.ingest import PLACED_A_SECOND, Ingest, Letter, fit, glimpse, to_item
+from titik_collector.ingest import Ingest, Letter, fit, to_item
 from titik_collector.store import Arrived, Item, Poison, Saved, Store
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Ack, AckedRun
@@ -48,11 +48,11 @@ class WatchedStore(Store):
     link: FakeLink
     failures = 0
 
-    def save(self, items: Sequence[Item], place: bool = True) -> Saved:
+    def save(self, items: Sequence[Item]) -> Saved:
         if self.failures:
             self.failures -= 1
             raise StoreError("disk full")
-        saved = super().save(items, place)
+        saved = super().save(items)
         self.link.happened.append(f"commit {saved.stored}")
         return saved
 
@@ -96,7 +96,7 @@ def test_what_a_lost_connection_brought_is_forgotten(tmp_path: Path) -> None:
         store.failures = 1
         with pytest.raises(StoreError):
             taking.step(0.0)
-        taking.drop_waiting()
+        taking.drop_batch()
 
         assert taking.step(0.0) is None
         assert [] == link.happened
@@ -132,26 +132,9 @@ def test_a_cleared_topic_is_no_poison(tmp_path: Path) -> None:
 def test_a_packed_sample_is_to_the_store_what_the_sample_is() -> None:
     """It is unpacked at the door, so that everything behind it sees JSON."""
     plain = letter(sample(1), live=True)
-    for read in (to_item, glimpse):
-        for topic in (topics.sample("tirosa-1"), topics.backlog("tirosa-1")):
-            one = plain._replace(topic=topic)
-            assert read(one, T0) == read(one._replace(payload=packed.pack(one.payload)), T0)
-
-
-def test_a_flood_of_packed_samples_is_accepted_by_its_heads(tmp_path: Path) -> None:
-    """And kept unpacked, as any other."""
-    many = PLACED_A_SECOND + 1
-    letters = [letter(sample(n)) for n in range(1, many + 1)]
-    boxed = [one._replace(payload=packed.pack(one.payload)) for one in letters]
-    with opened(tmp_path / "db") as db:
-        store = WatchedStore(db, Registered())
-        taking, _ = ingest(store, boxed)
-        saved = taking.step(0.0)
-        assert saved is not None
-        assert (True, many, many) == (taking.flooded, saved.stored, store.waiting)
-        while store.waiting:
-            store.place_waiting(100)
-        assert [(n, n) for n in range(1, many + 1)] == rows(db)
+    for topic in (topics.sample("tirosa-1"), topics.backlog("tirosa-1")):
+        one = plain._replace(topic=topic)
+        assert to_item(one, T0) == to_item(one._replace(payload=packed.pack(one.payload)), T0)
 
 
 def test_a_packed_sample_that_breaks_the_contract_is_accounted() -> None:
@@ -163,12 +146,11 @@ def test_a_packed_sample_that_breaks_the_contract_is_accounted() -> None:
     assert ("tirosa-1", (RUN, 1, 1)) == (item.router, item.span)
 
 
-@pytest.mark.parametrize("read", [to_item, glimpse])
-def test_a_damaged_packed_sample_is_poison(read: Callable[[Letter, int], Item]) -> None:
-    """In a flood too; it is kept as it came."""
+def test_a_damaged_packed_sample_is_poison() -> None:
+    """It is kept as it came."""
     good = letter(sample(1))
     bad = good._replace(payload=packed.pack(good.payload)[:-1])
-    item = read(bad, T0)
+    item = to_item(bad, T0)
     assert isinstance(item, Poison)
     assert (bad.payload, None, "packed: cut short") == (item.payload, item.span, item.rule)
 

@@ -709,15 +709,12 @@ def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, 
         rand.shuffle(todo)
         while todo:
             size = rand.choice((1, 5, 20, 100))
-            here.store.save(todo[:size], place=rand.random() < 0.7)
+            here.store.save(todo[:size])
             del todo[:size]
-            if here.store.waiting and rand.random() < 0.5:
-                here.store.place_waiting(rand.choice((1, 200)))
             if rand.random() < 0.4:
                 here.rollups.work(rand.choice((0.0005, 0.005, 0.05)), time.monotonic)
             if rand.random() < 0.2:
                 here.freeze()
-        here.store.place_waiting(len(arrivals) * 3)
         here.roll()
         here.thaw()
         assert expected == content(here.db)

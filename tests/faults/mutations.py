@@ -61,8 +61,8 @@ HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 
 
 INGEST = "broker/titik_collector/ingest.py"
 SAVE = """\
-        saved = self._store.save(self._items, place=not self._flood)
-        self._inbox.acknowledge(self._waiting)
+        saved = self._store.save(self._items)
+        self._inbox.acknowledge(self._batch)
 """
 MUTATIONS = {
     "ack-before-commit": Mutation(
@@ -96,9 +96,9 @@ MUTATIONS = {
                 INGEST,
                 SAVE,
                 """\
-        self._inbox.acknowledge(self._waiting)
+        self._inbox.acknowledge(self._batch)
         getattr(self._inbox, "_client").loop_write()
-        saved = self._store.save(self._items, place=not self._flood)
+        saved = self._store.save(self._items)
 """,
             ),
         ),

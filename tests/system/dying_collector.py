@@ -9,7 +9,7 @@ that, before the routers are told.
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from titik_collector import ingest, mqtt, store
@@ -27,11 +27,11 @@ def die() -> NoReturn:
 
 
 class DyingStore(store.Store):
-    def save(self, items: Sequence[Item], place: bool = True) -> Saved:
+    def save(self, items: Sequence[Item]) -> Saved:
         """Dies before the transaction."""
         if any(isinstance(one, store.Arrived) for one in items):
             die()
-        return super().save(items, place)
+        return super().save(items)
 
 
 class DyingLink(mqtt.Link):
@@ -43,13 +43,13 @@ class DyingLink(mqtt.Link):
 
 
 class DyingIngest(ingest.Ingest):
-    def _acknowledge_routers(self) -> None:
+    def _acknowledge_routers(self, routers: Mapping[int, str]) -> None:
         """Dies once the broker knows; what it was told has left this process."""
-        if self._unacked:
+        if routers:
             assert isinstance(self._inbox, mqtt.Link)
             self._inbox.close()
             die()
-        super()._acknowledge_routers()
+        super()._acknowledge_routers(routers)
 
 
 def main() -> None:

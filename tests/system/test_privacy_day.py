@@ -72,7 +72,6 @@ LOGS_ALL = ("log_type error\nlog_type warning\nlog_type notice\n", "log_type all
 PACKED: dict[tuple[str, str], Callable[[bytes], bytes]] = {
     ("body", "packed"): body.unpack,
     ("cold", "packed"): zlib.decompress,
-    ("waiting", "packed"): zlib.decompress,
     ("sample", "counters"): bytes,
     ("quarantine", "head"): bytes,
 }

@@ -1,7 +1,7 @@
 """The collector's ingest: any letters in any batches leave a sound store, and once is enough.
 
-An input is steps of a few bytes: the next letter, the end of a batch, of a flood, or a step of
-what is done between batches. At the end everything comes once more, and no row changes.
+An input is steps of a few bytes: the next letter, the end of a batch, or a step of what is
+done between batches. At the end everything comes once more, and no row changes.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from titik_collector import check, retention
 from titik_collector.database import open_writer, transaction
-from titik_collector.ingest import PLACED_A_SECOND, Ingest, Letter
+from titik_collector.ingest import Ingest, Letter
 from titik_collector.presence import Presence
 from titik_collector.rollup import Rollups
 from titik_collector.store import Store
@@ -45,18 +45,18 @@ def seeds() -> Sequence[bytes]:
     row = b"".join(live(seq) for seq in range(6))
     other = live(3, router=1) + live(1, router=2)
     merged = live(0, kind=1, power=2) + live(1, kind=1)
-    flood = row.replace(b"\0" * 2, b"\1\0") + b"\6"
+    backlog = row.replace(b"\0" * 2, b"\1\0") + b"\5"
     raw = b"".join(
         bytes([4, ord("s") if topic.endswith("status") else 0]) + struct.pack(">H", len(one)) + one
         for _, topic, one in CASES
     )
-    metered = flood.replace(b"\0\0\0", b"\0\0\x40")
+    metered = backlog.replace(b"\0\0\0", b"\0\0\x40")
     status = b"\2\0\0\0\0\2\1\0\0\1"
-    long = status + row + b"\5" + live(0, run=1) + status + b"\5\7" + merged + b"\6\7"
+    long = status + row + b"\5" + live(0, run=1) + status + b"\5\7" + merged + b"\5\7"
     return [
         row + b"\5",
         row + other + b"\5" + merged + b"\5\7",
-        flood + b"\7",
+        backlog + b"\7",
         metered + b"\7",
         raw + b"\5",
         long,
@@ -86,7 +86,7 @@ class Collector:
         self._acked: list[Letter] = []
         presence = Presence(db)
         self._store = Store(db, self, derived=(presence,))
-        self._ingest = Ingest(self, self, self._store, lambda: self._now_ms, lambda: self._now_ms)
+        self._ingest = Ingest(self, self, self._store, lambda: self._now_ms)
         self._rollups = Rollups(db, ZONE, lambda: self._now_ms)
 
     def router_id(self, name: str) -> int | None:
@@ -115,11 +115,6 @@ class Collector:
                 self._all.append(step)
             case 5:
                 self._step()
-            case 6:
-                # Retained messages being cleared say nothing, but make a flood.
-                nothing = Letter(topics.sample(OURS[0]), b"", (1, 0))
-                self._batch += [nothing] * (PLACED_A_SECOND + 1)
-                self._step()
             case _:
                 self._work()
 
@@ -141,8 +136,6 @@ class Collector:
         assert len(self._acked) - acked == waiting, "a letter was not acknowledged"
 
     def _work(self) -> None:
-        while self._store.waiting:
-            self._store.place_waiting(1000)
         while self._rollups.work(1.0, time.monotonic):
             pass
         with transaction(self._db):

@@ -1,0 +1,31 @@
+"""What broke the contract, and the counts that outlive the process."""
+
+import hashlib
+import sqlite3
+from typing import Literal
+
+MAX_ROWS = 1000  # the newest are kept
+MAX_HEAD = 512  # bytes of a payload that are kept
+
+Counted = Literal["poison", "later_version", "capped", "unregistered"]
+
+
+def keep(db: sqlite3.Connection, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:
+    """Put the beginning of a message away, with the rule that it broke."""
+    digest = hashlib.sha256(payload).hexdigest()
+    db.execute(
+        "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head) VALUES (?, ?, ?, ?, ?)",
+        (arrived_ms, topic[:256], rule[:256], digest, payload[:MAX_HEAD]),
+    )
+    db.execute(
+        "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (MAX_ROWS,)
+    )
+
+
+def count(db: sqlite3.Connection, name: Counted, more: int) -> None:
+    """Add to a count."""
+    db.execute(
+        "INSERT INTO tally VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        (name, more),
+    )

@@ -1,0 +1,115 @@
+"""Places what a collector of the fifth schema accepted and had not placed when it ended.
+
+Such a collector acknowledged samples by their heads. Here each is read to its end: what breaks the
+contract goes to the quarantine, and its seq from stored to refused. The table goes when it is
+empty. This module can be deleted when no such store is left.
+"""
+
+import logging
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from titik_collector import quarantine, quick, timeline
+from titik_collector.caps import DEFAULT_CAPS, Meter
+from titik_collector.database import transaction
+from titik_collector.names import Names
+from titik_collector.placing import Accepted, Placing
+from titik_collector.runs import Runs
+from titik_wire import topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Sample
+
+log = logging.getLogger(__name__)
+
+
+class Kept(NamedTuple):
+    """A sample as the table has it."""
+
+    router: str
+    run: str
+    seq: int
+    router_id: int
+    run_id: int
+    boot_id: int
+    arrived_ms: int
+    covered: bool
+    payload: bytes
+
+
+_decode = msgspec.msgpack.Decoder(list[Kept]).decode
+
+
+def place(db: sqlite3.Connection) -> None:
+    """Place all of them, 64 in a transaction; a process that dies meanwhile goes on later.
+
+    StoreError: the rest is still there.
+    """
+    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'waiting'").fetchone():
+        return
+    (samples,) = db.execute("SELECT coalesce(sum(samples), 0) FROM waiting").fetchone()
+    if samples:
+        log.info("placing samples that an earlier version left samples=%d", samples)
+    left = _Left(db)
+    while left.step():
+        pass
+    with transaction(db):
+        db.execute("DROP TABLE waiting")
+
+
+class _Left:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._names = Names(db)
+        self._placing = Placing(db, self._names)
+        self._runs = Runs(db)
+        self._caps = Meter(DEFAULT_CAPS)
+
+    def step(self) -> bool:
+        """Place the oldest row of them; False if there is none."""
+        row = self._db.execute("SELECT id, packed FROM waiting ORDER BY id LIMIT 1").fetchone()
+        if row is None:
+            return False
+        with transaction(self._db):
+            placed = self._placing.place(self._fit(_unpack(row[1])))
+            timeline.settle_times(self._db, placed)
+            self._runs.write()
+            self._db.execute("DELETE FROM waiting WHERE id = ?", (row[0],))
+        return True
+
+    def _fit(self, kept: list[Kept]) -> Iterator[Accepted]:
+        for one in kept:
+            try:
+                sample = self._read(one)
+            except WireError as error:
+                self._refuse(one, str(error))
+            else:
+                yield Accepted(*one[3:], sample)
+
+    def _read(self, one: Kept) -> Sample:
+        sample = quick.decode(topics.backlog(one.router), one.payload)
+        if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
+            raise WireError("is not what it was accepted for", "seq")
+        new = self._names.new_interfaces(one.router_id, sample)
+        if new and not self._caps.interfaces(one.router_id, one.arrived_ms, len(new)):
+            raise WireError("more new interfaces than a router may make in an hour", "net")
+        return sample
+
+    def _refuse(self, one: Kept, rule: str) -> None:
+        quarantine.count(self._db, "poison", 1)
+        quarantine.keep(self._db, topics.backlog(one.router), one.payload, rule, one.arrived_ms)
+        run = self._runs.find(one.router_id, one.run)
+        if run is not None:
+            run.stored.remove(one.seq, one.seq)
+            run.refused.add(one.seq, one.seq)
+
+
+def _unpack(packed: bytes) -> list[Kept]:
+    try:
+        return _decode(zlib.decompress(packed))
+    except (zlib.error, msgspec.MsgspecError) as error:  # to try again would hold up all others
+        log.error("samples that an earlier version left are damaged, passed over reason=%s", error)
+        return []
