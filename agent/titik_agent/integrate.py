@@ -4,7 +4,7 @@ Rule: a count holds from its reading to the next one. A reading that failed ends
 the time up to the next good one is neither counted nor called observed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from titik_wire.messages import Bss
@@ -62,8 +62,7 @@ class Meters:
             if len(self._bss) > MAX_METERS:
                 del self._bss[ifname]
         filled = None if bss is None else tuple([self._fill(at_ms, one) for one in bss])
-        clients = None if bss is None else total(one.clients for one in bss)
-        return self._total.observe(at_ms, clients), filled
+        return self._total.observe(at_ms, on_air(bss, lambda one: one.clients)), filled
 
     def _fill(self, at_ms: int, bss: Bss) -> Bss:
         reading = self._bss.setdefault(bss.ifname, Meter()).observe(at_ms, bss.clients)
@@ -77,11 +76,11 @@ class Meters:
         )
 
 
-def total(counts: Iterable[int | None]) -> int | None:
-    """The sum, or None when any is unknown: a partial sum would be a smaller number."""
-    result = 0
-    for count in counts:
-        if count is None:
-            return None
-        result += count
-    return result
+def on_air(bss: tuple[Bss, ...] | None, count: Callable[[Bss], int | None]) -> int | None:
+    """The sum over the BSSes that transmit; None if none does, or if any count is unknown.
+
+    A partial sum would be a smaller number, and nobody can be counted where Wi-Fi is off.
+    """
+    counts = [count(one) for one in bss or () if not one.off_air]
+    known = [one for one in counts if one is not None]
+    return sum(known) if counts and len(known) == len(counts) else None

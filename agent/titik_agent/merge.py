@@ -1,8 +1,8 @@
 """Two neighbouring samples of one run as one, so that a full spool loses resolution, not totals.
 
 Rule: the merged sample speaks at the instant of the newer: its identity, its clock, its `agent`,
-its `spool`, and who is there now (`clients`, `active`, `bss`, `net`), absent where the newer could
-not read it.
+its `spool`, and who is there now (`clients`, `active`, `bss`, `net`, `off_air`), absent where the
+newer could not read it.
 Rule: of every byte counter `(ifname, role, since)` the last value is kept: in `bss` or `net` while
 it is there at the end, else in `past`.
 Rule: minima and maxima are over both, of what was observed; a failed section observed nothing.
@@ -34,7 +34,17 @@ _LASTING: Final = tuple(
     for one in fields(Sample)
     if one.default is None
     and one.name
-    not in ("clients", "clients_min", "clients_max", "active", "bss", "net", "past", "truncated")
+    not in (
+        "clients",
+        "clients_min",
+        "clients_max",
+        "active",
+        "bss",
+        "net",
+        "past",
+        "truncated",
+        "off_air",
+    )
 )
 
 _ROUTER: Final = re.compile(rb'"router":"(%b)"' % SLUG.encode())

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import psutil
 
 from titik_agent.clock import Clock
-from titik_agent.integrate import Meters, total
+from titik_agent.integrate import Meters, on_air
 from titik_agent.sources import Source, SourceError
 from titik_wire import codec
 from titik_wire.errors import WireError
@@ -125,13 +125,14 @@ class Sampler:
             clock=now.quality,
             covers_ms=0 if self._last_ms is None else max(0, now.uptime_ms - self._last_ms),
             agent=self._state(failed),
-            clients=total(one.clients for one in bss) if bss is not None else None,
+            clients=on_air(bss, lambda one: one.clients),
             clients_min=reading.least if reading else None,
             clients_max=reading.most if reading else None,
-            active=total(one.active for one in bss) if bss is not None else None,
+            active=on_air(bss, lambda one: one.active),
             client_ms=reading.client_ms if reading else None,
             observed_ms=reading.observed_ms if reading else None,
             bss=bss,
+            off_air=True if bss is not None and all(one.off_air for one in bss) else None,
             **sections,
         )
 

@@ -76,11 +76,13 @@ class Bss:
     clients_min: People | None = None  # fewest seen since the previous sample
     clients_max: People | None = None  # most seen since the previous sample
     client_ms: Count | None = None  # sum of clients times milliseconds, cumulative in this run
-    active: People | None = None  # clients whose packet counters moved within the last 60 s
+    active: People | None = None  # clients that sent something within the last 60 s
     weak: People | None = None  # clients with a signal below -75 dBm
     since: Token | None = None  # changes when the byte counters restart
     rx_bytes: Count | None = None  # received by the BSS and its AP_VLANs: what visitors sent
     tx_bytes: Count | None = None  # sent by the BSS and its AP_VLANs: what visitors downloaded
+    off_air: bool | None = None  # true: hostapd has it and does not transmit, so it has no clients
+    undercounted: bool | None = None  # true: clients of further links (MLO) may be missing here
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +200,10 @@ class Sample:
     clock: Literal["ntp", "guess"]  # ntp: the clock was set in this boot; guess: not yet
     covers_ms: Count  # time since the previous sample, 0 for a run's first
     agent: AgentState  # the agent about itself
-    clients: People | None = None  # of all BSSes; absent when any could not be read
+    clients: People | None = None  # of BSSes on the air; absent when any could not be read
     clients_min: People | None = None  # fewest seen in the time covered
     clients_max: People | None = None  # most seen in the time covered
-    active: People | None = None  # of all BSSes; absent when any could not be read
+    active: People | None = None  # of BSSes on the air; absent when any could not be read
     client_ms: Count | None = None  # sum of clients times milliseconds, cumulative in this run
     observed_ms: Count | None = None  # time in which `clients` was known, cumulative in this run
     bss: Annotated[tuple[Bss, ...], Items(64)] | None = None  # every BSS
@@ -214,6 +216,7 @@ class Sample:
     probe: Probe | None = None  # what the probe process saw
     host: Host | None = None  # the router as a computer
     truncated: bool | None = None  # true: sections were left out to fit the packet
+    off_air: bool | None = None  # true: Wi-Fi is off: no BSS transmits, so `clients` is absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +257,12 @@ class Now:
     routers_online: Count  # routers that are online
     routers_known: Count  # routers that are registered
     clients: Count | None = None  # authorized stations
-    active: Count | None = None  # that moved packets in the last 60 s
+    active: Count | None = None  # that sent something in the last 60 s
     wifi_down_bps: Bps | None = None  # over the air, to the visitors
     wifi_up_bps: Bps | None = None  # over the air, from the visitors
     uplink_down_bps: Bps | None = None  # from the internet
     uplink_up_bps: Bps | None = None  # to the internet
+    off_air: bool | None = None  # true: a router with its Wi-Fi off
 
 
 @dataclass(frozen=True, slots=True)

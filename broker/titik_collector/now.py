@@ -9,7 +9,7 @@ Rule: whatever a router claims, a figure stays within the contract; or one route
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol, cast
 
 from titik_collector import body
@@ -52,6 +52,7 @@ class Share(NamedTuple):
     state: str
     figures: Figures = NOTHING
     at_ms: int | None = None
+    off_air: bool | None = None  # true: its Wi-Fi is off
 
 
 class Sum:
@@ -97,9 +98,10 @@ class Sum:
             self._at_ms, self._has_lost_newest = max(times, default=None), False
         return self._at_ms
 
-    def _figures(self) -> list[int | None]:
+    def _figures(self) -> Figures:
         pairs = zip(self._totals, self._known, strict=True)
-        return [min(total, MAX_WHOLE) if known else None for total, known in pairs]
+        figures = [min(total, MAX_WHOLE) if known else None for total, known in pairs]
+        return cast(Figures, tuple(figures))
 
     def _best_state(self) -> str:
         states = ("online", "silent", "offline")
@@ -176,9 +178,9 @@ class Board:
     ) -> list[Now]:
         told = []
         for name, router_id in routers:
-            alone = Sum()
-            alone.put(router_id, self._add_up(router_id))
-            told.append(alone.now("router", name, now_ms))
+            alone, share = Sum(), self._add_up(router_id)
+            alone.put(router_id, share)
+            told.append(replace(alone.now("router", name, now_ms), off_air=share.off_air))
         told += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
         told.append(self._city.now("city", self._places.city, now_ms))
         return told
@@ -187,7 +189,9 @@ class Board:
         """Put the router's share into the sums."""
         state = self._presence.state(router_id).state
         seen = self._seen.get(router_id) if state == "online" else None
-        share = Share(state) if seen is None else Share(state, seen.figures, seen.at_ms)
+        share = Share(state)
+        if seen is not None:
+            share = Share(state, seen.figures, seen.at_ms, seen.sample.off_air or None)
         site = self._routers[router_id][1]
         if site is not None:
             self._sites.setdefault(site, Sum()).put(router_id, share)

@@ -87,7 +87,7 @@ class Placing:
     def _row(self, one: Accepted) -> tuple[object, ...]:
         sample, arrived = one.sample, one.arrived_ms
         believed = sample.clock == "ntp" and sample.taken_at <= arrived + MAX_AHEAD_MS
-        bss, radios = sample.bss or (), sample.radios or ()
+        radios = sample.radios or ()
         visitors = sample.visitors
         return (
             one.run_id,
@@ -105,7 +105,7 @@ class Placing:
             sample.clients_min,
             sample.clients_max,
             sample.active,
-            _total(bss_.weak for bss_ in bss) if sample.clients is not None else None,
+            _weak(sample),
             sample.client_ms,
             sample.observed_ms,
             visitors.count if visitors else None,
@@ -140,11 +140,22 @@ def _stored(one: Accepted) -> Change:
 
 def _sections(sample: Sample) -> int:
     """Of what the byte counters are complete; rates pass over a sample that lacks them."""
-    bss, past = sample.bss or (), {one.role for one in sample.past or ()}
-    counted = [None not in (one.since, one.rx_bytes, one.tx_bytes) for one in bss]
+    past = {one.role for one in sample.past or ()}
+    counted = [
+        None not in (one.since, one.rx_bytes, one.tx_bytes)
+        for one in sample.bss or ()
+        if not one.off_air or one.since is not None  # one that is off may have no interface
+    ]
     all_bss = all(counted) and (bool(counted) or "bss" in past)
     uplink = "uplink" in past or any(one.role == "uplink" for one in sample.net or ())
     return (ALL_BSS if all_bss else 0) | (UPLINK if uplink else 0)
+
+
+def _weak(sample: Sample) -> int | None:
+    """Clients with a weak signal; a BSS that is off the air has none."""
+    if sample.clients is None:
+        return None
+    return _total(one.weak for one in sample.bss or () if not one.off_air)
 
 
 def _total(values: Iterable[int | None]) -> int | None:

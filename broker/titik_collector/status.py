@@ -216,7 +216,8 @@ def _cells(line: Line) -> Sequence[RenderableType]:
     now = line.now
     state = now.state
     of_many = f"{now.routers_online}/{now.routers_known} on"
-    state_text = state if now.scope == "router" else of_many
+    of_one = "wifi off" if now.off_air else state
+    state_text = of_one if now.scope == "router" else of_many
     stale = now.state == "unknown" or (now.state != "online" and now.clients is None)
     return (
         Text("  " * line.indent + line.title, style="bold" if now.scope != "router" else ""),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_agent.integrate import MAX_METERS, Meter, Meters, Reading, total
+from titik_agent.integrate import MAX_METERS, Meter, Meters, Reading, on_air
 from titik_wire.messages import Bss
 
 
@@ -52,14 +52,14 @@ def test_one_unread_bss_makes_the_total_unknown_but_not_the_others() -> None:
     assert (None, 2, None) == (whole, bss[0].clients_max, bss[1].clients_max)
 
 
-def test_a_router_without_a_bss_is_observed_to_have_no_clients() -> None:
-    """No BSS is known to be none; only one that could not be read is unknown."""
+def test_a_router_without_a_bss_is_not_observed() -> None:
+    """Its Wi-Fi is off: nobody can be a client, so the time is left out of the mean."""
     meters = Meters()
     meters.observe(0, (Bss("a", clients=2),))
     meters.observe(10, ())
     whole, _ = meters.observe(30, (Bss("a", clients=1),))
 
-    assert Reading(0, 1, 20, 30) == whole
+    assert Reading(1, 1, 20, 10) == whole
 
 
 def test_a_bss_that_vanished_and_returned_is_not_counted_meanwhile() -> None:
@@ -81,9 +81,21 @@ def test_interfaces_that_never_return_are_forgotten() -> None:
     assert len(meters._bss) <= MAX_METERS + 1
 
 
-@pytest.mark.parametrize(("counts", "sum_"), [([1, 2], 3), ([], 0), ([1, None], None)])
-def test_a_total_is_known_only_when_every_part_is(
-    counts: list[int | None], sum_: int | None
+OFF = Bss("off", off_air=True)
+
+
+@pytest.mark.parametrize(
+    ("counts", "sum_"), [([1, 2], 3), ([0], 0), ([], None), ([1, None], None), ([None], None)]
+)
+@pytest.mark.parametrize("off", [(), (OFF,)])
+def test_a_total_is_known_only_when_every_part_on_the_air_is(
+    counts: list[int | None], sum_: int | None, off: tuple[Bss, ...]
 ) -> None:
-    """None is contagious."""
-    assert sum_ == total(counts)
+    """None is contagious; a BSS that is off the air adds nothing, and alone it is no zero."""
+    bss = tuple(Bss(f"a{n}", clients=count) for n, count in enumerate(counts))
+    assert sum_ == on_air((*bss, *off), lambda one: one.clients)
+
+
+def test_without_bsses_there_is_no_total() -> None:
+    """They could not be read."""
+    assert on_air(None, lambda one: one.clients) is None

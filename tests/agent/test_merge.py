@@ -49,6 +49,13 @@ def test_minima_and_maxima_are_over_what_was_observed(
     assert (expected or (None, None)) == (merged.clients_min, merged.clients_max)
 
 
+@pytest.mark.parametrize(("older", "newer"), [(True, None), (None, True)])
+def test_wifi_is_off_where_it_is_at_the_end(older: bool | None, newer: bool | None) -> None:
+    """As `clients` is who is there at the end."""
+    merged = merge(replace(sample(1), off_air=older), replace(sample(2), off_air=newer))
+    assert newer == merged.off_air
+
+
 def test_a_bss_has_the_extremes_of_both() -> None:
     """Per BSS as for the router."""
     older = replace(sample(1), bss=(BSS,))

@@ -109,6 +109,43 @@ def test_a_machine_without_an_access_point_has_no_client_fields() -> None:
     assert (None, None, None) == (sample.bss, sample.clients, sample.observed_ms)
 
 
+OFF = Bss("c", off_air=True)
+
+
+@pytest.mark.parametrize(
+    ("bss", "expected"),
+    [
+        ((Bss("a", clients=2, active=1), OFF), (2, 1, None)),
+        ((Bss("a", clients=0, active=0),), (0, 0, None)),
+        ((OFF,), (None, None, True)),
+        ((), (None, None, True)),
+        (None, (None, None, None)),
+    ],
+)
+def test_off_the_air_is_neither_zero_clients_nor_a_failure(
+    bss: tuple[Bss, ...] | None, expected: tuple[int | None, int | None, bool | None]
+) -> None:
+    """A BSS that is off adds nothing; where none transmits, or there is none, Wi-Fi is off."""
+    sample, payload = sampler(Fixed("hostapd", "bss", bss)).take()
+
+    assert (*expected, ()) == (sample.clients, sample.active, sample.off_air, sample.agent.failed)
+    assert sample == codec.decode(topics.sample("tirosa-1"), payload)
+
+
+def test_time_off_the_air_is_not_observed() -> None:
+    """So that the mean number of clients is of the time in which there was Wi-Fi."""
+    on, clock = (Bss("a", clients=4),), FakeClock()
+    source = Fixed("hostapd", "bss", on, on, (OFF,), (OFF,), on, on)
+    taker = Sampler("a", RUN, clock, FakeSpool(), (source,), rss_bytes=lambda: 1)
+    samples = []
+    for _ in range(6):
+        samples.append(taker.take()[0])
+        clock.now_ms += 1000
+
+    assert [0, 1000, None, None, 1000, 2000] == [one.observed_ms for one in samples]
+    assert [0, 4000, None, None, 4000, 8000] == [one.client_ms for one in samples]
+
+
 def test_samples_are_numbered_and_say_what_time_they_cover() -> None:
     """The first of a run covers nothing."""
     clock = FakeClock()
@@ -194,7 +231,7 @@ def test_a_full_house_still_fits() -> None:
 def test_every_section_is_shed_or_kept_on_purpose() -> None:
     """A new section has its place in the order, or a reason to be kept."""
     kept = {"clients", "clients_min", "clients_max", "active", "client_ms", "observed_ms"}
-    kept |= {"past", "net", "truncated"}  # of `net` the uplink is kept
+    kept |= {"past", "net", "truncated", "off_air"}  # of `net` the uplink is kept
 
     assert {one.name for one in fields(Sample) if one.default is None} == kept | (
         set(SHED_ORDER) - {"bss details", "lan"}

@@ -70,6 +70,25 @@ def test_sites_and_the_city_sum_those_that_are_online(tmp_path: Path) -> None:
     assert ("unknown", None) == (now["site", "solor"].state, now["site", "solor"].clients)
 
 
+def test_a_router_with_its_wifi_off_says_so(tmp_path: Path) -> None:
+    """It is online, and its clients are unknown, not zero; a site with others says nothing."""
+    with opened(tmp_path / "db", NAMES) as db:
+        presence = Presence(db)
+        board = Board(db, presence, Places())
+        off = sample(1, clients=None, bss=(), off_air=True)
+        for number, one in ((1, off), (2, replace(sample(1), router="tirosa-2"))):
+            about = replace(said("online", 0).status, router=one.router)
+            presence.record([(number, Said(about, T0))])
+            board.show(number, one, T0)
+        now = {one.name: one for one in board.messages({1, 2}, T0)}
+
+    router, site = now["tirosa-1"], now["tirosa"]
+    assert ("online", None, True) == (router.state, router.clients, router.off_air)
+    assert (None, None) == (now["tirosa-2"].off_air, site.off_air)
+    assert 3 == site.clients
+    codec.encode(router)
+
+
 def test_an_older_sample_never_replaces_a_newer(tmp_path: Path) -> None:
     """Delivery may be late."""
     with opened(tmp_path / "db") as db:

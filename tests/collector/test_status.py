@@ -23,7 +23,7 @@ from titik_collector.presence import Presence
 from titik_collector.registry import Registry
 from titik_collector.simulate import WorldTime
 from titik_collector.store import Said, Store
-from titik_wire.messages import AgentState
+from titik_wire.messages import AgentState, Sample
 
 CITY = """
 [city]
@@ -48,7 +48,13 @@ site = "solor"
 AS = ("status", "top")  # who shows it
 
 
-def screen(tmp_path: Path, columns: int = 80, colour: bool = False, later_ms: int = 0) -> str:
+def screen(
+    tmp_path: Path,
+    columns: int = 80,
+    colour: bool = False,
+    later_ms: int = 0,
+    last: Sample | None = None,
+) -> str:
     """What `titik status` prints after three samples of one router and one of a stranger."""
     file = tmp_path / "titik.toml"
     file.write_text(CITY)
@@ -61,6 +67,7 @@ def screen(tmp_path: Path, columns: int = 80, colour: bool = False, later_ms: in
         store.save([said("online", 0)])
         letters = [letter(sample(n, lowest=n), True) for n in (1, 2, 4)]
         letters.append(letter(sample(1, router="new-1")))
+        letters += [] if last is None else [letter(last, True)]
         store.save([to_item(one, T0 + 120_000) for one in letters])
         shown = status.render(status.gather(db, "kupang", T0 + 125_000 + later_ms))
     out = io.StringIO()
@@ -144,6 +151,15 @@ def test_the_screen_tells_clients_rates_losses_and_strangers(tmp_path: Path) -> 
     assert any("titik router add new-1 --site SITE" in line for line in lines)
     assert any(line.startswith("tirosa-1 Taman Tirosa") for line in lines)
     assert any(line.startswith("City") and "1/2 on" in line for line in lines)
+
+
+def test_a_router_with_its_wifi_off_says_so(tmp_path: Path) -> None:
+    """Its line neither shows zero clients nor looks broken."""
+    off = sample(5, clients=None, bss=(), off_air=True)
+    lines = screen(tmp_path, 100, last=off).splitlines()
+    (line,) = [one for one in lines if one.startswith("tirosa-1")]
+
+    assert re.search(r" wifi off +· +· ", line)
 
 
 def test_colour_changes_nothing_but_colour(tmp_path: Path) -> None:

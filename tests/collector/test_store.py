@@ -20,7 +20,7 @@ from tests.collector.build import (
     rows,
     sample,
 )
-from titik_collector import check, retention
+from titik_collector import check, placing, retention
 from titik_collector.caps import Caps
 from titik_collector.counters import unpack
 from titik_collector.database import StoreError
@@ -362,3 +362,14 @@ def test_a_status_places_what_came_before_it(tmp_path: Path) -> None:
         store.save([Said(Status("tirosa-1", "online", RUN, 1, BOOT, "0"), NOW)])
 
         assert [("arrival",)] == db.execute("SELECT quality FROM sample").fetchall()
+
+
+def test_a_bss_off_the_air_hides_nothing_of_the_others(tmp_path: Path) -> None:
+    """It has no stations and perhaps no interface: weak clients and bytes are those on the air."""
+    with opened(tmp_path / "db") as db:
+        on = sample(1)
+        save(Store(db, Registered()), replace(on, bss=(*(on.bss or ()), Bss("b", off_air=True))))
+
+        assert [(0, placing.ALL_BSS)] == db.execute(
+            "SELECT weak, sections & ? FROM sample", (placing.ALL_BSS,)
+        ).fetchall()

@@ -176,4 +176,23 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'{"v":1,"scope":"city","name":"kupang","window":"1d",'
         b'"window_start":"2026-11-23T00:00:00.000Z","revision":7,"coverage_ratio":0.0}',
     ),
+    (
+        replace(
+            BARE_SAMPLE, bss=(Bss("a", off_air=True), Bss("b", undercounted=True)), off_air=True
+        ),
+        "titik/v1/router/tirosa-1/sample",
+        b'{"v":1,"router":"tirosa-1","run":"9f2c41d07be35a68","first_seq":184,"seq":184,'
+        b'"spool":{"9f2c41d07be35a68":[184,184]},"boot":"6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11",'
+        b'"uptime_ms":5523001,"taken_at":"2026-11-23T03:04:05.120Z","clock":"ntp",'
+        b'"covers_ms":30000,"agent":{"rss_bytes":1,"spooled":1,"merged":0,"lost":0,"corrupt":0},'
+        b'"bss":[{"ifname":"a","off_air":true},{"ifname":"b","undercounted":true}],'
+        b'"off_air":true}',
+    ),
+    (
+        Now("router", "tirosa-1", "online", AT, 0, 1, 1, off_air=True),
+        "titik/v1/now/router/tirosa-1",
+        b'{"v":1,"scope":"router","name":"tirosa-1","state":"online",'
+        b'"at":"2026-11-23T03:04:05.120Z","age_ms":0,"routers_online":1,"routers_known":1,'
+        b'"off_air":true}',
+    ),
 ]
