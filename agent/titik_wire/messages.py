@@ -283,10 +283,10 @@ class Rollup:
     wifi_up_bytes: Count | None = None  # over the air, from the visitors
     uplink_down_bytes: Count | None = None  # from the internet
     uplink_up_bytes: Count | None = None  # to the internet
-    wifi_down_bps: Bps | None = None  # known bytes over the time known, at most the window
-    wifi_up_bps: Bps | None = None  # known bytes over the time known, at most the window
-    uplink_down_bps: Bps | None = None  # known bytes over the time known, at most the window
-    uplink_up_bps: Bps | None = None  # known bytes over the time known, at most the window
+    wifi_down_bps: Bps | None = None  # sum over routers: bytes by the time they are known
+    wifi_up_bps: Bps | None = None  # sum over routers: bytes by the time they are known
+    uplink_down_bps: Bps | None = None  # sum over routers: bytes by the time they are known
+    uplink_up_bps: Bps | None = None  # sum over routers: bytes by the time they are known
     wifi_down_peak_bps: Bps | None = None  # highest between two samples
     uplink_down_peak_bps: Bps | None = None  # highest between two samples
     visitors_min: Count | None = None  # different clients of the day so far, at least
@@ -294,6 +294,8 @@ class Rollup:
     uptime_ratio: Ratio | None = None  # share of the window the router was powered
     weak_ratio: Ratio | None = None  # share of client time with a weak signal
     airtime_busy_ratio: Ratio | None = None  # share of airtime sensed busy
+    wifi_coverage_ratio: Ratio | None = None  # share of the window with known Wi-Fi bytes
+    uplink_coverage_ratio: Ratio | None = None  # share of the window with known uplink bytes
 
 
 Message = Status | Sample | Ack | CollectorStatus | Now | Rollup

@@ -8,9 +8,9 @@ Rule: no minute from `edge` on is cold, so the usual work asks for one setting a
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from titik_collector.figures import Figures, with_means
+from titik_collector.figures import RATES, Figures, with_means
 from titik_collector.sums import Scope
 from titik_collector.windows import DAY_MS, MINUTE_MS, Span
 
@@ -72,6 +72,30 @@ def read(
                 yield start_ms, revision, figures
 
 
+def newest(db: sqlite3.Connection, scope: Scope, scope_id: int, before_ms: int) -> int | None:
+    """The start of the newest packed day that begins before a time."""
+    row = db.execute(
+        "SELECT max(day_ms) FROM cold WHERE scope = ? AND scope_id = ? AND day_ms < ?",
+        (scope, scope_id, before_ms),
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def replace(
+    db: sqlite3.Connection,
+    scope: Scope,
+    scope_id: int,
+    day_ms: int,
+    minutes: Iterable[tuple[int, int, Figures]],
+) -> None:
+    """Pack a day again: start, revision and figures of its minutes, in order."""
+    rows = [(start_ms, revision, *figures) for start_ms, revision, figures in minutes]
+    db.execute(
+        "UPDATE cold SET packed = ? WHERE scope = ? AND scope_id = ? AND day_ms = ?",
+        (_pack(scope, rows), scope, scope_id, day_ms),
+    )
+
+
 def prune(db: sqlite3.Connection, before_ms: int) -> bool:
     """Let go of days that began before; True if there is more to do."""
     db.execute(
@@ -117,26 +141,26 @@ def _freeze_day(db: sqlite3.Connection, scope: Scope, scope_id: int, day_ms: int
     )
 
 
-def _pack(scope: Scope, rows: list[tuple[float | None, ...]]) -> bytes:
+def _pack(scope: Scope, rows: Sequence[tuple[float | None, ...]]) -> bytes:
     """Column by column, because values of one are alike; `json` gives floats back exactly."""
     columns = [list(column) for column in zip(*rows, strict=True)]
-    if scope == "router":  # its means follow from its sums
-        for name in _MEANS:
+    if scope == "router":  # its means and rates follow from its sums
+        for name in _FOLLOWING:
             columns[COLUMNS.index(name)] = []
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode(), 9)
 
 
 def _unpack(scope: Scope, packed: bytes) -> Iterator[tuple[int, int, Figures]]:
-    """Start, revision and figures."""
+    """Start, revision and figures; days that an older version packed lack the newest columns."""
     columns = json.loads(zlib.decompress(packed))
     for column in columns:
         column += [None] * (len(columns[0]) - len(column))
     for start_ms, revision, *values in zip(*columns, strict=True):
-        figures = Figures._make(values)
+        figures = Figures(*values)
         yield start_ms, revision, with_means(figures) if scope == "router" else figures
 
 
-_MEANS = ("clients_mean", "active_mean")
+_FOLLOWING = ("clients_mean", "active_mean", *RATES)
 _INSERT = (
     f"INSERT INTO rollup (scope, scope_id, window, start_ms, end_ms, revision,"
     f" {', '.join(Figures._fields)}) VALUES ({', '.join('?' * (len(COLUMNS) + 4))})"

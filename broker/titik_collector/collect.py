@@ -20,6 +20,7 @@ from titik_collector.mqtt import Link, Login
 from titik_collector.now import Board
 from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
+from titik_collector.restate import Restate
 from titik_collector.rollup import Rollups
 from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.sums import CITY_ID, Scope
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.2  # how long to wait for a message when there is nothing else to do
 RETRY_S = 1.0  # between tries of a store that fails
 ROLLUP_SLICE_S = 0.05
+RESTATE_SLICE_S = 0.01  # of some 0.2 s: an hour for the past of a city, and nobody waits for it
 FINISH_S = 2.0  # for rollups when it ends; the rest is done at the next start
 BUSY_SLICE_S = 0.002  # while messages come: what waits is late by a step of this, or by one stretch
 NOW_EVERY_S = 0.2  # sums over sites and the city; a router's own `now` goes out at once
@@ -67,6 +69,7 @@ class Collector:
         self._store = Store(db, self._registry, caps, (self._presence,))
         self._board = Board(db, self._presence, self._registry)
         self._rollups = Rollups(db, config.city.timezone)
+        self._restate = Restate(db)
         self._link = Link(login, config.collector.id, __version__, self._connected, self._lost)
         self._ingest = Ingest(self._link, self._link, self._store, now_ms)
         self._due: dict[str, float] = {}
@@ -125,6 +128,8 @@ class Collector:
             self._tell_news()
         if saved is None and self._link.connected and self._is_whole():
             self._tell_again()
+        if saved is None and not self._rollups_waiting:
+            self._restate.work(RESTATE_SLICE_S, time.monotonic)
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:

@@ -55,8 +55,19 @@ class Figures(NamedTuple):
     visitors_max: int | None = None
     airtime_busy_ms: int = 0
     airtime_active_ms: int = 0
+    wifi_down_bps: int | None = None
+    wifi_up_bps: int | None = None
+    uplink_down_bps: int | None = None
+    uplink_up_bps: int | None = None
 
 
+# Each rate with the bytes and the known time that it is made of.
+RATES = {
+    "wifi_down_bps": ("wifi_down_bytes", "wifi_known_ms"),
+    "wifi_up_bps": ("wifi_up_bytes", "wifi_known_ms"),
+    "uplink_down_bps": ("uplink_down_bytes", "uplink_known_ms"),
+    "uplink_up_bps": ("uplink_up_bytes", "uplink_known_ms"),
+}
 # In the order of the numbers that rates give them.
 ADDITIVE = (
     "covered_ms",
@@ -120,6 +131,8 @@ class Sums:
             active, active_observed, mean(active, active_observed), weak, weak_observed,
             wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known,
             extremes[WIFI_PEAK], extremes[UPLINK_PEAK], None, None, busy, airtime,
+            rate(wifi_down, wifi_known), rate(wifi_up, wifi_known),
+            rate(uplink_down, uplink_known), rate(uplink_up, uplink_known),
         )  # fmt: skip
 
 
@@ -174,11 +187,26 @@ def _until(amounts: Sequence[int], part_ms: int, length_ms: int) -> Sequence[int
 
 
 def with_means(figures: Figures) -> Figures:
-    """The same with the means that a router's sums give."""
-    return figures._replace(
+    """The same with the means and rates that a router's sums give."""
+    return with_rates(figures)._replace(
         clients_mean=mean(figures.client_ms, figures.observed_ms),
         active_mean=mean(figures.active_ms, figures.active_observed_ms),
     )
+
+
+def with_rates(figures: Figures) -> Figures:
+    """The same with the rates that a router's bytes give."""
+    return figures._replace(
+        wifi_down_bps=rate(figures.wifi_down_bytes, figures.wifi_known_ms),
+        wifi_up_bps=rate(figures.wifi_up_bytes, figures.wifi_known_ms),
+        uplink_down_bps=rate(figures.uplink_down_bytes, figures.uplink_known_ms),
+        uplink_up_bps=rate(figures.uplink_up_bytes, figures.uplink_known_ms),
+    )
+
+
+def rate(amount: int, known_ms: int) -> int | None:
+    """Bits a second of bytes over the time known; None where nothing is known."""
+    return min(amount * 8000 // known_ms, MAX_WHOLE) if known_ms else None
 
 
 def mean(amount: int, length_ms: int) -> float | None:

@@ -5,10 +5,10 @@ empty, because engineers have been told another figure for it.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from titik_collector.figures import MAX_WHOLE, Figures, is_empty
+from titik_collector.figures import MAX_WHOLE, Figures, is_empty, with_rates
 from titik_collector.sums import Scope
 from titik_collector.windows import Span, Window
 from titik_wire.messages import Rollup
@@ -64,16 +64,40 @@ def write(
         if not is_empty(was.figures):
             nothing = Figures(routers=was.figures.routers)
             rows.append((start_ms, was.end_ms, was.revision + 1, nothing))
+    _insert(db, key, rows)
+    oldest_ms = now_ms - MINUTE_NEWS_MS if window == "1m" else -1
+    _publish_later(db, key, [start_ms for start_ms, end_ms, *_ in rows if end_ms > oldest_ms])
+    return [row[0] for row in rows]
+
+
+def replace(
+    db: sqlite3.Connection, scope: Scope, scope_id: int, window: Window, rows: Mapping[int, Rolled]
+) -> None:
+    """Put rows in the place of those that begin then; hours and days are published again."""
+    key = (scope, scope_id, window)
+    _insert(db, key, [(start_ms, *row) for start_ms, row in rows.items()])
+    if window != "1m":
+        _publish_later(db, key, rows)
+
+
+def _insert(
+    db: sqlite3.Connection,
+    key: tuple[Scope, int, Window],
+    rows: Iterable[tuple[int, int, int, Figures]],  # start, end, revision
+) -> None:
     db.executemany(
         f"INSERT OR REPLACE INTO rollup {_INTO}",
         [(*key, *times, *figures) for *times, figures in rows],
     )
-    oldest_ms = now_ms - MINUTE_NEWS_MS if window == "1m" else -1
+
+
+def _publish_later(
+    db: sqlite3.Connection, key: tuple[Scope, int, Window], starts: Iterable[int]
+) -> None:
     db.executemany(
         "INSERT OR IGNORE INTO rollup_news (scope, scope_id, window, start_ms) VALUES (?, ?, ?, ?)",
-        [(*key, start_ms) for start_ms, end_ms, *_ in rows if end_ms > oldest_ms],
+        [(*key, start_ms) for start_ms in starts],
     )
-    return [row[0] for row in rows]
 
 
 def _tellable(figures: Figures) -> Figures:
@@ -101,8 +125,9 @@ def message(key: Key, name: str, row: Rolled) -> Rollup:
     scope, _, window, start_ms = key
     one = row.figures
     length_ms = (row.end_ms - start_ms) * max(one.routers, 1)
-    wifi_ms = min(one.wifi_known_ms, row.end_ms - start_ms)
-    uplink_ms = min(one.uplink_known_ms, row.end_ms - start_ms)
+    wifi_ms, uplink_ms = one.wifi_known_ms, one.uplink_known_ms
+    if scope == "router":  # rows that are older than the columns have none
+        one = with_rates(one)
     return Rollup(
         scope,
         name,
@@ -118,10 +143,10 @@ def message(key: Key, name: str, row: Rolled) -> Rollup:
         wifi_up_bytes=one.wifi_up_bytes if wifi_ms else None,
         uplink_down_bytes=one.uplink_down_bytes if uplink_ms else None,
         uplink_up_bytes=one.uplink_up_bytes if uplink_ms else None,
-        wifi_down_bps=_bps(one.wifi_down_bytes, wifi_ms),
-        wifi_up_bps=_bps(one.wifi_up_bytes, wifi_ms),
-        uplink_down_bps=_bps(one.uplink_down_bytes, uplink_ms),
-        uplink_up_bps=_bps(one.uplink_up_bytes, uplink_ms),
+        wifi_down_bps=one.wifi_down_bps,
+        wifi_up_bps=one.wifi_up_bps,
+        uplink_down_bps=one.uplink_down_bps,
+        uplink_up_bps=one.uplink_up_bps,
         wifi_down_peak_bps=one.wifi_down_peak_bps,
         uplink_down_peak_bps=one.uplink_down_peak_bps,
         visitors_min=one.visitors_min,
@@ -130,16 +155,13 @@ def message(key: Key, name: str, row: Rolled) -> Rollup:
         uptime_ratio=_ratio(one.up_ms, length_ms) if one.up_ms else None,
         weak_ratio=_ratio(one.weak_ms, one.weak_observed_ms),
         airtime_busy_ratio=_ratio(one.airtime_busy_ms, one.airtime_active_ms),
+        wifi_coverage_ratio=_ratio(wifi_ms, length_ms) if wifi_ms else None,
+        uplink_coverage_ratio=_ratio(uplink_ms, length_ms) if uplink_ms else None,
     )
 
 
 def _ratio(part: int, whole: int) -> float | None:
     return min(1.0, round(part / whole, 4)) if whole else None
-
-
-def _bps(amount: int, length_ms: int) -> int | None:
-    """Over the time known: of a site summed over routers, which overlap, so at most the window."""
-    return min(amount * 8000 // length_ms, MAX_WHOLE) if length_ms else None
 
 
 _INTO = (

@@ -89,13 +89,10 @@ class SiteRollups:
 
     def _site_hour(self, site_id: int, hour: Span) -> Figures:
         parts = self._membership.of(site_id, hour)
-        means = sums.sum_of_means(sums.of_each_router(self._db, parts, "1m").values())
+        each = list(sums.of_each_router(self._db, parts, "1m").values())
         figures = sums.of_lower(self._db, "site", site_id, "1h", hour)
-        return figures._replace(
-            routers=self._membership.headcount(site_id).most(hour),
-            clients_mean=means[0],
-            active_mean=means[1],
-        )
+        routers = self._membership.headcount(site_id).most(hour)
+        return sums.with_sums_of_means(figures, each)._replace(routers=routers)
 
     def _site_day(self, site_id: int, day: Span) -> Figures:
         """Its hours, and what routers know of the day but not of the hour."""
@@ -106,12 +103,9 @@ class SiteRollups:
             extra = self._bounded_share(router_id, day)
             figures = sums.plus(figures, extra)
             each[router_id] = sums.plus(each.get(router_id, Figures()), extra)
-        means = sums.sum_of_means(each.values())
         visitors = sums.of_parts(self._db, "router", last, "1d", day.start_ms)
-        return figures._replace(
+        return sums.with_sums_of_means(figures, list(each.values()))._replace(
             routers=self._membership.headcount(site_id).most(day),
-            clients_mean=means[0],
-            active_mean=means[1],
             visitors_min=visitors.visitors_min,
             visitors_max=visitors.visitors_max,
         )

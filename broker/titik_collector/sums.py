@@ -6,7 +6,8 @@ Rule: a router counts for the site that it belongs to at the start of each minut
 moved, its visitors, which cannot be split, count for the site it belonged to last.
 Rule: an hour or a day is of the most routers that belonged at once in it, so that coverage is not
 too high on the day a router is registered.
-Rule: the mean of a site is the sum of its routers' means, each over the time it was observed.
+Rule: the mean of a site is the sum of its routers' means, each over the time it was observed. Its
+throughput is the sum of its routers' rates, each over the time its bytes are known.
 """
 
 import json
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
-from titik_collector.figures import ADDITIVE, Figures, thousandths
+from titik_collector.figures import ADDITIVE, MAX_WHOLE, RATES, Figures, thousandths, with_rates
 from titik_collector.windows import Span, Window
 
 Scope = Literal["router", "site", "city"]
@@ -34,7 +35,11 @@ _EXTREMES = {
     "uplink_down_peak_bps": "max",
 }
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in ADDITIVE)
-_OF_MEANS = ("observed_ms", "client_ms", "active_ms", "active_observed_ms")
+_OF_MEANS = (
+    *("observed_ms", "client_ms", "active_ms", "active_observed_ms"),
+    *("wifi_down_bytes", "wifi_up_bytes", "wifi_known_ms"),
+    *("uplink_down_bytes", "uplink_up_bytes", "uplink_known_ms"),
+)
 _SUMS_OF_MEANS = ", ".join(f"coalesce(sum({name}), 0)" for name in _OF_MEANS)
 _EXTREMES_OF_LOWER = ", ".join(f"{how}({name})" for name, how in _EXTREMES.items())
 
@@ -48,8 +53,26 @@ def _summed(name: str) -> str:
     return "1" if name == "routers" else f"sum({name})"
 
 
-_SUMMED = ", ".join(map(_summed, Figures._fields))
-_COLUMNS = ", ".join(Figures._fields)
+def _rate(name: str) -> str:
+    """A router's rate, in SQL: in two parts, because bytes * 8000 may be over 64 bits."""
+    amount, known = RATES[name]
+    known = f"nullif({known}, 0)"
+    return f"{amount} / {known} * 8000 + {amount} % {known} * 8000 / {known}"
+
+
+def _of(name: str, scope: Scope) -> str:
+    """A figure of one router or site, in SQL; rates are younger than some routers' rows."""
+    return _rate(name) if name in RATES and scope == "router" else name
+
+
+def _sum_of(name: str, scope: Scope) -> str:
+    """A figure of several routers or sites in one minute, in SQL."""
+    return f"sum({_of(name, scope)})" if name in RATES else _summed(name)
+
+
+_PARTS: tuple[Scope, Scope] = ("router", "site")
+_ALONE = {scope: ", ".join(_of(name, scope) for name in Figures._fields) for scope in _PARTS}
+_SUMMED = {scope: ", ".join(_sum_of(name, scope) for name in Figures._fields) for scope in _PARTS}
 
 
 class Part(NamedTuple):
@@ -165,7 +188,8 @@ def of_minutes(
 
     How many routers they are of is left out.
     """
-    columns = _COLUMNS if len(parts) == 1 else _SUMMED  # a sum of one is that one
+    # A sum of one is that one.
+    columns = _ALONE[scope] if len(parts) == 1 else _SUMMED[scope]
     end = "" if len(parts) == 1 else " GROUP BY start_ms"
     for start_ms, *values in db.execute(
         f"{WITH_PARTS} SELECT start_ms, {columns} FROM part CROSS JOIN rollup"
@@ -182,20 +206,21 @@ def of_parts(
     """What the same window of several routers or sites sums to, extremes left out."""
     means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
     visitors = ", ".join(f"sum({name})" for name in _VISITORS)
+    of_rates = ", ".join(_sum_of(name, scope) for name in RATES)
     row = db.execute(
-        f"{WITH_PARTS} SELECT {_SUMS}, {means}, {visitors} FROM part CROSS JOIN rollup"
+        f"{WITH_PARTS} SELECT {_SUMS}, {means}, {visitors}, {of_rates} FROM part CROSS JOIN rollup"
         " ON scope = ? AND scope_id = part.id AND window = ? AND start_ms = ?",
         (json.dumps(parts), scope, window, start_ms),
     ).fetchone()
-    return Figures(**dict(zip((*ADDITIVE, *_MEANS, *_VISITORS), row, strict=True)))
+    return Figures(**dict(zip((*ADDITIVE, *_MEANS, *_VISITORS, *RATES), row, strict=True)))
 
 
 def of_each_router(
     db: sqlite3.Connection, parts: Sequence[Part], window: Window
 ) -> dict[int, Figures]:
-    """Client time of each router, from its windows of a kind that begin while it was there.
+    """Client time and bytes of each router, from its windows that begin while it was there.
 
-    That is all that means need.
+    That is all that means and rates need.
     """
     found: dict[int, Figures] = {}
     for router_id, *values in db.execute(
@@ -215,14 +240,30 @@ def plus(one: Figures, two: Figures, sign: int = 1) -> Figures:
     )
 
 
-def sum_of_means(figures: Iterable[Figures]) -> tuple[float | None, float | None]:
-    """Mean clients and mean active clients of a site, from what each router gave."""
+def with_sums_of_means(figures: Figures, each: Sequence[Figures]) -> Figures:
+    """The same with means and rates of a site, from what each router gave."""
     clients: list[int] = []
     active: list[int] = []
-    for one in figures:
+    for one in each:
         clients += thousandths(one.client_ms, one.observed_ms)
         active += thousandths(one.active_ms, one.active_observed_ms)
-    return (
-        sum(clients) / 1000 if clients else None,
-        sum(active) / 1000 if active else None,
+    return with_sums_of_rates(figures, [with_rates(one) for one in each])._replace(
+        clients_mean=sum(clients) / 1000 if clients else None,
+        active_mean=sum(active) / 1000 if active else None,
     )
+
+
+def with_sums_of_rates(figures: Figures, each: Sequence[Figures]) -> Figures:
+    """The same with the sums of the rates of others."""
+    return figures._replace(
+        wifi_down_bps=_sum(one.wifi_down_bps for one in each),
+        wifi_up_bps=_sum(one.wifi_up_bps for one in each),
+        uplink_down_bps=_sum(one.uplink_down_bps for one in each),
+        uplink_up_bps=_sum(one.uplink_up_bps for one in each),
+    )
+
+
+def _sum(rates: Iterable[int | None]) -> int | None:
+    """Of what is known; None where nothing is."""
+    known = [one for one in rates if one is not None]
+    return min(sum(known), MAX_WHOLE) if known else None

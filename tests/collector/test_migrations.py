@@ -29,10 +29,10 @@ def zeros(db: sqlite3.Connection, table: str, **values: object) -> tuple[str, li
 
 
 def test_a_store_of_the_fourth_schema_keeps_its_rollups_and_its_checks(tmp_path: Path) -> None:
-    """Only the words of the checks change: what was refused still is."""
+    """Rates are new, and unknown. What the checks refused they still refuse."""
     with at_version(tmp_path / "db", 4) as old:
         old.execute(*zeros(old, "rollup", scope="site", scope_id=3, window="1h", client_ms=7))
-        before = old.execute("SELECT * FROM rollup").fetchall()
+        before = [(*row, None, None, None, None) for row in old.execute("SELECT * FROM rollup")]
     old.close()
 
     db = open_writer(tmp_path / "db")

@@ -24,7 +24,15 @@ from titik_collector.readings import Readings
 from titik_collector.registry import sync
 from titik_collector.rollup import GRACE_MS, Rollups, to_message
 from titik_collector.store import Arrived, Store
-from titik_collector.sums import CITY_ID, Headcount, Membership, Part, Scope, plus, sum_of_means
+from titik_collector.sums import (
+    CITY_ID,
+    Headcount,
+    Membership,
+    Part,
+    Scope,
+    plus,
+    with_sums_of_means,
+)
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
@@ -291,20 +299,31 @@ def test_a_site_sums_its_routers(tmp_path: Path) -> None:
         assert (0.75, 6.0) == (message.coverage_ratio, message.clients_mean)
 
 
-@pytest.mark.parametrize(("minutes", "divisor"), [(10, 20), (30, 60), (60, 60)])
-def test_the_throughput_of_a_site_is_over_the_time_known_at_most_the_window(
-    tmp_path: Path, minutes: int, divisor: int
+@pytest.mark.parametrize("window", ["1h", "1d"])
+def test_the_throughput_of_a_site_is_the_sum_of_its_routers_rates(
+    tmp_path: Path, window: Window
 ) -> None:
-    """Summed over its routers; that of a router is over the time that its own bytes are known."""
+    """Each over the time its bytes are known, however little of the window that is."""
     with city(tmp_path / "db") as here:
-        for router in ROUTERS:
-            here.save(*hour_of(router)[: 2 * minutes + 1])
+        here.db.execute("UPDATE membership SET site_id = ? WHERE router_id = 2", (OTHER_SITE,))
+        here.save(*hour_of(ROUTERS[0]))
+        here.save(*hour_of(ROUTERS[1], run=OLD_RUN)[:21])
         here.roll()
-        site = to_message(here.db, ("site", SITE, "1h", START), "tirosa")
-        one = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
-    moved = minutes * 2_000_000 * 8000
-    assert moved // (minutes * MINUTE_MS) == one.wifi_down_bps
-    assert 2 * moved // (divisor * MINUTE_MS) == site.wifi_down_bps
+        start_ms = next(iter(here.windows("city", CITY_ID, window)))
+        keys: list[tuple[Scope, int]] = [("city", 0), ("site", SITE), ("site", OTHER_SITE)]
+        whole, *sites = (to_message(here.db, (*key, window, start_ms), "kupang") for key in keys)
+    rate = 2_000_000 * 8000 // MINUTE_MS
+    assert [rate, rate] == [one.wifi_down_bps for one in sites]
+    assert 2 * rate == whole.wifi_down_bps
+
+
+def test_known_time_is_beside_a_rate(tmp_path: Path) -> None:
+    """Of two routers one was there for a third of the hour: two thirds are known."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of(ROUTERS[0]), *hour_of(ROUTERS[1], run=OLD_RUN)[:41])
+        here.roll()
+        hour = to_message(here.db, ("site", SITE, "1h", START), "tirosa")
+    assert (0.6667, 0.6667) == (hour.wifi_coverage_ratio, hour.uplink_coverage_ratio)
 
 
 def test_a_site_of_one_router_says_what_the_router_says(tmp_path: Path) -> None:
@@ -321,6 +340,10 @@ def test_a_site_of_one_router_says_what_the_router_says(tmp_path: Path) -> None:
                 routers=2, clients_mean=6.0, active_mean=6.0, clients_min=6, clients_max=10,
                 wifi_down_peak_bps=_twice(one[start_ms].wifi_down_peak_bps),
                 uplink_down_peak_bps=_twice(one[start_ms].uplink_down_peak_bps),
+                wifi_down_bps=_twice(one[start_ms].wifi_down_bps),
+                wifi_up_bps=_twice(one[start_ms].wifi_up_bps),
+                uplink_down_bps=_twice(one[start_ms].uplink_down_bps),
+                uplink_up_bps=_twice(one[start_ms].uplink_up_bps),
             )
             for start_ms in one
         } == here.windows("city", CITY_ID, "1m")  # fmt: skip
@@ -668,8 +691,7 @@ def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
                 for at_ms, one in routers[part.id].items():
                     if part.from_ms <= at_ms < part.to_ms:
                         each[part.id] = plus(each.get(part.id, Figures()), one)
-            expected = sum_of_means(each.values())
-            assert expected == (day.clients_mean, day.active_mean)
+            assert with_sums_of_means(day, list(each.values())) == day
 
 
 def move_about(db: sqlite3.Connection, rand: random.Random) -> None:
