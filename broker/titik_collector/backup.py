@@ -82,7 +82,8 @@ def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None, list[st
     made, said = None, list[str]()
     if city.broker.directory is not None:
         said = broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
-        made, _ = broker_init.init(city.broker.directory, broker_init.Request(file=target))
+        made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
+        said += done
     return city, made, said
 
 

@@ -23,6 +23,7 @@ from titik_collector.passwords import replace_file
 OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
 TRIAL_S = 120.0  # for reading the largest database that the queue limits allow
 MAX_DAMAGED = 3  # databases moved aside that are kept
+TRIAL = "data/trial"  # in mosquitto's own folder, for all of this may run as its user
 PLACES = "/usr/sbin:/usr/local/sbin"
 MISSING = "mosquitto is missing; apt-get install mosquitto"
 
@@ -30,8 +31,8 @@ _TRIAL = """\
 user {account}
 allow_anonymous false
 persistence true
-persistence_location trial/
-listener 0 trial/socket
+persistence_location {trial}/
+listener 0 {trial}/socket
 log_dest stderr
 log_type all
 """
@@ -94,13 +95,14 @@ def set_damaged_aside(directory: BrokerDir, program: Path, say: Callable[[str], 
 
 def _try(directory: BrokerDir, program: Path, database: Path | None) -> str | None:
     """Start mosquitto on the database with no listener but a socket; what it complains of."""
-    trial = directory.path / "trial"
+    trial = directory.path / TRIAL
     its = directory.owner(0o600)
     shutil.rmtree(trial, ignore_errors=True)
     try:
         trial.mkdir(mode=0o700)
         os.chown(trial, its.uid, its.gid)
-        replace_file(trial / "trial.conf", _TRIAL.format(account=directory.settings.account), its)
+        text = _TRIAL.format(account=directory.settings.account, trial=TRIAL)
+        replace_file(trial / "trial.conf", text, its)
         if database is not None:
             _link(database, trial / database.name)
         return _first_complaint(directory.path, program)
@@ -117,7 +119,7 @@ def _link(database: Path, there: Path) -> None:
 
 def _first_complaint(path: Path, program: Path) -> str | None:
     """None once it runs, or takes too long to tell; it is killed, so that it saves nothing."""
-    command = [str(program), "-c", "trial/trial.conf"]
+    command = [str(program), "-c", f"{TRIAL}/trial.conf"]
     with subprocess.Popen(command, cwd=path, stderr=subprocess.PIPE) as process:
         patience = threading.Timer(TRIAL_S, process.kill)
         try:

@@ -7,11 +7,13 @@ import codecs
 import contextlib
 import io
 import logging
+import os
 import shlex
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -30,6 +32,7 @@ from titik_collector.config import Config, ConfigError
 from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
 from titik_collector.pki import AuthorityError
+from titik_collector.service import Service
 from titik_wire import __version__
 
 log = logging.getLogger(__name__)
@@ -52,10 +55,18 @@ def titik() -> None:
 
 @titik.command(name="collect")
 @CONFIG
-def collect_command(file: Path) -> None:
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The password at the broker, in place of broker.password_file.",
+)
+def collect_command(file: Path, password_file: Path | None) -> None:
     """Run the collector until it is told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = _load(file)
+    if password_file is not None:
+        settings = replace(settings, broker=replace(settings.broker, password_file=password_file))
     with plainly():
         _check_folder(settings)
         with held(settings.store.path), _started(settings) as collector:
@@ -98,8 +109,10 @@ def _run(collector: collect.Collector) -> None:
     stopped = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _frame: stopped.append(number))
+    service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
     while not stopped:
         collector.turn()
+        service.lives()
     collector.close()
 
 

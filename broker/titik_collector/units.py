@@ -1,15 +1,32 @@
-"""systemd units for the broker and the collector, with the paths of this installation."""
+"""systemd units for the city on this machine: each with a user of its own, limits and a sandbox.
 
+Rule: units are written when `titik broker init` is given a configuration, or when there are none;
+nothing else changes what they were made for.
+Rule: a city that the units' users cannot reach is left alone: the operator gets the commands that
+bring it to where they can.
+"""
+
+import os
+import pwd
 import shlex
 import sys
 from pathlib import Path
 
 from titik_collector import config as configuration
-from titik_collector.broker_dir import BrokerDir
+from titik_collector import moving
+from titik_collector.broker_dir import BrokerDir, Settings
 from titik_collector.config import ConfigError
+from titik_collector.moving import Place
 from titik_collector.passwords import Owner, replace_file
 
-_UNIT = """\
+DEFAULT_CONFIG = Path("/etc/titik/titik.toml")
+USER = "titik"  # the collector's
+COLLECTOR = "titik-collector.service"
+ENABLED = "titik-broker titik-collector titik-renew.timer titik-backup.timer"
+LOW_PORTS = 1024  # below, only who may bind them
+KEPT = 14  # nightly backups
+
+_SERVICE = """\
 # Written by `titik broker init`.
 [Unit]
 Description=Titik: {what}
@@ -17,28 +34,52 @@ After=network-online.target{after}
 Wants=network-online.target
 
 [Service]
-ExecStart={titik} {command}
-{service}
-"""
+User={user}
+ExecStart={command}
+{own}
+{sandbox}
+{install}"""
 _DAEMON = """\
 Restart=always
 RestartSec=2
-LimitNOFILE=65536
+LimitNOFILE=65536"""
+_INSTALL = """
+[Install]
+WantedBy=multi-user.target
+"""
+# mosquitto and Python need no more; what is left out of it is in `systemd-analyze security`.
+_SANDBOX = """\
+UMask=0077
 NoNewPrivileges=true
 ProtectSystem=strict
-ReadWritePaths={writes}
-ProtectHome=read-only
+ProtectHome=true
 PrivateTmp=true
-
-[Install]
-WantedBy=multi-user.target"""
+PrivateDevices=true
+ProtectHostname=true
+ProtectClock=true
+ProtectKernelTunables=true
+ProtectKernelModules=true
+ProtectKernelLogs=true
+ProtectControlGroups=true
+ProcSubset=pid
+RestrictAddressFamilies={families}
+RestrictNamespaces=true
+RestrictRealtime=true
+RestrictSUIDSGID=true
+LockPersonality=true
+MemoryDenyWriteExecute=true
+RemoveIPC=true
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+CapabilityBoundingSet={rights}"""
 _TIMER = """\
 # Written by `titik broker init`.
 [Unit]
-Description=Titik: renew the revocation list and the broker's certificate
+Description=Titik: {what}
 
 [Timer]
-OnCalendar=weekly
+OnCalendar={when}
 RandomizedDelaySec=1h
 Persistent=true
 
@@ -48,53 +89,167 @@ WantedBy=timers.target
 
 
 def write(directory: BrokerDir, config: Path | None) -> list[str]:
-    """Write the units into `systemd/`; the line that installs them if one is new."""
-    file = (config or Path("/etc/titik/titik.toml")).resolve()
-    titik = _quoted(Path(sys.executable).with_name("titik"))
-    path = directory.path.resolve()
-    folder = path / "systemd"
-    folder.mkdir(mode=0o755, exist_ok=True)
-    texts = {
-        "titik-broker.service": _UNIT.format(
-            what="broker",
-            after="",
-            titik=titik,
-            command=f"broker run {_quoted(path)}",
-            service=_DAEMON.format(writes=_quoted(path)),
-        ),
-        "titik-collector.service": _UNIT.format(
-            what="collector",
-            after=" titik-broker.service",
-            titik=titik,
-            command=f"collect --config {_quoted(file)}",
-            service=_DAEMON.format(writes=_quoted(_store(file).parent)),
-        ),
-        "titik-renew.service": _UNIT.format(
-            what="renewal",
-            after="",
-            titik=titik,
-            command=f"broker renew {_quoted(path)}",
-            service="Type=oneshot",
-        ),
-        "titik-renew.timer": _TIMER,
-    }
-    new = [name for name, text in texts.items() if _read(folder / name) != text]
-    for name in new:
-        replace_file(folder / name, texts[name], Owner(-1, -1, 0o644))
-    if not new:
+    """Write the units into `systemd/`; the lines for the operator."""
+    folder = directory.path.resolve() / "systemd"
+    if config is None and (folder / COLLECTOR).exists():
         return []
-    names = "titik-broker titik-collector titik-renew.timer"
+    place = find(directory, config or DEFAULT_CONFIG)
+    if place is None:
+        return ["no units yet: titik broker init DIR --config FILE writes them"]
+    if commands := moving.commands(place):
+        return ["the units stay as they are; first, as root:", *commands]
+    return _replace(folder, texts(place, directory.settings))
+
+
+def find(directory: BrokerDir, config: Path) -> Place | None:
+    """Where the city is; None without a configuration that can be read."""
+    try:
+        store = configuration.load(config).store.path
+    except ConfigError:
+        return None
+    users = (directory.settings.account, USER, "root")  # root's city has its users
+    if os.geteuid() != 0:
+        users = (pwd.getpwuid(os.geteuid()).pw_name,) * 3
+    return Place(
+        directory.path.resolve(),
+        config.resolve(),
+        store.parent.resolve() / store.name,
+        Path(sys.executable).with_name("titik"),
+        *users,
+    )
+
+
+def texts(place: Place, settings: Settings) -> dict[str, str]:
+    """Every unit by its name."""
+    return {
+        "titik-broker.service": _broker(place, settings),
+        COLLECTOR: _collector(place, settings),
+        "titik-renew.service": _renew(place),
+        "titik-renew.timer": _TIMER.format(
+            what="renew the revocation list and the broker's certificate", when="weekly"
+        ),
+        "titik-backup.service": _backup(place),
+        "titik-backup.timer": _TIMER.format(what="back up every night", when="*-*-* 02:30:00"),
+    }
+
+
+def _broker(place: Place, settings: Settings) -> str:
+    ports = settings.ports
+    low = min(ports.router, ports.engineer, ports.collector) < LOW_PORTS
+    rights = "CAP_NET_BIND_SERVICE" if low else ""
+    return _service(
+        "broker",
+        place.broker_user,
+        f"{_quoted(place.program)} broker run {_quoted(place.directory)}",
+        _DAEMON,
+        "ExecReload=kill -HUP $MAINPID",
+        "MemoryMax=1G",
+        "TasksMax=16",
+        f"ReadWritePaths={_quoted(place.directory)}",
+        *([f"AmbientCapabilities={rights}"] if rights else []),
+        rights=rights,
+        install=_INSTALL,
+    )
+
+
+def _collector(place: Place, settings: Settings) -> str:
+    secret = place.directory / "secrets" / f"{settings.collector}.password"
+    return _service(
+        "collector",
+        place.collector_user,
+        f"{_quoted(place.program)} collect --config {_quoted(place.config)}"
+        " --password-file %d/broker",
+        _DAEMON,
+        "Type=notify",  # from its first turn on, which may come after a migration
+        "TimeoutStartSec=infinity",
+        "WatchdogSec=5min",
+        # The broker's folder says its address; the password in it is root's alone.
+        f"SupplementaryGroups={_group(place.broker_user)}",
+        f"LoadCredential=broker:{str(secret).replace('%', '%%')}",
+        "MemoryMax=2G",
+        "TasksMax=32",
+        "RuntimeDirectory=titik",
+        "RuntimeDirectoryMode=0755",
+        f"ReadWritePaths={_quoted(place.store.parent)}",
+        after=" titik-broker.service",
+        install=_INSTALL,
+    )
+
+
+def _renew(place: Place) -> str:
+    return _service(
+        "renewal",
+        place.keys_user,
+        f"{_quoted(place.program)} broker renew {_quoted(place.directory)}",
+        "Type=oneshot",
+        "MemoryMax=512M",
+        "TasksMax=16",
+        f"ReadWritePaths={_quoted(place.directory)}",
+        # To hand over what it makes, and to find and signal mosquitto, another user's process.
+        rights="CAP_CHOWN CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_KILL",
+        families="AF_UNIX",
+    )
+
+
+def _backup(place: Place) -> str:
+    return _service(
+        "backup",
+        place.keys_user,
+        f"{_quoted(place.program)} backup --config {_quoted(place.config)}"
+        f" --keep {KEPT} %S/titik-backups",
+        "Type=oneshot",
+        "MemoryMax=2G",
+        "TasksMax=16",
+        "StateDirectory=titik-backups",
+        "StateDirectoryMode=0700",
+        f"ReadWritePaths={_quoted(place.store.parent)}",
+        # To read what is the collector's and mosquitto's; SQLite's files stay the collector's.
+        rights="CAP_CHOWN CAP_DAC_OVERRIDE",
+        families="AF_UNIX",
+    )
+
+
+def _service(
+    what: str,
+    user: str,
+    command: str,
+    *own: str,
+    after: str = "",
+    rights: str = "",
+    families: str = "AF_UNIX AF_INET AF_INET6",
+    install: str = "",
+) -> str:
+    """A unit with lines of its own, and what all of them have."""
+    return _SERVICE.format(
+        what=what,
+        after=after,
+        user=user,
+        command=command,
+        own="\n".join(own),
+        sandbox=_SANDBOX.format(families=families, rights=rights),
+        install=install,
+    )
+
+
+def _replace(folder: Path, new: dict[str, str]) -> list[str]:
+    folder.mkdir(mode=0o755, exist_ok=True)
+    changed = [name for name, text in new.items() if _read(folder / name) != text]
+    for name in changed:
+        replace_file(folder / name, new[name], Owner(-1, -1, 0o644))
+    if not changed:
+        return []
     return [
-        f"install:  systemctl link {shlex.quote(str(folder))}/*; systemctl enable --now {names}"
+        f"install:  systemctl link {shlex.quote(str(folder))}/*; systemctl daemon-reload;"
+        f" systemctl enable --now {ENABLED}"
     ]
 
 
-def _store(file: Path) -> Path:
-    """Where the collector writes; beside the configuration while there is none to read."""
+def _group(account: str) -> str:
+    """Whose folder the broker's is, where the collector finds the broker's address."""
     try:
-        return configuration.load(file).store.path.resolve()
-    except ConfigError:
-        return file.with_name("titik.db")
+        return str(pwd.getpwnam(account).pw_gid)
+    except KeyError:
+        return account
 
 
 def _quoted(path: Path) -> str:

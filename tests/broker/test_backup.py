@@ -136,6 +136,19 @@ def test_a_backup_says_what_is_in_it_and_what_is_not(city: City, tmp_path: Path)
         assert ["titik.toml", "titik.db"] == tar.getnames()
 
 
+def test_the_newest_backups_are_kept(city: City, tmp_path: Path) -> None:
+    """Of a folder's files those that a backup of ours made; all others stay."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    for name in ("titik-20260101T023000Z.tar.gz", "titik-20260102T023000Z.tar.gz", "mine.tar.gz"):
+        (folder / name).touch()
+    city.says("backup", "--keep", "2", str(folder))
+    found = sorted(one.name for one in folder.iterdir())
+    assert ["mine.tar.gz", "titik-20260102T023000Z.tar.gz"] == found[:2]
+    assert 3 == len(found)
+    assert tarfile.is_tarfile(folder / found[2])
+
+
 def test_the_store_of_another_city_is_refused(city: City, kept: Path) -> None:
     """And a backup that is cut short; nothing is left in the store's place."""
     store = city.folder / "titik.db"

@@ -340,7 +340,7 @@ def test_a_sigterm_while_the_database_is_tried_leaves_nothing_running(tmp_path: 
         process.send_signal(signal.SIGTERM)
         assert 0 == process.wait(10.0)
     assert not trial.is_running()
-    assert not (directory.path / "trial").exists()
+    assert not (directory.path / broker_run.TRIAL).exists()
 
 
 def reads_fifo(process: psutil.Process) -> bool:

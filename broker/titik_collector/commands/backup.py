@@ -1,5 +1,6 @@
 """`titik backup` and `titik restore`: a city on another machine."""
 
+import time
 from pathlib import Path
 
 import click
@@ -8,7 +9,6 @@ from titik_collector import backup, config
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import NAME_IT, plainly
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _CONFIG = click.option(
     "--config",
     "target",
@@ -20,6 +20,8 @@ _CONFIG = click.option(
 )
 
 
+_NAME = "titik-%Y%m%dT%H%M%SZ.tar.gz"  # sorts by time
+
 # By whether the broker and the store are in it.
 _CONTENTS = {
     (True, True): "configuration, broker and store, with every key of the city: keep it so",
@@ -30,16 +32,26 @@ _CONTENTS = {
 
 
 @click.command("backup")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="FILE is a folder: write a file with the time in its name, and keep the newest N.",
+)
 @_CONFIG
-def backup_command(file: Path, target: Path) -> None:
+def backup_command(file: Path, keep: int | None, target: Path) -> None:
     """Write all of the city into FILE, while it runs.
 
     Configuration, authority, users and store; what is left out is said.
     """
     with plainly():
         city = config.load(target)
+        if keep is not None:
+            folder, file = file, file / time.strftime(_NAME, time.gmtime())
         holds = backup.backup(city, file)
+        if keep is not None:
+            _drop_oldest(folder, keep)
         kept = _key_elsewhere(city.broker.directory)
         size = file.stat().st_size
     large = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
@@ -56,6 +68,12 @@ def backup_command(file: Path, target: Path) -> None:
         click.echo(f"warning: {where}; titik collect begins it", err=True)
 
 
+def _drop_oldest(folder: Path, keep: int) -> None:
+    """Of those that have such a name; nothing else in the folder is ours."""
+    for old in sorted(folder.glob("titik-*T*Z.tar.gz"))[:-keep]:
+        old.unlink()
+
+
 def _key_elsewhere(directory: Path | None) -> Path | None:
     """Where the authority's key would be, if the operator keeps it in another place."""
     if directory is None or (made := BrokerDir.open(directory)).settings.host is None:
@@ -64,7 +82,7 @@ def _key_elsewhere(directory: Path | None) -> Path | None:
 
 
 @click.command("restore")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--only-store",
     is_flag=True,

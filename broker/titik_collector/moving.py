@@ -1,0 +1,129 @@
+"""What must be done before a city's units can run as users of their own, as commands.
+
+Rule: nothing is changed here; the operator types it, and inits again.
+Rule: what is below a home directory moves to /etc/titik and /var/lib/titik.
+Rule: where the collector has a user of its own, the store's folder is that user's and holds nothing
+else: who may write in a folder may replace every file in it.
+"""
+
+import pwd
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from titik_collector.database import files
+
+HOMES = (Path("/root"), Path("/home"), Path("/run/user"))  # what ProtectHome= hides
+ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a city lies, every path absolute, and whose its parts are."""
+
+    directory: Path  # the broker's
+    config: Path
+    store: Path
+    program: Path
+    broker_user: str
+    collector_user: str
+    keys_user: str  # who owns the authority's keys
+
+
+def commands(place: Place) -> list[str]:
+    """In order, the last one is the init that writes the units; none if all is well."""
+    moved = replace(
+        place,
+        directory=VAR / "broker" if _at_home(place.directory) else place.directory,
+        config=ETC / "titik.toml" if _at_home(place.config) else place.config,
+        store=VAR / "store" / place.store.name if _must_move(place) else place.store,
+    )
+    lines = [*_installing(place), *_stopping(place, moved), *_moving(place, moved)]
+    if not lines:
+        return []
+    return [*lines, f"titik broker init {_shell(moved.directory)} --config {_shell(moved.config)}"]
+
+
+def _installing(place: Place) -> list[str]:
+    if _at_home(place.program):
+        return ["make install    # in the clone of titik"]
+    if _uid(place.collector_user) is None:
+        return [
+            f"useradd --system --user-group --no-create-home --home-dir {VAR}"
+            f" --shell /usr/sbin/nologin {place.collector_user}"
+        ]
+    return []
+
+
+def _stopping(place: Place, moved: Place) -> list[str]:
+    if moved == place or not (place.directory / "systemd").exists():
+        return []
+    return ["systemctl disable --now titik-collector titik-broker titik-renew.timer"]
+
+
+def _moving(place: Place, moved: Place) -> list[str]:
+    lines = []
+    if (moved.directory, moved.config) != (place.directory, place.config):
+        lines.append(f"mkdir -p {ETC} {VAR}")
+    if moved.directory != place.directory:
+        lines.append(f"mv -T {_shell(place.directory)} {_shell(moved.directory)}")
+    if moved.config != place.config:
+        lines.append(f"mv -T {_shell(place.config)} {_shell(moved.config)}")
+        lines.append(f"chmod 644 {_shell(moved.config)}")
+    lines += _handing_over(place, moved)
+    if (moved.store, moved.directory) != (place.store, place.directory):
+        lines.append(_edit(moved))
+    return lines
+
+
+def _handing_over(place: Place, moved: Place) -> list[str]:
+    """The store and its folder, to the collector's user."""
+    folder, user = moved.store.parent, place.collector_user
+    if moved.store == place.store and _is_of(folder, user):
+        return []
+    lines = [f"mkdir -p {_shell(folder)}"]
+    if moved.store != place.store:
+        known = [*files(place.store), place.store.with_name(f"{place.store.name}.lease")]
+        there = " ".join(_shell(one) for one in known if one.exists())
+        lines += [f"mv {there} {_shell(folder)}/"] if there else []
+    return [*lines, f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
+
+
+def _edit(moved: Place) -> str:
+    """`path` is a key of [store] alone, and `directory` of [broker]."""
+    path = f's|^ *path *=.*|path = "{moved.store}"|'
+    directory = f's|^ *directory *=.*|directory = "{moved.directory}"|'
+    edits = f"-e {shlex.quote(path)} -e {shlex.quote(directory)}"
+    return f"sed -i {edits} {_shell(moved.config)}"
+
+
+def _must_move(place: Place) -> bool:
+    """The store's users cannot reach it, or something else is in its folder."""
+    folder, name = place.store.parent, place.store.name
+    if _at_home(folder):
+        return True
+    if place.collector_user == place.keys_user or not folder.is_dir():
+        return False
+    return any(not one.name.startswith((name, f".{name}")) for one in folder.iterdir())
+
+
+def _is_of(folder: Path, user: str) -> bool:
+    """A folder, and every file in it, of the user."""
+    if not folder.is_dir():
+        return False
+    return {_uid(user)} == {one.lstat().st_uid for one in [folder, *folder.iterdir()]}
+
+
+def _at_home(path: Path) -> bool:
+    return any(path.is_relative_to(one) for one in HOMES)
+
+
+def _uid(user: str) -> int | None:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
+
+
+def _shell(path: Path) -> str:
+    return shlex.quote(str(path))

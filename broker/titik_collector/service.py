@@ -1,0 +1,31 @@
+"""What systemd hears of the collector: that it is ready, and that its turns go on.
+
+Rule: whoever calls `lives` has just succeeded; one that hangs is silent, and is started again.
+"""
+
+import contextlib
+import socket
+from collections.abc import Callable
+
+EVERY_S = 5.0  # far below any WatchdogSec=
+
+
+class Service:
+    """`address` is systemd's NOTIFY_SOCKET; None: nobody listens."""
+
+    def __init__(self, address: str | None, monotonic: Callable[[], float]) -> None:
+        self._address = address
+        self._monotonic = monotonic
+        self._due = monotonic()
+
+    def lives(self) -> None:
+        """A turn has succeeded."""
+        now = self._monotonic()
+        if self._address is None or now < self._due:
+            return
+        self._due = now + EVERY_S
+        # An `@` stands for the NUL of a name that is in no file system.
+        address = self._address.replace("@", "\0", 1) if self._address[:1] == "@" else self._address
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+            to.setblocking(False)
+            to.sendto(b"READY=1\nWATCHDOG=1", address)

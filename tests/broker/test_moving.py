@@ -1,0 +1,154 @@
+"""When units are written, what they keep, and what an operator is asked to do before."""
+
+import os
+import pwd
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.broker.enrolled import City
+from titik_collector import moving, units
+from titik_collector.cli import titik
+from titik_collector.moving import Place
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+CONFIG = """\
+[city]
+name = "kupang"
+title = "Kupang"
+timezone = "Asia/Makassar"
+[broker]
+directory = "broker"
+[store]
+path = "titik.db"
+"""
+
+
+def small(folder: Path, **other: object) -> Place:
+    """A city in one folder, all of it one user's."""
+    place = Place(
+        folder / "broker", folder / "titik.toml", folder / "titik.db", Path("/bin/true"), ME, ME, ME
+    )
+    return replace(place, **other)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A city's folder; /etc and /var are below another one, and `home` is a home directory."""
+    monkeypatch.setattr(moving, "HOMES", (tmp_path / "home",))
+    monkeypatch.setattr(moving, "ETC", tmp_path / "etc")
+    monkeypatch.setattr(moving, "VAR", tmp_path / "var")
+    folder = tmp_path / "home" / "a city"
+    (folder / "broker/systemd").mkdir(parents=True)
+    (folder / "titik.toml").write_text(CONFIG)
+    (folder / "titik.db").write_text("the store")
+    return folder
+
+
+@pytest.fixture
+def ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every user of the units is who runs the tests; its program is not below /root."""
+    monkeypatch.setattr(units, "USER", ME)
+    monkeypatch.setattr(units.sys, "executable", "/usr/bin/python3")  # type: ignore[attr-defined]
+
+
+def units_of(city: City) -> dict[str, str]:
+    """Every unit's text by its name."""
+    return {one.name: one.read_text() for one in (city.folder / "broker/systemd").glob("*")}
+
+
+def test_a_city_that_its_users_reach_needs_nothing(folder: Path, tmp_path: Path) -> None:
+    """So the units are written at once."""
+    elsewhere = folder.rename(tmp_path / "srv")
+    assert [] == moving.commands(small(elsewhere))
+
+
+def test_the_commands_move_a_city_out_of_a_home_directory(folder: Path, tmp_path: Path) -> None:
+    """Typed as they are said: afterwards there is nothing left to do."""
+    said = moving.commands(small(folder))
+    assert said[0] == "systemctl disable --now titik-collector titik-broker titik-renew.timer"
+    assert said[-1] == f"titik broker init {tmp_path}/var/broker --config {tmp_path}/etc/titik.toml"
+    subprocess.run(["sh", "-euc", "\n".join(said[1:-1])], check=True)
+    text = (tmp_path / "etc/titik.toml").read_text()
+    assert f'path = "{tmp_path}/var/store/titik.db"' in text
+    assert f'directory = "{tmp_path}/var/broker"' in text
+    assert "the store" == (tmp_path / "var/store/titik.db").read_text()
+    assert [] == list(folder.iterdir())
+    there = small(
+        folder,
+        directory=tmp_path / "var/broker",
+        config=tmp_path / "etc/titik.toml",
+        store=tmp_path / "var/store/titik.db",
+    )
+    assert [] == moving.commands(there)
+
+
+def test_a_store_beside_other_things_gets_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:
+    """Where the collector has a user of its own, who may replace every file there."""
+    elsewhere = folder.rename(tmp_path / "srv")
+    said = moving.commands(small(elsewhere, collector_user="nobody"))
+    assert f"mv {elsewhere}/titik.db {tmp_path}/var/store/" in said
+    assert f"chown -R nobody: {tmp_path}/var/store" in said
+    assert not any("mv -T" in line for line in said)
+
+
+def test_a_user_that_is_not_there_is_made(folder: Path, tmp_path: Path) -> None:
+    """By the first command."""
+    elsewhere = folder.rename(tmp_path / "srv")
+    said = moving.commands(small(elsewhere, collector_user="no-such-user"))
+    assert said[0].startswith("useradd --system ")
+
+
+def test_a_program_in_a_home_directory_is_installed_first(folder: Path, tmp_path: Path) -> None:
+    """A service's user cannot run it there."""
+    elsewhere = folder.rename(tmp_path / "srv")
+    said = moving.commands(small(elsewhere, program=tmp_path / "home/.venv/bin/titik"))
+    assert said[0].startswith("make install")
+
+
+@pytest.mark.system
+def test_a_city_at_home_keeps_its_units(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is changed; the operator gets the commands."""
+    monkeypatch.setattr(moving, "HOMES", (city.folder,))
+    (city.folder / "broker/systemd").mkdir()
+    unit = city.folder / "broker/systemd/titik-collector.service"
+    unit.write_text("of an earlier version")
+    said = city.says("broker", "init", str(city.folder / "broker"))
+    assert "the units stay as they are; first, as root:" in said
+    assert {unit.name: "of an earlier version"} == units_of(city)
+
+
+@pytest.mark.system
+@pytest.mark.usefixtures("ours")
+def test_units_keep_what_they_were_made_for(city: City) -> None:
+    """Another engineer, or another port, is no other configuration."""
+    city.says("broker", "init", str(city.folder / "broker"))
+    before = units_of(city)
+    assert f"--config {city.folder}/titik.toml" in before["titik-collector.service"]
+    other = city.folder / "other.toml"
+    other.write_text((city.folder / "titik.toml").read_text())
+    typed("engineer", "add", "ina", "--config", str(other))
+    typed("broker", "init", str(city.folder / "broker"), "--engineer", "maria")
+    assert before == units_of(city)
+
+
+@pytest.mark.system
+@pytest.mark.usefixtures("ours")
+def test_units_go_over_to_a_configuration_that_init_is_given(city: City) -> None:
+    """That alone changes what they are for."""
+    city.says("broker", "init", str(city.folder / "broker"))
+    other = city.folder / "other.toml"
+    other.write_text((city.folder / "titik.toml").read_text())
+    said = typed("broker", "init", str(city.folder / "broker"), "--config", str(other))
+    assert "systemctl daemon-reload" in said
+    assert f"--config {other}" in units_of(city)["titik-collector.service"]
+
+
+def typed(*words: str) -> str:
+    """What `titik` prints."""
+    done = CliRunner().invoke(titik, words)
+    assert 0 == done.exit_code, done.output
+    return done.output

@@ -1,0 +1,78 @@
+"""What systemd hears of the collector, on a real socket."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.broker.enrolled import CONFIG
+from titik_collector.service import EVERY_S, Service
+
+ROOT = Path(__file__).parents[2]
+PATH = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])
+
+
+class Clock:
+    """Stands until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def listener(address: str) -> socket.socket:
+    """As systemd's."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    made.settimeout(30)
+    made.bind(address)
+    return made
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_of_each_success(tmp_path: Path, abstract: bool) -> None:
+    """But not more often than it needs to know."""
+    name = f"titik-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with listener("\0" + name if abstract else name) as systemd:
+        clock = Clock()
+        service = Service("@" + name if abstract else name, clock)
+        service.lives()
+        assert b"READY=1\nWATCHDOG=1" == systemd.recv(100)
+        service.lives()
+        clock.now += EVERY_S
+        service.lives()
+        assert b"READY=1\nWATCHDOG=1" == systemd.recv(100)
+        systemd.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    """Which is no reason to stop."""
+    Service(None, Clock()).lives()
+    Service(str(tmp_path / "nothing"), Clock()).lives()
+
+
+@pytest.mark.thorough
+def test_the_collector_says_that_its_turns_go_on(tmp_path: Path) -> None:
+    """Without a broker too: a restart would not bring one."""
+    text = CONFIG.replace('directory = "broker"', "port = 1")
+    (tmp_path / "titik.toml").write_text(text)
+    (tmp_path / "password").write_text("secret")
+    with listener(str(tmp_path / "notify")) as systemd:
+        collector = subprocess.Popen(
+            [sys.executable, "-m", "titik_collector", "collect", "--config", "titik.toml",
+             "--password-file", "password"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": PATH, "NOTIFY_SOCKET": str(tmp_path / "notify")},
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            assert b"READY=1\nWATCHDOG=1" == systemd.recv(100)
+            assert b"READY=1\nWATCHDOG=1" == systemd.recv(100)
+        finally:
+            collector.kill()
+            collector.wait()
