@@ -1,0 +1,73 @@
+"""The kinds of value a message holds, with their limits; the codec and the JSON Schemas read them.
+
+Every number that a counter may reach stays below 2**53, so that every JSON reader keeps it exact.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+MAX_WHOLE = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An integer between `minimum` and `maximum`, both included."""
+
+    minimum: int = 0
+    maximum: int = MAX_WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A finite number between `minimum` and `maximum`, both included."""
+
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """At most `max_chars` characters without control characters or lone surrogates.
+
+    `pattern`, if given, must match the whole text.
+    """
+
+    max_chars: int
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """Milliseconds since 1970 in Python; RFC 3339 UTC with milliseconds on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of at most `maximum` values."""
+
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByRun:
+    """A JSON object whose keys are the values' `run`; at most `maximum` of them."""
+
+    maximum: int
+
+
+SLUG = r"[a-z0-9-]{1,64}"
+
+Slug = Annotated[str, Text(64, SLUG)]
+RunId = Annotated[str, Text(16, r"[0-9a-f]{16}")]
+Boot = Annotated[str, Text(36, r"[0-9a-f-]{1,36}")]
+Token = Annotated[str, Text(200)]
+Ifname = Annotated[str, Text(15)]
+Label = Annotated[str, Text(64)]
+Ssid = Annotated[str, Text(32)]
+Count = Annotated[int, Whole()]
+# Far above any router; small enough that the sum over a nation's routers stays exact.
+People = Annotated[int, Whole(0, 1_000_000)]
+Seq = Annotated[int, Whole(1)]
+Time = Annotated[int, Instant()]
+Ratio = Annotated[float, Real(0.0, 1.0)]
+Bps = Annotated[int, Whole()]

@@ -1,0 +1,295 @@
+"""The messages of contract v1, as frozen data.
+
+Absent means "not read" and is `None` here; zero means zero. The comment behind a field is its
+entry in docs/wire.md and in the JSON Schema. A counter is cumulative and raw; its `since` changes
+when it restarts. `rx` and `tx` are the interface's own view, so a BSS transmits (`tx`) what its
+clients download; only `Now` and `Rollup` say `down` and `up`.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from tests.wire.first.kinds import (
+    Boot,
+    Bps,
+    ByRun,
+    Count,
+    Ifname,
+    Items,
+    Label,
+    People,
+    Ratio,
+    Real,
+    RunId,
+    Seq,
+    Slug,
+    Ssid,
+    Time,
+    Token,
+    Whole,
+)
+
+Dbm = Annotated[int, Whole(-120, -1)]
+Channel = Annotated[int, Whole(1, 253)]
+Celsius = Annotated[float, Real(-100.0, 200.0)]
+Load = Annotated[float, Real(0.0, 1e6)]
+Rtt = Annotated[float, Real(0.0, 3.6e6)]
+Span = tuple[int, int]  # first and last seq, both included
+
+# What an ack or a sample can list, so that a router with thousands of runs cannot outgrow a packet.
+MAX_RUNS = 32
+MAX_ALSO = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a router last said of itself; its `offline` is the will, which the broker sends."""
+
+    router: Slug  # the router, same as in the topic
+    state: Literal["online", "stopping", "offline"]  # stopping: a clean stop; offline: the will
+    run: RunId  # the life of the agent that spoke
+    connection: Seq  # counts the connections of a run, from 1: an older one never overrules a newer
+    boot: Boot  # the kernel's boot_id
+    version: Label  # of the agent
+    model: Label | None = None  # the board
+    firmware: Label | None = None  # the operating system and its release
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The lowest and highest seq of one run that the router's spool still holds."""
+
+    run: RunId  # the key on the wire
+    span: Span | None  # None, on the wire `[]`: the spool holds nothing of this run any more
+
+
+@dataclass(frozen=True, slots=True)
+class Bss:
+    """One BSS: an SSID on a radio."""
+
+    ifname: Ifname  # the BSS's interface
+    ssid: Ssid | None = None  # network name; bytes that are not UTF-8 are shown as U+FFFD
+    band: Literal["2g", "5g", "6g", "60g"] | None = None  # frequency band
+    channel: Channel | None = None  # primary channel
+    utilization_ratio: Ratio | None = None  # share of time the channel was busy
+    clients: People | None = None  # authorized stations now
+    clients_min: People | None = None  # fewest seen since the previous sample
+    clients_max: People | None = None  # most seen since the previous sample
+    client_ms: Count | None = None  # sum of clients times milliseconds, cumulative in this run
+    active: People | None = None  # clients whose packet counters moved within the last 60 s
+    weak: People | None = None  # clients with a signal below -75 dBm
+    since: Token | None = None  # changes when the byte counters restart
+    rx_bytes: Count | None = None  # received by the BSS and its AP_VLANs: what visitors sent
+    tx_bytes: Count | None = None  # sent by the BSS and its AP_VLANs: what visitors downloaded
+
+
+@dataclass(frozen=True, slots=True)
+class Radio:
+    """One PHY."""
+
+    name: Label  # as the driver names it
+    channel: Channel | None = None  # primary channel
+    noise_dbm: Dbm | None = None  # noise floor
+    airtime_busy_ms: Count | None = None  # time the channel was sensed busy, cumulative
+    airtime_active_ms: Count | None = None  # time the radio listened, cumulative
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """One network interface other than a BSS."""
+
+    ifname: Ifname  # the interface
+    role: Literal["uplink", "lan"]  # uplink: towards the internet; lan: towards the visitors
+    up: bool  # the link is up
+    since: Token  # changes when the counters restart
+    rx_bytes: Count  # received
+    tx_bytes: Count  # sent
+    rx_packets: Count | None = None  # received
+    tx_packets: Count | None = None  # sent
+    rx_errors: Count | None = None  # received broken
+    tx_errors: Count | None = None  # failed to send
+    rx_drops: Count | None = None  # received and dropped
+    tx_drops: Count | None = None  # dropped before sending
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The last value of a counter that restarted inside a merged range."""
+
+    ifname: Ifname  # the interface it was
+    role: Literal["bss", "uplink", "lan"]  # what the interface was for
+    since: Token  # of the counter that ended
+    rx_bytes: Count  # its last value
+    tx_bytes: Count  # its last value
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """How many different clients this run has authorized since `since`; an estimate (1 to 3 %)."""
+
+    count: People  # different clients, rounded
+    since: Time  # local midnight, or the start of the run if that is later
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whether the uplink carries traffic, from the configured targets."""
+
+    dns_ms: Rtt | None = None  # median time of a DNS answer, milliseconds
+    dns_failures: Count | None = None  # unanswered, cumulative in this run
+    tcp_ms: Rtt | None = None  # median TCP round trip, milliseconds
+    tcp_failures: Count | None = None  # unanswered, cumulative in this run
+    attempts: Count | None = None  # rounds made, cumulative in this run
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the separate probe process last saw; absent when its result is stale."""
+
+    at_uptime_ms: Count  # when, on this boot's clock
+    gateway_up: bool  # the gateway answered ARP; where nobody can be asked, the link is up
+    icmp_ms: Rtt | None = None  # median round trip to the targets, milliseconds
+    icmp_loss_ratio: Ratio | None = None  # share of echo requests unanswered
+    lan_devices: People | None = None  # devices of the LAN that answered ARP
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The router as a computer."""
+
+    uptime_s: Count | None = None  # since boot
+    load_1m: Load | None = None  # runnable tasks, mean of a minute
+    cpu_busy_ratio: Ratio | None = None  # since the previous sample
+    mem_total_bytes: Count | None = None  # memory
+    mem_available_bytes: Count | None = None  # memory that can still be used
+    disk_free_bytes: Count | None = None  # of the file system that keeps the configuration
+    temp_c: Celsius | None = None  # the hottest sensor, degrees Celsius
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """The agent about itself; the counts are of this run."""
+
+    rss_bytes: Count  # resident memory of the agent's process
+    spooled: Count  # records in the spool, this sample included
+    merged: Count  # times two records became one
+    lost: Count  # samples dropped because nothing could merge, or given up after ten resends
+    corrupt: Count  # damaged records skipped
+    failed: Annotated[tuple[Label, ...], Items(16)] = ()  # sources that could not be read
+    saturated: bool = False  # more clients than are tracked one by one; counts are still right
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one router saw at one instant, or over an aligned block of instants merged into one.
+
+    Identity: `(router, run, first_seq, seq)`. A merged sample covers seqs `first_seq` to `seq`,
+    a block `k*2**n + 1` to `(k + 1)*2**n`, so any two ranges of a run nest or are disjoint.
+    """
+
+    router: Slug  # the router, same as in the topic
+    run: RunId  # the life of the agent that took it
+    first_seq: Seq  # first seq covered; equals `seq` unless merged
+    seq: Seq  # counts from 1 in each run
+    spool: Annotated[tuple[Held, ...], ByRun(MAX_RUNS)]  # what the spool held when this was taken
+    boot: Boot  # the kernel's boot_id
+    uptime_ms: Count  # since boot, suspended time included
+    taken_at: Time  # by the router's clock
+    clock: Literal["ntp", "guess"]  # ntp: the clock was set in this boot; guess: not yet
+    covers_ms: Count  # time since the previous sample, 0 for a run's first
+    agent: AgentState  # the agent about itself
+    clients: People | None = None  # of all BSSes; absent when any could not be read
+    clients_min: People | None = None  # fewest seen in the time covered
+    clients_max: People | None = None  # most seen in the time covered
+    active: People | None = None  # of all BSSes; absent when any could not be read
+    client_ms: Count | None = None  # sum of clients times milliseconds, cumulative in this run
+    observed_ms: Count | None = None  # time in which `clients` was known, cumulative in this run
+    bss: Annotated[tuple[Bss, ...], Items(64)] | None = None  # every BSS
+    radios: Annotated[tuple[Radio, ...], Items(16)] | None = None  # every radio
+    net: Annotated[tuple[Net, ...], Items(32)] | None = None  # uplink and LAN interfaces
+    past: Annotated[tuple[Past, ...], Items(64)] | None = None  # counters that ended, if merged
+    visitors: Visitors | None = None  # different clients today
+    leases: People | None = None  # devices that hold a DHCP lease
+    reach: Reach | None = None  # does the uplink carry traffic
+    probe: Probe | None = None  # what the probe process saw
+    host: Host | None = None  # the router as a computer
+    truncated: bool | None = None  # true: sections were left out to fit the packet
+
+
+@dataclass(frozen=True, slots=True)
+class AckedRun:
+    """What the collector has settled of one run: stored, refused, or learnt to be lost."""
+
+    run: RunId  # the key on the wire
+    upto: Count  # every seq from 1 to this is settled
+    also: Annotated[tuple[Span, ...], Items(MAX_ALSO)] = ()  # settled ranges above it, ascending
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The collector's word to one router that it has committed what these ranges cover."""
+
+    router: Slug  # in the topic only
+    runs: Annotated[tuple[AckedRun, ...], ByRun(MAX_RUNS)]  # the open runs
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorStatus:
+    """Whether a collector is storing; its `offline` is its will."""
+
+    collector: Slug  # same as in the topic
+    state: Literal["online", "offline"]  # offline also while its store fails
+    version: Label  # of the collector
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """This moment of a router, a site or the city, flat."""
+
+    scope: Literal["router", "site", "city"]  # what `name` is
+    name: Slug  # router, site or city
+    state: Literal["online", "silent", "offline", "unknown"]  # silent: connected, no samples
+    at: Time  # when the figures were taken
+    age_ms: Count  # how old they were when this was published
+    routers_online: Count  # routers that are online
+    routers_known: Count  # routers that are registered
+    clients: Count | None = None  # authorized stations
+    active: Count | None = None  # that moved packets in the last 60 s
+    wifi_down_bps: Bps | None = None  # over the air, to the visitors
+    wifi_up_bps: Bps | None = None  # over the air, from the visitors
+    uplink_down_bps: Bps | None = None  # from the internet
+    uplink_up_bps: Bps | None = None  # to the internet
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """The summary of one window of a router, a site or the city; absent figures were not seen."""
+
+    scope: Literal["router", "site", "city"]  # what `name` is
+    name: Slug  # router, site or city
+    window: Literal["1m", "1h", "1d"]  # days and hours are those of the city's time zone
+    window_start: Time  # first instant of the window
+    revision: Seq  # rises when the content changes
+    coverage_ratio: Ratio  # share of the window that samples cover, of the most routers at once
+    clients_mean: Annotated[float, Real(0.0, 1e9)] | None = None  # exact over the observed time
+    clients_min: Count | None = None  # fewest at once
+    clients_max: Count | None = None  # most at once; of a site's minute the sum over its routers
+    active_mean: Annotated[float, Real(0.0, 1e9)] | None = None  # mean of active clients
+    wifi_down_bytes: Count | None = None  # over the air, to the visitors
+    wifi_up_bytes: Count | None = None  # over the air, from the visitors
+    uplink_down_bytes: Count | None = None  # from the internet
+    uplink_up_bytes: Count | None = None  # to the internet
+    wifi_down_bps: Bps | None = None  # known bytes over the time known, at most the window
+    wifi_up_bps: Bps | None = None  # known bytes over the time known, at most the window
+    uplink_down_bps: Bps | None = None  # known bytes over the time known, at most the window
+    uplink_up_bps: Bps | None = None  # known bytes over the time known, at most the window
+    wifi_down_peak_bps: Bps | None = None  # highest between two samples
+    uplink_down_peak_bps: Bps | None = None  # highest between two samples
+    visitors_min: Count | None = None  # different clients of the day so far, at least
+    visitors_max: Count | None = None  # at most: runs of one day may have met the same client
+    uptime_ratio: Ratio | None = None  # share of the window the router was powered
+    weak_ratio: Ratio | None = None  # share of client time with a weak signal
+    airtime_busy_ratio: Ratio | None = None  # share of airtime sensed busy
+
+
+Message = Status | Sample | Ack | CollectorStatus | Now | Rollup

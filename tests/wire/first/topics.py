@@ -1,0 +1,121 @@
+"""Every topic string of contract v1, and back from a topic to what it names.
+
+Routers are addressed by router, not by site: a router can move.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from tests.wire.first.errors import WireError
+from tests.wire.first.kinds import SLUG
+from tests.wire.first.messages import (
+    Ack,
+    CollectorStatus,
+    Message,
+    Now,
+    Rollup,
+    Sample,
+    Status,
+)
+
+PREFIX: Final = "titik/v1"
+Kind = Literal["status", "sample", "backlog", "ack", "collector", "now", "rollup"]
+
+PACKED: Final[tuple[Kind, ...]] = ("sample", "backlog")  # what may come packed
+
+ALL_SAMPLES: Final = f"{PREFIX}/router/+/sample"
+ALL_BACKLOGS: Final = f"{PREFIX}/router/+/backlog"
+ALL_STATUSES: Final = f"{PREFIX}/router/+/status"
+ALL_COLLECTORS: Final = f"{PREFIX}/collector/+/status"
+
+
+# What every client id begins with. Brokers that insist on it keep engineers' tools, which choose
+# their ids, from taking over the session of a router or collector: names have no colon.
+CLIENT_ID = "titik:"
+
+
+def status(router: str) -> str:
+    """The router's presence, retained."""
+    return f"{PREFIX}/router/{router}/status"
+
+
+def sample(router: str) -> str:
+    """The present: the newest sample, retained."""
+    return f"{PREFIX}/router/{router}/sample"
+
+
+def backlog(router: str) -> str:
+    """The past: samples taken while cut off, or sent again."""
+    return f"{PREFIX}/router/{router}/backlog"
+
+
+def ack(router: str) -> str:
+    """What the collector has committed of this router, retained."""
+    return f"{PREFIX}/router/{router}/ack"
+
+
+def collector(name: str) -> str:
+    """A collector's presence, retained."""
+    return f"{PREFIX}/collector/{name}/status"
+
+
+def now(scope: str, name: str) -> str:
+    """This moment of a router, a site or the city, retained."""
+    return f"{PREFIX}/now/city" if scope == "city" else f"{PREFIX}/now/{scope}/{name}"
+
+
+def rollup(window: str, scope: str, name: str) -> str:
+    """A finished window of a router, a site or the city, the newest retained."""
+    base = f"{PREFIX}/rollup/{window}"
+    return f"{base}/city" if scope == "city" else f"{base}/{scope}/{name}"
+
+
+def topic_of(message: Message) -> str:
+    """Where a message belongs; a sample's is `sample`, its `backlog` is the sender's choice."""
+    match message:
+        case Status():
+            return status(message.router)
+        case Sample():
+            return sample(message.router)
+        case Ack():
+            return ack(message.router)
+        case CollectorStatus():
+            return collector(message.collector)
+        case Now():
+            return now(message.scope, message.name)
+        case Rollup():
+            return rollup(message.window, message.scope, message.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a topic names: `name` is the router, collector or site, None for the city."""
+
+    kind: Kind
+    name: str | None
+    scope: str | None = None
+    window: str | None = None
+
+
+_PATTERNS: Final = (
+    re.compile(rf"{PREFIX}/router/(?P<name>{SLUG})/(?P<kind>status|sample|backlog|ack)"),
+    re.compile(rf"{PREFIX}/(?P<kind>collector)/(?P<name>{SLUG})/status"),
+    re.compile(rf"{PREFIX}/(?P<kind>now)/(?P<scope>router|site)/(?P<name>{SLUG})"),
+    re.compile(rf"{PREFIX}/(?P<kind>now)/(?P<scope>city)"),
+    re.compile(
+        rf"{PREFIX}/(?P<kind>rollup)/(?P<window>1m|1h|1d)/(?P<scope>router|site)/(?P<name>{SLUG})"
+    ),
+    re.compile(rf"{PREFIX}/(?P<kind>rollup)/(?P<window>1m|1h|1d)/(?P<scope>city)"),
+)
+
+
+def parse(topic: str) -> Address:
+    """Read a topic; raises WireError for one that the contract does not have."""
+    for pattern in _PATTERNS:
+        found = pattern.fullmatch(topic)
+        if found is not None:
+            parts = found.groupdict()
+            kind = cast(Kind, parts["kind"])
+            return Address(kind, parts.get("name"), parts.get("scope"), parts.get("window"))
+    raise WireError("no such topic in contract v1", "topic")
