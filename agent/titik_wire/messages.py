@@ -243,6 +243,11 @@ class CollectorStatus:
     collector: Slug  # same as in the topic
     state: Literal["online", "offline"]  # offline also while its store fails
     version: Label  # of the collector
+    storing: bool | None = None  # false: its store fails, and routers keep what they have
+    problem: Label | None = None  # why it is not storing, in words; absent: no problem
+    since: Time | None = None  # since when `storing` and `problem` are so
+    behind_ms: Count | None = None  # for how long its work has waited without a pause
+    beat: Count | None = None  # rises with each status it publishes, every 10 s at least
 
 
 @dataclass(frozen=True, slots=True)

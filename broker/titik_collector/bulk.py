@@ -69,6 +69,13 @@ class StockClient(paho.Client):
         for topic, payload, retain in messages:
             self.publish(topic, payload, 0, retain)
 
+    def ping_every(self, seconds: int) -> None:
+        """Ask a silent broker so often, and give up as long after; it knows the time of CONNECT."""
+        self._keepalive = seconds
+
+    def hear(self) -> None:
+        """Something was sent and is not read yet: the broker lives."""
+
     def _take_one(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         packet = message.mid if message.qos else 0
         self.take(((message.topic, bytes(message.payload), packet),))
@@ -90,6 +97,11 @@ class BulkClient(StockClient):
         if messages:
             # Queued under the name of a packet at whose end paho has nobody to tell.
             self._packet_queue(_PUBACK, b"".join([_said(*one) for one in messages]), 0, 0)
+
+    def hear(self) -> None:
+        """Else paho would take the answer to its ping, which is behind the unread, for missing."""
+        self._ping_t = 0.0
+        setattr(self, _last_heard(self), time.monotonic())
 
     def reconnect(self) -> MQTTErrorCode:
         """A new connection begins with a new packet."""

@@ -2,7 +2,8 @@
 
 Rule: samples first. Presence, `now`, rollups, news and pruning fill the time between batches, in
 steps short enough that a waiting message is not late.
-Rule: a store that fails is told to routers as `offline`, and tried again; nothing is acknowledged.
+Rule: while the store fails the connection stays, the status says `offline`, and nothing is
+acknowledged. At most one more batch is read.
 """
 
 import logging
@@ -11,17 +12,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from titik_collector import news, registry, retention, waiting
+from titik_collector import collector_state, news, registry, retention, waiting
 from titik_collector.caps import Caps
+from titik_collector.collector_state import StateFile
 from titik_collector.config import Config
 from titik_collector.database import StoreError, transaction
-from titik_collector.ingest import Ingest
+from titik_collector.ingest import MAX_BATCH, Ingest
 from titik_collector.mqtt import Link, Login
 from titik_collector.now import Board
 from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.restate import Restate
 from titik_collector.rollup import Rollups
+from titik_collector.self_report import SelfReport
 from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.sums import CITY_ID, Scope
 from titik_wire import __version__, codec, topics
@@ -70,12 +73,20 @@ class Collector:
         self._board = Board(db, self._presence, self._registry)
         self._rollups = Rollups(db, config.city.timezone)
         self._restate = Restate(db)
-        self._link = Link(login, config.collector.id, __version__, self._connected, self._lost)
+        files = collector_state.places(
+            config.collector.state, config.collector.id, config.store.path
+        )
+        self._report = SelfReport(
+            config.collector.id, __version__, StateFile(files), self._behind_ms, now_ms
+        )
+        self._link = Link(
+            login, config.collector.id, self._report.will(), self._connected, self._lost
+        )
         self._ingest = Ingest(self._link, self._link, self._store, now_ms)
         self._due: dict[str, float] = {}
         self._stale: set[int] = set()  # routers whose site and city sums are to be told
         self._all_stale = True  # and those of sites that have no router any more
-        self._failing = False
+        self._greeting = False  # the broker is new to us: it gets all that it keeps
         self._listening_ms: int | None = None  # since when nothing that was said was missed
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
@@ -89,17 +100,22 @@ class Collector:
     def turn(self) -> None:
         """One batch, then one step of whatever is due."""
         try:
+            if not self._report.storing:
+                self._try_store()
             saved = self._ingest.step(self._patience_s())
             if saved is not None:
+                self._report.stored()
                 self._show(saved)
             self._between(saved)
         except (StoreError, sqlite3.Error) as error:  # the latter from outside a transaction
             self._store_failed(error)
         else:
             self._store_works()
+        self._report_self()
 
     def close(self) -> None:
-        """Say `offline`; the broker keeps what arrives meanwhile. Then finish what was begun."""
+        """Publish `offline`; the broker keeps what arrives. Then finish what was begun."""
+        self._report.close(self._link)
         self._link.close()
         try:
             self._finish()
@@ -115,6 +131,7 @@ class Collector:
         return 0.0 if self._rollups_waiting else IDLE_S
 
     def _between(self, saved: Saved | None) -> None:
+        self._greet()
         self._reload()
         self._hear_added()
         self._tick_presence()
@@ -178,8 +195,7 @@ class Collector:
         now = time.monotonic()
         if not self._rollups_waiting:
             self._whole_at = now
-            return True
-        return now - self._whole_at >= HOLD_S
+        return now == self._whole_at or now - self._whole_at >= HOLD_S
 
     def _tell_again(self) -> None:
         """Some of the newest windows; what fails is tried again."""
@@ -246,16 +262,20 @@ class Collector:
                 self._link.publish(topics.rollup(window, scope, name), b"", retain=True)
 
     def _connected(self) -> None:
-        """Say everything again: nobody knows what the broker still has."""
-        try:
-            self._ingest.acknowledge_all()
-            self._clear(registry.removed(self._db))  # perhaps while nobody was connected
-        except (StoreError, sqlite3.Error) as error:
-            self._store_failed(error)
+        """Nobody knows what the broker still has: everything is published again."""
+        self._report.connected(self._link)
+        self._greeting = True
         self._listening_ms = self._now_ms()
         self._whole_at = time.monotonic()  # what waited at the routers comes now
         self._all_stale = True
         self._untold = self._all_places()
+
+    def _greet(self) -> None:
+        """What the store has for a broker that is new to us; tried again if the store fails."""
+        if self._greeting:
+            self._ingest.acknowledge_all()
+            self._clear(registry.removed(self._db))  # perhaps while nobody was connected
+            self._greeting = False
 
     def _all_places(self) -> deque[Place]:
         places = deque[Place]([("city", CITY_ID, self._registry.city)])
@@ -263,25 +283,41 @@ class Collector:
         places += [("router", *router[:2]) for router in self._registry.routers()]
         return places
 
-    def _lost(self) -> None:
+    def _lost(self, reason: str) -> None:
+        self._report.disconnected(reason)
         self._ingest.drop_batch()
         self._listening_ms = None
 
     def _store_failed(self, error: Exception) -> None:
-        if not self._failing:
-            self._failing = True
+        if self._report.storing:
             log.error("store fails, nothing is acknowledged until it works reason=%s", error)
-            self._link.set_healthy(False)
-        time.sleep(RETRY_S)
-        self._link.keep_alive()
+        self._report.failed(str(error))
+        self._report_self()
+        self._link.keep_alive(RETRY_S, MAX_BATCH)
+
+    def _try_store(self) -> None:
+        """A store that failed works when it takes a row, not when there is nothing to write."""
+        with transaction(self._db):
+            self._db.execute(
+                "INSERT OR REPLACE INTO setting VALUES ('tried_ms', ?)", (self._now_ms(),)
+            )
 
     def _store_works(self) -> None:
-        if self._failing:
-            self._failing = False
+        if not self._report.storing:
             log.info("store works again")
             if self._listening_ms is not None:  # nothing was read meanwhile
                 self._listening_ms = self._now_ms()
-            self._link.set_healthy(True)
+            self._report.works()
+
+    def _report_self(self) -> None:
+        now = time.monotonic()
+        if self._report.due(now):
+            self._report.step(now, self._link)
+
+    def _behind_ms(self) -> int:
+        """For how long rollups have waited without a pause."""
+        self._is_whole()
+        return round((time.monotonic() - self._whole_at) * 1000)
 
     def _publish(self, message: Message, topic: str, retain: bool = True) -> None:
         try:

@@ -100,6 +100,15 @@ class Collector:
     id: Annotated[str, Key(Slug(), "names this collector in `titik/v1/collector/<id>/status`")] = (
         "main"
     )
+    state: Annotated[
+        Path | None,
+        Key(
+            File(),
+            "the file with the collector's own state, for `titik status`; best in memory, so that"
+            " it can be written when the disk is full",
+            "in `/run/titik` if that can be written, else beside the store",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

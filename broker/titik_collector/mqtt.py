@@ -4,6 +4,8 @@ Rule: the session outlives the process (`clean_start=False`; paho's default woul
 Rule: a letter is acknowledged by hand, and only on the connection that brought it.
 Rule: what fits in one batch is read ahead, and at most one read more; mosquitto 2.0.11 overruns
 Receive Maximum, so not reading is the only bound that holds.
+Rule: events are handled after paho has returned. What paho cannot read ends the connection; a bug
+of ours is an exception of `receive` and ends the process.
 """
 
 import logging
@@ -25,16 +27,17 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from titik_collector import bulk
 from titik_collector.ingest import Letter
-from titik_wire import codec, topics
-from titik_wire.messages import CollectorStatus
+from titik_wire import topics
 
 log = logging.getLogger(__name__)
 
 SESSION_S = 14 * 86400  # the broker keeps the queue while a collector is away
 RECEIVE_MAXIMUM = 10_000  # ten batches
-KEEPALIVE_S = 30
+KEEPALIVE_S = 30  # for the broker, which waits half as long again before it publishes the will
+PING_S = 10  # we ask after so much silence, and wait as long for the answer
 MAX_UNSAID = 256  # messages that leave in one write, some 100 kB
-CONNECT_S = 10.0  # for TCP and TLS, each
+CONNECT_S = 5.0  # for TCP, for TLS and for the answers to CONNECT and SUBSCRIBE, each
+KEEPALIVE_TIMEOUT = 0x8D  # MQTT 5's reason code
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STABLE_S = 60.0  # a connection this old starts the waits anew
 
@@ -61,23 +64,25 @@ class Link:
         self,
         login: Login,
         collector: str,
-        version: str,
+        will: tuple[str, bytes],
         on_connect: Callable[[], None],
-        on_lost: Callable[[], None],
+        on_lost: Callable[[str], object],
     ) -> None:
+        """`will`: topic and payload; `on_lost` gets the reason in words, at every attempt."""
         self._login = login
         self._collector = collector
-        self._version = version
+        self._will = will
         self._on_connect = on_connect
         self._on_lost = on_lost
         self._client: bulk.StockClient | None = None
         self._generation = 0
         self._letters: deque[Letter] = deque()
         self._unsaid: list[bulk.Message] = []
+        self._events: deque[Callable[[], None]] = deque()  # of paho, not handled yet
         self._subscribed = False
         self._failure: str | None = None
         self._said: str | None = None
-        self._healthy = True
+        self._heard_at: float | None = None
         self._wait_s = FIRST_WAIT_S
         self._next_try = 0.0
         self._opened_at = 0.0
@@ -86,6 +91,11 @@ class Link:
     def connected(self) -> bool:
         """Subscribed and able to publish."""
         return self._client is not None and self._subscribed
+
+    @property
+    def heard_at(self) -> float | None:
+        """When the broker last sent anything, in monotonic seconds; None: never."""
+        return self._heard_at
 
     def receive(self, most: int, wait_s: float) -> Sequence[Letter]:
         """Up to `most` letters; the link is opened, fed and kept alive meanwhile."""
@@ -124,27 +134,25 @@ class Link:
         if self._client is not None and self._subscribed:
             _subscribe(self._client, topics.ALL_STATUSES)
 
-    def set_healthy(self, healthy: bool) -> None:
-        """A collector whose store fails says `offline`, so that routers keep their backlog."""
-        if healthy != self._healthy:
-            self._healthy = healthy
-            self._say("online" if healthy else "offline")
-            self.flush()
-
-    def keep_alive(self) -> None:
-        """Keep the connection while nothing is received."""
-        try:
-            if self._client is not None:
-                self._paho(self._client.loop_misc)
-        except LinkDown as error:
-            self._lost(str(error))
+    def keep_alive(self, wait_s: float, most: int) -> None:
+        """Keep the connection up for so long; no more is read than `most` letters in hand."""
+        deadline = time.monotonic() + wait_s
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                if self._client is None:
+                    self._try_open(left)
+                elif len(self._letters) < most:
+                    self._work(self._client, most, left)
+                else:
+                    self._wait_unread(self._client, left)
+            except LinkDown as error:
+                self._lost(str(error))
 
     def close(self) -> None:
-        """Say `offline` and leave; the session stays."""
+        """Leave, after what was published; the session stays."""
         client = self._client
         if client is None:
             return
-        self._say("offline")
         self.flush()
         client.disconnect()
         deadline = time.monotonic() + 2.0
@@ -169,7 +177,7 @@ class Link:
             return
         self._open()
 
-    def _work(self, client: paho.Client, most: int, wait_s: float) -> None:
+    def _work(self, client: bulk.StockClient, most: int, wait_s: float) -> None:
         self.flush()
         sock = client.socket()
         if sock is None:
@@ -180,23 +188,50 @@ class Link:
             if writable:
                 self._paho(client.loop_write)
             if not readable:
+                self._check_answered()
                 self._paho(client.loop_misc)
                 return
         while len(self._letters) < most and _readable(sock):
             self._paho(client.loop_read)
+            self._heard_at = time.monotonic()
             if client.socket() is None:
                 raise LinkDown(self._failure or "the broker closed the connection")
         self._paho(client.loop_misc)
 
+    def _wait_unread(self, client: bulk.StockClient, wait_s: float) -> None:
+        """Leave what waits in the socket to the broker; what is unread is its sign of life."""
+        sock = client.socket()
+        if sock is None:
+            raise LinkDown(self._failure or "the broker closed the connection")
+        poll = select.poll()
+        poll.register(sock, select.POLLRDHUP | (select.POLLOUT if client.want_write() else 0))
+        for _, event in poll.poll(min(wait_s, 1.0) * 1000):
+            if event & ~select.POLLOUT:
+                raise LinkDown("the broker closed the connection")
+            self._paho(client.loop_write)
+        if _readable(sock):
+            self._heard_at = time.monotonic()
+            client.hear()
+        self._paho(client.loop_misc)
+
+    def _check_answered(self) -> None:
+        """A port that accepts and says nothing is no broker."""
+        if not self._subscribed and time.monotonic() - self._opened_at > CONNECT_S:
+            where = f"{self._login.host}:{self._login.port}"
+            raise LinkDown(f"{where}: accepts connections and does not answer: is it the broker?")
+
     def _paho(self, step: Callable[[], Any]) -> None:
-        """Paho raises whatever it trips over in a packet (ValueError, IndexError, struct.error),
-        and an exception in its loop must end the connection and not the process."""
+        """Let paho work, then handle what it saw.
+
+        Paho raises whatever it trips over in a packet (ValueError, IndexError, struct.error),
+        which ends the connection and not the process.
+        """
         try:
             rc = step()
-        except LinkDown:
-            raise
         except Exception as error:
             raise LinkDown(f"unreadable packet: {error!r}") from error
+        while self._events:
+            self._events.popleft()()
         if rc not in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_AGAIN):
             raise LinkDown(self._failure or paho.error_string(rc))
         if self._failure is not None:
@@ -206,6 +241,7 @@ class Link:
         login = self._login
         self._generation += 1
         self._failure, self._subscribed = None, False
+        self._events.clear()
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_S
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
@@ -227,56 +263,63 @@ class Link:
             client.username_pw_set(self._login.username, self._login.password)
         if self._login.ca_file is not None:
             client.tls_set_context(_trusting(self._login.ca_file))
-        client.will_set(topics.collector(self._collector), self._status("offline"), 1, True)
+        client.will_set(*self._will, qos=1, retain=True)
         client.on_socket_open = _send_at_once
-        client.on_connect = self._connected
-        client.on_subscribe = self._granted
-        client.on_disconnect = self._disconnected
+        client.on_connect = self._on_connack
+        client.on_subscribe = self._on_suback
+        client.on_disconnect = self._on_disconnect
         return client
 
-    def _connected(
-        self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
-    ) -> None:
+    def _connected(self, reason: ReasonCode) -> None:
         if reason.is_failure:
-            self._failure = (
+            raise LinkDown(
                 f"the broker refused the collector: {reason};"
                 " see broker.username and broker.password_file"
             )
-            return
+        client = self._client
+        assert client is not None
+        client.ping_every(PING_S)
         _subscribe(client, topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
 
-    def _granted(
-        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any
-    ) -> None:
+    def _granted(self, reasons: Sequence[ReasonCode]) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
-            self._failure = f"the broker refused the subscriptions: {', '.join(refused)}"
-            return
+            raise LinkDown(f"the broker refused the subscriptions: {', '.join(refused)}")
         if self._subscribed:  # the statuses alone, again
             return
         self._subscribed = True
         log.info("broker connected host=%s port=%d", self._login.host, self._login.port)
         self._said = None
-        self._say("online" if self._healthy else "offline")
         self._on_connect()
+
+    # What follows is called by paho, and only writes down what it heard.
+
+    def _on_connack(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
+    ) -> None:
+        self._events.append(lambda: self._connected(reason))
+
+    def _on_suback(
+        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any
+    ) -> None:
+        self._events.append(lambda: self._granted(reasons))
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
+    ) -> None:
+        if self._failure is None:
+            silent = reason.value == KEEPALIVE_TIMEOUT
+            self._failure = (
+                f"the broker has said nothing for {2 * PING_S} s"
+                if silent
+                else f"connection lost: {reason}"
+            )
 
     def _take(self, packets: Sequence[bulk.Packet]) -> None:
         now = self._generation
         self._letters.extend(
             [Letter(topic, body, (now, packet)) for topic, body, packet in packets]
         )
-
-    def _disconnected(
-        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
-    ) -> None:
-        if self._failure is None:
-            self._failure = f"connection lost: {reason}"
-
-    def _say(self, state: str) -> None:
-        self.publish(topics.collector(self._collector), self._status(state), retain=True)
-
-    def _status(self, state: Any) -> bytes:
-        return codec.encode(CollectorStatus(self._collector, state, self._version))
 
     def _lost(self, reason: str) -> None:
         stable = self._subscribed and time.monotonic() - self._opened_at >= STABLE_S
@@ -286,13 +329,14 @@ class Link:
             log.warning("broker unreachable, will retry reason=%s", reason)
             self._said = reason
         self._drop()
-        self._on_lost()
+        self._on_lost(reason)
 
     def _drop(self) -> None:
         client, self._client = self._client, None
         self._subscribed = False
         self._unsaid.clear()
         self._letters.clear()  # unacknowledged: they come again
+        self._events.clear()
         if client is not None:
             sock = client.socket()
             if sock is not None:

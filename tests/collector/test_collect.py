@@ -41,6 +41,7 @@ class Watched(Collector):
 
     def connected(self) -> None:
         self._connected()
+        self._greet()
 
     def reload(self) -> None:
         """As often as it takes to believe an edit."""

@@ -23,7 +23,8 @@ from tests.broker import running
 from tests.broker.running import ROOT, Client, RunningBroker
 from titik_agent.publisher import Pace
 from titik_agent.spool import Spool
-from titik_collector import check
+from titik_collector import check, collector_state
+from titik_collector.collector_state import CollectorState
 from titik_collector.database import open_reader, open_writer
 from titik_collector.rollup import Rollups
 from titik_collector.simulate import Node, Plan, SimulatedClock, WorldTime
@@ -135,6 +136,7 @@ class City:
         sites: Sequence[str] = ("taman-tirosa",),
         unregistered: Sequence[str] = (),
         conf: Sequence[tuple[str, str]] = (),
+        store: Path | None = None,
     ) -> None:
         """Every router is at the first site; `conf` replaces lines of mosquitto's."""
         self.folder = folder
@@ -146,7 +148,8 @@ class City:
             self.directory.config_file.write_text(text.replace(old, new))
         self.broker = RunningBroker(self.directory)
         self.file = folder / "titik.toml"
-        self.store = folder / "titik.db"
+        self.store = store or folder / "titik.db"
+        self.state_file = folder / "collector.state"
         self.write(self.places(sites), sites)
         self.nodes: list[Node] = []
         self.collector: Process | None = None
@@ -169,6 +172,8 @@ title = "Kota Kupang"
 timezone = "{ZONE}"
 [broker]
 directory = "{self.directory.path}"
+[collector]
+state = "{self.state_file}"
 [store]
 path = "{self.store}"
 max_samples_per_hour = 1000000
@@ -205,6 +210,10 @@ max_runs_per_hour = 10000
             "the collector connects",
         )
         return started
+
+    def state(self) -> CollectorState | None:
+        """What the collector's file says."""
+        return collector_state.read([self.state_file])
 
     def titik(self, *arguments: str) -> tuple[int, str]:
         """Exit status and output of a command that ends."""

@@ -195,4 +195,11 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"at":"2026-11-23T03:04:05.120Z","age_ms":0,"routers_online":1,"routers_known":1,'
         b'"off_air":true}',
     ),
+    (
+        CollectorStatus("kupang", "offline", "0.1.0", False, "disk is full", AT, 63_000, 8641),
+        "titik/v1/collector/kupang/status",
+        b'{"v":1,"collector":"kupang","state":"offline","version":"0.1.0","storing":false,'
+        b'"problem":"disk is full","since":"2026-11-23T03:04:05.120Z","behind_ms":63000,'
+        b'"beat":8641}',
+    ),
 ]

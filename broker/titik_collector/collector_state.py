@@ -1,0 +1,165 @@
+"""What the collector knows of itself: connected, storing, behind; and the file that says it.
+
+Rule: the file answers when the store cannot be read and the broker is gone.
+Rule: the file is replaced whole. On a full disk its bytes are overwritten in place instead, and
+its length never changes, so that this needs no new block.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+RUN = Path("/run/titik")  # memory: it can be written when every disk is full
+BYTES = 2048  # of the file, always; two problems of MAX_PROBLEM characters fit
+MAX_PROBLEM = 300
+EVERY_S = 5.0  # it is written this often
+STALE_MS = 30_000  # an older file means that the collector hangs or was killed
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorState:
+    """The collector about itself; times are milliseconds since 1970."""
+
+    collector: str  # its id
+    pid: int
+    at_ms: int  # when all this was so
+    connected: bool  # to the broker, subscriptions included
+    storing: bool  # what is received is committed
+    broker_problem: str | None  # why it is not connected, in words
+    store_problem: str | None  # why it does not store, in words
+    since_ms: int  # since when `connected` and `storing` are as they are
+    stored_ms: int | None  # when a batch was last committed; None: not since the start
+    behind_ms: int  # for how long work has waited without a pause
+    beat: int  # rises with each status that is published
+
+    @property
+    def hears(self) -> bool:
+        """Whether what routers report reaches the store; if not, routers are unknown."""
+        return self.connected and self.storing
+
+    @property
+    def problem(self) -> str | None:
+        """The problem in words, the store's first; None: all is well."""
+        return self.store_problem or self.broker_problem
+
+    def is_stale(self, now_ms: int) -> bool:
+        """Whether nobody writes the file any more, though nobody removed it."""
+        return now_ms - self.at_ms > STALE_MS
+
+
+def places(configured: Path | None, collector: str, store: Path) -> list[Path]:
+    """Where the file may be, the best place first.
+
+    Two cities on one machine have two stores, and so two names.
+    """
+    if configured is not None:
+        return [configured]
+    name = hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:8]
+    return [
+        RUN / f"collector-{collector}-{name}.json",
+        store.with_name(f"{store.name}.state"),
+    ]
+
+
+def read(files: Sequence[Path]) -> CollectorState | None:
+    """The newest state that one of these files has; None: no collector runs, or none can be read.
+
+    A clean stop removes the file. Ask `is_stale` of what this returns.
+    """
+    found = [state for state in map(_read, files) if state is not None]
+    return max(found, key=lambda state: state.at_ms, default=None)
+
+
+def words(state: CollectorState, now_ms: int) -> str | None:
+    """The state as one line for an operator; None: all is well."""
+    if state.is_stale(now_ms):
+        seconds = (now_ms - state.at_ms) // 1000
+        return f"the collector has not reported for {seconds} s: it hangs or was killed"
+    seconds = max(0, now_ms - state.since_ms) // 1000
+    if not state.storing:
+        return f"nothing is stored for {seconds} s: {state.store_problem or 'unknown reason'}"
+    if not state.connected:
+        return f"no broker for {seconds} s: {state.broker_problem or 'not connected yet'}"
+    return None
+
+
+class StateFile:
+    """Writes the file; the first place that can be written is used."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = list(files)
+        self._failed: str | None = None
+
+    def write(self, state: CollectorState) -> None:
+        """Write it; what cannot be written anywhere is logged once."""
+        content = _encode(state)
+        reasons = []
+        for file in self._files:
+            try:
+                _write(file, content)
+            except OSError as error:
+                reasons.append(f"{file}: {error.strerror}")
+            else:
+                self._failed = None
+                return
+        reason = "; ".join(reasons)
+        if reason != self._failed:
+            log.warning("state file cannot be written reason=%s", reason)
+        self._failed = reason
+
+    def remove(self) -> None:
+        """The collector stops: without a file nobody takes it for running."""
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                file.unlink()
+
+
+def _write(file: Path, content: bytes) -> None:
+    if file.parent == RUN:
+        RUN.mkdir(mode=0o755, exist_ok=True)
+    new = file.with_name(f"{file.name}.new")
+    try:
+        new.write_bytes(content)
+        new.chmod(0o644)  # no secrets, and monitoring runs as another user
+        new.replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        with open(file, "r+b", buffering=0) as there:
+            there.write(content)
+
+
+def _encode(state: CollectorState) -> bytes:
+    plain = dataclasses.asdict(state)
+    for name in ("broker_problem", "store_problem"):
+        plain[name] = plain[name] and plain[name][:MAX_PROBLEM]
+    text = json.dumps(plain, indent=1, ensure_ascii=False).encode("utf-8", "replace")
+    return text[: BYTES - 1].ljust(BYTES - 1) + b"\n"
+
+
+def _read(file: Path) -> CollectorState | None:
+    try:
+        with open(file, "rb") as opened:
+            plain = json.loads(opened.read(2 * BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return _checked(plain) if isinstance(plain, dict) else None
+
+
+def _checked(plain: dict[str, Any]) -> CollectorState | None:
+    """The state, if every field is there and of its type; a later version may write more."""
+    values = {}
+    for field in dataclasses.fields(CollectorState):
+        value = plain.get(field.name)
+        if not isinstance(value, field.type):  # type: ignore[arg-type]  # no annotation is text
+            return None
+        values[field.name] = value
+    return CollectorState(**values)

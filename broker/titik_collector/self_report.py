@@ -1,0 +1,145 @@
+"""The job that reports the collector itself: its status on the broker, and its state file.
+
+Rule: `state` is `offline` while the store fails, because agents wait for `online`.
+Rule: a status is published every BEAT_S whatever routers do, and at once when something changes.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Literal
+
+from titik_collector.collector_state import EVERY_S, CollectorState, StateFile
+from titik_collector.ingest import Outbox
+from titik_wire import codec, topics
+from titik_wire.messages import CollectorStatus
+
+BEAT_S = 10.0
+MAX_LABEL = 64  # of the contract's `Label`
+
+
+class SelfReport:
+    """Knows whether the collector is connected and storing; `step` when it is `due`."""
+
+    def __init__(
+        self,
+        collector: str,
+        version: str,
+        file: StateFile,
+        behind_ms: Callable[[], int],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._collector = collector
+        self._version = version
+        self._file = file
+        self._behind_ms = behind_ms
+        self._now_ms = now_ms
+        self._connected = False
+        self._broker_problem: str | None = None
+        self._store_problem: str | None = None
+        self._since_ms = now_ms()
+        self._stored_ms: int | None = None
+        self._beat = 0
+        self._beat_due = self._file_due = 0.0
+
+    @property
+    def storing(self) -> bool:
+        """Whether the store takes what comes."""
+        return self._store_problem is None
+
+    def connected(self, outbox: Outbox) -> None:
+        """The broker has us, and gets the status as the first message."""
+        self._changed()
+        self._connected, self._broker_problem = True, None
+        self._publish(self._state(), outbox)
+
+    def disconnected(self, reason: str) -> None:
+        """The broker is gone, or was not reached again."""
+        if self._connected:
+            self._changed()
+        self._connected, self._broker_problem = False, reason
+
+    def failed(self, reason: str) -> None:
+        """The store failed."""
+        if self._store_problem is None:
+            self._changed()
+        self._store_problem = reason
+
+    def works(self) -> None:
+        """The store works again."""
+        self._changed()
+        self._store_problem = None
+
+    def stored(self) -> None:
+        """A batch was committed."""
+        self._stored_ms = self._now_ms()
+
+    def due(self, now: float) -> bool:
+        """Whether `step` has something to do; `now` is monotonic seconds."""
+        return now >= min(self._beat_due, self._file_due)
+
+    def step(self, now: float, outbox: Outbox) -> None:
+        """Publish if it is time to, and write the file."""
+        state = self._state()
+        if now >= self._beat_due:
+            self._beat_due = now + BEAT_S
+            self._publish(state, outbox)
+        self._file_due = now + EVERY_S
+        self._file.write(state)
+
+    def close(self, outbox: Outbox) -> None:
+        """Publish `offline`; without a file nobody takes this collector for running."""
+        self._say("offline", None, outbox)
+        self._file.remove()
+
+    def will(self) -> tuple[str, bytes]:
+        """Topic and payload that the broker publishes when it loses us."""
+        status = CollectorStatus(self._collector, "offline", self._version)
+        return topics.collector(self._collector), codec.encode(status)
+
+    def _changed(self) -> None:
+        self._since_ms = self._now_ms()
+        self._beat_due = self._file_due = 0.0
+
+    def _state(self) -> CollectorState:
+        return CollectorState(
+            self._collector,
+            os.getpid(),
+            self._now_ms(),
+            self._connected,
+            self.storing,
+            self._broker_problem,
+            self._store_problem,
+            self._since_ms,
+            self._stored_ms,
+            self._behind_ms(),
+            self._beat,
+        )
+
+    def _publish(self, state: CollectorState, outbox: Outbox) -> None:
+        self._say("online" if state.storing else "offline", state, outbox)
+
+    def _say(
+        self, word: Literal["online", "offline"], state: CollectorState | None, outbox: Outbox
+    ) -> None:
+        status = CollectorStatus(self._collector, word, self._version)
+        if state is not None:
+            self._beat += 1
+            problem = state.store_problem
+            status = CollectorStatus(
+                self._collector,
+                word,
+                self._version,
+                state.storing,
+                None if problem is None else _label(problem),
+                state.since_ms,
+                state.behind_ms,
+                self._beat,
+            )
+        outbox.publish(topics.collector(self._collector), codec.encode(status), retain=True)
+        outbox.flush()
+
+
+def _label(text: str) -> str:
+    """At most MAX_LABEL characters that a terminal can show."""
+    plain = "".join(one if one.isprintable() else "?" for one in text)
+    return plain if len(plain) <= MAX_LABEL else plain[: MAX_LABEL - 3] + "..."
