@@ -32,10 +32,11 @@ def _all(db: sqlite3.Connection) -> Iterator[str]:
     for table, rowid, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"{table} row {rowid}: no such row in {parent}"
     yield from _conservation(db)
-    for run_id, router, token in db.execute(
-        "SELECT run.id, router.name, run.token FROM run JOIN router ON router.id = run.router_id"
+    for run_id, base, router, token in db.execute(
+        "SELECT run.id, base, router.name, run.token FROM run"
+        " JOIN router ON router.id = run.router_id"
     ).fetchall():
-        yield from _run(db, run_id, f"router={router} run={token}")
+        yield from _run(db, run_id, base, f"router={router} run={token}")
     yield from _bodies(db)
 
 
@@ -51,17 +52,20 @@ def _conservation(db: sqlite3.Connection) -> Iterator[str]:
             )
 
 
-def _run(db: sqlite3.Connection, run_id: int, name: str) -> Iterator[str]:
+def _run(db: sqlite3.Connection, run_id: int, base: int, name: str) -> Iterator[str]:
     """The rows of a run are disjoint, inside what is stored, and apart from what is refused."""
     ranges = {"stored": Ranges(), "refused": Ranges()}
     for kind, first, last in db.execute(
         "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ?", (run_id,)
     ):
-        if first > last or any(
-            one.missing(first, last) != [(first, last)] for one in ranges.values()
+        if (
+            first > last
+            or first <= base
+            or any(one.missing(first, last) != [(first, last)] for one in ranges.values())
         ):
             yield f"{name}: {kind} {first} to {last} overlaps another range"
         ranges[kind].add(first, last)
+    ranges["stored"].add(1, base)
     end = 0
     for first, last in db.execute(
         "SELECT first_seq, seq FROM sample WHERE run_id = ? ORDER BY seq", (run_id,)

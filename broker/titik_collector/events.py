@@ -172,7 +172,7 @@ def _removed(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
 def _lost(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:
     """Placed where the newest lost sample was: at the sample after it, else at the run's last."""
     for run_id, upto, alive_ms, router, run, lost in db.execute(
-        "SELECT run.id, iif(closed, highest, min(floor, highest)), boot_time.last_ms,"
+        "SELECT run.id, max(base, gone, min(floor, highest)), boot_time.last_ms,"
         " v.router, v.run, v.lost FROM v_conservation AS v"
         " JOIN run ON run.token = v.run JOIN router ON router.id = run.router_id"
         " AND router.name = v.router JOIN boot_time ON boot_time.boot_id = run.boot_id"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from titik_collector import quick
+from titik_collector import plausible, quick
 from titik_collector.database import StoreError
 from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
 from titik_wire import codec, packed, topics
@@ -130,6 +130,9 @@ def to_item(letter: Letter, now_ms: int) -> Item:
     except WireError as error:
         return _poison(letter, str(error), now_ms)
     if isinstance(message, Sample):
+        doubt = plausible.doubt(message)
+        if doubt is not None:  # its seq is not accounted, for it cannot be
+            return Poison(letter.topic, letter.payload, doubt, now_ms, message.router)
         live = letter.topic.endswith("/sample")  # else on `backlog`; decoding knows no third
         return Arrived(message, letter.payload, live, now_ms)
     if isinstance(message, Status):

@@ -31,6 +31,17 @@ class Ranges:
     def __repr__(self) -> str:
         return f"Ranges({list(self)})"
 
+    @property
+    def spans(self) -> int:
+        """How many ranges."""
+        return len(self._firsts)
+
+    def cut(self, last: int) -> int:
+        """Take out every number up to `last`; how many there were."""
+        before = len(self)
+        self.remove(1, last)
+        return before - len(self)
+
     def copy(self) -> "Ranges":
         """An independent set of the same numbers."""
         twin = Ranges()

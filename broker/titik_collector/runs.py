@@ -1,9 +1,12 @@
 """What the collector knows of each run: what is settled, and what its router still holds.
 
 Rule: settled = stored + refused + lost. Stored and refused are disjoint; a refused seq that
-arrives after all becomes stored. Lost is derived: below the floor (of a closed run: up to
-the highest) and in neither. Every term only grows with what is learnt, so order of arrival
-does not matter.
+arrives after all becomes stored. Lost is derived: below the floor, or gone, and in neither.
+Rule: the floor is the word of whoever holds the run. `gone` is the word of another run's sample,
+that its router holds nothing of this one. Where two devices use one name that is not true of the
+other: so it counts as lost, and no ack covers it. A new sample of the run itself takes it back.
+Rule: a run has at most MAX_RANGES. With more of them the oldest end in `base`: holes below it are
+lost for good, and only the numbers of what is stored and refused there are kept.
 """
 
 import sqlite3
@@ -15,6 +18,9 @@ from titik_wire.messages import MAX_ALSO, AckedRun
 
 # Runs kept in memory between batches: several for each of 10,000 routers.
 MAX_CACHED = 40_000
+# Far above what outages and reordering make of an honest run; each write looks at all of them.
+MAX_RANGES = 256
+KEPT_RANGES = 128  # of the newest, when they were too many
 
 
 @dataclass(slots=True)
@@ -27,7 +33,10 @@ class Run:
     boot_id: int | None = None
     highest: int = 0
     floor: int = 0
-    closed: bool = False
+    gone: int = 0
+    base: int = 0
+    base_stored: int = 0
+    base_refused: int = 0
     stored: Ranges = field(default_factory=Ranges)
     refused: Ranges = field(default_factory=Ranges)
     opened_ms: int = 0  # when it was last written down as open; 0: not by this process
@@ -37,24 +46,58 @@ class Run:
         self.highest = max(self.highest, highest)
         self.floor = max(self.floor, floor)
 
+    def hold(self, lowest: int, seq: int) -> None:
+        """A sample of the run itself: when it was taken, its router held `lowest` to `seq`.
+
+        Of a new one that is believed against what other runs' samples said before.
+        """
+        if seq > self.highest:
+            self.gone = min(self.gone, lowest - 1)
+        self.learn(seq, min(lowest, seq) - 1)
+
+    def disclaim(self) -> None:
+        """Another run's sample: its router holds nothing of this run, as far as it is known now."""
+        self.gone = self.highest
+
+    def has(self, first: int, last: int) -> bool:
+        """All of these are stored, or settled for good."""
+        return last <= self.base or self.stored.covers(max(first, self.base + 1), last)
+
     def store(self, first: int, last: int) -> None:
         """A sample of these seqs is in the store."""
         self.learn(last)
+        first = max(first, self.base + 1)
         self.stored.add(first, last)
         self.refused.remove(first, last)
+        self._bound()
 
     def refuse(self, first: int, last: int) -> None:
         """A message of these seqs is poison and will never be stored as it is."""
         self.learn(last)
-        for low, high in self.stored.missing(first, last):
+        for low, high in self.stored.missing(max(first, self.base + 1), last):
             self.refused.add(low, high)
+        self._bound()
+
+    def unstore(self, seq: int) -> None:
+        """What was stored as this seq turned out to be poison."""
+        if seq > self.base:
+            self.stored.remove(seq, seq)
+            self.refused.add(seq, seq)
+
+    def _bound(self) -> None:
+        if self.stored.spans + self.refused.spans <= MAX_RANGES:
+            return
+        ends = sorted(last for kind in (self.stored, self.refused) for _, last in kind)
+        self.base = ends[-KEPT_RANGES - 1]
+        self.base_stored += self.stored.cut(self.base)
+        self.base_refused += self.refused.cut(self.base)
 
     def settled(self) -> Ranges:
-        """Stored, refused and lost together."""
+        """Stored, refused, and lost by the word of whoever holds the run."""
         settled = self.stored.copy()
         for first, last in self.refused:
             settled.add(first, last)
-        settled.add(1, self.highest if self.closed else min(self.floor, self.highest))
+        settled.add(1, max(self.base, min(self.floor, self.highest)))
         return settled
 
     def acked(self) -> AckedRun:
@@ -115,14 +158,16 @@ class Runs:
 
     def _load(self, router_id: int, token: str) -> Run | None:
         row = self._db.execute(
-            "SELECT id, boot_id, highest, floor, closed FROM run WHERE router_id = ? AND token = ?",
+            "SELECT id, boot_id, highest, floor, gone, base, base_stored, base_refused FROM run"
+            " WHERE router_id = ? AND token = ?",
             (router_id, token),
         ).fetchone()
         if row is None:
             return None
-        run = Run(row[0], router_id, token, row[1], row[2], row[3], bool(row[4]))
+        run = Run(row[0], router_id, token, *row[1:])
         for kind, first, last in self._db.execute(
-            "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ?", (run.id,)
+            "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ? ORDER BY first_seq",
+            (run.id,),
         ):
             (run.stored if kind == "stored" else run.refused).add(first, last)
         self._cache[router_id, token] = run
@@ -131,8 +176,18 @@ class Runs:
 
     def _write(self, run: Run) -> None:
         self._db.execute(
-            "UPDATE run SET boot_id = ?, highest = ?, floor = ?, closed = ? WHERE id = ?",
-            (run.boot_id, run.highest, run.floor, int(run.closed), run.id),
+            "UPDATE run SET boot_id = ?, highest = ?, floor = ?, gone = ?, base = ?,"
+            " base_stored = ?, base_refused = ? WHERE id = ?",
+            (
+                run.boot_id,
+                run.highest,
+                run.floor,
+                run.gone,
+                run.base,
+                run.base_stored,
+                run.base_refused,
+                run.id,
+            ),
         )
         stored, refused = list(run.stored), list(run.refused)
         before = self._saved[run.id]

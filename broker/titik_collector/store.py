@@ -18,6 +18,7 @@ from titik_collector.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.database import transaction
 from titik_collector.names import Names
 from titik_collector.placing import Accepted, Placing
+from titik_collector.plausible import leaps
 from titik_collector.runs import Run, Runs
 from titik_collector.timeline import Change
 from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
@@ -199,7 +200,7 @@ class Store:
             saved.capped += 1
             return True
         now_ms, live = item.arrived_ms, item.live
-        covered = run.stored.covers(sample.first_seq, sample.seq)
+        covered = run.has(sample.first_seq, sample.seq)
         if covered and sample.first_seq == sample.seq:
             saved.duplicates += 1
             if live and self._may_boot(router_id, sample.boot, now_ms):
@@ -215,8 +216,8 @@ class Store:
             saved.duplicates += covered  # it may still replace what it contains
             if live:
                 saved.fresh.append((router_id, item))
-        run.store(sample.first_seq, sample.seq)
         self._learn(run, sample, now_ms)
+        run.store(sample.first_seq, sample.seq)
         saved.routers[router_id] = sample.router
         return not covered
 
@@ -226,6 +227,13 @@ class Store:
         if found is None and self._caps.run(router_id, now_ms):
             found = self._runs.make(router_id, token)
         return found
+
+    def _heard_of(self, router_id: int, token: str, seq: int, now_ms: int) -> Run | None:
+        """The run of which the router speaks without its uptime; None: over the cap or absurd."""
+        known = self._runs.look(router_id, token)
+        if leaps(known.highest if known else 0, seq):
+            return None
+        return self._run(router_id, token, now_ms)
 
     def _has_room(self, router_id: int, item: Arrived) -> bool:
         """None of the rows that the sample adds is over a cap."""
@@ -254,9 +262,9 @@ class Store:
         for held in sample.spool:
             if held.run == sample.run:
                 if held.span is not None:
-                    run.learn(sample.seq, held.span[0] - 1)
+                    run.hold(held.span[0], sample.seq)
             elif held.span is not None:
-                older = self._run(run.router_id, held.run, now)
+                older = self._heard_of(run.router_id, held.run, held.span[1], now)
                 if older is None:
                     continue
                 older.learn(held.span[1], held.span[0] - 1)
@@ -265,7 +273,8 @@ class Store:
             else:
                 older = self._runs.find(run.router_id, held.run)
                 if older is not None:
-                    older.closed, older.opened_ms = True, 0
+                    older.disclaim()
+                    older.opened_ms = 0
                     self._opened.pop(older.id, None)
                     self._db.execute("DELETE FROM open_run WHERE run_id = ?", (older.id,))
         self._open(run, now)
@@ -328,7 +337,7 @@ class Store:
         if router_id is None or not self._caps.sample(router_id, item.arrived_ms):
             return
         token, first, last = item.span
-        run = self._run(router_id, token, item.arrived_ms)
+        run = self._heard_of(router_id, token, last, item.arrived_ms)
         if run is None:
             return
         run.refuse(first, last)

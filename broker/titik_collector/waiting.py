@@ -103,8 +103,7 @@ class _Left:
         quarantine.keep(self._db, topics.backlog(one.router), one.payload, rule, one.arrived_ms)
         run = self._runs.find(one.router_id, one.run)
         if run is not None:
-            run.stored.remove(one.seq, one.seq)
-            run.refused.add(one.seq, one.seq)
+            run.unstore(one.seq)
 
 
 def _unpack(packed: bytes) -> list[Kept]:

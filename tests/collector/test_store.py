@@ -74,7 +74,7 @@ def test_a_merged_range_and_its_originals_end_the_same(
 def content(db: sqlite3.Connection) -> list[object]:
     """Everything that must not depend on the order of arrival."""
     queries = (
-        "SELECT token, highest, floor, closed FROM run ORDER BY token",
+        "SELECT token, highest, floor, gone FROM run ORDER BY token",
         "SELECT run.token, kind, first_seq, last_seq FROM settled JOIN run ON run.id = run_id"
         " ORDER BY 1, 2, 3",
         "SELECT run.token, seq, first_seq, at_ms, quality, clients, client_ms, packed FROM sample"
@@ -97,13 +97,15 @@ def test_shuffled_and_tripled_delivery_gives_the_same_store(tmp_path: Path, seed
     history += [sample(8, 5), sample(12, 9), sample(16, 9), sample(32, 31)]
     old = [sample(n, run=OLD_RUN, boot="0" * 8) for n in range(1, 9) if n != 4]
     history += [*old, sample(33, others=[Held(OLD_RUN, None)])]
+    last = sample(34, others=[Held(OLD_RUN, None)])  # said until no ack lists the run
     with opened(tmp_path / "a") as straight, opened(tmp_path / "b") as shuffled:
-        save(Store(straight, Registered()), *history)
+        save(Store(straight, Registered()), *history, last)
         mixed = history * 3
         random.Random(seed).shuffle(mixed)
         store = Store(shuffled, Registered())
         while mixed:
             save(store, *(mixed.pop() for _ in range(min(len(mixed), 7))))
+        save(store, last)
 
         assert content(straight) == content(shuffled)
         assert [] == check.findings(shuffled)

@@ -150,7 +150,7 @@ def terms(db: sqlite3.Connection, name: tuple[str, str]) -> dict[str, set[int]]:
     """The seqs of a run that are stored, refused and declared lost."""
     found: dict[str, set[int]] = {"stored": set(), "refused": set(), "declared": set()}
     row = db.execute(
-        "SELECT run.id, CASE closed WHEN 1 THEN highest ELSE min(floor, highest) END FROM run"
+        "SELECT run.id, max(base, gone, min(floor, highest)) FROM run"
         " JOIN router ON router.id = run.router_id WHERE router.name = ? AND token = ?",
         name,
     ).fetchone()

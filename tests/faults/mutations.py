@@ -111,7 +111,7 @@ MUTATIONS = {
         (
             Edit(
                 "broker/titik_collector/store.py",
-                "covered = run.stored.covers(sample.first_seq, sample.seq)",
+                "covered = run.has(sample.first_seq, sample.seq)",
                 "covered = False",
             ),
             Edit(

@@ -132,14 +132,14 @@ def settled(store: Path, router: str | None = None) -> dict[tuple[str, str], Ran
         return found
     where = "WHERE ? IS NULL OR router.name = ?"
     with closing(db):
-        for name, run, highest, floor, closed, first, last in db.execute(
-            "SELECT router.name, token, highest, floor, closed, first_seq, last_seq FROM run"
+        for name, run, bound, first, last in db.execute(
+            "SELECT router.name, token, max(base, gone, min(floor, highest)), first_seq, last_seq"
+            " FROM run"
             " JOIN router ON router.id = run.router_id"
             f" LEFT JOIN settled ON settled.run_id = run.id {where}",
             (router, router),
         ):
             ranges = found.setdefault((name, run), Ranges())
-            bound = highest if closed else min(floor, highest)
             for low, high in ((1, bound), (first or 1, last or 0)):
                 if low <= high:
                     ranges.add(low, high)

@@ -1,0 +1,28 @@
+"""What one router may claim before nobody believes it; pure.
+
+A claim beyond these limits is refused as such and changes no figure: one message would otherwise
+make the losses of a whole city absurd. A router within its limits never comes near them.
+"""
+
+from titik_wire.messages import Sample
+
+# An agent takes at most one sample a second, and one more each 5 s when clients come and go.
+MIN_SPACING_MS = 500
+SPARE = 1000  # samples; for clocks that stand still
+MAX_UPTIME_MS = 10 * 366 * 86_400_000  # no router runs longer without a reboot
+# Samples of a run that were heard of without its uptime: a year of them, one each 30 s.
+MAX_LEAP = 1_000_000
+
+
+def doubt(sample: Sample) -> str | None:
+    """Why the sample's seq cannot be; None if it can."""
+    uptime_ms = min(sample.uptime_ms, MAX_UPTIME_MS)
+    most = SPARE + uptime_ms // MIN_SPACING_MS
+    if sample.seq <= most:
+        return None
+    return f"seq: a run in a boot of {uptime_ms // 1000} s has at most {most} samples"
+
+
+def leaps(highest: int, seq: int) -> bool:
+    """`seq` is too far above the highest that was known of the run."""
+    return seq > highest + MAX_LEAP
