@@ -161,8 +161,11 @@ def _run(settings: Config, target: dial.Broker) -> None:
 def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
     """Every source that this machine may have."""
     since = Since(os.path.join(settings.spool.directory, "since"))
+    memory = os.path.join(settings.spool.directory, "uplink")
     nets = settings.interfaces
-    interfaces = Interfaces(nets.uplink, nets.lan, clock.boot, since=since, keep_s=ONE_SAMPLE_S)
+    interfaces = Interfaces(
+        nets.uplink, nets.lan, clock.boot, since=since, memory=memory, keep_s=ONE_SAMPLE_S
+    )
     sketch = Sketch(clock)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     sources: list[Source | None] = [

@@ -59,7 +59,7 @@ class Spool:
 class Interfaces:
     """[interfaces]: which interface is what; absent: found by themselves."""
 
-    uplink: str | None = None  # towards the internet; found: the default route's
+    uplink: str | None = None  # towards the internet, spaces between several; found: by routes
     lan: tuple[str, ...] | None = None  # towards the visitors; found: the bridges
 
 

@@ -205,7 +205,7 @@ def bps(old: Sample, new: Sample) -> tuple[int | None, int | None, int | None, i
     if old.boot != new.boot or elapsed <= 0:
         return None, None, None, None
     air = _deltas(_air(old), _air(new))
-    wire = _deltas(_uplink(old), _uplink(new))
+    wire = _deltas(_uplink(old), _uplink(new), each=True)
     wifi_up, wifi_down = (None, None) if air is None else (n * 8000 // elapsed for n in air)
     down, up = (None, None) if wire is None else (n * 8000 // elapsed for n in wire)
     return wifi_down, wifi_up, down, up
@@ -223,16 +223,16 @@ def _air(sample: Sample) -> Counters:
 
 
 def _uplink(sample: Sample) -> Counters:
-    """The first uplink only: a PPPoE interface and its port carry the same bytes."""
-    uplinks = [one for one in sample.net or () if one.role == "uplink"][:1]
+    """Every uplink: a router reports each way out once."""
+    uplinks = [one for one in sample.net or () if one.role == "uplink"]
     return {(one.ifname, one.since): (one.rx_bytes, one.tx_bytes) for one in uplinks}
 
 
-def _deltas(old: Counters, new: Counters) -> tuple[int, int] | None:
-    """Received and sent since; None if nothing is comparable."""
+def _deltas(old: Counters, new: Counters, *, each: bool = False) -> tuple[int, int] | None:
+    """Received and sent since; None if nothing is comparable, or with `each` not everything."""
     pairs = [(old[key], new[key]) for key in new if key in old]
     pairs = [(was, now) for was, now in pairs if now[0] >= was[0] and now[1] >= was[1]]
-    if not pairs:
+    if not pairs or (each and len(pairs) < len(new)):
         return None
     return sum(now[0] - was[0] for was, now in pairs), sum(now[1] - was[1] for was, now in pairs)
 

@@ -160,7 +160,6 @@ def _follow(before: Reading, one: Reading, uplink_bps: Callable[[int], float]) -
         and 0 <= observed <= elapsed_ms + slew_ms + LAG_MS
         and 0 <= client <= observed * MAX_CLIENTS
         and 0 <= busy <= airtime <= MAX_RADIOS * (elapsed_ms + LAG_MS)
-        and len(uplink_1) == 1
     ):
         return None
     wifi = _grown(wifi_0, wifi_1, _carried(WIRE_BPS, elapsed_ms))
@@ -246,36 +245,38 @@ def _powered(before: Reading | None, one: Reading, from_ms: int | None, piles: P
 
 def _wifi(before: Reading, one: Reading, from_ms: int | None, piles: Piles) -> None:
     """Bytes over the air; known if any BSS's are, because another may just have been made."""
-    if from_ms is None:
-        return
     elapsed_ms = one.uptime_ms - before.uptime_ms
     most = _carried(WIRE_BPS, elapsed_ms)
-    received = sent = 0
-    known = False
-    for interface, now in one.wifi.items():
-        delta = _delta(before.wifi.get(interface), now, most)
-        if delta is not None:
-            received, sent, known = received + delta[0], sent + delta[1], True
-    if known and received <= most and sent <= most:
+    grown = list(_deltas(before.wifi, one.wifi, most).values())
+    received, sent = _total(grown)
+    if from_ms is not None and grown and received <= most and sent <= most:
         _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, WIFI_DOWN, sent, received)
 
 
 def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float, piles: Piles) -> None:
-    """Bytes of one interface: of several that are in both samples, the first by name."""
-    both = before.uplink.keys() & one.uplink.keys()
-    if from_ms is None or not both:
-        return
+    """Bytes of every uplink, for a router reports each way out once; known if each one's are."""
     elapsed_ms = one.uptime_ms - before.uptime_ms
     most = _carried(min(bps * SLACK, WIRE_BPS), elapsed_ms)
-    ifname = min(both)[0]
-    received = sent = 0
-    known = False
-    for key in both:
-        delta = _delta(before.uplink[key], one.uplink[key], most) if key[0] == ifname else None
-        if delta is not None:
-            received, sent, known = received + delta[0], sent + delta[1], True
-    if known and received <= most and sent <= most:
+    grown = _deltas(before.uplink, one.uplink, most)
+    are_known = {ifname for ifname, _ in grown} == {ifname for ifname, _ in one.uplink}
+    received, sent = _total(grown.values())
+    if from_ms is not None and are_known and received <= most and sent <= most:
         _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, UPLINK_DOWN, received, sent)
+
+
+def _deltas(
+    before: Mapping[_Key, tuple[int, int]], now: Mapping[_Key, tuple[int, int]], most: float
+) -> dict[_Key, tuple[int, int]]:
+    """What each counter grew by, where that is known."""
+    pairs = ((key, _delta(before.get(key), value, most)) for key, value in now.items())
+    return {key: delta for key, delta in pairs if delta is not None}
+
+
+def _total(grown: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    received = sent = 0
+    for rx, tx in grown:
+        received, sent = received + rx, sent + tx
+    return received, sent
 
 
 def _bytes(

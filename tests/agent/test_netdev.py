@@ -1,37 +1,22 @@
 """Interfaces: which they are, what they counted, and when their counters restarted."""
 
 import socket
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.system.netns import hotspot, ip
+from titik_agent.rtnetlink import DefaultRoute, Routes
 from titik_agent.sources import SourceError
-from titik_agent.sources.netdev import (
-    Interfaces,
-    NetdevSource,
-    Traffic,
-    default_route,
-    gateway,
-    identify,
-    read_traffic,
-)
+from titik_agent.sources.netdev import Interfaces, NetdevSource, identify
 from titik_agent.sources.since import Since
+from titik_agent.sources.traffic import Traffic, read_traffic
+from titik_agent.sources.wiring import Wiring
 from titik_wire.messages import Net
 
 CAPTURES = Path(__file__).parents[1] / "captures"
-HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 SILENT = Traffic(0, 0, 0, 0, 0, 0, 0, 0)
-
-
-def route(
-    ifname: str, to: str = "00000000", mask: str = "00000000", flags: str = "0003",
-    metric: int = 0, via: str = "00000000",
-) -> str:  # fmt: skip
-    """One row of /proc/net/route."""
-    return f"{ifname}\t{to}\t{via}\t{flags}\t0\t0\t{metric}\t{mask}\t0\t0\t0   \n"
 
 
 class Router:
@@ -42,27 +27,39 @@ class Router:
         self.now_s = 0.0
         self.ifindexes: dict[str, int] = {}
         self.traffic: dict[str, Traffic] = {}
-        (root / "proc").mkdir()
-        self.routes(route("wan"))
+        self.defaults: tuple[DefaultRoute, ...] = (DefaultRoute(0, 2),)
+        self.memory: str | None = None
 
     def add(self, ifname: str, ifindex: int, *, bridge: bool = False, carrier: str = "1") -> None:
         folder = self.root / "sys" / ifname
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "carrier").write_text(carrier + "\n")
+        (folder / "address").write_text(f"02:00:00:00:00:{ifindex:02x}\n")
         if bridge:
             (folder / "bridge").mkdir(exist_ok=True)
         self.ifindexes[ifname] = ifindex
         self.traffic[ifname] = SILENT
+
+    def add_child(self, ifname: str, ifindex: int, bss: str) -> None:
+        """An AP_VLAN, which has its BSS's address."""
+        self.add(ifname, ifindex)
+        address = (self.root / "sys" / bss / "address").read_text()
+        (self.root / "sys" / ifname / "address").write_text(address)
 
     def count(self, ifname: str, rx_bytes: int, tx_bytes: int) -> None:
         self.traffic[ifname] = SILENT._replace(rx_bytes=rx_bytes, tx_bytes=tx_bytes)
 
     def remove(self, ifname: str) -> None:
         del self.ifindexes[ifname], self.traffic[ifname]
+        for file in (self.root / "sys" / ifname).iterdir():
+            file.rmdir() if file.is_dir() else file.unlink()
+        (self.root / "sys" / ifname).rmdir()
 
-    def routes(self, ipv4: str, ipv6: str = "") -> None:
-        (self.root / "proc" / "route").write_text(HEAD + ipv4)
-        (self.root / "proc" / "ipv6_route").write_text(ipv6)
+    def routes(self, *ifnames: str) -> None:
+        """The default routes lead there, the best first."""
+        self.defaults = tuple(
+            DefaultRoute(metric, self.ifindexes[one]) for metric, one in enumerate(ifnames)
+        )
 
     def interfaces(
         self, uplink: str | None = None, lan: tuple[str, ...] | None = None, keep_s: float = 0.0
@@ -71,10 +68,12 @@ class Router:
             uplink,
             lan,
             "b0",
+            memory=self.memory,
             traffic=lambda: dict(self.traffic),
             ifindexes=lambda: dict(self.ifindexes),
-            sysfs=str(self.root / "sys"),
-            proc=str(self.root / "proc"),
+            routes=lambda: Routes(self.defaults, frozenset()),
+            towards=lambda _: frozenset(),
+            wiring=Wiring(str(self.root / "sys"), str(self.root / "proc")),
             keep_s=keep_s,
             monotonic=lambda: self.now_s,
         )
@@ -102,9 +101,11 @@ def test_uplink_and_lan_are_found(router: Router) -> None:
 
 
 def test_what_is_configured_is_not_looked_for(router: Router) -> None:
-    """Though one that does not exist is left out."""
-    found = router.interfaces("wwan0", ("phy0-ap0", "eth9")).net()
-    assert ifnames(found) == [("phy0-ap0", "lan")]
+    """Though a LAN that does not exist is left out, and an uplink that does not is down."""
+    router.add("wanb", 9)
+    found = router.interfaces("wwan0 wanb", ("phy0-ap0", "eth9")).net()
+    assert ifnames(found) == [("wwan0", "uplink"), ("wanb", "uplink"), ("phy0-ap0", "lan")]
+    assert [net.up for net in found] == [False, True, True]
 
 
 def test_an_interface_of_both_roles_is_the_uplink(router: Router) -> None:
@@ -112,21 +113,43 @@ def test_an_interface_of_both_roles_is_the_uplink(router: Router) -> None:
     assert ifnames(router.interfaces("wan", ("wan",)).net()) == [("wan", "uplink")]
 
 
-def test_pppoe_is_the_uplink_and_not_the_port_below_it(router: Router) -> None:
-    """Its default route has no gateway; and the port's counters are of encapsulated frames."""
-    router.add("pppoe-wan", 9)
-    router.routes(route("pppoe-wan", flags="0001") + route("br-lan", "004DA8C0", "00FFFFFF"))
-    assert ifnames(router.interfaces().net())[0] == ("pppoe-wan", "uplink")
-
-
 def test_an_uplink_that_lost_its_route_is_down_and_not_absent(router: Router) -> None:
     """Otherwise an outage would look like a router that has no uplink."""
     interfaces = router.interfaces()
     interfaces.net()
-    router.routes("")
+    router.routes()
     router.add("wan", 2, carrier="0")
     net = interfaces.net()[0]
     assert (net.ifname, net.up) == ("wan", False)
+
+
+def test_an_uplink_that_is_gone_is_down_and_not_absent(router: Router) -> None:
+    """A PPPoE interface exists only while its session does; its bytes are of nobody meanwhile."""
+    router.add("pppoe-wan", 9)
+    router.routes("pppoe-wan")
+    interfaces = router.interfaces()
+    assert interfaces.net()[0].up
+    router.remove("pppoe-wan")
+    router.routes()
+    assert interfaces.net()[0] == Net("pppoe-wan", "uplink", False, "b0/0", 0, 0)
+
+
+def test_the_next_life_of_the_agent_knows_an_uplink_that_is_gone(router: Router) -> None:
+    """From a file on the RAM disk, which a reboot clears."""
+    router.memory = str(router.root / "uplink")
+    router.interfaces().net()
+    router.routes()
+    router.remove("wan")
+    assert router.interfaces().net()[0] == Net("wan", "uplink", False, "b0/0", 0, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"wan\n", b"\xff", b"a b c\n"])
+def test_a_damaged_memory_of_uplinks_is_forgotten(router: Router, content: bytes) -> None:
+    """It may be anything after a power cut."""
+    router.memory = str(router.root / "uplink")
+    Path(router.memory).write_bytes(content)
+    router.routes()
+    assert router.interfaces().uplink() is None
 
 
 def test_the_uplink_follows_the_default_route(router: Router) -> None:
@@ -134,8 +157,18 @@ def test_the_uplink_follows_the_default_route(router: Router) -> None:
     router.add("wwan0", 9)
     interfaces = router.interfaces()
     assert interfaces.uplink() == "wan"
-    router.routes(route("wwan0"))
+    router.routes("wwan0")
     assert ifnames(interfaces.net())[0] == ("wwan0", "uplink")
+
+
+def test_the_gateway_is_of_the_uplink_s_best_default_route(router: Router) -> None:
+    """The one that the probe asks, which speaks ARP."""
+    router.defaults = (
+        DefaultRoute(9, 2, "192.0.2.9"), DefaultRoute(5, 2, "192.0.2.1"),
+        DefaultRoute(1, 2, "fe80::1"), DefaultRoute(7, 3, "192.0.2.7"),
+    )  # fmt: skip
+    assert router.interfaces().gateway() == "192.0.2.1"
+    assert router.interfaces("phy0-ap0").gateway() is None
 
 
 def test_a_bridge_under_the_uplink_is_no_lan(router: Router) -> None:
@@ -145,13 +178,13 @@ def test_a_bridge_under_the_uplink_is_no_lan(router: Router) -> None:
     router.add("docker0", 12, bridge=True)
     router.add("br-0a1b2c3d4e5f", 13, bridge=True)
     router.add("br-guest", 14, bridge=True)
-    router.routes(route("switch0.1"))
+    router.routes("switch0.1")
     assert router.interfaces().lan() == ("br-guest", "br-lan")
 
 
 def test_a_machine_with_neither_has_no_section(router: Router) -> None:
     """None is no failure."""
-    router.routes("")
+    router.routes()
     router.remove("br-lan")
     assert NetdevSource(router.interfaces()).read() is None
 
@@ -185,9 +218,10 @@ def test_a_fall_is_a_new_counter_whatever_the_kernel_says(router: Router) -> Non
 
 def test_an_interface_that_goes_while_it_is_read_is_left_out(router: Router) -> None:
     """Between its counters and its link state."""
-    router.add("br-lan", 3, bridge=True)
-    (router.root / "sys" / "wan" / "carrier").unlink()
-    assert ifnames(router.interfaces().net()) == [("br-lan", "lan")]
+    traffic = dict(router.traffic), dict(router.ifindexes)
+    router.remove("br-lan")
+    router.traffic, router.ifindexes = traffic
+    assert ifnames(router.interfaces().net()) == [("wan", "uplink")]
 
 
 def test_a_switched_off_interface_is_down(router: Router) -> None:
@@ -207,8 +241,7 @@ def reading(router: Router, looks: list[dict[str, int]], rx_bytes: list[int]) ->
         "b0",
         traffic=lambda: {"wan": SILENT._replace(rx_bytes=next(counted))},
         ifindexes=lambda: next(ifindexes),
-        sysfs=str(router.root / "sys"),
-        proc=str(router.root / "proc"),
+        wiring=Wiring(str(router.root / "sys")),
     )
 
 
@@ -246,34 +279,105 @@ def test_a_name_that_no_message_can_hold_is_left_out(router: Router) -> None:
     assert ifnames(router.interfaces().net()) == [("wan", "uplink"), ("br-lan", "lan")]
 
 
-def test_a_bss_counts_what_its_ap_vlans_count(router: Router) -> None:
-    """Its own interface no longer counts a station that has one of its own."""
+def test_a_bss_counts_what_its_ap_vlans_grow_by(router: Router) -> None:
+    """Its own interface no longer counts a station that has one of its own.
+
+    OpenWrt names them with a dot, or with a hyphen where `config wifi-vlan` asks for them.
+    """
+    for ifindex, ifname in enumerate(("phy0-ap0.4097", "phy0-ap0.sta1", "phy0-ap0-gst"), 20):
+        router.add_child(ifname, ifindex, "phy0-ap0")
+    router.add("phy0-ap0-1", 30)  # a BSS of its own has another address
+    router.add_child("phy0-ap01", 31, "phy0-ap0")
+    interfaces = router.interfaces()
+    first = interfaces.bss_counters("phy0-ap0")
     router.count("phy0-ap0", 10, 20)
-    for ifindex, ifname in enumerate(("phy0-ap0.4097", "phy0-ap0.sta1", "phy0-ap01"), 20):
-        router.add(ifname, ifindex)
+    for ifname in router.ifindexes.keys() - {"phy0-ap0"}:
         router.count(ifname, 1000, 2000)
-    assert router.interfaces().bss_counters("phy0-ap0") == ("b0/4+20+21", 2010, 4020)
+    assert first == ("b0/4+0", 0, 0)
+    assert interfaces.bss_counters("phy0-ap0") == ("b0/4+0", 3010, 6020)
 
 
 def test_a_vlan_on_top_of_a_bss_is_not_counted_twice(router: Router) -> None:
     """Its bytes went through the BSS's interface."""
-    router.count("phy0-ap0", 10, 20)
-    router.add("phy0-ap0.5", 20)
-    router.count("phy0-ap0.5", 1000, 2000)
+    router.add_child("phy0-ap0.5", 20, "phy0-ap0")
     (router.root / "sys" / "phy0-ap0.5" / "lower_phy0-ap0").symlink_to("../phy0-ap0")
-    assert router.interfaces().bss_counters("phy0-ap0") == ("b0/4", 10, 20)
-
-
-def test_an_ap_vlan_that_leaves_is_a_new_counter(router: Router) -> None:
-    """Its bytes leave with it; the sum without it starts anew, and so when it returns."""
     interfaces = router.interfaces()
-    router.add("phy0-ap0.sta1", 20)
-    tokens = [interfaces.bss_counters("phy0-ap0")]
-    router.remove("phy0-ap0.sta1")
-    tokens.append(interfaces.bss_counters("phy0-ap0"))
-    router.add("phy0-ap0.sta1", 21)
-    tokens.append(interfaces.bss_counters("phy0-ap0"))
-    assert [token and token[0] for token in tokens] == ["b0/4+20", "b0/4", "b0/4+21"]
+    interfaces.bss_counters("phy0-ap0")
+    router.count("phy0-ap0", 10, 20)
+    router.count("phy0-ap0.5", 1000, 2000)
+    assert interfaces.bss_counters("phy0-ap0") == ("b0/4", 10, 20)
+
+
+def test_stations_that_come_and_go_cost_no_bytes_of_the_others(router: Router) -> None:
+    """One token from the first station on, and never a fall; a new interface grew from zero."""
+    interfaces = router.interfaces()
+    told = [interfaces.bss_counters("phy0-ap0")]
+    for second in range(1, 6):
+        router.count("phy0-ap0", second, second)
+        router.add_child(f"phy0-ap0.sta{second}", 20 + second, "phy0-ap0")
+        router.count(f"phy0-ap0.sta{second}", 100, 200)
+        if second > 1:
+            router.remove(f"phy0-ap0.sta{second - 1}")
+        told.append(interfaces.bss_counters("phy0-ap0"))
+    assert told == [
+        ("b0/4", 0, 0),
+        *[("b0/4+0", 101 * second, 201 * second) for second in range(1, 6)],
+    ]
+
+
+def test_a_station_s_counters_that_restart_count_from_there(router: Router) -> None:
+    """The seconds of its restart are missing; nothing is invented."""
+    interfaces = router.interfaces()
+    router.add_child("phy0-ap0.sta1", 20, "phy0-ap0")
+    told = []
+    for rx_bytes in (100, 150, 10, 30):
+        router.count("phy0-ap0.sta1", rx_bytes, 0)
+        told.append(interfaces.bss_counters("phy0-ap0"))
+    assert [one and one[1] for one in told] == [0, 50, 50, 70]
+
+
+def test_two_lives_of_the_agent_never_share_a_sum_s_token(router: Router) -> None:
+    """What the first had added up is gone with it."""
+    router.add_child("phy0-ap0.sta1", 20, "phy0-ap0")
+    first = router.interfaces().bss_counters("phy0-ap0")
+    router.now_s = 10.0
+    second = router.interfaces().bss_counters("phy0-ap0")
+    assert (first, second) == (("b0/4+0", 0, 0), ("b0/4+2710", 0, 0))
+
+
+@pytest.mark.parametrize(
+    "rubbish", [{"rx_drops": 2**64 - 1}, {"rx_errors": 2**64 - 7}, {"tx_errors": 2**53}]
+)
+def test_an_impossible_number_is_unknown_alone(router: Router, rubbish: dict[str, int]) -> None:
+    """What stands beside it is reported."""
+    router.traffic["wan"] = Traffic(1, 2, 3, 4, 5, 6, 7, 8)._replace(**rubbish)
+    net = router.interfaces().net()[0]
+    assert (net.rx_bytes, net.tx_bytes, net.rx_packets, net.tx_drops) == (1, 2, 3, 8)
+    assert [getattr(net, name) for name in rubbish] == [None]
+
+
+@pytest.mark.parametrize("rubbish", [1571379713472972500, 2**63, -1])
+def test_impossible_bytes_are_unknown_once(router: Router, rubbish: int) -> None:
+    """The other interfaces stand, and the next reading has all that passed meanwhile."""
+    interfaces = router.interfaces()
+    told = []
+    for rx_bytes in (1000, rubbish, 3000):
+        router.count("wan", rx_bytes, 7)
+        told.append([(net.ifname, net.since, net.rx_bytes) for net in interfaces.net()])
+    lan = ("br-lan", "b0/3", 0)
+    assert told == [[("wan", "b0/2", 1000), lan], [lan], [("wan", "b0/2", 3000), lan]]
+    router.count("phy0-ap0", rubbish, 7)
+    assert interfaces.bss_counters("phy0-ap0") is None
+
+
+def test_a_drop_counter_that_flutters_costs_no_bytes(router: Router) -> None:
+    """Only the bytes say whether the bytes restarted."""
+    interfaces = router.interfaces()
+    told = []
+    for number, drops in enumerate((100, 97, 100, 97)):
+        router.traffic["wan"] = SILENT._replace(rx_bytes=number, rx_drops=drops)
+        told.append(interfaces.net()[0].since)
+    assert told == ["b0/2"] * 4
 
 
 def test_a_bss_that_is_gone_has_no_counters(router: Router) -> None:
@@ -294,61 +398,8 @@ def test_a_sample_has_one_reading_of_the_counters(router: Router) -> None:
 
 def test_a_token_is_short_and_tells_boots_apart() -> None:
     """It is sent for every interface in every sample."""
-    assert identify("6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11", (4,)) == "6b0f3c52/4"
-    assert identify("6b0f3c53-1f0a-4c55-9a57-2f3f1c0d9e11", (4,)) == "6b0f3c53/4"
-
-
-def test_a_token_fits_its_field_with_any_number_of_ap_vlans() -> None:
-    """One interface per station makes hundreds; the contract allows 200 characters."""
-    many = tuple(range(10_000, 10_400))
-    assert len(identify("b" * 36, many)) < 120
-    assert identify("b0", many) != identify("b0", (*many[:-1], 77))
-    assert identify("b0", many) == identify("b0", many)
-
-
-ANYWHERE = "0" * 32
-
-
-def ipv6(ifname: str, metric: str = "00000400", flags: str = "00000003", to: str = "00") -> str:
-    """One row of /proc/net/ipv6_route."""
-    via = "fe80" + "0" * 28
-    return f"{ANYWHERE} {to} {ANYWHERE} 00 {via} {metric} 00000001 00000000 {flags} {ifname:>8}\n"
-
-
-@pytest.mark.parametrize(
-    ("ipv4_rows", "ipv6_rows", "uplink"),
-    [
-        ("", "", None),
-        (route("wan"), "", "wan"),
-        (route("br-lan", "004DA8C0", "00FFFFFF"), "", None),
-        (route("wan", metric=20) + route("wwan0", metric=10), "", "wwan0"),
-        (route("wan") + route("wwan0"), "", "wan"),
-        (route("tun0", mask="00000080") + route("wan"), "", "wan"),  # 0.0.0.0/1, a VPN's half
-        (route("*", flags="0200"), "", None),  # unreachable
-        (route("wan", flags="0002"), "", None),  # not up
-        (route("wan", flags="zz"), ipv6("wan6"), "wan6"),
-        ("", ipv6("lo", flags="00200200") + ipv6("wan6"), "wan6"),
-        ("", ipv6("a", "00000400") + ipv6("b", "00000080"), "b"),
-        ("", ipv6("a", to="40"), None),
-        ("", ipv6("lo"), None),
-        (route("wan"), ipv6("wan6"), "wan"),
-        ("garbage\n\t\n1 2 3 4 5 6 7 8\n", "garbage\n", None),
-    ],
-)
-def test_the_default_route_names_the_uplink(
-    ipv4_rows: str, ipv6_rows: str, uplink: str | None
-) -> None:
-    """The lowest metric wins, and IPv4 over IPv6."""
-    assert default_route(HEAD + ipv4_rows, ipv6_rows) == uplink
-
-
-def test_the_gateway_is_of_the_uplink_s_default_route() -> None:
-    """The kernel prints the address as a number of the machine's byte order."""
-    number = int.from_bytes(socket.inet_aton("192.0.2.1"), sys.byteorder)
-    table = HEAD + route("wwan0") + route("wan", via=f"{number:08X}")
-    assert gateway(table, "wan") == "192.0.2.1"
-    assert gateway(table, "wwan0") is None
-    assert gateway(table, "eth9") is None
+    assert identify("6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11", 4) == "6b0f3c52/4"
+    assert identify("6b0f3c53-1f0a-4c55-9a57-2f3f1c0d9e11", 4) == "6b0f3c53/4"
 
 
 @pytest.mark.parametrize(
@@ -399,7 +450,7 @@ def test_a_fall_is_remembered_by_the_next_agent(router: Router, tmp_path: Path) 
         interfaces = Interfaces(
             "wan", (), "b0", since=Since(str(tmp_path / "since")),
             traffic=lambda: dict(router.traffic), ifindexes=lambda: dict(router.ifindexes),
-            sysfs=str(tmp_path / "sys"), proc=str(tmp_path / "proc"),
+            wiring=Wiring(str(tmp_path / "sys")),
         )  # fmt: skip
         router.count("wan", 5, 0)
         interfaces.net()

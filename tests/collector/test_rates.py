@@ -102,13 +102,19 @@ def test_a_broken_counter_is_no_traffic() -> None:
     )
 
 
-def test_of_several_uplinks_one_counts() -> None:
-    """PPPoE and the port below it carry the same bytes; the first by name is used."""
-    got = figures(
-        reading(10, uplink={("wan", 2): (0, 0), ("pppoe-wan", 1): (0, 0)}),
-        reading(40, uplink={("wan", 2): (1080, 9), ("pppoe-wan", 1): (1000, 8)}),
-    )
-    assert (1000, 8) == (got.uplink_down_bytes, got.uplink_up_bytes)
+def test_several_uplinks_are_summed() -> None:
+    """Each is a way out of its own."""
+    before = reading(10, uplink={("wan", 2): (0, 0), ("wwan0", 1): (0, 0)})
+    got = figures(before, reading(40, uplink={("wan", 2): (1080, 9), ("wwan0", 1): (1000, 8)}))
+    assert (2080, 17) == (got.uplink_down_bytes, got.uplink_up_bytes)
+
+
+def test_the_sum_of_uplinks_is_known_if_each_is() -> None:
+    """One that restarted or has just come may have carried anything, and an idle one says 0."""
+    before = reading(10, uplink={("wan", 2): (9, 9), ("wwan0", 1): (0, 0)})
+    for now in ({("wan", 2): (1, 1)}, {("wan", 3): (1, 1)}, {("wan", 2): (9, 9), ("b", 4): (0, 0)}):
+        got = figures(before, reading(40, uplink={("wwan0", 1): (0, 0), **now}))
+        assert 0 == got.uplink_known_ms
 
 
 def test_a_lost_start_of_a_run_costs_no_client_time() -> None:

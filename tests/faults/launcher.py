@@ -23,7 +23,8 @@ from titik_agent.clock import SystemClock
 from titik_agent.loop import Loop
 from titik_agent.publisher import Pace, Publisher
 from titik_agent.sources import EventSource
-from titik_agent.sources.netdev import Interfaces, Traffic, read_traffic
+from titik_agent.sources.netdev import Interfaces
+from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.spool import Spool
 
 
@@ -87,7 +88,9 @@ def wrapping(lie: str | None) -> Callable[[], dict[str, Traffic]]:
         return {
             name: Traffic(
                 *(
-                    (now - was + 2**32 - told["wraps_after"]) % 2**32 if at < 2 else now
+                    ((now or 0) - (was or 0) + 2**32 - told["wraps_after"]) % 2**32
+                    if at < 2
+                    else now
                     for at, (now, was) in enumerate(zip(seen, first.get(name, seen), strict=True))
                 )
             )

@@ -1,0 +1,109 @@
+"""An interface's byte counters as numbers that only grow while their token stays the same.
+
+Rule: a counter that was never above 2**32 may be 32 bits wide. It came round where its packets
+went on, and where neither the line nor the packets could have carried it round twice.
+Rule: whatever else falls has restarted. Where more than 4 GiB may have passed unseen the bytes are
+unknown, which is a restart too; so nothing is invented, and nothing is silently missing.
+Rule: only the bytes decide. A counter of drops or errors may do what it likes.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from titik_agent.sources.since import Since
+from titik_agent.sources.traffic import Traffic
+
+ROUND: Final = 1 << 32  # what a 32-bit counter holds
+FRAME: Final = 1600  # bytes, the longest on a line to the internet
+LAG_S: Final = 1.0  # drivers update their counters up to this late
+MAX_COUNTED: Final = 512  # interfaces remembered; the least recently read is forgotten first
+
+
+class Counted(NamedTuple):
+    """Bytes of one interface, and the token of their counters."""
+
+    since: str
+    rx_bytes: int
+    tx_bytes: int
+
+
+class _Last(NamedTuple):
+    """A reading, and how often each counter had come round by then."""
+
+    at_s: float
+    traffic: Traffic
+    rounds: tuple[int, int]
+
+
+class Counting:
+    """Follows counters from reading to reading."""
+
+    def __init__(self, since: Since) -> None:
+        self._since = since
+        self._last: dict[str, _Last] = {}
+
+    def read(
+        self, identity: str, traffic: Traffic, at_s: float, line_bps: Callable[[], float]
+    ) -> Counted | None:
+        """What the counters of `identity` say; None: a number of bytes is impossible.
+
+        `line_bps` is asked only where it matters: what the interface can carry, in bit/s.
+        """
+        if traffic.rx_bytes is None or traffic.tx_bytes is None:
+            return None
+        last = self._last.pop(identity, None)
+        rounds = (0, 0)
+        if last is not None:
+            followed = _follow(last, _Last(at_s, traffic, rounds), line_bps)
+            if followed is None:
+                self._since.restart(identity)
+            rounds = followed or rounds
+        self._last[identity] = _Last(at_s, traffic, rounds)
+        if len(self._last) > MAX_COUNTED:
+            del self._last[next(iter(self._last))]
+        return Counted(
+            self._since.token(identity),
+            traffic.rx_bytes + rounds[0] * ROUND,
+            traffic.tx_bytes + rounds[1] * ROUND,
+        )
+
+
+def _follow(last: _Last, now: _Last, line_bps: Callable[[], float]) -> tuple[int, int] | None:
+    """How often each counter has come round by now; None: restarted, or not to be known."""
+    was, is_now = last.traffic, now.traffic
+    rounds = []
+    for before, after, packets, before_rounds in (
+        (was.rx_bytes, is_now.rx_bytes, _grown(was.rx_packets, is_now.rx_packets), last.rounds[0]),
+        (was.tx_bytes, is_now.tx_bytes, _grown(was.tx_packets, is_now.tx_packets), last.rounds[1]),
+    ):
+        assert before is not None
+        assert after is not None
+        more = _came_round(
+            after - before, max(before, after), packets, now.at_s - last.at_s, line_bps
+        )
+        if more is None:
+            return None
+        rounds.append(before_rounds + more)
+    return rounds[0], rounds[1]
+
+
+def _came_round(
+    grown: int, highest: int, packets: int | None, elapsed_s: float, line_bps: Callable[[], float]
+) -> int | None:
+    """0 or 1; None: it restarted, or it may have come round once more than it shows."""
+    if highest >= ROUND:
+        return 0 if grown >= 0 else None
+    most = ROUND * 2 if packets is None else packets * FRAME
+    if 0 <= grown and most < grown + ROUND:
+        return 0
+    most = min(most, int(line_bps() / 8 * (elapsed_s + LAG_S)))
+    if grown < 0:
+        if not packets or grown + ROUND > most:
+            return None
+        return 1 if most < grown + 2 * ROUND else None
+    return 0 if most < grown + ROUND else None
+
+
+def _grown(before: int | None, now: int | None) -> int | None:
+    """None: unknown, or fallen."""
+    return None if before is None or now is None or now < before else now - before
