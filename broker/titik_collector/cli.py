@@ -18,20 +18,19 @@ from pathlib import Path
 
 import click
 
-from titik_collector import check, collect, config, past, status
-from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.commands import plainly, show
+from titik_collector import check, collect, config, past, status_screen
+from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
 from titik_collector.commands.demo import demo
 from titik_collector.commands.engineer import engineer
-from titik_collector.commands.past import events_command, export_command, history_command, top
+from titik_collector.commands.past import events_command, export_command, history_command
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
+from titik_collector.commands.status import status_command, top
 from titik_collector.config import Config, ConfigError
 from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
-from titik_collector.pki import AuthorityError
 from titik_collector.service import Service
 from titik_wire import __version__
 
@@ -116,32 +115,6 @@ def _run(collector: collect.Collector) -> None:
     collector.close()
 
 
-@titik.command(name="status")
-@CONFIG
-def status_command(file: Path) -> None:
-    """Every site and router now, on one screen."""
-    settings = _load(file)
-    with plainly(), reading(settings.store.path) as db:
-        now_ms = time.time_ns() // 1_000_000
-        screen = status.gather(db, settings.city.name, now_ms)
-        idle = status.nobody_collects(db, settings.store.path, now_ms)
-    show(status.render(screen))
-    for line in [*([idle] if idle else []), *_expiring(settings)]:
-        click.echo(f"warning: {line}")
-
-
-def _expiring(settings: Config) -> list[str]:
-    """What ends soon or is amiss at a broker of ours; nothing where it is not ours to read."""
-    if settings.broker.directory is None:
-        return []
-    try:
-        return BrokerDir.open(settings.broker.directory).authority.warnings()
-    except AuthorityError as error:
-        return [str(error)]
-    except (BrokerError, OSError):
-        return []
-
-
 @titik.group()
 def db() -> None:
     """Look after the store."""
@@ -173,7 +146,7 @@ titik.add_command(restore_command)
 titik.add_command(broker)
 titik.add_command(engineer)
 titik.add_command(router)
-for command in (top, history_command, export_command, events_command):
+for command in (status_command, top, history_command, export_command, events_command):
     titik.add_command(command)
 titik.add_command(simulate)
 titik.add_command(demo)
@@ -201,4 +174,4 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(one, "?") for one in text), error.end
 
 
-_PLAIN = {status.UNKNOWN: ".", **{bar: str(n) for n, bar in enumerate(past.BARS, 1)}}
+_PLAIN = {status_screen.UNKNOWN: ".", **{bar: str(n) for n, bar in enumerate(past.BARS, 1)}}

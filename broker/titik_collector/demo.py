@@ -21,7 +21,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from titik_collector import broker_init, check, config, registry_file, status
+from titik_collector import broker_init, check, config, registry_file, status, status_screen
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.config import Config, Router
@@ -226,7 +226,7 @@ def screen(demo: Demo, world: WorldTime) -> Group:
     try:
         with reading(demo.config.store.path) as db:
             screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
-        table = status.render(screen)
+        table = status_screen.render(screen)
     except StoreError:  # not made yet; if it cannot be, the collector ends and is told
         table = Text("the collector is starting")
     return Group(head, table)

@@ -32,6 +32,15 @@ class Event:
     text: str
 
 
+class Loss(NamedTuple):
+    """Samples of one run that are lost for good."""
+
+    at_ms: int
+    router: str
+    run: str
+    samples: int
+
+
 class Outage(NamedTuple):
     """A row of the store."""
 
@@ -170,6 +179,13 @@ def _removed(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
 
 
 def _lost(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:
+    for one in losses(db, since_ms, now_ms):
+        plural = "sample" if one.samples == 1 else "samples"
+        text = f"{one.samples:,} {plural} of run {one.run} declared lost"
+        yield Event(one.at_ms, "lost", one.router, text)
+
+
+def losses(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Loss]:
     """Placed where the newest lost sample was: at the sample after it, else at the run's last."""
     for run_id, upto, alive_ms, router, run, lost in db.execute(
         "SELECT run.id, max(base, gone, min(floor, highest)), boot_time.last_ms,"
@@ -183,10 +199,8 @@ def _lost(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]
         if at_ms is None:  # pruned; of its boot it is known to within an hour until when it was
             at_ms = alive_ms - HOUR_MS
         at_ms = min(at_ms, now_ms)
-        if at_ms < since_ms:
-            continue
-        plural = "sample" if lost == 1 else "samples"
-        yield Event(at_ms, "lost", router, f"{lost:,} {plural} of run {run} declared lost")
+        if at_ms >= since_ms:
+            yield Loss(at_ms, router, run, lost)
 
 
 def _newest_lost(db: sqlite3.Connection, run_id: int, upto: int) -> int:

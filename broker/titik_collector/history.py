@@ -6,7 +6,7 @@ Rule: a query reads its own windows by the table's key, whatever else the store 
 
 import difflib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from titik_collector import cold, rolled
@@ -71,11 +71,16 @@ def find(db: sqlite3.Connection, name: str, city: str) -> Subject:
     for one in known:
         if name in (one.name, f"{one.scope}/{one.name}") or name == one.scope == "city":
             return one
-    near = difflib.get_close_matches(name, [one.name for one in known], 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; `titik status` lists them"
+    hint = nearest(name, [one.name for one in known])
     if len(known) == 1:
         hint = "; none is in the store yet, `titik collect` puts them there"
     raise UnknownName(f"{name!r} is neither a site, nor a router, nor `city`{hint}")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A hint for somebody who mistyped a name."""
+    near = difflib.get_close_matches(name, known, 3)
+    return f"; did you mean {' or '.join(near)}?" if near else "; `titik status --all` lists them"
 
 
 def read(

@@ -159,6 +159,11 @@ class Board:
         rates = bps(old.sample, sample) if old else (None, None, None, None)
         self._seen[router_id] = Seen(sample, at_ms, (sample.clients, sample.active, *rates))
 
+    def sample(self, router_id: int) -> Sample | None:
+        """The router's newest sample, if it is known."""
+        seen = self._seen.get(router_id)
+        return None if seen is None else seen.sample
+
     def messages(self, router_ids: set[int], now_ms: int) -> list[Now]:
         """`now` of these routers, of the sites they are at, and of the city.
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from titik_collector import when
 from titik_collector.history import Point, Subject
-from titik_collector.status import UNKNOWN, bps
+from titik_collector.status_screen import UNKNOWN, bps
 from titik_collector.windows import Span, Window
 from titik_wire.messages import Rollup
 

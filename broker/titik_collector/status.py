@@ -1,51 +1,85 @@
-"""One screen: every site and router now, what is missing, and who knocks.
+"""What `titik status` knows: every site and router now, what is wrong, and who is not registered.
 
-Rule: gathering reads the store and rendering is pure, so that every screen is tested as text.
-Rule: unknown is shown as a dot, never as zero.
+Rule: these are frozen answers; screens, checks and JSON are made of them elsewhere.
+Rule: what cannot be known is None, never zero.
 """
 
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from titik_collector import body, check
-from titik_collector.database import is_held
+from titik_collector import events, when
 from titik_collector.now import Board
 from titik_collector.presence import SILENT_AFTER_MS, Presence, State
 from titik_collector.registry import Registry
 from titik_collector.rollup import GRACE_MS
-from titik_wire import codec, topics
-from titik_wire.errors import WireError
+from titik_collector.server_warnings import Warned
 from titik_wire.messages import Now, Sample
 
+DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
-UNKNOWN = "·"
-COLOURS = {"online": "green", "silent": "yellow", "offline": "red", "unknown": "dim"}
+MAX_UNREGISTERED = 20
+Totals = tuple[int, int, int, int, int]  # taken, stored, refused, lost, in spool
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One router's, site's or the city's line."""
+    """One router, site or the whole city."""
 
-    indent: int
-    title: str
+    title: str  # of a router its name
     now: Now
     coverage: float | None  # of the last hour
     spooled: int | None  # records that waited at its last sample, besides that one; if online
-    lost: int
-    failed: tuple[str, ...] = ()
+    lost: int  # samples, ever
+    lost_today: int  # samples, in the last 24 hours
+
+
+class _Place:
+    """What routers and sites have in common, by the name of the line's field."""
+
+    __slots__ = ()
+    line: Line
+
+    @property
+    def name(self) -> str:
+        """As in topics."""
+        return self.line.now.name
+
+    @property
+    def now(self) -> Now:
+        """As on the topic of that name."""
+        return self.line.now
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
-    """An unregistered router."""
+class Router(_Place):
+    """One router, with what it last reported of itself."""
+
+    line: Line
+    site: str | None  # its name
+    since_ms: int  # since when its state is what it is; 0: it was never heard
+    cause: str | None  # why it is away, if that is known
+    version: str | None  # of the agent
+    firmware: str | None
+    model: str | None
+    failed: tuple[str, ...]  # sources that its last sample could not read
+    sample: Sample | None  # the last one
+    problems: tuple[str, ...] = ()  # what an operator should look at, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Site(_Place):
+    """One site and its routers."""
+
+    line: Line
+    routers: tuple[Router, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unregistered:
+    """A router that reports and is in no configuration."""
 
     name: str
     messages: int
@@ -53,14 +87,23 @@ class Knock:
 
 
 @dataclass(frozen=True, slots=True)
-class Screen:
-    """Everything that the screen shows."""
+class City:
+    """Everything that is known at `at_ms`."""
 
-    lines: tuple[Line, ...]
-    knocks: tuple[Knock, ...]
-    tallies: tuple[tuple[str, int], ...]
-    totals: tuple[int, int, int, int, int]  # taken, stored, refused, lost, in spool
-    sites: tuple[str, ...]
+    at_ms: int
+    line: Line
+    sites: tuple[Site, ...]
+    homeless: tuple[Router, ...]  # routers without a site
+    unregistered: tuple[Unregistered, ...]
+    tallies: tuple[tuple[str, int], ...]  # messages that were not stored, by reason
+    totals: Totals
+    warnings: tuple[Warned, ...] = ()  # of the server itself
+
+    def routers(self) -> Iterator[Router]:
+        """All of them, site by site."""
+        for site in self.sites:
+            yield from site.routers
+        yield from self.homeless
 
 
 class _Believed(Presence):
@@ -82,189 +125,116 @@ class _Believed(Presence):
         return state
 
 
-def gather(db: sqlite3.Connection, city: str, now_ms: int) -> Screen:
-    """Read the screen from the store."""
-    registry = Registry(db, city)
-    routers = list(registry.routers())
-    board = Board(db, _Believed(db, now_ms), registry)
+def gather(db: sqlite3.Connection, city: str, now_ms: int, warnings: Sequence[Warned] = ()) -> City:
+    """Read it from the store."""
+    registry, presence = Registry(db, city), _Believed(db, now_ms)
+    board = Board(db, presence, registry)
     board.load()
     now = {(one.scope, one.name): one for one in board.everything(now_ms)}
-    coverage = _coverage(db, now_ms)
-    lost: Counter[str] = Counter()
-    for name, count in db.execute("SELECT router, lost FROM v_conservation WHERE lost > 0"):
-        lost[name] += count
-    by_router = {
-        name: _line(db, router_id, name, now["router", name], coverage, lost)
-        for router_id, name, _ in routers
-    }
-    lines = [_sum("City", now["city", registry.city], list(by_router.values()), 0)]
-    sites = db.execute(
-        "SELECT name, title FROM site WHERE registered = 1 ORDER BY title"
-    ).fetchall()
-    for site, title in sites:
-        members = [by_router[name] for _, name, where in routers if where == site]
-        if len(members) == 1:  # one line is enough for both
-            lines.append(replace(members[0], title=f"{members[0].title} {title}", indent=0))
-        elif members:
-            lines.append(_sum(title, now["site", site], members, 0))
-            lines.extend(members)
-    lines.extend(by_router[name] for _, name, where in routers if where is None)
-    knocks = db.execute("SELECT name, messages, last_ms FROM knock ORDER BY last_ms DESC LIMIT 20")
-    return Screen(
-        tuple(lines),
-        tuple(Knock(name, count, now_ms - last_ms) for name, count, last_ms in knocks),
+    facts = _Facts(db, now_ms)
+    routers = [
+        _router(router_id, site, now["router", name], presence.state(router_id), board, facts)
+        for router_id, name, site in registry.routers()
+    ]
+    titles = db.execute("SELECT name, title FROM site WHERE registered = 1 ORDER BY title")
+    sites = [
+        Site(_sum(title, now["site", name], members), members)
+        for name, title in titles.fetchall()
+        for members in [tuple(one for one in routers if one.site == name)]
+    ]
+    known = {site.name for site in sites}
+    return City(
+        now_ms,
+        _sum("City", now["city", registry.city], routers),
+        tuple(sites),
+        tuple(one for one in routers if one.site not in known),
+        _unregistered(db, now_ms),
         tuple(db.execute("SELECT name, value FROM tally WHERE value > 0 ORDER BY name")),
-        check.totals(db),
-        tuple(site for site, _ in sites),
+        facts.totals,
+        tuple(warnings),
     )
 
 
-def nobody_collects(db: sqlite3.Connection, store: Path, now_ms: int) -> str | None:
-    """That no collector runs, and since when nothing was heard; None if one does."""
-    if is_held(store) is not False:
-        return None
-    (heard_ms,) = db.execute("SELECT max(heard_ms) FROM presence").fetchone()
-    if heard_ms is None:
-        return "no collector is running; start it: titik collect"
-    return f"no collector is running; the last report came {_age(now_ms - heard_ms)} ago"
+class _Facts:
+    """What is read once for all routers."""
 
-
-def render(screen: Screen) -> RenderableType:
-    """The screen for a terminal of 80 columns; a narrow one lacks columns, not names."""
-    parts: list[RenderableType] = [_Lines(screen.lines), Text("")]
-    if len(screen.lines) == 1:  # the city alone
-        parts.append(Text("no router is known yet; a running collector takes those of its file,"))
-        parts.append(Text("and this adds one to it: titik router add NAME --site SITE"))
-    taken, stored, refused, lost, in_spool = screen.totals
-    parts.append(
-        Text(
-            f"samples taken {taken:,} = stored {stored:,} + refused {refused:,} + lost {lost:,}"
-            f" + in spool {in_spool:,}"
+    def __init__(self, db: sqlite3.Connection, now_ms: int) -> None:
+        self.now_ms = now_ms
+        self.coverage = _coverage(db, now_ms)
+        self.causes = dict(
+            db.execute("SELECT router_id, cause FROM outage WHERE to_ms IS NULL").fetchall()
         )
-    )
-    parts.extend(Text(f"{_TALLIES.get(name, name)}: {value:,}") for name, value in screen.tallies)
-    failing = [f"{line.title}: {', '.join(line.failed)}" for line in screen.lines if line.failed]
-    if failing:
-        parts.append(Text("sources that cannot be read: " + "; ".join(failing)))
-    parts.extend(_knocks(screen))
-    return Group(*parts)
+        self.lost: Counter[str] = Counter()
+        totals = [0] * 5
+        # Not summed by SQLite, whose sums end at 2**63: a run may claim 2**53 seqs.
+        for router, *terms in db.execute(
+            "SELECT router, taken, stored, refused, lost, in_spool FROM v_conservation"
+        ):
+            totals = [total + term for total, term in zip(totals, terms, strict=True)]
+            self.lost[router] += terms[3]
+        taken, stored, refused, lost, in_spool = totals
+        self.totals: Totals = (taken, stored, refused, lost, in_spool)
+        self.lost_today: Counter[str] = Counter()
+        if lost:
+            for one in events.losses(db, now_ms - DAY_MS, now_ms):
+                self.lost_today[one.router] += one.samples
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """The table; it learns of the terminal's width when it is drawn."""
-
-    lines: Sequence[Line]
-
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        columns = dict(_COLUMNS)
-        for name in _DISPENSABLE:
-            if _NAMES_WIDTH + sum(width + 1 for width in columns.values()) > options.max_width:
-                del columns[name]
-        table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1), expand=True)
-        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
-        for name, width in columns.items():  # never cut: half a number is another number
-            justify: JustifyMethod = "left" if name == "state" else "right"
-            table.add_column(name, justify=justify, no_wrap=True, min_width=width)
-        for line in self.lines:
-            title, *cells = _cells(line)
-            named = zip(dict(_COLUMNS), cells, strict=True)
-            table.add_row(title, *(cell for name, cell in named if name in columns))
-        yield table
-
-
-_NAMES_WIDTH = 10  # at least
-_DISPENSABLE = ("active", "spool", "up", "age", "cover")  # what a narrow screen lacks, in order
-_COLUMNS = (
-    ("state", 8),
-    ("clients", 7),
-    ("active", 6),
-    ("down", 5),
-    ("up", 5),
-    ("age", 4),
-    ("cover", 5),
-    ("spool", 5),
-    ("lost", 4),
-)
-_TALLIES = {
-    "poison": "messages that broke the contract (quarantined)",
-    "later_version": "messages of a later contract (upgrade this collector)",
-    "capped": "messages over a router's hourly cap (samples stay in its spool)",
-    "unregistered": "messages of unregistered routers",
-}
-
-
-def _knocks(screen: Screen) -> list[RenderableType]:
-    if not screen.knocks:
-        return []
-    site = screen.sites[0] if len(screen.sites) == 1 else "SITE"
-    lines: list[RenderableType] = [Text("")]
-    lines.append(Text("unregistered routers that knock; register one with:"))
-    lines.extend(
-        Text(
-            f"  titik router add {one.name} --site {site}   # {one.messages} messages, last "
-            f"{_age(one.age_ms)} ago",
-            overflow="ellipsis",
-            no_wrap=True,
-        )
-        for one in screen.knocks
-    )
-    return lines
-
-
-def _cells(line: Line) -> Sequence[RenderableType]:
-    now = line.now
-    state = now.state
-    of_many = f"{now.routers_online}/{now.routers_known} on"
-    of_one = "wifi off" if now.off_air else state
-    state_text = of_one if now.scope == "router" else of_many
-    stale = now.state == "unknown" or (now.state != "online" and now.clients is None)
-    return (
-        Text("  " * line.indent + line.title, style="bold" if now.scope != "router" else ""),
-        Text(state_text, style=COLOURS[state]),
-        _whole(now.clients),
-        _whole(now.active),
-        bps(now.wifi_down_bps if now.wifi_down_bps is not None else now.uplink_down_bps),
-        bps(now.wifi_up_bps if now.wifi_up_bps is not None else now.uplink_up_bps),
-        UNKNOWN if stale else _age(now.age_ms),
-        UNKNOWN if line.coverage is None else f"{line.coverage:.0%}",
-        _whole(line.spooled),
-        Text(f"{line.lost:,}", style="red" if line.lost else ""),
-    )
-
-
-def _line(
-    db: sqlite3.Connection,
-    router_id: int,
-    name: str,
-    now: Now,
-    coverage: dict[int, float],
-    lost: dict[str, int],
-) -> Line:
-    sample = _last(db, router_id, name)
+def _router(
+    router_id: int, site: str | None, now: Now, state: State, board: Board, facts: _Facts
+) -> Router:
+    sample = board.sample(router_id)
     agent = sample.agent if sample else None
-    return Line(
-        1,
-        name,
+    cause = facts.causes.get(router_id)
+    line = Line(
+        now.name,
         now,
-        coverage.get(router_id),
+        facts.coverage.get(router_id),
         # The sample itself has arrived. What one that is gone held then is not known to be so now.
         max(0, agent.spooled - 1) if agent and now.state == "online" else None,
-        lost.get(name, 0),
-        agent.failed if agent else (),
+        facts.lost[now.name],
+        facts.lost_today[now.name],
     )
+    one = Router(
+        line,
+        site,
+        state.since_ms,
+        None if cause == "unknown" or now.state == "online" else cause,
+        state.version,
+        state.firmware,
+        state.model,
+        agent.failed if agent else (),
+        sample,
+    )
+    return replace(one, problems=tuple(_problems(one, facts.now_ms)))
 
 
-def _sum(title: str, now: Now, members: list[Line], indent: int) -> Line:
-    covered = [line.coverage for line in members if line.coverage is not None]
-    spooled = [line.spooled for line in members if line.spooled is not None]
+def _problems(one: Router, now_ms: int) -> Iterator[str]:
+    """What an operator should look at, in words."""
+    if one.since_ms == 0:
+        yield "never heard"
+    elif one.now.state != "online":
+        since = when.length(max(0, now_ms - one.since_ms))
+        cause = f" ({one.cause})" if one.cause else ""
+        yield f"{one.now.state} for {since}{cause}"
+    if one.failed and one.now.state == "online":
+        yield f"cannot read {', '.join(one.failed)}"
+    if one.line.lost_today:
+        plural = "" if one.line.lost_today == 1 else "s"
+        yield f"{one.line.lost_today:,} sample{plural} lost in 24 h"
+
+
+def _sum(title: str, now: Now, members: Sequence[Router]) -> Line:
+    lines = [one.line for one in members]
+    covered = [line.coverage for line in lines if line.coverage is not None]
+    spooled = [line.spooled for line in lines if line.spooled is not None]
     return Line(
-        indent,
         title,
         now,
-        sum(covered) / len(members) if covered else None,
+        sum(covered) / len(lines) if covered else None,
         sum(spooled) if spooled else None,
-        sum(line.lost for line in members),
+        sum(line.lost for line in lines),
+        sum(line.lost_today for line in lines),
     )
 
 
@@ -287,41 +257,9 @@ def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
     }
 
 
-def _last(db: sqlite3.Connection, router_id: int, name: str) -> Sample | None:
-    row = db.execute(
-        "SELECT packed FROM (SELECT run_id, seq FROM sample WHERE router_id = ?"
-        " ORDER BY at_ms DESC LIMIT 1) JOIN body USING (run_id, seq)",
-        (router_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    try:
-        message = codec.decode(topics.sample(name), body.unpack(row[0]))
-    except (ValueError, WireError):
-        return None
-    return message if isinstance(message, Sample) else None
-
-
-def _whole(value: int | None) -> str:
-    return UNKNOWN if value is None else f"{value:,}"
-
-
-def bps(value: int | None) -> str:
-    """Bits a second, three digits: `12.3M`."""
-    if value is None:
-        return UNKNOWN
-    number = float(value)
-    for unit in ("", "k", "M", "G"):
-        if number < 999.5:
-            return f"{number:.0f}{unit}" if number >= 99.5 or not unit else f"{number:.1f}{unit}"
-        number /= 1000
-    return f"{number:.0f}T"
-
-
-def _age(ms: int) -> str:
-    """`12s`, `3m`, `5h`, `2d`."""
-    seconds = ms // 1000
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= 2 * size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+def _unregistered(db: sqlite3.Connection, now_ms: int) -> tuple[Unregistered, ...]:
+    rows = db.execute(
+        "SELECT name, messages, last_ms FROM knock ORDER BY last_ms DESC LIMIT ?",
+        (MAX_UNREGISTERED,),
+    )
+    return tuple(Unregistered(name, count, now_ms - last_ms) for name, count, last_ms in rows)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector import check, config, demo, registry, status
+from titik_collector import check, config, demo, registry, server_warnings, status, status_screen
 from titik_collector.cli import titik
 from titik_collector.database import held, open_reader, open_writer
 from titik_collector.ingest import to_item
@@ -69,10 +69,15 @@ def screen(
         letters.append(letter(sample(1, router="new-1")))
         letters += [] if last is None else [letter(last, True)]
         store.save([to_item(one, T0 + 120_000) for one in letters])
-        shown = status.render(status.gather(db, "kupang", T0 + 125_000 + later_ms))
+        shown = status_screen.render(status.gather(db, "kupang", T0 + 125_000 + later_ms))
     out = io.StringIO()
     Console(file=out, width=columns, force_terminal=colour, no_color=not colour).print(shown)
     return out.getvalue()
+
+
+def table(lines: list[str]) -> list[str]:
+    """From its head on; warnings and problems stand above."""
+    return lines[next(at for at, line in enumerate(lines) if "clients" in line) :]
 
 
 def test_every_line_fits_80_columns(tmp_path: Path) -> None:
@@ -81,7 +86,7 @@ def test_every_line_fits_80_columns(tmp_path: Path) -> None:
 
     assert max(len(line) for line in lines) <= 80
     assert not any("…" in line[30:] for line in lines)
-    assert lines[0].split() == [
+    assert table(lines)[0].split() == [
         "state", "clients", "active", "down", "up", "age", "cover", "spool", "lost",
     ]  # fmt: skip
 
@@ -95,7 +100,12 @@ def test_a_narrow_screen_lacks_columns_not_names(tmp_path: Path, columns: int) -
     assert len(line) <= columns
     assert re.match(r"tirosa-1 \S* *online +3 ", line)
     assert ["267k", "1"] == [one for one in line.split() if one in ("267k", "1")]
-    assert lines[0].split()[-1] == "lost"
+    assert table(lines)[0].split()[-1] == "lost"
+
+
+def spooled(city: status.City) -> list[int | None]:
+    """Of the lines of the table."""
+    return [row.line.spooled for row in status_screen.all_rows(city)]
 
 
 @pytest.mark.parametrize("end", ["stopping", "silent"])
@@ -117,8 +127,8 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
         else:
             presence.tick(T0 + 500_000, [2])
         after = status.gather(db, "kupang", T0 + 31_000)
-    assert [6, 3, 3] == [line.spooled for line in before.lines]
-    assert [3, None, 3] == [line.spooled for line in after.lines]
+    assert [6, 3, 3] == spooled(before)
+    assert [3, None, 3] == spooled(after)  # the one with a problem comes first
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])
@@ -134,7 +144,7 @@ def test_a_terminal_without_unicode_gets_dots(tmp_path: Path, columns: str) -> N
             "COLUMNS": columns,
         },
         capture_output=True,
-        check=True,
+        check=False,
     ).stdout.decode("ascii")
 
     assert re.search(r"^solor-1 .* unknown( +\.)+ +0$", shown, re.M)
@@ -204,7 +214,7 @@ def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) 
         )
 
         assert (2000 * most, 0, 0, 2000 * most, 0) == check.totals(db)
-        status.render(status.gather(db, "kupang", T0))
+        status_screen.render(status.gather(db, "kupang", T0))
 
 
 def test_before_the_first_start_it_is_said_what_to_do(tmp_path: Path) -> None:
@@ -219,7 +229,7 @@ def test_before_the_first_start_it_is_said_what_to_do(tmp_path: Path) -> None:
     open_writer(tmp_path / "db").close()
     assert "no router is known yet; a running collector takes those of its file," in said()
     assert "titik router add NAME --site SITE" in said()
-    assert said().endswith("warning: no collector is running; start it: titik collect")
+    assert said().startswith("critical: no collector is running; start it: titik collect")
 
 
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
@@ -230,13 +240,16 @@ def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
 
     def said_of() -> str | None:
         with contextlib.closing(open_reader(store)) as db:
-            return status.nobody_collects(db, store, T0 + 3_720_000)
+            server = server_warnings.look(config.load(file), T0 + 3_720_000, db)
+        return server.warnings[0].text if server.warnings else None
 
     def printed() -> list[str]:
         outputs = [CliRunner().invoke(titik, [name, "--config", str(file)]).output for name in AS]
-        return [output.splitlines()[-1] for output in outputs if "no collector is" in output]
+        return [output.splitlines()[0] for output in outputs if "no collector is" in output]
 
-    expected = "no collector is running; the last report came 60m ago"
+    expected = (
+        "no collector is running; the last report came 1 h 00 min ago; start it: titik collect"
+    )
     assert expected == said_of()
     assert len(AS) == len(printed())
     with held(store):

@@ -1,4 +1,4 @@
-"""`titik top | history | export | events`: what engineers ask for at the prompt."""
+"""`titik history | export | events`: what engineers ask for at the prompt."""
 
 import contextlib
 import os
@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
 import click
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.progress import Progress
-from rich.text import Text
 
-from titik_collector import config, events, export, history, past, status, when
+from titik_collector import config, events, export, history, past, when
 from titik_collector.commands import plainly, show
 from titik_collector.config import Config
 from titik_collector.database import reading
@@ -50,28 +48,6 @@ def since(default: str) -> Callable[[Command], Command]:
         show_default=True,
         help="90m, 24h, 7d, 1y, or a date or time of the city.",
     )
-
-
-@click.command()
-@CONFIG
-@click.option("--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True)
-def top(file: Path, every: float) -> None:
-    """The status screen, live, until Ctrl-C.
-
-    Once where there is no terminal.
-    """
-    with _opened(file) as (settings, db):
-        console = Console()
-        if not console.is_terminal:
-            console.print(_status(settings, db))
-            return
-        with (
-            contextlib.suppress(KeyboardInterrupt),
-            Live(_status(settings, db), console=console, screen=True, auto_refresh=False) as live,
-        ):
-            while True:
-                time.sleep(every)
-                live.update(_status(settings, db), refresh=True)
 
 
 @click.command(name="history")
@@ -160,13 +136,6 @@ def events_command(file: Path, since: str, utc: bool) -> None:
         _check_order(since, start_ms, "now", now_ms)
         found = events.gather(db, start_ms, now_ms)
     show(events.render(found, None if utc else zone, now_ms))
-
-
-def _status(settings: Config, db: sqlite3.Connection) -> Any:
-    now_ms = _now_ms()
-    shown = status.render(status.gather(db, settings.city.name, now_ms))
-    idle = status.nobody_collects(db, settings.store.path, now_ms)
-    return Group(shown, Text(f"warning: {idle}")) if idle else shown
 
 
 @contextlib.contextmanager

@@ -1,0 +1,182 @@
+"""`titik status` and `titik top`: the city now."""
+
+import contextlib
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from titik_collector import (
+    config,
+    server_warnings,
+    status,
+    status_check,
+    status_detail,
+    status_json,
+    status_screen,
+    top_screen,
+)
+from titik_collector.commands import plainly, show
+from titik_collector.config import Config
+from titik_collector.database import StoreError, reading
+from titik_collector.history import nearest
+from titik_collector.schema import ConfigError
+from titik_collector.server_warnings import Server
+from titik_collector.status import City, Router, Site
+from titik_collector.status_check import Limits
+
+CONFIG = click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default=config.DEFAULT_FILE,
+    show_default=True,
+    help="The server's configuration.",
+)
+COUNT = click.IntRange(0, 1_000_000)
+
+
+@click.command(name="status")
+@CONFIG
+@click.argument("name", required=False, metavar="[SITE|ROUTER]")
+@click.option("--problems", "only_problems", is_flag=True, help="Only what is wrong.")
+@click.option("--all", "everything", is_flag=True, help="Every router, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="For programs; see docs/operating.md.")
+@click.option("--check", "as_check", is_flag=True, help="One line and exit status for Nagios.")
+@click.option(
+    "--away", type=COUNT, default=1, show_default=True, help="--check warns from so many on."
+)
+@click.option(
+    "--away-critical", type=COUNT, default=0, help="--check is critical from so many on; 0: never."
+)
+@click.option(
+    "--lost", type=COUNT, default=1, show_default=True, help="--check warns of so many in 24 h."
+)
+@click.option(
+    "--cert-days", type=COUNT, default=60, show_default=True, help="--check warns below so many."
+)
+def status_command(
+    file: Path,
+    name: str | None,
+    only_problems: bool,
+    everything: bool,
+    as_json: bool,
+    as_check: bool,
+    away: int,
+    away_critical: int,
+    lost: int,
+    cert_days: int,
+) -> None:
+    """Every site and router now, problems first.
+
+    With a name all that is known of that site or router.
+
+    Exit status 1 when the state of routers cannot be known, because no collector runs, or because
+    it hears or stores nothing. With --check 0 is OK, 1 is a warning, 2 is critical, 3 is unknown.
+    """
+    if as_check:
+        _check(file, Limits(away, away_critical, lost, cert_days))
+    with plainly():
+        settings = config.load(file)
+        city, server = _gather(settings)
+    found = None if name is None else _find(city, name)
+    console = Console()
+    if as_json:
+        plain = (
+            status_json.document(city, server)
+            if found is None
+            else status_json.of_one(found, city.at_ms)
+        )
+        click.echo(status_json.text(plain))
+    elif found is not None:
+        show(status_detail.render(city, found, settings.city.timezone))
+    elif only_problems:
+        show(status_screen.render_problems(city))
+    else:
+        height = console.height if console.is_terminal else None
+        show(status_screen.render(city, height=height, everything=everything))
+    sys.exit(1 if server.fails else 0)
+
+
+@click.command()
+@CONFIG
+@click.option("--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True)
+def top(file: Path, every: float) -> None:
+    """The status screen, live. Arrows, Page Up and Page Down scroll; q ends it.
+
+    Once where there is no terminal.
+    """
+    with plainly():
+        settings = config.load(file)
+        console = Console()
+        if not (console.is_terminal and sys.stdin.isatty()):
+            city, _ = _gather(settings)
+            console.print(status_screen.render(city))
+            return
+        top_screen.run(console, lambda: _gather(settings)[0], every)
+
+
+def _gather(settings: Config) -> tuple[City, Server]:
+    """The city and the server; StoreError says what the server reports, if the store is gone."""
+    now_ms = _now_ms()
+    try:
+        with reading(settings.store.path) as db:
+            server = server_warnings.look(settings, now_ms, db)
+            return status.gather(db, settings.city.name, now_ms, server.warnings), server
+    except StoreError as error:
+        server = server_warnings.look(settings, now_ms, None)
+        said = [one.text for one in server.warnings if one.level == "critical"]
+        raise StoreError("; ".join([str(error), *said])) from error
+
+
+def _check(file: Path, limits: Limits) -> None:
+    """Print the line and end; whatever goes wrong is UNKNOWN, or CRITICAL if the server says so."""
+    try:
+        settings = config.load(file)
+        now_ms = _now_ms()
+        with _readable(settings) as db:
+            server = server_warnings.look(settings, now_ms, db)
+            if db is None:
+                texts = [one.text for one in server.warnings if one.level == "critical"]
+                code, line = status_check.blind(texts, settings.store.path)
+            else:
+                city = status.gather(db, settings.city.name, now_ms, server.warnings)
+                code, line = status_check.check(city, server, limits)
+    except (ConfigError, StoreError, OSError) as error:
+        code, line = status_check.UNKNOWN, status_check.line(status_check.UNKNOWN, str(error))
+    click.echo(line)
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def _readable(settings: Config) -> Iterator[sqlite3.Connection | None]:
+    """The store, or None if it cannot be read."""
+    with contextlib.ExitStack() as stack:
+        try:
+            db = stack.enter_context(reading(settings.store.path))
+        except StoreError:
+            yield None
+        else:
+            yield db
+
+
+def _find(city: City, name: str) -> Site | Router:
+    """By name; `router/NAME` is the router where a site has the same name."""
+    for site in city.sites:
+        if name in (site.name, f"site/{site.name}"):
+            return site
+    for router in city.routers():
+        if name in (router.name, f"router/{router.name}"):
+            return router
+    known = [*(one.name for one in city.sites), *(one.name for one in city.routers())]
+    raise click.BadParameter(
+        f"{name!r} is neither a site nor a router{nearest(name, known)}", param_hint="SITE|ROUTER"
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,87 @@
+"""What the server reports of itself to an operator: collector, broker, store, certificates.
+
+Rule: the collector's state file answers even when the store cannot be read.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from titik_collector import collector_state, when
+from titik_collector.broker_dir import BrokerDir, BrokerError
+from titik_collector.collector_state import CollectorState
+from titik_collector.config import Config
+from titik_collector.database import is_held
+from titik_collector.pki import AuthorityError
+
+BEHIND_MS = 300_000  # work that waited so long without a pause is worth a line
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One line about the server. `critical`: what is shown of routers may not be true now."""
+
+    level: Literal["critical", "warning"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server as far as this machine can tell."""
+
+    state: CollectorState | None  # None: no collector runs here, or its file cannot be read
+    warnings: tuple[Warned, ...]
+    expires_days: (
+        int | None
+    )  # until the first certificate ends that no timer renews; None: not ours to read
+
+    @property
+    def fails(self) -> bool:
+        """Whether what is shown of routers may not be true now."""
+        return any(one.level == "critical" for one in self.warnings)
+
+
+def look(settings: Config, now_ms: int, db: sqlite3.Connection | None) -> Server:
+    """Ask the state file, the lease, the store if it can be read, and the certificates."""
+    store = settings.store.path
+    files = collector_state.places(settings.collector.state, settings.collector.id, store)
+    state = collector_state.read(files)
+    warnings = []
+    idle = _nobody_collects(db, now_ms) if is_held(store) is False else None
+    if idle is not None:
+        warnings.append(Warned("critical", idle))
+    elif state is not None and (words := collector_state.words(state, now_ms)) is not None:
+        warnings.append(Warned("critical", words))
+    elif state is not None and state.behind_ms >= BEHIND_MS:
+        behind = when.length(state.behind_ms)
+        warnings.append(Warned("warning", f"the collector has been behind for {behind}"))
+    certificates, days = _certificates(settings, now_ms)
+    return Server(state, (*warnings, *certificates), days)
+
+
+def _nobody_collects(db: sqlite3.Connection | None, now_ms: int) -> str:
+    """That no collector runs, and since when nothing was heard."""
+    heard_ms = None
+    if db is not None:
+        (heard_ms,) = db.execute("SELECT max(heard_ms) FROM presence").fetchone()
+    if heard_ms is None:
+        return "no collector is running; start it: titik collect"
+    since = when.length(now_ms - heard_ms)
+    return f"no collector is running; the last report came {since} ago; start it: titik collect"
+
+
+def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | None]:
+    """What ends soon or is amiss at a broker of ours; nothing where it is not ours to read."""
+    if settings.broker.directory is None:
+        return [], None
+    try:
+        authority = BrokerDir.open(settings.broker.directory).authority
+        # What the timer renews is in the authority's own warnings when it was not renewed.
+        now = datetime.fromtimestamp(now_ms / 1000, UTC).replace(tzinfo=None)
+        ends = [one.days(now) for one in authority.expiries() if not one.renewed]
+        return [Warned("warning", text) for text in authority.warnings()], min(ends, default=None)
+    except AuthorityError as error:
+        return [Warned("warning", str(error))], None
+    except (BrokerError, OSError):
+        return [], None

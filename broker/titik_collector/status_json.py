@@ -1,0 +1,107 @@
+"""`titik status --json`: the same answers for programs, documented in docs/operating.md.
+
+Rule: fields are only added, until `v` rises. What is not known is absent, never null or zero.
+Rule: `now` is the message of docs/wire.md, so a program reads one vocabulary.
+"""
+
+import json
+from typing import Any
+
+from titik_collector.server_warnings import Server
+from titik_collector.status import City, Line, Router, Site
+from titik_wire import codec, instant
+
+TERMS = ("taken", "stored", "refused", "lost", "in_spool")
+
+
+def document(city: City, server: Server) -> dict[str, Any]:
+    """Everything."""
+    return {
+        "v": 1,
+        "at": instant.to_text(city.at_ms),
+        "ok": not (city.warnings or any(one.problems for one in city.routers())),
+        "server": _server(server),
+        "city": {**_line(city.line), **_samples(city)},
+        "sites": [_site(one) for one in city.sites],
+        "routers": [_router(one) for one in city.routers()],
+        "unregistered": [
+            {"name": one.name, "messages": one.messages, "age_ms": one.age_ms}
+            for one in city.unregistered
+        ],
+    }
+
+
+def of_one(one: Site | Router, at_ms: int) -> dict[str, Any]:
+    """A site with its routers, or a router."""
+    head = {"v": 1, "at": instant.to_text(at_ms)}
+    if isinstance(one, Router):
+        return {**head, "router": _router(one)}
+    return {**head, "site": _site(one), "routers": [_router(router) for router in one.routers]}
+
+
+def text(plain: dict[str, Any]) -> str:
+    """As it is printed."""
+    return json.dumps(plain, ensure_ascii=False, indent=1)
+
+
+def _server(server: Server) -> dict[str, Any]:
+    warnings = [{"level": one.level, "text": one.text} for one in server.warnings]
+    found: dict[str, Any] = {"fails": server.fails, "warnings": warnings}
+    state = server.state
+    if state is not None:
+        found |= {
+            "connected": state.connected,
+            "storing": state.storing,
+            "since": instant.to_text(state.since_ms),
+            "at": instant.to_text(state.at_ms),
+            "behind_ms": state.behind_ms,
+        }
+        found |= _known(problem=state.problem)
+    return found | _known(certificate_days=server.expires_days)
+
+
+def _samples(city: City) -> dict[str, Any]:
+    return {
+        "samples": dict(zip(TERMS, city.totals, strict=True)),
+        "not_stored": dict(city.tallies),
+    }
+
+
+def _site(one: Site) -> dict[str, Any]:
+    return {**_line(one.line), "routers": [router.name for router in one.routers]}
+
+
+def _router(one: Router) -> dict[str, Any]:
+    return {
+        **_line(one.line),
+        **_known(
+            site=one.site,
+            since=instant.to_text(one.since_ms) if one.since_ms else None,
+            cause=one.cause,
+            version=one.version,
+            firmware=one.firmware,
+            model=one.model,
+        ),
+        "failed": list(one.failed),
+        "problems": list(one.problems),
+    }
+
+
+def _line(one: Line) -> dict[str, Any]:
+    now = json.loads(codec.encode(one.now))
+    return {
+        "name": one.now.name,
+        "title": one.title,
+        "now": {key: value for key, value in now.items() if key not in ("v", "scope", "name")},
+        "lost": one.lost,
+        "lost_24h": one.lost_today,
+        **_known(coverage_ratio=_rounded(one.coverage), spooled=one.spooled),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
