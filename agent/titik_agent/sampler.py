@@ -1,10 +1,12 @@
 """A sample is born here: every source read once, counts added up, the whole made to fit.
 
 Rule: a source that fails leaves its section out and its name in `failed`; nothing else changes.
-Rule: what leaves here can be decoded; a section that cannot be written is left out too.
+Rule: what leaves here can be decoded. A value that no contract allows, such as a driver's 2**63
+bytes, is unknown alone; where it is no optional one its section is left out.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -68,7 +70,7 @@ class Sampler:
         self._last_ms: int | None = None
         self._turn = 0
         self._failing: set[str] = set()
-        self._wrong: set[str] = set()  # sections of the last sample that broke the contract
+        self._wrong: set[str] = set()  # what broke the contract in the last sample
 
     def take(self) -> tuple[Sample, bytes]:
         """Read every source; the sample and its payload for the spool."""
@@ -178,8 +180,8 @@ class Sampler:
             log.info("source back source=%s", name)
 
     def _say_wrong(self, wrong: dict[str, str]) -> None:
-        for section in wrong.keys() - self._wrong:
-            log.warning("section left out, not in the contract reason=%s", wrong[section])
+        for path in wrong.keys() - self._wrong:
+            log.warning("left out, not in the contract reason=%s", wrong[path])
         self._wrong = set(wrong)
 
 
@@ -194,17 +196,17 @@ class _Now(NamedTuple):
 def fit(sample: Sample, wrong: dict[str, str]) -> tuple[Sample, bytes]:
     """The sample as it can be sent, and its payload; see SHED_ORDER.
 
-    `wrong` is told which sections break the contract, and how.
+    `wrong` collects which values and sections break the contract, and how.
     """
     steps = iter(SHED_ORDER)
     while True:
         try:
             return sample, codec.encode(sample)
         except WireError as error:
-            section = error.path.partition(".")[0].partition("[")[0]
-            if section in _SECTIONS:
-                wrong[section] = str(error)
-                sample = _without(sample, section)
+            section = _PATH.match(error.path)
+            if section is not None and section["name"] in _SECTIONS:
+                wrong[error.path] = str(error)
+                sample = _without_value(sample, section) or _without(sample, section["name"])
             else:
                 step = next(steps, None)
                 if step is None:
@@ -214,6 +216,26 @@ def fit(sample: Sample, wrong: dict[str, str]) -> tuple[Sample, bytes]:
 
 # What a source may fill: all that a sample can lack, so that a new section is covered too.
 _SECTIONS: Final = frozenset(one.name for one in fields(Sample) if one.default is None)
+
+
+# `bss[1].rx_bytes`, `host.temp_c`, `leases`.
+_PATH: Final = re.compile(r"(?P<name>\w+)(\[(?P<at>\d+)\])?(\.(?P<value>\w+)$)?")
+
+
+def _without_value(sample: Sample, path: re.Match[str]) -> Sample | None:
+    """With that one value unknown; None if the section cannot be without it."""
+    if path["value"] is None:
+        return None
+    section, at = getattr(sample, path["name"]), path["at"]
+    one = section if at is None else section[int(at)]
+    if path["value"] not in {each.name for each in fields(one) if each.default is None}:
+        return None
+    empty: dict[str, Any] = {path["value"]: None}
+    one = replace(one, **empty)
+    if at is not None:
+        one = (*section[: int(at)], one, *section[int(at) + 1 :])
+    mended: dict[str, Any] = {path["name"]: one}
+    return replace(sample, **mended)
 
 
 def _without(sample: Sample, section: str) -> Sample:

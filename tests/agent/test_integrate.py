@@ -59,7 +59,7 @@ def test_a_router_without_a_bss_is_not_observed() -> None:
     meters.observe(10, ())
     whole, _ = meters.observe(30, (Bss("a", clients=1),))
 
-    assert Reading(1, 1, 20, 10) == whole
+    assert Reading(1, 1, 0, 0) == whole
 
 
 def test_a_bss_that_vanished_and_returned_is_not_counted_meanwhile() -> None:

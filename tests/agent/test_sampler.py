@@ -257,6 +257,36 @@ def test_a_section_outside_the_contract_is_left_out_and_named() -> None:
     assert (None, ("net",), 5) == (sample.net, sample.agent.failed, sample.clients)
 
 
+@pytest.mark.usefixtures("caplog")
+@pytest.mark.parametrize(
+    ("field", "strange", "mended"),
+    [
+        (
+            "bss",
+            (Bss("a", clients=1), Bss("b", clients=2, since="s", rx_bytes=2**63, tx_bytes=7)),
+            (Bss("a", clients=1), Bss("b", clients=2, since="s", tx_bytes=7)),
+        ),
+        ("bss", (Bss("a", clients=1, ssid="x" * 33, weak=-1),), (Bss("a", clients=1),)),
+        (
+            "net",
+            (Net("wan", "uplink", True, "x", 10, 20, rx_drops=2**64 - 1, rx_errors=2**64 - 7),),
+            (Net("wan", "uplink", True, "x", 10, 20),),
+        ),
+        ("radios", (Radio("phy0", 300), Radio("phy1", 6)), (Radio("phy0"), Radio("phy1", 6))),
+        ("host", Host(uptime_s=3, temp_c=1e9), Host(uptime_s=3)),
+    ],
+)
+def test_an_impossible_number_is_unknown_alone(field: str, strange: Any, mended: Any) -> None:
+    """A driver says 2**63 bytes for as long as it runs; what stands beside it is right."""
+    sample, payload = sampler(Fixed("some", field, strange)).take()
+
+    filled = [replace(one, clients_min=None, clients_max=None, client_ms=None)
+              for one in sample.bss or ()]  # fmt: skip
+    assert mended == (tuple(filled) if field == "bss" else getattr(sample, field))
+    assert () == sample.agent.failed
+    assert sample == codec.decode(topics.sample("tirosa-1"), payload)
+
+
 def test_past_counters_are_never_shed() -> None:
     """They are bytes that nothing else tells of."""
     past = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))
