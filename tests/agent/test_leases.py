@@ -1,5 +1,7 @@
 """Devices with a DHCP lease, from what dnsmasq really writes."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,15 @@ def test_half_a_file_is_not_read_as_fewer_devices(tmp_path: Path) -> None:
     file.write_bytes(row(0) + row(0, "02:00:00:00:00:02")[:-5])
     with pytest.raises(SourceError, match="still being written"):
         LeasesSource(FakeClock(), (str(file),)).read()
+
+
+@pytest.mark.parametrize("end", [b"", b"\n\0\0\0", b"\0" * 512, b"\n0 02:00:00:00:0\0\0"])
+def test_a_file_that_was_left_alone_ends_where_it_ends(tmp_path: Path, end: bytes) -> None:
+    """A power cut takes the last newline, or leaves NULs for what was not on the disk yet."""
+    file = tmp_path / "leases"
+    file.write_bytes(row(0) + row(0, "02:00:00:00:00:02").rstrip(b"\n") + end)
+    os.utime(file, ns=(0, time.time_ns() - 3600 * 10**9))
+    assert LeasesSource(FakeClock(), (str(file),)).read() == 2
 
 
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Rule: a lease is held unless its expiry is a time, the clock is believed, and th
 
 import os
 import re
+import time
 
 from titik_agent.clock import Clock
 from titik_agent.sources import SourceError
@@ -14,6 +15,9 @@ from titik_agent.sources import SourceError
 LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")
 MAX_FILE = 1 << 20  # ten times what dnsmasq's default limit of 1000 leases can fill
 READS = 3  # dnsmasq writes in place: tries to read a file that nobody wrote to meanwhile
+# dnsmasq writes its file within milliseconds. One that was left alone for so long is whole, even
+# where a power cut took its last newline, or left NULs in place of what was not on the disk yet.
+SETTLED_NS = 10 * 10**9
 # `<expiry> <hardware address> <IPv4 address> <hostname> <client id>`. A device without a hardware
 # address has `00-` there; one that is not on Ethernet has its type before it, as `06-aa:bb:...`.
 IPV4_ROW = re.compile(
@@ -48,7 +52,10 @@ class LeasesSource:
 
 
 def read_settled(path: str) -> bytes | None:
-    """The whole file, from a moment in which nobody wrote to it; None if there is none."""
+    """The whole file, from a moment in which nobody wrote to it; None if there is none.
+
+    Without a last newline it may be half written, so it has to have been left alone for a while.
+    """
     try:
         with open(path, "rb") as file:
             for _ in range(READS):
@@ -59,8 +66,10 @@ def read_settled(path: str) -> bytes | None:
                 if len(text) > MAX_FILE:
                     raise SourceError(f"{path}: larger than {MAX_FILE} bytes")
                 same = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
-                if same and len(text) == after.st_size and text[-1:] in (b"", b"\n"):
-                    return text
+                left_alone = abs(time.time_ns() - after.st_mtime_ns) > SETTLED_NS
+                whole = text[-1:] in (b"", b"\n") or left_alone
+                if same and len(text) == after.st_size and whole:
+                    return text.rstrip(b"\0")
     except FileNotFoundError:
         return None
     except OSError as error:
