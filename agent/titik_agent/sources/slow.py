@@ -1,0 +1,55 @@
+"""A reading that may take seconds, such as one-wire sensors, without holding up a sample.
+
+Rule: who asks waits at most PATIENCE_S; an answer that comes later is given to who asks next.
+Rule: an answer is given until it is MAX_AGE_S old, then the value is unknown.
+Rule: a thread lives only while a reading takes longer than it should, and there is one at most: a
+quick device costs no memory, and one that hangs for ever costs one thread.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S = 0.2  # a sample waits so long; where a sensor is a file in memory it takes 1 ms
+MAX_AGE_S = 120.0  # four samples; a temperature or a free disk is still worth knowing
+
+
+class Slow(Generic[T]):
+    """The newest value that `read` gave; None where it gave none, and if it raised."""
+
+    def __init__(
+        self, read: Callable[[], T | None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read = read
+        self._monotonic = monotonic
+        # The one thing that both threads touch, replaced whole: the value, and when it was asked.
+        self._last: tuple[T | None, float] | None = None
+        self._thread: threading.Thread | None = None
+
+    def value(self) -> T | None:
+        """What was read just now, or lately by a reading that took long."""
+        if self._thread is None:
+            self._thread = self._start()
+        if self._thread is not None:
+            self._thread.join(PATIENCE_S)
+            if not self._thread.is_alive():
+                self._thread = None
+        if self._last is None or self._monotonic() - self._last[1] > MAX_AGE_S:
+            return None
+        return self._last[0]
+
+    def _start(self) -> threading.Thread | None:
+        """None: there is no room for a thread."""
+        thread = threading.Thread(target=self._run, name="slow", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return None
+        return thread
+
+    def _run(self) -> None:
+        asked = self._monotonic()
+        self._last = self._read(), asked
