@@ -19,6 +19,7 @@ Say = Callable[[str], None]
 LOGIN_S = 15.0  # to be accepted by the broker
 ACK_S = 30.0  # for the collector to commit and answer
 GOODBYE_S = 3.0
+ROOM = 64 << 10  # bytes: a segment of a spool of the usual 1 MiB, and some minutes of samples
 _OFF = {
     "hostapd": '; if this is no access point, say hostapd = "off" under [sources] in agent.toml'
 }
@@ -77,10 +78,26 @@ def spool_folder(directory: str, say: Say) -> bool:
             f"FAIL  spool: {place}: this user may not write there; check as root or as the"
             " agent's user, or name another spool.directory"
         )
+    elif (reason := _no_room(place)) is not None:
+        say(
+            f"FAIL  spool: {place}: {reason}; the agent keeps samples in memory alone, and a power"
+            " cut takes them; make room, or name another spool.directory"
+        )
     else:
         say(f"ok    spool: {directory}{'' if place == wanted else ', not there yet'}")
         return True
     return False
+
+
+def _no_room(place: str) -> str | None:
+    """Why not even one segment of the spool can be written there; None if it can."""
+    disk = os.statvfs(place)
+    free = disk.f_bavail * disk.f_frsize
+    if free < ROOM:
+        return f"the disk is full ({free // 1024} KiB are free)"
+    if disk.f_files and not disk.f_favail:
+        return "the disk is full (it takes no more files)"
+    return None
 
 
 def broker(target: dial.Broker, say: Say) -> bool:

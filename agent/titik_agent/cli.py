@@ -353,8 +353,8 @@ def _refuse_beside_agent(directory: str, router: str) -> None:
 def _lock(file: IO[str], router: str) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     file.truncate(0)
-    file.write(f"{os.getpid()} {router}\n")
-    file.flush()
+    # Not through the file's buffer, which would be written again, to a full disk, at its close.
+    os.write(file.fileno(), f"{os.getpid()} {router}\n".encode())
 
 
 def _holder(directory: str) -> str | None:

@@ -257,7 +257,7 @@ class Uplink:
         if new:
             log.warning("uplink down reason=%s next_try_s=%d", down.reason, wait_s)
         elif was_connected and not down.slow:
-            log.info("uplink down next_try_s=%d", wait_s)
+            log.info("uplink down reason=%s next_try_s=%d", down.reason, wait_s)
         if was_connected and self._short_lives == SHORT_LIVES:
             log.warning("connections end soon: does another device bear this router's name?")
 

@@ -176,6 +176,20 @@ def test_attempts_without_connect_take_no_number(
     router.uplink.step()
 
 
+def test_each_loss_of_the_connection_says_why(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also the second for the same reason."""
+    caplog.set_level("INFO")
+    for _ in range(3):
+        router.later(300)
+        router.accepted(broker).close()
+        router.pump(lambda: not router.is_up())
+    downs = [line for line in caplog.messages if line.startswith("uplink down")]
+    assert 3 == len(downs)
+    assert all("reason=the broker closed the connection" in line for line in downs)
+
+
 def test_a_malformed_packet_is_survived(
     router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
