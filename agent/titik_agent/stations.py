@@ -1,14 +1,16 @@
-"""From the stations of a BSS to three counts: how many there are, how many move, how many are weak.
+"""From the stations of a BSS to three counts: how many there are, how many send, how many are weak.
 
 Rule: MAC addresses are keys in memory here, and nothing else; one that left is forgotten.
 Rule: a figure that cannot be known is None, never a smaller number.
+Rule: a client is active by what it sent. What is sent to it proves nothing: drivers go on sending
+to phones that are gone, for hours.
 """
 
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-ACTIVE_S = 60  # a client whose packets have not moved for longer is not active
+ACTIVE_S = 60  # a client that has sent nothing for longer is not active
 WEAK_DBM = -75
 MAX_TRACKED = 4096  # some 1 MB; a stadium, not a hotspot
 _PLAUSIBLE_DBM = range(-120, 0)  # old mt76 says 48, mwlwifi 0
@@ -22,8 +24,11 @@ class Station:
     mac: str
     authorized: bool
     signal_dbm: int | None
-    packets: int | None  # received and sent, cumulative; how far it has come does not matter
-    inactive_ms: int | None  # since its last packet; used where packets are not told
+    # What the client sent, in packets or bytes, cumulative: only that it changes matters. None or 0
+    # is a driver that does not count, for nobody is authorized without a word.
+    received: int | None
+    inactive_ms: int | None  # since its last packet, where the driver says it
+    aliases: tuple[str, ...] = ()  # its other addresses, one for each link (MLO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +36,48 @@ class Tally:
     """The counts of one BSS."""
 
     clients: int  # authorized stations
-    active: int | None  # of them, moved packets within ACTIVE_S; None: not known of every client
+    active: int | None  # of them, sent something within ACTIVE_S; None: not known of every client
     weak: int | None  # of them, known to be below WEAK_DBM; None: no client's signal is known
 
 
+def one_each(stations: Iterable[Station]) -> list[Station]:
+    """Each client once, though two links of a BSS list it, or one reply does so twice."""
+    found: list[Station] = []
+    places: dict[str, int] = {}
+    for station in stations:
+        addresses = (station.mac, *station.aliases)
+        place = next((places[one] for one in addresses if one in places), len(found))
+        if place == len(found):
+            found.append(station)
+        else:
+            found[place] = _joined(found[place], station)
+        places.update(dict.fromkeys(addresses, place))
+    return found
+
+
+def _joined(one: Station, other: Station) -> Station:
+    signals = [each.signal_dbm for each in (one, other) if each.signal_dbm is not None]
+    idle = [each.inactive_ms for each in (one, other) if each.inactive_ms is not None]
+    received = [each.received for each in (one, other) if each.received is not None]
+    return Station(
+        one.mac,
+        one.authorized or other.authorized,
+        max(signals, default=None),
+        sum(received) if received else None,
+        min(idle, default=None),
+        one.aliases + other.aliases,
+    )
+
+
 class Tracker:
-    """Remembers when each client's packet counters last moved."""
+    """Remembers when each client last sent something."""
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, limit: int = MAX_TRACKED
     ) -> None:
         self._monotonic = monotonic
         self._limit = limit
-        # By interface and MAC: the packets last seen, and when they last changed.
+        # By interface and MAC: what was received until last seen, and when it last changed.
         self._moved: dict[str, dict[str, tuple[int | None, float]]] = {}
         self._overfull: set[str] = set()
 
@@ -101,16 +135,25 @@ class Tracker:
 def _last_move(
     station: Station, before: tuple[int | None, float] | None, now: float
 ) -> tuple[int | None, float]:
-    """A client that is new has just moved; so has one that was reset to fewer packets."""
-    if before is None or before[0] != station.packets:
-        return station.packets, now
-    return before
+    """A client that is new has just sent, unless the driver knows better; so has one whose
+    counter was reset."""
+    if before is None:
+        return station.received, now - (_idle_ms(station) or 0) / 1000
+    received, at = before
+    if station.received is None:
+        return before
+    return station.received, at if received in (None, station.received) else now
 
 
 def _is_active(station: Station, moved: tuple[int | None, float] | None, now: float) -> bool | None:
-    """None where neither packets nor a believable inactive time tell."""
-    if station.packets is not None and moved is not None:
+    """None where neither what it sent nor a believable inactive time is told."""
+    if station.received and moved is not None:
         return now - moved[1] <= ACTIVE_S
-    if station.inactive_ms is not None and station.inactive_ms in _PLAUSIBLE_MS:
-        return station.inactive_ms <= ACTIVE_S * 1000
-    return None
+    idle_ms = _idle_ms(station)
+    return None if idle_ms is None else idle_ms <= ACTIVE_S * 1000
+
+
+def _idle_ms(station: Station) -> int | None:
+    """None: not told, or not believable."""
+    idle_ms = station.inactive_ms
+    return idle_ms if idle_ms is not None and idle_ms in _PLAUSIBLE_MS else None

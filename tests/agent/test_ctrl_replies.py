@@ -58,9 +58,9 @@ def test_captured_stations_are_all_listed() -> None:
     """The list of a real BSS with three clients has three stations with the driver's figures."""
     stations = list_stations(walking(captured_stations("wlan0_after")))
     expected = [
-        Station("02:00:00:00:03:00", True, signal_dbm=-30, packets=17 + 7, inactive_ms=4668),
-        Station("02:00:00:00:02:00", True, signal_dbm=-30, packets=18 + 7, inactive_ms=4452),
-        Station("02:00:00:00:01:00", True, signal_dbm=-30, packets=319 + 8, inactive_ms=3760),
+        Station("02:00:00:00:03:00", True, signal_dbm=-30, received=17, inactive_ms=4668),
+        Station("02:00:00:00:02:00", True, signal_dbm=-30, received=18, inactive_ms=4452),
+        Station("02:00:00:00:01:00", True, signal_dbm=-30, received=319, inactive_ms=3760),
     ]
     assert expected == stations
 
@@ -81,8 +81,23 @@ def test_a_station_without_the_drivers_word_is_a_station() -> None:
     said = station(
         "02:00:00:00:02:00", rx_packets=None, tx_packets=None, inactive_msec=None, signal=None
     )
-    expected = Station("02:00:00:00:02:00", True, signal_dbm=None, packets=None, inactive_ms=None)
+    expected = Station("02:00:00:00:02:00", True, signal_dbm=None, received=None, inactive_ms=None)
     assert expected == parse_station(said.encode())
+
+
+def test_a_station_that_counts_bytes_alone_has_sent_those() -> None:
+    """A driver tells either."""
+    said = station("02:00:00:00:02:00", rx_packets=None, rx_bytes=900, tx_bytes=70)
+    assert 900 == parse_station(said.encode()).received
+
+
+def test_the_addresses_of_a_stations_links_are_known() -> None:
+    """One for each link (MLO)."""
+    said = station("02:00:5e:00:00:01") + (
+        "peer_addr[0]=02:00:5e:00:10:01\npeer_addr[1]=02:00:5e:00:11:01\n"
+    )
+    expected = ("02:00:5e:00:10:01", "02:00:5e:00:11:01")
+    assert expected == parse_station(said.encode()).aliases
 
 
 def test_a_list_begins_anew_when_a_station_leaves() -> None:
@@ -214,7 +229,29 @@ def test_utilization_is_of_255(said: str, expected: float | None) -> None:
 
 def test_a_bss_without_a_channel_yet_has_none() -> None:
     """While it looks for one, hostapd says 0."""
-    assert CtrlStatus(None, 0, None, None) == parse_status("x", b"state=ACS\nfreq=0\nchannel=0\n")
+    expected = CtrlStatus(None, 0, None, None, off_air=True)
+    assert expected == parse_status("x", b"state=ACS\nfreq=0\nchannel=0\n")
+
+
+@pytest.mark.parametrize(
+    ("state", "off_air"),
+    [
+        ("ENABLED", False),
+        ("DISABLED", True),
+        ("DFS", True),
+        ("ACS", True),
+        ("HT_SCAN", True),
+        ("UNINITIALIZED", True),
+        ("COUNTRY_UPDATE", True),
+        ("NO_IR", True),
+        ("SOMETHING_NEW", False),
+    ],
+)
+def test_a_state_says_whether_it_is_on_the_air(state: str, off_air: bool) -> None:
+    """A word that is not known leaves the count as it is."""
+    status = parse_status("x", f"state={state}\n".encode())
+    assert status is not None
+    assert off_air == status.off_air
 
 
 @pytest.mark.parametrize("reply", [b"FAIL\n", b"UNKNOWN COMMAND\n"])

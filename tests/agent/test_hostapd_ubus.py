@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.fake_ubusd import FakeUbusd, Short, Wide, answer, capture, encode, hang, refuse
 from tests.agent.test_sketch import FakeClock
-from titik_agent import frequency, ubus
+from titik_agent import blob, frequency, ubus
 from titik_agent.sketch import Sketch
 from titik_agent.sources import SourceError, hostapd_ubus
 from titik_agent.sources.hostapd_ubus import HostapdUbus
@@ -51,8 +51,13 @@ class Router:
         methods = {"get_clients": answer(clients), "get_status": answer(status)}
         return self.ubusd.add(path, methods)
 
+    def read(self) -> tuple[Bss, ...]:
+        bsses = self.source.read()
+        assert bsses is not None
+        return bsses
+
     def read_one(self) -> Bss:
-        (bss,) = self.source.read()
+        (bss,) = self.read()
         return bss
 
 
@@ -167,6 +172,7 @@ def test_wired_ports_are_no_bss(router: Router) -> None:
     """hostapd of 25.12 has objects for 802.1X on a wire: no frequency, `authorized` alone."""
     wired = {"clients": {"02:00:5e:00:53:01": {"authorized": True}}}
     router.ubusd.add("hostapd.eth1", {"get_clients": answer(wired)})
+    assert router.source.read() is None
     router.serve(AP0, clients(client(1)))
     assert "phy0-ap0" == router.read_one().ifname
 
@@ -178,13 +184,66 @@ def test_a_bss_without_a_channel_yet_is_a_bss(router: Router) -> None:
     assert (0, None, None) == (bss.clients, bss.band, bss.channel)
 
 
-def test_multi_link_fields_are_ignored(router: Router) -> None:
-    """A BSS of several links is one object, and its clients are counted once."""
-    reply = clients(client(1, assoc_link_id=1, links=[{"link_id": 0}]))
+@pytest.mark.parametrize(
+    "state", ["DISABLED", "DFS", "ACS", "UNINITIALIZED", "HT_SCAN", "COUNTRY_UPDATE", "NO_IR"]
+)
+def test_a_bss_off_the_air_has_no_clients_rather_than_none_now(router: Router, state: str) -> None:
+    """Radar, no channel, a failed start: nobody can be its client. The other is not affected."""
+    off = {"status": state, "ssid": "K", "freq": 0, "channel": 0, "phy": "phy1"}
+    router.serve(AP0, clients(client(1)), {"status": "ENABLED", "ssid": "K", "freq": 2437})
+    router.serve(AP1, clients(freq=0), off)
+    on, other = router.read()
+    assert (1, None) == (on.clients, on.off_air)
+    assert (None, None, True, "K") == (other.clients, other.active, other.off_air, other.ssid)
+
+
+def test_no_object_where_the_acl_works_is_wifi_that_is_off(router: Router) -> None:
+    """A schedule switches it off at night; what the same ACL shows us says that none is hidden."""
+    router.ubusd.add("service", {"watchdog": refuse(0)})
+    assert () == router.source.read()
+    assert () == router.source.statuses()
+    router.serve(AP0, clients(client(1)))
+    assert 1 == router.read_one().clients
+
+
+LINKS = [{"freq": 2437}, {"freq": 5180}, {"freq": 5975}]
+
+
+def test_a_bss_of_several_links_has_no_one_channel(router: Router) -> None:
+    """It is one object, its clients are counted once; its first radio is that of another BSS."""
+    reply = clients(client(1), client(2, assoc_link_id=1, links=[0, 1]))
     reply["ap_mld_address"] = "02:00:5e:00:53:ff"
-    router.serve(AP0, reply, {"ssid": "Kota", "freq": 5180, "links": [{"freq": 2412}, {}]})
-    bss = router.read_one()
-    assert (1, "5g") == (bss.clients, bss.band)
+    status = {"ssid": "Kota", "freq": 2437, "channel": 6, "phy": "phy0", "links": LINKS}
+    router.serve("hostapd.ap-mld0", reply, status | {"airtime": airtime(5000, 900, 46)})
+    for name, freq in (("phy0.0-ap0", 2437), ("phy0.1-ap0", 5180)):
+        router.serve(f"hostapd.{name}", clients(freq=freq), {"freq": freq, "phy": "phy0"})
+    mld, *_ = router.read()
+    assert ("ap-mld0", 2, None, None) == (mld.ifname, mld.clients, mld.band, mld.channel)
+    assert (None, None) == (mld.utilization_ratio, mld.undercounted)
+    expected = (Radio("phy0.0", channel=6), Radio("phy0.1", channel=36))
+    assert expected == Survey(router.source).read()
+
+
+@pytest.mark.parametrize("name", ["ap-mld0", "phy0-ap-mld1"])
+def test_a_bss_whose_further_links_are_hidden_says_so(router: Router, name: str) -> None:
+    """hostapd of 25.12 lists the clients of the first link alone, under the name of all."""
+    status = {"ssid": "Kota", "freq": 2437, "channel": 6, "phy": "phy0"}
+    router.serve(f"hostapd.{name}", clients(client(1)), status)
+    router.serve(AP0, clients(client(2)))
+    marks = {bss.ifname: (bss.clients, bss.band, bss.undercounted) for bss in router.read()}
+    assert {name: (1, None, True), "phy0-ap0": (1, "2g", None)} == marks
+
+
+def test_a_client_twice_in_a_reply_is_one(router: Router) -> None:
+    """In whatever case; it is authorized if either says so."""
+    one, address = client(1), "02:00:5e:00:00:01"
+    spelt = {address.upper(): {**one[address], "authorized": False}}
+    router.serve(AP0, {"freq": 2437, "clients": one})
+    assert 1 == router.read_one().clients
+    twice = encode(one) + encode(spelt) + encode(one) + encode(client(2))
+    reply = encode({"freq": 2437}) + blob.member(blob.TABLE, b"clients", twice)
+    router.ubusd.add(AP1, {"get_clients": lambda: reply})
+    assert 2 == router.read()[1].clients
 
 
 def test_only_two_methods_are_asked(router: Router) -> None:
@@ -200,7 +259,7 @@ def test_a_bss_that_fails_has_no_count(router: Router) -> None:
     """The others have theirs; without all there is no total."""
     router.serve(AP0, clients(client(1)))
     router.ubusd.add(AP1, {"get_clients": refuse(ubus.NOT_FOUND)})
-    first, second = router.source.read()
+    first, second = router.read()
     assert (1, None, "phy1-ap0") == (first.clients, second.clients, second.ifname)
 
 
@@ -209,7 +268,7 @@ def test_a_reply_that_is_garbage_is_a_bss_that_fails(router: Router) -> None:
     router.serve(AP0, clients(client(1)))
     whole = encode(clients(client(1), client(2)))
     router.ubusd.add(AP1, {"get_clients": lambda: whole[:-8]})
-    assert [1, None] == [bss.clients for bss in router.source.read()]
+    assert [1, None] == [bss.clients for bss in router.read()]
 
 
 def test_if_every_bss_fails_the_source_has_failed(router: Router) -> None:
@@ -228,7 +287,7 @@ def test_objects_hidden_by_the_acl_are_a_failure(router: Router) -> None:
 
 def test_no_object_at_all_is_a_failure(router: Router) -> None:
     """An access point without a BSS is not one without clients."""
-    with pytest.raises(SourceError, match="Wi-Fi is off"):
+    with pytest.raises(SourceError, match="the ACL hides them"):
         router.source.read()
 
 
@@ -265,6 +324,49 @@ def test_a_hung_hostapd_costs_two_answers_however_many_bsses(router: Router) -> 
     with pytest.raises(SourceError):
         router.source.read()
     assert 0.2 <= time.monotonic() - started < 0.4
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("healthy", [0, 3])
+def test_a_healthy_bss_is_not_lost_with_three_that_hang(router: Router, healthy: int) -> None:
+    """Whichever it is; the others have no count, so there is no total."""
+    for number in range(4):
+        path = f"hostapd.phy0-ap{number}"
+        if number == healthy:
+            router.serve(path, clients(client(1)))
+        else:
+            router.ubusd.add(path, {"get_clients": hang})
+    expected = [1 if number == healthy else None for number in range(4)]
+    assert expected == [bss.clients for bss in router.read()]
+
+
+def test_after_a_restart_of_ubusd_a_bss_that_is_not_back_has_no_count(
+    router: Router, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """hostapd registers one after the other; for a minute that is no smaller number."""
+    router.serve(AP0, clients(client(1)))
+    router.serve(AP1, clients(client(2), client(3)))
+    router.source.read()
+    router.ubusd.stop()
+    router.ubusd.start()
+    router.ubusd.add("service", {"watchdog": refuse(0)})
+    with pytest.raises(SourceError, match="not registered it again"):
+        router.source.read()
+    router.serve(AP0, clients(client(1)))
+    assert {"phy0-ap0": 1, "phy1-ap0": None} == {one.ifname: one.clients for one in router.read()}
+    target = router.serve(AP1, clients(client(2), client(3)))
+    assert [1, 2] == [one.clients for one in router.read()]
+    router.ubusd.remove(AP1)
+    assert target
+    assert [1] == [one.clients for one in router.read()]  # hostapd removed it: it is gone
+    monkeypatch.setattr(hostapd_ubus, "REGISTERED_S", 0.0)
+    router.serve(AP1, clients())
+    router.read()
+    router.ubusd.stop()
+    router.ubusd.start()
+    router.serve(AP0, clients(client(1)))
+    assert [1] == [one.clients for one in router.read()]  # it never came back
+    caplog.clear()
 
 
 def test_after_wifi_reload_the_new_objects_are_read(router: Router) -> None:
@@ -417,11 +519,13 @@ def test_more_bsses_than_a_sample_holds_are_a_failure(router: Router) -> None:
         router.source.read()
 
 
-def test_a_long_name_is_no_interface(router: Router) -> None:
-    """Nothing in Linux has more than 15 characters."""
-    router.serve("hostapd.a-name-without-end", clients())
-    router.serve(AP0, clients())
-    assert "phy0-ap0" == router.read_one().ifname
+def test_a_name_longer_than_an_interface_s_is_not_lost(router: Router) -> None:
+    """Whatever it is, its clients are clients."""
+    router.serve("hostapd.a-name-without-end", clients(client(1)))
+    router.serve(AP0, clients(client(2)))
+    assert {"a-name-without-": 1, "phy0-ap0": 1} == {
+        bss.ifname: bss.clients for bss in router.read()
+    }
 
 
 def airtime(active: int, busy: int, used: int) -> dict[str, Any]:
@@ -447,6 +551,28 @@ def test_radios_of_one_phy_are_told_apart(router: Router) -> None:
     router.source.read()
     expected = (Radio("phy0.0", channel=6), Radio("phy0.1", channel=36))
     assert expected == Survey(router.source).read()
+
+
+def test_radios_of_one_phy_with_names_of_their_own_are_told_apart(router: Router) -> None:
+    """By their bands; a name stays while another band is off the air."""
+    bands = {"wifi24": (2437, 1_000_000, 900_000), "wifi5": (5180, 2_000_000, 200_000)}
+    bands["wifi6"] = (5975, 3_000_000, 3000)
+    survey = Survey(router.source)
+    for ifname, (freq, active, busy) in bands.items():
+        air = airtime(active, busy, 1)
+        router.serve(f"hostapd.{ifname}", clients(), {"freq": freq, "phy": "phy0", "airtime": air})
+    router.source.read()
+    expected = (
+        Radio("phy0-2g", 6, airtime_busy_ms=900_000, airtime_active_ms=1_000_000),
+        Radio("phy0-5g", 36, airtime_busy_ms=200_000, airtime_active_ms=2_000_000),
+        Radio("phy0-6g", 5, airtime_busy_ms=3000, airtime_active_ms=3_000_000),
+    )
+    assert expected == survey.read()
+    for ifname in ("wifi5", "wifi6"):
+        router.ubusd.remove(f"hostapd.{ifname}")
+    router.serve("hostapd.wifi6", clients(freq=0), {"freq": 0, "phy": "phy0", "status": "DFS"})
+    router.source.read()
+    assert expected[:1] == survey.read()
 
 
 def test_a_radio_without_a_survey_has_no_airtime(router: Router) -> None:

@@ -150,7 +150,7 @@ class Observer:
     def _read(self, name: str) -> dict[str, Any]:
         started = time.monotonic()
         try:
-            bsses = self._sources[name].read()
+            bsses = self._sources[name].read() or ()
         except SourceError as error:
             return {"failed": str(error)}
         return {

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from titik_agent.ctrl import CtrlError
+from titik_agent.radio_state import OFF_AIR
 from titik_agent.stations import Station
 
 MAX_STATIONS = 8192  # of a BSS; 802.11 numbers 2007
 WALKS = 3  # times a list is begun anew, because a station in it left
 
 _MAC = re.compile(rb"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+_PEER = re.compile(rb"^peer_addr\[[0-9]+\]=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$", re.M)
 _NUMBER = re.compile(rb"-?[0-9]{1,20}")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"e": b"\x1b"}
@@ -30,6 +32,7 @@ class CtrlStatus:
     freq_mhz: int  # 0: no channel yet
     channel: int | None
     utilization_ratio: float | None  # where hostapd.conf sets chan_util_avg_period
+    off_air: bool = False  # it does not transmit
 
 
 def parse_status(ifname: str, reply: bytes) -> CtrlStatus | None:
@@ -47,6 +50,7 @@ def parse_status(ifname: str, reply: bytes) -> CtrlStatus | None:
         channel=channel if channel and 1 <= channel <= 253 else None,
         # 0 until the first average, and for ever where the driver does not measure.
         utilization_ratio=round(min(used, 255) / 255, 3) if used and used > 0 else None,
+        off_air=said[b"state"].decode("ascii", "replace") in OFF_AIR,
     )
 
 
@@ -66,13 +70,13 @@ def parse_station(reply: bytes) -> Station:
     if not _MAC.fullmatch(mac) or b"flags" not in said:
         # Without the reply's text: it may hold a client's address, and reasons are logged.
         raise CtrlError("an answer that is no station")
-    rx, tx = _number(said.get(b"rx_packets")), _number(said.get(b"tx_packets"))
     return Station(
         mac=mac.decode(),
         authorized=b"[AUTHORIZED]" in said[b"flags"],
         signal_dbm=_number(said.get(b"signal")),
-        packets=None if rx is None or tx is None else rx + tx,
+        received=_number(said.get(b"rx_packets")) or _number(said.get(b"rx_bytes")),
         inactive_ms=_number(said.get(b"inactive_msec")),
+        aliases=tuple([one.decode() for one in _PEER.findall(rest)]),
     )
 
 

@@ -1,19 +1,21 @@
 """The BSSes of an access point without ubus, as hostapd tells on its control interface.
 
-Every socket in hostapd's directory is a BSS, named after its interface.
+Every socket in hostapd's directory is a BSS, named after its interface; or, where a BSS has several
+links (MLO), one of the links, `wlan0_link1` of `wlan0`, and the BSS is all of them together.
 
 Rule: a list of stations that broke off is no list: that BSS has no count, and so there is no total.
-Rule: a BSS that does not answer is asked last the next time, so that one hostapd that hangs cannot
-use up the time of another.
+Rule: a BSS that does not answer is asked last the next time, and an answer is waited for no longer
+than its share of the time left, so that no hostapd that hangs can use up the time of another.
 Rule: no BSS at all is a failure, not zero clients: an access point has some.
 """
 
 import logging
 import os
+import re
 import stat
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from titik_agent import frequency
 from titik_agent.ctrl import Addresses, Ctrl, CtrlError
@@ -25,7 +27,7 @@ from titik_agent.sources.ctrl_replies import (
     list_stations,
     parse_status,
 )
-from titik_agent.stations import Station, Tracker
+from titik_agent.stations import Station, Tracker, one_each
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ READ_S = 2.0  # for all of a read: a hung hostapd must not stall sampling
 MAX_BSSES = 64  # the contract's limit
 
 _MAX_IFNAME = 15  # Linux has no longer ones
+_LINK = re.compile(r"(.+)_link[0-9]+")
 _JOINED = b"AP-STA-CONNECTED "
 _CHANGES = (_JOINED, b"AP-STA-DISCONNECTED ", b"AP-ENABLED", b"AP-DISABLED", b"CTRL-EVENT-TERM")
 
@@ -44,6 +47,13 @@ class Interfaces(Protocol):
     def bss_counters(self, ifname: str) -> tuple[str, int, int] | None:
         """`since`, received and sent bytes; None if they cannot be read."""
         ...
+
+
+class _Link(NamedTuple):
+    """What one socket said; a BSS has one, or several (MLO)."""
+
+    status: CtrlStatus
+    stations: list[Station]
 
 
 class HostapdCtrl:
@@ -67,9 +77,9 @@ class HostapdCtrl:
         self._directory = directory
         self._addresses = addresses or Addresses()
         self._monotonic = monotonic
-        self._listeners: dict[str, Ctrl] = {}
+        self._listeners: dict[str, Ctrl] = {}  # by socket
         self._failing: dict[str, None] = {}  # BSSes, the one asked longest ago first
-        self._deaf: set[str] = set()  # BSSes that refused to tell events, said once
+        self._deaf: set[str] = set()  # sockets that refused to tell events, logged once
         self._changed = False
 
     @property
@@ -83,8 +93,10 @@ class HostapdCtrl:
         self._forget_all_but(servers)
         self.pump()  # makes room for answers
         failures: list[CtrlError] = []
+        turns = self._turns(servers)
         found = [
-            self._read_bss(name, servers[name], end, failures) for name in self._turns(servers)
+            self._read_bss(ifname, servers[ifname], _Turn(self._monotonic, end, left), failures)
+            for left, ifname in zip(range(len(turns), 0, -1), turns, strict=True)
         ]
         bsses = [bss for bss in found if bss is not None]
         self._changed = False  # whatever it was, the clients are counted only now
@@ -96,13 +108,14 @@ class HostapdCtrl:
         return tuple([listener.fileno() for listener in self._listeners.values()])
 
     def pump(self) -> bool:
-        for ifname, listener in list(self._listeners.items()):
+        for server, listener in list(self._listeners.items()):
             try:
                 listener.pump()
             except CtrlError as error:
                 # The next read attaches again: hostapd needs a moment to come back.
-                log.warning("events lost, until the next sample bss=%s reason=%s", ifname, error)
-                self._listeners.pop(ifname).close()
+                name = os.path.basename(server)
+                log.warning("events lost, until the next sample bss=%s reason=%s", name, error)
+                self._listeners.pop(server).close()
         changed, self._changed = self._changed, False
         return changed
 
@@ -110,14 +123,14 @@ class HostapdCtrl:
         self._forget_all_but({})
         self._addresses.close()
 
-    def _find(self) -> dict[str, str]:
-        """The socket of each BSS, by interface."""
-        servers = {}
+    def _find(self) -> dict[str, list[str]]:
+        """The sockets of each BSS, by interface."""
+        servers: dict[str, list[str]] = {}
         try:
-            for ifname in sorted(os.listdir(self._directory)):
-                path = os.path.join(self._directory, ifname)
-                if ifname != "global" and len(ifname) <= _MAX_IFNAME and ifname.isprintable():
-                    servers.update({ifname: path} if _is_socket(path) else {})
+            for name in sorted(os.listdir(self._directory)):
+                path = os.path.join(self._directory, name)
+                if name != "global" and name.isprintable() and _is_socket(path):
+                    servers.setdefault(interface(name), []).append(path)
         except FileNotFoundError as error:
             raise SourceError(self._nothing()) from error
         except OSError as error:
@@ -135,66 +148,70 @@ class HostapdCtrl:
             " or its hostapd.conf has no ctrl_interface there"
         )
 
-    def _turns(self, servers: dict[str, str]) -> list[str]:
+    def _turns(self, servers: dict[str, list[str]]) -> list[str]:
         healthy = [ifname for ifname in servers if ifname not in self._failing]
         return healthy + list(self._failing)
 
     def _read_bss(
-        self, ifname: str, server: str, end: float, failures: list[CtrlError]
+        self, ifname: str, servers: list[str], turn: "_Turn", failures: list[CtrlError]
     ) -> Bss | None:
         """Without a count where it fails. None: not the socket of a BSS."""
-        if self._monotonic() >= end:
+        if turn.is_over():
             # Not asked, so it keeps its place, before those that were.
             failures.append(CtrlError("no time left to ask it"))
-            return self._bss(ifname, None, None)
+            return self._bss(ifname, ())
         try:
-            bss = self._ask(ifname, server, end)
+            links = [self._ask(ifname, server, turn) for server in servers]
         except CannotListError as error:
             raise SourceError(str(error)) from error
         except CtrlError as error:
             failures.append(error)
             self._say_failed(ifname, error)
-            return self._bss(ifname, None, None)
+            return self._bss(ifname, ())
         self._say_back(ifname)
-        return bss
+        known = [link for link in links if link is not None]
+        return self._bss(ifname, known) if known else None
 
-    def _ask(self, ifname: str, server: str, end: float) -> Bss | None:
+    def _ask(self, ifname: str, server: str, turn: "_Turn") -> _Link | None:
         ctrl = Ctrl(self._addresses, server, monotonic=self._monotonic)
         try:
-            status = parse_status(ifname, ctrl.ask(b"STATUS", end))
+            status = parse_status(ifname, ctrl.ask(b"STATUS", turn.by()))
             if status is None:
                 return None
             # Attached before the clients are counted, so that no change falls between.
-            self._follow(ifname, server, end)
-            stations = list_stations(lambda question: ctrl.ask(question, end))
+            self._follow(server, turn)
+            stations: list[Station] = []
+            if not status.off_air:
+                stations = list_stations(lambda question: ctrl.ask(question, turn.by()))
         finally:
             ctrl.close()
-        return self._bss(ifname, status, stations)
+        return _Link(status, stations)
 
-    def _follow(self, ifname: str, server: str, end: float) -> None:
-        """Hear this BSS's events. Without them, samples come at their interval."""
-        listener = self._listeners.pop(ifname, None)
+    def _follow(self, server: str, turn: "_Turn") -> None:
+        """Hear this socket's events. Without them, samples come at their interval."""
+        name = os.path.basename(server)
+        listener = self._listeners.pop(server, None)
         if listener is not None:
             try:
-                if listener.is_attached(end):
-                    self._listeners[ifname] = listener
+                if listener.is_attached(turn.by()):
+                    self._listeners[server] = listener
                     return
             except CtrlError as error:
-                log.info("events lost, attaching again bss=%s reason=%s", ifname, error)
+                log.info("events lost, attaching again bss=%s reason=%s", name, error)
             listener.close()
         listener = Ctrl(self._addresses, server, self._hear, self._monotonic)
         attached = False
         try:
-            attached = listener.attach(end)
+            attached = listener.attach(turn.by())
         finally:
             if not attached:
                 listener.close()
         if attached:
-            self._listeners[ifname] = listener
-            self._deaf.discard(ifname)
-        elif ifname not in self._deaf:
-            self._deaf.add(ifname)
-            log.warning("events refused, the interval remains bss=%s", ifname)
+            self._listeners[server] = listener
+            self._deaf.discard(server)
+        elif server not in self._deaf:
+            self._deaf.add(server)
+            log.warning("events refused, the interval remains bss=%s", name)
 
     def _hear(self, event: bytes) -> None:
         if event.startswith(_JOINED):
@@ -202,33 +219,40 @@ class HostapdCtrl:
             self._sketch.add(mac)  # it may be gone before the next read
         self._changed |= event.startswith(_CHANGES)
 
-    def _bss(self, ifname: str, status: CtrlStatus | None, stations: list[Station] | None) -> Bss:
+    def _bss(self, ifname: str, links: Sequence[_Link]) -> Bss:
+        """Without links: it could not be asked."""
         since, rx_bytes, tx_bytes = self._interfaces.bss_counters(ifname) or (None, None, None)
+        off_air = bool(links) and all(link.status.off_air for link in links)
         tally = None
-        if stations is not None:
+        if links and not off_air:
+            stations = one_each(each for link in links for each in link.stations)
             tally = self._tracker.tally(ifname, stations)
             self._sketch.add(*[each.mac for each in stations if each.authorized])
-        freq_mhz = status.freq_mhz if status else 0
+        # Several links have each their own channel.
+        alone = links[0].status if len(links) == 1 else None
+        freq_mhz = alone.freq_mhz if alone else 0
         return Bss(
             ifname=ifname,
-            ssid=status.ssid if status else None,
+            ssid=links[0].status.ssid if links else None,
             band=frequency.band(freq_mhz),
-            channel=(status.channel if status else None) or frequency.channel(freq_mhz),
-            utilization_ratio=status.utilization_ratio if status else None,
+            channel=(alone.channel if alone else None) or frequency.channel(freq_mhz),
+            utilization_ratio=alone.utilization_ratio if alone else None,
             clients=tally.clients if tally else None,
             active=tally.active if tally else None,
             weak=tally.weak if tally else None,
             since=since,
             rx_bytes=rx_bytes,
             tx_bytes=tx_bytes,
+            off_air=off_air or None,
         )
 
-    def _forget_all_but(self, servers: dict[str, str]) -> None:
+    def _forget_all_but(self, servers: dict[str, list[str]]) -> None:
         """What is known of BSSes that are no more."""
-        for ifname in self._listeners.keys() - servers.keys():
-            self._listeners.pop(ifname).close()
+        paths = {path for each in servers.values() for path in each}
+        for path in self._listeners.keys() - paths:
+            self._listeners.pop(path).close()
         self._failing = {ifname: None for ifname in self._failing if ifname in servers}
-        self._deaf &= servers.keys()
+        self._deaf &= paths
         self._tracker.keep(servers)
 
     def _say_failed(self, ifname: str, error: CtrlError) -> None:
@@ -241,6 +265,28 @@ class HostapdCtrl:
         if ifname in self._failing:
             del self._failing[ifname]
             log.info("bss readable again bss=%s", ifname)
+
+
+class _Turn(NamedTuple):
+    """Until when a BSS may be asked, which is one of `left` that are still to be asked."""
+
+    monotonic: Callable[[], float]
+    end: float
+    left: int
+
+    def by(self) -> float:
+        """When to give up waiting for the answer to a question asked now."""
+        now = self.monotonic()
+        return now + (self.end - now) / self.left
+
+    def is_over(self) -> bool:
+        return self.monotonic() >= self.end
+
+
+def interface(name: str) -> str:
+    """The interface of a socket; cut to its length where it is none, so that its clients count."""
+    link = _LINK.fullmatch(name)
+    return (link[1] if link else name)[:_MAX_IFNAME]
 
 
 def _is_socket(path: str) -> bool:

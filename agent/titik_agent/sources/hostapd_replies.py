@@ -1,16 +1,21 @@
 """What hostapd's methods answer over ubus, as data.
 
-Two things stay unread: `rate`, whose unit changed in 23.05, and the `bytes` of each client, whose
-sum falls when one leaves.
+Two things are not reported: `rate`, whose unit changed in 23.05, and the `bytes` of each client,
+whose sum falls when one leaves.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from titik_agent.blob import Table, UbusError, Value, signed
-from titik_agent.stations import Station
+from titik_agent.radio_state import OFF_AIR
+from titik_agent.stations import Station, one_each
 
 MAX_SSID = 32
+# How netifd names an access point of several links (MLO). hostapd of 25.12 has one object for all
+# of them, which lists the clients of the first alone; later ones list all, and have `links`.
+_MLD = re.compile(r"(?:.*-)?ap-mld[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,14 @@ class BssStatus:
     airtime_active_ms: int | None = None  # cumulative
     airtime_busy_ms: int | None = None  # cumulative
     utilization_ratio: float | None = None
+    off_air: bool = False  # it does not transmit
+    links: int | None = None  # of an access point of several links (MLO)
 
 
 def parse_status(ifname: str, reply: Table) -> BssStatus:
     """UbusError if the reply cannot be read."""
-    ssid, freq, channel, phy, airtime = reply.pick(b"ssid", b"freq", b"channel", b"phy", b"airtime")
+    names = (b"ssid", b"freq", b"channel", b"phy", b"airtime", b"status", b"links")
+    ssid, freq, channel, phy, airtime, state, links = reply.pick(*names)
     active = busy = used = None
     if isinstance(airtime, Table):
         active, busy, used = map(_whole, airtime.pick(b"time", b"time_busy", b"utilization"))
@@ -44,7 +52,14 @@ def parse_status(ifname: str, reply: Table) -> BssStatus:
         airtime_active_ms=_within(active, 0, 2**53 - 1),
         airtime_busy_ms=_within(busy, 0, 2**53 - 1),
         utilization_ratio=None if used is None else round(min(used, 255) / 255, 3),
+        off_air=state in OFF_AIR,
+        links=len(list(links.items())) if isinstance(links, Table) else None,
     )
+
+
+def has_links(status: BssStatus) -> bool:
+    """Whether this is an access point of several links (MLO)."""
+    return status.links is not None or _MLD.fullmatch(status.ifname) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +75,27 @@ def parse_clients(reply: Table) -> Clients:
     freq, clients = reply.pick(b"freq", b"clients")
     if not isinstance(clients, Table):
         raise UbusError("get_clients answered without clients")
-    return Clients(freq_mhz=_whole(freq), stations=list(_stations(clients)))
+    return Clients(freq_mhz=_whole(freq), stations=one_each(_stations(clients)))
 
 
 def _stations(clients: Table) -> Iterator[Station]:
     for mac, client in clients.items():
         if not isinstance(client, Table):
             raise UbusError("a client is no table")
-        authorized, packets, signal = client.pick(b"authorized", b"packets", b"signal")
+        names = (b"authorized", b"packets", b"bytes", b"signal")
+        authorized, packets, sizes, signal = client.pick(*names)
         signal_dbm = _whole(signal)
         yield Station(
-            mac=mac,
+            mac=mac.lower(),
             authorized=bool(_whole(authorized)),
             signal_dbm=None if signal_dbm is None else signed(signal_dbm),
-            packets=_packets(packets),
+            received=_received(packets) or _received(sizes),
             inactive_ms=None,
         )
 
 
-def _packets(packets: Value | None) -> int | None:
-    if not isinstance(packets, Table):
-        return None
-    rx, tx = map(_whole, packets.pick(b"rx", b"tx"))
-    return None if rx is None or tx is None else rx + tx
+def _received(counters: Value | None) -> int | None:
+    return _whole(counters.pick(b"rx")[0]) if isinstance(counters, Table) else None
 
 
 def _whole(value: Value | None) -> int | None:

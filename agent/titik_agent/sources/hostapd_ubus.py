@@ -2,7 +2,9 @@
 
 Rule: objects are looked up at every read: after `wifi reload` they have new ids, and none may be
 counted that is gone. Rule: a BSS whose clients cannot be read has no count, so the router has no
-total. Rule: no visible object at all is a failure, not zero clients: an access point has some.
+total; nor has one that ubusd lost and hostapd has not registered again. Rule: no visible object at
+all is a failure, unless the same ACL shows us another object: then Wi-Fi is off. Rule: an answer is
+waited for no longer than its BSS's share of the time left, so that one that hangs costs no other.
 
 Two connections: one per read, for questions, so that nothing of an earlier read is left in it; one
 that stays, for events, whose subscriptions are renewed at every read. hostapd's probe, auth and
@@ -13,13 +15,20 @@ for our opinion on them (`notify_response`).
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from titik_agent import frequency
 from titik_agent.blob import UbusError
 from titik_agent.sketch import Sketch
 from titik_agent.sources import SourceError
-from titik_agent.sources.hostapd_replies import BssStatus, Clients, parse_clients, parse_status
+from titik_agent.sources.hostapd_replies import (
+    BssStatus,
+    Clients,
+    has_links,
+    parse_clients,
+    parse_status,
+)
 from titik_agent.stations import Tracker
 from titik_agent.ubus import PERMISSION_DENIED, SOCKETS, Event, Ubus, UbusRefused
 from titik_wire.messages import Bss
@@ -28,9 +37,12 @@ log = logging.getLogger(__name__)
 
 READ_S = 2.0  # for all of a read: a hung ubusd or hostapd must not stall sampling
 CALL_S = 1.0  # for one answer; hostapd takes about a millisecond
+# After ubusd was restarted, hostapd tries to reach it each second, and has most BSSes back at once.
+REGISTERED_S = 60.0
 
 _PREFIX = "hostapd."
 _MAX_IFNAME = 15  # Linux has no longer ones
+_ALWAYS_THERE = "service"  # procd's; the ACL that shows us hostapd.* shows us this one too
 MAX_BSSES = 64  # what a sample holds; some of them would be a smaller number than all
 
 _LEFT = frozenset(("disassoc", "deauth", "local-deauth", "inactive-deauth", "key-mismatch"))
@@ -38,7 +50,7 @@ _OBJECT_EVENTS = ("ubus.object.add", "ubus.object.remove")
 
 # ubusd reads its ACLs at start and on SIGHUP only, and hides an object rather than refusing it.
 REMEDY = "is /usr/share/acl.d/titik-agent.json there, root's, mode 0644? then: killall -HUP ubusd"
-NOTHING_VISIBLE = f"no hostapd.* object is visible: Wi-Fi is off, or the ACL hides it ({REMEDY})"
+NOTHING_VISIBLE = f"no hostapd.* object is visible, nor is `service`: the ACL hides them ({REMEDY})"
 
 
 class Interfaces(Protocol):
@@ -70,6 +82,9 @@ class HostapdUbus:
         self._questions = Ubus(paths, monotonic=monotonic)
         self._events = Ubus(paths, on_event=self._hear, monotonic=monotonic)
         self._subscribed: dict[str, int] = {}
+        self._known: frozenset[str] = frozenset()  # BSSes of the last read
+        self._missed: frozenset[str] = frozenset()  # of them, lost with ubusd, perhaps to return
+        self._missed_until = 0.0
         self._deaf = ""  # why there are no events, said once
         self._changed = False
         self._statuses: tuple[BssStatus, ...] | None = None
@@ -83,7 +98,8 @@ class HostapdUbus:
         """What the last read learnt of each radio; None if it failed."""
         return self._statuses
 
-    def read(self) -> tuple[Bss, ...]:
+    def read(self) -> tuple[Bss, ...] | None:
+        """Empty: Wi-Fi is off. None: hostapd serves wires alone."""
         self._statuses = None
         end = self._monotonic() + READ_S
         try:
@@ -110,82 +126,103 @@ class HostapdUbus:
     def close(self) -> None:
         self._events.close()
 
-    def _read_all(self, end: float) -> tuple[Bss, ...]:
+    def _read_all(self, end: float) -> tuple[Bss, ...] | None:
         objects = self._lookup(end)
         self._follow(objects, end)
         self._changed = False  # whatever it was, the clients are counted only now
-        self._tracker.keep(objects)
+        missed = self._missing(objects)
+        self._tracker.keep(objects.keys() | missed)
         bsses: list[Bss] = []
         statuses: list[BssStatus] = []
-        failures: list[UbusError] = []
-        for ifname, target in sorted(objects.items()):
-            clients = self._clients(target, end, failures)
-            status = self._status(ifname, target, end) if clients else None
+        failures = [UbusError("hostapd has not registered it again") for _ in missed]
+        for left, (ifname, target) in zip(
+            range(len(objects), 0, -1), sorted(objects.items()), strict=True
+        ):
+            by = self._share(end, left)
+            clients = self._clients(target, by, failures)
+            status = self._status(ifname, target, by) if clients else None
             if clients and clients.freq_mhz is None and (status is None or status.freq_mhz is None):
                 continue  # 802.1X on a wire, since 25.12
             bsses.append(self._bss(ifname, clients, status))
             statuses += [status] if status else []
+        bsses += [self._bss(ifname, None, None) for ifname in sorted(missed)]
         if failures and len(failures) == len(bsses):
             raise _unreadable(failures[0])
+        self._known = frozenset([bss.ifname for bss in bsses])
         self._statuses = tuple(statuses)
-        return tuple(bsses)
+        return tuple(bsses) if bsses or not objects else None
 
     def _lookup(self, end: float) -> dict[str, int]:
         """Object ids by interface."""
         found = self._questions.lookup(_PREFIX + "*", self._by(end))
-        objects = {path.removeprefix(_PREFIX): target for path, target in found.items()}
-        objects = {ifname: i for ifname, i in objects.items() if 0 < len(ifname) <= _MAX_IFNAME}
-        if not objects:
+        # Cut where it is no interface's name, so that its clients count.
+        named = {path.removeprefix(_PREFIX)[:_MAX_IFNAME]: i for path, i in found.items()}
+        objects = {ifname: target for ifname, target in named.items() if ifname}
+        if not objects and not self._questions.lookup(_ALWAYS_THERE, self._by(end)):
             raise SourceError(NOTHING_VISIBLE)
         if len(objects) > MAX_BSSES:
             raise SourceError(f"more than {MAX_BSSES} hostapd.* objects")
         return objects
 
-    def _clients(self, target: int, end: float, failures: list[UbusError]) -> Clients | None:
+    def _missing(self, objects: dict[str, int]) -> frozenset[str]:
+        """BSSes that were there before ubusd was restarted, while they may still come back."""
+        self._missed -= objects.keys()
+        if self._monotonic() >= self._missed_until:
+            self._missed = frozenset()
+        return self._missed
+
+    def _clients(self, target: int, by: float, failures: list[UbusError]) -> Clients | None:
         try:
-            return parse_clients(self._questions.call(target, "get_clients", self._by(end)))
+            return parse_clients(self._questions.call(target, "get_clients", by))
         except UbusError as error:
             failures.append(error)
             return None
 
-    def _status(self, ifname: str, target: int, end: float) -> BssStatus | None:
+    def _status(self, ifname: str, target: int, by: float) -> BssStatus | None:
         """None where it cannot be read; its figures are then absent, the counts are not."""
         try:
-            reply = self._questions.call(target, "get_status", self._by(end))
+            reply = self._questions.call(target, "get_status", by)
             return parse_status(ifname, reply)
         except UbusError as error:
             log.debug("get_status failed ifname=%s reason=%s", ifname, error)
             return None
 
     def _bss(self, ifname: str, clients: Clients | None, status: BssStatus | None) -> Bss:
-        status = status or BssStatus(ifname)
+        asked, status = status is not None, status or BssStatus(ifname)
+        one_link = not has_links(status)
         freq_mhz = status.freq_mhz or (clients.freq_mhz if clients else None) or 0
+        freq_mhz = freq_mhz if one_link else 0  # several links have each their own
         since, rx_bytes, tx_bytes = self._interfaces.bss_counters(ifname) or (None, None, None)
         tally = None
-        if clients:
+        if clients and not status.off_air:
             tally = self._tracker.tally(ifname, clients.stations)
             self._sketch.add(*[each.mac for each in clients.stations if each.authorized])
         return Bss(
             ifname=ifname,
             ssid=status.ssid,
             band=frequency.band(freq_mhz),
-            channel=status.channel or frequency.channel(freq_mhz),
-            utilization_ratio=status.utilization_ratio,
+            channel=(status.channel if one_link else None) or frequency.channel(freq_mhz),
+            utilization_ratio=status.utilization_ratio if one_link else None,
             clients=tally.clients if tally else None,
             active=tally.active if tally else None,
             weak=tally.weak if tally else None,
             since=since,
             rx_bytes=rx_bytes,
             tx_bytes=tx_bytes,
+            off_air=status.off_air or None,
+            undercounted=True if asked and not one_link and status.links is None else None,
         )
 
     def _follow(self, objects: dict[str, int], end: float) -> None:
         """Subscribe to the objects that are new. Without events, samples come at their interval."""
+        with suppress(UbusError):  # that ubusd was restarted shows here, where nothing is new
+            self._events.pump()
         try:
             refusal = self._subscribe(objects, end)
         except UbusError as error:
             refusal = str(error)
             self._events.close()
+            self._miss()
         if refusal and refusal != self._deaf:
             log.warning("ubus events missing, the interval remains reason=%s", refusal)
         self._deaf = refusal
@@ -194,6 +231,7 @@ class HostapdUbus:
         """What was refused, if anything; a refusal of one subscription leaves the others."""
         refusal = ""
         if not self._events.is_open:
+            self._miss()
             self._events.open(self._by(end))
             self._subscribed = {}
             try:
@@ -209,6 +247,12 @@ class HostapdUbus:
             except UbusRefused as error:
                 refusal = f"{_PREFIX}{ifname}: {error}"
         return refusal
+
+    def _miss(self) -> None:
+        """ubusd was away, and with it every object, without a word of any that hostapd removed."""
+        if self._known:
+            self._missed, self._known = self._known, frozenset()
+            self._missed_until = self._monotonic() + REGISTERED_S
 
     def _hear(self, event: Event) -> None:
         try:
@@ -234,6 +278,11 @@ class HostapdUbus:
 
     def _by(self, end: float) -> float:
         return min(end, self._monotonic() + CALL_S)
+
+    def _share(self, end: float, left: int) -> float:
+        """Until when one BSS may be waited for, of `left` that are still to be asked."""
+        now = self._monotonic()
+        return now + min(CALL_S, max(0.0, end - now) / left)
 
 
 def _unreadable(error: UbusError) -> SourceError:
