@@ -4,7 +4,7 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk bench bench-quick faults faults-quick \
+.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk openwrt-apk bench bench-quick faults faults-quick \
 	faults-mutations endurance endurance-quick fuzz fuzz-quick clean
 
 help:  ## this list
@@ -36,6 +36,9 @@ foreign: $(VENV)/.dev  ## the router's tests on ARM and on a big-endian processo
 
 openwrt-ipk: $(VENV)/.dev  ## the router's packages for OpenWrt 23.05 and 24.10, in dist/
 	@$(BIN)/python -m tools.openwrt_ipk
+
+openwrt-apk: $(VENV)/.dev  ## the same for OpenWrt 25.12; needs apk 3 (docs/routers.md)
+	@$(BIN)/python -m tools.openwrt_apk
 
 lint: $(VENV)/.dev  ## formatting, ruff and types
 	@$(BIN)/ruff format --check -q

@@ -2,7 +2,7 @@
 
 Names, dependencies and scripts are the feed Makefile's own: GNU make reads it with stand-ins for
 OpenWrt's includes. An .ipk is a gzipped tar of three members; the bytecode is Python 3.11's, which
-both releases have. 25.12 takes .apk, which only its SDK makes.
+both releases have. `openwrt_apk` makes what 25.12 takes.
 
 Rule: the same sources give the same bytes.
 """
@@ -36,7 +36,7 @@ INSTALL_DATA:=install -m0644
 INSTALL_CONF:=install -m0600
 CP:=cp -fpR
 LN:=ln -sf
-PYTHON3_VERSION:=3.11
+PYTHON3_VERSION:=$(PYTHON)
 PKG_INSTALL_DIR:=$(OUT)/installed
 TEXTS:=PKG_VERSION PKG_RELEASE PKG_LICENSE PKG_MAINTAINER SECTION TITLE DEPENDS USERID
 BLOCKS:=description conffiles postinst postrm
@@ -56,9 +56,15 @@ compile:
 class Built:
     """What the Makefile says, in a folder for the time of a build."""
 
-    def __init__(self, folder: Path, has_email: bool = True, feed: Path = FEED) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        has_email: bool = True,
+        feed: Path = FEED,
+        python: tuple[int, int] = PYTHON,
+    ) -> None:
         """`has_email`: python3-email is a package of its own, as it is until 25.12."""
-        self.folder, self._feed = folder, feed
+        self.folder, self._feed, self._python = folder, feed, "{}.{}".format(*python)
         top = folder / "top"
         stubs = top / "feeds/packages/lang/python"
         (stubs / "python3/files").mkdir(parents=True)
@@ -73,13 +79,19 @@ class Built:
         top = self.folder / "top"
         subprocess.run(
             ["make", "-s", "-C", str(self._feed), f"TOPDIR={top}", f"INCLUDE_DIR={top}",
-             f"OUT={self.folder}", *targets],
+             f"OUT={self.folder}", f"PYTHON={self._python}", *targets],
             check=True,
         )  # fmt: skip
 
     def says(self, package: str, what: str) -> str:
         """A variable or a text of the Makefile, expanded."""
         return (self.folder / f"{package}.{what}").read_text().strip()
+
+    def version(self, package: str) -> str:
+        return f"{self.says(package, 'PKG_VERSION')}-r{self.says(package, 'PKG_RELEASE')}"
+
+    def depends(self, package: str) -> list[str]:
+        return ["libc", *(one.lstrip("+") for one in self.says(package, "DEPENDS").split())]
 
     def place(self, package: str, python: str) -> Path:
         """The package's files as they will lie on the router, modules compiled."""
@@ -99,11 +111,10 @@ class Built:
 
     def control(self, package: str, size: int) -> str:
         """What opkg reads."""
-        depends = [one.lstrip("+") for one in self.says(package, "DEPENDS").split()]
         lines = {
             "Package": package,
-            "Version": f"{self.says(package, 'PKG_VERSION')}-r{self.says(package, 'PKG_RELEASE')}",
-            "Depends": ", ".join(["libc", *depends]),
+            "Version": self.version(package),
+            "Depends": ", ".join(self.depends(package)),
             "License": self.says(package, "PKG_LICENSE"),
             "Section": self.says(package, "SECTION"),
             "Require-User": self.says(package, "USERID"),
@@ -115,21 +126,27 @@ class Built:
         return "".join(f"{key}: {value.strip()}\n" for key, value in lines.items() if value)
 
 
-def build(out: Path) -> list[Path]:
-    """Write both packages into `out`; their files."""
-    python = interpreters().get(PYTHON)
+def compiler(version: tuple[int, int]) -> str:
+    """The interpreter whose bytecode a release runs."""
+    python = interpreters().get(version)
     if python is None:
-        sys.exit("Python 3.11 compiles what these routers run: apt-get install python3.11")
+        name = "{}.{}".format(*version)
+        sys.exit(f"Python {name} compiles what these routers run: install it with its venv module")
+    return python
+
+
+def build(out: Path, feed: Path = FEED) -> list[Path]:
+    """Write both packages into `out`; their files."""
+    python = compiler(PYTHON)
     made = []
     with tempfile.TemporaryDirectory() as folder:
-        built = Built(Path(folder))
+        built = Built(Path(folder), feed=feed)
         out.mkdir(parents=True, exist_ok=True)
         for package in PACKAGES:
             root = built.place(package, python)
             size = sum(one.stat().st_size for one in root.rglob("*") if one.is_file())
             control = built.control(package, size)
-            version = control.split("Version: ")[1].split()[0]
-            made.append(out / f"{package}_{version}_all.ipk")
+            made.append(out / f"{package}_{built.version(package)}_all.ipk")
             made[-1].write_bytes(_ipk(_data(root), _control(built, package, control)))
     return made
 

@@ -1,5 +1,7 @@
-"""Both packages, built once."""
+"""Both packages of both formats, built once."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,10 @@ import pytest
 from tests.broker import enrolled
 from tests.broker.enrolled import City
 from tests.openwrt.router import Router
-from tools import matrix, openwrt_ipk
+from tools import matrix, openwrt_apk, openwrt_ipk
+from tools.matrix import ROOT
+
+HOST = Path(__file__).parent / "host"  # its apk writes down what it is asked to make
 
 
 @pytest.fixture(scope="session")
@@ -16,10 +21,46 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return openwrt_ipk.build(tmp_path_factory.mktemp("ipk"))
 
 
+@pytest.fixture(scope="session")
+def next_feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The feed of a later version, which has other code."""
+    copy = tmp_path_factory.mktemp("next")
+    for name in ("agent", "deploy"):
+        shutil.copytree(ROOT / name, copy / name)
+    version = copy / "agent/titik_wire/__init__.py"
+    version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9'))
+    return copy / "deploy/openwrt/titik-agent"
+
+
+@pytest.fixture(scope="session")
+def ipks(
+    packages: list[Path], next_feed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[list[Path]]:
+    """What opkg takes: this version, and the next."""
+    return [packages, openwrt_ipk.build(tmp_path_factory.mktemp("next-ipk"), next_feed)]
+
+
+@pytest.fixture(scope="session")
+def apks(next_feed: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
+    """What apk takes: this version, and the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{HOST}:{os.environ['PATH']}")
+        return [
+            openwrt_apk.build(tmp_path_factory.mktemp("apk"), feed)
+            for feed in (openwrt_ipk.FEED, next_feed)
+        ]
+
+
+@pytest.fixture(scope="session")
+def installed(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Router:
+    """With both packages, not enrolled; to be copied."""
+    return Router(tmp_path_factory.mktemp("installed") / "router", *packages)
+
+
 @pytest.fixture
-def router(tmp_path: Path, packages: list[Path]) -> Router:
+def router(tmp_path: Path, installed: Router) -> Router:
     """With both packages, not enrolled."""
-    return Router(tmp_path / "router", *packages)
+    return installed.copied(tmp_path / "router")
 
 
 @pytest.fixture(scope="session")

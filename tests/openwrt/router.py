@@ -3,6 +3,7 @@
 Rule: scripts run in a chroot under busybox's ash; what is mounted there is gone with the process.
 """
 
+import copy
 import io
 import os
 import re
@@ -32,6 +33,7 @@ class Router:
             "etc/config",
             "etc/rc.d",
             "usr/lib/opkg/info",
+            "lib/apk/packages",
         ):
             (root / folder).mkdir(parents=True, exist_ok=True)
         busybox = shutil.which("busybox")
@@ -58,6 +60,13 @@ class Router:
         for package in packages:
             self.install(package)
 
+    def copied(self, root: Path) -> "Router":
+        """Another router that is the same until now."""
+        subprocess.run(["cp", "-a", str(self.root), str(root)], check=True)
+        other = copy.copy(self)
+        other.root = root
+        return other
+
     def program(self, path: str, body: str) -> None:
         """A shell script in it, whatever was there."""
         file = self.root / path
@@ -66,10 +75,25 @@ class Router:
         file.write_text(f"#!/bin/sh\n{body}\n")
         file.chmod(0o755)
 
-    def install(self, package: Path) -> None:
-        """As opkg does: users, scripts and services included."""
-        shutil.copy(package, self.root / "tmp")
-        self.says("opkg", "install", f"/tmp/{package.name}")
+    def install(self, *packages: Path) -> None:
+        """As its manager does, in one go: users, scripts and services included."""
+        for package in packages:
+            shutil.copy(package, self.root / "tmp")
+        command = ("opkg", "install") if packages[0].suffix == ".ipk" else ("apk", "add")
+        self.says(*command, *(f"/tmp/{package.name}" for package in packages))
+
+    def code(self) -> str:
+        """The sum of the code that is installed."""
+        return self.says("sh", "-c", "cat /usr/lib/python3.*/*/titik_wire/__init__.pyc | md5sum")
+
+    def running(self, name: str) -> str | None:
+        """The sum of the code that a service was started from; None: it is not running."""
+        file = self.root / "tmp/running" / name
+        return file.read_text() if file.exists() else None
+
+    def starts(self, name: str) -> int:
+        """How often procd has started its process."""
+        return (self.root / "tmp/started").read_text().splitlines().count(name)
 
     def uci(self, text: str, name: str = "titik-agent") -> None:
         """What the operator has set."""
