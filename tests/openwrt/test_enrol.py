@@ -106,7 +106,7 @@ def test_an_image_is_a_reporting_hotspot_at_its_first_boot(router: Router, bundl
     router.uci(WIRELESS, "wireless")
     (router.root / "tmp/procd").unlink()
     defaults = router.root / "etc/uci-defaults"
-    defaults.mkdir()
+    defaults.mkdir(exist_ok=True)
     shutil.copy(RECIPE, defaults / "80-hotspot")
     shutil.copy(bundle, defaults / "90-titik")
     router.says("sh", "-c", FIRST_BOOT)

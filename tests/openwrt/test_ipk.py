@@ -68,6 +68,7 @@ def test_modes_are_not_those_of_a_checkout(tmp_path: Path) -> None:
         "/etc/config/titik-agent": 0o600,
         "/etc/hotplug.d/ntp/50-titik-agent": 0o755,
         "/etc/init.d/titik-agent": 0o755,
+        "/etc/uci-defaults/60-titik-agent": 0o755,
         "/lib/upgrade/keep.d/titik-agent": 0o644,
         "/usr/bin/titik-agent": 0o755,
         "/usr/share/acl.d/titik-agent.json": 0o644,
