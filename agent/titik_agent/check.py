@@ -32,6 +32,20 @@ class Counted(Protocol):
     def spooled(self) -> int: ...
 
 
+def user(say: Say) -> None:
+    """Who checks: root reads what the service's user may not, and ubusd shows root everything."""
+    import pwd
+
+    uid = os.geteuid()
+    if uid == 0:
+        say("--    user: root, who may read more than the agent's own user")
+        return
+    try:
+        say(f"ok    user: {pwd.getpwuid(uid).pw_name}")
+    except KeyError:
+        say(f"ok    user: {uid}")
+
+
 def sources(every: Sequence[Source], say: Say) -> bool:
     """Read each source once."""
     good = True

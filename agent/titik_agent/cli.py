@@ -80,8 +80,13 @@ def once(file: str | None, router: str | None, broker: str | None) -> None:
     print(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
 
 
-def check_all(file: str | None, router: str | None, broker: str | None) -> bool:
-    """Try every step from the radio to the collector's ack, a line each; True if all are good."""
+def check_all(
+    file: str | None, router: str | None, broker: str | None, config_only: bool = False
+) -> bool:
+    """Try every step from the radio to the collector's ack, a line each; True if all are good.
+
+    `config_only`: whether `run` would start with these settings, and no more.
+    """
     from titik_agent import check
 
     try:
@@ -93,6 +98,9 @@ def check_all(file: str | None, router: str | None, broker: str | None) -> bool:
         print(f"FAIL  config: {error}")
         return False
     print(f"ok    config: router {settings.router}, every {settings.interval_s} s")
+    if config_only:
+        return True
+    check.user(print)
     _reach_once(sources)
     good = check.sources(sources, print)
     good &= check.clock(clock, print)

@@ -72,9 +72,12 @@ def once(file: str | None, router: str | None, broker: str | None) -> None:
 
 @titik_agent.command(name="check")
 @_options
-def check_command(file: str | None, router: str | None, broker: str | None) -> None:
+@click.option("--config-only", is_flag=True, help="Read the settings, and try nothing else.")
+def check_command(
+    file: str | None, router: str | None, broker: str | None, config_only: bool
+) -> None:
     """Try every step from the radio to the collector's ack; a remedy where one fails."""
-    sys.exit(0 if cli.check_all(file, router, broker) else 1)
+    sys.exit(0 if cli.check_all(file, router, broker, config_only) else 1)
 
 
 @titik_agent.command()

@@ -83,6 +83,10 @@ def hang() -> None:
     """A method that never answers."""
 
 
+def _everything(*_: object) -> bool:
+    return True
+
+
 @dataclass
 class _Object:
     path: str
@@ -95,6 +99,7 @@ class _Object:
 class _Client:
     socket: socket.socket
     identity: int
+    uid: int = 0
     buffer: bytes = b""
     objects: set[int] = field(default_factory=set)
     patterns: list[tuple[str, int]] = field(default_factory=list)
@@ -108,6 +113,7 @@ class FakeUbusd:
         self.hung = False
         self.refuse_listen = False
         self.refuse_subscribe = False
+        self.allows: Callable[[int, str, str], bool] = _everything  # user, path, method
         self.calls: list[tuple[str, str]] = []  # path and method
         self.given: list[dict[str, Any]] = []  # the arguments of each call
         self.invocations: list[bytes] = []  # the messages of those calls
@@ -225,7 +231,8 @@ class FakeUbusd:
     def _accept(self) -> None:
         connection, _ = self._server.accept()
         connection.settimeout(5)
-        client = _Client(connection, next(self._ids))
+        peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        client = _Client(connection, next(self._ids), struct.unpack("3i", peer)[1])
         self._clients[client.identity] = client
         if not self.hung:
             _send(client, ubus.HELLO, 0, client.identity, b"")
@@ -276,8 +283,11 @@ class FakeUbusd:
         found = {
             identity: each
             for identity, each in self._objects.items()
-            if each.path == pattern
-            or (pattern.endswith("*") and each.path.startswith(pattern[:-1]))
+            if (
+                each.path == pattern
+                or (pattern.endswith("*") and each.path.startswith(pattern[:-1]))
+            )
+            and any(self.allows(client.uid, each.path, method) for method in each.methods or ("",))
         }
         for identity, each in found.items():
             if each.hidden:
@@ -302,6 +312,8 @@ class FakeUbusd:
         self.given.append(dict(message.table().items()))
         if name not in target.methods:
             return ubus.METHOD_NOT_FOUND
+        if not self.allows(client.uid, target.path, name):
+            return ubus.PERMISSION_DENIED
         reply = target.methods[name]()
         if isinstance(reply, bytes):
             body = blob.number_attribute(ubus.ATTR_OBJID, identity)

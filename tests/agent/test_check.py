@@ -87,6 +87,38 @@ def test_what_is_wrong_in_the_file_is_a_line_of_the_config_step(
     ] == [line.partition(";")[0] for line in result.output.splitlines()]
 
 
+def test_settings_alone_can_be_checked(config: str, tmp_path: Path) -> None:
+    """As an init script does before it starts the agent: nothing is tried, nothing is left."""
+    good = CliRunner().invoke(commands.titik_agent, ["check", "--config-only", "--config", config])
+    Path(config).write_text(f"interval_s = 0\n{Path(config).read_text()}")
+    bad = CliRunner().invoke(commands.titik_agent, ["check", "--config-only", "--config", config])
+
+    assert (0, ["ok    config"]) == (good.exit_code, [good.output.partition(":")[0]])
+    assert 1 == good.output.count("\n")
+    assert (1, True) == (
+        bad.exit_code,
+        bad.output.startswith(f"FAIL  config: {config}: interval_s"),
+    )
+    assert [Path(config)] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("uid", "said"),
+    [
+        (0, "--    user: root, who may read more than the agent's own user"),
+        (2**31 - 7, "ok    user: 2147483641"),
+    ],
+)
+def test_a_check_says_as_whom_it_looks(
+    monkeypatch: pytest.MonkeyPatch, uid: int, said: str
+) -> None:
+    """Root sees what the service's user may not."""
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    lines: list[str] = []
+    check.user(lines.append)
+    assert [said] == lines
+
+
 @pytest.mark.usefixtures("not_looked_at")
 def test_a_machine_that_is_no_access_point_is_told_once_how_to_say_so(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -122,6 +122,7 @@ def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Pat
         until(lambda: KICK in field.ubusd.given, agent)
     assert "WARNING" not in agent()
 
+    follow(field, packages, "Upgrade")
     follow(field, packages, "Settings")
     toml = (router.root / "var/run/titik-agent/agent.toml").read_text()
     assert "interval_s = 60\n" in toml

@@ -10,10 +10,10 @@ PYTHON3_LIGHT = {
     "__future__", "_blake2", "array",
     "base64", "binascii", "bisect", "collections", "contextlib", "copy",
     "dataclasses", "difflib", "enum", "errno", "fcntl", "functools", "gc", "hashlib", "heapq",
-    "hmac", "importlib", "io",
-    "ipaddress", "itertools", "json", "math", "operator", "os", "platform", "queue", "random", "re",
-    "resource", "secrets", "select", "selectors", "signal", "socket", "stat", "struct", "sys",
-    "tempfile", "threading", "time", "tomllib", "types", "typing", "zlib",
+    "hmac", "importlib", "io", "ipaddress", "itertools", "json",
+    "math", "operator", "os", "platform", "pwd", "queue", "random", "re", "resource", "secrets",
+    "select", "selectors", "signal", "socket", "stat", "struct", "sys", "tempfile", "threading",
+    "time", "tomllib", "types", "typing", "zlib",
 }  # fmt: skip
 # Packages of their own that ours depends on: python3-logging, -urllib, -openssl, -uuid, -codecs.
 SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedata"}
