@@ -57,6 +57,8 @@ def sources(every: Sequence[Source], say: Say) -> bool:
             good = False
         else:
             say(f"ok    source {source.name}: {_shown(value)}")
+            for warning in _warnings(source.field, value):
+                say(f"--    source {source.name}: {warning}")
     return good
 
 
@@ -197,6 +199,20 @@ class _Trouble(logging.Handler):
         # An installer needs the reason, not when a running agent would try again.
         reason = record.getMessage().partition("reason=")[2] or record.getMessage()
         self.said.append(reason.rpartition(" next_try_s=")[0] or reason)
+
+
+def _warnings(field: str, value: Any) -> Iterator[str]:
+    """What an installer should know of BSSes that could be read."""
+    if (field, value) == ("bss", ()):
+        yield "Wi-Fi is off, so nobody can be a client"
+    for one in value if isinstance(value, tuple) else ():
+        if getattr(one, "off_air", None):
+            yield f"{one.ifname} is off the air (no channel, radar, or switched off)"
+        if getattr(one, "undercounted", None):
+            yield (
+                f"{one.ifname} has several links (MLO), and this hostapd lists the clients of the"
+                " first alone: there may be more than are counted"
+            )
 
 
 def _shown(value: Any) -> str:

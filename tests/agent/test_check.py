@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from titik_agent import check, cli, commands, dial
+from titik_wire.messages import Bss
 
 
 def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
@@ -21,6 +22,38 @@ def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
     assert not reached
     assert ["FAIL  dns: mq..example"] == [line[:22] for line in said]
     assert "check broker.host" in said[0]
+
+
+class Fixed:
+    """A source of BSSes that gives these."""
+
+    name, field = "hostapd", "bss"
+
+    def __init__(self, *bsses: Bss) -> None:
+        self._bsses = bsses
+
+    def read(self) -> tuple[Bss, ...]:
+        return self._bsses
+
+
+@pytest.mark.parametrize(
+    ("bsses", "warning"),
+    [
+        ((Bss("a", clients=0),), None),
+        ((), "Wi-Fi is off"),
+        ((Bss("a", off_air=True), Bss("b", clients=1)), "a is off the air"),
+        ((Bss("a", clients=1, undercounted=True),), "a has several links (MLO)"),
+    ],
+)
+def test_what_is_right_and_looks_wrong_is_a_warning(
+    bsses: tuple[Bss, ...], warning: str | None
+) -> None:
+    """Wi-Fi that is off is no failure, and an under-count is not passed over."""
+    said: list[str] = []
+    assert check.sources([Fixed(*bsses)], said.append)
+    assert "ok    source hostapd: " == said[0][:22]
+    starts = [f"--    source hostapd: {warning}"] if warning else []
+    assert starts == [line[: len(start)] for line, start in zip(said[1:], starts, strict=True)]
 
 
 @pytest.fixture

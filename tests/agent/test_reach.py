@@ -27,12 +27,19 @@ SHORT_S = 0.05  # what a test waits for somebody who does not answer
 
 
 class Resolver:
-    """A DNS server that answers every question with `flags` and 127.0.0.1, or keeps silent."""
+    """A DNS server that answers with `flags` and 127.0.0.1, or keeps silent.
+
+    `nowhere`: what it answers for names below `example`, which do not exist. `six`: names have an
+    address of IPv6 alone.
+    """
 
     def __init__(self, flags: int | None = 0x8180, noise: bytes = b"") -> None:
         self.flags = flags
         self.noise = noise
+        self.nowhere: str | None = None
+        self.six = False
         self.asked: list[bytes] = []
+        self.nowhere_asked: list[bytes] = []
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.bind((HERE, 0))
         self.address: tuple[str, int] = self._sock.getsockname()
@@ -44,13 +51,19 @@ class Resolver:
             query, sender = self._sock.recvfrom(512)
             if not query:
                 return
-            self.asked.append(query[12:-4])
+            name, (kind,) = query[12:-4], struct.unpack("!H", query[-4:-2])
+            nowhere = name.endswith(b"\x07example\0")
+            (self.nowhere_asked if nowhere else self.asked).append(name)
             if self.noise:
                 self._sock.sendto(self.noise, sender)
             if self.flags is not None:
-                record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + socket.inet_aton(HERE)
-                header = query[:2] + struct.pack("!HHHHH", self.flags, 1, 1, 0, 0)
-                self._sock.sendto(header + query[12:] + record, sender)
+                address = self.nowhere if nowhere else HERE
+                raw = b"" if address is None or self.six else socket.inet_aton(address)
+                if self.six and kind == 28 and not nowhere:
+                    raw = socket.inet_pton(socket.AF_INET6, "::1")
+                record = b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 0, len(raw)) + raw
+                header = query[:2] + struct.pack("!HHHHH", self.flags, 1, bool(raw), 0, 0)
+                self._sock.sendto(header + query[12:] + (record if raw else b""), sender)
 
     def close(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
@@ -143,6 +156,68 @@ def test_a_resolver_that_is_cut_off_is_a_failure() -> None:
     for flags in (0x8182, 0x8185):
         with resolver(flags) as dns, reach(Targets(("titik.test",)), dns.address) as source:
             assert source.round().dns_failures == 1
+
+
+@pytest.mark.usefixtures("caplog")  # it warns of the uplink
+def test_a_portal_s_answers_are_no_internet() -> None:
+    """It answers for every name, also for one that cannot exist, and accepts every connection."""
+    with resolver() as dns, listener() as port:
+        dns.nowhere = HERE
+        targets = Targets(("*.titik.test",), (("a.test", port), ("b.test", port)))
+        with reach(targets, dns.address) as source:
+            assert source.round() == Reach(dns_failures=3, tcp_failures=0, attempts=1)
+            dns.nowhere = None
+            found = source.round()
+            assert failures(found) == (3, 0)
+            assert found.tcp_ms is not None
+
+
+def test_a_provider_s_page_for_names_that_do_not_exist_is_no_portal() -> None:
+    """What it answers for those is not what it answers for others."""
+    with resolver() as dns, listener() as port:
+        dns.nowhere = "192.0.2.80"
+        targets = Targets(("*.titik.example",), (("a.test", port),))
+        with reach(targets, dns.address) as source:
+            assert failures(source.round()) == (0, 0)
+
+
+def test_a_round_asks_for_one_name_that_cannot_exist() -> None:
+    """A new one each time, and none at all where no answer could be a portal's."""
+    with resolver() as dns, reach(Targets(("a.test", "b.test")), dns.address) as source:
+        source.round()
+        source.round()
+        assert 2 == len(set(dns.nowhere_asked)) == len(dns.nowhere_asked)
+        dns.six = True
+        source.round()
+        assert 2 == len(dns.nowhere_asked)
+
+
+def listening_on_six() -> socket.socket:
+    sock = socket.socket(socket.AF_INET6)
+    sock.bind(("::1", 0))
+    sock.listen()
+    return sock
+
+
+def test_a_host_of_ipv6_alone_is_connected_to() -> None:
+    """Its other kind of address is asked for where the usual one is not there."""
+    with resolver() as dns, listening_on_six() as sock:
+        dns.six = True
+        targets = Targets(("name.test",), (("six.test", sock.getsockname()[1]),))
+        with reach(targets, dns.address) as source:
+            found = source.round()
+    assert failures(found) == (0, 0)
+    assert found.tcp_ms is not None
+    assert 2 == dns.asked.count(b"\x03six\x04test\0")
+    assert 1 == dns.asked.count(b"\x04name\x04test\0")  # nobody is to connect to it
+
+
+def test_a_host_without_any_address_cannot_be_reached() -> None:
+    """Its name is answered for, so that alone is no failure of DNS."""
+    with resolver(0x8183) as dns, listener() as port:
+        targets = Targets(hosts=(("a.example", port),))
+        with reach(targets, dns.address) as source:
+            assert failures(source.round()) == (0, 1)
 
 
 def test_the_next_resolver_is_asked_when_one_is_dead() -> None:
@@ -279,7 +354,7 @@ def test_a_hanging_thread_is_a_failed_source() -> None:
         dns.flags = None
         source.start()
         assert source.read() is not None
-        clock.now_s += 5 * 70 + 1
+        clock.now_s += 5 * 80 + 1
         with pytest.raises(SourceError, match="hangs"):
             source.read()
         source.close()

@@ -11,7 +11,8 @@ HEADER = struct.Struct("!HHHHHH")  # id, flags, then how many of each of four se
 QUESTION = struct.Struct("!HH")  # type, class
 RECORD = struct.Struct("!HHIH")  # type, class, time to live, length
 POINTER = 0xC0
-A, IN = 1, 1
+A, AAAA, IN = 1, 28, 1
+ADDRESS_BYTES = {A: 4, AAAA: 16}
 RESPONSE, RECURSE = 0x8000, 0x0100
 # The name exists, and it does not exist: either says that the question travelled. A resolver that
 # is cut off says SERVFAIL or, as dnsmasq without a server upstream, REFUSED.
@@ -42,13 +43,16 @@ def family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def encode_query(ident: int, name: str) -> bytes:
-    """A question for the IPv4 addresses of `name`. ValueError: no host can be called that."""
+def encode_query(ident: int, name: str, kind: int = A) -> bytes:
+    """A question for the addresses of `name`, of IPv4 or IPv6 (AAAA).
+
+    ValueError: no host can be called that.
+    """
     labels = name.rstrip(".").encode("ascii").split(b".")
     if not all(0 < len(label) < 64 for label in labels) or len(name) > MAX_NAME:
         raise ValueError(f"not a host name: {name}")
     question = b"".join(bytes((len(label),)) + label for label in labels)
-    return HEADER.pack(ident, RECURSE, 1, 0, 0, 0) + question + b"\0" + QUESTION.pack(A, IN)
+    return HEADER.pack(ident, RECURSE, 1, 0, 0, 0) + question + b"\0" + QUESTION.pack(kind, IN)
 
 
 def decode_answer(query: bytes, packet: bytes) -> tuple[bool, tuple[str, ...]] | None:
@@ -59,19 +63,21 @@ def decode_answer(query: bytes, packet: bytes) -> tuple[bool, tuple[str, ...]] |
     asked = query[HEADER.size :].lower() == packet[HEADER.size : len(query)].lower()
     if ident != HEADER.unpack_from(query)[0] or not flags & RESPONSE or questions != 1 or not asked:
         return None
-    return flags & 0xF in ANSWERED, tuple(_addresses(packet, len(query), records))
+    (wanted, _) = QUESTION.unpack_from(query, len(query) - QUESTION.size)
+    return flags & 0xF in ANSWERED, tuple(_addresses(packet, len(query), records, wanted))
 
 
-def _addresses(packet: bytes, at: int, records: int) -> Iterator[str]:
-    """The IPv4 addresses among the records that start at `at`; none from where it is damaged."""
+def _addresses(packet: bytes, at: int, records: int, wanted: int) -> Iterator[str]:
+    """The addresses of that kind among the records from `at` on; none from where it is damaged."""
     for _ in range(min(records, MAX_RECORDS)):
         at = _after_name(packet, at)
         if at + RECORD.size > len(packet):
             return
         kind, class_, _, size = RECORD.unpack_from(packet, at)
         at += RECORD.size
-        if (kind, class_, size) == (A, IN, 4) and at + size <= len(packet):
-            yield socket.inet_ntoa(packet[at : at + size])
+        if (kind, class_, size) == (wanted, IN, ADDRESS_BYTES[wanted]) and at + size <= len(packet):
+            family_ = socket.AF_INET if kind == A else socket.AF_INET6
+            yield socket.inet_ntop(family_, packet[at : at + size])
         at += size
 
 

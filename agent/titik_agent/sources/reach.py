@@ -3,6 +3,8 @@
 Rule: a thread of its own does the waiting; `read` gives what the last whole round found.
 Rule: every wait has a deadline, and ends at once when the source is closed.
 Rule: failures are counted for ever and times are of the last round, so a merged sample is right.
+Rule: an answer that a name gets which cannot exist is a portal's. A name with the same address has
+not been answered, and a connection to that address has met the portal.
 """
 
 import errno
@@ -13,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from titik_agent.sources import SourceError, dns
@@ -22,6 +25,9 @@ log = logging.getLogger(__name__)
 
 MAX_TARGETS = 8  # names, and hosts: bounds how long a round can take
 RESOLV_CONF = "/etc/resolv.conf"
+# Reserved, so that no such name exists (RFC 6761). Unlike `.test` and `.invalid` it is asked of the
+# provider, for OpenWrt's dnsmasq answers those itself. One question a round, about nobody.
+NOWHERE = "*.example"
 STALE_ROUNDS = 5  # with no round finished for so long, what the last one found is history
 
 
@@ -34,6 +40,13 @@ class Targets(NamedTuple):
 
     names: tuple[str, ...] = ()  # to ask the resolver for, as are the hosts that are names
     hosts: tuple[tuple[str, int], ...] = ()  # to connect to: name or address, port
+
+
+class _Answer(NamedTuple):
+    """What a resolver said to one name."""
+
+    took_s: float  # until the first answer
+    addresses: tuple[str, ...]
 
 
 class Closed(Exception):
@@ -68,7 +81,8 @@ class ReachSource:
         servers: Callable[[], tuple[tuple[str, int], ...]] = system_servers,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        hosts = (host for host, _ in targets.hosts if not dns.is_address(host))
+        self._wanted = {host for host, _ in targets.hosts if not dns.is_address(host)}
+        hosts = (host for host, _ in targets.hosts if host in self._wanted)
         self._names = tuple(dict.fromkeys((*targets.names, *hosts)))
         self._hosts = targets.hosts
         if len(targets.names) > MAX_TARGETS or len(targets.hosts) > MAX_TARGETS:
@@ -99,28 +113,29 @@ class ReachSource:
         if self._last is None:
             return None
         ended, reach = self._last
-        longest = self._every_s + self._timeout_s * (len(self._names) + len(self._hosts))
+        longest = self._every_s + self._timeout_s * (len(self._names) + len(self._hosts) + 1)
         if self._thread is not None and self._monotonic() - ended > STALE_ROUNDS * longest:
             raise SourceError("its thread hangs")
         return reach
 
     def round(self) -> Reach:
         """Ask for every name and connect to every host, once; waits. Closed: it was closed."""
-        asked = [self._ask(name) for name in self._names]
-        # A host whose address was never learnt is a DNS failure, and no TCP attempt.
-        known = [(self._addresses.get(host, host), port) for host, port in self._hosts]
-        met = [self._meet(host, port) for host, port in known if dns.is_address(host)]
+        answers = self._answers()
+        for name, answer in answers.items():
+            if answer.addresses:
+                self._addresses[name] = answer.addresses[0]
+        met = [self._meet(host, port) for host, port in self._hosts if self._is_due(host, answers)]
         self._attempts += 1
-        self._dns_failures += asked.count(None)
+        self._dns_failures += len(self._names) - len(answers)
         self._tcp_failures += met.count(None)
         reach = Reach(
-            dns_ms=median_ms(asked),
+            dns_ms=median_ms([answer.took_s for answer in answers.values()]),
             dns_failures=self._dns_failures if self._names else None,
             tcp_ms=median_ms(met),
             tcp_failures=self._tcp_failures if self._hosts else None,
             attempts=self._attempts,
         )
-        self._tell(any(took is not None for took in (*asked, *met)))
+        self._tell(bool(answers) or any(took is not None for took in met))
         self._last = self._monotonic(), reach
         return reach
 
@@ -147,26 +162,54 @@ class ReachSource:
             log.info("uplink carries traffic again")
         self._reached = reached
 
-    def _ask(self, name: str) -> float | None:
-        """Seconds until a resolver answered; None: none did in time."""
-        query = dns.encode_query(int.from_bytes(os.urandom(2), "big"), full_name(name))
+    def _answers(self) -> "dict[str, _Answer]":
+        """What was answered, and not by a portal."""
+        asked = {name: self._ask(name) for name in self._names}
+        found = {name: answer for name, answer in asked.items() if answer is not None}
+        if not any(answer.addresses for answer in found.values()):
+            return found
+        nowhere = self._ask(NOWHERE)
+        if nowhere is None or not nowhere.addresses:
+            return found
+        portal = set(nowhere.addresses)
+        real = {
+            name: answer for name, answer in found.items() if portal.isdisjoint(answer.addresses)
+        }
+        # Some providers answer for names that do not exist, with a page of their own, and carry all
+        # else. Then a name that is made up in every round has been answered as it should.
+        if any(answer.addresses for answer in real.values()):
+            real |= {name: answer for name, answer in found.items() if name.startswith("*.")}
+        return real
+
+    def _is_due(self, host: str, answers: "dict[str, _Answer]") -> bool:
+        """A host whose name was not answered, and never before, is a DNS failure, not one of TCP.
+
+        One that has no address at all cannot be reached.
+        """
+        return host not in self._wanted or host in self._addresses or host in answers
+
+    def _ask(self, name: str) -> "_Answer | None":
+        """None: no resolver answered in time."""
         servers = self._servers()
         for server in servers:
             started = self._monotonic()
             deadline = started + self._timeout_s / len(servers)
             try:
-                answered, addresses = self._exchange(server, query, deadline)
+                answered, addresses = self._exchange(server, full_name(name), dns.A, deadline)
+                took_s = self._monotonic() - started
             except OSError:
                 continue  # unreachable, refused, or no answer in time
-            if addresses:
-                self._addresses[name] = addresses[0]
+            if answered and not addresses and name in self._wanted:
+                with suppress(OSError):  # a host without an address of IPv4 may have one of IPv6
+                    _, addresses = self._exchange(server, name, dns.AAAA, deadline)
             if answered:
-                return self._monotonic() - started
+                return _Answer(took_s, addresses)
         return None
 
     def _exchange(
-        self, server: tuple[str, int], query: bytes, deadline: float
+        self, server: tuple[str, int], name: str, record: int, deadline: float
     ) -> tuple[bool, tuple[str, ...]]:
+        query = dns.encode_query(int.from_bytes(os.urandom(2), "big"), name, record)
         kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
         with socket.socket(dns.family(server[0]), kind) as sock:
             sock.connect(server)  # so that only this server's datagrams come in
@@ -177,11 +220,14 @@ class ReachSource:
                     return answer
         raise TimeoutError
 
-    def _meet(self, address: str, port: int) -> float | None:
-        """Seconds until a TCP connection stood; None: it did not in time.
+    def _meet(self, host: str, port: int) -> float | None:
+        """Seconds until a TCP connection stood; None: it did not in time, or has no address.
 
         A host that refuses has answered: the packets went there and back.
         """
+        address = self._addresses.get(host, host)
+        if not dns.is_address(address):
+            return None
         kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
         started = self._monotonic()
         try:
