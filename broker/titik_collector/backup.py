@@ -1,8 +1,8 @@
 """A city in one file: configuration, registry, authority, users and store, for an empty machine.
 
-    titik.toml  titik.db  broker/{broker.toml,passwords}  broker/{secrets,ca,tls}/*
+    titik.toml  titik.db  broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
-What mosquitto itself keeps is not in it: routers send again what was not acknowledged, and every
+What else mosquitto keeps is not in it: routers send again what was not acknowledged, and every
 retained message is said again.
 
 Rule: the file is its owner's alone from its first byte, for it holds every key of the city.
@@ -25,7 +25,8 @@ from titik_collector.config import Config
 from titik_collector.database import files, held, open_reader
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
-FILES, FOLDERS = ("broker.toml", "passwords"), ("secrets", "ca", "ca/issued", "tls")
+FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's
+FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
 
 class BackupError(BrokerError):
@@ -121,7 +122,8 @@ def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
     """Every file worth keeping, and its name in the backup."""
     BrokerDir.open(directory)  # says what is wrong with it
     for name in FILES:
-        yield directory / name, f"{BROKER}/{name}"
+        if (directory / name).exists():
+            yield directory / name, f"{BROKER}/{name}"
     for folder in FOLDERS:
         for path in sorted((directory / folder).glob("*")):
             if path.is_file() and not path.name.startswith("."):

@@ -1,43 +1,41 @@
 """The directory of a private mosquitto: what is in it, who may read it, and its users.
 
     broker.toml       what `titik broker init` decided: addresses, ports, users
-    mosquitto.conf    acl  passwords           mosquitto's own
-    secrets/*.password                         each user's password, for its owner alone
+    broker.conf       mosquitto's configuration
+    secrets/*.password  secrets/control        each user's password, for its owner alone
+    data/dynamic-security.json                 who may do what, see access.py
     data/             mosquitto's database and process id
 
 Rule: mosquitto runs inside the directory on relative paths, so only the directory itself, and
 none of its parents, must be open to the account that mosquitto drops to.
 Rule: what exists is kept; only `force` makes new passwords or empties the database.
+Rule: who may do what follows from settings, secrets and certificates. A broker that runs is
+commanded and writes its file itself; while none runs the file is edited.
 """
 
 import os
 import pwd
 import signal
-import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from titik_collector import takeover
+import psutil
+
+from titik_collector import access, former, rights
+from titik_collector.access import Access
+from titik_collector.control import Control
 from titik_collector.folder_lock import locked
 from titik_collector.mqtt import LinkDown
-from titik_collector.passwords import (
-    Owner,
-    hash_password,
-    make_secret,
-    matches,
-    read_hashes,
-    read_secret,
-    replace_file,
-    write_hashes,
-)
+from titik_collector.passwords import Owner, make_secret, read_secret, replace_file
 from titik_collector.pki import Authority, bring_back
 from titik_collector.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
-from titik_collector.takeover import Door
 
-READS_S = 0.1  # longer than mosquitto takes to read its files
+PLUGIN = "mosquitto_dynamic_security.so"
+ENDED = "its session is ended"
 
 
 class BrokerError(Exception):
@@ -120,7 +118,12 @@ class BrokerDir:
 
     @property
     def config_file(self) -> Path:
-        return self.path / "mosquitto.conf"
+        return self.path / "broker.conf"
+
+    @property
+    def access_file(self) -> Path:
+        """The plugin's own, which it writes itself while mosquitto runs."""
+        return self.path / "data" / access.FILE
 
     @property
     def database(self) -> Path:
@@ -128,7 +131,8 @@ class BrokerDir:
 
     def password_file(self, user: str) -> Path:
         """Where a user's password lies."""
-        return self.path / "secrets" / f"{user}.password"
+        name = "control" if user == rights.CONTROL else f"{user}.password"
+        return self.path / "secrets" / name
 
     def password(self, user: str) -> str:
         """A user's password; BrokerError if it has none or is not ours to read."""
@@ -144,133 +148,202 @@ class BrokerDir:
         raise BrokerError(f"{file}: is damaged; make another: titik broker init {self.path}")
 
     def users(self) -> list[str]:
-        """Every user that has a password, by name."""
-        return sorted(self._hashes())
+        """Everybody whom the broker lets in, by name."""
+        return [name for name in self._read().clients() if name != rights.CONTROL]
 
     def routers(self) -> list[str]:
         """Every router that has a password; with TLS none may have one, see `broker_init`."""
-        return [name for name in self.users() if name not in self.reserved()]
+        names = set(former.passwords(self.path))
+        with suppress(BrokerError):
+            known = self._read()
+            names |= {one for one in known.clients() if known.hash_of(one) is not None}
+        return sorted(names - self.reserved())
 
     def reserved(self) -> set[str]:
         """Names that no router can have."""
-        return {self.settings.collector, *self.settings.engineers}
+        return {self.settings.collector, *self.settings.engineers, rights.CONTROL}
 
-    def add_user(self, user: str) -> Path:
-        """Make a password unless there is one, tell a running broker; the password's file."""
-        self.add_users([user])
-        return self.password_file(user)
+    def admit(self, users: Iterable[str]) -> list[str]:
+        """Let them in, with a password of their own unless a certificate says who they are.
 
-    def add_users(self, users: list[str]) -> list[str]:
-        """As `add_user`, for many at once; those that were new or whose hash was not right."""
-        with locked(self.path):
-            changed = self._add(users, self._hashes())
-        if changed:
-            self.reload()
-        return changed
-
-    def begin_users(self) -> list[str]:
-        """The first of a new directory, as `add_users`: the collector and the engineers."""
-        with locked(self.path):
-            return self._add([self.settings.collector, *self.settings.engineers], {})
-
-    def mend_passwords(self) -> list[str]:
-        """Where mosquitto's file is lost, damaged or cut, make it again; what was done."""
-        with locked(self.path):
-            found = {one.name.removesuffix(".password") for one in self._secrets()}
-            if self.settings.host is not None:
-                # No router has a password; who is given its name later must not have its old one.
-                for user in found - self.reserved():
-                    self.password_file(user).unlink()
-                found &= self.reserved()
-            try:
-                hashes, what = self._hashes(), "lines of passwords were"
-            except BrokerError:
-                hashes, what = {}, "passwords was"
-                found |= self.reserved()  # whom an init that was cut short had not come to
-                (self.path / "secrets").mkdir(mode=0o700, exist_ok=True)
-            made = self._add(sorted(found - hashes.keys()), hashes)
-        if made:
-            self.reload()
-        return [f"{what} lost: made again for {len(made)} users"] if made else []
-
-    def remove_user(self, user: str) -> bool:
-        """Forget a user; a running broker cuts its connection. False if there was none."""
-        return bool(self.remove_users([user]))
-
-    def remove_users(self, users: list[str]) -> list[str]:
-        """As `remove_user`, for many at once; those that there were."""
-        with locked(self.path):
-            hashes = self._hashes()
-            known = [user for user in users if hashes.pop(user, None) is not None]
-            if known:
-                write_hashes(self.path / "passwords", hashes, self.owner(0o600))
-            for user in users:
-                self.password_file(user).unlink(missing_ok=True)
-        self.reload()
-        return known
-
-    def kick(self, router: str, returns: bool = False) -> bool:
-        """End a router's session, which outlives its certificate; False if no broker runs.
-
-        mosquitto cuts off who loses a password, never who is revoked. So somebody takes the
-        session over: a user of the router's name, who exists for as long as that takes.
-        `returns`: it has another certificate; otherwise its status is `offline` from now on.
+        Those that are new or have another password.
         """
-        if self.pid() is None:
-            return False
-        with locked(self.path):  # an init would end this password of a router's
-            self.mend_passwords()  # no damage keeps the session of who is revoked
-            self.add_user(router)
-            try:
-                session = Door("127.0.0.1", self.ports.collector, router, self.password(router))
-                takeover.take(session, self.reload)
-                if not returns:
-                    takeover.say_offline(self._engineers_door(self.settings.collector), router)
-            except LinkDown as error:
-                raise BrokerError(str(error)) from error
-            finally:
-                self.remove_user(router)
-        return True
+        with self._editing() as known:
+            return [user for user in users if self._put(known, user)]
 
-    def _secrets(self) -> Iterator[Path]:
-        return (self.path / "secrets").glob("*.password")
-
-    def _add(self, users: list[str], hashes: dict[str, str]) -> list[str]:
-        """Write the file if the hash of one of them is not there or not right; who that was."""
-        changed = []
+    def expel(self, users: Iterable[str]) -> list[str]:
+        """Forget users, which ends their sessions; those that there were."""
+        users = list(users)
+        with self._editing() as known:
+            gone = [user for user in users if self._drop(known, user)]
         for user in users:
-            file = self.password_file(user)
-            password = read_secret(file)
-            if password is None:
-                file.unlink(missing_ok=True)
-                password = make_secret(file)
-            if not matches(password, hashes.get(user, "")):
-                hashes[user] = hash_password(password)
-                changed.append(user)
-        if changed:
-            write_hashes(self.path / "passwords", hashes, self.owner(0o600))
-        return changed
+            self.password_file(user).unlink(missing_ok=True)
+        return gone
 
-    def _hashes(self) -> dict[str, str]:
-        """By user; BrokerError where the file is lost, for there is always a collector."""
-        file = self.path / "passwords"
-        remedy = (
-            f"make it again from what is in {self.path / 'secrets'}: titik broker init {self.path}"
-        )
+    def reconcile(self, routers: Iterable[str], gone: Collection[str]) -> list[str]:
+        """Let in who the directory says, and nobody of `gone`; as `admit`.
+
+        Who is neither among them nor among `routers` stays as it is.
+        """
+        wanted = [rights.CONTROL, self.settings.collector, *self.settings.engineers]
+        wanted += [name for name in routers if name not in self.reserved()]
+        current = rights.collector_role(self.settings.collector_id)
+        with self._editing(mend=True) as known:
+            known.deny_by_default()
+            new = [user for user in wanted if self._put(known, user)]
+            for user in set(known.clients()) - set(wanted):
+                roles = known.roles_of(user)
+                if user in gone or any(map(rights.is_of_one_of_few, roles)):
+                    self._drop(known, user)
+            for role in known.roles():
+                if rights.is_of_one_of_few(role) and role not in (current, rights.ENGINEER):
+                    known.drop_role(role)
+        return [user for user in new if user != rights.CONTROL]
+
+    def cut_off(self, router: str) -> str:
+        """Forget a router whose certificates are revoked; what became of its session, in words.
+
+        Its status is `offline` from now on.
+        """
+        self.reload()  # first: it would come back with the certificate
+        self.expel([router])
+        if not self._is_commanded():
+            return self._not_commanded()
+        with self._control() as control:
+            control.say_offline(router)
+        return ENDED
+
+    def interrupt(self, router: str) -> str:
+        """End the session of a router that comes back with another certificate; as `cut_off`."""
+        self.reload()
+        if not self._is_commanded():
+            return self._not_commanded()
+        with self._control() as control:
+            commands = ("disableClient", "enableClient")
+            control.send([{"command": one, "username": router} for one in commands])
+        return ENDED
+
+    def _not_commanded(self) -> str:
+        if self.pid() is None:
+            return "the broker is not running"
+        return "its session ends when the broker, which an earlier version began, is started again"
+
+    def _put(self, known: Access, user: str) -> bool:
+        if user == rights.CONTROL:
+            known.put_role(user, rights.of_control())
+            # Bound to the collector's listener: elsewhere a client id is another.
+            return known.put_client(user, [user], self._secret(user), client_id=user)
+        if user == self.settings.collector:
+            role = rights.collector_role(self.settings.collector_id)
+            known.put_role(role, rights.of_collector(self.settings.collector_id))
+            return known.put_client(user, [role], self._secret(user))
+        if user in self.settings.engineers:
+            known.put_role(rights.ENGINEER, rights.of_engineers())
+            return known.put_client(user, [rights.ENGINEER], self._secret(user))
+        own = rights.router_role(user)
+        known.put_role(rights.ROUTER, rights.of_routers())
+        known.put_role(own, rights.of_router(user))
+        password = self._secret(user) if self.settings.host is None else None
+        return known.put_client(user, [rights.ROUTER, own], password)
+
+    def _drop(self, known: Access, user: str) -> bool:
+        gone = known.drop_client(user)
+        known.drop_role(rights.router_role(user))
+        return gone
+
+    def _secret(self, user: str) -> str:
+        """A user's password; made if there is none."""
+        file = self.password_file(user)
+        password = read_secret(file)
+        if password is None:
+            file.unlink(missing_ok=True)
+            password = make_secret(file)
+        return password
+
+    @contextmanager
+    def _editing(self, mend: bool = False) -> Iterator[Access]:
+        """The plugin's file, which is written, or the broker commanded, at the end of the block.
+
+        `mend`: a new one takes the place of one that is lost or damaged.
+        """
+        with locked(self.path):
+            known = self._mended() if mend else self._read()
+            yield known
+            if not known.commands:
+                return
+            if self._is_commanded():
+                with self._control() as control:
+                    control.send(known.commands)
+                former.end(self.path)
+                return
+            replace_file(self.access_file, known.text(), self.owner(0o600))
+            former.follow(self.path, known, self.settings.engineers, self.owner(0o600))
+            if former.exists(self.path):
+                self.reload()
+
+    def _read(self) -> Access:
+        """BrokerError where it is lost or damaged."""
+        remedy = f"make it again: titik broker init {self.path}"
         try:
-            hashes = read_hashes(file)
+            return Access(self.access_file.read_bytes())
         except FileNotFoundError as error:
-            raise BrokerError(f"{file}: is missing; {remedy}") from error
+            raise BrokerError(f"{self.access_file}: is missing; {remedy}") from error
         except ValueError as error:
-            raise BrokerError(f"{file}: damaged ({error}); {remedy}") from error
-        if not hashes:
-            raise BrokerError(f"{file}: is empty; {remedy}")
-        return hashes
+            raise BrokerError(f"{self.access_file}: damaged ({error}); {remedy}") from error
 
-    def _engineers_door(self, user: str) -> Door:
-        """Where whoever has a password is let in beside the others of his name."""
-        tls = None if self.settings.host is None else self.path / "tls" / "ca.crt"
-        return Door(self.engineer_host, self.ports.engineer, user, self.password(user), tls)
+    def _mended(self) -> Access:
+        try:
+            return self._read()
+        except BrokerError:
+            if not self._is_commanded():
+                if self.access_file.exists():  # an operator may have added to it
+                    self.access_file.replace(self.access_file.with_suffix(".damaged"))
+                return Access()
+        with self._control() as control:  # which knows it all, and writes it at each change
+            control.send([access.DENY_BY_DEFAULT])
+        return self._read()
+
+    @contextmanager
+    def _control(self) -> Iterator[Control]:
+        """One at a time, for they have one client id; BrokerError if the broker does not obey."""
+        try:
+            with locked(self.path), self._connected(self.password(rights.CONTROL)) as control:
+                yield control
+        except LinkDown as error:
+            raise BrokerError(f"{self.path}: {error}; start the broker again") from error
+
+    def _connected(self, password: str) -> Control:
+        try:
+            return Control(self.ports.collector, password).open()
+        except LinkDown:
+            # The collector's port may have been another when the broker was started.
+            for port in self.listening() - {self.ports.collector}:
+                with suppress(LinkDown):
+                    return Control(port, password).open()
+            raise
+
+    def listening(self) -> set[int]:
+        """The ports of the mosquitto that runs here; after an init the settings' may be others."""
+        pid = self.pid()
+        return {
+            one.laddr.port
+            for one in psutil.net_connections("tcp")
+            if pid is not None and one.pid == pid and one.laddr and one.status == psutil.CONN_LISTEN
+        }
+
+    def _is_commanded(self) -> bool:
+        """Whether a broker runs that has the plugin, and not one of before."""
+        pid = self.pid()
+        if pid is None:
+            return False
+        try:
+            return PLUGIN in Path(f"/proc/{pid}/maps").read_text()
+        except FileNotFoundError:
+            return False
+        except PermissionError as error:
+            raise BrokerError(
+                f"{self.path}: mosquitto (process {pid}) is not ours to command; run as root"
+            ) from error
 
     def owner(self, mode: int) -> Owner:
         """What mosquitto itself must own, after it has dropped root."""
@@ -287,24 +360,30 @@ class BrokerDir:
         return pid if running else None
 
     def reload(self) -> bool:
-        """Have a running mosquitto read passwords and ACL again; False if none runs.
+        """Have a running mosquitto read certificates and revocations again; False if none runs.
 
-        A SIGHUP that comes while it reads for an earlier one is forgotten (2.0.11: its main loop
-        clears the flag afterwards), so it gets another when that is over.
+        It has read them when this returns.
         """
         pid = self.pid()
         if pid is None:
             return False
-        try:
-            os.kill(pid, signal.SIGHUP)
-            time.sleep(READS_S)
-            os.kill(pid, signal.SIGHUP)
-        except PermissionError as error:
-            raise BrokerError(
-                f"{self.path}: mosquitto (process {pid}) is not ours to reload; run as root"
-            ) from error
-        except ProcessLookupError:
-            return False
+        commanded = self._is_commanded()
+        with locked(self.path):  # a signal that comes while it reads for another is forgotten
+            try:
+                if not commanded:
+                    former.tell(pid)
+                    return True
+                os.kill(pid, signal.SIGHUP)
+            except PermissionError as error:
+                raise BrokerError(
+                    f"{self.path}: mosquitto (process {pid}) is not ours to reload; run as root"
+                ) from error
+            except ProcessLookupError:
+                return False
+            with self._control() as control:
+                # It may give one answer in the turn in which the signal came; then it reads.
+                for _ in range(2):
+                    control.send([{"command": "getDefaultACLAccess"}])
         return True
 
 

@@ -1,6 +1,6 @@
 """Writes a complete private mosquitto configuration, and brings an older one up to date.
 
-Rule: loopback only, unless an address is given.
+Rule: loopback only, unless there is TLS; an address without it needs `insecure`.
 Rule: what is not asked for stays as it was; everything that changes is said.
 Rule: with TLS a router has certificates only, for a password would outlive their revocation.
 """
@@ -9,17 +9,14 @@ import ipaddress
 import os
 import pwd
 import re
+import shlex
 import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
-from string import Template
 
-import psutil
-
-from titik_collector import units
+from titik_collector import broker_conf, former, rights, units
 from titik_collector.broker_dir import (
     BrokerDir,
     BrokerError,
@@ -29,7 +26,7 @@ from titik_collector.broker_dir import (
 )
 from titik_collector.config import COLLECTOR_USER
 from titik_collector.folder_lock import locked
-from titik_collector.passwords import Owner, replace_file
+from titik_collector.passwords import Owner, read_secret, replace_file
 from titik_collector.schema import Slug
 from titik_wire.kinds import SLUG
 
@@ -57,6 +54,7 @@ class Request:
     collector_id: str | None = None
     engineers: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()
+    insecure: bool = False  # an address that others reach, without TLS
     force: bool = False
 
 
@@ -73,41 +71,89 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     before = _before(path)
     settings = _settings(request, before)
     _check_names(settings, request.routers)
+    _check_secure(settings, request)
     directory = BrokerDir(path, settings)
     if settings.host is not None and directory.authority.begun:
         directory.authority.check()
     cut_off = [] if before is None else _cut_off(before, settings.host)
-    said = [] if before is None else before.mend_passwords()
-    said += [] if before is None else _differences(before.settings, settings)
+    said = [] if before is None else _differences(before.settings, settings)
     new_host = settings.host is not None and (before is None or before.settings.host is None)
     if request.router_port is None and (before is None or new_host):
         said += _passed_over(settings)
-    users = [settings.collector, *settings.engineers]
-    ended: list[str] = []
-    if settings.host is None:
-        users += request.routers
-    elif before is not None:
-        ended = before.routers()
-        said += _keep_engineers(before.settings.engineers) if new_host else []
+    if before is not None and new_host:
+        said += _keep_engineers(before.settings.engineers)
+    asked = set(request.routers)
+    ended = [] if before is None else _ended(before, settings)
     if request.force and before is not None:
-        users += [name for name in before.users() if name not in ended]
+        asked |= set(_routers_with_secrets(before))
         said += _forget(before)
     _make_folders(directory)
     write_settings(path, settings)
     if settings.host is not None:
         said += [*_make_authority(directory, before), *cut_off]
         said += units.write(directory, request.file)
-    said += _write_mosquitto_files(directory)
-    new = directory.begin_users() if before is None else []
-    said += _end_passwords(directory, ended)
-    new += directory.add_users(list(dict.fromkeys(users)))
-    if new:
-        said.append(f"made passwords for {listed(new)} in {path / 'secrets'}")
-    if before is not None and before.settings.collector != settings.collector:
-        directory.remove_user(before.settings.collector)
+    said += _write_config(directory)
+    said += former.by_hand(path, _ctl(directory), _roles(settings))
+    said += bring_together(directory, asked, ended)
     if directory.reload():
         said.append("mosquitto is running: start it again to take changed ports and addresses")
     return directory, said
+
+
+def bring_together(
+    directory: BrokerDir, asked: Collection[str] = (), ended: Collection[str] = ()
+) -> list[str]:
+    """Let in at the broker who settings, secrets and certificates name; what was done.
+
+    `asked`: routers of a trial, which are to have passwords. `ended`: whose password is no more.
+    """
+    with locked(directory.path):
+        secrets, is_whole = set(_with_secrets(directory)), _is_whole(directory)
+        wanted, gone = _routers(directory, asked)
+        new = directory.reconcile(wanted, gone | set(ended))
+    made = [name for name in _with_secrets(directory) if name not in secrets]
+    said = []
+    if secrets and not is_whole:
+        said.append(f"made {directory.access_file} for {len(new)} users")
+    if made := [name for name in made if name in new]:
+        said.append(f"made passwords for {listed(made)} in {directory.path / 'secrets'}")
+    return said + _said_of_ended(directory, ended)
+
+
+def _routers(directory: BrokerDir, asked: Collection[str]) -> tuple[set[str], set[str]]:
+    """Who is let in, and who is not any more, whatever the plugin's file says."""
+    if directory.settings.host is None:
+        wanted = {*asked, *_routers_with_secrets(directory)}
+        known = former.passwords(directory.path)  # a former version may have been in charge since
+        return wanted, set(directory.routers()) - set(known) - wanted if known else set()
+    issued = directory.authority.readable()
+    good = {one.router for one in issued if not one.revoked}
+    return good, {one.router for one in issued} - good
+
+
+def unknown(directory: BrokerDir) -> list[str]:
+    """Routers with a good certificate that the broker lets do nothing."""
+    good, _ = _routers(directory, ())
+    return sorted(good - set(directory.users()))
+
+
+def _is_whole(directory: BrokerDir) -> bool:
+    """Whether the plugin's file can be read."""
+    try:
+        directory.users()
+    except BrokerError:
+        return False
+    return True
+
+
+def _with_secrets(directory: BrokerDir) -> list[str]:
+    """Who has a password in a file that can be read."""
+    files = (directory.path / "secrets").glob("*.password")
+    return sorted(one.name.removesuffix(".password") for one in files if read_secret(one))
+
+
+def _routers_with_secrets(directory: BrokerDir) -> list[str]:
+    return [name for name in _with_secrets(directory) if name not in directory.reserved()]
 
 
 def _before(path: Path) -> BrokerDir | None:
@@ -190,7 +236,7 @@ def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Po
 def _check_free(chosen: dict[str, tuple[str, int]], before: BrokerDir | None) -> None:
     """BrokerError where a listener comes to a place that another program holds."""
     were = {} if before is None else listeners(before.settings)
-    own = set() if before is None else _own_ports(before)
+    own = set() if before is None else before.listening()
     for option, (address, port) in chosen.items():
         if port in own or not port or were.get(option) == (address, port):
             continue
@@ -199,18 +245,6 @@ def _check_free(chosen: dict[str, tuple[str, int]], before: BrokerDir | None) ->
                 f"port {port} of {address} is not free; stop what holds it, or choose another with"
                 f" {option} N"
             )
-
-
-def _own_ports(directory: BrokerDir) -> set[int]:
-    """What the mosquitto listens on that runs there; after an init it may be other ports."""
-    pid = directory.pid()
-    if pid is None:
-        return set()
-    return {
-        one.laddr.port
-        for one in psutil.net_connections("tcp")
-        if one.pid == pid and one.laddr and one.status == psutil.CONN_LISTEN
-    }
 
 
 def _passed_over(settings: Settings) -> list[str]:
@@ -269,6 +303,22 @@ def _check_address(address: str | None) -> None:
         )
 
 
+def _check_secure(settings: Settings, request: Request) -> None:
+    """A trial is for this machine: others would hear every password on the way."""
+    if settings.host is not None or request.insecure:
+        return
+    for option, address in (
+        ("--listen", request.listen),
+        ("--engineer-listen", request.engineer_listen),
+    ):
+        if address is not None and not ipaddress.ip_address(address).is_loopback:
+            raise BrokerError(
+                f"{option} {address}: without --host passwords and reports travel unencrypted, so"
+                " only this machine is listened to; give --host NAME for certificates and TLS, or"
+                " say --insecure"
+            )
+
+
 def _check_host(host: str | None) -> None:
     """It goes into a certificate and into every bundle."""
     if host is None or _is_name(host):
@@ -294,7 +344,7 @@ def _is_name(host: str) -> bool:
 def _check_names(settings: Settings, routers: Iterable[str]) -> None:
     users = [settings.collector, *settings.engineers]
     for name in {*users, *routers}:
-        if re.fullmatch(SLUG, name) is None:  # it becomes a line of the ACL
+        if re.fullmatch(SLUG, name) is None:  # it becomes part of topics and roles
             raise BrokerError(f"{name!r}: is no user name; allowed: {Slug.allowed}")
         if users.count(name) > 1 and name == settings.collector:
             raise BrokerError(f"{name}: is the collector's user; name the engineer otherwise")
@@ -350,13 +400,24 @@ def _make_folders(directory: BrokerDir) -> None:
         os.chown(file, its.uid, its.gid, follow_symlinks=False)
 
 
-def _write_mosquitto_files(directory: BrokerDir) -> list[str]:
-    path, settings = directory.path, directory.settings
-    its, ours = directory.owner(0o600), Owner(-1, directory.owner(0).gid, 0o640)
-    if (path / "passwords").exists():
-        os.chown(path / "passwords", its.uid, its.gid)
-    said = _replace(path / "mosquitto.conf", _config(settings), ours)
-    return said + _replace(path / "acl", _acl(settings), its)
+def _write_config(directory: BrokerDir) -> list[str]:
+    ours = Owner(-1, directory.owner(0).gid, 0o640)
+    return _replace(directory.config_file, broker_conf.text(directory.settings), ours)
+
+
+def _ctl(directory: BrokerDir) -> str:
+    """mosquitto's own tool, at this broker and with all rights."""
+    secret = shlex.quote(str(directory.password_file(rights.CONTROL).resolve()))
+    return (
+        f"mosquitto_ctrl -p {directory.ports.collector} -i titik:ctl -u {rights.CONTROL}"
+        f' -P "$(cat {secret})" dynsec'
+    )
+
+
+def _roles(settings: Settings) -> dict[str, str]:
+    """Of who is no router."""
+    found = dict.fromkeys(settings.engineers, rights.ENGINEER)
+    return {**found, settings.collector: rights.collector_role(settings.collector_id)}
 
 
 def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]:
@@ -405,19 +466,31 @@ def _keep_engineers(engineers: tuple[str, ...]) -> list[str]:
 
 def end_router_passwords(directory: BrokerDir) -> list[str]:
     """What is left of a trial or of an older version, where there is TLS; what was done."""
-    if directory.settings.host is None:
-        return []
-    return _end_passwords(directory, directory.routers())
+    ended = _ended(directory, directory.settings)
+    return bring_together(directory, (), ended) if ended else []
 
 
-def _end_passwords(directory: BrokerDir, routers: list[str]) -> list[str]:
-    """Of routers; who has nothing else is cut off, and told."""
+def _ended(before: BrokerDir, settings: Settings) -> list[str]:
+    """Routers whose passwords end because there is TLS now; their files are gone."""
+    ended = [] if settings.host is None else before.routers()
+    left = [] if settings.host is None else _routers_with_secrets(before)
+    if before.settings.collector != settings.collector:
+        left.append(before.settings.collector)
+    for name in (*ended, *left):  # who is given such a name later must not have its old one
+        before.password_file(name).unlink(missing_ok=True)
+    return ended
+
+
+def _said_of_ended(directory: BrokerDir, routers: Collection[str]) -> list[str]:
+    """Who has nothing else is cut off, and told."""
     if not routers:
         return []
-    directory.remove_users(routers)
-    said = [f"ended the passwords of {listed(routers)}: with --host routers have certificates only"]
-    certified = {one.router for one in directory.authority.issued()}
-    bare = [name for name in routers if name not in certified]
+    said = [
+        f"ended the passwords of {listed(sorted(routers))}:"
+        " with --host routers have certificates only"
+    ]
+    certified = {one.router for one in directory.authority.readable()}
+    bare = [name for name in sorted(routers) if name not in certified]
     if bare:
         said.append(
             f"warning: cut off until they have certificates: {listed(bare)}; for each one: titik"
@@ -437,8 +510,7 @@ def remove_engineer(directory: BrokerDir, name: str) -> None:
             raise BrokerError(f"{name}: is no engineer; there are {', '.join(left)}")
         made = BrokerDir(directory.path, replace(settings, engineers=left))
         write_settings(made.path, made.settings)
-        _write_mosquitto_files(made)
-        made.remove_user(name)
+        made.expel([name])
 
 
 def _replace(file: Path, text: str, whose: Owner) -> list[str]:
@@ -450,44 +522,6 @@ def _replace(file: Path, text: str, whose: Owner) -> list[str]:
         said.append(f"{file.name} is written anew, the one before is {old.name}")
     replace_file(file, text, whose)
     return said
-
-
-def _config(settings: Settings) -> str:
-    return _template("mosquitto.conf.in").substitute(
-        account=settings.account,
-        listen=settings.listen,
-        engineer_listen=settings.engineer_listen,
-        router_port=settings.ports.router,
-        engineer_port=settings.ports.engineer,
-        collector_port=settings.ports.collector,
-        router_tls="" if settings.host is None else _TLS + _CERTIFIED,
-        engineer_tls="" if settings.host is None else _TLS,
-    )
-
-
-# The oldest version that is let in; a router proves with its certificate who it is.
-_TLS = """
-tls_version tlsv1.2
-cafile tls/ca.crt
-certfile tls/server.crt
-keyfile tls/server.key"""
-_CERTIFIED = """
-crlfile tls/crl.pem
-require_certificate true
-use_identity_as_username true"""
-
-
-def _acl(settings: Settings) -> str:
-    engineer = _template("acl-engineer.in")
-    return _template("acl.in").substitute(
-        collector=settings.collector, collector_id=settings.collector_id
-    ) + "".join(engineer.substitute(engineer=name) for name in settings.engineers)
-
-
-def _template(name: str) -> Template:
-    return Template(
-        (resources.files("titik_collector") / "mosquitto" / name).read_text(encoding="utf-8")
-    )
 
 
 def listed(names: list[str]) -> str:

@@ -16,11 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from titik_collector import broker_conf, former
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.broker_init import is_free, listeners
+from titik_collector.broker_init import Request, bring_together, init, is_free, listeners
 from titik_collector.passwords import replace_file
+from titik_collector.pki import AuthorityError
 
 OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
+MEMORY = 1 << 30  # far above what a city's queues take; a flood must not take the machine with it
 TRIAL_S = 120.0  # for reading the largest database that the queue limits allow
 MAX_DAMAGED = 3  # databases moved aside that are kept
 TRIAL = "data/trial"  # in mosquitto's own folder, for all of this may run as its user
@@ -43,8 +46,30 @@ def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None
     with _ending_tidily():
         set_damaged_aside(directory, program, say)
     _allow_open_files()
+    _limit_memory()
     os.chdir(directory.path)
-    os.execv(program, [str(program), "-c", "mosquitto.conf"])
+    os.execv(program, [str(program), "-c", directory.config_file.name])
+
+
+def prepare(directory: BrokerDir) -> list[str]:
+    """Bring what an earlier version or a restored backup left to what mosquitto needs."""
+    if not directory.config_file.exists():
+        _, said = init(directory.path, Request())
+    else:
+        said = _brought_together(directory)
+    former.end(directory.path)
+    return said
+
+
+def _brought_together(directory: BrokerDir) -> list[str]:
+    """mosquitto's account may not look at the authority; then the file stays as it is."""
+    try:
+        return bring_together(directory)
+    except PermissionError:
+        directory.users()  # damage is said
+        return []
+    except AuthorityError as error:
+        return [f"warning: who may enter stays as it was: {error}"]
 
 
 def find_mosquitto() -> Path:
@@ -63,6 +88,8 @@ def check(directory: BrokerDir) -> None:
         raise BrokerError(f"{path}: mosquitto runs on it already, process {pid}")
     if os.geteuid() != 0 and pwd.getpwuid(os.geteuid()).pw_name != settings.account:
         raise BrokerError(f"{path}: is {settings.account}'s; run as root")
+    if not (plugin := broker_conf.plugin()).exists():
+        raise BrokerError(f"{plugin}: is missing; apt-get install mosquitto")
     for option, (address, port) in listeners(settings).items():
         if not is_free(address, port):
             raise BrokerError(
@@ -163,3 +190,9 @@ def _allow_open_files() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _limit_memory() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))

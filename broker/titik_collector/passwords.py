@@ -1,13 +1,12 @@
-"""mosquitto's password file, and the secrets it was made from.
+"""Passwords: the secrets, each in a file, and what mosquitto compares them with.
 
 Rule: a secret is readable by its owner alone from its first byte.
-Rule: a file is replaced whole or not at all, so that a reload never meets half of one.
+Rule: a file is replaced whole or not at all.
 """
 
 import base64
 import hashlib
 import os
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,6 @@ from pathlib import Path
 # The secrets are random, 192 bits: more rounds would only make a thousand reconnects slower.
 ROUNDS = 101
 _SALT_BYTES = 12
-# Of a file that was cut the last line would pass for one, were lengths left open.
-_HASH = r"\$7\$([1-9][0-9]{0,6})\$([A-Za-z0-9+/]{16})\$([A-Za-z0-9+/]{86}==)"
-_LINE = re.compile(rf"([^:]+):({_HASH})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,40 +25,30 @@ class Owner:
     mode: int
 
 
-def hash_password(password: str, salt: bytes | None = None) -> str:
-    """As mosquitto keeps it: `$7$rounds$salt$hash`, PBKDF2 with SHA-512."""
-    salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ROUNDS)
-    return f"$7${ROUNDS}${_base64(salt)}${_base64(digest)}"
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """PBKDF2 with SHA-512 of a password, as mosquitto keeps it: salt and digest in base64."""
+
+    salt: str
+    digest: str
+    rounds: int = ROUNDS
 
 
-def matches(password: str, hashed: str) -> bool:
-    """Whether a line of the password file was made from this password."""
-    found = re.fullmatch(_HASH, hashed)
-    if found is None:
+def hash_password(password: str) -> Hash:
+    """With a salt of its own."""
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return Hash(_base64(salt), _digest(password, salt, ROUNDS))
+
+
+def matches(password: str, hashed: Hash | None) -> bool:
+    """Whether it was made from this password; what is no hash matches nothing."""
+    if hashed is None or hashed.rounds < 1:
         return False
-    salt = base64.b64decode(found[2])
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, int(found[1]))
-    return secrets.compare_digest(_base64(digest), found[3])
-
-
-def read_hashes(file: Path) -> dict[str, str]:
-    """User and hash of every line; ValueError if one is none, or the last was cut."""
-    hashes = {}
-    text = file.read_bytes().decode()
-    if text and not text.endswith("\n"):
-        raise ValueError("its end is missing")
-    for line in filter(None, text.splitlines()):
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise ValueError(f"{line[:40]!r} is no line of a password file")
-        hashes[found[1]] = found[2]
-    return hashes
-
-
-def write_hashes(file: Path, hashes: dict[str, str], owner: Owner) -> None:
-    """Replace the password file."""
-    replace_file(file, "".join(f"{user}:{hashes[user]}\n" for user in sorted(hashes)), owner)
+    try:
+        salt = base64.b64decode(hashed.salt, validate=True)
+    except ValueError:
+        return False
+    return secrets.compare_digest(_digest(password, salt, hashed.rounds), hashed.digest)
 
 
 def make_secret(file: Path) -> str:
@@ -71,7 +57,7 @@ def make_secret(file: Path) -> str:
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(password + "\n")
         opened.flush()
-        os.fsync(opened.fileno())  # before its hash is in the password file
+        os.fsync(opened.fileno())  # before the broker knows it
     return password
 
 
@@ -94,6 +80,10 @@ def replace_file(file: Path, text: str, owner: Owner) -> None:
         os.fchmod(opened.fileno(), owner.mode)
         os.fsync(opened.fileno())
     beside.replace(file)
+
+
+def _digest(password: str, salt: bytes, rounds: int) -> str:
+    return _base64(hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds))
 
 
 def _base64(data: bytes) -> str:

@@ -174,6 +174,10 @@ class Authority:
             raise damaged[0]
         return found
 
+    def readable(self) -> list[Issued]:
+        """As `issued`, without what is damaged."""
+        return self._read_issued()[0]
+
     def revoke(self, router: str, but_newest: bool = False) -> int:
         """Revoke a router's certificates and write the list; how many they were.
 

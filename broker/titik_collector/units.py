@@ -185,9 +185,10 @@ def _renew(place: Place) -> str:
         "MemoryMax=512M",
         "TasksMax=16",
         f"ReadWritePaths={_quoted(place.directory)}",
-        # To hand over what it makes, and to find and signal mosquitto, another user's process.
+        # To hand over what it makes, to find and signal mosquitto, another user's process, and to
+        # hear from it that it has read the list.
         rights="CAP_CHOWN CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_KILL",
-        families="AF_UNIX",
+        families="AF_UNIX AF_INET",
     )
 
 

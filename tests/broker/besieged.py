@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from zoneinfo import ZoneInfo
@@ -155,16 +155,22 @@ class Besieged:
         """Honest samples flow during and after an attack, all are stored, and nothing else is."""
         before = [node.sampler.seq for node in self.nodes]
         yield
+        self.until_sampled(more, before)
+        self.assert_whole()
+        assert len(self.names) + 1 == self._entries(), "somebody was cut off, and came again"
+
+    def until_sampled(self, more: int, before: Sequence[int] | None = None) -> None:
+        """Every honest router takes so many samples, from now or from then on."""
+        was = [node.sampler.seq for node in self.nodes] if before is None else before
         self._until(
             lambda: all(
-                node.sampler.seq >= was + more for node, was in zip(self.nodes, before, strict=True)
+                node.sampler.seq >= seq + more for node, seq in zip(self.nodes, was, strict=True)
             ),
             "samples are taken",
         )
-        self._assert_whole()
-        assert len(self.names) + 1 == self._entries(), "somebody was cut off, and came again"
 
-    def _assert_whole(self) -> None:
+    def assert_whole(self) -> None:
+        """All that was taken is committed, and the store has nothing else."""
         for node in self.nodes:
             node.is_sampling = False
         goal = self._turns + 2  # the turn that runs may have asked before, and be about to sample

@@ -7,6 +7,7 @@ import itertools
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.broker.enrolled import City
@@ -16,6 +17,7 @@ CONNECT, CONNACK, PUBLISH, PUBACK, SUBACK = 0x10, 0x20, 0x30, 0x40, 0x90
 MOST = 268_435_455  # the largest remaining length that can be written
 NAMES = {3: b"MQIsdp", 4: b"MQTT", 5: b"MQTT"}
 NOT_AUTHORIZED = {4: 5, 5: 0x87}  # in CONNACK, by version
+REFUSED = {4: 0x80, 5: 0x87}  # in SUBACK, by version
 
 
 def text(value: str | bytes) -> bytes:
@@ -149,11 +151,17 @@ class Wire:
         return None if body is None else (body[2] if len(body) > 2 else 0)
 
     def subscribe(self, pattern: str | bytes) -> int | None:
-        """The reason in SUBACK; below 0x80 is granted, which still lets nothing through."""
+        """The reason in SUBACK; below 0x80 is granted."""
+        said = self.subscribe_all([pattern])
+        return None if said is None else said[-1]
+
+    def subscribe_all(self, patterns: Sequence[str | bytes]) -> bytes | None:
+        """The reason for each pattern of one SUBSCRIBE."""
         number = next(self._ids).to_bytes(2, "big")
-        self.send(packet(0x82, number + self._none + text(pattern) + b"\x01"))
-        body = self.answer(SUBACK)
-        return None if body is None else body[-1]
+        body = b"".join(text(one) + b"\x01" for one in patterns)
+        self.send(packet(0x82, number + self._none + body))
+        answer = self.answer(SUBACK)
+        return None if answer is None else answer[-len(patterns) :]
 
     def hear(self, seconds: float) -> list[tuple[str, bytes]]:
         """All that has been heard, after listening for so long."""

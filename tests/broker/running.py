@@ -78,8 +78,10 @@ def serves(port: int, patience_s: float = PATIENCE_S) -> bool:
 class RunningBroker:
     """`titik broker run` as a process; `said` is what it wrote."""
 
-    def __init__(self, directory: BrokerDir) -> None:
+    def __init__(self, directory: BrokerDir, source: Path = ROOT) -> None:
+        """`source`: a checkout, of another version perhaps."""
         self.directory = directory
+        self.source = source
         self.said: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -87,7 +89,7 @@ class RunningBroker:
     def start(self) -> None:
         """Returns when mosquitto serves; from then on no SIGTERM is lost."""
         code = f"{LOGIN_LIMIT}; from titik_collector.commands.broker import broker; broker()"
-        path = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])
+        path = os.pathsep.join([str(self.source / "agent"), str(self.source / "broker")])
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, "run", str(self.directory.path)],
             env={**os.environ, "PYTHONPATH": path},
@@ -193,10 +195,11 @@ class Client:
         """What the broker said to an earlier `send`."""
         return str(self._published.get(timeout=PATIENCE_S))
 
-    def subscribe(self, topic: str) -> None:
-        """Subscribe; mosquitto grants it and applies the ACL to every message."""
+    def subscribe(self, topic: str) -> str:
+        """What the broker said to a SUBSCRIBE."""
         self._paho.subscribe(topic, qos=1)
-        self._subscribed.get(timeout=PATIENCE_S)
+        (reason,) = self._subscribed.get(timeout=PATIENCE_S)
+        return str(reason)
 
     def next(self) -> tuple[str, bytes]:
         """The next message."""

@@ -13,6 +13,7 @@ from tests.broker.besieged import SILENT, SITE, THIEF, Besieged, resident_bytes
 from tests.broker.raw import CONNECT, PUBLISH, hello, packet, text
 from tests.collector.build import BOOT, OLD_RUN, RUN, sample
 from tests.system.city import wall_ms
+from titik_collector.rights import CONTROL, settings_topic
 from titik_wire import codec, topics
 from titik_wire.messages import CollectorStatus, Status
 
@@ -180,20 +181,25 @@ def test_an_engineer_takes_over_nobodys_session(besieged: Besieged, version: int
 
 
 @VERSIONS
-def test_a_router_reads_nothing_of_others(besieged: Besieged, version: int) -> None:
-    """Subscriptions are granted, and nothing comes but its ack and the collector's presence."""
+def test_a_router_subscribes_to_nothing_of_others(besieged: Besieged, version: int) -> None:
+    """Each filter is refused, and nothing comes; its own three are granted."""
     victim = besieged.names[0]
+    refused = raw.REFUSED[version]
     patterns = [
         "#", "+/#", "titik/#", "titik/v1/router/#", "titik/v1/router/+/+", "titik/v1/now/#",
         "titik/v1/rollup/#", "$SYS/#", "$share/x/#", "$share/x/titik/v1/router/+/sample",
         f"titik/v1/router/{victim}/#", topics.sample(victim), topics.ack(victim),
         topics.status(victim), topics.backlog(victim), topics.now("city", "kupang"),
+        topics.sample(THIEF), f"titik/v1/router/{THIEF}/#", f"$share/x/{topics.ack(THIEF)}",
+        "$CONTROL/#", "$CONTROL/dynamic-security/v1/response",
     ]  # fmt: skip
     with besieged.holds(), besieged.thief(version) as thief:
         assert 0 == thief.connect("titik:x")
         for pattern in patterns:
-            assert thief.subscribe(pattern) is not None, pattern
-        assert {topic for topic, _ in thief.hear(1.0)} <= OWN
+            assert refused == thief.subscribe(pattern), pattern
+        assert [] == thief.hear(0.3)
+        for pattern in (topics.ack(THIEF), topics.ALL_COLLECTORS, settings_topic(THIEF)):
+            assert 1 == thief.subscribe(pattern), pattern
 
 
 CRAFTED = {
@@ -322,6 +328,19 @@ def test_the_collectors_password_ends_no_session_from_outside(besieged: Besieged
             with besieged.engineer() as tool:
                 tool.connect(client_id, user, password)
                 time.sleep(0.05)
+
+
+def test_the_commanding_password_opens_nothing_from_outside(besieged: Besieged) -> None:
+    """Its user is bound to the id that it has on the collector's listener."""
+    password = besieged.directory.password(CONTROL)
+    with besieged.holds():
+        for version in (4, 5):
+            for client_id in ("", CONTROL, "titik:ctl", f"titik:{CONTROL}"):
+                with besieged.engineer(version) as tool:
+                    said = tool.connect(client_id, CONTROL, password)
+                    assert said == raw.NOT_AUTHORIZED[version]
+        with besieged.local() as tool:
+            assert 0 == tool.connect("titik:ctl", CONTROL, password)
 
 
 def test_the_witness_sees_what_is_published(besieged: Besieged) -> None:

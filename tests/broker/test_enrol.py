@@ -107,7 +107,8 @@ def _is_shown(city: City, collector: Collector, state: str) -> bool:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         collector.turn()
-        (line,) = [one for one in city.says("status").splitlines() if "tirosa-1" in one]
+        said = city.says("status", status=None).splitlines()
+        (line,) = [one for one in said if one.startswith("tirosa-1 ")]
         if state in line.split():
             return True
     return False

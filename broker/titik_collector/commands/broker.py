@@ -41,6 +41,9 @@ def broker() -> None:
 @click.option("--engineer-port", type=_PORT, help="For engineers.")
 @click.option("--collector-port", type=_PORT, help="For the collector, always on 127.0.0.1.")
 @click.option("--engineer", "engineers", multiple=True, metavar="NAME", help="One more engineer.")
+@click.option(
+    "--insecure", is_flag=True, help="Without --host: listen also where others hear passwords."
+)
 @click.option("--force", is_flag=True, help="New passwords for everybody and an empty broker.")
 def init(
     directory: Path,
@@ -52,6 +55,7 @@ def init(
     engineer_port: int | None,
     collector_port: int | None,
     engineers: tuple[str, ...],
+    insecure: bool,
     force: bool,
 ) -> None:
     """Write a complete configuration.
@@ -73,6 +77,7 @@ def init(
                 collector_id=None if city is None else city.collector.id,
                 engineers=engineers,
                 routers=() if city is None else tuple(one.name for one in city.router),
+                insecure=insecure,
                 force=force,
             ),
         )
@@ -89,6 +94,8 @@ def run(directory: Path) -> None:
         made = BrokerDir.open(directory)
         program = broker_run.find_mosquitto()
         broker_run.check(made)
+        for line in broker_run.prepare(made):
+            click.echo(line, err=True)
         click.echo(f"broker starts {_listeners(made)}", err=True)
         broker_run.run(made, program, lambda line: click.echo(line, err=True))
 
@@ -122,6 +129,11 @@ def check(directory: Path) -> None:
             warnings.append(
                 f"{broker_init.listed(known)} may log in by password:"
                 f" titik broker init {directory} ends it"
+            )
+        if strange := broker_init.unknown(made):
+            warnings.append(
+                f"the broker does not know {broker_init.listed(strange)}, who has a certificate:"
+                f" titik broker init {directory}"
             )
     click.echo(f"mosquitto {'runs' if made.pid() else 'does not run'} on {directory}")
     if not authority.can_sign:  # some keep it elsewhere

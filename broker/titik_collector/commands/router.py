@@ -48,7 +48,9 @@ def add(name: str, site: str, file: Path) -> None:
         if made is not None and name in made.reserved():
             raise BrokerError(f"{name}: is another user of the broker; name the router otherwise")
         certified = _certifies(made)
-        secret = None if made is None or certified else made.add_user(name)
+        if made is not None:
+            made.admit([name])
+        secret = None if made is None or certified else made.password_file(name)
         if not listed:
             registry_file.add(city, new)
         written = _bundle(made, name) if made is not None and certified else None
@@ -117,6 +119,7 @@ def rotate(name: str, file: Path) -> None:
             _unknown(city, name)
         made = _with_tls(city)
         replaces = _credentials(made, [name])[name] == CERTIFICATE
+        made.admit([name])
         written = _bundle(made, name)
     click.echo(f"run this on the router as root, then delete it: {written}")
     if replaces:
@@ -134,11 +137,9 @@ def revoke(name: str, old: bool, file: Path) -> None:
         count = made.authority.revoke(name, but_newest=old)
         if not count:
             raise _nothing_revoked(city, made, name)
-        made.reload()
-        kicked = made.kick(name, returns=old)
+        ended = made.interrupt(name) if old else made.cut_off(name)
         if not old:
             (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
-    ended = "its session is ended" if kicked else "the broker is not running"
     click.echo(f"{name}: {count} certificate{'s' * (count > 1)} revoked; {ended}")
     if not old:
         click.echo(f"to let it in again: titik router rotate {name}")
@@ -153,11 +154,12 @@ def remove(name: str, file: Path) -> None:
         made = _broker(city)
         certified = _certifies(made)
         registry_file.remove(city, name)
+        known = False
         if made is not None and certified and made.authority.revoke(name):
-            made.reload()
-            made.kick(name)
+            made.cut_off(name)
             (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
-        known = made is not None and name not in made.reserved() and made.remove_user(name)
+        elif made is not None and name not in made.reserved():
+            known = bool(made.expel([name]))
     click.echo(f"{name} is no longer registered in {file}; its history stays")
     if known:
         click.echo("its user at the broker is removed")

@@ -226,7 +226,7 @@ def _register(city: Config, made: BrokerDir, chosen: list[Router]) -> None:
     new = chosen[len(city.router) :]
     if new:
         registry_file.add_many(city, new)
-    made.add_users([one.name for one in chosen])
+    made.admit([one.name for one in chosen])
 
 
 def _allow_files(routers: int) -> None:

@@ -1,0 +1,44 @@
+"""mosquitto's configuration, from what `titik broker init` decided."""
+
+import sysconfig
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from titik_collector import access
+from titik_collector.broker_dir import PLUGIN, Settings
+
+# The oldest version that is let in; a router proves with its certificate who it is.
+_TLS = """
+tls_version tlsv1.2
+cafile tls/ca.crt
+certfile tls/server.crt
+keyfile tls/server.key"""
+_CERTIFIED = """
+crlfile tls/crl.pem
+require_certificate true
+use_identity_as_username true"""
+
+
+def text(settings: Settings) -> str:
+    """The whole of broker.conf."""
+    template = resources.files("titik_collector") / "mosquitto" / "broker.conf.in"
+    return Template(template.read_text(encoding="utf-8")).substitute(
+        plugin=plugin(),
+        access=access.FILE,
+        account=settings.account,
+        listen=settings.listen,
+        engineer_listen=settings.engineer_listen,
+        router_port=settings.ports.router,
+        engineer_port=settings.ports.engineer,
+        collector_port=settings.ports.collector,
+        router_tls="" if settings.host is None else _TLS + _CERTIFIED,
+        engineer_tls="" if settings.host is None else _TLS,
+    )
+
+
+def plugin() -> Path:
+    """mosquitto's dynamic-security plugin; where Debian would put it, if it is nowhere."""
+    own = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "")
+    places = (own, Path("/usr/lib"), Path("/usr/lib64"), Path("/usr/local/lib"))
+    return next((one / PLUGIN for one in places if (one / PLUGIN).exists()), own / PLUGIN)

@@ -1,0 +1,93 @@
+"""Who may send, hear and subscribe to what at the broker: one table for each kind of user.
+
+Rule: what is not here is refused, in SUBACK and PUBACK too.
+Rule: a router's filters are literal, so that it holds at most three subscriptions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from titik_wire import topics
+
+# mosquitto's names for what a line is about.
+SEND, HEAR = "publishClientSend", "publishClientReceive"
+EXACT, PATTERN = "subscribeLiteral", "subscribePattern"
+
+# No name of a router, a collector or an engineer has a colon.
+CONTROL = "control:titik"  # the user that commands the broker
+ROUTER, ENGINEER = "router", "engineer"  # what all of them share
+REQUEST = "$CONTROL/dynamic-security/v1"
+RESPONSE = f"{REQUEST}/response"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """One line of a role: what is allowed at a topic."""
+
+    kind: str
+    topic: str
+
+
+def router_role(name: str) -> str:
+    """What a router alone may do."""
+    return f"{ROUTER}:{name}"
+
+
+def collector_role(collector_id: str) -> str:
+    """What the collector of this id may do."""
+    return f"collector:{collector_id}"
+
+
+def is_of_one_of_few(role: str) -> bool:
+    """Whether it is an engineer's or a collector's: who has it is in the settings, or is gone."""
+    return role == ENGINEER or role.startswith("collector:")
+
+
+def settings_topic(router: str) -> str:
+    """What the city wishes of a router; nothing publishes it yet."""
+    return f"{topics.PREFIX}/router/{router}/settings"
+
+
+def of_router(name: str) -> list[Right]:
+    """By leaf: with `#` a router could forge its own ack."""
+    sent = (topics.status(name), topics.sample(name), topics.backlog(name))
+    heard = (topics.ack(name), settings_topic(name))
+    return [*(Right(SEND, one) for one in sent), *_heard(EXACT, *heard)]
+
+
+def of_routers() -> list[Right]:
+    """What every router may: see whether a collector is there."""
+    return list(_heard(EXACT, topics.ALL_COLLECTORS))
+
+
+def of_collector(collector_id: str) -> list[Right]:
+    """It writes what it publishes, reads it back to clear what is no longer true, and clears the
+    retained status and sample of routers that were removed."""
+    base = topics.PREFIX
+    written = (
+        topics.ALL_STATUSES, topics.ALL_SAMPLES, f"{base}/router/+/ack",
+        topics.collector(collector_id), f"{base}/now/#", f"{base}/rollup/#", f"{base}/alert/#",
+    )  # fmt: skip
+    heard = (*written, topics.ALL_BACKLOGS, "$SYS/#")
+    return [*(Right(SEND, one) for one in written), *_heard(PATTERN, *heard)]
+
+
+def of_engineers() -> list[Right]:
+    """They may ask for `#`, as tools do; what they hear is the city's and the broker's own."""
+    return [Right(PATTERN, "#"), Right(HEAR, f"{topics.PREFIX}/#"), Right(HEAR, "$SYS/#")]
+
+
+def of_control() -> list[Right]:
+    """It commands, hears the answers, and says `offline` for a router that was cut off."""
+    return [
+        Right(SEND, REQUEST),
+        Right(SEND, topics.ALL_STATUSES),
+        *_heard(EXACT, RESPONSE),
+        *_heard(PATTERN, topics.ALL_STATUSES),
+    ]
+
+
+def _heard(how: str, *wanted: str) -> Iterator[Right]:
+    for topic in wanted:
+        yield Right(how, topic)
+        yield Right(HEAR, topic)
