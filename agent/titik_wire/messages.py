@@ -248,6 +248,8 @@ class CollectorStatus:
     since: Time | None = None  # since when `storing` and `problem` are so
     behind_ms: Count | None = None  # for how long its work has waited without a pause
     beat: Count | None = None  # rises with each status it publishes, every 10 s at least
+    store: Token | None = None  # the id of its store, for the store's life
+    epoch: Count | None = None  # of the store; rises each time a collector opens it
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,3 +103,9 @@ def totals(db: sqlite3.Connection) -> tuple[int, int, int, int, int]:
         taken, stored, refused = taken + row[0], stored + row[1], refused + row[2]
         lost, in_spool = lost + row[3], in_spool + row[4]
     return taken, stored, refused, lost, in_spool
+
+
+def restored(db: sqlite3.Connection) -> int:
+    """Samples that a newer state of this store had acknowledged, and that were not in it."""
+    row = db.execute("SELECT value FROM tally WHERE name = 'restored'").fetchone()
+    return 0 if row is None else int(row[0])

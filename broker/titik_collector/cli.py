@@ -31,6 +31,8 @@ from titik_collector.commands.status import status_command, top
 from titik_collector.config import Config, ConfigError
 from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
+from titik_collector.login import reading as reading_login
+from titik_collector.retained import TwinRunning
 from titik_collector.service import Service
 from titik_wire import __version__
 
@@ -93,7 +95,8 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
             try:
                 db = stack.enter_context(contextlib.closing(open_writer(settings.store.path)))
                 with worded(settings.store.path):
-                    collector = collect.Collector(settings, db, login(settings))
+                    door = reading_login(settings)
+                    collector = collect.Collector(settings, db, login(settings), reading=door)
                 break
             except StoreBusy as error:
                 stack.close()
@@ -109,9 +112,13 @@ def _run(collector: collect.Collector) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _frame: stopped.append(number))
     service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
-    while not stopped:
-        collector.turn()
-        service.lives()
+    try:
+        while not stopped:
+            collector.turn()
+            service.lives()
+    except TwinRunning:
+        collector.abandon()
+        raise
     collector.close()
 
 
@@ -131,10 +138,16 @@ def check_command(file: Path) -> None:
     with plainly(), reading(settings.store.path) as store:
         found = check.findings(store)
         taken, stored, refused, lost, in_spool = check.totals(store)
+        restored = check.restored(store)
     click.echo(
         f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
         f" + in spool {in_spool}"
     )
+    if restored:
+        click.echo(
+            f"of the lost, {restored} had been acknowledged by a newer state of this store, which"
+            " was restored from a backup"
+        )
     for finding in found:
         click.echo(finding)
     click.echo("the store is whole" if not found else f"{len(found)} findings")

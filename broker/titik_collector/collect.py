@@ -12,13 +12,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from titik_collector import collector_state, news, registry, retention, waiting
+from titik_collector import (
+    collector_state,
+    identity,
+    news,
+    registry,
+    retained,
+    retention,
+    waiting,
+)
 from titik_collector.caps import Caps
 from titik_collector.collector_state import StateFile
 from titik_collector.config import Config
 from titik_collector.database import StoreError, transaction
 from titik_collector.ingest import MAX_BATCH, Ingest
-from titik_collector.mqtt import Link, Login
+from titik_collector.mqtt import Link, LinkDown, Login
 from titik_collector.now import Board
 from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
@@ -45,6 +53,7 @@ NEWS_EVERY_S = 2.0
 PRUNE_EVERY_S = 1.0
 REGISTRY_EVERY_S = 2.0
 HOLD_S = 60.0  # that sums are waited for: one router that never ends to send keeps back nobody
+MAX_NAMED = 20  # routers in the log; `titik db check` has the sum
 TOLD_AGAIN = 50  # places, of three windows each: some 40 ms
 
 Place = tuple[Scope, int, str]  # and its id and name
@@ -59,11 +68,14 @@ class Collector:
         db: sqlite3.Connection,
         login: Login,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        reading: Login | None = None,
     ) -> None:
+        """`reading`: a door at which a second client of ours may read; None: nobody looks."""
         self._config = config
         self._db = db
         self._now_ms = now_ms
         self._watch = ConfigWatch(config.file)
+        self._reading = reading
         waiting.place(db)
         registry.sync(db, config, now_ms())
         self._registry = Registry(db, config.city.name)
@@ -77,10 +89,20 @@ class Collector:
             config.collector.state, config.collector.id, config.store.path
         )
         self._report = SelfReport(
-            config.collector.id, __version__, StateFile(files), self._behind_ms, now_ms
+            config.collector.id,
+            __version__,
+            StateFile(files),
+            self._behind_ms,
+            now_ms,
+            identity.opened(db, config.store.path),
         )
         self._link = Link(
-            login, config.collector.id, self._report.will(), self._connected, self._lost
+            login,
+            config.collector.id,
+            self._report.will,
+            self._connected,
+            self._lost,
+            self._look,
         )
         self._ingest = Ingest(self._link, self._link, self._store, now_ms)
         self._due: dict[str, float] = {}
@@ -121,6 +143,10 @@ class Collector:
             self._finish()
         except (StoreError, sqlite3.Error) as error:
             log.warning("store fails, rollups are computed at the next start reason=%s", error)
+
+    def abandon(self) -> None:
+        """End without a word: the broker is another collector's."""
+        self._report.withdraw()
 
     def _finish(self) -> None:
         """So that a store without a collector shows what it holds."""
@@ -260,6 +286,36 @@ class Collector:
             self._link.publish(topics.now(scope, name), b"", retain=True)
             for window in ("1m", "1h", "1d"):
                 self._link.publish(topics.rollup(window, scope, name), b"", retain=True)
+
+    def _look(self) -> None:
+        """Once, before the first connect; TwinRunning if another collector is at work there."""
+        own, door = self._report.identity, self._reading
+        if own is None or door is None:
+            return
+        try:
+            found = retained.look(door, self._config.collector.id, own)
+            if found.status is not None and found.status.store == own.store:
+                own = identity.raise_above(self._db, own, found.status.epoch or 0)
+            self._count_unknown(self._store.believe(found.acks))
+        except LinkDown as error:
+            log.warning("broker is not read before connecting reason=%s", error)
+            return  # the connection fails too, or there is no such door
+        except (StoreError, sqlite3.Error) as error:
+            raise LinkDown(f"the store fails: {error}") from error
+        self._report.identity, self._reading = own, None
+
+    def _count_unknown(self, lost: dict[str, int]) -> None:
+        if lost:
+            log.warning(
+                "samples lost with a newer state of this store: the broker's acks cover them and"
+                " they are not here samples=%d routers=%d",
+                sum(lost.values()),
+                len(lost),
+            )
+        for router, samples in sorted(lost.items())[:MAX_NAMED]:
+            log.warning(
+                "lost with a newer state of this store router=%s samples=%d", router, samples
+            )
 
     def _connected(self) -> None:
         """Nobody knows what the broker still has: everything is published again."""

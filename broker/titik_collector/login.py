@@ -1,5 +1,7 @@
 """How the collector reaches its broker: the file's keys first, then the broker's directory."""
 
+from dataclasses import replace
+
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.config import COLLECTOR_USER, Config, ConfigError
 from titik_collector.mqtt import Login
@@ -22,6 +24,19 @@ def login(config: Config) -> Login:
         password=password,
         ca_file=None if broker.ca_file is None else str(broker.ca_file),
     )
+
+
+def reading(config: Config) -> Login | None:
+    """A door at which the collector's user may read beside itself; None if none is known.
+
+    At the collector's own listener a second client of its user would take over the first.
+    """
+    own = login(config)
+    if config.broker.directory is None:
+        return own if own.password is None else None
+    directory = BrokerDir.open(config.broker.directory)
+    tls = None if directory.settings.host is None else str(directory.path / "tls" / "ca.crt")
+    return replace(own, host=directory.engineer_host, port=directory.ports.engineer, ca_file=tls)
 
 
 def _password(config: Config) -> str:

@@ -64,14 +64,19 @@ class Link:
         self,
         login: Login,
         collector: str,
-        will: tuple[str, bytes],
+        will: Callable[[], tuple[str, bytes]],
         on_connect: Callable[[], None],
         on_lost: Callable[[str], object],
+        before: Callable[[], None] = lambda: None,
     ) -> None:
-        """`will`: topic and payload; `on_lost` gets the reason in words, at every attempt."""
+        """`will`: topic and payload; `on_lost` gets the reason in words, at every attempt.
+
+        `before` is called before each attempt, and may raise LinkDown.
+        """
         self._login = login
         self._collector = collector
         self._will = will
+        self._before = before
         self._on_connect = on_connect
         self._on_lost = on_lost
         self._client: bulk.StockClient | None = None
@@ -238,6 +243,7 @@ class Link:
             raise LinkDown(self._failure)
 
     def _open(self) -> None:
+        self._before()
         login = self._login
         self._generation += 1
         self._failure, self._subscribed = None, False
@@ -263,7 +269,7 @@ class Link:
             client.username_pw_set(self._login.username, self._login.password)
         if self._login.ca_file is not None:
             client.tls_set_context(_trusting(self._login.ca_file))
-        client.will_set(*self._will, qos=1, retain=True)
+        client.will_set(*self._will(), qos=1, retain=True)
         client.on_socket_open = _send_at_once
         client.on_connect = self._on_connack
         client.on_subscribe = self._on_suback

@@ -7,7 +7,7 @@ from typing import Literal
 MAX_ROWS = 1000  # the newest are kept
 MAX_HEAD = 512  # bytes of a payload that are kept
 
-Counted = Literal["poison", "later_version", "capped", "unregistered"]
+Counted = Literal["poison", "later_version", "capped", "unregistered", "restored"]
 
 
 def keep(db: sqlite3.Connection, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:
@@ -24,6 +24,8 @@ def keep(db: sqlite3.Connection, topic: str, payload: bytes, rule: str, arrived_
 
 def count(db: sqlite3.Connection, name: Counted, more: int) -> None:
     """Add to a count."""
+    if not more:
+        return
     db.execute(
         "INSERT INTO tally VALUES (?, ?)"
         " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",

@@ -55,6 +55,11 @@ class Run:
             self.gone = min(self.gone, lowest - 1)
         self.learn(seq, min(lowest, seq) - 1)
 
+    def inherit(self, lowest: int, highest: int) -> None:
+        """Another run's sample: its router holds `lowest` to `highest` of this run."""
+        self.gone = min(self.gone, lowest - 1)
+        self.learn(highest, lowest - 1)
+
     def disclaim(self) -> None:
         """Another run's sample: its router holds nothing of this run, as far as it is known now."""
         self.gone = self.highest
@@ -91,6 +96,17 @@ class Run:
         self.base = ends[-KEPT_RANGES - 1]
         self.base_stored += self.stored.cut(self.base)
         self.base_refused += self.refused.cut(self.base)
+
+    @property
+    def lost(self) -> int:
+        """How many are neither stored nor refused, and held by nobody."""
+        bound = max(self.base, self.gone, min(self.floor, self.highest))
+        kept = sum(
+            max(0, min(last, bound) - first + 1)
+            for kind in (self.stored, self.refused)
+            for first, last in kind
+        )
+        return bound - self.base_stored - self.base_refused - kept
 
     def settled(self) -> Ranges:
         """Stored, refused, and lost by the word of whoever holds the run."""

@@ -6,9 +6,11 @@ Rule: a status is published every BEAT_S whatever routers do, and at once when s
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from titik_collector.collector_state import EVERY_S, CollectorState, StateFile
+from titik_collector.identity import Identity
 from titik_collector.ingest import Outbox
 from titik_wire import codec, topics
 from titik_wire.messages import CollectorStatus
@@ -27,7 +29,9 @@ class SelfReport:
         file: StateFile,
         behind_ms: Callable[[], int],
         now_ms: Callable[[], int],
+        identity: Identity | None = None,
     ) -> None:
+        self.identity = identity  # of the store
         self._collector = collector
         self._version = version
         self._file = file
@@ -91,10 +95,18 @@ class SelfReport:
         self._say("offline", None, outbox)
         self._file.remove()
 
+    def withdraw(self) -> None:
+        """Remove the file."""
+        self._file.remove()
+
     def will(self) -> tuple[str, bytes]:
         """Topic and payload that the broker publishes when it loses us."""
-        status = CollectorStatus(self._collector, "offline", self._version)
-        return topics.collector(self._collector), codec.encode(status)
+        return topics.collector(self._collector), codec.encode(self._about("offline"))
+
+    def _about(self, word: Literal["online", "offline"]) -> CollectorStatus:
+        of = self.identity
+        store, epoch = (None, None) if of is None else (of.store, of.epoch)
+        return CollectorStatus(self._collector, word, self._version, store=store, epoch=epoch)
 
     def _changed(self) -> None:
         self._since_ms = self._now_ms()
@@ -121,19 +133,17 @@ class SelfReport:
     def _say(
         self, word: Literal["online", "offline"], state: CollectorState | None, outbox: Outbox
     ) -> None:
-        status = CollectorStatus(self._collector, word, self._version)
+        status = self._about(word)
         if state is not None:
             self._beat += 1
             problem = state.store_problem
-            status = CollectorStatus(
-                self._collector,
-                word,
-                self._version,
-                state.storing,
-                None if problem is None else _label(problem),
-                state.since_ms,
-                state.behind_ms,
-                self._beat,
+            status = replace(
+                status,
+                storing=state.storing,
+                problem=None if problem is None else _label(problem),
+                since=state.since_ms,
+                behind_ms=state.behind_ms,
+                beat=self._beat,
             )
         outbox.publish(topics.collector(self._collector), codec.encode(status), retain=True)
         outbox.flush()

@@ -175,6 +175,7 @@ _TALLIES = {
     "later_version": "messages of a later contract (upgrade this collector)",
     "capped": "messages over a router's hourly cap (samples stay in its spool)",
     "unregistered": "messages of unregistered routers",
+    "restored": "samples lost with a newer state of this store (it was restored)",
 }
 
 

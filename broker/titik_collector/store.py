@@ -147,6 +147,43 @@ class Store:
             " WHERE router.registered = 1 ORDER BY router.id"
         ).fetchall()
 
+    def believe(self, acks: Sequence[Ack]) -> dict[str, int]:
+        """Take in acks that a broker holds: what they cover and is not here counts as lost.
+
+        A newer state of this store published them. How many are lost, by router; StoreError if
+        nothing was kept.
+        """
+        lost: dict[str, int] = {}
+        try:
+            with transaction(self._db):
+                for ack in acks:
+                    router_id = self._registered.router_id(ack.router)
+                    more = 0 if router_id is None else self._believe(router_id, ack)
+                    if more:
+                        lost[ack.router] = more
+                self._runs.write()
+                quarantine.count(self._db, "restored", sum(lost.values()))
+        except BaseException:
+            self._forget()
+            raise
+        self._runs.trim()
+        return lost
+
+    def _believe(self, router_id: int, ack: Ack) -> int:
+        lost = 0
+        for acked in ack.runs:
+            known = self._runs.look(router_id, acked.run)
+            if leaps(known.highest if known else 0, acked.upto) or (
+                known is not None and known.settled().covers(1, acked.upto)
+            ):
+                continue
+            run = self._runs.find(router_id, acked.run) or self._runs.make(router_id, acked.run)
+            before = run.lost
+            run.learn(acked.upto)
+            run.gone = max(run.gone, acked.upto)
+            lost += run.lost - before
+        return lost
+
     def _save(self, items: Sequence[Item], saved: Saved) -> None:
         heard: list[Change] = []
         accepted: list[Accepted] = []
@@ -267,7 +304,7 @@ class Store:
                 older = self._heard_of(run.router_id, held.run, held.span[1], now)
                 if older is None:
                     continue
-                older.learn(held.span[1], held.span[0] - 1)
+                older.inherit(*held.span)
                 self._open(older, now)
                 self._succeed(older, run)
             else:
@@ -371,8 +408,7 @@ class Store:
             ("unregistered", saved.unregistered),
         ]
         for name, more in names:
-            if more:
-                quarantine.count(self._db, name, more)
+            quarantine.count(self._db, name, more)
 
     def _forget(self) -> None:
         self._runs.forget()

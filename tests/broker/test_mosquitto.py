@@ -274,7 +274,7 @@ def test_a_collector_with_a_wrong_password_is_told_which_key_to_mend(
 ) -> None:
     """The configuration's, not the broker's words alone."""
     wrong = Login("127.0.0.1", broker.directory.ports.collector, "collector", "wrong")
-    link = Link(wrong, "main", ("titik/v1/collector/main/status", b""), lambda: None, len)
+    link = Link(wrong, "main", lambda: ("titik/v1/collector/main/status", b""), lambda: None, len)
     deadline = time.monotonic() + 5
     while not caplog.messages and time.monotonic() < deadline:
         link.receive(1, 0.1)

@@ -317,7 +317,7 @@ def test_a_changed_paho_is_used_as_it_is(
 def test_a_missing_ca_file_is_an_unreachable_broker(tmp_path: Path) -> None:
     """It may be put there later; the collector says so and tries again."""
     absent = str(tmp_path / "absent.crt")
-    link = Link(Login("127.0.0.1", 1, ca_file=absent), "c", WILL, lambda: None, len)
+    link = Link(Login("127.0.0.1", 1, ca_file=absent), "c", lambda: WILL, lambda: None, len)
     with pytest.raises(LinkDown, match=r"absent\.crt"):
         link._open()
 
@@ -333,7 +333,7 @@ def test_a_broker_that_is_not_there_is_said_with_its_key(host: str, expected: st
     """The operator's first mistake is the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    link = Link(Login(host, port), "c", WILL, lambda: None, len)
+    link = Link(Login(host, port), "c", lambda: WILL, lambda: None, len)
     with pytest.raises(LinkDown, match=expected):
         link._open()
 
@@ -440,7 +440,7 @@ def test_the_last_words_of_routers_are_heard_again(
     connects: list[int] = []
     with Mosquitto(tmp_path) as broker:
         login = Login("127.0.0.1", broker.port)
-        link = Link(login, "c", WILL, lambda: connects.append(1), len)
+        link = Link(login, "c", lambda: WILL, lambda: connects.append(1), len)
         topic = topics.status("park-1")
         until(lambda: not link.receive(1, 0.1) and link.connected)
         link.publish(topic, b"online", retain=True)

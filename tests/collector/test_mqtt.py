@@ -38,7 +38,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def linked(port: int, events: Events) -> Link:
-    return Link(Login("127.0.0.1", port), "c", WILL, events.connected, events.lost.append)
+    return Link(Login("127.0.0.1", port), "c", lambda: WILL, events.connected, events.lost.append)
 
 
 def connected(port: int, events: Events) -> Link:
@@ -60,7 +60,7 @@ def test_a_bug_of_ours_is_no_unreachable_broker(broker: Mosquitto) -> None:
     def buggy() -> None:
         raise KeyError("a bug of ours")
 
-    link = Link(Login("127.0.0.1", broker.port), "c", WILL, buggy, lambda _: None)
+    link = Link(Login("127.0.0.1", broker.port), "c", lambda: WILL, buggy, lambda _: None)
     with pytest.raises(KeyError, match="a bug of ours"):
         until(lambda: not link.receive(1, 0.1) and link.connected)
 

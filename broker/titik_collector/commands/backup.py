@@ -31,6 +31,16 @@ _CONTENTS = {
 }
 
 
+_ACKS = (
+    "samples acknowledged after the backup are lost; the collector counts those that the broker's"
+    " acks still cover: titik db check"
+)
+_ENDED = (
+    "samples acknowledged after the backup are lost; `titik db check` counts those of agents that"
+    " still run, and knows nothing of agents that ended in that time"
+)
+
+
 @click.command("backup")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -99,6 +109,7 @@ def restore_command(file: Path, only_store: bool, target: Path) -> None:
             there = config.load(target)
             backup.restore_store(file, there)
         click.echo(f"restored {there.store.path}; start it: titik collect --config {target}")
+        click.echo(_ACKS)
         return
     with plainly():
         city, made, said = backup.restore(file, target)
@@ -106,6 +117,8 @@ def restore_command(file: Path, only_store: bool, target: Path) -> None:
     if not city.store.path.exists():
         store = "no store, for the backup has none"
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, {store}")
+    if city.store.path.exists():
+        click.echo(_ENDED)
     for line in said:
         click.echo(line)
     if made is None:

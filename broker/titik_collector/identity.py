@@ -1,0 +1,57 @@
+"""Which store this is: an id for life, and an epoch that rises each time a collector opens it.
+
+The status publishes both, so that two collectors at one broker can tell each other apart, and a
+store that was brought back from a backup can tell that it is not the newest.
+"""
+
+import os
+import platform
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from titik_collector.database import transaction
+
+ID_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The store as this collector opened it."""
+
+    store: str
+    epoch: int
+    moved: bool = False  # the file is not the one of the epoch before: copied, restored or new
+
+
+def opened(db: sqlite3.Connection, path: Path) -> Identity:
+    """Raise the epoch of a store that is open for writing; StoreError if it cannot be written."""
+    place = _place(path)
+    with transaction(db):
+        known = dict(
+            db.execute(
+                "SELECT name, value FROM setting WHERE name IN ('store', 'epoch', 'place')"
+            ).fetchall()
+        )
+        store = known.get("store") or os.urandom(ID_BYTES).hex()
+        epoch = int(known.get("epoch", 0)) + 1
+        _write(db, store=store, epoch=str(epoch), place=place)
+    return Identity(store, epoch, known.get("place") != place)
+
+
+def raise_above(db: sqlite3.Connection, own: Identity, epoch: int) -> Identity:
+    """An epoch above one that was published by a later state of this store."""
+    if epoch < own.epoch:
+        return own
+    with transaction(db):
+        _write(db, epoch=str(epoch + 1))
+    return Identity(own.store, epoch + 1, own.moved)
+
+
+def _write(db: sqlite3.Connection, **settings: str) -> None:
+    db.executemany("INSERT OR REPLACE INTO setting VALUES (?, ?)", settings.items())
+
+
+def _place(path: Path) -> str:
+    """The machine, the path and the file itself; a copy differs in one of them."""
+    return f"{platform.node()} {path.resolve()} {path.stat().st_ino}"

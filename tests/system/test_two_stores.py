@@ -1,0 +1,80 @@
+"""A copied city, and a store that was brought back, over a real broker."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.system.city import City
+
+pytestmark = pytest.mark.system
+
+
+def copied(city: City) -> Path:
+    """The city's store as of now, as `cp` would have it of a stopped one."""
+    copy = city.folder / "copy.db"
+    with closing(sqlite3.connect(city.store)) as db, closing(sqlite3.connect(copy)) as into:
+        db.backup(into)
+    return copy
+
+
+def test_a_copied_city_does_not_collect_beside_the_first(tmp_path: Path) -> None:
+    """It stops, names the other store, and takes nothing from it."""
+    with City(tmp_path) as city:
+        city.collect()
+        node = city.node()
+        city.until_taken(node, 5)
+        copy = copied(city)
+        beside = city.file.with_name("copy.toml")
+        text = city.file.read_text().replace(str(city.store), str(copy))
+        beside.write_text(text.replace(str(city.state_file), str(tmp_path / "copy.state")))
+        status, said = city.titik("collect", "--config", str(beside))
+        assert status == 1
+        assert "another collector is at work here" in said
+        assert not (tmp_path / "copy.state").exists()
+        city.until_taken(node, 5)
+        city.until_acked()
+        assert city.collector is not None
+        assert "connection lost" not in city.collector.said()
+        assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
+
+
+def test_what_a_restored_store_lacks_is_counted_before_its_acks_are_written_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a run that goes on, and of one that the backup never heard of and that is over."""
+    with City(tmp_path, "tirosa-1", "tirosa-2") as city:
+        city.collect()
+        node = city.node()
+        city.until_taken(node, 5)
+        before = copied(city)
+        ending = city.node("tirosa-2")
+        city.until_taken(ending, 5)
+        city.until_taken(node, 10)
+        city.until_acked()
+        acked = ending.sampler.seq
+        city.power_cut(ending)
+        assert city.collector is not None
+        city.collector.stop()
+        for end in ("", "-wal", "-shm"):
+            city.store.with_name(city.store.name + end).unlink(missing_ok=True)
+        shutil.move(before, city.store)
+        city.collect()
+        node.is_sampling = True
+        city.until_taken(node, 3)
+        city.until_acked()
+        books = city.close_books()
+
+        taken, stored, refused, lost, in_spool = books[node.run]
+        assert (node.sampler.seq, 0, 0) == (taken, refused, in_spool)
+        assert stored + lost == taken
+        assert lost > 0
+        assert "uplink down" in caplog.text
+        assert (acked, 1, 0, acked - 1, 0) == books[ending.run]  # the broker has the newest
+        assert "lost with a newer state of this store router=tirosa-2" in city.collector.said()
+        assert (
+            "had been acknowledged by a newer state"
+            in city.titik("db", "check", "--config", str(city.file))[1]
+        )
