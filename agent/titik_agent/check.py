@@ -19,6 +19,7 @@ Say = Callable[[str], None]
 LOGIN_S = 15.0  # to be accepted by the broker
 ACK_S = 30.0  # for the collector to commit and answer
 GOODBYE_S = 3.0
+_SERVICE = "/etc/init.d/titik-agent"  # OpenWrt's, which checks as the right user
 ROOM = 64 << 10  # bytes: a segment of a spool of the usual 1 MiB, and some minutes of samples
 _OFF = {
     "hostapd": '; if this is no access point, say hostapd = "off" under [sources] in agent.toml'
@@ -38,7 +39,8 @@ def user(say: Say) -> None:
 
     uid = os.geteuid()
     if uid == 0:
-        say("--    user: root, who may read more than the agent's own user")
+        better = "; better: service titik-agent check" if os.path.exists(_SERVICE) else ""
+        say(f"--    user: root, who may read more than the agent's own user{better}")
         return
     try:
         say(f"ok    user: {pwd.getpwuid(uid).pw_name}")
@@ -91,8 +93,8 @@ def spool_folder(directory: str, say: Say) -> bool:
         say(f"FAIL  spool: {place}: is no directory; name another as spool.directory")
     elif not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
         say(
-            f"FAIL  spool: {place}: this user may not write there; check as root or as the"
-            " agent's user, or name another spool.directory"
+            f"FAIL  spool: {place}: this user may not write there; check as the agent's"
+            " user, or name another spool.directory"
         )
     elif (reason := _no_room(place)) is not None:
         say(

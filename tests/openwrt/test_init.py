@@ -254,11 +254,11 @@ def test_the_probe_stays_away_from_small_routers(router: Router) -> None:
     """And from images that cannot give it its one right alone."""
     router.uci(ENROLLED)
     router.service("titik-agent")
-    assert [["trigger", "titik-agent"]] == router.service("titik-agent-probe")
+    assert [] == router.service("titik-agent-probe")
     assert "procd-ujail is not installed" in router.log()
     router.ujail()
     (router.root / "proc/meminfo").write_text("MemTotal:         120000 kB\n")
-    assert [["trigger", "titik-agent"]] == router.service("titik-agent-probe")
+    assert [] == router.service("titik-agent-probe")
     assert "120000 kB of memory" in router.log()
 
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.system
 
 GOOD = {"main.router": "tirosa-1", "broker.host": "mqtt.example"}
 SERVICE = "titik-agent"
+PROBE = "titik-agent-probe"
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,33 @@ def test_a_reload_starts_what_was_wrong_before(living: Router) -> None:
     assert living.code() == living.running(SERVICE)
 
 
+def test_a_reload_reaches_the_probe(living: Router) -> None:
+    """Which reads what the agent's script has written, and is started and stopped by it."""
+    given = GOOD | {"probe.targets": "192.0.2.1"}
+    living.uci(settings(given))
+    for name in (SERVICE, PROBE):
+        living.service(name)
+    living.uci(settings(given | {"probe.targets": "192.0.2.2"}))
+    living.service(SERVICE, "reload")
+    assert 2 == living.starts(PROBE)
+    living.uci(settings(given | {"probe.enabled": "0"}))
+    living.service(SERVICE, "reload")
+    assert living.running(PROBE) is None
+
+
+@pytest.mark.parametrize("key", ["spool.directory", "spool.persist_dir"])
+@pytest.mark.parametrize("folder", ["/", "/tmp", "spool", "/tmp/", "/tmp/titik/.."])
+def test_a_folder_of_the_systems_is_not_made_the_agents(
+    router: Router, key: str, folder: str
+) -> None:
+    """Whoever owns /tmp may remove what others keep there."""
+    router.uci(settings(GOOD | {key: folder}))
+    assert [["trigger", SERVICE]] == router.service(SERVICE)
+    (line,) = complaints(router)
+    assert f"titik-agent.{key}: '{folder}' is no folder of the agent's own" in line
+    assert [0, 0] == [(router.root / one).stat().st_uid for one in ("", "tmp")]
+
+
 def test_a_check_says_what_is_wrong_and_stops_nothing(living: Router) -> None:
     """To whoever has typed it."""
     living.uci(settings(GOOD))
@@ -147,8 +175,8 @@ def test_a_wrong_time_between_rounds_starts_no_probe(living: Router, every_s: st
     """It is the probe's own option, which the agent does not read."""
     living.uci(settings(GOOD | {"probe.every_s": every_s}))
     living.service(SERVICE)
-    living.service("titik-agent-probe")
-    assert living.running("titik-agent-probe") is None
+    living.service(PROBE)
+    assert living.running(PROBE) is None
     (line,) = complaints(living)
     assert f"titik-agent.probe.every_s: '{every_s}' must be a whole number" in line
 
