@@ -282,6 +282,19 @@ def test_what_was_not_seen_is_absent(tmp_path: Path) -> None:
         assert got == codec.decode(topics.rollup("1h", "site", "tirosa"), codec.encode(got))
 
 
+def test_time_with_wifi_off_is_covered_and_has_no_clients(tmp_path: Path) -> None:
+    """A night without Wi-Fi is no gap; the mean is that of the time with it."""
+    off: dict[str, object] = {"bss": (), "off_air": True, "active": None, "observed_ms": None}
+    off |= dict.fromkeys(("clients", "clients_min", "clients_max", "client_ms"))
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of(**off))
+        here.roll()
+        hour = here.windows("router", 1, "1h")[START]
+        assert (HOUR_MS, 0, None) == (hour.covered_ms, hour.observed_ms, hour.clients_max)
+        got = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
+        assert (1.0, None, None) == (got.coverage_ratio, got.clients_mean, got.clients_min)
+
+
 def test_a_site_sums_its_routers(tmp_path: Path) -> None:
     """Bytes, clients and coverage over both."""
     with city(tmp_path / "db") as here:
