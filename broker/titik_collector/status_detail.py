@@ -96,13 +96,12 @@ def _bss(found: tuple[Bss, ...]) -> RenderableType:
     grid = _grid("Wi-Fi", "ssid", "band", "channel", "clients", "active", "weak")
     for one in found:
         channel = UNKNOWN if one.channel is None else str(one.channel)
-        off = getattr(one, "off_air", None)
         grid.add_row(
             one.ifname,
             one.ssid or UNKNOWN,
             one.band or UNKNOWN,
-            "off the air" if off else channel,
-            whole(one.clients),
+            "off the air" if one.off_air else channel,
+            whole(one.clients) + ("+" if one.undercounted else ""),
             whole(one.active),
             whole(one.weak),
         )

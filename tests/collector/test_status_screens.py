@@ -113,6 +113,7 @@ def test_a_router_in_detail_says_what_it_runs_on() -> None:
         bss=(
             Bss("phy0-ap0", ssid="Kupang Smart City", band="2g", channel=6, clients=17, active=12),
             Bss("phy1-ap0", off_air=True),
+            Bss("ap-mld0", clients=3, undercounted=True),
         ),
     )
     one = replace(
@@ -133,6 +134,7 @@ def test_a_router_in_detail_says_what_it_runs_on() -> None:
     assert "WITA" in facts["online since"]
     assert any(re.search(r"phy0-ap0 +Kupang Smart City +2g +6 +17 +12", line) for line in lines)
     assert any(re.search(r"phy1-ap0 .* off the air", line) for line in lines)
+    assert any(re.search(r"ap-mld0 .* 3\+ ", line) for line in lines)
 
 
 def test_a_site_in_detail_lists_versions_of_its_routers() -> None:
