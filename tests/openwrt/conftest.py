@@ -66,8 +66,18 @@ def router(tmp_path: Path, installed: Router) -> Router:
 @pytest.fixture(scope="session")
 def python() -> str:
     """Python 3.11 with the libraries that 23.05 and 24.10 ship."""
-    old = next(one for one in matrix.environments(matrix.interpreters()) if "3.11-old" in one.name)
-    return str(matrix.install(old))
+    return _with_libraries("3.11-old")
+
+
+@pytest.fixture(scope="session")
+def python_25() -> str:
+    """Python 3.13 with the libraries that 25.12 ships."""
+    return _with_libraries("3.13-old")
+
+
+def _with_libraries(name: str) -> str:
+    every = matrix.environments(matrix.interpreters())
+    return str(matrix.install(next(one for one in every if name in one.name)))
 
 
 @pytest.fixture

@@ -54,8 +54,8 @@ def bare(folder: Path, python: str, has: set[str]) -> dict[str, str]:
     library, site = places(python)
     hidden = [one for name, files in SPLITS.items() if name not in has for one in files]
     for source, target in (
-        (library, folder / "lib/python3.11"),
-        (library / "lib-dynload", folder / "lib/python3.11/lib-dynload"),
+        (library, folder / "lib" / library.name),
+        (library / "lib-dynload", folder / "lib" / library.name / "lib-dynload"),
     ):
         target.mkdir(parents=True)
         for path in source.iterdir():

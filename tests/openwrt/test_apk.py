@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.openwrt.conftest import HOST
+from tests.openwrt.field import bare, interpreter
 from tests.openwrt.router import control
 from tools import openwrt_apk, openwrt_ipk
 from tools.openwrt_apk import PYTHON
@@ -61,6 +62,26 @@ def test_the_bytecode_is_the_releases(apks: list[list[Path]]) -> None:
     assert f"files/{SITE}/titik_agent/probe_round.pyc" in probe
     assert {magic} == {raw[:4].hex() for raw in modules.values()}
     assert [] == [name for name in agent | probe if name.endswith(".py") or "__pycache__" in name]
+
+
+def test_what_it_depends_on_is_enough(
+    apks: list[list[Path]], python_25: str, tmp_path: Path
+) -> None:
+    """For the agent, for paho imported whole, and for a TLS connection by name."""
+    with tarfile.open(apks[0][0]) as tar:
+        tar.extractall(tmp_path, filter="fully_trusted")
+    names = info(apks[0][0])["depends"].split()
+    home = bare(tmp_path / "home", python_25, {one.removeprefix("python3-") for one in names})
+    code = (
+        "import paho.mqtt.client, titik_agent.cli, titik_agent.commands, ssl;"
+        " 'x'.encode('idna'); ssl.create_default_context(); print(titik_agent.cli.__file__)"
+    )
+    done = subprocess.run(
+        [interpreter(python_25), "-S", "-c", code],
+        env=home | {"PYTHONPATH": f"{tmp_path}/files/{SITE}:{home['PYTHONPATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (f"{tmp_path}/files/{SITE}/titik_agent/cli.pyc\n", "") == (done.stdout, done.stderr)
 
 
 def test_openwrt_finds_what_it_keeps_of_a_package(apks: list[list[Path]]) -> None:

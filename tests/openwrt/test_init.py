@@ -308,6 +308,16 @@ def test_check_is_the_services_own_user(router: Router) -> None:
     assert [str(UID), str(UID), {str(UID), "500"}] == [*said[:2], set(said[2:])]
 
 
+def test_one_sample_is_the_services_own_users_too(router: Router) -> None:
+    """And nothing is stopped for it."""
+    router.uci(ENROLLED)
+    router.program("usr/bin/titik-agent", 'echo "$(id -u) $*"')
+    router.service("titik-agent")
+    said = router.says("/etc/init.d/titik-agent", "once")
+    assert f"{UID} once --config /var/run/titik-agent/agent.toml\n" == said
+    assert "stop" not in [one[0] for one in router.told()]
+
+
 def test_a_check_of_a_router_that_is_not_enrolled_says_so(router: Router) -> None:
     """To whoever typed it, not only to the log; and the service is left as it was."""
     done = router.shell("sh", "/etc/rc.common", "/etc/init.d/titik-agent", "check")
