@@ -1,7 +1,7 @@
 """Which sample goes out when, and when again. Pure: no socket, no thread, no clock of its own.
 
 Rule: a record leaves the spool only when the collector's ack covers it, or when it was resent ten
-times while later ones got through; the broker's PUBACK only opens the window.
+times after later ones got through; the broker's PUBACK only opens the window.
 Rule: `sample` carries the present, each newer than the one before, whether or not anyone collects.
 `backlog` carries all else, oldest first, a window at a time, while a collector is online.
 Rule: what the ack does not cover is sent again, ever more slowly while nothing gets through.
@@ -125,7 +125,7 @@ class Publisher:
         self._unsent: deque[Key] = deque()  # oldest first
         self._in_flight: dict[int, _Flight] = {}  # by message id, in the order of sending
         self._sent: dict[Key, float] = {}  # not yet acked, and when the broker answered, ascending
-        self._resent: dict[Key, int] = {}  # how often
+        self._resent: dict[Key, int] = {}  # how often after later ones were acked
         self._newest_shown = 0  # highest seq of this run that went to `sample`
         self._acked: dict[str, AckedRun] = {}
         self._progress_at = 0.0
@@ -361,8 +361,9 @@ class Publisher:
         again = list(missed)
         for key in again:
             del self._sent[key]
-            self._resent[key] = self._resent.get(key, 0) + 1
-            if self._resent[key] > self._pace.resends and self._overtaken(key):
+            # While nothing gets through, that says nothing of this one: nobody may know us yet.
+            self._resent[key] = self._resent.get(key, 0) + self._overtaken(key)
+            if self._resent[key] > self._pace.resends:
                 self._spool.discard(key)
                 log.warning("sample given up run=%s seq=%d", key.run, key.seq)
         self._wait = min(self._pace.resend_cap_s, self._wait * 2)

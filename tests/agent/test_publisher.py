@@ -478,6 +478,23 @@ def test_never_given_up_while_nothing_later_was_acked(world: World) -> None:
     assert (0, 2) == (world.spool.lost, world.spool.spooled)
 
 
+def test_what_was_resent_while_nobody_knew_the_router_is_not_given_up_when_it_is_known(
+    world: World,
+) -> None:
+    """A router that was taken out of the registry and put back loses nothing of that time."""
+    world.take(*range(1, 41))
+    world.connect()
+    world.puback()
+    world.later(20 * 900)
+    world.take(41)
+    world.later(1)
+    world.ack(0, (41, 41))  # the first live sample after it is registered again
+    world.out()
+    world.later(905)
+    assert (0, 40) == (world.spool.lost, world.spool.spooled)
+    assert set(world.out()) >= set(backlog(*range(1, 21)))
+
+
 def test_an_ack_the_spool_ignores_changes_nothing(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
