@@ -183,10 +183,10 @@ class Publisher:
         if self._subscribe_at is not None and now >= self._subscribe_at:
             self._subscribe()
         self._look()
+        self._send_newest(now)
         if self._resend_due(now) <= 0:
             self._resend(now)
             self._look()
-        self._send_newest(now)
         self._send_backlog(now)
         return SOON_S if self._in_flight else max(0.0, min(IDLE_S, *self._due(now)))
 
@@ -346,7 +346,8 @@ class Publisher:
 
     def _resend_due(self, now: float) -> float:
         """Seconds until the oldest record counts as missed."""
-        if not self._sent or not self._collectors or self._in_flight or self._unsent:
+        # The present does not count: of samples taken each second one is always on its way.
+        if not self._sent or not self._collectors or self._backlog.in_flight or self._unsent:
             return IDLE_S
         oldest = next(iter(self._sent.values()))
         return max(oldest, self._progress_at, self._collected_since) + self._wait - now

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Protocol, cast
 
 from titik_collector import body
 from titik_collector.presence import Presence
+from titik_collector.rates import MAX_CLIENTS, WIRE_BPS
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.kinds import MAX_WHOLE
@@ -157,7 +158,8 @@ class Board:
             return
         at_ms = min(sample.taken_at, arrived_ms) if sample.clock == "ntp" else arrived_ms
         rates = bps(old.sample, sample) if old else (None, None, None, None)
-        self._seen[router_id] = Seen(sample, at_ms, (sample.clients, sample.active, *rates))
+        people = _believed(sample.clients, MAX_CLIENTS), _believed(sample.active, MAX_CLIENTS)
+        self._seen[router_id] = Seen(sample, at_ms, (*people, *rates))
 
     def sample(self, router_id: int) -> Sample | None:
         """The router's newest sample, if it is known."""
@@ -213,7 +215,18 @@ def bps(old: Sample, new: Sample) -> tuple[int | None, int | None, int | None, i
     wire = _deltas(_uplink(old), _uplink(new), each=True)
     wifi_up, wifi_down = (None, None) if air is None else (n * 8000 // elapsed for n in air)
     down, up = (None, None) if wire is None else (n * 8000 // elapsed for n in wire)
-    return wifi_down, wifi_up, down, up
+    most = int(WIRE_BPS)
+    return (
+        _believed(wifi_down, most),
+        _believed(wifi_up, most),
+        _believed(down, most),
+        _believed(up, most),
+    )
+
+
+def _believed(value: int | None, most: int) -> int | None:
+    """The figure, None if no router can have it; rollups have the same limits."""
+    return None if value is None or value > most else value
 
 
 Counters = dict[tuple[str, str], tuple[int, int]]  # (ifname, since) to rx and tx bytes

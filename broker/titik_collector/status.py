@@ -17,6 +17,7 @@ from titik_collector.rollup import GRACE_MS
 from titik_collector.server_warnings import Warned
 from titik_wire.messages import Now, Sample
 
+MAX_SPOOLED = 10_000_000  # records; a spool of a gigabyte has fewer
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
@@ -180,6 +181,11 @@ class _Facts:
                 self.lost_today[one.router] += one.samples
 
 
+def _waiting(spooled: int) -> int | None:
+    """How many records wait besides the sample itself; None for a number that no spool can hold."""
+    return max(0, spooled - 1) if spooled <= MAX_SPOOLED else None
+
+
 def _router(
     router_id: int, site: str | None, now: Now, state: State, board: Board, facts: _Facts
 ) -> Router:
@@ -191,7 +197,7 @@ def _router(
         now,
         facts.coverage.get(router_id),
         # The sample itself has arrived. What one that is gone held then is not known to be so now.
-        max(0, agent.spooled - 1) if agent and now.state == "online" else None,
+        _waiting(agent.spooled) if agent and now.state == "online" else None,
         facts.lost[now.name],
         facts.lost_today[now.name],
     )

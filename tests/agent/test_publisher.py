@@ -495,6 +495,19 @@ def test_what_was_resent_while_nobody_knew_the_router_is_not_given_up_when_it_is
     assert set(world.out()) >= set(backlog(*range(1, 21)))
 
 
+def test_a_sample_each_second_holds_back_no_resend(world: World) -> None:
+    """The present is on its way at every step; what was missed comes after a minute anyway."""
+    world.connect()
+    for seq in range(1, 100):
+        world.take(seq)
+        world.publisher.step()
+        world.puback()
+        if seq > 20:
+            world.ack(0, (21, seq))
+        world.now += 1
+    assert backlog(1)[0] in world.out()
+
+
 def test_an_ack_the_spool_ignores_changes_nothing(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
