@@ -6,14 +6,16 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from titik_agent import dial
 from titik_agent.clock import Clock
 from titik_agent.dial import LinkDown
 from titik_agent.sources import Source, SourceError
+from titik_agent.sources.way_out import Way
 from titik_agent.uplink import Uplink
+from titik_wire.messages import Net
 
 Say = Callable[[str], None]
 LOGIN_S = 15.0  # to be accepted by the broker
@@ -21,6 +23,8 @@ ACK_S = 30.0  # for the collector to commit and answer
 GOODBYE_S = 3.0
 _SERVICE = "/etc/init.d/titik-agent"  # OpenWrt's, which checks as the right user
 ROOM = 64 << 10  # bytes: a segment of a spool of the usual 1 MiB, and some minutes of samples
+ENOUGH = 50_000_000  # bytes inside before it is asked whether as many went out
+FAR_LESS = 20  # what stays in the LAN, a film from a neighbour's disk, is hardly ever 95 %
 _OFF = {
     "hostapd": '; if this is no access point, say hostapd = "off" under [sources] in agent.toml'
 }
@@ -48,6 +52,13 @@ def user(say: Say) -> None:
         say(f"ok    user: {uid}")
 
 
+class Interfaces(Protocol):
+    """This machine's, and what leads out."""
+
+    def ways(self) -> Sequence[Way]: ...
+    def net(self) -> tuple[Net, ...]: ...
+
+
 def sources(every: Sequence[Source], say: Say) -> bool:
     """Read each source once."""
     good = True
@@ -62,6 +73,49 @@ def sources(every: Sequence[Source], say: Say) -> bool:
             for warning in _warnings(source.field, value):
                 say(f"--    source {source.name}: {warning}")
     return good
+
+
+def uplink(interfaces: Interfaces, every: Sequence[Source], say: Say) -> None:
+    """Which interfaces are taken as uplink, and why; what is likely wrong is no failure."""
+    try:
+        ways, nets = interfaces.ways(), interfaces.net()
+    except SourceError:
+        return  # it has had its line
+    if not ways:
+        say(
+            "--    uplink: no default route in a table that a rule uses; without one, name the"
+            " interface as interfaces.uplink"
+        )
+    for way in ways:
+        known = f"uplink: {way.ifname}; {way.why}"
+        say(f"ok    {known}" if way.doubt is None else f"--    {known}; {way.doubt}")
+    inside = max(_moved(nets, "lan"), _moved(_read(every, "bss"), None))
+    outside = _moved(nets, "uplink")
+    if ways and inside > ENOUGH and outside * FAR_LESS < inside:
+        say(
+            f"--    uplink: {outside / 1e6:,.1f} MB have passed it since boot,"
+            f" {inside / 1e6:,.1f} MB the visitors' side; name another as interfaces.uplink, or"
+            " see Byte counts in docs/routers.md"
+        )
+
+
+def _read(every: Sequence[Source], field: str) -> Sequence[Any]:
+    """What the sources of a section say; nothing of one that fails, which has had its line."""
+    found: list[Any] = []
+    for source in every:
+        if source.field == field:
+            with suppress(SourceError):
+                found += source.read() or ()
+    return found
+
+
+def _moved(counted: Sequence[Any], role: str | None) -> int:
+    """Bytes in both directions since boot; of BSSes where there is no role."""
+    return sum(
+        (one.rx_bytes or 0) + (one.tx_bytes or 0)
+        for one in counted
+        if role is None or one.role == role
+    )
 
 
 @contextmanager

@@ -103,6 +103,9 @@ def check_all(
     check.user(print)
     _reach_once(sources)
     good = check.sources(sources, print)
+    for source in sources:
+        if isinstance(source, NetdevSource):
+            check.uplink(source.interfaces, sources, print)
     good &= check.clock(clock, print)
     good &= check.spool_folder(settings.spool.directory, print)
     reached = check.broker(target, print)

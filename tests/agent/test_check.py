@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from titik_agent import check, cli, commands, dial
-from titik_wire.messages import Bss
+from titik_agent.sources.way_out import Way
+from titik_wire.messages import Bss, Net
 
 
 def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
@@ -204,3 +205,42 @@ def test_a_check_fails_where_another_router_s_agent_has_the_spool(
         f"FAIL  spool: the agent of tirosa-2 runs in {tmp_path}/spool; restart it if that is this"
         " router's old name, else name another spool.directory"
     ) in result.output.splitlines()
+
+
+class Nets:
+    """Interfaces as `check.uplink` asks for them."""
+
+    def __init__(self, ways: tuple[Way, ...], *nets: Net) -> None:
+        self._ways, self._nets = ways, nets
+
+    def ways(self) -> tuple[Way, ...]:
+        return self._ways
+
+    def net(self) -> tuple[Net, ...]:
+        return self._nets
+
+
+def about_uplink(ways: tuple[Way, ...], *nets: Net) -> list[str]:
+    """What `check` says of it."""
+    said: list[str] = []
+    check.uplink(Nets(ways, *nets), (), said.append)
+    return said
+
+
+def test_the_uplink_is_said_with_its_reason() -> None:
+    """Each way out on a line of its own."""
+    ways = Way("eth0", "br-lan", "br-lan has a default route, by eth0"), Way("eth1", "eth1", "why")
+    assert [
+        "ok    uplink: eth0; br-lan has a default route, by eth0",
+        "ok    uplink: eth1; why",
+    ] == about_uplink(ways, Net("eth0", "uplink", True, "b/1", 1, 1))
+
+
+def test_an_uplink_that_is_likely_wrong_is_said_so() -> None:
+    """No default route, a bridge whose port is not known, and one that the bytes do not pass."""
+    doubtful = Way("br-lan", "br-lan", "why", "look again")
+    lan = Net("br-lan", "lan", True, "b/2", 60_000_000, 1)
+    assert ["--    uplink: no default route"] == [one[:30] for one in about_uplink((), lan)]
+    assert ["--    uplink: br-lan; why; look again"] == about_uplink((doubtful,))
+    said = about_uplink((Way("wan", "wan", ""),), Net("wan", "uplink", True, "b/1", 28, 0), lan)
+    assert "--    uplink: 0.0 MB have passed it since boot, 60.0 MB the visitors' side" in said[1]

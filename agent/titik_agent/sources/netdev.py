@@ -226,11 +226,11 @@ class NetdevSource:
     field = "net"
 
     def __init__(self, interfaces: Interfaces) -> None:
-        self._interfaces = interfaces
+        self.interfaces = interfaces
 
     def read(self) -> tuple[Net, ...] | None:
         """None: this machine has neither an uplink nor a LAN that we could find."""
-        return self._interfaces.net() or None
+        return self.interfaces.net() or None
 
 
 def identify(boot: str, ifindex: int) -> str:
