@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
+from tests.lab.topologies import TOPOLOGIES
 from titik_collector import config as collector_config
 from titik_collector import schema
 from titik_wire.kinds import MAX_WHOLE, ByRun, Instant, Items, Real, Text, Whole
@@ -49,11 +50,22 @@ def _keys(name: str) -> str:
     return "\n".join(agent_keys.sections())
 
 
+def _topologies(_: str) -> str:
+    return _table(
+        ("topology", "counted as uplink", "played as"),
+        [
+            (row.name, row.counted, ", ".join(f"`{one}`" for one in row.uplinks))
+            for row in TOPOLOGIES
+        ],
+    )
+
+
 _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "topics": _topics,
     "limits": _limits,
     "fields": _fields,
     "keys": _keys,
+    "topologies": _topologies,
 }
 
 

@@ -23,7 +23,8 @@ class Machine:
         self.addressed: set[str] = set()
         self.gateway_port: str | None = None
         self.defaults: list[DefaultRoute] = []
-        self.ways_out = WaysOut(Wiring(str(root / "sys"), str(root / "proc")), self.towards)
+        self.wiring = Wiring(str(root / "sys"), str(root / "proc"))
+        self.ways_out = WaysOut(self.wiring, self.towards, {})
 
     def add(self, ifname: str, kind: int = ETHER, *, on: Iterable[str] = (), has: str = "") -> None:
         """`on`: its lower interfaces; `has`: files that it has besides."""
@@ -95,6 +96,8 @@ def test_of_several_ports_the_gateway_s_is_the_way_out(machine: Machine) -> None
     machine.gateway_port = None
     assert machine.ways() == [("lan1", "br-lan")]
     assert machine.found[0].doubt is None
+    machine.ways_out = WaysOut(machine.wiring, machine.towards, {"br-lan": "eth0", "x": "y"})
+    assert machine.ways() == [("eth0", "br-lan")]
 
 
 def test_a_repeater_s_way_out_is_its_radio(machine: Machine) -> None:

@@ -14,7 +14,8 @@
 set -u
 HERE=$(dirname "$(readlink -f "$0")")
 LAB_STATE=${LAB_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/titik-lab}
-CARDS='wireless/mac80211_hwsim veth ifb virtio_net net_failover' # below drivers/net
+CARDS='wireless/mac80211_hwsim veth ifb virtio_net net_failover macvlan tun bonding/bonding
+  wireguard/wireguard ppp/ppp_generic ppp/pppox ppp/pppoe slip/slhc' # below drivers/net
 
 die() {
   echo "lab: $*" >&2

@@ -74,12 +74,13 @@ class Interfaces:
         self._read_ifindexes = ifindexes
         self._read_routes = routes
         self._wiring = wiring or Wiring()
-        self._ways_out = WaysOut(self._wiring, towards)
         self._keep_s = keep_s
         self._monotonic = monotonic
         self._life = f"{int(monotonic() * 1000):x}"
         self._last: tuple[float, dict[str, Seen]] | None = None  # when it was read, and what
         self._found: Sequence[Way] = _remembered(memory)
+        known_ports = {way.route: way.ifname for way in self._found}
+        self._ways_out = WaysOut(self._wiring, towards, known_ports)
         self._bss: dict[str, BssBytes] = {}
 
     def uplink(self) -> str | None:

@@ -38,12 +38,15 @@ Towards = Callable[[Iterable[str]], frozenset[int]]  # gateways to ifindexes of 
 
 
 class WaysOut:
-    """Finds them; remembers which port of a bridge led out, because the kernel forgets."""
+    """Finds them; remembers which port of a bridge led out, because the kernel forgets.
 
-    def __init__(self, wiring: Wiring, towards: Towards) -> None:
+    `ports` is what an earlier life knew of that.
+    """
+
+    def __init__(self, wiring: Wiring, towards: Towards, ports: Mapping[str, str]) -> None:
         self._wiring = wiring
         self._towards = towards
-        self._ports: dict[str, str] = {}
+        self._ports = dict(ports)
 
     def find(self, routes: Routes, ifindexes: Mapping[str, int], counts: Counts) -> tuple[Way, ...]:
         """Every way out, that of the best route first; none without a default route."""
