@@ -61,6 +61,13 @@ def test_a_32_bit_counter_that_may_have_come_round_unseen_is_unknown(
     assert (0, DAY_S // every_s) == (known, unknown)
 
 
+def test_bytes_that_cannot_be_known_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A shorter interval would make them known."""
+    with caplog.at_level("INFO"):
+        day(1200, 30, 2.5e9)
+    assert ["bytes unknown, 4 GiB may pass between two samples ifindex=1"] == caplog.messages
+
+
 def test_a_64_bit_counter_is_known_at_any_speed() -> None:
     """Once it is above 2**32 it is no counter of 32 bits."""
     passed, known, unknown = day(2400, 30, 10e9, 2**64)

@@ -1,6 +1,7 @@
 """Interfaces: which they are, what they counted, and when their counters restarted."""
 
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -508,3 +509,44 @@ def test_a_real_router_s_interfaces_are_found() -> None:
         assert place.python(found) == expected
         ip("-n", place.gateway, "link", "set", "eth0", "down")
         assert place.python(found).startswith("('wan', 'uplink', False)")
+
+
+STATIONS = """
+import subprocess
+from titik_agent.sources.netdev import Interfaces
+
+def ip(*words): subprocess.run(("ip", *words), check=True)
+def make(name):
+    ip("link", "add", name, "address", "02:00:00:00:00:07", "type", "veth", "peer", "name", "far")
+    ip("link", "set", name, "up"); ip("link", "set", "far", "up")
+    ip("address", "add", "203.0.113.1/24", "dev", name)
+    ip("neigh", "replace", "203.0.113.2", "lladdr", "02:00:00:00:00:01", "dev", name)
+
+import socket
+def send(count):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for _ in range(count): sock.sendto(bytes(1000), ("203.0.113.2", 9))
+    sock.close()
+
+ip("link", "add", "wlan7", "address", "02:00:00:00:00:07", "type", "veth", "peer", "name", "far7")
+interfaces = Interfaces("wan", (), "b0")
+read = [interfaces.bss_counters("wlan7")]
+for number in range(3):
+    make(f"wlan7.sta{number}"); send(50)
+    read.append(interfaces.bss_counters("wlan7"))
+    send(50)
+    read.append(interfaces.bss_counters("wlan7"))
+    ip("link", "del", f"wlan7.sta{number}")
+print(*(one[2] for one in read)); print(len({one[0] for one in read[1:]}))
+"""
+
+
+@pytest.mark.system
+def test_real_stations_interfaces_that_come_and_go_are_counted() -> None:
+    """From the second on under one token: a new interface is known to have begun at zero."""
+    with hotspot(0) as place:
+        counted, tokens = place.python(STATIONS).splitlines()
+    sums = [int(one) for one in counted.split()]
+    grown = [after - before for before, after in pairwise(sums)]
+    assert tokens == "1"
+    assert [True] * 6 == [50_000 <= one <= 60_000 for one in grown], grown

@@ -13,7 +13,7 @@ from titik_collector.now import Board, bps
 from titik_collector.presence import Presence
 from titik_collector.store import Said, Store
 from titik_wire import codec, topics
-from titik_wire.messages import Sample
+from titik_wire.messages import Net, Sample
 
 NAMES = ("tirosa-1", "tirosa-2", "solor-1")
 
@@ -42,6 +42,16 @@ def test_a_restarted_counter_has_no_rate() -> None:
 
     assert (None,) * 4 == bps(old, new)
     assert (None, None) == bps(old, reset)[:2]
+
+
+def test_every_uplink_counts_and_each_must_be_known() -> None:
+    """Two lines are summed; while one restarts, their sum is unknown."""
+    second = Net("wanb", "uplink", True, "b/9", 0, 0)
+    old, new = (replace(sample(n), net=(*(sample(n).net or ()), second)) for n in (1, 2))
+    grown = replace(new, net=(*(sample(2).net or ()), replace(second, rx_bytes=30_000)))
+    anew = replace(new, net=(*(sample(2).net or ()), replace(second, since="b/9#1")))
+    assert (293_333 + 8_000, 29_333) == bps(old, grown)[2:]
+    assert (None, None) == bps(old, anew)[2:]
 
 
 def test_sites_and_the_city_sum_those_that_are_online(tmp_path: Path) -> None:

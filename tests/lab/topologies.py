@@ -119,8 +119,8 @@ R link set {ifname} up""",
 
 
 VLAN_AT_G = """
-G link add link eth0 name up type vlan id {}
-G link set up up
+G link add link eth0 name line type vlan id {}
+G link set line up
 """
 
 TOPOLOGIES = (
@@ -243,7 +243,7 @@ R route add 203.0.113.0/24 via 198.51.100.1
         VISITORS + "R link add link eth0 name eth0.35 type vlan id 35\n"
         + VLAN_AT_G.format(35)
         + on_wan("eth0.35").replace("G address add 198.51.100.1/24 dev eth0", """
-G address add 198.51.100.1/24 dev up"""),
+G address add 198.51.100.1/24 dev line"""),
         (UP, DOWN),
         needs=("vlan",),
     ),
@@ -257,7 +257,7 @@ R link set eth0.1 up
 R link add link eth0 name eth0.2 type vlan id 2
 """ + VLAN_AT_G.format(2)
         + on_wan("eth0.2").replace("G address add 198.51.100.1/24 dev eth0", """
-G address add 198.51.100.1/24 dev up"""),
+G address add 198.51.100.1/24 dev line"""),
         (Send(200, "eth0.2", "192.0.2.100"), Send(300, "eth0.2", INTERNET, "192.0.2.100", "G")),
         down_after=("eth0.2",),
         needs=("vlan",),
@@ -270,7 +270,7 @@ R link add link eth0 name eth0.7 type vlan id 7
 R link set eth0.7 up
 """ + VLAN_AT_G.format(7)
         + BRIDGED.replace("R link set eth0 master", "R link set eth0.7 master").replace(
-            "G address add 198.51.100.1/24 dev eth0", "G address add 198.51.100.1/24 dev up"
+            "G address add 198.51.100.1/24 dev eth0", "G address add 198.51.100.1/24 dev line"
         ),
         (
             Send(200, "eth0", "198.51.100.100"),

@@ -7,11 +7,14 @@ unknown, which is a restart too; so nothing is invented, and nothing is silently
 Rule: only the bytes decide. A counter of drops or errors may do what it likes.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import Traffic
+
+log = logging.getLogger(__name__)
 
 ROUND: Final = 1 << 32  # what a 32-bit counter holds
 FRAME: Final = 1600  # bytes, the longest on a line to the internet
@@ -41,6 +44,7 @@ class Counting:
     def __init__(self, since: Since) -> None:
         self._since = since
         self._last: dict[str, _Last] = {}
+        self._said: set[str] = set()  # counters whose bytes are unknown, said once
 
     def read(
         self, identity: str, traffic: Traffic, at_s: float, line_bps: Callable[[], float]
@@ -55,9 +59,11 @@ class Counting:
         rounds = (0, 0)
         if last is not None:
             followed = _follow(last, _Last(at_s, traffic, rounds), line_bps)
-            if followed is None:
+            if isinstance(followed, tuple):
+                rounds = followed
+            else:
                 self._since.restart(identity)
-            rounds = followed or rounds
+                self._say(identity, followed)
         self._last[identity] = _Last(at_s, traffic, rounds)
         if len(self._last) > MAX_COUNTED:
             del self._last[next(iter(self._last))]
@@ -67,9 +73,29 @@ class Counting:
             traffic.tx_bytes + rounds[1] * ROUND,
         )
 
+    def _say(self, identity: str, why: "_Restarted | _Unseen") -> None:
+        if (
+            isinstance(why, _Unseen)
+            and identity not in self._said
+            and len(self._said) < MAX_COUNTED
+        ):
+            self._said.add(identity)
+            ifindex = identity.rpartition("/")[2]
+            log.info("bytes unknown, 4 GiB may pass between two samples ifindex=%s", ifindex)
 
-def _follow(last: _Last, now: _Last, line_bps: Callable[[], float]) -> tuple[int, int] | None:
-    """How often each counter has come round by now; None: restarted, or not to be known."""
+
+class _Restarted:
+    """The counter began anew."""
+
+
+class _Unseen:
+    """It may have come round more often than can be seen."""
+
+
+def _follow(
+    last: _Last, now: _Last, line_bps: Callable[[], float]
+) -> tuple[int, int] | _Restarted | _Unseen:
+    """How often each counter has come round by now."""
     was, is_now = last.traffic, now.traffic
     rounds = []
     for before, after, packets, before_rounds in (
@@ -81,27 +107,27 @@ def _follow(last: _Last, now: _Last, line_bps: Callable[[], float]) -> tuple[int
         more = _came_round(
             after - before, max(before, after), packets, now.at_s - last.at_s, line_bps
         )
-        if more is None:
-            return None
+        if not isinstance(more, int):
+            return more
         rounds.append(before_rounds + more)
     return rounds[0], rounds[1]
 
 
 def _came_round(
     grown: int, highest: int, packets: int | None, elapsed_s: float, line_bps: Callable[[], float]
-) -> int | None:
-    """0 or 1; None: it restarted, or it may have come round once more than it shows."""
+) -> int | _Restarted | _Unseen:
+    """0 or 1."""
     if highest >= ROUND:
-        return 0 if grown >= 0 else None
+        return 0 if grown >= 0 else _Restarted()
     most = ROUND * 2 if packets is None else packets * FRAME
     if 0 <= grown and most < grown + ROUND:
-        return 0
+        return 0  # as nearly always, and the line is not asked
     most = min(most, int(line_bps() / 8 * (elapsed_s + LAG_S)))
-    if grown < 0:
-        if not packets or grown + ROUND > most:
-            return None
-        return 1 if most < grown + 2 * ROUND else None
-    return 0 if most < grown + ROUND else None
+    rounds = 0 if grown >= 0 else 1
+    passed = grown + rounds * ROUND
+    if rounds and (not packets or passed > most):
+        return _Restarted()
+    return rounds if most < passed + ROUND else _Unseen()
 
 
 def _grown(before: int | None, now: int | None) -> int | None:
