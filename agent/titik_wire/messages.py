@@ -101,8 +101,8 @@ class Net:
     """One network interface other than a BSS."""
 
     ifname: Ifname  # the interface
-    role: Literal["uplink", "lan"]  # uplink: towards the internet; lan: towards the visitors
-    up: bool  # the link is up
+    role: Literal["uplink", "lan"]  # uplink: a way to the internet, each once; lan: to the visitors
+    up: bool  # the link is up, and what has the route above it too
     since: Token  # changes when the counters restart
     rx_bytes: Count  # received
     tx_bytes: Count  # sent
