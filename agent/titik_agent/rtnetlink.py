@@ -5,10 +5,11 @@ is needed. Rule: parsing is pure; an answer is bounded by MAX_BYTES, and one tha
 ends there.
 """
 
+import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 MAX_BYTES: Final = 1 << 20  # of one answer: 10,000 routes; the default ones of a table come first
@@ -16,6 +17,7 @@ WAIT_S: Final = 1.0  # the kernel answers in the call itself
 RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 26, 30, 34
 AF_BRIDGE = 7
 LOCAL_TABLE = 255
+USUAL_TABLES: Final = frozenset({253, 254, 255})  # default, main, local
 _DUMP = 0x301  # NLM_F_REQUEST and NLM_F_DUMP
 _ERROR, _DONE = 2, 3
 _CLONED = 0x200
@@ -60,18 +62,24 @@ def read_routes() -> Routes:
     return Routes(tuple(dict.fromkeys(defaults)), frozenset(addressed))
 
 
-def read_tables() -> frozenset[int]:
-    """The routing tables that a rule leads to."""
-    return frozenset(parse_tables(_ask(RTM_GETRULE, socket.AF_UNSPEC)))
+def read_tables(ask: Callable[[int, int], bytes] | None = None) -> frozenset[int]:
+    """The routing tables that a rule leads to; the usual ones where a kernel has no rules."""
+    try:
+        return frozenset(parse_tables((ask or _ask)(RTM_GETRULE, socket.AF_UNSPEC)))
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return USUAL_TABLES
 
 
 def ports_towards(gateways: Iterable[str]) -> frozenset[int]:
-    """Ifindexes of the bridge ports behind which these addresses are; OSError as above."""
+    """Ifindexes of the bridge ports behind which these addresses were seen; none if unknown."""
     addresses = {socket.inet_pton(_family(one), one) for one in gateways}
-    if not addresses:
+    try:
+        macs = set(parse_neighbours(_ask(RTM_GETNEIGH, socket.AF_UNSPEC), addresses))
+        return frozenset(parse_ports(_ask(RTM_GETNEIGH, AF_BRIDGE), macs))
+    except OSError:
         return frozenset()
-    macs = set(parse_neighbours(_ask(RTM_GETNEIGH, socket.AF_UNSPEC), addresses))
-    return frozenset(parse_ports(_ask(RTM_GETNEIGH, AF_BRIDGE), macs))
 
 
 def parse_defaults(answer: bytes) -> Iterator[DefaultRoute]:

@@ -1,5 +1,6 @@
 """Routes, rules and neighbours from the kernel's own messages."""
 
+import errno
 import random
 import socket
 import struct
@@ -17,6 +18,7 @@ from titik_agent.rtnetlink import (
     parse_ports,
     parse_tables,
     read_routes,
+    read_tables,
 )
 
 GATEWAY = socket.inet_aton("192.0.2.1")
@@ -107,6 +109,15 @@ def test_rules_name_their_tables() -> None:
     """Those that look up; one that forbids has no table."""
     answer = route(table=254) + route(attribute(15, number(1001)), table=252)
     assert [254, 1001] == list(parse_tables(answer + route(table=7, kind=6)))
+
+
+def test_a_kernel_without_rules_has_the_usual_tables() -> None:
+    """One that is made small knows no other."""
+
+    def refuse(kind: int, family: int) -> bytes:
+        raise OSError(errno.EOPNOTSUPP, f"{kind} {family}")
+
+    assert frozenset({253, 254, 255}) == read_tables(refuse)
 
 
 def test_the_port_of_a_gateway_is_found_by_its_address() -> None:

@@ -100,6 +100,16 @@ def test_of_several_ports_the_gateway_s_is_the_way_out(machine: Machine) -> None
     assert machine.ways() == [("eth0", "br-lan")]
 
 
+def test_a_port_that_an_earlier_life_counted_is_known_through_its_vlan(machine: Machine) -> None:
+    """It has no more than the name of what was counted."""
+    machine.add("lan1")
+    machine.add("eth0.7", on=["eth0"])
+    machine.bridge("br-lan", "eth0.7", "lan1")
+    machine.route("br-lan")
+    machine.ways_out = WaysOut(machine.wiring, machine.towards, {"br-lan": "eth0"})
+    assert machine.ways() == [("eth0", "br-lan")]
+
+
 def test_a_repeater_s_way_out_is_its_radio(machine: Machine) -> None:
     """Though there is one wired port, which somebody's computer is on."""
     machine.add("phy0-sta0", has="phy80211")

@@ -118,6 +118,13 @@ R link set {ifname} up""",
     )
 
 
+CALL = """
+dial {} pppoe-wan
+R address add 198.51.100.2 peer 198.51.100.1 dev pppoe-wan
+R route add default dev pppoe-wan
+G address add 198.51.100.1 peer 198.51.100.2 dev ppp-far
+G route add 192.0.2.0/24 dev ppp-far
+"""
 VLAN_AT_G = """
 G link add link eth0 name line type vlan id {}
 G link set line up
@@ -304,22 +311,10 @@ G address add 198.51.100.1/24 dev br-up"""),
     Topology(
         "PPPoE",
         "the port below the session, down while the session is",
-        VISITORS + """
-dial eth0 pppoe-wan
-R address add 198.51.100.2 peer 198.51.100.1 dev pppoe-wan
-R route add default dev pppoe-wan
-G address add 198.51.100.1 peer 198.51.100.2 dev ppp-far
-G route add 192.0.2.0/24 dev ppp-far
-""",
+        VISITORS + CALL.format("eth0"),
         (UP, DOWN),
         cut="hang-up",
-        mend="""
-dial eth0 pppoe-wan
-R address add 198.51.100.2 peer 198.51.100.1 dev pppoe-wan
-R route add default dev pppoe-wan
-G address add 198.51.100.1 peer 198.51.100.2 dev ppp-far
-G route add 192.0.2.0/24 dev ppp-far
-""",
+        mend=CALL.format("eth0"),
         needs=("pppoe",),
     ),
     Topology(
@@ -330,13 +325,10 @@ R link add link eth0 name eth0.35 type vlan id 35
 R link set eth0.35 up
 G link add link eth0 name eth0.35 type vlan id 35
 G link set eth0.35 up
-dial eth0.35 pppoe-wan
-R address add 198.51.100.2 peer 198.51.100.1 dev pppoe-wan
-R route add default dev pppoe-wan
-G address add 198.51.100.1 peer 198.51.100.2 dev ppp-far
-G route add 192.0.2.0/24 dev ppp-far
-""",
+""" + CALL.format("eth0.35"),
         (UP, DOWN),
+        cut="hang-up",
+        mend=CALL.format("eth0.35"),
         needs=("pppoe", "vlan"),
     ),
 )  # fmt: skip

@@ -2,8 +2,8 @@
 
 Rule: a counter that was never above 2**32 may be 32 bits wide. It came round where its packets
 went on, and where neither the line nor the packets could have carried it round twice.
-Rule: whatever else falls has restarted. Where more than 4 GiB may have passed unseen the bytes are
-unknown, which is a restart too; so nothing is invented, and nothing is silently missing.
+Rule: whatever else falls has restarted. Where more than 4 GiB may have passed unseen there is no
+reading, and the next one is a restart; so nothing is invented, and nothing is silently missing.
 Rule: only the bytes decide. A counter of drops or errors may do what it likes.
 """
 
@@ -36,6 +36,7 @@ class _Last(NamedTuple):
     at_s: float
     traffic: Traffic
     rounds: tuple[int, int]
+    is_told: bool = True  # it was given to somebody, under its token
 
 
 class Counting:
@@ -49,36 +50,38 @@ class Counting:
     def read(
         self, identity: str, traffic: Traffic, at_s: float, line_bps: Callable[[], float]
     ) -> Counted | None:
-        """What the counters of `identity` say; None: a number of bytes is impossible.
+        """What the counters of `identity` say; None: it cannot be known this time.
 
         `line_bps` is asked only where it matters: what the interface can carry, in bit/s.
         """
         if traffic.rx_bytes is None or traffic.tx_bytes is None:
             return None
+        now = _Last(at_s, traffic, (0, 0))
         last = self._last.pop(identity, None)
-        rounds = (0, 0)
-        if last is not None:
-            followed = _follow(last, _Last(at_s, traffic, rounds), line_bps)
-            if isinstance(followed, tuple):
-                rounds = followed
-            else:
-                self._since.restart(identity)
-                self._say(identity, followed)
-        self._last[identity] = _Last(at_s, traffic, rounds)
-        if len(self._last) > MAX_COUNTED:
-            del self._last[next(iter(self._last))]
+        followed = (0, 0) if last is None else _follow(last, now, line_bps)
+        if isinstance(followed, tuple):
+            now = now._replace(rounds=followed)
+        elif last is not None and last.is_told:
+            self._since.restart(identity)
+        if isinstance(followed, _Unseen):
+            now = now._replace(is_told=False)
+            self._say(identity)
+        self._remember(identity, now)
+        if not now.is_told:
+            return None
         return Counted(
             self._since.token(identity),
-            traffic.rx_bytes + rounds[0] * ROUND,
-            traffic.tx_bytes + rounds[1] * ROUND,
+            traffic.rx_bytes + now.rounds[0] * ROUND,
+            traffic.tx_bytes + now.rounds[1] * ROUND,
         )
 
-    def _say(self, identity: str, why: "_Restarted | _Unseen") -> None:
-        if (
-            isinstance(why, _Unseen)
-            and identity not in self._said
-            and len(self._said) < MAX_COUNTED
-        ):
+    def _remember(self, identity: str, now: _Last) -> None:
+        self._last[identity] = now
+        if len(self._last) > MAX_COUNTED:
+            del self._last[next(iter(self._last))]
+
+    def _say(self, identity: str) -> None:
+        if identity not in self._said and len(self._said) < MAX_COUNTED:
             self._said.add(identity)
             ifindex = identity.rpartition("/")[2]
             log.info("bytes unknown, 4 GiB may pass between two samples ifindex=%s", ifindex)

@@ -171,8 +171,11 @@ class _Search:
         ]
         seen = self._towards(gateways) if len(ports) > 1 and gateways else frozenset()
         port = next((one for one in ports if self._ifindexes.get(one) in seen), None)
-        if port is None and self._known_ports.get(bridge) in ports:
-            port = self._known_ports[bridge]
+        if port is None:
+            # An earlier life of the agent knows only what it counted, which may lie below a VLAN.
+            known = self._known_ports.get(bridge)
+            below = (one for one in ports if known in (one, *self._wiring.lowers(one)))
+            port = next(below, None)
         if port is not None:
             self._known_ports[bridge] = port
         elif len(wired) == 1:
