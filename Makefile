@@ -28,7 +28,7 @@ matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
 
 lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 6 minutes (as root); `make test` has it
 	@sh tools/need.sh mosquitto mosquitto_sub
-	@$(BIN)/pytest -q --durations=2 tests/system/test_lab.py tests/system/test_evening.py
+	@$(BIN)/pytest -q --durations=2 tests/system/test_lab.py tests/system/test_evening.py tests/system/test_topologies.py
 
 foreign: $(VENV)/.dev  ## the router's tests on ARM and on a big-endian processor (as root; weekly)
 	@sh tools/need.sh mosquitto mosquitto_sub ip mmdebstrap qemu-arm-static qemu-s390x-static

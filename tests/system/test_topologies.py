@@ -32,7 +32,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     if len(rows) < len(TOPOLOGIES):
         out = tmp_path_factory.mktemp("lab")
         subprocess.run([LAB / "lab.sh", "setup"], check=True)
-        machine: list[str | Path] = [LAB / "lab.sh", "-t", "280", "-o", out]
+        machine: list[str | Path] = [LAB / "lab.sh", "-t", "600", "-o", out]
         left = [str(number) for number, row in enumerate(TOPOLOGIES) if row.name not in rows]
         rows |= run([*machine, sys.executable, SCRIPT, "/lab-out/report.json", *left], out)
     return rows
