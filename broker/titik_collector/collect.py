@@ -25,6 +25,7 @@ from titik_collector.caps import Caps
 from titik_collector.collector_state import StateFile
 from titik_collector.config import Config
 from titik_collector.database import StoreError, transaction
+from titik_collector.hearing import LEAST_MS, Hearing
 from titik_collector.ingest import MAX_BATCH, Ingest
 from titik_collector.mqtt import Link, LinkDown, Login
 from titik_collector.now import Board
@@ -103,13 +104,15 @@ class Collector:
             self._connected,
             self._lost,
             self._look,
+            self._resume,
         )
         self._ingest = Ingest(self._link, self._link, self._store, now_ms)
         self._due: dict[str, float] = {}
         self._stale: set[int] = set()  # routers whose site and city sums are to be told
         self._all_stale = True  # and those of sites that have no router any more
         self._greeting = False  # the broker is new to us: it gets all that it keeps
-        self._listening_ms: int | None = None  # since when nothing that was said was missed
+        self._hearing = Hearing(db, self._presence, now_ms)
+        self._store_proved = True  # in this turn: what the broker sends can be saved
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
         self._unsaid: set[str] = set()  # topics of messages that break the contract
@@ -124,6 +127,7 @@ class Collector:
         try:
             if not self._report.storing:
                 self._try_store()
+            self._resume()
             saved = self._ingest.step(self._patience_s())
             if saved is not None:
                 self._report.stored()
@@ -133,6 +137,8 @@ class Collector:
             self._store_failed(error)
         else:
             self._store_works()
+            if self._link.connected:
+                self._hearing.heard(self._heard_ms())
         self._report_self()
 
     def close(self) -> None:
@@ -196,12 +202,14 @@ class Collector:
         return self._board.messages(self._stale, self._now_ms())
 
     def _tick_presence(self) -> None:
-        if self._listening_ms is None or not self._is_due("presence", PRESENCE_EVERY_S):
+        since_ms = self._hearing.since_ms
+        if since_ms is None or not self._is_due("presence", PRESENCE_EVERY_S):
             return
         ids = [router_id for router_id, _, _ in self._registry.routers()]
         try:
             with transaction(self._db):
-                self._presence.tick(self._now_ms(), ids, self._listening_ms)
+                self._presence.tick(self._now_ms(), ids, since_ms)
+                self._hearing.save()
         except StoreError:
             self._presence.forget()
             raise
@@ -321,10 +329,15 @@ class Collector:
         """Nobody knows what the broker still has: everything is published again."""
         self._report.connected(self._link)
         self._greeting = True
-        self._listening_ms = self._now_ms()
         self._whole_at = time.monotonic()  # what waited at the routers comes now
         self._all_stale = True
         self._untold = self._all_places()
+
+    def _resume(self) -> None:
+        """Before anything that comes is saved: from now on all that is reported is heard."""
+        if self._link.accepted and self._store_proved and self._hearing.since_ms is None:
+            self._hearing.resume()
+            self._board.hears = self._all_stale = True
 
     def _greet(self) -> None:
         """What the store has for a broker that is new to us; tried again if the store fails."""
@@ -341,34 +354,50 @@ class Collector:
 
     def _lost(self, reason: str) -> None:
         self._report.disconnected(reason)
+        self._hearing.stop("broker", reason)
         self._ingest.drop_batch()
-        self._listening_ms = None
 
     def _store_failed(self, error: Exception) -> None:
         if self._report.storing:
             log.error("store fails, nothing is acknowledged until it works reason=%s", error)
+        self._store_proved = False
         self._report.failed(str(error))
+        self._hearing.stop("store", str(error))
         self._report_self()
+        self._show_unknown()
         self._link.keep_alive(RETRY_S, MAX_BATCH)
+
+    def _show_unknown(self) -> None:
+        """Who cannot be heard is unknown, and has no figures."""
+        if self._hearing.deaf_ms() < LEAST_MS or not (self._board.hears or self._all_stale):
+            return
+        self._board.hears = False
+        for message in self._board.everything(self._now_ms()):
+            self._publish(message, topics.now(message.scope, message.name))
+        self._all_stale = False
 
     def _try_store(self) -> None:
         """A store that failed works when it takes a row, not when there is nothing to write."""
         with transaction(self._db):
             self._db.execute(
-                "INSERT OR REPLACE INTO setting VALUES ('tried_ms', ?)", (self._now_ms(),)
+                "INSERT OR REPLACE INTO setting VALUES ('tried_ms', ?)", (str(self._now_ms()),)
             )
+        self._store_proved = True
 
     def _store_works(self) -> None:
         if not self._report.storing:
             log.info("store works again")
-            if self._listening_ms is not None:  # nothing was read meanwhile
-                self._listening_ms = self._now_ms()
             self._report.works()
 
     def _report_self(self) -> None:
         now = time.monotonic()
         if self._report.due(now):
             self._report.step(now, self._link)
+
+    def _heard_ms(self) -> int:
+        """When the broker last sent anything, if nothing but pings."""
+        silent_s = time.monotonic() - (self._link.heard_at or time.monotonic())
+        return self._now_ms() - round(silent_s * 1000)
 
     def _behind_ms(self) -> int:
         """For how long rollups have waited without a pause."""

@@ -1,5 +1,7 @@
-"""What happened: outages with cause and length, routers registered or removed, samples lost.
+"""What happened: outages of routers and of the server, routers registered, removed or revoked,
+samples lost.
 
+Rule: the time in which the server could not hear is in no router's outage.
 Rule: outages that begin together, of every router of a site or of the city, are one event; one that
 was over before another began is not of its event.
 """
@@ -27,9 +29,10 @@ class Event:
     """One line: when it began, what of, and what."""
 
     at_ms: int
-    kind: str  # outage, registered, removed or lost
+    kind: str  # outage, server, registered, removed, revoked or lost
     name: str
     text: str
+    why: str = ""  # what a cause is concluded from
 
 
 class Loss(NamedTuple):
@@ -48,12 +51,41 @@ class Outage(NamedTuple):
     from_ms: int
     to_ms: int | None
     cause: str
+    evidence: str | None = None
+
+
+class Deaf(NamedTuple):
+    """A time in which the collector could not hear."""
+
+    from_ms: int
+    to_ms: int
+    what: str
+    reason: str
+
+
+SERVER = "server"  # the name of what no router did
+_WHAT = {
+    "broker": "no broker",
+    "store": "nothing was stored",
+    "collector": "no collector",
+    "line": "routers could not reach the server",
+}
+_WHY = {
+    "power cut": "it came back with another boot, and had not reported that it stops",
+    "reboot": "it reported that it stops, and came back with another boot",
+    "agent crash": "it came back in the same boot with another run, and had not reported a stop",
+    "agent restart": "it reported that it stops, and came back in the same boot with another run",
+    "agent stopped": "it reported that it stops",
+    "uplink lost": "the same run of its agent went on all the time",
+    "unknown": "a cause is known when the router is back",
+}
 
 
 def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
     """In order of time, the newest MAX_EVENTS."""
     found = [
         *_outages(db, since_ms, now_ms),
+        *_server(db, since_ms),
         *_registered(db, since_ms),
         *_removed(db, since_ms),
         *_lost(db, since_ms, now_ms),
@@ -61,8 +93,10 @@ def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
     return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
 
 
-def render(events: Sequence[Event], zone: ZoneInfo | None, now_ms: int) -> RenderableType:
-    """The screen for a terminal of 80 columns or more."""
+def render(
+    events: Sequence[Event], zone: ZoneInfo | None, now_ms: int, why: bool = False
+) -> RenderableType:
+    """The screen for a terminal of 80 columns or more; `why` adds the evidence of causes."""
     if not events:
         return Text("nothing happened in this time")
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
@@ -70,11 +104,22 @@ def render(events: Sequence[Event], zone: ZoneInfo | None, now_ms: int) -> Rende
     table.add_column("event", no_wrap=True, min_width=6)
     table.add_column("of", overflow="fold", min_width=10, max_width=24)
     table.add_column("what", overflow="fold")
-    colours = {"outage": "yellow", "lost": "red", "registered": "green", "removed": "magenta"}
     for one in events:
-        kind = Text(one.kind, colours[one.kind])
+        kind = Text(one.kind, _COLOURS[one.kind])
         table.add_row(when.show(one.at_ms, zone), kind, one.name, one.text)
+        if why and one.why:
+            table.add_row("", "", "", Text(f"because {one.why}", "dim"))
     return Group(table)
+
+
+_COLOURS = {
+    "outage": "yellow",
+    "server": "red",
+    "lost": "red",
+    "registered": "green",
+    "removed": "magenta",
+    "revoked": "magenta",
+}
 
 
 def _outages(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:
@@ -83,18 +128,20 @@ def _outages(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Eve
         for row in db.execute(
             "SELECT router.name, from_ms, to_ms,"
             # The cause is known when the router is back; a goodbye is known at once.
-            " iif(to_ms IS NULL AND said = 'stopping', 'agent stopped', cause) FROM outage"
-            " JOIN router ON router.id = outage.router_id"
+            " iif(to_ms IS NULL AND said = 'stopping', 'agent stopped', cause), evidence"
+            " FROM outage JOIN router ON router.id = outage.router_id"
             " LEFT JOIN presence ON presence.router_id = router.id"
-            " WHERE from_ms >= ? OR to_ms IS NULL OR to_ms >= ? ORDER BY from_ms DESC LIMIT ?",
+            " WHERE cause != 'server' AND (from_ms >= ? OR to_ms IS NULL OR to_ms >= ?)"
+            " ORDER BY from_ms DESC LIMIT ?",
             (since_ms, since_ms, MAX_EVENTS),
         )
     ]
+    deaf = _deaf(db, min((one.from_ms for one in rows), default=since_ms))
     sites: defaultdict[str | None, set[str]] = defaultdict(set)
     for router, site in db.execute("SELECT router, site FROM v_router WHERE registered = 1"):
         sites[site].add(router)
     for name, outages in _named(rows[::-1], sites):
-        yield _outage(name, outages, now_ms)
+        yield _outage(name, outages, now_ms, deaf)
 
 
 def _named(
@@ -135,7 +182,7 @@ def _together(outages: Sequence[Outage], routers: set[str]) -> Iterator[list[Out
             away = {}
 
 
-def _outage(name: str, outages: Sequence[Outage], now_ms: int) -> Event:
+def _outage(name: str, outages: Sequence[Outage], now_ms: int, deaf: Sequence[Deaf]) -> Event:
     from_ms = min(one.from_ms for one in outages)
     ends = [one.to_ms for one in outages]
     causes = sorted({one.cause for one in outages})
@@ -143,11 +190,33 @@ def _outage(name: str, outages: Sequence[Outage], now_ms: int) -> Event:
     routers = len({one.router for one in outages})
     of_many = f"all {routers} routers, " if routers > 1 else ""
     known = [end for end in ends if end is not None]
-    if len(known) < len(ends):
-        text = f"{of_many}not over after {when.length(now_ms - from_ms)}, {cause}"
-    else:
-        text = f"{of_many}{when.length(max(known) - from_ms)}, {cause}"
-    return Event(from_ms, "outage", name, text)
+    to_ms = max(known) if len(known) == len(ends) else now_ms
+    length = when.length(to_ms - from_ms - _overlap_ms(deaf, from_ms, to_ms))
+    over = "" if len(known) == len(ends) else "not over after "
+    why = "; ".join(dict.fromkeys(one.evidence or _WHY[one.cause] for one in outages))
+    return Event(from_ms, "outage", name, f"{of_many}{over}{length}, {cause}", why)
+
+
+def _server(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+    for one in _deaf(db, since_ms):
+        text = f"{when.length(one.to_ms - one.from_ms)}, {_WHAT[one.what]}"
+        why = f"{one.reason}; routers are unknown meanwhile, and have no outage"
+        yield Event(one.from_ms, "server", SERVER, text, why)
+
+
+def _deaf(db: sqlite3.Connection, since_ms: int) -> list[Deaf]:
+    rows = db.execute(
+        "SELECT from_ms, to_ms, what, reason FROM server_outage WHERE to_ms >= ?"
+        " ORDER BY from_ms DESC LIMIT ?",
+        (since_ms, MAX_EVENTS),
+    )
+    return [Deaf(*row) for row in rows]
+
+
+def _overlap_ms(deaf: Sequence[Deaf], from_ms: int, to_ms: int) -> int:
+    """How much of this time is of the server; at most all of it."""
+    within = (min(to_ms, one.to_ms) - max(from_ms, one.from_ms) for one in deaf)
+    return min(to_ms - from_ms, sum(ms for ms in within if ms > 0))
 
 
 def _registered(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:

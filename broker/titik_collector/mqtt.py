@@ -65,18 +65,22 @@ class Link:
         login: Login,
         collector: str,
         will: Callable[[], tuple[str, bytes]],
-        on_connect: Callable[[], None],
+        on_connect: Callable[[], object],
         on_lost: Callable[[str], object],
         before: Callable[[], None] = lambda: None,
+        on_accept: Callable[[], object] = lambda: None,
     ) -> None:
-        """`will`: topic and payload; `on_lost` gets the reason in words, at every attempt.
+        """`will`: topic and payload. `before` is called before each attempt, may raise LinkDown.
 
-        `before` is called before each attempt, and may raise LinkDown.
+        `on_accept` is called when letters may come: those that the broker kept come before its
+        answer to SUBSCRIBE. `on_connect` is called when that has come, and publishing works;
+        `on_lost` gets the reason in words, at every attempt.
         """
         self._login = login
         self._collector = collector
         self._will = will
         self._before = before
+        self._on_accept = on_accept
         self._on_connect = on_connect
         self._on_lost = on_lost
         self._client: bulk.StockClient | None = None
@@ -84,13 +88,18 @@ class Link:
         self._letters: deque[Letter] = deque()
         self._unsaid: list[bulk.Message] = []
         self._events: deque[Callable[[], None]] = deque()  # of paho, not handled yet
-        self._subscribed = False
+        self._accepted = self._subscribed = False
         self._failure: str | None = None
         self._said: str | None = None
         self._heard_at: float | None = None
         self._wait_s = FIRST_WAIT_S
         self._next_try = 0.0
         self._opened_at = 0.0
+
+    @property
+    def accepted(self) -> bool:
+        """Letters may come."""
+        return self._client is not None and self._accepted
 
     @property
     def connected(self) -> bool:
@@ -246,7 +255,7 @@ class Link:
         self._before()
         login = self._login
         self._generation += 1
-        self._failure, self._subscribed = None, False
+        self._failure, self._accepted, self._subscribed = None, False, False
         self._events.clear()
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_S
@@ -286,6 +295,8 @@ class Link:
         assert client is not None
         client.ping_every(PING_S)
         _subscribe(client, topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
+        self._accepted = True
+        self._on_accept()
 
     def _granted(self, reasons: Sequence[ReasonCode]) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
@@ -339,7 +350,7 @@ class Link:
 
     def _drop(self) -> None:
         client, self._client = self._client, None
-        self._subscribed = False
+        self._accepted = self._subscribed = False
         self._unsaid.clear()
         self._letters.clear()  # unacknowledged: they come again
         self._events.clear()

@@ -127,6 +127,7 @@ class Board:
         self._routers: dict[int, tuple[str, str | None]] = {}  # name and site
         self._sites: dict[str, Sum] = {}
         self._city = Sum()
+        self.hears = True  # false: the collector cannot hear, so every router is unknown
         self.place()
 
     def place(self) -> None:
@@ -194,7 +195,7 @@ class Board:
 
     def _add_up(self, router_id: int) -> Share:
         """Put the router's share into the sums."""
-        state = self._presence.state(router_id).state
+        state = self._presence.state(router_id).state if self.hears else "unknown"
         seen = self._seen.get(router_id) if state == "online" else None
         share = Share(state)
         if seen is not None:

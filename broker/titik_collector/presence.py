@@ -5,6 +5,8 @@ Rule: `silent` is connected without samples; `offline` is said by the router or 
 missed for a long time; the two are never the same as zero clients.
 Rule: nobody is missed for the time in which the collector itself could not hear, nor for that in
 which the router was not registered.
+Rule: after a fault of the broker the last words of routers are doubted, because a broker that ends
+publishes every will: until they had time to come back, they are unknown and have no outage.
 """
 
 import sqlite3
@@ -17,6 +19,8 @@ from titik_wire.messages import Status
 
 SILENT_AFTER_MS = 120_000  # four intervals of the default
 MISSED_AFTER_MS = 900_000  # the broker would have sent the will long ago
+DOUBT_MS = 300_000  # three windows in which routers try to connect, 270 s
+EVE_MS = 5000  # wills that a broker published as it ended are the last that was heard of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,10 @@ class Presence:
         self._db = db
         self._states: dict[int, State] = {}
         self._changed: set[int] = set()
+        self._resumed_ms = 0  # when the collector could hear again
+        self._doubt_until_ms = 0
+        self._broker_failed = False  # else a router that was heard since is not doubted
+        self._came: set[int] = set()  # who connected since then: its word counts
 
     def state(self, router_id: int) -> State:
         """What is known now."""
@@ -74,6 +82,27 @@ class Presence:
         """The transaction failed, or routers changed: what is in memory may not be true."""
         self._states.clear()  # not who changed: those of batches before may not be told yet
 
+    def resume(self, now_ms: int) -> None:
+        """The collector hears again, and missed nothing: the broker kept it."""
+        self._resumed_ms = now_ms
+
+    def doubt(self, from_ms: int, now_ms: int, *, broker: bool) -> None:
+        """It hears again, and could not since `from_ms`; part of the caller's transaction."""
+        self._resumed_ms, self._doubt_until_ms = now_ms, now_ms + DOUBT_MS
+        self._broker_failed = broker
+        self._came.clear()
+        eve = (from_ms - EVE_MS,)
+        at_the_end = (
+            "SELECT router_id FROM presence"
+            " WHERE state = 'offline' AND said = 'offline' AND since_ms >= ?"
+        )
+        routers = [router_id for (router_id,) in self._db.execute(at_the_end, eve)]
+        self._db.execute(
+            f"DELETE FROM outage WHERE to_ms IS NULL AND router_id IN ({at_the_end})", eve
+        )
+        for router_id in routers:
+            self._write(router_id, replace(self.state(router_id), state="unknown", since_ms=now_ms))
+
     def tick(self, now_ms: int, router_ids: Sequence[int], listening_ms: int = 0) -> None:
         """Notice who went silent; outside of batches, in a transaction of the caller's.
 
@@ -83,9 +112,12 @@ class Presence:
             old = self.state(router_id)
             heard_ms = max(old.heard_ms or 0, listening_ms)
             if old.state == "online" and now_ms - max(heard_ms, old.since_ms) > SILENT_AFTER_MS:
-                self._write(router_id, replace(old, state="silent", since_ms=now_ms))
+                quiet = "unknown" if self._doubts(router_id, old, now_ms) else "silent"
+                self._write(router_id, replace(old, state=quiet, since_ms=now_ms))
             elif old.state == "silent" and now_ms - heard_ms > MISSED_AFTER_MS:
-                self._away(router_id, old, now_ms, old.heard_ms or now_ms)
+                self._away(router_id, old, now_ms, self._last_ms(old, now_ms))
+            elif old.state == "unknown" and not self._doubts(router_id, old, now_ms):
+                self._end_doubt(router_id, old, now_ms)
 
     def _said(self, router_id: int, status: Status, now_ms: int) -> None:
         old = self.state(router_id)
@@ -98,6 +130,7 @@ class Presence:
             if same_run or old.run is None:
                 self._left(router_id, old, status, now_ms)
             return
+        self._came.add(router_id)
         back = State(
             "online",
             "online",
@@ -122,8 +155,27 @@ class Presence:
         )
         if old.state == "offline":
             self._write(router_id, known)
+        elif status.state == "offline" and self._doubts(router_id, old, now_ms):
+            self._write(router_id, replace(known, state="unknown", since_ms=now_ms))
         else:
-            self._away(router_id, known, now_ms, min(now_ms, old.heard_ms or now_ms))
+            self._away(router_id, known, now_ms, self._last_ms(old, now_ms))
+
+    def _doubts(self, router_id: int, old: State, now_ms: int) -> bool:
+        """Whether that the router is gone may be the server's fault."""
+        if now_ms >= self._doubt_until_ms or router_id in self._came:
+            return False
+        return self._broker_failed or (old.heard_ms or 0) < self._resumed_ms
+
+    def _end_doubt(self, router_id: int, old: State, now_ms: int) -> None:
+        """It had the time to come back, and did not."""
+        if old.said == "offline":
+            self._away(router_id, old, now_ms, self._last_ms(old, now_ms))
+        elif old.said == "online":
+            self._write(router_id, replace(old, state="silent", since_ms=now_ms))
+
+    def _last_ms(self, old: State, now_ms: int) -> int:
+        """From when on the router is missed: not before the collector could hear."""
+        return min(now_ms, max(old.heard_ms or now_ms, self._resumed_ms))
 
     def _away(self, router_id: int, known: State, now_ms: int, from_ms: int) -> None:
         self._db.execute(
@@ -142,7 +194,7 @@ class Presence:
             self._db.execute(
                 "INSERT OR IGNORE INTO outage (router_id, from_ms, to_ms, cause)"
                 " VALUES (?, ?, ?, ?)",
-                (router_id, old.heard_ms or now_ms, now_ms, cause),
+                (router_id, self._last_ms(old, now_ms), now_ms, cause),
             )
 
     def _heard(self, router_id: int, now_ms: int) -> None:

@@ -87,7 +87,7 @@ class Watched(Collector):
 
     def tick(self, listening_ms: int) -> None:
         self._due.clear()
-        self._listening_ms = listening_ms
+        self._hearing._since_ms = listening_ms
         self._tick_presence()
 
     def routers(self) -> list[str]:

@@ -396,6 +396,32 @@ def test_a_router_that_said_goodbye_is_not_a_riddle(tmp_path: Path) -> None:
         ] == [(one.name, one.text) for one in found if one.kind == "outage"]
 
 
+def test_a_time_of_the_server_is_an_event_and_in_no_outage(tmp_path: Path) -> None:
+    """With its reason, and a router's outage is shorter by it; `--why` shows the evidence."""
+    with city(tmp_path / "db") as here:
+        here.db.execute(
+            "INSERT INTO server_outage VALUES (?, ?, 'store', 'disk full')",
+            (START + 60_000, START + HOUR_MS),
+        )
+        here.db.executemany(
+            "INSERT INTO outage (router_id, from_ms, to_ms, cause) VALUES (?, ?, ?, ?)",
+            (
+                (1, START, START + 2 * HOUR_MS, "uplink lost"),
+                (2, START + HOUR_MS, START + 2 * HOUR_MS, "server"),
+            ),
+        )
+        found = events.gather(here.db, START, START + 3 * HOUR_MS)
+        assert [
+            ("tirosa-1", "1 h 01 min, uplink lost"),
+            ("server", "59 min, nothing was stored"),
+        ] == [(one.name, one.text) for one in found if one.kind in ("outage", "server")]
+        plain, why = (
+            text(events.render(found, ZONE, START, evidence)) for evidence in (False, True)
+        )
+    assert ("because" in plain, "because disk full" in why) == (False, True)
+    assert all(len(line) <= 80 for line in why.splitlines())
+
+
 def test_joins_and_losses_are_events(tmp_path: Path) -> None:
     """A router that was registered, and samples that its spool has let go of."""
     with city(tmp_path / "db") as here:

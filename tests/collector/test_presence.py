@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
-from titik_collector.presence import MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
+from titik_collector.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
 from titik_collector.store import Arrived, Said, Store
 from titik_wire.messages import Status
 
@@ -216,3 +216,104 @@ def test_a_failed_batch_takes_back_no_change_before_it(tmp_path: Path) -> None:
         presence.forget()
 
         assert {1} == presence.take_changed()
+
+
+def broker_died(db: sqlite3.Connection, *items: Said | Arrived, since_s: int = 60) -> Presence:
+    """The router reports for a minute, then the broker is gone until 100; what comes then."""
+    presence = record(db, said("online", 0), live(30), *items)
+    presence.doubt(T0 + since_s * 1000, T0 + 100_000, broker=True)
+    return presence
+
+
+def test_a_will_of_the_broker_that_died_is_no_outage(tmp_path: Path) -> None:
+    """A broker that ends publishes every will, and the routers come back to the next one."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db)
+        presence.record([(1, said("offline", 101))])
+        assert "unknown" == presence.state(1).state
+        presence.record([(1, said("online", 140, connection=2))])
+        assert ("online", []) == (presence.state(1).state, outages(db))
+
+
+def test_a_will_published_as_the_broker_ended_is_taken_back(tmp_path: Path) -> None:
+    """It is the last thing that was heard of that broker."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db, said("offline", 59))
+        assert ("unknown", []) == (presence.state(1).state, outages(db))
+        presence.record([(1, said("offline", 101)), (1, said("online", 140, connection=2))])
+        assert ("online", []) == (presence.state(1).state, outages(db))
+
+
+def test_who_does_not_come_back_to_the_broker_is_away_since_then(tmp_path: Path) -> None:
+    """It had the time for it; of the time before nobody knows."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db)
+        presence.record([(1, said("offline", 101))])
+        presence.tick(T0 + 100_000 + DOUBT_MS - 1, [1], T0 + 100_000)
+        assert ("unknown", []) == (presence.state(1).state, outages(db))
+        presence.tick(T0 + 100_000 + DOUBT_MS, [1], T0 + 100_000)
+        assert ("offline", [(100, None, "unknown")]) == (presence.state(1).state, outages(db))
+
+
+def test_an_outage_before_the_broker_died_goes_on(tmp_path: Path) -> None:
+    """The router was away, and still is."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db, said("offline", 40))
+        presence.record([(1, said("offline", 101)), (1, said("online", 140, connection=2))])
+        assert [(30, 140, "uplink lost")] == outages(db)
+
+
+def test_a_clean_stop_is_never_doubted(tmp_path: Path) -> None:
+    """The router reported it itself."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db)
+        presence.record([(1, said("stopping", 101))])
+        assert "offline" == presence.state(1).state
+
+
+def test_a_router_that_came_back_is_not_doubted(tmp_path: Path) -> None:
+    """A second absence is its own."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db)
+        presence.record([(1, said("online", 110, connection=2)), (1, live(115))])
+        presence.record([(1, said("offline", 150, connection=2))])
+        assert [(115, None, "unknown")] == outages(db)
+
+
+def test_a_power_cut_while_the_broker_was_away_is_one(tmp_path: Path) -> None:
+    """The boot is another; how long it was away before is not known."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db)
+        presence.record([(1, said("online", 140, OTHER_RUN, 1, OTHER_BOOT))])
+        assert [(100, 140, "power cut")] == outages(db)
+
+
+def test_a_restart_of_the_collector_doubts_only_who_was_not_heard(tmp_path: Path) -> None:
+    """The broker lived, and its words are true; but the machine may have been restarted whole."""
+    with opened(tmp_path / "db", ("tirosa-1", "tirosa-2")) as db:
+        presence = record(db, said("online", 0))
+        presence.record([(2, said("online", 0))])
+        presence.doubt(T0 + 60_000, T0 + 100_000, broker=False)
+        presence.record([(1, live(110))])
+        presence.record([(1, said("offline", 150)), (2, said("offline", 150))])
+        assert ["offline", "unknown"] == [presence.state(one).state for one in (1, 2)]
+
+
+def test_who_is_quiet_after_the_broker_came_back_is_unknown_first(tmp_path: Path) -> None:
+    """A broker that was killed publishes no will; its routers look for it for minutes."""
+    with opened(tmp_path / "db") as db:
+        presence = broker_died(db)
+        states = []
+        for after_ms in (0, SILENT_AFTER_MS + 1, DOUBT_MS):
+            presence.tick(T0 + 100_000 + after_ms, [1], T0 + 100_000)
+            states.append(presence.state(1).state)
+        assert ["online", "unknown", "silent"] == states
+
+
+def test_a_store_that_failed_doubts_nobody(tmp_path: Path) -> None:
+    """The broker kept every word; but nobody is missed for the time of the failure."""
+    with opened(tmp_path / "db") as db:
+        presence = record(db, said("online", 0), live(30))
+        presence.resume(T0 + 100_000)
+        presence.record([(1, said("offline", 101))])
+        assert [(100, None, "unknown")] == outages(db)

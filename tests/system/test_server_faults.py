@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import signal
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.broker.running import Client
-from tests.system.city import City
+from tests.system.city import City, wall_ms
 from titik_wire import topics
 
 pytestmark = pytest.mark.system
 
 STATUS = topics.collector("main")
+NOW = topics.now("router", "tirosa-1")
+ROUTERS = ("tirosa-1", "tirosa-2")
+LEAST_MS = 10_000  # a gap as long as this is an event
 
 
 @pytest.fixture
@@ -114,3 +119,191 @@ def test_a_locked_store_is_named(tmp_path: Path) -> None:
             assert "database is locked" == state.problem
             other.execute("ROLLBACK")
         city.until(lambda: storing(city) is True, "the store works again")
+
+
+@pytest.fixture
+def dying_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that the kernel makes read-only as soon as it finds an error."""
+    image, disk = tmp_path / "image", tmp_path / "disk"
+    image.write_bytes(b"")
+    with open(image, "r+b") as opened:
+        opened.truncate(32 << 20)
+    disk.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop,errors=remount-ro", str(image), str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_store_that_became_read_only_is_named(tmp_path: Path, dying_disk: Path) -> None:
+    """The connection stays, the reason is the disk's, and routers are unknown."""
+    with City(tmp_path, store=dying_disk / "titik.db") as city:
+        collector = city.collect()
+        city.node()
+        city.until(lambda: storing(city) is True, "the state file says that all is well")
+        with city.engineer(NOW) as engineer:
+            subprocess.run(["mount", "-o", "remount,abort", str(dying_disk)], check=True)
+            city.until(lambda: storing(city) is False, "the state file says so")
+            state = city.state()
+            assert state is not None
+            assert state.connected
+            assert state.problem is not None
+            assert "may this user write it" in state.problem or "I/O error" in state.problem
+            until_now(city, engineer, "unknown")
+        assert 1 == collector.said().count("broker connected")
+
+
+def until_now(city: City, engineer: Client, state: str) -> None:
+    """Until a router's `now` says this; unknown has no figures."""
+
+    def wanted(topic: str, payload: bytes) -> bool:
+        now = json.loads(payload)
+        return topic == NOW and now["state"] == state and ("clients" in now) == (state == "online")
+
+    city.until_heard(engineer, wanted, f"now says {state}")
+
+
+def presence(city: City) -> set[object]:
+    """The states of all routers in the store."""
+    return {state for (state,) in city.ask("SELECT state FROM presence")}
+
+
+def is_connected(city: City) -> bool | None:
+    """What the state file says."""
+    state = city.state()
+    return None if state is None else state.connected
+
+
+def until_deaf(city: City) -> None:
+    """Until the collector has been without a broker for so long that it is an event."""
+
+    def is_deaf() -> bool:
+        state = city.state()
+        return state is not None and not state.connected and state.at_ms - state.since_ms > LEAST_MS
+
+    city.until(is_deaf, "the collector is deaf for ten seconds")
+
+
+def running(city: City) -> None:
+    """Two routers that report."""
+    city.collect()
+    for seed, router in enumerate(ROUTERS):
+        city.node(router, seed=seed)
+    city.until(lambda: city.number("SELECT count(*) FROM presence") == 2, "both are heard")
+    city.until(lambda: presence(city) == {"online"}, "both are online")
+    city.until(lambda: is_connected(city) is True, "the state file says that all is well")
+
+
+def until_back(city: City) -> None:
+    """Until both routers have a connection, and report on it."""
+    goals = {node: node.sampler.seq + 5 for node in city.nodes}
+    city.until(
+        lambda: all(node.spool.spooled == 0 for node in goals if node.sampler.seq >= goals[node]),
+        "the spools are empty",
+    )
+    city.until(
+        lambda: presence(city) == {"online"} and is_connected(city) is True, "both are online"
+    )
+
+
+def server_outages(city: City) -> list[tuple[object, ...]]:
+    return city.ask("SELECT what, reason FROM v_server_outage")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_broker_that_ends_is_in_no_routers_outage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, how: signal.Signals
+) -> None:
+    """Though it publishes every will as it ends: the time is the server's."""
+    with City(tmp_path, *ROUTERS) as city:
+        running(city)
+        city.broker.stop(how)
+        until_deaf(city)
+        state = city.state()
+        assert state is not None
+        assert state.problem is not None
+        assert "nothing listens at 127.0.0.1" in state.problem
+        city.broker.start()
+        until_back(city)
+        assert [] == city.ask("SELECT * FROM outage")
+        assert ["broker"] == [what for what, _ in server_outages(city)]
+        status, said = city.titik("events", "--why", "--config", str(city.file))
+        assert (0, 1) == (status, said.count("no broker"))
+        assert "uplink lost" not in said
+    assert "uplink down" in caplog.text
+
+
+def test_a_broker_that_hangs_is_in_no_routers_outage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection stands and nothing comes, as behind a cut line."""
+    with City(tmp_path, *ROUTERS) as city:
+        running(city)
+        process = city.broker._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        city.until(lambda: is_connected(city) is False, "the collector notices", 60)
+        state = city.state()
+        assert state is not None
+        assert "the broker has said nothing for 20 s" == state.problem
+        process.send_signal(signal.SIGCONT)
+        until_back(city)
+        assert [] == city.ask("SELECT * FROM outage")
+        assert ["broker"] == [what for what, _ in server_outages(city)]
+    del caplog  # whether a router's own connection broke depends on its keep-alive
+
+
+def test_a_port_that_says_nothing_is_named_in_the_state_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Something else took the broker's place."""
+    with City(tmp_path, *ROUTERS) as city:
+        running(city)
+        city.broker.stop(signal.SIGKILL)
+        city.until(lambda: is_connected(city) is False, "the collector notices")
+        with socket.create_server(("127.0.0.1", city.directory.ports.collector)):
+            city.until(
+                lambda: "does not answer" in str(city.state()), "the state file names the port"
+            )
+        city.broker.start()
+        until_back(city)
+        assert [] == city.ask("SELECT * FROM outage")
+    assert "uplink down" in caplog.text
+
+
+def test_a_failing_store_makes_routers_unknown(tmp_path: Path) -> None:
+    """They have no figures meanwhile, no outage afterwards, and the time is the server's."""
+    with City(tmp_path, *ROUTERS) as city:
+        running(city)
+        with city.engineer(NOW) as engineer:
+            until_now(city, engineer, "online")
+            with closing(sqlite3.connect(city.store, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                until_now(city, engineer, "unknown")
+                other.execute("ROLLBACK")
+            until_now(city, engineer, "online")
+        assert [] == city.ask("SELECT * FROM outage")
+        assert [("store", "database is locked")] == server_outages(city)
+
+
+def test_the_time_without_a_collector_is_the_servers(tmp_path: Path) -> None:
+    """It was killed and started again; nobody knows what was meanwhile."""
+    with City(tmp_path, *ROUTERS) as city:
+        running(city)
+        city.until(
+            lambda: city.number("SELECT count(*) FROM setting WHERE name = 'heard_until_ms'") == 1,
+            "it writes down until when it heard",
+        )
+        assert city.collector is not None
+        city.collector.kill()
+        city.until(lambda: stale_ms(city) > LEAST_MS, "ten seconds without a collector")
+        city.collect()
+        until_back(city)
+        assert [] == city.ask("SELECT * FROM outage")
+        assert [("collector", "the collector did not run")] == server_outages(city)
+
+
+def stale_ms(city: City) -> int:
+    """How old the state file is."""
+    state = city.state()
+    return 0 if state is None else wall_ms() - state.at_ms

@@ -127,15 +127,19 @@ def export_command(
 @click.command(name="events")
 @CONFIG
 @since("7d")
+@click.option("--why", is_flag=True, help="Also what each cause is concluded from.")
 @UTC
-def events_command(file: Path, since: str, utc: bool) -> None:
-    """Outages with cause, routers added or removed, samples lost."""
+def events_command(file: Path, since: str, why: bool, utc: bool) -> None:
+    """Outages with cause, routers added or removed, samples lost.
+
+    Causes are probable causes. A time in which the server could not hear is an event of its own.
+    """
     with _opened(file) as (settings, db):
         now_ms, zone = _now_ms(), settings.city.timezone
         start_ms = _time(settings, "--since", since, now_ms)
         _check_order(since, start_ms, "now", now_ms)
         found = events.gather(db, start_ms, now_ms)
-    show(events.render(found, None if utc else zone, now_ms))
+    show(events.render(found, None if utc else zone, now_ms, why))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,92 @@
+"""When the collector could hear its routers, and when it could not.
+
+Rule: it hears while the broker answers and the store takes what comes.
+Rule: the time in which it could not hear is a server outage, and in no router's.
+Rule: until when it heard is in the store, so that a restart is such a time too.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Literal
+
+from titik_collector.database import StoreError, transaction
+from titik_collector.presence import Presence
+
+LEAST_MS = 10_000  # a shorter gap is no event: a sample comes every 30 s
+
+What = Literal["broker", "store", "collector"]
+
+
+class Hearing:
+    """Ears open or shut; writes the table `server_outage`."""
+
+    def __init__(
+        self, db: sqlite3.Connection, presence: Presence, now_ms: Callable[[], int]
+    ) -> None:
+        self._db = db
+        self._presence = presence
+        self._now_ms = now_ms
+        self._since_ms: int | None = None
+        self._until_ms = _stored(db)
+        self._what: What = "collector"
+        self._reason = "the collector did not run"
+
+    @property
+    def since_ms(self) -> int | None:
+        """Since when all that routers report is heard; None: it cannot hear."""
+        return self._since_ms
+
+    def deaf_ms(self) -> int:
+        """For how long it could not hear; 0 while it hears, or has never heard."""
+        if self._since_ms is not None or self._until_ms is None:
+            return 0
+        return max(0, self._now_ms() - self._until_ms)
+
+    def heard(self, at_ms: int) -> None:
+        """All that was reported until then has been heard."""
+        if self._since_ms is not None:
+            self._until_ms = at_ms
+
+    def stop(self, what: What, reason: str) -> None:
+        """It cannot hear from now on, for this reason; the first reason stays."""
+        if self._since_ms is not None:
+            self._since_ms, self._what, self._reason = None, what, reason
+
+    def resume(self) -> None:
+        """It hears again; StoreError: call again, before anything that was heard is saved.
+
+        The gap becomes longer if it stops again before `heard`, as where a broker refuses us.
+        """
+        now_ms, from_ms = self._now_ms(), self._until_ms
+        try:
+            with transaction(self._db):
+                if from_ms is not None:
+                    self._close_gap(from_ms, now_ms)
+        except StoreError:
+            self._presence.forget()
+            raise
+        self._since_ms = now_ms
+
+    def save(self) -> None:
+        """Write down until when it heard; part of the caller's transaction."""
+        if self._since_ms is not None and self._until_ms is not None:
+            self._db.execute(
+                "INSERT OR REPLACE INTO setting VALUES ('heard_until_ms', ?)",
+                (str(self._until_ms),),
+            )
+
+    def _close_gap(self, from_ms: int, now_ms: int) -> None:
+        if self._what == "store":  # the broker kept every word, in order
+            self._presence.resume(now_ms)
+        else:
+            self._presence.doubt(from_ms, now_ms, broker=self._what == "broker")
+        if now_ms - from_ms >= LEAST_MS:
+            self._db.execute(
+                "INSERT OR REPLACE INTO server_outage VALUES (?, ?, ?, ?)",
+                (from_ms, now_ms, self._what, self._reason),
+            )
+
+
+def _stored(db: sqlite3.Connection) -> int | None:
+    row = db.execute("SELECT value FROM setting WHERE name = 'heard_until_ms'").fetchone()
+    return None if row is None else int(row[0])
