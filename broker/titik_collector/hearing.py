@@ -26,6 +26,7 @@ class Hearing:
         self._db = db
         self._presence = presence
         self._now_ms = now_ms
+        self._started_ms = now_ms()
         self._since_ms: int | None = None
         self._until_ms = _stored(db)
         self._what: What = "collector"
@@ -37,10 +38,11 @@ class Hearing:
         return self._since_ms
 
     def deaf_ms(self) -> int:
-        """For how long it could not hear; 0 while it hears, or has never heard."""
-        if self._since_ms is not None or self._until_ms is None:
+        """For how long it could not hear; 0 while it hears."""
+        if self._since_ms is not None:
             return 0
-        return max(0, self._now_ms() - self._until_ms)
+        from_ms = self._started_ms if self._until_ms is None else self._until_ms
+        return max(0, self._now_ms() - from_ms)
 
     def heard(self, at_ms: int) -> None:
         """All that was reported until then has been heard."""

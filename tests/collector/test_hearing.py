@@ -41,6 +41,15 @@ def test_a_first_start_is_no_gap(tmp_path: Path) -> None:
         assert (T0 + 100_000, []) == (ears.since_ms, gaps(db))
 
 
+def test_a_collector_that_never_heard_is_deaf_since_its_start(tmp_path: Path) -> None:
+    """Its store failed at once: what the broker kept of routers is as old as that, and unknown."""
+    clock = Clock()
+    with opened(tmp_path / "db") as db:
+        ears = hearing(db, clock, 100)
+        clock.at_s = 130
+        assert 30_000 == ears.deaf_ms()
+
+
 def test_a_gap_is_from_what_was_last_heard_to_the_return(tmp_path: Path) -> None:
     """A broker that hangs is noticed late."""
     clock = Clock()

@@ -142,6 +142,7 @@ def test_a_store_that_became_read_only_is_named(tmp_path: Path, dying_disk: Path
         city.node()
         city.until(lambda: storing(city) is True, "the state file says that all is well")
         with city.engineer(NOW) as engineer:
+            until_now(city, engineer, "online")
             subprocess.run(["mount", "-o", "remount,abort", str(dying_disk)], check=True)
             city.until(lambda: storing(city) is False, "the state file says so")
             state = city.state()
