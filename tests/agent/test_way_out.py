@@ -169,7 +169,7 @@ def test_a_vlan_of_a_bridge_is_counted_itself(machine: Machine) -> None:
 
 def test_a_bond_is_one_way_out(machine: Machine) -> None:
     """It counts for all its ports."""
-    machine.add("eth1")
+    machine.add("eth1", has="device")
     machine.add("bond0", on=["eth0", "eth1"], has="bonding")
     machine.route("bond0")
     assert machine.ways() == [("bond0", "bond0")]
@@ -228,7 +228,7 @@ def test_sessions_of_somebody_else_are_left_alone(machine: Machine) -> None:
 
 def test_all_uplinks_of_a_balancing_router_count(machine: Machine) -> None:
     """Of whatever metric and table; the best of the main table first."""
-    machine.add("eth1")
+    machine.add("eth1", has="device")
     machine.add("wwan0", NONE, has="device")
     machine.route("wwan0", 5, table=3)
     machine.route("eth1", 20)
@@ -254,6 +254,26 @@ def test_a_tunnel_over_another_uplink_is_not_counted_twice(machine: Machine, tun
     machine.route("eth0", 10, source=True)
     assert machine.ways() == [("eth0", "eth0")]
     assert machine.found[0].why == "eth0 has a default route for its own prefix"
+
+
+@pytest.mark.parametrize("kind", ["", "vxlan", "l2tpeth"])
+def test_a_layer_2_tunnel_is_not_counted_twice(machine: Machine, kind: str) -> None:
+    """Neither as a default route, nor as the port that all visitors are sent through."""
+    machine.add("tunnel0", on=["eth0"] if kind == "vxlan" else ())
+    (machine.root / "sys" / "tunnel0" / "uevent").write_text(f"DEVTYPE={kind}\nIFINDEX=7\n")
+    machine.add("tunnel1")
+    machine.bridge("br-guest", "tunnel1", "phy0-ap0")
+    machine.route("tunnel0", 0)
+    machine.route("eth0", 10)
+    assert machine.ways() == [("eth0", "eth0")]
+
+
+def test_a_modem_s_session_is_no_tunnel(machine: Machine) -> None:
+    """Its serial line is no network interface."""
+    machine.add("3g-wwan", PPP)
+    machine.route("3g-wwan", 5)
+    machine.route("eth0", 10)
+    assert machine.ways() == [("3g-wwan", "3g-wwan"), ("eth0", "eth0")]
 
 
 def test_a_tunnel_alone_is_the_uplink(machine: Machine) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.lab.topologies import PAYLOAD, TOPOLOGIES, Topology
+from tests.lab.play_topologies import PAYLOAD
+from tests.lab.topologies import TOPOLOGIES, Topology
 from tests.wire.first import codec as first
 
 pytestmark = pytest.mark.system
 
 LAB = Path(__file__).parent.parent / "lab"
-SCRIPT = LAB / "topologies.py"
+SCRIPT = LAB / "play_topologies.py"
 # Ethernet, VLAN, PPPoE, IPv6 and UDP on a datagram; ARP and the like besides.
 OVERHEAD, BESIDES = 1.1, 5000
 

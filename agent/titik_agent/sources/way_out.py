@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from titik_agent.rtnetlink import DefaultRoute, Routes
-from titik_agent.sources.wiring import Wiring
+from titik_agent.sources.wiring import MAX_DEPTH, Wiring
 
 MAIN = 254
 MAX_WAYS = 8  # more lines to the internet than a router has ports
-MAX_DEPTH = 6  # session, VLAN, bridge, VLAN, port, and one to spare
 _NO_PORT = re.compile("bat[0-9]")  # a mesh
 _LITTLE = 1 << 20  # bytes by which counters that are read one after another may differ
 
@@ -100,7 +99,8 @@ class _Search:
         physical = [one for one in names if not self._wiring.is_tunnel(one)]
         if not physical:
             return names[:1]  # tunnels may lie in each other
-        first, *others = physical
+        # A container has no hardware at all, so that its interfaces are no tunnels.
+        first, *others = list(filter(self._wiring.is_backed, physical)) or physical
         return [first, *(one for one in others if not self._is_visitors(one))]
 
     def _is_visitors(self, ifname: str) -> bool:
@@ -118,6 +118,7 @@ class _Search:
             if self._wiring.is_bridge(ifname)
             if any(map(self._wiring.is_wireless, self._wiring.ports(ifname)))
             if len(self._wired(ifname)) == 1
+            if self._wiring.is_backed(self._wired(ifname)[0])
         ]
 
     def _below_sessions(self, tops: list[str]) -> dict[str, str]:

@@ -11,7 +11,10 @@ ARPHRD_PPP = 512
 _TUNNELS = {768, 769, 776, 778, 823, 65534}
 # PPP that runs inside another uplink, by netifd's names.
 _PPP_TUNNELS = re.compile("pptp-|l2tp-|sstp-")
+# Of a Layer 2 tunnel, as its driver names the kind of device.
+_LAYER_2 = {"vxlan", "geneve", "l2tpeth", "wireguard"}
 MAX_SESSIONS = 64
+MAX_DEPTH = 6  # session, VLAN, bridge, VLAN, port, and one to spare
 _SPEED_MBPS = re.compile("[1-9][0-9]{0,6}")
 
 
@@ -57,6 +60,8 @@ class Wiring:
 
     def is_tunnel(self, ifname: str) -> bool:
         """What goes through it goes out by another interface, again."""
+        if self._devtype(ifname) in _LAYER_2:
+            return True
         if os.path.lexists(self._path(ifname, "device")) or self.lowers(ifname):
             return False  # a modem has no link layer either, and is a device
         kind = self._text(ifname, "type")
@@ -65,6 +70,13 @@ class Wiring:
             or os.path.lexists(self._path(ifname, "tun_flags"))
             or _PPP_TUNNELS.match(ifname) is not None
         )
+
+    def is_backed(self, ifname: str, depth: int = MAX_DEPTH) -> bool:
+        """There is hardware below it; a Layer 2 tunnel over GRE shows nothing else."""
+        if self.is_ppp(ifname) or os.path.lexists(self._path(ifname, "device")):
+            return not self.is_tunnel(ifname)
+        lowers = [] if depth == 0 or self.is_tunnel(ifname) else self.lowers(ifname)
+        return any([self.is_backed(one, depth - 1) for one in lowers])
 
     def ports(self, bridge: str) -> list[str]:
         """The ports of a bridge."""
@@ -87,6 +99,10 @@ class Wiring:
             return []  # a kernel without PPPoE
         return [row[2] for row in rows[1:] if len(row) == 3]
 
+    def _devtype(self, ifname: str) -> str:
+        lines = self._text(ifname, "uevent").splitlines()
+        return next((one[8:] for one in lines if one.startswith("DEVTYPE=")), "")
+
     def _names(self, folder: str, prefix: str) -> list[str]:
         try:
             found = os.listdir(folder)
@@ -97,7 +113,7 @@ class Wiring:
     def _text(self, ifname: str, name: str) -> str:
         try:
             with open(self._path(ifname, name), errors="replace") as file:
-                return file.read(64).strip()
+                return file.read(256).strip()
         except OSError:
             return ""
 
