@@ -34,6 +34,7 @@ from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.restate import Restate
 from titik_collector.rollup import Rollups
 from titik_collector.self_report import SelfReport
+from titik_collector.server_cause import ServerCause
 from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.sums import CITY_ID, Scope
 from titik_wire import __version__, codec, topics
@@ -112,6 +113,7 @@ class Collector:
         self._all_stale = True  # and those of sites that have no router any more
         self._greeting = False  # the broker is new to us: it gets all that it keeps
         self._hearing = Hearing(db, self._presence, now_ms)
+        self._server_cause = ServerCause(db, now_ms, time.monotonic)
         self._store_proved = True  # in this turn: what the broker sends can be saved
         self._unsynced: Config | None = None  # read, and not in the store yet
         self._unheard = False  # routers were added whose last word came while they were strangers
@@ -179,6 +181,8 @@ class Collector:
             self._tell_again()
         if saved is None and not self._rollups_waiting:
             self._restate.work(RESTATE_SLICE_S, time.monotonic)
+            if self._server_cause.due(time.monotonic()):
+                self._server_cause.step(RESTATE_SLICE_S)
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:

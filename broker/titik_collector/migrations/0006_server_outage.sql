@@ -36,6 +36,8 @@ DROP TABLE outage;
 
 ALTER TABLE outage_with_evidence RENAME TO outage;
 
+CREATE INDEX outage_by_end ON outage (to_ms);  -- those of the last hour are looked at again
+
 -- When routers were away, and why if it can be known; the time of server outages does not count.
 CREATE VIEW v_outage AS
 SELECT router.name AS router,

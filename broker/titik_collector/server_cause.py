@@ -1,0 +1,265 @@
+"""The job that finds outages which were the server's fault though the collector heard all the time.
+
+The server's own line, its DNS, port, firewall or revocation list can fail while the broker beside
+the collector answers. Then most routers go at once, and come back in the same run. What they
+spooled meanwhile tells whether their internet was fine: if so, they could not reach the server.
+
+Rule: a cause is a probable cause, with its evidence in words. What speaks against it leaves that
+router's outage as it is.
+Rule: evidence comes late, with the backlog: an outage is looked at again for LOOK_BACK_MS.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from titik_collector import body
+from titik_collector.database import transaction
+from titik_wire import codec, topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Reach, Sample
+
+EVERY_S = 30.0
+LOOK_BACK_MS = 3_600_000
+TOGETHER_MS = 120_000  # routers that go within this time went together
+LATE_MS = 300_000  # who needs so much longer than half of the others had an outage of its own
+SAMPLES = 20  # the first of an outage: the last may be of when its line worked again
+ENOUGH = 3  # rounds; more would not change the mind
+BUSY_BYTES_S = 10_000  # received a second: visitors were using the internet
+
+Internet = Literal["fine", "gone", "unknown"]
+
+
+class Outage(NamedTuple):
+    """A row of the store that is over, of a router that came back in the same run."""
+
+    id: int
+    router_id: int
+    router: str
+    from_ms: int
+    to_ms: int
+    cause: str
+    evidence: str | None
+
+
+class Verdict(NamedTuple):
+    """What a router's own samples say of its internet during an outage."""
+
+    internet: Internet
+    is_final: bool
+
+
+class Fault(NamedTuple):
+    """The server's: which outages are of it."""
+
+    outages: tuple[Outage, ...]
+    from_ms: int
+    to_ms: int
+    evidence: str
+
+
+class ServerCause:
+    """Reads the evidence, a little at a time, and rewrites causes."""
+
+    def __init__(
+        self, db: sqlite3.Connection, now_ms: Callable[[], int], monotonic: Callable[[], float]
+    ) -> None:
+        self._db = db
+        self._now_ms = now_ms
+        self._monotonic = monotonic
+        self._next = 0.0
+        self._outages: list[Outage] = []
+        self._queue: deque[Outage] = deque()
+        self._verdicts: dict[int, Verdict] = {}
+
+    def due(self, now: float) -> bool:
+        """Whether `step` has something to do; `now` is monotonic seconds."""
+        return bool(self._queue) or now >= self._next
+
+    def step(self, budget_s: float) -> None:
+        """Read evidence for so long at most; StoreError: nothing was written, call again."""
+        until = self._monotonic() + budget_s
+        if not self._queue:
+            self._next = self._monotonic() + EVERY_S
+            self._begin()
+        while self._queue:
+            one = self._queue[0]
+            self._verdicts[one.id] = verdict(*_evidence(self._db, one))
+            self._queue.popleft()
+            if self._monotonic() >= until:
+                break
+        if not self._queue and self._outages:
+            self._conclude()
+
+    def _begin(self) -> None:
+        self._outages = _recent(self._db, self._now_ms() - LOOK_BACK_MS)
+        known = {one.id for one in self._outages}
+        self._verdicts = {id_: one for id_, one in self._verdicts.items() if id_ in known}
+        unknown = Verdict("unknown", False)
+        self._queue.extend(
+            one for one in self._outages if not self._verdicts.get(one.id, unknown).is_final
+        )
+
+    def _conclude(self) -> None:
+        found = list(faults(self._outages, self._verdicts, lambda at_ms: _there(self._db, at_ms)))
+        new = [(fault, one) for fault in found for one in fault.outages if one.cause != "server"]
+        if not new:
+            return
+        with transaction(self._db):
+            for fault in found:
+                self._write(fault)
+        self._outages = []
+
+    def _write(self, fault: Fault) -> None:
+        self._db.executemany(
+            "UPDATE outage SET cause = 'server', evidence = ? WHERE id = ?",
+            [(fault.evidence, one.id) for one in fault.outages],
+        )
+        self._db.execute(
+            "DELETE FROM server_outage WHERE what = 'line' AND from_ms BETWEEN ? AND ?",
+            (fault.from_ms - TOGETHER_MS, fault.from_ms + TOGETHER_MS),
+        )
+        self._db.execute(
+            "INSERT OR IGNORE INTO server_outage VALUES (?, ?, 'line', ?)",
+            (fault.from_ms, fault.to_ms, fault.evidence),
+        )
+
+
+def faults(
+    outages: Sequence[Outage],
+    verdicts: Mapping[int, Verdict],
+    there: Callable[[int], int],
+) -> Iterator[Fault]:
+    """The server's faults among these outages, which are in order of their beginning.
+
+    `there` says how many routers could have gone at a moment.
+    """
+    rest = list(outages)
+    while len(group := _densest(rest)) > 1:
+        half_back_ms = sorted(one.to_ms for one in group)[len(group) // 2]
+        group = [one for one in group if one.to_ms <= half_back_ms + LATE_MS]
+        all_there = there(group[0].from_ms)
+        if 2 * len({one.router_id for one in group}) <= all_there:
+            return  # every other group is smaller
+        if (found := _fault(group, verdicts, all_there)) is not None:
+            yield found
+        rest = [one for one in rest if one not in group]
+
+
+def _densest(outages: Sequence[Outage]) -> list[Outage]:
+    """Those that began within TOGETHER_MS where they are most."""
+    first = best = best_end = 0
+    for end, one in enumerate(outages, 1):
+        while one.from_ms - outages[first].from_ms > TOGETHER_MS:
+            first += 1
+        if end - first > best_end - best:
+            best, best_end = first, end
+    return list(outages[best:best_end])
+
+
+def _fault(
+    group: Sequence[Outage], verdicts: Mapping[int, Verdict], all_there: int
+) -> Fault | None:
+    """The fault that this group met, unless its own internet was gone."""
+    internets = [verdicts[one.id].internet for one in group]
+    fine, gone = internets.count("fine"), internets.count("gone")
+    routers = len({one.router_id for one in group})
+    if routers < 2 or fine <= gone:
+        return None
+    of_server = tuple(one for one in group if verdicts[one.id].internet != "gone")
+    seconds = (group[-1].from_ms - group[0].from_ms) // 1000
+    evidence = (
+        f"{routers} of {all_there} routers went within {seconds} s and came back in the same run;"
+        f" the internet was fine at {fine} of them, and gone at {gone}"
+    )
+    return Fault(of_server, of_server[0].from_ms, max(one.to_ms for one in of_server), evidence)
+
+
+def verdict(before: Sample | None, during: Sequence[Sample]) -> Verdict:
+    """What the samples that were taken during an outage say; the one before it is the baseline."""
+    rounds = _rounds(before, during)
+    if rounds:
+        answered = sum(rounds)
+        internet: Internet = "fine" if 2 * answered > len(rounds) else "gone"
+        return Verdict(internet, len(rounds) >= ENOUGH)
+    if before is not None and during and _was_busy(before, during[-1]):
+        return Verdict("fine", True)
+    return Verdict("unknown", False)
+
+
+def _rounds(before: Sample | None, during: Sequence[Sample]) -> list[bool]:
+    """Whether the internet answered, for each round of tests that was made during the outage."""
+    last = before.reach.attempts if before is not None and before.reach is not None else None
+    found = []
+    for sample in during:
+        reach = sample.reach
+        if reach is None or reach.attempts is None or reach.attempts == last:
+            continue
+        if last is not None:  # else the round may be of before
+            found.append(_answered(reach))
+        last = reach.attempts
+    return found
+
+
+def _answered(reach: Reach) -> bool:
+    """Connecting proves more than a name, which the router itself may remember."""
+    return (reach.dns_ms if reach.tcp_failures is None else reach.tcp_ms) is not None
+
+
+def _was_busy(before: Sample, last: Sample) -> bool:
+    old = {
+        (one.ifname, one.since): one.rx_bytes for one in before.net or () if one.role == "uplink"
+    }
+    received = sum(
+        max(0, one.rx_bytes - old[one.ifname, one.since])
+        for one in last.net or ()
+        if (one.ifname, one.since) in old
+    )
+    took_ms = last.uptime_ms - before.uptime_ms
+    return before.boot == last.boot and took_ms > 0 and received * 1000 > BUSY_BYTES_S * took_ms
+
+
+def _recent(db: sqlite3.Connection, since_ms: int) -> list[Outage]:
+    rows = db.execute(
+        "SELECT outage.id, router_id, name, from_ms, to_ms, cause, evidence FROM outage"
+        " JOIN router ON router.id = router_id WHERE registered = 1 AND to_ms >= ?"
+        " AND (cause = 'uplink lost' OR cause = 'server') ORDER BY from_ms",
+        (since_ms,),
+    )
+    return [Outage(*row) for row in rows]
+
+
+def _there(db: sqlite3.Connection, at_ms: int) -> int:
+    """How many routers were heard of late then, and not away already."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM router JOIN presence ON router_id = router.id"
+        " WHERE registered = 1 AND heard_ms >= ?1 - ?2 AND NOT EXISTS (SELECT 1 FROM outage"
+        "  WHERE outage.router_id = router.id AND from_ms < ?1 - ?3"
+        "  AND (to_ms IS NULL OR to_ms > ?1))",
+        (at_ms, LOOK_BACK_MS, TOGETHER_MS),
+    ).fetchone()
+    return int(count)
+
+
+def _evidence(db: sqlite3.Connection, one: Outage) -> tuple[Sample | None, list[Sample]]:
+    """The sample before the outage, and the first ones that were taken during it."""
+    before = list(_samples(db, one, "at_ms <= ? ORDER BY at_ms DESC LIMIT 1", one.from_ms))
+    during = _samples(
+        db, one, f"at_ms > ? AND at_ms < ? ORDER BY at_ms LIMIT {SAMPLES}", one.from_ms, one.to_ms
+    )
+    return (before[0] if before else None), list(during)
+
+
+def _samples(db: sqlite3.Connection, one: Outage, which: str, *values: int) -> Iterator[Sample]:
+    for (packed,) in db.execute(
+        "SELECT packed FROM (SELECT run_id, seq, at_ms FROM sample WHERE router_id = ? AND"
+        f" {which}) JOIN body USING (run_id, seq) ORDER BY at_ms",
+        (one.router_id, *values),
+    ):
+        try:
+            message = codec.decode(topics.sample(one.router), body.unpack(packed))
+        except (ValueError, WireError):
+            continue
+        if isinstance(message, Sample):
+            yield message
