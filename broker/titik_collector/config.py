@@ -157,7 +157,7 @@ class Site:
     ] = None
     uplink_mbps: Annotated[
         float | None,
-        Key(Real(0.01, 1_000_000), "what its line to the internet can carry, in Mbit/s"),
+        Key(Real(0.01, 1_000_000), "what its lines to the internet can carry together, in Mbit/s"),
     ] = None
 
 
