@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,14 +186,20 @@ def test_the_peak_is_that_of_the_busiest_pair() -> None:
     assert [800_000] == [one.wifi_down_peak_bps for _, one in minutes]
 
 
+@pytest.mark.parametrize("lines", [1, 2])
 @given(seed=st.integers(0, 2**32))
-def test_an_uplink_that_does_not_count_changes_nothing(seed: int) -> None:
+def test_a_bss_that_comes_and_goes_changes_nothing(seed: int, lines: int) -> None:
     """With it no sample is of the kind that follows as nearly all do, and is read at once."""
     rand = random.Random(seed)
     walk = list(_walk(rand, samples=50))
+    if lines == 2:
+        walk = [
+            one._replace(uplink={**one.uplink, ("wwan0", 99): (0, 0)} if one.uplink else {})
+            for one in walk
+        ]
     beside = [
-        one._replace(uplink={**one.uplink, ("zz", 99): (0, 0)} if one.uplink else {})
-        for one in walk
+        one._replace(wifi={**one.wifi, 100 + number: (0, 0)} if one.wifi else {})
+        for number, one in enumerate(walk)
     ]
     bps = rand.choice((WIRE_BPS, 1e6))
     alone, both = Minutes(T0, T0 + HOUR_MS), Minutes(T0, T0 + HOUR_MS)
