@@ -17,7 +17,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector import when
+from titik_collector import namesakes, when
+from titik_collector.namesakes import REMEDY
 from titik_collector.windows import HOUR_MS
 
 TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them
@@ -29,7 +30,7 @@ class Event:
     """One line: when it began, what of, and what."""
 
     at_ms: int
-    kind: str  # outage, server, registered, removed, revoked or lost
+    kind: str  # outage, server, registered, removed, revoked, lost or clone
     name: str
     text: str
     why: str = ""  # what a cause is concluded from
@@ -89,6 +90,7 @@ def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
         *_registered(db, since_ms),
         *_removed(db, since_ms),
         *_lost(db, since_ms, now_ms),
+        *_namesakes(db, since_ms),
     ]
     return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
 
@@ -119,6 +121,7 @@ _COLOURS = {
     "registered": "green",
     "removed": "magenta",
     "revoked": "magenta",
+    "clone": "red",
 }
 
 
@@ -245,6 +248,13 @@ def _removed(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
         (since_ms, MAX_EVENTS),
     ):
         yield Event(at_ms, "removed", router, f"from {site}" if site else "")
+
+
+def _namesakes(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+    for one in namesakes.since(db, since_ms):
+        length = when.length(one.last_ms - one.from_ms)
+        text = f"two devices use this name, {one.times} changes in {length}; {REMEDY}"
+        yield Event(one.from_ms, "clone", one.router, text)
 
 
 def _lost(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:

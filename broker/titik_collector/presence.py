@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from titik_collector.namesakes import Namesakes
 from titik_collector.store import Arrived, Said
 from titik_wire.messages import Status
 
@@ -50,6 +51,7 @@ class Presence:
         self._doubt_until_ms = 0
         self._broker_failed = False  # else a router that was heard since is not doubted
         self._came: set[int] = set()  # who connected since then: its word counts
+        self._namesakes = Namesakes(db)
 
     def state(self, router_id: int) -> State:
         """What is known now."""
@@ -80,6 +82,7 @@ class Presence:
 
     def forget(self) -> None:
         """The transaction failed, or routers changed: what is in memory may not be true."""
+        self._namesakes.forget()
         self._states.clear()  # not who changed: those of batches before may not be told yet
 
     def resume(self, now_ms: int) -> None:
@@ -143,8 +146,9 @@ class Presence:
             status.firmware,
             now_ms,
         )
+        twin = self._namesakes.came(router_id, status.run, status.connection, now_ms)
         if old.run is not None:
-            self._returned(router_id, old, status, now_ms)
+            self._returned(router_id, old, status, now_ms, twin)
         else:  # of its first word nobody knows what was before: a check's sample, perhaps
             self._end(router_id, now_ms)
         self._write(router_id, back)
@@ -183,14 +187,19 @@ class Presence:
         )
         self._write(router_id, replace(known, state="offline", since_ms=now_ms))
 
-    def _returned(self, router_id: int, old: State, status: Status, now_ms: int) -> None:
-        """Close the outage that was seen, or tell of one that only the new run betrays."""
-        cause = _cause(old, status)
+    def _returned(
+        self, router_id: int, old: State, status: Status, now_ms: int, twin: bool
+    ) -> None:
+        """Close the outage that was seen, or tell of one that only the new run betrays.
+
+        `twin`: the run is another device's, so it betrays nothing.
+        """
+        cause = "unknown" if twin else _cause(old, status)
         closed = self._db.execute(
             "UPDATE outage SET to_ms = ?, cause = ? WHERE router_id = ? AND to_ms IS NULL",
             (now_ms, cause, router_id),
         ).rowcount
-        if not closed and old.run != status.run:
+        if not closed and old.run != status.run and not twin:
             self._db.execute(
                 "INSERT OR IGNORE INTO outage (router_id, from_ms, to_ms, cause)"
                 " VALUES (?, ?, ?, ?)",

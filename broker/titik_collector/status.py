@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from titik_collector import events, when
+from titik_collector import events, namesakes, when
 from titik_collector.now import Board
 from titik_collector.presence import SILENT_AFTER_MS, Presence, State
 from titik_collector.registry import Registry
@@ -165,6 +165,8 @@ class _Facts:
         self.causes = dict(
             db.execute("SELECT router_id, cause FROM outage WHERE to_ms IS NULL").fetchall()
         )
+        noticed = namesakes.since(db, now_ms - namesakes.NOW_MS)
+        self.namesakes = frozenset(one.router for one in noticed)
         self.lost: Counter[str] = Counter()
         totals = [0] * 5
         # Not summed by SQLite, whose sums end at 2**63: a run may claim 2**53 seqs.
@@ -212,15 +214,17 @@ def _router(
         agent.failed if agent else (),
         sample,
     )
-    return replace(one, problems=tuple(_problems(one, facts.now_ms)))
+    return replace(one, problems=tuple(_problems(one, facts)))
 
 
-def _problems(one: Router, now_ms: int) -> Iterator[str]:
+def _problems(one: Router, facts: _Facts) -> Iterator[str]:
     """What an operator should look at, in words."""
+    if one.name in facts.namesakes:
+        yield f"two devices use this name ({namesakes.REMEDY})"
     if one.since_ms == 0:
         yield "never heard"
     elif one.now.state != "online":
-        since = when.length(max(0, now_ms - one.since_ms))
+        since = when.length(max(0, facts.now_ms - one.since_ms))
         cause = f" ({one.cause})" if one.cause else ""
         yield f"{one.now.state} for {since}{cause}"
     if one.failed and one.now.state == "online":

@@ -1,0 +1,70 @@
+"""Two devices that use one router's name: a cloned image, or a second `titik-agent run`.
+
+Rule: a device never goes back to an earlier run of its agent. A run that makes a new connection
+after another run did is a second device's.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAX_RUNS = 4  # of a router that are remembered
+# They evict each other, and each tries again after 5 minutes at most.
+APART_MS = 6 * 3_600_000  # after so long without a change it is another event
+NOW_MS = 1_800_000  # they may still be at it
+REMEDY = "give one its own: titik router add"
+
+
+class Namesake(NamedTuple):
+    """A time in which two devices used a name."""
+
+    router: str
+    from_ms: int
+    last_ms: int
+    times: int
+
+
+class Namesakes:
+    """Notices them as routers come online, and writes it down in the caller's transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._runs: dict[int, dict[str, int]] = {}  # connections by run, the last run at the end
+
+    def came(self, router_id: int, run: str, connection: int, now_ms: int) -> bool:
+        """A run made a connection; True if two devices use the name."""
+        runs = self._runs.setdefault(router_id, {})
+        is_last = next(reversed(runs), run) == run
+        known = runs.pop(run, None)
+        runs[run] = max(connection, known or 0)
+        if len(runs) > MAX_RUNS:
+            del runs[next(iter(runs))]
+        if known is None or is_last or connection <= known:
+            return False
+        self._note(router_id, now_ms)
+        return True
+
+    def forget(self) -> None:
+        """The transaction failed: what is in memory may not be true."""
+        self._runs.clear()
+
+    def _note(self, router_id: int, now_ms: int) -> None:
+        noted = self._db.execute(
+            "UPDATE namesake SET last_ms = max(last_ms, ?), times = times + 1"
+            " WHERE router_id = ? AND last_ms >= ?",
+            (now_ms, router_id, now_ms - APART_MS),
+        ).rowcount
+        if not noted:
+            self._db.execute(
+                "INSERT OR IGNORE INTO namesake VALUES (?, ?, ?, 1)", (router_id, now_ms, now_ms)
+            )
+
+
+def since(db: sqlite3.Connection, at_ms: int) -> Iterator[Namesake]:
+    """All that lasted until then or later, the oldest first."""
+    for row in db.execute(
+        "SELECT router.name, from_ms, last_ms, times FROM namesake"
+        " JOIN router ON router.id = router_id WHERE last_ms >= ? ORDER BY from_ms",
+        (at_ms,),
+    ):
+        yield Namesake(*row)
