@@ -24,6 +24,7 @@ test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick fuzz-
 
 matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
 	@sh tools/need.sh mosquitto mosquitto_sub ip
+	@sh tools/python313.sh
 	@$(BIN)/python tools/matrix.py
 
 lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 6 minutes (as root); `make test` has it

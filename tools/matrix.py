@@ -20,7 +20,7 @@ NEW = ("paho-mqtt", "psutil", "click", "scapy")
 TOOLS = ("pytest", "hypothesis")
 TESTS = ("tests/wire", "tests/agent", "tests/project/test_import_budget.py")
 VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14))
-REQUIRED = (3, 11)  # what most routers have; the others run where they are found
+REQUIRED = ((3, 11), (3, 13))  # what routers have; the others run where they are found
 LANES = 2  # environments at a time
 PROBE = "import sys, ensurepip; print(*sys.version_info[:2])"
 
@@ -36,8 +36,9 @@ class Environment(NamedTuple):
 def main() -> None:
     """Run every environment, also after one has failed; then fail if any has."""
     pythons = interpreters()
-    if REQUIRED not in pythons:
-        sys.exit("Python 3.11 with venv is needed: apt-get install python3.11-venv")
+    for version in REQUIRED:
+        if version not in pythons:
+            sys.exit("Python {}.{} with venv is needed: see CONTRIBUTING.md".format(*version))
     wanted = environments(pythons)
     failed = []
     with ThreadPoolExecutor(LANES) as lanes:
@@ -65,9 +66,10 @@ def interpreters() -> dict[tuple[int, int], str]:
 def candidates(name: str) -> list[str]:
     """Where an interpreter may be: pyenv's own folders first, because its shims may not answer."""
     pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
-    folders = os.environ["PATH"].split(os.pathsep)
-    on_path = [shutil.which(name, path=folder) for folder in folders]
-    return sorted(glob.glob(f"{pyenv}/versions/*/bin/{name}")) + [one for one in on_path if one]
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+    folders = [*os.environ["PATH"].split(os.pathsep), f"{cache}/titik-python3.13/usr/bin"]
+    found = [shutil.which(name, path=folder) for folder in folders]
+    return sorted(glob.glob(f"{pyenv}/versions/*/bin/{name}")) + [one for one in found if one]
 
 
 def environments(pythons: dict[tuple[int, int], str]) -> list[Environment]:
