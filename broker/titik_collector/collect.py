@@ -78,6 +78,7 @@ class Collector:
         self._now_ms = now_ms
         self._watch = ConfigWatch(config.file)
         self._reading = reading
+        self._unread: str | None = None  # why the broker could not be read before connecting
         waiting.place(db)
         registry.sync(db, config, now_ms())
         self._registry = Registry(db, config.city.name)
@@ -310,11 +311,11 @@ class Collector:
                 own = identity.raise_above(self._db, own, found.status.epoch or 0)
             self._count_unknown(self._store.believe(found.acks))
         except LinkDown as error:
-            log.warning("broker is not read before connecting reason=%s", error)
+            self._unread = str(error)
             return  # the connection fails too, or there is no such door
         except (StoreError, sqlite3.Error) as error:
             raise LinkDown(f"the store fails: {error}") from error
-        self._report.identity, self._reading = own, None
+        self._report.identity, self._reading, self._unread = own, None, None
 
     def _count_unknown(self, lost: dict[str, int]) -> None:
         if lost:
@@ -332,6 +333,9 @@ class Collector:
     def _connected(self) -> None:
         """Nobody knows what the broker still has: everything is published again."""
         self._report.connected(self._link)
+        if self._unread is not None:
+            log.warning("connected without a look at the broker reason=%s", self._unread)
+        self._reading = self._unread = None  # from here on the status there is our own
         self._greeting = True
         self._whole_at = time.monotonic()  # what waited at the routers comes now
         self._all_stale = True

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from titik_collector import check
 from titik_collector.counters import Packer
 from titik_collector.database import migrations, open_writer
 
@@ -44,6 +45,31 @@ def test_a_store_of_the_fourth_schema_keeps_its_rollups_and_its_checks(tmp_path:
         with pytest.raises(sqlite3.IntegrityError):
             db.execute(*zeros(db, "sample", quality="guess"))
         assert [("ok",)] == db.execute("PRAGMA integrity_check").fetchall()
+    finally:
+        db.close()
+
+
+def test_a_run_that_was_closed_counts_as_it_did(tmp_path: Path) -> None:
+    """What is missing of it is lost; a run that is open holds what is above its floor."""
+    law = "SELECT run, taken, stored, refused, lost, in_spool FROM v_conservation ORDER BY run"
+    with at_version(tmp_path / "db", 5) as old:
+        old.execute("INSERT INTO router VALUES (1, 'tirosa-1', 1, 0)")
+        for run, closed in ((1, 0), (2, 1)):
+            old.execute(
+                "INSERT INTO run (id, router_id, token, highest, floor, closed)"
+                " VALUES (?, 1, ?, 20, 4, ?)",
+                (run, f"{run:016x}", closed),
+            )
+            old.execute("INSERT INTO settled VALUES (?, 'stored', 3, 9)", (run,))
+            old.execute("INSERT INTO settled VALUES (?, 'refused', 12, 12)", (run,))
+        before = old.execute(law).fetchall()
+    old.close()
+
+    db = open_writer(tmp_path / "db")
+    try:
+        assert [(20, 7, 1, 2, 10), (20, 7, 1, 12, 0)] == [row[1:] for row in before]
+        assert before == db.execute(law).fetchall()
+        assert [] == check.findings(db)
     finally:
         db.close()
 

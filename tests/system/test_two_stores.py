@@ -78,3 +78,21 @@ def test_what_a_restored_store_lacks_is_counted_before_its_acks_are_written_over
             "had been acknowledged by a newer state"
             in city.titik("db", "check", "--config", str(city.file))[1]
         )
+
+
+def test_a_door_that_does_not_open_stops_nobody(tmp_path: Path) -> None:
+    """The engineers' listener lets nobody read: it is logged once, and the collector works."""
+    with City(tmp_path) as city:
+        text = city.directory.config_file.read_text()
+        port = city.directory.ports.engineer
+        lines = [one for one in text.splitlines() if not one.startswith(f"listener {port} ")]
+        assert len(lines) < len(text.splitlines())
+        city.directory.config_file.write_text("\n".join(lines))
+        city.broker.stop()
+        city.broker.start()
+        city.collect()
+        node = city.node()
+        city.until_taken(node, 3)
+        city.until_acked()
+        assert city.collector is not None
+        assert 1 == city.collector.said().count("without a look at the broker")
