@@ -210,16 +210,31 @@ def play(row: Topology, number: int) -> dict[str, Any]:
         arrived = [world.send(send, send.count) for send in row.sends]
         moments["sent"] = world.once()
         world.do(row.cut)
-        moments["cut"] = world.once()
+        moments["cut"] = settled(world, row.down_after)
         world.do(row.mend)
         again = next(send for send in row.sends if not send.is_down)
         world.reach(again)
-        moments["mended"] = world.once()
+        moments["mended"] = settled(world, ())
         world.send(again, again.count)
         moments["sent again"] = world.once()
     finally:
         world.remove()
     return {"name": row.name, "arrived": arrived, "moments": moments}
+
+
+def settled(world: World, down: tuple[str, ...]) -> dict[str, Any]:
+    """The first sample that lists these uplinks as down, or the last before patience ends.
+
+    The kernel tells a VLAN of its port's link a second later.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        sample = world.once()
+        uplinks = [net for net in sample.get("net", ()) if net["role"] == "uplink"]
+        is_so = sorted(down) == sorted(net["ifname"] for net in uplinks if not net["up"])
+        if is_so or time.monotonic() > end:
+            return sample
+        time.sleep(0.1)
 
 
 def main(report: str, *wanted: str) -> None:
