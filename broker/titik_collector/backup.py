@@ -28,6 +28,8 @@ CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
+_HEADER = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html
+
 
 class BackupError(BrokerError):
     """The file is no backup, or its place is taken; the text says what to do."""
@@ -57,17 +59,22 @@ def backup(city: Config, file: Path) -> set[str]:
     return holds
 
 
-def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None, list[str]]:
+def restore(
+    file: Path, target: Path, force: bool = False
+) -> tuple[Config, BrokerDir | None, list[str]]:
     """Put the city where `target`, its configuration file, will be; BackupError if it cannot.
 
-    Also what is no more as it was in the backup.
+    Also what is no more as it was in the backup. `force`: the backup may name other folders too.
     """
     with _opened(file) as tar:
         text = _content(tar, CONFIG, file)
         city = config.parse(text, target)
-        places = [target, *files(city.store.path)]
+        parts = [city.store.path]
         if city.broker.directory is not None:
-            places.append(city.broker.directory)
+            parts.append(city.broker.directory)
+        if not force:
+            _check_inside(target.parent, parts)
+        places = [target, *files(city.store.path), *parts[1:]]
         for place in places:
             if place.exists():
                 raise BackupError(
@@ -76,7 +83,7 @@ def restore(file: Path, target: Path) -> tuple[Config, BrokerDir | None, list[st
                     " titik restore --only-store FILE"
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
-        _unpack(tar, city)
+        _unpack(tar, city, file)
     with _private(target.with_name(f".{target.name}.new")) as raw:
         raw.write(text)
     target.with_name(f".{target.name}.new").replace(target)
@@ -103,6 +110,7 @@ def restore_store(file: Path, city: Config) -> None:
             beside = _beside(city.store.path)
             _write(tar, tar.getmember(STORE), beside)
             _read_to_end(tar)
+            _check_store(beside, file)
             beside.replace(city.store.path)
 
 
@@ -154,7 +162,7 @@ def _damage(db: sqlite3.Connection) -> str | None:
     return None if found == "ok" else " ".join(found.split())
 
 
-def _unpack(tar: tarfile.TarFile, city: Config) -> None:
+def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> None:
     """Beside their places, then there, so that half a backup is never taken for a whole one."""
     directory = city.broker.directory
     store = _beside(city.store.path)
@@ -170,9 +178,31 @@ def _unpack(tar: tarfile.TarFile, city: Config) -> None:
         else:
             raise BackupError(f"{member.name}: belongs in no backup; use another")
     _read_to_end(tar)
+    if store.exists():
+        _check_store(store, file)
     for place, beside in ((city.store.path, store), (directory, broker)):
         if place is not None and beside is not None and beside.exists():
             beside.replace(place)
+
+
+def _check_inside(folder: Path, parts: list[Path]) -> None:
+    """A backup says itself where its parts belong, and root may write anywhere."""
+    inside = folder.resolve()
+    outside = [str(one) for one in parts if not one.resolve().is_relative_to(inside)]
+    if outside:
+        raise BackupError(
+            f"the backup puts {', '.join(outside)} outside of {inside}; if that is where the city"
+            " was: titik restore --force FILE"
+        )
+
+
+def _check_store(beside: Path, file: Path) -> None:
+    """BackupError, and nothing stays of it, if it is no database."""
+    with beside.open("rb") as raw:
+        header = raw.read(len(_HEADER))
+    if header != _HEADER:
+        beside.unlink()
+        raise BackupError(f"{file}: what is in it as {STORE} is no database; use another backup")
 
 
 def _read_to_end(tar: tarfile.TarFile) -> None:

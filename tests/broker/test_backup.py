@@ -212,6 +212,54 @@ def test_nothing_is_written_over(kept: Path, tmp_path: Path, place: str) -> None
     assert ["mine"] == [one.read_text() for one in there.folder.iterdir()]
 
 
+def replaced(file: Path, name: str, content: bytes) -> None:
+    """The backup with another content of one member."""
+    old = file.with_suffix(".old")
+    file.rename(old)
+    with tarfile.open(old) as source, tarfile.open(file, "w:gz") as into:
+        for member in source:
+            found = source.extractfile(member)
+            assert found is not None
+            text = content if member.name == name else found.read()
+            member.size = len(text)
+            into.addfile(member, io.BytesIO(text))
+
+
+@pytest.mark.parametrize("key", ["path", "directory"])
+def test_a_backup_writes_outside_of_its_folder_only_by_force(
+    city: City, kept: Path, tmp_path: Path, key: str
+) -> None:
+    """Root restores what somebody handed over, and the file says itself where its parts go."""
+    text = (city.folder / "titik.toml").read_text()
+    old = {"path": 'path = "titik.db"', "directory": 'directory = "broker"'}[key]
+    elsewhere = tmp_path / "etc" / "evil"
+    elsewhere.parent.mkdir()
+    replaced(kept, "titik.toml", text.replace(old, f'{key} = "{elsewhere}"').encode())
+    there = City(tmp_path / "there")
+    said = there.says("restore", str(kept), status=1)
+    assert f"the backup puts {elsewhere}" in said
+    assert "titik restore --force FILE" in said
+    assert [] == list(elsewhere.parent.iterdir())
+    there.says("restore", "--force", str(kept))
+    assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("option", [(), ("--only-store",)])
+def test_what_is_no_database_is_not_put_in_the_stores_place(
+    city: City, kept: Path, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    """The collector would open it."""
+    replaced(kept, "titik.db", b"#!/bin/sh\n" * 1000)
+    there = City(tmp_path / "there")
+    if option:
+        there = city
+        for one in city.folder.glob("titik.db*"):
+            one.unlink()
+    said = there.says("restore", *option, str(kept), status=1)
+    assert "as titik.db is no database; use another backup" in said
+    assert [] == [one for one in there.folder.glob("*titik.db*") if one.suffix != ".lease"]
+
+
 def test_a_damaged_file_is_refused(kept: Path, tmp_path: Path) -> None:
     """Cut short anywhere, it leaves nothing that looks like a city."""
     whole = kept.read_bytes()

@@ -98,8 +98,11 @@ def _key_elsewhere(directory: Path | None) -> Path | None:
     is_flag=True,
     help="Put back the store alone, where the rest of the city is as it was.",
 )
+@click.option(
+    "--force", is_flag=True, help="Write where the backup says, outside of the folder too."
+)
 @_CONFIG
-def restore_command(file: Path, only_store: bool, target: Path) -> None:
+def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> None:
     """Put a backup on an empty machine.
 
     Routers come back by themselves.
@@ -112,7 +115,7 @@ def restore_command(file: Path, only_store: bool, target: Path) -> None:
         click.echo(_ACKS)
         return
     with plainly():
-        city, made, said = backup.restore(file, target)
+        city, made, said = backup.restore(file, target, force)
     store = f"store {city.store.path}"
     if not city.store.path.exists():
         store = "no store, for the backup has none"
