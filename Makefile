@@ -4,11 +4,21 @@ BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .NOTPARALLEL:
-.PHONY: help demo test check lint docs matrix lab foreign openwrt-ipk openwrt-apk bench bench-quick faults faults-quick \
+.PHONY: help install install-agent uninstall demo test check lint docs matrix lab foreign openwrt-ipk \
+	openwrt-apk bench bench-quick faults faults-quick \
 	faults-mutations endurance endurance-quick fuzz fuzz-quick clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
+
+install:  ## the server half on this Debian machine, in /opt/titik (as root); again to upgrade
+	@sh tools/install.sh server
+
+install-agent:  ## the agent alone, for a Debian machine that is an access point (as root)
+	@sh tools/install.sh agent
+
+uninstall:  ## remove the program and its units; the city's data stays (as root)
+	@sh tools/install.sh remove
 
 demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop by itself)
 	@sh tools/need.sh mosquitto

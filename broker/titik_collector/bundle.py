@@ -12,6 +12,7 @@ set -eu
 umask 077
 root=${{TITIK_ROOT:-}}
 etc=$root/etc/titik
+unit=/etc/systemd/system/titik-agent.service
 mkdir -p "$etc"
 chmod 755 "$etc"
 
@@ -22,6 +23,31 @@ put() {{ # name, mode; the content is on standard input
 		chown "$(awk -F: '$1 == "titik" {{print $3 ":" $4}}' "$root/etc/passwd")" "$etc/.$1.new"
 	fi
 	mv "$etc/.$1.new" "$etc/$1"
+}}
+
+# agent.toml on standard input: with this name and this broker; all other lines of it stay.
+settings() {{
+	awk -v fresh="$1" '
+	BEGIN {{
+		print "router = \\"{router}\\""
+		ours = "host|port|tls|ca_file|cert_file|key_file|password_file"
+		broker = "host = \\"{host}\\"\\nport = {port}\\ntls = true\\n" \\
+			"ca_file = \\"/etc/titik/ca.crt\\"\\n" \\
+			"cert_file = \\"/etc/titik/router.crt\\"\\n" \\
+			"key_file = \\"/etc/titik/router.key\\""
+	}}
+	/^[ \t]*\\[/ {{
+		section = $0
+		gsub(/[ \t]|#.*/, "", section)
+	}}
+	section == "" && $0 ~ "^[ \t]*(router|broker[.](" ours "))[ \t]*=" {{ next }}
+	section == "[broker]" && $0 ~ "^[ \t]*(" ours ")[ \t]*=" {{ next }}
+	{{ print; lines++ }}
+	/^[ \t]*\\[/ && section == "[broker]" {{ print broker; told = 1 }}
+	END {{
+		if (!told) print "\\n[broker]\\n" broker
+		if (!lines && fresh != "") print "\\n[spool]\\n" fresh
+	}}'
 }}
 
 put ca.crt 644 <<'END'
@@ -59,17 +85,12 @@ config broker 'broker'
 	option key_file '/etc/titik/router.key'
 END
 else
-	put agent.toml 600 <<'END'
-router = "{router}"
-
-[broker]
-host = "{host}"
-port = {port}
-tls = true
-ca_file = "/etc/titik/ca.crt"
-cert_file = "/etc/titik/router.crt"
-key_file = "/etc/titik/router.key"
-END
+	touch "$etc/agent.toml"
+	folders= # those of the service, if there is one
+	if [ -e "$root$unit" ]; then
+		folders='directory = "/run/titik-agent"\\npersist_dir = "/var/lib/titik-agent"'
+	fi
+	settings "$folders" <"$etc/agent.toml" | put agent.toml 600
 fi
 
 if [ -z "$root" ]; then
@@ -80,6 +101,15 @@ if [ -z "$root" ]; then
 		fi
 		/etc/init.d/titik-agent check || echo "it does not work yet: mend what FAIL says"
 		echo "{router} is set up; see again whether it works: /etc/init.d/titik-agent check"
+		exit 0
+	fi
+	if [ -e "$unit" ] && [ -d /run/systemd/system ]; then
+		systemctl stop titik-agent # two agents with one name would put each other out
+		install -d -o titik -g titik -m 700 /run/titik-agent
+		runuser -u titik -- /opt/titik/bin/titik-agent check ||
+			echo "it does not work yet: mend what FAIL says"
+		systemctl enable --now titik-agent
+		echo "{router} is set up; its service is titik-agent"
 		exit 0
 	fi
 	if command -v titik-agent >/dev/null; then

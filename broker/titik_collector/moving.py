@@ -56,9 +56,10 @@ def _installing(place: Place) -> list[str]:
 
 
 def _stopping(place: Place, moved: Place) -> list[str]:
-    if moved == place or not (place.directory / "systemd").exists():
+    if moved == place or not (place.directory / "systemd").is_dir():
         return []
-    return ["systemctl disable --now titik-collector titik-broker titik-renew.timer"]
+    names = " ".join(sorted(one.name for one in (place.directory / "systemd").iterdir()))
+    return [f"systemctl disable --now {names}"] if names else []
 
 
 def _moving(place: Place, moved: Place) -> list[str]:

@@ -142,7 +142,6 @@ def _broker(place: Place, settings: Settings) -> str:
         place.broker_user,
         f"{_quoted(place.program)} broker run {_quoted(place.directory)}",
         _DAEMON,
-        "ExecReload=kill -HUP $MAINPID",
         "MemoryMax=1G",
         "TasksMax=16",
         f"ReadWritePaths={_quoted(place.directory)}",

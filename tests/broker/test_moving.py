@@ -44,6 +44,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home" / "a city"
     (folder / "broker/systemd").mkdir(parents=True)
     (folder / "titik.toml").write_text(CONFIG)
+    for name in ("titik-broker.service", "titik-renew.timer"):
+        (folder / "broker/systemd" / name).touch()
     (folder / "titik.db").write_text("the store")
     return folder
 
@@ -69,7 +71,7 @@ def test_a_city_that_its_users_reach_needs_nothing(folder: Path, tmp_path: Path)
 def test_the_commands_move_a_city_out_of_a_home_directory(folder: Path, tmp_path: Path) -> None:
     """Typed as they are said: afterwards there is nothing left to do."""
     said = moving.commands(small(folder))
-    assert said[0] == "systemctl disable --now titik-collector titik-broker titik-renew.timer"
+    assert said[0] == "systemctl disable --now titik-broker.service titik-renew.timer"
     assert said[-1] == f"titik broker init {tmp_path}/var/broker --config {tmp_path}/etc/titik.toml"
     subprocess.run(["sh", "-euc", "\n".join(said[1:-1])], check=True)
     text = (tmp_path / "etc/titik.toml").read_text()

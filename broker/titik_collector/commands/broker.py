@@ -109,7 +109,8 @@ def renew(directory: Path) -> None:
         authority = made.authority
         for line in authority.renew(made.settings.host or ""):
             click.echo(line)
-        made.reload()
+        if made.reload():
+            click.echo("the running broker has read it")
 
 
 @broker.command()

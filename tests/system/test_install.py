@@ -1,0 +1,152 @@
+"""`make install` on the Debian releases it is for, and what each unit does as its user."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.machine import Machine, copy_clone
+from tools import chroots
+
+pytestmark = pytest.mark.system
+
+CONFIG = """\
+[city]
+name = "kupang"
+title = "Kupang"
+timezone = "Asia/Makassar"
+[broker]
+directory = "/var/lib/titik/broker"
+[store]
+path = "/var/lib/titik/store/titik.db"
+[[site]]
+name = "taman-tirosa"
+title = "Taman Tirosa"
+"""
+OLD = CONFIG.replace("/var/lib/titik/broker", "broker").replace("/var/lib/titik/store/", "")
+TOML = "--config /etc/titik/titik.toml"
+BROKER = "/var/lib/titik/broker"
+COMMANDS = ("chmod", "chown", "mkdir", "mv", "sed", "systemctl", "titik")
+# As in three terminals, until a sample is stored.
+RUN_OLD = """
+titik broker run broker & broker=$!
+sleep 1; titik collect & collector=$!
+titik-agent run & agent=$!
+tries=0
+until titik db check 2>/dev/null | grep -q "stored [1-9]"; do
+    tries=$((tries + 1)); [ $tries -lt 100 ]; sleep 1
+done
+kill $agent; wait $agent; kill $collector; wait $collector; kill $broker; wait $broker
+"""
+FIRST = "91ffe62"  # the first version that others installed
+
+
+@pytest.fixture(params=sorted(chroots.PYTHONS))
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
+    """A release with a clone of this repository in /root/titik; gone afterwards, as it is large."""
+    made = Machine(tmp_path / "machine", request.param)
+    copy_clone(made, "/root/titik")
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(made.path)
+
+
+def install_units(machine: Machine, said: str) -> None:
+    """By the line that init printed; there is no systemd to start them."""
+    (line,) = [one[9:] for one in said.splitlines() if one.startswith("install:")]
+    machine.says(line.replace(" --now", ""))
+
+
+def enrolled(machine: Machine) -> None:
+    """A city whose router is this machine itself."""
+    machine.says(f"titik router add tirosa-1 --site taman-tirosa {TOML}")
+    machine.says("sh /var/lib/titik/broker/secrets/tirosa-1.sh")
+    machine.says("printf '[sources]\\nhostapd = \"off\"\\n' >>/etc/titik/agent.toml")
+
+
+def reports(machine: Machine, before: int = 0) -> None:
+    """The city's units run, each as its user, until more samples are stored than before."""
+    with machine.service("titik-broker.service") as broker:
+        broker.until(lambda: "does not run" not in machine.says(f"titik broker check {BROKER}"))
+        with machine.service("titik-collector.service") as collector:
+            with machine.service("titik-agent.service") as agent:
+                agent.until(lambda: stored(machine) > before)
+            assert "WARNING" not in agent.wrote
+        with machine.service("titik-renew.service") as renewal:
+            assert "the running broker has read it" in renewal.ends()
+        with machine.service("titik-backup.service") as backup:
+            assert "configuration, broker and store" in backup.ends()
+    assert "WARNING" not in collector.wrote
+
+
+def stored(machine: Machine, check: str = f"titik db check {TOML}") -> int:
+    """How many samples of routers are in the store; 0 while it is being made."""
+    said = machine.says(f"{check} || true")
+    found = re.match(r"samples taken \d+ = stored (\d+)", said)
+    return int(found[1]) if found else 0
+
+
+def test_every_unit_works_as_its_user(machine: Machine) -> None:
+    """From a clone to a sample that is stored, renewed keys and a backup."""
+    said = machine.says("make -C /root/titik install")
+    assert "installed; next" in said
+    assert "/usr/local/bin/titik" in machine.says("command -v titik")
+    (machine.path / "etc/titik/titik.toml").write_text(CONFIG)
+    said = machine.says(f"titik broker init {BROKER} --host localhost {TOML}")
+    assert "install:  systemctl link" in said
+    install_units(machine, said)
+    assert "" == machine.says("systemd-analyze verify --man=no /etc/systemd/system/titik-*")
+    enrolled(machine)
+    reports(machine)
+    removed(machine)
+
+
+def removed(machine: Machine) -> None:
+    """The program goes with its units; the city stays, for another day."""
+    assert "stay" in machine.says("make -C /root/titik uninstall")
+    assert "" == machine.says("find /usr/local/bin /opt /etc/systemd -name 'titik*'")
+    kept = machine.says(
+        f"ls {BROKER}/ca/ca.key /var/lib/titik/store/titik.db /etc/titik/titik.toml"
+    )
+    assert 3 == len(kept.splitlines())
+    assert "titik" in machine.says("getent passwd titik")
+
+
+def test_an_earlier_installation_is_upgraded(machine: Machine) -> None:
+    """One by pip in an environment of root's: what init says is typed, and the router goes on."""
+    copy_clone(machine, "/root/old", FIRST)
+    machine.says(
+        "python3 -m venv /root/env && cd /root/old && /root/env/bin/pip install -q '.[collector]'"
+    )
+    (machine.path / "root/city").mkdir()
+    (machine.path / "root/city/titik.toml").write_text(OLD)
+    old = "PATH=/root/env/bin:$PATH; cd /root/city"
+    machine.says(f"{old}; titik broker init broker --host localhost --config titik.toml")
+    machine.says(
+        f"{old}; titik router add tirosa-1 --site taman-tirosa; sh broker/secrets/tirosa-1.sh"
+    )
+    machine.says("printf '[sources]\\nhostapd = \"off\"\\n' >>/etc/titik/agent.toml")
+    machine.says(
+        "systemctl link /root/city/broker/systemd/*; systemctl enable titik-broker titik-collector"
+    )
+    machine.says(f"{old}; {RUN_OLD}")
+    before = stored(machine, "cd /root/city; /root/env/bin/titik db check")
+    assert before > 0
+    machine.says("make -C /root/titik install; rm -r /root/env /root/old")
+    said = machine.says("titik broker init /root/city/broker --config /root/city/titik.toml")
+    assert (
+        "User=" not in (machine.path / "root/city/broker/systemd/titik-broker.service").read_text()
+    )
+    _, _, commands = said.partition("first, as root:\n")
+    typed = [one for one in commands.splitlines() if one.startswith(COMMANDS)]
+    said = machine.says("set -e\n" + "\n".join(typed).replace(" --now", ""))
+    install_units(machine, said)
+    # The agent's settings are of before there was a service, and say nothing of its folders.
+    machine.says("printf '[spool]\\ndirectory = \"/run/titik-agent\"\\n' >>/etc/titik/agent.toml")
+    machine.says("chown -R titik: /etc/titik/*.key /etc/titik/agent.toml")
+    reports(machine, before)

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Install or upgrade Titik on this Debian machine, as root: install.sh server|agent; or install.sh remove
+#
+# The program has an environment of its own in /opt/titik. A city's data is never touched: it is in
+# /etc/titik and /var/lib/titik, and stays when the program goes.
+set -eu
+cd "$(dirname "$0")/.."
+OPT=/opt/titik
+BIN=/usr/local/bin
+UNITS=/etc/systemd/system
+STORE=/var/lib/titik/store
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "run it as root; README.md has the lines for an environment of your own" >&2
+    exit 1
+fi
+
+# systemd, if it is what runs this machine: not in a container that is being built.
+manage() {
+    [ ! -d /run/systemd/system ] || systemctl "$@"
+}
+
+need() {
+    sh tools/need.sh python-venv
+    [ "$1" = server ] || return 0
+    had=$(command -v mosquitto || true)
+    sh tools/need.sh mosquitto mosquitto_sub
+    # Titik starts a broker of its own, and two cannot have one port.
+    [ -n "$had" ] || systemctl disable --now mosquitto.service 2>/dev/null || true
+}
+
+make_user() {
+    getent passwd titik >/dev/null ||
+        useradd --system --user-group --no-create-home --home-dir /var/lib/titik \
+            --shell /usr/sbin/nologin titik
+}
+
+make_program() {
+    case $1 in
+        server) what='[collector]' ;;
+        *) what= ;;
+    esac
+    # An environment of another Python, as after an upgrade of Debian, is made again.
+    "$OPT/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$OPT"
+    # From a copy: a build leaves files behind, and the clone may be somebody else's.
+    copy=$(mktemp -d)
+    trap 'rm -rf "$copy"' EXIT
+    cp -R pyproject.toml setup.py README.md LICENSE agent broker "$copy"
+    "$OPT/bin/python" -m pip install -q --disable-pip-version-check "$copy$what"
+    chmod -R go+rX "$OPT"
+    ln -sf "$OPT/bin/titik-agent" "$BIN/titik-agent"
+    [ "$1" != server ] || ln -sf "$OPT/bin/titik" "$BIN/titik"
+}
+
+make_places() {
+    install -d -m 755 /etc/titik
+    [ "$1" = server ] || return 0
+    install -d -m 755 /var/lib/titik
+    [ -d "$STORE" ] || install -d -o titik -g titik -m 750 "$STORE"
+}
+
+make_unit() {
+    install -D -m 644 deploy/linux/titik-agent.service "$UNITS/titik-agent.service"
+    manage daemon-reload
+    manage try-restart titik-collector.service titik-agent.service
+}
+
+remove() {
+    for unit in "$UNITS"/titik-*; do
+        [ -e "$unit" ] || [ -L "$unit" ] || continue
+        systemctl disable --now "${unit##*/}" 2>/dev/null || true
+        rm -f "$unit"
+    done
+    manage daemon-reload
+    rm -f "$BIN/titik" "$BIN/titik-agent"
+    rm -rf "$OPT"
+    echo "removed; /etc/titik, /var/lib/titik* and the user titik stay"
+}
+
+case ${1:-} in
+    server | agent)
+        umask 022
+        need "$1"
+        make_user
+        make_program "$1"
+        make_places "$1"
+        make_unit
+        ;;
+    remove) remove ;;
+    *)
+        echo "use: install.sh server, agent or remove" >&2
+        exit 2
+        ;;
+esac
+case $1 in
+    server)
+        echo "installed; next, with your city in /etc/titik/titik.toml:"
+        echo "  titik broker init /var/lib/titik/broker --host NAME --config /etc/titik/titik.toml"
+        ;;
+    agent) echo "installed; next: run this machine's file NAME.sh of \`titik router add NAME\`" ;;
+esac
