@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from titik_agent import dial
+from titik_agent import dial, shared
 from titik_agent.clock import Clock
 from titik_agent.dial import LinkDown
 from titik_agent.sources import Source, SourceError
@@ -155,10 +155,21 @@ def spool_folder(directory: str, say: Say) -> bool:
             f"FAIL  spool: {place}: {reason}; the agent keeps samples in memory alone, and a power"
             " cut takes them; make room, or name another spool.directory"
         )
+    elif place == wanted and (fault := _shared_fault(place)):
+        say(f"FAIL  spool: {fault}")
     else:
         say(f"ok    spool: {directory}{'' if place == wanted else ', not there yet'}")
         return True
     return False
+
+
+def _shared_fault(place: str) -> str | None:
+    """Why the agent would refuse the folder; root checks for an agent that is another user."""
+    try:
+        (shared.check_closed if os.geteuid() == 0 else shared.check_own)(place)
+    except shared.NotOurs as error:
+        return str(error)
+    return None
 
 
 def _no_room(place: str) -> str | None:

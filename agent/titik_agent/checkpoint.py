@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from titik_agent.record import Key
+from titik_agent.shared import open_new
 
 FILE: Final = "spool.checkpoint"
 _ASIDE: Final = FILE + ".tmp"
@@ -48,7 +49,7 @@ class Checkpoint:
         """Replace the file; after an OSError the old one is still there."""
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         highest: dict[str, int] = {}
-        fd = os.open(self._path(_ASIDE), os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        fd = open_new(self._path(_ASIDE))
         try:
             with open(fd, "wb") as file:
                 for key, record in records:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from titik_agent import config, dial
+from titik_agent import config, dial, shared
 from titik_agent.backoff import Backoff
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
@@ -65,6 +65,7 @@ def run(file: str | None, router: str | None, broker: str | None) -> None:
     with _said():
         settings = config.load(file, router, broker)
         with _alone(settings.spool.directory, settings.router):
+            _check_persist(settings.spool.persist_dir)
             _run(settings, _target(settings))
 
 
@@ -317,8 +318,11 @@ def _alone(directory: str, router: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            path = os.path.join(directory, LOCK)
-            _lock(stack.enter_context(open(path, "a+", encoding="ascii")), router)
+            shared.check_own(directory)
+            descriptor = shared.open_kept(os.path.join(directory, LOCK))
+            _lock(stack.enter_context(open(descriptor, "r+", encoding="ascii")), router)
+        except shared.NotOurs as error:
+            raise ConfigError(f"spool.directory: {error}") from error
         except BlockingIOError:
             holder = _holder(directory)
             who = f"the agent of {holder}" if holder else "another agent"
@@ -336,6 +340,17 @@ def _alone(directory: str, router: str) -> Iterator[None]:
         yield
 
 
+def _check_persist(directory: str | None) -> None:
+    """ConfigError if somebody else may write there; one that is missing is made when needed."""
+    try:
+        if directory is not None:
+            shared.check_own(directory)
+    except shared.NotOurs as error:
+        raise ConfigError(f"spool.persist_dir: {error}") from error
+    except OSError as error:
+        log.debug("spool.persist_dir not looked at reason=%s", error)
+
+
 class _OtherRouter(ConfigError):
     """The spool is another router's."""
 
@@ -346,7 +361,7 @@ def _refuse_beside_agent(directory: str, router: str) -> None:
     Nothing is created: an installer checks as root, and the agent could not write what root left.
     """
     try:
-        with open(os.path.join(directory, LOCK), "rb") as file:
+        with open(shared.open_found(os.path.join(directory, LOCK)), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return
@@ -370,7 +385,8 @@ def _lock(file: IO[str], router: str) -> None:
 
 def _holder(directory: str) -> str | None:
     """The router whose agent wrote the lock; None if an older agent did."""
-    with open(os.path.join(directory, LOCK), encoding="ascii", errors="replace") as file:
+    descriptor = shared.open_found(os.path.join(directory, LOCK))
+    with open(descriptor, encoding="ascii", errors="replace") as file:
         return file.readline().partition(" ")[2].strip() or None
 
 

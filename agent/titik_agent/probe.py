@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from titik_agent.clock import Clock, SystemClock
+from titik_agent.shared import check_link, open_new
 from titik_agent.sources.probe import encode_result
 from titik_wire.messages import Probe
 
@@ -89,14 +90,15 @@ def one_round(settings: ProbeSettings, measure: Measure, clock: Clock) -> int:
 
 
 def write_result(path: str, content: bytes) -> None:
-    """Replace the result file whole, so that its reader never sees half of one."""
-    os.makedirs(os.path.dirname(path) or ".", mode=0o755, exist_ok=True)
+    """Replace the result file whole, so that its reader never sees half of one.
+
+    The folder may be the agent's, for this process has more rights; but no link of somebody's.
+    """
+    folder = os.path.dirname(path) or "."
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    check_link(folder)
     new = path + ".new"
-    if os.path.lexists(new):
-        os.unlink(new)  # a killed round's
-    # Never through a link that somebody else put there: this process has more rights than they.
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    with open(descriptor, "wb") as file:
+    with open(open_new(new, 0o644), "wb") as file:
         file.write(content)
     os.replace(new, path)
 

@@ -57,7 +57,8 @@ def read_settled(path: str) -> bytes | None:
     Without a last newline it may be half written, so it has to have been left alone for a while.
     """
     try:
-        with open(path, "rb") as file:
+        # Anybody may make a pipe of this name on a machine without dnsmasq; it is not waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             for _ in range(READS):
                 before = os.fstat(file.fileno())
                 file.seek(0)

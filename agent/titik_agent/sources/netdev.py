@@ -15,6 +15,7 @@ from typing import Literal
 
 from titik_agent import rtnetlink
 from titik_agent.rtnetlink import Routes
+from titik_agent.shared import open_found, open_new
 from titik_agent.sources import SourceError
 from titik_agent.sources.bss_bytes import BssBytes
 from titik_agent.sources.counted import Counted, Counting
@@ -251,7 +252,7 @@ def _remembered(memory: str | None) -> Sequence[Way]:
     if memory is None:
         return ()
     with suppress(OSError, ValueError):
-        with open(memory, encoding="ascii") as file:
+        with open(open_found(memory), encoding="ascii") as file:
             pairs = [line.split() for line in file.read(4096).splitlines()]
         return [Way(ifname, route, f"{route} had a default route") for ifname, route in pairs]
     return ()
@@ -261,7 +262,7 @@ def _remember(memory: str | None, ways: Sequence[Way]) -> None:
     if memory is None:
         return
     try:
-        with open(memory + ".new", "w", encoding="ascii") as file:
+        with open(open_new(memory + ".new"), "w", encoding="ascii") as file:
             file.writelines(f"{way.ifname} {way.route}\n" for way in ways)
         os.replace(memory + ".new", memory)
     except (OSError, UnicodeEncodeError) as error:

@@ -8,6 +8,8 @@ gives a later counter an earlier one's token, which would count bytes twice.
 import logging
 import os
 
+from titik_agent.shared import open_found, open_new
+
 log = logging.getLogger(__name__)
 
 # Identities remembered: interfaces of a boot. The least recently restarted is forgotten first; the
@@ -44,7 +46,7 @@ class Since:
 def _load(path: str) -> dict[str, int]:
     """What an earlier life of the agent saw restart; nothing if the file is gone or damaged."""
     try:
-        with open(path, encoding="ascii") as file:
+        with open(open_found(path), encoding="ascii") as file:
             rows = [line.rsplit(" ", 1) for line in file.read(MAX_FILE).splitlines()]
         return {identity: int(restarts) for identity, restarts in rows[-MAX_IDENTITIES:]}
     except (OSError, ValueError):
@@ -53,6 +55,6 @@ def _load(path: str) -> dict[str, int]:
 
 def _save(path: str, restarts: dict[str, int]) -> None:
     new = path + ".new"
-    with open(new, "w", encoding="ascii") as file:
+    with open(open_new(new), "w", encoding="ascii") as file:
         file.writelines(f"{identity} {count}\n" for identity, count in restarts.items())
     os.replace(new, path)
