@@ -27,6 +27,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from titik_collector import bulk
 from titik_collector.ingest import Letter
+from titik_collector.trust import trusting
 from titik_wire import topics
 
 log = logging.getLogger(__name__)
@@ -377,7 +378,7 @@ def _unreachable(login: Login, error: Exception) -> str:
 
 def _trusting(ca_file: str) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return trusting(ca_file)
     except OSError as error:  # gone, unreadable, or no certificate
         raise LinkDown(f"{ca_file}: {error}") from error
 

@@ -312,6 +312,7 @@ class Authority:
             _builder(_name(name), issuer.subject, key.public_key(), days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+            .add_extension(_by(issuer), critical=False)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -329,6 +330,7 @@ class Authority:
             .issuer_name(self._certificate().subject)
             .last_update(EPOCH)  # as with certificates: whoever checks it may be behind
             .next_update(_now() + dt.timedelta(days=CRL_DAYS))
+            .add_extension(_by(self._certificate()), critical=False)
         )
         for serial, at in revoked.items():
             builder = builder.add_revoked_certificate(_entry(serial, at))
@@ -535,6 +537,11 @@ def _builder(
         .not_valid_before(EPOCH)
         .not_valid_after(_now() + dt.timedelta(days=days))
     )
+
+
+def _by(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """Whose key signed; Python 3.13 and RFC 5280 want it in all but an authority's own."""
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(authority))
 
 
 def _name(name: str) -> x509.Name:

@@ -6,7 +6,6 @@ Rule: the status of another store or epoch is a twin if it goes on to be publish
 left by a broker that lost power, if it stands still for WATCH_S.
 """
 
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from titik_collector.broker_dir import BrokerError
 from titik_collector.identity import Identity
 from titik_collector.mqtt import LinkDown, Login
+from titik_collector.trust import trusting
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Ack, CollectorStatus, Message
@@ -143,19 +143,14 @@ def _open(door: Login, collector: str, heard: _Heard) -> paho.Client:
     client.on_unsubscribe = lambda _client, _data, mid, *_: heard.answers.append(mid)
     try:
         if door.ca_file is not None:
-            client.tls_set_context(_trusting(door.ca_file))
+            # Perhaps by an address of this machine, which is not in the certificate.
+            client.tls_set_context(trusting(door.ca_file, check_hostname=False))
         client.connect(door.host, door.port, clean_start=True)
     except (OSError, ValueError) as error:
         raise LinkDown(f"{door.host}:{door.port}: {error}") from error
     if not _loop(client, heard, lambda: heard.connected, PATIENCE_S) or heard.refused:
         raise LinkDown(f"{door.host}:{door.port}: {', '.join(heard.refused) or 'no answer'}")
     return client
-
-
-def _trusting(ca_file: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file)
-    context.check_hostname = False  # an address of this machine, perhaps not in the certificate
-    return context
 
 
 def _take(message: paho.MQTTMessage, heard: _Heard) -> None:
