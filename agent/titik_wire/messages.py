@@ -270,6 +270,7 @@ class Now:
     uplink_down_bps: Bps | None = None  # from the internet
     uplink_up_bps: Bps | None = None  # to the internet
     off_air: bool | None = None  # true: a router with its Wi-Fi off
+    revoked: bool | None = None  # true: a router whose access was revoked, and not given again
 
 
 @dataclass(frozen=True, slots=True)

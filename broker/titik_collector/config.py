@@ -177,6 +177,14 @@ class Router:
             "when the collector reads it",
         ),
     ] = None
+    revoked: Annotated[
+        date | datetime | None,
+        Key(
+            Moment(),
+            "since when it has no access; `titik router revoke` writes it, and `titik router"
+            " rotate` takes it out",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,14 +205,20 @@ class Config:
 
     def since_ms(self, router: Router) -> int | None:
         """When the file says that the router came to its site, in milliseconds since 1970."""
-        if router.since is None:
+        return self._ms(router.since)
+
+    def revoked_ms(self, router: Router) -> int | None:
+        """When the file says that the router's access was revoked, in milliseconds since 1970."""
+        return self._ms(router.revoked)
+
+    def _ms(self, moment: date | datetime | None) -> int | None:
+        if moment is None:
             return None
-        since = router.since
-        if not isinstance(since, datetime):
-            since = datetime(since.year, since.month, since.day)
-        if since.tzinfo is None:
-            since = since.replace(tzinfo=self.city.timezone)
-        return round(since.timestamp() * 1000)
+        if not isinstance(moment, datetime):
+            moment = datetime(moment.year, moment.month, moment.day)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self.city.timezone)
+        return round(moment.timestamp() * 1000)
 
 
 def load(file: Path) -> Config:

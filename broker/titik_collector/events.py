@@ -89,6 +89,7 @@ def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
         *_server(db, since_ms),
         *_registered(db, since_ms),
         *_removed(db, since_ms),
+        *_revoked(db, since_ms),
         *_lost(db, since_ms, now_ms),
         *_namesakes(db, since_ms),
     ]
@@ -248,6 +249,16 @@ def _removed(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
         (since_ms, MAX_EVENTS),
     ):
         yield Event(at_ms, "removed", router, f"from {site}" if site else "")
+
+
+def _revoked(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+    for at_ms, to_ms, router in db.execute(
+        "SELECT from_ms, to_ms, name FROM revocation JOIN router ON router.id = router_id"
+        " WHERE from_ms >= ?1 OR to_ms >= ?1 ORDER BY from_ms DESC LIMIT ?2",
+        (since_ms, MAX_EVENTS),
+    ):
+        text = "has no access" if to_ms is None else f"for {when.length(to_ms - at_ms)}"
+        yield Event(at_ms, "revoked", router, text)
 
 
 def _namesakes(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:

@@ -188,7 +188,9 @@ class Board:
         for name, router_id in routers:
             alone, share = Sum(), self._add_up(router_id)
             alone.put(router_id, share)
-            told.append(replace(alone.now("router", name, now_ms), off_air=share.off_air))
+            revoked = self._presence.is_revoked(router_id) or None
+            now = alone.now("router", name, now_ms)
+            told.append(replace(now, off_air=share.off_air, revoked=revoked))
         told += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
         told.append(self._city.now("city", self._places.city, now_ms))
         return told

@@ -5,6 +5,7 @@ Rule: `silent` is connected without samples; `offline` is said by the router or 
 missed for a long time; the two are never the same as zero clients.
 Rule: nobody is missed for the time in which the collector itself could not hear, nor for that in
 which the router was not registered.
+Rule: a router whose access was revoked has no outage.
 Rule: after a fault of the broker the last words of routers are doubted, because a broker that ends
 publishes every will: until they had time to come back, they are unknown and have no outage.
 """
@@ -47,6 +48,7 @@ class Presence:
         self._db = db
         self._states: dict[int, State] = {}
         self._changed: set[int] = set()
+        self._revoked: frozenset[int] | None = None  # None: not read
         self._resumed_ms = 0  # when the collector could hear again
         self._doubt_until_ms = 0
         self._broker_failed = False  # else a router that was heard since is not doubted
@@ -63,6 +65,13 @@ class Presence:
             ).fetchone()
             self._states[router_id] = State(*row) if row else State()
         return self._states[router_id]
+
+    def is_revoked(self, router_id: int) -> bool:
+        """Whether its access was revoked, and not given again."""
+        if self._revoked is None:
+            rows = self._db.execute("SELECT router_id FROM revocation WHERE to_ms IS NULL")
+            self._revoked = frozenset(router_id for (router_id,) in rows)
+        return router_id in self._revoked
 
     def take_changed(self) -> set[int]:
         """Routers whose state changed since the last call."""
@@ -83,6 +92,7 @@ class Presence:
     def forget(self) -> None:
         """The transaction failed, or routers changed: what is in memory may not be true."""
         self._namesakes.forget()
+        self._revoked = None
         self._states.clear()  # not who changed: those of batches before may not be told yet
 
     def resume(self, now_ms: int) -> None:
@@ -168,6 +178,8 @@ class Presence:
         """Whether that the router is gone may be the server's fault."""
         if now_ms >= self._doubt_until_ms or router_id in self._came:
             return False
+        if self.is_revoked(router_id):
+            return False
         return self._broker_failed or (old.heard_ms or 0) < self._resumed_ms
 
     def _end_doubt(self, router_id: int, old: State, now_ms: int) -> None:
@@ -182,9 +194,11 @@ class Presence:
         return min(now_ms, max(old.heard_ms or now_ms, self._resumed_ms))
 
     def _away(self, router_id: int, known: State, now_ms: int, from_ms: int) -> None:
-        self._db.execute(
-            "INSERT OR IGNORE INTO outage (router_id, from_ms) VALUES (?, ?)", (router_id, from_ms)
-        )
+        if not self.is_revoked(router_id):
+            self._db.execute(
+                "INSERT OR IGNORE INTO outage (router_id, from_ms) VALUES (?, ?)",
+                (router_id, from_ms),
+            )
         self._write(router_id, replace(known, state="offline", since_ms=now_ms))
 
     def _returned(

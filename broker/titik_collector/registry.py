@@ -50,6 +50,7 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
                 _add(db, router.name, now_ms)
             if _place(db, router.name, sites[router.site], since_ms, now_ms, changed):
                 moved.append(router.name)
+            _revoke(db, router.name, config.revoked_ms(router), now_ms)
         removed = sorted(
             {name for name, (_, registered) in was.items() if registered}
             - {router.name for router in config.router}
@@ -112,6 +113,24 @@ def _add(db: sqlite3.Connection, name: str, now_ms: int) -> None:
         (name, now_ms),
     )
     db.execute("DELETE FROM knock WHERE name = ?", (name,))  # it knocks no more
+
+
+def _revoke(db: sqlite3.Connection, name: str, revoked_ms: int | None, now_ms: int) -> None:
+    """Begin or end a revocation; what the router is, is learnt anew after either."""
+    router_id: int = db.execute("SELECT id FROM router WHERE name = ?", (name,)).fetchone()[0]
+    since_ms = db.execute(
+        "SELECT from_ms FROM revocation WHERE router_id = ? AND to_ms IS NULL", (router_id,)
+    ).fetchone()
+    if (revoked_ms is None) == (since_ms is None):
+        return
+    _end_presence(db, router_id, now_ms)
+    if revoked_ms is None:
+        db.execute(
+            "UPDATE revocation SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL",
+            (now_ms, router_id),
+        )
+    else:
+        db.execute("INSERT OR REPLACE INTO revocation VALUES (?, ?, NULL)", (router_id, revoked_ms))
 
 
 def _end_presence(db: sqlite3.Connection, router_id: int, now_ms: int) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from titik_collector import config as configuration
@@ -19,6 +20,7 @@ from titik_collector.passwords import Owner, replace_file
 from titik_collector.schema import Slug
 
 _HEADER = re.compile(r"\s*\[")
+_REVOKED = re.compile(r"\s*(?:revoked|\"revoked\"|'revoked')\s*=")
 _ROUTER = re.compile(r"\s*\[\[\s*(?:router|\"router\"|'router')\s*\]\]")
 
 
@@ -76,6 +78,23 @@ def remove(config: Config, name: str) -> None:
     first, last = _block(lines, names.index(name))
     meant = replace(config, router=tuple(one for one in config.router if one.name != name))
     _write(config.file, "".join(lines[:first] + lines[last:]), meant)
+
+
+def revoke(config: Config, name: str, at: datetime | None) -> None:
+    """Write down since when the router has no access; None: it has."""
+    number = next((n for n, one in enumerate(config.router) if one.name == name), None)
+    if number is None or config.router[number].revoked == at:
+        return
+    lines = _text(config.file).splitlines(keepends=True)
+    first, last = _block(lines, number)
+    block = [one for one in lines[first:last] if not _REVOKED.match(one)]
+    if at is not None and block:
+        block[-1] = block[-1].rstrip("\r\n") + "\n"
+        block.append(f"revoked = {at.isoformat()}\n")
+    routers = list(config.router)
+    routers[number] = replace(routers[number], revoked=at)
+    text = "".join([*lines[:first], *block, *lines[last:]])
+    _write(config.file, text, replace(config, router=tuple(routers)))
 
 
 def _block(lines: list[str], number: int) -> tuple[int, int]:

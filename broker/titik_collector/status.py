@@ -221,7 +221,9 @@ def _problems(one: Router, facts: _Facts) -> Iterator[str]:
     """What an operator should look at, in words."""
     if one.name in facts.namesakes:
         yield f"two devices use this name ({namesakes.REMEDY})"
-    if one.since_ms == 0:
+    if one.now.revoked:
+        pass  # somebody meant it
+    elif one.since_ms == 0:
         yield "never heard"
     elif one.now.state != "online":
         since = when.length(max(0, facts.now_ms - one.since_ms))

@@ -77,11 +77,16 @@ def _found(city: City, server: Server, limits: Limits) -> Iterator[tuple[int, st
 
 
 def _away(city: City, limits: Limits) -> Iterator[tuple[int, str]]:
-    away = [_named(one) for one in city.routers() if one.now.state in AWAY]
+    away = [_named(one) for one in city.routers() if _is_away(one)]
     if limits.away_critical and len(away) >= limits.away_critical:
         yield CRITICAL, f"{_many(away, 'router')} away: {_names(away)}"
     elif limits.away and len(away) >= limits.away:
         yield WARNING, f"{_many(away, 'router')} away: {_names(away)}"
+
+
+def _is_away(one: Router) -> bool:
+    """A router whose access was revoked is meant to be away."""
+    return one.now.state in AWAY and not one.now.revoked
 
 
 def _named(one: Router) -> str:
@@ -99,7 +104,7 @@ def _names(found: list[str]) -> str:
 
 def _data(city: City, server: Server, limits: Limits) -> str:
     now = city.line.now
-    away = sum(one.now.state in AWAY for one in city.routers())
+    away = sum(_is_away(one) for one in city.routers())
     data = [
         f"routers_online={now.routers_online};;;0;{now.routers_known}",
         f"routers_away={away};{_over(limits.away)};{_over(limits.away_critical)};0;"

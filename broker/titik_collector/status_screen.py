@@ -197,7 +197,7 @@ def _unregistered(city: City) -> Iterator[RenderableType]:
 def _cells(row: Row) -> Sequence[RenderableType]:
     line, now = row.line, row.line.now
     is_router = now.scope == "router"
-    state = "wifi off" if now.off_air else now.state
+    state = "revoked" if now.revoked else "wifi off" if now.off_air else now.state
     stale = now.state == "unknown" or (now.state != "online" and now.clients is None)
     return (
         Text("  " * row.indent + row.title, style="" if is_router else "bold"),

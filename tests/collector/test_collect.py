@@ -12,7 +12,7 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
-from titik_collector import config, database, news
+from titik_collector import config, database, events, news
 from titik_collector.collect import Collector
 from titik_collector.database import StoreError
 from titik_collector.mqtt import Link, Login
@@ -240,6 +240,34 @@ def test_a_router_added_again_while_it_is_off_is_away_from_then_on(tmp_path: Pat
 
         assert [("offline",)] == db.execute("SELECT state FROM presence").fetchall()
         assert [(2, None)] == db.execute("SELECT from_ms, to_ms FROM outage").fetchall()
+
+
+def test_a_revoked_router_has_no_outage_and_no_crash(tmp_path: Path) -> None:
+    """It is `revoked`, from its certificate's end to its return with a new one."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE + ROUTER)
+    now_ms = time.time_ns() // 1_000_000
+    revoked = ROUTER + "revoked = 2026-11-23T08:00:00+08:00\n"
+    with collecting(file) as (collector, db):
+        collector.hear("online", now_ms - 7_200_000)
+        collector.hear("offline", now_ms)  # its session was ended before the file was read
+        file.write_text(HEAD + SITE + revoked)
+        collector.reload()
+        collector.hear("offline", now_ms + 1)
+        collector.tell()
+        (shown,) = (one for one in collector.now() if one.scope == "router")
+        file.write_text(HEAD + SITE + ROUTER)
+        collector.reload()
+        back = Status("park-1", "online", "0" * 16, 1, BOOT, "0.1.0")
+        collector.save([Said(back, now_ms + 9)])
+        collector.tell()
+        (again,) = (one for one in collector.now() if one.scope == "router")
+
+        assert ("offline", True) == (shown.state, shown.revoked)
+        assert ("online", None) == (again.state, again.revoked)
+        assert [] == db.execute("SELECT * FROM outage").fetchall()
+        found = events.gather(db, 0, now_ms + 10)
+        assert ["revoked"] == [one.kind for one in found if one.kind in ("outage", "revoked")]
 
 
 CITY_HOUR = topics.rollup("1h", "city", "kupang")

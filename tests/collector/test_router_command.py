@@ -274,6 +274,31 @@ def test_the_list_says_what_is_revoked(certified: Path) -> None:
     assert "titik router revoke tirosa-1 --old" in run(certified, "rotate", "tirosa-1").output
 
 
+def test_the_file_says_since_when_a_router_is_revoked(certified: Path) -> None:
+    """The collector reads it there; with a new certificate the file is what it was."""
+    for name in ("tirosa-1", "tirosa-2"):
+        run(certified, "add", name, "--site", "taman-tirosa")
+        text = certified.read_text()
+        assert 0 == run(certified, "revoke", name).exit_code
+        (line,) = set(certified.read_text().splitlines()) - set(text.splitlines())
+        assert line.startswith("revoked = 20")
+        (revoked,) = (one for one in config.load(certified).router if one.revoked)
+        assert name == revoked.name
+        assert 0 == run(certified, "rotate", name).exit_code
+        assert text == certified.read_text()
+
+
+def test_a_file_that_cannot_be_edited_keeps_nobody_in(certified: Path) -> None:
+    """Its routers are no tables of their own: they are revoked at the broker, with a warning."""
+    run(certified, "add", "tirosa-1", "--site", "taman-tirosa")
+    head = certified.read_text().split("# The first router.")[0]
+    inline = 'router = [{name = "tirosa-1", site = "taman-tirosa"}]\n'
+    certified.write_text(inline + head + '[broker]\ndirectory = "broker"\n')
+    done = run(certified, "revoke", "tirosa-1")
+    assert (0, True) == (done.exit_code, "1 certificate revoked" in done.output)
+    assert "warning: the collector shows tirosa-1 as before" in done.output
+
+
 def test_what_cannot_be_revoked_says_why(certified: Path) -> None:
     """One certificate has nothing older; a router that is not there has none."""
     run(certified, "add", "tirosa-1", "--site", "taman-tirosa")

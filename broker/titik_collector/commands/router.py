@@ -121,6 +121,7 @@ def rotate(name: str, file: Path) -> None:
         replaces = _credentials(made, [name])[name] == CERTIFICATE
         made.admit([name])
         written = _bundle(made, name)
+        _note_revoked(city, name, None)
     click.echo(f"run this on the router as root, then delete it: {written}")
     if replaces:
         click.echo(f"when it reports again: titik router revoke {name} --old")
@@ -140,9 +141,18 @@ def revoke(name: str, old: bool, file: Path) -> None:
         ended = made.interrupt(name) if old else made.cut_off(name)
         if not old:
             (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
+            _note_revoked(city, name, datetime.now(city.city.timezone).replace(microsecond=0))
     click.echo(f"{name}: {count} certificate{'s' * (count > 1)} revoked; {ended}")
     if not old:
         click.echo(f"to let it in again: titik router rotate {name}")
+
+
+def _note_revoked(city: Config, name: str, at: datetime | None) -> None:
+    """For the collector, which shows it; what was done at the broker is done without it too."""
+    try:
+        registry_file.revoke(city, name, at)
+    except ConfigError as error:
+        click.echo(f"warning: the collector shows {name} as before: {error}", err=True)
 
 
 @router.command()
