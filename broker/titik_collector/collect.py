@@ -10,15 +10,16 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
 
 from titik_collector import (
     collector_state,
     identity,
     news,
     registry,
+    restamp,
     retained,
     retention,
+    server_clock,
     waiting,
 )
 from titik_collector.caps import Caps
@@ -35,6 +36,7 @@ from titik_collector.restate import Restate
 from titik_collector.rollup import Rollups
 from titik_collector.self_report import SelfReport
 from titik_collector.server_cause import ServerCause
+from titik_collector.server_clock import Jump, ServerClock
 from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.sums import CITY_ID, Scope
 from titik_wire import __version__, codec, topics
@@ -69,13 +71,15 @@ class Collector:
         config: Config,
         db: sqlite3.Connection,
         login: Login,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: ServerClock | None = None,
         reading: Login | None = None,
     ) -> None:
         """`reading`: a door at which a second client of ours may read; None: nobody looks."""
         self._config = config
         self._db = db
-        self._now_ms = now_ms
+        self._clock = clock or server_clock.of(db)
+        self._now_ms = now_ms = self._clock.now_ms
+        self._jumps: list[Jump] = []  # after which stamps were not moved yet
         self._watch = ConfigWatch(config.file)
         self._reading = reading
         self._unread: str | None = None  # why the broker could not be read before connecting
@@ -86,7 +90,7 @@ class Collector:
         caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)
         self._store = Store(db, self._registry, caps, (self._presence,))
         self._board = Board(db, self._presence, self._registry)
-        self._rollups = Rollups(db, config.city.timezone)
+        self._rollups = Rollups(db, config.city.timezone, now_ms)
         self._restate = Restate(db)
         files = collector_state.places(
             config.collector.state, config.collector.id, config.store.path
@@ -135,6 +139,7 @@ class Collector:
             if saved is not None:
                 self._report.stored()
                 self._show(saved)
+            self._settle_time(saved)
             self._between(saved)
         except (StoreError, sqlite3.Error) as error:  # the latter from outside a transaction
             self._store_failed(error)
@@ -189,8 +194,36 @@ class Collector:
         if saved.poison:
             log.warning("poison messages quarantined count=%d", saved.poison)
         for router_id, arrived in saved.fresh:
-            self._board.show(router_id, arrived.sample, arrived.arrived_ms)
+            prompt = router_id in saved.prompt
+            self._board.show(router_id, arrived.sample, arrived.arrived_ms, prompt)
             self._stale.add(router_id)
+
+    def _settle_time(self, saved: Saved | None) -> None:
+        """Hear what routers say of the time, and go by it."""
+        if saved is not None:
+            for router_id, arrived in saved.fresh:
+                if router_id in saved.prompt and arrived.sample.clock == "ntp":
+                    self._clock.hear(router_id, arrived.sample.taken_at - arrived.arrived_ms)
+        was_sure = self._clock.known.sure
+        jump = self._clock.settle()
+        if jump is not None:
+            self._jumps.append(jump)
+            self._hearing.move(jump.by_ms)
+        if self._jumps or (self._clock.known.sure and not was_sure):
+            self._move_stamps()
+
+    def _move_stamps(self) -> None:
+        """What was stamped by a wrong clock, where it belongs; StoreError: tried again."""
+        now_ms = self._now_ms()
+        with transaction(self._db):
+            for jump in self._jumps:
+                restamp.move(self._db, jump, now_ms)
+            restamp.mend(self._db, now_ms)
+            server_clock.keep(self._db, self._clock.known)
+        self._jumps.clear()
+        self._store.time_jumped()
+        self._board.load()
+        self._all_stale = True
 
     def _tell_now(self) -> None:
         self._stale |= self._presence.take_changed()
@@ -246,9 +279,10 @@ class Collector:
     def _prune(self) -> None:
         store = self._config.store
         with transaction(self._db):
+            server_clock.keep(self._db, self._clock.known)
             more = retention.prune(
                 self._db,
-                self._now_ms(),
+                self._clock.forget_ms,
                 store.messages_days,
                 store.samples_days,
                 store.minutes_days,

@@ -49,6 +49,15 @@ class Hearing:
         if self._since_ms is not None:
             self._until_ms = at_ms
 
+    def move(self, by_ms: int) -> None:
+        """Time jumped: what was noted by the clock of before is so much later."""
+        self._started_ms += by_ms
+        if self._since_ms is not None:
+            self._since_ms += by_ms
+            if self._until_ms is not None:
+                self._until_ms += by_ms
+        self._presence.move(by_ms)
+
     def stop(self, what: What, reason: str) -> None:
         """It cannot hear from now on, for this reason; the first reason stays."""
         if self._since_ms is not None:

@@ -3,6 +3,7 @@
 Rule: a router that is not online has no figures, instead of keeping its last ones.
 Rule: a sum over routers counts those that are online and says how many they are. It is kept as
 they change, never computed from all of them: five times a second, of 10,000 routers.
+Rule: the newest boot is the present, whatever the clocks of its boots say.
 Rule: whatever a router claims, a figure stays within the contract; or one router silences all.
 """
 
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple, Protocol, cast
 from titik_collector import body
 from titik_collector.presence import Presence
 from titik_collector.rates import MAX_CLIENTS, WIRE_BPS
+from titik_collector.timeline import MAX_BEHIND_MS
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.kinds import MAX_WHOLE
@@ -139,28 +141,26 @@ class Board:
         self._sites, self._city = {name: Sum() for _, name in self._places.sites()}, Sum()
 
     def load(self) -> None:
-        """Take the two newest samples of each router from the store, after a start."""
+        """Take the two newest samples of each router's run from the store, after a start."""
+        self._seen.clear()
         for router_id, (name, _) in self._routers.items():
-            rows = self._db.execute(
-                "SELECT packed, newest.arrived_ms FROM (SELECT run_id, seq, arrived_ms, at_ms"
-                "  FROM sample WHERE router_id = ? ORDER BY at_ms DESC LIMIT 2) AS newest"
-                " JOIN body USING (run_id, seq) ORDER BY at_ms DESC",
-                (router_id,),
-            ).fetchall()
-            for packed, arrived_ms in reversed(rows):
+            for packed, at_ms in reversed(self._newest(router_id)):
                 sample = _stored(name, packed)
                 if sample is not None:
-                    self.show(router_id, sample, arrived_ms)
+                    self._see(router_id, sample, at_ms)
 
-    def show(self, router_id: int, sample: Sample, arrived_ms: int) -> None:
-        """A live sample was stored; the router is among the next `messages`."""
+    def show(self, router_id: int, sample: Sample, arrived_ms: int, prompt: bool = False) -> None:
+        """A live sample was stored; the router is among the next `messages`.
+
+        `prompt`: it came as it was taken, whatever its clock says.
+        """
         old = self._seen.get(router_id)
-        if old is not None and _is_older(sample, old.sample):
+        if old is not None and self._is_older(router_id, sample, old.sample):
             return
         at_ms = min(sample.taken_at, arrived_ms) if sample.clock == "ntp" else arrived_ms
-        rates = bps(old.sample, sample) if old else (None, None, None, None)
-        people = _believed(sample.clients, MAX_CLIENTS), _believed(sample.active, MAX_CLIENTS)
-        self._seen[router_id] = Seen(sample, at_ms, (*people, *rates))
+        if prompt and arrived_ms - at_ms > MAX_BEHIND_MS:
+            at_ms = arrived_ms
+        self._see(router_id, sample, at_ms)
 
     def sample(self, router_id: int) -> Sample | None:
         """The router's newest sample, if it is known."""
@@ -194,6 +194,37 @@ class Board:
         told += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
         told.append(self._city.now("city", self._places.city, now_ms))
         return told
+
+    def _newest(self, router_id: int) -> list[tuple[bytes, int]]:
+        """Payload and place of the two newest samples: of the run that was heard last, if any."""
+        rows = self._db.execute(
+            "SELECT packed, at_ms FROM presence JOIN run ON run.router_id = presence.router_id"
+            " AND token = run JOIN sample ON run_id = run.id JOIN body USING (run_id, seq)"
+            " WHERE presence.router_id = ? ORDER BY seq DESC LIMIT 2",
+            (router_id,),
+        ).fetchall()
+        return (
+            rows
+            or self._db.execute(
+                "SELECT packed, at_ms FROM (SELECT run_id, seq, at_ms FROM sample"
+                "  WHERE router_id = ? ORDER BY at_ms DESC LIMIT 2)"
+                " JOIN body USING (run_id, seq) ORDER BY at_ms DESC",
+                (router_id,),
+            ).fetchall()
+        )
+
+    def _see(self, router_id: int, sample: Sample, at_ms: int) -> None:
+        old = self._seen.get(router_id)
+        rates = bps(old.sample, sample) if old else (None, None, None, None)
+        people = _believed(sample.clients, MAX_CLIENTS), _believed(sample.active, MAX_CLIENTS)
+        self._seen[router_id] = Seen(sample, at_ms, (*people, *rates))
+
+    def _is_older(self, router_id: int, sample: Sample, than: Sample) -> bool:
+        """By uptime in one boot. Of two boots the one that the router says it runs is newer."""
+        if sample.boot == than.boot:
+            return sample.uptime_ms <= than.uptime_ms
+        boot = self._presence.state(router_id).boot
+        return boot == than.boot  # else the broker gave them in the order in which they were sent
 
     def _add_up(self, router_id: int) -> Share:
         """Put the router's share into the sums."""
@@ -256,12 +287,6 @@ def _deltas(old: Counters, new: Counters, *, each: bool = False) -> tuple[int, i
     if not pairs or (each and len(pairs) < len(new)):
         return None
     return sum(now[0] - was[0] for was, now in pairs), sum(now[1] - was[1] for was, now in pairs)
-
-
-def _is_older(sample: Sample, than: Sample) -> bool:
-    if sample.boot != than.boot:
-        return sample.clock == than.clock == "ntp" and sample.taken_at < than.taken_at
-    return sample.uptime_ms <= than.uptime_ms
 
 
 def _stored(router: str, packed: bytes) -> Sample | None:

@@ -4,7 +4,7 @@ Rule: a range that contains stored rows replaces them; one that lies inside a ro
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from titik_collector import body, counters, names, timeline
@@ -12,8 +12,6 @@ from titik_collector.names import Names
 from titik_collector.timeline import Change
 from titik_wire.messages import Sample
 
-# A clock that claims NTP but runs ahead of the arrival by more than this is not believed.
-MAX_AHEAD_MS = 120_000
 ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
 
 
@@ -32,9 +30,16 @@ class Accepted(NamedTuple):
 class Placing:
     """Writes rows of `sample` and `body`."""
 
-    def __init__(self, db: sqlite3.Connection, known: Names) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        known: Names,
+        prompt_ms: Callable[[int], int | None] = lambda _boot_id: None,
+    ) -> None:
+        """`prompt_ms` says of a boot when it began, if that is known."""
         self._db = db
         self._names = known
+        self._prompt_ms = prompt_ms
 
     def place(self, samples: Iterable[Accepted]) -> list[Change]:
         """Insert samples, take out what they contain; times are settled by the caller."""
@@ -86,7 +91,10 @@ class Placing:
 
     def _row(self, one: Accepted) -> tuple[object, ...]:
         sample, arrived = one.sample, one.arrived_ms
-        believed = sample.clock == "ntp" and sample.taken_at <= arrived + MAX_AHEAD_MS
+        claim = timeline.Claim(
+            max(sample.taken_at, timeline.EARLIEST_MS), sample.uptime_ms, arrived
+        )
+        believed = sample.clock == "ntp" and claim.is_believed(self._prompt_ms(one.boot_id))
         radios = sample.radios or ()
         visitors = sample.visitors
         return (
@@ -97,7 +105,7 @@ class Placing:
             one.boot_id,
             sample.uptime_ms,
             arrived,
-            max(sample.taken_at, timeline.EARLIEST_MS) if believed else arrived,
+            claim.taken_ms if believed else arrived,
             "ntp" if believed else "arrival",
             sample.covers_ms,
             _sections(sample),
@@ -119,11 +127,12 @@ class Placing:
                 }
             ),
             int(believed),
+            claim.taken_ms if sample.clock == "ntp" and not believed else None,
         )
 
     def _insert(self, rows: list[tuple[object, ...]], bodies: list[tuple[object, ...]]) -> None:
         if rows:
-            self._db.executemany(f"INSERT INTO sample VALUES ({', '.join('?' * 24)})", rows)
+            self._db.executemany(f"INSERT INTO sample VALUES ({', '.join('?' * 25)})", rows)
             self._db.executemany(
                 "INSERT INTO body (run_id, seq, arrived_ms, packed) VALUES (?, ?, ?, ?)", bodies
             )

@@ -1,6 +1,7 @@
 """Which routers are there, since when, and why one was away.
 
 Rule: a status of an older connection, or the will of an older run, never overrules a newer word.
+Nor does an older run's `online`, which a broker brought back from a backup still retains.
 Rule: `silent` is connected without samples; `offline` is said by the router or its will, or
 missed for a long time; the two are never the same as zero clients.
 Rule: nobody is missed for the time in which the collector itself could not hear, nor for that in
@@ -95,6 +96,13 @@ class Presence:
         self._revoked = None
         self._states.clear()  # not who changed: those of batches before may not be told yet
 
+    def move(self, by_ms: int) -> None:
+        """Time jumped: what was noted by the clock of before is so much later."""
+        if self._resumed_ms:
+            self._resumed_ms += by_ms
+        if self._doubt_until_ms:
+            self._doubt_until_ms += by_ms
+
     def resume(self, now_ms: int) -> None:
         """The collector hears again, and missed nothing: the broker kept it."""
         self._resumed_ms = now_ms
@@ -139,6 +147,8 @@ class Presence:
             return
         if same_run and status.connection == old.connection and status.state == "online":
             return  # a connection begins once: the broker says it again after our own reconnect
+        if not same_run and self._is_over(router_id, old, status):
+            return
         if status.state != "online":
             if same_run or old.run is None:
                 self._left(router_id, old, status, now_ms)
@@ -158,10 +168,31 @@ class Presence:
         )
         twin = self._namesakes.came(router_id, status.run, status.connection, now_ms)
         if old.run is not None:
+            if not same_run:
+                self._followed(router_id, old)
             self._returned(router_id, old, status, now_ms, twin)
         else:  # of its first word nobody knows what was before: a check's sample, perhaps
             self._end(router_id, now_ms)
         self._write(router_id, back)
+
+    def _is_over(self, router_id: int, old: State, status: Status) -> bool:
+        """Another run was heard after this connection of this one."""
+        if old.run is None:
+            return False
+        row = self._db.execute(
+            "SELECT id, connection, EXISTS (SELECT 1 FROM settled WHERE run_id = run.id)"
+            " FROM run WHERE router_id = ? AND token = ?",
+            (router_id, status.run),
+        ).fetchone()
+        if row is None:
+            return False
+        run_id, connection, was_heard = row
+        if connection is None and was_heard:  # it was followed before connections were kept
+            self._db.execute(
+                "UPDATE run SET connection = ? WHERE id = ?", (status.connection, run_id)
+            )
+            return True
+        return connection is not None and status.connection <= connection
 
     def _left(self, router_id: int, old: State, status: Status, now_ms: int) -> None:
         known = replace(
@@ -200,6 +231,14 @@ class Presence:
                 (router_id, from_ms),
             )
         self._write(router_id, replace(known, state="offline", since_ms=now_ms))
+
+    def _followed(self, router_id: int, old: State) -> None:
+        """Another run speaks: what this one said so far is over."""
+        self._db.execute(
+            "UPDATE run SET connection = max(coalesce(connection, 0), ?)"
+            " WHERE router_id = ? AND token = ?",
+            (old.connection or 0, router_id, old.run),
+        )
 
     def _returned(
         self, router_id: int, old: State, status: Status, now_ms: int, twin: bool

@@ -2,6 +2,7 @@
 
 Rule: rollups are sealed before their samples are pruned, so a bucket is never computed again
 from half of its samples or minutes; what arrives for a sealed bucket is accounted, not drawn.
+Rule: `now_ms` may go back, and the seal with it, but not behind what was pruned.
 Rule: the tables are asked router by router (CROSS JOIN keeps that order), never read whole.
 """
 
@@ -19,12 +20,8 @@ def prune(
 ) -> bool:
     """One step, in a transaction of the caller's; True if there is more to do."""
     sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
-    db.execute(
-        "INSERT INTO setting VALUES ('sealed_before_ms', ?) ON CONFLICT (name) DO UPDATE"
-        " SET value = excluded.value"
-        " WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)",
-        (str(sealed_ms),),
-    )
+    sealed_ms = max(sealed_ms, _setting(db, "pruned_before_ms"))
+    _set(db, "sealed_before_ms", sealed_ms)
     # What is not sealed may be computed again, from all of its minutes.
     minutes_ms = min(sealed_ms, now_ms - minutes_days * DAY_MS)
     db.execute("DELETE FROM knock WHERE last_ms < ?", (now_ms - KNOCKS_DAYS * DAY_MS,))
@@ -47,14 +44,20 @@ def prune(
 
 
 def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:
-    keys = db.execute(
-        "SELECT sample.run_id, sample.seq FROM router"
+    rows = db.execute(
+        "SELECT sample.run_id, sample.seq, sample.at_ms FROM router"
         " CROSS JOIN sample ON sample.router_id = router.id WHERE sample.at_ms < ? LIMIT ?",
         (before_ms, STEP),
     ).fetchall()
+    keys = [(run_id, seq) for run_id, seq, _ in rows]
     db.executemany("DELETE FROM body WHERE run_id = ? AND seq = ?", keys)
     db.executemany("DELETE FROM sample WHERE run_id = ? AND seq = ?", keys)
-    return len(keys) == STEP
+    if rows:
+        newest_ms = max(at_ms for _, _, at_ms in rows)
+        # The seal that this was pruned behind.
+        behind_ms = (newest_ms // DAY_MS + 2) * DAY_MS
+        _set(db, "pruned_before_ms", max(behind_ms, _setting(db, "pruned_before_ms")))
+    return len(rows) == STEP
 
 
 def _prune_bodies(db: sqlite3.Connection, before_ms: int) -> bool:
@@ -65,3 +68,18 @@ def _prune_bodies(db: sqlite3.Connection, before_ms: int) -> bool:
     old = [(number,) for number, arrived_ms in rows if arrived_ms < before_ms]
     db.executemany("DELETE FROM body WHERE id = ?", old)
     return bool(old) and len(old) == len(rows)
+
+
+def _setting(db: sqlite3.Connection, name: str) -> int:
+    row = db.execute(
+        "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", (name,)
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _set(db: sqlite3.Connection, name: str, value: int) -> None:
+    db.execute(
+        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+        " SET value = excluded.value WHERE value != excluded.value",
+        (name, str(value)),
+    )

@@ -19,6 +19,7 @@ from titik_collector.database import transaction
 from titik_collector.names import Names
 from titik_collector.placing import Accepted, Placing
 from titik_collector.plausible import leaps
+from titik_collector.promptness import Promptness
 from titik_collector.runs import Run, Runs
 from titik_collector.timeline import Change
 from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
@@ -75,6 +76,7 @@ class Saved:
     unregistered: int = 0
     routers: dict[int, str] = field(default_factory=dict)  # id and name of those to be acked
     fresh: list[tuple[int, Arrived]] = field(default_factory=list)  # live and stored, with router
+    prompt: set[int] = field(default_factory=set)  # whose newest fresh one came as it was taken
 
 
 class Registered(Protocol):
@@ -113,7 +115,8 @@ class Store:
         self._derived = derived
         self._runs = Runs(db)
         self._names = Names(db)
-        self._placing = Placing(db, self._names)
+        self._prompt = Promptness(db)
+        self._placing = Placing(db, self._names, self._prompt.of)
         self._opened: dict[int, tuple[int, int]] = {}  # router and when touched, by run
 
     def save(self, items: Sequence[Item]) -> Saved:
@@ -184,6 +187,13 @@ class Store:
             lost += run.lost - before
         return lost
 
+    def time_jumped(self) -> None:
+        """What is in memory was stamped before."""
+        self._runs.forget()
+        self._prompt.forget()
+        for derived in self._derived:
+            derived.forget()
+
     def _save(self, items: Sequence[Item], saved: Saved) -> None:
         heard: list[Change] = []
         accepted: list[Accepted] = []
@@ -253,10 +263,21 @@ class Store:
             saved.duplicates += covered  # it may still replace what it contains
             if live:
                 saved.fresh.append((router_id, item))
+            self._judge(router_id, run.boot_id, item, saved, heard)
         self._learn(run, sample, now_ms)
         run.store(sample.first_seq, sample.seq)
         saved.routers[router_id] = sample.router
         return not covered
+
+    def _judge(
+        self, router_id: int, boot_id: int, item: Arrived, saved: Saved, heard: list[Change]
+    ) -> None:
+        """What a sample's arrival says of when its boot began."""
+        prompt = item.live and self._prompt.is_prompt(router_id, item.sample, item.arrived_ms)
+        if item.live:
+            (saved.prompt.add if prompt else saved.prompt.discard)(router_id)
+        if self._prompt.learn(boot_id, item.arrived_ms - item.sample.uptime_ms, prompt):
+            heard.append(Change(router_id, boot_id, 0, 0, 0, "judged", None))
 
     def _run(self, router_id: int, token: str, now_ms: int) -> Run | None:
         """The run, new if it may be; None: over the cap."""
@@ -413,6 +434,7 @@ class Store:
     def _forget(self) -> None:
         self._runs.forget()
         self._names.forget()
+        self._prompt.forget()
         self._opened.clear()
         self._caps.undo()
         for derived in self._derived:

@@ -2,6 +2,8 @@
 
 Rule: a sample whose clock is believed (`taken_ms`) keeps it. Another sample of its boot is placed
 by the nearest such sample through `uptime_ms`. The quality of all of them is `ntp`.
+Rule: a clock is not believed if it is later than the sample's arrival, or long before the boot can
+have begun. It is kept (`claim_ms`) and judged again when more is known.
 Rule: a boot without any is placed by its smallest arrival minus uptime, if the router spoke while
 it ran (`arrival`). If not, its power went at the latest when the next boot began (`bounded`).
 Rule: places depend on which samples, boots and successions are stored, never on their order.
@@ -23,7 +25,10 @@ Quality = Literal["ntp", "arrival", "bounded"]
 
 # No sample is placed outside of this, whatever uptime it claims: windows must have dates.
 EARLIEST_MS = 2 * 86_400_000
-MAX_AHEAD_MS = 120_000  # of the arrival; as for a clock that is believed
+MAX_AHEAD_MS = 120_000  # a clock that is later than the arrival by more is not believed
+# Nor one that is earlier than a boot that is known to have begun later. A clock that was never set
+# right drifts by some minutes in a month.
+MAX_BEHIND_MS = 600_000
 # Arrivals and the starts of boots are used to the second: otherwise every sample that travelled a
 # millisecond faster than all before would move its whole boot.
 GRAIN_MS = 1000
@@ -38,9 +43,25 @@ class Change:
     run_id: int
     seq: int
     uptime_ms: int
-    kind: Literal["stored", "removed"]
+    # judged: no row changed, but the boot's clock may be worth more or less than before;
+    # restamped: arrivals changed as well
+    kind: Literal["stored", "removed", "judged", "restamped"]
     at_ms: int | None  # where a removed row was
     reach_ms: int = 0  # of a removed row the larger of its covers_ms and observed_ms
+
+
+class Claim(NamedTuple):
+    """A time that a router says it has from NTP."""
+
+    taken_ms: int
+    uptime_ms: int
+    arrived_ms: int
+
+    def is_believed(self, prompt_ms: int | None) -> bool:
+        """`prompt_ms`: when the boot began, if that is known."""
+        if self.taken_ms > self.arrived_ms + MAX_AHEAD_MS:
+            return False
+        return prompt_ms is None or self.taken_ms - self.uptime_ms >= prompt_ms - MAX_BEHIND_MS
 
 
 # Quality, offset, arrival, what its samples have, first and last instant.
@@ -78,6 +99,9 @@ class _Boot:
     first_ms: int = 2**62
     last_ms: int = EARLIEST_MS
     known: State | None = None  # what the store remembers
+    online: bool = False  # the router was heard while it ran
+    prompt_ms: int | None = None  # when it began, by samples that came as they were taken
+    anew: bool = False  # all of its samples are to be placed
 
     def state(self) -> State:
         """As in the store."""
@@ -109,6 +133,11 @@ def settle_times(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
     for router_id, boots in routers.items():
         for boot in boots.values():
             _recall(db, boot)
+            kinds = {change.kind for change in boot.changes}
+            if "restamped" in kinds:
+                boot.anew, boot.arrival_ms = True, None
+            if kinds & {"judged", "restamped"}:
+                _judge(db, boot)
             if boot.quality == "ntp":
                 _settle_by_clock(db, boot)
             elif boot.quality == "arrival":
@@ -129,10 +158,12 @@ def place_by_clock(rows: Sequence[Row]) -> list[int]:
         # The earlier comes first, so it wins a tie.
         nearest = min(near, key=lambda anchor: abs(anchor.uptime_ms - row.uptime_ms))
         if row.taken_ms is not None:
-            places.append(_clamp(row.taken_ms, row))
+            places.append(_clamp(row.taken_ms, row.arrived_ms))
         else:
             assert nearest.taken_ms is not None
-            places.append(_clamp(nearest.taken_ms + row.uptime_ms - nearest.uptime_ms, row))
+            place_ms = nearest.taken_ms + row.uptime_ms - nearest.uptime_ms
+            # One of the two may have arrived while the server's clock was behind.
+            places.append(_clamp(place_ms, max(row.arrived_ms, nearest.arrived_ms)))
     return places
 
 
@@ -160,22 +191,28 @@ def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dic
 def _recall(db: sqlite3.Connection, boot: _Boot) -> None:
     """What is known of the boot, and by what it is to be placed from now on."""
     row = db.execute(
-        "SELECT quality, offset_ms, arrival_ms, has, first_ms, last_ms FROM boot_time"
-        " WHERE boot_id = ?",
+        "SELECT online, prompt_ms, quality, offset_ms, arrival_ms, has, first_ms, last_ms"
+        " FROM boot LEFT JOIN boot_time ON boot_id = id WHERE id = ?",
         (boot.id,),
     ).fetchone()
     if row is not None:
-        boot.known = row
-        boot.was, boot.offset_ms, boot.arrival_ms, boot.has, boot.first_ms, boot.last_ms = row
+        boot.online, boot.prompt_ms = bool(row[0]), row[1]
+        if row[2] is not None:
+            boot.known = row[2:]
+            boot.was, boot.offset_ms, boot.arrival_ms, boot.has, boot.first_ms, boot.last_ms = row[
+                2:
+            ]
+    boot.quality = _quality(db, boot)
+
+
+def _quality(db: sqlite3.Connection, boot: _Boot) -> Quality:
     if _has_clock(db, boot):
-        boot.quality = "ntp"
-    else:
-        online = db.execute("SELECT online FROM boot WHERE id = ?", (boot.id,)).fetchone()
-        boot.quality = "arrival" if online is not None and online[0] else "bounded"
+        return "ntp"
+    return "arrival" if boot.online else "bounded"
 
 
 def _has_clock(db: sqlite3.Connection, boot: _Boot) -> bool:
-    if boot.was == "ntp" and not boot.removed:
+    if boot.was == "ntp" and not boot.removed and not boot.anew:
         return True
     # The newest are the likeliest to have one, and no row is the latest where all have.
     return (
@@ -188,8 +225,31 @@ def _has_clock(db: sqlite3.Connection, boot: _Boot) -> bool:
     )
 
 
+def _judge(db: sqlite3.Connection, boot: _Boot) -> None:
+    """Believe the clocks of its samples by what is known now; those that moved count as new."""
+    rows = db.execute(
+        "SELECT run_id, seq, uptime_ms, arrived_ms, at_ms,"
+        " max(covers_ms, coalesce(observed_ms, 0)), clocked,"
+        " coalesce(taken_ms, claim_ms) FROM sample"
+        " WHERE boot_id = ? AND (clocked = 1 OR claim_ms IS NOT NULL)",
+        (boot.id,),
+    ).fetchall()
+    for run_id, seq, uptime_ms, arrived_ms, at_ms, reach_ms, clocked, claim_ms in rows:
+        believed = Claim(claim_ms, uptime_ms, arrived_ms).is_believed(boot.prompt_ms)
+        if believed == bool(clocked):
+            continue
+        boot.anew = True
+        db.execute(
+            "UPDATE sample SET clocked = ?, claim_ms = ?, at_ms = ? WHERE run_id = ? AND seq = ?",
+            (int(believed), None if believed else claim_ms, claim_ms, run_id, seq),
+        )
+        key = (boot.router_id, boot.id, run_id, seq, uptime_ms)
+        boot.changes += [Change(*key, "removed", at_ms, reach_ms), Change(*key, "stored", None)]
+    boot.quality = _quality(db, boot)
+
+
 def _settle_by_clock(db: sqlite3.Connection, boot: _Boot) -> None:
-    regions = _regions(db, boot) if boot.was == "ntp" else [_whole(db, boot.id)]
+    regions = _regions(db, boot) if boot.was == "ntp" and not boot.anew else [_whole(db, boot.id)]
     boot.offset_ms = boot.arrival_ms = None
     _apply(db, boot, regions, [place_by_clock(region.rows) for region in regions])
 
@@ -201,7 +261,7 @@ def _whole(db: sqlite3.Connection, boot_id: int) -> Region:
 def _regions(db: sqlite3.Connection, boot: _Boot) -> list[Region]:
     """The rows whose place the changes can touch: between the believed clocks around each."""
     regions: list[Region] = []
-    for uptime_ms in sorted({change.uptime_ms for change in boot.changes}):
+    for uptime_ms in sorted({one.uptime_ms for one in boot.changes if one.run_id}):
         if regions and regions[-1].rows and uptime_ms < regions[-1].rows[-1].uptime_ms:
             continue  # it lies inside the one before
         rows = _rows(db, boot.id, _BETWEEN_CLOCKS, uptime_ms)
@@ -237,13 +297,15 @@ def _learn_arrival(db: sqlite3.Connection, boot: _Boot) -> None:
 
 
 def _settle_by_offset(db: sqlite3.Connection, boot: _Boot, offset_ms: int) -> None:
-    if boot.was == boot.quality and boot.offset_ms == offset_ms:
+    if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.anew:
         found = (_row(db, change) for change in boot.stored)
         regions = [Region([row], False, False) for row in found if row is not None]
     else:
         regions = [_whole(db, boot.id)]
     boot.offset_ms = offset_ms
-    places = [[_clamp(row.uptime_ms + offset_ms, row) for row in one.rows] for one in regions]
+    places = [
+        [_clamp(row.uptime_ms + offset_ms, row.arrived_ms) for row in one.rows] for one in regions
+    ]
     _apply(db, boot, regions, places)
 
 
@@ -379,8 +441,8 @@ def _row(db: sqlite3.Connection, change: Change) -> Row | None:
     return None if row is None else Row(*row)
 
 
-def _clamp(at_ms: int, row: Row) -> int:
-    return max(EARLIEST_MS, min(at_ms, row.arrived_ms + MAX_AHEAD_MS))
+def _clamp(at_ms: int, arrived_ms: int) -> int:
+    return max(EARLIEST_MS, min(at_ms, arrived_ms + MAX_AHEAD_MS))
 
 
 def _floor(ms: int) -> int:

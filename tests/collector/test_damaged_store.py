@@ -48,7 +48,9 @@ def test_a_collector_that_meets_the_damage_as_it_starts_says_the_same(tmp_path: 
     with two_hours(tmp_path / "db"):
         pass
     with closing(sqlite3.connect(tmp_path / "db")) as db:
-        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sample'").fetchone()
+        (page,) = db.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'sample_by_time'"
+        ).fetchone()
     with (tmp_path / "db").open("r+b") as store:
         store.seek((page - 1) * PAGE)
         store.write(random.Random(1).randbytes(PAGE))

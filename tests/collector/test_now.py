@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import pytest
+
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector.ingest import to_item
 from titik_collector.now import Board, bps
 from titik_collector.presence import Presence
-from titik_collector.store import Said, Store
+from titik_collector.store import Item, Said, Store
 from titik_wire import codec, topics
 from titik_wire.messages import Net, Sample
 
@@ -208,3 +210,44 @@ def test_sums_kept_up_to_date_are_those_of_a_fresh_board(tmp_path: Path) -> None
                     fresh.show(router_id, one, arrived_ms)
                 right = {(one.scope, one.name): one for one in fresh.everything(now_ms)}
                 assert [right[one.scope, one.name] for one in told] == told, step
+
+
+NEXT_RUN = "4d2c41d07be35a63"
+NEXT_BOOT = "6b0f0000-0000-4000-8000-000000000009"
+
+
+@pytest.mark.parametrize("wrong_ms", [-18_000_000, -40_000, 0, 60_000])
+def test_the_newest_boot_is_the_present_whatever_its_clock_says(
+    tmp_path: Path, wrong_ms: int
+) -> None:
+    """By its first sample, and in `titik status`, which reads the store."""
+    with opened(tmp_path / "db") as db:
+        presence, places = Presence(db), Places()
+        store, board = Store(db, Registered(), derived=(presence,)), Board(db, presence, places)
+        news: list[Item] = [said("online", 0), arrived(sample(2), T0 + 60_000)]
+        news.append(said("online", 90, NEXT_RUN, 1, NEXT_BOOT))
+        one = sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7)
+        one = replace(one, uptime_ms=40_000, taken_at=T0 + 100_000 + wrong_ms)
+        news.append(arrived(one, T0 + 100_100))
+        for item in news:
+            for router_id, fresh in store.save([item]).fresh:
+                board.show(router_id, fresh.sample, fresh.arrived_ms)
+        assert 7 == board.messages({1}, T0 + 100_200)[0].clients
+        board.show(1, sample(2), T0 + 100_300)  # late, by way of a queue
+        later = Board(db, presence, places)
+        later.load()
+        assert [7, 7] == [which.messages({1}, T0)[0].clients for which in (board, later)]
+
+
+def test_a_sample_that_came_as_it_was_taken_is_of_now(tmp_path: Path) -> None:
+    """Its clock may be hours behind; the router is not."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        presence.record([(1, said("online", 0))])
+        board = Board(db, presence, Places())
+        board.show(1, sample(2, taken_at=T0 - 18_000_000), T0 + 60_000, True)
+        assert 1000 == board.messages({1}, T0 + 61_000)[0].age_ms
+
+
+def arrived(one: Sample, at_ms: int) -> Item:
+    return to_item(letter(one, True), at_ms)

@@ -10,6 +10,7 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
 from titik_collector.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
 from titik_collector.store import Arrived, Said, Store
+from titik_wire import codec
 from titik_wire.messages import Status
 
 OTHER_RUN = "0" * 16
@@ -317,3 +318,38 @@ def test_a_store_that_failed_doubts_nobody(tmp_path: Path) -> None:
         presence.resume(T0 + 100_000)
         presence.record([(1, said("offline", 101))])
         assert [(100, None, "unknown")] == outages(db)
+
+
+def test_an_older_run_that_a_broker_retains_is_not_there_again(tmp_path: Path) -> None:
+    """A broker brought back from a backup says it; the dead router stays dead."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        store = Store(db, Registered(), derived=(presence,))
+        other = sample(1, run=OTHER_RUN, boot=OTHER_BOOT)
+        for item in (
+            said("online", 0),
+            live(5),
+            said("online", 90, OTHER_RUN, 1, OTHER_BOOT),
+            Arrived(other, codec.encode(other), True, T0 + 95_000),
+            said("offline", 300, OTHER_RUN, 1, OTHER_BOOT),
+        ):
+            store.save([item])
+        before = presence.state(1), outages(db)
+        store.save([said("online", 9000)])
+        assert before == (presence.state(1), outages(db))
+        assert (OTHER_RUN, "offline") == (presence.state(1).run, presence.state(1).state)
+
+
+def test_a_run_that_connects_again_is_there(tmp_path: Path) -> None:
+    """Its twin of the same name was heard meanwhile."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        store = Store(db, Registered(), derived=(presence,))
+        for item in (
+            said("online", 0),
+            live(5),
+            said("online", 90, OTHER_RUN),
+            said("online", 95, connection=2),
+        ):
+            store.save([item])
+        assert (RUN, 2) == (presence.state(1).run, presence.state(1).connection)

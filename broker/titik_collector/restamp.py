@@ -1,0 +1,76 @@
+"""Moves what was stamped while the server's clock was wrong, once the time is known.
+
+Rule: the uptime went on while the clock was wrong, so all stamps since then are wrong by the same.
+Rule: arrivals say where samples without a clock belong, so their boots are placed anew.
+"""
+
+import sqlite3
+
+from titik_collector import timeline
+from titik_collector.server_clock import Jump
+from titik_collector.timeline import Change
+
+# Tables and the columns that hold when something happened. What two rows of a key would share
+# stays as it is: better a wrong stamp than a lost row.
+STAMPS = (
+    ("presence", ("since_ms", "heard_ms")),
+    ("outage", ("from_ms", "to_ms")),
+    ("server_outage", ("from_ms", "to_ms")),
+    ("namesake", ("from_ms", "last_ms")),
+    ("membership", ("from_ms",)),
+    ("router", ("registered_ms",)),
+    ("open_run", ("touched_ms",)),
+    ("knock", ("first_ms", "last_ms")),
+    ("quarantine", ("arrived_ms",)),
+)
+MAX_SAMPLES = 100_000  # newest; more come only where no router has a clock for days
+
+
+def move(db: sqlite3.Connection, jump: Jump, now_ms: int) -> None:
+    """Everything stamped since `jump.since_ms`; in a transaction of the caller's.
+
+    `now_ms` is the time after the jump; no stamp is later.
+    """
+    for table, columns in STAMPS:
+        for column in columns:
+            db.execute(
+                f"UPDATE OR IGNORE {table} SET {column} = min({column} + ?, ?) WHERE {column} >= ?",
+                (jump.by_ms, now_ms, jump.since_ms),
+            )
+    boots = _move_samples(db, jump)
+    # When they began is learnt again, from arrivals by the right clock.
+    db.executemany("UPDATE boot SET prompt_ms = NULL WHERE id = ?", [(one,) for _, one in boots])
+    timeline.settle_times(
+        db, [Change(router_id, boot_id, 0, 0, 0, "restamped", None) for router_id, boot_id in boots]
+    )
+
+
+def mend(db: sqlite3.Connection, now_ms: int) -> None:
+    """No router was heard in the future; a store may say so that met a wrong clock before."""
+    db.execute("UPDATE presence SET heard_ms = ? WHERE heard_ms > ?", (now_ms, now_ms))
+    db.execute("UPDATE presence SET since_ms = ? WHERE since_ms > ?", (now_ms, now_ms))
+
+
+def _move_samples(db: sqlite3.Connection, jump: Jump) -> list[tuple[int, int]]:
+    """The newest messages are of that time; router and boot of those that were moved."""
+    keys = []
+    for number, run_id, seq, arrived_ms in db.execute(
+        "SELECT id, run_id, seq, arrived_ms FROM body ORDER BY id DESC LIMIT ?", (MAX_SAMPLES,)
+    ):
+        if arrived_ms < jump.since_ms:
+            break
+        keys.append((number, run_id, seq))
+    db.executemany(
+        "UPDATE body SET arrived_ms = arrived_ms + ? WHERE id = ?",
+        [(jump.by_ms, number) for number, _, _ in keys],
+    )
+    boots = set()
+    for _, run_id, seq in keys:
+        boots |= set(
+            db.execute(
+                "UPDATE sample SET arrived_ms = arrived_ms + ? WHERE run_id = ? AND seq = ?"
+                " RETURNING router_id, boot_id",
+                (jump.by_ms, run_id, seq),
+            ).fetchall()
+        )
+    return sorted(boots)

@@ -1,0 +1,267 @@
+"""What time it is: the server's clock is a witness, not a judge.
+
+Rule: time goes on by the server's uptime, whatever its clock does meanwhile.
+Rule: at least two witnesses that agree set the time, if no more agree on another. Witnesses are
+the server's clock, routers that are heard live and have an NTP clock, and the uptime itself once
+routers have agreed with it.
+Rule: without a router's word the server's clock is followed at once before routers have agreed,
+and after it stood for HOLD_MS when they have.
+Rule: what deletes goes by `forget_ms`. It goes on as fast as the uptime, and catches up only
+CATCH_UP times as fast, while routers agree. So a step deletes nothing, and a lie little.
+"""
+
+import logging
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from titik_collector.windows import HOUR_MS
+from titik_wire import instant
+
+log = logging.getLogger(__name__)
+
+AGREE_MS = 60_000  # witnesses this near to each other agree; so is what is followed in silence
+WITNESS_MS = 600_000  # a router's word is good for so long
+HOLD_MS = 600_000  # a step that nobody contradicts is believed then
+CATCH_UP = 25  # a day in an hour: an operator can act, and a month off is caught up in a day
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What outlives the process, as a row of `server_clock`; times are those of the witnesses."""
+
+    boot: str  # the server's, within which its uptime counts
+    offset_ms: int  # time minus uptime
+    sure: bool  # routers agreed in this boot
+    unsure_ms: int  # stamps since then were never agreed to
+    forget_ms: int  # what deletes goes by this; 0: nothing is known yet
+    agreed_ms: int | None = None  # when routers last agreed; None: never
+    ahead_ms: int = 0  # how far the server's clock is ahead of time
+    since_ms: int | None = None  # since when it is wrong; None: it is right
+
+
+class Jump(NamedTuple):
+    """Stamps since `since_ms`, made before the jump, are so much too early."""
+
+    since_ms: int
+    by_ms: int
+
+
+def wall_ms() -> int:
+    """The server's clock."""
+    return time.time_ns() // 1_000_000
+
+
+def uptime_ms() -> int:
+    """Since the server's boot, suspended time included."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def boot_id() -> str:
+    """The kernel's."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+class ServerClock:
+    """Keeps the time of one collector; `settle` is to be called every second or so."""
+
+    def __init__(
+        self,
+        known: Known | None = None,
+        heard_ms: int | None = None,
+        wall_ms: Callable[[], int] = wall_ms,
+        uptime_ms: Callable[[], int] = uptime_ms,
+        boot: str | None = None,
+    ) -> None:
+        """`heard_ms` is the newest stamp of a store that has no `known` yet."""
+        self._wall_ms = wall_ms
+        self._uptime_ms = uptime_ms
+        self._routers: dict[int, tuple[int, int]] = {}  # how far ahead, and the uptime then
+        self._stepped: tuple[int, int] | None = None  # where the server's clock stands since when
+        self._settled_ms = up_ms = uptime_ms()
+        self._heard_ms = heard_ms
+        self._began_ms = up_ms
+        boot = boot or boot_id()
+        if known is not None and known.boot == boot:
+            self._known = known
+            return
+        now_ms = wall_ms()
+        if known is None:
+            forget_ms = 0 if heard_ms is None else min(now_ms, heard_ms)
+            self._known = Known(boot, now_ms - up_ms, False, now_ms, forget_ms)
+            return
+        # It is not earlier than it was. How much later, nobody knows who was off meanwhile.
+        now_ms = max(now_ms, known.agreed_ms or 0)
+        self._known = replace(
+            known, boot=boot, offset_ms=now_ms - up_ms, sure=False, unsure_ms=now_ms
+        )
+
+    @property
+    def known(self) -> Known:
+        """To be kept in the store."""
+        return self._known
+
+    @property
+    def forget_ms(self) -> int:
+        """What is older than is kept, counted from here, may be deleted."""
+        return self._known.forget_ms
+
+    def now_ms(self) -> int:
+        """What time it is."""
+        return self._uptime_ms() + self._known.offset_ms
+
+    def hear(self, router_id: int, ahead_ms: int) -> None:
+        """A router said by NTP, just now, that it is so much later than `now_ms`."""
+        self._routers[router_id] = (ahead_ms, self._uptime_ms())
+
+    def settle(self) -> Jump | None:
+        """Go by the witnesses; the caller moves the stamps if time jumped."""
+        up_ms = self._uptime_ms()
+        elapsed_ms, self._settled_ms = max(0, up_ms - self._settled_ms), up_ms
+        server_ms = self._wall_ms() - self.now_ms()
+        by_ms, agreed_up_ms = self._verdict(server_ms, up_ms)
+        agreed = agreed_up_ms is not None
+        jump = Jump(self._known.unsure_ms, by_ms) if abs(by_ms) > AGREE_MS else None
+        if jump is not None:
+            # That the server's clock is wrong is a warning of its own.
+            level = logging.INFO if abs(server_ms - by_ms) > AGREE_MS else logging.WARNING
+            log.log(level, "time was wrong, stamps are moved by_s=%+d", by_ms // 1000)
+        self._move(by_ms)
+        self._compare(server_ms - by_ms)
+        self._forget(elapsed_ms, agreed)
+        if agreed_up_ms is not None:
+            at_ms = max(self._known.unsure_ms, agreed_up_ms + self._known.offset_ms)
+            self._known = replace(self._known, sure=True, agreed_ms=at_ms, unsure_ms=at_ms)
+        elif jump is not None:
+            self._known = replace(self._known, sure=False)
+        return jump
+
+    def _verdict(self, server_ms: int, up_ms: int) -> tuple[int, int | None]:
+        """How far it is later than we took it for, and at what uptime a router last agreed."""
+        for router_id, (_, heard_ms) in list(self._routers.items()):
+            if up_ms - heard_ms > WITNESS_MS:
+                del self._routers[router_id]
+        ours = [0] if self._known.sure else []
+        routers = [ahead_ms for ahead_ms, _ in self._routers.values()]
+        group = _largest(sorted([server_ms, *ours, *routers]), server_ms)
+        first_ms, last_ms = group[0], group[-1]
+        believed = [one for one in self._routers.values() if first_ms <= one[0] <= last_ms]
+        if len(group) < 2 or not believed:
+            return self._alone(server_ms, up_ms), None
+        self._stepped = None
+        heard_ms = max(heard_ms for _, heard_ms in believed)
+        if first_ms <= server_ms <= last_ms:
+            return server_ms, heard_ms
+        middle_ms = round(statistics.median(ahead_ms for ahead_ms, _ in believed))
+        return (middle_ms if abs(middle_ms) > AGREE_MS else 0), heard_ms
+
+    def _alone(self, server_ms: int, up_ms: int) -> int:
+        """What the server's clock is worth when no router agrees with anybody."""
+        if abs(server_ms) <= AGREE_MS:
+            self._stepped = None
+            return server_ms
+        if self._routers:
+            return 0
+        if not self._known.sure:  # but it is not earlier than it was
+            return max(server_ms, min(0, (self._known.agreed_ms or 0) - self.now_ms()))
+        if self._stepped is None or abs(self._stepped[0] - server_ms) > AGREE_MS:
+            self._stepped = server_ms, up_ms
+        return server_ms if up_ms - self._stepped[1] >= HOLD_MS else 0
+
+    def _move(self, ahead_ms: int) -> None:
+        known = self._known
+        self._known = replace(
+            known, offset_ms=known.offset_ms + ahead_ms, unsure_ms=known.unsure_ms + ahead_ms
+        )
+        self._routers = {
+            router_id: (one_ms - ahead_ms, heard_ms)
+            for router_id, (one_ms, heard_ms) in self._routers.items()
+        }
+
+    def _compare(self, ahead_ms: int) -> None:
+        """Note since when the server's clock is wrong."""
+        since_ms = self._known.since_ms
+        if abs(ahead_ms) <= AGREE_MS:
+            if since_ms is not None:
+                log.info("server clock is right again")
+            since_ms = None
+        elif since_ms is None:
+            since_ms = self.now_ms()
+            log.warning(
+                "server clock is wrong, time goes by the routers and the uptime"
+                " off_s=%+d time=%s; set it: timedatectl",
+                ahead_ms // 1000,
+                instant.to_text(since_ms),
+            )
+        self._known = replace(self._known, ahead_ms=ahead_ms, since_ms=since_ms)
+
+    def _forget(self, elapsed_ms: int, agreed: bool) -> None:
+        now_ms, forget_ms = self.now_ms(), self._known.forget_ms
+        if not forget_ms:
+            alone = not self._routers and self._settled_ms - self._began_ms >= HOLD_MS
+            forget_ms = now_ms if agreed or alone else 0
+        elif not agreed:
+            forget_ms = max(forget_ms, min(now_ms, forget_ms + elapsed_ms))
+        elif self._known.agreed_ms is None:  # for the first time in an older store
+            forget_ms = min(now_ms, max(forget_ms, (self._heard_ms or 0) + CATCH_UP * HOUR_MS))
+        else:
+            forget_ms = min(now_ms, forget_ms + CATCH_UP * elapsed_ms)
+        self._known = replace(self._known, forget_ms=forget_ms)
+
+
+def _largest(witnesses: Sequence[int], server_ms: int) -> Sequence[int]:
+    """The most that agree; of equally many those with the server's clock. They are in order."""
+    best: Sequence[int] = ()
+    end = 0
+    for start, first_ms in enumerate(witnesses):
+        while end < len(witnesses) and witnesses[end] - first_ms <= AGREE_MS:
+            end += 1
+        group = witnesses[start:end]
+        with_server = group[0] <= server_ms <= group[-1]
+        if len(group) > len(best) or (len(group) == len(best) and with_server):
+            best = group
+    return best
+
+
+def of(db: sqlite3.Connection) -> ServerClock:
+    """The clock of a collector over this store."""
+    return ServerClock(load(db), newest_stamp(db))
+
+
+def load(db: sqlite3.Connection) -> Known | None:
+    """What the store keeps."""
+    row = db.execute(
+        "SELECT boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms"
+        " FROM server_clock"
+    ).fetchone()
+    if row is None:
+        return None
+    boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms = row
+    return Known(boot, offset_ms, bool(sure), unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms)
+
+
+def keep(db: sqlite3.Connection, known: Known) -> None:
+    """For the next start, and for who reads the store meanwhile."""
+    db.execute(
+        "INSERT OR REPLACE INTO server_clock VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            known.boot,
+            known.offset_ms,
+            int(known.sure),
+            known.unsure_ms,
+            known.forget_ms,
+            known.agreed_ms,
+            known.ahead_ms,
+            known.since_ms,
+        ),
+    )
+
+
+def newest_stamp(db: sqlite3.Connection) -> int | None:
+    """When the store last heard a router; None of a new one."""
+    found: int | None = db.execute("SELECT max(heard_ms) FROM presence").fetchone()[0]
+    return found

@@ -1,0 +1,91 @@
+"""What was stamped while the server's clock was wrong goes where it belongs."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.collector.build import T0, Registered, letter, opened, sample
+from tests.collector.history import without_clock
+from tests.collector.test_presence import said
+from titik_collector import restamp
+from titik_collector.ingest import to_item
+from titik_collector.presence import Presence
+from titik_collector.server_clock import Jump
+from titik_collector.store import Store
+from titik_wire.messages import Sample
+
+HOUR = 3_600_000
+WRONG = [sign * ms for ms in (3 * HOUR, 40 * 24 * HOUR, 12 * 365 * 24 * HOUR) for sign in (1, -1)]
+
+
+def places(db: sqlite3.Connection) -> list[tuple[int, int, str]]:
+    return db.execute("SELECT seq, at_ms - ?, quality FROM sample ORDER BY seq", (T0,)).fetchall()
+
+
+def live(one: Sample, wrong_ms: int, late_ms: int = 100) -> object:
+    return to_item(letter(one, True), T0 + one.uptime_ms - 1_000_000 + late_ms + wrong_ms)
+
+
+@pytest.mark.parametrize("wrong_ms", WRONG)
+@pytest.mark.parametrize("guess", [False, True])
+@pytest.mark.parametrize("stays", [False, True])
+def test_samples_of_a_wrong_server_are_in_the_right_minute_once_it_is_right(
+    tmp_path: Path, wrong_ms: int, guess: bool, stays: bool
+) -> None:
+    """With a clock of their own or without, whether more come of the boot or not."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        store = Store(db, Registered(), derived=(presence,))
+        taken = [without_clock(sample(n)) if guess else sample(n) for n in range(1, 8)]
+        store.save([replace(said("online", 0), arrived_ms=T0 + wrong_ms)])
+        for one in taken[:5]:
+            store.save([live(one, wrong_ms)])  # type: ignore[list-item]
+        db.execute("BEGIN")
+        restamp.move(db, Jump(T0 + wrong_ms, -wrong_ms), T0 + 151_000)
+        db.execute("COMMIT")
+        store.time_jumped()
+        for one in taken[5:] if stays else ():
+            store.save([live(one, 0)])  # type: ignore[list-item]
+        quality = "arrival" if guess else "ntp"
+        assert [(n, n * 30_000, quality) for n in range(1, 8 if stays else 6)] == places(db)
+        assert T0 + (210_100 if stays else 150_100) == presence.state(1).heard_ms
+        dirty = db.execute("SELECT min(from_ms), max(to_ms) FROM dirty").fetchone()
+        assert dirty[0] <= T0 + 30_000 + min(0, wrong_ms)
+
+
+def test_a_sample_placed_while_the_server_was_behind_is_not_held_at_its_arrival(
+    tmp_path: Path,
+) -> None:
+    """One believed sample places all of its boot, though their arrivals are hours earlier."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        for n in range(1, 6):
+            store.save([live(sample(n), -3 * HOUR)])  # type: ignore[list-item]
+        for n in (6, 7):
+            store.save([live(sample(n), 0)])  # type: ignore[list-item]
+        assert [(n, n * 30_000, "ntp") for n in range(1, 8)] == places(db)
+
+
+def test_a_live_clock_hours_behind_is_not_believed(tmp_path: Path) -> None:
+    """By two samples that came as they were taken; the boot is placed by arrival."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        for n in range(1, 6):
+            one = sample(n, taken_at=T0 + n * 30_000 - 5 * HOUR)
+            store.save([live(one, 0)])  # type: ignore[list-item]
+        assert [(n, n * 30_000, "arrival") for n in range(1, 6)] == places(db)
+
+
+def test_samples_that_waited_for_a_collector_keep_their_clock(tmp_path: Path) -> None:
+    """A broker hands over the live samples of hours; they are of then."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        for n in range(1, 60):
+            one = sample(n)
+            store.save([live(one, 0, 5 * HOUR - n * 29_000)])  # type: ignore[list-item]
+        for n in range(700, 705):
+            store.save([live(sample(n), 0)])  # type: ignore[list-item]
+        assert {"ntp"} == {quality for _, _, quality in places(db)}
+        assert all(at_ms == seq * 30_000 for seq, at_ms, _ in places(db))
