@@ -9,7 +9,7 @@ import click
 
 from bench import results
 
-PARTS = ("store", "collector", "agent", "fleet", "latency")
+PARTS = ("store", "collector", "agent", "fleet", "broker", "latency")
 
 
 @click.command()

@@ -91,6 +91,7 @@ class Link:
         self._tick_s = DEADLINE_TICK_S
         self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._delivering = False
+        self._needed: dict[int, int] = {}  # of a SUBSCRIBE the first so many topics, by its id
         self._down: LinkDown | None = None
 
     def open(self) -> None:
@@ -114,10 +115,15 @@ class Link:
         )
         self._connack_by = self._monotonic() + self._broker.connect_timeout_s
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Ask for messages, at least once each; the broker's answer is the event `subscribed`."""
+    def subscribe(self, topics: Sequence[str], optional: Sequence[str] = ()) -> None:
+        """Ask for messages, at least once each; the broker's answer is the event `subscribed`.
+
+        `optional`: what a broker may not offer; that it refuses these is no refusal.
+        """
         self._check_connected()
-        self._drive(self._client.subscribe, [(topic, SubscribeOptions(qos=1)) for topic in topics])
+        wanted = [(topic, SubscribeOptions(qos=1)) for topic in (*topics, *optional)]
+        _, mid = self._drive(self._client.subscribe, wanted)
+        self._needed[mid] = len(topics)
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> int:
         """Send at least once; the id comes back with `published`."""
@@ -272,8 +278,9 @@ class Link:
         refused = reasons.words(code) if code >= reasons.FAILURE else None
         self._waiting.append((self._to.published, (mid, refused)))
 
-    def _on_subscribe(self, _: Any, __: object, ___: int, codes: Any, *____: Any) -> None:
-        failures = [code for code in map(_value, codes) if code >= reasons.FAILURE]
+    def _on_subscribe(self, _: Any, __: object, mid: int, codes: Any, *___: Any) -> None:
+        needed = map(_value, codes[: self._needed.pop(mid, len(codes))])
+        failures = [code for code in needed if code >= reasons.FAILURE]
         refused = reasons.words(failures[0]) if failures else None
         self._waiting.append((self._to.subscribed, (refused,)))
 

@@ -449,6 +449,25 @@ def test_a_stopped_mosquitto_is_noticed_within_two_keepalives(tmp_path: Path) ->
         mosquitto.signal(signal.SIGCONT)
 
 
+@pytest.mark.parametrize(
+    ("codes", "refused"),
+    [((1, 1, 1), None), ((1, 1, 0x87), None), ((1, 0x87, 1), True), ((0x87, 1, 0x87), True)],
+)
+def test_an_optional_subscription_may_be_refused(
+    broker: FakeBroker, codes: tuple[int, ...], refused: bool | None
+) -> None:
+    """A broker that does not offer it keeps the link; one of the others must be granted."""
+    heard = Heard()
+    link, session = connect(broker, heard)
+    link.subscribe(["r1/ack", "all/status"], optional=["r1/settings"])
+    session.suback(*codes)
+    pump(link, lambda: len(heard.events) == 2)
+    assert ("subscribed", refused) == (heard.events[1][0], heard.events[1][1] and True)
+    link.publish("r1/mine", b"x", False)
+    assert "r1/mine" == session.published().topic
+    link.close()
+
+
 @pytest.mark.system
 def test_mosquitto_says_what_an_acl_forbids(tmp_path: Path) -> None:
     """Under MQTT 3.1.1 the same publish would be acknowledged as a success."""
