@@ -9,6 +9,7 @@ TITLES = {
     "collector": "The collector",
     "agent": "The agent",
     "fleet": "A fleet",
+    "broker": "The broker",
     "latency": "Latency",
 }
 HEAD = """\

@@ -9,11 +9,12 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable
 from dataclasses import MISSING, dataclass
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_type_hints
+from typing import Any, Protocol, TypeVar, cast, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from titik_wire.kinds import SLUG
@@ -251,12 +252,21 @@ def _default(one: Key, default: object) -> str:
     return "none" if default is None else f"`{_shown(default)}`"
 
 
-def _declared(cls: type[Any]) -> Iterator[tuple[str, tuple[Key, object]]]:
+def _declared(cls: type[Any]) -> tuple[tuple[str, tuple[Key, object]], ...]:
+    return _keys(cast(Hashable, cls))
+
+
+@cache  # a city has thousands of tables of a few kinds
+def _keys(cls: Any) -> tuple[tuple[str, tuple[Key, object]], ...]:
     hints = get_type_hints(cls, include_extras=True)
-    for field in dataclasses.fields(cls):
-        for one in getattr(hints[field.name], "__metadata__", ()):
-            if isinstance(one, Key):
-                yield field.name, (one, field.default)
+    return tuple(
+        [
+            (field.name, (one, field.default))
+            for field in dataclasses.fields(cls)
+            for one in getattr(hints[field.name], "__metadata__", ())
+            if isinstance(one, Key)
+        ]
+    )
 
 
 def _value(one: Key, value: object, file: Path, path: str) -> Any:

@@ -1,0 +1,73 @@
+"""A large city: what grows with the number of routers, and what must not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.broker.running import Client, RunningBroker, made
+from titik_collector.access import Access
+from titik_collector.broker_dir import BrokerDir
+from titik_collector.control import MAX_PACKET, Control
+from titik_wire.topics import CLIENT_ID
+
+MANY = 300
+
+
+def test_one_router_more_is_two_commands(tmp_path: Path) -> None:
+    """However many there are: the broker writes its whole file at each."""
+    directory = made(tmp_path / "broker", *(f"many-{n}" for n in range(MANY)))
+    known = Access(directory.access_file.read_bytes())
+    assert directory._put(known, "more-1")
+    assert ["createRole", "createClient"] == [one["command"] for one in known.commands]
+    known.commands.clear()
+    assert not directory._put(known, "more-1")
+    assert [] == known.commands
+    assert directory._drop(known, "more-1")
+    assert ["deleteClient", "deleteRole"] == [one["command"] for one in known.commands]
+
+
+def test_a_router_takes_little_of_the_file(tmp_path: Path) -> None:
+    """5,000 are a few MB, which mosquitto reads at each start."""
+    few, many = (
+        made(tmp_path / str(number), *(f"many-{n}" for n in range(number))).access_file
+        for number in (100, 200)
+    )
+    assert many.stat().st_size - few.stat().st_size < 100 * 1500
+
+
+@pytest.mark.system
+def test_many_at_once_go_into_the_file_before_a_start(tmp_path: Path) -> None:
+    """Then mosquitto knows them all."""
+    directory = made(tmp_path / "broker")
+    names = [f"many-{n}" for n in range(MANY)]
+    assert names == directory.admit(names)
+    with RunningBroker(directory):
+        assert enters(directory, names[-1])
+
+
+@pytest.mark.system
+def test_many_at_once_are_told_to_a_broker_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In packets below its limit, with many commands each."""
+    sent: list[int] = []
+    responses = Control._responses
+
+    def counted(control: Control, number: int) -> list[object]:
+        sent.append(number)
+        return responses(control, number)
+
+    monkeypatch.setattr(Control, "_responses", counted)
+    names = [f"many-{n}" for n in range(MANY)]
+    with RunningBroker(made(tmp_path / "broker", "a-1")) as broker:
+        assert names == broker.directory.admit(names)
+        assert enters(broker.directory, names[-1])
+    assert sum(sent) == 2 * MANY
+    assert len(sent) < 2 * MANY * 1000 // MAX_PACKET
+
+
+def enters(directory: BrokerDir, name: str) -> bool:
+    """Whether a router's password opens the broker."""
+    password = directory.password(name)
+    with Client(directory.ports.router, name, password, CLIENT_ID + name) as client:
+        return client.answer() == "Success"
