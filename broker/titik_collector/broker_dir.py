@@ -143,6 +143,10 @@ class BrokerDir:
             raise BrokerError(f"{file}: may not be read; run as its owner or as root") from error
         if password is not None:
             return password
+        if not file.exists() and user == rights.CONTROL:
+            raise BrokerError(
+                f"{file}: is missing; stop the broker, titik broker init {self.path}, start it"
+            )
         if not file.exists():
             raise BrokerError(f"{file}: no such user")
         raise BrokerError(f"{file}: is damaged; make another: titik broker init {self.path}")
@@ -310,7 +314,9 @@ class BrokerDir:
             with locked(self.path), self._connected(self.password(rights.CONTROL)) as control:
                 yield control
         except LinkDown as error:
-            raise BrokerError(f"{self.path}: {error}; start the broker again") from error
+            raise BrokerError(
+                f"{self.path}: {error}; stop the broker, titik broker init {self.path}, start it"
+            ) from error
 
     def _connected(self, password: str) -> Control:
         try:

@@ -108,12 +108,12 @@ def bring_together(
     `asked`: routers of a trial, which are to have passwords. `ended`: whose password is no more.
     """
     with locked(directory.path):
-        secrets, is_whole = set(_with_secrets(directory)), _is_whole(directory)
+        secrets, was_whole = set(_with_secrets(directory)), is_whole(directory)
         wanted, gone = _routers(directory, asked)
         new = directory.reconcile(wanted, gone | set(ended))
     made = [name for name in _with_secrets(directory) if name not in secrets]
     said = []
-    if secrets and not is_whole:
+    if secrets and not was_whole:
         said.append(f"made {directory.access_file} for {len(new)} users")
     if made := [name for name in made if name in new]:
         said.append(f"made passwords for {listed(made)} in {directory.path / 'secrets'}")
@@ -137,7 +137,7 @@ def unknown(directory: BrokerDir) -> list[str]:
     return sorted(good - set(directory.users()))
 
 
-def _is_whole(directory: BrokerDir) -> bool:
+def is_whole(directory: BrokerDir) -> bool:
     """Whether the plugin's file can be read."""
     try:
         directory.users()

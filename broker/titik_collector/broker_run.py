@@ -18,9 +18,15 @@ from pathlib import Path
 
 from titik_collector import broker_conf, former
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.broker_init import Request, bring_together, init, is_free, listeners
+from titik_collector.broker_init import (
+    Request,
+    bring_together,
+    init,
+    is_free,
+    is_whole,
+    listeners,
+)
 from titik_collector.passwords import replace_file
-from titik_collector.pki import AuthorityError
 
 OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
 MEMORY = 1 << 30  # far above what a city's queues take; a flood must not take the machine with it
@@ -52,24 +58,16 @@ def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None
 
 
 def prepare(directory: BrokerDir) -> list[str]:
-    """Bring what an earlier version or a restored backup left to what mosquitto needs."""
+    """Bring what an earlier version or a power cut left to what mosquitto needs; what was done.
+
+    mosquitto writes the file of its users in place, so that a power cut may leave half of it.
+    """
     if not directory.config_file.exists():
         _, said = init(directory.path, Request())
     else:
-        said = _brought_together(directory)
+        said = [] if is_whole(directory) else bring_together(directory)
     former.end(directory.path)
     return said
-
-
-def _brought_together(directory: BrokerDir) -> list[str]:
-    """mosquitto's account may not look at the authority; then the file stays as it is."""
-    try:
-        return bring_together(directory)
-    except PermissionError:
-        directory.users()  # damage is said
-        return []
-    except AuthorityError as error:
-        return [f"warning: who may enter stays as it was: {error}"]
 
 
 def find_mosquitto() -> Path:

@@ -53,18 +53,21 @@ class Control:
         """LinkDown if nobody answers, or it is refused."""
         try:
             self._client.connect("127.0.0.1", self._port, clean_start=True)
+            self._wait("let us in")
+            self._client.subscribe(RESPONSE, qos=1)
+            self._wait("let us hear its answers")
+        except LinkDown:
+            self._close()
+            raise
         except OSError as error:
             raise LinkDown(f"nothing answers at port {self._port}: {error}") from error
-        self._wait("let us in")
-        self._client.subscribe(RESPONSE, qos=1)
-        self._wait("let us hear its answers")
         return self
 
     def __enter__(self) -> "Control":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
+        self._close()
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
         """What the plugin answers to each; LinkDown if it does not do one of them."""
@@ -103,6 +106,13 @@ class Control:
                 _topic, body = self._heard.pop(0)
                 found += json.loads(body)["responses"]
         return found
+
+    def _close(self) -> None:
+        self._client.disconnect()
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+        del self._client  # which closes what else it has open
 
     def _answer(self, answer: object) -> None:
         self._answers.append(answer)

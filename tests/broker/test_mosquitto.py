@@ -14,8 +14,10 @@ import pytest
 
 from tests.broker.running import Client, RunningBroker, free_ports, made, serves
 from titik_collector import broker_init, broker_run
+from titik_collector.broker_dir import BrokerError
 from titik_collector.broker_init import Request
 from titik_collector.mqtt import Link, Login
+from titik_collector.rights import CONTROL
 from titik_wire.topics import CLIENT_ID
 
 pytestmark = pytest.mark.system
@@ -334,6 +336,36 @@ def test_a_damaged_database_is_moved_aside(tmp_path: Path, damage: bytes | None)
         assert 1 == len(list(directory.database.parent.glob("mosquitto.db.damaged-*")))
         with router(broker) as client:
             assert GRANTED == client.answer()
+
+
+@pytest.mark.parametrize("left", [0, 300])
+def test_users_of_whom_a_power_cut_left_half_are_let_in(tmp_path: Path, left: int) -> None:
+    """mosquitto writes their file in place; it is made again from settings and secrets."""
+    directory = made(tmp_path / "broker", "a-1")
+    directory.access_file.write_bytes(directory.access_file.read_bytes()[:left])
+    with RunningBroker(directory) as broker:
+        assert any(f"made {directory.access_file} for 3 users" in line for line in broker.said)
+        with router(broker) as client:
+            assert GRANTED == client.answer()
+
+
+@pytest.mark.parametrize("damage", ["lost", "another's"])
+def test_a_command_that_is_not_obeyed_says_what_mends_it(tmp_path: Path, damage: str) -> None:
+    """Where the password that commands the broker is gone, or is another's."""
+    broker = RunningBroker(made(tmp_path / "broker"))
+    with broker:
+        secret = broker.directory.password_file(CONTROL)
+        if damage == "lost":
+            secret.unlink()
+        else:
+            secret.write_text("wrong\n")
+        remedy = f"stop the broker, titik broker init {broker.directory.path}, start it"
+        with pytest.raises(BrokerError, match=remedy):
+            broker.directory.admit(["a-1"])
+        broker.stop()
+        broker_init.init(broker.directory.path, Request())
+        broker.start()
+        assert ["b-1"] == broker.directory.admit(["b-1"])
 
 
 def test_an_empty_database_is_as_good_as_none(tmp_path: Path) -> None:
