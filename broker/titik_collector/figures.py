@@ -136,6 +136,41 @@ class Sums:
         )  # fmt: skip
 
 
+class Covered:
+    """Stretches of time, apart and in order, of which samples spoke."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []
+
+    def take(self, from_ms: int, to_ms: int) -> bool:
+        """Add a stretch after all others; False if it is not."""
+        spans = self._spans
+        if not spans or from_ms > spans[-1][1]:
+            spans.append((from_ms, to_ms))
+        elif from_ms == spans[-1][1]:
+            spans[-1] = (spans[-1][0], to_ms)
+        else:
+            return False
+        return True
+
+    def add(self, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
+        """Add a stretch; what of it is new."""
+        new, at_ms = [], from_ms
+        apart, merged = [], (from_ms, to_ms)
+        for span in self._spans:
+            if span[1] < from_ms or span[0] > to_ms:
+                apart.append(span)
+                continue
+            if at_ms < span[0]:
+                new.append((at_ms, span[0]))
+            at_ms = max(at_ms, span[1])
+            merged = min(merged[0], span[0]), max(merged[1], span[1])
+        if at_ms < to_ms:
+            new.append((at_ms, to_ms))
+        self._spans = sorted([*apart, merged])
+        return new
+
+
 class Minutes:
     """The minutes from `from_ms` to `to_ms`, both at the start of one, filled by steps."""
 
@@ -143,9 +178,27 @@ class Minutes:
         self._first = from_ms // MINUTE_MS
         self._end = to_ms // MINUTE_MS
         self._sums: dict[int, Sums] = {}
+        self._covered = Covered()
 
     def add(self, step: Step) -> None:
         """Spread a step over the minutes it touches; what lies outside is left out."""
+        covered = step.amounts[COVERED]
+        if covered and not self._covered.take(step.from_ms, step.to_ms):
+            step = self._once(step, covered)
+        self._spread(step)
+
+    def _once(self, step: Step, covered: int) -> Step:
+        """Spread what no other boot covered; the step without that."""
+        length_ms = max(1, step.to_ms - step.from_ms)
+        for from_ms, to_ms in self._covered.add(step.from_ms, step.to_ms):
+            share = [0] * FIGURES
+            share[COVERED] = covered * (to_ms - from_ms) // length_ms
+            self._spread(Step(from_ms, to_ms, share))
+        amounts = list(step.amounts)
+        amounts[COVERED] = 0
+        return step._replace(amounts=amounts)
+
+    def _spread(self, step: Step) -> None:
         from_ms, to_ms, amounts, extremes = step
         first = from_ms // MINUTE_MS
         # It ends before `to_ms`, unless it is an instant.

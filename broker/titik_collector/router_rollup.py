@@ -53,7 +53,9 @@ class RouterRollups:
         fewest = [one for one in (figures.clients_min, extra.clients_min) if one is not None]
         most = [one for one in (figures.clients_max, extra.clients_max) if one is not None]
         visitors = self._visitors(router_id, day)
-        return with_means(sums.plus(figures, extra))._replace(
+        whole = with_means(sums.plus(figures, extra))
+        return whole._replace(
+            covered_ms=min(whole.covered_ms, day.end_ms - day.start_ms),
             clients_min=min(fewest, default=None),
             clients_max=max(most, default=None),
             visitors_min=max(visitors, default=None),

@@ -26,9 +26,10 @@ Quality = Literal["ntp", "arrival", "bounded"]
 # No sample is placed outside of this, whatever uptime it claims: windows must have dates.
 EARLIEST_MS = 2 * 86_400_000
 MAX_AHEAD_MS = 120_000  # a clock that is later than the arrival by more is not believed
-# Nor one that is earlier than a boot that is known to have begun later. A clock that was never set
-# right drifts by some minutes in a month.
-MAX_BEHIND_MS = 600_000
+# Nor one by which the boot began so much earlier than it did. What messages take is in it; a clock
+# that was not set since drifts by less than a thousandth.
+MAX_BEHIND_MS = 30_000
+DRIFT = 1000
 # Arrivals and the starts of boots are used to the second: otherwise every sample that travelled a
 # millisecond faster than all before would move its whole boot.
 GRAIN_MS = 1000
@@ -61,7 +62,8 @@ class Claim(NamedTuple):
         """`prompt_ms`: when the boot began, if that is known."""
         if self.taken_ms > self.arrived_ms + MAX_AHEAD_MS:
             return False
-        return prompt_ms is None or self.taken_ms - self.uptime_ms >= prompt_ms - MAX_BEHIND_MS
+        slack_ms = MAX_BEHIND_MS + self.uptime_ms // DRIFT
+        return prompt_ms is None or self.taken_ms - self.uptime_ms >= prompt_ms - slack_ms
 
 
 # Quality, offset, arrival, what its samples have, first and last instant.

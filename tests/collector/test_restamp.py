@@ -89,3 +89,24 @@ def test_samples_that_waited_for_a_collector_keep_their_clock(tmp_path: Path) ->
             store.save([live(sample(n), 0)])  # type: ignore[list-item]
         assert {"ntp"} == {quality for _, _, quality in places(db)}
         assert all(at_ms == seq * 30_000 for seq, at_ms, _ in places(db))
+
+
+def test_two_boots_of_a_router_do_not_overlap(tmp_path: Path) -> None:
+    """The second has a clock that is 40 s behind; no second is covered twice."""
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        for n in range(1, 41):
+            one = sample(n, uptime_ms=1_000_000 + n * 1000, taken_at=T0 + n * 1000, covers_ms=1000)
+            store.save([live(one, 0)])  # type: ignore[list-item]
+        for n in range(1, 36):
+            began_ms = T0 + 43_000
+            one = sample(n, run="b" * 16, boot="b" * 8, uptime_ms=30_000 + n * 1000)
+            one = replace(one, taken_at=began_ms + one.uptime_ms - 40_000, covers_ms=1000)
+            arrived_ms = began_ms + one.uptime_ms + 100
+            store.save([to_item(letter(one, True), arrived_ms)])
+        rows = db.execute(
+            "SELECT boot_id, min(at_ms), max(at_ms), quality FROM sample GROUP BY boot_id"
+        ).fetchall()
+        (_, _, ended_ms, _), (_, began_ms, _, quality) = rows
+        assert ended_ms < began_ms
+        assert (T0 + 43_000 + 31_000, "arrival") == (began_ms, quality)
