@@ -138,9 +138,9 @@ class Reach:
     """Whether the uplink carries traffic, from the configured targets."""
 
     dns_ms: Rtt | None = None  # median time of a DNS answer, milliseconds
-    dns_failures: Count | None = None  # unanswered, cumulative in this run
+    dns_failures: Count | None = None  # unanswered, or by a portal alone, cumulative in this run
     tcp_ms: Rtt | None = None  # median TCP round trip, milliseconds
-    tcp_failures: Count | None = None  # unanswered, cumulative in this run
+    tcp_failures: Count | None = None  # unanswered, or without an address, cumulative in this run
     attempts: Count | None = None  # rounds made, cumulative in this run
 
 
