@@ -100,6 +100,10 @@ class Evening:
         self.record["steps"].append((boottime(), name))
         print(f"{boottime():7.1f} {name}", flush=True)
 
+    def mark(self, name: str) -> None:
+        """A file whose time is that of the clock outside, which runs ahead of the machine's."""
+        open(f"/lab-out/{name}", "w").close()
+
     def until(self, ifname: str, count: int) -> None:
         """Until so many are on that BSS, and then long enough to tell this from what follows."""
         self.truth.wait_for(ifname, count)
@@ -177,17 +181,19 @@ class Evening:
         self.leave(self.phones[3], "wlan1-1")
         self.join(self.phones[3], "wlan1-1")
         self.until("wlan1-1", 1)
-        self.step("uplink: cut")
         self.uplink.spoil("loss", "100%")
+        self.step("uplink: cut")
         self.leave(self.phones[4], "wlan0")
         time.sleep(INTERVAL_S)
+        self.mark("mended")
         self.uplink.spoil()
         self.step("uplink: mended")
         self.join(self.phones[4], "wlan0")
         self.until("wlan0", 1)
-        self.step("uplink: unplugged")
         self.uplink.unplug()
+        self.step("uplink: unplugged")
         time.sleep(INTERVAL_S)
+        self.mark("plugged in")
         self.uplink.plug_in()
         self.step("uplink: plugged in")
 

@@ -2,12 +2,13 @@
 # Runs one command in a throw-away virtual machine that has a real Wi-Fi stack.
 #
 #   lab.sh setup                                 once, as root: packages, kernel, initramfs
-#   lab.sh [-t SECONDS] [-m MIB] [-n] -o DIR CMD...   in the machine, as root, in this directory
+#   lab.sh [-t SECONDS] [-m MIB] [-n] [-c] -o DIR CMD... in the machine, as root, in this directory
 #
 # The machine sees this one's files, read-only, so CMD may be anything that is installed here. What
 # CMD writes to /lab-out is in DIR; all else it writes is gone. Its output is streamed, its status
 # is ours; 124: out of time; 125: the machine died. -n: it has a network card, eth0, behind which
-# 10.0.2.2 is this one's loopback.
+# 10.0.2.2 is this one's loopback. -c: where it is emulated, its clock counts its instructions, two
+# nanoseconds each, so that it is as fast by its own clock however busy this machine is.
 #
 # Kernel and initramfs are kept in LAB_STATE. LAB_ACCEL is kvm or tcg; found if not set.
 # shellcheck disable=SC2015 # after `A && B || die`, die may run for either
@@ -85,8 +86,9 @@ accelerator() {
 }
 
 run() {
-  local out=$1 seconds=$2 memory=$3 network=$4 hardware
-  shift 4
+  local out=$1 seconds=$2 memory=$3 network=$4 clock=$5 speed=thread=multi hardware
+  shift 5
+  [ -z "$clock" ] || speed=thread=single # what counts cannot be done by several at a time
   [ -s "$LAB_STATE/initramfs" ] || die "first: $0 setup"
   mkdir -p "$out" && out=$(readlink -f "$out") || die "cannot write $out"
   rm -f "$out/.status"
@@ -96,7 +98,7 @@ run() {
   } >"$out/.command"
   case $(accelerator) in
     kvm) hardware="-accel kvm -cpu host" ;;
-    *) hardware="-accel tcg,thread=multi,tb-size=256 -cpu qemu64" ;;
+    *) hardware="-accel tcg,$speed,tb-size=256 -cpu qemu64 $clock" ;;
   esac
   # shellcheck disable=SC2086 # words on purpose
   timeout -k 5 "$seconds" qemu-system-x86_64 $hardware -machine q35 -m "$memory" \
@@ -116,17 +118,18 @@ lab.modules=$LAB_STATE/kernel/lib/modules lab.stage2=$HERE/guest-stage2" \
   return "$status"
 }
 
-out='' seconds=300 memory=512 network=''
+out='' seconds=300 memory=512 network='' clock=''
 [ "${1:-}" != setup ] || { setup && exit 0; }
-while getopts o:t:m:n option; do
+while getopts o:t:m:nc option; do
   case $option in
     o) out=$OPTARG ;;
     t) seconds=$OPTARG ;;
     m) memory=$OPTARG ;;
     n) network='-nic user,model=virtio' ;;
+    c) clock='-icount shift=1,align=off,sleep=on' ;;
     *) exit 2 ;;
   esac
 done
 shift $((OPTIND - 1))
 [ -n "$out" ] && [ $# -gt 0 ] || { sed -n '2,13s/^# \?//p' "$0" && exit 2; }
-run "$out" "$seconds" "$memory" "$network" "$@"
+run "$out" "$seconds" "$memory" "$network" "$clock" "$@"
