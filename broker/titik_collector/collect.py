@@ -187,8 +187,8 @@ class Collector:
             self._tell_again()
         if saved is None and not self._rollups_waiting:
             self._restate.work(RESTATE_SLICE_S, time.monotonic)
-            if self._server_cause.due(time.monotonic()):
-                self._server_cause.step(RESTATE_SLICE_S)
+        if self._server_cause.due(time.monotonic()):
+            self._server_cause.step(RESTATE_SLICE_S if saved is None else BUSY_SLICE_S)
 
     def _show(self, saved: Saved) -> None:
         if saved.poison:

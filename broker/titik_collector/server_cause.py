@@ -24,7 +24,9 @@ EVERY_S = 30.0
 LOOK_BACK_MS = 3_600_000
 TOGETHER_MS = 120_000  # routers that go within this time went together
 LATE_MS = 300_000  # who needs so much longer than half of the others had an outage of its own
-SAMPLES = 20  # the first of an outage: the last may be of when its line worked again
+FIRST_MS = 600_000  # of an outage: its last samples may be of when the router's line worked again
+SAMPLES = 20  # so many are read of these, evenly
+MAX_FOUND = 10_000
 ENOUGH = 3  # rounds; more would not change the mind
 BUSY_BYTES_S = 10_000  # received a second: visitors were using the internet
 
@@ -243,22 +245,31 @@ def _there(db: sqlite3.Connection, at_ms: int) -> int:
 
 
 def _evidence(db: sqlite3.Connection, one: Outage) -> tuple[Sample | None, list[Sample]]:
-    """The sample before the outage, and the first ones that were taken during it."""
-    before = list(_samples(db, one, "at_ms <= ? ORDER BY at_ms DESC LIMIT 1", one.from_ms))
-    during = _samples(
-        db, one, f"at_ms > ? AND at_ms < ? ORDER BY at_ms LIMIT {SAMPLES}", one.from_ms, one.to_ms
-    )
-    return (before[0] if before else None), list(during)
+    """The sample before the outage, and some that were taken in its first minutes."""
+    before = db.execute(
+        "SELECT run_id, seq FROM sample WHERE router_id = ? AND at_ms <= ?"
+        " ORDER BY at_ms DESC LIMIT 1",
+        (one.router_id, one.from_ms),
+    ).fetchall()
+    during = db.execute(
+        "SELECT run_id, seq FROM sample WHERE router_id = ? AND at_ms > ? AND at_ms < ?"
+        " ORDER BY at_ms LIMIT ?",
+        (one.router_id, one.from_ms, min(one.to_ms, one.from_ms + FIRST_MS), MAX_FOUND),
+    ).fetchall()
+    some = during[:: -(-len(during) // SAMPLES) or 1]
+    bases = list(_samples(db, one, before))
+    return (bases[0] if bases else None), list(_samples(db, one, some))
 
 
-def _samples(db: sqlite3.Connection, one: Outage, which: str, *values: int) -> Iterator[Sample]:
-    for (packed,) in db.execute(
-        "SELECT packed FROM (SELECT run_id, seq, at_ms FROM sample WHERE router_id = ? AND"
-        f" {which}) JOIN body USING (run_id, seq) ORDER BY at_ms",
-        (one.router_id, *values),
-    ):
+def _samples(
+    db: sqlite3.Connection, one: Outage, keys: Sequence[tuple[int, int]]
+) -> Iterator[Sample]:
+    for key in keys:
+        row = db.execute("SELECT packed FROM body WHERE run_id = ? AND seq = ?", key).fetchone()
+        if row is None:
+            continue
         try:
-            message = codec.decode(topics.sample(one.router), body.unpack(packed))
+            message = codec.decode(topics.sample(one.router), body.unpack(row[0]))
         except (ValueError, WireError):
             continue
         if isinstance(message, Sample):

@@ -127,12 +127,13 @@ class _Believed(Presence):
 
 
 def gather(db: sqlite3.Connection, city: str, now_ms: int, warnings: Sequence[Warned] = ()) -> City:
-    """Read it from the store."""
+    """Read it from the store; where the server cannot hear, every router is unknown."""
     registry, presence = Registry(db, city), _Believed(db, now_ms)
     board = Board(db, presence, registry)
+    board.hears = not any(one.level == "critical" for one in warnings)
     board.load()
     now = {(one.scope, one.name): one for one in board.everything(now_ms)}
-    facts = _Facts(db, now_ms)
+    facts = _Facts(db, now_ms, board.hears)
     routers = [
         _router(router_id, site, now["router", name], presence.state(router_id), board, facts)
         for router_id, name, site in registry.routers()
@@ -159,8 +160,9 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int, warnings: Sequence[Wa
 class _Facts:
     """What is read once for all routers."""
 
-    def __init__(self, db: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, db: sqlite3.Connection, now_ms: int, hears: bool) -> None:
         self.now_ms = now_ms
+        self.hears = hears
         self.coverage = _coverage(db, now_ms)
         self.causes = dict(
             db.execute("SELECT router_id, cause FROM outage WHERE to_ms IS NULL").fetchall()
@@ -225,6 +227,8 @@ def _problems(one: Router, facts: _Facts) -> Iterator[str]:
         pass  # somebody meant it
     elif one.since_ms == 0:
         yield "never heard"
+    elif one.now.state == "unknown" and not facts.hears:
+        pass  # the fault is the server's, whose warning says it
     elif one.now.state != "online":
         since = when.length(max(0, facts.now_ms - one.since_ms))
         cause = f" ({one.cause})" if one.cause else ""

@@ -84,3 +84,23 @@ def test_no_row_is_checked_by_way_of_a_table(tmp_path: Path, table: str) -> None
         assert "OpenEphemeral" not in {step[1] for step in program}
     finally:
         db.close()
+
+
+def test_outages_of_the_fifth_schema_are_kept(tmp_path: Path) -> None:
+    """With their numbers; what their causes were concluded from is not known."""
+    with at_version(tmp_path / "db", 5) as old:
+        old.execute("INSERT INTO router VALUES (1, 'tirosa-1', 1, 0)")
+        old.execute(
+            "INSERT INTO outage (id, router_id, from_ms, to_ms, cause)"
+            " VALUES (7, 1, 1000, 61000, 'uplink lost'), (9, 1, 90000, NULL, 'unknown')"
+        )
+        before = [(*row, None) for row in old.execute("SELECT * FROM outage")]
+        lengths = old.execute("SELECT length_s, cause FROM v_outage").fetchall()
+    old.close()
+
+    db = open_writer(tmp_path / "db")
+    try:
+        assert before == db.execute("SELECT * FROM outage").fetchall()
+        assert lengths == db.execute("SELECT length_s, cause FROM v_outage").fetchall()
+    finally:
+        db.close()

@@ -224,6 +224,9 @@ def test_a_broker_that_ends_is_in_no_routers_outage(
         assert state is not None
         assert state.problem is not None
         assert "nothing listens at 127.0.0.1" in state.problem
+        status, said = city.titik("status", "--config", str(city.file))
+        assert (1, True, False) == (status, "no broker for" in said, "offline" in said)
+        assert 2 == said.count("unknown")
         city.broker.start()
         until_back(city)
         assert [] == city.ask("SELECT * FROM outage")
@@ -308,3 +311,29 @@ def stale_ms(city: City) -> int:
     """How old the state file is."""
     state = city.state()
     return 0 if state is None else wall_ms() - state.at_ms
+
+
+def test_a_line_that_is_cut_before_the_broker_is_the_servers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The collector hears every will, and visitors used the internet all the time."""
+    with City(tmp_path, *ROUTERS) as city:
+        running(city)
+        for node in city.nodes:
+            node.cut(1e6)
+        city.until(lambda: city.number("SELECT count(*) FROM outage") == 2, "both are offline", 90)
+        for node in city.nodes:
+            node.cut_until = 0.0
+        until_back(city)
+        city.until(
+            lambda: city.ask("SELECT DISTINCT cause FROM outage") == [("server",)],
+            "the cause is the server",
+            90,
+        )
+        assert [] == city.ask("SELECT * FROM v_outage")
+        assert ["line"] == [what for what, _ in server_outages(city)]
+        status, said = city.titik("events", "--why", "--config", str(city.file))
+        assert 0 == status
+        assert "could not reach the server" in said
+        assert "2 of 2 routers" in " ".join(said.split())
+    assert "uplink down" in caplog.text
