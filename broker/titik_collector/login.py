@@ -31,12 +31,13 @@ def reading(config: Config) -> Login | None:
 
     At the collector's own listener a second client of its user would take over the first.
     """
-    own = login(config)
     if config.broker.directory is None:
-        return own if own.password is None else None
+        return None
     directory = BrokerDir.open(config.broker.directory)
     tls = None if directory.settings.host is None else str(directory.path / "tls" / "ca.crt")
-    return replace(own, host=directory.engineer_host, port=directory.ports.engineer, ca_file=tls)
+    return replace(
+        login(config), host=directory.engineer_host, port=directory.ports.engineer, ca_file=tls
+    )
 
 
 def _password(config: Config) -> str:
