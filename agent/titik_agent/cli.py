@@ -18,7 +18,7 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -137,7 +137,7 @@ def _run(settings: Config, target: dial.Broker) -> None:
     backoff = Backoff(rand)
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
     uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
-    sources = _sources(settings, clock)
+    sources = _sources(settings, clock, lambda: publisher.day_starts)
     sampler = Sampler(settings.router, run_id, clock, spool, sources, lambda: publisher.open_runs)
     schedule = Schedule(settings.interval_s, clock.monotonic(), rand)
     events = [one for one in sources if isinstance(one, EventSource)]
@@ -170,7 +170,9 @@ def _run(settings: Config, target: dial.Broker) -> None:
     log.info("agent stopped")
 
 
-def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
+def _sources(
+    settings: Config, clock: Clock, day_starts: Callable[[], Sequence[int]] = tuple
+) -> Sequence[Source]:
     """Every source that this machine may have."""
     since = Since(os.path.join(settings.spool.directory, "since"))
     memory = os.path.join(settings.spool.directory, "uplink")
@@ -178,7 +180,7 @@ def _sources(settings: Config, clock: Clock) -> Sequence[Source]:
     interfaces = Interfaces(
         nets.uplink, nets.lan, clock.boot, since=since, memory=memory, keep_s=ONE_SAMPLE_S
     )
-    sketch = Sketch(clock)
+    sketch = Sketch(clock, day_starts=day_starts)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     sources: list[Source | None] = [
         *hostapd,

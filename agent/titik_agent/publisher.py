@@ -106,6 +106,7 @@ class Publisher:
         `status`, for a run that nobody is to miss.
         """
         self.open_runs: tuple[str, ...] = ()  # that the last ack listed, for the sampler
+        self.day_starts: tuple[int, ...] = ()  # of the city, for the count of visitors
         self._about = about
         self._spool = spool
         self._monotonic = monotonic
@@ -223,6 +224,8 @@ class Publisher:
             self._settle(message)
         elif isinstance(message, CollectorStatus) or topic != self._ack_topic:
             online = isinstance(message, CollectorStatus) and message.state == "online"
+            if isinstance(message, CollectorStatus) and online and message.day_starts:
+                self.day_starts = message.day_starts
             self._collector(topic, online)
 
     def _say(self, state: Literal["online", "stopping"]) -> None:

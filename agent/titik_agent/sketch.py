@@ -8,7 +8,7 @@ sketches of the same clients can be compared. Error about 1.6 %, less below some
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 try:  # hashlib brings OpenSSL's algorithms too, 0.8 MB that nothing here uses
     from _blake2 import blake2b
@@ -22,14 +22,22 @@ _INDEX_BITS = 12
 _REGISTERS = 1 << _INDEX_BITS
 _RANK_BITS = 64 - _INDEX_BITS
 _ALPHA = 0.7213 / (1 + 1.079 / _REGISTERS)  # Flajolet's constant for this many registers
+_DAY_MS = 86_400_000
 _STEP_MS = 60_000  # a clock that moved by more than this against the uptime was set
 
 
 class Sketch:
-    """Counts from its creation, then from each local midnight (TZ)."""
+    """Counts from its creation, then from each start of a day: the city's, else the router's."""
 
-    def __init__(self, clock: Clock, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        random: Callable[[int], bytes] = os.urandom,
+        day_starts: Callable[[], Sequence[int]] = tuple,
+    ) -> None:
+        """`day_starts` are those of the city, as far as a collector published them."""
         self._clock = clock
+        self._day_starts = day_starts
         self._random = random
         self._fed = False
         self._count: int | None = None  # None: to be computed, as a new client came
@@ -85,11 +93,22 @@ class Sketch:
             self._since_ms += offset_ms - self._offset_ms
             self._seen_ms += offset_ms - self._offset_ms
         self._offset_ms = offset_ms
-        midnight_ms = _midnight_ms(now_ms)
+        midnight_ms = _day_start_ms(now_ms, self._day_starts())
         if self._since_ms < midnight_ms:
             # Without the step above, we were there at midnight; else we learn of it only now.
             self._start(midnight_ms if self._seen_ms < midnight_ms else now_ms)
         self._seen_ms = now_ms
+
+
+def _day_start_ms(now_ms: int, starts: Sequence[int]) -> int:
+    """When this day began. Before and after those that are known, days have 24 hours."""
+    if not starts:
+        return _midnight_ms(now_ms)
+    begun = [start for start in starts if start <= now_ms]
+    if 0 < len(begun) < len(starts):
+        return max(begun)
+    edge_ms = max(begun, default=min(starts))
+    return edge_ms + (now_ms - edge_ms) // _DAY_MS * _DAY_MS
 
 
 def _midnight_ms(now_ms: int) -> int:

@@ -34,6 +34,7 @@ Channel = Annotated[int, Whole(1, 253)]
 Celsius = Annotated[float, Real(-100.0, 200.0)]
 Load = Annotated[float, Real(0.0, 1e6)]
 Rtt = Annotated[float, Real(0.0, 3.6e6)]
+DayStarts = Annotated[tuple[Time, ...], Items(4)]
 Span = tuple[int, int]  # first and last seq, both included
 
 # What an ack or a sample can list, so that a router with thousands of runs cannot outgrow a packet.
@@ -130,7 +131,7 @@ class Visitors:
     """How many different clients this run has authorized since `since`; an estimate (1 to 3 %)."""
 
     count: People  # different clients, rounded
-    since: Time  # local midnight, or the start of the run if that is later
+    since: Time  # the city's midnight, else the router's; or the start of the run if later
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,7 @@ class CollectorStatus:
     beat: Count | None = None  # rises with each status it publishes, every 10 s at least
     store: Token | None = None  # the id of its store, for the store's life
     epoch: Count | None = None  # of the store; rises each time a collector opens it
+    day_starts: DayStarts | None = None  # when the city's day began, and when the next ones do
 
 
 @dataclass(frozen=True, slots=True)

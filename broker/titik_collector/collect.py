@@ -39,6 +39,7 @@ from titik_collector.server_cause import ServerCause
 from titik_collector.server_clock import Jump, ServerClock
 from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.sums import CITY_ID, Scope
+from titik_collector.windows import Calendar
 from titik_wire import __version__, codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Message, Now
@@ -59,6 +60,8 @@ REGISTRY_EVERY_S = 2.0
 HOLD_S = 60.0  # that sums are waited for: one router that never ends to send keeps back nobody
 MAX_NAMED = 20  # routers in the log; `titik db check` has the sum
 TOLD_AGAIN = 50  # places, of three windows each: some 40 ms
+
+DAYS_AHEAD = 4  # starts of the city's day that are published; the contract's most
 
 Place = tuple[Scope, int, str]  # and its id and name
 
@@ -90,6 +93,7 @@ class Collector:
         caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)
         self._store = Store(db, self._registry, caps, (self._presence,))
         self._board = Board(db, self._presence, self._registry)
+        self._calendar = Calendar(config.city.timezone)
         self._rollups = Rollups(db, config.city.timezone, now_ms)
         self._restate = Restate(db)
         files = collector_state.places(
@@ -102,6 +106,7 @@ class Collector:
             self._behind_ms,
             now_ms,
             identity.opened(db, config.store.path),
+            self._day_starts,
         )
         self._link = Link(
             login,
@@ -197,6 +202,10 @@ class Collector:
             prompt = router_id in saved.prompt
             self._board.show(router_id, arrived.sample, arrived.arrived_ms, prompt)
             self._stale.add(router_id)
+
+    def _day_starts(self) -> tuple[int, ...]:
+        """When the city's day began, and the next three."""
+        return self._calendar.day_starts(self._now_ms(), DAYS_AHEAD)
 
     def _settle_time(self, saved: Saved | None) -> None:
         """Hear what routers say of the time, and go by it."""

@@ -13,6 +13,8 @@ from titik_collector.rates import WIRE_BPS, Step, steps
 from titik_collector.readings import Readings
 from titik_collector.windows import MINUTE_MS, Calendar, Span
 
+MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
+
 
 class RouterRollups:
     """Computes them in an open database."""
@@ -58,8 +60,8 @@ class RouterRollups:
             covered_ms=min(whole.covered_ms, day.end_ms - day.start_ms),
             clients_min=min(fewest, default=None),
             clients_max=max(most, default=None),
-            visitors_min=max(visitors, default=None),
-            visitors_max=sum(visitors) if visitors else None,
+            visitors_min=visitors[0],
+            visitors_max=visitors[1],
         )
 
     def _boots(self, router_id: int, span: Span, bounded: bool) -> list[int]:
@@ -83,15 +85,20 @@ class RouterRollups:
 
         return steps(self._readings.of(boot_id, *span), uplink_bps)
 
-    def _visitors(self, router_id: int, day: Span) -> list[int]:
-        """Each run's last count of the day; two runs may have counted the same visitor."""
+    def _visitors(self, router_id: int, day: Span) -> tuple[int | None, int | None]:
+        """At least and at most so many different ones; None: not known.
+
+        Two runs may have counted the same visitor, and so may a run that began to count anew
+        within the day, because the router's midnight is not the city's.
+        """
         last = self._db.execute(
             # Answered from the index alone: a day has thousands of samples and a few runs.
             "SELECT run_id, max(seq) FROM sample WHERE router_id = ? AND at_ms >= ? AND at_ms < ?"
             " GROUP BY run_id",
             (router_id, *day),
         ).fetchall()
-        counts = []
+        least: list[int] = []
+        most: list[int] = []
         for run_id, seq in last:
             row = self._db.execute(
                 "SELECT visitors, visitors_since_ms, taken_ms FROM sample WHERE run_id = ?"
@@ -99,7 +106,29 @@ class RouterRollups:
                 " ORDER BY seq DESC LIMIT 1",
                 (run_id, seq, *day),
             ).fetchone()
-            # What was counted since before midnight is yesterday's, if the clock can be believed.
-            if row is not None and (row[2] is None or row[1] >= day.start_ms):
-                counts.append(int(row[0]))
-        return sorted(counts)
+            for _ in range(MAX_COUNTS):
+                if row is None:
+                    break
+                count, since_ms, taken_ms = row
+                most.append(int(count))
+                # What was counted since before the day is in part the day's before.
+                if taken_ms is None or since_ms >= day.start_ms:
+                    least.append(int(count))
+                if taken_ms is None or since_ms <= day.start_ms:
+                    break
+                row = self._counted_before(router_id, run_id, Span(day.start_ms, since_ms))
+        if not least:
+            return None, None
+        return max(least), sum(most)
+
+    def _counted_before(
+        self, router_id: int, run_id: int, span: Span
+    ) -> tuple[int, int, int] | None:
+        """The run's count before it began anew."""
+        row: tuple[int, int, int] | None = self._db.execute(
+            "SELECT visitors, visitors_since_ms, taken_ms FROM sample WHERE router_id = ?"
+            " AND at_ms >= ? AND at_ms < ? AND run_id = ? AND visitors IS NOT NULL"
+            " ORDER BY at_ms DESC LIMIT 1",
+            (router_id, *span, run_id),
+        ).fetchone()
+        return row

@@ -30,6 +30,7 @@ class SelfReport:
         behind_ms: Callable[[], int],
         now_ms: Callable[[], int],
         identity: Identity | None = None,
+        day_starts: Callable[[], tuple[int, ...]] = tuple,
     ) -> None:
         self.identity = identity  # of the store
         self._collector = collector
@@ -37,6 +38,7 @@ class SelfReport:
         self._file = file
         self._behind_ms = behind_ms
         self._now_ms = now_ms
+        self._day_starts = day_starts  # of the city
         self._connected = False
         self._broker_problem: str | None = None
         self._store_problem: str | None = None
@@ -144,6 +146,7 @@ class SelfReport:
                 since=state.since_ms,
                 behind_ms=state.behind_ms,
                 beat=self._beat,
+                day_starts=self._day_starts() or None,
             )
         outbox.publish(topics.collector(self._collector), codec.encode(status), retain=True)
         outbox.flush()

@@ -62,6 +62,13 @@ class Calendar:
             day += timedelta(days=1)
         return Span(self._midnight(day), self._midnight(day + timedelta(days=1)))
 
+    def day_starts(self, at_ms: int, count: int) -> tuple[int, ...]:
+        """The starts of the day that `at_ms` lies in and of those after it."""
+        starts = [self.day(at_ms).start_ms]
+        while len(starts) < count:
+            starts.append(self.day(starts[-1]).end_ms)
+        return tuple(starts)
+
     def hours(self, from_ms: int, to_ms: int) -> Iterator[Span]:
         """The hours that touch the time from `from_ms` to before `to_ms`."""
         while from_ms < to_ms:

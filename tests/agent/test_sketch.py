@@ -183,3 +183,46 @@ def test_nothing_is_said_before_anyone_looked() -> None:
     visitors = VisitorsSource(counted).read()
     assert visitors is not None
     assert 0 == visitors.count
+
+
+UTC_RUN = "2026-11-23T15:00:00.000Z"  # 23:00 in Kupang
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_a_day_is_the_city_s_where_a_collector_says_when_it_begins(
+    ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The router's own zone is UTC, as on every new one; also days after it last heard."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    first = from_text("2026-11-22T16:00:00.000Z")
+    clock, stream = FakeClock(UTC_RUN), keys()
+    starts = [first + day * 24 * HOUR_MS for day in range(ahead)]
+    counted = Sketch(clock, lambda _: next(stream), lambda: starts)
+    sinces = []
+    for _ in range(6 * 24):
+        counted.add("02:00:5e:00:00:01")
+        visitors = counted.visitors()
+        assert visitors is not None
+        sinces.append(visitors.since)
+        clock.go(HOUR_MS)
+    midnights = [first + day * 24 * HOUR_MS for day in range(1, 7)]
+    assert [from_text(UTC_RUN), *midnights] == sorted(set(sinces))
+
+
+def test_a_day_of_25_hours_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector knows when the city puts its clocks back; the router need not."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    first = from_text("2026-10-24T22:00:00.000Z")  # Berlin
+    starts = [first, first + 25 * HOUR_MS, first + 49 * HOUR_MS]
+    clock, stream = FakeClock("2026-10-24T22:00:00.000Z"), keys()
+    counted = Sketch(clock, lambda _: next(stream), lambda: starts)
+    sinces = set()
+    for _ in range(48):
+        counted.add("02:00:5e:00:00:01")
+        visitors = counted.visitors()
+        assert visitors is not None
+        sinces.add(visitors.since)
+        clock.go(HOUR_MS)
+    assert set(starts[:2]) == sinces

@@ -869,3 +869,22 @@ def test_another_minute_needs_no_other_statement(tmp_path: Path) -> None:
             heard.append(len(listening.statements))
 
     assert 0 < heard[9] == heard[-1]
+
+
+def test_visitors_counted_anew_within_the_day_are_at_most_the_sum(tmp_path: Path) -> None:
+    """A router whose midnight is 08:00 in the city; what it counted before is not forgotten."""
+    day = Calendar(ZONE).day(START)
+    with opened(tmp_path / "db") as db:
+        store = Store(db, Registered())
+        told = [(7, 900, -16), (9, 3, 8), (23, 1600, 8)]  # hour, count, hour of since
+        for seq, (hour, count, since) in enumerate(told, 1):
+            at_ms = day.start_ms + hour * HOUR_MS
+            visitors = Visitors(count, day.start_ms + since * HOUR_MS)
+            one = sample(seq, taken_at=at_ms, uptime_ms=at_ms - day.start_ms + 9, visitors=visitors)
+            store.save([to_item(letter(one, True), at_ms + 100)])
+        Rollups(db, ZONE, lambda: day.end_ms + HOUR_MS).rebuild()
+        assert [(1600, 2500)] == db.execute(
+            "SELECT visitors_min, visitors_max FROM rollup"
+            " WHERE scope = 'router' AND window = '1d' AND start_ms = ?",
+            (day.start_ms,),
+        ).fetchall()
