@@ -107,6 +107,11 @@ class Access:
         self._note("setClientPassword", username=name, password=password)
         return True
 
+    def adopt(self, name: str, roles: Sequence[str], hashed: Hash) -> None:
+        """A user whose password nobody here knows; in the file alone: no command takes a hash."""
+        self._create(name, roles, None, None)
+        self._clients[name].update(_kept(hashed))
+
     def drop_client(self, name: str) -> bool:
         """Forget a user, which ends its sessions; False if there was none."""
         if self._clients.pop(name, None) is None:
@@ -145,8 +150,11 @@ def _line(right: Right) -> dict[str, Any]:
 
 
 def _hashed(password: str) -> dict[str, Any]:
-    made = hash_password(password)
-    return {"password": made.digest, "salt": made.salt, "iterations": made.rounds}
+    return _kept(hash_password(password))
+
+
+def _kept(hashed: Hash) -> dict[str, Any]:
+    return {"password": hashed.digest, "salt": hashed.salt, "iterations": hashed.rounds}
 
 
 def _hash(client: dict[str, Any]) -> Hash | None:

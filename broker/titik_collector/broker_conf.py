@@ -37,8 +37,9 @@ def text(settings: Settings) -> str:
     )
 
 
-def plugin() -> Path:
+def plugin(root: Path = Path("/")) -> Path:
     """mosquitto's dynamic-security plugin; where Debian would put it, if it is nowhere."""
-    own = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "")
-    places = (own, Path("/usr/lib"), Path("/usr/lib64"), Path("/usr/local/lib"))
+    own = root / "usr/lib" / (sysconfig.get_config_var("MULTIARCH") or "")
+    others = (root / "usr/lib", root / "usr/lib64", root / "usr/local/lib")
+    places = [own, *others, *sorted((root / "usr/lib").glob("*-linux-*"))]
     return next((one / PLUGIN for one in places if (one / PLUGIN).exists()), own / PLUGIN)

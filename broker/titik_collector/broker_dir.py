@@ -195,6 +195,7 @@ class BrokerDir:
         with self._editing(mend=True) as known:
             known.deny_by_default()
             new = [user for user in wanted if self._put(known, user)]
+            self._adopt(known)
             for user in set(known.clients()) - set(wanted):
                 roles = known.roles_of(user)
                 if user in gone or any(map(rights.is_of_one_of_few, roles)):
@@ -249,6 +250,16 @@ class BrokerDir:
         known.put_role(own, rights.of_router(user))
         password = self._secret(user) if self.settings.host is None else None
         return known.put_client(user, [rights.ROUTER, own], password)
+
+    def _adopt(self, known: Access) -> None:
+        """Routers of a trial whose password the former version's file has, and none of ours."""
+        if self.settings.host is not None or self._is_commanded():
+            return
+        for user, hashed in former.passwords(self.path).items():
+            if user not in known.clients() and user not in self.reserved():
+                own = rights.router_role(user)
+                known.put_role(own, rights.of_router(user))
+                known.adopt(user, [rights.ROUTER, own], hashed)
 
     def _drop(self, known: Access, user: str) -> bool:
         gone = known.drop_client(user)

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.broker.running import free_ports
-from titik_collector import broker_init, broker_run, config
-from titik_collector.broker_dir import BrokerDir, BrokerError
+from titik_collector import broker_conf, broker_init, broker_run, config
+from titik_collector.broker_dir import PLUGIN, BrokerDir, BrokerError
 from titik_collector.broker_init import Request, init
 from titik_collector.commands.broker import broker
 from titik_collector.login import login
@@ -545,6 +545,27 @@ def test_mosquitto_is_found_where_debian_keeps_it(
     monkeypatch.setattr(broker_run, "PLACES", str(tmp_path))
     monkeypatch.setenv("PATH", "/nowhere")
     assert program == broker_run.find_mosquitto()
+
+
+@pytest.mark.parametrize(
+    "place", ["usr/lib", "usr/lib64", "usr/local/lib", "usr/lib/aarch64-linux-gnu"]
+)
+def test_the_plugin_is_found_on_every_processor(tmp_path: Path, place: str) -> None:
+    """Beside mosquitto's other libraries; the configuration names it."""
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / PLUGIN).touch()
+    assert tmp_path / place / PLUGIN == broker_conf.plugin(tmp_path)
+
+
+def test_a_missing_plugin_is_said_with_what_brings_it(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mosquitto would let nobody in without it."""
+    made, _ = init(path, Request())
+    assert options(path, "plugin") == [str(broker_conf.plugin())]
+    monkeypatch.setattr(broker_conf, "plugin", lambda: tmp_path / "nowhere.so")
+    with pytest.raises(BrokerError, match=r"nowhere\.so: is missing; apt-get install mosquitto"):
+        broker_run.check(made)
 
 
 def test_another_program_with_the_old_process_id_is_not_mosquitto(path: Path) -> None:

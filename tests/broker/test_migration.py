@@ -221,6 +221,7 @@ def test_a_trial_keeps_its_passwords(tmp_path: Path, source: Path) -> None:
         with_(source, "router", "add", name, "--site", SITE, "--config", str(file))
     city = City(tmp_path)
     secrets = {name: city.broker.password(name) for name in ("a-1", "b-1", "c-1")}
+    city.broker.password_file("a-1").unlink()  # moved to its router
     broker = RunningBroker(city.broker, source)
 
     def enters(name: str) -> bool:
@@ -236,6 +237,7 @@ def test_a_trial_keeps_its_passwords(tmp_path: Path, source: Path) -> None:
         broker.start()
         assert [True, False, True] == [enters(name) for name in secrets]
         broker.stop()
+        city.broker.password_file("a-1").write_text(secrets["a-1"] + "\n")
         with_(source, "broker", "init", folder)
         broker.source = source
         broker.start()
