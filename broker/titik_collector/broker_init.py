@@ -75,7 +75,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     directory = BrokerDir(path, settings)
     if settings.host is not None and directory.authority.begun:
         directory.authority.check()
-    cut_off = [] if before is None else _cut_off(before, settings.host)
+    cut_off = [] if before is None else _cut_off(before, settings)
     said = [] if before is None else _differences(before.settings, settings)
     new_host = settings.host is not None and (before is None or before.settings.host is None)
     if request.router_port is None and (before is None or new_host):
@@ -90,8 +90,9 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     _make_folders(directory)
     write_settings(path, settings)
     if settings.host is not None:
-        said += [*_make_authority(directory, before), *cut_off]
+        said += _make_authority(directory, before)
         said += units.write(directory, request.file)
+    said += cut_off
     said += _write_config(directory)
     said += former.by_hand(path, _ctl(directory), _roles(settings))
     said += bring_together(directory, asked, ended)
@@ -436,25 +437,47 @@ def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]
     return said
 
 
-def _cut_off(before: BrokerDir, host: str | None) -> list[str]:
-    """Who was told the name before; the certificate carries one name, so they refuse the broker."""
-    was = before.settings.host
-    if was in (None, host):
-        return []
+def _cut_off(before: BrokerDir, now: Settings) -> list[str]:
+    """Who knows the broker by another name or port, and what lets them in again."""
+    was, back = before.settings, f"change back: titik broker init {before.path}"
+    if was.host is None and now.host is not None:
+        return []  # the routers' passwords end, which is said
+    routers, engineers = _enrolled(before)
+    said = []
+    if was.host not in (None, now.host) and (routers or engineers):
+        said.append(
+            f"warning: of {len(routers)} enrolled routers and {len(engineers)} engineers those who"
+            f" know this broker as {was.host} are cut off, for its certificate names {now.host}"
+            f" now; {back} --host {was.host}; or give each a new file: titik router rotate NAME,"
+            " titik engineer add NAME"
+        )
+    if was.ports.router != now.ports.router and routers:
+        remedy = "a new file, also where the old one was not run yet: titik router rotate NAME"
+        remedy = remedy if was.host is not None else f"the line: port = {now.ports.router}"
+        said.append(
+            f"warning: {len(routers)} routers ({listed(routers)}) know port {was.ports.router} and"
+            f" are cut off; {back} --port {was.ports.router}; or give each {remedy}"
+        )
+    if was.ports.engineer != now.ports.engineer and engineers:
+        said.append(
+            f"warning: {len(engineers)} engineers ({listed(engineers)}) know port"
+            f" {was.ports.engineer} and are cut off; {back} --engineer-port {was.ports.engineer};"
+            " or give each a new file: titik engineer add NAME"
+        )
+    return said
+
+
+def _enrolled(before: BrokerDir) -> tuple[list[str], list[str]]:
+    """Routers and engineers that were given something with the broker's name and port in it."""
+    if before.settings.host is None:
+        return before.routers(), []
     routers = {one.router for one in before.authority.issued() if not one.revoked}
     engineers = [
         name
         for name in before.settings.engineers
         if name != FIRST_ENGINEER or (before.path / "secrets" / f"{name}.sh").exists()
     ]
-    if not routers and not engineers:
-        return []
-    return [
-        f"warning: of {len(routers)} enrolled routers and {len(engineers)} engineers those who know"
-        f" this broker as {was} are cut off, for its certificate names {host} now; change back:"
-        f" titik broker init {before.path} --host {was}; or give each a new file: titik router"
-        " rotate NAME, titik engineer add NAME"
-    ]
+    return sorted(routers), engineers
 
 
 def _keep_engineers(engineers: tuple[str, ...]) -> list[str]:

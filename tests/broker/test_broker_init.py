@@ -173,7 +173,7 @@ def test_a_second_init_says_what_changed(path: Path) -> None:
         "port for routers: 20001 is now 20002",
         "broker.conf is written anew, the one before is broker.conf.old",
         f"made passwords for b-1 in {path / 'secrets'}",
-    ] == said
+    ] == [line for line in said if not line.startswith("warning: ")]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\0", b"[]", b'{"clients":[{}]}'])

@@ -31,12 +31,43 @@ def router() -> None:
 
 
 @router.command()
-@click.argument("name")
-@click.option("--site", required=True, help="The site that it stands at.")
+@click.argument("name", required=False)
+@click.option("--site", help="The site that it stands at; not needed where the file has it.")
+@click.option("--all", "every", is_flag=True, help="Every router of the file without a credential.")
 @_CONFIG
-def add(name: str, site: str, file: Path) -> None:
+def add(name: str | None, site: str | None, every: bool, file: Path) -> None:
     """Register a router; a running collector takes it within seconds."""
+    if every == (name is not None) or (every and site is not None):
+        raise click.UsageError("give the NAME of one router, or --all alone")
+    if name is None:
+        _add_all(file)
+    else:
+        _add(name, site, file)
+
+
+def _add_all(file: Path) -> None:
+    """Credentials for those that the file has and that have none; a revoked one stays out."""
     with plainly(), registry_file.editing(file) as city:
+        made = _broker(city)
+        if made is None:
+            raise BrokerError(
+                f"{file}: broker.directory is not set, so credentials are made at your broker;"
+                f" {NAME_IT}"
+            )
+        certified = _certifies(made)
+        held = _credentials(made, [one.name for one in city.router])
+        names = [name for name, what in held.items() if what in (NONE, MISSING)]
+        made.admit(names)
+        written = [_bundle(made, name) if certified else made.password_file(name) for name in names]
+    what = "run each on its router as root, then delete it" if certified else "passwords"
+    click.echo(f"{len(names)} of {len(held)} routers got credentials{f'; {what}:' * bool(names)}")
+    for one in written:
+        click.echo(f"  {one}")
+
+
+def _add(name: str, site: str | None, file: Path) -> None:
+    with plainly(), registry_file.editing(file) as city:
+        site = site or _site(city, name)
         # Written down, so that a store that is begun anew or restored knows it too.
         now = datetime.now(city.city.timezone).replace(microsecond=0)
         new = Router(name=name, site=site, since=now)
@@ -173,6 +204,14 @@ def remove(name: str, file: Path) -> None:
     click.echo(f"{name} is no longer registered in {file}; its history stays")
     if known:
         click.echo("its user at the broker is removed")
+
+
+def _site(city: Config, name: str) -> str:
+    """Where the file has the router."""
+    for one in city.router:
+        if one.name == name:
+            return one.site
+    raise BrokerError(f"{name}: {city.file} does not have it; say where it stands: --site SITE")
 
 
 def _broker(city: Config) -> BrokerDir | None:
