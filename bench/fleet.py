@@ -12,6 +12,8 @@ from pathlib import Path
 from bench.results import Result
 from tests.system.city import City, Process
 from titik_agent.backoff import FIRST_S
+from titik_collector import config, registry_file
+from titik_collector.config import Router
 
 COMMAND = "python -m bench.run --only fleet"
 FEW = 50
@@ -64,11 +66,21 @@ def _memory(routers: int) -> float:
 
 def _simulate(city: City, routers: int, log: Path, interval_s: int, first_wait_s: float) -> Process:
     log.touch()
+    _register(city, routers)
     code = "from titik_collector.cli import main; main()"
     return Process(
         log, "-c", code, "simulate", "--config", str(city.file), "--routers", str(routers),
         "--interval", str(interval_s), "--first-wait", str(first_wait_s), "--begin", BEGIN,
     )  # fmt: skip
+
+
+def _register(city: City, routers: int) -> None:
+    """In the city's file, which its collector reads; `simulate` alone leaves that as it is."""
+    known = config.load(city.file)
+    missing = range(1, routers - len(known.router) + 1)
+    sites = [one.name for one in known.site]
+    new = [Router(name=f"sim-{one:04}", site=sites[one % len(sites)]) for one in missing]
+    registry_file.add_many(known, new)
 
 
 def _stored(city: City) -> int:

@@ -27,7 +27,7 @@ from titik_collector.broker_dir import (
 from titik_collector.config import COLLECTOR_USER
 from titik_collector.folder_lock import locked
 from titik_collector.passwords import Owner, read_secret, replace_file
-from titik_collector.schema import Slug
+from titik_collector.schema import BEGINS, Slug
 from titik_wire.kinds import SLUG
 
 LOOPBACK = "127.0.0.1"
@@ -71,6 +71,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     before = _before(path)
     settings = _settings(request, before)
     _check_names(settings, request.routers)
+    _check_new_names(request, before)
     _check_secure(settings, request)
     directory = BrokerDir(path, settings)
     if settings.host is not None and directory.authority.begun:
@@ -351,6 +352,13 @@ def _check_names(settings: Settings, routers: Iterable[str]) -> None:
             raise BrokerError(f"{name}: is the collector's user; name the engineer otherwise")
         if (name in routers) + users.count(name) > 1:
             raise BrokerError(f"{name}: is the name of more than one user; name one otherwise")
+
+
+def _check_new_names(request: Request, before: BrokerDir | None) -> None:
+    known = () if before is None else before.settings.engineers
+    for name in request.engineers:
+        if name not in known and not name[0].isalnum():
+            raise BrokerError(f"{name}: begins with -; {BEGINS}")
 
 
 def _differences(old: Settings, new: Settings) -> list[str]:

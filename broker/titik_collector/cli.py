@@ -5,7 +5,6 @@ One place builds the objects and knows the concrete classes; the commands live b
 
 import codecs
 import contextlib
-import io
 import logging
 import os
 import shlex
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from titik_collector import check, collect, config, past, status_screen
+from titik_collector import check, collect, config, past, screen, status_screen
 from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
@@ -173,9 +172,7 @@ def _load(file: Path) -> Config:
 def main() -> None:
     """Run the command; a terminal without Unicode gets something to read too."""
     codecs.register_error("plain", _plain)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="plain")
+    screen.clean_all("plain")
     titik()
 
 

@@ -17,7 +17,7 @@ from titik_collector import config as configuration
 from titik_collector.config import Config, ConfigError, Router, no_such_site
 from titik_collector.folder_lock import locked
 from titik_collector.passwords import Owner, replace_file
-from titik_collector.schema import Slug
+from titik_collector.schema import BEGINS, Slug
 
 _HEADER = re.compile(r"\s*\[")
 _REVOKED = re.compile(r"\s*(?:revoked|\"revoked\"|'revoked')\s*=")
@@ -38,6 +38,8 @@ def check_new(config: Config, router: Router) -> None:
         Slug().read(name, config.file.parent)
     except ValueError as error:
         raise ConfigError(config.file, "router", str(error), f"allowed: {Slug.allowed}") from error
+    if not name[0].isalnum():
+        raise ConfigError(config.file, "router", f'"{name}" begins with -', BEGINS)
     for one in config.router:
         if one.name == name:
             raise ConfigError(
@@ -58,14 +60,17 @@ def add(config: Config, router: Router) -> None:
     add_many(config, [router])
 
 
-def add_many(config: Config, routers: Sequence[Router]) -> None:
-    """Append a table for each; they are new, and their sites exist."""
+def add_many(config: Config, routers: Sequence[Router], into: Path | None = None) -> None:
+    """Append a table for each; they are new, and their sites exist.
+
+    `into`: leave the file as it is, and write what it would be there.
+    """
     text = _text(config.file)
     text += "" if text.endswith("\n") else "\n"
     for one in routers:
         text += f'\n[[router]]\nname = "{one.name}"\nsite = "{one.site}"\n'
         text += "" if one.since is None else f"since = {one.since.isoformat()}\n"
-    _write(config.file, text, replace(config, router=(*config.router, *routers)))
+    _write(config.file, text, replace(config, router=(*config.router, *routers)), into)
 
 
 def remove(config: Config, name: str) -> None:
@@ -116,7 +121,7 @@ def _text(file: Path) -> str:
         return opened.read()
 
 
-def _write(file: Path, text: str, meant: Config) -> None:
+def _write(file: Path, text: str, meant: Config, into: Path | None = None) -> None:
     try:
         right = configuration.parse(text.encode(), file) == meant
     except ConfigError:
@@ -127,4 +132,4 @@ def _write(file: Path, text: str, meant: Config) -> None:
         )
     there = Path(os.path.realpath(file))  # a link stays a link
     stat = there.stat()
-    replace_file(there, text, Owner(stat.st_uid, stat.st_gid, stat.st_mode & 0o777))
+    replace_file(into or there, text, Owner(stat.st_uid, stat.st_gid, stat.st_mode & 0o777))

@@ -20,6 +20,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from titik_wire.kinds import SLUG
 
 T = TypeVar("T")
+# Where a name is new: to programs one that begins with - is an option. Those that a city has stay.
+BEGINS = "begin a name with a letter or a digit"
 
 
 class ConfigError(Exception):

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.broker.enrolled import City
 from tests.broker.running import free_ports
 from titik_collector.broker_init import Request, init
+from titik_collector.cli import titik
 
 pytestmark = pytest.mark.system
 
@@ -82,3 +84,22 @@ def test_a_router_that_the_file_lacks_needs_a_site(city: City) -> None:
     assert "does not have it; say where it stands: --site SITE" in said
     for words in ((), ("tirosa-1", "--all"), ("--all", "--site", "taman-tirosa")):
         assert "--all alone" in city.says("router", "add", *words, status=2)
+
+
+def typed(city: City, *words: str) -> str:
+    """What the command says of the name `-x`."""
+    given = [*words, "--config", str(city.folder / "titik.toml"), "--", "-x"]
+    done = CliRunner().invoke(titik, given)
+    assert 1 == done.exit_code, done.output
+    return done.output
+
+
+def test_a_new_name_begins_with_a_letter_or_a_digit(city: City) -> None:
+    """To programs one that begins with - is an option; a city that has one keeps it."""
+    said = typed(city, "router", "add", "--site", "taman-tirosa")
+    assert '"-x" begins with -; begin a name with a letter or a digit' in said
+    said = typed(city, "engineer", "add")
+    assert "-x: begins with -; begin a name with a letter or a digit" in said
+    toml = city.folder / "titik.toml"
+    toml.write_text(toml.read_text() + '[[router]]\nname = "-x"\nsite = "taman-tirosa"\n')
+    assert "-x" in city.says("router", "list")

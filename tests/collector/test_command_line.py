@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.collector.test_router_command import TEXT
-from titik_collector import broker_init
+from titik_collector import broker_init, config
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request, is_free
 from titik_collector.cli import titik
@@ -84,6 +85,22 @@ def test_a_fleet_that_is_refused_registers_nobody(file: Path, option: str) -> No
     assert "nope is not simulated; there are tirosa-1, tirosa-2, sim-0001" in says(*given, status=2)
     assert text == file.read_text()
     assert users == BrokerDir.open(file.parent / "broker").users()
+
+
+def test_a_fleet_has_a_file_of_its_own(file: Path) -> None:
+    """The city's file is the city's: made-up routers do not stay in it."""
+    text, there = file.read_text(), file.with_name("titik.simulated.toml")
+    said = says("simulate", "--config", str(file), "--for", "0", "--routers", "4", status=0)
+    assert f"titik collect --config {there}" in said
+    assert text == file.read_text()
+    names = [one.name for one in config.load(there).router]
+    assert ["tirosa-1", "tirosa-2", "sim-0001", "sim-0002"] == names
+    assert replace(config.load(there), file=file, router=()) == replace(
+        config.load(file), router=()
+    )
+    said = says("simulate", "--config", str(file), "--for", "0", "--routers", "3", status=0)
+    assert 3 == len(config.load(there).router)
+    assert "not yet acked" in said
 
 
 def test_a_fleet_needs_a_site(file: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.machine import Machine, copy_clone
+from tests.system.machine import ROOT, Machine, copy_clone
 from tools import chroots
 
 pytestmark = pytest.mark.system
@@ -104,6 +104,16 @@ def test_every_unit_works_as_its_user(machine: Machine) -> None:
     enrolled(machine)
     reports(machine)
     removed(machine)
+    assert "in the foreground" in machine.says(
+        f"set -e; cd /root/titik; {readme()}; titik broker run -h"
+    )
+
+
+def readme() -> str:
+    """The lines by which README.md has anybody make an environment."""
+    text = (ROOT / "README.md").read_text()
+    (found,) = re.findall(r"```sh\n(python3 -m venv [^`]*collector[^`]*)```", text)
+    return str(found).strip()
 
 
 def removed(machine: Machine) -> None:

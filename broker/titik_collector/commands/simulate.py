@@ -64,7 +64,7 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
     show_default=True,
     help="The server's configuration; its routers are simulated.",
 )
-@click.option("--routers", type=click.IntRange(1, 100_000), help="How many; more are registered.")
+@click.option("--routers", type=click.IntRange(1, 100_000), help="How many; also made-up ones.")
 @click.option(
     "--interval",
     type=click.FloatRange(MIN_S, 3600),
@@ -123,7 +123,7 @@ def simulate(
     """Run the routers of a configuration, with made-up radios.
 
     Sampling, spool, publishing and back-off are the agent's own code. With --routers N, routers
-    that are missing are registered as sim-0001 and so on.
+    that are missing are called sim-0001 and so on, and are in a file of their own beside it.
     """
     # Imported here: only this command and the demo need the agent's code.
     from titik_collector.simulate import Plan, WorldTime, build
@@ -135,11 +135,13 @@ def simulate(
         chosen = [one for one in known if one.name not in leave]
         if outage is not None:
             _check_outage(outage, chosen)
-        _register(city, made, known)
+        there = _register(city, made, known)
         capacity = {site.name: site.capacity or DEFAULT_CAPACITY for site in city.site}
         plans = [
             Plan(one.name, one.site, capacity[one.site], made.password(one.name)) for one in chosen
         ]
+    if there != file:
+        click.echo(f"routers that {file} lacks are in {there}: titik collect --config {there}")
     _allow_files(len(plans))
     zone = city.city.timezone
     world = WorldTime(zone, speed, begin and begin.replace(tzinfo=zone))
@@ -221,12 +223,15 @@ def _chosen(city: Config, wanted: int | None) -> list[Router]:
     return [*known, *new][: wanted or len(known)]
 
 
-def _register(city: Config, made: BrokerDir, chosen: list[Router]) -> None:
-    """In the file and at the broker, unless they are."""
+def _register(city: Config, made: BrokerDir, chosen: list[Router]) -> Path:
+    """At the broker, and in a file that has them all; the city's own file stays as it is."""
     new = chosen[len(city.router) :]
+    there = city.file
     if new:
-        registry_file.add_many(city, new)
+        there = city.file.with_name(f"{city.file.stem}.simulated{city.file.suffix}")
+        registry_file.add_many(city, new, there)
     made.admit([one.name for one in chosen])
+    return there
 
 
 def _allow_files(routers: int) -> None:

@@ -1,0 +1,36 @@
+"""What a terminal gets: characters that would turn or break its lines are made visible.
+
+Rule: routers name their SSIDs, boards and firmware themselves; the contract lets any text pass that
+is no control character, and an older store may hold it, so it is cleaned where it is shown.
+"""
+
+import io
+import sys
+from typing import TextIO
+
+# Line and paragraph separators; embeddings, overrides and isolates of right-to-left text.
+UNSEEN = (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_VISIBLE = dict.fromkeys(UNSEEN, "\ufffd")
+
+
+class Screen(io.TextIOWrapper):
+    """A text stream in which nothing unseen passes."""
+
+    def write(self, text: str) -> int:
+        """As much as was given."""
+        super().write(text.translate(_VISIBLE))
+        return len(text)
+
+
+def over(stream: TextIO, errors: str) -> TextIO:
+    """The same stream, cleaned; one without bytes below it stays as it is."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.flush()
+    buffered = stream.line_buffering
+    return Screen(stream.buffer, stream.encoding, errors, line_buffering=buffered)
+
+
+def clean_all(errors: str) -> None:
+    """stdout and stderr, from now on; `errors` handles what a terminal cannot show."""
+    sys.stdout, sys.stderr = over(sys.stdout, errors), over(sys.stderr, errors)
