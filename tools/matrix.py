@@ -1,7 +1,8 @@
-"""Runs the router's tests under the versions of Python and libraries that routers have.
+"""Runs the tests under the versions of Python and libraries that routers and servers have.
 
 OpenWrt 23.05 and 24.10 ship Python 3.11, 25.12 ships 3.13, all with the old libraries; what comes
 next ships the newest of each. Every interpreter found runs the old set, the newest also the new.
+Debian 13 has 3.13 for the server half, whose fast tests run there and under the newest.
 """
 
 import glob
@@ -17,7 +18,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 OLD = ("paho-mqtt==1.6.1", "psutil==5.9.5", "click==8.1.7", "scapy==2.5.0")
 NEW = ("paho-mqtt", "psutil", "click", "scapy")
+SERVER = ("cryptography", "msgspec", "paho-mqtt", "psutil", "click", "rich", "tzdata")
 TOOLS = ("pytest", "hypothesis")
+SERVER_TESTS = ("tests/collector", "tests/broker", "-m", "not system and not thorough")
 TESTS = ("tests/wire", "tests/agent", "tests/project/test_import_budget.py")
 VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 REQUIRED = ((3, 11), (3, 13))  # what routers have; the others run where they are found
@@ -31,6 +34,7 @@ class Environment(NamedTuple):
     name: str
     python: str
     libraries: tuple[str, ...]
+    tests: tuple[str, ...] = TESTS
 
 
 def main() -> None:
@@ -76,7 +80,12 @@ def environments(pythons: dict[tuple[int, int], str]) -> list[Environment]:
     """The old libraries everywhere, the new ones where the future is."""
     old = [Environment("py{}.{}-old".format(*v), path, OLD) for v, path in pythons.items()]
     newest = max(pythons)
-    return [*old, Environment("py{}.{}-new".format(*newest), pythons[newest], NEW)]
+    new = Environment("py{}.{}-new".format(*newest), pythons[newest], NEW)
+    server = [
+        Environment("py{}.{}-server".format(*v), pythons[v], SERVER, SERVER_TESTS)
+        for v in dict.fromkeys(((3, 13), newest))
+    ]
+    return [*old, new, *server]
 
 
 def install(environment: Environment) -> Path:
@@ -92,11 +101,15 @@ def install(environment: Environment) -> Path:
 
 
 def run(environment: Environment) -> subprocess.CompletedProcess[str]:
-    """The contract's and the agent's tests, those on a real broker included."""
-    command = [str(install(environment)), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
+    """Its tests: the contract's and the agent's on a real broker too, or the server half's."""
+    pytest = [str(install(environment)), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [*pytest, *environment.tests]
+    # Nothing of ours is installed there; tests start programs too.
+    path = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])
     return subprocess.run(
-        command, cwd=ROOT, check=False, stdout=PIPE, stderr=STDOUT, text=True, errors="replace"
-    )
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, check=False,
+        stdout=PIPE, stderr=STDOUT, text=True, errors="replace",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -79,8 +79,12 @@ def open_reader(path: Path) -> sqlite3.Connection:
         )
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    except sqlite3.Error as error:
+        raise _worded(error, f"{path}: ") from error
+    try:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error as error:
+        db.close()
         raise _worded(error, f"{path}: ") from error
     newest = migrations()[-1][0]
     if version != newest:
