@@ -32,6 +32,7 @@ from titik_collector.database import StoreBusy, held, open_writer, reading, word
 from titik_collector.login import login
 from titik_collector.login import reading as reading_login
 from titik_collector.retained import TwinRunning
+from titik_collector.self_report import report_waiting
 from titik_collector.service import Service
 from titik_wire import __version__
 
@@ -88,6 +89,7 @@ def _check_folder(settings: Config) -> None:
 @contextlib.contextmanager
 def _started(settings: Config) -> Iterator[collect.Collector]:
     """A collector over the open store, as soon as nobody else writes there."""
+    since_ms = time.time_ns() // 1_000_000
     with contextlib.ExitStack() as stack:
         waits = False
         while True:
@@ -102,6 +104,7 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
                 if not waits:
                     log.warning("store is busy, waiting reason=%s", error)
                 waits = True
+                report_waiting(settings, str(error), since_ms)
                 time.sleep(collect.RETRY_S)
         yield collector
 

@@ -5,11 +5,13 @@ Rule: a status is published every BEAT_S whatever routers do, and at once when s
 """
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from titik_collector.collector_state import EVERY_S, CollectorState, StateFile
+from titik_collector.collector_state import EVERY_S, CollectorState, StateFile, places
+from titik_collector.config import Config
 from titik_collector.identity import Identity
 from titik_collector.ingest import Outbox
 from titik_wire import codec, topics
@@ -150,6 +152,25 @@ class SelfReport:
             )
         outbox.publish(topics.collector(self._collector), codec.encode(status), retain=True)
         outbox.flush()
+
+
+def report_waiting(settings: Config, reason: str, since_ms: int) -> None:
+    """The state file of a collector that waits for its store before it begins."""
+    own = settings.collector
+    state = CollectorState(
+        own.id,
+        os.getpid(),
+        time.time_ns() // 1_000_000,
+        connected=False,
+        storing=False,
+        broker_problem=None,
+        store_problem=reason,
+        since_ms=since_ms,
+        stored_ms=None,
+        behind_ms=0,
+        beat=0,
+    )
+    StateFile(places(own.state, own.id, settings.store.path)).write(state)
 
 
 def _label(text: str) -> str:

@@ -144,6 +144,7 @@ def test_a_collector_waits_for_a_store_that_somebody_else_writes(tmp_path: Path)
             other.execute("BEGIN IMMEDIATE")
             started = thread.submit(city.collect)
             city.until(lambda: "store is busy" in said(), "the collector says so")
+            city.until(lambda: "is locked" in str(city.state()), "its state file says so")
             other.execute("ROLLBACK")
             assert not started.result(60).is_over
         assert 1 == said().count("store is busy")
