@@ -213,13 +213,17 @@ class Collector:
             for router_id, arrived in saved.fresh:
                 if router_id in saved.prompt and arrived.sample.clock == "ntp":
                     self._clock.hear(router_id, arrived.sample.taken_at - arrived.arrived_ms)
-        was_sure = self._clock.known.sure
+        before = self._clock.known
         jump = self._clock.settle()
         if jump is not None:
             self._jumps.append(jump)
             self._hearing.move(jump.by_ms)
-        if self._jumps or (self._clock.known.sure and not was_sure):
+        known = self._clock.known
+        if self._jumps or (known.sure and not before.sure):
             self._move_stamps()
+        elif known.since_ms != before.since_ms:  # `titik status` goes by it
+            with transaction(self._db):
+                server_clock.keep(self._db, known)
 
     def _move_stamps(self) -> None:
         """What was stamped by a wrong clock, where it belongs; StoreError: tried again."""

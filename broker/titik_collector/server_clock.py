@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from titik_collector import when
 from titik_collector.windows import HOUR_MS
 from titik_wire import instant
 
@@ -242,6 +243,21 @@ def load(db: sqlite3.Connection) -> Known | None:
         return None
     boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms = row
     return Known(boot, offset_ms, bool(sure), unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms)
+
+
+def shown_ms(db: sqlite3.Connection | None) -> int:
+    """What time it is to who only reads the store; the server's clock where it cannot be read."""
+    known = None if db is None else load(db)
+    return wall_ms() - (0 if known is None or known.since_ms is None else known.ahead_ms)
+
+
+def problem(db: sqlite3.Connection) -> str | None:
+    """What is wrong with the server's clock, for an operator; None: nothing."""
+    known = load(db)
+    if known is None or known.since_ms is None:
+        return None
+    where = "ahead" if known.ahead_ms > 0 else "behind"
+    return f"the server's clock is {when.length(abs(known.ahead_ms))} {where}; set it: timedatectl"
 
 
 def keep(db: sqlite3.Connection, known: Known) -> None:

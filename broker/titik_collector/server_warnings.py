@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from titik_collector import collector_state, when
+from titik_collector import collector_state, server_clock, when
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.collector_state import CollectorState
 from titik_collector.config import Config
@@ -56,6 +56,9 @@ def look(settings: Config, now_ms: int, db: sqlite3.Connection | None) -> Server
     elif state is not None and state.behind_ms >= BEHIND_MS:
         behind = when.length(state.behind_ms)
         warnings.append(Warned("warning", f"the collector has been behind for {behind}"))
+    clock = None if db is None else server_clock.problem(db)
+    if clock is not None:
+        warnings.append(Warned("warning", clock))
     certificates, days = _certificates(settings, now_ms)
     return Server(state, (*warnings, *certificates), days)
 

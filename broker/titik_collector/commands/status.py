@@ -3,7 +3,6 @@
 import contextlib
 import sqlite3
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from titik_collector import (
     config,
+    server_clock,
     server_warnings,
     status,
     status_check,
@@ -122,9 +122,10 @@ def top(file: Path, every: float) -> None:
 
 def _gather(settings: Config) -> tuple[City, Server]:
     """The city and the server; StoreError says what the server reports, if the store is gone."""
-    now_ms = _now_ms()
+    now_ms = server_clock.shown_ms(None)
     try:
         with reading(settings.store.path) as db:
+            now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
             return status.gather(db, settings.city.name, now_ms, server.warnings), server
     except StoreError as error:
@@ -137,8 +138,8 @@ def _check(file: Path, limits: Limits) -> None:
     """Print the line and end; whatever goes wrong is UNKNOWN, or CRITICAL if the server says so."""
     try:
         settings = config.load(file)
-        now_ms = _now_ms()
         with _readable(settings) as db:
+            now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
             if db is None:
                 texts = [one.text for one in server.warnings if one.level == "critical"]
@@ -176,7 +177,3 @@ def _find(city: City, name: str) -> Site | Router:
     raise click.BadParameter(
         f"{name!r} is neither a site nor a router{nearest(name, known)}", param_hint="SITE|ROUTER"
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
