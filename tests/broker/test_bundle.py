@@ -17,7 +17,7 @@ KEYS = {
     "key_file": "/etc/titik/router.key",
 }
 OURS = {"host": "new.example", "port": 8884, **KEYS}
-SHELLS = (("sh",), ("busybox", "sh"))
+SHELLS = (("sh",), pytest.param(("busybox", "sh"), marks=pytest.mark.system))
 # What was there, and what is there after enrolling.
 CASES = {
     "nothing": ("", {"router": "tirosa-1", "broker": OURS}),
