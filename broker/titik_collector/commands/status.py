@@ -22,7 +22,7 @@ from titik_collector import (
 )
 from titik_collector.commands import plainly, show
 from titik_collector.config import Config
-from titik_collector.database import StoreError, reading
+from titik_collector.database import StoreError, is_held, reading
 from titik_collector.history import nearest
 from titik_collector.schema import ConfigError
 from titik_collector.server_warnings import Server
@@ -129,6 +129,8 @@ def _gather(settings: Config) -> tuple[City, Server]:
             server = server_warnings.look(settings, now_ms, db)
             return status.gather(db, settings.city.name, now_ms, server.warnings), server
     except StoreError as error:
+        if is_held(settings.store.path) is False:
+            raise  # what to do with the store comes before a collector
         server = server_warnings.look(settings, now_ms, None)
         said = [one.text for one in server.warnings if one.level == "critical"]
         raise StoreError("; ".join([str(error), *said])) from error
