@@ -1,5 +1,7 @@
 """What a router's minutes are made of."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,14 +9,13 @@ from titik_collector.figures import Minutes
 from titik_collector.rates import COVERED, FIGURES, Step
 from titik_collector.windows import MINUTE_MS
 
-STRETCHES = st.lists(
-    st.tuples(st.integers(0, 600_000), st.integers(0, 200_000)), min_size=1, max_size=30
-)
+STRETCHES = st.lists(st.tuples(st.integers(0, 600), st.integers(0, 200)), min_size=1, max_size=30)
 
 
 def covered(stretches: list[tuple[int, int]]) -> dict[int, int]:
     minutes = Minutes(0, 20 * MINUTE_MS)
-    for from_ms, length_ms in stretches:
+    for from_s, length_s in stretches:
+        from_ms, length_ms = from_s * 1000, length_s * 1000
         amounts = [0] * FIGURES
         amounts[COVERED] = length_ms
         minutes.add(Step(from_ms, from_ms + length_ms, amounts))
@@ -24,14 +25,12 @@ def covered(stretches: list[tuple[int, int]]) -> dict[int, int]:
 @given(STRETCHES)
 def test_time_is_covered_once(stretches: list[tuple[int, int]]) -> None:
     """By as much as the stretches are together, however they overlap."""
-    seconds = set()
-    for from_ms, length_ms in stretches:
-        seconds |= set(range(from_ms, from_ms + length_ms))
-    right = dict.fromkeys((ms // MINUTE_MS * MINUTE_MS for ms in seconds), 0)
-    for ms in seconds:
-        right[ms // MINUTE_MS * MINUTE_MS] += 1
+    seconds: set[int] = set()
+    for from_s, length_s in stretches:
+        seconds |= set(range(from_s, from_s + length_s))
+    right = Counter(second // 60 * MINUTE_MS for second in seconds)
     got = covered(stretches)
-    assert right == {start_ms: ms for start_ms, ms in got.items() if ms}
+    assert right == {start_ms: ms // 1000 for start_ms, ms in got.items() if ms}
 
 
 @given(STRETCHES, st.randoms())
