@@ -29,7 +29,7 @@ check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
 
 # pytest runs last, so that its closing line is the last word.
 test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick fuzz-quick endurance-quick faults-quick  ## everything (as root)
-	@sh tools/need.sh systemd-analyze shellcheck shfmt busybox-static faketime
+	@sh tools/need.sh mmdebstrap systemd-analyze shellcheck shfmt busybox-static faketime
 	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
 
 matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have

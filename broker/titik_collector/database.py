@@ -192,7 +192,7 @@ def held(path: Path) -> Iterator[None]:
 def lease(path: Path, busy: Callable[[str], Exception]) -> Iterator[None]:
     """Hold a lock file until the end of the block or of the process; else raise `busy(holder)`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="ascii") as file:
+    with open(path, "a+", encoding="ascii", opener=_unlinked) as file:
         if not any(_locks(file) for _ in range(LEASE_TRIES)):
             file.seek(0)
             raise busy(file.read().strip() or "unknown")
@@ -200,6 +200,11 @@ def lease(path: Path, busy: Callable[[str], Exception]) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def _unlinked(path: str, flags: int) -> int:
+    """No link is followed: root may collect in a folder that is the collector's user's."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
 
 
 def is_held(path: Path) -> bool | None:

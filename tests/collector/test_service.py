@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker.enrolled import CONFIG
+from titik_collector.database import StoreError, held
 from titik_collector.service import EVERY_S, Service
 
 ROOT = Path(__file__).parents[2]
@@ -76,3 +77,13 @@ def test_the_collector_says_that_its_turns_go_on(tmp_path: Path) -> None:
         finally:
             collector.kill()
             collector.wait()
+
+
+def test_a_link_in_the_leases_place_is_not_followed(tmp_path: Path) -> None:
+    """Root would cut the file that somebody else let it lead to."""
+    victim = tmp_path / "victim"
+    victim.write_text("of value")
+    (tmp_path / "titik.db.lease").symlink_to(victim)
+    with pytest.raises(StoreError, match="lease"), held(tmp_path / "titik.db"):
+        pass
+    assert "of value" == victim.read_text()
