@@ -37,12 +37,11 @@ def move(db: sqlite3.Connection, jump: Jump, now_ms: int) -> None:
                 f"UPDATE OR IGNORE {table} SET {column} = min({column} + ?, ?) WHERE {column} >= ?",
                 (jump.by_ms, now_ms, jump.since_ms),
             )
-    boots = _move_samples(db, jump)
-    # When they began is learnt again, from arrivals by the right clock.
-    db.executemany("UPDATE boot SET prompt_ms = NULL WHERE id = ?", [(one,) for _, one in boots])
-    timeline.settle_times(
-        db, [Change(router_id, boot_id, 0, 0, 0, "restamped", None) for router_id, boot_id in boots]
-    )
+    moved = _move_samples(db, jump)
+    # When their boots began is learnt again, from arrivals by the right clock.
+    boots = sorted({one.boot_id for one in moved})
+    db.executemany("UPDATE boot SET prompt_ms = NULL WHERE id = ?", [(one,) for one in boots])
+    timeline.settle_times(db, moved)
 
 
 def mend(db: sqlite3.Connection, now_ms: int) -> None:
@@ -51,8 +50,8 @@ def mend(db: sqlite3.Connection, now_ms: int) -> None:
     db.execute("UPDATE presence SET since_ms = ? WHERE since_ms > ?", (now_ms, now_ms))
 
 
-def _move_samples(db: sqlite3.Connection, jump: Jump) -> list[tuple[int, int]]:
-    """The newest messages are of that time; router and boot of those that were moved."""
+def _move_samples(db: sqlite3.Connection, jump: Jump) -> list[Change]:
+    """The newest messages are of that time."""
     keys = []
     for number, run_id, seq, arrived_ms in db.execute(
         "SELECT id, run_id, seq, arrived_ms FROM body ORDER BY id DESC LIMIT ?", (MAX_SAMPLES,)
@@ -64,13 +63,12 @@ def _move_samples(db: sqlite3.Connection, jump: Jump) -> list[tuple[int, int]]:
         "UPDATE body SET arrived_ms = arrived_ms + ? WHERE id = ?",
         [(jump.by_ms, number) for number, _, _ in keys],
     )
-    boots = set()
+    moved = []
     for _, run_id, seq in keys:
-        boots |= set(
-            db.execute(
-                "UPDATE sample SET arrived_ms = arrived_ms + ? WHERE run_id = ? AND seq = ?"
-                " RETURNING router_id, boot_id",
-                (jump.by_ms, run_id, seq),
-            ).fetchall()
-        )
-    return sorted(boots)
+        for router_id, boot_id, uptime_ms in db.execute(
+            "UPDATE sample SET arrived_ms = arrived_ms + ? WHERE run_id = ? AND seq = ?"
+            " RETURNING router_id, boot_id, uptime_ms",
+            (jump.by_ms, run_id, seq),
+        ).fetchall():
+            moved.append(Change(router_id, boot_id, run_id, seq, uptime_ms, "restamped", None))
+    return moved

@@ -27,6 +27,9 @@ from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
 MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
 KNOCKING_MS = 3_600_000  # who was heard within this may be connected, and keeps its place
 TOUCH_EVERY_MS = 5000  # a run that goes on is written down as touched so often
+# Boots of a batch that are looked through; another sample tells of the rest. Of a month each takes
+# 0.1 s, and after an upgrade all of a city's are to be.
+MAX_JUDGED = 10
 MAX_OPEN_RUNS = 64  # per router; an ack lists the MAX_RUNS touched last
 
 
@@ -276,7 +279,9 @@ class Store:
         prompt = item.live and self._prompt.is_prompt(router_id, item.sample, item.arrived_ms)
         if item.live:
             (saved.prompt.add if prompt else saved.prompt.discard)(router_id)
-        if self._prompt.learn(boot_id, item.arrived_ms - item.sample.uptime_ms, prompt):
+        if len(heard) < MAX_JUDGED and self._prompt.learn(
+            boot_id, item.arrived_ms - item.sample.uptime_ms, prompt
+        ):
             heard.append(Change(router_id, boot_id, 0, 0, 0, "judged", None))
 
     def _run(self, router_id: int, token: str, now_ms: int) -> Run | None:

@@ -45,7 +45,7 @@ class Change:
     seq: int
     uptime_ms: int
     # judged: no row changed, but the boot's clock may be worth more or less than before;
-    # restamped: arrivals changed as well
+    # restamped: this row arrived at another time
     kind: Literal["stored", "removed", "judged", "restamped"]
     at_ms: int | None  # where a removed row was
     reach_ms: int = 0  # of a removed row the larger of its covers_ms and observed_ms
@@ -137,7 +137,8 @@ def settle_times(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
             _recall(db, boot)
             kinds = {change.kind for change in boot.changes}
             if "restamped" in kinds:
-                boot.anew, boot.arrival_ms = True, None
+                # Where there are clocks, only what is between those around each change can move.
+                boot.anew, boot.arrival_ms = boot.was != "ntp", None
             if kinds & {"judged", "restamped"}:
                 _judge(db, boot)
             if boot.quality == "ntp":
@@ -228,13 +229,23 @@ def _has_clock(db: sqlite3.Connection, boot: _Boot) -> bool:
 
 
 def _judge(db: sqlite3.Connection, boot: _Boot) -> None:
-    """Believe the clocks of its samples by what is known now; those that moved count as new."""
+    """Believe the clocks of its samples by what is known now; those that moved count as new.
+
+    SQLite passes over those that go on to be believed: a boot of a month has 86,400 of them.
+    """
     rows = db.execute(
         "SELECT run_id, seq, uptime_ms, arrived_ms, at_ms,"
         " max(covers_ms, coalesce(observed_ms, 0)), clocked,"
-        " coalesce(taken_ms, claim_ms) FROM sample"
-        " WHERE boot_id = ? AND (clocked = 1 OR claim_ms IS NOT NULL)",
-        (boot.id,),
+        " coalesce(taken_ms, claim_ms) FROM sample WHERE boot_id = :boot AND (claim_ms IS NOT NULL"
+        " OR taken_ms > arrived_ms + :ahead"
+        " OR taken_ms - uptime_ms < :prompt - :behind - uptime_ms / :drift)",
+        {
+            "boot": boot.id,
+            "prompt": boot.prompt_ms,
+            "ahead": MAX_AHEAD_MS,
+            "behind": MAX_BEHIND_MS,
+            "drift": DRIFT,
+        },
     ).fetchall()
     for run_id, seq, uptime_ms, arrived_ms, at_ms, reach_ms, clocked, claim_ms in rows:
         believed = Claim(claim_ms, uptime_ms, arrived_ms).is_believed(boot.prompt_ms)

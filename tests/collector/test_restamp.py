@@ -13,7 +13,7 @@ from titik_collector import restamp
 from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.server_clock import Jump
-from titik_collector.store import Store
+from titik_collector.store import MAX_JUDGED, Store
 from titik_wire.messages import Sample
 
 HOUR = 3_600_000
@@ -110,3 +110,16 @@ def test_two_boots_of_a_router_do_not_overlap(tmp_path: Path) -> None:
         (_, _, ended_ms, _), (_, began_ms, _, quality) = rows
         assert ended_ms < began_ms
         assert (T0 + 43_000 + 31_000, "arrival") == (began_ms, quality)
+
+
+def test_a_whole_city_is_judged_a_few_boots_at_a_time(tmp_path: Path) -> None:
+    """Of a batch MAX_JUDGED are looked through, however many routers it is of; then the next."""
+    names = [f"park-{n}" for n in range(1, 2 * MAX_JUDGED + 1)]
+    with opened(tmp_path / "db", names) as db:
+        store = Store(db, Registered(*names))
+        known = []
+        for n in range(1, 5):
+            batch = [live(sample(n, router=name), 0) for name in names]
+            store.save(batch)  # type: ignore[arg-type]
+            known.append(db.execute("SELECT count(prompt_ms) FROM boot").fetchone()[0])
+        assert [0, MAX_JUDGED, 2 * MAX_JUDGED, 2 * MAX_JUDGED] == known
