@@ -39,6 +39,7 @@ from titik_collector.server_cause import ServerCause
 from titik_collector.server_clock import Jump, ServerClock
 from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.sums import CITY_ID, Scope
+from titik_collector.timeline import MAX_BEHIND_MS
 from titik_collector.windows import Calendar
 from titik_wire import __version__, codec, topics
 from titik_wire.errors import WireError
@@ -82,6 +83,7 @@ class Collector:
         self._db = db
         self._clock = clock or server_clock.of(db)
         self._now_ms = now_ms = self._clock.now_ms
+        self._wrong_clocks: set[int] = set()  # routers whose NTP clock is not our time
         self._jumps: list[Jump] = []  # after which stamps were not moved yet
         self._watch = ConfigWatch(config.file)
         self._reading = reading
@@ -212,7 +214,9 @@ class Collector:
         if saved is not None:
             for router_id, arrived in saved.fresh:
                 if router_id in saved.prompt and arrived.sample.clock == "ntp":
-                    self._clock.hear(router_id, arrived.sample.taken_at - arrived.arrived_ms)
+                    ahead_ms = arrived.sample.taken_at - arrived.arrived_ms
+                    self._clock.hear(router_id, ahead_ms)
+                    self._compare_clock(router_id, arrived.sample.router, ahead_ms)
         before = self._clock.known
         jump = self._clock.settle()
         if jump is not None:
@@ -224,6 +228,15 @@ class Collector:
         elif known.since_ms != before.since_ms:  # `titik status` goes by it
             with transaction(self._db):
                 server_clock.keep(self._db, known)
+
+    def _compare_clock(self, router_id: int, router: str, ahead_ms: int) -> None:
+        """Log once that a router's NTP clock is not the time by which we go."""
+        if abs(ahead_ms) <= MAX_BEHIND_MS:
+            self._wrong_clocks.discard(router_id)
+        elif router_id not in self._wrong_clocks:
+            self._wrong_clocks.add(router_id)
+            off_s = ahead_ms // 1000
+            log.warning("router's NTP clock differs from ours router=%s off_s=%+d", router, off_s)
 
     def _move_stamps(self) -> None:
         """What was stamped by a wrong clock, where it belongs; StoreError: tried again."""

@@ -419,3 +419,14 @@ def test_a_collector_that_ends_leaves_nothing_to_be_computed(
 
         assert 1 == caplog.text.count("at the next start")
         assert [(1,), (0,)] == [left, db.execute("SELECT count(*) FROM dirty").fetchone()]
+
+
+def test_a_router_s_wrong_clock_is_logged_once(
+    connected: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And again when it was right meanwhile."""
+    with collecting(connected) as (collector, _):
+        for ahead_ms in (-18_000_000, -18_000_100, 20, -40_000):
+            collector._compare_clock(1, "park-1", ahead_ms)
+    said = [one.getMessage() for one in caplog.records if "NTP clock" in one.getMessage()]
+    assert ["off_s=-18000", "off_s=-40"] == [line.split()[-1] for line in said]
