@@ -61,7 +61,6 @@ ProtectKernelTunables=true
 ProtectKernelModules=true
 ProtectKernelLogs=true
 ProtectControlGroups=true
-ProcSubset=pid
 RestrictAddressFamilies={families}
 RestrictNamespaces=true
 RestrictRealtime=true

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,25 @@ def test_a_service_has_limits(tmp_path: Path, name: str) -> None:
     written(tmp_path)
     assert value(tmp_path / name, "MemoryMax").endswith(("M", "G"))
     assert int(value(tmp_path / name, "TasksMax")) <= 32
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        "from titik_collector.server_clock import boot_id; boot_id()",
+        "import psutil; psutil.net_connections('tcp')",
+    ],
+)
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_finds_in_proc_what_it_reads(tmp_path: Path, name: str, needed: str) -> None:
+    """Mounted as systemd mounts it for the unit: without it the collector does not start."""
+    written(tmp_path)
+    (subset,) = re.findall(r"^ProcSubset=(.*)$", (tmp_path / name).read_text(), re.M) or ["all"]
+    options = "subset=pid" if subset == "pid" else "rw"
+    script = f'mount -t proc -o {options} proc /proc && exec "$0" -c "$1"'
+    inside = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, sys.executable, needed]
+    done = subprocess.run(inside, capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_a_path_is_quoted_where_systemd_needs_it(tmp_path: Path) -> None:
