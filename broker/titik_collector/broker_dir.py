@@ -30,7 +30,7 @@ from titik_collector.access import Access
 from titik_collector.control import Control
 from titik_collector.folder_lock import locked
 from titik_collector.mqtt import LinkDown
-from titik_collector.passwords import Owner, make_secret, read_secret, replace_file
+from titik_collector.passwords import Owner, make_secret, read_secret, replace_file, sync
 from titik_collector.pki import Authority, bring_back
 from titik_collector.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
 
@@ -289,6 +289,9 @@ class BrokerDir:
             if self._is_commanded():
                 with self._control() as control:
                     control.send(known.commands)
+                # mosquitto writes it in place and leaves it to the kernel: a power cut within half
+                # a minute of a command would lock everybody out.
+                sync(self.access_file)
                 former.end(self.path)
                 return
             replace_file(self.access_file, known.text(), self.owner(0o600))

@@ -65,9 +65,19 @@ def prepare(directory: BrokerDir) -> list[str]:
     if not directory.config_file.exists():
         _, said = init(directory.path, Request())
     else:
-        said = [] if is_whole(directory) else bring_together(directory)
+        said = [] if is_whole(directory) else _mend(directory)
     former.end(directory.path)
     return said
+
+
+def _mend(directory: BrokerDir) -> list[str]:
+    """Who may do what follows from secrets and keys, which mosquitto's account may not read."""
+    if not os.access(directory.path / "secrets", os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        raise BrokerError(
+            f"{directory.access_file}: lost or damaged; make it again as root: titik broker init"
+            f" {directory.path}"
+        )
+    return bring_together(directory)
 
 
 def find_mosquitto() -> Path:

@@ -82,6 +82,15 @@ def replace_file(file: Path, text: str, owner: Owner) -> None:
     beside.replace(file)
 
 
+def sync(file: Path) -> None:
+    """Have what another program wrote into a file survive a power cut."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _digest(password: str, salt: bytes, rounds: int) -> str:
     return _base64(hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds))
 

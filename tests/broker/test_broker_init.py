@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import stat
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,24 @@ def test_a_router_whom_the_broker_does_not_know_is_told_by_a_check(path: Path) -
     assert 0 == run("init", str(path)).exit_code
     assert 0 == run("check", str(path)).exit_code
     assert "a-1" in made.users()
+
+
+@pytest.mark.system
+def test_mosquittos_account_says_who_can_make_the_file_of_users_again() -> None:
+    """The unit starts the broker as that account, which reads no secret and no key."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        made, _ = init(Path(folder) / "broker", Request(host="localhost"))
+        made.access_file.write_text('{"defa')
+        its = made.owner(0)
+        os.setegid(its.gid)
+        os.seteuid(its.uid)
+        try:
+            with pytest.raises(BrokerError, match=r"damaged; .* as root: titik broker init \S+$"):
+                broker_run.prepare(made)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\0"])
