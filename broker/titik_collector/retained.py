@@ -113,7 +113,7 @@ def _fetch(client: paho.Client, heard: _Heard, topic: str) -> None:
     heard.answers.clear()
     client.subscribe(topic, 0)
     client.unsubscribe(NOTHING)
-    if not _loop(client, heard, lambda: bool(heard.answers), PATIENCE_S):
+    if not _loop(client, heard, lambda: bool(heard.answers), PATIENCE_S) or heard.refused:
         raise LinkDown(f"{topic} cannot be read: {', '.join(heard.refused) or 'no answer'}")
 
 

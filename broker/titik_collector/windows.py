@@ -63,11 +63,14 @@ class Calendar:
         return Span(self._midnight(day), self._midnight(day + timedelta(days=1)))
 
     def day_starts(self, at_ms: int, count: int) -> tuple[int, ...]:
-        """The starts of the day that `at_ms` lies in and of those after it."""
+        """The starts of the day that `at_ms` lies in and of those after it, from 1970 on.
+
+        A server whose clock was never set is at the end of 1969 in half of the world.
+        """
         starts = [self.day(at_ms).start_ms]
         while len(starts) < count:
             starts.append(self.day(starts[-1]).end_ms)
-        return tuple(starts)
+        return tuple(one for one in starts if one >= 0)
 
     def hours(self, from_ms: int, to_ms: int) -> Iterator[Span]:
         """The hours that touch the time from `from_ms` to before `to_ms`."""

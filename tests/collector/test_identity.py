@@ -15,6 +15,8 @@ from tests.collector.build import OLD_RUN, RUN, Registered, conservation, opened
 from tests.collector.test_store import save
 from tests.mosquitto import Mosquitto
 from titik_collector import check, identity, retained
+from titik_collector.access import Access
+from titik_collector.broker_conf import plugin
 from titik_collector.database import open_writer
 from titik_collector.identity import Identity
 from titik_collector.mqtt import LinkDown, Login
@@ -206,6 +208,20 @@ def test_a_look_changes_nothing(broker: Mosquitto) -> None:
 
     assert [(gone, (ACK,))] * 2 == [(one.status, one.acks) for one in (look(broker), look(broker))]
     other.close()
+
+
+@pytest.mark.system
+def test_a_look_that_is_refused_is_none(tmp_path: Path) -> None:
+    """A broker that has nothing for us cannot be told from one that shows us nothing."""
+    (tmp_path / "users.json").write_text(Access().text())
+    conf = (
+        f"allow_anonymous true\nplugin {plugin()}\nplugin_opt_config_file {{folder}}/users.json\n"
+    )
+    with (
+        Mosquitto(tmp_path, conf) as refusing,
+        pytest.raises(LinkDown, match=r"status cannot be read: Not authorized"),
+    ):
+        look(refusing)
 
 
 def test_a_broker_that_is_not_there_is_no_twin() -> None:

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, minute
-from titik_wire import instant
+from titik_wire import instant, topics
+from titik_wire.codec import decode, encode
+from titik_wire.messages import CollectorStatus
 
 ZONES = [
     "Asia/Makassar",
@@ -87,3 +89,12 @@ def test_days_are_whole_hours_without_gap_or_overlap(name: str, year: int) -> No
         assert day == calendar.day(day.start_ms) == calendar.day(day.end_ms - MINUTE_MS)
         assert day.end_ms - day.start_ms <= 2 * DAY_MS
         at = day.end_ms
+
+
+@pytest.mark.parametrize("name", ["Europe/Tirane", "America/Bogota"])
+def test_a_clock_that_was_never_set_has_day_starts_that_can_be_published(name: str) -> None:
+    """East of Greenwich its day began before 1970."""
+    starts = Calendar(ZoneInfo(name)).day_starts(5000, 4)
+    status = CollectorStatus("main", "online", "1", day_starts=starts)
+    assert status == decode(topics.collector("main"), encode(status))
+    assert len(starts) >= 3
