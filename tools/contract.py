@@ -80,6 +80,10 @@ CHANNELS: Final = (
         "whether anybody is storing: a collector is online when any is",
     ),
     Channel(
+        "beat", topics.beat(COLLECTOR), CollectorStatus, "collector", 0, "no",
+        "the same every 10 s, for engineers; routers do not read it",
+    ),
+    Channel(
         "nowRouter", topics.now("router", NAME), Now, "collector", 0, "yes",
         "this moment of a router",
     ),

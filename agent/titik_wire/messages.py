@@ -248,7 +248,7 @@ class CollectorStatus:
     problem: Label | None = None  # why it is not storing, in words; absent: no problem
     since: Time | None = None  # since when `storing` and `problem` are so
     behind_ms: Count | None = None  # for how long its work has waited without a pause
-    beat: Count | None = None  # rises with each status it publishes, every 10 s at least
+    beat: Count | None = None  # rises with each status and beat it publishes, every 10 s at least
     store: Token | None = None  # the id of its store, for the store's life
     epoch: Count | None = None  # of the store; rises each time a collector opens it
     day_starts: DayStarts | None = None  # when the city's day began, and when the next ones do

@@ -56,8 +56,13 @@ def ack(router: str) -> str:
 
 
 def collector(name: str) -> str:
-    """A collector's presence, retained."""
+    """A collector's presence, retained; routers read it, so it is published on change only."""
     return f"{PREFIX}/collector/{name}/status"
+
+
+def beat(name: str) -> str:
+    """A collector's presence every few seconds, not retained; no router pays for it."""
+    return f"{PREFIX}/collector/{name}/beat"
 
 
 def now(scope: str, name: str) -> str:
@@ -100,7 +105,7 @@ class Address:
 
 _PATTERNS: Final = (
     re.compile(rf"{PREFIX}/router/(?P<name>{SLUG})/(?P<kind>status|sample|backlog|ack)"),
-    re.compile(rf"{PREFIX}/(?P<kind>collector)/(?P<name>{SLUG})/status"),
+    re.compile(rf"{PREFIX}/(?P<kind>collector)/(?P<name>{SLUG})/(?:status|beat)"),
     re.compile(rf"{PREFIX}/(?P<kind>now)/(?P<scope>router|site)/(?P<name>{SLUG})"),
     re.compile(rf"{PREFIX}/(?P<kind>now)/(?P<scope>city)"),
     re.compile(

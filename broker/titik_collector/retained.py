@@ -60,7 +60,7 @@ def look(door: Login, collector: str, own: Identity, watch_s: float = WATCH_S) -
         _fetch(client, heard, topics.collector(collector))
         status = heard.statuses[-1][0] if heard.statuses else None
         if status is not None and _is_suspect(status, own):
-            _watch(client, heard, own, watch_s)
+            _watch(client, heard, collector, own, watch_s)
         if not _is_ours(status, own):
             _fetch(client, heard, topics.ack("+"))
         return Found(status, tuple(heard.acks))
@@ -91,12 +91,15 @@ def _is_ours(status: CollectorStatus | None, own: Identity) -> bool:
     return (status.store, status.epoch) == (own.store, own.epoch - 1)
 
 
-def _watch(client: paho.Client, heard: _Heard, own: Identity, watch_s: float) -> None:
+def _watch(
+    client: paho.Client, heard: _Heard, collector: str, own: Identity, watch_s: float
+) -> None:
     def moved() -> CollectorStatus | None:
         live = [one for one, retained in heard.statuses if not retained]
         others = [one for one in live if (one.store, one.epoch) != (own.store, own.epoch)]
         return others[-1] if others else None
 
+    client.subscribe(topics.beat(collector), 0)
     _loop(client, heard, lambda: moved() is not None, watch_s)
     twin = moved()
     if twin is not None and _is_alive(twin):

@@ -66,7 +66,8 @@ def of_collector(collector_id: str) -> list[Right]:
     base = topics.PREFIX
     written = (
         topics.ALL_STATUSES, topics.ALL_SAMPLES, f"{base}/router/+/ack",
-        topics.collector(collector_id), f"{base}/now/#", f"{base}/rollup/#", f"{base}/alert/#",
+        topics.collector(collector_id), topics.beat(collector_id),
+        f"{base}/now/#", f"{base}/rollup/#", f"{base}/alert/#",
     )  # fmt: skip
     heard = (*written, topics.ALL_BACKLOGS, "$SYS/#")
     return [*(Right(SEND, one) for one in written), *_heard(PATTERN, *heard)]

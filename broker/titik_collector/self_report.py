@@ -1,7 +1,8 @@
 """The job that reports the collector itself: its status on the broker, and its state file.
 
 Rule: `state` is `offline` while the store fails, because agents wait for `online`.
-Rule: a status is published every BEAT_S whatever routers do, and at once when something changes.
+Rule: the status is published when it changes, because every router reads it. The same goes out
+every BEAT_S on a topic that no router reads.
 """
 
 import os
@@ -47,6 +48,7 @@ class SelfReport:
         self._since_ms = now_ms()
         self._stored_ms: int | None = None
         self._beat = 0
+        self._published: CollectorStatus | None = None  # on this connection, without what moves
         self._beat_due = self._file_due = 0.0
 
     @property
@@ -57,6 +59,7 @@ class SelfReport:
     def connected(self, outbox: Outbox) -> None:
         """The broker has us, and gets the status as the first message."""
         self._changed()
+        self._published = None
         self._connected, self._broker_problem = True, None
         self._publish(self._state(), outbox)
 
@@ -96,7 +99,7 @@ class SelfReport:
 
     def close(self, outbox: Outbox) -> None:
         """Publish `offline`; without a file nobody takes this collector for running."""
-        self._say("offline", None, outbox)
+        self._say(topics.collector(self._collector), self._about("offline"), outbox, retain=True)
         self._file.remove()
 
     def withdraw(self) -> None:
@@ -132,25 +135,23 @@ class SelfReport:
         )
 
     def _publish(self, state: CollectorState, outbox: Outbox) -> None:
-        self._say("online" if state.storing else "offline", state, outbox)
+        """The status if it changed, else a beat."""
+        problem = state.store_problem
+        about = replace(
+            self._about("online" if state.storing else "offline"),
+            storing=state.storing,
+            problem=None if problem is None else _label(problem),
+            since=state.since_ms,
+            day_starts=self._day_starts() or None,
+        )
+        changed, self._published = about != self._published, about
+        self._beat += 1
+        now = replace(about, behind_ms=state.behind_ms, beat=self._beat)
+        topic = (topics.collector if changed else topics.beat)(self._collector)
+        self._say(topic, now, outbox, retain=changed)
 
-    def _say(
-        self, word: Literal["online", "offline"], state: CollectorState | None, outbox: Outbox
-    ) -> None:
-        status = self._about(word)
-        if state is not None:
-            self._beat += 1
-            problem = state.store_problem
-            status = replace(
-                status,
-                storing=state.storing,
-                problem=None if problem is None else _label(problem),
-                since=state.since_ms,
-                behind_ms=state.behind_ms,
-                beat=self._beat,
-                day_starts=self._day_starts() or None,
-            )
-        outbox.publish(topics.collector(self._collector), codec.encode(status), retain=True)
+    def _say(self, topic: str, status: CollectorStatus, outbox: Outbox, retain: bool) -> None:
+        outbox.publish(topic, codec.encode(status), retain=retain)
         outbox.flush()
 
 

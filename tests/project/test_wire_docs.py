@@ -102,7 +102,7 @@ def test_every_topic_is_in_the_table() -> None:
     """All that topics.py can build stands in the document."""
     built = {
         topics.status("{router}"), topics.sample("{router}"), topics.backlog("{router}"),
-        topics.ack("{router}"), topics.collector("{collector}"),
+        topics.ack("{router}"), topics.collector("{collector}"), topics.beat("{collector}"),
         *(topics.now(scope, "{name}") for scope in ("router", "site", "city")),
         *(topics.rollup("{window}", scope, "{name}") for scope in ("router", "site", "city")),
     }  # fmt: skip

@@ -19,6 +19,8 @@ from titik_wire import topics
 pytestmark = pytest.mark.system
 
 STATUS = topics.collector("main")
+BEAT = topics.beat("main")
+ABOUT = "titik/v1/collector/main/#"
 NOW = topics.now("router", "tirosa-1")
 ROUTERS = ("tirosa-1", "tirosa-2")
 LEAST_MS = 10_000  # a gap as long as this is an event
@@ -55,6 +57,21 @@ def until_says(city: City, engineer: Client, state: str) -> dict[str, object]:
     return found[-1]
 
 
+def test_a_beat_costs_no_router_anything(tmp_path: Path) -> None:
+    """Engineers hear it; a router hears one status, however long nothing changes."""
+    with City(tmp_path) as city, city.impostor("tirosa-1") as router:
+        city.collect()
+        router.subscribe(topics.ALL_COLLECTORS)
+        with city.engineer(BEAT) as engineer:
+            for _ in range(2):
+                city.until_heard(engineer, lambda topic, _: topic == BEAT, "a beat")
+        heard = [router.received.get(timeout=10)]
+        while not router.received.empty():
+            heard.append(router.received.get())
+    online = [topic for topic, payload in heard if json.loads(payload)["state"] == "online"]
+    assert [STATUS] == online
+
+
 def storing(city: City) -> bool | None:
     """What the state file says."""
     state = city.state()
@@ -67,7 +84,7 @@ def test_a_full_disk_is_reported_and_the_connection_stays(tmp_path: Path, disk: 
         collector = city.collect()
         node = city.node(interval_s=0.05)
         city.until(lambda: storing(city) is True, "the state file says that all is well")
-        with city.engineer(STATUS) as engineer:
+        with city.engineer(ABOUT) as engineer:
             filler = fill(disk)
             said = until_says(city, engineer, "offline")
             assert (False, "database or disk is full") == (said["storing"], said["problem"])
