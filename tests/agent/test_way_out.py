@@ -21,7 +21,7 @@ class Machine:
         self.ifindexes: dict[str, int] = {}
         self.counts: dict[str, tuple[int | None, int | None]] = {}
         self.addressed: set[str] = set()
-        self.gateway_port: str | None = None
+        self.gateway_ports: set[str] = set()
         self.defaults: list[DefaultRoute] = []
         self.wiring = Wiring(str(root / "sys"), str(root / "proc"))
         self.ways_out = WaysOut(self.wiring, self.towards, {})
@@ -56,7 +56,7 @@ class Machine:
 
     def towards(self, gateways: Iterable[str]) -> frozenset[int]:
         assert GATEWAY in list(gateways)
-        return frozenset({self.ifindexes.get(self.gateway_port or "", -1)})
+        return frozenset(self.ifindexes[one] for one in self.gateway_ports)
 
     def ways(self) -> list[tuple[str, str]]:
         """What is counted, and what has the route."""
@@ -91,9 +91,9 @@ def test_of_several_ports_the_gateway_s_is_the_way_out(machine: Machine) -> None
     machine.route("br-lan")
     assert machine.ways() == [("br-lan", "br-lan")]
     assert "eth0, lan1, phy0-ap0" in (machine.found[0].doubt or "")
-    machine.gateway_port = "lan1"
+    machine.gateway_ports = {"lan1"}
     assert machine.ways() == [("lan1", "br-lan")]
-    machine.gateway_port = None
+    machine.gateway_ports = set()
     assert machine.ways() == [("lan1", "br-lan")]
     assert machine.found[0].doubt is None
     machine.ways_out = WaysOut(machine.wiring, machine.towards, {"br-lan": "eth0", "x": "y"})
@@ -115,8 +115,49 @@ def test_a_repeater_s_way_out_is_its_radio(machine: Machine) -> None:
     machine.add("phy0-sta0", has="phy80211")
     machine.bridge("br-lan", "eth0", "phy0-ap0", "phy0-sta0")
     machine.route("br-lan")
-    machine.gateway_port = "phy0-sta0"
+    machine.gateway_ports = {"phy0-sta0"}
     assert machine.ways() == [("phy0-sta0", "br-lan")]
+
+
+def test_a_repeater_s_radio_stays_the_way_out_while_it_is_gone(machine: Machine) -> None:
+    """Wi-Fi that is loaded anew makes it again; the wired port did not lead out meanwhile."""
+    machine.add("phy0-sta0", has="phy80211")
+    machine.bridge("br-lan", "eth0", "phy0-sta0")
+    machine.route("br-lan")
+    machine.gateway_ports = {"phy0-sta0"}
+    assert machine.ways() == [("phy0-sta0", "br-lan")]
+    machine.gateway_ports = set()
+    (machine.root / "sys/br-lan/brif/phy0-sta0").rmdir()
+    assert machine.ways() == [("phy0-sta0", "br-lan")]
+    assert not machine.ways_out.is_sure
+    machine.gateway_ports = {"eth0"}  # somebody laid a cable instead
+    assert machine.ways() == [("eth0", "br-lan")]
+    assert machine.ways_out.is_sure
+
+
+def test_of_two_ports_with_a_gateway_the_one_that_was_counted_stays(machine: Machine) -> None:
+    """A network may have another gateway for IPv6, and the kernel forgets them one by one."""
+    machine.add("lan1")
+    machine.bridge("br-lan", "eth0", "lan1")
+    machine.route("br-lan")
+    found = []
+    for ports in ({"lan1"}, {"eth0", "lan1"}, set(), {"eth0", "lan1"}):
+        machine.gateway_ports = ports
+        found += machine.ways()
+    assert found == [("lan1", "br-lan")] * 4
+
+
+def test_a_visitors_bridge_stays_one_while_wi_fi_is_off(machine: Machine) -> None:
+    """Else the uplink would become another at each reload of Wi-Fi."""
+    machine.add("eth0.1", on=["eth0"])
+    machine.add("eth0.10", on=["eth0"])
+    machine.bridge("br-lan", "eth0.1")
+    machine.bridge("br-guest", "eth0.10", "phy0-ap0")
+    machine.addressed = {"br-lan"}
+    machine.route("br-lan")
+    assert machine.ways() == [("eth0", "br-lan")]
+    (machine.root / "sys/br-guest/brif/phy0-ap0").rmdir()
+    assert machine.ways() == [("eth0", "br-lan")]
 
 
 def test_a_visitors_vlan_that_is_bridged_through_is_counted(machine: Machine) -> None:

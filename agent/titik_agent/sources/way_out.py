@@ -37,32 +37,49 @@ Towards = Callable[[Iterable[str]], frozenset[int]]  # gateways to ifindexes of 
 
 
 class WaysOut:
-    """Finds them; remembers which port of a bridge led out, because the kernel forgets.
+    """Finds them; remembers which port of a bridge led out, because the kernel forgets, and which
+    bridges had an access point, because that is gone while Wi-Fi is loaded anew.
 
-    `ports` is what an earlier life knew of that.
+    `ports` is what an earlier life knew of the first.
     """
 
     def __init__(self, wiring: Wiring, towards: Towards, ports: Mapping[str, str]) -> None:
+        self.is_sure = True  # of the last answer: no port is a guess
         self._wiring = wiring
         self._towards = towards
-        self._ports = dict(ports)
+        self._ports = {bridge: port for bridge, port in ports.items() if port != bridge}
+        self._wireless: set[str] = set()
 
     def find(self, routes: Routes, ifindexes: Mapping[str, int], counts: Counts) -> tuple[Way, ...]:
         """Every way out, that of the best route first; none without a default route."""
-        search = _Search(self._wiring, self._towards, self._ports, routes, ifindexes, counts)
-        return search.ways()
+        self._wireless = {one for one in ifindexes if self._has_radio(one)}
+        search = _Search(
+            self._wiring, self._towards, self._ports, self._wireless, routes, ifindexes, counts
+        )
+        ways = search.ways()
+        self.is_sure = not search.guesses
+        return ways
+
+    def _has_radio(self, ifname: str) -> bool:
+        """It is a bridge, and one of its ports belongs to a radio, or did."""
+        return self._wiring.is_bridge(ifname) and (
+            ifname in self._wireless
+            or any(map(self._wiring.is_wireless, self._wiring.ports(ifname)))
+        )
 
 
 class _Search:
     """One look at one moment."""
 
     def __init__(
-        self, wiring: Wiring, towards: Towards, ports: dict[str, str], routes: Routes,
-        ifindexes: Mapping[str, int], counts: Counts,
+        self, wiring: Wiring, towards: Towards, ports: dict[str, str], wireless: set[str],
+        routes: Routes, ifindexes: Mapping[str, int], counts: Counts,
     ) -> None:  # fmt: skip
+        self.guesses: set[str] = set()  # bridges of which it is not known where the gateway is
         self._wiring = wiring
         self._towards = towards
         self._known_ports = ports
+        self._wireless = wireless
         self._counts = counts
         self._ifindexes = ifindexes
         self._names = {ifindex: ifname for ifname, ifindex in ifindexes.items()}
@@ -107,16 +124,13 @@ class _Search:
         """A bridge with a second default route is rather the LAN, whose settings name a gateway."""
         if not self._wiring.is_bridge(ifname):
             return False
-        ports = self._wiring.ports(ifname)
-        return any(map(self._wiring.is_wireless, ports)) or len(self._wired(ifname)) != 1
+        return ifname in self._wireless or len(self._wired(ifname)) != 1
 
     def _visitors_bridges(self) -> list[str]:
         routed = self._addressed | {self._names[one.ifindex] for one in self._defaults}
         return [
             ifname
-            for ifname in sorted(self._ifindexes.keys() - routed)
-            if self._wiring.is_bridge(ifname)
-            if any(map(self._wiring.is_wireless, self._wiring.ports(ifname)))
+            for ifname in sorted(self._wireless - routed)
             if len(self._wired(ifname)) == 1
             if self._wiring.is_backed(self._wired(ifname)[0])
         ]
@@ -170,23 +184,29 @@ class _Search:
             for one in self._defaults
             if one.gateway is not None and self._names[one.ifindex] == bridge
         ]
-        seen = self._towards(gateways) if len(ports) > 1 and gateways else frozenset()
-        port = next((one for one in ports if self._ifindexes.get(one) in seen), None)
-        if port is None:
-            # An earlier life of the agent knows only what it counted, which may lie below a VLAN.
-            known = self._known_ports.get(bridge)
-            below = (one for one in ports if known in (one, *self._wiring.lowers(one)))
-            port = next(below, None)
-        if port is not None:
-            self._known_ports[bridge] = port
-        elif len(wired) == 1:
+        known = self._known_ports.get(bridge)
+        # An earlier life of the agent knows only what it counted, which may lie below a VLAN.
+        known = next((one for one in ports if known in (one, *self._wiring.lowers(one))), known)
+        several = len(ports) > 1 or known not in (None, *ports)
+        seen = self._towards(gateways) if several and gateways else frozenset()
+        # Of several, as where each family has a gateway, the one that was counted; or else a wire.
+        found = [one for one in (known, *wired, *ports) if one and self._ifindexes.get(one) in seen]
+        if found:
+            self._known_ports[bridge] = found[0]
+            return found[0]
+        if known in ports:
+            return known
+        if several:
+            self.guesses.add(bridge)
+        if known is not None and gateways:
+            return known  # gone, as a repeater's radio is while Wi-Fi is loaded anew
+        if len(wired) == 1:
             return wired[0]
-        else:
-            doubts[bridge] = (
-                f"behind which of the ports of {bridge} ({', '.join(ports) or 'none'}) the gateway"
-                " is, is not known yet; look again, or name the port as interfaces.uplink"
-            )
-        return port
+        doubts[bridge] = (
+            f"behind which of the ports of {bridge} ({', '.join(ports) or 'none'}) the gateway"
+            " is, is not known yet; look again, or name the port as interfaces.uplink"
+        )
+        return None
 
     def _wired(self, bridge: str) -> list[str]:
         return [
