@@ -8,7 +8,7 @@ import pytest
 from tests.agent.fake_clock import FakeClock
 from titik_agent.sources import slow
 from titik_agent.sources.host import HostSource
-from titik_agent.sources.slow import MAX_AGE_S, Slow
+from titik_agent.sources.slow import FRESH_S, MAX_AGE_S, Slow
 
 
 class Sensor:
@@ -41,11 +41,16 @@ def sensor() -> Iterator[Sensor]:
 
 
 def test_a_quick_answer_is_given_at_once(sensor: Sensor) -> None:
-    """It is read anew each time, and no thread stays."""
+    """It is read anew when it is no longer fresh, and no thread stays."""
+    clock = FakeClock()
     sensor.answer.set()
-    value = Slow(sensor.read)
+    value = Slow(sensor.read, clock.monotonic)
 
-    assert [1, 2, 3] == [value.value() for _ in range(3)]
+    answers = []
+    for _ in range(4):
+        answers.append(value.value())
+        clock.now_s += FRESH_S / 2
+    assert [1, 1, 2, 2] == answers
     assert "slow" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -54,13 +59,15 @@ def test_a_slow_answer_is_given_to_who_asks_next(
 ) -> None:
     """Until it comes there is none, and the sensor is not asked twice at a time."""
     monkeypatch.setattr(slow, "PATIENCE_S", 0.01)
-    value = Slow(sensor.read)
+    clock = FakeClock()
+    value = Slow(sensor.read, clock.monotonic)
 
     assert [None, None, None] == [value.value() for _ in range(3)]
     assert 1 == sensor.asked
     monkeypatch.setattr(slow, "PATIENCE_S", 60.0)
     sensor.answer.set()
     assert 1 == value.value()
+    clock.now_s += FRESH_S
     assert 2 == value.value()
 
 
