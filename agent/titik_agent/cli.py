@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from titik_agent import config, dial, shared
+from titik_agent import config, dial, rtnetlink, shared
 from titik_agent.backoff import Backoff
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
@@ -137,7 +137,8 @@ def _run(settings: Config, target: dial.Broker) -> None:
     backoff = Backoff(rand)
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
     uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
-    sources = _sources(settings, clock, lambda: publisher.day_starts)
+    changes = rtnetlink.Changes()
+    sources = _sources(settings, clock, lambda: publisher.day_starts, changes.any)
     sampler = Sampler(settings.router, run_id, clock, spool, sources, lambda: publisher.open_runs)
     schedule = Schedule(settings.interval_s, clock.monotonic(), rand)
     events = [one for one in sources if isinstance(one, EventSource)]
@@ -167,19 +168,24 @@ def _run(settings: Config, target: dial.Broker) -> None:
             watchdog.close()
         if reach is not None:
             reach.close()
+        changes.close()
     log.info("agent stopped")
 
 
 def _sources(
-    settings: Config, clock: Clock, day_starts: Callable[[], Sequence[int]] = tuple
+    settings: Config,
+    clock: Clock,
+    day_starts: Callable[[], Sequence[int]] = tuple,
+    changed: Callable[[], bool] = lambda: True,
 ) -> Sequence[Source]:
     """Every source that this machine may have."""
     since = Since(os.path.join(settings.spool.directory, "since"))
     memory = os.path.join(settings.spool.directory, "uplink")
     nets = settings.interfaces
     interfaces = Interfaces(
-        nets.uplink, nets.lan, clock.boot, since=since, memory=memory, keep_s=ONE_SAMPLE_S
-    )
+        nets.uplink, nets.lan, clock.boot, since=since, memory=memory,
+        changed=changed, keep_s=ONE_SAMPLE_S,
+    )  # fmt: skip
     sketch = Sketch(clock, day_starts=day_starts)
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     sources: list[Source | None] = [

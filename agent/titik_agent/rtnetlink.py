@@ -3,6 +3,7 @@
 /proc/net/route lists one table of IPv4 and one hop of a route. Rule: anybody may ask, so no right
 is needed. Rule: parsing is pure; an answer is bounded by MAX_BYTES, and one that makes no sense
 ends there.
+Rule: a machine whose routes stay as they are is not asked again; see `Changes`.
 """
 
 import errno
@@ -18,6 +19,8 @@ RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 26, 30, 34
 AF_BRIDGE = 7
 LOCAL_TABLE = 255
 USUAL_TABLES: Final = frozenset({253, 254, 255})  # default, main, local
+# What is published when it changes: links, and of both families addresses, routes and rules.
+_NEWS = sum(1 << group - 1 for group in (1, 5, 7, 8, 9, 11, 19))
 _DUMP = 0x301  # NLM_F_REQUEST and NLM_F_DUMP
 _ERROR, _DONE = 2, 3
 _CLONED = 0x200
@@ -48,6 +51,48 @@ class Routes(NamedTuple):
 
     defaults: tuple[DefaultRoute, ...]  # of every table that a rule leads to
     addressed: frozenset[int]  # ifindexes that have an IPv4 address or a global IPv6 one
+
+
+class Changes:
+    """Whether links, addresses, routes or rules have changed. Nobody waits for it, so no change
+    wakes the agent: the kernel keeps what it published, or that it was too much to keep.
+    """
+
+    def __init__(self) -> None:
+        self._news: socket.socket | None = None
+
+    def any(self) -> bool:
+        """Since the last call; True at the first, and where it cannot be known."""
+        if self._news is not None:
+            try:
+                self._news.recv(1)
+            except BlockingIOError:
+                return False
+            except OSError:
+                pass  # more than it keeps
+            self._news.close()  # with all else that it keeps
+        self._news = _hear_news()
+        return True
+
+    def close(self) -> None:
+        if self._news is not None:
+            self._news.close()
+        self._news = None
+
+
+def _hear_news() -> socket.socket | None:
+    """None: there is no room for another socket."""
+    try:
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
+        news = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+    except OSError:
+        return None
+    try:
+        news.bind((0, _NEWS))
+    except OSError:
+        news.close()
+        return None
+    return news
 
 
 def read_routes() -> Routes:
@@ -115,6 +160,8 @@ def parse_tables(answer: bytes) -> Iterator[int]:
 def parse_neighbours(answer: bytes, addresses: set[bytes]) -> Iterator[bytes]:
     """The link addresses of these neighbours."""
     for body in _messages(answer):
+        if not any([one in body for one in addresses]):
+            continue  # as nearly all, and a hotspot has hundreds
         found = _attributes(body[_NEIGHBOUR.size :])
         if found.get(1) in addresses and found.get(2):
             yield found[2]
@@ -123,6 +170,8 @@ def parse_neighbours(answer: bytes, addresses: set[bytes]) -> Iterator[bytes]:
 def parse_ports(answer: bytes, macs: set[bytes]) -> Iterator[int]:
     """The ports of a bridge's forwarding table that lead to these link addresses."""
     for body in _messages(answer):
+        if not any([one in body for one in macs]):
+            continue
         mac = _attributes(body[_NEIGHBOUR.size :]).get(2)
         if mac in macs and body[0] == AF_BRIDGE:
             yield _NEIGHBOUR.unpack_from(body)[1]

@@ -10,7 +10,7 @@ import pytest
 from tests.system.netns import hotspot, ip
 from titik_agent.rtnetlink import DefaultRoute, Routes
 from titik_agent.sources import SourceError
-from titik_agent.sources.netdev import Interfaces, NetdevSource, identify
+from titik_agent.sources.netdev import LOOK_S, Interfaces, NetdevSource, identify
 from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.sources.wiring import Wiring
@@ -30,6 +30,9 @@ class Router:
         self.traffic: dict[str, Traffic] = {}
         self.defaults: tuple[DefaultRoute, ...] = (DefaultRoute(0, 2),)
         self.memory: str | None = None
+        self.is_changed = True
+        self.looks = 0  # at the routes
+        self.refusal: OSError | None = None
 
     def add(self, ifname: str, ifindex: int, *, bridge: bool = False, carrier: str = "1") -> None:
         folder = self.root / "sys" / ifname
@@ -62,6 +65,12 @@ class Router:
             DefaultRoute(metric, self.ifindexes[one]) for metric, one in enumerate(ifnames)
         )
 
+    def look(self) -> Routes:
+        self.looks += 1
+        if self.refusal is not None:
+            raise self.refusal
+        return Routes(self.defaults, frozenset())
+
     def interfaces(
         self, uplink: str | None = None, lan: tuple[str, ...] | None = None, keep_s: float = 0.0
     ) -> Interfaces:
@@ -72,7 +81,8 @@ class Router:
             memory=self.memory,
             traffic=lambda: dict(self.traffic),
             ifindexes=lambda: dict(self.ifindexes),
-            routes=lambda: Routes(self.defaults, frozenset()),
+            routes=self.look,
+            changed=lambda: self.is_changed,
             towards=lambda _: frozenset(),
             wiring=Wiring(str(self.root / "sys"), str(self.root / "proc")),
             keep_s=keep_s,
@@ -112,6 +122,39 @@ def test_what_is_configured_is_not_looked_for(router: Router) -> None:
 def test_an_interface_of_both_roles_is_the_uplink(router: Router) -> None:
     """Each is reported once."""
     assert ifnames(router.interfaces("wan", ("wan",)).net()) == [("wan", "uplink")]
+
+
+def test_routes_are_read_when_something_has_changed_and_now_and_then(router: Router) -> None:
+    """A small router reads them slowly, and nearly always they are as they were."""
+    interfaces = router.interfaces()
+    looks = []
+    for is_changed, passed_s in ((True, 0), (False, 30), (False, 30), (True, 30), (False, LOOK_S)):
+        router.is_changed = is_changed
+        router.now_s += passed_s
+        assert ifnames(interfaces.net()) == [("wan", "uplink"), ("br-lan", "lan")]
+        looks.append(router.looks)
+    assert looks == [1, 1, 1, 2, 3]
+
+
+def test_routes_that_could_not_be_read_are_read_the_next_time(router: Router) -> None:
+    """Though nothing has changed since."""
+    interfaces = router.interfaces()
+    router.refusal = OSError("no answer")
+    with pytest.raises(SourceError):
+        interfaces.net()
+    router.refusal, router.is_changed = None, False
+    assert ifnames(interfaces.net()) == [("wan", "uplink"), ("br-lan", "lan")]
+
+
+def test_a_change_after_the_counters_were_read_is_of_the_next_reading(router: Router) -> None:
+    """Routes that name an interface made just now find nothing among those that were read."""
+    interfaces = router.interfaces(keep_s=0.2)
+    interfaces.bss_counters("phy0-ap0")
+    router.add("pppoe-wan", 9)
+    router.routes("pppoe-wan")
+    interfaces.net()
+    router.now_s += 30
+    assert ifnames(interfaces.net())[0] == ("pppoe-wan", "uplink")
 
 
 def test_an_uplink_that_lost_its_route_is_down_and_not_absent(router: Router) -> None:

@@ -1,13 +1,16 @@
 """Routes, rules and neighbours from the kernel's own messages."""
 
 import errno
+import os
 import random
 import socket
 import struct
+import subprocess
+import sys
 
 import pytest
 
-from tests.system.netns import hotspot, ip
+from tests.system.netns import AGENT, hotspot, ip
 from titik_agent.rtnetlink import (
     AF_BRIDGE,
     DefaultRoute,
@@ -169,3 +172,40 @@ def test_a_real_kernel_s_routes_are_found() -> None:
         found = eval(place.python(code), {"Routes": Routes, "DefaultRoute": DefaultRoute})
     assert () == lost.defaults
     assert [("198.51.100.1", 1001)] == [(one.gateway, one.table) for one in found.defaults]
+
+
+# In a network of its own, where nothing changes by itself.
+CHANGES = """
+import subprocess
+from titik_agent.rtnetlink import Changes
+subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
+changes = Changes()
+def after(*words, rows=""):
+    subprocess.run(("ip", *words), input=rows, text=True, check=True)
+    return changes.any(), changes.any()
+assert (changes.any(), changes.any()) == (True, False)
+for words in (
+    "link add br-lan type bridge",
+    "address add 192.0.2.7/32 dev lo",
+    "route add 198.51.100.1 dev lo",
+    "-6 rule add fwmark 7 table 1001",
+    "neighbour add 198.51.100.9 lladdr 02:00:00:00:00:09 dev br-lan",
+):
+    print(words.split()[-1], *after(*words.split()))
+rows = (f"route add 203.0.{n // 250}.{n % 250} dev lo\\n" for n in range(5000))
+print("many", *after("-batch", "-", rows="".join(rows)))
+changes.close()
+"""
+
+
+@pytest.mark.system
+def test_a_change_is_known_once() -> None:
+    """Of links, addresses, routes and rules, and if it is more than the kernel keeps."""
+    done = subprocess.run(
+        ("unshare", "--net", sys.executable, "-c", CHANGES),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(AGENT), *sys.path))},
+        capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert "" == done.stderr
+    expected = ["bridge True False", "lo True False", "lo True False", "1001 True False"]
+    assert [*expected, "br-lan False False", "many True False"] == done.stdout.splitlines()

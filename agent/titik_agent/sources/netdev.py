@@ -1,6 +1,7 @@
 """Byte counters and link state of every way out, the LAN and each BSS.
 
 Rule: one reading of the kernel's counters serves a sample's every figure.
+Rule: ways out and LAN are found anew when the kernel says that something changed, and now and then.
 Rule: a way out that is gone is down, not absent; otherwise an outage would look like a router that
 has no uplink.
 """
@@ -38,6 +39,8 @@ MAX_NETS = 32  # the contract's limit
 MAX_BSSES = 128  # whose sums are kept; the contract has 64
 BOOT_CHARS = 8  # of the boot's random id in a token: 32 bits, for 2 of a router's boots to differ
 LINE_BPS = 10e9  # where the driver does not know what the line carries
+# What no change tells: a port that counts less than what is above it, a gateway that moved.
+LOOK_S = 300.0
 # Bridges that container and virtual machine tools make: not a LAN that visitors are on.
 NOT_LAN = re.compile(r"docker|podman|virbr|lxc|lxd|cni|br-[0-9a-f]{12}$")
 
@@ -46,8 +49,10 @@ class Interfaces:
     """This machine's interfaces, and which of them are uplink and LAN.
 
     `uplink` (one or several, separated by spaces) and `lan` are the configured names; None: found
-    by looking, anew at every reading. Counters younger than `keep_s` are not read again: a sample
-    has them for its every BSS. `memory` is a file on a RAM disk: which ways out were last found.
+    by looking. `changed`: whether interfaces or routes may have changed since it was last asked;
+    what was found holds for LOOK_S where they have not. Counters younger than `keep_s` are not
+    read again: a sample has them for its every BSS. `memory` is a file on a RAM disk: which ways
+    out were last found.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Interfaces:
         ifindexes: Callable[[], Mapping[str, int]] = read_ifindexes,
         routes: Callable[[], Routes] = rtnetlink.read_routes,
         towards: Callable[[Iterable[str]], frozenset[int]] = rtnetlink.ports_towards,
+        changed: Callable[[], bool] = lambda: True,
         wiring: Wiring | None = None,
         keep_s: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
@@ -74,12 +80,15 @@ class Interfaces:
         self._read_traffic = traffic
         self._read_ifindexes = ifindexes
         self._read_routes = routes
+        self._changed = changed
         self._wiring = wiring or Wiring()
         self._keep_s = keep_s
         self._monotonic = monotonic
         self._life = f"{int(monotonic() * 1000):x}"
         self._last: tuple[float, dict[str, Seen]] | None = None  # when it was read, and what
+        self._looked_at: float | None = None  # None: ways out and LAN are to be found anew
         self._found: Sequence[Way] = _remembered(memory)
+        self._found_lan: Sequence[str] = ()
         known_ports = {way.route: way.ifname for way in self._found}
         self._ways_out = WaysOut(self._wiring, towards, known_ports)
         self._bss: dict[str, BssBytes] = {}
@@ -98,21 +107,24 @@ class Interfaces:
 
     def lan(self) -> tuple[str, ...]:
         """The interfaces towards the visitors: the configured ones, or the bridges."""
-        return self._lan_among(read_or_fail(self._read_ifindexes), self.ways())
+        self._look(self._read())
+        return tuple(self._found_lan)
 
     def ways(self) -> Sequence[Way]:
         """Every way to the internet; the last that were found while there is no default route."""
-        return self._ways(self._read())
+        self._look(self._read())
+        return self._found
 
     def net(self) -> tuple[Net, ...]:
         """Every way out and the LAN as they are now; a LAN that does not exist is left out."""
         seen = self._read()
-        ways = self._ways(seen)
+        self._look(seen)
+        ways = self._found
         nets = [self._uplink(way, seen.get(way.ifname)) for way in ways]
         counted = {way.ifname for way in ways}
         nets += [
             self._net(ifname, "lan", self._wiring.has_carrier(ifname), seen[ifname])
-            for ifname in self._lan_among(seen, ways)
+            for ifname in self._found_lan
             if ifname in seen and ifname not in counted and self._wiring.exists(ifname)
         ]
         return tuple([net for net in nets if net is not None][:MAX_NETS])
@@ -159,12 +171,22 @@ class Interfaces:
         now = self._monotonic()
         if self._last is None or now - self._last[0] >= self._keep_s:
             self._last = None
+            if self._changed():  # asked first: what changes from now on is of the next reading
+                self._looked_at = None
             self._last = (now, read_all(self._read_traffic, self._read_ifindexes))
         return self._last[1]
 
-    def _ways(self, seen: Mapping[str, Seen]) -> Sequence[Way]:
-        if self._configured:
-            return self._configured
+    def _look(self, seen: Mapping[str, Seen]) -> None:
+        """Find ways out and LAN, unless it is known that they are as they were."""
+        now = self._monotonic()
+        if self._looked_at is not None and now - self._looked_at < LOOK_S:
+            return
+        self._looked_at = None  # should the kernel not answer
+        self._found = self._configured or self._find(seen)
+        self._found_lan = self._lan_among(seen, self._found)
+        self._looked_at = now if self._ways_out.is_sure else None
+
+    def _find(self, seen: Mapping[str, Seen]) -> Sequence[Way]:
         found = self._ways_out.find(
             read_or_fail(self._read_routes),
             {ifname: one.ifindex for ifname, one in seen.items()},
@@ -174,8 +196,7 @@ class Interfaces:
             for way in found:
                 log.info("uplink found ifname=%s because=%s", way.ifname, way.why)
             _remember(self._memory, found)
-        self._found = found or self._found
-        return self._found
+        return found or self._found
 
     def _lan_among(self, ifnames: Iterable[str], ways: Sequence[Way]) -> tuple[str, ...]:
         if self._lan is not None:
