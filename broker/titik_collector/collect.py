@@ -142,6 +142,8 @@ class Collector:
             if not self._report.storing:
                 self._try_store()
             self._resume()
+            if self._jumps:  # the store failed: what comes now has the right stamp already
+                self._move_stamps()
             saved = self._ingest.step(self._patience_s())
             if saved is not None:
                 self._report.stored()

@@ -9,14 +9,16 @@ from typing import Literal
 
 import pytest
 
-from tests.collector.build import BOOT, RUN, T0
+from tests.collector.build import BOOT, RUN, T0, letter, sample
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
 from titik_collector import config, database, events, news
 from titik_collector.collect import Collector
 from titik_collector.database import StoreError
+from titik_collector.ingest import to_item
 from titik_collector.mqtt import Link, Login
-from titik_collector.store import Item, Said
+from titik_collector.server_clock import Jump
+from titik_collector.store import Item, Said, Saved
 from titik_wire import codec, topics
 from titik_wire.messages import Now, Status
 
@@ -71,8 +73,8 @@ class Watched(Collector):
     def tell_news(self) -> None:
         self._tell_news()
 
-    def save(self, items: list[Item]) -> None:
-        self._store.save(items)
+    def save(self, items: list[Item]) -> Saved:
+        return self._store.save(items)
 
     def roll(self) -> None:
         """Everything that is due."""
@@ -430,3 +432,21 @@ def test_a_router_s_wrong_clock_is_logged_once(
             collector._compare_clock(1, "park-1", ahead_ms)
     said = [one.getMessage() for one in caplog.records if "NTP clock" in one.getMessage()]
     assert ["off_s=-18000", "off_s=-40"] == [line.split()[-1] for line in said]
+
+
+@pytest.mark.thorough
+def test_what_comes_after_a_jump_that_could_not_be_written_is_not_moved(
+    connected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the right stamp already; the jump is of what was stamped before."""
+    with collecting(connected) as (collector, db):
+        now_ms = collector._now_ms()
+        before, after = (
+            to_item(letter(sample(seq, router="park-1"), live=True), now_ms) for seq in (1, 2)
+        )
+        collector.save([before])
+        collector._jumps.append(Jump(now_ms - 1000, 500))  # not written when time jumped
+        monkeypatch.setattr(collector._ingest, "step", lambda _: collector.save([after]))
+        collector.turn()
+        arrived = db.execute("SELECT arrived_ms FROM sample ORDER BY seq").fetchall()
+        assert [(now_ms + 500,), (now_ms,)] == arrived
