@@ -167,6 +167,7 @@ class _Facts:
         self.causes = dict(
             db.execute("SELECT router_id, cause FROM outage WHERE to_ms IS NULL").fetchall()
         )
+        self.clocks_behind_ms = _clocks_behind_ms(db)
         noticed = namesakes.since(db, now_ms - namesakes.NOW_MS)
         self.namesakes = frozenset(one.router for one in noticed)
         self.lost: Counter[str] = Counter()
@@ -216,10 +217,11 @@ def _router(
         agent.failed if agent else (),
         sample,
     )
-    return replace(one, problems=tuple(_problems(one, facts)))
+    behind_ms = facts.clocks_behind_ms.get(router_id)
+    return replace(one, problems=tuple(_problems(one, facts, behind_ms)))
 
 
-def _problems(one: Router, facts: _Facts) -> Iterator[str]:
+def _problems(one: Router, facts: _Facts, behind_ms: int | None) -> Iterator[str]:
     """What an operator should look at, in words."""
     if one.name in facts.namesakes:
         yield f"two devices use this name ({namesakes.REMEDY})"
@@ -233,6 +235,9 @@ def _problems(one: Router, facts: _Facts) -> Iterator[str]:
         since = when.length(max(0, facts.now_ms - one.since_ms))
         cause = f" ({one.cause})" if one.cause else ""
         yield f"{one.now.state} for {since}{cause}"
+    if behind_ms is not None and one.now.state == "online":
+        where = "behind" if behind_ms > 0 else "ahead"
+        yield f"its clock is {when.length(abs(behind_ms))} {where}: check its NTP servers"
     if one.failed and one.now.state == "online":
         yield f"cannot read {', '.join(one.failed)}"
     if one.line.lost_today:
@@ -271,6 +276,17 @@ def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
         for router_id, registered_ms, covered in rows
         if end_ms - registered_ms >= MINUTE_MS
     }
+
+
+def _clocks_behind_ms(db: sqlite3.Connection) -> dict[int, int]:
+    """How far the clocks of routers are behind whose newest sample's time is not believed."""
+    return dict(
+        db.execute(
+            "SELECT id, behind_ms FROM (SELECT id, (SELECT at_ms - claim_ms FROM sample"
+            "  WHERE router_id = router.id ORDER BY at_ms DESC LIMIT 1) AS behind_ms FROM router)"
+            " AS newest WHERE behind_ms IS NOT NULL"
+        ).fetchall()
+    )
 
 
 def _unregistered(db: sqlite3.Connection, now_ms: int) -> tuple[Unregistered, ...]:

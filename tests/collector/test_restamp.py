@@ -9,7 +9,7 @@ import pytest
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
 from tests.collector.test_presence import said
-from titik_collector import restamp
+from titik_collector import restamp, status
 from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.server_clock import Jump
@@ -76,6 +76,20 @@ def test_a_live_clock_hours_behind_is_not_believed(tmp_path: Path) -> None:
             one = sample(n, taken_at=T0 + n * 30_000 - 5 * HOUR)
             store.save([live(one, 0)])  # type: ignore[list-item]
         assert [(n, n * 30_000, "arrival") for n in range(1, 6)] == places(db)
+
+
+def test_status_names_the_router_whose_clock_is_behind(tmp_path: Path) -> None:
+    """And by how much; a right one beside it has no problem."""
+    with opened(tmp_path / "db", ("tirosa-1", "tirosa-2")) as db:
+        store = Store(db, Registered("tirosa-1", "tirosa-2"), derived=(Presence(db),))
+        for n in range(1, 6):
+            wrong = sample(n, taken_at=T0 + n * 30_000 - 5 * HOUR)
+            store.save([live(wrong, 0), live(sample(n, router="tirosa-2"), 0)])  # type: ignore[list-item]
+        found = status.gather(db, "kupang", T0 + 151_000)
+    assert {
+        "tirosa-1": ("its clock is 5 h 00 min behind: check its NTP servers",),
+        "tirosa-2": (),
+    } == {one.name: one.problems for one in found.routers()}
 
 
 def test_samples_that_waited_for_a_collector_keep_their_clock(tmp_path: Path) -> None:

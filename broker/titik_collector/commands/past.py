@@ -6,7 +6,6 @@ import secrets
 import signal
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
@@ -15,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from titik_collector import config, events, export, history, past, when
+from titik_collector import config, events, export, history, past, server_clock, when
 from titik_collector.commands import plainly, show
 from titik_collector.config import Config
 from titik_collector.database import reading
@@ -65,7 +64,8 @@ def history_command(
     A gap is one row without numbers.
     """
     with _opened(file) as (settings, db):
-        span = _span(settings, since, until)
+        now_ms = server_clock.shown_ms(db)
+        span = _span(settings, since, until, now_ms)
         if (rows := history.count(window, span)) > MAX_ROWS:
             raise click.BadParameter(
                 f"{rows} windows of {window}, at most {MAX_ROWS} are shown;"
@@ -74,7 +74,6 @@ def history_command(
             )
         zone = settings.city.timezone
         subject = _subject(settings, db, name)
-        now_ms = _now_ms()
         pending = history.pending(db, subject, now_ms)
         points = history.read(db, subject, window, span, Calendar(zone))
     show(past.render(subject, window, points, None if utc else zone, now_ms, pending))
@@ -107,7 +106,8 @@ def export_command(
     is: router/NAME.
     """
     with _opened(file) as (settings, db):
-        span, zone = _span(settings, since, until), settings.city.timezone
+        span = _span(settings, since, until, server_clock.shown_ms(db))
+        zone = settings.city.timezone
         subjects = [_subject(settings, db, name) for name in names]
         subjects = subjects or history.subjects(db, settings.city.name)
         parts, empty = export.chunks(window, span), True
@@ -135,7 +135,7 @@ def events_command(file: Path, since: str, why: bool, utc: bool) -> None:
     Causes are probable causes. A time in which the server could not hear is an event of its own.
     """
     with _opened(file) as (settings, db):
-        now_ms, zone = _now_ms(), settings.city.timezone
+        now_ms, zone = server_clock.shown_ms(db), settings.city.timezone
         start_ms = _time(settings, "--since", since, now_ms)
         _check_order(since, start_ms, "now", now_ms)
         found = events.gather(db, start_ms, now_ms)
@@ -150,8 +150,7 @@ def _opened(file: Path) -> Iterator[tuple[Config, sqlite3.Connection]]:
             yield settings, db
 
 
-def _span(settings: Config, since: str, until: str) -> Span:
-    now_ms = _now_ms()
+def _span(settings: Config, since: str, until: str, now_ms: int) -> Span:
     start_ms = _time(settings, "--since", since, now_ms)
     end_ms = min(_time(settings, "--until", until, now_ms), now_ms)
     _check_order(since, start_ms, f"--until ({until})" if end_ms < now_ms else "now", end_ms)
@@ -225,7 +224,3 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("exporting", total=total)
         yield lambda: bar.advance(task)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
