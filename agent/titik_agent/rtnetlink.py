@@ -88,6 +88,8 @@ def _hear_news() -> socket.socket | None:
     except OSError:
         return None
     try:
+        # Room for one message, which says as much as a hundred.
+        news.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         news.bind((0, _NEWS))
     except OSError:
         news.close()
