@@ -6,6 +6,7 @@ bytes, is unknown alone; where it is no optional one its section is left out.
 """
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
@@ -106,7 +107,8 @@ class Sampler:
                 # A bug in one source, or a kernel that answers as none before it, must not end
                 # the agent: after a few such ends in a row procd does not start it again.
                 failed.append(source.name)
-                self._say_failed(source.name, f"{type(error).__name__}: {error}")
+                # Its text may be of a visitor, as a KeyError's is the key.
+                self._say_failed(source.name, f"{type(error).__name__} at {_place(error)}")
             else:
                 self._say_back(source.name)
         return sections, failed
@@ -257,6 +259,16 @@ def _shed(sample: Sample, step: str) -> Sample:
     details = ("ssid", "band", "channel", "utilization_ratio", "clients_min", "clients_max")
     empty: dict[str, Any] = dict.fromkeys(details)
     return replace(sample, bss=tuple([replace(one, **empty) for one in sample.bss or ()]))
+
+
+def _place(error: Exception) -> str:
+    """The file and line that raised it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
 
 
 def _own_rss() -> int:

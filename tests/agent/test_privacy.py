@@ -4,24 +4,41 @@ import base64
 import hashlib
 import logging
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.agent.fake_hostapd import FakeBss, FakeHostapd, station
 from tests.agent.fake_ubusd import FakeUbusd, answer
 from tests.agent.test_hostapd_ubus import Counters
+from tests.agent.test_netdev import SILENT
+from tests.agent.test_reach import reach, resolver
+from tests.agent.test_rtnetlink import attribute, message, route
 from tests.agent.test_sampler import FakeClock
+from titik_agent import rtnetlink
+from titik_agent.ctrl import Addresses
+from titik_agent.rtnetlink import AF_BRIDGE, RTM_GETROUTE, RTM_GETRULE
 from titik_agent.sampler import Sampler
 from titik_agent.sketch import Sketch
+from titik_agent.sources.hostapd_ctrl import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
+from titik_agent.sources.netdev import Interfaces, NetdevSource
+from titik_agent.sources.reach import Targets
+from titik_agent.sources.since import Since
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
+from titik_agent.sources.wiring import Wiring
 from titik_agent.spool import Spool
 from titik_agent.stations import Tracker
 
 VISITORS = 300
+GATEWAY = (
+    VISITORS  # the number after the last visitor's; a server has no need of its address either
+)
 
 
 def mac(number: int) -> str:
@@ -39,13 +56,14 @@ def hostname(number: int) -> str:
 
 def identifiers() -> Iterator[bytes]:
     """Everything known of the visitors: plain, spelled otherwise, cut, and hashed without a key."""
-    for number in range(VISITORS):
+    for number in range(VISITORS + 1):
         plain = mac(number)
         octets = bytes.fromhex(plain.replace(":", ""))
         spellings = [plain, plain.replace(":", ""), plain.replace(":", "-"), hostname(number)]
         spellings += [spelling.upper() for spelling in spellings]
         yield from (spelling.encode() for spelling in spellings)
         yield ip(number).encode()
+        yield socket.inet_aton(ip(number))
         yield octets
         yield octets[2:]  # without what the manufacturer's part tells
         yield plain[6:].encode()
@@ -82,6 +100,60 @@ def clients() -> dict[str, object]:
     }
 
 
+class Kernel:
+    """Answers rtnetlink as a bridge that knows the gateway and every visitor."""
+
+    def __init__(self, root: Path) -> None:
+        self.wiring = Wiring(str(root / "sys"), str(root / "proc"))
+        for ifname in ("br-lan", "lan1", "phy0-ap0"):
+            (root / "sys" / ifname).mkdir(parents=True)
+            (root / "sys" / ifname / "carrier").write_text("1\n")
+        for folder in ("br-lan/bridge", "br-lan/brif/lan1", "br-lan/brif/phy0-ap0"):
+            (root / "sys" / folder).mkdir(parents=True)
+        (root / "sys" / "phy0-ap0" / "phy80211").mkdir()
+
+    def ask(self, kind: int, family: int) -> bytes:
+        to_bridge, via = (
+            attribute(4, struct.pack("=I", 1)),
+            attribute(5, socket.inet_aton(ip(GATEWAY))),
+        )
+        if kind == RTM_GETRULE:
+            return route()
+        if kind == RTM_GETROUTE:
+            return route(to_bridge, via) if family == socket.AF_INET else b""
+        everybody = range(VISITORS + 1)
+        if family == AF_BRIDGE:
+            return b"".join(
+                self._row(AF_BRIDGE, 2 if one == GATEWAY else 3, one) for one in everybody
+            )
+        return b"".join(
+            self._row(socket.AF_INET, 1, one, attribute(1, socket.inet_aton(ip(one))))
+            for one in everybody
+        )
+
+    def _row(self, family: int, ifindex: int, whose: int, *more: bytes) -> bytes:
+        octets = bytes.fromhex(mac(whose).replace(":", ""))
+        head = struct.pack("=B3xiHBB", family, ifindex, 2, 0, 0)
+        return message(head + b"".join((attribute(2, octets), *more)))
+
+    def interfaces(self, memory: str) -> Interfaces:
+        return Interfaces(
+            None, None, "b0", since=Since(f"{memory}.since"), memory=memory,
+            traffic=lambda: {"br-lan": SILENT, "lan1": SILENT, "phy0-ap0": SILENT},
+            ifindexes=lambda: {"br-lan": 1, "lan1": 2, "phy0-ap0": 3}, wiring=self.wiring,
+        )  # fmt: skip
+
+
+class Broken:
+    """A source with a bug that a visitor brings about."""
+
+    name = "broken"
+    field = "probe"
+
+    def read(self) -> None:
+        raise KeyError(mac(0))
+
+
 def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Payloads, spool, checkpoint and log of a router with these visitors."""
     everything = _Everything()
@@ -107,13 +179,20 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
             Counters(phy0_ap0=("boot/12", 11, 22)), Tracker(), sketch, [str(tmp_path / "ubus.sock")]
         )
         leased = LeasesSource(clock, (str(leases),))
-        sources = (hostapd, Survey(hostapd), leased, VisitorsSource(sketch))
+        kernel = Kernel(tmp_path / "kernel")
+        monkeypatch.setattr(rtnetlink, "_ask", kernel.ask)
+        interfaces = kernel.interfaces(str(tmp_path / "spool" / "uplink"))
+        sources = (
+            hostapd, Survey(hostapd), leased, VisitorsSource(sketch), NetdevSource(interfaces),
+            Broken(),
+        )  # fmt: skip
         sampler = Sampler("a", "0" * 16, clock, spool, sources, rss_bytes=lambda: 1)
-        for number in range(60):
-            ubusd.notify("hostapd.phy0-ap0", "sta-authorized", {"address": mac(number)})
+        for turn in range(60):
+            ubusd.notify("hostapd.phy0-ap0", "sta-authorized", {"address": mac(turn)})
             hostapd.pump()
             sample, payload = sampler.take()
             assert (VISITORS, VISITORS) == (sample.clients, sample.leases)
+            assert ["lan1"] == [net.ifname for net in sample.net or ()]
             spool.append(sample.run, sample.seq, payload)
             gathered.append(payload)
             clock.now_ms += 30_000
@@ -127,6 +206,7 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     return b"\n".join([*gathered, *(line.encode() for line in everything.lines)])
 
 
+@pytest.mark.usefixtures("caplog")
 def test_no_identifier_of_a_visitor_leaves_the_router(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,3 +215,40 @@ def test_no_identifier_of_a_visitor_leaves_the_router(
 
     assert len(gone) > 60 * 500
     assert [] == [known for known in identifiers() if known in gone]
+
+
+def test_no_address_of_a_link_leaves_the_router(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A visitor of an access point with several links has an address on each, and events too."""
+    caplog.set_level(logging.DEBUG)
+    folder = str(tmp_path / "hostapd")
+    links = (mac(1), mac(2))
+    peers = {f"peer_addr[{number}]": one for number, one in enumerate(links)}
+    bss = FakeBss("wlan0", stations=[station(mac(0), **peers)])
+    with FakeHostapd(folder, bss):
+        source = HostapdCtrl(
+            Counters(wlan0=("boot/12", 11, 22)), Tracker(), Sketch(FakeClock()), folder, Addresses()
+        )
+        sampler = Sampler("a", "0" * 16, FakeClock(), Spool(None), (source,), rss_bytes=lambda: 1)
+        sample, payload = sampler.take()
+        bss.stations[0] = "an answer about " + mac(0) + "\n"
+        again = sampler.take()[1]
+        source.close()
+    assert 1 == sample.clients
+    gone = b"\n".join((payload, again, caplog.text.encode()))
+    assert b"no station" in gone
+    assert [] == [known for known in identifiers() if known in gone]
+
+
+def test_no_made_up_name_stays_on_the_router(caplog: pytest.LogCaptureFixture) -> None:
+    """A resolver's log and the agent's would show who asked what, and when."""
+    caplog.set_level(logging.DEBUG)
+    with resolver() as server, reach(Targets(("*.titik.example.org",)), server.address) as source:
+        found = source.round()
+        server.flags = None
+        source._timeout_s = 0.05
+        source.round()
+    labels = [asked[1 : 1 + asked[0]].decode() for asked in server.asked + server.nowhere_asked]
+    assert 2 <= len(labels)
+    assert [] == [label for label in labels if label in f"{found} {caplog.text}"]
