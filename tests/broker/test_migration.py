@@ -1,15 +1,14 @@
 """From the version that gave mosquitto an ACL and a password file, back to it, and forth again."""
 
-import io
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests import first
 from tests.broker.besieged import SITE, Besieged
 from tests.broker.enrolled import CONFIG, City, Router
 from tests.broker.raw import plain, secure
@@ -19,7 +18,6 @@ from titik_wire import topics
 
 pytestmark = pytest.mark.system
 
-FORMER = "91ffe62"
 AGENTS = 20
 LEFT = {"mosquitto.conf", "acl", "passwords"}
 
@@ -27,15 +25,8 @@ LEFT = {"mosquitto.conf", "acl", "passwords"}
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The former version's code."""
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", FORMER, "agent", "broker"],
-        capture_output=True,
-        check=False,
-    )
-    assert 0 == done.returncode, done.stderr
     folder = tmp_path_factory.mktemp("former")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
-        tar.extractall(folder, filter="data")
+    first.unpack(folder)
     return folder
 
 

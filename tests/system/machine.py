@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import first
 from tools import chroots
 
 ROOT = Path(__file__).parents[2]
@@ -149,22 +150,29 @@ class Service:
             time.sleep(0.2)
 
 
-def copy_clone(machine: Machine, place: str, commit: str | None = None) -> None:
-    """This checkout, or an older commit of it, into a folder of the machine."""
+def copy_clone(machine: Machine, place: str) -> None:
+    """This checkout into a folder of the machine."""
+    folder = _made(machine, place)
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    ).stdout
+    tar = subprocess.run(
+        ["tar", "-c", "--no-recursion", "--null", "-T", "-"],
+        cwd=ROOT, input=names, check=True, capture_output=True,
+    )  # fmt: skip
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=tar.stdout, check=True)
+
+
+def copy_first(machine: Machine, place: str) -> None:
+    """The first version that others installed."""
+    first.unpack(_made(machine, place))
+
+
+def _made(machine: Machine, place: str) -> Path:
     folder = machine.path / place.lstrip("/")
     folder.mkdir(parents=True)
-    if commit is None:
-        names = subprocess.run(
-            ["git", "ls-files", "-z", "-co", "--exclude-standard"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        ).stdout
-        tar = subprocess.run(
-            ["tar", "-c", "--no-recursion", "--null", "-T", "-"],
-            cwd=ROOT, input=names, check=True, capture_output=True,
-        )  # fmt: skip
-    else:
-        tar = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True)
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=tar.stdout, check=True)
     os.chmod(folder, 0o755)
+    return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.machine import ROOT, Machine, copy_clone
+from tests.system.machine import ROOT, Machine, copy_clone, copy_first
 from tools import chroots
 
 pytestmark = pytest.mark.system
@@ -40,7 +40,6 @@ until titik db check 2>/dev/null | grep -q "stored [1-9]"; do
 done
 kill $agent; wait $agent; kill $collector; wait $collector; kill $broker; wait $broker
 """
-FIRST = "91ffe62"  # the first version that others installed
 
 
 @pytest.fixture(params=sorted(chroots.PYTHONS))
@@ -129,7 +128,7 @@ def removed(machine: Machine) -> None:
 
 def test_an_earlier_installation_is_upgraded(machine: Machine) -> None:
     """One by pip in an environment of root's: what init says is typed, and the router goes on."""
-    copy_clone(machine, "/root/old", FIRST)
+    copy_first(machine, "/root/old")
     machine.says(
         "python3 -m venv /root/env && cd /root/old && /root/env/bin/pip install -q '.[collector]'"
     )
