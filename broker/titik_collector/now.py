@@ -198,9 +198,12 @@ class Board:
     def _newest(self, router_id: int) -> list[tuple[bytes, int]]:
         """Payload and place of the two newest samples: of the run that was heard last, if any."""
         rows = self._db.execute(
-            "SELECT packed, at_ms FROM presence JOIN run ON run.router_id = presence.router_id"
-            " AND token = run JOIN sample ON run_id = run.id JOIN body USING (run_id, seq)"
-            " WHERE presence.router_id = ? ORDER BY seq DESC LIMIT 2",
+            # Two samples, whether their messages are kept still: else it looks for two that are.
+            "SELECT packed, at_ms FROM (SELECT run_id, seq, at_ms FROM presence"
+            "  JOIN run ON run.router_id = presence.router_id AND token = run"
+            "  JOIN sample ON run_id = run.id WHERE presence.router_id = ?"
+            "  ORDER BY seq DESC LIMIT 2)"
+            " JOIN body USING (run_id, seq) ORDER BY seq DESC",
             (router_id,),
         ).fetchall()
         return (

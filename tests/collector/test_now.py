@@ -251,3 +251,24 @@ def test_a_sample_that_came_as_it_was_taken_is_of_now(tmp_path: Path) -> None:
 
 def arrived(one: Sample, at_ms: int) -> Item:
     return to_item(letter(one, True), at_ms)
+
+
+@pytest.mark.thorough
+def test_a_start_costs_the_same_for_a_router_that_is_away_for_long(tmp_path: Path) -> None:
+    """Steps of SQLite's machine, where the messages of 50 samples are gone and of 2000."""
+    with opened(tmp_path / "db") as db:
+        db.execute("PRAGMA synchronous = OFF")
+        presence = Presence(db)
+        store = Store(db, Registered(), derived=(presence,))
+        store.save([said("online", 0)])
+        costs = []
+        for count in (50, 2000):
+            store.save([to_item(letter(sample(n)), T0 + n) for n in range(1, count + 1)])
+            db.execute("DELETE FROM body")
+            board = Board(db, presence, Places())
+            ticks: list[int] = []
+            db.set_progress_handler(lambda ticks=ticks: ticks.append(1), 10)  # type: ignore[misc]
+            board.load()
+            db.set_progress_handler(None, 0)
+            costs.append(len(ticks))
+        assert costs[0] == costs[1]
