@@ -124,6 +124,16 @@ def test_a_gap_is_in_no_length_of_an_outage(tmp_path: Path) -> None:
         assert [(700,)] == db.execute("SELECT length_s FROM v_outage").fetchall()
 
 
+def test_two_gaps_at_once_make_no_length_negative(tmp_path: Path) -> None:
+    """A line that failed, and a collector that was started again meanwhile."""
+    with opened(tmp_path / "db") as db:
+        db.execute("INSERT INTO outage (router_id, from_ms, to_ms) VALUES (1, 0, 600000)")
+        db.execute(
+            "INSERT INTO server_outage VALUES (0, 600000, 'line', ''), (1, 20000, 'broker', '')"
+        )
+        assert [(0,)] == db.execute("SELECT length_s FROM v_outage").fetchall()
+
+
 def test_attempts_that_hear_nothing_are_one_gap(tmp_path: Path) -> None:
     """A broker that lets the collector in and refuses its subscriptions, again and again."""
     clock = Clock()

@@ -43,7 +43,7 @@ CREATE VIEW v_outage AS
 SELECT router.name AS router,
   strftime('%Y-%m-%dT%H:%M:%SZ', outage.from_ms / 1000, 'unixepoch') AS from_at,
   strftime('%Y-%m-%dT%H:%M:%SZ', outage.to_ms / 1000, 'unixepoch') AS to_at,
-  (outage.to_ms - outage.from_ms - coalesce((
+  max(0, outage.to_ms - outage.from_ms - coalesce((  -- a line and a collector may fail at once
     SELECT sum(min(deaf.to_ms, outage.to_ms) - max(deaf.from_ms, outage.from_ms))
     FROM server_outage AS deaf
     WHERE deaf.to_ms > outage.from_ms AND deaf.from_ms < outage.to_ms), 0)) / 1000 AS length_s,
