@@ -21,6 +21,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from titik_agent.config import Sources
 from titik_collector import broker_init, check, config, registry_file, status, status_screen
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
@@ -121,7 +122,8 @@ class Demo:
             f'router = "{HERE}"\ninterval_s = {INTERVAL_S}\n\n[broker]\n'
             f'host = "{self.broker.host}"\nport = {self.broker.ports.router}\n'
             f'password_file = "{self.broker.password_file(HERE).resolve()}"\n\n'
-            f'[spool]\ndirectory = "{(self._directory / "spool").resolve()}"\n',
+            f'[spool]\ndirectory = "{(self._directory / "spool").resolve()}"\n'
+            f"{_sources(Sources())}",
             encoding="utf-8",
         )
         return file
@@ -149,6 +151,13 @@ class Demo:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _sources(default: Sources) -> str:
+    """A machine without hostapd is no access point, which is no problem that needs somebody."""
+    if os.path.exists(default.ubus_socket) or os.path.exists(default.control_dir):
+        return ""
+    return '\n[sources]\nhostapd = "off"\n'
 
 
 def _with_free_ports(request: Request, broker: Path) -> Request:
@@ -248,6 +257,8 @@ def _lines_to_try(demo: Demo) -> list[str]:
         f"  {login} -t 'titik/v1/rollup/1m/city'   # once a minute, 40 s after it ended",
         f"  {login} -t 'titik/v1/router/{HERE}/sample'",
         "Or at the prompt, as long as the data is there:",
+        f"  {_titik()} status {CUT} --config {demo.config.file}",
+        f"  {_titik()} events --why --config {demo.config.file}   # the cause, once it is back",
         f"  {_titik()} history city --window 1m --since 1h --config {demo.config.file}",
         "",
     ]
@@ -270,8 +281,7 @@ def _summary(demo: Demo, console: Console) -> bool:
         "of all runs so far, as far as the collector has heard:",
         f"taken {taken} = stored {stored} + refused {refused} + lost {lost} + in spool {in_spool}",
         f"merged ranges among the stored: {merged}",
-        "of this run, beside this machine's own agent:",
-        *(line for line in fleet if line.startswith("routers took")),
+        *(f"in this run the simulated {one}" for one in fleet if one.startswith("routers took")),
         "what is not yet acked waits in the routers' spools for the next run",
         *found,
         f"the data lies in {path}; `make demo` again goes on with it",

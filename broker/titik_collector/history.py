@@ -51,23 +51,23 @@ class Point:
         return found if found.coverage_ratio or found.uptime_ratio else None
 
 
-def subjects(db: sqlite3.Connection, city: str) -> list[Subject]:
+def subjects(db: sqlite3.Connection, city: str, title: str = "City") -> list[Subject]:
     """The city, every site and every router that there ever was."""
     sites = db.execute("SELECT id, name, title FROM site ORDER BY name").fetchall()
     routers = db.execute("SELECT id, name FROM router ORDER BY name").fetchall()
     return [
-        Subject("city", CITY_ID, city, "City"),
+        Subject("city", CITY_ID, city, title),
         *(Subject("site", number, name, title) for number, name, title in sites),
         *(Subject("router", number, name, name) for number, name in routers),
     ]
 
 
-def find(db: sqlite3.Connection, name: str, city: str) -> Subject:
+def find(db: sqlite3.Connection, name: str, city: str, title: str = "City") -> Subject:
     """By the name of a site or a router, or `city`.
 
     A site goes before a router of its name, which is `router/NAME`.
     """
-    known = subjects(db, city)
+    known = subjects(db, city, title)
     for one in known:
         if name in (one.name, f"{one.scope}/{one.name}") or name == one.scope == "city":
             return one

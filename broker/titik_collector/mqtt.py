@@ -38,7 +38,7 @@ KEEPALIVE_S = 30  # for the broker, which waits half as long again before it pub
 PING_S = 10  # we ask after so much silence, and wait as long for the answer
 MAX_UNSAID = 256  # messages that leave in one write, some 100 kB
 CONNECT_S = 5.0  # for TCP, for TLS and for the answers to CONNECT and SUBSCRIBE, each
-KEEPALIVE_TIMEOUT = 0x8D  # MQTT 5's reason code
+UNSPECIFIED, KEEPALIVE_TIMEOUT = 0x80, 0x8D  # MQTT 5's reason codes
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STABLE_S = 60.0  # a connection this old starts the waits anew
 
@@ -326,12 +326,7 @@ class Link:
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
     ) -> None:
         if self._failure is None:
-            silent = reason.value == KEEPALIVE_TIMEOUT
-            self._failure = (
-                f"the broker has said nothing for {2 * PING_S} s"
-                if silent
-                else f"connection lost: {reason}"
-            )
+            self._failure = _ending(reason)
 
     def _take(self, packets: Sequence[bulk.Packet]) -> None:
         now = self._generation
@@ -381,6 +376,15 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         return trusting(ca_file)
     except OSError as error:  # gone, unreadable, or no certificate
         raise LinkDown(f"{ca_file}: {error}") from error
+
+
+def _ending(reason: ReasonCode) -> str:
+    """Why a connection is over; without a DISCONNECT paho reports "Unspecified error"."""
+    if reason.value == KEEPALIVE_TIMEOUT:
+        return f"the broker has said nothing for {2 * PING_S} s"
+    if reason.value == UNSPECIFIED:
+        return "the broker closed the connection"
+    return f"connection lost: {reason}"
 
 
 def _send_at_once(_client: paho.Client, _data: Any, sock: Any) -> None:

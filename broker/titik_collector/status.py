@@ -126,7 +126,13 @@ class _Believed(Presence):
         return state
 
 
-def gather(db: sqlite3.Connection, city: str, now_ms: int, warnings: Sequence[Warned] = ()) -> City:
+def gather(
+    db: sqlite3.Connection,
+    city: str,
+    now_ms: int,
+    warnings: Sequence[Warned] = (),
+    title: str = "City",
+) -> City:
     """Read it from the store; where the server cannot hear, every router is unknown."""
     registry, presence = Registry(db, city), _Believed(db, now_ms)
     board = Board(db, presence, registry)
@@ -147,7 +153,7 @@ def gather(db: sqlite3.Connection, city: str, now_ms: int, warnings: Sequence[Wa
     known = {site.name for site in sites}
     return City(
         now_ms,
-        _sum("City", now["city", registry.city], routers),
+        _sum(title, now["city", registry.city], routers),
         tuple(sites),
         tuple(one for one in routers if one.site not in known),
         _unregistered(db, now_ms),

@@ -66,6 +66,9 @@ def _found(city: City, server: Server, limits: Limits) -> Iterator[tuple[int, st
     unheard = [one.name for one in city.routers() if one.now.state == "unknown"]
     if unheard and now.routers_online:
         yield WARNING, f"{_many(unheard, 'router')} not heard: {_names(unheard)}"
+    blind = [f"{one.name} ({', '.join(one.failed)})" for one in city.routers() if _is_blind(one)]
+    if blind:
+        yield WARNING, f"{_many(blind, 'router')} cannot read a source: {_names(blind)}"
     lost = city.line.lost_today
     if limits.lost and lost >= limits.lost:
         yield WARNING, f"{lost:,} samples lost in 24 h"
@@ -87,6 +90,11 @@ def _away(city: City, limits: Limits) -> Iterator[tuple[int, str]]:
 def _is_away(one: Router) -> bool:
     """A router whose access was revoked is meant to be away."""
     return one.now.state in AWAY and not one.now.revoked
+
+
+def _is_blind(one: Router) -> bool:
+    """It reports, but without what the source counts."""
+    return bool(one.failed) and one.now.state == "online"
 
 
 def _named(one: Router) -> str:

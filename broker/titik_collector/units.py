@@ -96,7 +96,9 @@ def write(directory: BrokerDir, config: Path | None) -> list[str]:
     if place is None:
         return ["no units yet: titik broker init DIR --config FILE writes them"]
     if commands := moving.commands(place):
-        return ["the units stay as they are; first, as root:", *commands]
+        if (folder / COLLECTOR).exists():
+            return ["the units stay as they are; first, as root:", *commands]
+        return ["no units for systemd yet; to have them, as root:", *commands]
     return _replace(folder, texts(place, directory.settings))
 
 

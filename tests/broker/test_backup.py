@@ -118,7 +118,7 @@ def test_a_backup_says_what_is_in_it_and_what_is_not(city: City, tmp_path: Path)
     """A store that is not begun, and a broker that the file does not name."""
     file = tmp_path / "city.tar.gz"
     said = city.says("backup", str(file))
-    assert "holds configuration and broker, with every key of the city: keep it so" in said
+    assert "holds configuration and broker, with every key of the city: keep it secret" in said
     assert f"warning: left out: the store, for there is none at {city.folder / 'titik.db'}" in said
     with closing(open_writer(city.folder / "titik.db")):
         said = city.says("backup", str(file))

@@ -124,6 +124,17 @@ def test_a_city_at_home_keeps_its_units(city: City, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.system
+def test_a_first_init_at_home_names_the_way_to_units(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is none that could stay; a trial goes on without."""
+    monkeypatch.setattr(moving, "HOMES", (city.folder,))
+    said = city.says("broker", "init", str(city.folder / "broker"))
+    assert "no units for systemd yet; to have them, as root:" in said
+    assert "stay as they are" not in said
+
+
+@pytest.mark.system
 @pytest.mark.usefixtures("ours")
 def test_units_keep_what_they_were_made_for(city: City) -> None:
     """Another engineer, or another port, is no other configuration."""

@@ -16,13 +16,14 @@ import pytest
 from click.testing import CliRunner
 
 from tests.collector.test_router_command import TEXT
+from titik_agent.config import Sources
 from titik_collector import broker_init, config
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request, is_free
 from titik_collector.cli import titik
 from titik_collector.commands import plainly
 from titik_collector.database import held
-from titik_collector.demo import Demo
+from titik_collector.demo import Demo, _sources
 
 LEAST = TEXT.partition("[[site]]")[0]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kupang.toml"
@@ -164,6 +165,15 @@ def test_a_router_s_installation_says_what_the_server_half_needs(package: str) -
         " pip install '.[collector]'\n"
     )
     assert (1, expected) == (done.returncode, done.stderr)
+
+
+def test_a_demo_looks_for_hostapd_only_where_it_may_be(tmp_path: Path) -> None:
+    """Else the first problem on its screen would be one that nobody can mend."""
+    control = tmp_path / "hostapd"
+    none = Sources(ubus_socket=str(tmp_path / "ubus.sock"), control_dir=str(control))
+    assert '\n[sources]\nhostapd = "off"\n' == _sources(none)
+    control.mkdir()
+    assert "" == _sources(none)
 
 
 def test_a_demo_goes_on_with_other_ports_where_its_own_were_taken(tmp_path: Path) -> None:

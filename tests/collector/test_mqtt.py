@@ -95,6 +95,19 @@ def test_a_port_that_accepts_and_says_nothing_is_named(
 
 
 @pytest.mark.system
+def test_a_broker_that_is_killed_closed_the_connection(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator reads the reason in `titik status`; paho has no word for it."""
+    events = Events()
+    link = connected(broker.port, events)
+    broker.kill()
+    until(lambda: not link.receive(1, 0.1) and bool(events.lost))
+    assert "will retry" in caplog.text
+    assert "the broker closed the connection" == events.lost[0]
+
+
+@pytest.mark.system
 def test_a_broker_that_falls_silent_is_lost(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -167,6 +167,12 @@ def test_a_history_that_is_asked_for_ahead_ends_now(tmp_path: Path) -> None:
     assert (2, True) == (code, "does not lie before now" in " ".join(output.split()))
 
 
+def test_the_history_of_the_city_has_its_title(tmp_path: Path) -> None:
+    """As the configuration names it, like that of a site."""
+    code, output = titik_says(tmp_path, "history", "city")
+    assert (0, True) == (code, output.startswith("Kota Kupang (city kupang), windows of 1h"))
+
+
 def test_a_router_that_is_called_as_its_site_can_be_asked_for(tmp_path: Path) -> None:
     """By what it is, as in topics."""
     with city(tmp_path / "db") as here:
@@ -665,7 +671,9 @@ def test_an_export_whose_reader_has_seen_enough_ends_in_silence(tmp_path: Path) 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, command: str) -> None:
     """And not the file beside the target, of which nobody has heard."""
     code, output = titik_says(tmp_path, *command.split(), str(tmp_path / "nope/x"))
-    assert (1, f"Error: {tmp_path}/nope: there is no such folder\n") == (code, output)
+    nope = f"{tmp_path}/nope"
+    error = f"Error: {nope}: there is no such folder; make it: mkdir -p {nope}\n"
+    assert (1, error) == (code, output)
 
 
 def test_a_store_that_is_none_names_the_remedy(tmp_path: Path) -> None:

@@ -109,6 +109,22 @@ CASES = [
         "1 router not heard: tirosa-2",
     ),
     (
+        "a source cannot be read",
+        city(("tirosa", [replace(BOTH[0], failed=("hostapd",)), BOTH[1]])),
+        WELL,
+        Limits(),
+        WARNING,
+        "1 router cannot read a source: tirosa-1 (hostapd)",
+    ),
+    (
+        "what a router that is away could not read is not news",
+        city(("tirosa", [BOTH[0], replace(ONE_AWAY[1], failed=("hostapd",))])),
+        WELL,
+        Limits(away=2),
+        OK,
+        "1 of 2 routers online",
+    ),
+    (
         "the server fails, and hides the rest",
         city(("solor", GONE)),
         Server(None, (Warned("critical", "nothing is stored for 63 s: disk full"),), None),
@@ -260,6 +276,7 @@ def test_json_names_every_router_and_what_is_wrong(
 
     routers = {one["name"]: one for one in got["routers"]}
     assert {"solor-1", "tirosa-1"} == set(routers)
+    assert ("kupang", "Kota Kupang") == (got["city"]["name"], got["city"]["title"])
     assert ("online", 3) == tuple(routers["tirosa-1"]["now"][name] for name in ("state", "clients"))
     assert ("unknown", ["never heard"]) == (
         routers["solor-1"]["now"]["state"],

@@ -29,7 +29,9 @@ def plainly() -> Iterator[None]:
         raise
     except OSError as error:
         if (folder := _missing_folder(error)) is not None:
-            raise click.ClickException(f"{folder}: there is no such folder") from error
+            raise click.ClickException(
+                f"{folder}: there is no such folder; make it: mkdir -p {folder}"
+            ) from error
         raise click.ClickException(_refused(error) or _as_said(error)) from error
 
 

@@ -24,8 +24,8 @@ _NAME = "titik-%Y%m%dT%H%M%SZ.tar.gz"  # sorts by time
 
 # By whether the broker and the store are in it.
 _CONTENTS = {
-    (True, True): "configuration, broker and store, with every key of the city: keep it so",
-    (True, False): "configuration and broker, with every key of the city: keep it so",
+    (True, True): "configuration, broker and store, with every key of the city: keep it secret",
+    (True, False): "configuration and broker, with every key of the city: keep it secret",
     (False, True): "configuration and store, without any key",
     (False, False): "configuration alone",
 }

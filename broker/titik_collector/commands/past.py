@@ -184,7 +184,7 @@ def _check_order(since: str, start_ms: int, end: str, end_ms: int) -> None:
 
 def _subject(settings: Config, db: sqlite3.Connection, name: str) -> history.Subject:
     try:
-        return history.find(db, name, settings.city.name)
+        return history.find(db, name, settings.city.name, settings.city.title)
     except history.UnknownName as error:
         raise click.BadParameter(str(error), param_hint="SITE|ROUTER|city") from error
 

@@ -60,7 +60,10 @@ def _add_all(file: Path) -> None:
         made.admit(names)
         written = [_bundle(made, name) if certified else made.password_file(name) for name in names]
     what = "run each on its router as root, then delete it" if certified else "passwords"
-    click.echo(f"{len(names)} of {len(held)} routers got credentials{f'; {what}:' * bool(names)}")
+    if not names:
+        click.echo(f"nothing to do: each of {len(held)} routers has credentials, or is revoked")
+        return
+    click.echo(f"{len(names)} of {len(held)} routers got credentials; {what}:")
     for one in written:
         click.echo(f"  {one}")
 

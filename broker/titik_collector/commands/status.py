@@ -127,7 +127,8 @@ def _gather(settings: Config) -> tuple[City, Server]:
         with reading(settings.store.path) as db:
             now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
-            return status.gather(db, settings.city.name, now_ms, server.warnings), server
+            of, warned = settings.city, server.warnings
+            return status.gather(db, of.name, now_ms, warned, of.title), server
     except StoreError as error:
         if is_held(settings.store.path) is False:
             raise  # what to do with the store comes before a collector
