@@ -15,7 +15,13 @@ CREATE TABLE server_clock (
 ALTER TABLE boot ADD COLUMN prompt_ms INTEGER;
 
 -- The router's NTP clock where it is not believed; NULL where it is, or where there is none.
-ALTER TABLE sample ADD COLUMN claim_ms INTEGER;
+-- ALTER TABLE does no more, but from SQLite 3.41 on it reads all rows of a STRICT table first.
+PRAGMA writable_schema = ON;
+
+UPDATE sqlite_schema SET sql = replace(sql, ' VIRTUAL', ' VIRTUAL, claim_ms INTEGER')
+WHERE type = 'table' AND name = 'sample';
+
+PRAGMA writable_schema = RESET;
 
 -- The highest connection of a run that another run followed; NULL of the newest run.
 ALTER TABLE run ADD COLUMN connection INTEGER;

@@ -1,9 +1,14 @@
 -- The throughput of a site and of the city is the sum of their routers' rates. Rows from before
 -- lack it until the background has computed it (see restate.py); `restate` says what is left.
-ALTER TABLE rollup ADD COLUMN wifi_down_bps INTEGER;
-ALTER TABLE rollup ADD COLUMN wifi_up_bps INTEGER;
-ALTER TABLE rollup ADD COLUMN uplink_down_bps INTEGER;
-ALTER TABLE rollup ADD COLUMN uplink_up_bps INTEGER;
+-- As in 0008, ALTER TABLE would read all of them.
+PRAGMA writable_schema = ON;
+
+UPDATE sqlite_schema SET sql = replace(sql, 'airtime_active_ms INTEGER NOT NULL',
+  'airtime_active_ms INTEGER NOT NULL, wifi_down_bps INTEGER, wifi_up_bps INTEGER,'
+  || ' uplink_down_bps INTEGER, uplink_up_bps INTEGER')
+WHERE type = 'table' AND name = 'rollup';
+
+PRAGMA writable_schema = RESET;
 
 -- Windows of a site or the city that begin before `before_ms` are still to be looked at.
 CREATE TABLE restate (
