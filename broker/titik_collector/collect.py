@@ -57,6 +57,7 @@ NOW_EVERY_S = 0.2  # sums over sites and the city; a router's own `now` goes out
 PRESENCE_EVERY_S = 5.0
 NEWS_EVERY_S = 2.0
 PRUNE_EVERY_S = 1.0
+CLOCK_EVERY_S = 1.0  # it looks at a witness for each router
 REGISTRY_EVERY_S = 2.0
 HOLD_S = 60.0  # that sums are waited for: one router that never ends to send keeps back nobody
 MAX_NAMED = 20  # routers in the log; `titik db check` has the sum
@@ -219,6 +220,8 @@ class Collector:
                     ahead_ms = arrived.sample.taken_at - arrived.arrived_ms
                     self._clock.hear(router_id, ahead_ms)
                     self._compare_clock(router_id, arrived.sample.router, ahead_ms)
+        if not self._is_due("clock", CLOCK_EVERY_S):
+            return
         before = self._clock.known
         jump = self._clock.settle()
         if jump is not None:

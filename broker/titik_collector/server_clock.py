@@ -216,16 +216,15 @@ class ServerClock:
 
 def _largest(witnesses: Sequence[int], server_ms: int) -> Sequence[int]:
     """The most that agree; of equally many those with the server's clock. They are in order."""
-    best: Sequence[int] = ()
+    best = (0, False, 0, 0)  # how many, whether the server's clock is one, the order, the first
     end = 0
     for start, first_ms in enumerate(witnesses):
         while end < len(witnesses) and witnesses[end] - first_ms <= AGREE_MS:
             end += 1
-        group = witnesses[start:end]
-        with_server = group[0] <= server_ms <= group[-1]
-        if len(group) > len(best) or (len(group) == len(best) and with_server):
-            best = group
-    return best
+        with_server = first_ms <= server_ms <= witnesses[end - 1]
+        best = max(best, (end - start, with_server, start if with_server else -start, start))
+    many, _, _, first = best
+    return witnesses[first : first + many]
 
 
 def of(db: sqlite3.Connection) -> ServerClock:
