@@ -65,6 +65,7 @@ class Deaf(NamedTuple):
 
 
 SERVER = "server"  # the name of what no router did
+SOON_MS = 60_000  # a router that is back by then went and came while nobody could hear
 _WHAT = {
     "broker": "no broker",
     "store": "nothing was stored",
@@ -195,9 +196,14 @@ def _outage(name: str, outages: Sequence[Outage], now_ms: int, deaf: Sequence[De
     of_many = f"all {routers} routers, " if routers > 1 else ""
     known = [end for end in ends if end is not None]
     to_ms = max(known) if len(known) == len(ends) else now_ms
-    length = when.length(to_ms - from_ms - _overlap_ms(deaf, from_ms, to_ms))
+    length_ms = to_ms - from_ms - _overlap_ms(deaf, from_ms, to_ms)
+    length = when.length(length_ms)
     over = "" if len(known) == len(ends) else "not over after "
     why = "; ".join(dict.fromkeys(one.evidence or _WHY[one.cause] for one in outages))
+    in_deafness = any(one.from_ms <= from_ms <= one.to_ms for one in deaf)
+    if in_deafness and not over and length_ms < SOON_MS:
+        length = "while the server could not hear"
+        why += "; nobody could hear a goodbye in that time"
     return Event(from_ms, "outage", name, f"{of_many}{over}{length}, {cause}", why)
 
 

@@ -428,6 +428,32 @@ def test_a_time_of_the_server_is_an_event_and_in_no_outage(tmp_path: Path) -> No
     assert all(len(line) <= 80 for line in why.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("away_ms", "said", "goodbye"),
+    [
+        (800, "while the server could not hear, power cut", True),
+        (HOUR_MS, "1 h 00 min, power cut", False),
+    ],
+)
+def test_a_restart_while_the_server_could_not_hear_has_no_length(
+    tmp_path: Path, away_ms: int, said: str, goodbye: bool
+) -> None:
+    """The router is back with the server; an hour later it was away for an hour."""
+    back = START + HOUR_MS
+    with city(tmp_path / "db") as here:
+        here.db.execute(
+            "INSERT INTO server_outage VALUES (?, ?, 'broker', 'gone')", (START + 60_000, back)
+        )
+        here.db.execute(
+            "INSERT INTO outage (router_id, from_ms, to_ms, cause) VALUES (1, ?, ?, 'power cut')",
+            (back, back + away_ms),
+        )
+        found = events.gather(here.db, START, START + 3 * HOUR_MS)
+    (outage,) = [one for one in found if one.kind == "outage"]
+    assert said == outage.text
+    assert goodbye == outage.why.endswith("; nobody could hear a goodbye in that time")
+
+
 def test_joins_and_losses_are_events(tmp_path: Path) -> None:
     """A router that was registered, and samples that its spool has let go of."""
     with city(tmp_path / "db") as here:
