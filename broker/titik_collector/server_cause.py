@@ -146,7 +146,8 @@ def faults(
             return  # every other group is smaller
         if (found := _fault(group, verdicts, all_there)) is not None:
             yield found
-        rest = [one for one in rest if one not in group]
+        seen = {one.id for one in group}
+        rest = [one for one in rest if one.id not in seen]
 
 
 def _densest(outages: Sequence[Outage]) -> list[Outage]:
