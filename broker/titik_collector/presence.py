@@ -180,9 +180,11 @@ class Presence:
         if old.run is None:
             return False
         row = self._db.execute(
-            "SELECT id, connection, EXISTS (SELECT 1 FROM settled WHERE run_id = run.id)"
-            " FROM run WHERE router_id = ? AND token = ?",
-            (router_id, status.run),
+            # Of this batch its first sample is stored already, and its row is the newer one.
+            "SELECT id, connection, EXISTS (SELECT 1 FROM settled WHERE run_id = run.id) AND id <"
+            " (SELECT id FROM run WHERE router_id = ?1 AND token = ?3)"
+            " FROM run WHERE router_id = ?1 AND token = ?2",
+            (router_id, status.run, old.run),
         ).fetchone()
         if row is None:
             return False

@@ -239,6 +239,23 @@ def test_the_newest_boot_is_the_present_whatever_its_clock_says(
         assert [7, 7] == [which.messages({1}, T0)[0].clients for which in (board, later)]
 
 
+def test_a_restart_and_its_first_sample_in_one_batch_are_of_now(tmp_path: Path) -> None:
+    """A collector that is behind takes both at once; the router is shown by its new run."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        store = Store(db, Registered(), derived=(presence,))
+        store.save([said("online", 0), arrived(sample(2), T0)])
+        one = replace(sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7), uptime_ms=40_000)
+        one = replace(one, taken_at=T0 + 100_000)
+        store.save([said("online", 90, NEXT_RUN, 1, NEXT_BOOT), arrived(one, T0 + 100_100)])
+        board = Board(db, presence, Places())
+        board.load()
+        shown = board.messages({1}, T0 + 100_200)[0]
+        outages = db.execute("SELECT cause FROM outage").fetchall()
+    assert (NEXT_RUN, 7, 200) == (presence.state(1).run, shown.clients, shown.age_ms)
+    assert [("power cut",)] == outages
+
+
 def test_a_sample_that_came_as_it_was_taken_is_of_now(tmp_path: Path) -> None:
     """Its clock may be hours behind; the router is not."""
     with opened(tmp_path / "db") as db:
