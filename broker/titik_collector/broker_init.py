@@ -479,7 +479,9 @@ def _enrolled(before: BrokerDir) -> tuple[list[str], list[str]]:
     """Routers and engineers that were given something with the broker's name and port in it."""
     if before.settings.host is None:
         return before.routers(), []
-    routers = {one.router for one in before.authority.issued() if not one.revoked}
+    authority = before.authority  # an init that was cut short may have left none
+    issued = authority.issued() if authority.begun else []
+    routers = {one.router for one in issued if not one.revoked}
     engineers = [
         name
         for name in before.settings.engineers
