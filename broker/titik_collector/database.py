@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO
 
+from titik_collector import service
 from titik_collector.counters import Packer
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
@@ -75,7 +76,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """Open an existing store for reading only; StoreError says if there is none."""
     if not path.exists():
         raise StoreError(
-            f"{path}: no store there yet; start the collector, which makes it: titik collect"
+            f"{path}: no store there yet; start the collector, which makes it:"
+            f" {service.start(path)}"
         )
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)

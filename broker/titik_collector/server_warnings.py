@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from titik_collector import collector_state, server_clock, when
+from titik_collector import collector_state, server_clock, service, when
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.collector_state import CollectorState
 from titik_collector.config import Config
@@ -48,7 +48,8 @@ def look(settings: Config, now_ms: int, db: sqlite3.Connection | None) -> Server
     files = collector_state.places(settings.collector.state, settings.collector.id, store)
     state = collector_state.read(files)
     warnings = []
-    idle = _nobody_collects(db, now_ms) if is_held(store) is False else None
+    start = service.start(store)
+    idle = _nobody_collects(db, now_ms, start) if is_held(store) is False else None
     if idle is not None:
         warnings.append(Warned("critical", idle))
     elif state is not None and (words := collector_state.words(state, now_ms)) is not None:
@@ -63,15 +64,15 @@ def look(settings: Config, now_ms: int, db: sqlite3.Connection | None) -> Server
     return Server(state, (*warnings, *certificates), days)
 
 
-def _nobody_collects(db: sqlite3.Connection | None, now_ms: int) -> str:
+def _nobody_collects(db: sqlite3.Connection | None, now_ms: int, start: str) -> str:
     """That no collector runs, and since when nothing was heard."""
     heard_ms = None
     if db is not None:
         (heard_ms,) = db.execute("SELECT max(heard_ms) FROM presence").fetchone()
     if heard_ms is None:
-        return "no collector is running; start it: titik collect"
+        return f"no collector is running; start it: {start}"
     since = when.length(now_ms - heard_ms)
-    return f"no collector is running; the last report came {since} ago; start it: titik collect"
+    return f"no collector is running; the last report came {since} ago; start it: {start}"
 
 
 def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | None]:

@@ -6,8 +6,22 @@ Rule: whoever calls `lives` has just succeeded; one that hangs is silent, and is
 import contextlib
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 EVERY_S = 5.0  # far below any WatchdogSec=
+UNIT = Path("/etc/systemd/system/titik-collector.service")
+
+
+def start(store: Path) -> str:
+    """The command that starts the collector of this store.
+
+    Typed as root, `titik collect` would make files that the service's user may not write.
+    """
+    try:
+        is_ours = str(store.parent.resolve()) in UNIT.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        is_ours = False
+    return "systemctl start titik-collector" if is_ours else "titik collect"
 
 
 class Service:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker.enrolled import CONFIG
+from titik_collector import service
 from titik_collector.database import StoreError, held
 from titik_collector.service import EVERY_S, Service
 
@@ -49,6 +50,20 @@ def test_systemd_is_told_of_each_success(tmp_path: Path, abstract: bool) -> None
         systemd.setblocking(False)
         with pytest.raises(BlockingIOError):
             systemd.recv(100)
+
+
+def test_a_store_of_the_service_is_started_by_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial beside it is not; nor is anything where no unit is installed."""
+    unit = tmp_path / "titik-collector.service"
+    monkeypatch.setattr(service, "UNIT", unit)
+    ours, other = tmp_path / "store/titik.db", tmp_path / "trial/titik.db"
+    assert "titik collect" == service.start(ours)
+    unit.write_text(f"[Service]\nReadWritePaths={ours.parent}\n")
+    assert ["systemctl start titik-collector", "titik collect"] == [
+        service.start(one) for one in (ours, other)
+    ]
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
