@@ -130,7 +130,9 @@ class Demo:
 
     def _spawn(self, name: str, package: str, *arguments: str) -> None:
         self._logs[name] = self._directory / f"{name}.log"
-        code = f"from {package}.cli import main; main()"
+        # A shell that starts the demo in its background has SIGINT ignored, which is inherited.
+        hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        code = f"{hears}; from {package}.cli import main; main()"
         with self._logs[name].open("wb") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-c", code, *arguments],

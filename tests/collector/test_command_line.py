@@ -167,6 +167,21 @@ def test_a_router_s_installation_says_what_the_server_half_needs(package: str) -
     assert (1, expected) == (done.returncode, done.stderr)
 
 
+@pytest.mark.system
+def test_a_demo_in_the_background_ends_its_routers(tmp_path: Path) -> None:
+    """They say goodbye and are counted, though the shell had Ctrl-C ignored."""
+    given = ["demo", "--for", "2", "--directory", str(tmp_path / "demo"), "--example", str(EXAMPLE)]
+    code = "from titik_collector.cli import main; main()"
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code, *given],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "\nin this run the simulated routers took " in done.stdout
+    assert 0 == done.returncode
+
+
 def test_a_demo_looks_for_hostapd_only_where_it_may_be(tmp_path: Path) -> None:
     """Else the first problem on its screen would be one that nobody can mend."""
     control = tmp_path / "hostapd"
