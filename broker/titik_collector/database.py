@@ -27,6 +27,10 @@ class StoreError(Exception):
     """The store cannot be used now (locked, full, damaged); nothing of the batch was kept."""
 
 
+class Unstorable(StoreError):
+    """What was to be written breaks a rule of the store itself: a bug of ours, on a sound disk."""
+
+
 class StoreBusy(StoreError):
     """Somebody else writes, for longer than we wait."""
 
@@ -161,7 +165,15 @@ def _worded(error: sqlite3.Error, where: str = "") -> StoreError:
             f"{where}{error}; stop the collector, move the store and its -wal and -shm away,"
             " and bring back a backup: titik restore --only-store FILE"
         )
+    if code in _BUGS:
+        return Unstorable(f"{where}{error}")
     return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreError)(f"{where}{error}")
+
+
+_BUGS = (
+    *(sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG),
+    *(sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE),
+)
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

@@ -5,6 +5,8 @@ is published after that; so whatever dies in between, the message comes again.
 Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
 Rule: a packed sample is unpacked here; everything behind sees JSON.
+Rule: a message that a bug of ours keeps from being stored is quarantined alone. It neither ends the
+collector, which would meet it again at its next start, nor holds up the messages beside it.
 """
 
 import logging
@@ -14,7 +16,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from titik_collector import plausible, quick
-from titik_collector.database import StoreError
+from titik_collector.database import StoreError, Unstorable
 from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
@@ -73,7 +75,7 @@ class Ingest:
         self._store = store
         self._now_ms = now_ms
         self._batch: Sequence[Letter] = ()
-        self._items: list[Item] = []
+        self._items: list[tuple[Letter, Item]] = []
 
     def step(self, wait_s: float) -> Saved | None:
         """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""
@@ -81,14 +83,37 @@ class Ingest:
             self._batch = self._inbox.receive(MAX_BATCH, wait_s)
             now_ms = self._now_ms()
             # An empty payload is a retained message being cleared, and says nothing.
-            self._items = [to_item(one, now_ms) for one in self._batch if one.payload]
+            self._items = [(one, to_item(one, now_ms)) for one in self._batch if one.payload]
         if not self._batch:
             return None
-        saved = self._store.save(self._items)
+        saved = self._save()
         self._inbox.acknowledge(self._batch)
         self.drop_batch()
         self._acknowledge_routers(saved.routers)
         return saved
+
+    def _save(self) -> Saved:
+        try:
+            return self._store.save([item for _, item in self._items])
+        except Exception as error:
+            if _is_the_store_s(error):
+                raise
+            log.exception("a bug keeps a message from being stored, the batch is stored singly")
+        saved = Saved()
+        for letter, item in self._items:
+            saved.add(self._save_one(letter, item))
+        return saved
+
+    def _save_one(self, letter: Letter, item: Item) -> Saved:
+        """Store it, or quarantine it: its router sends it again, and gives it up in the end."""
+        try:
+            return self._store.save([item])
+        except Exception as error:
+            if _is_the_store_s(error):
+                raise
+            rule = f"cannot be stored, a bug of the collector: {type(error).__name__}"
+            log.error("message quarantined topic=%s reason=%s", letter.topic, rule)
+            return self._store.save([Poison(letter.topic, letter.payload, rule, self._now_ms())])
 
     def drop_batch(self) -> None:
         """Forget what is not committed: a broker delivers it again on the next connection."""
@@ -106,6 +131,11 @@ class Ingest:
 
     def _publish(self, ack: Ack) -> None:
         self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
+
+
+def _is_the_store_s(error: Exception) -> bool:
+    """The store fails for every message: disk full, locked, damaged."""
+    return isinstance(error, StoreError) and not isinstance(error, Unstorable)
 
 
 def fit(ack: Ack) -> bytes:

@@ -5,7 +5,8 @@ again. Only its rates are new here, from the rows of its routers; every other fi
 Rule: newest first, and while nothing else is to be done. `restate` keeps how far each place has
 come, so a crash repeats one stretch at most. When the table is empty all of it is done.
 Rule: sites before the city, because the city is the sum of its sites.
-Rule: a revision rises where a rate is new. Hours and days are published again, minutes are not.
+Rule: a revision rises where a rate is new. Hours and days of the last PUBLISHED_MS are published
+again, so that years of a large city are no flood.
 """
 
 import sqlite3
@@ -22,6 +23,7 @@ from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Span, Window
 
 # Windows read at once, of one part: some 60, a few milliseconds.
 STRETCH_MS: Final[dict[Window, int]] = {"1d": 60 * DAY_MS, "1h": 2 * DAY_MS, "1m": HOUR_MS}
+PUBLISHED_MS = 31 * DAY_MS
 Place = tuple[Scope, int, Window]  # with the scope's id
 
 
@@ -118,7 +120,8 @@ class Restate:
             for start_ms, row in rolled.read(self._db, *place, span).items()
             if start_ms in rates and _lacks(row)
         }
-        rolled.replace(self._db, *place, rows)
+        newest_ms = self._newest((place[0], place[1], "1h"), FOR_EVER_MS) or 0
+        rolled.replace(self._db, *place, rows, newest_ms - PUBLISHED_MS)
         if place[2] == "1m" and rates:
             self._write_packed(place, span, rates)
 

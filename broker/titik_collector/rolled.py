@@ -71,13 +71,18 @@ def write(
 
 
 def replace(
-    db: sqlite3.Connection, scope: Scope, scope_id: int, window: Window, rows: Mapping[int, Rolled]
+    db: sqlite3.Connection,
+    scope: Scope,
+    scope_id: int,
+    window: Window,
+    rows: Mapping[int, Rolled],
+    publish_from_ms: int = 0,
 ) -> None:
-    """Put rows in the place of those that begin then; hours and days are published again."""
+    """Put rows in the place of those that begin then; late hours and days are published again."""
     key = (scope, scope_id, window)
     _insert(db, key, [(start_ms, *row) for start_ms, row in rows.items()])
     if window != "1m":
-        _publish_later(db, key, rows)
+        _publish_later(db, key, [start_ms for start_ms in rows if start_ms >= publish_from_ms])
 
 
 def _insert(

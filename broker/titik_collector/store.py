@@ -81,6 +81,18 @@ class Saved:
     fresh: list[tuple[int, Arrived]] = field(default_factory=list)  # live and stored, with router
     prompt: set[int] = field(default_factory=set)  # whose newest fresh one came as it was taken
 
+    def add(self, other: "Saved") -> None:
+        """Another batch, too."""
+        self.stored += other.stored
+        self.duplicates += other.duplicates
+        self.poison += other.poison
+        self.later_version += other.later_version
+        self.capped += other.capped
+        self.unregistered += other.unregistered
+        self.routers |= other.routers
+        self.fresh += other.fresh
+        self.prompt |= other.prompt
+
 
 class Registered(Protocol):
     """Which routers are registered."""

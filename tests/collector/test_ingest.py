@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
 from titik_collector.database import StoreError
 from titik_collector.ingest import Ingest, Letter, fit, to_item
-from titik_collector.store import Arrived, Item, Poison, Saved, Store
+from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Ack, AckedRun
 
@@ -189,3 +189,61 @@ def test_an_ack_that_is_too_large_leaves_ranges_out() -> None:
 def test_no_letter_can_break_the_collector(topic: str, payload: bytes) -> None:
     """Any topic and any bytes are an item."""
     assert to_item(Letter(topic, payload, (1, 1)), T0)
+
+
+class Buggy:
+    """Something of ours that trips over one router."""
+
+    def __init__(self, router_id: int) -> None:
+        self._router_id = router_id
+
+    def record(self, items: Sequence[tuple[int, Arrived | Said]]) -> None:
+        """Like presence, with a bug in it."""
+        for router_id, _ in items:
+            if router_id == self._router_id:
+                raise KeyError(router_id)
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+
+BOTH = [letter(sample(1)), letter(sample(1, router="tirosa-2")), letter(sample(2))]
+
+
+@pytest.mark.parametrize("bug", ["ours", "of the tables"])
+def test_a_message_that_meets_a_bug_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bug: str
+) -> None:
+    """It is quarantined, and not met again; what was beside it is stored and acknowledged."""
+    with opened(tmp_path / "db", ("tirosa-1", "tirosa-2")) as db:
+        store = WatchedStore(db, Registered("tirosa-1", "tirosa-2"))
+        if bug == "ours":
+            store = WatchedStore(db, Registered("tirosa-1", "tirosa-2"), derived=(Buggy(2),))
+        else:
+            db.execute(
+                "CREATE TRIGGER bug BEFORE INSERT ON sample WHEN new.router_id = 2"
+                " BEGIN SELECT raise(ABORT, 'bug'); END"
+            )
+        taking, link = ingest(store, BOTH)
+        saved = taking.step(0.0)
+
+        assert saved is not None
+        assert (2, 1) == (saved.stored, saved.poison)
+        assert "puback 3" in link.happened
+        assert [ACK] == [topic for topic, _ in link.published]
+        assert [("tirosa-2",)] == db.execute(
+            "SELECT substr(topic, 17, 8) FROM quarantine"
+        ).fetchall()
+        assert [] == db.execute("SELECT * FROM run WHERE router_id = 2").fetchall()
+    assert "a bug keeps a message from being stored" in caplog.text
+
+
+def test_a_store_that_fails_is_no_bug_of_a_message(tmp_path: Path) -> None:
+    """Nothing is quarantined because a disk is full."""
+    with opened(tmp_path / "db") as db:
+        store = WatchedStore(db, Registered())
+        taking, _ = ingest(store, [letter(sample(1))])
+        store.failures = 1
+        with pytest.raises(StoreError):
+            taking.step(0.0)
+        assert [] == db.execute("SELECT * FROM quarantine").fetchall()

@@ -25,7 +25,7 @@ from titik_collector.figures import RATES, Figures
 from titik_collector.restate import Restate
 from titik_collector.rolled import Rolled
 from titik_collector.sums import CITY_ID, Scope
-from titik_collector.windows import HOUR_MS, Window
+from titik_collector.windows import DAY_MS, HOUR_MS, Window
 
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))
@@ -97,6 +97,23 @@ def test_hours_and_days_are_published_again_and_minutes_are_not(tmp_path: Path) 
         Restate(here.db).work(60, time.monotonic)
         news = here.db.execute("SELECT DISTINCT scope, window FROM rollup_news ORDER BY 1, 2")
         assert [("city", "1d"), ("city", "1h"), ("site", "1d"), ("site", "1h")] == news.fetchall()
+
+
+def test_years_are_not_published_again(tmp_path: Path) -> None:
+    """Whoever wants them asks for an export."""
+    with city(tmp_path / "db") as here:
+        fill(here, packed=False)
+        forget_rates(here.db)
+        old_ms = START - 40 * DAY_MS
+        here.db.execute(
+            "UPDATE rollup SET start_ms = start_ms - ?, end_ms = end_ms - ? WHERE window = '1d'",
+            (START - old_ms, START - old_ms),
+        )
+        Restate(here.db).work(60, time.monotonic)
+        news = here.db.execute("SELECT DISTINCT window FROM rollup_news").fetchall()
+        lacking = "SELECT count(*) FROM rollup WHERE window = '1d' AND scope = 'city'"
+        assert [("1h",)] == news
+        assert [(0,)] == here.db.execute(f"{lacking} AND wifi_down_bps IS NULL").fetchall()
 
 
 def test_windows_whose_minutes_and_samples_are_gone_are_restated(tmp_path: Path) -> None:

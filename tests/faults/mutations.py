@@ -61,7 +61,7 @@ HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 
 
 INGEST = "broker/titik_collector/ingest.py"
 SAVE = """\
-        saved = self._store.save(self._items)
+        saved = self._save()
         self._inbox.acknowledge(self._batch)
 """
 MUTATIONS = {
@@ -76,7 +76,7 @@ MUTATIONS = {
                 SAVE,
                 """\
         from titik_wire.messages import AckedRun
-        for one in self._items:
+        for _, one in self._items:
             if isinstance(one, Arrived):
                 sample = one.sample
                 self._publish(Ack(sample.router, (AckedRun(sample.run, sample.seq),)))
@@ -98,7 +98,7 @@ MUTATIONS = {
                 """\
         self._inbox.acknowledge(self._batch)
         getattr(self._inbox, "_client").loop_write()
-        saved = self._store.save(self._items)
+        saved = self._save()
 """,
             ),
         ),
