@@ -35,7 +35,7 @@ def pruned(file: Path) -> Iterator[sqlite3.Connection]:
             up_ms = (seq - 1) * 30_000
             taken_ms = START + up_ms - (9 * DAY_MS if seq in SET_BACK else 0)
             one = replace(sample(seq), router="r-1", uptime_ms=up_ms, taken_at=taken_ms)
-            arrived.append(Arrived(one, codec.encode(one), True, START + up_ms + 300))
+            arrived.append(Arrived(one, codec.encode(one), False, NOW))
         store.save(arrived)
         rollups = Rollups(db, ZoneInfo(ZONE), lambda: NOW)
         assert not rollups.finish(60.0, time.monotonic)

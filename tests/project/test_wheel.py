@@ -113,4 +113,4 @@ def test_both_commands_tell_the_version(server: Path, tmp_path: Path) -> None:
 def test_the_server_finds_its_templates(server: Path, tmp_path: Path) -> None:
     """The broker's configuration comes out of package data."""
     run(server / "titik", "broker", "init", tmp_path / "broker", cwd=tmp_path)
-    assert "listener" in (tmp_path / "broker" / "mosquitto.conf").read_text()
+    assert "listener" in (tmp_path / "broker" / "broker.conf").read_text()
