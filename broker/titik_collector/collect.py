@@ -317,6 +317,7 @@ class Collector:
                 store.messages_days,
                 store.samples_days,
                 store.minutes_days,
+                self._now_ms(),
             )
         if not more:
             self._due["prune"] = time.monotonic() + 60.0

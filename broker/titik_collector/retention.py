@@ -16,9 +16,17 @@ STEP = 500  # rows per transaction: a few milliseconds
 
 
 def prune(
-    db: sqlite3.Connection, now_ms: int, messages_days: int, samples_days: int, minutes_days: int
+    db: sqlite3.Connection,
+    now_ms: int,
+    messages_days: int,
+    samples_days: int,
+    minutes_days: int,
+    pack_ms: int | None = None,
 ) -> bool:
-    """One step, in a transaction of the caller's; True if there is more to do."""
+    """One step, in a transaction of the caller's; True if there is more to do.
+
+    `pack_ms` is the present for packing, which loses nothing; None: `now_ms`.
+    """
     sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
     sealed_ms = max(sealed_ms, _setting(db, "pruned_before_ms"))
     _set(db, "sealed_before_ms", sealed_ms)
@@ -40,7 +48,7 @@ def prune(
     # Not rowcount, which Python does not set for a statement that begins with WITH.
     (gone,) = db.execute("SELECT changes()").fetchone()
     more = cold.prune(db, minutes_ms - DAY_MS) or more
-    return cold.freeze(db, now_ms) or more or gone == STEP
+    return cold.freeze(db, now_ms if pack_ms is None else pack_ms) or more or gone == STEP
 
 
 def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:

@@ -378,7 +378,9 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
         since = time.strftime("%Y-%m-%d", time.gmtime(time.time() - (AGO_DAYS + 2) * 86_400))
         city.write([(ROUTER, "taman-tirosa", since)])
         text = city.file.read_text()
-        city.file.write_text(text.replace("[store]", f"port = {lines['collector'].port}\n[store]"))
+        city.file.write_text(
+            text.replace("[collector]", f"port = {lines['collector'].port}\n[collector]")
+        )
         stack.enter_context(city.engineer("titik/#", port=lines["engineer"].port))
         story = live(city, lines, stack.enter_context(Hotspot(folder)))
         close(city, story, lines)
