@@ -30,10 +30,15 @@ class Loudest(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def _nothing_logged_unasked(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that causes a warning says so by taking `caplog`; any other one fails with it."""
-    loudest = Loudest()
-    logging.getLogger().addHandler(loudest)
+    """A test that causes a warning says so by taking `caplog`; any other one fails with it.
+
+    A command that a test runs in this process sets up logging; the next test gets it as it was.
+    """
+    loudest, root = Loudest(), logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    root.addHandler(loudest)
     yield
-    logging.getLogger().removeHandler(loudest)
+    root.setLevel(level)
+    root.handlers[:] = [one for one in root.handlers if one in handlers]
     if "caplog" not in request.fixturenames:
         assert loudest.lines == []
