@@ -25,8 +25,9 @@ from titik_collector.broker_dir import (
     write_settings,
 )
 from titik_collector.config import COLLECTOR_USER
+from titik_collector.files.replace import Owner, replace_file
 from titik_collector.folder_lock import locked
-from titik_collector.passwords import Owner, read_secret, replace_file
+from titik_collector.passwords import read_secret
 from titik_collector.schema import BEGINS, Slug
 from titik_wire.kinds import SLUG
 

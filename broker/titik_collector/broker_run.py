@@ -26,7 +26,7 @@ from titik_collector.broker_init import (
     is_whole,
     listeners,
 )
-from titik_collector.passwords import replace_file
+from titik_collector.files.replace import replace_file
 
 OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
 MEMORY = 1 << 30  # far above what a city's queues take; a flood must not take the machine with it

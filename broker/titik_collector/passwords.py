@@ -17,15 +17,6 @@ _SALT_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose a file is and what others may do with it; -1 leaves it to whoever writes."""
-
-    uid: int
-    gid: int
-    mode: int
-
-
-@dataclass(frozen=True, slots=True)
 class Hash:
     """PBKDF2 with SHA-512 of a password, as mosquitto keeps it: salt and digest in base64."""
 
@@ -67,28 +58,6 @@ def read_secret(file: Path) -> str | None:
         return file.read_text(encoding="utf-8").strip() or None
     except (FileNotFoundError, UnicodeDecodeError):
         return None
-
-
-def replace_file(file: Path, text: str, owner: Owner) -> None:
-    """Write the file beside its place, then put it there."""
-    beside = file.with_name(f".{file.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fchown(opened.fileno(), owner.uid, owner.gid)
-        os.fchmod(opened.fileno(), owner.mode)
-        os.fsync(opened.fileno())
-    beside.replace(file)
-
-
-def sync(file: Path) -> None:
-    """Have what another program wrote into a file survive a power cut."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digest(password: str, salt: bytes, rounds: int) -> str:

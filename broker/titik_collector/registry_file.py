@@ -15,8 +15,8 @@ from pathlib import Path
 
 from titik_collector import config as configuration
 from titik_collector.config import Config, ConfigError, Router, no_such_site
+from titik_collector.files.replace import Owner, replace_file
 from titik_collector.folder_lock import locked
-from titik_collector.passwords import Owner, replace_file
 from titik_collector.schema import BEGINS, Slug
 
 _HEADER = re.compile(r"\s*\[")

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from titik_collector.broker_dir import BrokerError
 from titik_collector.identity import Identity
 from titik_collector.mqtt import LinkDown, Login
 from titik_collector.trust import trusting
@@ -26,7 +25,7 @@ PATIENCE_S = 5.0  # for each answer of the broker
 NOTHING = "titik/v1/nothing"  # a topic to be unsubscribed from: the answer ends what is retained
 
 
-class TwinRunning(BrokerError):
+class TwinRunning(Exception):
     """Another collector with our id is at work; the text says how to tell and what to do."""
 
 

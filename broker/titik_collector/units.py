@@ -16,8 +16,8 @@ from titik_collector import config as configuration
 from titik_collector import moving
 from titik_collector.broker_dir import BrokerDir, Settings
 from titik_collector.config import ConfigError
+from titik_collector.files.replace import Owner, replace_file
 from titik_collector.moving import Place
-from titik_collector.passwords import Owner, replace_file
 
 DEFAULT_CONFIG = Path("/etc/titik/titik.toml")
 USER = "titik"  # the collector's

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.broker.running import free_ports
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.cli import titik
-from titik_collector.passwords import Owner
+from titik_collector.files.replace import Owner
 from titik_collector.pki import Authority
 from titik_wire.topics import CLIENT_ID
 

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.broker.enrolled import City
 from titik_collector.cli import titik
-from titik_collector.passwords import Owner, replace_file
+from titik_collector.files.replace import Owner, replace_file
 
 LOST = ["ca/ca.key", "ca/revoked", "tls/ca.crt", "tls/server.crt", "tls/server.key", "tls/crl.pem"]
 FLIPS = 60  # enough to meet every traceback that there was in keys and certificates

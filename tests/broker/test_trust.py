@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from titik_agent import dial
-from titik_collector.passwords import Owner
+from titik_collector.files.replace import Owner
 from titik_collector.pki import Authority
 from titik_collector.trust import trusting
 

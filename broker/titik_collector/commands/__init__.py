@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from titik_collector.broker_dir import BrokerError
 from titik_collector.database import StoreError
 from titik_collector.pki import AuthorityError
+from titik_collector.retained import TwinRunning
 from titik_collector.schema import ConfigError
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -23,7 +24,7 @@ def plainly() -> Iterator[None]:
     """What the operator can mend is one line, not a traceback."""
     try:
         yield
-    except (AuthorityError, BrokerError, ConfigError, StoreError) as error:
+    except (AuthorityError, BrokerError, ConfigError, StoreError, TwinRunning) as error:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:  # who reads has seen enough
         raise

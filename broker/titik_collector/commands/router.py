@@ -10,7 +10,7 @@ from titik_collector import bundle, config, registry_file
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import NAME_IT, plainly
 from titik_collector.config import Config, ConfigError, Router
-from titik_collector.passwords import Owner, replace_file
+from titik_collector.files.replace import Owner, replace_file
 
 _CONFIG = click.option(
     "--config",
