@@ -11,8 +11,8 @@ from tests.broker import enrolled
 from tests.broker.besieged import Besieged
 from tests.broker.raw import SUBACK, packet, text
 from tests.broker.running import RunningBroker
-from titik_collector import config, registry_file
-from titik_collector.config import Router
+from titik_collector.config import edit, model
+from titik_collector.config.model import Router
 
 COMMAND = "python -m bench.run --only broker"
 SITE = "taman-tirosa"
@@ -32,7 +32,7 @@ def _large(folder: Path, routers: int) -> list[Result]:
     city = enrolled.made(folder)
     file = folder / "titik.toml"
     new = [Router(name=f"many-{n}", site=SITE) for n in range(routers)]
-    registry_file.add_many(config.load(file), new)
+    edit.add_many(model.load(file), new)
     for one in new:
         city.broker.authority.certify_router(one.name)
     names = [f"more-{n}" for n in range(5)]

@@ -12,8 +12,8 @@ from pathlib import Path
 from bench.results import Result
 from tests.system.city import City, Process
 from titik_agent.backoff import FIRST_S
-from titik_collector import config, registry_file
-from titik_collector.config import Router
+from titik_collector.config import edit, model
+from titik_collector.config.model import Router
 
 COMMAND = "python -m bench.run --only fleet"
 FEW = 50
@@ -76,11 +76,11 @@ def _simulate(city: City, routers: int, log: Path, interval_s: int, first_wait_s
 
 def _register(city: City, routers: int) -> None:
     """In the city's file, which its collector reads; `simulate` alone leaves that as it is."""
-    known = config.load(city.file)
+    known = model.load(city.file)
     missing = range(1, routers - len(known.router) + 1)
     sites = [one.name for one in known.site]
     new = [Router(name=f"sim-{one:04}", site=sites[one % len(sites)]) for one in missing]
-    registry_file.add_many(known, new)
+    edit.add_many(known, new)
 
 
 def _stored(city: City) -> int:

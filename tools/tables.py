@@ -6,8 +6,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from tests.lab.topologies import TOPOLOGIES
-from titik_collector import config as collector_config
-from titik_collector import schema
+from titik_collector.config import model as collector_config
+from titik_collector.config import schema
 from titik_wire.kinds import MAX_WHOLE, ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.messages import Held, Span
 from tools import agent_keys

@@ -19,9 +19,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from titik_collector import broker_init, config
+from titik_collector import broker_init
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.config import Config
+from titik_collector.config import model
+from titik_collector.config.model import Config
 from titik_collector.database import files, held, open_reader
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
@@ -68,7 +69,7 @@ def restore(
     """
     with _opened(file) as tar:
         text = _content(tar, CONFIG, file)
-        city = config.parse(text, target)
+        city = model.parse(text, target)
         parts = [city.store.path]
         if city.broker.directory is not None:
             parts.append(city.broker.directory)
@@ -102,7 +103,7 @@ def restore_store(file: Path, city: Config) -> None:
         if there:
             raise BackupError(f"there already: {', '.join(there)}; move away first")
         with _opened(file) as tar:
-            name = config.parse(_content(tar, CONFIG, file), city.file).city.name
+            name = model.parse(_content(tar, CONFIG, file), city.file).city.name
             if name != city.city.name:
                 raise BackupError(f"{file}: is of the city {name}, not of {city.city.name}")
             if STORE not in tar.getnames():

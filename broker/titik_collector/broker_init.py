@@ -24,11 +24,11 @@ from titik_collector.broker_dir import (
     Settings,
     write_settings,
 )
-from titik_collector.config import COLLECTOR_USER
+from titik_collector.config.model import COLLECTOR_USER
+from titik_collector.config.schema import BEGINS, Slug
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.folder_lock import locked
 from titik_collector.passwords import read_secret
-from titik_collector.schema import BEGINS, Slug
 from titik_wire.kinds import SLUG
 
 LOOPBACK = "127.0.0.1"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from titik_collector import check, collect, config, past, screen, status_screen
+from titik_collector import check, collect, past, screen, status_screen
 from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
@@ -27,7 +27,8 @@ from titik_collector.commands.past import events_command, export_command, histor
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
 from titik_collector.commands.status import status_command, top
-from titik_collector.config import Config, ConfigError
+from titik_collector.config import model
+from titik_collector.config.model import Config, ConfigError
 from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
 from titik_collector.login import reading as reading_login
@@ -42,7 +43,7 @@ CONFIG = click.option(
     "--config",
     "file",
     type=click.Path(path_type=Path),
-    default=config.DEFAULT_FILE,
+    default=model.DEFAULT_FILE,
     show_default=True,
     help="The server's configuration.",
 )
@@ -169,7 +170,7 @@ titik.add_command(demo)
 
 def _load(file: Path) -> Config:
     with plainly():
-        return config.load(file)
+        return model.load(file)
 
 
 def main() -> None:

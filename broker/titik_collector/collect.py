@@ -24,7 +24,7 @@ from titik_collector import (
 )
 from titik_collector.caps import Caps
 from titik_collector.collector_state import StateFile
-from titik_collector.config import Config
+from titik_collector.config.model import Config
 from titik_collector.database import StoreError, transaction
 from titik_collector.hearing import LEAST_MS, Hearing
 from titik_collector.ingest import MAX_BATCH, Ingest

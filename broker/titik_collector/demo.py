@@ -22,10 +22,11 @@ from rich.live import Live
 from rich.text import Text
 
 from titik_agent.config import Sources
-from titik_collector import broker_init, check, config, registry_file, status, status_screen
+from titik_collector import broker_init, check, status, status_screen
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
-from titik_collector.config import Config, Router
+from titik_collector.config import edit, model
+from titik_collector.config.model import Config, Router
 from titik_collector.database import StoreError, lease, reading
 from titik_collector.simulate import WorldTime
 
@@ -60,9 +61,9 @@ class Demo:
             text = example.read_text(encoding="utf-8")
             text += f'\n[[site]]\nname = "{HERE}"\ntitle = "This machine"\n'
             self._file.write_text(text, encoding="utf-8")
-            made = config.load(self._file)
-            registry_file.add_many(made, [Router(name=HERE, site=HERE)])
-        made = config.load(self._file)
+            made = model.load(self._file)
+            edit.add_many(made, [Router(name=HERE, site=HERE)])
+        made = model.load(self._file)
         assert made.broker.directory is not None
         request = Request(
             collector_id=made.collector.id, routers=tuple(one.name for one in made.router)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from titik_collector.broker_dir import BrokerDir
-from titik_collector.config import COLLECTOR_USER, Config, ConfigError
+from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
 from titik_collector.mqtt import Login
 
 

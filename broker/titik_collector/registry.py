@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from titik_collector import config as configuration
-from titik_collector.config import Config, ConfigError
+from titik_collector.config import model as configuration
+from titik_collector.config.model import Config, ConfigError
 from titik_collector.database import transaction
 from titik_collector.sums import CITY_ID
 from titik_collector.windows import DAY_MS, minute

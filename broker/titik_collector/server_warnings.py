@@ -11,7 +11,7 @@ from typing import Literal
 from titik_collector import collector_state, server_clock, service, when
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.collector_state import CollectorState
-from titik_collector.config import Config
+from titik_collector.config.model import Config
 from titik_collector.database import is_held
 from titik_collector.pki import AuthorityError
 

@@ -15,10 +15,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.broker.running import free_ports
-from titik_collector import broker_conf, broker_init, broker_run, config
+from titik_collector import broker_conf, broker_init, broker_run
 from titik_collector.broker_dir import PLUGIN, BrokerDir, BrokerError
 from titik_collector.broker_init import Request, init
 from titik_collector.commands.broker import broker
+from titik_collector.config import model
 from titik_collector.login import login
 from titik_collector.passwords import make_secret
 
@@ -663,11 +664,11 @@ def test_the_collector_logs_in_with_what_init_wrote(tmp_path: Path) -> None:
     """broker.directory is all that the file must say; given keys come first."""
     text = (Path(__file__).parents[2] / "examples" / "kupang.toml").read_text()
     made, _ = init(tmp_path / "broker", Request())
-    found = login(config.parse(text.encode(), tmp_path / "titik.toml"))
+    found = login(model.parse(text.encode(), tmp_path / "titik.toml"))
     assert ("127.0.0.1", made.ports.collector) == (found.host, found.port)
     assert ("collector", made.password("collector")) == (found.username, found.password)
     other = text.replace("[broker]", '[broker]\nhost = "192.0.2.9"\nport = 8883')
-    found = login(config.parse(other.encode(), tmp_path / "titik.toml"))
+    found = login(model.parse(other.encode(), tmp_path / "titik.toml"))
     assert ("192.0.2.9", 8883) == (found.host, found.port)
 
 

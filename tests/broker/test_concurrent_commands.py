@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from tests.broker.enrolled import City, Router
-from titik_collector import config
+from titik_collector.config import model
 
 pytestmark = pytest.mark.system
 
@@ -56,7 +56,7 @@ def add(name: str) -> tuple[str, ...]:
 
 def names(city: City) -> set[str]:
     """Of the routers in the file."""
-    return {one.name for one in config.load(city.folder / "titik.toml").router}
+    return {one.name for one in model.load(city.folder / "titik.toml").router}
 
 
 def on_the_list(city: City) -> set[int]:

@@ -12,8 +12,9 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0, letter, sample
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
-from titik_collector import config, database, events, news
+from titik_collector import database, events, news
 from titik_collector.collect import Collector
+from titik_collector.config import model
 from titik_collector.database import StoreError
 from titik_collector.ingest import to_item
 from titik_collector.mqtt import Link, Login
@@ -33,7 +34,7 @@ class Watched(Collector):
     """A collector that writes down what it tells the broker."""
 
     def __init__(self, file: Path, db: sqlite3.Connection) -> None:
-        super().__init__(config.load(file), db, NOBODY)
+        super().__init__(model.load(file), db, NOBODY)
         self.told: list[tuple[str, bytes]] = []
         self._link.publish = self._tell  # type: ignore[method-assign]
 

@@ -17,11 +17,12 @@ from click.testing import CliRunner
 
 from tests.collector.test_router_command import TEXT
 from titik_agent.config import Sources
-from titik_collector import broker_init, config
+from titik_collector import broker_init
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request, is_free
 from titik_collector.cli import titik
 from titik_collector.commands import plainly
+from titik_collector.config import model
 from titik_collector.database import held
 from titik_collector.demo import Demo, _sources
 
@@ -94,13 +95,11 @@ def test_a_fleet_has_a_file_of_its_own(file: Path) -> None:
     said = says("simulate", "--config", str(file), "--for", "0", "--routers", "4", status=0)
     assert f"titik collect --config {there}" in said
     assert text == file.read_text()
-    names = [one.name for one in config.load(there).router]
+    names = [one.name for one in model.load(there).router]
     assert ["tirosa-1", "tirosa-2", "sim-0001", "sim-0002"] == names
-    assert replace(config.load(there), file=file, router=()) == replace(
-        config.load(file), router=()
-    )
+    assert replace(model.load(there), file=file, router=()) == replace(model.load(file), router=())
     said = says("simulate", "--config", str(file), "--for", "0", "--routers", "3", status=0)
-    assert 3 == len(config.load(there).router)
+    assert 3 == len(model.load(there).router)
     assert "not yet acked" in said
 
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from titik_collector import config, schema
-from titik_collector.config import Config, ConfigError
+from titik_collector.config import model, schema
+from titik_collector.config.model import Config, ConfigError
 
 ROOT = Path(__file__).parents[2]
 FILE = Path("/etc/titik/titik.toml")
@@ -28,7 +28,7 @@ title = "Taman Tirosa"
 
 def parse(text: str) -> Config:
     """A file of this text, in /etc/titik."""
-    return config.parse(text.encode(), FILE)
+    return model.parse(text.encode(), FILE)
 
 
 def error(text: str) -> str:
@@ -147,7 +147,7 @@ def test_a_syntax_error_names_its_line() -> None:
 def test_a_file_that_is_not_utf8_names_its_line() -> None:
     """An editor's wrong encoding is said as such."""
     with pytest.raises(ConfigError, match="line 2: is not UTF-8; save the file as UTF-8"):
-        config.parse(b"# a\n# \xff\n", FILE)
+        model.parse(b"# a\n# \xff\n", FILE)
 
 
 def test_minutes_are_kept_as_long_as_samples() -> None:
@@ -162,13 +162,13 @@ def test_minutes_are_kept_as_long_as_samples() -> None:
 def test_nesting_does_not_crash() -> None:
     """A hostile file is an error like any other."""
     with pytest.raises(ConfigError):
-        config.parse(b"x = " + b"[" * 100_000, FILE)
+        model.parse(b"x = " + b"[" * 100_000, FILE)
 
 
 def test_a_missing_file_is_said_with_the_remedy(tmp_path: Path) -> None:
     """The option that names another is part of the message."""
     with pytest.raises(ConfigError, match="No such file or directory; name another with --config"):
-        config.load(tmp_path / "titik.toml")
+        model.load(tmp_path / "titik.toml")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_since_without_an_offset_is_the_citys_time(since: str, expected: int) ->
 
 def test_the_example_is_the_citys_ten_hotspots() -> None:
     """examples/kupang.toml is right, and every site has a router."""
-    kupang = config.load(ROOT / "examples" / "kupang.toml")
+    kupang = model.load(ROOT / "examples" / "kupang.toml")
     assert 10 == len(kupang.site)
     assert {one.name for one in kupang.site} == {one.site for one in kupang.router}
     for site in kupang.site:

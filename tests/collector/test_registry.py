@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector import config, database
-from titik_collector.config import Config
+from titik_collector import database
+from titik_collector.config import model
+from titik_collector.config.model import Config
 from titik_collector.registry import Changes, ConfigWatch, Registry, sync
 
 HEAD = """
@@ -31,7 +32,7 @@ def city(sites: str, **routers: str) -> Config:
         site, _, since = value.partition(" since ")
         text += f'[[router]]\nname = "{name}"\nsite = "{site}"\n'
         text += f"since = {since}\n" if since else ""
-    return config.parse(text.encode(), Path("titik.toml"))
+    return model.parse(text.encode(), Path("titik.toml"))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import Life, content, without_clock
 from titik_collector import cold, retention, rolled
-from titik_collector.config import parse
+from titik_collector.config.model import parse
 from titik_collector.database import StoreError, transaction
 from titik_collector.figures import Figures, Minutes
 from titik_collector.ingest import to_item

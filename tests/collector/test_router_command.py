@@ -8,11 +8,12 @@ from click import Group
 from click.testing import CliRunner, Result
 
 from tests.broker.running import free_ports
-from titik_collector import broker_init, config
+from titik_collector import broker_init
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_init import Request
 from titik_collector.commands.engineer import engineer
 from titik_collector.commands.router import router
+from titik_collector.config import model
 
 TEXT = """\
 # Our city.
@@ -84,7 +85,7 @@ def run(file: Path, *arguments: str) -> Result:
 
 def names(file: Path) -> list[tuple[str, str]]:
     """Routers and their sites, as the file says."""
-    return [(one.name, one.site) for one in config.load(file).router]
+    return [(one.name, one.site) for one in model.load(file).router]
 
 
 def test_adding_appends_and_touches_nothing_else(file: Path) -> None:
@@ -99,7 +100,7 @@ def test_adding_writes_down_since_when(file: Path) -> None:
     """To the second, in the city's time: a store that is begun anew knows it too."""
     before = datetime.now(UTC).replace(microsecond=0)
     run(file, "add", "perumnas-1", "--site", "perumnas")
-    since = config.load(file).router[-1].since
+    since = model.load(file).router[-1].since
     assert isinstance(since, datetime)
     assert before <= since <= datetime.now(UTC)
     assert timedelta(hours=8) == since.utcoffset()
@@ -282,7 +283,7 @@ def test_the_file_says_since_when_a_router_is_revoked(certified: Path) -> None:
         assert 0 == run(certified, "revoke", name).exit_code
         (line,) = set(certified.read_text().splitlines()) - set(text.splitlines())
         assert line.startswith("revoked = 20")
-        (revoked,) = (one for one in config.load(certified).router if one.revoked)
+        (revoked,) = (one for one in model.load(certified).router if one.revoked)
         assert name == revoked.name
         assert 0 == run(certified, "rotate", name).exit_code
         assert text == certified.read_text()

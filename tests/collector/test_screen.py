@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector import config
-from titik_collector.config import ConfigError
+from titik_collector.config import model
+from titik_collector.config.model import ConfigError
 from titik_collector.screen import UNSEEN, over
 
 ROOT = Path(__file__).parents[2]
@@ -60,4 +60,4 @@ timezone = "Asia/Makassar"
 path = "titik.db"
 """
     with pytest.raises(ConfigError, match=r"city\.title: .* does not fit"):
-        config.parse(text.encode(), tmp_path / "titik.toml")
+        model.parse(text.encode(), tmp_path / "titik.toml")

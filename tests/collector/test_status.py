@@ -15,8 +15,9 @@ from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector import check, config, demo, registry, server_warnings, status, status_screen
+from titik_collector import check, demo, registry, server_warnings, status, status_screen
 from titik_collector.cli import titik
+from titik_collector.config import model
 from titik_collector.database import held, open_reader, open_writer
 from titik_collector.ingest import to_item
 from titik_collector.presence import Presence
@@ -58,7 +59,7 @@ def screen(
     """What `titik status` prints after three samples of one router and one of a stranger."""
     file = tmp_path / "titik.toml"
     file.write_text(CITY)
-    settings = config.load(file)
+    settings = model.load(file)
     with opened(tmp_path / "db", ()) as db:
         registry.sync(db, settings, T0 - 86_400_000)
         registered = Registry(db, "kupang")
@@ -113,7 +114,7 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
     """What it held when it was last heard is not known to be so now; a sum is of those online."""
     (tmp_path / "titik.toml").write_text(CITY)
     with opened(tmp_path / "db", ()) as db:
-        registry.sync(db, config.load(tmp_path / "titik.toml"), T0 - 86_400_000)
+        registry.sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
         presence = Presence(db)
         store = Store(db, Registry(db, "kupang"), derived=(presence,))
         full = AgentState(1, 4, 0, 0, 0)
@@ -240,7 +241,7 @@ def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
 
     def said_of() -> str | None:
         with contextlib.closing(open_reader(store)) as db:
-            server = server_warnings.look(config.load(file), T0 + 3_720_000, db)
+            server = server_warnings.look(model.load(file), T0 + 3_720_000, db)
         return server.warnings[0].text if server.warnings else None
 
     def printed() -> list[str]:

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.collector.test_status import CITY, screen
-from titik_collector import collector_state, config, status_check, status_json
+from titik_collector import collector_state, status_check, status_json
 from titik_collector.cli import titik
 from titik_collector.collector_state import CollectorState, StateFile
+from titik_collector.config import model
 from titik_collector.database import held, open_writer
 from titik_collector.server_warnings import Server, Warned
 from titik_collector.status import City, Line, Router, Site
@@ -175,7 +176,7 @@ def run(tmp_path: Path, *arguments: str) -> Result:
 
 def failing(tmp_path: Path) -> CollectorState:
     """A collector whose disk is full, which says so in its file."""
-    settings = config.load(tmp_path / "titik.toml")
+    settings = model.load(tmp_path / "titik.toml")
     state = CollectorState(
         "main", 1, AT, True, False, None, "database or disk is full", AT - 63_000, None, 0, 1
     )

@@ -17,7 +17,8 @@ from tests.collector.build import sample
 from tests.collector.test_status import CITY
 from tests.collector.test_status import screen as fill
 from tests.collector.test_status_check import city, router
-from titik_collector import config, registry, status_detail, status_screen
+from titik_collector import registry, status_detail, status_screen
+from titik_collector.config import model
 from titik_collector.database import held, open_writer
 from titik_collector.server_warnings import Warned
 from titik_collector.status import City
@@ -155,7 +156,7 @@ def test_top_takes_keys_on_a_terminal(tmp_path: Path) -> None:
     )
     (tmp_path / "titik.toml").write_text(toml)
     db = open_writer(tmp_path / "db")
-    registry.sync(db, config.load(tmp_path / "titik.toml"), 1)
+    registry.sync(db, model.load(tmp_path / "titik.toml"), 1)
     db.close()
     with held(tmp_path / "db"):
         pid, terminal = pty.fork()

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import click
 
-from titik_collector import backup, config
+from titik_collector import backup
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import NAME_IT, plainly
+from titik_collector.config import model
 
 _CONFIG = click.option(
     "--config",
     "target",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    default=config.DEFAULT_FILE,
+    default=model.DEFAULT_FILE,
     show_default=True,
     help="The server's configuration.",
 )
@@ -56,7 +57,7 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     Configuration, authority, users and store; what is left out is said.
     """
     with plainly():
-        city = config.load(target)
+        city = model.load(target)
         if keep is not None:
             folder, file = file, file / time.strftime(_NAME, time.gmtime())
         holds = backup.backup(city, file)
@@ -109,7 +110,7 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
     """
     if only_store:
         with plainly():
-            there = config.load(target)
+            there = model.load(target)
             backup.restore_store(file, there)
         click.echo(f"restored {there.store.path}; start it: titik collect --config {target}")
         click.echo(_ACKS)

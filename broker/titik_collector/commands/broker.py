@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from titik_collector import broker_init, broker_run, registry_file
+from titik_collector import broker_init, broker_run
 from titik_collector.broker_dir import BrokerDir
 from titik_collector.commands import plainly
-from titik_collector.config import Config
+from titik_collector.config import edit
+from titik_collector.config.model import Config
 
 _PORT = click.IntRange(1, 65535)
 _AT_FIRST = "; at first 127.0.0.1, with --host 0.0.0.0"
@@ -62,7 +63,7 @@ def init(
 
     Again: change it, keeping passwords and data.
     """
-    with plainly(), nullcontext() if file is None else registry_file.editing(file) as city:
+    with plainly(), nullcontext() if file is None else edit.editing(file) as city:
         made, said = broker_init.init(
             directory,
             broker_init.Request(

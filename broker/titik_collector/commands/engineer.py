@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from titik_collector import broker_init, bundle, config, registry_file
+from titik_collector import broker_init, bundle
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import NAME_IT, plainly
-from titik_collector.config import Config
+from titik_collector.config import edit, model
+from titik_collector.config.model import Config
 from titik_collector.files.replace import Owner, replace_file
 
 _CONFIG = click.option(
@@ -15,7 +16,7 @@ _CONFIG = click.option(
     "file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    default=config.DEFAULT_FILE,
+    default=model.DEFAULT_FILE,
     show_default=True,
     help="The server's configuration.",
 )
@@ -31,7 +32,7 @@ def engineer() -> None:
 @_CONFIG
 def add(name: str, file: Path) -> None:
     """Make a reader; everything its tools need is in one file."""
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         made = _broker(city)
         if name in {one.name for one in city.router}:
             raise BrokerError(f"{name}: is a router; name the engineer otherwise")
@@ -53,7 +54,7 @@ def add(name: str, file: Path) -> None:
 def list_(file: Path) -> None:
     """Every engineer's name."""
     with plainly():
-        for name in sorted(_broker(config.load(file)).settings.engineers):
+        for name in sorted(_broker(model.load(file)).settings.engineers):
             click.echo(name)
 
 
@@ -62,7 +63,7 @@ def list_(file: Path) -> None:
 @_CONFIG
 def remove(name: str, file: Path) -> None:
     """Take a reader out; its tools are cut off."""
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         made = _broker(city)
         broker_init.remove_engineer(made, name)
         (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)

@@ -14,9 +14,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from titik_collector import config, events, export, history, past, server_clock, when
+from titik_collector import events, export, history, past, server_clock, when
 from titik_collector.commands import plainly, show
-from titik_collector.config import Config
+from titik_collector.config import model
+from titik_collector.config.model import Config
 from titik_collector.database import reading
 from titik_collector.windows import Calendar, Span, Window
 
@@ -28,7 +29,7 @@ CONFIG = click.option(
     "--config",
     "file",
     type=click.Path(path_type=Path),
-    default=config.DEFAULT_FILE,
+    default=model.DEFAULT_FILE,
     show_default=True,
     help="The server's configuration.",
 )
@@ -145,7 +146,7 @@ def events_command(file: Path, since: str, why: bool, utc: bool) -> None:
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[tuple[Config, sqlite3.Connection]]:
     with plainly():
-        settings = config.load(file)
+        settings = model.load(file)
         with reading(settings.store.path) as db:
             yield settings, db
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from titik_collector import bundle, config, registry_file
+from titik_collector import bundle
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import NAME_IT, plainly
-from titik_collector.config import Config, ConfigError, Router
+from titik_collector.config import edit, model
+from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.files.replace import Owner, replace_file
 
 _CONFIG = click.option(
@@ -17,7 +18,7 @@ _CONFIG = click.option(
     "file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    default=config.DEFAULT_FILE,
+    default=model.DEFAULT_FILE,
     show_default=True,
     help="The server's configuration.",
 )
@@ -47,7 +48,7 @@ def add(name: str | None, site: str | None, every: bool, file: Path) -> None:
 
 def _add_all(file: Path) -> None:
     """Credentials for those that the file has and that have none; a revoked one stays out."""
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         made = _broker(city)
         if made is None:
             raise BrokerError(
@@ -69,7 +70,7 @@ def _add_all(file: Path) -> None:
 
 
 def _add(name: str, site: str | None, file: Path) -> None:
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         site = site or _site(city, name)
         # Written down, so that a store that is begun anew or restored knows it too.
         now = datetime.now(city.city.timezone).replace(microsecond=0)
@@ -78,7 +79,7 @@ def _add(name: str, site: str | None, file: Path) -> None:
         _check_revoked(city, made, new)
         listed = _lacks_credential(city, made, new)
         if not listed:
-            registry_file.check_new(city, new)
+            edit.check_new(city, new)
         if made is not None and name in made.reserved():
             raise BrokerError(f"{name}: is another user of the broker; name the router otherwise")
         certified = _certifies(made)
@@ -86,7 +87,7 @@ def _add(name: str, site: str | None, file: Path) -> None:
             made.admit([name])
         secret = None if made is None or certified else made.password_file(name)
         if not listed:
-            registry_file.add(city, new)
+            edit.add(city, new)
         written = _bundle(made, name) if made is not None and certified else None
     click.echo(f"{name} is registered at {site} in {file}")
     if written is not None:
@@ -106,7 +107,7 @@ def _add(name: str, site: str | None, file: Path) -> None:
 def list_(file: Path) -> None:
     """Name, site and credential at the broker of every router."""
     with plainly():
-        city = config.load(file)
+        city = model.load(file)
         made = _broker(city)
         held = _credentials(made, [one.name for one in city.router])
     # A day is enough here, so that a line fits a terminal; `show` has the rest.
@@ -130,7 +131,7 @@ def list_(file: Path) -> None:
 def show(name: str, file: Path) -> None:
     """A router's site and certificates."""
     with plainly():
-        city = config.load(file)
+        city = model.load(file)
         (one,) = [one for one in city.router if one.name == name] or [_unknown(city, name)]
         made = _broker(city)
         click.echo(f"{name}  site={one.site}  since={one.since or '-'}")
@@ -148,7 +149,7 @@ def show(name: str, file: Path) -> None:
 @_CONFIG
 def rotate(name: str, file: Path) -> None:
     """A new key; the old one works until `revoke --old`, so that the router is not cut off."""
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         if name not in {one.name for one in city.router}:
             _unknown(city, name)
         made = _with_tls(city)
@@ -167,7 +168,7 @@ def rotate(name: str, file: Path) -> None:
 @_CONFIG
 def revoke(name: str, old: bool, file: Path) -> None:
     """End a router's credential, its session included; it stays registered."""
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         made = _with_tls(city)
         count = made.authority.revoke(name, but_newest=old)
         if not count:
@@ -184,7 +185,7 @@ def revoke(name: str, old: bool, file: Path) -> None:
 def _note_revoked(city: Config, name: str, at: datetime | None) -> None:
     """For the collector, which shows it; what was done at the broker is done without it too."""
     try:
-        registry_file.revoke(city, name, at)
+        edit.revoke(city, name, at)
     except ConfigError as error:
         click.echo(f"warning: the collector shows {name} as before: {error}", err=True)
 
@@ -194,10 +195,10 @@ def _note_revoked(city: Config, name: str, at: datetime | None) -> None:
 @_CONFIG
 def remove(name: str, file: Path) -> None:
     """Take a router out; its history stays, its connection is cut."""
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         made = _broker(city)
         certified = _certifies(made)
-        registry_file.remove(city, name)
+        edit.remove(city, name)
         known = False
         if made is not None and certified and made.authority.revoke(name):
             made.cut_off(name)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from titik_collector import config, registry_file
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
-from titik_collector.config import Config, ConfigError, Router
+from titik_collector.config import edit, model
+from titik_collector.config.model import Config, ConfigError, Router
 
 if TYPE_CHECKING:
     from titik_collector.simulate import Node
@@ -60,7 +60,7 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
     "file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    default=config.DEFAULT_FILE,
+    default=model.DEFAULT_FILE,
     show_default=True,
     help="The server's configuration; its routers are simulated.",
 )
@@ -128,7 +128,7 @@ def simulate(
     # Imported here: only this command and the demo need the agent's code.
     from titik_collector.simulate import Plan, WorldTime, build
 
-    with plainly(), registry_file.editing(file) as city:
+    with plainly(), edit.editing(file) as city:
         made = _broker(city)
         known = _chosen(city, routers)
         _check_leave(leave, known)
@@ -229,7 +229,7 @@ def _register(city: Config, made: BrokerDir, chosen: list[Router]) -> Path:
     there = city.file
     if new:
         there = city.file.with_name(f"{city.file.stem}.simulated{city.file.suffix}")
-        registry_file.add_many(city, new, there)
+        edit.add_many(city, new, there)
     made.admit([one.name for one in chosen])
     return there
 

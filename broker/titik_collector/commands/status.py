@@ -10,7 +10,6 @@ import click
 from rich.console import Console
 
 from titik_collector import (
-    config,
     server_clock,
     server_warnings,
     status,
@@ -21,10 +20,11 @@ from titik_collector import (
     top_screen,
 )
 from titik_collector.commands import plainly, show
-from titik_collector.config import Config
+from titik_collector.config import model
+from titik_collector.config.model import Config
+from titik_collector.config.schema import ConfigError
 from titik_collector.database import StoreError, is_held, reading
 from titik_collector.history import nearest
-from titik_collector.schema import ConfigError
 from titik_collector.server_warnings import Server
 from titik_collector.status import City, Router, Site
 from titik_collector.status_check import Limits
@@ -33,7 +33,7 @@ CONFIG = click.option(
     "--config",
     "file",
     type=click.Path(path_type=Path),
-    default=config.DEFAULT_FILE,
+    default=model.DEFAULT_FILE,
     show_default=True,
     help="The server's configuration.",
 )
@@ -81,7 +81,7 @@ def status_command(
     if as_check:
         _check(file, Limits(away, away_critical, lost, cert_days))
     with plainly():
-        settings = config.load(file)
+        settings = model.load(file)
         city, server = _gather(settings)
     found = None if name is None else _find(city, name)
     console = Console()
@@ -111,7 +111,7 @@ def top(file: Path, every: float) -> None:
     Once where there is no terminal.
     """
     with plainly():
-        settings = config.load(file)
+        settings = model.load(file)
         console = Console()
         if not (console.is_terminal and sys.stdin.isatty()):
             city, _ = _gather(settings)
@@ -140,7 +140,7 @@ def _gather(settings: Config) -> tuple[City, Server]:
 def _check(file: Path, limits: Limits) -> None:
     """Print the line and end; whatever goes wrong is UNKNOWN, or CRITICAL if the server says so."""
     try:
-        settings = config.load(file)
+        settings = model.load(file)
         with _readable(settings) as db:
             now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.targets import folder
-from titik_collector import registry_file
-from titik_collector.config import ConfigError, Router, load
+from titik_collector.config import edit
+from titik_collector.config.model import ConfigError, Router, load
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "kupang.toml"
 NEW = "fuzz-router"
@@ -55,9 +55,9 @@ def one(data: bytes) -> None:
     if not config.site:
         return
     try:
-        registry_file.add(config, Router(name=NEW, site=config.site[0].name))
+        edit.add(config, Router(name=NEW, site=config.site[0].name))
         grown = load(file)
-        registry_file.remove(grown, NEW)
+        edit.remove(grown, NEW)
     except ConfigError:
         return  # it says that a person must edit this one
     assert config == load(file)

@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from titik_collector import config as configuration
-from titik_collector.config import Config, ConfigError, Router, no_such_site
+from titik_collector.config import model as configuration
+from titik_collector.config.model import Config, ConfigError, Router, no_such_site
+from titik_collector.config.schema import BEGINS, Slug
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.folder_lock import locked
-from titik_collector.schema import BEGINS, Slug
 
 _HEADER = re.compile(r"\s*\[")
 _REVOKED = re.compile(r"\s*(?:revoked|\"revoked\"|'revoked')\s*=")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from titik_collector.schema import (
+from titik_collector.config.schema import (
     ConfigError,
     File,
     Key,
