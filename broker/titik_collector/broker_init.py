@@ -26,8 +26,8 @@ from titik_collector.broker_dir import (
 )
 from titik_collector.config.model import COLLECTOR_USER
 from titik_collector.config.schema import BEGINS, Slug
+from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.folder_lock import locked
 from titik_collector.passwords import read_secret
 from titik_wire.kinds import SLUG
 

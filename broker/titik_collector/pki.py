@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.folder_lock import locked
 
 EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
 CA_DAYS = 40 * 365

@@ -16,8 +16,8 @@ from pathlib import Path
 from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError, Router, no_such_site
 from titik_collector.config.schema import BEGINS, Slug
+from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.folder_lock import locked
 
 _HEADER = re.compile(r"\s*\[")
 _REVOKED = re.compile(r"\s*(?:revoked|\"revoked\"|'revoked')\s*=")
