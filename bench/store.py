@@ -13,9 +13,9 @@ from bench.results import Result
 from titik_collector import events, history, retention
 from titik_collector.caps import Caps
 from titik_collector.database import open_writer, transaction
+from titik_collector.figures.windows import Calendar, Span
 from titik_collector.rollup import Rollups
 from titik_collector.store import Arrived, Store
-from titik_collector.windows import Calendar, Span
 from titik_wire import codec
 from titik_wire.messages import (
     AgentState,

@@ -10,9 +10,9 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
-from titik_collector.figures import RATES, Figures, with_means
-from titik_collector.sums import Scope
-from titik_collector.windows import DAY_MS, MINUTE_MS, Span
+from titik_collector.figures.figures import RATES, Figures, with_means
+from titik_collector.figures.scope import Scope
+from titik_collector.figures.windows import DAY_MS, MINUTE_MS, Span
 
 COLD_MS = 2 * DAY_MS  # most of what comes late has come by then
 STEP = 1  # days frozen, or let go of, in one transaction: 1440 rows take 30 ms

@@ -26,6 +26,8 @@ from titik_collector.caps import Caps
 from titik_collector.collector_state import StateFile
 from titik_collector.config.model import Config
 from titik_collector.database import StoreError, transaction
+from titik_collector.figures.scope import CITY_ID, Scope
+from titik_collector.figures.windows import Calendar
 from titik_collector.hearing import LEAST_MS, Hearing
 from titik_collector.ingest import MAX_BATCH, Ingest
 from titik_collector.mqtt import Link, LinkDown, Login
@@ -38,9 +40,7 @@ from titik_collector.self_report import SelfReport
 from titik_collector.server_cause import ServerCause
 from titik_collector.server_clock import Jump, ServerClock
 from titik_collector.store import KNOCKING_MS, Saved, Store
-from titik_collector.sums import CITY_ID, Scope
 from titik_collector.timeline import MAX_BEHIND_MS
-from titik_collector.windows import Calendar
 from titik_wire import __version__, codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Message, Now

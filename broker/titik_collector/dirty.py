@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
-from titik_collector.rates import BOOT_UP_MS, reach_ms
+from titik_collector.figures.rates import BOOT_UP_MS, reach_ms
 
 COLUMNS = (
     "run_id, seq, uptime_ms, taken_ms, arrived_ms, at_ms, quality, covers_ms,"

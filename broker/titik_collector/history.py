@@ -10,10 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from titik_collector import cold, rolled
+from titik_collector.figures.scope import CITY_ID, Scope
+from titik_collector.figures.windows import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    Calendar,
+    Span,
+    Window,
+    minute,
+)
 from titik_collector.rolled import Rolled
 from titik_collector.rollup import GRACE_MS
-from titik_collector.sums import CITY_ID, Scope
-from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window, minute
 from titik_wire.messages import Rollup
 
 EVER_MS = 2**62

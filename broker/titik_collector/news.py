@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from titik_collector import rollup
-from titik_collector.sums import Scope
-from titik_collector.windows import Window
+from titik_collector.figures.scope import Scope
+from titik_collector.figures.windows import Window
 from titik_wire import topics
 from titik_wire.messages import Rollup
 

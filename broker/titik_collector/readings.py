@@ -10,7 +10,7 @@ from functools import partial
 
 from titik_collector import counters, dirty
 from titik_collector.dirty import CLIENT, UPLINK, WIFI, Key, Row
-from titik_collector.rates import Reading
+from titik_collector.figures.rates import Reading
 
 COLUMNS = (
     "run_id, seq, uptime_ms, at_ms, covers_ms, clients, clients_min, clients_max, active, weak,"

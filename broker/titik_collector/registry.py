@@ -14,8 +14,8 @@ from pathlib import Path
 from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.database import transaction
-from titik_collector.sums import CITY_ID
-from titik_collector.windows import DAY_MS, minute
+from titik_collector.figures.scope import CITY_ID
+from titik_collector.figures.windows import DAY_MS, minute
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,11 @@ from typing import Final
 
 from titik_collector import cold, rolled, sums
 from titik_collector.database import transaction
-from titik_collector.figures import RATES, Figures, with_rates
+from titik_collector.figures.figures import RATES, Figures, with_rates
+from titik_collector.figures.scope import FOR_EVER_MS, Scope
+from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Span, Window
 from titik_collector.rolled import Rolled
-from titik_collector.sums import FOR_EVER_MS, Membership, Part, Scope
-from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Span, Window
+from titik_collector.sums import Membership, Part
 
 # Windows read at once, of one part: some 60, a few milliseconds.
 STRETCH_MS: Final[dict[Window, int]] = {"1d": 60 * DAY_MS, "1h": 2 * DAY_MS, "1m": HOUR_MS}

@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from titik_collector.figures import MAX_WHOLE, Figures, is_empty, with_rates
-from titik_collector.sums import Scope
-from titik_collector.windows import Span, Window
+from titik_collector.figures.figures import MAX_WHOLE, Figures, is_empty, with_rates
+from titik_collector.figures.scope import Scope
+from titik_collector.figures.windows import Span, Window
 from titik_wire.messages import Rollup
 
 # A minute that is older when it changes is not told: a backfill would be a flood.

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from titik_collector import when
-from titik_collector.windows import HOUR_MS
+from titik_collector.figures.windows import HOUR_MS
 from titik_wire import instant
 
 log = logging.getLogger(__name__)

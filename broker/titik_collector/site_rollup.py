@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector import cold, rolled, sums
-from titik_collector.figures import Figures
-from titik_collector.sums import CITY_ID, FOR_EVER_MS, Headcount, Membership, Part, Scope
-from titik_collector.windows import MINUTE_MS, Calendar, Span
+from titik_collector.figures.figures import Figures
+from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS, Scope
+from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
+from titik_collector.sums import Headcount, Membership, Part
 
 
 class Stale(NamedTuple):

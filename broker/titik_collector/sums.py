@@ -16,14 +16,18 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from titik_collector.figures import ADDITIVE, MAX_WHOLE, RATES, Figures, thousandths, with_rates
-from titik_collector.windows import Span, Window
-
-Scope = Literal["router", "site", "city"]
-FOR_EVER_MS = 2**62
-CITY_ID = 0
+from titik_collector.figures.figures import (
+    ADDITIVE,
+    MAX_WHOLE,
+    RATES,
+    Figures,
+    thousandths,
+    with_rates,
+)
+from titik_collector.figures.scope import FOR_EVER_MS, Scope
+from titik_collector.figures.windows import Span, Window
 
 LOWER: dict[Window, Window] = {"1h": "1m", "1d": "1h"}
 _MEANS = ("clients_mean", "active_mean")

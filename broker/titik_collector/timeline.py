@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 from titik_collector import dirty
 from titik_collector.dirty import COLUMNS, Gone, Key, Placed, Row, Stretch
-from titik_collector.windows import HOUR_MS
+from titik_collector.figures.windows import HOUR_MS
 
 Quality = Literal["ntp", "arrival", "bounded"]
 

@@ -29,9 +29,9 @@ from tests.collector.test_rollup import START, City, at, city
 from titik_collector import cold, events, export, history, past, when
 from titik_collector.cli import titik
 from titik_collector.database import StoreError, open_writer, transaction
+from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.rollup import GRACE_MS
 from titik_collector.store import Arrived
-from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_wire import codec
 from titik_wire.messages import Held
 

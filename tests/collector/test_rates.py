@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_collector.figures import Figures, Minutes
-from titik_collector.rates import BOOT_UP_MS, CLIENT, FIGURES, WIRE_BPS, Reading, Step, steps
+from titik_collector.figures.figures import Figures, Minutes
+from titik_collector.figures.rates import (
+    BOOT_UP_MS,
+    CLIENT,
+    FIGURES,
+    WIRE_BPS,
+    Reading,
+    Step,
+    steps,
+)
+from titik_collector.figures.windows import HOUR_MS, MINUTE_MS
 from titik_collector.sums import plus
-from titik_collector.windows import HOUR_MS, MINUTE_MS
 
 T0 = 1_795_400_000_000 // HOUR_MS * HOUR_MS
 BOOTED = T0 - 10_000_000

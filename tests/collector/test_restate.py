@@ -21,11 +21,11 @@ from tests.collector.test_rollup import (
 )
 from titik_collector import cold, rolled
 from titik_collector.database import StoreError, migrations
-from titik_collector.figures import RATES, Figures
+from titik_collector.figures.figures import RATES, Figures
+from titik_collector.figures.scope import CITY_ID, Scope
+from titik_collector.figures.windows import DAY_MS, HOUR_MS, Window
 from titik_collector.restate import Restate
 from titik_collector.rolled import Rolled
-from titik_collector.sums import CITY_ID, Scope
-from titik_collector.windows import DAY_MS, HOUR_MS, Window
 
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))

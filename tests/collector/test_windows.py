@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from titik_collector.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, minute
+from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, minute
 from titik_wire import instant, topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import CollectorStatus

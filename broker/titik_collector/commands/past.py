@@ -19,7 +19,7 @@ from titik_collector.commands import plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.database import reading
-from titik_collector.windows import Calendar, Span, Window
+from titik_collector.figures.windows import Calendar, Span, Window
 
 MAX_ROWS = 11_000  # windows of a history: a week of minutes, a year of hours
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from operator import add, sub
 from typing import NamedTuple
 
-from titik_collector.rates import (
+from titik_collector.figures.rates import (
     CLIENTS_MAX,
     CLIENTS_MIN,
     COVERED,
@@ -22,7 +22,7 @@ from titik_collector.rates import (
     WIFI_PEAK,
     Step,
 )
-from titik_collector.windows import MINUTE_MS
+from titik_collector.figures.windows import MINUTE_MS
 
 MAX_WHOLE = 2**53 - 1  # what the contract and JSON readers keep exact
 
