@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from titik_collector import check, collect, past, screen, status_screen
+from titik_collector import check, collect, past, status_screen
 from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
@@ -35,6 +35,7 @@ from titik_collector.login import reading as reading_login
 from titik_collector.retained import TwinRunning
 from titik_collector.self_report import report_waiting
 from titik_collector.service import Service
+from titik_collector.wording import clean
 from titik_wire import __version__
 
 log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ def _load(file: Path) -> Config:
 def main() -> None:
     """Run the command; a terminal without Unicode gets something to read too."""
     codecs.register_error("plain", _plain)
-    screen.clean_all("plain")
+    clean.clean_all("plain")
     titik()
 
 

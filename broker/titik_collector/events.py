@@ -17,9 +17,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector import namesakes, when
+from titik_collector import namesakes
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.namesakes import REMEDY
+from titik_collector.wording import when
 
 TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them
 MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views

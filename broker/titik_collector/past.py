@@ -13,10 +13,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector import when
 from titik_collector.figures.windows import Span, Window
 from titik_collector.history import Point, Subject
 from titik_collector.status_screen import UNKNOWN, bps
+from titik_collector.wording import when
 from titik_wire.messages import Rollup
 
 BARS = "▁▂▃▄▅▆▇█"

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from titik_collector import when
 from titik_collector.figures.windows import HOUR_MS
+from titik_collector.wording import when
 from titik_wire import instant
 
 log = logging.getLogger(__name__)

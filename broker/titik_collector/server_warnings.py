@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from titik_collector import collector_state, server_clock, service, when
+from titik_collector import collector_state, server_clock, service
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.collector_state import CollectorState
 from titik_collector.config.model import Config
 from titik_collector.database import is_held
 from titik_collector.pki import AuthorityError
+from titik_collector.wording import when
 
 BEHIND_MS = 300_000  # work that waited so long without a pause is worth a line
 

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from titik_collector import events, namesakes, when
+from titik_collector import events, namesakes
 from titik_collector.now import Board
 from titik_collector.presence import SILENT_AFTER_MS, Presence, State
 from titik_collector.registry import Registry
 from titik_collector.rollup import GRACE_MS
 from titik_collector.server_warnings import Warned
+from titik_collector.wording import when
 from titik_wire.messages import Now, Sample
 
 MAX_SPOOLED = 10_000_000  # records; a spool of a gigabyte has fewer

@@ -26,12 +26,13 @@ from rich.console import Console, RenderableType
 
 from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
-from titik_collector import cold, events, export, history, past, when
+from titik_collector import cold, events, export, history, past
 from titik_collector.cli import titik
 from titik_collector.database import StoreError, open_writer, transaction
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.rollup import GRACE_MS
 from titik_collector.store import Arrived
+from titik_collector.wording import when
 from titik_wire import codec
 from titik_wire.messages import Held
 

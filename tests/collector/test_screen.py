@@ -10,7 +10,7 @@ import pytest
 
 from titik_collector.config import model
 from titik_collector.config.model import ConfigError
-from titik_collector.screen import UNSEEN, over
+from titik_collector.wording.clean import UNSEEN, over
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "".join([chr(one) for one in UNSEEN])

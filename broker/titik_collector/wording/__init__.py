@@ -1,0 +1,1 @@
+"""How times and text are written for people, and read from them."""
