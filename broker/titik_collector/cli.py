@@ -32,9 +32,9 @@ from titik_collector.config.model import Config, ConfigError
 from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
 from titik_collector.login import reading as reading_login
+from titik_collector.own_state.systemd import Service
 from titik_collector.retained import TwinRunning
 from titik_collector.self_report import report_waiting
-from titik_collector.service import Service
 from titik_collector.wording import clean
 from titik_wire import __version__
 

@@ -12,7 +12,6 @@ import time
 from collections import deque
 
 from titik_collector import (
-    collector_state,
     identity,
     news,
     registry,
@@ -23,7 +22,6 @@ from titik_collector import (
     waiting,
 )
 from titik_collector.caps import Caps
-from titik_collector.collector_state import StateFile
 from titik_collector.config.model import Config
 from titik_collector.database import StoreError, transaction
 from titik_collector.figures.scope import CITY_ID, Scope
@@ -32,6 +30,8 @@ from titik_collector.hearing import LEAST_MS, Hearing
 from titik_collector.ingest import MAX_BATCH, Ingest
 from titik_collector.mqtt import Link, LinkDown, Login
 from titik_collector.now import Board
+from titik_collector.own_state import collector_state
+from titik_collector.own_state.collector_state import StateFile
 from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.restate import Restate

@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import IO
 
-from titik_collector import service
 from titik_collector.counters import Packer
+from titik_collector.own_state import systemd
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
 BUSY_MS = 1000
@@ -81,7 +81,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise StoreError(
             f"{path}: no store there yet; start the collector, which makes it:"
-            f" {service.start(path)}"
+            f" {systemd.start(path)}"
         )
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from titik_collector import collector_state, server_clock, service
+from titik_collector import server_clock
 from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.collector_state import CollectorState
 from titik_collector.config.model import Config
 from titik_collector.database import is_held
+from titik_collector.own_state import collector_state, systemd
+from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.pki import AuthorityError
 from titik_collector.wording import when
 
@@ -49,7 +50,7 @@ def look(settings: Config, now_ms: int, db: sqlite3.Connection | None) -> Server
     files = collector_state.places(settings.collector.state, settings.collector.id, store)
     state = collector_state.read(files)
     warnings = []
-    start = service.start(store)
+    start = systemd.start(store)
     idle = _nobody_collects(db, now_ms, start) if is_held(store) is False else None
     if idle is not None:
         warnings.append(Warned("critical", idle))

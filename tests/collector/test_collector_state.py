@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector import collector_state
-from titik_collector.collector_state import BYTES, STALE_MS, CollectorState, StateFile, words
+from titik_collector.own_state import collector_state
+from titik_collector.own_state.collector_state import (
+    BYTES,
+    STALE_MS,
+    CollectorState,
+    StateFile,
+    words,
+)
 
 T0 = 1_700_000_000_000
 WELL = CollectorState("main", 7, T0, True, True, None, None, T0 - 60_000, T0 - 100, 0, 3)

@@ -23,9 +23,10 @@ from tests.broker import running
 from tests.broker.running import ROOT, Client, RunningBroker
 from titik_agent.publisher import Pace
 from titik_agent.spool import Spool
-from titik_collector import check, collector_state
-from titik_collector.collector_state import CollectorState
+from titik_collector import check
 from titik_collector.database import open_reader, open_writer
+from titik_collector.own_state import collector_state
+from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.rollup import Rollups
 from titik_collector.simulate import Node, Plan, SimulatedClock, WorldTime
 from titik_wire import codec, topics
