@@ -27,11 +27,11 @@ import psutil
 
 from titik_collector import access, former, rights
 from titik_collector.access import Access
+from titik_collector.broker_link.connection import LinkDown
 from titik_collector.config.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
 from titik_collector.control import Control
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
-from titik_collector.mqtt import LinkDown
 from titik_collector.passwords import make_secret, read_secret
 from titik_collector.pki import Authority, bring_back
 

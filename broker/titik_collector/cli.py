@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from titik_collector import check, collect, past, status_screen
+from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
@@ -33,7 +34,6 @@ from titik_collector.database import StoreBusy, held, open_writer, reading, word
 from titik_collector.login import login
 from titik_collector.login import reading as reading_login
 from titik_collector.own_state.systemd import Service
-from titik_collector.retained import TwinRunning
 from titik_collector.self_report import report_waiting
 from titik_collector.wording import clean
 from titik_wire import __version__

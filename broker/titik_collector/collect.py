@@ -11,16 +11,9 @@ import sqlite3
 import time
 from collections import deque
 
-from titik_collector import (
-    identity,
-    news,
-    registry,
-    restamp,
-    retained,
-    retention,
-    server_clock,
-    waiting,
-)
+from titik_collector import identity, news, registry, restamp, retention, server_clock, waiting
+from titik_collector.broker_link import retained
+from titik_collector.broker_link.connection import Link, LinkDown, Login
 from titik_collector.caps import Caps
 from titik_collector.config.model import Config
 from titik_collector.database import StoreError, transaction
@@ -28,7 +21,6 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import Calendar
 from titik_collector.hearing import LEAST_MS, Hearing
 from titik_collector.ingest import MAX_BATCH, Ingest
-from titik_collector.mqtt import Link, LinkDown, Login
 from titik_collector.now import Board
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile

@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from titik_collector.access import Command
-from titik_collector.mqtt import LinkDown
+from titik_collector.broker_link.connection import LinkDown
 from titik_collector.rights import CONTROL, REQUEST, RESPONSE
 from titik_wire import codec, topics
 from titik_wire.errors import WireError

@@ -16,7 +16,7 @@ from tests.broker.running import Client, RunningBroker, free_ports, made, serves
 from titik_collector import broker_init, broker_run
 from titik_collector.broker_dir import BrokerError
 from titik_collector.broker_init import Request
-from titik_collector.mqtt import Link, Login
+from titik_collector.broker_link.connection import Link, Login
 from titik_collector.rights import CONTROL
 from titik_wire.topics import CLIENT_ID
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from paho.mqtt import __version__ as paho_version
 
 from tests.mosquitto import Mosquitto
-from titik_collector import bulk
-from titik_collector.bulk import READ_BYTES, BulkClient, Packet, StockClient, cut
-from titik_collector.mqtt import Link, LinkDown, Login
+from titik_collector.broker_link import fast_paho
+from titik_collector.broker_link.connection import Link, LinkDown, Login
+from titik_collector.broker_link.fast_paho import READ_BYTES, BulkClient, Packet, StockClient, cut
 from titik_wire import topics
 
 CONNACK = b"\x20\x03\x00\x00\x00"
@@ -236,7 +236,7 @@ def test_many_words_leave_in_one_write_as_paho_would_write_them(make: Make) -> N
 def test_reading_counts_as_hearing_the_broker(make: Make) -> None:
     """Otherwise a busy connection would be pinged, and given up in the end."""
     fed = make(BulkClient)
-    clock = bulk._last_heard(fed.client)
+    clock = fast_paho._last_heard(fed.client)
     setattr(fed.client, clock, 0.0)
     before = time.monotonic()
     fed.feed(publish(b"t", b"x"))
@@ -266,7 +266,7 @@ def test_a_new_connection_begins_with_a_new_packet() -> None:
 def test_this_paho_has_what_is_used() -> None:
     """The contract: every version that setup allows reads fast; a new one that does not fails."""
     assert paho_version.startswith("2.")
-    assert "" == bulk._absent(BulkClient)
+    assert "" == fast_paho._absent(BulkClient)
 
 
 class WithoutQueue(BulkClient):
@@ -293,7 +293,7 @@ class WithOtherClock(BulkClient):
     """One that keeps the time of the last packet elsewhere."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name in bulk._LAST_HEARD:
+        if name in fast_paho._LAST_HEARD:
             raise AttributeError(name)
         return super().__getattribute__(name)
 
@@ -307,9 +307,9 @@ def test_a_changed_paho_is_used_as_it_is(
     changed: type[StockClient], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Slower, said once, and not an error."""
-    bulk._say_slow.cache_clear()
+    fast_paho._say_slow.cache_clear()
     with caplog.at_level(logging.WARNING):
-        kinds = {type(bulk.make(len, changed)) for _ in range(3)}
+        kinds = {type(fast_paho.make(len, changed)) for _ in range(3)}
     assert {StockClient} == kinds
     assert 1 == len(caplog.records)
 
@@ -367,7 +367,7 @@ MANY = 3000
 def exchange(kind: type[StockClient], port: int, ca_file: Path | None = None) -> list[Packet]:
     """What a client of this kind receives of MANY messages that it published itself."""
     taken: list[Packet] = []
-    client = bulk.make(taken.extend, kind, client_id="c")
+    client = fast_paho.make(taken.extend, kind, client_id="c")
     client.max_inflight_messages_set(0)
     if ca_file is not None:
         client.tls_set_context(ssl.create_default_context(cafile=str(ca_file)))
@@ -436,7 +436,7 @@ def test_the_last_words_of_routers_are_heard_again(
     kind: type[StockClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a connect, and that is told once."""
-    monkeypatch.setattr(bulk, "make", lambda take, **options: kind(take, **options))
+    monkeypatch.setattr(fast_paho, "make", lambda take, **options: kind(take, **options))
     connects: list[int] = []
     with Mosquitto(tmp_path) as broker:
         login = Login("127.0.0.1", broker.port)

@@ -12,8 +12,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.mosquitto import Mosquitto
-from titik_collector import mqtt
-from titik_collector.mqtt import Link, Login
+from titik_collector.broker_link import connection
+from titik_collector.broker_link.connection import Link, Login
 from titik_wire import topics
 
 WILL = (topics.collector("c"), b"offline")
@@ -83,7 +83,7 @@ def test_a_port_that_accepts_and_says_nothing_is_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is no broker, and the operator looks for another one."""
-    monkeypatch.setattr(mqtt, "CONNECT_S", 0.3)
+    monkeypatch.setattr(connection, "CONNECT_S", 0.3)
     with serving(b"") as port:
         events = Events()
         link = linked(port, events)
@@ -112,7 +112,7 @@ def test_a_broker_that_falls_silent_is_lost(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its machine hangs, or the line to it is cut."""
-    monkeypatch.setattr(mqtt, "PING_S", 1)
+    monkeypatch.setattr(connection, "PING_S", 1)
     events = Events()
     link = connected(broker.port, events)
     broker.signal(signal.SIGSTOP)
@@ -129,8 +129,8 @@ def test_the_connection_lives_while_nothing_is_read(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever waits in the socket, for many keep-alives: it is all there afterwards."""
-    monkeypatch.setattr(mqtt, "PING_S", 1)
-    monkeypatch.setattr(mqtt, "KEEPALIVE_S", 2)
+    monkeypatch.setattr(connection, "PING_S", 1)
+    monkeypatch.setattr(connection, "KEEPALIVE_S", 2)
     events = Events()
     link = connected(broker.port, events)
     sent = 3000

@@ -139,7 +139,7 @@ MUTATIONS = {
         r"did not come from the broker's queue",
         (
             Edit(
-                "broker/titik_collector/mqtt.py",
+                "broker/titik_collector/broker_link/connection.py",
                 "KEEPALIVE_S, clean_start=False, properties",
                 "KEEPALIVE_S, clean_start=paho.MQTT_CLEAN_START_FIRST_ONLY, properties",
             ),

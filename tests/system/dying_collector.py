@@ -12,7 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from titik_collector import ingest, mqtt, store
+from titik_collector import ingest, store
+from titik_collector.broker_link import connection
 from titik_collector.cli import titik
 from titik_collector.ingest import Letter
 from titik_collector.store import Item, Saved
@@ -34,7 +35,7 @@ class DyingStore(store.Store):
         return super().save(items)
 
 
-class DyingLink(mqtt.Link):
+class DyingLink(connection.Link):
     def acknowledge(self, letters: Sequence[Letter]) -> None:
         """Dies after the transaction."""
         if any(not one.topic.endswith("/status") for one in letters):
@@ -46,7 +47,7 @@ class DyingIngest(ingest.Ingest):
     def _acknowledge_routers(self, routers: Mapping[int, str]) -> None:
         """Dies once the broker knows; what it was told has left this process."""
         if routers:
-            assert isinstance(self._inbox, mqtt.Link)
+            assert isinstance(self._inbox, connection.Link)
             self._inbox.close()
             die()
         super()._acknowledge_routers(routers)

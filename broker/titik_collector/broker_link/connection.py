@@ -25,9 +25,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from titik_collector import bulk
+from titik_collector.broker_link import fast_paho
+from titik_collector.broker_link.trust import trusting
 from titik_collector.ingest import Letter
-from titik_collector.trust import trusting
 from titik_wire import topics
 
 log = logging.getLogger(__name__)
@@ -84,10 +84,10 @@ class Link:
         self._on_accept = on_accept
         self._on_connect = on_connect
         self._on_lost = on_lost
-        self._client: bulk.StockClient | None = None
+        self._client: fast_paho.StockClient | None = None
         self._generation = 0
         self._letters: deque[Letter] = deque()
-        self._unsaid: list[bulk.Message] = []
+        self._unsaid: list[fast_paho.Message] = []
         self._events: deque[Callable[[], None]] = deque()  # of paho, not handled yet
         self._accepted = self._subscribed = False
         self._failure: str | None = None
@@ -192,7 +192,7 @@ class Link:
             return
         self._open()
 
-    def _work(self, client: bulk.StockClient, most: int, wait_s: float) -> None:
+    def _work(self, client: fast_paho.StockClient, most: int, wait_s: float) -> None:
         self.flush()
         sock = client.socket()
         if sock is None:
@@ -213,7 +213,7 @@ class Link:
                 raise LinkDown(self._failure or "the broker closed the connection")
         self._paho(client.loop_misc)
 
-    def _wait_unread(self, client: bulk.StockClient, wait_s: float) -> None:
+    def _wait_unread(self, client: fast_paho.StockClient, wait_s: float) -> None:
         """Leave what waits in the socket to the broker; what is unread is its sign of life."""
         sock = client.socket()
         if sock is None:
@@ -270,8 +270,8 @@ class Link:
             raise LinkDown(_unreachable(login, error)) from error
         self._opened_at = time.monotonic()
 
-    def _make_client(self) -> bulk.StockClient:
-        client = bulk.make(
+    def _make_client(self) -> fast_paho.StockClient:
+        client = fast_paho.make(
             self._take, client_id=topics.CLIENT_ID + self._collector, reconnect_on_failure=False
         )
         client.connect_timeout = CONNECT_S
@@ -328,7 +328,7 @@ class Link:
         if self._failure is None:
             self._failure = _ending(reason)
 
-    def _take(self, packets: Sequence[bulk.Packet]) -> None:
+    def _take(self, packets: Sequence[fast_paho.Packet]) -> None:
         now = self._generation
         self._letters.extend(
             [Letter(topic, body, (now, packet)) for topic, body, packet in packets]
