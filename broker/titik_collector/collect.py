@@ -11,16 +11,18 @@ import sqlite3
 import time
 from collections import deque
 
-from titik_collector import identity, news, registry, restamp, retention, server_clock, waiting
+from titik_collector import identity, news, registry, restamp, retention, server_clock
 from titik_collector.broker_link import retained
 from titik_collector.broker_link.connection import Link, LinkDown, Login
-from titik_collector.caps import Caps
 from titik_collector.config.model import Config
 from titik_collector.database import StoreError, transaction
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import Calendar
 from titik_collector.hearing import LEAST_MS, Hearing
-from titik_collector.ingest import MAX_BATCH, Ingest
+from titik_collector.ingest import waiting
+from titik_collector.ingest.batch import KNOCKING_MS, Saved, Store
+from titik_collector.ingest.caps import Caps
+from titik_collector.ingest.ingest import MAX_BATCH, Ingest
 from titik_collector.now import Board
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
@@ -31,7 +33,6 @@ from titik_collector.rollup import Rollups
 from titik_collector.self_report import SelfReport
 from titik_collector.server_cause import ServerCause
 from titik_collector.server_clock import Jump, ServerClock
-from titik_collector.store import KNOCKING_MS, Saved, Store
 from titik_collector.timeline import MAX_BEHIND_MS
 from titik_wire import __version__, codec, topics
 from titik_wire.errors import WireError

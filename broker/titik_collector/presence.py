@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from titik_collector.ingest.batch import Arrived, Said
 from titik_collector.namesakes import Namesakes
-from titik_collector.store import Arrived, Said
 from titik_wire.messages import Status
 
 SILENT_AFTER_MS = 120_000  # four intervals of the default

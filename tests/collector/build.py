@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from titik_collector.database import open_writer
-from titik_collector.ingest import Letter
+from titik_collector.ingest.ingest import Letter
 from titik_wire import codec, topics
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample
 

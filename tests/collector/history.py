@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from tests.collector.build import T0
 from titik_agent.merge import CannotMerge, merge
-from titik_collector.store import Arrived, Store
+from titik_collector.ingest.batch import Arrived, Store
 from titik_wire import codec
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample, Visitors
 

@@ -1,6 +1,6 @@
 """How much one router may add in an hour, and what is taken back when a batch fails."""
 
-from titik_collector.caps import HOUR_MS, Caps, Meter
+from titik_collector.ingest.caps import HOUR_MS, Caps, Meter
 
 ROUTER, OTHER = 1, 2
 

@@ -22,7 +22,7 @@ from titik_collector.broker_link.connection import LinkDown, Login
 from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.database import open_writer
 from titik_collector.identity import Identity
-from titik_collector.store import Store
+from titik_collector.ingest.batch import Store
 from titik_wire import codec, topics
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Held
 

@@ -30,8 +30,8 @@ from titik_collector import cold, events, export, history, past
 from titik_collector.cli import titik
 from titik_collector.database import StoreError, open_writer, transaction
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
+from titik_collector.ingest.batch import Arrived
 from titik_collector.rollup import GRACE_MS
-from titik_collector.store import Arrived
 from titik_collector.wording import when
 from titik_wire import codec
 from titik_wire.messages import Held

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tests.collector.build import T0, Registered, letter, opened, sample
 from titik_collector import news, retention
-from titik_collector.ingest import to_item
-from titik_collector.store import Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.ingest import to_item
 
 
 def whole_tables(db: sqlite3.Connection, asked: list[str]) -> set[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from tests.wire.strategies import messages
 from tests.wire.test_hostile import GOOD, HOSTILE, TOPIC
-from titik_collector import quick
+from titik_collector.ingest import decode as quick
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Bss, Message, Net, Sample, Status

@@ -19,11 +19,11 @@ from titik_collector import check, demo, registry, server_warnings, status, stat
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.database import held, open_reader, open_writer
-from titik_collector.ingest import to_item
+from titik_collector.ingest.batch import Said, Store
+from titik_collector.ingest.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
 from titik_collector.simulate import WorldTime
-from titik_collector.store import Said, Store
 from titik_wire.messages import AgentState, Sample
 
 CITY = """

@@ -21,20 +21,12 @@ from tests.collector.build import (
     sample,
 )
 from titik_collector import check, placing, retention
-from titik_collector.caps import Caps
 from titik_collector.counters import unpack
 from titik_collector.database import StoreError
-from titik_collector.ingest import Letter, to_item
+from titik_collector.ingest.batch import KNOCKING_MS, MAX_KNOCKS, Item, Poison, Said, Saved, Store
+from titik_collector.ingest.caps import Caps
+from titik_collector.ingest.ingest import Letter, to_item
 from titik_collector.presence import Presence
-from titik_collector.store import (
-    KNOCKING_MS,
-    MAX_KNOCKS,
-    Item,
-    Poison,
-    Said,
-    Saved,
-    Store,
-)
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
 NOW = T0 + 3_600_000

@@ -59,7 +59,7 @@ class Mutation:
 # A scenario that has lost something waits so long for it, where there is a machine to itself.
 HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 40.0\n")
 
-INGEST = "broker/titik_collector/ingest.py"
+INGEST = "broker/titik_collector/ingest/ingest.py"
 SAVE = """\
         saved = self._save()
         self._inbox.acknowledge(self._batch)
@@ -110,7 +110,7 @@ MUTATIONS = {
         r"^duplicated",
         (
             Edit(
-                "broker/titik_collector/store.py",
+                "broker/titik_collector/ingest/batch.py",
                 "covered = run.has(sample.first_seq, sample.seq)",
                 "covered = False",
             ),

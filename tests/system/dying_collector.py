@@ -12,11 +12,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from titik_collector import ingest, store
 from titik_collector.broker_link import connection
 from titik_collector.cli import titik
-from titik_collector.ingest import Letter
-from titik_collector.store import Item, Saved
+from titik_collector.ingest import batch, ingest
+from titik_collector.ingest.batch import Item, Saved
+from titik_collector.ingest.ingest import Letter
 
 MOMENTS = ("received", "committed", "acknowledged")
 
@@ -27,10 +27,10 @@ def die() -> NoReturn:
     raise AssertionError("still alive")
 
 
-class DyingStore(store.Store):
+class DyingStore(batch.Store):
     def save(self, items: Sequence[Item]) -> Saved:
         """Dies before the transaction."""
-        if any(isinstance(one, store.Arrived) for one in items):
+        if any(isinstance(one, batch.Arrived) for one in items):
             die()
         return super().save(items)
 

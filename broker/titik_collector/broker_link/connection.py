@@ -27,7 +27,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from titik_collector.broker_link import fast_paho
 from titik_collector.broker_link.trust import trusting
-from titik_collector.ingest import Letter
+from titik_collector.ingest.ingest import Letter
 from titik_wire import topics
 
 log = logging.getLogger(__name__)

@@ -19,10 +19,10 @@ from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from titik_collector import check, retention
 from titik_collector.database import open_writer, transaction
-from titik_collector.ingest import Ingest, Letter
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.ingest import Ingest, Letter
 from titik_collector.presence import Presence
 from titik_collector.rollup import Rollups
-from titik_collector.store import Store
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Held, Sample, Status
 

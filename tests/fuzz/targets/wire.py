@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.wire.examples import CASES
 from tests.wire.test_hostile import HOSTILE, TOPIC
-from titik_collector import quick
+from titik_collector.ingest import decode
 from titik_wire import codec, packed, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Message
@@ -39,7 +39,7 @@ def _decode(topic: str, payload: bytes) -> tuple[Message | None, str]:
 def _agrees(topic: str, payload: bytes, message: Message | None, said: str) -> None:
     """The collector's decoder gives the same, down to the types, and words errors alike."""
     try:
-        other, worded = quick.decode(topic, payload), ""
+        other, worded = decode.decode(topic, payload), ""
     except WireError as error:
         other, worded = None, repr(error)
     assert (repr(message), said) == (repr(other), worded)

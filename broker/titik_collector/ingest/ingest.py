@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from titik_collector import plausible, quick
 from titik_collector.database import StoreError, Unstorable
-from titik_collector.store import Arrived, Item, Poison, Said, Saved, Store
+from titik_collector.ingest import decode, plausible
+from titik_collector.ingest.batch import Arrived, Item, Poison, Said, Saved, Store
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
 from titik_wire.messages import Ack, Sample, Status
@@ -154,7 +154,7 @@ def to_item(letter: Letter, now_ms: int) -> Item:
     """What a letter is to the store; total, whatever its bytes."""
     letter = _unpacked(letter)
     try:
-        message = quick.decode(letter.topic, letter.payload)
+        message = decode.decode(letter.topic, letter.payload)
     except UnknownVersion as error:
         return Poison(letter.topic, letter.payload, str(error), now_ms, later_version=True)
     except WireError as error:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from titik_collector import quarantine, timeline
-from titik_collector.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.database import transaction
+from titik_collector.ingest.caps import DEFAULT_CAPS, Caps, Meter
+from titik_collector.ingest.plausible import leaps
 from titik_collector.names import Names
 from titik_collector.placing import Accepted, Placing
-from titik_collector.plausible import leaps
 from titik_collector.promptness import Promptness
 from titik_collector.runs import Run, Runs
 from titik_collector.timeline import Change

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from titik_collector import quarantine, quick, timeline
-from titik_collector.caps import DEFAULT_CAPS, Meter
+from titik_collector import quarantine, timeline
 from titik_collector.database import transaction
+from titik_collector.ingest import decode
+from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
 from titik_collector.names import Names
 from titik_collector.placing import Accepted, Placing
 from titik_collector.runs import Runs
@@ -90,7 +91,7 @@ class _Left:
                 yield Accepted(*one[3:], sample)
 
     def _read(self, one: Kept) -> Sample:
-        sample = quick.decode(topics.backlog(one.router), one.payload)
+        sample = decode.decode(topics.backlog(one.router), one.payload)
         if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
             raise WireError("is not what it was accepted for", "seq")
         new = self._names.new_interfaces(one.router_id, sample)
