@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections import deque
 
-from titik_collector import identity, news, registry, restamp, retention, server_clock
+from titik_collector import identity, news, registry, retention
 from titik_collector.broker_link import retained
 from titik_collector.broker_link.connection import Link, LinkDown, Login
 from titik_collector.config.model import Config
@@ -32,8 +32,9 @@ from titik_collector.restate import Restate
 from titik_collector.rollup import Rollups
 from titik_collector.self_report import SelfReport
 from titik_collector.server_cause import ServerCause
-from titik_collector.server_clock import Jump, ServerClock
-from titik_collector.timeline import MAX_BEHIND_MS
+from titik_collector.timeline import restamp, server_clock
+from titik_collector.timeline.boot_times import MAX_BEHIND_MS
+from titik_collector.timeline.server_clock import Jump, ServerClock
 from titik_wire import __version__, codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Message, Now

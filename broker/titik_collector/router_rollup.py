@@ -11,7 +11,7 @@ from titik_collector import cold, rolled, sums
 from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
 from titik_collector.figures.rates import WIRE_BPS, Step, steps
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
-from titik_collector.readings import Readings
+from titik_collector.timeline.readings import Readings
 
 MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
 

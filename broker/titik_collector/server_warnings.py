@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from titik_collector import server_clock
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config.model import Config
 from titik_collector.database import is_held
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.pki import AuthorityError
+from titik_collector.timeline import server_clock
 from titik_collector.wording import when
 
 BEHIND_MS = 300_000  # work that waited so long without a pause is worth a line

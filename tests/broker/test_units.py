@@ -104,7 +104,7 @@ def test_a_service_has_limits(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "needed",
     [
-        "from titik_collector.server_clock import boot_id; boot_id()",
+        "from titik_collector.timeline.server_clock import boot_id; boot_id()",
         "import psutil; psutil.net_connections('tcp')",
     ],
 )

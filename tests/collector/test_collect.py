@@ -19,7 +19,7 @@ from titik_collector.config import model
 from titik_collector.database import StoreError
 from titik_collector.ingest.batch import Item, Said, Saved
 from titik_collector.ingest.ingest import to_item
-from titik_collector.server_clock import Jump
+from titik_collector.timeline.server_clock import Jump
 from titik_wire import codec, topics
 from titik_wire.messages import Now, Status
 

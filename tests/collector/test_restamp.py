@@ -9,11 +9,12 @@ import pytest
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
 from tests.collector.test_presence import said
-from titik_collector import restamp, status
+from titik_collector import status
 from titik_collector.ingest.batch import MAX_JUDGED, Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.presence import Presence
-from titik_collector.server_clock import Jump
+from titik_collector.timeline import restamp
+from titik_collector.timeline.server_clock import Jump
 from titik_wire.messages import Sample
 
 HOUR = 3_600_000

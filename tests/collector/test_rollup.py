@@ -23,10 +23,10 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.ingest.ingest import to_item
-from titik_collector.readings import Readings
 from titik_collector.registry import sync
 from titik_collector.rollup import GRACE_MS, Rollups, to_message
 from titik_collector.sums import Headcount, Membership, Part, plus, with_sums_of_means
+from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from titik_collector.server_clock import Jump, Known, ServerClock
+from titik_collector.timeline.server_clock import Jump, Known, ServerClock
 
 T0 = 1_795_400_000_000  # 2026-11-23
 BOOTED = T0 - 5_000_000

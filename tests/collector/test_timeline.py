@@ -12,7 +12,7 @@ from tests.collector.build import OLD_RUN, T0, Registered, letter, opened, sampl
 from tests.collector.history import without_clock
 from titik_collector.ingest.batch import Arrived, Item, Store
 from titik_collector.ingest.ingest import to_item
-from titik_collector.timeline import Lone, offsets_of_lone
+from titik_collector.timeline.boot_times import Lone, offsets_of_lone
 from titik_wire.messages import Held, Sample
 
 LATER_BOOT = "6b0f0000-0000-4000-8000-000000000002"

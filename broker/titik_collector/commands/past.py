@@ -14,12 +14,13 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from titik_collector import events, export, history, past, server_clock
+from titik_collector import events, export, history, past
 from titik_collector.commands import plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.database import reading
 from titik_collector.figures.windows import Calendar, Span, Window
+from titik_collector.timeline import server_clock
 from titik_collector.wording import when
 
 MAX_ROWS = 11_000  # windows of a history: a week of minutes, a year of hours

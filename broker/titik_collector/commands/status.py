@@ -10,7 +10,6 @@ import click
 from rich.console import Console
 
 from titik_collector import (
-    server_clock,
     server_warnings,
     status,
     status_check,
@@ -28,6 +27,7 @@ from titik_collector.history import nearest
 from titik_collector.server_warnings import Server
 from titik_collector.status import City, Router, Site
 from titik_collector.status_check import Limits
+from titik_collector.timeline import server_clock
 
 CONFIG = click.option(
     "--config",

@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from titik_collector import quarantine, timeline
+from titik_collector import quarantine
 from titik_collector.database import transaction
 from titik_collector.ingest.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.ingest.plausible import leaps
 from titik_collector.names import Names
-from titik_collector.placing import Accepted, Placing
-from titik_collector.promptness import Promptness
 from titik_collector.runs import Run, Runs
-from titik_collector.timeline import Change
+from titik_collector.timeline import boot_times
+from titik_collector.timeline.boot_times import Change
+from titik_collector.timeline.placing import Accepted, Placing
+from titik_collector.timeline.promptness import Promptness
 from titik_wire.messages import MAX_RUNS, Ack, Sample, Status
 
 MAX_KNOCKS = 20  # names of unregistered routers that are kept; the rest are a count
@@ -230,7 +231,7 @@ class Store:
         self._runs.write()
         self._write_open_runs()
         heard += self._placing.place(accepted)
-        timeline.settle_times(self._db, heard)
+        boot_times.settle_times(self._db, heard)
         for derived in self._derived:
             derived.record(known)
         self._count(saved)

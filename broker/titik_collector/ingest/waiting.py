@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from titik_collector import quarantine, timeline
+from titik_collector import quarantine
 from titik_collector.database import transaction
 from titik_collector.ingest import decode
 from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
 from titik_collector.names import Names
-from titik_collector.placing import Accepted, Placing
 from titik_collector.runs import Runs
+from titik_collector.timeline import boot_times
+from titik_collector.timeline.placing import Accepted, Placing
 from titik_wire import topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Sample
@@ -76,7 +77,7 @@ class _Left:
             return False
         with transaction(self._db):
             placed = self._placing.place(self._fit(_unpack(row[1])))
-            timeline.settle_times(self._db, placed)
+            boot_times.settle_times(self._db, placed)
             self._runs.write()
             self._db.execute("DELETE FROM waiting WHERE id = ?", (row[0],))
         return True

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from titik_collector import dirty
-from titik_collector.dirty import COLUMNS, Gone, Key, Placed, Row, Stretch
 from titik_collector.figures.windows import HOUR_MS
+from titik_collector.timeline import changed_spans
+from titik_collector.timeline.changed_spans import COLUMNS, Gone, Key, Placed, Row, Stretch
 
 Quality = Literal["ntp", "arrival", "bounded"]
 
@@ -398,19 +398,19 @@ def _apply(
     ]
     for stretch in stretches:
         for row, at_ms, _ in stretch.rows:
-            boot.has |= row.sections | (0 if row.observed_ms is None else dirty.CLIENT)
+            boot.has |= row.sections | (0 if row.observed_ms is None else changed_spans.CLIENT)
             if (at_ms, boot.quality) != (row.at_ms, row.quality):
                 db.execute(
                     "UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?",
                     (at_ms, boot.quality, row.run_id, row.seq),
                 )
-    ranges: list[dirty.Range] = []
+    ranges: list[changed_spans.Range] = []
     for stretch in stretches:
         # A boot that is believed otherwise leaves or enters minutes without moving.
-        ranges += dirty.around(db, boot.id, stretch, all_moved=boot.was != boot.quality)
+        ranges += changed_spans.around(db, boot.id, stretch, all_moved=boot.was != boot.quality)
     for gone in _gone(boot):
-        ranges += dirty.around_removed(db, boot.id, gone)
-    _remember(db, boot, dirty.mark(db, boot.router_id, ranges, EARLIEST_MS))
+        ranges += changed_spans.around_removed(db, boot.id, gone)
+    _remember(db, boot, changed_spans.mark(db, boot.router_id, ranges, EARLIEST_MS))
 
 
 def _gone(boot: _Boot) -> Iterable[list[Gone]]:
@@ -423,7 +423,7 @@ def _gone(boot: _Boot) -> Iterable[list[Gone]]:
     return runs.values()
 
 
-def _remember(db: sqlite3.Connection, boot: _Boot, ranges: Sequence[dirty.Range]) -> None:
+def _remember(db: sqlite3.Connection, boot: _Boot, ranges: Sequence[changed_spans.Range]) -> None:
     """What the boot is placed by, and where its figures may lie."""
     if ranges:
         boot.first_ms = min(boot.first_ms, ranges[0].from_ms)

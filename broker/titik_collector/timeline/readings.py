@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from titik_collector import counters, dirty
-from titik_collector.dirty import CLIENT, UPLINK, WIFI, Key, Row
+from titik_collector import counters
 from titik_collector.figures.rates import Reading
+from titik_collector.timeline import changed_spans
+from titik_collector.timeline.changed_spans import CLIENT, UPLINK, WIFI, Key, Row
 
 COLUMNS = (
     "run_id, seq, uptime_ms, at_ms, covers_ms, clients, clients_min, clients_max, active, weak,"
@@ -87,8 +88,8 @@ class Readings:
                 yield from _around(
                     having,
                     (from_ms, to_ms),
-                    partial(dirty.neighbour, self._db, boot_id, low, True, bit),
-                    partial(dirty.neighbour, self._db, boot_id, high, False, bit),
+                    partial(changed_spans.neighbour, self._db, boot_id, low, True, bit),
+                    partial(changed_spans.neighbour, self._db, boot_id, high, False, bit),
                 )
         if not has & CLIENT:
             return
@@ -98,8 +99,8 @@ class Readings:
             yield from _around(
                 [one for one in of_run if None not in (one.client_ms, one.observed_ms)],
                 (from_ms, to_ms),
-                partial(dirty.neighbour_in_run, self._db, boot_id, run_id, low, True),
-                partial(dirty.neighbour_in_run, self._db, boot_id, run_id, high, False),
+                partial(changed_spans.neighbour_in_run, self._db, boot_id, run_id, low, True),
+                partial(changed_spans.neighbour_in_run, self._db, boot_id, run_id, high, False),
             )
 
     def _read(self, where: str, values: tuple[int, ...]) -> list[Reading]:

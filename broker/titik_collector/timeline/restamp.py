@@ -6,9 +6,9 @@ Rule: arrivals say where samples without a clock belong, so their boots are plac
 
 import sqlite3
 
-from titik_collector import timeline
-from titik_collector.server_clock import Jump
-from titik_collector.timeline import Change
+from titik_collector.timeline import boot_times
+from titik_collector.timeline.boot_times import Change
+from titik_collector.timeline.server_clock import Jump
 
 # Tables and the columns that hold when something happened. What two rows of a key would share
 # stays as it is: better a wrong stamp than a lost row.
@@ -41,7 +41,7 @@ def move(db: sqlite3.Connection, jump: Jump, now_ms: int) -> None:
     # When their boots began is learnt again, from arrivals by the right clock.
     boots = sorted({one.boot_id for one in moved})
     db.executemany("UPDATE boot SET prompt_ms = NULL WHERE id = ?", [(one,) for one in boots])
-    timeline.settle_times(db, moved)
+    boot_times.settle_times(db, moved)
 
 
 def mend(db: sqlite3.Connection, now_ms: int) -> None:

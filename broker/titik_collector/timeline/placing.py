@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from titik_collector import body, counters, names, timeline
+from titik_collector import body, counters, names
 from titik_collector.names import Names
-from titik_collector.timeline import Change
+from titik_collector.timeline import boot_times
+from titik_collector.timeline.boot_times import Change
 from titik_wire.messages import Sample
 
 ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
@@ -91,8 +92,8 @@ class Placing:
 
     def _row(self, one: Accepted) -> tuple[object, ...]:
         sample, arrived = one.sample, one.arrived_ms
-        claim = timeline.Claim(
-            max(sample.taken_at, timeline.EARLIEST_MS), sample.uptime_ms, arrived
+        claim = boot_times.Claim(
+            max(sample.taken_at, boot_times.EARLIEST_MS), sample.uptime_ms, arrived
         )
         believed = sample.clock == "ntp" and claim.is_believed(self._prompt_ms(one.boot_id))
         radios = sample.radios or ()
