@@ -24,11 +24,11 @@ from bench.results import ROOT, Result
 from bench.store import Everybody, Router
 from bench.window import WindowBroker
 from tests.mosquitto import Mosquitto, free_port
-from titik_collector.database import open_reader, open_writer
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Letter, to_item
 from titik_collector.presence import Presence
+from titik_collector.store.database import open_reader, open_writer
 
 COMMAND = "python -m bench.run --only collector"
 PATIENCE_S = 120.0

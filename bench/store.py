@@ -10,12 +10,13 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from bench.results import Result
-from titik_collector import events, history, retention
-from titik_collector.database import open_writer, transaction
+from titik_collector import events, history
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.rollup import Rollups
+from titik_collector.store import retention
+from titik_collector.store.database import open_writer, transaction
 from titik_wire import codec
 from titik_wire.messages import (
     AgentState,

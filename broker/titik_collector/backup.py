@@ -23,7 +23,7 @@ from titik_collector import broker_init
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import model
 from titik_collector.config.model import Config
-from titik_collector.database import files, held, open_reader
+from titik_collector.store.database import files, held, open_reader
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from titik_collector import check, collect, past, status_screen
+from titik_collector import collect, past, status_screen
 from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
@@ -30,11 +30,12 @@ from titik_collector.commands.simulate import simulate
 from titik_collector.commands.status import status_command, top
 from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
-from titik_collector.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.login import login
 from titik_collector.login import reading as reading_login
 from titik_collector.own_state.systemd import Service
 from titik_collector.self_report import report_waiting
+from titik_collector.store import conservation
+from titik_collector.store.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.wording import clean
 from titik_wire import __version__
 
@@ -140,9 +141,9 @@ def check_command(file: Path) -> None:
     """
     settings = _load(file)
     with plainly(), reading(settings.store.path) as store:
-        found = check.findings(store)
-        taken, stored, refused, lost, in_spool = check.totals(store)
-        restored = check.restored(store)
+        found = conservation.findings(store)
+        taken, stored, refused, lost, in_spool = conservation.totals(store)
+        restored = conservation.restored(store)
     click.echo(
         f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
         f" + in spool {in_spool}"

@@ -11,11 +11,10 @@ import sqlite3
 import time
 from collections import deque
 
-from titik_collector import identity, news, registry, retention
+from titik_collector import news, registry
 from titik_collector.broker_link import retained
 from titik_collector.broker_link.connection import Link, LinkDown, Login
 from titik_collector.config.model import Config
-from titik_collector.database import StoreError, transaction
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import Calendar
 from titik_collector.hearing import LEAST_MS, Hearing
@@ -32,6 +31,8 @@ from titik_collector.restate import Restate
 from titik_collector.rollup import Rollups
 from titik_collector.self_report import SelfReport
 from titik_collector.server_cause import ServerCause
+from titik_collector.store import identity, retention
+from titik_collector.store.database import StoreError, transaction
 from titik_collector.timeline import restamp, server_clock
 from titik_collector.timeline.boot_times import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock

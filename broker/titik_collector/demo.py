@@ -22,13 +22,14 @@ from rich.live import Live
 from rich.text import Text
 
 from titik_agent.config import Sources
-from titik_collector import broker_init, check, status, status_screen
+from titik_collector import broker_init, status, status_screen
 from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, Router
-from titik_collector.database import StoreError, lease, reading
 from titik_collector.simulate import WorldTime
+from titik_collector.store import conservation
+from titik_collector.store.database import StoreError, lease, reading
 
 HERE = "this-machine"
 INTERVAL_S = 5
@@ -272,8 +273,8 @@ def _summary(demo: Demo, console: Console) -> bool:
     path = demo.config.store.path
     try:
         with reading(path) as db:
-            taken, stored, refused, lost, in_spool = check.totals(db)
-            found = check.findings(db)
+            taken, stored, refused, lost, in_spool = conservation.totals(db)
+            found = conservation.findings(db)
             merged = db.execute("SELECT count(*) FROM sample WHERE seq > first_seq").fetchone()[0]
     except StoreError as error:
         console.print(str(error), markup=False)

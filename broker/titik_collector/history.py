@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from titik_collector import cold, rolled
+from titik_collector import rolled
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import (
     DAY_MS,
@@ -22,6 +22,7 @@ from titik_collector.figures.windows import (
 )
 from titik_collector.rolled import Rolled
 from titik_collector.rollup import GRACE_MS
+from titik_collector.store import packed_minutes
 from titik_wire.messages import Rollup
 
 EVER_MS = 2**62
@@ -103,7 +104,9 @@ def read(
     if window == "1m":
         rows = {
             start_ms: Rolled(start_ms + MINUTE_MS, revision, figures)
-            for start_ms, revision, figures in cold.read(db, subject.scope, subject.id, whole)
+            for start_ms, revision, figures in packed_minutes.read(
+                db, subject.scope, subject.id, whole
+            )
         }
     rows |= rolled.read(db, subject.scope, subject.id, window, whole)
     return [

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError
-from titik_collector.database import transaction
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import DAY_MS, minute
+from titik_collector.store.database import transaction
 
 log = logging.getLogger(__name__)
 

@@ -14,12 +14,13 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Final
 
-from titik_collector import cold, rolled, sums
-from titik_collector.database import transaction
+from titik_collector import rolled, sums
 from titik_collector.figures.figures import RATES, Figures, with_rates
 from titik_collector.figures.scope import FOR_EVER_MS, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Span, Window
 from titik_collector.rolled import Rolled
+from titik_collector.store import packed_minutes
+from titik_collector.store.database import transaction
 from titik_collector.sums import Membership, Part
 
 # Windows read at once, of one part: some 60, a few milliseconds.
@@ -74,13 +75,13 @@ class Restate:
         ).fetchone()
         starts = [
             *found,
-            cold.newest(self._db, *place[:2], before_ms) if place[2] == "1m" else None,
+            packed_minutes.newest(self._db, *place[:2], before_ms) if place[2] == "1m" else None,
         ]
         return max((one for one in starts if one is not None), default=None)
 
     def _stretch(self, window: Window, newest_ms: int) -> Span:
         """What is read at once, to a newest window: of packed minutes a day."""
-        if window == "1m" and newest_ms < cold.edge(self._db):
+        if window == "1m" and newest_ms < packed_minutes.edge(self._db):
             day_ms = newest_ms // DAY_MS * DAY_MS
             return Span(day_ms, day_ms + DAY_MS)
         return Span(newest_ms + 1 - STRETCH_MS[window], newest_ms + 1)
@@ -111,7 +112,7 @@ class Restate:
         yield from rolled.read(self._db, *place, span).items()
 
     def _packed(self, place: Place, span: Span) -> Iterator[tuple[int, Rolled]]:
-        for start_ms, revision, figures in cold.read(self._db, *place[:2], span):
+        for start_ms, revision, figures in packed_minutes.read(self._db, *place[:2], span):
             yield start_ms, Rolled(start_ms + MINUTE_MS, revision, figures)
 
     def _write(self, place: Place, span: Span, rates: dict[int, Figures]) -> None:
@@ -135,7 +136,7 @@ class Restate:
         ]
         if minutes:
             rows = [(start_ms, row.revision, row.figures) for start_ms, row in minutes]
-            cold.replace(self._db, *place[:2], day.start_ms, rows)
+            packed_minutes.replace(self._db, *place[:2], day.start_ms, rows)
 
 
 def _lacks(row: Rolled) -> bool:

@@ -7,10 +7,11 @@ bounded count whole in the day they are placed in, and in no hour or minute.
 import sqlite3
 from collections.abc import Iterator
 
-from titik_collector import cold, rolled, sums
+from titik_collector import rolled, sums
 from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
 from titik_collector.figures.rates import WIRE_BPS, Step, steps
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
+from titik_collector.store import packed_minutes
 from titik_collector.timeline.readings import Readings
 
 MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
@@ -27,7 +28,9 @@ class RouterRollups:
     def roll(self, router_id: int, span: Span, sealed_ms: int, now_ms: int) -> None:
         """The minutes of `span`, and the hours and days that they are in."""
         hours = list(self._calendar.hours(*span))
-        cold.thaw(self._db, "router", (router_id,), Span(hours[0].start_ms, hours[-1].end_ms))
+        packed_minutes.thaw(
+            self._db, "router", (router_id,), Span(hours[0].start_ms, hours[-1].end_ms)
+        )
         minutes = Minutes(*span)
         for boot_id in self._boots(router_id, span, bounded=False):
             for step in self._steps(router_id, boot_id, span):

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Literal
 
 from titik_collector.config.model import Config
-from titik_collector.identity import Identity
 from titik_collector.ingest.ingest import Outbox
 from titik_collector.own_state.collector_state import EVERY_S, CollectorState, StateFile, places
+from titik_collector.store.identity import Identity
 from titik_wire import codec, topics
 from titik_wire.messages import CollectorStatus
 

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from titik_collector import body
-from titik_collector.database import transaction
+from titik_collector.store import body
+from titik_collector.store.database import transaction
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Reach, Sample

@@ -9,10 +9,11 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from titik_collector import cold, rolled, sums
+from titik_collector import rolled, sums
 from titik_collector.figures.figures import Figures
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS, Scope
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
+from titik_collector.store import packed_minutes
 from titik_collector.sums import Headcount, Membership, Part
 
 
@@ -40,8 +41,8 @@ class SiteRollups:
         changed = 0
         for hour, minutes in stale:
             routers = {part.id for part in self._membership.of(site_id, hour)}
-            cold.thaw(self._db, "router", routers, hour)
-            cold.thaw(self._db, "site", (site_id,), hour)
+            packed_minutes.thaw(self._db, "router", routers, hour)
+            packed_minutes.thaw(self._db, "site", (site_id,), hour)
             parts = self._membership.of(site_id, minutes)
             headcount = self._membership.headcount(site_id)
             computed = self._minutes("router", parts, minutes, headcount)
@@ -59,8 +60,8 @@ class SiteRollups:
 
     def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
-        cold.thaw(self._db, "site", self._membership.sites(), hour)
-        cold.thaw(self._db, "city", (CITY_ID,), hour)
+        packed_minutes.thaw(self._db, "site", self._membership.sites(), hour)
+        packed_minutes.thaw(self._db, "city", (CITY_ID,), hour)
         headcount = self._membership.headcount()
         computed = self._minutes("site", self._sites(minutes), minutes, headcount)
         rolled.write(self._db, "city", CITY_ID, "1m", minutes, computed, now_ms)
@@ -114,7 +115,7 @@ class SiteRollups:
     def _each_router(self, site_id: int, day: Span) -> dict[int, Figures]:
         """Client time that each router gave: whole hours, and minutes where it came or went."""
         hours, minutes = self._split(self._membership.of(site_id, day))
-        cold.thaw(self._db, "router", {part.id for part in minutes}, day)
+        packed_minutes.thaw(self._db, "router", {part.id for part in minutes}, day)
         each = sums.of_each_router(self._db, hours, "1h")
         for router_id, extra in sums.of_each_router(self._db, minutes, "1m").items():
             each[router_id] = sums.plus(each.get(router_id, Figures()), extra)

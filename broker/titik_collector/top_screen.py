@@ -19,8 +19,8 @@ from rich.segment import Segment
 from rich.text import Text
 
 from titik_collector import status_screen
-from titik_collector.database import StoreError
 from titik_collector.status import City
+from titik_collector.store.database import StoreError
 
 KEYS = {
     b"\x1b[A": -1,

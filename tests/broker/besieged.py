@@ -22,9 +22,9 @@ from tests.broker.raw import Wire, plain, secure
 from tests.broker.running import RunningBroker
 from tests.system.city import QUICK, ZONE, Process, Remembering, turn
 from titik_agent.dial import Tls
-from titik_collector import body, check
-from titik_collector.database import open_reader
 from titik_collector.simulate import Node, Plan, WorldTime
+from titik_collector.store import body, conservation
+from titik_collector.store.database import open_reader
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
 from titik_wire.topics import CLIENT_ID
@@ -89,7 +89,7 @@ class Besieged:
         self._leave()
         if error is None:
             with self._reader() as db:
-                assert check.findings(db) == []
+                assert conservation.findings(db) == []
 
     def _leave(self) -> None:
         self._over.set()

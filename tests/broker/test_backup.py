@@ -13,8 +13,8 @@ import pytest
 
 from tests.broker.enrolled import SAMPLE, City, Router
 from tests.broker.running import RunningBroker
-from titik_collector import check
-from titik_collector.database import held, open_writer
+from titik_collector.store import conservation
+from titik_collector.store.database import held, open_writer
 
 pytestmark = pytest.mark.system
 
@@ -70,7 +70,7 @@ def test_the_store_is_the_same(city: City, kept: Path, tmp_path: Path) -> None:
         before = list(db.iterdump())
     with closing(open_writer(there.folder / "titik.db")) as db:
         assert before == list(db.iterdump())
-        assert [] == check.findings(db)
+        assert [] == conservation.findings(db)
 
 
 def test_a_damaged_store_is_brought_back_as_it_is_said(city: City, kept: Path) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from titik_collector.database import open_writer
 from titik_collector.ingest.ingest import Letter
+from titik_collector.store.database import open_writer
 from titik_wire import codec, topics
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample
 

@@ -23,8 +23,8 @@ from titik_collector.broker_init import Request, is_free
 from titik_collector.cli import titik
 from titik_collector.commands import plainly
 from titik_collector.config import model
-from titik_collector.database import held
 from titik_collector.demo import Demo, _sources
+from titik_collector.store.database import held
 
 LEAST = TEXT.partition("[[site]]")[0]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kupang.toml"

@@ -14,13 +14,14 @@ from tests.collector.build import BOOT, OLD_RUN, RUN, T0, letter, sample
 from tests.collector.test_collect import ROUTER, SITE, Watched, collecting
 from tests.collector.test_registry import HEAD
 from tests.wire.strategies import messages
-from titik_collector import check, status
+from titik_collector import status
 from titik_collector.broker_link.connection import Link
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
 from titik_collector.ingest.ingest import Letter, to_item
 from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
 from titik_collector.now import bps
-from titik_collector.runs import MAX_RANGES
+from titik_collector.store import conservation
+from titik_collector.store.runs import MAX_RANGES
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.kinds import MAX_WHOLE, Whole
@@ -109,9 +110,9 @@ def test_no_message_has_a_consequence_that_is_absurd(
                 assert collector._unsaid == set()
                 for now in collector.now():
                     _judge(now)
-                assert [] == check.findings(db)
+                assert [] == conservation.findings(db)
                 most = number * MOST_EACH
-                assert all(0 <= term <= most for term in check.totals(db))
+                assert all(0 <= term <= most for term in conservation.totals(db))
                 ranges = "SELECT count(*) FROM settled GROUP BY run_id"
                 assert all(count <= MAX_RANGES for (count,) in db.execute(ranges))
             status.gather(db, "kupang", T0 + 100_000)

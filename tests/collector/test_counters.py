@@ -6,8 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_collector.counters import pack, unpack
-from titik_collector.database import migrations, open_writer
+from titik_collector.store.counters import pack, unpack
+from titik_collector.store.database import migrations, open_writer
 
 NUMBERS = st.integers(0, 2**53 - 1)
 

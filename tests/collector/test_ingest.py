@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
-from titik_collector.database import StoreError
 from titik_collector.ingest.batch import Arrived, Item, Poison, Said, Saved, Store
 from titik_collector.ingest.ingest import Ingest, Letter, fit, to_item
+from titik_collector.store.database import StoreError
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Ack, AckedRun
 

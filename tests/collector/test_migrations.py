@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector import check
-from titik_collector.counters import Packer
-from titik_collector.database import migrations, open_writer
+from titik_collector.store import conservation
+from titik_collector.store.counters import Packer
+from titik_collector.store.database import migrations, open_writer
 
 WRITTEN_OFTEN = ("sample", "boot_time", "rollup", "cold")
 
@@ -69,7 +69,7 @@ def test_a_run_that_was_closed_counts_as_it_did(tmp_path: Path) -> None:
     try:
         assert [(20, 7, 1, 2, 10), (20, 7, 1, 12, 0)] == [row[1:] for row in before]
         assert before == db.execute(law).fetchall()
-        assert [] == check.findings(db)
+        assert [] == conservation.findings(db)
     finally:
         db.close()
 

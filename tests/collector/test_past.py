@@ -26,12 +26,13 @@ from rich.console import Console, RenderableType
 
 from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
-from titik_collector import cold, events, export, history, past
+from titik_collector import events, export, history, past
 from titik_collector.cli import titik
-from titik_collector.database import StoreError, open_writer, transaction
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.ingest.batch import Arrived
 from titik_collector.rollup import GRACE_MS
+from titik_collector.store import packed_minutes
+from titik_collector.store.database import StoreError, open_writer, transaction
 from titik_collector.wording import when
 from titik_wire import codec
 from titik_wire.messages import Held
@@ -247,7 +248,7 @@ def test_packed_minutes_are_shown_like_the_others(tmp_path: Path) -> None:
     with two_hours(tmp_path / "db") as here:
         before = screen(here)
         with transaction(here.db):
-            while cold.freeze(here.db, START + 100 * DAY_MS):
+            while packed_minutes.freeze(here.db, START + 100 * DAY_MS):
                 pass
         assert before == screen(here)
 

@@ -16,10 +16,10 @@ from tests.collector.build import (
     sample,
 )
 from tests.collector.test_store import content, save
-from titik_collector import check
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Letter, to_item
+from titik_collector.store import conservation as check
 from titik_wire.messages import AckedRun, Bss, Held
 
 NOW = T0 + 3_600_000

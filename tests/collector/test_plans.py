@@ -4,9 +4,10 @@ import sqlite3
 from pathlib import Path
 
 from tests.collector.build import T0, Registered, letter, opened, sample
-from titik_collector import news, retention
+from titik_collector import news
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
+from titik_collector.store import retention
 
 
 def whole_tables(db: sqlite3.Connection, asked: list[str]) -> set[str]:

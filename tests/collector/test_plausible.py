@@ -7,10 +7,10 @@ import pytest
 
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, conservation, letter, opened, sample
 from tests.collector.test_store import NOW, poison, save
-from titik_collector import check
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
+from titik_collector.store import conservation as check
 from titik_wire.messages import AckedRun, Held
 
 TOP = 2**53 - 1

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_collector.ranges import Ranges
+from titik_collector.store.ranges import Ranges
 
 SPAN = st.tuples(st.integers(1, 40), st.integers(0, 12)).map(lambda one: (one[0], one[0] + one[1]))
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "remove"]), SPAN), max_size=30)

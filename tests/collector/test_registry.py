@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector import database
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.registry import Changes, ConfigWatch, Registry, sync
+from titik_collector.store import database
 
 HEAD = """
 [city]

@@ -19,13 +19,14 @@ from tests.collector.test_rollup import (
     city,
     hour_of,
 )
-from titik_collector import cold, rolled
-from titik_collector.database import StoreError, migrations
+from titik_collector import rolled
 from titik_collector.figures.figures import RATES, Figures
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, Window
 from titik_collector.restate import Restate
 from titik_collector.rolled import Rolled
+from titik_collector.store import packed_minutes
+from titik_collector.store.database import StoreError, migrations
 
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))
@@ -61,7 +62,9 @@ def everything(db: sqlite3.Connection) -> dict[tuple[Scope, int, Window], dict[i
         for window in WINDOWS:
             rows = rolled.read(db, scope, scope_id, window, FOR_EVER)
             if window == "1m":
-                for start_ms, revision, figures in cold.read(db, scope, scope_id, FOR_EVER):
+                for start_ms, revision, figures in packed_minutes.read(
+                    db, scope, scope_id, FOR_EVER
+                ):
                     rows[start_ms] = Rolled(start_ms + 60_000, revision, figures)
             found[scope, scope_id, window] = rows
     return found

@@ -4,10 +4,10 @@ import sqlite3
 from pathlib import Path
 
 from tests.collector.build import T0, Registered, letter, opened, sample
-from titik_collector import retention
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
-from titik_collector.retention import DAY_MS
+from titik_collector.store import retention
+from titik_collector.store.retention import DAY_MS
 
 DAYS = (1, 30, 90)  # messages, samples, minutes
 IN_2039 = 2_177_452_800_000

@@ -14,9 +14,8 @@ import pytest
 
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import Life, content, without_clock
-from titik_collector import cold, retention, rolled
+from titik_collector import rolled
 from titik_collector.config.model import parse
-from titik_collector.database import StoreError, transaction
 from titik_collector.figures.figures import Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, steps
 from titik_collector.figures.scope import CITY_ID, Scope
@@ -25,6 +24,8 @@ from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.registry import sync
 from titik_collector.rollup import GRACE_MS, Rollups, to_message
+from titik_collector.store import packed_minutes, retention
+from titik_collector.store.database import StoreError, transaction
 from titik_collector.sums import Headcount, Membership, Part, plus, with_sums_of_means
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
@@ -87,7 +88,7 @@ class City:
     def freeze(self) -> None:
         """Pack every minute there is."""
         with transaction(self.db):
-            while cold.freeze(self.db, START + 100 * DAY_MS):
+            while packed_minutes.freeze(self.db, START + 100 * DAY_MS):
                 pass
 
     def thaw(self) -> None:
@@ -98,7 +99,7 @@ class City:
             ("city", [CITY_ID]),
         ]
         for scope, ids in scopes:
-            cold.thaw(self.db, scope, ids, FOR_EVER)
+            packed_minutes.thaw(self.db, scope, ids, FOR_EVER)
 
     def windows(self, scope: Scope, scope_id: int, window: Window) -> dict[int, Figures]:
         """Figures by start."""
@@ -789,7 +790,7 @@ def test_a_minute_of_a_packed_day_is_computed_again(tmp_path: Path) -> None:
         here.freeze()
         assert {} == here.windows("router", 1, "1m")
         assert [(start_ms, row.revision, row.figures) for start_ms, row in before.items()] == list(
-            cold.read(here.db, "router", 1, FOR_EVER)
+            packed_minutes.read(here.db, "router", 1, FOR_EVER)
         )
         for there in (here, other):
             there.save(late)
@@ -807,9 +808,9 @@ def test_packed_minutes_go_when_they_are_old(tmp_path: Path) -> None:
         here.freeze()
         (count,) = here.db.execute("SELECT count(*) FROM cold").fetchone()
         assert count >= 3
-        assert not cold.prune(here.db, START - DAY_MS)
+        assert not packed_minutes.prune(here.db, START - DAY_MS)
         assert [(count,)] == here.db.execute("SELECT count(*) FROM cold").fetchall()
-        while cold.prune(here.db, START + 2 * DAY_MS):
+        while packed_minutes.prune(here.db, START + 2 * DAY_MS):
             pass
         assert [] == here.db.execute("SELECT * FROM cold").fetchall()
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from tests.collector.build import RUN, Registered, conservation, opened, rows, sample
 from tests.collector.test_store import save
-from titik_collector import check, runs
-from titik_collector.database import transaction
 from titik_collector.ingest.batch import Store
-from titik_collector.runs import KEPT_RANGES, MAX_RANGES, Run
+from titik_collector.store import conservation as check
+from titik_collector.store import runs
+from titik_collector.store.database import transaction
+from titik_collector.store.runs import KEPT_RANGES, MAX_RANGES, Run
 
 STEP = st.tuples(st.sampled_from(["store", "refuse", "hold"]), st.integers(1, 4000))
 

@@ -15,15 +15,16 @@ from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector import check, demo, registry, server_warnings, status, status_screen
+from titik_collector import demo, registry, server_warnings, status, status_screen
 from titik_collector.cli import titik
 from titik_collector.config import model
-from titik_collector.database import held, open_reader, open_writer
 from titik_collector.ingest.batch import Said, Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.presence import Presence
 from titik_collector.registry import Registry
 from titik_collector.simulate import WorldTime
+from titik_collector.store import conservation
+from titik_collector.store.database import held, open_reader, open_writer
 from titik_wire.messages import AgentState, Sample
 
 CITY = """
@@ -214,7 +215,7 @@ def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) 
             [(f"{number:016x}", most, most) for number in range(2000)],
         )
 
-        assert (2000 * most, 0, 0, 2000 * most, 0) == check.totals(db)
+        assert (2000 * most, 0, 0, 2000 * most, 0) == conservation.totals(db)
         status_screen.render(status.gather(db, "kupang", T0))
 
 

@@ -20,13 +20,14 @@ from tests.collector.build import (
     rows,
     sample,
 )
-from titik_collector import check, retention
-from titik_collector.counters import unpack
-from titik_collector.database import StoreError
 from titik_collector.ingest.batch import KNOCKING_MS, MAX_KNOCKS, Item, Poison, Said, Saved, Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Letter, to_item
 from titik_collector.presence import Presence
+from titik_collector.store import conservation as check
+from titik_collector.store import retention
+from titik_collector.store.counters import unpack
+from titik_collector.store.database import StoreError
 from titik_collector.timeline import placing
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 

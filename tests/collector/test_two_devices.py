@@ -14,8 +14,8 @@ from tests.collector.build import (
     sample,
 )
 from tests.collector.test_store import save
-from titik_collector import check
 from titik_collector.ingest.batch import Store
+from titik_collector.store import conservation as check
 from titik_wire.messages import Ack, Held, Sample
 
 MINE, OTHERS = RUN, OLD_RUN

@@ -11,9 +11,9 @@ from tests.collector.build import OLD_RUN, RUN, conservation
 from tests.collector.test_collect import ROUTER, SITE, Watched
 from tests.collector.test_migrations import at_version
 from tests.collector.test_registry import HEAD
-from titik_collector import check
-from titik_collector.database import StoreError, open_writer
 from titik_collector.ingest import waiting
+from titik_collector.store import conservation as check
+from titik_collector.store.database import StoreError, open_writer
 
 # Written by that version: seq 1 placed; in the table 2 to 6, 7 that breaks the contract, 8; then a
 # damaged row of 9 to 12; then 1 to 4 merged; then 13 and a sample of an older run.

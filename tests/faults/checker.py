@@ -18,9 +18,9 @@ from tests.faults import oracle
 from tests.faults.world import World, slopes
 from tests.system.city import HOUR_MS, SLACK_MS, ZONE, wall_ms
 from titik_agent.spool import Spool
-from titik_collector import body
-from titik_collector.database import open_reader, open_writer
 from titik_collector.rollup import Rollups
+from titik_collector.store import body
+from titik_collector.store.database import open_reader, open_writer
 
 TIME_ERROR_MS = 1000  # what may pass between reading the clocks and appending, and not more
 READINGS_MS = 20  # what may pass between reading one clock and the other

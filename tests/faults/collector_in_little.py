@@ -3,7 +3,8 @@
 Rule: nothing else differs, so that what still grows is a leak.
 """
 
-from titik_collector import cli, database
+from titik_collector import cli
+from titik_collector.store import database
 
 CACHE_KIB = 1024
 

@@ -16,8 +16,8 @@ import psutil
 from bench.store import DAY_MS, T0, City
 from tests.faults.size import Kept, predict
 from tests.faults.world import commit
-from titik_collector import retention
-from titik_collector.database import transaction
+from titik_collector.store import retention
+from titik_collector.store.database import transaction
 
 KEPT = Kept(messages_days=1, samples_days=5, minutes_days=10)
 SETTLED_DAYS = 14  # by then the oldest minutes of the first days are gone

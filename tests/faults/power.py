@@ -17,8 +17,8 @@ from tests.faults.trial import Trial
 from tests.faults.world import World, settled
 from titik_agent.checkpoint import FILE
 from titik_agent.record import scan
-from titik_collector.database import open_reader
-from titik_collector.ranges import Ranges
+from titik_collector.store.database import open_reader
+from titik_collector.store.ranges import Ranges
 
 CHECKPOINT_S = 4
 SETTINGS = Settings("", patience_s=1.0, checkpoint_s=float(CHECKPOINT_S))

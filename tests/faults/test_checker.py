@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from tests.collector.build import T0, Registered, opened, sample
 from tests.faults.checker import Verdict, rebuild
 from tests.system.city import ZONE
-from titik_collector import retention
-from titik_collector.database import transaction
 from titik_collector.figures.windows import DAY_MS, HOUR_MS
 from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.rollup import Rollups
+from titik_collector.store import retention
+from titik_collector.store.database import transaction
 from titik_wire import codec
 
 START = T0 // HOUR_MS * HOUR_MS

@@ -17,7 +17,7 @@ from tests.faults.world import World
 from tests.system.city import City, bytes_of
 from tests.system.test_order import ROLLED, STORED, deliver, is_all_in, two_boots
 from tests.wire.test_hostile import GOOD, HOSTILE
-from titik_collector.database import open_reader
+from titik_collector.store.database import open_reader
 from titik_wire import topics
 
 BATCH = 100

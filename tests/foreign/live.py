@@ -11,7 +11,7 @@ import pytest
 
 from tests.agent.fake_hostapd import FakeBss, FakeHostapd
 from tests.system.city import City
-from titik_collector.body import unpack
+from titik_collector.store.body import unpack
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
 from tools import foreign

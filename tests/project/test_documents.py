@@ -18,7 +18,7 @@ from titik_agent import config as agent_config
 from titik_agent.commands import titik_agent
 from titik_collector.cli import titik
 from titik_collector.config import model as server_config
-from titik_collector.database import open_writer
+from titik_collector.store.database import open_writer
 from tools import contract
 
 PAGES = [

@@ -23,12 +23,12 @@ from tests.broker import running
 from tests.broker.running import ROOT, Client, RunningBroker
 from titik_agent.publisher import Pace
 from titik_agent.spool import Spool
-from titik_collector import check
-from titik_collector.database import open_reader, open_writer
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.rollup import Rollups
 from titik_collector.simulate import Node, Plan, SimulatedClock, WorldTime
+from titik_collector.store import conservation
+from titik_collector.store.database import open_reader, open_writer
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
 
@@ -406,7 +406,7 @@ uplink = "lo"
             assert self.collector.stop() == 0, self.collector.said()
         with contextlib.closing(open_writer(self.store)) as db:
             roll(db)
-            found = check.findings(db)
+            found = conservation.findings(db)
             assert found == [], found
             assert_minutes_never_overlap(db, slack_ms)
         return self.books()

@@ -18,7 +18,7 @@ import pytest
 
 from tests.lab.air import BSSES
 from tests.system.city import City, bytes_of
-from titik_collector.body import unpack
+from titik_collector.store.body import unpack
 from titik_wire import codec, topics
 from titik_wire.messages import Bss, Sample
 

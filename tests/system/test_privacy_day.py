@@ -50,8 +50,8 @@ from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool import Spool
 from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
-from titik_collector import body
-from titik_collector.database import open_reader
+from titik_collector.store import body
+from titik_collector.store.database import open_reader
 from titik_wire import __version__, codec, topics
 from titik_wire.messages import Sample, Status
 

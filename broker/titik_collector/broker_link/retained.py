@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from titik_collector.broker_link.connection import LinkDown, Login
 from titik_collector.broker_link.trust import trusting
-from titik_collector.identity import Identity
+from titik_collector.store.identity import Identity
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Ack, CollectorStatus, Message

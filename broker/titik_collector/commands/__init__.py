@@ -12,8 +12,8 @@ from rich.console import Console, RenderableType
 from titik_collector.broker_dir import BrokerError
 from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.config.schema import ConfigError
-from titik_collector.database import StoreError
 from titik_collector.pki import AuthorityError
+from titik_collector.store.database import StoreError
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 NAME_IT = 'set directory = "DIR" under [broker] to what `titik broker init DIR` made'

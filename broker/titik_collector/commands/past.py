@@ -18,8 +18,8 @@ from titik_collector import events, export, history, past
 from titik_collector.commands import plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
-from titik_collector.database import reading
 from titik_collector.figures.windows import Calendar, Span, Window
+from titik_collector.store.database import reading
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
 

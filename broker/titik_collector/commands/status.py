@@ -22,11 +22,11 @@ from titik_collector.commands import plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
-from titik_collector.database import StoreError, is_held, reading
 from titik_collector.history import nearest
 from titik_collector.server_warnings import Server
 from titik_collector.status import City, Router, Site
 from titik_collector.status_check import Limits
+from titik_collector.store.database import StoreError, is_held, reading
 from titik_collector.timeline import server_clock
 
 CONFIG = click.option(

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from titik_collector import quarantine
-from titik_collector.database import transaction
 from titik_collector.ingest.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.ingest.plausible import leaps
-from titik_collector.names import Names
-from titik_collector.runs import Run, Runs
+from titik_collector.store import malformed
+from titik_collector.store.database import transaction
+from titik_collector.store.ids import Names
+from titik_collector.store.runs import Run, Runs
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.boot_times import Change
 from titik_collector.timeline.placing import Accepted, Placing
@@ -181,7 +181,7 @@ class Store:
                     if more:
                         lost[ack.router] = more
                 self._runs.write()
-                quarantine.count(self._db, "restored", sum(lost.values()))
+                malformed.count(self._db, "restored", sum(lost.values()))
         except BaseException:
             self._forget()
             raise
@@ -406,7 +406,7 @@ class Store:
             saved.later_version += 1
             return
         saved.poison += 1
-        quarantine.keep(self._db, item.topic, item.payload, item.rule, item.arrived_ms)
+        malformed.keep(self._db, item.topic, item.payload, item.rule, item.arrived_ms)
         if item.router is None or item.span is None:
             return
         router_id = self._registered.router_id(item.router)
@@ -447,7 +447,7 @@ class Store:
             ("unregistered", saved.unregistered),
         ]
         for name, more in names:
-            quarantine.count(self._db, name, more)
+            malformed.count(self._db, name, more)
 
     def _forget(self) -> None:
         self._runs.forget()

@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from titik_collector.database import StoreError, Unstorable
 from titik_collector.ingest import decode, plausible
 from titik_collector.ingest.batch import Arrived, Item, Poison, Said, Saved, Store
+from titik_collector.store.database import StoreError, Unstorable
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
 from titik_wire.messages import Ack, Sample, Status

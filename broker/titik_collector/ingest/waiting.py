@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from titik_collector import quarantine
-from titik_collector.database import transaction
 from titik_collector.ingest import decode
 from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
-from titik_collector.names import Names
-from titik_collector.runs import Runs
+from titik_collector.store import malformed
+from titik_collector.store.database import transaction
+from titik_collector.store.ids import Names
+from titik_collector.store.runs import Runs
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.placing import Accepted, Placing
 from titik_wire import topics
@@ -101,8 +101,8 @@ class _Left:
         return sample
 
     def _refuse(self, one: Kept, rule: str) -> None:
-        quarantine.count(self._db, "poison", 1)
-        quarantine.keep(self._db, topics.backlog(one.router), one.payload, rule, one.arrived_ms)
+        malformed.count(self._db, "poison", 1)
+        malformed.keep(self._db, topics.backlog(one.router), one.payload, rule, one.arrived_ms)
         run = self._runs.find(one.router_id, one.run)
         if run is not None:
             run.unstore(one.seq)

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from titik_collector import body, counters, names
-from titik_collector.names import Names
+from titik_collector.store import body, counters, ids
+from titik_collector.store.ids import Names
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.boot_times import Change
 from titik_wire.messages import Sample
@@ -124,7 +124,7 @@ class Placing:
             counters.pack(
                 {
                     self._names.interface(one.router_id, name): value
-                    for name, value in names.counters(sample).items()
+                    for name, value in ids.counters(sample).items()
                 }
             ),
             int(believed),

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from titik_collector import counters
 from titik_collector.figures.rates import Reading
+from titik_collector.store import counters
 from titik_collector.timeline import changed_spans
 from titik_collector.timeline.changed_spans import CLIENT, UPLINK, WIFI, Key, Row
 

@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 
 from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
-from titik_collector import check, retention
-from titik_collector.database import open_writer, transaction
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import Ingest, Letter
 from titik_collector.presence import Presence
 from titik_collector.rollup import Rollups
+from titik_collector.store import conservation, retention
+from titik_collector.store.database import open_writer, transaction
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Held, Sample, Status
 
@@ -142,7 +142,7 @@ class Collector:
             retention.prune(self._db, self._now_ms, 1, 30, 90)
 
     def _judge(self) -> None:
-        assert [] == check.findings(self._db)
+        assert [] == conservation.findings(self._db)
         rows = self._db.execute("SELECT name FROM router ORDER BY id").fetchall()
         assert [(one,) for one in OURS] == rows
         for table in ("sample", "run"):

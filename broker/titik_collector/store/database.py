@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import IO
 
-from titik_collector.counters import Packer
 from titik_collector.own_state import systemd
+from titik_collector.store.counters import Packer
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
 BUSY_MS = 1000

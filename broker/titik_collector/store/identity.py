@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from titik_collector.database import transaction
+from titik_collector.store.database import transaction
 
 ID_BYTES = 8
 

@@ -13,7 +13,7 @@ import sqlite3
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from titik_collector.ranges import Ranges, Span
+from titik_collector.store.ranges import Ranges, Span
 from titik_wire.messages import MAX_ALSO, AckedRun
 
 # Runs kept in memory between batches: several for each of 10,000 routers.

@@ -8,7 +8,7 @@ Rule: the tables are asked router by router (CROSS JOIN keeps that order), never
 
 import sqlite3
 
-from titik_collector import cold
+from titik_collector.store import packed_minutes
 
 DAY_MS = 86_400_000
 KNOCKS_DAYS = 7  # names of strangers: an installer may come next week
@@ -47,8 +47,8 @@ def prune(
     )
     # Not rowcount, which Python does not set for a statement that begins with WITH.
     (gone,) = db.execute("SELECT changes()").fetchone()
-    more = cold.prune(db, minutes_ms - DAY_MS) or more
-    return cold.freeze(db, now_ms if pack_ms is None else pack_ms) or more or gone == STEP
+    more = packed_minutes.prune(db, minutes_ms - DAY_MS) or more
+    return packed_minutes.freeze(db, now_ms if pack_ms is None else pack_ms) or more or gone == STEP
 
 
 def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:

@@ -6,8 +6,8 @@ taken = stored + refused + lost + in spool, each term from seq ranges and none f
 import sqlite3
 from collections.abc import Iterator
 
-from titik_collector import body
-from titik_collector.ranges import Ranges
+from titik_collector.store import body
+from titik_collector.store.ranges import Ranges
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Sample

@@ -1,0 +1,1 @@
+"""The database: every statement, the schema and its rules; what is committed survives."""
