@@ -14,7 +14,7 @@ from titik_collector import events, history
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.ingest.caps import Caps
-from titik_collector.rollup import Rollups
+from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.database import open_writer, transaction
 from titik_wire import codec

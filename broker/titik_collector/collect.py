@@ -27,8 +27,8 @@ from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
 from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
-from titik_collector.restate import Restate
-from titik_collector.rollup import Rollups
+from titik_collector.rollups.restate import Restate
+from titik_collector.rollups.worker import Rollups
 from titik_collector.self_report import SelfReport
 from titik_collector.server_cause import ServerCause
 from titik_collector.store import identity, retention

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from titik_collector import rolled
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import (
     DAY_MS,
@@ -20,8 +19,9 @@ from titik_collector.figures.windows import (
     Window,
     minute,
 )
-from titik_collector.rolled import Rolled
-from titik_collector.rollup import GRACE_MS
+from titik_collector.rollups import rollup_table
+from titik_collector.rollups.rollup_table import Rolled
+from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import packed_minutes
 from titik_wire.messages import Rollup
 
@@ -48,7 +48,7 @@ class Point:
 
     __slots__ = ("_key", "_name", "_row", "span")
 
-    def __init__(self, span: Span, key: rolled.Key, name: str, row: Rolled | None) -> None:
+    def __init__(self, span: Span, key: rollup_table.Key, name: str, row: Rolled | None) -> None:
         self.span = span
         self._key, self._name, self._row = key, name, row
 
@@ -56,7 +56,7 @@ class Point:
         """None where nothing is known of the window."""
         if self._row is None:
             return None
-        found = rolled.message(self._key, self._name, self._row)
+        found = rollup_table.message(self._key, self._name, self._row)
         return found if found.coverage_ratio or found.uptime_ratio else None
 
 
@@ -108,7 +108,7 @@ def read(
                 db, subject.scope, subject.id, whole
             )
         }
-    rows |= rolled.read(db, subject.scope, subject.id, window, whole)
+    rows |= rollup_table.read(db, subject.scope, subject.id, window, whole)
     return [
         Point(
             edge,

@@ -10,9 +10,9 @@ broker still has, nor what was lost with the link: QoS 0 has no acknowledgement 
 import sqlite3
 from collections.abc import Iterator
 
-from titik_collector import rollup
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Window
+from titik_collector.rollups import worker
 from titik_wire import topics
 from titik_wire.messages import Rollup
 
@@ -55,7 +55,7 @@ def take(
         name = _name(db, key[0], key[1], city)
         if name is None or (not newest and key[2] == "1m"):
             continue
-        message = rollup.to_message(db, key, name)
+        message = worker.to_message(db, key, name)
         told.append((topics.rollup(message.window, message.scope, message.name), message, newest))
     return told, len(due) == MAX_AT_ONCE
 
@@ -71,7 +71,7 @@ def newest(
             (scope, scope_id, window, now_ms - grace_ms),
         ).fetchone()
         if row is not None:
-            message = rollup.to_message(db, (scope, scope_id, window, row[0]), name)
+            message = worker.to_message(db, (scope, scope_id, window, row[0]), name)
             yield topics.rollup(message.window, message.scope, message.name), message
 
 

@@ -30,7 +30,7 @@ from titik_collector import events, export, history, past
 from titik_collector.cli import titik
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.ingest.batch import Arrived
-from titik_collector.rollup import GRACE_MS
+from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import packed_minutes
 from titik_collector.store.database import StoreError, open_writer, transaction
 from titik_collector.wording import when

@@ -19,12 +19,12 @@ from tests.collector.test_rollup import (
     city,
     hour_of,
 )
-from titik_collector import rolled
 from titik_collector.figures.figures import RATES, Figures
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, Window
-from titik_collector.restate import Restate
-from titik_collector.rolled import Rolled
+from titik_collector.rollups import rollup_table
+from titik_collector.rollups.restate import Restate
+from titik_collector.rollups.rollup_table import Rolled
 from titik_collector.store import packed_minutes
 from titik_collector.store.database import StoreError, migrations
 
@@ -60,7 +60,7 @@ def everything(db: sqlite3.Connection) -> dict[tuple[Scope, int, Window], dict[i
     found = {}
     for scope, scope_id in PLACES:
         for window in WINDOWS:
-            rows = rolled.read(db, scope, scope_id, window, FOR_EVER)
+            rows = rollup_table.read(db, scope, scope_id, window, FOR_EVER)
             if window == "1m":
                 for start_ms, revision, figures in packed_minutes.read(
                     db, scope, scope_id, FOR_EVER
@@ -142,7 +142,7 @@ def test_late_data_that_comes_meanwhile_wins(tmp_path: Path) -> None:
         fill(here, packed=False)
         forget_rates(here.db)
         mine = Figures(wifi_known_ms=1, wifi_down_bps=1)
-        rolled.replace(here.db, "site", SITE, "1h", {START: Rolled(START + HOUR_MS, 9, mine)})
+        rollup_table.replace(here.db, "site", SITE, "1h", {START: Rolled(START + HOUR_MS, 9, mine)})
         Restate(here.db).work(60, time.monotonic)
         assert Rolled(START + HOUR_MS, 9, mine) == everything(here.db)["site", SITE, "1h"][START]
 

@@ -14,7 +14,6 @@ import pytest
 
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import Life, content, without_clock
-from titik_collector import rolled
 from titik_collector.config.model import parse
 from titik_collector.figures.figures import Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, steps
@@ -23,10 +22,17 @@ from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar
 from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.registry import sync
-from titik_collector.rollup import GRACE_MS, Rollups, to_message
+from titik_collector.rollups import rollup_table
+from titik_collector.rollups.aggregation import (
+    Headcount,
+    Membership,
+    Part,
+    plus,
+    with_sums_of_means,
+)
+from titik_collector.rollups.worker import GRACE_MS, Rollups, to_message
 from titik_collector.store import packed_minutes, retention
 from titik_collector.store.database import StoreError, transaction
-from titik_collector.sums import Headcount, Membership, Part, plus, with_sums_of_means
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
@@ -105,7 +111,9 @@ class City:
         """Figures by start."""
         return {
             start_ms: row.figures
-            for start_ms, row in rolled.read(self.db, scope, scope_id, window, FOR_EVER).items()
+            for start_ms, row in rollup_table.read(
+                self.db, scope, scope_id, window, FOR_EVER
+            ).items()
         }
 
     def only(self, scope: Scope, scope_id: int, window: Window) -> Figures:
@@ -366,7 +374,7 @@ def test_hours_of_a_site_that_come_together_change_its_day_once(tmp_path: Path) 
         here.db.execute("UPDATE membership SET site_id = NULL WHERE router_id = 2")
         here.save(*(at(n) for n in range(1, 361)))
         here.roll()
-        days = rolled.read(here.db, "site", SITE, "1d", FOR_EVER)
+        days = rollup_table.read(here.db, "site", SITE, "1d", FOR_EVER)
         assert [1] == [row.revision for row in days.values()]
         assert 3 == len(here.windows("site", SITE, "1h"))
 
@@ -502,7 +510,7 @@ def test_a_revision_rises_only_when_the_content_changed(tmp_path: Path) -> None:
 
     def revisions() -> list[int]:
         key = ("router", 1, "1h")
-        return [row.revision for row in rolled.read(here.db, *key, FOR_EVER).values()]  # type: ignore[arg-type]
+        return [row.revision for row in rollup_table.read(here.db, *key, FOR_EVER).values()]  # type: ignore[arg-type]
 
     with city(tmp_path / "db") as here:
         here.save(*(at(n) for n in range(1, 122) if n != 50))
@@ -786,7 +794,7 @@ def test_a_minute_of_a_packed_day_is_computed_again(tmp_path: Path) -> None:
         for there in (here, other):
             there.save(*samples)
             there.roll()
-        before = rolled.read(here.db, "router", 1, "1m", FOR_EVER)
+        before = rollup_table.read(here.db, "router", 1, "1m", FOR_EVER)
         here.freeze()
         assert {} == here.windows("router", 1, "1m")
         assert [(start_ms, row.revision, row.figures) for start_ms, row in before.items()] == list(

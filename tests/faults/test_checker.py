@@ -13,7 +13,7 @@ from tests.faults.checker import Verdict, rebuild
 from tests.system.city import ZONE
 from titik_collector.figures.windows import DAY_MS, HOUR_MS
 from titik_collector.ingest.batch import Arrived, Store
-from titik_collector.rollup import Rollups
+from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.database import transaction
 from titik_wire import codec

@@ -20,7 +20,7 @@ from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import Ingest, Letter
 from titik_collector.presence import Presence
-from titik_collector.rollup import Rollups
+from titik_collector.rollups.worker import Rollups
 from titik_collector.store import conservation, retention
 from titik_collector.store.database import open_writer, transaction
 from titik_wire import codec, packed, topics

@@ -14,14 +14,14 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Final
 
-from titik_collector import rolled, sums
 from titik_collector.figures.figures import RATES, Figures, with_rates
 from titik_collector.figures.scope import FOR_EVER_MS, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Span, Window
-from titik_collector.rolled import Rolled
+from titik_collector.rollups import aggregation, rollup_table
+from titik_collector.rollups.aggregation import Membership, Part
+from titik_collector.rollups.rollup_table import Rolled
 from titik_collector.store import packed_minutes
 from titik_collector.store.database import transaction
-from titik_collector.sums import Membership, Part
 
 # Windows read at once, of one part: some 60, a few milliseconds.
 STRETCH_MS: Final[dict[Window, int]] = {"1d": 60 * DAY_MS, "1h": 2 * DAY_MS, "1m": HOUR_MS}
@@ -98,7 +98,9 @@ class Restate:
                     figures = row.figures
                     each[start_ms].append(with_rates(figures) if lower == "router" else figures)
             yield
-        return {start_ms: sums.with_sums_of_rates(Figures(), of) for start_ms, of in each.items()}
+        return {
+            start_ms: aggregation.with_sums_of_rates(Figures(), of) for start_ms, of in each.items()
+        }
 
     def _parts(self, scope: Scope, scope_id: int) -> Sequence[Part]:
         membership = Membership(self._db)
@@ -109,7 +111,7 @@ class Restate:
     def _rows(self, place: Place, span: Span) -> Iterator[tuple[int, Rolled]]:
         if place[2] == "1m":
             yield from self._packed(place, span)
-        yield from rolled.read(self._db, *place, span).items()
+        yield from rollup_table.read(self._db, *place, span).items()
 
     def _packed(self, place: Place, span: Span) -> Iterator[tuple[int, Rolled]]:
         for start_ms, revision, figures in packed_minutes.read(self._db, *place[:2], span):
@@ -119,11 +121,11 @@ class Restate:
         """What lacks rates still: late data may have come meanwhile, and brought its own."""
         rows = {
             start_ms: _restated(row, rates[start_ms])
-            for start_ms, row in rolled.read(self._db, *place, span).items()
+            for start_ms, row in rollup_table.read(self._db, *place, span).items()
             if start_ms in rates and _lacks(row)
         }
         newest_ms = self._newest((place[0], place[1], "1h"), FOR_EVER_MS) or 0
-        rolled.replace(self._db, *place, rows, newest_ms - PUBLISHED_MS)
+        rollup_table.replace(self._db, *place, rows, newest_ms - PUBLISHED_MS)
         if place[2] == "1m" and rates:
             self._write_packed(place, span, rates)
 

@@ -9,12 +9,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from titik_collector import rolled, sums
 from titik_collector.figures.figures import Figures
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS, Scope
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
+from titik_collector.rollups import aggregation, rollup_table
+from titik_collector.rollups.aggregation import Headcount, Membership, Part
 from titik_collector.store import packed_minutes
-from titik_collector.sums import Headcount, Membership, Part
 
 
 class Stale(NamedTuple):
@@ -46,15 +46,19 @@ class SiteRollups:
             parts = self._membership.of(site_id, minutes)
             headcount = self._membership.headcount(site_id)
             computed = self._minutes("router", parts, minutes, headcount)
-            changed += len(rolled.write(self._db, "site", site_id, "1m", minutes, computed, now_ms))
+            changed += len(
+                rollup_table.write(self._db, "site", site_id, "1m", minutes, computed, now_ms)
+            )
             if hour.start_ms >= sealed_ms:
                 one = self._site_hour(site_id, hour)
-                wrote = rolled.write(self._db, "site", site_id, "1h", hour, {hour: one}, now_ms)
+                wrote = rollup_table.write(
+                    self._db, "site", site_id, "1h", hour, {hour: one}, now_ms
+                )
                 changed += len(wrote)
         for day in sorted({self._calendar.day(hour.start_ms) for hour, _ in stale}):
             if day.start_ms >= sealed_ms:
                 one = self._site_day(site_id, day)
-                wrote = rolled.write(self._db, "site", site_id, "1d", day, {day: one}, now_ms)
+                wrote = rollup_table.write(self._db, "site", site_id, "1d", day, {day: one}, now_ms)
                 changed += len(wrote)
         return bool(changed)
 
@@ -64,18 +68,18 @@ class SiteRollups:
         packed_minutes.thaw(self._db, "city", (CITY_ID,), hour)
         headcount = self._membership.headcount()
         computed = self._minutes("site", self._sites(minutes), minutes, headcount)
-        rolled.write(self._db, "city", CITY_ID, "1m", minutes, computed, now_ms)
+        rollup_table.write(self._db, "city", CITY_ID, "1m", minutes, computed, now_ms)
         if hour.start_ms >= sealed_ms:
-            lower = sums.of_lower(self._db, "city", CITY_ID, "1h", hour)
-            parts = sums.of_parts(self._db, "site", self._sites(hour), "1h", hour.start_ms)
+            lower = aggregation.of_lower(self._db, "city", CITY_ID, "1h", hour)
+            parts = aggregation.of_parts(self._db, "site", self._sites(hour), "1h", hour.start_ms)
             one = self._city(lower, parts, hour)
-            rolled.write(self._db, "city", CITY_ID, "1h", hour, {hour: one}, now_ms)
+            rollup_table.write(self._db, "city", CITY_ID, "1h", hour, {hour: one}, now_ms)
         day = self._calendar.day(hour.start_ms)
         if day.start_ms >= sealed_ms:
-            lower = sums.of_lower(self._db, "city", CITY_ID, "1d", day)
-            parts = sums.of_parts(self._db, "site", self._sites(day), "1d", day.start_ms)
+            lower = aggregation.of_lower(self._db, "city", CITY_ID, "1d", day)
+            parts = aggregation.of_parts(self._db, "site", self._sites(day), "1d", day.start_ms)
             one = self._city(lower, parts, day)
-            rolled.write(self._db, "city", CITY_ID, "1d", day, {day: one}, now_ms)
+            rollup_table.write(self._db, "city", CITY_ID, "1d", day, {day: one}, now_ms)
 
     def _minutes(
         self, scope: Scope, parts: Sequence[Part], minutes: Span, headcount: Headcount
@@ -86,27 +90,27 @@ class SiteRollups:
             Span(start_ms, start_ms + MINUTE_MS): one
             if one.routers == always
             else one._replace(routers=headcount.at(start_ms) if always is None else always)
-            for start_ms, one in sums.of_minutes(self._db, scope, parts)
+            for start_ms, one in aggregation.of_minutes(self._db, scope, parts)
         }
 
     def _site_hour(self, site_id: int, hour: Span) -> Figures:
         parts = self._membership.of(site_id, hour)
-        each = list(sums.of_each_router(self._db, parts, "1m").values())
-        figures = sums.of_lower(self._db, "site", site_id, "1h", hour)
+        each = list(aggregation.of_each_router(self._db, parts, "1m").values())
+        figures = aggregation.of_lower(self._db, "site", site_id, "1h", hour)
         routers = self._membership.headcount(site_id).most(hour)
-        return sums.with_sums_of_means(figures, each)._replace(routers=routers)
+        return aggregation.with_sums_of_means(figures, each)._replace(routers=routers)
 
     def _site_day(self, site_id: int, day: Span) -> Figures:
         """Its hours, and what routers know of the day but not of the hour."""
-        figures = sums.of_lower(self._db, "site", site_id, "1d", day)
+        figures = aggregation.of_lower(self._db, "site", site_id, "1d", day)
         each = self._each_router(site_id, day)
         last = self._membership.last_of(site_id, day)
         for router_id in self._with_bounded(last, day):
             extra = self._bounded_share(router_id, day)
-            figures = sums.plus(figures, extra)
-            each[router_id] = sums.plus(each.get(router_id, Figures()), extra)
-        visitors = sums.of_parts(self._db, "router", last, "1d", day.start_ms)
-        return sums.with_sums_of_means(figures, list(each.values()))._replace(
+            figures = aggregation.plus(figures, extra)
+            each[router_id] = aggregation.plus(each.get(router_id, Figures()), extra)
+        visitors = aggregation.of_parts(self._db, "router", last, "1d", day.start_ms)
+        return aggregation.with_sums_of_means(figures, list(each.values()))._replace(
             routers=self._membership.headcount(site_id).most(day),
             visitors_min=visitors.visitors_min,
             visitors_max=visitors.visitors_max,
@@ -116,9 +120,9 @@ class SiteRollups:
         """Client time that each router gave: whole hours, and minutes where it came or went."""
         hours, minutes = self._split(self._membership.of(site_id, day))
         packed_minutes.thaw(self._db, "router", {part.id for part in minutes}, day)
-        each = sums.of_each_router(self._db, hours, "1h")
-        for router_id, extra in sums.of_each_router(self._db, minutes, "1m").items():
-            each[router_id] = sums.plus(each.get(router_id, Figures()), extra)
+        each = aggregation.of_each_router(self._db, hours, "1h")
+        for router_id, extra in aggregation.of_each_router(self._db, minutes, "1m").items():
+            each[router_id] = aggregation.plus(each.get(router_id, Figures()), extra)
         return each
 
     def _split(self, parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
@@ -137,7 +141,7 @@ class SiteRollups:
     def _with_bounded(self, parts: list[Part], day: Span) -> list[int]:
         """The routers that have boots of which no more is known than the day."""
         rows = self._db.execute(
-            f"{sums.WITH_PARTS} SELECT DISTINCT part.id FROM part CROSS JOIN boot_time"
+            f"{aggregation.WITH_PARTS} SELECT DISTINCT part.id FROM part CROSS JOIN boot_time"
             " ON router_id = part.id AND last_ms >= ? AND first_ms < ? AND quality = 'bounded'"
             " ORDER BY part.id",
             (json.dumps(parts), *day),
@@ -146,8 +150,12 @@ class SiteRollups:
 
     def _bounded_share(self, router_id: int, day: Span) -> Figures:
         """What the router's day has beyond its hours."""
-        whole = sums.of_parts(self._db, "router", [Part(router_id, *day)], "1d", day.start_ms)
-        return sums.plus(whole, sums.of_lower(self._db, "router", router_id, "1d", day), -1)
+        whole = aggregation.of_parts(
+            self._db, "router", [Part(router_id, *day)], "1d", day.start_ms
+        )
+        return aggregation.plus(
+            whole, aggregation.of_lower(self._db, "router", router_id, "1d", day), -1
+        )
 
     def _city(self, lower: Figures, parts: Figures, span: Span) -> Figures:
         """Extremes from the windows below, everything else from the sites."""

@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, minute
-from titik_collector.rolled import to_message
-from titik_collector.router_rollup import RouterRollups
-from titik_collector.site_rollup import SiteRollups, Stale
+from titik_collector.rollups.aggregation import Membership
+from titik_collector.rollups.rollup_table import to_message
+from titik_collector.rollups.router import RouterRollups
+from titik_collector.rollups.site import SiteRollups, Stale
 from titik_collector.store.database import transaction
-from titik_collector.sums import Membership
 
 __all__ = ["Rollups", "to_message"]
 

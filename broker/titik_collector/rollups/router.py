@@ -7,10 +7,10 @@ bounded count whole in the day they are placed in, and in no hour or minute.
 import sqlite3
 from collections.abc import Iterator
 
-from titik_collector import rolled, sums
 from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
 from titik_collector.figures.rates import WIRE_BPS, Step, steps
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
+from titik_collector.rollups import aggregation, rollup_table
 from titik_collector.store import packed_minutes
 from titik_collector.timeline.readings import Readings
 
@@ -36,19 +36,19 @@ class RouterRollups:
             for step in self._steps(router_id, boot_id, span):
                 minutes.add(step)
         computed = {Span(start_ms, start_ms + MINUTE_MS): one for start_ms, one in minutes}
-        changed = rolled.write(self._db, "router", router_id, "1m", span, computed, now_ms)
+        changed = rollup_table.write(self._db, "router", router_id, "1m", span, computed, now_ms)
         for hour in sorted({self._calendar.hour(start_ms) for start_ms in changed}):
             if hour.start_ms >= sealed_ms:
-                one = with_means(sums.of_lower(self._db, "router", router_id, "1h", hour))
-                rolled.write(self._db, "router", router_id, "1h", hour, {hour: one}, now_ms)
+                one = with_means(aggregation.of_lower(self._db, "router", router_id, "1h", hour))
+                rollup_table.write(self._db, "router", router_id, "1h", hour, {hour: one}, now_ms)
         # Always, because bounded samples and visitors are in no minute.
         for day in self._calendar.days(*span):
             if day.start_ms >= sealed_ms:
                 one = self._day(router_id, day)
-                rolled.write(self._db, "router", router_id, "1d", day, {day: one}, now_ms)
+                rollup_table.write(self._db, "router", router_id, "1d", day, {day: one}, now_ms)
 
     def _day(self, router_id: int, day: Span) -> Figures:
-        figures = sums.of_lower(self._db, "router", router_id, "1d", day)
+        figures = aggregation.of_lower(self._db, "router", router_id, "1d", day)
         bounded = Sums()
         for boot_id in self._boots(router_id, day, bounded=True):
             for step in self._steps(router_id, boot_id, day):
@@ -58,7 +58,7 @@ class RouterRollups:
         fewest = [one for one in (figures.clients_min, extra.clients_min) if one is not None]
         most = [one for one in (figures.clients_max, extra.clients_max) if one is not None]
         visitors = self._visitors(router_id, day)
-        whole = with_means(sums.plus(figures, extra))
+        whole = with_means(aggregation.plus(figures, extra))
         return whole._replace(
             covered_ms=min(whole.covered_ms, day.end_ms - day.start_ms),
             clients_min=min(fewest, default=None),
