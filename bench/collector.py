@@ -27,7 +27,7 @@ from tests.mosquitto import Mosquitto, free_port
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Letter, to_item
-from titik_collector.presence import Presence
+from titik_collector.live.presence import Presence
 from titik_collector.store.database import open_reader, open_writer
 
 COMMAND = "python -m bench.run --only collector"

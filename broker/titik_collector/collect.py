@@ -11,26 +11,27 @@ import sqlite3
 import time
 from collections import deque
 
-from titik_collector import news, registry
+from titik_collector import registry
 from titik_collector.broker_link import retained
 from titik_collector.broker_link.connection import Link, LinkDown, Login
 from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import Calendar
-from titik_collector.hearing import LEAST_MS, Hearing
 from titik_collector.ingest import waiting
 from titik_collector.ingest.batch import KNOCKING_MS, Saved, Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import MAX_BATCH, Ingest
-from titik_collector.now import Board
+from titik_collector.live import rollup_topics
+from titik_collector.live.hearing import LEAST_MS, Hearing
+from titik_collector.live.now import Board
+from titik_collector.live.presence import Presence
+from titik_collector.live.self_report import SelfReport
+from titik_collector.live.server_cause import ServerCause
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
-from titik_collector.presence import Presence
 from titik_collector.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.worker import Rollups
-from titik_collector.self_report import SelfReport
-from titik_collector.server_cause import ServerCause
 from titik_collector.store import identity, retention
 from titik_collector.store.database import StoreError, transaction
 from titik_collector.timeline import restamp, server_clock
@@ -282,7 +283,7 @@ class Collector:
         if not self._link.connected:
             return
         with transaction(self._db):
-            told, self._more_news = news.take(
+            told, self._more_news = rollup_topics.take(
                 self._db, self._registry.city, self._now_ms(), sums=self._is_whole()
             )
         for topic, message, retain in told:
@@ -298,7 +299,7 @@ class Collector:
     def _tell_again(self) -> None:
         """Some of the newest windows; what fails is tried again."""
         for _ in range(min(TOLD_AGAIN, len(self._untold))):
-            for topic, message in news.newest(self._db, *self._untold[0], self._now_ms()):
+            for topic, message in rollup_topics.newest(self._db, *self._untold[0], self._now_ms()):
                 self._publish(message, topic)
             self._untold.popleft()
 

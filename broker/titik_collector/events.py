@@ -17,9 +17,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector import namesakes
 from titik_collector.figures.windows import HOUR_MS
-from titik_collector.namesakes import REMEDY
+from titik_collector.live import namesakes
+from titik_collector.live.namesakes import REMEDY
 from titik_collector.wording import when
 
 TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from titik_collector import events, namesakes
-from titik_collector.now import Board
-from titik_collector.presence import SILENT_AFTER_MS, Presence, State
+from titik_collector import events
+from titik_collector.live import namesakes
+from titik_collector.live.now import Board
+from titik_collector.live.presence import SILENT_AFTER_MS, Presence, State
 from titik_collector.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.server_warnings import Warned

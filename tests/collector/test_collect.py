@@ -12,12 +12,13 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0, letter, sample
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
-from titik_collector import events, news
+from titik_collector import events
 from titik_collector.broker_link.connection import Link, Login
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.ingest.batch import Item, Said, Saved
 from titik_collector.ingest.ingest import to_item
+from titik_collector.live import rollup_topics
 from titik_collector.store import database
 from titik_collector.store.database import StoreError
 from titik_collector.timeline.server_clock import Jump
@@ -372,7 +373,7 @@ def test_many_news_wait_for_nothing_while_nothing_comes(
 ) -> None:
     """A fleet of 10,000 has more each minute than leave at the usual times."""
     monkeypatch.setattr(Link, "connected", True)
-    monkeypatch.setattr(news, "MAX_AT_ONCE", 2)
+    monkeypatch.setattr(rollup_topics, "MAX_AT_ONCE", 2)
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
     topic = topics.rollup("1h", "city", "kupang")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import T0, opened
-from titik_collector.hearing import Hearing
-from titik_collector.presence import Presence
+from titik_collector.live.hearing import Hearing
+from titik_collector.live.presence import Presence
 from titik_collector.store.database import StoreError
 
 

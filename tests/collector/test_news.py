@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import opened
-from titik_collector import news
+from titik_collector.live import rollup_topics
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 H0 = 1_795_395_600_000  # a whole hour
@@ -15,7 +15,7 @@ H0 = 1_795_395_600_000  # a whole hour
 def told(db: sqlite3.Connection, now_ms: int) -> list[tuple[str, int, bool]]:
     return [
         (topic, (message.window_start - H0) // MINUTE_MS, retain)
-        for topic, message, retain in news.take(db, "kupang", now_ms)[0]
+        for topic, message, retain in rollup_topics.take(db, "kupang", now_ms)[0]
     ]
 
 
@@ -73,8 +73,8 @@ def test_a_sum_waits_while_rollups_are_computed(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         for scope, number in (("city", 0), ("router", 1)):
             finish(db, "1m", H0, MINUTE_MS, scope, number)
-        first, _ = news.take(db, "kupang", due_ms, sums=False)
-        then, _ = news.take(db, "kupang", due_ms)
+        first, _ = rollup_topics.take(db, "kupang", due_ms, sums=False)
+        then, _ = rollup_topics.take(db, "kupang", due_ms)
 
     assert [["router"], ["city"]] == [[one.scope for _, one, _ in told] for told in (first, then)]
 
@@ -100,7 +100,7 @@ def test_the_newest_window_of_each_length_that_is_over(tmp_path: Path) -> None:
         for window, length_ms in (("1m", MINUTE_MS), ("1h", HOUR_MS)):
             for number in range(3):
                 finish(db, window, H0 + number * length_ms, length_ms)
-        found = list(news.newest(db, "city", 0, "kupang", H0 + 2 * HOUR_MS + MINUTE_MS))
+        found = list(rollup_topics.newest(db, "city", 0, "kupang", H0 + 2 * HOUR_MS + MINUTE_MS))
 
     assert [
         ("titik/v1/rollup/1m/city", H0 + 2 * MINUTE_MS),

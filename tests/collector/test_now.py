@@ -12,8 +12,8 @@ from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector.ingest.batch import Item, Said, Store
 from titik_collector.ingest.ingest import to_item
-from titik_collector.now import Board, bps
-from titik_collector.presence import Presence
+from titik_collector.live.now import Board, bps
+from titik_collector.live.presence import Presence
 from titik_wire import codec, topics
 from titik_wire.messages import Net, Sample
 

@@ -4,9 +4,9 @@ import sqlite3
 from pathlib import Path
 
 from tests.collector.build import T0, Registered, letter, opened, sample
-from titik_collector import news
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
+from titik_collector.live import rollup_topics
 from titik_collector.store import retention
 
 
@@ -39,8 +39,8 @@ def test_news_read_no_table_whole(tmp_path: Path) -> None:
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
         db.set_trace_callback(asked.append)
-        list(news.newest(db, "city", 0, "kupang", T0))
-        news.take(db, "kupang", T0)
+        list(rollup_topics.newest(db, "city", 0, "kupang", T0))
+        rollup_topics.take(db, "kupang", T0)
         db.set_trace_callback(None)
 
         assert len(asked) >= 1

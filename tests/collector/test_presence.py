@@ -9,7 +9,7 @@ import pytest
 
 from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
 from titik_collector.ingest.batch import Arrived, Said, Store
-from titik_collector.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
+from titik_collector.live.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
 from titik_wire import codec
 from titik_wire.messages import Status
 

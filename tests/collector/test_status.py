@@ -20,7 +20,7 @@ from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.ingest.batch import Said, Store
 from titik_collector.ingest.ingest import to_item
-from titik_collector.presence import Presence
+from titik_collector.live.presence import Presence
 from titik_collector.registry import Registry
 from titik_collector.simulate import WorldTime
 from titik_collector.store import conservation

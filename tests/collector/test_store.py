@@ -23,7 +23,7 @@ from tests.collector.build import (
 from titik_collector.ingest.batch import KNOCKING_MS, MAX_KNOCKS, Item, Poison, Said, Saved, Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Letter, to_item
-from titik_collector.presence import Presence
+from titik_collector.live.presence import Presence
 from titik_collector.store import conservation as check
 from titik_collector.store import retention
 from titik_collector.store.counters import unpack

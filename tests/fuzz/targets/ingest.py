@@ -19,7 +19,7 @@ from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import Ingest, Letter
-from titik_collector.presence import Presence
+from titik_collector.live.presence import Presence
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import conservation, retention
 from titik_collector.store.database import open_writer, transaction

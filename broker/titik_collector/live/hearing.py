@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Literal
 
-from titik_collector.presence import Presence
+from titik_collector.live.presence import Presence
 from titik_collector.store.database import StoreError, transaction
 
 LEAST_MS = 10_000  # a shorter gap is no event: a sample comes every 30 s

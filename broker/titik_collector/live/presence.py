@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from titik_collector.ingest.batch import Arrived, Said
-from titik_collector.namesakes import Namesakes
+from titik_collector.live.namesakes import Namesakes
 from titik_wire.messages import Status
 
 SILENT_AFTER_MS = 120_000  # four intervals of the default

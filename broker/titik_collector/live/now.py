@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol, cast
 
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
-from titik_collector.presence import Presence
+from titik_collector.live.presence import Presence
 from titik_collector.store import body
 from titik_collector.timeline.boot_times import MAX_BEHIND_MS
 from titik_wire import codec, topics
