@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections import deque
 
-from titik_collector import registry
 from titik_collector.broker_link import retained
 from titik_collector.broker_link.connection import Link, LinkDown, Login
 from titik_collector.config.model import Config
@@ -29,7 +28,8 @@ from titik_collector.live.self_report import SelfReport
 from titik_collector.live.server_cause import ServerCause
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
-from titik_collector.registry import Changes, ConfigWatch, Registry
+from titik_collector.registry import registry
+from titik_collector.registry.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import identity, retention

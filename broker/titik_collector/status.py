@@ -13,7 +13,7 @@ from titik_collector import events
 from titik_collector.live import namesakes
 from titik_collector.live.now import Board
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence, State
-from titik_collector.registry import Registry
+from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.server_warnings import Warned
 from titik_collector.wording import when

@@ -21,7 +21,7 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.ingest.ingest import to_item
-from titik_collector.registry import sync
+from titik_collector.registry.registry import sync
 from titik_collector.rollups import rollup_table
 from titik_collector.rollups.aggregation import (
     Headcount,

@@ -1,0 +1,1 @@
+"""Which routers and sites the city has, and which router stood where from when."""
