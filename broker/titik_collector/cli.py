@@ -30,9 +30,9 @@ from titik_collector.commands.simulate import simulate
 from titik_collector.commands.status import status_command, top
 from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
+from titik_collector.enrolment.login import login
+from titik_collector.enrolment.login import reading as reading_login
 from titik_collector.live.self_report import report_waiting
-from titik_collector.login import login
-from titik_collector.login import reading as reading_login
 from titik_collector.own_state.systemd import Service
 from titik_collector.store import conservation
 from titik_collector.store.database import StoreBusy, held, open_writer, reading, worded

@@ -18,9 +18,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from titik_collector import broker_init
-from titik_collector.broker_dir import BrokerDir
-from titik_collector.broker_init import Request
+from titik_collector.enrolment import broker_init
+from titik_collector.enrolment.broker_dir import BrokerDir
+from titik_collector.enrolment.broker_init import Request
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 10.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from titik_agent import config
-from titik_collector import bundle
+from titik_collector.enrolment import bundle
 
 KEYS = {
     "tls": True,

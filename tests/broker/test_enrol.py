@@ -19,10 +19,10 @@ from tests.broker.enrolled import CONFIG, SAMPLE, City, Router
 from tests.broker.raw import plain, secure
 from tests.broker.running import Client, RunningBroker, free_ports, made
 from tests.system.city import Process
-from titik_collector import broker_init
-from titik_collector.broker_init import Request
 from titik_collector.cli import titik
-from titik_collector.pki import CRL_DAYS
+from titik_collector.enrolment import broker_init
+from titik_collector.enrolment.authority import CRL_DAYS
+from titik_collector.enrolment.broker_init import Request
 from titik_wire import codec, topics
 from titik_wire.messages import Status
 
@@ -224,7 +224,7 @@ def test_what_ends_soon_is_said(city: City, monkeypatch: pytest.MonkeyPatch) -> 
     assert CliRunner().invoke(titik, ["broker", "check", directory]).exit_code == 0
     later = dt.datetime.now() + dt.timedelta(days=CRL_DAYS - 30)
     assert any("revocation list" in one for one in city.broker.authority.warnings(later))
-    monkeypatch.setattr("titik_collector.pki.CRL_DAYS", 30)
+    monkeypatch.setattr("titik_collector.enrolment.authority.CRL_DAYS", 30)
     city.broker.authority.write_crl()
     told = CliRunner().invoke(titik, ["broker", "check", directory])
     assert (1, True) == (told.exit_code, "revocation list expires in" in told.output)

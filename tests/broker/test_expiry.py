@@ -15,7 +15,7 @@ from tests.broker import enrolled
 from tests.broker.enrolled import City
 from tests.broker.running import PATIENCE_S, ROOT, RunningBroker
 from titik_collector.cli import titik
-from titik_collector.pki import EPOCH, SERVER_RENEW_DAYS, WARN_DAYS, Expiry
+from titik_collector.enrolment.authority import EPOCH, SERVER_RENEW_DAYS, WARN_DAYS, Expiry
 from titik_collector.store.database import open_writer
 
 TRIES_S = 2.0  # a refused client is told at once
@@ -82,7 +82,7 @@ def test_status_warns_sixty_days_ahead(
     line = f"warning: {what} expires in 59 days: {KINDS[what][1]}"
     for days, warns in ((61, False), (59.5, True)):
         at = until - dt.timedelta(days=days)
-        monkeypatch.setattr("titik_collector.pki._now", lambda at=at: at)
+        monkeypatch.setattr("titik_collector.enrolment.authority._now", lambda at=at: at)
         said = " ".join(city.says("status", status=None).split())  # a long line is wrapped
         assert warns == (line in said)
         assert warns == (f"{what} expires" in said)
@@ -127,7 +127,7 @@ def lets_in(city: City, router: str) -> bool:
 def let_the_list_expire(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after ten years in which no timer ran; the broker reads it."""
     with monkeypatch.context() as patch:
-        patch.setattr("titik_collector.pki.CRL_DAYS", -3)  # ended three days ago
+        patch.setattr("titik_collector.enrolment.authority.CRL_DAYS", -3)  # ended three days ago
         city.broker.authority.write_crl()
     city.broker.reload()
 

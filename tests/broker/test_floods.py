@@ -12,7 +12,7 @@ from tests.broker.besieged import SITE, THIEF, Besieged, resident_bytes
 from tests.broker.enrolled import City
 from tests.broker.raw import packet, secure, text
 from tests.broker.running import RunningBroker
-from titik_collector.rights import settings_topic
+from titik_collector.enrolment.rights import settings_topic
 from titik_wire import topics
 
 pytestmark = pytest.mark.system

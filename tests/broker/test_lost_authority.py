@@ -126,7 +126,7 @@ def test_an_init_that_was_cut_short_is_finished_by_the_next(
         for name in ("ca", "tls"):
             shutil.rmtree(folder / name)
         with monkeypatch.context() as patch:
-            patch.setattr("titik_collector.pki.replace_file", failing_after(last))
+            patch.setattr("titik_collector.enrolment.authority.replace_file", failing_after(last))
             assert 1 == run(city, "init").exit_code
         assert 0 == (done := run(city, "init")).exit_code, done.output
         assert 0 == run(city, "check").exit_code

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.broker.running import Client, RunningBroker, made
-from titik_collector.access import Access
-from titik_collector.broker_dir import BrokerDir
-from titik_collector.control import MAX_PACKET, Control
+from titik_collector.enrolment.access import Access
+from titik_collector.enrolment.broker_dir import BrokerDir
+from titik_collector.enrolment.control import MAX_PACKET, Control
 from titik_wire.topics import CLIENT_ID
 
 MANY = 300

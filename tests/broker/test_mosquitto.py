@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from tests.broker.running import Client, RunningBroker, free_ports, made, serves
-from titik_collector import broker_init, broker_run
-from titik_collector.broker_dir import BrokerError
-from titik_collector.broker_init import Request
 from titik_collector.broker_link.connection import Link, Login
-from titik_collector.rights import CONTROL
+from titik_collector.enrolment import broker_init, broker_run
+from titik_collector.enrolment.broker_dir import BrokerError
+from titik_collector.enrolment.broker_init import Request
+from titik_collector.enrolment.rights import CONTROL
 from titik_wire.topics import CLIENT_ID
 
 pytestmark = pytest.mark.system

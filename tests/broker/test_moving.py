@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.broker.enrolled import City
-from titik_collector import moving, units
 from titik_collector.cli import titik
-from titik_collector.moving import Place
+from titik_collector.enrolment import moving, systemd_units
+from titik_collector.enrolment.moving import Place
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 CONFIG = """\
@@ -53,8 +53,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every user of the units is who runs the tests; its program is not below /root."""
-    monkeypatch.setattr(units, "USER", ME)
-    monkeypatch.setattr(units.sys, "executable", "/usr/bin/python3")  # type: ignore[attr-defined]
+    monkeypatch.setattr(systemd_units, "USER", ME)
+    monkeypatch.setattr(systemd_units.sys, "executable", "/usr/bin/python3")  # type: ignore[attr-defined]
 
 
 def units_of(city: City) -> dict[str, str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from titik_collector.enrolment.passwords import Hash, hash_password, make_secret, matches
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.passwords import Hash, hash_password, make_secret, matches
 
 # Written by mosquitto_passwd 2.0.11 for the password "rahasia".
 MOSQUITTOS = Hash(

@@ -13,8 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from titik_agent import dial
 from titik_collector.broker_link.trust import trusting
+from titik_collector.enrolment.authority import Authority
 from titik_collector.files.replace import Owner
-from titik_collector.pki import Authority
 
 FIRST = {x509.BasicConstraints, x509.ExtendedKeyUsage, x509.SubjectAlternativeName}
 

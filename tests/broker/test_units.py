@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector import units
-from titik_collector.broker_dir import Ports, Settings
-from titik_collector.moving import Place
-from titik_collector.pki import CRL_DAYS, SERVER_RENEW_DAYS
+from titik_collector.enrolment import systemd_units
+from titik_collector.enrolment.authority import CRL_DAYS, SERVER_RENEW_DAYS
+from titik_collector.enrolment.broker_dir import Ports, Settings
+from titik_collector.enrolment.moving import Place
 
 pytestmark = pytest.mark.system
 
@@ -43,7 +43,7 @@ def place(directory: Path = Path(DIRECTORIES[0])) -> Place:
 
 def written(folder: Path, directory: Path = Path(DIRECTORIES[0])) -> list[Path]:
     """The units of that city, in a folder."""
-    for name, text in units.texts(place(directory), SETTINGS).items():
+    for name, text in systemd_units.texts(place(directory), SETTINGS).items():
         (folder / name).write_text(text)
     return sorted(folder.iterdir())
 
@@ -150,4 +150,4 @@ def test_the_timer_renews_long_before_anything_ends(tmp_path: Path) -> None:
     assert [30, 7, 14] == days, told
     assert "true" == value(timer, "Persistent")
     assert 7 * 52 < SERVER_RENEW_DAYS < CRL_DAYS
-    assert "titik-renew.timer titik-backup.timer" in units.ENABLED
+    assert "titik-renew.timer titik-backup.timer" in systemd_units.ENABLED

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from rich.console import Console, RenderableType
 
-from titik_collector.broker_dir import BrokerError
 from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.config.schema import ConfigError
-from titik_collector.pki import AuthorityError
+from titik_collector.enrolment.authority import AuthorityError
+from titik_collector.enrolment.broker_dir import BrokerError
 from titik_collector.store.database import StoreError
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)

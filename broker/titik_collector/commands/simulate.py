@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from titik_collector.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
+from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 
 if TYPE_CHECKING:
     from titik_collector.simulate import Node

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from titik_collector import rights
-from titik_collector.access import Access
+from titik_collector.enrolment import rights
+from titik_collector.enrolment.access import Access
+from titik_collector.enrolment.passwords import Hash
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.passwords import Hash
 
 FILES = ("mosquitto.conf", "acl", "passwords")
 READS_S = 0.1  # longer than mosquitto takes to read its files

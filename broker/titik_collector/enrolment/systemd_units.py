@@ -12,12 +12,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from titik_collector import moving
-from titik_collector.broker_dir import BrokerDir, Settings
 from titik_collector.config import model as configuration
 from titik_collector.config.model import ConfigError
+from titik_collector.enrolment import moving
+from titik_collector.enrolment.broker_dir import BrokerDir, Settings
+from titik_collector.enrolment.moving import Place
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.moving import Place
 
 DEFAULT_CONFIG = Path("/etc/titik/titik.toml")
 USER = "titik"  # the collector's

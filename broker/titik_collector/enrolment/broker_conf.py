@@ -5,8 +5,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from titik_collector import access
-from titik_collector.broker_dir import PLUGIN, Settings
+from titik_collector.enrolment import access
+from titik_collector.enrolment.broker_dir import PLUGIN, Settings
 
 # The oldest version that is let in; a router proves with its certificate who it is.
 _TLS = """

@@ -14,9 +14,9 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from titik_collector.access import Command
 from titik_collector.broker_link.connection import LinkDown
-from titik_collector.rights import CONTROL, REQUEST, RESPONSE
+from titik_collector.enrolment.access import Command
+from titik_collector.enrolment.rights import CONTROL, REQUEST, RESPONSE
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Status

@@ -25,15 +25,15 @@ from typing import Annotated
 
 import psutil
 
-from titik_collector import access, former, rights
-from titik_collector.access import Access
 from titik_collector.broker_link.connection import LinkDown
 from titik_collector.config.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
-from titik_collector.control import Control
+from titik_collector.enrolment import access, former, rights
+from titik_collector.enrolment.access import Access
+from titik_collector.enrolment.authority import Authority, bring_back
+from titik_collector.enrolment.control import Control
+from titik_collector.enrolment.passwords import make_secret, read_secret
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
-from titik_collector.passwords import make_secret, read_secret
-from titik_collector.pki import Authority, bring_back
 
 PLUGIN = "mosquitto_dynamic_security.so"
 ENDED = "its session is ended"

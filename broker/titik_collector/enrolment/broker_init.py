@@ -16,19 +16,19 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from titik_collector import broker_conf, former, rights, units
-from titik_collector.broker_dir import (
+from titik_collector.config.model import COLLECTOR_USER
+from titik_collector.config.schema import BEGINS, Slug
+from titik_collector.enrolment import broker_conf, former, rights, systemd_units
+from titik_collector.enrolment.broker_dir import (
     BrokerDir,
     BrokerError,
     Ports,
     Settings,
     write_settings,
 )
-from titik_collector.config.model import COLLECTOR_USER
-from titik_collector.config.schema import BEGINS, Slug
+from titik_collector.enrolment.passwords import read_secret
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.passwords import read_secret
 from titik_wire.kinds import SLUG
 
 LOOPBACK = "127.0.0.1"
@@ -93,7 +93,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     write_settings(path, settings)
     if settings.host is not None:
         said += _make_authority(directory, before)
-        said += units.write(directory, request.file)
+        said += systemd_units.write(directory, request.file)
     said += cut_off
     said += _write_config(directory)
     said += former.by_hand(path, _ctl(directory), _roles(settings))

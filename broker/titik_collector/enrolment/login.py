@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from titik_collector.broker_dir import BrokerDir
 from titik_collector.broker_link.connection import Login
 from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
+from titik_collector.enrolment.broker_dir import BrokerDir
 
 
 def login(config: Config) -> Login:

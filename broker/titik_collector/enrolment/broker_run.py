@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from titik_collector import broker_conf, former
-from titik_collector.broker_dir import BrokerDir, BrokerError
-from titik_collector.broker_init import (
+from titik_collector.enrolment import broker_conf, former
+from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
+from titik_collector.enrolment.broker_init import (
     Request,
     bring_together,
     init,
