@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector.status import City, Router, Site
+from titik_collector.queries.status import City, Router, Site
 from titik_collector.status_screen import UNKNOWN, Row, bps, table, warnings, whole
 from titik_collector.wording import when
 from titik_wire.messages import Bss, Net, Sample

@@ -12,8 +12,8 @@ from rich.console import Console, ConsoleOptions, Group, JustifyMethod, Renderab
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector.server_warnings import Warned
-from titik_collector.status import City, Line, Router, Site
+from titik_collector.queries.server_warnings import Warned
+from titik_collector.queries.status import City, Line, Router, Site
 
 UNKNOWN = "·"
 COLOURS = {"online": "green", "silent": "yellow", "offline": "red", "unknown": "dim"}

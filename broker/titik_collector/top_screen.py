@@ -19,7 +19,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from titik_collector import status_screen
-from titik_collector.status import City
+from titik_collector.queries.status import City
 from titik_collector.store.database import StoreError
 
 KEYS = {

@@ -12,13 +12,13 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0, letter, sample
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
-from titik_collector import events
 from titik_collector.broker_link.connection import Link, Login
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.ingest.batch import Item, Said, Saved
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live import rollup_topics
+from titik_collector.queries import events
 from titik_collector.store import database
 from titik_collector.store.database import StoreError
 from titik_collector.timeline.server_clock import Jump

@@ -14,12 +14,12 @@ from tests.collector.build import BOOT, OLD_RUN, RUN, T0, letter, sample
 from tests.collector.test_collect import ROUTER, SITE, Watched, collecting
 from tests.collector.test_registry import HEAD
 from tests.wire.strategies import messages
-from titik_collector import status
 from titik_collector.broker_link.connection import Link
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
 from titik_collector.ingest.ingest import Letter, to_item
 from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
 from titik_collector.live.now import bps
+from titik_collector.queries import status
 from titik_collector.store import conservation
 from titik_collector.store.runs import MAX_RANGES
 from titik_wire import codec, topics

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from tests.collector.build import RUN, T0, opened
 from tests.collector.test_presence import OTHER_BOOT, OTHER_RUN, outages, record, said
-from titik_collector import events, status
 from titik_collector.live import namesakes
 from titik_collector.live.namesakes import APART_MS, MAX_RUNS, Namesakes
+from titik_collector.queries import events, status
 
 A, B = RUN, OTHER_RUN
 

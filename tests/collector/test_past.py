@@ -26,10 +26,11 @@ from rich.console import Console, RenderableType
 
 from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
-from titik_collector import events, export, history, past
+from titik_collector import past
 from titik_collector.cli import titik
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.ingest.batch import Arrived
+from titik_collector.queries import events, export, history
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import packed_minutes
 from titik_collector.store.database import StoreError, open_writer, transaction

@@ -9,10 +9,10 @@ import pytest
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
 from tests.collector.test_presence import said
-from titik_collector import status
 from titik_collector.ingest.batch import MAX_JUDGED, Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
+from titik_collector.queries import status
 from titik_collector.timeline import restamp
 from titik_collector.timeline.server_clock import Jump
 from titik_wire.messages import Sample

@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.collector.test_status import CITY, screen
-from titik_collector import status_check, status_json
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState, StateFile
-from titik_collector.server_warnings import Server, Warned
-from titik_collector.status import City, Line, Router, Site
-from titik_collector.status_check import CRITICAL, OK, WARNING, Limits
+from titik_collector.queries import status_check, status_json
+from titik_collector.queries.server_warnings import Server, Warned
+from titik_collector.queries.status import City, Line, Router, Site
+from titik_collector.queries.status_check import CRITICAL, OK, WARNING, Limits
 from titik_collector.store.database import held, open_writer
 from titik_wire.messages import Now
 

@@ -19,9 +19,9 @@ from tests.collector.test_status import screen as fill
 from tests.collector.test_status_check import city, router
 from titik_collector import status_detail, status_screen
 from titik_collector.config import model
+from titik_collector.queries.server_warnings import Warned
+from titik_collector.queries.status import City
 from titik_collector.registry import registry
-from titik_collector.server_warnings import Warned
-from titik_collector.status import City
 from titik_collector.store.database import held, open_writer
 from titik_collector.top_screen import Screen
 from titik_wire.messages import Bss, Host, Visitors

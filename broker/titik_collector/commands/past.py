@@ -14,11 +14,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from titik_collector import events, export, history, past
+from titik_collector import past
 from titik_collector.commands import plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
+from titik_collector.queries import events, export, history
 from titik_collector.store.database import reading
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when

@@ -7,8 +7,8 @@ Rule: `now` is the message of docs/wire.md, so a program reads one vocabulary.
 import json
 from typing import Any
 
-from titik_collector.server_warnings import Server
-from titik_collector.status import City, Line, Router, Site
+from titik_collector.queries.server_warnings import Server
+from titik_collector.queries.status import City, Line, Router, Site
 from titik_wire import codec, instant
 
 TERMS = ("taken", "stored", "refused", "lost", "in_spool")

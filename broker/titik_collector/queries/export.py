@@ -12,9 +12,9 @@ from dataclasses import fields
 from typing import IO
 from zoneinfo import ZoneInfo
 
-from titik_collector import history
 from titik_collector.figures.windows import Calendar, Span, Window
-from titik_collector.history import WINDOW_MS, Subject
+from titik_collector.queries import history
+from titik_collector.queries.history import WINDOW_MS, Subject
 from titik_collector.wording import when
 from titik_wire.messages import Rollup
 

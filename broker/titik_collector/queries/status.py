@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from titik_collector import events
 from titik_collector.live import namesakes
 from titik_collector.live.now import Board
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence, State
+from titik_collector.queries import events
+from titik_collector.queries.server_warnings import Warned
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.server_warnings import Warned
 from titik_collector.wording import when
 from titik_wire.messages import Now, Sample
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from titik_collector.server_warnings import Server
-from titik_collector.status import City, Router
+from titik_collector.queries.server_warnings import Server
+from titik_collector.queries.status import City, Router
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")

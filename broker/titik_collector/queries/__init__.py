@@ -1,0 +1,1 @@
+"""Questions to the store, answered as frozen data; no screen, no colour."""
