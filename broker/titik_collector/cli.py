@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from titik_collector import collect, past, status_screen
+from titik_collector import collect
 from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.commands import plainly
 from titik_collector.commands.backup import backup_command, restore_command
@@ -34,6 +34,7 @@ from titik_collector.enrolment.login import login
 from titik_collector.enrolment.login import reading as reading_login
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
+from titik_collector.screens import history_screen, status_screen
 from titik_collector.store import conservation
 from titik_collector.store.database import StoreBusy, held, open_writer, reading, worded
 from titik_collector.wording import clean
@@ -190,4 +191,7 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(one, "?") for one in text), error.end
 
 
-_PLAIN = {status_screen.UNKNOWN: ".", **{bar: str(n) for n, bar in enumerate(past.BARS, 1)}}
+_PLAIN = {
+    status_screen.UNKNOWN: ".",
+    **{bar: str(n) for n, bar in enumerate(history_screen.BARS, 1)},
+}

@@ -22,13 +22,13 @@ from rich.live import Live
 from rich.text import Text
 
 from titik_agent.config import Sources
-from titik_collector import status_screen
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, Router
 from titik_collector.enrolment import broker_init
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.enrolment.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.queries import status
+from titik_collector.screens import status_screen
 from titik_collector.simulate import WorldTime
 from titik_collector.store import conservation
 from titik_collector.store.database import StoreError, lease, reading

@@ -26,12 +26,12 @@ from rich.console import Console, RenderableType
 
 from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
-from titik_collector import past
 from titik_collector.cli import titik
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
 from titik_collector.ingest.batch import Arrived
 from titik_collector.queries import events, export, history
 from titik_collector.rollups.worker import GRACE_MS
+from titik_collector.screens import history_screen
 from titik_collector.store import packed_minutes
 from titik_collector.store.database import StoreError, open_writer, transaction
 from titik_collector.wording import when
@@ -86,7 +86,7 @@ def screen(here: City, window: Window = "1m", utc: bool = False) -> str:
     """The history of the router over its first hour."""
     subject = history.find(here.db, "tirosa-1", "kupang")
     points = history.read(here.db, subject, window, HOUR, Calendar(ZONE))
-    return text(past.render(subject, window, points, None if utc else ZONE, HOUR.end_ms))
+    return text(history_screen.render(subject, window, points, None if utc else ZONE, HOUR.end_ms))
 
 
 def test_a_gap_is_drawn_as_a_gap(tmp_path: Path) -> None:
@@ -118,7 +118,9 @@ def test_a_history_ends_now_though_its_last_window_runs_on(
     with city(tmp_path / "db") as here:
         subject = history.find(here.db, "tirosa-1", "kupang")
         points = history.read(here.db, subject, "1h", HOUR, Calendar(ZONE))
-        shown = text(past.render(subject, "1h", points, ZONE, START + now_min * MINUTE_MS))
+        shown = text(
+            history_screen.render(subject, "1h", points, ZONE, START + now_min * MINUTE_MS)
+        )
     end = when.show(START + end_min * MINUTE_MS, ZONE)
     assert f"{when.show(START, ZONE)} to {end} WITA" == shown.splitlines()[1].strip()
 
@@ -200,7 +202,7 @@ def test_what_is_not_computed_yet_is_no_gap(tmp_path: Path) -> None:
         points = history.read(here.db, subject, "1m", HOUR, Calendar(ZONE))
         now_ms = START + 30 * MINUTE_MS + GRACE_MS
         pending = history.pending(here.db, subject, now_ms)
-        shown = text(past.render(subject, "1m", points, ZONE, now_ms, pending))
+        shown = text(history_screen.render(subject, "1m", points, ZONE, now_ms, pending))
     assert [
         *([f"{when.show(START + n * MINUTE_MS, ZONE)[11:]}", "3.0"] for n in range(10)),
         [when.show(START + 10 * MINUTE_MS, ZONE)[11:], "not yet"],
@@ -229,7 +231,7 @@ def test_every_line_fits_80_columns(tmp_path: Path) -> None:
                 assert len(line) <= 80
         subject = history.find(here.db, "city", "kupang")
         points = history.read(here.db, subject, "1h", HOUR, Calendar(ZONE))
-        shown = past.render(subject, "1h", points, ZONE, HOUR.end_ms)
+        shown = history_screen.render(subject, "1h", points, ZONE, HOUR.end_ms)
     assert "\x1b[" in text(shown, colour=True)
     assert text(shown) == re.sub(r"\x1b\[[0-9;]*m", "", text(shown, colour=True))
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector import demo, status_screen
+from titik_collector import demo
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.ingest.batch import Said, Store
@@ -24,6 +24,7 @@ from titik_collector.live.presence import Presence
 from titik_collector.queries import server_warnings, status
 from titik_collector.registry import registry
 from titik_collector.registry.registry import Registry
+from titik_collector.screens import status_screen
 from titik_collector.simulate import WorldTime
 from titik_collector.store import conservation
 from titik_collector.store.database import held, open_reader, open_writer

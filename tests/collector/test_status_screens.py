@@ -17,13 +17,13 @@ from tests.collector.build import sample
 from tests.collector.test_status import CITY
 from tests.collector.test_status import screen as fill
 from tests.collector.test_status_check import city, router
-from titik_collector import status_detail, status_screen
 from titik_collector.config import model
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import City
 from titik_collector.registry import registry
+from titik_collector.screens import status_detail, status_screen
+from titik_collector.screens.top_screen import Screen
 from titik_collector.store.database import held, open_writer
-from titik_collector.top_screen import Screen
 from titik_wire.messages import Bss, Host, Visitors
 
 ZONE = ZoneInfo("Asia/Makassar")

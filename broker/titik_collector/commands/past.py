@@ -14,12 +14,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from titik_collector import past
 from titik_collector.commands import plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import events, export, history
+from titik_collector.screens import history_screen
 from titik_collector.store.database import reading
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
@@ -80,7 +80,7 @@ def history_command(
         subject = _subject(settings, db, name)
         pending = history.pending(db, subject, now_ms)
         points = history.read(db, subject, window, span, Calendar(zone))
-    show(past.render(subject, window, points, None if utc else zone, now_ms, pending))
+    show(history_screen.render(subject, window, points, None if utc else zone, now_ms, pending))
 
 
 @click.command(name="export")

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from titik_collector import status_detail, status_screen, top_screen
 from titik_collector.commands import plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
@@ -19,6 +18,7 @@ from titik_collector.queries.history import nearest
 from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import City, Router, Site
 from titik_collector.queries.status_check import Limits
+from titik_collector.screens import status_detail, status_screen, top_screen
 from titik_collector.store.database import StoreError, is_held, reading
 from titik_collector.timeline import server_clock
 

@@ -18,8 +18,8 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from titik_collector import status_screen
 from titik_collector.queries.status import City
+from titik_collector.screens import status_screen
 from titik_collector.store.database import StoreError
 
 KEYS = {

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from titik_collector.figures.windows import Span, Window
 from titik_collector.queries.history import Point, Subject
-from titik_collector.status_screen import UNKNOWN, bps
+from titik_collector.screens.status_screen import UNKNOWN, bps
 from titik_collector.wording import when
 from titik_wire.messages import Rollup
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.queries.status import City, Router, Site
-from titik_collector.status_screen import UNKNOWN, Row, bps, table, warnings, whole
+from titik_collector.screens.status_screen import UNKNOWN, Row, bps, table, warnings, whole
 from titik_collector.wording import when
 from titik_wire.messages import Bss, Net, Sample
 
