@@ -20,10 +20,10 @@ from titik_agent.config import Sources
 from titik_collector.cli import titik
 from titik_collector.commands import plainly
 from titik_collector.config import model
-from titik_collector.demo import Demo, _sources
 from titik_collector.enrolment import broker_init
 from titik_collector.enrolment.broker_dir import BrokerDir
 from titik_collector.enrolment.broker_init import Request, is_free
+from titik_collector.simulation.demo import Demo, _sources
 from titik_collector.store.database import held
 
 LEAST = TEXT.partition("[[site]]")[0]

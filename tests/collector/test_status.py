@@ -15,7 +15,6 @@ from rich.console import Console
 
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector import demo
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.ingest.batch import Said, Store
@@ -25,7 +24,8 @@ from titik_collector.queries import server_warnings, status
 from titik_collector.registry import registry
 from titik_collector.registry.registry import Registry
 from titik_collector.screens import status_screen
-from titik_collector.simulate import WorldTime
+from titik_collector.simulation import demo
+from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation
 from titik_collector.store.database import held, open_reader, open_writer
 from titik_wire.messages import AgentState, Sample

@@ -26,7 +26,7 @@ from titik_agent.spool import Spool
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.rollups.worker import Rollups
-from titik_collector.simulate import Node, Plan, SimulatedClock, WorldTime
+from titik_collector.simulation.fleet import Node, Plan, SimulatedClock, WorldTime
 from titik_collector.store import conservation
 from titik_collector.store.database import open_reader, open_writer
 from titik_wire import codec, topics

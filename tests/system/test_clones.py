@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.city import City
-from titik_collector.simulate import Node
+from titik_collector.simulation.fleet import Node
 
 pytestmark = pytest.mark.system
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.system.city import City, Remembering, bytes_of, bytes_taken
 from tests.system.dying_collector import MOMENTS
-from titik_collector.simulate import Node
+from titik_collector.simulation.fleet import Node
 
 pytestmark = pytest.mark.system
 

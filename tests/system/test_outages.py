@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.system.city import City, Remembering, bytes_of, bytes_taken
-from titik_collector.simulate import Node
+from titik_collector.simulation.fleet import Node
 from titik_wire import topics
 
 pytestmark = pytest.mark.system

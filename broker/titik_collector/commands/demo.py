@@ -32,7 +32,7 @@ from titik_collector.commands import plainly
 def demo(seconds: float | None, directory: Path, example: Path) -> None:
     """Broker, collector, this machine's agent and ten hotspots, live."""
     # Imported here: only this command and `simulate` need the agent's code.
-    from titik_collector import demo as stage
+    from titik_collector.simulation import demo as stage
 
     with plainly():
         sys.exit(stage.run(directory.resolve(), example, seconds))

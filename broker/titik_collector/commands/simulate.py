@@ -18,7 +18,7 @@ from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 
 if TYPE_CHECKING:
-    from titik_collector.simulate import Node
+    from titik_collector.simulation.fleet import Node
 
 SHOWN = 20  # routers that an error names
 DEFAULT_CAPACITY = 100  # of a site that does not say
@@ -126,7 +126,7 @@ def simulate(
     that are missing are called sim-0001 and so on, and are in a file of their own beside it.
     """
     # Imported here: only this command and the demo need the agent's code.
-    from titik_collector.simulate import Plan, WorldTime, build
+    from titik_collector.simulation.fleet import Plan, WorldTime, build
 
     with plainly(), edit.editing(file) as city:
         made = _broker(city)

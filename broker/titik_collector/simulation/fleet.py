@@ -29,7 +29,7 @@ from titik_agent.sampler import Sampler
 from titik_agent.schedule import Schedule
 from titik_agent.spool import Spool
 from titik_agent.uplink import Uplink
-from titik_collector.world import DAY_MINUTES, Crowd
+from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_wire import __version__
 from titik_wire.messages import Bss, Net, Status
 

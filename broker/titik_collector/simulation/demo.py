@@ -29,7 +29,7 @@ from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.enrolment.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.queries import status
 from titik_collector.screens import status_screen
-from titik_collector.simulate import WorldTime
+from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation
 from titik_collector.store.database import StoreError, lease, reading
 
