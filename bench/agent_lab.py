@@ -153,7 +153,7 @@ class Lab:
 
     def agent(self, relay: Relay, interval_s: int, router: str = ROUTER) -> int:
         """Start `titik-agent run`; the process id, once it is connected."""
-        code = "from titik_agent.cli import main; main()"
+        code = "from titik_agent.__main__ import main; main()"
         config = self.write_config(relay, interval_s, router)
         return self.spawn_agent("-c", code, "run", "--config", str(config))
 

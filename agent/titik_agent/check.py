@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from titik_agent import dial, shared
 from titik_agent.clock import Clock
 from titik_agent.dial import LinkDown
-from titik_agent.sources import Source, SourceError
+from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.way_out import Way
 from titik_agent.uplink import Uplink
 from titik_wire.messages import Net

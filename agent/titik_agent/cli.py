@@ -30,9 +30,9 @@ from titik_agent.link import Link, LinkEvents, Will
 from titik_agent.loop import Loop
 from titik_agent.publisher import Publisher
 from titik_agent.sampler import Sampler
+from titik_agent.sampling.source import EventSource, Source
 from titik_agent.schedule import Schedule
 from titik_agent.sketch import Sketch
-from titik_agent.sources import EventSource, Source
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
@@ -433,33 +433,3 @@ def _check_chain(
         sample, payload = sampler.take()
     spool.append(sample.run, sample.seq, payload)
     return check.chain(uplink, spool, print)
-
-
-def main() -> None:
-    """Entry point of the console script.
-
-    A router runs one command for years, so that one is read without click, which takes 3 MB.
-    """
-    plain = _plain_run(sys.argv[1:])
-    if plain is not None:
-        run(**plain)
-        return
-    from titik_agent.commands import titik_agent
-
-    titik_agent()
-
-
-def _plain_run(args: Sequence[str]) -> dict[str, str | None] | None:
-    """The options of `run` if these are its arguments, each option at most once; else None."""
-    options: dict[str, str | None] = {"--config": None, "--router": None, "--broker": None}
-    names, values = args[1::2], args[2::2]
-    if args[:1] != ["run"] or len(names) != len(values) or len(set(names)) != len(names):
-        return None
-    if any(name not in options for name in names) or any(one[:1] == "-" for one in values):
-        return None
-    options |= dict(zip(names, values, strict=True))
-    return {
-        "file": options["--config"],
-        "router": options["--router"],
-        "broker": options["--broker"],
-    }

@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from titik_agent.sampler import Sampler
+from titik_agent.sampling.source import EventSource
 from titik_agent.schedule import Schedule
-from titik_agent.sources import EventSource
 
 log = logging.getLogger(__name__)
 

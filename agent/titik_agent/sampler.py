@@ -16,7 +16,7 @@ import psutil
 
 from titik_agent.clock import Clock
 from titik_agent.integrate import Meters, on_air
-from titik_agent.sources import Source, SourceError
+from titik_agent.sampling.source import Source, SourceError
 from titik_wire import codec
 from titik_wire.errors import WireError
 from titik_wire.messages import MAX_RUNS, AgentState, Bss, Held, Sample

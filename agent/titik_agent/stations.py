@@ -10,25 +10,13 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from titik_agent.hostapd.station import Station
+
 ACTIVE_S = 60  # a client that has sent nothing for longer is not active
 WEAK_DBM = -75
 MAX_TRACKED = 4096  # some 1 MB; a stadium, not a hotspot
 _PLAUSIBLE_DBM = range(-120, 0)  # old mt76 says 48, mwlwifi 0
 _PLAUSIBLE_MS = range(1 << 31)  # mwlwifi's inactive time wraps below zero to just under 2**32
-
-
-@dataclass(frozen=True, slots=True)
-class Station:
-    """What hostapd says of one station at this instant; None is what the driver did not say."""
-
-    mac: str
-    authorized: bool
-    signal_dbm: int | None
-    # What the client sent, in packets or bytes, cumulative: only that it changes matters. None or 0
-    # is a driver that does not count, for nobody is authorized without a word.
-    received: int | None
-    inactive_ms: int | None  # since its last packet, where the driver says it
-    aliases: tuple[str, ...] = ()  # its other addresses, one for each link (MLO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +26,6 @@ class Tally:
     clients: int  # authorized stations
     active: int | None  # of them, sent something within ACTIVE_S; None: not known of every client
     weak: int | None  # of them, known to be below WEAK_DBM; None: no client's signal is known
-
-
-def one_each(stations: Iterable[Station]) -> list[Station]:
-    """Each client once, though two links of a BSS list it, or one reply does so twice."""
-    found: list[Station] = []
-    places: dict[str, int] = {}
-    for station in stations:
-        addresses = (station.mac, *station.aliases)
-        place = next((places[one] for one in addresses if one in places), len(found))
-        if place == len(found):
-            found.append(station)
-        else:
-            found[place] = _joined(found[place], station)
-        places.update(dict.fromkeys(addresses, place))
-    return found
-
-
-def _joined(one: Station, other: Station) -> Station:
-    signals = [each.signal_dbm for each in (one, other) if each.signal_dbm is not None]
-    idle = [each.inactive_ms for each in (one, other) if each.inactive_ms is not None]
-    received = [each.received for each in (one, other) if each.received is not None]
-    return Station(
-        one.mac,
-        one.authorized or other.authorized,
-        max(signals, default=None),
-        sum(received) if received else None,
-        min(idle, default=None),
-        one.aliases + other.aliases,
-    )
 
 
 class Tracker:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.agent.fake_hostapd import printf_encode, station
 from titik_agent.ctrl import CtrlError
+from titik_agent.hostapd.station import Station
 from titik_agent.sources.ctrl_replies import (
     MAX_STATIONS,
     CannotListError,
@@ -19,7 +20,6 @@ from titik_agent.sources.ctrl_replies import (
     parse_status,
     unescape,
 )
-from titik_agent.stations import Station
 
 CAPTURES = Path(__file__).parent.parent / "captures" / "hwsim"
 

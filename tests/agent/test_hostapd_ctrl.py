@@ -16,8 +16,9 @@ from tests.agent.test_ctrl_replies import captured_stations
 from titik_agent import ctrl
 from titik_agent.clock import SystemClock
 from titik_agent.ctrl import PUMP_EVENTS, Addresses, Ctrl
+from titik_agent.sampling.source import SourceError
 from titik_agent.sketch import Sketch
-from titik_agent.sources import SourceError, hostapd_ctrl
+from titik_agent.sources import hostapd_ctrl
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
 from titik_agent.stations import Tracker
 from titik_wire.messages import Bss

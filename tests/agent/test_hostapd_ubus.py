@@ -10,8 +10,9 @@ import pytest
 from tests.agent.fake_ubusd import FakeUbusd, Short, Wide, answer, capture, encode, hang, refuse
 from tests.agent.test_sketch import FakeClock
 from titik_agent import blob, frequency, ubus
+from titik_agent.sampling.source import SourceError
 from titik_agent.sketch import Sketch
-from titik_agent.sources import SourceError, hostapd_ubus
+from titik_agent.sources import hostapd_ubus
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.survey import Survey
 from titik_agent.stations import Tracker

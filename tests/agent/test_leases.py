@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.fake_clock import FakeClock
-from titik_agent.sources import SourceError
+from titik_agent.sampling.source import SourceError
 from titik_agent.sources.leases import MAX_FILE, LeasesSource, count_devices
 
 CAPTURES = Path(__file__).parents[1] / "captures"

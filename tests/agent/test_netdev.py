@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.netns import hotspot, ip
 from titik_agent.rtnetlink import DefaultRoute, Routes
-from titik_agent.sources import SourceError
+from titik_agent.sampling.source import SourceError
 from titik_agent.sources.netdev import LOOK_S, Interfaces, NetdevSource, identify
 from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import Traffic, read_traffic

@@ -14,7 +14,7 @@ from titik_agent import checkpoint, cli, commands, probe, shared
 from titik_agent.clock import SystemClock
 from titik_agent.config import ConfigError
 from titik_agent.record import Key
-from titik_agent.sources import SourceError
+from titik_agent.sampling.source import SourceError
 from titik_agent.sources.leases import LeasesSource, read_settled
 from titik_agent.sources.since import Since
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from titik_agent import slim
-from titik_agent.cli import _plain_run
+from titik_agent.__main__ import _plain_run
 
 HEAVY = {"click", "email.parser", "http.client", "scapy", "urllib.request", "uuid"}
 

@@ -18,11 +18,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from titik_agent import cli, dial, spool
+from titik_agent.__main__ import main as run_agent
 from titik_agent.backoff import Backoff
 from titik_agent.clock import SystemClock
 from titik_agent.loop import Loop
 from titik_agent.publisher import Pace, Publisher
-from titik_agent.sources import EventSource
+from titik_agent.sampling.source import EventSource
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.spool import Spool
@@ -207,7 +208,7 @@ def main() -> None:
         setattr(spool, "CHECKPOINT_S", settings.checkpoint_s)  # noqa: B010
     target = functools.partial(dial.Broker, keepalive_s=settings.keepalive_s, connect_timeout_s=2.0)
     setattr(dial, "Broker", target)  # noqa: B010
-    cli.main()
+    run_agent()
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class Agent:
     """The real one, a process."""
 
     def __init__(self, config: str) -> None:
-        code = "from titik_agent.cli import main; main()"
+        code = "from titik_agent.__main__ import main; main()"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, "run", "--config", config],
             env={**os.environ, "PYTHONPATH": os.path.join(ROOT, "agent")},

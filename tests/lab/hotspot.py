@@ -22,8 +22,8 @@ sys.path.insert(1, os.path.join(sys.path[0], "agent"))
 
 from tests.lab.as_ubus import UbusHostapd
 from titik_agent.clock import SystemClock
+from titik_agent.sampling.source import SourceError
 from titik_agent.sketch import Sketch
-from titik_agent.sources import SourceError
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.netdev import Interfaces

@@ -290,7 +290,7 @@ max_runs_per_hour = 10000
     ) -> Process:
         """The real `titik-agent run` on this machine's own interfaces."""
         file = self.agent_file(router, extra, interval_s, broker, **sources)
-        code = "from titik_agent.cli import main; main()"
+        code = "from titik_agent.__main__ import main; main()"
         log = self.folder / f"{router}.log"
         return self._spawn(log, "-c", code, "run", "--config", str(file), python=python)
 

@@ -51,7 +51,13 @@ def wait_for(text: str, log: Path, agent: "subprocess.Popen[bytes]") -> None:
 def test_an_agent_runs_and_ends_well_on_a_full_disk(full: Path) -> None:
     """It keeps samples in memory, logs why, and says goodbye without a traceback."""
     log = full.parent.parent / "agent.log"
-    command = [sys.executable, "-c", "from titik_agent.cli import main; main()", "run", "--config"]
+    command = [
+        sys.executable,
+        "-c",
+        "from titik_agent.__main__ import main; main()",
+        "run",
+        "--config",
+    ]
     with log.open("wb") as stderr, subprocess.Popen(
         [*command, settings(full)], stderr=stderr, cwd=Path(__file__).parents[2] / "agent"
     ) as agent:  # fmt: skip

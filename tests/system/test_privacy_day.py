@@ -37,9 +37,9 @@ from titik_agent.link import Link
 from titik_agent.loop import Loop
 from titik_agent.publisher import Publisher
 from titik_agent.sampler import Sampler
+from titik_agent.sampling.source import Source
 from titik_agent.schedule import Schedule
 from titik_agent.sketch import Sketch
-from titik_agent.sources import Source
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus

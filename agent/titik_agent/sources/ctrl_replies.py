@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from titik_agent.ctrl import CtrlError
+from titik_agent.hostapd.station import Station
 from titik_agent.radio_state import OFF_AIR
-from titik_agent.stations import Station
 
 MAX_STATIONS = 8192  # of a BSS; 802.11 numbers 2007
 WALKS = 3  # times a list is begun anew, because a station in it left

@@ -19,15 +19,16 @@ from typing import NamedTuple, Protocol
 
 from titik_agent import frequency
 from titik_agent.ctrl import Addresses, Ctrl, CtrlError
+from titik_agent.hostapd.station import Station, one_each
+from titik_agent.sampling.source import SourceError
 from titik_agent.sketch import Sketch
-from titik_agent.sources import SourceError
 from titik_agent.sources.ctrl_replies import (
     CannotListError,
     CtrlStatus,
     list_stations,
     parse_status,
 )
-from titik_agent.stations import Station, Tracker, one_each
+from titik_agent.stations import Tracker
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)

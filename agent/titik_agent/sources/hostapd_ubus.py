@@ -20,8 +20,8 @@ from typing import Protocol
 
 from titik_agent import frequency
 from titik_agent.blob import UbusError
+from titik_agent.sampling.source import SourceError
 from titik_agent.sketch import Sketch
-from titik_agent.sources import SourceError
 from titik_agent.sources.hostapd_replies import (
     BssStatus,
     Clients,

@@ -9,7 +9,7 @@ import re
 import time
 
 from titik_agent.clock import Clock
-from titik_agent.sources import SourceError
+from titik_agent.sampling.source import SourceError
 
 # OpenWrt's default (uci dhcp.@dnsmasq[].leasefile) and Debian's.
 LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")

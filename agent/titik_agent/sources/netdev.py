@@ -16,8 +16,8 @@ from typing import Literal
 
 from titik_agent import rtnetlink
 from titik_agent.rtnetlink import Routes
+from titik_agent.sampling.source import SourceError
 from titik_agent.shared import open_found, open_new
-from titik_agent.sources import SourceError
 from titik_agent.sources.bss_bytes import BssBytes
 from titik_agent.sources.counted import Counted, Counting
 from titik_agent.sources.since import Since

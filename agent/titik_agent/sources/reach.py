@@ -18,7 +18,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from titik_agent.sources import SourceError, dns
+from titik_agent.sampling.source import SourceError
+from titik_agent.sources import dns
 from titik_wire.messages import Reach
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import re
 from typing import Protocol
 
 from titik_agent import frequency
-from titik_agent.sources import SourceError
+from titik_agent.sampling.source import SourceError
 from titik_agent.sources.hostapd_replies import BssStatus, has_links
 from titik_wire.messages import Radio
 

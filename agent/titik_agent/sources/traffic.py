@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import psutil
 
-from titik_agent.sources import SourceError
+from titik_agent.sampling.source import SourceError
 from titik_wire.kinds import MAX_WHOLE
 
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""What is true now: presence, the `now` topics and the collector's own state, and what was missed."""
+"""What is true now, and how it is published: presence, `now`, and what the collector missed."""

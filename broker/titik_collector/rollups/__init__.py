@@ -1,1 +1,1 @@
-"""Minutes, hours and days of routers, sites and the city: computed again when their samples change."""
+"""Minutes, hours and days of routers, sites and the city, computed again when samples change."""

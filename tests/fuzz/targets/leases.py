@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tests.fuzz.targets import CAPTURES
-from titik_agent.sources import SourceError
+from titik_agent.sampling.source import SourceError
 from titik_agent.sources.leases import count_devices
 
 NOW_S = 1_795_403_045

@@ -1,0 +1,1 @@
+"""How hostapd and ubusd are asked, and what they answer, as data."""
