@@ -6,7 +6,7 @@ Rule: what this router's configuration does not ask for is not loaded; such impo
 function that builds the object.
 """
 
-import titik_agent.later  # what the others import and hardly use
+import titik_agent.lazy_imports.later  # what the others import and hardly use
 
 # isort: split
 import errno
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from titik_agent.sources.reach import ReachSource
     from titik_agent.watchdog import Watchdog
 
-titik_agent.later.settle()
+titik_agent.lazy_imports.later.settle()
 log = logging.getLogger("titik_agent")
 
 MACHINE = "/sys/class/dmi/id/product_name"  # x86

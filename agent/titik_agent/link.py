@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import titik_agent.slim  # noqa: F401  before paho, which it makes smaller
+import titik_agent.lazy_imports.slim_paho  # noqa: F401  before paho, which it makes smaller
 
 # isort: split
 import paho.mqtt.client as mqtt

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from titik_agent.later import RARE
+from titik_agent.lazy_imports.later import RARE
 
 
 def printed_by(code: str) -> list[str]:
@@ -26,7 +26,7 @@ def printed_by(code: str) -> list[str]:
 @pytest.mark.parametrize("name", RARE)
 def test_what_is_put_off_works_when_it_is_used(name: str) -> None:
     """Also by a library that took the stand-in; the true module is then everyone's."""
-    code = f"import titik_agent.later; import {name} as held; titik_agent.later.settle()"
+    code = f"import titik_agent.lazy_imports.later; import {name} as held; titik_agent.lazy_imports.later.settle()"
     code += f"; public = [one for one in vars(__import__('{name}')) if one[0] != '_']"
     code += "; print(json.dumps([one for one in public if not hasattr(held, one)]))"
     assert [] == printed_by(code)
@@ -34,21 +34,21 @@ def test_what_is_put_off_works_when_it_is_used(name: str) -> None:
 
 def test_what_is_loaded_already_is_left_alone() -> None:
     """A program that uses one keeps it."""
-    code = "import base64; before = base64; import titik_agent.later"
+    code = "import base64; before = base64; import titik_agent.lazy_imports.later"
     code += "; import base64; print(json.dumps([before is base64, type(base64).__name__]))"
     assert [True, "module"] == printed_by(code)
 
 
 def test_a_use_before_the_end_of_start_up_gives_the_true_module() -> None:
     """To the user and to whoever imports it after."""
-    code = "import titik_agent.later, base64; base64.b64encode(b''); import base64 as again"
+    code = "import titik_agent.lazy_imports.later, base64; base64.b64encode(b''); import base64 as again"
     code += "; print(json.dumps([type(again).__name__, again.b16encode(b'A').decode()]))"
     assert ["module", "41"] == printed_by(code)
 
 
 def test_no_stand_in_is_left_for_others() -> None:
     """Whoever imports one after the agent gets the true one."""
-    code = "import titik_agent.cli; from titik_agent.later import Later"
+    code = "import titik_agent.cli; from titik_agent.lazy_imports.later import Later"
     code += "; print(json.dumps([n for n, m in sys.modules.items() if isinstance(m, Later)]))"
     assert [] == printed_by(code)
 

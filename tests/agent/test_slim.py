@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from titik_agent import slim
 from titik_agent.__main__ import _plain_run
+from titik_agent.lazy_imports import slim_paho
 
 HEAVY = {"click", "email.parser", "http.client", "scapy", "urllib.request", "uuid"}
 
@@ -50,7 +50,7 @@ def test_a_module_that_needs_one_after_all_is_imported_whole(
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     try:
         with caplog.at_level(logging.WARNING):
-            needy = slim.load("needy", ["colorsys"])
+            needy = slim_paho.load("needy", ["colorsys"])
         assert (0, 0, 0) == needy.half
         assert ["imported whole"] == [one.message[:14] for one in caplog.records]
         assert "rgb_to_hls" in vars(sys.modules["colorsys"])
@@ -64,7 +64,7 @@ def test_a_stand_in_says_why_it_is_one(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     try:
-        lazy = slim.load("lazy", ["colorsys"])
+        lazy = slim_paho.load("lazy", ["colorsys"])
         with pytest.raises(AttributeError, match=r"colorsys.hls_to_rgb is left out .*slim"):
             _ = lazy.colorsys.hls_to_rgb
         assert "colorsys" not in sys.modules

@@ -7,7 +7,7 @@ missing: a traceback is printed as ever, it is only then that its code is read.
 Rule: a module that somebody has loaded already is left alone, and after `settle` whoever imports
 one gets the true one.
 
-`import titik_agent.later` comes before whatever imports them; `settle` after it.
+`import titik_agent.lazy_imports.later` comes before whatever imports them; `settle` after it.
 """
 
 import sys
