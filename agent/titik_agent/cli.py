@@ -39,7 +39,7 @@ from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.probe import ProbeSource
 from titik_agent.sources.since import Since
 from titik_agent.sources.visitors import VisitorsSource
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
 from titik_wire import __version__, packed

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from typing import Final, Literal, Protocol
 
-from titik_agent.spool import Key
+from titik_agent.spool.spool import Key
 from titik_wire import WireError, topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Status

@@ -5,8 +5,8 @@ import os
 from dataclasses import replace
 
 from tests.wire.examples import BARE_SAMPLE, RUN
-from titik_agent.segments import Place, Segments
-from titik_agent.spool import Key, Spool
+from titik_agent.spool.segments import Place, Segments
+from titik_agent.spool.spool import Key, Spool
 from titik_wire import topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Ack, AckedRun, Bss, Held, Net, Sample, Span

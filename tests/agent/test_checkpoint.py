@@ -8,8 +8,8 @@ import pytest
 
 from tests.agent.spooled import OTHER_RUN, Clock, Disk, ack, spans, take
 from tests.wire.examples import RUN
-from titik_agent.checkpoint import Checkpoint
-from titik_agent.spool import Spool
+from titik_agent.spool.checkpoint import Checkpoint
+from titik_agent.spool.spool import Spool
 
 SMALL = 16 * 1024
 

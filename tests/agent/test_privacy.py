@@ -32,7 +32,7 @@ from titik_agent.sources.since import Since
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.sources.wiring import Wiring
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 from titik_agent.stations import Tracker
 
 VISITORS = 300

@@ -9,9 +9,9 @@ import pytest
 
 from tests.agent.spooled import OTHER_RUN, Clock, Disk, sample, spans, take
 from tests.wire.examples import RUN
-from titik_agent.record import Damaged, Key, pack, scan, unpack
-from titik_agent.segments import Segments
-from titik_agent.spool import Spool
+from titik_agent.spool.record import Damaged, Key, pack, scan, unpack
+from titik_agent.spool.segments import Segments
+from titik_agent.spool.spool import Spool
 from titik_wire.codec import MAX_PAYLOAD, encode
 
 

@@ -32,8 +32,8 @@ from tests.agent.spooled import (
     typical,
 )
 from tests.wire.examples import BARE_SAMPLE, RUN
-from titik_agent.segments import Segments
-from titik_agent.spool import Key, Spool
+from titik_agent.spool.segments import Segments
+from titik_agent.spool.spool import Key, Spool
 from titik_wire.codec import encode
 from titik_wire.messages import Ack, AckedRun
 
@@ -593,7 +593,9 @@ class Life(RuleBasedStateMachine):
 def test_every_seq_is_held_settled_or_counted_as_lost(caplog: pytest.LogCaptureFixture) -> None:
     """For any course of appends, acks, give-ups, disk failures, crashes and restarts."""
     run_state_machine_as_test(Life, settings=settings(stateful_step_count=30))
-    assert {"titik_agent.spool", "titik_agent.shelf"} >= {one.name for one in caplog.records}
+    assert {"titik_agent.spool.spool", "titik_agent.spool.storage"} >= {
+        one.name for one in caplog.records
+    }
 
 
 @pytest.mark.thorough

@@ -17,7 +17,7 @@ from titik_agent.backoff import Backoff
 from titik_agent.dial import Broker, LinkDown
 from titik_agent.link import Link, LinkEvents, Will
 from titik_agent.publisher import Pace, Publisher
-from titik_agent.spool import Key, Spool
+from titik_agent.spool.spool import Key, Spool
 from titik_agent.uplink import Dial, Timing, Uplink
 from titik_wire import topics
 from titik_wire.codec import decode, encode

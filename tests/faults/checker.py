@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from tests.faults import oracle
 from tests.faults.world import World, slopes
 from tests.system.city import HOUR_MS, SLACK_MS, ZONE, wall_ms
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import body
 from titik_collector.store.database import open_reader, open_writer

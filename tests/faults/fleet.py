@@ -10,7 +10,7 @@ from tests.faults.trial import Trial
 from tests.system.city import ZONE, City
 from titik_agent.backoff import FIRST_S
 from titik_agent.link import Link, LinkEvents, Will
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 from titik_collector.simulation.fleet import Fleet, Node, Plan, WorldTime
 
 

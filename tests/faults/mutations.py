@@ -195,7 +195,7 @@ MUTATIONS = {
         r"^altered",
         (
             Edit(
-                "agent/titik_agent/merge.py",
+                "agent/titik_agent/spool/merge.py",
                 "past=_past(last, replace(newer, bss=bss)),",
                 "past=None,",
             ),

@@ -15,8 +15,8 @@ from tests.faults.checker import terms
 from tests.faults.launcher import Settings
 from tests.faults.trial import Trial
 from tests.faults.world import World, settled
-from titik_agent.checkpoint import FILE
-from titik_agent.record import scan
+from titik_agent.spool.checkpoint import FILE
+from titik_agent.spool.record import scan
 from titik_collector.store.database import open_reader
 from titik_collector.store.ranges import Ranges
 

@@ -9,8 +9,8 @@ from tests.faults.launcher import Settings
 from tests.faults.trial import Trial
 from tests.faults.world import World
 from tests.wire.examples import RUN
-from titik_agent.record import scan
-from titik_agent.spool import Key, Spool
+from titik_agent.spool.record import scan
+from titik_agent.spool.spool import Key, Spool
 from titik_wire import codec
 
 RECORDS = 40

@@ -252,7 +252,7 @@ class Evening:
             "stopped_s": boottime(),
             "status": self._agent.stop(),
         }
-        from titik_agent.spool import Spool  # not while the agent needs the memory
+        from titik_agent.spool.spool import Spool  # not while the agent needs the memory
 
         spool = Spool(SPOOL)
         self.record["spool"] = spool.held()

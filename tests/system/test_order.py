@@ -10,7 +10,7 @@ import pytest
 from tests.broker.running import Client
 from tests.collector.build import OLD_RUN, sample
 from tests.system.city import City, wall_ms
-from titik_agent.merge import merge
+from titik_agent.spool.merge import merge
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
 

@@ -47,7 +47,7 @@ from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
 from titik_collector.store import body

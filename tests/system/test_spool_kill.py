@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.spooled import Clock, ack, read, spans, take
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 
 pytestmark = pytest.mark.system
 
@@ -24,7 +24,7 @@ LIMIT = 128 * 1024
 CHILD = """
 import itertools, sys
 from tests.agent.spooled import take
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 
 directory, limit, run = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 spool = Spool(directory, limit)
@@ -73,7 +73,7 @@ def test_sigkill_loses_no_sample(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         spool.close()
 
     assert 0 == lost
-    assert {"titik_agent.shelf"} >= {line.name for line in caplog.records}
+    assert {"titik_agent.spool.storage"} >= {line.name for line in caplog.records}
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from titik_agent.link import Link, LinkEvents, Will
 from titik_agent.publisher import Pace, Publisher
 from titik_agent.sampler import Sampler
 from titik_agent.schedule import Schedule
-from titik_agent.spool import Spool
+from titik_agent.spool.spool import Spool
 from titik_agent.uplink import Uplink
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_wire import __version__

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, FULL_SAMPLE
-from titik_agent.record import Key, pack
-from titik_agent.spool import Spool
+from titik_agent.spool.record import Key, pack
+from titik_agent.spool.spool import Spool
 from titik_wire import codec
 from titik_wire.messages import Ack, AckedRun
 

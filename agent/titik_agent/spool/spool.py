@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from titik_agent.blocks import Block, Blocks
-from titik_agent.checkpoint import Checkpoint
-from titik_agent.merge import CannotMerge, merge_encoded
-from titik_agent.record import OVERHEAD, Key, pack, scan
-from titik_agent.segments import SHORTAGES, Segments
-from titik_agent.shelf import Shelf
+from titik_agent.spool.checkpoint import Checkpoint
+from titik_agent.spool.index import Block, Blocks
+from titik_agent.spool.merge import CannotMerge, merge_encoded
+from titik_agent.spool.record import OVERHEAD, Key, pack, scan
+from titik_agent.spool.segments import SHORTAGES, Segments
+from titik_agent.spool.storage import Shelf
 from titik_wire.messages import Ack, AckedRun, Span
 
 __all__ = ["Key", "Spool"]

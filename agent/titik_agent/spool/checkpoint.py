@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from titik_agent.record import Key
 from titik_agent.shared import open_new
+from titik_agent.spool.record import Key
 
 FILE: Final = "spool.checkpoint"
 _ASIDE: Final = FILE + ".tmp"

@@ -14,9 +14,9 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from titik_agent.blocks import Block, Blocks
-from titik_agent.record import Damaged, Key, unpack
-from titik_agent.segments import GONE, Place, Segments
+from titik_agent.spool.index import Block, Blocks
+from titik_agent.spool.record import Damaged, Key, unpack
+from titik_agent.spool.segments import GONE, Place, Segments
 
 log = logging.getLogger(__name__)
 

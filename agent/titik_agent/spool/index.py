@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from titik_agent.record import Key
-from titik_agent.segments import Place
+from titik_agent.spool.record import Key
+from titik_agent.spool.segments import Place
 
 # Entries of blocks that are gone stay among the candidates; beyond this surplus start afresh.
 _SURPLUS: Final = 64

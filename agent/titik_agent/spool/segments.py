@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from titik_agent.record import Found, scan
+from titik_agent.spool.record import Found, scan
 
 GONE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
 SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # that pass

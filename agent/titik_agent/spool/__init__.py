@@ -1,0 +1,1 @@
+"""Samples that the collector has not committed: on disk, in order, within a limit."""
