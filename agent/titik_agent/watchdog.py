@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from titik_agent.blob import UbusError, text_member
-from titik_agent.ubus import Ubus
+from titik_agent.hostapd.ubus import Ubus
+from titik_agent.hostapd.ubus_blob import UbusError, text_member
 
 log = logging.getLogger(__name__)
 

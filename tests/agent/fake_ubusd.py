@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from titik_agent import blob, ubus
-from titik_agent.ubus import Message
+from titik_agent.hostapd import ubus, ubus_blob
+from titik_agent.hostapd.ubus import Message
 
 CAPTURES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "captures")
 
@@ -40,20 +40,20 @@ def encode(members: Mapping[str, Any] | list[Any]) -> bytes:
 
 def _member(name: bytes, value: Any) -> bytes:
     if isinstance(value, Mapping):
-        return blob.member(blob.TABLE, name, encode(value))
+        return ubus_blob.member(ubus_blob.TABLE, name, encode(value))
     if isinstance(value, list):
-        return blob.member(blob.ARRAY, name, encode(value))
+        return ubus_blob.member(ubus_blob.ARRAY, name, encode(value))
     if isinstance(value, str):
         value = value.encode("utf-8", "surrogateescape")
     if isinstance(value, bytes):
-        return blob.member(blob.STRING, name, value + b"\0")
+        return ubus_blob.member(ubus_blob.STRING, name, value + b"\0")
     if isinstance(value, bool):
-        return blob.member(blob.INT8, name, struct.pack(">B", value))
+        return ubus_blob.member(ubus_blob.INT8, name, struct.pack(">B", value))
     if isinstance(value, Wide):
-        return blob.member(blob.INT64, name, struct.pack(">Q", value % 2**64))
+        return ubus_blob.member(ubus_blob.INT64, name, struct.pack(">Q", value % 2**64))
     if isinstance(value, Short):
-        return blob.member(blob.INT16, name, struct.pack(">H", value % 2**16))
-    return blob.member(blob.INT32, name, struct.pack(">I", value % 2**32))
+        return ubus_blob.member(ubus_blob.INT16, name, struct.pack(">H", value % 2**16))
+    return ubus_blob.member(ubus_blob.INT32, name, struct.pack(">I", value % 2**32))
 
 
 def capture(name: str) -> dict[str, Any]:
@@ -168,8 +168,8 @@ class FakeUbusd:
             identity, gone = self._find(path)
             del self._objects[identity]
             for client, own in gone.subscribers:
-                ids = blob.number_attribute(ubus.ATTR_OBJID, own)
-                ids += blob.number_attribute(ubus.ATTR_TARGET, identity)
+                ids = ubus_blob.number_attribute(ubus.ATTR_OBJID, own)
+                ids += ubus_blob.number_attribute(ubus.ATTR_TARGET, identity)
                 _send(client, ubus.UNSUBSCRIBE, 0, 0, ids)
             self._announce("ubus.object.remove", identity, path)
 
@@ -180,10 +180,10 @@ class FakeUbusd:
         with self._changed:
             identity, target = self._find(path)
             for client, own in target.subscribers:
-                body = b"" if reply else blob.attribute(ubus.ATTR_NO_REPLY, b"\1")
-                body += blob.number_attribute(ubus.ATTR_OBJID, own)
-                body += blob.text_attribute(ubus.ATTR_METHOD, name)
-                body += blob.attribute(ubus.ATTR_DATA, encode(data))
+                body = b"" if reply else ubus_blob.attribute(ubus.ATTR_NO_REPLY, b"\1")
+                body += ubus_blob.number_attribute(ubus.ATTR_OBJID, own)
+                body += ubus_blob.text_attribute(ubus.ATTR_METHOD, name)
+                body += ubus_blob.attribute(ubus.ATTR_DATA, encode(data))
                 _send(client, ubus.INVOKE, 7, identity, body, times)
 
     def send_raw(self, raw: bytes) -> None:
@@ -208,10 +208,12 @@ class FakeUbusd:
         for client in self._clients.values():
             for pattern, own in client.patterns:
                 if event.startswith(pattern.rstrip("*")):
-                    body = blob.number_attribute(ubus.ATTR_OBJID, own)
-                    body += blob.text_attribute(ubus.ATTR_METHOD, event)
+                    body = ubus_blob.number_attribute(ubus.ATTR_OBJID, own)
+                    body += ubus_blob.text_attribute(ubus.ATTR_METHOD, event)
                     data = encode({"id": identity, "path": path})
-                    _send(client, ubus.INVOKE, 1, 0, body + blob.attribute(ubus.ATTR_DATA, data))
+                    _send(
+                        client, ubus.INVOKE, 1, 0, body + ubus_blob.attribute(ubus.ATTR_DATA, data)
+                    )
 
     def _run(self) -> None:
         while True:
@@ -275,7 +277,7 @@ class FakeUbusd:
         }.get(message.kind)
         status = serve(client, message) if serve else ubus.INVALID_COMMAND
         if status is not None:
-            body = blob.number_attribute(ubus.ATTR_STATUS, status)
+            body = ubus_blob.number_attribute(ubus.ATTR_STATUS, status)
             _send(client, ubus.STATUS, message.seq, message.peer, body)
 
     def _lookup(self, client: _Client, message: Message) -> int:
@@ -292,11 +294,11 @@ class FakeUbusd:
         for identity, each in found.items():
             if each.hidden:
                 continue  # the real one says `ok` and no more
-            body = blob.text_attribute(ubus.ATTR_OBJPATH, each.path)
-            body += blob.number_attribute(ubus.ATTR_OBJID, identity)
-            body += blob.number_attribute(ubus.ATTR_OBJTYPE, 1)
+            body = ubus_blob.text_attribute(ubus.ATTR_OBJPATH, each.path)
+            body += ubus_blob.number_attribute(ubus.ATTR_OBJID, identity)
+            body += ubus_blob.number_attribute(ubus.ATTR_OBJTYPE, 1)
             signature = encode({method: {} for method in each.methods})
-            body += blob.attribute(ubus.ATTR_SIGNATURE, signature)
+            body += ubus_blob.attribute(ubus.ATTR_SIGNATURE, signature)
             _send(client, ubus.DATA, message.seq, message.peer, body)
         return ubus.OK if found else ubus.NOT_FOUND
 
@@ -316,8 +318,8 @@ class FakeUbusd:
             return ubus.PERMISSION_DENIED
         reply = target.methods[name]()
         if isinstance(reply, bytes):
-            body = blob.number_attribute(ubus.ATTR_OBJID, identity)
-            body += blob.attribute(ubus.ATTR_DATA, reply)
+            body = ubus_blob.number_attribute(ubus.ATTR_OBJID, identity)
+            body += ubus_blob.attribute(ubus.ATTR_DATA, reply)
             _send(client, ubus.DATA, message.seq, identity, body)
             return ubus.OK
         return reply
@@ -334,7 +336,7 @@ class FakeUbusd:
     def _add_object(self, client: _Client, message: Message) -> int:
         own = next(self._ids)
         client.objects.add(own)
-        body = blob.number_attribute(ubus.ATTR_OBJID, own)
+        body = ubus_blob.number_attribute(ubus.ATTR_OBJID, own)
         _send(client, ubus.DATA, message.seq, message.peer, body)
         return ubus.OK
 
@@ -350,6 +352,6 @@ class FakeUbusd:
 
 
 def _send(client: _Client, kind: int, seq: int, peer: int, body: bytes, times: int = 1) -> None:
-    raw = struct.pack(">BBHI", 0, kind, seq, peer) + blob.attribute(0, body)
+    raw = struct.pack(">BBHI", 0, kind, seq, peer) + ubus_blob.attribute(0, body)
     with contextlib.suppress(OSError):  # the client may have gone
         client.socket.sendall(raw * times)

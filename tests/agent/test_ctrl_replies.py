@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.fake_hostapd import printf_encode, station
-from titik_agent.ctrl import CtrlError
-from titik_agent.hostapd.station import Station
-from titik_agent.sources.ctrl_replies import (
+from titik_agent.hostapd.control_replies import (
     MAX_STATIONS,
     CannotListError,
     CtrlStatus,
@@ -20,6 +18,8 @@ from titik_agent.sources.ctrl_replies import (
     parse_status,
     unescape,
 )
+from titik_agent.hostapd.control_socket import CtrlError
+from titik_agent.hostapd.station import Station
 
 CAPTURES = Path(__file__).parent.parent / "captures" / "hwsim"
 

@@ -13,9 +13,9 @@ import pytest
 
 from tests.agent.fake_hostapd import HANG, LATE, FakeBss, FakeHostapd, station
 from tests.agent.test_ctrl_replies import captured_stations
-from titik_agent import ctrl
 from titik_agent.clock import SystemClock
-from titik_agent.ctrl import PUMP_EVENTS, Addresses, Ctrl
+from titik_agent.hostapd import control_socket
+from titik_agent.hostapd.control_socket import PUMP_EVENTS, Addresses, Ctrl
 from titik_agent.sampling.source import SourceError
 from titik_agent.sketch import Sketch
 from titik_agent.sources import hostapd_ctrl
@@ -65,7 +65,7 @@ def bench() -> Iterator[Bench]:
 def impatient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """So that a hang costs a test little; it is warned of."""
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(ctrl, "REQUEST_S", 0.2)
+    monkeypatch.setattr(control_socket, "REQUEST_S", 0.2)
     monkeypatch.setattr(hostapd_ctrl, "READ_S", 0.3)
 
 
@@ -454,7 +454,7 @@ def test_our_sockets_are_out_of_others_reach(bench: Bench) -> None:
 
 def test_a_lost_directory_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something that cleans /tmp may take it."""
-    monkeypatch.setattr(ctrl, "REQUEST_S", 0.2)  # the listener's answer cannot reach it
+    monkeypatch.setattr(control_socket, "REQUEST_S", 0.2)  # the listener's answer cannot reach it
     with FakeHostapd(bench.directory, FakeBss("wlan0")):
         bench.source.read()
         for name in os.listdir(bench.place):

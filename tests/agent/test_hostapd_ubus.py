@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.fake_ubusd import FakeUbusd, Short, Wide, answer, capture, encode, hang, refuse
 from tests.agent.test_sketch import FakeClock
-from titik_agent import blob, frequency, ubus
+from titik_agent.hostapd import frequency, ubus, ubus_blob
 from titik_agent.sampling.source import SourceError
 from titik_agent.sketch import Sketch
 from titik_agent.sources import hostapd_ubus
@@ -242,7 +242,7 @@ def test_a_client_twice_in_a_reply_is_one(router: Router) -> None:
     router.serve(AP0, {"freq": 2437, "clients": one})
     assert 1 == router.read_one().clients
     twice = encode(one) + encode(spelt) + encode(one) + encode(client(2))
-    reply = encode({"freq": 2437}) + blob.member(blob.TABLE, b"clients", twice)
+    reply = encode({"freq": 2437}) + ubus_blob.member(ubus_blob.TABLE, b"clients", twice)
     router.ubusd.add(AP1, {"get_clients": lambda: reply})
     assert 2 == router.read()[1].clients
 

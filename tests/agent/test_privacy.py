@@ -19,7 +19,7 @@ from tests.agent.test_reach import reach, resolver
 from tests.agent.test_rtnetlink import attribute, message, route
 from tests.agent.test_sampler import FakeClock
 from titik_agent import rtnetlink
-from titik_agent.ctrl import Addresses
+from titik_agent.hostapd.control_socket import Addresses
 from titik_agent.rtnetlink import AF_BRIDGE, RTM_GETROUTE, RTM_GETRULE
 from titik_agent.sampler import Sampler
 from titik_agent.sketch import Sketch

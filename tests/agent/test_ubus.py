@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.fake_ubusd import CAPTURES, FakeUbusd, Short, Wide, answer, encode, hang
-from titik_agent import blob, ubus
-from titik_agent.blob import Table, UbusError
-from titik_agent.ubus import Event, Message, Ubus, UbusRefused
+from titik_agent.hostapd import ubus, ubus_blob
+from titik_agent.hostapd.ubus import Event, Message, Ubus, UbusRefused
+from titik_agent.hostapd.ubus_blob import Table, UbusError
 
 
 def captured(prefix: str) -> bytes:
@@ -81,10 +81,10 @@ def test_captured_get_clients_reply_is_read() -> None:
 
 def test_captured_get_clients_reply_is_written_alike() -> None:
     """So the fake's replies are those of libubox, byte for byte."""
-    body = blob.number_attribute(ubus.ATTR_OBJID, 0xC8359C3C)
-    body += blob.attribute(ubus.ATTR_DATA, encode(CLIENTS))
+    body = ubus_blob.number_attribute(ubus.ATTR_OBJID, 0xC8359C3C)
+    body += ubus_blob.attribute(ubus.ATTR_DATA, encode(CLIENTS))
     header = struct.pack(">BBHI", 0, ubus.DATA, 2, 0xC59E0883)
-    assert captured("hostapd -> 0002") == header + blob.attribute(0, body)
+    assert captured("hostapd -> 0002") == header + ubus_blob.attribute(0, body)
 
 
 def test_captured_invocation_is_what_a_call_sends(ubusd: FakeUbusd, client: Ubus) -> None:
@@ -104,18 +104,18 @@ def test_captured_method_signatures_are_written_alike() -> None:
         "get_status": {},
         "del_client": {"addr": 3, "reason": 5, "deauth": 7, "ban_time": 5},
     }
-    body = blob.text_attribute(ubus.ATTR_OBJPATH, "hostapd.phy0-ap0")
-    body += blob.attribute(ubus.ATTR_SIGNATURE, encode(methods))
+    body = ubus_blob.text_attribute(ubus.ATTR_OBJPATH, "hostapd.phy0-ap0")
+    body += ubus_blob.attribute(ubus.ATTR_SIGNATURE, encode(methods))
     header = struct.pack(">BBHI", 0, ubus.ADD_OBJECT, 1, 0)
-    assert captured("hostapd -> 0006") == header + blob.attribute(0, body)
+    assert captured("hostapd -> 0006") == header + ubus_blob.attribute(0, body)
 
 
 def test_captured_answer_to_an_invocation_is_written_alike() -> None:
     """A STATUS with our object's id, as libubus answers."""
-    body = blob.number_attribute(ubus.ATTR_STATUS, 0)
-    body += blob.number_attribute(ubus.ATTR_OBJID, 0xC8359C3C)
+    body = ubus_blob.number_attribute(ubus.ATTR_STATUS, 0)
+    body += ubus_blob.number_attribute(ubus.ATTR_OBJID, 0xC8359C3C)
     header = struct.pack(">BBHI", 0, ubus.STATUS, 2, 0xC59E0883)
-    assert captured("hostapd -> 0001") == header + blob.attribute(0, body)
+    assert captured("hostapd -> 0001") == header + ubus_blob.attribute(0, body)
 
 
 def test_captured_subscription_notice_is_read() -> None:
@@ -131,12 +131,12 @@ def test_numbers_keep_their_width_and_signs_are_restored_on_demand() -> None:
     assert (2**63 + 1, 1) == (wide, flag)
     assert isinstance(signal, int)
     assert isinstance(short, int)
-    assert (-53, -6) == (blob.signed(signal), blob.signed(short, 16))
+    assert (-53, -6) == (ubus_blob.signed(signal), ubus_blob.signed(short, 16))
 
 
 def test_text_is_fit_for_a_terminal() -> None:
     """Bytes that are not UTF-8 and control characters show as U+FFFD."""
-    assert "Caf\ufffd 📶 \\\ufffd\ufffd\ufffd" == blob.to_text(
+    assert "Caf\ufffd 📶 \\\ufffd\ufffd\ufffd" == ubus_blob.to_text(
         b"Caf\xe9 \xf0\x9f\x93\xb6 \\\n\x01\x7f\0x"
     )
 
@@ -240,8 +240,8 @@ def test_a_late_answer_is_not_taken_for_the_next(ubusd: FakeUbusd, client: Ubus)
     """Answers belong to the question with their number."""
 
     def respond() -> bytes:
-        late = blob.attribute(0, blob.attribute(ubus.ATTR_DATA, encode({"n": 9})))
-        ok = blob.attribute(0, blob.number_attribute(ubus.ATTR_STATUS, ubus.OK))
+        late = ubus_blob.attribute(0, ubus_blob.attribute(ubus.ATTR_DATA, encode({"n": 9})))
+        ok = ubus_blob.attribute(0, ubus_blob.number_attribute(ubus.ATTR_STATUS, ubus.OK))
         ubusd.send_raw(struct.pack(">BBHI", 0, ubus.DATA, 1, 0) + late)
         ubusd.send_raw(struct.pack(">BBHI", 0, ubus.STATUS, 1, 0) + ok)
         return encode({"n": 5})
@@ -372,8 +372,8 @@ def test_a_notification_right_behind_an_answer_is_heard_at_once(ubusd: FakeUbusd
     connection = listening(ubusd, heard)
 
     def respond() -> None:
-        ok = blob.attribute(0, blob.number_attribute(ubus.ATTR_STATUS, ubus.OK))
-        join = blob.attribute(0, blob.text_attribute(ubus.ATTR_METHOD, "sta-authorized"))
+        ok = ubus_blob.attribute(0, ubus_blob.number_attribute(ubus.ATTR_STATUS, ubus.OK))
+        join = ubus_blob.attribute(0, ubus_blob.text_attribute(ubus.ATTR_METHOD, "sta-authorized"))
         status = struct.pack(">BBHI", 0, ubus.STATUS, 1, 0) + ok
         ubusd.send_raw(status + struct.pack(">BBHI", 0, ubus.INVOKE, 9, 0) + join)
 

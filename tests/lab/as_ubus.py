@@ -12,9 +12,9 @@ from contextlib import closing
 from typing import Any
 
 from tests.agent.fake_ubusd import FakeUbusd, Wide, encode
-from titik_agent import ubus
-from titik_agent.ctrl import Addresses, Ctrl, CtrlError
-from titik_agent.sources.ctrl_replies import parse_status
+from titik_agent.hostapd import ubus
+from titik_agent.hostapd.control_replies import parse_status
+from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
 
 _EVENTS = {
     b"AP-STA-CONNECTED": "sta-authorized",

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.agent.fake_hostapd import FakeBss, FakeHostapd
-from titik_agent.ctrl import Addresses, Ctrl
-from titik_agent.sources.ctrl_replies import parse_status
+from titik_agent.hostapd.control_replies import parse_status
+from titik_agent.hostapd.control_socket import Addresses, Ctrl
 
 pytestmark = pytest.mark.system
 

@@ -17,17 +17,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from titik_agent import frequency
-from titik_agent.ctrl import Addresses, Ctrl, CtrlError
-from titik_agent.hostapd.station import Station, one_each
-from titik_agent.sampling.source import SourceError
-from titik_agent.sketch import Sketch
-from titik_agent.sources.ctrl_replies import (
+from titik_agent.hostapd import frequency
+from titik_agent.hostapd.control_replies import (
     CannotListError,
     CtrlStatus,
     list_stations,
     parse_status,
 )
+from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
+from titik_agent.hostapd.station import Station, one_each
+from titik_agent.sampling.source import SourceError
+from titik_agent.sketch import Sketch
 from titik_agent.stations import Tracker
 from titik_wire.messages import Bss
 

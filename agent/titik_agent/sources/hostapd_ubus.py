@@ -18,19 +18,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from titik_agent import frequency
-from titik_agent.blob import UbusError
-from titik_agent.sampling.source import SourceError
-from titik_agent.sketch import Sketch
-from titik_agent.sources.hostapd_replies import (
+from titik_agent.hostapd import frequency
+from titik_agent.hostapd.ubus import PERMISSION_DENIED, SOCKETS, Event, Ubus, UbusRefused
+from titik_agent.hostapd.ubus_blob import UbusError
+from titik_agent.hostapd.ubus_replies import (
     BssStatus,
     Clients,
     has_links,
     parse_clients,
     parse_status,
 )
+from titik_agent.sampling.source import SourceError
+from titik_agent.sketch import Sketch
 from titik_agent.stations import Tracker
-from titik_agent.ubus import PERMISSION_DENIED, SOCKETS, Event, Ubus, UbusRefused
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)

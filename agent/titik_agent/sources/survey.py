@@ -8,9 +8,9 @@ keeps such a name while another band is off the air, or its counters would seem 
 import re
 from typing import Protocol
 
-from titik_agent import frequency
+from titik_agent.hostapd import frequency
+from titik_agent.hostapd.ubus_replies import BssStatus, has_links
 from titik_agent.sampling.source import SourceError
-from titik_agent.sources.hostapd_replies import BssStatus, has_links
 from titik_wire.messages import Radio
 
 MAX_PHYS = 64  # remembered; no router has as many, but names may change

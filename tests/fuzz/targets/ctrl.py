@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.targets import CAPTURES, folder
-from titik_agent.ctrl import MAX_REPLY, Addresses, Ctrl, CtrlError
-from titik_agent.sources.ctrl_replies import CtrlStatus, list_stations, parse_status
+from titik_agent.hostapd.control_replies import CtrlStatus, list_stations, parse_status
+from titik_agent.hostapd.control_socket import MAX_REPLY, Addresses, Ctrl, CtrlError
 
 FOREVER = float("inf")
 

@@ -14,10 +14,10 @@ from functools import cache
 
 from tests.agent.fake_ubusd import Wide, encode
 from tests.fuzz.targets import CAPTURES, folder
-from titik_agent import blob, ubus
-from titik_agent.blob import Table, UbusError
-from titik_agent.sources.hostapd_replies import parse_clients, parse_status
-from titik_agent.ubus import Event, Ubus
+from titik_agent.hostapd import ubus, ubus_blob
+from titik_agent.hostapd.ubus import Event, Ubus
+from titik_agent.hostapd.ubus_blob import Table, UbusError
+from titik_agent.hostapd.ubus_replies import parse_clients, parse_status
 
 LONGEST = 1 << 16
 PATIENCE_S = 5.0
@@ -31,13 +31,13 @@ STATUS = encode(
 def seeds() -> Sequence[bytes]:
     lines = (CAPTURES / "g-ubus-wire-hex.txt").read_text().splitlines()
     wire = [bytes.fromhex(line.split()[2]) for line in lines if line.startswith("hostapd")]
-    ok = blob.number_attribute(ubus.ATTR_STATUS, ubus.OK)
-    found = blob.text_attribute(ubus.ATTR_OBJPATH, "hostapd.phy0-ap0")
-    found += blob.number_attribute(ubus.ATTR_OBJID, 7)
-    own = blob.number_attribute(ubus.ATTR_OBJID, 9)
-    said = blob.text_attribute(ubus.ATTR_METHOD, "assoc")
-    said += blob.attribute(ubus.ATTR_DATA, encode({"address": "02:00:00:00:00:01"}))
-    clients, status = (blob.attribute(ubus.ATTR_DATA, one) for one in (CLIENTS, STATUS))
+    ok = ubus_blob.number_attribute(ubus.ATTR_STATUS, ubus.OK)
+    found = ubus_blob.text_attribute(ubus.ATTR_OBJPATH, "hostapd.phy0-ap0")
+    found += ubus_blob.number_attribute(ubus.ATTR_OBJID, 7)
+    own = ubus_blob.number_attribute(ubus.ATTR_OBJID, 9)
+    said = ubus_blob.text_attribute(ubus.ATTR_METHOD, "assoc")
+    said += ubus_blob.attribute(ubus.ATTR_DATA, encode({"address": "02:00:00:00:00:01"}))
+    clients, status = (ubus_blob.attribute(ubus.ATTR_DATA, one) for one in (CLIENTS, STATUS))
     whole = [
         (ubus.DATA, 1, found), (ubus.STATUS, 1, ok), (ubus.DATA, 2, clients), (ubus.STATUS, 2, ok),
         (ubus.DATA, 3, status), (ubus.STATUS, 3, ok), (ubus.DATA, 4, own), (ubus.STATUS, 4, ok),
@@ -45,7 +45,7 @@ def seeds() -> Sequence[bytes]:
         (ubus.UNSUBSCRIBE, 0, b""),
     ]  # fmt: skip
     framed = [b"\1" + b"".join(_packed(*one) for one in whole[:upto]) for upto in (2, 4, 12)]
-    short = b"\1" + _packed(ubus.STATUS, 1, blob.attribute(ubus.ATTR_STATUS, b"\0\0"))
+    short = b"\1" + _packed(ubus.STATUS, 1, ubus_blob.attribute(ubus.ATTR_STATUS, b"\0\0"))
     return [b"\0" + b"".join(wire), *(b"\0" + one for one in wire), *framed, short]
 
 
@@ -110,7 +110,7 @@ def _stream(data: bytes) -> bytes:
 
 
 def _message(kind: int, seq: int, body: bytes) -> bytes:
-    return struct.pack(">BBHI", 0, kind, seq, 1) + blob.attribute(0, body)
+    return struct.pack(">BBHI", 0, kind, seq, 1) + ubus_blob.attribute(0, body)
 
 
 class Server(threading.Thread):

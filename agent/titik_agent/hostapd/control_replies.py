@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from titik_agent.ctrl import CtrlError
+from titik_agent.hostapd.control_socket import CtrlError
+from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station
-from titik_agent.radio_state import OFF_AIR
 
 MAX_STATIONS = 8192  # of a BSS; 802.11 numbers 2007
 WALKS = 3  # times a list is begun anew, because a station in it left

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from titik_agent.blob import Table, UbusError, Value, signed
+from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station, one_each
-from titik_agent.radio_state import OFF_AIR
+from titik_agent.hostapd.ubus_blob import Table, UbusError, Value, signed
 
 MAX_SSID = 32
 # How netifd names an access point of several links (MLO). hostapd of 25.12 has one object for all

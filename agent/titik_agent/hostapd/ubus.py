@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from titik_agent.blob import (
+from titik_agent.hostapd.ubus_blob import (
     Table,
     UbusError,
     attribute,
