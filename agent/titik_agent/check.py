@@ -121,7 +121,7 @@ def _moved(counted: Sequence[Any], role: str | None) -> int:
 @contextmanager
 def told_before() -> Iterator[None]:
     """Sources that fail have had their line, so the sampler need not warn of them."""
-    log = logging.getLogger("titik_agent.sampler")
+    log = logging.getLogger("titik_agent.sampling.sampler")
     log.disabled = True
     try:
         yield

@@ -27,12 +27,13 @@ from titik_agent.backoff import Backoff
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
 from titik_agent.link import Link, LinkEvents, Will
-from titik_agent.loop import Loop
 from titik_agent.publisher import Publisher
-from titik_agent.sampler import Sampler
+from titik_agent.sampling.loop import Loop
+from titik_agent.sampling.sampler import Sampler
+from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import EventSource, Source
-from titik_agent.schedule import Schedule
-from titik_agent.sketch import Sketch
+from titik_agent.sampling.stations import Tracker
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
@@ -40,14 +41,13 @@ from titik_agent.sources.probe import ProbeSource
 from titik_agent.sources.since import Since
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool.spool import Spool
-from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
 from titik_wire import __version__, packed
 from titik_wire.messages import Status
 
 if TYPE_CHECKING:
+    from titik_agent.sampling.watchdog import Watchdog
     from titik_agent.sources.reach import ReachSource
-    from titik_agent.watchdog import Watchdog
 
 titik_agent.lazy_imports.later.settle()
 log = logging.getLogger("titik_agent")
@@ -221,7 +221,7 @@ def _hostapd(wanted: config.Sources, interfaces: Interfaces, sketch: Sketch) -> 
 def _watchdog(settings: Config, clock: Clock) -> "Watchdog | None":
     if settings.watchdog is None:
         return None
-    from titik_agent.watchdog import Watchdog
+    from titik_agent.sampling.watchdog import Watchdog
 
     return Watchdog(settings.sources.ubus_socket, settings.watchdog, clock.monotonic)
 

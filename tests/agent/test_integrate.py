@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_agent.integrate import MAX_METERS, Meter, Meters, Reading, on_air
+from titik_agent.sampling.client_time import MAX_METERS, Meter, Meters, Reading, on_air
 from titik_wire.messages import Bss
 
 

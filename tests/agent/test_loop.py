@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 from tests.agent.test_sampler import HOSTAPD, FakeClock, FakeSpool
-from titik_agent.loop import Loop
-from titik_agent.sampler import Sampler
-from titik_agent.schedule import Schedule
+from titik_agent.sampling.loop import Loop
+from titik_agent.sampling.sampler import Sampler
+from titik_agent.sampling.schedule import Schedule
 
 
 class Ears:

@@ -21,8 +21,9 @@ from tests.agent.test_sampler import FakeClock
 from titik_agent import rtnetlink
 from titik_agent.hostapd.control_socket import Addresses
 from titik_agent.rtnetlink import AF_BRIDGE, RTM_GETROUTE, RTM_GETRULE
-from titik_agent.sampler import Sampler
-from titik_agent.sketch import Sketch
+from titik_agent.sampling.sampler import Sampler
+from titik_agent.sampling.stations import Tracker
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
@@ -33,7 +34,6 @@ from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.sources.wiring import Wiring
 from titik_agent.spool.spool import Spool
-from titik_agent.stations import Tracker
 
 VISITORS = 300
 GATEWAY = (

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from titik_agent.sampler import SHED_ORDER, Sampler, fit
+from titik_agent.sampling.sampler import SHED_ORDER, Sampler, fit
 from titik_agent.sampling.source import Source, SourceError
 from titik_wire import codec, topics
 from titik_wire.messages import (

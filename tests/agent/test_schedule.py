@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from titik_agent.schedule import EXTRA_EVERY_S, Schedule
+from titik_agent.sampling.schedule import EXTRA_EVERY_S, Schedule
 
 
 def taken(schedule: Schedule, end: float, changes: tuple[float, ...] = ()) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from titik_agent.sketch import Sketch
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.visitors import VisitorsSource
 from titik_wire.instant import from_text
 from titik_wire.messages import Visitors

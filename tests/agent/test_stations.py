@@ -9,7 +9,7 @@ import pytest
 from tests.agent import fake_hostapd
 from titik_agent.hostapd.control_replies import parse_station
 from titik_agent.hostapd.station import Station, one_each
-from titik_agent.stations import Tally, Tracker
+from titik_agent.sampling.stations import Tally, Tracker
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.fake_ubusd import FakeUbusd, answer
-from titik_agent.watchdog import EVERY_S, Watchdog
+from titik_agent.sampling.watchdog import EVERY_S, Watchdog
 
 
 class Clock:

@@ -21,8 +21,8 @@ from titik_agent import cli, dial
 from titik_agent.__main__ import main as run_agent
 from titik_agent.backoff import Backoff
 from titik_agent.clock import SystemClock
-from titik_agent.loop import Loop
 from titik_agent.publisher import Pace, Publisher
+from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.source import EventSource
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.traffic import Traffic, read_traffic

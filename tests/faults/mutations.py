@@ -169,7 +169,7 @@ MUTATIONS = {
         r"^lost",
         (
             Edit(
-                "agent/titik_agent/sampler.py",
+                "agent/titik_agent/sampling/sampler.py",
                 "return (Held(self.run, own), *others)",
                 "return (Held(self.run, (1, seq)),)",
             ),

@@ -23,11 +23,11 @@ sys.path.insert(1, os.path.join(sys.path[0], "agent"))
 from tests.lab.as_ubus import UbusHostapd
 from titik_agent.clock import SystemClock
 from titik_agent.sampling.source import SourceError
-from titik_agent.sketch import Sketch
+from titik_agent.sampling.stations import Tracker
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.netdev import Interfaces
-from titik_agent.stations import Tracker
 
 SOCKETS = "/run/hostapd"
 UBUS = "/run/ubus.sock"

@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator, ValidationError
 from tests.project.sources import ROOT
 from tests.wire.examples import CASES
 from tests.wire.strategies import MESSAGES, messages
-from titik_agent.sampler import SHED_ORDER
+from titik_agent.sampling.sampler import SHED_ORDER
 from titik_wire import WireError, topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Message, Sample

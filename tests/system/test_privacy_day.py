@@ -34,12 +34,13 @@ from tests.system.wiretap import Wiretap
 from titik_agent.backoff import Backoff
 from titik_agent.dial import Broker
 from titik_agent.link import Link
-from titik_agent.loop import Loop
 from titik_agent.publisher import Publisher
-from titik_agent.sampler import Sampler
+from titik_agent.sampling.loop import Loop
+from titik_agent.sampling.sampler import Sampler
+from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import Source
-from titik_agent.schedule import Schedule
-from titik_agent.sketch import Sketch
+from titik_agent.sampling.stations import Tracker
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.hostapd_ctrl import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
@@ -48,7 +49,6 @@ from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool.spool import Spool
-from titik_agent.stations import Tracker
 from titik_agent.uplink import Uplink
 from titik_collector.store import body
 from titik_collector.store.database import open_reader

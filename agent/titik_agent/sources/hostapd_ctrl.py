@@ -27,8 +27,8 @@ from titik_agent.hostapd.control_replies import (
 from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
 from titik_agent.hostapd.station import Station, one_each
 from titik_agent.sampling.source import SourceError
-from titik_agent.sketch import Sketch
-from titik_agent.stations import Tracker
+from titik_agent.sampling.stations import Tracker
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)

@@ -29,8 +29,8 @@ from titik_agent.hostapd.ubus_replies import (
     parse_status,
 )
 from titik_agent.sampling.source import SourceError
-from titik_agent.sketch import Sketch
-from titik_agent.stations import Tracker
+from titik_agent.sampling.stations import Tracker
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)

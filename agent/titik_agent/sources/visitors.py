@@ -1,6 +1,6 @@
 """How many different clients there were today. Read it after the source that feeds the sketch."""
 
-from titik_agent.sketch import Sketch
+from titik_agent.sampling.visitor_sketch import Sketch
 from titik_wire.messages import Visitors
 
 

@@ -25,8 +25,8 @@ from titik_agent.clock import Clock
 from titik_agent.dial import Broker, LinkDown, Tls
 from titik_agent.link import Link, LinkEvents, Will
 from titik_agent.publisher import Pace, Publisher
-from titik_agent.sampler import Sampler
-from titik_agent.schedule import Schedule
+from titik_agent.sampling.sampler import Sampler
+from titik_agent.sampling.schedule import Schedule
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink import Uplink
 from titik_collector.simulation.world import DAY_MINUTES, Crowd

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import psutil
 
 from titik_agent.clock import Clock
-from titik_agent.integrate import Meters, on_air
+from titik_agent.sampling.client_time import Meters, on_air
 from titik_agent.sampling.source import Source, SourceError
 from titik_wire import codec
 from titik_wire.errors import WireError

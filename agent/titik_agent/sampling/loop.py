@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from titik_agent.sampler import Sampler
+from titik_agent.sampling.sampler import Sampler
+from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import EventSource
-from titik_agent.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
