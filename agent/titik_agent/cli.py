@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from titik_agent import config, dial, rtnetlink, shared
+from titik_agent import config, dial, shared
 from titik_agent.backoff import Backoff
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
@@ -34,11 +34,12 @@ from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import EventSource, Source
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
+from titik_agent.sources import rtnetlink
+from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
-from titik_agent.sources.probe import ProbeSource
-from titik_agent.sources.since import Since
+from titik_agent.sources.probe_result import ProbeSource
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink import Uplink
@@ -212,7 +213,7 @@ def _hostapd(wanted: config.Sources, interfaces: Interfaces, sketch: Sketch) -> 
         over_ubus = HostapdUbus(interfaces, Tracker(), sketch, (wanted.ubus_socket,))
         return over_ubus, Survey(over_ubus)
     if kind == "control":
-        from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+        from titik_agent.sources.hostapd_control import HostapdCtrl
 
         return (HostapdCtrl(interfaces, Tracker(), sketch, wanted.control_dir),)
     return ()

@@ -17,7 +17,7 @@ from types import FrameType
 
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.shared import check_link, open_new
-from titik_agent.sources.probe import encode_result
+from titik_agent.sources.probe_result import encode_result
 from titik_wire.messages import Probe
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from titik_agent.sources.counted import MAX_COUNTED, Counted, Counting
-from titik_agent.sources.since import Since
+from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.traffic import Traffic
 
 ROUND = 2**32

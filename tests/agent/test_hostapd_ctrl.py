@@ -19,8 +19,8 @@ from titik_agent.hostapd.control_socket import PUMP_EVENTS, Addresses, Ctrl
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
-from titik_agent.sources import hostapd_ctrl
-from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+from titik_agent.sources import hostapd_control
+from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_wire.messages import Bss
 
 ONE, TWO, THREE = (f"02:00:00:00:0{n}:00" for n in (1, 2, 3))
@@ -66,7 +66,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture)
     """So that a hang costs a test little; it is warned of."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(control_socket, "REQUEST_S", 0.2)
-    monkeypatch.setattr(hostapd_ctrl, "READ_S", 0.3)
+    monkeypatch.setattr(hostapd_control, "READ_S", 0.3)
 
 
 def quiet(_question: bytes) -> bytes:
@@ -159,7 +159,7 @@ def test_a_hung_hostapd_cannot_use_up_the_time_of_another(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is waited for no longer than its share, and who did not answer is asked last."""
-    monkeypatch.setattr(hostapd_ctrl, "READ_S", 1.0)  # shares of 0.2 s
+    monkeypatch.setattr(hostapd_control, "READ_S", 1.0)  # shares of 0.2 s
     hung = [FakeBss(f"wlan{n}", mood=quiet) for n in range(3)]
     late = FakeBss("wlan9", mood=quiet)
     with FakeHostapd(bench.directory, *hung, late, FakeBss("xfine")):

@@ -18,18 +18,18 @@ from tests.agent.test_netdev import SILENT
 from tests.agent.test_reach import reach, resolver
 from tests.agent.test_rtnetlink import attribute, message, route
 from tests.agent.test_sampler import FakeClock
-from titik_agent import rtnetlink
 from titik_agent.hostapd.control_socket import Addresses
-from titik_agent.rtnetlink import AF_BRIDGE, RTM_GETROUTE, RTM_GETRULE
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
-from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+from titik_agent.sources import rtnetlink
+from titik_agent.sources.counter_epochs import Since
+from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.reach import Targets
-from titik_agent.sources.since import Since
+from titik_agent.sources.rtnetlink import AF_BRIDGE, RTM_GETROUTE, RTM_GETRULE
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.sources.wiring import Wiring

@@ -30,7 +30,7 @@ from titik_agent.probe import (
     run_probe,
     write_result,
 )
-from titik_agent.sources.probe import ProbeSource, decode_result, encode_result
+from titik_agent.sources.probe_result import ProbeSource, decode_result, encode_result
 from titik_wire.messages import Probe
 
 BOOT = "b0a7-1"

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.system.netns import AGENT, hotspot, ip
-from titik_agent.rtnetlink import (
+from titik_agent.sources.rtnetlink import (
     AF_BRIDGE,
     DefaultRoute,
     Routes,
@@ -163,7 +163,7 @@ def test_this_machine_answers() -> None:
 @pytest.mark.system
 def test_a_real_kernel_s_routes_are_found() -> None:
     """Of another table than main, if a rule leads there."""
-    code = "from titik_agent.rtnetlink import read_routes; print(read_routes())"
+    code = "from titik_agent.sources.rtnetlink import read_routes; print(read_routes())"
     with hotspot(0) as place:
         ip("-n", place.router, "route", "del", "default")
         ip("-n", place.router, "route", "add", "default", "via", "198.51.100.1", "table", "1001")
@@ -177,7 +177,7 @@ def test_a_real_kernel_s_routes_are_found() -> None:
 # In a network of its own, where nothing changes by itself.
 CHANGES = """
 import subprocess
-from titik_agent.rtnetlink import Changes
+from titik_agent.sources.rtnetlink import Changes
 subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
 changes = Changes()
 def after(*words, rows=""):

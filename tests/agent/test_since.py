@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from titik_agent.sources.since import MAX_IDENTITIES, Since
+from titik_agent.sources.counter_epochs import MAX_IDENTITIES, Since
 
 
 def test_a_restart_is_a_new_token() -> None:

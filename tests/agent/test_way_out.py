@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from titik_agent.rtnetlink import DefaultRoute, Routes
+from titik_agent.sources.rtnetlink import DefaultRoute, Routes
 from titik_agent.sources.way_out import WaysOut
 from titik_agent.sources.wiring import Wiring
 

@@ -25,7 +25,7 @@ from titik_agent.clock import SystemClock
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
-from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.netdev import Interfaces
 

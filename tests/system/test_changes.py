@@ -14,7 +14,7 @@ from tests.system.netns import AGENT
 
 PLAY = """
 import random, subprocess, sys, time
-from titik_agent.rtnetlink import Changes
+from titik_agent.sources.rtnetlink import Changes
 from titik_agent.sources.netdev import Interfaces
 
 def ip(words):

@@ -42,7 +42,7 @@ from titik_agent.sampling.source import Source
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.host import HostSource
-from titik_agent.sources.hostapd_ctrl import HostapdCtrl
+from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces, NetdevSource

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from titik_agent.sources.since import Since
+from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.traffic import Traffic
 
 log = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
-from titik_agent import rtnetlink
-from titik_agent.rtnetlink import Routes
 from titik_agent.sampling.source import SourceError
 from titik_agent.shared import open_found, open_new
+from titik_agent.sources import rtnetlink
 from titik_agent.sources.bss_bytes import BssBytes
 from titik_agent.sources.counted import Counted, Counting
-from titik_agent.sources.since import Since
+from titik_agent.sources.counter_epochs import Since
+from titik_agent.sources.rtnetlink import Routes
 from titik_agent.sources.traffic import (
     Seen,
     Traffic,

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from titik_agent.rtnetlink import DefaultRoute, Routes
+from titik_agent.sources.rtnetlink import DefaultRoute, Routes
 from titik_agent.sources.wiring import MAX_DEPTH, Wiring
 
 MAIN = 254
