@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from titik_agent import dial, shared
+from titik_agent import shared
 from titik_agent.clock import Clock
-from titik_agent.dial import LinkDown
 from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.way_out import Way
-from titik_agent.uplink import Uplink
+from titik_agent.uplink import dial
+from titik_agent.uplink.dial import LinkDown
+from titik_agent.uplink.uplink import Uplink
 from titik_wire.messages import Net
 
 Say = Callable[[str], None]

@@ -22,12 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from titik_agent import config, dial, shared
-from titik_agent.backoff import Backoff
+from titik_agent import config, shared
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
-from titik_agent.link import Link, LinkEvents, Will
-from titik_agent.publisher import Publisher
 from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
@@ -42,7 +39,11 @@ from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.probe_result import ProbeSource
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink import Uplink
+from titik_agent.uplink import dial
+from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.publisher import Publisher
+from titik_agent.uplink.uplink import Uplink
 from titik_wire import __version__, packed
 from titik_wire.messages import Status
 

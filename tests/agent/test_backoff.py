@@ -5,7 +5,7 @@ from bisect import bisect_right
 
 import pytest
 
-from titik_agent.backoff import BOOTING_S, CAP_S, Backoff
+from titik_agent.uplink.backoff import BOOTING_S, CAP_S, Backoff
 
 
 @pytest.mark.parametrize("routers", [1000, 3000])

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import check, cli, commands, dial
+from titik_agent import check, cli, commands
 from titik_agent.sources.way_out import Way
+from titik_agent.uplink import dial
 from titik_wire.messages import Bss, Net
 
 

@@ -24,8 +24,8 @@ from tests.agent.fake_broker import (
     Session,
 )
 from tests.mosquitto import Mosquitto, free_port
-from titik_agent.dial import Broker, LinkDown, Tls
-from titik_agent.link import MAX_IN_FLIGHT, Link, Will
+from titik_agent.uplink.dial import Broker, LinkDown, Tls
+from titik_agent.uplink.link import MAX_IN_FLIGHT, Link, Will
 
 WILL = Will("titik/v1/router/r1/status", b"gone")
 
@@ -604,7 +604,7 @@ def test_tls_carries_both_ways(tmp_path: Path, keys: Path) -> None:
 def test_tls_with_an_ascii_name_loads_no_idna_tables(tmp_path: Path, keys: Path) -> None:
     """They are half a megabyte, and an extra package on OpenWrt."""
     code = (
-        "import sys; from titik_agent.dial import Broker, Tls, dial\n"
+        "import sys; from titik_agent.uplink.dial import Broker, Tls, dial\n"
         "dial(Broker('localhost', int(sys.argv[1]), 'r1', tls=Tls(sys.argv[2]))).close()\n"
         "print({'encodings.idna', 'unicodedata'} & set(sys.modules))"
     )

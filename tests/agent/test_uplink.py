@@ -13,12 +13,12 @@ import pytest
 from tests.agent.fake_broker import CONNECT, DISCONNECT, PUBACK, FakeBroker, Session
 from tests.agent.test_publisher import ACK, RUN, SAMPLE, STATUS
 from tests.mosquitto import Mosquitto, free_port
-from titik_agent.backoff import Backoff
-from titik_agent.dial import Broker, LinkDown
-from titik_agent.link import Link, LinkEvents, Will
-from titik_agent.publisher import Pace, Publisher
 from titik_agent.spool.spool import Key, Spool
-from titik_agent.uplink import Dial, Timing, Uplink
+from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.dial import Broker, LinkDown
+from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.publisher import Pace, Publisher
+from titik_agent.uplink.uplink import Dial, Timing, Uplink
 from titik_wire import topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Status

@@ -21,7 +21,7 @@ from tests.broker.enrolled import City
 from tests.broker.raw import Wire, plain, secure
 from tests.broker.running import RunningBroker
 from tests.system.city import QUICK, ZONE, Process, Remembering, turn
-from titik_agent.dial import Tls
+from titik_agent.uplink.dial import Tls
 from titik_collector.simulation.fleet import Node, Plan, WorldTime
 from titik_collector.store import body, conservation
 from titik_collector.store.database import open_reader

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from titik_agent import dial
+from titik_agent.uplink import dial
 from titik_collector.broker_link.trust import trusting
 from titik_collector.enrolment.authority import Authority
 from titik_collector.files.replace import Owner

@@ -17,17 +17,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from titik_agent import cli, dial
+from titik_agent import cli
 from titik_agent.__main__ import main as run_agent
-from titik_agent.backoff import Backoff
 from titik_agent.clock import SystemClock
-from titik_agent.publisher import Pace, Publisher
 from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.source import EventSource
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.spool import spool
 from titik_agent.spool.spool import Spool
+from titik_agent.uplink import dial
+from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.publisher import Pace, Publisher
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ MUTATIONS = {
         r"^(lost|declared)",
         (
             Edit(
-                "agent/titik_agent/publisher.py",
+                "agent/titik_agent/uplink/publisher.py",
                 "            self._sent[flight.key] = now\n",
                 """\
             span = (flight.key.first_seq, flight.key.seq)
@@ -182,7 +182,7 @@ MUTATIONS = {
         r"attempts a second",
         (
             Edit(
-                "agent/titik_agent/backoff.py",
+                "agent/titik_agent/uplink/backoff.py",
                 "return begin - now + self._rand.uniform(0, self._window_s)",
                 "return begin - now + self._window_s",
             ),

@@ -31,10 +31,6 @@ from tests.system.city import City
 from tests.system.leaks import Found
 from tests.system.visitors import KINDS, VISITORS, patterns, visitors
 from tests.system.wiretap import Wiretap
-from titik_agent.backoff import Backoff
-from titik_agent.dial import Broker
-from titik_agent.link import Link
-from titik_agent.publisher import Publisher
 from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
@@ -49,7 +45,11 @@ from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink import Uplink
+from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.dial import Broker
+from titik_agent.uplink.link import Link
+from titik_agent.uplink.publisher import Publisher
+from titik_agent.uplink.uplink import Uplink
 from titik_collector.store import body
 from titik_collector.store.database import open_reader
 from titik_wire import __version__, codec, topics

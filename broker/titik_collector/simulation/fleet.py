@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from titik_agent.backoff import CAP_S, FIRST_S, Backoff
 from titik_agent.clock import Clock
-from titik_agent.dial import Broker, LinkDown, Tls
-from titik_agent.link import Link, LinkEvents, Will
-from titik_agent.publisher import Pace, Publisher
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink import Uplink
+from titik_agent.uplink.backoff import CAP_S, FIRST_S, Backoff
+from titik_agent.uplink.dial import Broker, LinkDown, Tls
+from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.publisher import Pace, Publisher
+from titik_agent.uplink.uplink import Uplink
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_wire import __version__
 from titik_wire.messages import Bss, Net, Status

@@ -25,8 +25,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from titik_agent import reasons
-from titik_agent.dial import Broker, LinkDown, dial, tls_failure, verdict
+from titik_agent.uplink import reason_codes
+from titik_agent.uplink.dial import Broker, LinkDown, dial, tls_failure, verdict
 from titik_wire.topics import CLIENT_ID
 
 # The broker waits this long before it publishes the will, and keeps the session as long: an
@@ -275,13 +275,13 @@ class Link:
 
     def _on_publish(self, client: Any, _: object, mid: int, reason: Any = None, *__: Any) -> None:
         code = client.puback if reason is None else _value(reason)
-        refused = reasons.words(code) if code >= reasons.FAILURE else None
+        refused = reason_codes.words(code) if code >= reason_codes.FAILURE else None
         self._waiting.append((self._to.published, (mid, refused)))
 
     def _on_subscribe(self, _: Any, __: object, mid: int, codes: Any, *___: Any) -> None:
         needed = map(_value, codes[: self._needed.pop(mid, len(codes))])
-        failures = [code for code in needed if code >= reasons.FAILURE]
-        refused = reasons.words(failures[0]) if failures else None
+        failures = [code for code in needed if code >= reason_codes.FAILURE]
+        refused = reason_codes.words(failures[0]) if failures else None
         self._waiting.append((self._to.subscribed, (refused,)))
 
     def _on_message(self, _: Any, __: object, message: Any) -> None:
@@ -387,7 +387,7 @@ def _failure(error: Exception) -> LinkDown:
 def _refused(step: Any, code: int) -> LinkDown:
     if code == 0:
         return LinkDown(step, "the broker closed the connection")
-    return LinkDown(step, reasons.words(code), slow=reasons.slow(code))
+    return LinkDown(step, reason_codes.words(code), slow=reason_codes.slow(code))
 
 
 def _said_by_broker(rest: tuple[Any, ...]) -> bool:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from titik_agent.backoff import Backoff
-from titik_agent.dial import LinkDown
-from titik_agent.link import Link, LinkEvents, Will
-from titik_agent.publisher import Publisher
+from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.dial import LinkDown
+from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.publisher import Publisher
 
 log = logging.getLogger(__name__)
 

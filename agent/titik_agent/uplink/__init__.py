@@ -1,0 +1,1 @@
+"""The way to the broker: connect, send what the spool holds, wait longer after each failure."""
