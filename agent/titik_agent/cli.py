@@ -118,7 +118,10 @@ def check_all(
 
 def probe(file: str | None, router: str | None, broker: str | None, every_s: int | None) -> int:
     """Ask the LAN and the uplink with raw sockets; the exit status."""
-    from titik_agent.probe import ProbeSettings, run_probe  # needs scapy, which the agent does not
+    from titik_agent.probe.process import (  # needs scapy, which the agent does not
+        ProbeSettings,
+        run_probe,
+    )
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     with _said():

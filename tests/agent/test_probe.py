@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.agent.fake_clock import FakeClock
 from tests.system.netns import AGENT, GATEWAY, NOBODY, Hotspot, hotspot, ip
 from titik_agent.clock import SystemClock
-from titik_agent.probe import (
+from titik_agent.probe.process import (
     FAILED,
     NO_RIGHTS,
     NO_SCAPY,
@@ -249,7 +249,7 @@ def test_a_round_that_eats_memory_ends_itself(tmp_path: Path) -> None:
 
 GOING_ON = """
 import sys
-from titik_agent.probe import ProbeSettings, run_probe
+from titik_agent.probe.process import ProbeSettings, run_probe
 from titik_wire.messages import Probe
 sys.exit(run_probe(ProbeSettings(sys.argv[1]), 3600.0, measure=lambda _, at: Probe(at, True)))
 """
@@ -270,7 +270,7 @@ def test_a_probe_that_goes_on_stops_when_told(tmp_path: Path) -> None:
 
 PROBE = """
 import logging, sys
-from titik_agent.probe import ProbeSettings, run_probe
+from titik_agent.probe.process import ProbeSettings, run_probe
 logging.basicConfig(stream=sys.stderr)
 sys.exit(run_probe(ProbeSettings({path!r}, {targets!r}, lan={lan!r})))
 """
@@ -348,7 +348,7 @@ def test_a_user_without_rights_is_told(tmp_path: Path) -> None:
         path=str(tmp_path / "result.json"), targets=(), lan=None
     ).replace("sys.exit(", "print(")
     # The imports come first: this user may not read where they lie.
-    code = "import titik_agent.probe\n" + code
+    code = "import titik_agent.probe.process\n" + code
     with hotspot(0) as place:
         assert place.python(code) == f"{NO_RIGHTS}\n"
 
@@ -356,7 +356,7 @@ def test_a_user_without_rights_is_told(tmp_path: Path) -> None:
 # As procd and ujail leave it: a user of no account, with the one capability of its file.
 CONFINED = """
 import ctypes, os, struct
-import titik_agent.probe, titik_agent.probe_round, encodings.idna  # while these can be read
+import titik_agent.probe.process, titik_agent.probe.round, encodings.idna  # while these can be read
 libc = ctypes.CDLL(None)
 assert libc.prctl(8, 1, 0, 0, 0) == 0  # keep capabilities through setuid
 os.setgroups([]); os.setgid(65534); os.setuid(65534)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import cli, commands, probe, shared
+from titik_agent import cli, commands, shared
 from titik_agent.clock import SystemClock
 from titik_agent.config import ConfigError
+from titik_agent.probe import process
 from titik_agent.sampling.source import SourceError
 from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.leases import LeasesSource, read_settled
@@ -96,7 +97,7 @@ def test_a_new_file_takes_the_place_of_a_link(folder: Path, victim: Path) -> Non
     (folder / "since.new").symlink_to(victim)
     Since(str(folder / "since")).restart("eth0")
     (folder / "result.json.new").symlink_to(victim)
-    probe.write_result(str(folder / "result.json"), b"{}")
+    process.write_result(str(folder / "result.json"), b"{}")
     assert "of value" == victim.read_text()
     assert ["result.json", "since", "spool.checkpoint"] == sorted(os.listdir(folder))
 
@@ -108,7 +109,7 @@ def test_the_probe_follows_no_strangers_link(folder: Path, tmp_path: Path) -> No
     link.symlink_to(folder)
     os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
     with pytest.raises(shared.NotOurs, match="remove it"):
-        probe.write_result(str(link / "result.json"), b"{}")
+        process.write_result(str(link / "result.json"), b"{}")
     assert [] == os.listdir(folder)
 
 

@@ -59,7 +59,7 @@ def test_the_bytecode_is_the_releases(apks: list[list[Path]]) -> None:
     agent, probe = (inside(one) for one in apks[0])
     modules = {name: raw for name, raw in (agent | probe).items() if name.endswith(".pyc")}
     assert f"files/{SITE}/titik_agent/cli.pyc" in agent
-    assert f"files/{SITE}/titik_agent/probe_round.pyc" in probe
+    assert f"files/{SITE}/titik_agent/probe/round.pyc" in probe
     assert {magic} == {raw[:4].hex() for raw in modules.values()}
     assert [] == [name for name in agent | probe if name.endswith(".py") or "__pycache__" in name]
 

@@ -31,7 +31,7 @@ def test_the_packages_share_no_file(packages: list[Path]) -> None:
     """opkg would refuse the second; the probe's asks for scapy, the agent's for a user."""
     agent, probe = (set(contents(members(one)["./data.tar.gz"])) for one in packages)
     assert not agent & probe
-    assert "./usr/lib/python3.11/site-packages/titik_agent/probe_round.pyc" in probe
+    assert "./usr/lib/python3.11/site-packages/titik_agent/probe/round.pyc" in probe
     assert "Depends: libc, titik-agent, scapy" in control(packages[1])
     assert [True, False] == ["Require-User: titik:titik" in control(one) for one in packages]
 

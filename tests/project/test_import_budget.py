@@ -10,7 +10,7 @@ from tests.project.sources import PACKAGES, ROOT, files
 
 LIBRARIES = ("paho.mqtt.client", "psutil", "click")
 # A process of its own, never part of the agent's.
-SEPARATE = ("titik_agent.probe",)
+SEPARATE = ("titik_agent.probe.process",)
 # What our own code adds to what the three libraries load anyway.
 OURS = {"copy", "dataclasses", "heapq", "json", "tomllib"}
 HEAVY = (

@@ -52,7 +52,7 @@ def test_the_probe_is_no_part_of_the_agent_s_process() -> None:
     importers = {
         file.name
         for file in files("titik_agent")
-        if any(name.startswith("titik_agent.probe") for name in imports(file))
+        if any(name.startswith("titik_agent.probe.process") for name in imports(file))
     }
     assert importers == {"cli.py", "probe.py", "probe_round.py"}
 

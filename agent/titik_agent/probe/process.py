@@ -133,6 +133,6 @@ def _live_as_child(settings: ProbeSettings, measure: Measure, clock: Clock) -> N
 def _measure(settings: ProbeSettings, at_uptime_ms: int) -> Probe:
     # Tried first: scapy hides this error, and takes seconds to load before it does.
     socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
-    from titik_agent import probe_round  # the only import of scapy, in the child alone
+    from titik_agent.probe import round  # the only import of scapy, in the child alone
 
-    return probe_round.measure(settings, at_uptime_ms)
+    return round.measure(settings, at_uptime_ms)

@@ -21,7 +21,7 @@ from scapy.packet import Packet
 from scapy.sendrecv import sndrcv, srp
 from scapy.supersocket import SuperSocket
 
-from titik_agent.probe import ProbeSettings
+from titik_agent.probe.process import ProbeSettings
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.reach import median_ms
 from titik_wire.messages import Probe
