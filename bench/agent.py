@@ -174,11 +174,11 @@ def import_time(site: Path, runs: int = 10) -> Result:
     took = []
     for _ in range(runs):
         done = subprocess.run(
-            [agent_python(), "-X", "importtime", "-c", "import titik_agent.cli"],
+            [agent_python(), "-X", "importtime", "-c", "import titik_agent.assemble"],
             env=environment(site), capture_output=True, text=True, check=True,
         )  # fmt: skip
         took.append(int(done.stderr.splitlines()[-1].split("|")[1]) / 1000)
-    command = "python3 -X importtime -c 'import titik_agent.cli'"
+    command = "python3 -X importtime -c 'import titik_agent.assemble'"
     return Result("import time", "ms", tuple(took), None, command, agent_python())
 
 

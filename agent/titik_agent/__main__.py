@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from titik_agent.cli import run
+from titik_agent.assemble import run
 
 
 def main() -> None:

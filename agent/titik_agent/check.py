@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from titik_agent import shared
+from titik_agent import shared_files
 from titik_agent.clock import Clock
 from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.way_out import Way
@@ -167,8 +167,8 @@ def spool_folder(directory: str, say: Say) -> bool:
 def _shared_fault(place: str) -> str | None:
     """Why the agent would refuse the folder; root checks for an agent that is another user."""
     try:
-        (shared.check_closed if os.geteuid() == 0 else shared.check_own)(place)
-    except shared.NotOurs as error:
+        (shared_files.check_closed if os.geteuid() == 0 else shared_files.check_own)(place)
+    except shared_files.NotOurs as error:
         return str(error)
     return None
 

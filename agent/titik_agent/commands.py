@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from titik_agent import cli, config
+from titik_agent import assemble, config
 from titik_wire import __version__
 
 
@@ -60,14 +60,14 @@ def _options(command: Any) -> Any:
 @_options
 def run(file: str | None, router: str | None, broker: str | None) -> None:
     """Sample and report until told to stop."""
-    cli.run(file, router, broker)
+    assemble.run(file, router, broker)
 
 
 @titik_agent.command()
 @_options
 def once(file: str | None, router: str | None, broker: str | None) -> None:
     """Take one sample and print it as JSON; nothing is sent."""
-    cli.once(file, router, broker)
+    assemble.once(file, router, broker)
 
 
 @titik_agent.command(name="check")
@@ -77,7 +77,7 @@ def check_command(
     file: str | None, router: str | None, broker: str | None, config_only: bool
 ) -> None:
     """Try every step from the radio to the collector's ack; a remedy where one fails."""
-    sys.exit(0 if cli.check_all(file, router, broker, config_only) else 1)
+    sys.exit(0 if assemble.check_all(file, router, broker, config_only) else 1)
 
 
 @titik_agent.command()
@@ -85,4 +85,4 @@ def check_command(
 @click.option("--every", "every_s", type=click.IntRange(10, 86400), help="Go on, so often (s).")
 def probe(file: str | None, router: str | None, broker: str | None, every_s: int | None) -> None:
     """Ask the LAN and the uplink with raw sockets; writes the result the agent reads."""
-    sys.exit(cli.probe(file, router, broker, every_s))
+    sys.exit(assemble.probe(file, router, broker, every_s))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import check, cli, commands
+from titik_agent import assemble, check, commands
 from titik_agent.sources.way_out import Way
 from titik_agent.uplink import dial
 from titik_wire.messages import Bss, Net
@@ -185,7 +185,7 @@ def test_a_check_leaves_nothing_in_the_spools_directory(config: str, tmp_path: P
 def test_a_check_beside_an_agent_does_not_log_in(config: str, tmp_path: Path) -> None:
     """The broker knows both by one client id, and would evict the agent."""
     (tmp_path / "spool").mkdir()
-    with open(tmp_path / "spool" / cli.LOCK, "wb") as lock:
+    with open(tmp_path / "spool" / assemble.LOCK, "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
 
@@ -198,7 +198,7 @@ def test_a_check_fails_where_another_router_s_agent_has_the_spool(
     config: str, tmp_path: Path
 ) -> None:
     """Its own agent could not start there, and nobody has tried whether it may log in."""
-    with cli._alone(str(tmp_path / "spool"), "tirosa-2"):
+    with assemble._alone(str(tmp_path / "spool"), "tirosa-2"):
         result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
 
     assert 1 == result.exit_code

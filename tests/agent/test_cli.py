@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import cli, commands, config
+from titik_agent import assemble, commands, config
 from titik_agent.config import ConfigError
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
@@ -75,9 +75,9 @@ def test_what_is_typed_wrong_is_one_line(arguments: list[str], start: str, end: 
 def test_a_second_agent_on_one_spool_is_refused(tmp_path: Path) -> None:
     """Two would report the same clients twice."""
     with (
-        cli._alone(str(tmp_path), "tirosa-1"),
+        assemble._alone(str(tmp_path), "tirosa-1"),
         pytest.raises(ConfigError, match="the agent of tirosa-1 runs"),
-        cli._alone(str(tmp_path), "tirosa-2"),
+        assemble._alone(str(tmp_path), "tirosa-2"),
     ):
         pass
 
@@ -87,7 +87,7 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(ConfigError, match=r"spool\.directory: .*; name another"),
-        cli._alone(str(tmp_path / "file" / "spool"), "tirosa-1"),
+        assemble._alone(str(tmp_path / "file" / "spool"), "tirosa-1"),
     ):
         pass
 
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_stops_nobody(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path, mode, exist_ok)
 
     monkeypatch.setattr(os, "makedirs", full)
-    with cli._alone(str(tmp_path / "spool"), "tirosa-1"):
+    with assemble._alone(str(tmp_path / "spool"), "tirosa-1"):
         pass
 
     assert ["spool not locked, going on"] == [one.getMessage()[:26] for one in caplog.records]

@@ -48,7 +48,7 @@ def test_a_use_before_the_end_of_start_up_gives_the_true_module() -> None:
 
 def test_no_stand_in_is_left_for_others() -> None:
     """Whoever imports one after the agent gets the true one."""
-    code = "import titik_agent.cli; from titik_agent.lazy_imports.later import Later"
+    code = "import titik_agent.assemble; from titik_agent.lazy_imports.later import Later"
     code += "; print(json.dumps([n for n, m in sys.modules.items() if isinstance(m, Later)]))"
     assert [] == printed_by(code)
 
@@ -59,14 +59,14 @@ def test_the_agent_does_not_use_them_at_start() -> None:
     From 3.12 on `typing` and `dataclasses` use inspect themselves.
     """
     unused = {"traceback", "inspect"} if sys.version_info < (3, 12) else {"traceback"}
-    code = "import titik_agent.cli; print(json.dumps(sorted(sys.modules)))"
+    code = "import titik_agent.assemble; print(json.dumps(sorted(sys.modules)))"
     assert set() == unused & set(printed_by(code))
 
 
 def test_a_traceback_is_printed_as_ever() -> None:
     """By logging, from within the agent's process."""
     code = (
-        "import titik_agent.cli, io, logging; said = io.StringIO()\n"
+        "import titik_agent.assemble, io, logging; said = io.StringIO()\n"
         "logging.basicConfig(stream=said)\n"
         "try:\n    1 / 0\n"
         "except ZeroDivisionError:\n    logging.exception('oh')\n"

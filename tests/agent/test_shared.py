@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from titik_agent import cli, commands, shared
+from titik_agent import assemble, commands, shared_files
 from titik_agent.clock import SystemClock
 from titik_agent.config import ConfigError
 from titik_agent.probe import process
@@ -41,8 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_link_in_the_locks_place_is_not_followed(folder: Path, victim: Path) -> None:
     """Whoever made it wants the agent to cut a file of root's."""
-    (folder / cli.LOCK).symlink_to(victim)
-    with pytest.raises(ConfigError, match="name another"), cli._alone(str(folder), "a"):
+    (folder / assemble.LOCK).symlink_to(victim)
+    with pytest.raises(ConfigError, match="name another"), assemble._alone(str(folder), "a"):
         pass
     assert "of value" == victim.read_text()
 
@@ -51,12 +51,15 @@ def test_a_link_in_the_locks_place_is_not_followed(folder: Path, victim: Path) -
 def test_a_folder_where_others_may_write_is_refused(folder: Path, mode: int) -> None:
     """With the command that mends it; `check` fails as well."""
     folder.chmod(mode)
-    with pytest.raises(ConfigError, match=f"chmod go-w {folder}"), cli._alone(str(folder), "a"):
+    with (
+        pytest.raises(ConfigError, match=f"chmod go-w {folder}"),
+        assemble._alone(str(folder), "a"),
+    ):
         pass
     said = CliRunner().invoke(commands.titik_agent, ["check", "--config", written(folder)]).output
     assert f"FAIL  spool: others may write in {folder}: chmod go-w {folder}" in said
     folder.chmod(0o755)
-    with cli._alone(str(folder), "a"):
+    with assemble._alone(str(folder), "a"):
         pass
 
 
@@ -64,7 +67,10 @@ def test_a_folder_where_others_may_write_is_refused(folder: Path, mode: int) -> 
 def test_a_strangers_folder_is_refused(folder: Path) -> None:
     """He may put another file in the place of each."""
     os.chown(folder, STRANGER, STRANGER)
-    with pytest.raises(ConfigError, match=f"is user {STRANGER}'s"), cli._alone(str(folder), "a"):
+    with (
+        pytest.raises(ConfigError, match=f"is user {STRANGER}'s"),
+        assemble._alone(str(folder), "a"),
+    ):
         pass
 
 
@@ -73,21 +79,21 @@ def test_a_strangers_link_to_a_folder_is_refused(folder: Path, tmp_path: Path) -
     """Root's own leads where root wants it to."""
     link = tmp_path / "link"
     link.symlink_to(folder)
-    with cli._alone(str(link), "a"):
+    with assemble._alone(str(link), "a"):
         pass
     os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
-    with pytest.raises(ConfigError, match="is a link of user"), cli._alone(str(link), "a"):
+    with pytest.raises(ConfigError, match="is a link of user"), assemble._alone(str(link), "a"):
         pass
 
 
 def test_a_persist_dir_where_others_may_write_is_refused(folder: Path) -> None:
     """What is there is read at start, and sent."""
-    cli._check_persist(None)
-    cli._check_persist(str(folder / "missing"))
-    cli._check_persist(str(folder))
+    assemble._check_persist(None)
+    assemble._check_persist(str(folder / "missing"))
+    assemble._check_persist(str(folder))
     folder.chmod(0o777)
     with pytest.raises(ConfigError, match="persist_dir: others may write"):
-        cli._check_persist(str(folder))
+        assemble._check_persist(str(folder))
 
 
 def test_a_new_file_takes_the_place_of_a_link(folder: Path, victim: Path) -> None:
@@ -108,25 +114,25 @@ def test_the_probe_follows_no_strangers_link(folder: Path, tmp_path: Path) -> No
     link = tmp_path / "link"
     link.symlink_to(folder)
     os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
-    with pytest.raises(shared.NotOurs, match="remove it"):
+    with pytest.raises(shared_files.NotOurs, match="remove it"):
         process.write_result(str(link / "result.json"), b"{}")
     assert [] == os.listdir(folder)
 
 
 def test_nobody_waits_for_a_pipe(folder: Path) -> None:
     """Anybody may make one where a file is looked for."""
-    for name in ("leases", "since", cli.LOCK):
+    for name in ("leases", "since", assemble.LOCK):
         os.mkfifo(folder / name)
     with pytest.raises(SourceError):
         read_settled(str(folder / "leases"))
     Since(str(folder / "since"))
     assert "leases" == LeasesSource(SystemClock(False), ()).name
-    with pytest.raises(ConfigError), cli._alone(str(folder), "a"):
+    with pytest.raises(ConfigError), assemble._alone(str(folder), "a"):
         pass
-    os.unlink(folder / cli.LOCK)
+    os.unlink(folder / assemble.LOCK)
     with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(folder / cli.LOCK))
-        with pytest.raises(ConfigError), cli._alone(str(folder), "a"):
+        other.bind(str(folder / assemble.LOCK))
+        with pytest.raises(ConfigError), assemble._alone(str(folder), "a"):
             pass
 
 
@@ -137,7 +143,7 @@ def test_what_the_agent_makes_is_its_own(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     place = tmp_path / "new" / "spool"
     subprocess.run([sys.executable, "-c", code, str(place)], env=environment, check=True)
-    modes = [stat.S_IMODE(one.stat().st_mode) for one in (place, place / cli.LOCK)]
+    modes = [stat.S_IMODE(one.stat().st_mode) for one in (place, place / assemble.LOCK)]
     assert [0o700, 0o600] == modes
 
 

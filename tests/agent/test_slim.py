@@ -31,7 +31,7 @@ def modules_after(code: str) -> set[str]:
 
 def test_the_agent_carries_nothing_that_it_does_not_use() -> None:
     """Neither click, nor what paho's websockets and proxies would need; nor a stand-in of it."""
-    assert set() == HEAVY & modules_after("import titik_agent.cli")
+    assert set() == HEAVY & modules_after("import titik_agent.assemble")
 
 
 def test_what_is_loaded_already_is_left_alone() -> None:

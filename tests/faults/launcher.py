@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from titik_agent import cli
+from titik_agent import assemble
 from titik_agent.__main__ import main as run_agent
 from titik_agent.clock import SystemClock
 from titik_agent.sampling.loop import Loop
@@ -204,7 +204,7 @@ def main() -> None:
         FastClock.began_ms = time.time_ns() // 1_000_000
         places |= {"SystemClock": FastClock, "Loop": FastLoop}
     for name, value in places.items():
-        setattr(cli, name, value)
+        setattr(assemble, name, value)
     if settings.patience_s is not None and settings.checkpoint_s is not None:
         setattr(spool, "PATIENCE_S", settings.patience_s)  # noqa: B010
         setattr(spool, "CHECKPOINT_S", settings.checkpoint_s)  # noqa: B010

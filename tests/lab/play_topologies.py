@@ -25,7 +25,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(1, os.path.join(sys.path[0], "agent"))
 
 from tests.lab.topologies import INTERNET, INTERNET6, TOPOLOGIES, Send, Topology
-from titik_agent import cli
+from titik_agent import assemble
 
 MODULES = ("8021q", "bonding", "wireguard", "pppoe", "ppp_generic", "macvlan", "tun", "veth")
 PAYLOAD = 1000  # bytes of a datagram
@@ -101,7 +101,7 @@ G address add {INTERNET6}/128 dev lo nodad
                     _check(_libc.unshare(_NEWNS))
                     _check(_libc.mount(b"none", b"/", None, 0x44000, None))  # private, all below
                     _check(_libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None))
-                    cli.once(self._config, None, None)
+                    assemble.once(self._config, None, None)
                     sys.stdout.flush()
                     os._exit(0)
             finally:

@@ -58,7 +58,7 @@ def test_the_bytecode_is_the_releases(apks: list[list[Path]]) -> None:
     magic = subprocess.run([python, "-c", MAGIC], capture_output=True, text=True, check=True).stdout
     agent, probe = (inside(one) for one in apks[0])
     modules = {name: raw for name, raw in (agent | probe).items() if name.endswith(".pyc")}
-    assert f"files/{SITE}/titik_agent/cli.pyc" in agent
+    assert f"files/{SITE}/titik_agent/assemble.pyc" in agent
     assert f"files/{SITE}/titik_agent/probe/round.pyc" in probe
     assert {magic} == {raw[:4].hex() for raw in modules.values()}
     assert [] == [name for name in agent | probe if name.endswith(".py") or "__pycache__" in name]
@@ -73,15 +73,15 @@ def test_what_it_depends_on_is_enough(
     names = info(apks[0][0])["depends"].split()
     home = bare(tmp_path / "home", python_25, {one.removeprefix("python3-") for one in names})
     code = (
-        "import paho.mqtt.client, titik_agent.cli, titik_agent.commands, ssl;"
-        " 'x'.encode('idna'); ssl.create_default_context(); print(titik_agent.cli.__file__)"
+        "import paho.mqtt.client, titik_agent.assemble, titik_agent.commands, ssl;"
+        " 'x'.encode('idna'); ssl.create_default_context(); print(titik_agent.assemble.__file__)"
     )
     done = subprocess.run(
         [interpreter(python_25), "-S", "-c", code],
         env=home | {"PYTHONPATH": f"{tmp_path}/files/{SITE}:{home['PYTHONPATH']}"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (f"{tmp_path}/files/{SITE}/titik_agent/cli.pyc\n", "") == (done.stdout, done.stderr)
+    assert (f"{tmp_path}/files/{SITE}/titik_agent/assemble.pyc\n", "") == (done.stdout, done.stderr)
 
 
 def test_openwrt_finds_what_it_keeps_of_a_package(apks: list[list[Path]]) -> None:

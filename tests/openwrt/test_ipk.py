@@ -94,7 +94,7 @@ def test_each_dependency_is_needed(
 ) -> None:
     """For the agent, for paho imported whole, or for a TLS connection by name."""
     code = (
-        "import paho.mqtt.client, titik_agent.cli, titik_agent.commands, ssl;"
+        "import paho.mqtt.client, titik_agent.assemble, titik_agent.commands, ssl;"
         " 'x'.encode('idna'); ssl.create_default_context()"
     )
     wanted = splits(packages[0]) & SPLITS.keys()

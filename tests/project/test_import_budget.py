@@ -56,7 +56,9 @@ def test_what_the_configuration_does_not_ask_for_is_not_loaded() -> None:
         "check", "sources.hostapd_ctrl", "sources.hostapd_ubus", "sources.reach",
         "sources.survey", "watchdog",
     )  # fmt: skip
-    assert set() == {f"titik_agent.{one}" for one in asked_for} & loaded_by(["titik_agent.cli"])
+    assert set() == {f"titik_agent.{one}" for one in asked_for} & loaded_by(
+        ["titik_agent.assemble"]
+    )
 
 
 @pytest.mark.parametrize("heavy", HEAVY)

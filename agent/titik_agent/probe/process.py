@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from titik_agent.clock import Clock, SystemClock
-from titik_agent.shared import check_link, open_new
+from titik_agent.shared_files import check_link, open_new
 from titik_agent.sources.probe_result import encode_result
 from titik_wire.messages import Probe
 

@@ -8,7 +8,7 @@ gives a later counter an earlier one's token, which would count bytes twice.
 import logging
 import os
 
-from titik_agent.shared import open_found, open_new
+from titik_agent.shared_files import open_found, open_new
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Literal
 
 from titik_agent.sampling.source import SourceError
-from titik_agent.shared import open_found, open_new
+from titik_agent.shared_files import open_found, open_new
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.bss_bytes import BssBytes
 from titik_agent.sources.counted import Counted, Counting

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from titik_agent.shared import open_new
+from titik_agent.shared_files import open_new
 from titik_agent.spool.record import Key
 
 FILE: Final = "spool.checkpoint"

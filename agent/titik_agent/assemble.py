@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from titik_agent import config, shared
+from titik_agent import config, shared_files
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
 from titik_agent.sampling.loop import Loop
@@ -331,10 +331,10 @@ def _alone(directory: str, router: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            shared.check_own(directory)
-            descriptor = shared.open_kept(os.path.join(directory, LOCK))
+            shared_files.check_own(directory)
+            descriptor = shared_files.open_kept(os.path.join(directory, LOCK))
             _lock(stack.enter_context(open(descriptor, "r+", encoding="ascii")), router)
-        except shared.NotOurs as error:
+        except shared_files.NotOurs as error:
             raise ConfigError(f"spool.directory: {error}") from error
         except BlockingIOError:
             holder = _holder(directory)
@@ -357,8 +357,8 @@ def _check_persist(directory: str | None) -> None:
     """ConfigError if somebody else may write there; one that is missing is made when needed."""
     try:
         if directory is not None:
-            shared.check_own(directory)
-    except shared.NotOurs as error:
+            shared_files.check_own(directory)
+    except shared_files.NotOurs as error:
         raise ConfigError(f"spool.persist_dir: {error}") from error
     except OSError as error:
         log.debug("spool.persist_dir not looked at reason=%s", error)
@@ -374,7 +374,7 @@ def _refuse_beside_agent(directory: str, router: str) -> None:
     Nothing is created: an installer checks as root, and the agent could not write what root left.
     """
     try:
-        with open(shared.open_found(os.path.join(directory, LOCK)), "rb") as file:
+        with open(shared_files.open_found(os.path.join(directory, LOCK)), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return
@@ -398,7 +398,7 @@ def _lock(file: IO[str], router: str) -> None:
 
 def _holder(directory: str) -> str | None:
     """The router whose agent wrote the lock; None if an older agent did."""
-    descriptor = shared.open_found(os.path.join(directory, LOCK))
+    descriptor = shared_files.open_found(os.path.join(directory, LOCK))
     with open(descriptor, encoding="ascii", errors="replace") as file:
         return file.readline().partition(" ")[2].strip() or None
 
