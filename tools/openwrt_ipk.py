@@ -100,7 +100,7 @@ class Built:
             sign, path = line.split("|")
             source, target = self.folder / "installed" / path[1:], root / path[1:]
             if sign == "-":
-                target.unlink()
+                shutil.rmtree(target)
             elif source.is_dir():
                 shutil.copytree(source, target)
             else:

@@ -26,7 +26,7 @@ def printed_by(code: str) -> list[str]:
 @pytest.mark.parametrize("name", RARE)
 def test_what_is_put_off_works_when_it_is_used(name: str) -> None:
     """Also by a library that took the stand-in; the true module is then everyone's."""
-    code = f"import titik_agent.lazy_imports.later; import {name} as held; titik_agent.lazy_imports.later.settle()"
+    code = f"from titik_agent.lazy_imports import later; import {name} as held; later.settle()"
     code += f"; public = [one for one in vars(__import__('{name}')) if one[0] != '_']"
     code += "; print(json.dumps([one for one in public if not hasattr(held, one)]))"
     assert [] == printed_by(code)
@@ -41,7 +41,8 @@ def test_what_is_loaded_already_is_left_alone() -> None:
 
 def test_a_use_before_the_end_of_start_up_gives_the_true_module() -> None:
     """To the user and to whoever imports it after."""
-    code = "import titik_agent.lazy_imports.later, base64; base64.b64encode(b''); import base64 as again"
+    code = "import titik_agent.lazy_imports.later, base64; base64.b64encode(b'')"
+    code += "; import base64 as again"
     code += "; print(json.dumps([type(again).__name__, again.b16encode(b'A').decode()]))"
     assert ["module", "41"] == printed_by(code)
 

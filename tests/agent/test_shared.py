@@ -138,8 +138,8 @@ def test_nobody_waits_for_a_pipe(folder: Path) -> None:
 
 def test_what_the_agent_makes_is_its_own(tmp_path: Path) -> None:
     """Folder and lock, whatever the umask."""
-    code = "import os, sys; os.umask(0); from titik_agent import cli\n"
-    code += "with cli._alone(sys.argv[1], 'a'): pass"
+    code = "import os, sys; os.umask(0); from titik_agent import assemble\n"
+    code += "with assemble._alone(sys.argv[1], 'a'): pass"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     place = tmp_path / "new" / "spool"
     subprocess.run([sys.executable, "-c", code, str(place)], env=environment, check=True)

@@ -115,18 +115,18 @@ MUTATIONS = {
                 "covered = False",
             ),
             Edit(
-                "broker/titik_collector/migrations/0001_main_path.sql",
+                "broker/titik_collector/store/schema/0001_main_path.sql",
                 "deflate with the preset dictionary\n  PRIMARY KEY (run_id, seq)\n"
                 ") STRICT, WITHOUT ROWID;",
                 "deflate with the preset dictionary\n  spare INTEGER\n) STRICT;",
             ),
             Edit(
-                "broker/titik_collector/migrations/0002_small_store.sql",
+                "broker/titik_collector/store/schema/0002_small_store.sql",
                 "deflate with the preset dictionary\n  UNIQUE (run_id, seq)\n",
                 "deflate with the preset dictionary\n  spare INTEGER\n",
             ),
             Edit(
-                "broker/titik_collector/migrations/0002_small_store.sql",
+                "broker/titik_collector/store/schema/0002_small_store.sql",
                 "ALTER TABLE sample DROP COLUMN body;",
                 "ALTER TABLE sample DROP COLUMN body; ALTER TABLE sample DROP COLUMN spare;",
             ),

@@ -10,7 +10,7 @@ from tests.project.sources import PACKAGES, ROOT, files
 
 LIBRARIES = ("paho.mqtt.client", "psutil", "click")
 # A process of its own, never part of the agent's.
-SEPARATE = ("titik_agent.probe.process",)
+SEPARATE = ("titik_agent.probe.",)
 # What our own code adds to what the three libraries load anyway.
 OURS = {"copy", "dataclasses", "heapq", "json", "tomllib"}
 HEAVY = (
@@ -53,8 +53,8 @@ def agent() -> set[str]:
 def test_what_the_configuration_does_not_ask_for_is_not_loaded() -> None:
     """A router with ubus never reads the code for control sockets, nor any that of `check`."""
     asked_for = (
-        "check", "sources.hostapd_ctrl", "sources.hostapd_ubus", "sources.reach",
-        "sources.survey", "watchdog",
+        "check", "sampling.watchdog", "sources.hostapd_control", "sources.hostapd_ubus",
+        "sources.reach", "sources.survey",
     )  # fmt: skip
     assert set() == {f"titik_agent.{one}" for one in asked_for} & loaded_by(
         ["titik_agent.assemble"]

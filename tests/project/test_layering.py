@@ -1,6 +1,10 @@
 """Who may import what: the contract nothing, the router little, the server no router."""
 
+import ast
 import sys
+from pathlib import Path
+
+import pytest
 
 from tests.project.sources import PACKAGES, files, imports, tops, who_imports
 
@@ -21,6 +25,81 @@ ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
 ROUTER_LIBRARIES = {"paho", "psutil", "click", "scapy"}
 SERVER_LIBRARIES = {"paho", "psutil", "click", "cryptography", "rich", "msgspec"}
 
+# The floors of each half, lowest first: a room, or a file beside the rooms, imports only what
+# stands below it. Rooms of one floor know nothing of each other.
+FLOORS = {
+    "titik_agent": (
+        {"clock", "config", "hostapd", "lazy_imports", "shared_files"},
+        {"sampling", "spool"},
+        {"sources", "uplink"},
+        {"check", "probe"},
+        {"assemble"},
+        {"commands"},
+        {"__main__"},
+    ),
+    "titik_collector": (
+        {"figures", "files", "own_state", "wording"},
+        {"config", "store"},
+        {"registry", "timeline"},
+        {"ingest", "rollups"},
+        {"broker_link", "live"},
+        {"collect", "enrolment"},
+        {"queries"},
+        {"screens"},
+        {"simulation"},
+        {"commands"},
+        {"cli"},
+        {"__main__"},
+    ),
+}
+HALVES = [pytest.param(package, id=package) for package in FLOORS]
+
+
+@pytest.mark.parametrize("package", HALVES)
+def test_a_room_imports_only_rooms_below_it(package: str) -> None:
+    """So there is no circle, and what a room may need can be read from its floor."""
+    below: set[str] = set()
+    allowed: dict[str, set[str]] = {}
+    for floor in FLOORS[package]:
+        allowed |= {room: below | {room} for room in floor}
+        below |= floor
+    assert not {
+        (str(file.relative_to(PACKAGES[package])), room)
+        for file in files(package)
+        for room in rooms_used(file)
+        if room not in allowed.get(room_of(file), set())
+    }
+
+
+@pytest.mark.parametrize("package", HALVES)
+def test_every_room_stands_on_a_floor(package: str) -> None:
+    """A new room is a decision: it gets a floor here and a sentence in its `__init__`."""
+    assert set().union(*FLOORS[package]) == {room_of(file) for file in files(package)} - {""}
+
+
+@pytest.mark.parametrize("package", HALVES)
+def test_every_room_says_in_one_sentence_what_it_is(package: str) -> None:
+    """Whoever opens the folder reads it first."""
+    for folder in {file.parent for file in files(package)}:
+        said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+        assert len(said) > 20, folder
+        assert said.split("\n")[0].endswith("."), folder
+
+
+def room_of(file: Path) -> str:
+    """The folder below the package, or the name of a file that stands beside the rooms."""
+    package = next(path for path in PACKAGES.values() if file.is_relative_to(path))
+    first = file.relative_to(package).parts[0].removesuffix(".py")
+    return "" if first == "__init__" else first
+
+
+def rooms_used(file: Path) -> set[str]:
+    """The rooms of its own half that a file imports, its own included."""
+    package = next(name for name, path in PACKAGES.items() if file.is_relative_to(path))
+    rooms = {room_of(one) for one in files(package)}
+    parts = [name.split(".") for name in imports(file)]
+    return {one[1] for one in parts if one[0] == package and len(one) > 1} & rooms
+
 
 def test_the_contract_imports_only_the_standard_library() -> None:
     """titik_wire is a leaf: it knows neither router nor server, and a router can hold it."""
@@ -39,27 +118,24 @@ def test_the_agent_imports_only_what_the_router_has() -> None:
 
 def test_one_file_of_the_agent_knows_paho() -> None:
     """Every trap of the MQTT library is dealt with in one place."""
-    assert who_imports("titik_agent", "paho") == {"link.py"}
+    assert {"uplink/link.py"} == who_imports("titik_agent", "paho")
 
 
 def test_one_file_of_the_agent_knows_scapy() -> None:
     """Its 50 MB belong to a process of their own."""
-    assert who_imports("titik_agent", "scapy") == {"probe_round.py"}
+    assert {"probe/round.py"} == who_imports("titik_agent", "scapy")
 
 
 def test_the_probe_is_no_part_of_the_agent_s_process() -> None:
     """Only the command line loads it, when asked to run it."""
-    importers = {
-        file.name
-        for file in files("titik_agent")
-        if any(name.startswith("titik_agent.probe.process") for name in imports(file))
-    }
-    assert importers == {"cli.py", "probe.py", "probe_round.py"}
+    importers = {room_of(file) for file in files("titik_agent") if "probe" in rooms_used(file)}
+    assert {"assemble", "probe"} == importers
 
 
 def test_the_server_half_never_imports_the_router_half() -> None:
     """Except where it runs real agents on purpose."""
-    assert who_imports("titik_collector", "titik_agent") <= {"simulate.py", "demo.py"}
+    expected = {"simulation/demo.py", "simulation/fleet.py"}
+    assert expected == who_imports("titik_collector", "titik_agent")
 
 
 def test_the_server_half_imports_only_what_it_declares() -> None:

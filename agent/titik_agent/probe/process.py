@@ -44,7 +44,7 @@ class ProbeSettings:
     nice: int = 10  # forwarding comes first
 
 
-# What one round does; probe_round.measure but in tests.
+# What one round does; round.measure but in tests.
 Measure = Callable[[ProbeSettings, int], Probe]
 
 
@@ -133,6 +133,6 @@ def _live_as_child(settings: ProbeSettings, measure: Measure, clock: Clock) -> N
 def _measure(settings: ProbeSettings, at_uptime_ms: int) -> Probe:
     # Tried first: scapy hides this error, and takes seconds to load before it does.
     socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
-    from titik_agent.probe import round  # the only import of scapy, in the child alone
+    from titik_agent.probe.round import measure  # the only import of scapy, in the child alone
 
-    return round.measure(settings, at_uptime_ms)
+    return measure(settings, at_uptime_ms)

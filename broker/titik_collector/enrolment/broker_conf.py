@@ -22,7 +22,7 @@ use_identity_as_username true"""
 
 def text(settings: Settings) -> str:
     """The whole of broker.conf."""
-    template = resources.files("titik_collector") / "mosquitto" / "broker.conf.in"
+    template = resources.files("titik_collector.enrolment") / "mosquitto" / "broker.conf.in"
     return Template(template.read_text(encoding="utf-8")).substitute(
         plugin=plugin(),
         access=access.FILE,

@@ -41,7 +41,7 @@ class StoreHeld(StoreError):
 
 def migrations() -> list[tuple[int, str]]:
     """Number and SQL of every migration, in order; file names are `0001_what.sql`."""
-    folder = resources.files("titik_collector") / "migrations"
+    folder = resources.files("titik_collector.store") / "schema"
     files = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda f: f.name
     )
