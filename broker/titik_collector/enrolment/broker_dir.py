@@ -346,10 +346,12 @@ class BrokerDir:
     def listening(self) -> set[int]:
         """The ports of the mosquitto that runs here; after an init the settings' may be others."""
         pid = self.pid()
+        if pid is None:
+            return set()  # without asking after the sockets of every process
         return {
             one.laddr.port
             for one in psutil.net_connections("tcp")
-            if pid is not None and one.pid == pid and one.laddr and one.status == psutil.CONN_LISTEN
+            if one.pid == pid and one.laddr and one.status == psutil.CONN_LISTEN
         }
 
     def _is_commanded(self) -> bool:
