@@ -62,15 +62,13 @@ class Screen:
         height = options.height or console.height
         head = self._head(height)
         above = console.render_lines(Group(*head), options, pad=False) if head else []
-        table = console.render_lines(
-            status_screen.table(status_screen.all_rows(self._city)), options, pad=False
-        )
+        rows = status_screen.all_rows(self._city)
         room = max(1, height - len(above) - 2)  # the head of the table, and the last line
-        names, rows = table[:1], table[1:]
         self._first = max(0, min(self._first, len(rows) - room))
-        shown = rows[self._first : self._first + room]
+        shown = rows[self._first : self._first + room]  # drawing all of them takes half a second
+        table = console.render_lines(status_screen.table(shown), options, pad=False)
         foot = console.render_lines(self._foot(len(shown), len(rows)), options, pad=False)
-        yield from _lines([*above, *names, *shown, *foot])
+        yield from _lines([*above, *table, *foot])
 
     def _head(self, height: int) -> list[RenderableType]:
         head: list[RenderableType] = []
