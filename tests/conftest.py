@@ -1,6 +1,7 @@
 """What holds for every test: how long hypothesis searches, and that warnings are asked for."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ EVERYWHERE = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     derandomize=True,  # the same commit gives the same verdict
 )
-settings.register_profile("quick", EVERYWHERE, max_examples=20)
+settings.register_profile("quick", EVERYWHERE, max_examples=10)
 settings.register_profile("thorough", EVERYWHERE, max_examples=300)
 settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
 
@@ -26,6 +27,14 @@ class Loudest(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Remember one line."""
         self.lines.append(f"{record.levelname} {record.name}: {record.getMessage()}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_need_not_outlast_a_power_cut() -> Iterator[None]:
+    """A disk takes milliseconds for each; programs that tests start write as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

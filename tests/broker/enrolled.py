@@ -71,15 +71,10 @@ def made(folder: Path) -> City:
     made = CliRunner().invoke(
         titik,
         ["broker", "init", str(folder / "broker"), "--host", "localhost",
-         "--listen", "127.0.0.1", "--engineer-listen", "127.0.0.1", "--collector-port", collector],
+         "--listen", "127.0.0.1", "--engineer-listen", "127.0.0.1", "--port", router,
+         "--engineer-port", engineer, "--collector-port", collector],
     )  # fmt: skip
     assert made.exit_code == 0, made.output
-    changed = CliRunner().invoke(
-        titik,
-        ["broker", "init", str(folder / "broker"), "--port", router,
-         "--engineer-port", engineer],
-    )  # fmt: skip
-    assert changed.exit_code == 0, changed.output
     return City(folder)
 
 

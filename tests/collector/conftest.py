@@ -1,0 +1,29 @@
+"""A new store is a copy: its migrations take longer than most tests that need one."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from titik_collector.store import database
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _new_stores_are_copies() -> Iterator[None]:
+    """One empty store is migrated, and copied page by page; one of an earlier schema migrates."""
+    migrate = database._migrate
+    with (
+        contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as blank,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        migrate(blank)
+
+        def copy_or_migrate(db: sqlite3.Connection) -> None:
+            if not db.execute("PRAGMA schema_version").fetchone()[0]:
+                blank.backup(db)
+            migrate(db)
+            db.execute("PRAGMA synchronous = OFF")  # no test here cuts the power
+
+        patch.setattr(database, "_migrate", copy_or_migrate)
+        yield
