@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import few
 from tests.collector.build import BOOT, letter, sample
 from tests.collector.test_collect import ROUTER, SITE, collecting
 from tests.collector.test_news import MINUTE_MS, finish
@@ -57,7 +58,9 @@ def many_lives_at_once(now_ms: int) -> Iterator[Sample]:
             )  # fmt: skip
 
 
-@pytest.mark.parametrize("lie", [fewer_at_most_than_now, much_in_no_time, many_lives_at_once])
+@pytest.mark.parametrize(
+    "lie", few(2, [fewer_at_most_than_now, much_in_no_time, many_lives_at_once])
+)
 def test_all_that_follows_from_a_lie_is_told(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
