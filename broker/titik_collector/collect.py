@@ -33,7 +33,7 @@ from titik_collector.registry.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import identity, retention
-from titik_collector.store.database import StoreError, transaction
+from titik_collector.store.database import Database, StoreError, transaction
 from titik_collector.timeline import restamp, server_clock
 from titik_collector.timeline.boot_times import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock
@@ -70,7 +70,7 @@ class Collector:
     def __init__(
         self,
         config: Config,
-        db: sqlite3.Connection,
+        db: Database,
         login: Login,
         clock: ServerClock | None = None,
         reading: Login | None = None,

@@ -4,7 +4,6 @@ import contextlib
 import os
 import secrets
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import events, export, history
 from titik_collector.screens import history_screen
-from titik_collector.store.database import reading
+from titik_collector.store.database import Database, reading
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
 
@@ -147,7 +146,7 @@ def events_command(file: Path, since: str, why: bool, utc: bool) -> None:
 
 
 @contextlib.contextmanager
-def _opened(file: Path) -> Iterator[tuple[Config, sqlite3.Connection]]:
+def _opened(file: Path) -> Iterator[tuple[Config, Database]]:
     with plainly():
         settings = model.load(file)
         with reading(settings.store.path) as db:
@@ -186,7 +185,7 @@ def _check_order(since: str, start_ms: int, end: str, end_ms: int) -> None:
         )
 
 
-def _subject(settings: Config, db: sqlite3.Connection, name: str) -> history.Subject:
+def _subject(settings: Config, db: Database, name: str) -> history.Subject:
     try:
         return history.find(db, name, settings.city.name, settings.city.title)
     except history.UnknownName as error:

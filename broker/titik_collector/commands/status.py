@@ -1,7 +1,6 @@
 """`titik status` and `titik top`: the city now."""
 
 import contextlib
-import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import City, Router, Site
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
-from titik_collector.store.database import StoreError, is_held, reading
+from titik_collector.store.database import Database, StoreError, is_held, reading
 from titik_collector.timeline import server_clock
 
 CONFIG = click.option(
@@ -150,7 +149,7 @@ def _check(file: Path, limits: Limits) -> None:
 
 
 @contextlib.contextmanager
-def _readable(settings: Config) -> Iterator[sqlite3.Connection | None]:
+def _readable(settings: Config) -> Iterator[Database | None]:
     """The store, or None if it cannot be read."""
     with contextlib.ExitStack() as stack:
         try:

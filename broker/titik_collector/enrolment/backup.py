@@ -23,7 +23,7 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.enrolment import broker_init
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
-from titik_collector.store.database import files, held, open_reader
+from titik_collector.store.database import Database, files, held, open_reader
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's
@@ -155,7 +155,7 @@ def _copy_store(store: Path, copy: Path) -> None:
         )
 
 
-def _damage(db: sqlite3.Connection) -> str | None:
+def _damage(db: Database) -> str | None:
     try:
         (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:

@@ -8,7 +8,6 @@ Rule: a failure keeps nothing of the batch and raises StoreError; the caller tri
 Rule: what is not registered, over the cap, or of a later contract is counted, and not acked.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -16,7 +15,7 @@ from typing import Literal, Protocol
 from titik_collector.ingest.caps import DEFAULT_CAPS, Caps, Meter
 from titik_collector.ingest.plausible import leaps
 from titik_collector.store import malformed
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database, transaction
 from titik_collector.store.ids import Names
 from titik_collector.store.runs import Run, Runs
 from titik_collector.timeline import boot_times
@@ -120,7 +119,7 @@ class Store:
 
     def __init__(
         self,
-        db: sqlite3.Connection,
+        db: Database,
         registered: Registered,
         caps: Caps = DEFAULT_CAPS,
         derived: Sequence[Derived] = (),

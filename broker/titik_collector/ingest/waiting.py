@@ -6,7 +6,6 @@ empty. This module can be deleted when no such store is left.
 """
 
 import logging
-import sqlite3
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,7 +15,7 @@ import msgspec
 from titik_collector.ingest import decode
 from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
 from titik_collector.store import malformed
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database, transaction
 from titik_collector.store.ids import Names
 from titik_collector.store.runs import Runs
 from titik_collector.timeline import boot_times
@@ -45,7 +44,7 @@ class Kept(NamedTuple):
 _decode = msgspec.msgpack.Decoder(list[Kept]).decode
 
 
-def place(db: sqlite3.Connection) -> None:
+def place(db: Database) -> None:
     """Place all of them, 64 in a transaction; a process that dies meanwhile goes on later.
 
     StoreError: the rest is still there.
@@ -63,7 +62,7 @@ def place(db: sqlite3.Connection) -> None:
 
 
 class _Left:
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._names = Names(db)
         self._placing = Placing(db, self._names)

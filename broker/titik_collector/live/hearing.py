@@ -5,12 +5,11 @@ Rule: the time in which it could not hear is a server outage, and in no router's
 Rule: until when it heard is in the store, so that a restart is such a time too.
 """
 
-import sqlite3
 from collections.abc import Callable
 from typing import Literal
 
 from titik_collector.live.presence import Presence
-from titik_collector.store.database import StoreError, transaction
+from titik_collector.store.database import Database, StoreError, transaction
 
 LEAST_MS = 10_000  # a shorter gap is no event: a sample comes every 30 s
 
@@ -20,9 +19,7 @@ What = Literal["broker", "store", "collector"]
 class Hearing:
     """Ears open or shut; writes the table `server_outage`."""
 
-    def __init__(
-        self, db: sqlite3.Connection, presence: Presence, now_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, db: Database, presence: Presence, now_ms: Callable[[], int]) -> None:
         self._db = db
         self._presence = presence
         self._now_ms = now_ms
@@ -98,6 +95,6 @@ class Hearing:
             )
 
 
-def _stored(db: sqlite3.Connection) -> int | None:
+def _stored(db: Database) -> int | None:
     row = db.execute("SELECT value FROM setting WHERE name = 'heard_until_ms'").fetchone()
     return None if row is None else int(row[0])

@@ -4,9 +4,10 @@ Rule: a device never goes back to an earlier run of its agent. A run that makes 
 after another run did is a second device's.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from titik_collector.store.database import Database
 
 MAX_RUNS = 4  # of a router that are remembered
 # They evict each other, and each tries again after 5 minutes at most.
@@ -27,7 +28,7 @@ class Namesake(NamedTuple):
 class Namesakes:
     """Notices them as routers come online, and writes it down in the caller's transaction."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._runs: dict[int, dict[str, int]] = {}  # connections by run, the last run at the end
 
@@ -60,7 +61,7 @@ class Namesakes:
             )
 
 
-def since(db: sqlite3.Connection, at_ms: int) -> Iterator[Namesake]:
+def since(db: Database, at_ms: int) -> Iterator[Namesake]:
     """All that lasted until then or later, the oldest first."""
     for row in db.execute(
         "SELECT router.name, from_ms, last_ms, times FROM namesake"

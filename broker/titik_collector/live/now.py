@@ -7,7 +7,6 @@ Rule: the newest boot is the present, whatever the clocks of its boots say.
 Rule: whatever a router claims, a figure stays within the contract; or one router silences all.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol, cast
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
 from titik_collector.live.presence import Presence
 from titik_collector.store import body
+from titik_collector.store.database import Database
 from titik_collector.timeline.boot_times import MAX_BEHIND_MS
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
@@ -121,7 +121,7 @@ class Sum:
 class Board:
     """Keeps the newest live sample of each router, and the sums of sites and the city."""
 
-    def __init__(self, db: sqlite3.Connection, presence: Presence, places: Places) -> None:
+    def __init__(self, db: Database, presence: Presence, places: Places) -> None:
         self._db = db
         self._presence = presence
         self._places = places

@@ -11,13 +11,13 @@ Rule: after a fault of the broker the last words of routers are doubted, because
 publishes every will: until they had time to come back, they are unknown and have no outage.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from titik_collector.ingest.batch import Arrived, Said
 from titik_collector.live.namesakes import Namesakes
+from titik_collector.store.database import Database
 from titik_wire.messages import Status
 
 SILENT_AFTER_MS = 120_000  # four intervals of the default
@@ -45,7 +45,7 @@ class State:
 class Presence:
     """Keeps the tables `presence` and `outage`; records inside the store's transaction."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._states: dict[int, State] = {}
         self._changed: set[int] = set()

@@ -7,12 +7,12 @@ Rule: after each connect the newest are told again, while nothing else comes. No
 broker still has, nor what was lost with the link: QoS 0 has no acknowledgement to keep news for.
 """
 
-import sqlite3
 from collections.abc import Iterator
 
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Window
 from titik_collector.rollups import worker
+from titik_collector.store.database import Database
 from titik_wire import topics
 from titik_wire.messages import Rollup
 
@@ -23,7 +23,7 @@ MAX_AT_ONCE = 200
 
 
 def take(
-    db: sqlite3.Connection, city: str, now_ms: int, sums: bool = True
+    db: Database, city: str, now_ms: int, sums: bool = True
 ) -> tuple[list[tuple[str, Rollup, bool]], bool]:
     """Topic, message and whether to retain it, of what is due; True if there is more of it.
 
@@ -61,7 +61,7 @@ def take(
 
 
 def newest(
-    db: sqlite3.Connection, scope: Scope, scope_id: int, name: str, now_ms: int
+    db: Database, scope: Scope, scope_id: int, name: str, now_ms: int
 ) -> Iterator[tuple[str, Rollup]]:
     """Topic and message, to be retained, of the newest window of each length that is over."""
     for window, grace_ms in GRACES.items():
@@ -75,7 +75,7 @@ def newest(
             yield topics.rollup(message.window, message.scope, message.name), message
 
 
-def _is_newest(db: sqlite3.Connection, key: tuple[str, int, str, int], now_ms: int) -> bool:
+def _is_newest(db: Database, key: tuple[str, int, str, int], now_ms: int) -> bool:
     later = db.execute(
         "SELECT 1 FROM rollup WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms > ?"
         " AND end_ms <= ? LIMIT 1",
@@ -84,7 +84,7 @@ def _is_newest(db: sqlite3.Connection, key: tuple[str, int, str, int], now_ms: i
     return later is None
 
 
-def _name(db: sqlite3.Connection, scope: str, scope_id: int, city: str) -> str | None:
+def _name(db: Database, scope: str, scope_id: int, city: str) -> str | None:
     """The name, None for what is not registered any more."""
     if scope == "city":
         return city

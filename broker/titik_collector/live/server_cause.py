@@ -9,13 +9,12 @@ router's outage as it is.
 Rule: evidence comes late, with the backlog: an outage is looked at again for LOOK_BACK_MS.
 """
 
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from titik_collector.store import body
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database, transaction
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Reach, Sample
@@ -65,7 +64,7 @@ class ServerCause:
     """Reads the evidence, a little at a time, and rewrites causes."""
 
     def __init__(
-        self, db: sqlite3.Connection, now_ms: Callable[[], int], monotonic: Callable[[], float]
+        self, db: Database, now_ms: Callable[[], int], monotonic: Callable[[], float]
     ) -> None:
         self._db = db
         self._now_ms = now_ms
@@ -223,7 +222,7 @@ def _was_busy(before: Sample, last: Sample) -> bool:
     return before.boot == last.boot and took_ms > 0 and received * 1000 > BUSY_BYTES_S * took_ms
 
 
-def _recent(db: sqlite3.Connection, since_ms: int) -> list[Outage]:
+def _recent(db: Database, since_ms: int) -> list[Outage]:
     rows = db.execute(
         "SELECT outage.id, router_id, name, from_ms, to_ms, cause, evidence FROM outage"
         " JOIN router ON router.id = router_id WHERE registered = 1 AND to_ms >= ?"
@@ -233,7 +232,7 @@ def _recent(db: sqlite3.Connection, since_ms: int) -> list[Outage]:
     return [Outage(*row) for row in rows]
 
 
-def _there(db: sqlite3.Connection, at_ms: int) -> int:
+def _there(db: Database, at_ms: int) -> int:
     """How many routers were heard of late then, and not away already."""
     (count,) = db.execute(
         "SELECT count(*) FROM router JOIN presence ON router_id = router.id"
@@ -245,7 +244,7 @@ def _there(db: sqlite3.Connection, at_ms: int) -> int:
     return int(count)
 
 
-def _evidence(db: sqlite3.Connection, one: Outage) -> tuple[Sample | None, list[Sample]]:
+def _evidence(db: Database, one: Outage) -> tuple[Sample | None, list[Sample]]:
     """The sample before the outage, and some that were taken in its first minutes."""
     before = db.execute(
         "SELECT run_id, seq FROM sample WHERE router_id = ? AND at_ms <= ?"
@@ -262,9 +261,7 @@ def _evidence(db: sqlite3.Connection, one: Outage) -> tuple[Sample | None, list[
     return (bases[0] if bases else None), list(_samples(db, one, some))
 
 
-def _samples(
-    db: sqlite3.Connection, one: Outage, keys: Sequence[tuple[int, int]]
-) -> Iterator[Sample]:
+def _samples(db: Database, one: Outage, keys: Sequence[tuple[int, int]]) -> Iterator[Sample]:
     for key in keys:
         row = db.execute("SELECT packed FROM body WHERE run_id = ? AND seq = ?", key).fetchone()
         if row is None:

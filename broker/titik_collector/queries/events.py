@@ -6,7 +6,6 @@ Rule: outages that begin together, of every router of a site or of the city, are
 was over before another began is not of its event.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from rich.text import Text
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.live import namesakes
 from titik_collector.live.namesakes import REMEDY
+from titik_collector.store.database import Database
 from titik_collector.wording import when
 
 TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them
@@ -84,7 +84,7 @@ _WHY = {
 }
 
 
-def gather(db: sqlite3.Connection, since_ms: int, now_ms: int) -> list[Event]:
+def gather(db: Database, since_ms: int, now_ms: int) -> list[Event]:
     """In order of time, the newest MAX_EVENTS."""
     found = [
         *_outages(db, since_ms, now_ms),
@@ -128,7 +128,7 @@ _COLOURS = {
 }
 
 
-def _outages(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:
+def _outages(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
     rows = [
         Outage(*row)
         for row in db.execute(
@@ -208,14 +208,14 @@ def _outage(name: str, outages: Sequence[Outage], now_ms: int, deaf: Sequence[De
     return Event(from_ms, "outage", name, f"{of_many}{over}{length}, {cause}", why)
 
 
-def _server(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+def _server(db: Database, since_ms: int) -> Iterator[Event]:
     for one in _deaf(db, since_ms):
         text = f"{when.length(one.to_ms - one.from_ms)}, {_WHAT[one.what]}"
         why = f"{one.reason}; routers are unknown meanwhile, and have no outage"
         yield Event(one.from_ms, "server", SERVER, text, why)
 
 
-def _deaf(db: sqlite3.Connection, since_ms: int) -> list[Deaf]:
+def _deaf(db: Database, since_ms: int) -> list[Deaf]:
     rows = db.execute(
         "SELECT from_ms, to_ms, what, reason FROM server_outage WHERE to_ms >= ?"
         " ORDER BY from_ms DESC LIMIT ?",
@@ -230,7 +230,7 @@ def _overlap_ms(deaf: Sequence[Deaf], from_ms: int, to_ms: int) -> int:
     return min(to_ms - from_ms, sum(ms for ms in within if ms > 0))
 
 
-def _registered(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+def _registered(db: Database, since_ms: int) -> Iterator[Event]:
     """With the site of that time: the newest one before, else the first one after."""
     for at_ms, router, site in db.execute(
         "WITH stay AS (SELECT router_id, from_ms, site.name FROM membership"
@@ -245,7 +245,7 @@ def _registered(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
         yield Event(at_ms, "registered", router, f"at {site}" if site else "at no site")
 
 
-def _removed(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+def _removed(db: Database, since_ms: int) -> Iterator[Event]:
     for at_ms, router, site in db.execute(
         "SELECT gone.from_ms, router.name,"
         " (SELECT site.name FROM membership AS stay JOIN site ON site.id = stay.site_id"
@@ -258,7 +258,7 @@ def _removed(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
         yield Event(at_ms, "removed", router, f"from {site}" if site else "")
 
 
-def _revoked(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+def _revoked(db: Database, since_ms: int) -> Iterator[Event]:
     for at_ms, to_ms, router in db.execute(
         "SELECT from_ms, to_ms, name FROM revocation JOIN router ON router.id = router_id"
         " WHERE from_ms >= ?1 OR to_ms >= ?1 ORDER BY from_ms DESC LIMIT ?2",
@@ -268,21 +268,21 @@ def _revoked(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
         yield Event(at_ms, "revoked", router, text)
 
 
-def _namesakes(db: sqlite3.Connection, since_ms: int) -> Iterator[Event]:
+def _namesakes(db: Database, since_ms: int) -> Iterator[Event]:
     for one in namesakes.since(db, since_ms):
         length = when.length(one.last_ms - one.from_ms)
         text = f"two devices use this name, {one.times} changes in {length}; {REMEDY}"
         yield Event(one.from_ms, "clone", one.router, text)
 
 
-def _lost(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Event]:
+def _lost(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
     for one in losses(db, since_ms, now_ms):
         plural = "sample" if one.samples == 1 else "samples"
         text = f"{one.samples:,} {plural} of run {one.run} declared lost"
         yield Event(one.at_ms, "lost", one.router, text)
 
 
-def losses(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Loss]:
+def losses(db: Database, since_ms: int, now_ms: int) -> Iterator[Loss]:
     """Placed where the newest lost sample was: at the sample after it, else at the run's last."""
     for run_id, upto, alive_ms, router, run, lost in db.execute(
         "SELECT run.id, max(base, gone, min(floor, highest)), boot_time.last_ms,"
@@ -300,7 +300,7 @@ def losses(db: sqlite3.Connection, since_ms: int, now_ms: int) -> Iterator[Loss]
             yield Loss(at_ms, router, run, lost)
 
 
-def _newest_lost(db: sqlite3.Connection, run_id: int, upto: int) -> int:
+def _newest_lost(db: Database, run_id: int, upto: int) -> int:
     """The highest seq up to this one that is neither stored nor refused."""
     for first, last in db.execute(
         "SELECT first_seq, last_seq FROM settled WHERE run_id = ? AND first_seq <= ?"
@@ -313,7 +313,7 @@ def _newest_lost(db: sqlite3.Connection, run_id: int, upto: int) -> int:
     return upto
 
 
-def _beside(db: sqlite3.Connection, run_id: int, seq: int) -> int | None:
+def _beside(db: Database, run_id: int, seq: int) -> int | None:
     """When the sample after this one was taken, or the run's last; None if none is kept."""
     row = db.execute(
         "SELECT at_ms FROM sample WHERE run_id = :run AND seq = coalesce("

@@ -6,7 +6,6 @@ Rule: what is absent is an empty cell in CSV and no field in JSON, never a zero.
 
 import csv
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import IO
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import history
 from titik_collector.queries.history import WINDOW_MS, Subject
+from titik_collector.store.database import Database
 from titik_collector.wording import when
 from titik_wire.messages import Rollup
 
@@ -33,7 +33,7 @@ def chunks(window: Window, span: Span) -> list[Span]:
 
 
 def records(
-    db: sqlite3.Connection,
+    db: Database,
     subject: Subject,
     window: Window,
     span: Span,

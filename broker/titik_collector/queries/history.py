@@ -5,7 +5,6 @@ Rule: a query reads its own windows by the table's key, whatever else the store 
 """
 
 import difflib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from titik_collector.rollups import rollup_table
 from titik_collector.rollups.rollup_table import Rolled
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import packed_minutes
+from titik_collector.store.database import Database
 from titik_wire.messages import Rollup
 
 EVER_MS = 2**62
@@ -60,7 +60,7 @@ class Point:
         return found if found.coverage_ratio or found.uptime_ratio else None
 
 
-def subjects(db: sqlite3.Connection, city: str, title: str = "City") -> list[Subject]:
+def subjects(db: Database, city: str, title: str = "City") -> list[Subject]:
     """The city, every site and every router that there ever was."""
     sites = db.execute("SELECT id, name, title FROM site ORDER BY name").fetchall()
     routers = db.execute("SELECT id, name FROM router ORDER BY name").fetchall()
@@ -71,7 +71,7 @@ def subjects(db: sqlite3.Connection, city: str, title: str = "City") -> list[Sub
     ]
 
 
-def find(db: sqlite3.Connection, name: str, city: str, title: str = "City") -> Subject:
+def find(db: Database, name: str, city: str, title: str = "City") -> Subject:
     """By the name of a site or a router, or `city`.
 
     A site goes before a router of its name, which is `router/NAME`.
@@ -93,7 +93,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def read(
-    db: sqlite3.Connection, subject: Subject, window: Window, span: Span, calendar: Calendar
+    db: Database, subject: Subject, window: Window, span: Span, calendar: Calendar
 ) -> list[Point]:
     """Every window that touches the span, in order; read at once, so ask for a bounded span."""
     edges = list(spans(window, span, calendar))
@@ -120,7 +120,7 @@ def read(
     ]
 
 
-def pending(db: sqlite3.Connection, subject: Subject, now_ms: int) -> tuple[Span, ...]:
+def pending(db: Database, subject: Subject, now_ms: int) -> tuple[Span, ...]:
     """The time whose rollups are not computed yet, or not all of them.
 
     What is too new for it, and what a collector that was stopped left over.

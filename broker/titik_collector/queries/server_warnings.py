@@ -3,7 +3,6 @@
 Rule: the collector's state file answers even when the store cannot be read.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,7 +12,7 @@ from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
-from titik_collector.store.database import is_held
+from titik_collector.store.database import Database, is_held
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
 
@@ -44,7 +43,7 @@ class Server:
         return any(one.level == "critical" for one in self.warnings)
 
 
-def look(settings: Config, now_ms: int, db: sqlite3.Connection | None) -> Server:
+def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     """Ask the state file, the lease, the store if it can be read, and the certificates."""
     store = settings.store.path
     files = collector_state.places(settings.collector.state, settings.collector.id, store)
@@ -66,7 +65,7 @@ def look(settings: Config, now_ms: int, db: sqlite3.Connection | None) -> Server
     return Server(state, (*warnings, *certificates), days)
 
 
-def _nobody_collects(db: sqlite3.Connection | None, now_ms: int, start: str) -> str:
+def _nobody_collects(db: Database | None, now_ms: int, start: str) -> str:
     """That no collector runs, and since when nothing was heard."""
     heard_ms = None
     if db is not None:

@@ -4,7 +4,6 @@ Rule: these are frozen answers; screens, checks and JSON are made of them elsewh
 Rule: what cannot be known is None, never zero.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from titik_collector.queries import events
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
+from titik_collector.store.database import Database
 from titik_collector.wording import when
 from titik_wire.messages import Now, Sample
 
@@ -116,7 +116,7 @@ class _Believed(Presence):
     true then is not known now.
     """
 
-    def __init__(self, db: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, db: Database, now_ms: int) -> None:
         super().__init__(db)
         self._now_ms = now_ms
 
@@ -129,7 +129,7 @@ class _Believed(Presence):
 
 
 def gather(
-    db: sqlite3.Connection,
+    db: Database,
     city: str,
     now_ms: int,
     warnings: Sequence[Warned] = (),
@@ -168,7 +168,7 @@ def gather(
 class _Facts:
     """What is read once for all routers."""
 
-    def __init__(self, db: sqlite3.Connection, now_ms: int, hears: bool) -> None:
+    def __init__(self, db: Database, now_ms: int, hears: bool) -> None:
         self.now_ms = now_ms
         self.hears = hears
         self.coverage = _coverage(db, now_ms)
@@ -267,7 +267,7 @@ def _sum(title: str, now: Now, members: Sequence[Router]) -> Line:
     )
 
 
-def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
+def _coverage(db: Database, now_ms: int) -> dict[int, float]:
     """Share of the last hour that samples cover, by router; of a new one since it is registered.
 
     The hour ends where minutes are computed: a minute waits for the samples that follow it.
@@ -286,7 +286,7 @@ def _coverage(db: sqlite3.Connection, now_ms: int) -> dict[int, float]:
     }
 
 
-def _clocks_behind_ms(db: sqlite3.Connection) -> dict[int, int]:
+def _clocks_behind_ms(db: Database) -> dict[int, int]:
     """How far the clocks of routers are behind whose newest sample's time is not believed."""
     return dict(
         db.execute(
@@ -297,7 +297,7 @@ def _clocks_behind_ms(db: sqlite3.Connection) -> dict[int, int]:
     )
 
 
-def _unregistered(db: sqlite3.Connection, now_ms: int) -> tuple[Unregistered, ...]:
+def _unregistered(db: Database, now_ms: int) -> tuple[Unregistered, ...]:
     rows = db.execute(
         "SELECT name, messages, last_ms FROM knock ORDER BY last_ms DESC LIMIT ?",
         (MAX_UNREGISTERED,),

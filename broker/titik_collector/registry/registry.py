@@ -6,7 +6,6 @@ Rule: ids never change; a router that is removed and added again is the same rou
 
 import logging
 import os
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import DAY_MS, minute
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database, transaction
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Changes:
     removed_sites: tuple[str, ...] = ()
 
 
-def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
+def sync(db: Database, config: Config, now_ms: int) -> Changes:
     """Write the file's sites and routers into the store; the second time changes nothing."""
     with transaction(db):
         removed_sites = _sync_sites(db, config)
@@ -68,7 +67,7 @@ def sync(db: sqlite3.Connection, config: Config, now_ms: int) -> Changes:
     )
 
 
-def removed(db: sqlite3.Connection) -> Changes:
+def removed(db: Database) -> Changes:
     """Every router and site that was registered once and is not now."""
     gone = [
         tuple(name for (name,) in db.execute(f"SELECT name FROM {table} WHERE registered = 0"))
@@ -77,13 +76,13 @@ def removed(db: sqlite3.Connection) -> Changes:
     return Changes(removed=gone[0], removed_sites=gone[1])
 
 
-def knocking(db: sqlite3.Connection, since_ms: int) -> frozenset[str]:
+def knocking(db: Database, since_ms: int) -> frozenset[str]:
     """Unregistered routers that were heard since then."""
     rows = db.execute("SELECT name FROM knock WHERE last_ms >= ?", (since_ms,))
     return frozenset(name for (name,) in rows)
 
 
-def _sync_sites(db: sqlite3.Connection, config: Config) -> list[str]:
+def _sync_sites(db: Database, config: Config) -> list[str]:
     for site in config.site:
         db.execute(
             "INSERT INTO site (name, title, latitude, longitude, capacity, uplink_mbps, registered)"
@@ -106,7 +105,7 @@ def _sync_sites(db: sqlite3.Connection, config: Config) -> list[str]:
     return removed
 
 
-def _add(db: sqlite3.Connection, name: str, now_ms: int) -> None:
+def _add(db: Database, name: str, now_ms: int) -> None:
     db.execute(
         "INSERT INTO router (name, registered, registered_ms) VALUES (?, 1, ?)"
         " ON CONFLICT (name) DO UPDATE SET registered = 1, registered_ms = excluded.registered_ms",
@@ -115,7 +114,7 @@ def _add(db: sqlite3.Connection, name: str, now_ms: int) -> None:
     db.execute("DELETE FROM knock WHERE name = ?", (name,))  # it knocks no more
 
 
-def _revoke(db: sqlite3.Connection, name: str, revoked_ms: int | None, now_ms: int) -> None:
+def _revoke(db: Database, name: str, revoked_ms: int | None, now_ms: int) -> None:
     """Begin or end a revocation; what the router is, is learnt anew after either."""
     router_id: int = db.execute("SELECT id FROM router WHERE name = ?", (name,)).fetchone()[0]
     since_ms = db.execute(
@@ -133,7 +132,7 @@ def _revoke(db: sqlite3.Connection, name: str, revoked_ms: int | None, now_ms: i
         db.execute("INSERT OR REPLACE INTO revocation VALUES (?, ?, NULL)", (router_id, revoked_ms))
 
 
-def _end_presence(db: sqlite3.Connection, router_id: int, now_ms: int) -> None:
+def _end_presence(db: Database, router_id: int, now_ms: int) -> None:
     """Nobody listens to a removed router: whether it is away is no question any more."""
     db.execute(
         "DELETE FROM outage WHERE router_id = ? AND to_ms IS NULL"
@@ -147,7 +146,7 @@ def _end_presence(db: sqlite3.Connection, router_id: int, now_ms: int) -> None:
 
 
 def _place(
-    db: sqlite3.Connection,
+    db: Database,
     name: str,
     site_id: int | None,
     since_ms: int | None,
@@ -187,7 +186,7 @@ def _place(
     return last is not None
 
 
-def _sum_again(db: sqlite3.Connection, changed: dict[int, int]) -> None:
+def _sum_again(db: Database, changed: dict[int, int]) -> None:
     """Rollups of sites and the city are of more routers now, though these may never be heard."""
     scopes = [("site", site_id, from_ms) for site_id, from_ms in changed.items()]
     if changed:
@@ -206,7 +205,7 @@ def _sum_again(db: sqlite3.Connection, changed: dict[int, int]) -> None:
 class Registry:
     """What the store has registered, in memory; `reload` after a sync."""
 
-    def __init__(self, db: sqlite3.Connection, city: str) -> None:
+    def __init__(self, db: Database, city: str) -> None:
         self.city = city
         self._db = db
         self._routers: dict[str, tuple[int, str | None]] = {}

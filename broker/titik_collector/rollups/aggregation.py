@@ -11,7 +11,6 @@ throughput is the sum of its routers' rates, each over the time its bytes are kn
 """
 
 import json
-import sqlite3
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +27,7 @@ from titik_collector.figures.figures import (
 )
 from titik_collector.figures.scope import FOR_EVER_MS, Scope
 from titik_collector.figures.windows import Span, Window
+from titik_collector.store.database import Database
 
 LOWER: dict[Window, Window] = {"1h": "1m", "1d": "1h"}
 _MEANS = ("clients_mean", "active_mean")
@@ -129,7 +129,7 @@ class Headcount:
 class Membership:
     """Which router belonged to which site when, as the store has it now."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._sites: defaultdict[int, list[Part]] = defaultdict(list)
         self._routers: defaultdict[int, list[tuple[int, Part]]] = defaultdict(list)
         for router_id, site_id, from_ms, to_ms in db.execute(
@@ -173,9 +173,7 @@ class Membership:
         ]
 
 
-def of_lower(
-    db: sqlite3.Connection, scope: Scope, scope_id: int, window: Window, span: Span
-) -> Figures:
+def of_lower(db: Database, scope: Scope, scope_id: int, window: Window, span: Span) -> Figures:
     """An hour of its minutes or a day of its hours; means and visitors are left out."""
     row = db.execute(
         f"SELECT {_SUMS}, {_EXTREMES_OF_LOWER} FROM rollup"
@@ -185,9 +183,7 @@ def of_lower(
     return Figures(**dict(zip((*ADDITIVE, *_EXTREMES), row, strict=True)))
 
 
-def of_minutes(
-    db: sqlite3.Connection, scope: Scope, parts: Sequence[Part]
-) -> Iterator[tuple[int, Figures]]:
+def of_minutes(db: Database, scope: Scope, parts: Sequence[Part]) -> Iterator[tuple[int, Figures]]:
     """Start and figures of the minutes of a site from its routers, or of the city from its sites.
 
     How many routers they are of is left out.
@@ -205,7 +201,7 @@ def of_minutes(
 
 
 def of_parts(
-    db: sqlite3.Connection, scope: Scope, parts: Sequence[Part], window: Window, start_ms: int
+    db: Database, scope: Scope, parts: Sequence[Part], window: Window, start_ms: int
 ) -> Figures:
     """What the same window of several routers or sites sums to, extremes left out."""
     means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
@@ -219,9 +215,7 @@ def of_parts(
     return Figures(**dict(zip((*ADDITIVE, *_MEANS, *_VISITORS, *RATES), row, strict=True)))
 
 
-def of_each_router(
-    db: sqlite3.Connection, parts: Sequence[Part], window: Window
-) -> dict[int, Figures]:
+def of_each_router(db: Database, parts: Sequence[Part], window: Window) -> dict[int, Figures]:
     """Client time and bytes of each router, from its windows that begin while it was there.
 
     That is all that means and rates need.

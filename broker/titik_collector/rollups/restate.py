@@ -9,7 +9,6 @@ Rule: a revision rises where a rate is new. Hours and days of the last PUBLISHED
 again, so that years of a large city are no flood.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Final
@@ -21,7 +20,7 @@ from titik_collector.rollups import aggregation, rollup_table
 from titik_collector.rollups.aggregation import Membership, Part
 from titik_collector.rollups.rollup_table import Rolled
 from titik_collector.store import packed_minutes
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database, transaction
 
 # Windows read at once, of one part: some 60, a few milliseconds.
 STRETCH_MS: Final[dict[Window, int]] = {"1d": 60 * DAY_MS, "1h": 2 * DAY_MS, "1m": HOUR_MS}
@@ -32,7 +31,7 @@ Place = tuple[Scope, int, Window]  # with the scope's id
 class Restate:
     """Works off the table `restate` of an open database."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._steps = self._run()
 

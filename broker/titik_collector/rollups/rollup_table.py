@@ -4,13 +4,13 @@ Rule: `revision` counts changes of content. A window of which nothing is known a
 empty, because engineers have been told another figure for it.
 """
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from titik_collector.figures.figures import MAX_WHOLE, Figures, is_empty, with_rates
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Span, Window
+from titik_collector.store.database import Database
 from titik_wire.messages import Rollup
 
 # A minute that is older when it changes is not told: a backfill would be a flood.
@@ -28,7 +28,7 @@ class Rolled(NamedTuple):
 
 
 def read(
-    db: sqlite3.Connection, scope: Scope, scope_id: int, window: Window, span: Span
+    db: Database, scope: Scope, scope_id: int, window: Window, span: Span
 ) -> dict[int, Rolled]:
     """The windows that begin in `span`, by their start."""
     rows = db.execute(
@@ -40,7 +40,7 @@ def read(
 
 
 def write(
-    db: sqlite3.Connection,
+    db: Database,
     scope: Scope,
     scope_id: int,
     window: Window,
@@ -71,7 +71,7 @@ def write(
 
 
 def replace(
-    db: sqlite3.Connection,
+    db: Database,
     scope: Scope,
     scope_id: int,
     window: Window,
@@ -86,7 +86,7 @@ def replace(
 
 
 def _insert(
-    db: sqlite3.Connection,
+    db: Database,
     key: tuple[Scope, int, Window],
     rows: Iterable[tuple[int, int, int, Figures]],  # start, end, revision
 ) -> None:
@@ -96,9 +96,7 @@ def _insert(
     )
 
 
-def _publish_later(
-    db: sqlite3.Connection, key: tuple[Scope, int, Window], starts: Iterable[int]
-) -> None:
+def _publish_later(db: Database, key: tuple[Scope, int, Window], starts: Iterable[int]) -> None:
     db.executemany(
         "INSERT OR IGNORE INTO rollup_news (scope, scope_id, window, start_ms) VALUES (?, ?, ?, ?)",
         [(*key, start_ms) for start_ms in starts],
@@ -115,7 +113,7 @@ def _tellable(figures: Figures) -> Figures:
     return Figures._make(min(one, MAX_WHOLE) if one else one for one in figures)
 
 
-def to_message(db: sqlite3.Connection, key: Key, name: str) -> Rollup:
+def to_message(db: Database, key: Key, name: str) -> Rollup:
     """What engineers are told of the window `key`: scope, its id, window and start."""
     end_ms, revision, *columns = db.execute(
         f"SELECT end_ms, revision, {COLUMNS} FROM rollup"

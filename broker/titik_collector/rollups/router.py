@@ -4,7 +4,6 @@ Rule: minutes come from samples, hours from minutes, days from hours. Samples wh
 bounded count whole in the day they are placed in, and in no hour or minute.
 """
 
-import sqlite3
 from collections.abc import Iterator
 
 from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
@@ -12,6 +11,7 @@ from titik_collector.figures.rates import WIRE_BPS, Step, steps
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
 from titik_collector.rollups import aggregation, rollup_table
 from titik_collector.store import packed_minutes
+from titik_collector.store.database import Database
 from titik_collector.timeline.readings import Readings
 
 MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
@@ -20,7 +20,7 @@ MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as 
 class RouterRollups:
     """Computes them in an open database."""
 
-    def __init__(self, db: sqlite3.Connection, calendar: Calendar) -> None:
+    def __init__(self, db: Database, calendar: Calendar) -> None:
         self._db = db
         self._calendar = calendar
         self._readings = Readings(db)

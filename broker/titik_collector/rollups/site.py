@@ -5,7 +5,6 @@ follow as a router's do. What `sums` says of means, extremes and visitors holds.
 """
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
 from titik_collector.rollups import aggregation, rollup_table
 from titik_collector.rollups.aggregation import Headcount, Membership, Part
 from titik_collector.store import packed_minutes
+from titik_collector.store.database import Database
 
 
 class Stale(NamedTuple):
@@ -27,7 +27,7 @@ class Stale(NamedTuple):
 class SiteRollups:
     """Computes them in an open database, with the membership that it has."""
 
-    def __init__(self, db: sqlite3.Connection, calendar: Calendar, membership: Membership) -> None:
+    def __init__(self, db: Database, calendar: Calendar, membership: Membership) -> None:
         self._db = db
         self._calendar = calendar
         self._membership = membership

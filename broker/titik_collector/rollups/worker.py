@@ -10,7 +10,6 @@ Rule: `revision` rises only when the content changed; a window of which nothing 
 stays, empty. Windows that begin before `sealed_before_ms` are never computed again.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
@@ -21,7 +20,7 @@ from titik_collector.rollups.aggregation import Membership
 from titik_collector.rollups.rollup_table import to_message
 from titik_collector.rollups.router import RouterRollups
 from titik_collector.rollups.site import SiteRollups, Stale
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database, transaction
 
 __all__ = ["Rollups", "to_message"]
 
@@ -36,7 +35,7 @@ class Rollups:
 
     def __init__(
         self,
-        db: sqlite3.Connection,
+        db: Database,
         zone: ZoneInfo,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         grace_ms: int = GRACE_MS,

@@ -3,10 +3,10 @@
 taken = stored + refused + lost + in spool, each term from seq ranges and none from a counter.
 """
 
-import sqlite3
 from collections.abc import Iterator
 
 from titik_collector.store import body
+from titik_collector.store.database import Database
 from titik_collector.store.ranges import Ranges
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
@@ -15,7 +15,7 @@ from titik_wire.messages import Sample
 MAX_FINDINGS = 100
 
 
-def findings(db: sqlite3.Connection) -> list[str]:
+def findings(db: Database) -> list[str]:
     """What is wrong, in words; an empty list when all is well. At most MAX_FINDINGS."""
     found: list[str] = []
     for finding in _all(db):
@@ -25,7 +25,7 @@ def findings(db: sqlite3.Connection) -> list[str]:
     return found
 
 
-def _all(db: sqlite3.Connection) -> Iterator[str]:
+def _all(db: Database) -> Iterator[str]:
     yield from (
         f"sqlite: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"
     )
@@ -40,7 +40,7 @@ def _all(db: sqlite3.Connection) -> Iterator[str]:
     yield from _bodies(db)
 
 
-def _conservation(db: sqlite3.Connection) -> Iterator[str]:
+def _conservation(db: Database) -> Iterator[str]:
     for router, run, taken, stored, refused, lost, in_spool in db.execute(
         "SELECT router, run, taken, stored, refused, lost, in_spool FROM v_conservation"
     ):
@@ -52,7 +52,7 @@ def _conservation(db: sqlite3.Connection) -> Iterator[str]:
             )
 
 
-def _run(db: sqlite3.Connection, run_id: int, base: int, name: str) -> Iterator[str]:
+def _run(db: Database, run_id: int, base: int, name: str) -> Iterator[str]:
     """The rows of a run are disjoint, inside what is stored, and apart from what is refused."""
     ranges = {"stored": Ranges(), "refused": Ranges()}
     for kind, first, last in db.execute(
@@ -77,7 +77,7 @@ def _run(db: sqlite3.Connection, run_id: int, base: int, name: str) -> Iterator[
         end = last
 
 
-def _bodies(db: sqlite3.Connection) -> Iterator[str]:
+def _bodies(db: Database) -> Iterator[str]:
     """Every body is a message of its own row."""
     rows = db.execute(
         "SELECT router.name, run.token, sample.first_seq, sample.seq, body.packed FROM body"
@@ -95,7 +95,7 @@ def _bodies(db: sqlite3.Connection) -> Iterator[str]:
             yield f"router={router} run={token} seq={seq}: the body is another sample's"
 
 
-def totals(db: sqlite3.Connection) -> tuple[int, int, int, int, int]:
+def totals(db: Database) -> tuple[int, int, int, int, int]:
     """Taken, stored, refused, lost and in spool over all runs."""
     taken = stored = refused = lost = in_spool = 0
     # Not by SQLite, whose sums end at 2**63: a broken router may claim 2**53 seqs in each run.
@@ -105,7 +105,7 @@ def totals(db: sqlite3.Connection) -> tuple[int, int, int, int, int]:
     return taken, stored, refused, lost, in_spool
 
 
-def restored(db: sqlite3.Connection) -> int:
+def restored(db: Database) -> int:
     """Samples that a newer state of this store had acknowledged, and that were not in it."""
     row = db.execute("SELECT value FROM tally WHERE name = 'restored'").fetchone()
     return 0 if row is None else int(row[0])

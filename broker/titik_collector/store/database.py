@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from titik_collector.own_state import systemd
 from titik_collector.store.counters import Packer
@@ -21,6 +21,9 @@ from titik_collector.store.counters import Packer
 BUSY_MS = 1000
 CACHE_KIB = 65536  # of pages; what a collector holds of a large store at most
 LEASE_TRIES, LEASE_RETRY_S = 3, 0.02  # somebody may just look whether it is held
+
+# What other rooms hold of the store; the statements that it executes stand in this room.
+Database: TypeAlias = sqlite3.Connection
 
 
 class StoreError(Exception):

@@ -6,11 +6,10 @@ store that was brought back from a backup can tell that it is not the newest.
 
 import os
 import platform
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database, transaction
 
 ID_BYTES = 8
 
@@ -24,7 +23,7 @@ class Identity:
     moved: bool = False  # the file is not the one of the epoch before: copied, restored or new
 
 
-def opened(db: sqlite3.Connection, path: Path) -> Identity:
+def opened(db: Database, path: Path) -> Identity:
     """Raise the epoch of a store that is open for writing; StoreError if it cannot be written."""
     place = _place(path)
     with transaction(db):
@@ -39,7 +38,7 @@ def opened(db: sqlite3.Connection, path: Path) -> Identity:
     return Identity(store, epoch, known.get("place") != place)
 
 
-def raise_above(db: sqlite3.Connection, own: Identity, epoch: int) -> Identity:
+def raise_above(db: Database, own: Identity, epoch: int) -> Identity:
     """An epoch above one that was published by a later state of this store."""
     if epoch < own.epoch:
         return own
@@ -48,7 +47,7 @@ def raise_above(db: sqlite3.Connection, own: Identity, epoch: int) -> Identity:
     return Identity(own.store, epoch + 1, own.moved)
 
 
-def _write(db: sqlite3.Connection, **settings: str) -> None:
+def _write(db: Database, **settings: str) -> None:
     db.executemany("INSERT OR REPLACE INTO setting VALUES (?, ?)", settings.items())
 
 

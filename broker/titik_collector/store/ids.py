@@ -4,10 +4,10 @@ Rule: a name gets its number when it is first needed, in the transaction of the 
 Rule: what is kept in memory is bounded, and dropped when a transaction fails.
 """
 
-import sqlite3
 from collections import OrderedDict
 from typing import Any
 
+from titik_collector.store.database import Database
 from titik_wire.messages import Sample
 
 MAX_CACHED = 100_000
@@ -19,7 +19,7 @@ Bytes = tuple[int, int]  # received and sent
 class Names:
     """Numbers of boots and interfaces, kept in memory."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._boots: OrderedDict[tuple[int, str], tuple[int, bool]] = OrderedDict()
         self._interfaces: OrderedDict[tuple[int, Interface], int] = OrderedDict()

@@ -1,8 +1,9 @@
 """What broke the contract, and the counts that outlive the process."""
 
 import hashlib
-import sqlite3
 from typing import Literal
+
+from titik_collector.store.database import Database
 
 MAX_ROWS = 1000  # the newest are kept
 MAX_HEAD = 512  # bytes of a payload that are kept
@@ -10,7 +11,7 @@ MAX_HEAD = 512  # bytes of a payload that are kept
 Counted = Literal["poison", "later_version", "capped", "unregistered", "restored"]
 
 
-def keep(db: sqlite3.Connection, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:
+def keep(db: Database, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:
     """Put the beginning of a message away, with the rule that it broke."""
     digest = hashlib.sha256(payload).hexdigest()
     db.execute(
@@ -22,7 +23,7 @@ def keep(db: sqlite3.Connection, topic: str, payload: bytes, rule: str, arrived_
     )
 
 
-def count(db: sqlite3.Connection, name: Counted, more: int) -> None:
+def count(db: Database, name: Counted, more: int) -> None:
     """Add to a count."""
     if not more:
         return

@@ -6,13 +6,13 @@ Rule: no minute from `edge` on is cold, so the usual work asks for one setting a
 """
 
 import json
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from titik_collector.figures.figures import RATES, Figures, with_means
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import DAY_MS, MINUTE_MS, Span
+from titik_collector.store.database import Database
 
 COLD_MS = 2 * DAY_MS  # most of what comes late has come by then
 STEP = 1  # days frozen, or let go of, in one transaction: 1440 rows take 30 ms
@@ -24,7 +24,7 @@ _ONE = (
 )
 
 
-def freeze(db: sqlite3.Connection, now_ms: int) -> bool:
+def freeze(db: Database, now_ms: int) -> bool:
     """Pack some days; True if there is more to do. In a transaction of the caller's."""
     before_ms = (now_ms - COLD_MS) // DAY_MS * DAY_MS
     oldest = db.execute(
@@ -45,7 +45,7 @@ def freeze(db: sqlite3.Connection, now_ms: int) -> bool:
     return len(oldest) == STEP
 
 
-def thaw(db: sqlite3.Connection, scope: Scope, ids: Iterable[int], span: Span) -> None:
+def thaw(db: Database, scope: Scope, ids: Iterable[int], span: Span) -> None:
     """Put the minutes of a stretch, to whole days, back where they can be changed."""
     if span.start_ms >= edge(db):
         return
@@ -63,7 +63,7 @@ def thaw(db: sqlite3.Connection, scope: Scope, ids: Iterable[int], span: Span) -
 
 
 def read(
-    db: sqlite3.Connection, scope: Scope, scope_id: int, span: Span
+    db: Database, scope: Scope, scope_id: int, span: Span
 ) -> Iterator[tuple[int, int, Figures]]:
     """Start, revision and figures of the cold minutes that begin in a stretch, in order."""
     for _, packed in _days(db, scope, scope_id, span):
@@ -72,7 +72,7 @@ def read(
                 yield start_ms, revision, figures
 
 
-def newest(db: sqlite3.Connection, scope: Scope, scope_id: int, before_ms: int) -> int | None:
+def newest(db: Database, scope: Scope, scope_id: int, before_ms: int) -> int | None:
     """The start of the newest packed day that begins before a time."""
     row = db.execute(
         "SELECT max(day_ms) FROM cold WHERE scope = ? AND scope_id = ? AND day_ms < ?",
@@ -82,7 +82,7 @@ def newest(db: sqlite3.Connection, scope: Scope, scope_id: int, before_ms: int) 
 
 
 def replace(
-    db: sqlite3.Connection,
+    db: Database,
     scope: Scope,
     scope_id: int,
     day_ms: int,
@@ -96,7 +96,7 @@ def replace(
     )
 
 
-def prune(db: sqlite3.Connection, before_ms: int) -> bool:
+def prune(db: Database, before_ms: int) -> bool:
     """Let go of days that began before; True if there is more to do."""
     db.execute(
         f"{_ONE} DELETE FROM cold WHERE id IN (SELECT cold.id FROM one CROSS JOIN cold"
@@ -107,7 +107,7 @@ def prune(db: sqlite3.Connection, before_ms: int) -> bool:
     return bool(db.execute("SELECT changes() = ?", (STEP,)).fetchone()[0])
 
 
-def edge(db: sqlite3.Connection) -> int:
+def edge(db: Database) -> int:
     """No minute that begins then or later is cold."""
     found = db.execute(
         "SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'cold_before_ms'"
@@ -115,9 +115,7 @@ def edge(db: sqlite3.Connection) -> int:
     return int(found[0]) if found else 0
 
 
-def _days(
-    db: sqlite3.Connection, scope: Scope, scope_id: int, span: Span
-) -> list[tuple[int, bytes]]:
+def _days(db: Database, scope: Scope, scope_id: int, span: Span) -> list[tuple[int, bytes]]:
     return db.execute(
         "SELECT day_ms, packed FROM cold"
         " WHERE scope = ? AND scope_id = ? AND day_ms > ? AND day_ms < ? ORDER BY day_ms",
@@ -125,7 +123,7 @@ def _days(
     ).fetchall()
 
 
-def _freeze_day(db: sqlite3.Connection, scope: Scope, scope_id: int, day_ms: int) -> None:
+def _freeze_day(db: Database, scope: Scope, scope_id: int, day_ms: int) -> None:
     minutes = (
         "FROM rollup WHERE scope = ? AND scope_id = ? AND window = '1m'"
         " AND start_ms >= ? AND start_ms < ?"

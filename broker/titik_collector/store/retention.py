@@ -6,9 +6,8 @@ Rule: `now_ms` may go back, and the seal with it, but not behind what was pruned
 Rule: the tables are asked router by router (CROSS JOIN keeps that order), never read whole.
 """
 
-import sqlite3
-
 from titik_collector.store import packed_minutes
+from titik_collector.store.database import Database
 
 DAY_MS = 86_400_000
 KNOCKS_DAYS = 7  # names of strangers: an installer may come next week
@@ -16,7 +15,7 @@ STEP = 500  # rows per transaction: a few milliseconds
 
 
 def prune(
-    db: sqlite3.Connection,
+    db: Database,
     now_ms: int,
     messages_days: int,
     samples_days: int,
@@ -51,7 +50,7 @@ def prune(
     return packed_minutes.freeze(db, now_ms if pack_ms is None else pack_ms) or more or gone == STEP
 
 
-def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:
+def _prune_samples(db: Database, before_ms: int) -> bool:
     rows = db.execute(
         "SELECT sample.run_id, sample.seq, sample.at_ms FROM router"
         " CROSS JOIN sample ON sample.router_id = router.id WHERE sample.at_ms < ? LIMIT ?",
@@ -68,7 +67,7 @@ def _prune_samples(db: sqlite3.Connection, before_ms: int) -> bool:
     return len(rows) == STEP
 
 
-def _prune_bodies(db: sqlite3.Connection, before_ms: int) -> bool:
+def _prune_bodies(db: Database, before_ms: int) -> bool:
     """The messages that arrived before; they are in order of arrival."""
     rows = db.execute(
         "SELECT id, arrived_ms FROM body WHERE id < (SELECT min(id) FROM body) + ?", (STEP,)
@@ -78,14 +77,14 @@ def _prune_bodies(db: sqlite3.Connection, before_ms: int) -> bool:
     return bool(old) and len(old) == len(rows)
 
 
-def _setting(db: sqlite3.Connection, name: str) -> int:
+def _setting(db: Database, name: str) -> int:
     row = db.execute(
         "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", (name,)
     ).fetchone()
     return int(row[0]) if row else 0
 
 
-def _set(db: sqlite3.Connection, name: str, value: int) -> None:
+def _set(db: Database, name: str, value: int) -> None:
     db.execute(
         "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
         " SET value = excluded.value WHERE value != excluded.value",

@@ -9,10 +9,10 @@ Rule: a run has at most MAX_RANGES. With more of them the oldest end in `base`: 
 lost for good, and only the numbers of what is stored and refused there are kept.
 """
 
-import sqlite3
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from titik_collector.store.database import Database
 from titik_collector.store.ranges import Ranges, Span
 from titik_wire.messages import MAX_ALSO, AckedRun
 
@@ -127,7 +127,7 @@ class Run:
 class Runs:
     """The runs of a store: loaded when first needed, written back with the batch."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._cache: OrderedDict[tuple[int, str], Run] = OrderedDict()
         self._touched: dict[int, Run] = {}

@@ -11,13 +11,13 @@ Rule: what moves marks the time it leaves and the time it enters as dirty, back 
 before and on to the sample after, because rates lie between samples.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from titik_collector.figures.windows import HOUR_MS
+from titik_collector.store.database import Database
 from titik_collector.timeline import changed_spans
 from titik_collector.timeline.changed_spans import COLUMNS, Gone, Key, Placed, Row, Stretch
 
@@ -125,7 +125,7 @@ class _Boot:
         return [change for change in self.changes if change.kind == "removed"]
 
 
-def settle_times(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
+def settle_times(db: Database, changes: Sequence[Change]) -> None:
     """Place what is new and what moves because of it; in the transaction of the changes."""
     routers: defaultdict[int, dict[int, _Boot]] = defaultdict(dict)
     for change in changes:
@@ -191,7 +191,7 @@ def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dic
     return offsets
 
 
-def _recall(db: sqlite3.Connection, boot: _Boot) -> None:
+def _recall(db: Database, boot: _Boot) -> None:
     """What is known of the boot, and by what it is to be placed from now on."""
     row = db.execute(
         "SELECT online, prompt_ms, quality, offset_ms, arrival_ms, has, first_ms, last_ms"
@@ -208,13 +208,13 @@ def _recall(db: sqlite3.Connection, boot: _Boot) -> None:
     boot.quality = _quality(db, boot)
 
 
-def _quality(db: sqlite3.Connection, boot: _Boot) -> Quality:
+def _quality(db: Database, boot: _Boot) -> Quality:
     if _has_clock(db, boot):
         return "ntp"
     return "arrival" if boot.online else "bounded"
 
 
-def _has_clock(db: sqlite3.Connection, boot: _Boot) -> bool:
+def _has_clock(db: Database, boot: _Boot) -> bool:
     if boot.was == "ntp" and not boot.removed and not boot.anew:
         return True
     # The newest are the likeliest to have one, and no row is the latest where all have.
@@ -228,7 +228,7 @@ def _has_clock(db: sqlite3.Connection, boot: _Boot) -> bool:
     )
 
 
-def _judge(db: sqlite3.Connection, boot: _Boot) -> None:
+def _judge(db: Database, boot: _Boot) -> None:
     """Believe the clocks of its samples by what is known now; those that moved count as new.
 
     SQLite passes over those that go on to be believed: a boot of a month has 86,400 of them.
@@ -261,17 +261,17 @@ def _judge(db: sqlite3.Connection, boot: _Boot) -> None:
     boot.quality = _quality(db, boot)
 
 
-def _settle_by_clock(db: sqlite3.Connection, boot: _Boot) -> None:
+def _settle_by_clock(db: Database, boot: _Boot) -> None:
     regions = _regions(db, boot) if boot.was == "ntp" and not boot.anew else [_whole(db, boot.id)]
     boot.offset_ms = boot.arrival_ms = None
     _apply(db, boot, regions, [place_by_clock(region.rows) for region in regions])
 
 
-def _whole(db: sqlite3.Connection, boot_id: int) -> Region:
+def _whole(db: Database, boot_id: int) -> Region:
     return Region(_rows(db, boot_id, "boot_id = :boot", 0), True, True)
 
 
-def _regions(db: sqlite3.Connection, boot: _Boot) -> list[Region]:
+def _regions(db: Database, boot: _Boot) -> list[Region]:
     """The rows whose place the changes can touch: between the believed clocks around each."""
     regions: list[Region] = []
     for uptime_ms in sorted({one.uptime_ms for one in boot.changes if one.run_id}):
@@ -296,7 +296,7 @@ _BETWEEN_CLOCKS = (
 )
 
 
-def _learn_arrival(db: sqlite3.Connection, boot: _Boot) -> None:
+def _learn_arrival(db: Database, boot: _Boot) -> None:
     """Keep the smallest arrival minus uptime; look again only when it may have risen."""
     if boot.arrival_ms is None or boot.removed:
         (boot.arrival_ms,) = db.execute(
@@ -309,7 +309,7 @@ def _learn_arrival(db: sqlite3.Connection, boot: _Boot) -> None:
             boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
 
 
-def _settle_by_offset(db: sqlite3.Connection, boot: _Boot, offset_ms: int) -> None:
+def _settle_by_offset(db: Database, boot: _Boot, offset_ms: int) -> None:
     if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.anew:
         found = (_row(db, change) for change in boot.stored)
         regions = [Region([row], False, False) for row in found if row is not None]
@@ -322,7 +322,7 @@ def _settle_by_offset(db: sqlite3.Connection, boot: _Boot, offset_ms: int) -> No
     _apply(db, boot, regions, places)
 
 
-def _concerns_lone_boots(db: sqlite3.Connection, boots: Iterable[_Boot]) -> bool:
+def _concerns_lone_boots(db: Database, boots: Iterable[_Boot]) -> bool:
     return any(
         boot.quality == "bounded"
         or db.execute(
@@ -334,7 +334,7 @@ def _concerns_lone_boots(db: sqlite3.Connection, boots: Iterable[_Boot]) -> bool
     )
 
 
-def _settle_lone(db: sqlite3.Connection, router_id: int, changed: Mapping[int, _Boot]) -> None:
+def _settle_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> None:
     """All boots of a router that were never heard, together: each bounds those before it."""
     boots = {boot.id: boot for boot in changed.values() if boot.quality == "bounded"}
     for (boot_id,) in db.execute(
@@ -368,7 +368,7 @@ def _settle_lone(db: sqlite3.Connection, router_id: int, changed: Mapping[int, _
             _settle_by_offset(db, boots[boot_id], offset_ms)
 
 
-def _edge(db: sqlite3.Connection, boot_id: int, order: str) -> tuple[int, int] | None:
+def _edge(db: Database, boot_id: int, order: str) -> tuple[int, int] | None:
     """Instant and uptime of a boot's first (ASC) or last (DESC) sample."""
     row: tuple[int, int] | None = db.execute(
         f"SELECT at_ms, uptime_ms FROM sample WHERE boot_id = ? ORDER BY uptime_ms {order} LIMIT 1",
@@ -378,7 +378,7 @@ def _edge(db: sqlite3.Connection, boot_id: int, order: str) -> tuple[int, int] |
 
 
 def _apply(
-    db: sqlite3.Connection,
+    db: Database,
     boot: _Boot,
     regions: Sequence[Region] = (),
     places: Sequence[Sequence[int]] = (),
@@ -423,7 +423,7 @@ def _gone(boot: _Boot) -> Iterable[list[Gone]]:
     return runs.values()
 
 
-def _remember(db: sqlite3.Connection, boot: _Boot, ranges: Sequence[changed_spans.Range]) -> None:
+def _remember(db: Database, boot: _Boot, ranges: Sequence[changed_spans.Range]) -> None:
     """What the boot is placed by, and where its figures may lie."""
     if ranges:
         boot.first_ms = min(boot.first_ms, ranges[0].from_ms)
@@ -438,7 +438,7 @@ def _remember(db: sqlite3.Connection, boot: _Boot, ranges: Sequence[changed_span
         )
 
 
-def _rows(db: sqlite3.Connection, boot_id: int, where: str, uptime_ms: int) -> list[Row]:
+def _rows(db: Database, boot_id: int, where: str, uptime_ms: int) -> list[Row]:
     """Rows of a boot by uptime."""
     rows = db.execute(
         f"SELECT {COLUMNS} FROM sample WHERE {where} ORDER BY uptime_ms, run_id, seq",
@@ -447,7 +447,7 @@ def _rows(db: sqlite3.Connection, boot_id: int, where: str, uptime_ms: int) -> l
     return [Row(*row) for row in rows]
 
 
-def _row(db: sqlite3.Connection, change: Change) -> Row | None:
+def _row(db: Database, change: Change) -> Row | None:
     row = db.execute(
         f"SELECT {COLUMNS} FROM sample WHERE run_id = ? AND seq = ?", (change.run_id, change.seq)
     ).fetchone()

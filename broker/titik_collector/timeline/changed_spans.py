@@ -6,11 +6,11 @@ by rates, so here too.
 Rule: rather too much than too little: computing an unchanged window again changes nothing.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from titik_collector.figures.rates import BOOT_UP_MS, reach_ms
+from titik_collector.store.database import Database
 
 COLUMNS = (
     "run_id, seq, uptime_ms, taken_ms, arrived_ms, at_ms, quality, covers_ms,"
@@ -82,9 +82,7 @@ class Stretch(NamedTuple):
     last: bool = False  # none of the boot is after them
 
 
-def around(
-    db: sqlite3.Connection, boot_id: int, stretch: Stretch, all_moved: bool = False
-) -> list[Range]:
+def around(db: Database, boot_id: int, stretch: Stretch, all_moved: bool = False) -> list[Range]:
     """Around what moved in a stretch."""
     ranges: list[Range] = []
     rows, start = stretch.rows, 0
@@ -100,7 +98,7 @@ def around(
     return ranges
 
 
-def around_removed(db: sqlite3.Connection, boot_id: int, gone: Sequence[Gone]) -> list[Range]:
+def around_removed(db: Database, boot_id: int, gone: Sequence[Gone]) -> list[Range]:
     """Around samples of one run that are gone."""
     first, last = min(gone).key, max(gone).key
     beside = neighbour(db, boot_id, first, True), neighbour(db, boot_id, last, False)
@@ -116,9 +114,7 @@ def around_removed(db: sqlite3.Connection, boot_id: int, gone: Sequence[Gone]) -
     return [here, *_before(newer, floor_ms, counted)]
 
 
-def mark(
-    db: sqlite3.Connection, router_id: int, ranges: Iterable[Range], earliest_ms: int
-) -> list[Range]:
+def mark(db: Database, router_id: int, ranges: Iterable[Range], earliest_ms: int) -> list[Range]:
     """Write ranges down, those that touch as one."""
     merged: list[Range] = []
     for one in sorted(ranges):
@@ -136,9 +132,7 @@ def mark(
     return merged
 
 
-def _next_to(
-    db: sqlite3.Connection, boot_id: int, stretch: Stretch, index: int, older: bool
-) -> Row | None:
+def _next_to(db: Database, boot_id: int, stretch: Stretch, index: int, older: bool) -> Row | None:
     """The sample before or after one of a stretch; only beyond its ends it has to be looked for."""
     beside = index - 1 if older else index + 1
     if 0 <= beside < len(stretch.rows):
@@ -149,7 +143,7 @@ def _next_to(
 
 
 def _around_moved(
-    db: sqlite3.Connection,
+    db: Database,
     boot_id: int,
     block: Sequence[Placed],
     before: Row | None,
@@ -207,7 +201,7 @@ def _before(newer: Sequence[Row], floor_ms: int, counted: Set[int]) -> Iterator[
 
 
 def _neighbours(
-    db: sqlite3.Connection,
+    db: Database,
     boot_id: int,
     at: Key,
     nearest: Row | None,
@@ -228,9 +222,7 @@ def _neighbours(
     return found
 
 
-def neighbour(
-    db: sqlite3.Connection, boot_id: int, at: Key, older: bool, sections: int = 0
-) -> Row | None:
+def neighbour(db: Database, boot_id: int, at: Key, older: bool, sections: int = 0) -> Row | None:
     """The sample of a boot next to a place; of those that have all of some sections."""
     side, order = ("<", "DESC") if older else (">", "ASC")
     row = db.execute(
@@ -242,9 +234,7 @@ def neighbour(
     return None if row is None else Row(*row)
 
 
-def neighbour_in_run(
-    db: sqlite3.Connection, boot_id: int, run_id: int, at: Key, older: bool
-) -> Row | None:
+def neighbour_in_run(db: Database, boot_id: int, run_id: int, at: Key, older: bool) -> Row | None:
     """The next sample of a run that has client time. By seq, because there an index leads."""
     side, order = ("<", "DESC") if older else (">", "ASC")
     bound, value = ("seq", at.seq) if run_id == at.run_id else ("uptime_ms", at.uptime_ms)

@@ -3,11 +3,11 @@
 Rule: a range that contains stored rows replaces them; one that lies inside a row is a duplicate.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from titik_collector.store import body, counters, ids
+from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.boot_times import Change
@@ -33,7 +33,7 @@ class Placing:
 
     def __init__(
         self,
-        db: sqlite3.Connection,
+        db: Database,
         known: Names,
         prompt_ms: Callable[[int], int | None] = lambda _boot_id: None,
     ) -> None:

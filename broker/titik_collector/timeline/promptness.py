@@ -7,8 +7,7 @@ Rule: a boot's `prompt_ms` is the smallest arrival minus uptime, from the first 
 router was switched on then, to within the time that a message takes.
 """
 
-import sqlite3
-
+from titik_collector.store.database import Database
 from titik_wire.messages import Sample
 
 GRAIN_MS = 1000  # a message that took so much less changes nothing
@@ -18,7 +17,7 @@ MAX_BOOTS = 50_000  # kept in memory
 class Promptness:
     """Judges live samples in their order of arrival."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._last: dict[int, tuple[str, int, int]] = {}  # boot, uptime and arrival, by router
         self._known: dict[int, int | None] = {}  # by boot

@@ -4,12 +4,12 @@ Rule: besides the samples of the stretch come those next to it on both sides, an
 client time or counters, the next that have them. What else they say lies outside the stretch.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from titik_collector.figures.rates import Reading
 from titik_collector.store import counters
+from titik_collector.store.database import Database
 from titik_collector.timeline import changed_spans
 from titik_collector.timeline.changed_spans import CLIENT, UPLINK, WIFI, Key, Row
 
@@ -27,7 +27,7 @@ Uplink = dict[tuple[str, int], counters.Bytes]  # by ifname and interface row
 class Readings:
     """Reads them from an open database; interfaces never change, so they are looked up once."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._interfaces: dict[int, tuple[str, str]] = {}
 

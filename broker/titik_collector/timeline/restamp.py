@@ -4,8 +4,7 @@ Rule: the uptime went on while the clock was wrong, so all stamps since then are
 Rule: arrivals say where samples without a clock belong, so their boots are placed anew.
 """
 
-import sqlite3
-
+from titik_collector.store.database import Database
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.boot_times import Change
 from titik_collector.timeline.server_clock import Jump
@@ -26,7 +25,7 @@ STAMPS = (
 MAX_SAMPLES = 100_000  # newest; more come only where no router has a clock for days
 
 
-def move(db: sqlite3.Connection, jump: Jump, now_ms: int) -> None:
+def move(db: Database, jump: Jump, now_ms: int) -> None:
     """Everything stamped since `jump.since_ms`; in a transaction of the caller's.
 
     `now_ms` is the time after the jump; no stamp is later.
@@ -44,13 +43,13 @@ def move(db: sqlite3.Connection, jump: Jump, now_ms: int) -> None:
     boot_times.settle_times(db, moved)
 
 
-def mend(db: sqlite3.Connection, now_ms: int) -> None:
+def mend(db: Database, now_ms: int) -> None:
     """No router was heard in the future; a store may say so that met a wrong clock before."""
     db.execute("UPDATE presence SET heard_ms = ? WHERE heard_ms > ?", (now_ms, now_ms))
     db.execute("UPDATE presence SET since_ms = ? WHERE since_ms > ?", (now_ms, now_ms))
 
 
-def _move_samples(db: sqlite3.Connection, jump: Jump) -> list[Change]:
+def _move_samples(db: Database, jump: Jump) -> list[Change]:
     """The newest messages are of that time."""
     keys = []
     for number, run_id, seq, arrived_ms in db.execute(

@@ -11,7 +11,6 @@ CATCH_UP times as fast, while routers agree. So a step deletes nothing, and a li
 """
 
 import logging
-import sqlite3
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from titik_collector.figures.windows import HOUR_MS
+from titik_collector.store.database import Database
 from titik_collector.wording import when
 from titik_wire import instant
 
@@ -227,12 +227,12 @@ def _largest(witnesses: Sequence[int], server_ms: int) -> Sequence[int]:
     return witnesses[first : first + many]
 
 
-def of(db: sqlite3.Connection) -> ServerClock:
+def of(db: Database) -> ServerClock:
     """The clock of a collector over this store."""
     return ServerClock(load(db), newest_stamp(db))
 
 
-def load(db: sqlite3.Connection) -> Known | None:
+def load(db: Database) -> Known | None:
     """What the store keeps."""
     row = db.execute(
         "SELECT boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms"
@@ -244,13 +244,13 @@ def load(db: sqlite3.Connection) -> Known | None:
     return Known(boot, offset_ms, bool(sure), unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms)
 
 
-def shown_ms(db: sqlite3.Connection | None) -> int:
+def shown_ms(db: Database | None) -> int:
     """What time it is to who only reads the store; the server's clock where it cannot be read."""
     known = None if db is None else load(db)
     return wall_ms() - (0 if known is None or known.since_ms is None else known.ahead_ms)
 
 
-def problem(db: sqlite3.Connection) -> str | None:
+def problem(db: Database) -> str | None:
     """What is wrong with the server's clock, for an operator; None: nothing."""
     known = load(db)
     if known is None or known.since_ms is None:
@@ -259,7 +259,7 @@ def problem(db: sqlite3.Connection) -> str | None:
     return f"the server's clock is {when.length(abs(known.ahead_ms))} {where}; set it: timedatectl"
 
 
-def keep(db: sqlite3.Connection, known: Known) -> None:
+def keep(db: Database, known: Known) -> None:
     """For the next start, and for who reads the store meanwhile."""
     db.execute(
         "INSERT OR REPLACE INTO server_clock VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -276,7 +276,7 @@ def keep(db: sqlite3.Connection, known: Known) -> None:
     )
 
 
-def newest_stamp(db: sqlite3.Connection) -> int | None:
+def newest_stamp(db: Database) -> int | None:
     """When the store last heard a router; None of a new one."""
     found: int | None = db.execute("SELECT max(heard_ms) FROM presence").fetchone()[0]
     return found
