@@ -11,11 +11,10 @@ Rule: restoring writes over nothing, and puts the configuration in its place las
 
 import os
 import shutil
-import sqlite3
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -23,13 +22,12 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.enrolment import broker_init
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
-from titik_collector.store.database import Database, files, held, open_reader
+from titik_collector.store import snapshot
+from titik_collector.store.database import files, held
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
-
-_HEADER = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html
 
 
 class BackupError(BrokerError):
@@ -140,27 +138,16 @@ def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _copy_store(store: Path, copy: Path) -> None:
-    """As it is at one moment, whoever writes meanwhile."""
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
-        try:
-            source.backup(into)
-        except sqlite3.Error as error:  # of the one or of the other
-            raise BackupError(f"{store} to {copy}: {error}") from error
-        found = _damage(into)
-    if found is not None:
-        raise BackupError(
-            f"{store}: is damaged ({found}); nothing was written, an older backup stays; bring that"
-            " back: titik restore --only-store FILE"
-        )
-
-
-def _damage(db: Database) -> str | None:
     try:
-        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        return str(error)
-    return None if found == "ok" else " ".join(found.split())
+        snapshot.take(store, copy)
+    except snapshot.Uncopied as error:
+        raise BackupError(str(error)) from error
+    except snapshot.Damaged as error:
+        raise BackupError(
+            f"{error}; nothing was written, an older backup stays; bring that back:"
+            " titik restore --only-store FILE"
+        ) from error
 
 
 def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> None:
@@ -199,9 +186,7 @@ def _check_inside(folder: Path, parts: list[Path]) -> None:
 
 def _check_store(beside: Path, file: Path) -> None:
     """BackupError, and nothing stays of it, if it is no database."""
-    with beside.open("rb") as raw:
-        header = raw.read(len(_HEADER))
-    if header != _HEADER:
+    if not snapshot.is_database(beside):
         beside.unlink()
         raise BackupError(f"{file}: what is in it as {STORE} is no database; use another backup")
 

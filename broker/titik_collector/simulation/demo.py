@@ -277,7 +277,7 @@ def _summary(demo: Demo, console: Console) -> bool:
         with reading(path) as db:
             taken, stored, refused, lost, in_spool = conservation.totals(db)
             found = conservation.findings(db)
-            merged = db.execute("SELECT count(*) FROM sample WHERE seq > first_seq").fetchone()[0]
+            merged = conservation.merged(db)
     except StoreError as error:
         console.print(str(error), markup=False)
         return False

@@ -105,6 +105,11 @@ def totals(db: Database) -> tuple[int, int, int, int, int]:
     return taken, stored, refused, lost, in_spool
 
 
+def merged(db: Database) -> int:
+    """How many of the stored samples were merged from several."""
+    return int(db.execute("SELECT count(*) FROM sample WHERE seq > first_seq").fetchone()[0])
+
+
 def restored(db: Database) -> int:
     """Samples that a newer state of this store had acknowledged, and that were not in it."""
     row = db.execute("SELECT value FROM tally WHERE name = 'restored'").fetchone()

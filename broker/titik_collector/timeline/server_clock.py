@@ -14,13 +14,16 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.store.database import Database
+from titik_collector.store.server_clock import Known, keep, load, newest_stamp
 from titik_collector.wording import when
 from titik_wire import instant
+
+__all__ = ["Jump", "Known", "ServerClock", "keep", "load", "of", "problem", "shown_ms"]
 
 log = logging.getLogger(__name__)
 
@@ -28,20 +31,6 @@ AGREE_MS = 60_000  # witnesses this near to each other agree; so is what is foll
 WITNESS_MS = 600_000  # a router's word is good for so long
 HOLD_MS = 600_000  # a step that nobody contradicts is believed then
 CATCH_UP = 25  # a day in an hour: an operator can act, and a month off is caught up in a day
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What outlives the process, as a row of `server_clock`; times are those of the witnesses."""
-
-    boot: str  # the server's, within which its uptime counts
-    offset_ms: int  # time minus uptime
-    sure: bool  # routers agreed in this boot
-    unsure_ms: int  # stamps since then were never agreed to
-    forget_ms: int  # what deletes goes by this; 0: nothing is known yet
-    agreed_ms: int | None = None  # when routers last agreed; None: never
-    ahead_ms: int = 0  # how far the server's clock is ahead of time
-    since_ms: int | None = None  # since when it is wrong; None: it is right
 
 
 class Jump(NamedTuple):
@@ -232,20 +221,8 @@ def of(db: Database) -> ServerClock:
     return ServerClock(load(db), newest_stamp(db))
 
 
-def load(db: Database) -> Known | None:
-    """What the store keeps."""
-    row = db.execute(
-        "SELECT boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms"
-        " FROM server_clock"
-    ).fetchone()
-    if row is None:
-        return None
-    boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms = row
-    return Known(boot, offset_ms, bool(sure), unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms)
-
-
 def shown_ms(db: Database | None) -> int:
-    """What time it is to who only reads the store; the server's clock where it cannot be read."""
+    """What time it is to a reader of the store; the server's clock where it cannot be read."""
     known = None if db is None else load(db)
     return wall_ms() - (0 if known is None or known.since_ms is None else known.ahead_ms)
 
@@ -257,26 +234,3 @@ def problem(db: Database) -> str | None:
         return None
     where = "ahead" if known.ahead_ms > 0 else "behind"
     return f"the server's clock is {when.length(abs(known.ahead_ms))} {where}; set it: timedatectl"
-
-
-def keep(db: Database, known: Known) -> None:
-    """For the next start, and for who reads the store meanwhile."""
-    db.execute(
-        "INSERT OR REPLACE INTO server_clock VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            known.boot,
-            known.offset_ms,
-            int(known.sure),
-            known.unsure_ms,
-            known.forget_ms,
-            known.agreed_ms,
-            known.ahead_ms,
-            known.since_ms,
-        ),
-    )
-
-
-def newest_stamp(db: Database) -> int | None:
-    """When the store last heard a router; None of a new one."""
-    found: int | None = db.execute("SELECT max(heard_ms) FROM presence").fetchone()[0]
-    return found

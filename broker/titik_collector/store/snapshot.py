@@ -1,0 +1,43 @@
+"""A copy of the store as it is at one moment, while the collector goes on to write."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from titik_collector.store.database import Database, StoreError, open_reader
+
+_HEADER = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html
+
+
+class Uncopied(StoreError):
+    """The store could not be read, or the copy not be written."""
+
+
+class Damaged(StoreError):
+    """The copy holds damage, so the store does."""
+
+
+def take(store: Path, copy: Path) -> None:
+    """Copy the store into an empty file; StoreError if that cannot be, or if it is damaged."""
+    with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
+        try:
+            source.backup(into)
+        except sqlite3.Error as error:  # of the one or of the other
+            raise Uncopied(f"{store} to {copy}: {error}") from error
+        found = _damage(into)
+    if found is not None:
+        raise Damaged(f"{store}: is damaged ({found})")
+
+
+def is_database(file: Path) -> bool:
+    """Whether the file begins as a store does."""
+    with file.open("rb") as raw:
+        return raw.read(len(_HEADER)) == _HEADER
+
+
+def _damage(db: Database) -> str | None:
+    try:
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == "ok" else " ".join(found.split())
