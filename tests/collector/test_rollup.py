@@ -342,6 +342,66 @@ def test_known_time_is_beside_a_rate(tmp_path: Path) -> None:
     assert (0.6667, 0.6667) == (hour.wifi_coverage_ratio, hour.uplink_coverage_ratio)
 
 
+def set_back(by_ms: int = 90_000) -> list[Sample]:
+    """One hour of a router whose clock was so much ahead until NTP set it at the 61st sample."""
+    return [
+        replace(one, taken_at=one.taken_at + by_ms) if one.seq <= 60 else one for one in hour_of()
+    ]
+
+
+@pytest.mark.parametrize("key", [("router", 1), ("site", SITE), ("city", CITY_ID)])
+def test_a_clock_set_back_makes_no_line_faster(tmp_path: Path, key: tuple[Scope, int]) -> None:
+    """Bytes of 150 s have the stamps of one minute; they are of 150 s and not of 60."""
+    with city(tmp_path / "db") as here:
+        here.save(*set_back())
+        here.roll()
+        told = [to_message(here.db, (*key, "1m", ms), "x") for ms in here.windows(*key, "1m")]
+    flowed = {(266_666, 26_666, 293_333, 29_333)}
+    assert flowed == {
+        (one.wifi_down_bps, one.wifi_up_bps, one.uplink_down_bps, one.uplink_up_bps)
+        for one in told
+        if one.wifi_coverage_ratio
+    }
+
+
+@pytest.mark.parametrize("window", ["1m", "1h", "1d"])
+def test_a_router_whose_clock_was_set_back_hides_no_other(tmp_path: Path, window: Window) -> None:
+    """What it lived twice over is not the time of a router beside it that was silent."""
+    with city(tmp_path / "db") as here:
+        here.save(*set_back())
+        here.roll()
+        told = [
+            to_message(here.db, ("site", SITE, window, start_ms), "x")
+            for start_ms in here.windows("site", SITE, window)
+        ]
+    shares = [
+        share
+        for one in told
+        for share in (
+            one.coverage_ratio,
+            one.uptime_ratio or 0.0,
+            one.wifi_coverage_ratio or 0.0,
+            one.uplink_coverage_ratio or 0.0,
+        )
+    ]
+    assert [] == [share for share in shares if share > 0.5]
+
+
+def test_a_clock_set_back_loses_and_doubles_no_client_time(tmp_path: Path) -> None:
+    """The minutes have all that was counted, and the mean of each is what was there."""
+    with city(tmp_path / "db") as here:
+        here.save(*set_back())
+        here.roll()
+        minutes = here.windows("router", 1, "1m").values()
+    assert (HOUR_MS, 3 * HOUR_MS, 120_000_000) == (
+        sum(one.observed_ms for one in minutes),
+        sum(one.client_ms for one in minutes),
+        sum(one.wifi_down_bytes for one in minutes),
+    )
+    assert {3.0} == {one.clients_mean for one in minutes if one.observed_ms}
+    assert MINUTE_MS == max(one.covered_ms for one in minutes)
+
+
 def test_a_site_of_one_router_says_what_the_router_says(tmp_path: Path) -> None:
     """Minute by minute; the city's minutes are the sums of both sites."""
     with city(tmp_path / "db") as here:

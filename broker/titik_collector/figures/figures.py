@@ -2,6 +2,9 @@
 
 Rule: additive figures are integers, and an amount is split by the floors of its running total, so
 that the parts always sum to the whole.
+Rule: where a clock was set back, a minute has more of a router's time than a minute. Client time,
+bytes and the time beside them are of all of it, so that means and rates stay exact; `covered_ms`
+and `up_ms` are shares of the minute and never more.
 Rule: a mean is rounded to thousandths, so that sums of means do not depend on their order.
 """
 
@@ -16,9 +19,7 @@ from titik_collector.figures.rates import (
     EXTREMES,
     FIGURES,
     UP,
-    UPLINK_KNOWN,
     UPLINK_PEAK,
-    WIFI_KNOWN,
     WIFI_PEAK,
     Step,
 )
@@ -88,7 +89,6 @@ ADDITIVE = (
     "airtime_active_ms",
 )
 _NOTHING = (0,) * FIGURES
-_NEVER_LONGER = (COVERED, UP, WIFI_KNOWN, UPLINK_KNOWN)  # than the minute
 
 
 class Sums:
@@ -222,9 +222,7 @@ class Minutes:
         """Start and figures of the minutes that something is known of, in order."""
         for index in sorted(self._sums):
             sums = self._sums[index]
-            for figure in _NEVER_LONGER:
-                if sums.amounts[figure] > MINUTE_MS:  # samples of a clock that was set back overlap
-                    sums.amounts[figure] = MINUTE_MS
+            sums.amounts[UP] = min(sums.amounts[UP], MINUTE_MS)
             yield index * MINUTE_MS, sums.figures()
 
     def _sum(self, index: int) -> Sums:

@@ -8,6 +8,8 @@ Rule: an hour or a day is of the most routers that belonged at once in it, so th
 too high on the day a router is registered.
 Rule: the mean of a site is the sum of its routers' means, each over the time it was observed. Its
 throughput is the sum of its routers' rates, each over the time its bytes are known.
+Rule: of the time that a router's bytes are known a site counts a minute of each minute at most. More,
+as of a clock that was set back, would hide that another router was silent.
 """
 
 import json
@@ -26,12 +28,13 @@ from titik_collector.figures.figures import (
     with_rates,
 )
 from titik_collector.figures.scope import FOR_EVER_MS, Scope
-from titik_collector.figures.windows import Span, Window
+from titik_collector.figures.windows import MINUTE_MS, Span, Window
 from titik_collector.store.database import Database
 
 LOWER: dict[Window, Window] = {"1h": "1m", "1d": "1h"}
 _MEANS = ("clients_mean", "active_mean")
 _VISITORS = ("visitors_min", "visitors_max")
+_KNOWN = ("wifi_known_ms", "uplink_known_ms")
 _EXTREMES = {
     "clients_min": "min",
     "clients_max": "max",
@@ -65,13 +68,15 @@ def _rate(name: str) -> str:
 
 
 def _of(name: str, scope: Scope) -> str:
-    """A figure of one router or site, in SQL; rates are younger than some routers' rows."""
-    return _rate(name) if name in RATES and scope == "router" else name
+    """A minute's figure of one router or site, in SQL; some routers' rows are older than rates."""
+    if scope == "router" and name in RATES:
+        return _rate(name)
+    return f"min({name}, {MINUTE_MS})" if scope == "router" and name in _KNOWN else name
 
 
 def _sum_of(name: str, scope: Scope) -> str:
     """A figure of several routers or sites in one minute, in SQL."""
-    return f"sum({_of(name, scope)})" if name in RATES else _summed(name)
+    return f"sum({_of(name, scope)})" if name in (*RATES, *_KNOWN) else _summed(name)
 
 
 _PARTS: tuple[Scope, Scope] = ("router", "site")
