@@ -487,6 +487,23 @@ def test_a_boot_of_unknown_time_counts_in_its_day_only(tmp_path: Path) -> None:
             )
 
 
+def test_a_boot_longer_than_its_day_hides_no_other_router(tmp_path: Path) -> None:
+    """All of it counts in the day it is placed in, but as no more than a day of that router."""
+    long = at(2, uptime_ms=40 * HOUR_MS, covers_ms=40 * HOUR_MS, observed_ms=40 * HOUR_MS)
+    with city(tmp_path / "db") as here:
+        here.save(without_clock(at(1)), without_clock(long), live=False)
+        here.roll()
+        (start_ms,) = (ms for ms, one in here.windows("site", SITE, "1d").items() if one.covered_ms)
+        day = to_message(here.db, ("site", SITE, "1d", start_ms), "tirosa")
+    assert (0.5, 0.5, 0.5, 0.5) == (
+        day.coverage_ratio,
+        day.uptime_ratio,
+        day.wifi_coverage_ratio,
+        day.uplink_coverage_ratio,
+    )
+    assert 1_000_000 * 8 // (40 * 3600) == day.wifi_down_bps
+
+
 def test_a_clock_set_later_moves_a_boot_out_of_its_day_into_minutes(tmp_path: Path) -> None:
     """What was bounded becomes known; the windows that were left are corrected."""
     with city(tmp_path / "db") as here:

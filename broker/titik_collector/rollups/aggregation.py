@@ -8,8 +8,8 @@ Rule: an hour or a day is of the most routers that belonged at once in it, so th
 too high on the day a router is registered.
 Rule: the mean of a site is the sum of its routers' means, each over the time it was observed. Its
 throughput is the sum of its routers' rates, each over the time its bytes are known.
-Rule: of the time that a router's bytes are known a site counts a minute of each minute at most. More,
-as of a clock that was set back, would hide that another router was silent.
+Rule: of the time that a router's bytes are known a site counts a minute of each minute and a day of
+each day at most. More, as of a clock that was set back, would hide that another router was silent.
 """
 
 import json
@@ -241,6 +241,13 @@ def plus(one: Figures, two: Figures, sign: int = 1) -> Figures:
     return one._replace(
         **{name: getattr(one, name) + sign * getattr(two, name) for name in ADDITIVE}
     )
+
+
+def known_within(extra: Figures, had: Figures, span: Span) -> Figures:
+    """What a router adds to a sum, of known bytes no more time than it has left beside `had`."""
+    length_ms = span.end_ms - span.start_ms
+    left = {name: max(0, length_ms - getattr(had, name)) for name in _KNOWN}
+    return extra._replace(**{name: min(getattr(extra, name), most) for name, most in left.items()})
 
 
 def with_sums_of_means(figures: Figures, each: Sequence[Figures]) -> Figures:

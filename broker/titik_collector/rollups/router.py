@@ -59,8 +59,10 @@ class RouterRollups:
         most = [one for one in (figures.clients_max, extra.clients_max) if one is not None]
         visitors = self._visitors(router_id, day)
         whole = with_means(aggregation.plus(figures, extra))
+        length_ms = day.end_ms - day.start_ms
         return whole._replace(
-            covered_ms=min(whole.covered_ms, day.end_ms - day.start_ms),
+            covered_ms=min(whole.covered_ms, length_ms),
+            up_ms=min(whole.up_ms, length_ms),
             clients_min=min(fewest, default=None),
             clients_max=max(most, default=None),
             visitors_min=visitors[0],

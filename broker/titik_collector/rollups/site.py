@@ -106,9 +106,9 @@ class SiteRollups:
         each = self._each_router(site_id, day)
         last = self._membership.last_of(site_id, day)
         for router_id in self._with_bounded(last, day):
-            extra = self._bounded_share(router_id, day)
-            figures = aggregation.plus(figures, extra)
-            each[router_id] = aggregation.plus(each.get(router_id, Figures()), extra)
+            extra, had = self._bounded_share(router_id, day), each.get(router_id, Figures())
+            figures = aggregation.plus(figures, aggregation.known_within(extra, had, day))
+            each[router_id] = aggregation.plus(had, extra)
         visitors = aggregation.of_parts(self._db, "router", last, "1d", day.start_ms)
         return aggregation.with_sums_of_means(figures, list(each.values()))._replace(
             routers=self._membership.headcount(site_id).most(day),
