@@ -10,13 +10,14 @@ import pytest
 
 from tests.collector.build import T0, Registered, opened, sample
 from tests.faults.checker import slack_ms
-from tests.system.city import HOUR_MS, SLACK_MS, ZONE, assert_minutes_never_overlap
+from tests.system.city import HOUR_MS, SLACK_MS, ZONE
+from tests.system.overlap import assert_minutes_never_overlap
 from titik_collector.ingest.batch import Arrived, Store
 from titik_collector.rollups.worker import Rollups
 from titik_wire import codec
 
 SAMPLES = 20
-EARLY = 11  # the seq of the sample that begins before the one before it ends
+EARLY = 11  # the first seq by the clock that was set back
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield found
 
 
-def taken(db: sqlite3.Connection, early_ms: int) -> None:
-    """Ten minutes, of which every sample from one on was taken so much too early."""
+def rolled(db: sqlite3.Connection, early_ms: int = 0) -> None:
+    """Ten minutes; the router's clock was set back by so much before one of the samples."""
     shifts = [early_ms if seq >= EARLY else 0 for seq in range(1, SAMPLES + 1)]
     ours = [
         sample(seq, taken_at=T0 + seq * 30_000 - shift) for seq, shift in enumerate(shifts, start=1)
@@ -40,24 +41,61 @@ def taken(db: sqlite3.Connection, early_ms: int) -> None:
         pass
 
 
-def test_a_minute_with_more_in_it_is_named(db: sqlite3.Connection) -> None:
+def with_more(db: sqlite3.Connection, figure: str, more_ms: int) -> None:
+    """As if the fullest minute had counted so much twice."""
+    db.execute(
+        f"UPDATE rollup SET {figure} = {figure} + ? WHERE scope = 'router' AND window = '1m'"
+        " AND start_ms = (SELECT start_ms FROM rollup WHERE scope = 'router' AND window = '1m'"
+        "  ORDER BY observed_ms DESC, start_ms LIMIT 1)",
+        (more_ms,),
+    )
+
+
+@pytest.mark.parametrize("figure", ["covered_ms", "observed_ms", "up_ms"])
+def test_a_minute_with_more_in_it_is_named(db: sqlite3.Connection, figure: str) -> None:
     """What is wrong is said with its figures."""
-    taken(db, 1800)
+    rolled(db)
+    with_more(db, figure, 1800)
     with pytest.raises(AssertionError, match=r"more than a minute in them.*61800"):
         assert_minutes_never_overlap(db, SLACK_MS)
 
 
 def test_a_moment_of_a_fast_clock_is_no_overlap(db: sqlite3.Connection) -> None:
     """One millisecond between two readings is 1.8 s where time runs 1800 times as fast."""
-    taken(db, 1800)
+    rolled(db)
+    with_more(db, "observed_ms", 1800)
     assert_minutes_never_overlap(db, slack_ms(1800.0))
 
 
 def test_a_minute_that_is_counted_twice_is_found_on_a_fast_clock(db: sqlite3.Connection) -> None:
     """However fast it is there."""
-    taken(db, 60_000)
+    rolled(db)
+    with_more(db, "observed_ms", 60_000)
     with pytest.raises(AssertionError, match="more than a minute in them"):
         assert_minutes_never_overlap(db, slack_ms(1800.0))
+
+
+@pytest.mark.parametrize("early_ms", [1000, 29_000])
+def test_what_a_router_lived_twice_by_its_clock_is_no_overlap(
+    db: sqlite3.Connection, early_ms: int
+) -> None:
+    """A clock that is set back names the same seconds again, and clients were there in both."""
+    rolled(db, early_ms)
+    (most_ms,) = db.execute(
+        "SELECT max(observed_ms) FROM rollup WHERE scope = 'router' AND window = '1m'"
+    ).fetchone()
+    assert most_ms > 60_000 + SLACK_MS
+    assert_minutes_never_overlap(db, SLACK_MS)
+
+
+def test_a_second_counted_twice_is_found_where_a_clock_was_set_back(
+    db: sqlite3.Connection,
+) -> None:
+    """No more is allowed than what the clock named again."""
+    rolled(db, 1000)
+    with_more(db, "observed_ms", 1000)
+    with pytest.raises(AssertionError, match=r"more than a minute in them.*62000"):
+        assert_minutes_never_overlap(db, SLACK_MS)
 
 
 def test_a_clock_that_runs_as_usual_has_the_usual_slack() -> None:

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from tests.broker import running
 from tests.broker.running import ROOT, Client, RunningBroker
+from tests.system.overlap import assert_minutes_never_overlap
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.publisher import Pace
 from titik_collector.own_state import collector_state
@@ -463,25 +464,6 @@ def roll(db: sqlite3.Connection, ahead_ms: int = 2 * HOUR_MS) -> None:
     rollups = Rollups(db, ZoneInfo(ZONE), lambda: wall_ms() + ahead_ms)
     while rollups.work(1.0, time.monotonic):
         pass
-
-
-def assert_minutes_never_overlap(db: sqlite3.Connection, slack_ms: int = SLACK_MS) -> None:
-    """No second is counted twice: not in the minutes, and not from samples to minutes."""
-    over = db.execute(
-        "SELECT scope_id, start_ms, covered_ms, observed_ms FROM rollup WHERE scope = 'router'"
-        " AND window = '1m' AND (covered_ms > 60000 OR observed_ms > 60000 + ?)",
-        (slack_ms,),
-    ).fetchall()
-    assert over == [], f"minutes with more than a minute in them: {over[:5]} of {len(over)}"
-    for router_id, covered_ms in db.execute(
-        "SELECT scope_id, sum(covered_ms) FROM rollup WHERE scope = 'router' AND window = '1m'"
-        " GROUP BY scope_id"
-    ).fetchall():
-        (most_ms,) = db.execute(
-            "SELECT max(at_ms) - min(at_ms - covers_ms) FROM sample WHERE router_id = ?",
-            (router_id,),
-        ).fetchone()
-        assert covered_ms <= most_ms + slack_ms, f"{covered_ms} ms covered of {most_ms}"
 
 
 def bytes_of(db: sqlite3.Connection, router: str) -> tuple[int, int, int, int]:
