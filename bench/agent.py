@@ -137,10 +137,10 @@ def _usage(readings: list[Reading], intervals: int) -> Usage:
 # The command's own parts at an interval that its configuration refuses.
 _FAST = """
 import dataclasses, logging, sys
-from titik_agent import cli, config
+from titik_agent import assemble, config
 logging.basicConfig(level=logging.INFO)
 settings = dataclasses.replace(config.load(sys.argv[1]), interval_s=0.02)
-cli._run(settings, cli._target(settings))
+assemble._run(settings, assemble._target(settings))
 """
 
 

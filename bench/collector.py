@@ -24,9 +24,10 @@ from bench.results import ROOT, Result
 from bench.store import Everybody, Router
 from bench.window import WindowBroker
 from tests.mosquitto import Mosquitto, free_port
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import Letter, to_item
+from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
 from titik_collector.store.database import open_reader, open_writer
 
@@ -231,10 +232,11 @@ def _commits(folder: Path, count: int) -> list[float]:
         begun = time.perf_counter()
         for n in range(count):
             now_ms = time.time_ns() // 1_000_000
-            letter = Letter("titik/v1/router/bench-1/sample", router.take(now_ms).payload, (1, 1))
+            payload = router.take(now_ms).payload
+            received = ReceivedMessage("titik/v1/router/bench-1/sample", payload, (1, 1))
             time.sleep(max(0.0, begun + n / 300 - time.perf_counter()))
             began = time.perf_counter()
-            store.save([to_item(letter, now_ms)])
+            store.save([to_item(received, now_ms)])
             took.append((time.perf_counter() - began) * 1000)
     return took
 

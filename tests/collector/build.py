@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from titik_collector.ingest.ingest import Letter
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.store.database import open_writer
 from titik_wire import codec, topics
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample
@@ -65,10 +65,10 @@ def sample(
     return replace(plain, **fields)  # type: ignore[arg-type]
 
 
-def letter(message: Sample, live: bool = False, token: int = 1) -> Letter:
+def letter(message: Sample, live: bool = False, token: int = 1) -> ReceivedMessage:
     """The sample as the broker delivers it."""
     topic = topics.sample(message.router) if live else topics.backlog(message.router)
-    return Letter(topic, codec.encode(message), (1, token))
+    return ReceivedMessage(topic, codec.encode(message), (1, token))
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from tests.collector.test_collect import ROUTER, SITE, Watched, collecting
 from tests.collector.test_registry import HEAD
 from tests.wire.strategies import messages
 from titik_collector.broker_link.connection import Link
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
-from titik_collector.ingest.ingest import Letter, to_item
+from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
 from titik_collector.live.now import bps
 from titik_collector.queries import status
@@ -129,7 +130,7 @@ def _take(collector: Watched, message: Sample | Status, live: bool, now_ms: int)
         payload = codec.encode(message)
     except WireError:  # too large, or its fields do not fit together: no message
         return
-    saved = collector._store.save([to_item(Letter(topic, payload, (1, 1)), now_ms)])
+    saved = collector._store.save([to_item(ReceivedMessage(topic, payload, (1, 1)), now_ms)])
     collector._show(saved)
     collector.roll()
     collector.tell()

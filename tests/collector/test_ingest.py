@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import Arrived, Item, Poison, Said, Saved, Store
-from titik_collector.ingest.ingest import Ingest, Letter, fit, to_item
+from titik_collector.ingest.ingest import Ingest, fit, to_item
 from titik_collector.store.database import StoreError
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Ack, AckedRun
@@ -20,17 +21,17 @@ ACK = topics.ack("tirosa-1")
 class FakeLink:
     """An inbox and an outbox that write down what happens, in one list."""
 
-    def __init__(self, *batches: Sequence[Letter]) -> None:
+    def __init__(self, *batches: Sequence[ReceivedMessage]) -> None:
         self.batches = list(batches)
         self.happened: list[str] = []
         self.published: list[tuple[str, bytes]] = []
 
-    def receive(self, most: int, wait_s: float) -> Sequence[Letter]:
+    def receive(self, most: int, wait_s: float) -> Sequence[ReceivedMessage]:
         assert most == 1000
         assert wait_s >= 0
         return self.batches.pop(0) if self.batches else ()
 
-    def acknowledge(self, letters: Sequence[Letter]) -> None:
+    def acknowledge(self, letters: Sequence[ReceivedMessage]) -> None:
         self.happened.append(f"puback {len(letters)}")
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
@@ -57,7 +58,7 @@ class WatchedStore(Store):
         return saved
 
 
-def ingest(store: WatchedStore, *batches: Sequence[Letter]) -> tuple[Ingest, FakeLink]:
+def ingest(store: WatchedStore, *batches: Sequence[ReceivedMessage]) -> tuple[Ingest, FakeLink]:
     link = store.link = FakeLink(*batches)
     return Ingest(link, link, store, lambda: T0), link
 
@@ -121,7 +122,8 @@ def test_a_cleared_topic_is_no_poison(tmp_path: Path) -> None:
     """An empty retained message says nothing."""
     with opened(tmp_path / "db") as db:
         taking, link = ingest(
-            WatchedStore(db, Registered()), [Letter(topics.sample("tirosa-1"), b"", (1, 1))]
+            WatchedStore(db, Registered()),
+            [ReceivedMessage(topics.sample("tirosa-1"), b"", (1, 1))],
         )
         saved = taking.step(0.0)
 
@@ -164,7 +166,7 @@ def test_live_is_what_came_on_the_topic_sample() -> None:
 
 def test_an_impostor_is_poison_of_the_router_whose_topic_it_is() -> None:
     """The topic is the authenticated identity."""
-    forged = Letter(topics.backlog("solor-1"), codec.encode(sample(7)), (1, 1))
+    forged = ReceivedMessage(topics.backlog("solor-1"), codec.encode(sample(7)), (1, 1))
 
     item = to_item(forged, T0)
 
@@ -188,7 +190,7 @@ def test_an_ack_that_is_too_large_leaves_ranges_out() -> None:
 @given(st.text(max_size=80), st.binary(max_size=200))
 def test_no_letter_can_break_the_collector(topic: str, payload: bytes) -> None:
     """Any topic and any bytes are an item."""
-    assert to_item(Letter(topic, payload, (1, 1)), T0)
+    assert to_item(ReceivedMessage(topic, payload, (1, 1)), T0)
 
 
 class Buggy:

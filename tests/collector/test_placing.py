@@ -16,21 +16,22 @@ from tests.collector.build import (
     sample,
 )
 from tests.collector.test_store import content, save
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import Letter, to_item
+from titik_collector.ingest.ingest import to_item
 from titik_collector.store import conservation as check
 from titik_wire.messages import AckedRun, Bss, Held
 
 NOW = T0 + 3_600_000
 
 
-def take(store: Store, *letters: Letter) -> None:
+def take(store: Store, *letters: ReceivedMessage) -> None:
     """One batch."""
     store.save([to_item(one, NOW) for one in letters])
 
 
-def broken(seq: int, first: int | None = None) -> Letter:
+def broken(seq: int, first: int | None = None) -> ReceivedMessage:
     """A sample whose head is right and whose end breaks the contract."""
     right = letter(sample(seq, first))
     return right._replace(payload=right.payload.replace(b'"weak":0', b'"weak":-1'))

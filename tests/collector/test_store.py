@@ -21,9 +21,10 @@ from tests.collector.build import (
     rows,
     sample,
 )
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import KNOCKING_MS, MAX_KNOCKS, Item, Poison, Said, Saved, Store
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import Letter, to_item
+from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
 from titik_collector.store import conservation as check
 from titik_collector.store import retention
@@ -145,8 +146,8 @@ def test_an_older_run_in_the_spool_is_learnt_of_before_it_arrives(tmp_path: Path
         assert (8, 0, 0, 2, 6) == conservation(db)[OLD_RUN]
 
 
-def poison(payload: bytes) -> Letter:
-    return Letter("titik/v1/router/tirosa-1/backlog", payload, (1, 1))
+def poison(payload: bytes) -> ReceivedMessage:
+    return ReceivedMessage("titik/v1/router/tirosa-1/backlog", payload, (1, 1))
 
 
 def test_poison_with_a_seq_is_refused_and_acked(tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ FLOORS = {
     "titik_collector": (
         {"figures", "files", "own_state", "wording"},
         {"config", "store"},
-        {"registry", "timeline"},
+        {"broker_link", "registry", "timeline"},
         {"ingest", "rollups"},
-        {"broker_link", "live"},
+        {"live"},
         {"collect", "enrolment"},
         {"queries"},
         {"screens"},

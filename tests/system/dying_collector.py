@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from titik_collector.broker_link import connection
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.cli import titik
 from titik_collector.ingest import batch, ingest
 from titik_collector.ingest.batch import Item, Saved
-from titik_collector.ingest.ingest import Letter
 
 MOMENTS = ("received", "committed", "acknowledged")
 
@@ -36,7 +36,7 @@ class DyingStore(batch.Store):
 
 
 class DyingLink(connection.Link):
-    def acknowledge(self, letters: Sequence[Letter]) -> None:
+    def acknowledge(self, letters: Sequence[ReceivedMessage]) -> None:
         """Dies after the transaction."""
         if any(not one.topic.endswith("/status") for one in letters):
             die()

@@ -26,8 +26,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from titik_collector.broker_link import fast_paho
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.broker_link.trust import trusting
-from titik_collector.ingest.ingest import Letter
 from titik_wire import topics
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Link:
         self._on_lost = on_lost
         self._client: fast_paho.StockClient | None = None
         self._generation = 0
-        self._letters: deque[Letter] = deque()
+        self._letters: deque[ReceivedMessage] = deque()
         self._unsaid: list[fast_paho.Message] = []
         self._events: deque[Callable[[], None]] = deque()  # of paho, not handled yet
         self._accepted = self._subscribed = False
@@ -112,7 +112,7 @@ class Link:
         """When the broker last sent anything, in monotonic seconds; None: never."""
         return self._heard_at
 
-    def receive(self, most: int, wait_s: float) -> Sequence[Letter]:
+    def receive(self, most: int, wait_s: float) -> Sequence[ReceivedMessage]:
         """Up to `most` letters; the link is opened, fed and kept alive meanwhile."""
         deadline = time.monotonic() + wait_s
         while True:
@@ -121,7 +121,7 @@ class Link:
                 break
         return [self._letters.popleft() for _ in range(min(most, len(self._letters)))]
 
-    def acknowledge(self, letters: Sequence[Letter]) -> None:
+    def acknowledge(self, letters: Sequence[ReceivedMessage]) -> None:
         """Tell the broker that these are committed; forgotten if their connection is gone."""
         if self._client is not None:
             now = self._generation
@@ -331,7 +331,7 @@ class Link:
     def _take(self, packets: Sequence[fast_paho.Packet]) -> None:
         now = self._generation
         self._letters.extend(
-            [Letter(topic, body, (now, packet)) for topic, body, packet in packets]
+            [ReceivedMessage(topic, body, (now, packet)) for topic, body, packet in packets]
         )
 
     def _lost(self, reason: str) -> None:

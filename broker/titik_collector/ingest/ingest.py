@@ -13,8 +13,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple, Protocol
 
+from titik_collector.broker_link.inbox import Inbox, Outbox, ReceivedMessage
 from titik_collector.ingest import decode, plausible
 from titik_collector.ingest.batch import Arrived, Item, Poison, Said, Saved, Store
 from titik_collector.store.database import StoreError, Unstorable
@@ -28,40 +28,8 @@ MAX_BATCH = 1000
 _MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
 
-class Letter(NamedTuple):
-    """One message as the broker delivered it; `token` acknowledges it."""
-
-    topic: str
-    payload: bytes
-    token: tuple[int, int]  # connection and packet: an ack is good on its own connection only
-
-
-class Inbox(Protocol):
-    """Where messages come from; the seam to whatever broker is behind it."""
-
-    def receive(self, most: int, wait_s: float) -> Sequence[Letter]:
-        """Up to `most` letters: waits for the first, then takes what is there."""
-        ...
-
-    def acknowledge(self, letters: Sequence[Letter]) -> None:
-        """The letters are committed; the broker may forget them."""
-        ...
-
-
-class Outbox(Protocol):
-    """Where what the collector says goes."""
-
-    def publish(self, topic: str, payload: bytes, retain: bool) -> None:
-        """Hand over one message; lost if the link is down: what is retained is said again."""
-        ...
-
-    def flush(self) -> None:
-        """Send what was handed over; without it, that waits for the next `receive`."""
-        ...
-
-
 class Ingest:
-    """Drives letters through decode, save and the two acknowledgements."""
+    """Drives messages through decode, save and the two acknowledgements."""
 
     def __init__(
         self,
@@ -74,8 +42,8 @@ class Ingest:
         self._outbox = outbox
         self._store = store
         self._now_ms = now_ms
-        self._batch: Sequence[Letter] = ()
-        self._items: list[tuple[Letter, Item]] = []
+        self._batch: Sequence[ReceivedMessage] = ()
+        self._items: list[tuple[ReceivedMessage, Item]] = []
 
     def step(self, wait_s: float) -> Saved | None:
         """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""
@@ -100,11 +68,11 @@ class Ingest:
                 raise
             log.exception("a bug keeps a message from being stored, the batch is stored singly")
         saved = Saved()
-        for letter, item in self._items:
-            saved.add(self._save_one(letter, item))
+        for received, item in self._items:
+            saved.add(self._save_one(received, item))
         return saved
 
-    def _save_one(self, letter: Letter, item: Item) -> Saved:
+    def _save_one(self, received: ReceivedMessage, item: Item) -> Saved:
         """Store it, or quarantine it: its router sends it again, and gives it up in the end."""
         try:
             return self._store.save([item])
@@ -112,8 +80,9 @@ class Ingest:
             if _is_the_store_s(error):
                 raise
             rule = f"cannot be stored, a bug of the collector: {type(error).__name__}"
-            log.error("message quarantined topic=%s reason=%s", letter.topic, rule)
-            return self._store.save([Poison(letter.topic, letter.payload, rule, self._now_ms())])
+            log.error("message quarantined topic=%s reason=%s", received.topic, rule)
+            whole = Poison(received.topic, received.payload, rule, self._now_ms())
+            return self._store.save([whole])
 
     def drop_batch(self) -> None:
         """Forget what is not committed: a broker delivers it again on the next connection."""
@@ -150,42 +119,39 @@ def fit(ack: Ack) -> bytes:
             ack = replace(ack, runs=runs)
 
 
-def to_item(letter: Letter, now_ms: int) -> Item:
-    """What a letter is to the store; total, whatever its bytes."""
-    letter = _unpacked(letter)
+def to_item(received: ReceivedMessage, now_ms: int) -> Item:
+    """What a message is to the store; total, whatever its bytes."""
+    received = _unpacked(received)
     try:
-        message = decode.decode(letter.topic, letter.payload)
+        message = decode.decode(received.topic, received.payload)
     except UnknownVersion as error:
-        return Poison(letter.topic, letter.payload, str(error), now_ms, later_version=True)
+        return Poison(received.topic, received.payload, str(error), now_ms, later_version=True)
     except WireError as error:
-        return _poison(letter, str(error), now_ms)
+        return _poison(received, str(error), now_ms)
     if isinstance(message, Sample):
         doubt = plausible.doubt(message)
         if doubt is not None:  # its seq is not accounted, for it cannot be
-            return Poison(letter.topic, letter.payload, doubt, now_ms, message.router)
-        live = letter.topic.endswith("/sample")  # else on `backlog`; decoding knows no third
-        return Arrived(message, letter.payload, live, now_ms)
+            return Poison(received.topic, received.payload, doubt, now_ms, message.router)
+        live = received.topic.endswith("/sample")  # else on `backlog`; decoding knows no third
+        return Arrived(message, received.payload, live, now_ms)
     if isinstance(message, Status):
         return Said(message, now_ms)
-    return _poison(letter, "not a message of a router", now_ms)
+    return _poison(received, "not a message of a router", now_ms)
 
 
-def _unpacked(letter: Letter) -> Letter:
+def _unpacked(received: ReceivedMessage) -> ReceivedMessage:
     """Nothing behind this meets a packed payload, unless it is damaged or where none may be."""
-    if packed.is_packed(letter.payload) and letter.topic.endswith(_MAY_BE_PACKED):
+    if packed.is_packed(received.payload) and received.topic.endswith(_MAY_BE_PACKED):
         with suppress(WireError):  # which decoding it puts into words
-            return letter._replace(payload=packed.unpack(letter.payload))
-    return letter
+            return received._replace(payload=packed.unpack(received.payload))
+    return received
 
 
-def _poison(letter: Letter, rule: str, now_ms: int) -> Poison:
+def _poison(received: ReceivedMessage, rule: str, now_ms: int) -> Poison:
     try:
-        address = topics.parse(letter.topic)
+        address = topics.parse(received.topic)
     except WireError:
-        return Poison(letter.topic, letter.payload, rule, now_ms)
+        return Poison(received.topic, received.payload, rule, now_ms)
     is_sample = address.kind in ("sample", "backlog")
-    span = codec.identity(letter.payload) if is_sample else None
-    return Poison(letter.topic, letter.payload, rule, now_ms, address.name, span)
-
-
-__all__ = ["Inbox", "Ingest", "Letter", "Outbox", "StoreError", "to_item"]
+    span = codec.identity(received.payload) if is_sample else None
+    return Poison(received.topic, received.payload, rule, now_ms, address.name, span)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from titik_collector.broker_link.inbox import Outbox
 from titik_collector.config.model import Config
-from titik_collector.ingest.ingest import Outbox
 from titik_collector.own_state.collector_state import EVERY_S, CollectorState, StateFile, places
 from titik_collector.store.identity import Identity
 from titik_wire import codec, topics

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
+from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import Store
-from titik_collector.ingest.ingest import Ingest, Letter
+from titik_collector.ingest.ingest import Ingest
 from titik_collector.live.presence import Presence
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import conservation, retention
@@ -81,9 +82,9 @@ class Collector:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._now_ms = T0
-        self._all: list[Letter] = []
-        self._batch: list[Letter] = []
-        self._acked: list[Letter] = []
+        self._all: list[ReceivedMessage] = []
+        self._batch: list[ReceivedMessage] = []
+        self._acked: list[ReceivedMessage] = []
         presence = Presence(db)
         self._store = Store(db, self, derived=(presence,))
         self._ingest = Ingest(self, self, self._store, lambda: self._now_ms)
@@ -92,11 +93,11 @@ class Collector:
     def router_id(self, name: str) -> int | None:
         return OURS.index(name) + 1 if name in OURS else None
 
-    def receive(self, most: int, wait_s: float) -> Sequence[Letter]:  # noqa: ARG002
+    def receive(self, most: int, wait_s: float) -> Sequence[ReceivedMessage]:  # noqa: ARG002
         found, self._batch = self._batch, []
         return found
 
-    def acknowledge(self, letters: Sequence[Letter]) -> None:
+    def acknowledge(self, letters: Sequence[ReceivedMessage]) -> None:
         self._acked += letters
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:
@@ -106,11 +107,11 @@ class Collector:
     def flush(self) -> None:
         pass
 
-    def take(self, step: "Letter | int") -> None:
+    def take(self, step: "ReceivedMessage | int") -> None:
         """A letter, or the number of what else happens."""
         self._now_ms += 7_000
         match step:
-            case Letter():
+            case ReceivedMessage():
                 self._batch.append(step)
                 self._all.append(step)
             case 5:
@@ -155,7 +156,7 @@ class Collector:
         ).fetchall()
 
 
-def _steps(data: bytes) -> Iterator[Letter | int]:
+def _steps(data: bytes) -> Iterator[ReceivedMessage | int]:
     at = 0
     for number in range(MOST):
         if at >= len(data):
@@ -174,11 +175,11 @@ def _steps(data: bytes) -> Iterator[Letter | int]:
             yield kind
 
 
-def _letter(kind: int, words: bytes, number: int) -> Letter:
+def _letter(kind: int, words: bytes, number: int) -> ReceivedMessage:
     router = ROUTERS[words[0] % 3]
     if kind == 2:
         status = _status(router, words)
-        return Letter(topics.status(router), codec.encode(status), (1, number))
+        return ReceivedMessage(topics.status(router), codec.encode(status), (1, number))
     payload = codec.encode(_sample(router, words))
     if kind == 3:  # a field is broken on its way
         at = words[7] * len(payload) // 256
@@ -186,7 +187,7 @@ def _letter(kind: int, words: bytes, number: int) -> Letter:
     if words[6] & 0x40:
         payload = packed.pack(payload)
     topic = topics.backlog(router) if kind == 1 else topics.sample(router)
-    return Letter(topic, payload, (1, number))
+    return ReceivedMessage(topic, payload, (1, number))
 
 
 def _sample(router: str, words: bytes) -> Sample:
@@ -222,10 +223,10 @@ def _status(router: str, words: bytes) -> Status:
     return Status(router, state, RUNS[words[1] % 3], words[2] + 1, BOOTS[words[6] % 2], "0.1.0")  # type: ignore[arg-type]
 
 
-def _raw(what: int, payload: bytes, number: int) -> Letter:
+def _raw(what: int, payload: bytes, number: int) -> ReceivedMessage:
     router = ROUTERS[what % 3]
     kinds = (topics.sample, topics.backlog, topics.status, topics.ack)
-    return Letter(kinds[what // 4 % 4](router), payload, (1, number))
+    return ReceivedMessage(kinds[what // 4 % 4](router), payload, (1, number))
 
 
 @cache
