@@ -1,11 +1,15 @@
 """The tables of docs/, written between markers: topics, limits, fields, configuration keys."""
 
+import ast
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from tests.lab.topologies import TOPOLOGIES
+from tests.project.sources import PACKAGES, ROOT
+from tests.project.test_layering import FLOORS
 from titik_collector.config import model as collector_config
 from titik_collector.config import schema
 from titik_wire.kinds import MAX_WHOLE, ByRun, Instant, Items, Real, Text, Whole
@@ -60,12 +64,28 @@ def _topologies(_: str) -> str:
     )
 
 
+def _rooms(package: str) -> str:
+    """From the top floor down, each with the first line of its docstring."""
+    rooms = [name for floor in reversed(FLOORS[package]) for name in sorted(floor)]
+    return _table(("room", "what it is"), [_room(PACKAGES[package], name) for name in rooms])
+
+
+def _room(package: Path, name: str) -> tuple[str, str]:
+    folder = package / name
+    file = folder / "__init__.py" if folder.is_dir() else package / f"{name}.py"
+    about = (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n")[0]
+    shown = f"{name}/" if folder.is_dir() else file.name
+    where = folder if folder.is_dir() else file
+    return f"[`{shown}`](../{where.relative_to(ROOT)})", about
+
+
 _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "topics": _topics,
     "limits": _limits,
     "fields": _fields,
     "keys": _keys,
     "topologies": _topologies,
+    "rooms": _rooms,
 }
 
 

@@ -15,7 +15,7 @@ def main() -> None:
 
 def current() -> dict[Path, str]:
     """What the files should hold now."""
-    pages = [DOCS / "wire.md", DOCS / "config.md", DOCS / "routers.md"]
+    pages = [DOCS / f"{name}.md" for name in ("architecture", "config", "routers", "wire")]
     tabled = {page: tables.refreshed(page.read_text()) for page in pages}
     return {DOCS / "asyncapi.json": asyncapi.text(), **tabled}
 
