@@ -22,7 +22,7 @@ from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import MAX_BATCH, Ingest
 from titik_collector.live import rollup_topics
 from titik_collector.live.hearing import LEAST_MS, Hearing
-from titik_collector.live.now import Board
+from titik_collector.live.now import LiveState
 from titik_collector.live.presence import Presence
 from titik_collector.live.self_report import SelfReport
 from titik_collector.live.server_cause import ServerCause
@@ -91,7 +91,7 @@ class Collector:
         self._presence = Presence(db)
         caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)
         self._store = Store(db, self._registry, caps, (self._presence,))
-        self._board = Board(db, self._presence, self._registry)
+        self._live = LiveState(db, self._presence, self._registry)
         self._calendar = Calendar(config.city.timezone)
         self._rollups = Rollups(db, config.city.timezone, now_ms)
         self._restate = Restate(db)
@@ -131,7 +131,7 @@ class Collector:
         self._more_news = False
         self._rollups_waiting = True
         self._whole_at = time.monotonic()  # when sums were last of all their routers
-        self._board.load()
+        self._live.load()
 
     def turn(self) -> None:
         """One batch, then one step of whatever is due."""
@@ -201,7 +201,7 @@ class Collector:
             log.warning("poison messages quarantined count=%d", saved.poison)
         for router_id, arrived in saved.fresh:
             prompt = router_id in saved.prompt
-            self._board.show(router_id, arrived.sample, arrived.arrived_ms, prompt)
+            self._live.show(router_id, arrived.sample, arrived.arrived_ms, prompt)
             self._stale.add(router_id)
 
     def _day_starts(self) -> tuple[int, ...]:
@@ -249,7 +249,7 @@ class Collector:
             server_clock.keep(self._db, self._clock.known)
         self._jumps.clear()
         self._store.time_jumped()
-        self._board.load()
+        self._live.load()
         self._all_stale = True
 
     def _tell_now(self) -> None:
@@ -263,8 +263,8 @@ class Collector:
 
     def _changed_now(self) -> list[Now]:
         if self._all_stale:
-            return self._board.everything(self._now_ms())
-        return self._board.messages(self._stale, self._now_ms())
+            return self._live.everything(self._now_ms())
+        return self._live.messages(self._stale, self._now_ms())
 
     def _tick_presence(self) -> None:
         since_ms = self._hearing.since_ms
@@ -330,7 +330,7 @@ class Collector:
         self._unheard = self._unheard or bool(changes.added)
         self._registry.reload()
         self._presence.forget()
-        self._board.place()
+        self._live.place()
         self._all_stale = True
         if self._untold:
             self._untold = self._all_places()
@@ -407,7 +407,7 @@ class Collector:
         """Before anything that comes is saved: from now on all that is reported is heard."""
         if self._link.accepted and self._store_proved and self._hearing.since_ms is None:
             self._hearing.resume()
-            self._board.hears = self._all_stale = True
+            self._live.hears = self._all_stale = True
 
     def _greet(self) -> None:
         """What the store has for a broker that is new to us; tried again if the store fails."""
@@ -439,10 +439,10 @@ class Collector:
 
     def _show_unknown(self) -> None:
         """Who cannot be heard is unknown, and has no figures."""
-        if self._hearing.deaf_ms() < LEAST_MS or not (self._board.hears or self._all_stale):
+        if self._hearing.deaf_ms() < LEAST_MS or not (self._live.hears or self._all_stale):
             return
-        self._board.hears = False
-        for message in self._board.everything(self._now_ms()):
+        self._live.hears = False
+        for message in self._live.everything(self._now_ms()):
             self._publish(message, topics.now(message.scope, message.name))
         self._all_stale = False
 

@@ -12,7 +12,7 @@ from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector.ingest.batch import Item, Said, Store
 from titik_collector.ingest.ingest import to_item
-from titik_collector.live.now import Board, bps
+from titik_collector.live.now import LiveState, bps
 from titik_collector.live.presence import Presence
 from titik_wire import codec, topics
 from titik_wire.messages import Net, Sample
@@ -60,14 +60,14 @@ def test_sites_and_the_city_sum_those_that_are_online(tmp_path: Path) -> None:
     """An absent router has no figures, and is counted among the known."""
     with opened(tmp_path / "db", NAMES) as db:
         presence = Presence(db)
-        board = Board(db, presence, Places())
+        live = LiveState(db, presence, Places())
         for number in (1, 2):
             about = replace(said("online", 0).status, router=NAMES[number - 1])
             presence.record([(number, Said(about, T0))])
             for seq in (1, 2):
-                board.show(number, sample(seq, router=NAMES[number - 1]), T0 + seq * 30_000)
+                live.show(number, sample(seq, router=NAMES[number - 1]), T0 + seq * 30_000)
         presence.record([(2, Said(replace(about, state="stopping"), T0))])
-        now = {(one.scope, one.name): one for one in board.messages({1, 2, 3}, T0 + 65_000)}
+        now = {(one.scope, one.name): one for one in live.messages({1, 2, 3}, T0 + 65_000)}
 
     router, gone = now["router", "tirosa-1"], now["router", "tirosa-2"]
     site, city = now["site", "tirosa"], now["city", "kupang"]
@@ -86,13 +86,13 @@ def test_a_router_with_its_wifi_off_says_so(tmp_path: Path) -> None:
     """It is online, and its clients are unknown, not zero; a site with others says nothing."""
     with opened(tmp_path / "db", NAMES) as db:
         presence = Presence(db)
-        board = Board(db, presence, Places())
+        live = LiveState(db, presence, Places())
         off = sample(1, clients=None, bss=(), off_air=True)
         for number, one in ((1, off), (2, replace(sample(1), router="tirosa-2"))):
             about = replace(said("online", 0).status, router=one.router)
             presence.record([(number, Said(about, T0))])
-            board.show(number, one, T0)
-        now = {one.name: one for one in board.messages({1, 2}, T0)}
+            live.show(number, one, T0)
+        now = {one.name: one for one in live.messages({1, 2}, T0)}
 
     router, site = now["tirosa-1"], now["tirosa"]
     assert ("online", None, True) == (router.state, router.clients, router.off_air)
@@ -106,11 +106,11 @@ def test_an_older_sample_never_replaces_a_newer(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
         presence.record([(1, said("online", 0))])
-        board = Board(db, presence, Places())
-        board.show(1, sample(2, clients=9), T0)
-        board.show(1, sample(1, clients=1), T0)
+        live = LiveState(db, presence, Places())
+        live.show(1, sample(2, clients=9), T0)
+        live.show(1, sample(1, clients=1), T0)
 
-        assert 9 == board.messages({1}, T0)[0].clients
+        assert 9 == live.messages({1}, T0)[0].clients
 
 
 def test_a_start_takes_the_present_from_the_store(tmp_path: Path) -> None:
@@ -119,12 +119,12 @@ def test_a_start_takes_the_present_from_the_store(tmp_path: Path) -> None:
         Store(db, Registered()).save([to_item(letter(sample(n), True), T0) for n in (1, 2, 3)])
         presence = Presence(db)
         presence.record([(1, said("online", 0))])
-        board = Board(db, presence, Places())
-        board.load()
+        live = LiveState(db, presence, Places())
+        live.load()
 
         assert (3, 266_666) == (
-            board.messages({1}, T0)[0].clients,
-            board.messages({1}, T0)[0].wifi_down_bps,
+            live.messages({1}, T0)[0].clients,
+            live.messages({1}, T0)[0].wifi_down_bps,
         )
 
 
@@ -133,15 +133,15 @@ def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None
     most = 2**53 - 1
     with opened(tmp_path / "db", NAMES) as db:
         presence = Presence(db)
-        board = Board(db, presence, Places())
+        live = LiveState(db, presence, Places())
         for number in (1, 2):
             about = replace(said("online", 0).status, router=NAMES[number - 1])
             presence.record([(number, Said(about, T0))])
             for seq in (1, 2):
                 claim = sample(seq, router=NAMES[number - 1], clients=most, uptime_ms=seq)
                 net = replace(claim.net[0], rx_bytes=(seq - 1) * most)  # type: ignore[index]
-                board.show(number, replace(claim, net=(net,)), T0 + seq)
-        told = board.messages({1, 2, 3}, T0 + 65_000)
+                live.show(number, replace(claim, net=(net,)), T0 + seq)
+        told = live.messages({1, 2, 3}, T0 + 65_000)
 
     assert told == [codec.decode(topics.topic_of(one), codec.encode(one)) for one in told]
     one = next(one for one in told if one.name == "tirosa-1")
@@ -166,12 +166,12 @@ class Moving:
         return [(1, "tirosa"), (2, "solor")]
 
 
-def test_sums_kept_up_to_date_are_those_of_a_fresh_board(tmp_path: Path) -> None:
+def test_sums_kept_up_to_date_are_those_of_a_fresh_state(tmp_path: Path) -> None:
     """Whoever reports, leaves, falls silent, returns, moves or is removed, in any order."""
     rand = random.Random(3)
     with opened(tmp_path / "db", NAMES) as db:
         presence, places = Presence(db), Moving()
-        board = Board(db, presence, places)
+        live = LiveState(db, presence, places)
         stale: set[int] = set()
         placed = False
         shown: list[tuple[int, Sample, int]] = []
@@ -185,7 +185,7 @@ def test_sums_kept_up_to_date_are_those_of_a_fresh_board(tmp_path: Path) -> None
                     taken_at = now_ms - rand.randrange(50_000)
                     one = replace(one, uptime_ms=uptime_ms, taken_at=taken_at)
                     shown.append((number, one, now_ms))
-                    board.show(number, one, now_ms)
+                    live.show(number, one, now_ms)
                     stale.add(number)
                 case 2:
                     about = replace(said("online", 0).status, router=name, connection=step)
@@ -199,13 +199,13 @@ def test_sums_kept_up_to_date_are_those_of_a_fresh_board(tmp_path: Path) -> None
                         del places.at[name]
                     else:
                         places.at[name] = rand.choice(("tirosa", "solor", None))
-                    board.place()
+                    live.place()
                     placed = True
             if rand.random() < 0.5:
                 stale |= presence.take_changed()
-                told = board.everything(now_ms) if placed else board.messages(stale, now_ms)
+                told = live.everything(now_ms) if placed else live.messages(stale, now_ms)
                 stale, placed = set(), False
-                fresh = Board(db, presence, places)
+                fresh = LiveState(db, presence, places)
                 for router_id, one, arrived_ms in shown:
                     fresh.show(router_id, one, arrived_ms)
                 right = {(one.scope, one.name): one for one in fresh.everything(now_ms)}
@@ -223,7 +223,7 @@ def test_the_newest_boot_is_the_present_whatever_its_clock_says(
     """By its first sample, and in `titik status`, which reads the store."""
     with opened(tmp_path / "db") as db:
         presence, places = Presence(db), Places()
-        store, board = Store(db, Registered(), derived=(presence,)), Board(db, presence, places)
+        store, live = Store(db, Registered(), derived=(presence,)), LiveState(db, presence, places)
         news: list[Item] = [said("online", 0), arrived(sample(2), T0 + 60_000)]
         news.append(said("online", 90, NEXT_RUN, 1, NEXT_BOOT))
         one = sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7)
@@ -231,12 +231,12 @@ def test_the_newest_boot_is_the_present_whatever_its_clock_says(
         news.append(arrived(one, T0 + 100_100))
         for item in news:
             for router_id, fresh in store.save([item]).fresh:
-                board.show(router_id, fresh.sample, fresh.arrived_ms)
-        assert 7 == board.messages({1}, T0 + 100_200)[0].clients
-        board.show(1, sample(2), T0 + 100_300)  # late, by way of a queue
-        later = Board(db, presence, places)
+                live.show(router_id, fresh.sample, fresh.arrived_ms)
+        assert 7 == live.messages({1}, T0 + 100_200)[0].clients
+        live.show(1, sample(2), T0 + 100_300)  # late, by way of a queue
+        later = LiveState(db, presence, places)
         later.load()
-        assert [7, 7] == [which.messages({1}, T0)[0].clients for which in (board, later)]
+        assert [7, 7] == [which.messages({1}, T0)[0].clients for which in (live, later)]
 
 
 def test_a_restart_and_its_first_sample_in_one_batch_are_of_now(tmp_path: Path) -> None:
@@ -248,9 +248,9 @@ def test_a_restart_and_its_first_sample_in_one_batch_are_of_now(tmp_path: Path) 
         one = replace(sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7), uptime_ms=40_000)
         one = replace(one, taken_at=T0 + 100_000)
         store.save([said("online", 90, NEXT_RUN, 1, NEXT_BOOT), arrived(one, T0 + 100_100)])
-        board = Board(db, presence, Places())
-        board.load()
-        shown = board.messages({1}, T0 + 100_200)[0]
+        live = LiveState(db, presence, Places())
+        live.load()
+        shown = live.messages({1}, T0 + 100_200)[0]
         outages = db.execute("SELECT cause FROM outage").fetchall()
     assert (NEXT_RUN, 7, 200) == (presence.state(1).run, shown.clients, shown.age_ms)
     assert [("power cut",)] == outages
@@ -261,9 +261,9 @@ def test_a_sample_that_came_as_it_was_taken_is_of_now(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
         presence.record([(1, said("online", 0))])
-        board = Board(db, presence, Places())
-        board.show(1, sample(2, taken_at=T0 - 18_000_000), T0 + 60_000, True)
-        assert 1000 == board.messages({1}, T0 + 61_000)[0].age_ms
+        live = LiveState(db, presence, Places())
+        live.show(1, sample(2, taken_at=T0 - 18_000_000), T0 + 60_000, True)
+        assert 1000 == live.messages({1}, T0 + 61_000)[0].age_ms
 
 
 def arrived(one: Sample, at_ms: int) -> Item:
@@ -282,10 +282,10 @@ def test_a_start_costs_the_same_for_a_router_that_is_away_for_long(tmp_path: Pat
         for count in (50, 2000):
             store.save([to_item(letter(sample(n)), T0 + n) for n in range(1, count + 1)])
             db.execute("DELETE FROM body")
-            board = Board(db, presence, Places())
+            live = LiveState(db, presence, Places())
             ticks: list[int] = []
             db.set_progress_handler(lambda ticks=ticks: ticks.append(1), 10)  # type: ignore[misc]
-            board.load()
+            live.load()
             db.set_progress_handler(None, 0)
             costs.append(len(ticks))
         assert costs[1] < 1.5 * costs[0]

@@ -27,7 +27,7 @@ NOTHING: Figures = (None, None, None, None, None, None)
 
 
 class Places(Protocol):
-    """The registry as the board needs it."""
+    """The registry as the live state needs it."""
 
     city: str
 
@@ -58,7 +58,7 @@ class Share(NamedTuple):
     off_air: bool | None = None  # true: its Wi-Fi is off
 
 
-class Sum:
+class LiveTotals:
     """The shares of a site's or the city's routers, added up."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Sum:
                 self._known[at] += sign
 
 
-class Board:
+class LiveState:
     """Keeps the newest live sample of each router, and the sums of sites and the city."""
 
     def __init__(self, db: Database, presence: Presence, places: Places) -> None:
@@ -127,8 +127,8 @@ class Board:
         self._places = places
         self._seen: dict[int, Seen] = {}
         self._routers: dict[int, tuple[str, str | None]] = {}  # name and site
-        self._sites: dict[str, Sum] = {}
-        self._city = Sum()
+        self._sites: dict[str, LiveTotals] = {}
+        self._city = LiveTotals()
         self.hears = True  # false: the collector cannot hear, so every router is unknown
         self.place()
 
@@ -138,7 +138,10 @@ class Board:
         `everything` is to be next, which sums them up anew.
         """
         self._routers = {one: (name, site) for one, name, site in self._places.routers()}
-        self._sites, self._city = {name: Sum() for _, name in self._places.sites()}, Sum()
+        self._sites, self._city = (
+            {name: LiveTotals() for _, name in self._places.sites()},
+            LiveTotals(),
+        )
 
     def load(self) -> None:
         """Take the two newest samples of each router's run from the store, after a start."""
@@ -177,23 +180,23 @@ class Board:
         return self._messages(changed, {site for site in sites if site is not None}, now_ms)
 
     def everything(self, now_ms: int) -> list[Now]:
-        """`now` of all; a site without routers is `unknown`, whatever was told of it before."""
+        """`now` of all; a site without routers is `unknown`, whatever was published before."""
         routers = sorted((name, one) for one, (name, _) in self._routers.items())
         return self._messages(routers, self._sites, now_ms)
 
     def _messages(
         self, routers: Iterable[tuple[str, int]], sites: Iterable[str], now_ms: int
     ) -> list[Now]:
-        told = []
+        nows = []
         for name, router_id in routers:
-            alone, share = Sum(), self._add_up(router_id)
+            alone, share = LiveTotals(), self._add_up(router_id)
             alone.put(router_id, share)
             revoked = self._presence.is_revoked(router_id) or None
             now = alone.now("router", name, now_ms)
-            told.append(replace(now, off_air=share.off_air, revoked=revoked))
-        told += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
-        told.append(self._city.now("city", self._places.city, now_ms))
-        return told
+            nows.append(replace(now, off_air=share.off_air, revoked=revoked))
+        nows += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
+        nows.append(self._city.now("city", self._places.city, now_ms))
+        return nows
 
     def _newest(self, router_id: int) -> list[tuple[bytes, int]]:
         """Payload and place of the two newest samples: of the run that was heard last, if any."""
@@ -238,7 +241,7 @@ class Board:
             share = Share(state, seen.figures, seen.at_ms, seen.sample.off_air or None)
         site = self._routers[router_id][1]
         if site is not None:
-            self._sites.setdefault(site, Sum()).put(router_id, share)
+            self._sites.setdefault(site, LiveTotals()).put(router_id, share)
         self._city.put(router_id, share)
         return share
 
@@ -293,7 +296,7 @@ def _deltas(old: Counters, new: Counters, *, each: bool = False) -> tuple[int, i
 
 
 def _stored(router: str, packed: bytes) -> Sample | None:
-    """A stored sample; None if its body is damaged, which `titik db check` tells."""
+    """A stored sample; None if its body is damaged, which `titik db check` reports."""
     try:
         message = codec.decode(topics.sample(router), body.unpack(packed))
     except (ValueError, WireError):

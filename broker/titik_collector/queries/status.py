@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from titik_collector.live import namesakes
-from titik_collector.live.now import Board
+from titik_collector.live.now import LiveState
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence, State
 from titik_collector.queries import events
 from titik_collector.queries.server_warnings import Warned
@@ -137,13 +137,13 @@ def gather(
 ) -> City:
     """Read it from the store; where the server cannot hear, every router is unknown."""
     registry, presence = Registry(db, city), _Believed(db, now_ms)
-    board = Board(db, presence, registry)
-    board.hears = not any(one.level == "critical" for one in warnings)
-    board.load()
-    now = {(one.scope, one.name): one for one in board.everything(now_ms)}
-    facts = _Facts(db, now_ms, board.hears)
+    live = LiveState(db, presence, registry)
+    live.hears = not any(one.level == "critical" for one in warnings)
+    live.load()
+    now = {(one.scope, one.name): one for one in live.everything(now_ms)}
+    facts = _Facts(db, now_ms, live.hears)
     routers = [
-        _router(router_id, site, now["router", name], presence.state(router_id), board, facts)
+        _router(router_id, site, now["router", name], presence.state(router_id), live, facts)
         for router_id, name, site in registry.routers()
     ]
     titles = db.execute("SELECT name, title FROM site WHERE registered = 1 ORDER BY title")
@@ -200,9 +200,9 @@ def _waiting(spooled: int) -> int | None:
 
 
 def _router(
-    router_id: int, site: str | None, now: Now, state: State, board: Board, facts: _Facts
+    router_id: int, site: str | None, now: Now, state: State, live: LiveState, facts: _Facts
 ) -> Router:
-    sample = board.sample(router_id)
+    sample = live.sample(router_id)
     agent = sample.agent if sample else None
     cause = facts.causes.get(router_id)
     line = Line(
