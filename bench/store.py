@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from bench.results import Result
 from titik_collector.figures.windows import Calendar, Span
-from titik_collector.ingest.batch import Arrived, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
+from titik_collector.ingest.received import Arrived
 from titik_collector.queries import events, history
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention

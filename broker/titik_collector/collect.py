@@ -17,9 +17,10 @@ from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import Calendar
 from titik_collector.ingest import waiting
-from titik_collector.ingest.batch import KNOCKING_MS, Saved, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import MAX_BATCH, Ingest
+from titik_collector.ingest.saved import Saved
 from titik_collector.live import rollup_topics
 from titik_collector.live.hearing import LEAST_MS, Hearing
 from titik_collector.live.now import LiveState
@@ -32,7 +33,7 @@ from titik_collector.registry import registry
 from titik_collector.registry.registry import Changes, ConfigWatch, Registry
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import identity, retention
+from titik_collector.store import identity, retention, unknown_routers
 from titik_collector.store.database import Database, StoreError, transaction
 from titik_collector.timeline import restamp, server_clock
 from titik_collector.timeline.boot_times import MAX_BEHIND_MS
@@ -125,7 +126,7 @@ class Collector:
         self._server_cause = ServerCause(db, now_ms, time.monotonic)
         self._store_proved = True  # in this turn: what the broker sends can be saved
         self._unsynced: Config | None = None  # read, and not in the store yet
-        self._unheard = False  # routers were added whose last word came while they were strangers
+        self._unheard = False  # routers were added whose last status came before
         self._unsaid: set[str] = set()  # topics of messages that break the contract
         self._untold: deque[Place] = deque()  # whose newest windows this connection did not get
         self._more_news = False
@@ -197,8 +198,8 @@ class Collector:
             self._server_cause.step(RESTATE_SLICE_S if saved is None else BUSY_SLICE_S)
 
     def _show(self, saved: Saved) -> None:
-        if saved.poison:
-            log.warning("poison messages quarantined count=%d", saved.poison)
+        if saved.malformed:
+            log.warning("malformed messages, their beginning is kept count=%d", saved.malformed)
         for router_id, arrived in saved.fresh:
             prompt = router_id in saved.prompt
             self._live.show(router_id, arrived.sample, arrived.arrived_ms, prompt)
@@ -346,12 +347,13 @@ class Collector:
     def _clear(self, changes: Changes) -> None:
         """An empty retained message takes a removed router or site off the broker.
 
-        The status of one that knocks stays: it is needed if the router is added again.
+        The status of a router that still sends stays: it is needed if the router is added again.
         """
-        knocking = registry.knocking(self._db, self._now_ms() - KNOCKING_MS)
+        since_ms = self._now_ms() - unknown_routers.LATELY_MS
+        unknown = unknown_routers.heard_since(self._db, since_ms)
         for name in changes.removed:
             cleared = [topics.sample(name), topics.ack(name)]
-            if name not in knocking:
+            if name not in unknown:
                 cleared.append(topics.status(name))
             for topic in cleared:
                 self._link.publish(topic, b"", retain=True)

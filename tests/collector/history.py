@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from tests.collector.build import T0
 from titik_agent.spool.merge import CannotMerge, merge
-from titik_collector.ingest.batch import Arrived, Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.received import Arrived
 from titik_wire import codec
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample, Visitors
 

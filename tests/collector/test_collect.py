@@ -15,8 +15,9 @@ from tests.collector.test_registry import HEAD
 from titik_collector.broker_link.connection import Link, Login
 from titik_collector.collect import Collector
 from titik_collector.config import model
-from titik_collector.ingest.batch import Item, Said, Saved
 from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.received import Item, StatusReceived
+from titik_collector.ingest.saved import Saved
 from titik_collector.live import rollup_topics
 from titik_collector.queries import events
 from titik_collector.store import database
@@ -88,7 +89,7 @@ class Watched(Collector):
     def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
         """The router's status, as the broker has it."""
         status = Status("park-1", state, RUN, 1, BOOT, "0.1.0")
-        self._store.save([Said(status, at_ms)])
+        self._store.save([StatusReceived(status, at_ms)])
 
     def tick(self, listening_ms: int) -> None:
         self._due.clear()
@@ -264,7 +265,7 @@ def test_a_revoked_router_has_no_outage_and_no_crash(tmp_path: Path) -> None:
         file.write_text(HEAD + SITE + ROUTER)
         collector.reload()
         back = Status("park-1", "online", "0" * 16, 1, BOOT, "0.1.0")
-        collector.save([Said(back, now_ms + 9)])
+        collector.save([StatusReceived(back, now_ms + 9)])
         collector.tell()
         (again,) = (one for one in collector.now() if one.scope == "router")
 

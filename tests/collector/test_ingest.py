@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.ingest.batch import Arrived, Item, Poison, Said, Saved, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import Ingest, fit, to_item
+from titik_collector.ingest.received import Arrived, Item, Malformed, StatusReceived
+from titik_collector.ingest.saved import Saved
 from titik_collector.store.database import StoreError
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Ack, AckedRun
@@ -128,7 +130,7 @@ def test_a_cleared_topic_is_no_poison(tmp_path: Path) -> None:
         saved = taking.step(0.0)
 
         assert saved is not None
-        assert (0, ["commit 0", "puback 1"]) == (saved.poison, link.happened)
+        assert (0, ["commit 0", "puback 1"]) == (saved.malformed, link.happened)
 
 
 def test_a_packed_sample_is_to_the_store_what_the_sample_is() -> None:
@@ -144,7 +146,7 @@ def test_a_packed_sample_that_breaks_the_contract_is_accounted() -> None:
     good = letter(sample(1))
     bad = good._replace(payload=packed.pack(good.payload.replace(b'"ntp"', b'"sun"')))
     item = to_item(bad, T0)
-    assert isinstance(item, Poison)
+    assert isinstance(item, Malformed)
     assert ("tirosa-1", (RUN, 1, 1)) == (item.router, item.span)
 
 
@@ -153,7 +155,7 @@ def test_a_damaged_packed_sample_is_poison() -> None:
     good = letter(sample(1))
     bad = good._replace(payload=packed.pack(good.payload)[:-1])
     item = to_item(bad, T0)
-    assert isinstance(item, Poison)
+    assert isinstance(item, Malformed)
     assert (bad.payload, None, "packed: cut short") == (item.payload, item.span, item.rule)
 
 
@@ -170,7 +172,7 @@ def test_an_impostor_is_poison_of_the_router_whose_topic_it_is() -> None:
 
     item = to_item(forged, T0)
 
-    assert isinstance(item, Poison)
+    assert isinstance(item, Malformed)
     assert ("solor-1", (RUN, 7, 7)) == (item.router, item.span)
 
 
@@ -199,7 +201,7 @@ class Buggy:
     def __init__(self, router_id: int) -> None:
         self._router_id = router_id
 
-    def record(self, items: Sequence[tuple[int, Arrived | Said]]) -> None:
+    def record(self, items: Sequence[tuple[int, Arrived | StatusReceived]]) -> None:
         """Like presence, with a bug in it."""
         for router_id, _ in items:
             if router_id == self._router_id:
@@ -230,7 +232,7 @@ def test_a_message_that_meets_a_bug_holds_up_no_other(
         saved = taking.step(0.0)
 
         assert saved is not None
-        assert (2, 1) == (saved.stored, saved.poison)
+        assert (2, 1) == (saved.stored, saved.malformed)
         assert "puback 3" in link.happened
         assert [ACK] == [topic for topic, _ in link.published]
         assert [("tirosa-2",)] == db.execute(

@@ -10,8 +10,9 @@ import pytest
 
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector.ingest.batch import Item, Said, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.received import Item, StatusReceived
 from titik_collector.live.now import LiveState, bps
 from titik_collector.live.presence import Presence
 from titik_wire import codec, topics
@@ -63,10 +64,10 @@ def test_sites_and_the_city_sum_those_that_are_online(tmp_path: Path) -> None:
         live = LiveState(db, presence, Places())
         for number in (1, 2):
             about = replace(said("online", 0).status, router=NAMES[number - 1])
-            presence.record([(number, Said(about, T0))])
+            presence.record([(number, StatusReceived(about, T0))])
             for seq in (1, 2):
                 live.show(number, sample(seq, router=NAMES[number - 1]), T0 + seq * 30_000)
-        presence.record([(2, Said(replace(about, state="stopping"), T0))])
+        presence.record([(2, StatusReceived(replace(about, state="stopping"), T0))])
         now = {(one.scope, one.name): one for one in live.messages({1, 2, 3}, T0 + 65_000)}
 
     router, gone = now["router", "tirosa-1"], now["router", "tirosa-2"]
@@ -90,7 +91,7 @@ def test_a_router_with_its_wifi_off_says_so(tmp_path: Path) -> None:
         off = sample(1, clients=None, bss=(), off_air=True)
         for number, one in ((1, off), (2, replace(sample(1), router="tirosa-2"))):
             about = replace(said("online", 0).status, router=one.router)
-            presence.record([(number, Said(about, T0))])
+            presence.record([(number, StatusReceived(about, T0))])
             live.show(number, one, T0)
         now = {one.name: one for one in live.messages({1, 2}, T0)}
 
@@ -136,7 +137,7 @@ def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None
         live = LiveState(db, presence, Places())
         for number in (1, 2):
             about = replace(said("online", 0).status, router=NAMES[number - 1])
-            presence.record([(number, Said(about, T0))])
+            presence.record([(number, StatusReceived(about, T0))])
             for seq in (1, 2):
                 claim = sample(seq, router=NAMES[number - 1], clients=most, uptime_ms=seq)
                 net = replace(claim.net[0], rx_bytes=(seq - 1) * most)  # type: ignore[index]
@@ -191,7 +192,7 @@ def test_sums_kept_up_to_date_are_those_of_a_fresh_state(tmp_path: Path) -> None
                     about = replace(said("online", 0).status, router=name, connection=step)
                     states: tuple[State, ...] = ("online", "stopping", "offline")
                     about = replace(about, state=rand.choice(states))
-                    presence.record([(number, Said(about, now_ms))])
+                    presence.record([(number, StatusReceived(about, now_ms))])
                 case 3:
                     presence.tick(now_ms + rand.choice((0, 121_000)), [1, 2, 3])
                 case _:

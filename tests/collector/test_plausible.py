@@ -38,7 +38,7 @@ def test_a_seq_that_the_boot_has_no_time_for_is_refused_and_not_counted(
         odd = sample(seq, lowest=seq, uptime_ms=uptime_ms, taken_at=T0, bss=None, net=None)
         saved = save(store, replace(odd, client_ms=None, observed_ms=None, covers_ms=0))
 
-        assert (stored, 1 - stored) == (saved.stored, saved.poison)
+        assert (stored, 1 - stored) == (saved.stored, saved.malformed)
         lost = seq - 2 if stored else 0
         assert {RUN: (seq if stored else 1, 1 + stored, 0, lost, 0)} == conservation(db)
         assert 1 - stored == db.execute("SELECT count(*) FROM quarantine").fetchone()[0]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
-from titik_collector.ingest.batch import Arrived, Said, Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.received import Arrived, StatusReceived
 from titik_collector.live.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
 from titik_wire import codec
 from titik_wire.messages import Status
@@ -17,16 +18,18 @@ OTHER_RUN = "0" * 16
 OTHER_BOOT = "0" * 8
 
 
-def said(state: str, at_s: int, run: str = RUN, connection: int = 1, boot: str = BOOT) -> Said:
+def said(
+    state: str, at_s: int, run: str = RUN, connection: int = 1, boot: str = BOOT
+) -> StatusReceived:
     status = Status("tirosa-1", state, run, connection, boot, "0.1.0")  # type: ignore[arg-type]
-    return Said(status, T0 + at_s * 1000)
+    return StatusReceived(status, T0 + at_s * 1000)
 
 
 def live(at_s: int) -> Arrived:
     return Arrived(sample(1), b"", True, T0 + at_s * 1000)
 
 
-def record(db: sqlite3.Connection, *items: Said | Arrived) -> Presence:
+def record(db: sqlite3.Connection, *items: StatusReceived | Arrived) -> Presence:
     presence = Presence(db)
     for item in items:
         presence.record([(1, item)])
@@ -56,7 +59,7 @@ def test_online_until_it_says_otherwise(tmp_path: Path) -> None:
         said("offline", 20, run=OTHER_RUN, connection=9),  # an older run's will
     ],
 )
-def test_an_older_word_never_overrules_a_newer(tmp_path: Path, late: Said) -> None:
+def test_an_older_word_never_overrules_a_newer(tmp_path: Path, late: StatusReceived) -> None:
     """A delayed will arrives after the router is back."""
     with opened(tmp_path / "db") as db:
         presence = record(db, said("online", 0, connection=1), said("online", 10, connection=2))
@@ -65,7 +68,7 @@ def test_an_older_word_never_overrules_a_newer(tmp_path: Path, late: Said) -> No
         assert "online" == presence.state(1).state
 
 
-CAUSES: list[tuple[Sequence[Said | Arrived], str]] = [
+CAUSES: list[tuple[Sequence[StatusReceived | Arrived], str]] = [
     ([said("offline", 60), said("online", 90, OTHER_RUN, 1, OTHER_BOOT)], "power cut"),
     ([said("stopping", 60), said("online", 90, OTHER_RUN, 1, OTHER_BOOT)], "reboot"),
     ([said("offline", 60), said("online", 90, connection=2)], "uplink lost"),
@@ -76,7 +79,7 @@ CAUSES: list[tuple[Sequence[Said | Arrived], str]] = [
 
 @pytest.mark.parametrize(("items", "cause"), CAUSES)
 def test_the_return_tells_the_cause(
-    tmp_path: Path, items: Sequence[Said | Arrived], cause: str
+    tmp_path: Path, items: Sequence[StatusReceived | Arrived], cause: str
 ) -> None:
     """Boot, run and the last word tell a power cut from a lost uplink."""
     with opened(tmp_path / "db") as db:
@@ -219,7 +222,9 @@ def test_a_failed_batch_takes_back_no_change_before_it(tmp_path: Path) -> None:
         assert {1} == presence.take_changed()
 
 
-def broker_died(db: sqlite3.Connection, *items: Said | Arrived, since_s: int = 60) -> Presence:
+def broker_died(
+    db: sqlite3.Connection, *items: StatusReceived | Arrived, since_s: int = 60
+) -> Presence:
     """The router reports for a minute, then the broker is gone until 100; what comes then."""
     presence = record(db, said("online", 0), live(30), *items)
     presence.doubt(T0 + since_s * 1000, T0 + 100_000, broker=True)

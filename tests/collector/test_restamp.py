@@ -9,7 +9,8 @@ import pytest
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
 from tests.collector.test_presence import said
-from titik_collector.ingest.batch import MAX_JUDGED, Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.boots import MAX_JUDGED
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
 from titik_collector.queries import status

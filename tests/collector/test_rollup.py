@@ -20,8 +20,9 @@ from titik_collector.figures.figures import Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, steps
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
-from titik_collector.ingest.batch import Arrived, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.received import Arrived
 from titik_collector.registry.registry import sync
 from titik_collector.rollups import rollup_table
 from titik_collector.rollups.aggregation import (

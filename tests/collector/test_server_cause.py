@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import T0, Registered, opened, sample
-from titik_collector.ingest.batch import Arrived, Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.received import Arrived
 from titik_collector.live.server_cause import ServerCause, verdict
 from titik_wire import codec
 from titik_wire.messages import Net, Reach, Sample

@@ -18,8 +18,9 @@ from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector.cli import titik
 from titik_collector.config import model
-from titik_collector.ingest.batch import Said, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.received import StatusReceived
 from titik_collector.live.presence import Presence
 from titik_collector.queries import server_warnings, status
 from titik_collector.registry import registry
@@ -126,10 +127,10 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
         for router in ("tirosa-1", "solor-1"):
             word = replace(said("online", 0).status, router=router)
             one = sample(1, router=router, agent=full)
-            store.save([Said(word, T0), to_item(letter(one, True), T0 + 30_000)])
+            store.save([StatusReceived(word, T0), to_item(letter(one, True), T0 + 30_000)])
         before = status.gather(db, "kupang", T0 + 31_000)
         if end == "stopping":
-            store.save([Said(replace(word, state="stopping"), T0 + 30_500)])
+            store.save([StatusReceived(replace(word, state="stopping"), T0 + 30_500)])
         else:
             presence.tick(T0 + 500_000, [2])
         after = status.gather(db, "kupang", T0 + 31_000)

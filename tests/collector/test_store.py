@@ -22,14 +22,17 @@ from tests.collector.build import (
     sample,
 )
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.ingest.batch import KNOCKING_MS, MAX_KNOCKS, Item, Poison, Said, Saved, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.received import Item, Malformed, StatusReceived
+from titik_collector.ingest.saved import Saved
 from titik_collector.live.presence import Presence
 from titik_collector.store import conservation as check
 from titik_collector.store import retention
 from titik_collector.store.counters import unpack
 from titik_collector.store.database import StoreError
+from titik_collector.store.unknown_routers import LATELY_MS, MAX_NAMES
 from titik_collector.timeline import placing
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
@@ -205,10 +208,10 @@ def knock(db: sqlite3.Connection, name: str, at_ms: int) -> list[str]:
 def test_a_stranger_takes_the_place_of_one_that_knocks_no_more(tmp_path: Path) -> None:
     """The longest unheard goes; a flood of names displaces none that was heard lately."""
     with opened(tmp_path / "db") as db:
-        names = [f"old-{n:02}" for n in range(MAX_KNOCKS)]
+        names = [f"old-{n:02}" for n in range(MAX_NAMES)]
         for at, name in enumerate(names):
             knock(db, name, T0 + at)
-        later_ms = T0 + KNOCKING_MS + 1
+        later_ms = T0 + LATELY_MS + 1
 
         assert names == knock(db, "flood", later_ms - 1)
         assert ["new", *names[1:]] == knock(db, "new", later_ms)
@@ -265,9 +268,9 @@ def test_a_failed_commit_is_forgotten_though_the_disk_does_not_read_either(tmp_p
         presence = Presence(db)
         store = Store(db, Registered(), derived=(presence,))
         online = Status("tirosa-1", "online", RUN, 1, BOOT, "0.1.0")
-        store.save([Said(online, NOW)])
-        store.save([Said(replace(online, state="offline"), NOW + 1000)])
-        back = Said(replace(online, connection=2), NOW + 60_000)
+        store.save([StatusReceived(online, NOW)])
+        store.save([StatusReceived(replace(online, state="offline"), NOW + 1000)])
+        back = StatusReceived(replace(online, connection=2), NOW + 60_000)
         db.set_authorizer(refuse)
         with pytest.raises(StoreError):
             store.save([back])
@@ -292,7 +295,7 @@ def test_an_ack_said_again_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_quarantine_is_bounded(tmp_path: Path) -> None:
-    """Poison for ever costs a fixed number of rows, the newest kept."""
+    """Malformed messages for ever cost a fixed number of rows, the newest kept."""
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())
         store.save([to_item(poison(b"x%d" % n), NOW) for n in range(1100)])
@@ -321,10 +324,10 @@ def flood(number: int) -> list[Item]:
     bss = tuple(Bss(f"p{n}", since=f"{number}", rx_bytes=1, tx_bytes=1) for n in range(64))
     boot = f"{number:08x}"
     return [
-        Said(Status("tirosa-1", "online", RUN, number, boot, "0"), NOW),
+        StatusReceived(Status("tirosa-1", "online", RUN, number, boot, "0"), NOW),
         to_item(letter(sample(number, bss=bss)), NOW),
         to_item(letter(sample(number, run=OLD_RUN, boot=boot)), NOW),
-        Poison("", b"", "", NOW, "tirosa-1", ("f" * 16, 2 * number, 2 * number)),
+        Malformed("", b"", "", NOW, "tirosa-1", ("f" * 16, 2 * number, 2 * number)),
     ]
 
 
@@ -357,7 +360,7 @@ def test_a_status_places_what_came_before_it(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())
         save(store, sample(1, clock="guess"))
-        store.save([Said(Status("tirosa-1", "online", RUN, 1, BOOT, "0"), NOW)])
+        store.save([StatusReceived(Status("tirosa-1", "online", RUN, 1, BOOT, "0"), NOW)])
 
         assert [("arrival",)] == db.execute("SELECT quality FROM sample").fetchall()
 

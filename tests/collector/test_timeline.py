@@ -10,8 +10,9 @@ import pytest
 
 from tests.collector.build import OLD_RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
-from titik_collector.ingest.batch import Arrived, Item, Store
+from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.received import Arrived, Item
 from titik_collector.timeline.boot_times import Lone, offsets_of_lone
 from titik_wire.messages import Held, Sample
 

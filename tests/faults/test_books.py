@@ -12,7 +12,8 @@ from tests.collector.build import T0, Registered, opened, sample
 from tests.faults.checker import slack_ms
 from tests.system.city import HOUR_MS, SLACK_MS, ZONE
 from tests.system.overlap import assert_minutes_never_overlap
-from titik_collector.ingest.batch import Arrived, Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_wire import codec
 

@@ -12,7 +12,8 @@ from tests.collector.build import T0, Registered, opened, sample
 from tests.faults.checker import Verdict, rebuild
 from tests.system.city import ZONE
 from titik_collector.figures.windows import DAY_MS, HOUR_MS
-from titik_collector.ingest.batch import Arrived, Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.database import transaction

@@ -16,7 +16,8 @@ from titik_collector.broker_link import connection
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.cli import titik
 from titik_collector.ingest import batch, ingest
-from titik_collector.ingest.batch import Item, Saved
+from titik_collector.ingest.received import Arrived, Item
+from titik_collector.ingest.saved import Saved
 
 MOMENTS = ("received", "committed", "acknowledged")
 
@@ -30,7 +31,7 @@ def die() -> NoReturn:
 class DyingStore(batch.Store):
     def save(self, items: Sequence[Item]) -> Saved:
         """Dies before the transaction."""
-        if any(isinstance(one, batch.Arrived) for one in items):
+        if any(isinstance(one, Arrived) for one in items):
             die()
         return super().save(items)
 

@@ -10,7 +10,7 @@ MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays
 class Caps:
     """The most that one router may add in an hour."""
 
-    samples: int = 20_000  # also of statuses, and of poison that settles seqs
+    samples: int = 20_000  # also of statuses, and of malformed messages that settle seqs
     runs: int = 200  # also of boots
 
 

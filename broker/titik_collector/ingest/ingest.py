@@ -5,7 +5,7 @@ is published after that; so whatever dies in between, the message comes again.
 Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
 Rule: a packed sample is unpacked here; everything behind sees JSON.
-Rule: a message that a bug of ours keeps from being stored is quarantined alone. It neither ends the
+Rule: a message that a bug of ours keeps from being stored is put away alone. It neither ends the
 collector, which would meet it again at its next start, nor holds up the messages beside it.
 """
 
@@ -16,7 +16,9 @@ from dataclasses import replace
 
 from titik_collector.broker_link.inbox import Inbox, Outbox, ReceivedMessage
 from titik_collector.ingest import decode, plausible
-from titik_collector.ingest.batch import Arrived, Item, Poison, Said, Saved, Store
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.received import Arrived, Item, Malformed, StatusReceived
+from titik_collector.ingest.saved import Saved
 from titik_collector.store.database import StoreError, Unstorable
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
@@ -73,15 +75,17 @@ class Ingest:
         return saved
 
     def _save_one(self, received: ReceivedMessage, item: Item) -> Saved:
-        """Store it, or quarantine it: its router sends it again, and gives it up in the end."""
+        """Store it, or put it away: its router sends it again, and gives it up in the end."""
         try:
             return self._store.save([item])
         except Exception as error:
             if _is_the_store_s(error):
                 raise
             rule = f"cannot be stored, a bug of the collector: {type(error).__name__}"
-            log.error("message quarantined topic=%s reason=%s", received.topic, rule)
-            whole = Poison(received.topic, received.payload, rule, self._now_ms())
+            log.error(
+                "message not stored, its beginning is kept topic=%s reason=%s", received.topic, rule
+            )
+            whole = Malformed(received.topic, received.payload, rule, self._now_ms())
             return self._store.save([whole])
 
     def drop_batch(self) -> None:
@@ -125,18 +129,18 @@ def to_item(received: ReceivedMessage, now_ms: int) -> Item:
     try:
         message = decode.decode(received.topic, received.payload)
     except UnknownVersion as error:
-        return Poison(received.topic, received.payload, str(error), now_ms, later_version=True)
+        return Malformed(received.topic, received.payload, str(error), now_ms, later_version=True)
     except WireError as error:
-        return _poison(received, str(error), now_ms)
+        return _malformed(received, str(error), now_ms)
     if isinstance(message, Sample):
         doubt = plausible.doubt(message)
         if doubt is not None:  # its seq is not accounted, for it cannot be
-            return Poison(received.topic, received.payload, doubt, now_ms, message.router)
+            return Malformed(received.topic, received.payload, doubt, now_ms, message.router)
         live = received.topic.endswith("/sample")  # else on `backlog`; decoding knows no third
         return Arrived(message, received.payload, live, now_ms)
     if isinstance(message, Status):
-        return Said(message, now_ms)
-    return _poison(received, "not a message of a router", now_ms)
+        return StatusReceived(message, now_ms)
+    return _malformed(received, "not a message of a router", now_ms)
 
 
 def _unpacked(received: ReceivedMessage) -> ReceivedMessage:
@@ -147,11 +151,11 @@ def _unpacked(received: ReceivedMessage) -> ReceivedMessage:
     return received
 
 
-def _poison(received: ReceivedMessage, rule: str, now_ms: int) -> Poison:
+def _malformed(received: ReceivedMessage, rule: str, now_ms: int) -> Malformed:
     try:
         address = topics.parse(received.topic)
     except WireError:
-        return Poison(received.topic, received.payload, rule, now_ms)
+        return Malformed(received.topic, received.payload, rule, now_ms)
     is_sample = address.kind in ("sample", "backlog")
     span = codec.identity(received.payload) if is_sample else None
-    return Poison(received.topic, received.payload, rule, now_ms, address.name, span)
+    return Malformed(received.topic, received.payload, rule, now_ms, address.name, span)

@@ -1,7 +1,7 @@
 """Places what a collector of the fifth schema accepted and had not placed when it ended.
 
 Such a collector acknowledged samples by their heads. Here each is read to its end: what breaks the
-contract goes to the quarantine, and its seq from stored to refused. The table goes when it is
+contract is put away as malformed, and its seq from stored to refused. The table goes when it is
 empty. This module can be deleted when no such store is left.
 """
 

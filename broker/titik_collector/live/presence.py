@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from titik_collector.ingest.batch import Arrived, Said
+from titik_collector.ingest.received import Arrived, StatusReceived
 from titik_collector.live.namesakes import Namesakes
 from titik_collector.store.database import Database
 from titik_wire.messages import Status
@@ -79,11 +79,11 @@ class Presence:
         changed, self._changed = self._changed, set()
         return changed
 
-    def record(self, items: Sequence[tuple[int, Arrived | Said]]) -> None:
+    def record(self, items: Sequence[tuple[int, Arrived | StatusReceived]]) -> None:
         """Take in a batch; part of the store's transaction."""
         heard: dict[int, int] = {}
         for router_id, item in items:
-            if isinstance(item, Said):
+            if isinstance(item, StatusReceived):
                 self._said(router_id, item.status, item.arrived_ms)
             elif item.live:
                 heard[router_id] = max(heard.get(router_id, 0), item.arrived_ms)

@@ -14,6 +14,7 @@ from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import DAY_MS, minute
+from titik_collector.store import unknown_routers
 from titik_collector.store.database import Database, transaction
 
 log = logging.getLogger(__name__)
@@ -76,12 +77,6 @@ def removed(db: Database) -> Changes:
     return Changes(removed=gone[0], removed_sites=gone[1])
 
 
-def knocking(db: Database, since_ms: int) -> frozenset[str]:
-    """Unregistered routers that were heard since then."""
-    rows = db.execute("SELECT name FROM knock WHERE last_ms >= ?", (since_ms,))
-    return frozenset(name for (name,) in rows)
-
-
 def _sync_sites(db: Database, config: Config) -> list[str]:
     for site in config.site:
         db.execute(
@@ -111,7 +106,7 @@ def _add(db: Database, name: str, now_ms: int) -> None:
         " ON CONFLICT (name) DO UPDATE SET registered = 1, registered_ms = excluded.registered_ms",
         (name, now_ms),
     )
-    db.execute("DELETE FROM knock WHERE name = ?", (name,))  # it knocks no more
+    unknown_routers.forget(db, name)
 
 
 def _revoke(db: Database, name: str, revoked_ms: int | None, now_ms: int) -> None:

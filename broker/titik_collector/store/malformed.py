@@ -8,6 +8,7 @@ from titik_collector.store.database import Database
 MAX_ROWS = 1000  # the newest are kept
 MAX_HEAD = 512  # bytes of a payload that are kept
 
+# `poison`: the stored name of messages that broke the contract.
 Counted = Literal["poison", "later_version", "capped", "unregistered", "restored"]
 
 

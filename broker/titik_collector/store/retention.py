@@ -6,11 +6,10 @@ Rule: `now_ms` may go back, and the seal with it, but not behind what was pruned
 Rule: the tables are asked router by router (CROSS JOIN keeps that order), never read whole.
 """
 
-from titik_collector.store import packed_minutes
+from titik_collector.store import packed_minutes, unknown_routers
 from titik_collector.store.database import Database
 
 DAY_MS = 86_400_000
-KNOCKS_DAYS = 7  # names of strangers: an installer may come next week
 STEP = 500  # rows per transaction: a few milliseconds
 
 
@@ -31,7 +30,7 @@ def prune(
     _set(db, "sealed_before_ms", sealed_ms)
     # What is not sealed may be computed again, from all of its minutes.
     minutes_ms = min(sealed_ms, now_ms - minutes_days * DAY_MS)
-    db.execute("DELETE FROM knock WHERE last_ms < ?", (now_ms - KNOCKS_DAYS * DAY_MS,))
+    unknown_routers.prune(db, now_ms)
     # A day more, because a bucket just behind the seal needs the samples before it.
     more = _prune_samples(db, sealed_ms - DAY_MS)
     more = _prune_bodies(db, now_ms - messages_days * DAY_MS) or more

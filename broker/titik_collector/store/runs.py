@@ -77,14 +77,14 @@ class Run:
         self._bound()
 
     def refuse(self, first: int, last: int) -> None:
-        """A message of these seqs is poison and will never be stored as it is."""
+        """A message of these seqs is malformed and will never be stored as it is."""
         self.learn(last)
         for low, high in self.stored.missing(max(first, self.base + 1), last):
             self.refused.add(low, high)
         self._bound()
 
     def unstore(self, seq: int) -> None:
-        """What was stored as this seq turned out to be poison."""
+        """What was stored as this seq turned out to be malformed."""
         if seq > self.base:
             self.stored.remove(seq, seq)
             self.refused.add(seq, seq)

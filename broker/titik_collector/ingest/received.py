@@ -1,0 +1,49 @@
+"""What a message of a router is to the store."""
+
+from dataclasses import dataclass
+
+from titik_wire.messages import Sample, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A sample off the wire: `live` if on `sample`, else `backlog`."""
+
+    sample: Sample
+    payload: bytes
+    live: bool
+    arrived_ms: int
+
+    @property
+    def router(self) -> str:
+        """The name of the router that sent it."""
+        return self.sample.router
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReceived:
+    """A router's status off the wire."""
+
+    status: Status
+    arrived_ms: int
+
+    @property
+    def router(self) -> str:
+        """The name of the router that it is about."""
+        return self.status.router
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A message that broke the contract; `span` is run, first seq and seq if they can be read."""
+
+    topic: str
+    payload: bytes
+    rule: str
+    arrived_ms: int
+    router: str | None = None
+    span: tuple[str, int, int] | None = None
+    later_version: bool = False
+
+
+Item = Arrived | StatusReceived | Malformed

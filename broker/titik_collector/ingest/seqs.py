@@ -1,0 +1,115 @@
+"""Which seqs of which runs are settled, and what that lets each router forget.
+
+A sample settles its own seqs, and says of each run what its router's spool still holds.
+"""
+
+from titik_collector.ingest.caps import Meter
+from titik_collector.ingest.plausible import leaps
+from titik_collector.store import successions
+from titik_collector.store.database import Database
+from titik_collector.store.open_runs import OpenRuns
+from titik_collector.store.runs import Run, Runs
+from titik_wire.messages import Ack, Sample
+
+
+class Seqs:
+    """The runs of all routers; what changes is written with the batch."""
+
+    def __init__(self, db: Database, caps: Meter) -> None:
+        self._db = db
+        self._caps = caps
+        self._runs = Runs(db)
+        self._open_runs = OpenRuns(db)
+
+    def run(self, router_id: int, token: str, now_ms: int) -> Run | None:
+        """The run, new if it may be; None: over the cap."""
+        found = self._runs.find(router_id, token)
+        if found is None and self._caps.run(router_id, now_ms):
+            found = self._runs.make(router_id, token)
+        return found
+
+    def settle(self, run: Run, sample: Sample, now_ms: int) -> None:
+        """The sample is stored; take in what it says the spool still holds, too."""
+        for held in sample.spool:
+            if held.run == sample.run:
+                if held.span is not None:
+                    run.hold(held.span[0], sample.seq)
+            elif held.span is not None:
+                self._inherit(run, held.run, held.span, now_ms)
+            else:
+                self._disclaim(run.router_id, held.run)
+        self._open_runs.touch(run, now_ms)
+        run.store(sample.first_seq, sample.seq)
+
+    def refuse(self, router_id: int, span: tuple[str, int, int], now_ms: int) -> bool:
+        """Settle the seqs of a malformed message; False if they cannot be believed."""
+        token, first, last = span
+        run = self._heard_of(router_id, token, last, now_ms)
+        if run is None:
+            return False
+        run.refuse(first, last)
+        self._open_runs.touch(run, now_ms)
+        return True
+
+    def ack(self, router_id: int, router: str) -> Ack:
+        """What `router` may forget: its open runs, the ones touched last."""
+        runs = [self._runs.look(router_id, one) for one in self._open_runs.tokens(router_id)]
+        return Ack(router, tuple(run.acked() for run in runs if run is not None))
+
+    def routers_with_open_runs(self) -> list[tuple[int, str]]:
+        """Id and name of every registered router that has an open run."""
+        return self._open_runs.routers()
+
+    def believe(self, router_id: int, ack: Ack) -> int:
+        """Take in an ack that another state of this store published; how many samples are lost."""
+        lost = 0
+        for acked in ack.runs:
+            known = self._runs.look(router_id, acked.run)
+            if leaps(known.highest if known else 0, acked.upto) or (
+                known is not None and known.settled().covers(1, acked.upto)
+            ):
+                continue
+            run = self._runs.find(router_id, acked.run) or self._runs.make(router_id, acked.run)
+            before = run.lost
+            run.learn(acked.upto)
+            run.gone = max(run.gone, acked.upto)
+            lost += run.lost - before
+        return lost
+
+    def write(self) -> None:
+        """Write what changed; in the transaction of the batch."""
+        self._runs.write()
+        self._open_runs.write()
+
+    def trim(self) -> None:
+        """Bound what is kept in memory; called between batches."""
+        self._runs.trim()
+
+    def forget(self) -> None:
+        """What is in memory may not be true any more."""
+        self._runs.forget()
+        self._open_runs.forget()
+
+    def _heard_of(self, router_id: int, token: str, seq: int, now_ms: int) -> Run | None:
+        """The run of which the router speaks without its uptime; None: over the cap or absurd."""
+        known = self._runs.look(router_id, token)
+        if leaps(known.highest if known else 0, seq):
+            return None
+        return self.run(router_id, token, now_ms)
+
+    def _inherit(self, run: Run, token: str, span: tuple[int, int], now_ms: int) -> None:
+        """The spool holds samples of an earlier run."""
+        older = self._heard_of(run.router_id, token, span[1], now_ms)
+        if older is None:
+            return
+        older.inherit(*span)
+        self._open_runs.touch(older, now_ms)
+        if run.boot_id is not None:
+            successions.note(self._db, older.id, run.boot_id)
+
+    def _disclaim(self, router_id: int, token: str) -> None:
+        """The spool holds nothing of an earlier run any more."""
+        older = self._runs.find(router_id, token)
+        if older is not None:
+            older.disclaim()
+            self._open_runs.close(older)

@@ -1,0 +1,75 @@
+"""Runs that a router may still speak of: its ack lists the ones touched last.
+
+Rule: a run that goes on is written down as touched every TOUCH_EVERY_MS, once a batch.
+Rule: a router has at most MAX_OPEN_RUNS; the ones touched longest ago are no longer open.
+"""
+
+from titik_collector.store.database import Database
+from titik_collector.store.runs import Run
+from titik_wire.messages import MAX_RUNS
+
+TOUCH_EVERY_MS = 5000
+MAX_OPEN_RUNS = 64  # per router; an ack lists MAX_RUNS of them
+
+
+class OpenRuns:
+    """The open runs of a store; what is opened in memory is written with the batch."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._touched: dict[int, tuple[int, int]] = {}  # router and when, by run
+
+    def touch(self, run: Run, now_ms: int) -> None:
+        """The run is open, as of now."""
+        if now_ms - run.opened_ms < TOUCH_EVERY_MS:
+            return
+        run.opened_ms = now_ms
+        _, touched_ms = self._touched.get(run.id, (0, 0))
+        self._touched[run.id] = (run.router_id, max(touched_ms, now_ms))
+
+    def close(self, run: Run) -> None:
+        """The router holds nothing of the run any more."""
+        run.opened_ms = 0
+        self._touched.pop(run.id, None)
+        self._db.execute("DELETE FROM open_run WHERE run_id = ?", (run.id,))
+
+    def write(self) -> None:
+        """Write what was touched; only a run that was not open can make them too many."""
+        for run_id, (router_id, touched_ms) in self._touched.items():
+            known = self._db.execute(
+                "UPDATE open_run SET touched_ms = max(touched_ms, ?) WHERE run_id = ?",
+                (touched_ms, run_id),
+            ).rowcount
+            if not known:
+                self._db.execute("INSERT INTO open_run VALUES (?, ?)", (run_id, touched_ms))
+                self._trim(router_id)
+        self._touched.clear()
+
+    def forget(self) -> None:
+        """The transaction failed."""
+        self._touched.clear()
+
+    def tokens(self, router_id: int) -> list[str]:
+        """The router's open runs that an ack lists, the one touched last first."""
+        rows = self._db.execute(
+            "SELECT run.token FROM open_run JOIN run ON run.id = open_run.run_id"
+            " WHERE run.router_id = ? ORDER BY open_run.touched_ms DESC, run.id DESC LIMIT ?",
+            (router_id, MAX_RUNS),
+        ).fetchall()
+        return [token for (token,) in rows]
+
+    def routers(self) -> list[tuple[int, str]]:
+        """Id and name of every registered router that has an open run."""
+        return self._db.execute(
+            "SELECT DISTINCT router.id, router.name FROM open_run"
+            " JOIN run ON run.id = open_run.run_id JOIN router ON router.id = run.router_id"
+            " WHERE router.registered = 1 ORDER BY router.id"
+        ).fetchall()
+
+    def _trim(self, router_id: int) -> None:
+        self._db.execute(
+            "DELETE FROM open_run WHERE run_id IN (SELECT open_run.run_id FROM open_run"
+            " JOIN run ON run.id = open_run.run_id WHERE run.router_id = ?"
+            " ORDER BY open_run.touched_ms DESC, run.id DESC LIMIT -1 OFFSET ?)",
+            (router_id, MAX_OPEN_RUNS),
+        )
