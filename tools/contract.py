@@ -47,7 +47,7 @@ class Field(NamedTuple):
 
 
 class Channel(NamedTuple):
-    """One topic: who says what on it, and how."""
+    """One topic: who publishes what on it, and how."""
 
     name: str
     address: str

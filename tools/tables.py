@@ -30,7 +30,7 @@ def _topics(_: str) -> str:
         (f"`{one.address}`", one.author, one.qos, one.retained, _link(one.message), one.meaning)
         for one in CHANNELS
     ]
-    return _table(("topic", "from", "QoS", "retained", "message", "what it says"), rows)
+    return _table(("topic", "from", "QoS", "retained", "message", "meaning"), rows)
 
 
 def _limits(_: str) -> str:

@@ -98,7 +98,7 @@ class Config:
     router: str = ""  # this router's name: a-z, 0-9 and -, at most 64 characters
     interval_s: int = 30  # seconds between samples
     clock: Literal["auto", "trusted"] = "auto"  # trusted: believe the clock without a sign of NTP
-    watchdog: str | None = None  # procd's name of this service, to tell it that the agent lives
+    watchdog: str | None = None  # procd's name of this service, which hears that the agent lives
     broker: Broker = field(default_factory=Broker)  # where reports go
     spool: Spool = field(default_factory=Spool)  # what is kept until it is committed
     interfaces: Interfaces = field(default_factory=Interfaces)  # which interface is what

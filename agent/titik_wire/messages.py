@@ -3,7 +3,7 @@
 Absent means "not read" and is `None` here; zero means zero. The comment behind a field is its
 entry in docs/wire.md and in the JSON Schema. A counter is cumulative and raw; its `since` changes
 when it restarts. `rx` and `tx` are the interface's own view, so a BSS transmits (`tx`) what its
-clients download; only `Now` and `Rollup` say `down` and `up`.
+clients download; only `Now` and `Rollup` have `down` and `up`.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ MAX_ALSO = 16
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a router last said of itself; its `offline` is the will, which the broker sends."""
+    """The last state that a router published; its `offline` is the will, which the broker sends."""
 
     router: Slug  # the router, same as in the topic
     state: Literal["online", "stopping", "offline"]  # stopping: a clean stop; offline: the will
@@ -231,7 +231,7 @@ class AckedRun:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The collector's word to one router that it has committed what these ranges cover."""
+    """What the collector has committed of one router: the samples that these ranges cover."""
 
     router: Slug  # in the topic only
     runs: Annotated[tuple[AckedRun, ...], ByRun(MAX_RUNS)]  # the open runs

@@ -118,7 +118,7 @@ class Store:
     path: Annotated[Path, Key(File(), "the SQLite file; made if it is missing")]
     messages_days: Annotated[
         int,
-        Key(Whole(1, 3650), "days that samples are kept as received, with all that they say"),
+        Key(Whole(1, 3650), "days that samples are kept as received, with every field"),
     ] = 1
     samples_days: Annotated[
         int,
@@ -148,12 +148,14 @@ class Store:
 class Site:
     """[[site]]"""
 
-    name: Annotated[str, Key(Slug(), "the site's name; it must not change, history hangs on it")]
+    name: Annotated[
+        str, Key(Slug(), "the site's name; do not change it, because history refers to it")
+    ]
     title: Annotated[str, Key(Text(), "the name people read")]
     latitude: Annotated[float | None, Key(Real(-90, 90), "degrees north")] = None
     longitude: Annotated[float | None, Key(Real(-180, 180), "degrees east")] = None
     capacity: Annotated[
-        int | None, Key(Whole(1, 1_000_000), "visitors that it is meant for at once")
+        int | None, Key(Whole(1, 1_000_000), "how many visitors it is meant for at once")
     ] = None
     uplink_mbps: Annotated[
         float | None,
