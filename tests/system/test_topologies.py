@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests import first
 from tests.lab.play_topologies import PAYLOAD
 from tests.lab.topologies import TOPOLOGIES, Topology
-from tests.wire.first import codec as first
 
 pytestmark = pytest.mark.system
 
@@ -101,7 +101,7 @@ def test_a_collector_of_the_first_contract_reads_it(
 ) -> None:
     """Each of its samples."""
     for sample in moments(played, row).values():
-        first.decode("titik/v1/router/r/sample", json.dumps(sample).encode())
+        first.contract()["codec"].decode("titik/v1/router/r/sample", json.dumps(sample).encode())
 
 
 def grown(before: dict[str, Any], after: dict[str, Any], ifname: str, field: str) -> int:

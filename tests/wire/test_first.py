@@ -10,19 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import first
 from tests.wire.examples import CASES
-from tests.wire.first import codec as first
-from tests.wire.first import messages as first_messages
 from tests.wire.strategies import MESSAGES, messages
 from titik_wire import messages as messages_now
 from titik_wire import topics
 from titik_wire.codec import encode
 from titik_wire.messages import Message
 
+CODEC, MESSAGES_THEN = (first.contract()[name] for name in ("codec", "messages"))
+
 
 def read_by_the_first(message: Message) -> Any:
-    """The message as the frozen codec decodes it; WireError if it refuses it."""
-    return first.decode(topics.topic_of(message), encode(message))
+    """The message as the first codec decodes it; its WireError if it refuses it."""
+    return CODEC.decode(topics.topic_of(message), encode(message))
 
 
 def known_to(old: Any, new: Any) -> Any:
@@ -46,7 +47,7 @@ def test_the_first_reads_every_message(cls: type[Message], data: st.DataObject) 
 @pytest.mark.parametrize(("message", "topic", "payload"), CASES)
 def test_the_first_reads_every_example(message: Message, topic: str, payload: bytes) -> None:
     """The documented messages, as they are on the wire."""
-    old = plain(first.decode(topic, payload))
+    old = plain(CODEC.decode(topic, payload))
     assert old == known_to(old, plain(message))
 
 
@@ -54,7 +55,7 @@ def test_what_the_first_wrote_lacks_nothing_that_is_needed() -> None:
     """A field that is new since then can be absent."""
     needed = [
         f"{cls.__name__}.{one.name}"
-        for old in vars(first_messages).values()
+        for old in vars(MESSAGES_THEN).values()
         if isinstance(old, type)
         and is_dataclass(old)
         and (cls := getattr(messages_now, old.__name__, None)) is not None
