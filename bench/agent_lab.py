@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from bench.counting import Relay
 from tests.agent.fake_ubusd import FakeUbusd, answer, capture
+from tests.ports import free_port
 from titik_collector.store.database import open_reader
 
 ROOT = Path(__file__).parents[1]
@@ -255,12 +256,6 @@ def make_certificates(folder: Path) -> None:
         "x509 -req -in broker.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2"
         " -extfile names -out broker.crt",
     )
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on, for now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def until(is_so: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:

@@ -23,7 +23,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.results import ROOT, Result
 from bench.store import Everybody, Router
 from bench.window import WindowBroker
-from tests.mosquitto import Mosquitto, free_port
+from tests.mosquitto import Mosquitto
+from tests.ports import free_port
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps

@@ -17,6 +17,14 @@ settings.register_profile("thorough", EVERYWHERE, max_examples=300)
 settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """System tests of one folder run one after the other, beside those of another folder."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if item.get_closest_marker("system"):
+                item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 class Loudest(logging.Handler):
     """Keeps what is logged at WARNING and above."""
 

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 BINARY = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 START_S = 10.0
 
@@ -19,12 +21,6 @@ persistence true
 persistence_location {folder}/
 """
 OPEN = "allow_anonymous true\n"
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on, for now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Mosquitto:

@@ -23,7 +23,8 @@ from tests.agent.fake_broker import (
     FakeBroker,
     Session,
 )
-from tests.mosquitto import Mosquitto, free_port
+from tests.mosquitto import Mosquitto
+from tests.ports import free_port
 from titik_agent.uplink.dial import Broker, LinkDown, Tls
 from titik_agent.uplink.link import MAX_IN_FLIGHT, Link, Will
 

@@ -206,6 +206,7 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     return b"\n".join([*gathered, *(line.encode() for line in everything.lines)])
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("caplog")
 def test_no_identifier_of_a_visitor_leaves_the_router(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,8 @@ import pytest
 
 from tests.agent.fake_broker import CONNECT, DISCONNECT, PUBACK, FakeBroker, Session
 from tests.agent.test_publisher import ACK, RUN, SAMPLE, STATUS
-from tests.mosquitto import Mosquitto, free_port
+from tests.mosquitto import Mosquitto
+from tests.ports import free_port
 from titik_agent.spool.spool import Key, Spool
 from titik_agent.uplink.backoff import Backoff
 from titik_agent.uplink.dial import Broker, LinkDown

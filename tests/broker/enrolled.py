@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.broker.running import free_ports
+from tests.ports import free_ports
 from titik_collector.cli import titik
 from titik_collector.enrolment.authority import Authority
 from titik_collector.enrolment.broker_dir import BrokerDir

@@ -18,6 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from tests.ports import free_ports
 from titik_collector.enrolment import broker_init
 from titik_collector.enrolment.broker_dir import BrokerDir
 from titik_collector.enrolment.broker_init import Request
@@ -32,16 +33,6 @@ LOGIN_LIMIT = (
     " setrlimit(RLIMIT_NOFILE, (min(1024, hard), hard))"
 )
 QUIET_S = 0.4  # long enough for a message on loopback, were there one
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nothing holds now, away from 1883."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    try:
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
 
 
 def made(path: Path, *routers: str) -> BrokerDir:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.broker.running import free_ports
+from tests.ports import free_ports
 from titik_collector.commands.broker import broker
 from titik_collector.config import model
 from titik_collector.enrolment import broker_conf, broker_init, broker_run

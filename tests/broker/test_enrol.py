@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.broker.enrolled import CONFIG, SAMPLE, City, Router
 from tests.broker.raw import plain, secure
-from tests.broker.running import Client, RunningBroker, free_ports, made
+from tests.broker.running import Client, RunningBroker, made
+from tests.ports import free_ports
 from tests.system.city import Process
 from titik_collector.cli import titik
 from titik_collector.enrolment import broker_init

@@ -12,7 +12,8 @@ from tests import first
 from tests.broker.besieged import SITE, Besieged
 from tests.broker.enrolled import CONFIG, City, Router
 from tests.broker.raw import plain, secure
-from tests.broker.running import ROOT, RunningBroker, free_ports
+from tests.broker.running import ROOT, RunningBroker
+from tests.ports import free_ports
 from titik_collector.cli import titik
 from titik_wire import topics
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.broker.running import Client, RunningBroker, free_ports, made, serves
+from tests.broker.running import Client, RunningBroker, made, serves
+from tests.ports import free_ports
 from titik_collector.broker_link.connection import Link, Login
 from titik_collector.enrolment import broker_init, broker_run
 from titik_collector.enrolment.broker_dir import BrokerError

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.broker.enrolled import City
-from tests.broker.running import free_ports
+from tests.ports import free_ports
 from titik_collector.cli import titik
 from titik_collector.enrolment.broker_init import Request, init
 

@@ -7,7 +7,7 @@ import pytest
 from click import Group
 from click.testing import CliRunner, Result
 
-from tests.broker.running import free_ports
+from tests.ports import free_ports
 from titik_collector.commands.engineer import engineer
 from titik_collector.commands.router import router
 from titik_collector.config import model

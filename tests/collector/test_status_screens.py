@@ -64,6 +64,7 @@ def test_a_thousand_routers_fit_one_terminal(away: int) -> None:
     assert any("the lines of 1,000 routers are left out: titik status --all" in x for x in lines)
 
 
+@pytest.mark.thorough
 def test_all_of_a_thousand_routers_are_shown_when_asked_for() -> None:
     """In a file, or to search in."""
     lines = text(status_screen.render(thousand(1), height=24, everything=True))

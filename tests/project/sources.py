@@ -27,7 +27,13 @@ def everything() -> list[Path]:
 @cache
 def imports(file: Path) -> frozenset[str]:
     """What a file names in its import statements, wherever they stand."""
-    return frozenset(_imports(ast.parse(file.read_text())))
+    return frozenset(_imports(tree(file)))
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    """The file, parsed."""
+    return ast.parse(file.read_text())
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:

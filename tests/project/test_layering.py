@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -96,9 +97,14 @@ def room_of(file: Path) -> str:
 def rooms_used(file: Path) -> set[str]:
     """The rooms of its own half that a file imports, its own included."""
     package = next(name for name, path in PACKAGES.items() if file.is_relative_to(path))
-    rooms = {room_of(one) for one in files(package)}
     parts = [name.split(".") for name in imports(file)]
-    return {one[1] for one in parts if one[0] == package and len(one) > 1} & rooms
+    return {one[1] for one in parts if one[0] == package and len(one) > 1} & rooms(package)
+
+
+@cache
+def rooms(package: str) -> set[str]:
+    """Every room of a half."""
+    return {room_of(file) for file in files(package)}
 
 
 def test_the_contract_imports_only_the_standard_library() -> None:

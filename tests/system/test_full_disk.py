@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mosquitto import free_port
+from tests.ports import free_port
 from tests.system.test_spool_kill import fill, mounted
 from titik_agent import check
 
