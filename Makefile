@@ -2,9 +2,11 @@
 VENV := .venv
 BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
+unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests anew in each of its processes
 
 .NOTPARALLEL:
-.PHONY: help install install-agent uninstall demo test check lint docs matrix lab foreign openwrt-ipk \
+.PHONY: help install install-agent uninstall demo test test-long check lint docs matrix matrix-quick \
+	lab foreign openwrt-ipk \
 	openwrt-apk bench bench-quick faults faults-quick \
 	faults-mutations endurance endurance-quick fuzz fuzz-quick clean
 
@@ -24,20 +26,29 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop b
 	@sh tools/need.sh mosquitto
 	@$(RUN) titik demo $(ARGS)
 
-check: $(VENV)/.dev  ## the fast tests: no root, no network, no sleep
-	@$(BIN)/pytest -q -n auto -m "not system and not thorough"
+check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network, no sleep
+	@$(BIN)/pytest -q -n logical -m "not system and not thorough and not long"
 
-# pytest runs last, so that its closing line is the last word.
-test: $(VENV)/.dev node_modules/.package-lock.json matrix lint bench-quick fuzz-quick endurance-quick faults-quick  ## everything (as root)
-	@sh tools/need.sh mmdebstrap systemd-analyze shellcheck shfmt busybox-static faketime
-	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough
+# pytest runs last, so that its closing line is the last word. System tests of one folder run one
+# after the other, on one worker.
+test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 12 minutes (as root)
+	@sh tools/need.sh mosquitto mosquitto_sub ip systemd-analyze shellcheck shfmt busybox-static faketime
+	@$(RUN) $(BIN)/pytest -n logical --dist loadgroup --hypothesis-profile=thorough -m "not long"
+
+test-long: $(VENV)/.dev matrix bench-quick fuzz-quick endurance-quick faults-quick  ## the rest, half an hour (as root)
+	@sh tools/need.sh mmdebstrap
+	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough -m long
+
+matrix-quick: $(VENV)/.dev  ## the router's fast tests under the oldest versions that routers have
+	@sh tools/python313.sh
+	@$(BIN)/python tools/matrix.py --quick
 
 matrix: $(VENV)/.dev  ## the router's tests under the versions that routers have
 	@sh tools/need.sh mosquitto mosquitto_sub ip
 	@sh tools/python313.sh
 	@$(BIN)/python tools/matrix.py
 
-lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 6 minutes (as root); `make test` has it
+lab: $(VENV)/.dev  ## real Wi-Fi in a throw-away machine: 6 minutes (as root); test and test-long have it
 	@sh tools/need.sh mosquitto mosquitto_sub
 	@$(BIN)/pytest -q --durations=2 tests/system/test_lab.py tests/system/test_evening.py tests/system/test_topologies.py
 

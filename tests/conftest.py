@@ -13,6 +13,7 @@ EVERYWHERE = settings(
     derandomize=True,  # the same commit gives the same verdict
 )
 settings.register_profile("quick", EVERYWHERE, max_examples=10)
+settings.register_profile("matrix", EVERYWHERE, max_examples=20)
 settings.register_profile("thorough", EVERYWHERE, max_examples=300)
 settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
 

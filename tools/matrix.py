@@ -2,7 +2,8 @@
 
 OpenWrt 23.05 and 24.10 ship Python 3.11, 25.12 ships 3.13, all with the old libraries; what comes
 next ships the newest of each. Every interpreter found runs the old set, the newest also the new.
-Debian 13 has 3.13 for the server half, whose fast tests run there and under the newest.
+Debian 13 has 3.13 for the server half, whose tests without a broker run there and under the newest.
+`--quick` runs the router's fast tests under the oldest versions alone.
 """
 
 import glob
@@ -20,11 +21,13 @@ OLD = ("paho-mqtt==1.6.1", "psutil==5.9.5", "click==8.1.7", "scapy==2.5.0")
 NEW = ("paho-mqtt", "psutil", "click", "scapy")
 SERVER = ("cryptography", "msgspec", "paho-mqtt", "psutil", "click", "rich", "tzdata")
 TOOLS = ("pytest", "hypothesis")
-SERVER_TESTS = ("tests/collector", "tests/broker", "-m", "not system and not thorough")
+FAST = ("-m", "not system and not thorough")
+SERVER_TESTS = ("tests/collector", "tests/broker", "-m", "not system")
 TESTS = ("tests/wire", "tests/agent", "tests/project/test_import_budget.py")
 VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 REQUIRED = ((3, 11), (3, 13))  # what routers have; the others run where they are found
 LANES = 2  # environments at a time
+PROFILE = "--hypothesis-profile=matrix"
 PROBE = "import sys, ensurepip; print(*sys.version_info[:2])"
 
 
@@ -38,12 +41,14 @@ class Environment(NamedTuple):
 
 
 def main() -> None:
-    """Run every environment, also after one has failed; then fail if any has."""
+    """Run each wanted environment, also after one has failed; then fail if any has."""
     pythons = interpreters()
     for version in REQUIRED:
         if version not in pythons:
             sys.exit("Python {}.{} with venv is needed: see CONTRIBUTING.md".format(*version))
     wanted = environments(pythons)
+    if sys.argv[1:] == ["--quick"]:
+        wanted = [wanted[0]._replace(tests=(*TESTS, *FAST))]
     failed = []
     with ThreadPoolExecutor(LANES) as lanes:
         for environment, done in zip(wanted, lanes.map(run, wanted), strict=True):
@@ -102,7 +107,7 @@ def install(environment: Environment) -> Path:
 
 def run(environment: Environment) -> subprocess.CompletedProcess[str]:
     """Its tests: the contract's and the agent's on a real broker too, or the server half's."""
-    pytest = [str(install(environment)), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    pytest = [str(install(environment)), "-m", "pytest", "-q", "-p", "no:cacheprovider", PROFILE]
     command = [*pytest, *environment.tests]
     # Nothing of ours is installed there; tests start programs too.
     path = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])

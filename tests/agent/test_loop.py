@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from tests.agent.test_sampler import HOSTAPD, FakeClock, FakeSpool
 from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.sampler import Sampler
@@ -87,6 +89,7 @@ def test_a_stop_ends_the_wait_at_once() -> None:
     assert time.monotonic() - begin < 1.0
 
 
+@pytest.mark.thorough
 def test_nothing_is_looked_at_while_nothing_happens() -> None:
     """To wake up costs more than to look."""
     happened: list[str] = []

@@ -44,7 +44,7 @@ TESTS = {
     "48 nothing of a visitor": ("tests/system/test_privacy_day.py",),
 }
 THIEF = "h-1"
-QUICK = "37"  # the group of the quick length; `make test` has them all
+QUICK = "37"  # the group of the quick length; `make test-long` has them all
 
 
 def attacks(trial: Trial) -> None:

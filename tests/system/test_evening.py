@@ -22,7 +22,7 @@ from titik_collector.store.body import unpack
 from titik_wire import codec, topics
 from titik_wire.messages import Bss, Sample
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 
 LAB = Path(__file__).parent.parent / "lab"
 ROUTER = "tirosa-1"

@@ -10,7 +10,7 @@ import pytest
 from tests.system.machine import ROOT, Machine, copy_clone, copy_first
 from tools import chroots
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 
 CONFIG = """\
 [city]
