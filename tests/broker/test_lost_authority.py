@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from tests.broker.enrolled import City
+from tests.broker.enrolled import City, made
 from tests.cases import few
 from titik_collector.cli import titik
 from titik_collector.files.replace import Owner, replace_file
@@ -25,12 +25,28 @@ FLIPS = 60  # enough to meet every traceback that there was in keys and certific
 CUTS_OFF = "which cuts off every router and engineer"
 
 
-@pytest.fixture
-def enrolled(city: City) -> City:
-    """With a router, and a backup of all."""
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[City, Path]:
+    """A city with a router and a backup of all, and a copy of it: making it takes longer."""
+    city = made(tmp_path_factory.mktemp("enrolled"))
     city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
     city.says("backup", str(city.folder / "city.tar.gz"))
+    return city, copied(city.folder, tmp_path_factory.mktemp("kept") / "enrolled")
+
+
+@pytest.fixture
+def enrolled(kept: tuple[City, Path]) -> City:
+    """As it was made, in the same folder, which its files name."""
+    city, copy = kept
+    shutil.rmtree(city.folder)
+    copied(copy, city.folder)
     return city
+
+
+def copied(folder: Path, to: Path) -> Path:
+    """With owners and modes."""
+    subprocess.run(["cp", "-a", folder, to], check=True)
+    return to
 
 
 def run(city: City, command: str, *options: str) -> Result:
