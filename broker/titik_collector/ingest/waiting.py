@@ -14,7 +14,7 @@ import msgspec
 
 from titik_collector.ingest import decode
 from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
-from titik_collector.store import malformed
+from titik_collector.store import malformed, waiting
 from titik_collector.store.database import Database, transaction
 from titik_collector.store.ids import Names
 from titik_collector.store.runs import Runs
@@ -49,16 +49,16 @@ def place(db: Database) -> None:
 
     StoreError: the rest is still there.
     """
-    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'waiting'").fetchone():
+    if not waiting.is_there(db):
         return
-    (samples,) = db.execute("SELECT coalesce(sum(samples), 0) FROM waiting").fetchone()
+    samples = waiting.samples(db)
     if samples:
         log.info("placing samples that an earlier version left samples=%d", samples)
     left = _Left(db)
     while left.step():
         pass
     with transaction(db):
-        db.execute("DROP TABLE waiting")
+        waiting.drop_table(db)
 
 
 class _Left:
@@ -71,14 +71,14 @@ class _Left:
 
     def step(self) -> bool:
         """Place the oldest row of them; False if there is none."""
-        row = self._db.execute("SELECT id, packed FROM waiting ORDER BY id LIMIT 1").fetchone()
+        row = waiting.oldest(self._db)
         if row is None:
             return False
         with transaction(self._db):
-            placed = self._placing.place(self._fit(_unpack(row[1])))
+            placed = self._placing.place(self._fit(_unpack(row.packed)))
             boot_times.settle_times(self._db, placed)
             self._runs.write()
-            self._db.execute("DELETE FROM waiting WHERE id = ?", (row[0],))
+            waiting.remove(self._db, row.id)
         return True
 
     def _fit(self, kept: list[Kept]) -> Iterator[Accepted]:
