@@ -11,6 +11,7 @@ from tests.collector.test_presence import OTHER_BOOT, OTHER_RUN, outages, record
 from titik_collector.live import namesakes
 from titik_collector.live.namesakes import APART_MS, MAX_RUNS, Namesakes
 from titik_collector.queries import events, status
+from titik_collector.store import namesakes as times_of_two
 
 A, B = RUN, OTHER_RUN
 
@@ -18,7 +19,7 @@ A, B = RUN, OTHER_RUN
 def noted(db: sqlite3.Connection) -> list[tuple[int, int, int]]:
     return [
         ((one.from_ms - T0) // 1000, (one.last_ms - T0) // 1000, one.times)
-        for one in namesakes.since(db, 0)
+        for one in times_of_two.since(db, 0)
     ]
 
 

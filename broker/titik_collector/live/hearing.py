@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from titik_collector.live.presence import Presence
+from titik_collector.store import server_outages, settings
 from titik_collector.store.database import Database, StoreError, transaction
+from titik_collector.store.server_outages import ServerOutage
 
 LEAST_MS = 10_000  # a shorter gap is no event: a sample comes every 30 s
 
@@ -25,7 +27,7 @@ class Hearing:
         self._now_ms = now_ms
         self._started_ms = now_ms()
         self._since_ms: int | None = None
-        self._until_ms = _stored(db)
+        self._until_ms = settings.number(db, "heard_until_ms")
         self._what: What = "collector"
         self._reason = "the collector did not run"
 
@@ -78,10 +80,7 @@ class Hearing:
     def save(self) -> None:
         """Write down until when it heard; part of the caller's transaction."""
         if self._since_ms is not None and self._until_ms is not None:
-            self._db.execute(
-                "INSERT OR REPLACE INTO setting VALUES ('heard_until_ms', ?)",
-                (str(self._until_ms),),
-            )
+            settings.keep(self._db, "heard_until_ms", self._until_ms)
 
     def _close_gap(self, from_ms: int, now_ms: int) -> None:
         if self._what == "store":  # the broker kept every word, in order
@@ -89,12 +88,4 @@ class Hearing:
         else:
             self._presence.doubt(from_ms, now_ms, broker=self._what == "broker")
         if now_ms - from_ms >= LEAST_MS:
-            self._db.execute(
-                "INSERT OR REPLACE INTO server_outage VALUES (?, ?, ?, ?)",
-                (from_ms, now_ms, self._what, self._reason),
-            )
-
-
-def _stored(db: Database) -> int | None:
-    row = db.execute("SELECT value FROM setting WHERE name = 'heard_until_ms'").fetchone()
-    return None if row is None else int(row[0])
+            server_outages.put(self._db, ServerOutage(from_ms, now_ms, self._what, self._reason))

@@ -4,9 +4,7 @@ Rule: a device never goes back to an earlier run of its agent. A run that makes 
 after another run did is a second device's.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
+from titik_collector.store import namesakes
 from titik_collector.store.database import Database
 
 MAX_RUNS = 4  # of a router that are remembered
@@ -14,15 +12,6 @@ MAX_RUNS = 4  # of a router that are remembered
 APART_MS = 6 * 3_600_000  # after so long without a change it is another event
 NOW_MS = 1_800_000  # they may still be at it
 REMEDY = "give one its own: titik router add"
-
-
-class Namesake(NamedTuple):
-    """A time in which two devices used a name."""
-
-    router: str
-    from_ms: int
-    last_ms: int
-    times: int
 
 
 class Namesakes:
@@ -42,30 +31,9 @@ class Namesakes:
             del runs[next(iter(runs))]
         if known is None or is_last or connection <= known:
             return False
-        self._note(router_id, now_ms)
+        namesakes.note(self._db, router_id, now_ms, APART_MS)
         return True
 
     def forget(self) -> None:
         """The transaction failed: what is in memory may not be true."""
         self._runs.clear()
-
-    def _note(self, router_id: int, now_ms: int) -> None:
-        noted = self._db.execute(
-            "UPDATE namesake SET last_ms = max(last_ms, ?), times = times + 1"
-            " WHERE router_id = ? AND last_ms >= ?",
-            (now_ms, router_id, now_ms - APART_MS),
-        ).rowcount
-        if not noted:
-            self._db.execute(
-                "INSERT OR IGNORE INTO namesake VALUES (?, ?, ?, 1)", (router_id, now_ms, now_ms)
-            )
-
-
-def since(db: Database, at_ms: int) -> Iterator[Namesake]:
-    """All that lasted until then or later, the oldest first."""
-    for row in db.execute(
-        "SELECT router.name, from_ms, last_ms, times FROM namesake"
-        " JOIN router ON router.id = router_id WHERE last_ms >= ? ORDER BY from_ms",
-        (at_ms,),
-    ):
-        yield Namesake(*row)

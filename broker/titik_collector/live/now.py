@@ -14,11 +14,9 @@ from typing import Literal, NamedTuple, Protocol, cast
 
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
 from titik_collector.live.presence import Presence
-from titik_collector.store import body
+from titik_collector.store import kept_messages
 from titik_collector.store.database import Database
 from titik_collector.timeline.boot_times import MAX_BEHIND_MS
-from titik_wire import codec, topics
-from titik_wire.errors import WireError
 from titik_wire.kinds import MAX_WHOLE
 from titik_wire.messages import Now, Sample
 
@@ -147,10 +145,8 @@ class LiveState:
         """Take the two newest samples of each router's run from the store, after a start."""
         self._seen.clear()
         for router_id, (name, _) in self._routers.items():
-            for packed, at_ms in reversed(self._newest(router_id)):
-                sample = _stored(name, packed)
-                if sample is not None:
-                    self._see(router_id, sample, at_ms)
+            for sample, at_ms in reversed(kept_messages.two_newest(self._db, router_id, name)):
+                self._see(router_id, sample, at_ms)
 
     def show(self, router_id: int, sample: Sample, arrived_ms: int, prompt: bool = False) -> None:
         """A live sample was stored; the router is among the next `messages`.
@@ -197,27 +193,6 @@ class LiveState:
         nows += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
         nows.append(self._city.now("city", self._places.city, now_ms))
         return nows
-
-    def _newest(self, router_id: int) -> list[tuple[bytes, int]]:
-        """Payload and place of the two newest samples: of the run that was heard last, if any."""
-        rows = self._db.execute(
-            # Two samples, whether their messages are kept still: else it looks for two that are.
-            "SELECT packed, at_ms FROM (SELECT run_id, seq, at_ms FROM presence"
-            "  JOIN run ON run.router_id = presence.router_id AND token = run"
-            "  JOIN sample ON run_id = run.id WHERE presence.router_id = ?"
-            "  ORDER BY seq DESC LIMIT 2)"
-            " JOIN body USING (run_id, seq) ORDER BY seq DESC",
-            (router_id,),
-        ).fetchall()
-        return (
-            rows
-            or self._db.execute(
-                "SELECT packed, at_ms FROM (SELECT run_id, seq, at_ms FROM sample"
-                "  WHERE router_id = ? ORDER BY at_ms DESC LIMIT 2)"
-                " JOIN body USING (run_id, seq) ORDER BY at_ms DESC",
-                (router_id,),
-            ).fetchall()
-        )
 
     def _see(self, router_id: int, sample: Sample, at_ms: int) -> None:
         old = self._seen.get(router_id)
@@ -293,12 +268,3 @@ def _deltas(old: Counters, new: Counters, *, each: bool = False) -> tuple[int, i
     if not pairs or (each and len(pairs) < len(new)):
         return None
     return sum(now[0] - was[0] for was, now in pairs), sum(now[1] - was[1] for was, now in pairs)
-
-
-def _stored(router: str, packed: bytes) -> Sample | None:
-    """A stored sample; None if its body is damaged, which `titik db check` reports."""
-    try:
-        message = codec.decode(topics.sample(router), body.unpack(packed))
-    except (ValueError, WireError):
-        return None
-    return message if isinstance(message, Sample) else None

@@ -12,12 +12,13 @@ publishes every will: until they had time to come back, they are unknown and hav
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from titik_collector.ingest.received import Arrived, StatusReceived
 from titik_collector.live.namesakes import Namesakes
+from titik_collector.store import outages, presence, revocations
 from titik_collector.store.database import Database
+from titik_collector.store.presence import PresenceRow
 from titik_wire.messages import Status
 
 SILENT_AFTER_MS = 120_000  # four intervals of the default
@@ -26,28 +27,12 @@ DOUBT_MS = 300_000  # three windows in which routers try to connect, 270 s
 EVE_MS = 5000  # wills that a broker published as it ended are the last that was heard of it
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is known of one router's presence; `said` is its own last word."""
-
-    state: str = "unknown"
-    said: str = "unknown"
-    since_ms: int = 0
-    run: str | None = None
-    connection: int | None = None
-    boot: str | None = None
-    version: str | None = None
-    model: str | None = None
-    firmware: str | None = None
-    heard_ms: int | None = None
-
-
 class Presence:
     """Keeps the tables `presence` and `outage`; records inside the store's transaction."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._states: dict[int, State] = {}
+        self._states: dict[int, PresenceRow] = {}
         self._changed: set[int] = set()
         self._revoked: frozenset[int] | None = None  # None: not read
         self._resumed_ms = 0  # when the collector could hear again
@@ -56,22 +41,16 @@ class Presence:
         self._came: set[int] = set()  # who connected since then: its word counts
         self._namesakes = Namesakes(db)
 
-    def state(self, router_id: int) -> State:
+    def state(self, router_id: int) -> PresenceRow:
         """What is known now."""
         if router_id not in self._states:
-            row = self._db.execute(
-                "SELECT state, said, since_ms, run, connection, boot, version, model, firmware,"
-                " heard_ms FROM presence WHERE router_id = ?",
-                (router_id,),
-            ).fetchone()
-            self._states[router_id] = State(*row) if row else State()
+            self._states[router_id] = presence.read(self._db, router_id) or PresenceRow()
         return self._states[router_id]
 
     def is_revoked(self, router_id: int) -> bool:
         """Whether its access was revoked, and not given again."""
         if self._revoked is None:
-            rows = self._db.execute("SELECT router_id FROM revocation WHERE to_ms IS NULL")
-            self._revoked = frozenset(router_id for (router_id,) in rows)
+            self._revoked = revocations.revoked(self._db)
         return router_id in self._revoked
 
     def take_changed(self) -> set[int]:
@@ -94,7 +73,7 @@ class Presence:
         """The transaction failed, or routers changed: what is in memory may not be true."""
         self._namesakes.forget()
         self._revoked = None
-        self._states.clear()  # not who changed: those of batches before may not be told yet
+        self._states.clear()  # not who changed: those of batches before may not be published yet
 
     def move(self, by_ms: int) -> None:
         """Time jumped: what was noted by the clock of before is so much later."""
@@ -112,15 +91,8 @@ class Presence:
         self._resumed_ms, self._doubt_until_ms = now_ms, now_ms + DOUBT_MS
         self._broker_failed = broker
         self._came.clear()
-        eve = (from_ms - EVE_MS,)
-        at_the_end = (
-            "SELECT router_id FROM presence"
-            " WHERE state = 'offline' AND said = 'offline' AND since_ms >= ?"
-        )
-        routers = [router_id for (router_id,) in self._db.execute(at_the_end, eve)]
-        self._db.execute(
-            f"DELETE FROM outage WHERE to_ms IS NULL AND router_id IN ({at_the_end})", eve
-        )
+        routers = presence.went_offline(self._db, from_ms - EVE_MS)
+        outages.withdraw_offline(self._db, from_ms - EVE_MS)
         for router_id in routers:
             self._write(router_id, replace(self.state(router_id), state="unknown", since_ms=now_ms))
 
@@ -154,7 +126,7 @@ class Presence:
                 self._left(router_id, old, status, now_ms)
             return
         self._came.add(router_id)
-        back = State(
+        back = PresenceRow(
             "online",
             "online",
             old.since_ms if old.state == "online" and same_run else now_ms,
@@ -169,34 +141,25 @@ class Presence:
         twin = self._namesakes.came(router_id, status.run, status.connection, now_ms)
         if old.run is not None:
             if not same_run:
-                self._followed(router_id, old)
+                presence.end_run_of(self._db, router_id, old.run, old.connection or 0)
             self._returned(router_id, old, status, now_ms, twin)
         else:  # of its first word nobody knows what was before: a check's sample, perhaps
-            self._end(router_id, now_ms)
+            outages.end(self._db, router_id, now_ms)
         self._write(router_id, back)
 
-    def _is_over(self, router_id: int, old: State, status: Status) -> bool:
+    def _is_over(self, router_id: int, old: PresenceRow, status: Status) -> bool:
         """Another run was heard after this connection of this one."""
         if old.run is None:
             return False
-        row = self._db.execute(
-            # Of this batch its first sample is stored already, and its row is the newer one.
-            "SELECT id, connection, EXISTS (SELECT 1 FROM settled WHERE run_id = run.id) AND id <"
-            " (SELECT id FROM run WHERE router_id = ?1 AND token = ?3)"
-            " FROM run WHERE router_id = ?1 AND token = ?2",
-            (router_id, status.run, old.run),
-        ).fetchone()
-        if row is None:
+        run = presence.known_run(self._db, router_id, status.run, old.run)
+        if run is None:
             return False
-        run_id, connection, was_heard = row
-        if connection is None and was_heard:  # it was followed before connections were kept
-            self._db.execute(
-                "UPDATE run SET connection = ? WHERE id = ?", (status.connection, run_id)
-            )
+        if run.connection is None and run.was_heard:  # followed before connections were kept
+            presence.end_run(self._db, run.id, status.connection)
             return True
-        return connection is not None and status.connection <= connection
+        return run.connection is not None and status.connection <= run.connection
 
-    def _left(self, router_id: int, old: State, status: Status, now_ms: int) -> None:
+    def _left(self, router_id: int, old: PresenceRow, status: Status, now_ms: int) -> None:
         known = replace(
             old, said=status.state, run=status.run, connection=status.connection, boot=status.boot
         )
@@ -207,7 +170,7 @@ class Presence:
         else:
             self._away(router_id, known, now_ms, self._last_ms(old, now_ms))
 
-    def _doubts(self, router_id: int, old: State, now_ms: int) -> bool:
+    def _doubts(self, router_id: int, old: PresenceRow, now_ms: int) -> bool:
         """Whether that the router is gone may be the server's fault."""
         if now_ms >= self._doubt_until_ms or router_id in self._came:
             return False
@@ -215,51 +178,33 @@ class Presence:
             return False
         return self._broker_failed or (old.heard_ms or 0) < self._resumed_ms
 
-    def _end_doubt(self, router_id: int, old: State, now_ms: int) -> None:
+    def _end_doubt(self, router_id: int, old: PresenceRow, now_ms: int) -> None:
         """It had the time to come back, and did not."""
         if old.said == "offline":
             self._away(router_id, old, now_ms, self._last_ms(old, now_ms))
         elif old.said == "online":
             self._write(router_id, replace(old, state="silent", since_ms=now_ms))
 
-    def _last_ms(self, old: State, now_ms: int) -> int:
+    def _last_ms(self, old: PresenceRow, now_ms: int) -> int:
         """From when on the router is missed: not before the collector could hear."""
         return min(now_ms, max(old.heard_ms or now_ms, self._resumed_ms))
 
-    def _away(self, router_id: int, known: State, now_ms: int, from_ms: int) -> None:
+    def _away(self, router_id: int, known: PresenceRow, now_ms: int, from_ms: int) -> None:
         if not self.is_revoked(router_id):
-            self._db.execute(
-                "INSERT OR IGNORE INTO outage (router_id, from_ms) VALUES (?, ?)",
-                (router_id, from_ms),
-            )
+            outages.begin(self._db, router_id, from_ms)
         self._write(router_id, replace(known, state="offline", since_ms=now_ms))
 
-    def _followed(self, router_id: int, old: State) -> None:
-        """Another run speaks: what this one said so far is over."""
-        self._db.execute(
-            "UPDATE run SET connection = max(coalesce(connection, 0), ?)"
-            " WHERE router_id = ? AND token = ?",
-            (old.connection or 0, router_id, old.run),
-        )
-
     def _returned(
-        self, router_id: int, old: State, status: Status, now_ms: int, twin: bool
+        self, router_id: int, old: PresenceRow, status: Status, now_ms: int, twin: bool
     ) -> None:
-        """Close the outage that was seen, or tell of one that only the new run betrays.
+        """Close the outage that was seen, or add one that only the new run betrays.
 
         `twin`: the run is another device's, so it betrays nothing.
         """
         cause = "unknown" if twin else _cause(old, status)
-        closed = self._db.execute(
-            "UPDATE outage SET to_ms = ?, cause = ? WHERE router_id = ? AND to_ms IS NULL",
-            (now_ms, cause, router_id),
-        ).rowcount
-        if not closed and old.run != status.run and not twin:
-            self._db.execute(
-                "INSERT OR IGNORE INTO outage (router_id, from_ms, to_ms, cause)"
-                " VALUES (?, ?, ?, ?)",
-                (router_id, self._last_ms(old, now_ms), now_ms, cause),
-            )
+        explained = outages.explain(self._db, router_id, now_ms, cause)
+        if not explained and old.run != status.run and not twin:
+            outages.add(self._db, router_id, self._last_ms(old, now_ms), now_ms, cause)
 
     def _heard(self, router_id: int, now_ms: int) -> None:
         old = self.state(router_id)
@@ -267,37 +212,18 @@ class Presence:
         # A sample may be older than the word `offline`; it ends only what was silence.
         if old.state != "online" and old.said in ("online", "unknown"):
             heard = replace(heard, state="online", since_ms=now_ms)
-            self._end(router_id, now_ms)
+            outages.end(self._db, router_id, now_ms)
         self._write(router_id, heard)
 
-    def _end(self, router_id: int, now_ms: int) -> None:
-        self._db.execute(
-            "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL",
-            (now_ms, router_id),
-        )
-
-    def _write(self, router_id: int, new: State) -> None:
+    def _write(self, router_id: int, new: PresenceRow) -> None:
         old = self.state(router_id)
         if (old.state, old.run) != (new.state, new.run):
             self._changed.add(router_id)
         self._states[router_id] = new
-        values: tuple[Any, ...] = (
-            router_id,
-            new.state,
-            new.said,
-            new.since_ms,
-            new.run,
-            new.connection,
-            new.boot,
-            new.version,
-            new.model,
-            new.firmware,
-            new.heard_ms,
-        )
-        self._db.execute(f"INSERT OR REPLACE INTO presence VALUES ({', '.join('?' * 11)})", values)
+        presence.write(self._db, router_id, new)
 
 
-def _cause(old: State, status: Status) -> str:
+def _cause(old: PresenceRow, status: Status) -> str:
     """Why a router was away, from what it was and what it is."""
     stopped = old.said == "stopping"
     if old.boot is not None and old.boot != status.boot:

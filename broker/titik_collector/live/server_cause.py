@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from titik_collector.store import body
+from titik_collector.store import kept_messages, outages, server_outages
 from titik_collector.store.database import Database, transaction
-from titik_wire import codec, topics
-from titik_wire.errors import WireError
+from titik_collector.store.outages import EndedOutage
+from titik_collector.store.server_outages import ServerOutage
 from titik_wire.messages import Reach, Sample
 
 EVERY_S = 30.0
@@ -32,18 +32,6 @@ BUSY_BYTES_S = 10_000  # received a second: visitors were using the internet
 Internet = Literal["fine", "gone", "unknown"]
 
 
-class Outage(NamedTuple):
-    """A row of the store that is over, of a router that came back in the same run."""
-
-    id: int
-    router_id: int
-    router: str
-    from_ms: int
-    to_ms: int
-    cause: str
-    evidence: str | None
-
-
 class Verdict(NamedTuple):
     """What a router's own samples say of its internet during an outage."""
 
@@ -54,7 +42,7 @@ class Verdict(NamedTuple):
 class Fault(NamedTuple):
     """The server's: which outages are of it."""
 
-    outages: tuple[Outage, ...]
+    outages: tuple[EndedOutage, ...]
     from_ms: int
     to_ms: int
     evidence: str
@@ -70,8 +58,8 @@ class ServerCause:
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._next = 0.0
-        self._outages: list[Outage] = []
-        self._queue: deque[Outage] = deque()
+        self._outages: list[EndedOutage] = []
+        self._queue: deque[EndedOutage] = deque()
         self._verdicts: dict[int, Verdict] = {}
 
     def due(self, now: float) -> bool:
@@ -94,7 +82,7 @@ class ServerCause:
             self._conclude()
 
     def _begin(self) -> None:
-        self._outages = _recent(self._db, self._now_ms() - LOOK_BACK_MS)
+        self._outages = outages.same_run_since(self._db, self._now_ms() - LOOK_BACK_MS)
         known = {one.id for one in self._outages}
         self._verdicts = {id_: one for id_, one in self._verdicts.items() if id_ in known}
         unknown = Verdict("unknown", False)
@@ -103,7 +91,7 @@ class ServerCause:
         )
 
     def _conclude(self) -> None:
-        found = list(faults(self._outages, self._verdicts, lambda at_ms: _there(self._db, at_ms)))
+        found = list(faults(self._outages, self._verdicts, self._there))
         new = [(fault, one) for fault in found for one in fault.outages if one.cause != "server"]
         if not new:
             return
@@ -112,23 +100,18 @@ class ServerCause:
                 self._write(fault)
         self._outages = []
 
+    def _there(self, at_ms: int) -> int:
+        """How many routers were heard of late then, and not away already."""
+        return outages.routers_there(self._db, at_ms, at_ms - LOOK_BACK_MS, at_ms - TOGETHER_MS)
+
     def _write(self, fault: Fault) -> None:
-        self._db.executemany(
-            "UPDATE outage SET cause = 'server', evidence = ? WHERE id = ?",
-            [(fault.evidence, one.id) for one in fault.outages],
-        )
-        self._db.execute(
-            "DELETE FROM server_outage WHERE what = 'line' AND from_ms BETWEEN ? AND ?",
-            (fault.from_ms - TOGETHER_MS, fault.from_ms + TOGETHER_MS),
-        )
-        self._db.execute(
-            "INSERT OR IGNORE INTO server_outage VALUES (?, ?, 'line', ?)",
-            (fault.from_ms, fault.to_ms, fault.evidence),
-        )
+        outages.blame_server(self._db, [one.id for one in fault.outages], fault.evidence)
+        line = ServerOutage(fault.from_ms, fault.to_ms, "line", fault.evidence)
+        server_outages.put_line(self._db, line, TOGETHER_MS)
 
 
 def faults(
-    outages: Sequence[Outage],
+    outages: Sequence[EndedOutage],
     verdicts: Mapping[int, Verdict],
     there: Callable[[int], int],
 ) -> Iterator[Fault]:
@@ -149,7 +132,7 @@ def faults(
         rest = [one for one in rest if one.id not in seen]
 
 
-def _densest(outages: Sequence[Outage]) -> list[Outage]:
+def _densest(outages: Sequence[EndedOutage]) -> list[EndedOutage]:
     """Those that began within TOGETHER_MS where they are most."""
     first = best = best_end = 0
     for end, one in enumerate(outages, 1):
@@ -161,7 +144,7 @@ def _densest(outages: Sequence[Outage]) -> list[Outage]:
 
 
 def _fault(
-    group: Sequence[Outage], verdicts: Mapping[int, Verdict], all_there: int
+    group: Sequence[EndedOutage], verdicts: Mapping[int, Verdict], all_there: int
 ) -> Fault | None:
     """The fault that this group met, unless its own internet was gone."""
     internets = [verdicts[one.id].internet for one in group]
@@ -222,53 +205,12 @@ def _was_busy(before: Sample, last: Sample) -> bool:
     return before.boot == last.boot and took_ms > 0 and received * 1000 > BUSY_BYTES_S * took_ms
 
 
-def _recent(db: Database, since_ms: int) -> list[Outage]:
-    rows = db.execute(
-        "SELECT outage.id, router_id, name, from_ms, to_ms, cause, evidence FROM outage"
-        " JOIN router ON router.id = router_id WHERE registered = 1 AND to_ms >= ?"
-        " AND (cause = 'uplink lost' OR cause = 'server') ORDER BY from_ms",
-        (since_ms,),
-    )
-    return [Outage(*row) for row in rows]
-
-
-def _there(db: Database, at_ms: int) -> int:
-    """How many routers were heard of late then, and not away already."""
-    (count,) = db.execute(
-        "SELECT count(*) FROM router JOIN presence ON router_id = router.id"
-        " WHERE registered = 1 AND heard_ms >= ?1 - ?2 AND NOT EXISTS (SELECT 1 FROM outage"
-        "  WHERE outage.router_id = router.id AND from_ms < ?1 - ?3"
-        "  AND (to_ms IS NULL OR to_ms > ?1))",
-        (at_ms, LOOK_BACK_MS, TOGETHER_MS),
-    ).fetchone()
-    return int(count)
-
-
-def _evidence(db: Database, one: Outage) -> tuple[Sample | None, list[Sample]]:
+def _evidence(db: Database, one: EndedOutage) -> tuple[Sample | None, list[Sample]]:
     """The sample before the outage, and some that were taken in its first minutes."""
-    before = db.execute(
-        "SELECT run_id, seq FROM sample WHERE router_id = ? AND at_ms <= ?"
-        " ORDER BY at_ms DESC LIMIT 1",
-        (one.router_id, one.from_ms),
-    ).fetchall()
-    during = db.execute(
-        "SELECT run_id, seq FROM sample WHERE router_id = ? AND at_ms > ? AND at_ms < ?"
-        " ORDER BY at_ms LIMIT ?",
-        (one.router_id, one.from_ms, min(one.to_ms, one.from_ms + FIRST_MS), MAX_FOUND),
-    ).fetchall()
+    last = kept_messages.last_until(db, one.router_id, one.from_ms)
+    end_ms = min(one.to_ms, one.from_ms + FIRST_MS)
+    during = kept_messages.between(db, one.router_id, one.from_ms, end_ms, MAX_FOUND)
     some = during[:: -(-len(during) // SAMPLES) or 1]
-    bases = list(_samples(db, one, before))
-    return (bases[0] if bases else None), list(_samples(db, one, some))
-
-
-def _samples(db: Database, one: Outage, keys: Sequence[tuple[int, int]]) -> Iterator[Sample]:
-    for key in keys:
-        row = db.execute("SELECT packed FROM body WHERE run_id = ? AND seq = ?", key).fetchone()
-        if row is None:
-            continue
-        try:
-            message = codec.decode(topics.sample(one.router), body.unpack(row[0]))
-        except (ValueError, WireError):
-            continue
-        if isinstance(message, Sample):
-            yield message
+    found = (kept_messages.sample(db, one.router, key) for key in some)
+    before = None if last is None else kept_messages.sample(db, one.router, last)
+    return before, [sample for sample in found if sample is not None]

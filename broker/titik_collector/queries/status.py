@@ -8,14 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from titik_collector.live import namesakes
+from titik_collector.live import namesakes as two_devices
 from titik_collector.live.now import LiveState
-from titik_collector.live.presence import SILENT_AFTER_MS, Presence, State
+from titik_collector.live.presence import SILENT_AFTER_MS, Presence
 from titik_collector.queries import events
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
+from titik_collector.store import namesakes, outages, places, status_rows
 from titik_collector.store.database import Database
+from titik_collector.store.presence import PresenceRow
+from titik_collector.store.status_rows import Tally
 from titik_collector.wording import when
 from titik_wire.messages import Now, Sample
 
@@ -98,7 +101,7 @@ class City:
     sites: tuple[Site, ...]
     homeless: tuple[Router, ...]  # routers without a site
     unregistered: tuple[Unregistered, ...]
-    tallies: tuple[tuple[str, int], ...]  # messages that were not stored, by reason
+    tallies: tuple[Tally, ...]  # messages that were not stored, by reason
     totals: Totals
     warnings: tuple[Warned, ...] = ()  # of the server itself
 
@@ -120,7 +123,7 @@ class _Believed(Presence):
         super().__init__(db)
         self._now_ms = now_ms
 
-    def state(self, router_id: int) -> State:
+    def state(self, router_id: int) -> PresenceRow:
         state = super().state(router_id)
         quiet_ms = self._now_ms - max(state.heard_ms or 0, state.since_ms)
         if state.state == "online" and quiet_ms > SILENT_AFTER_MS + MINUTE_MS:
@@ -146,10 +149,9 @@ def gather(
         _router(router_id, site, now["router", name], presence.state(router_id), live, facts)
         for router_id, name, site in registry.routers()
     ]
-    titles = db.execute("SELECT name, title FROM site WHERE registered = 1 ORDER BY title")
     sites = [
         Site(_sum(title, now["site", name], members), members)
-        for name, title in titles.fetchall()
+        for _, name, title in places.registered_sites(db)
         for members in [tuple(one for one in routers if one.site == name)]
     ]
     known = {site.name for site in sites}
@@ -159,7 +161,7 @@ def gather(
         tuple(sites),
         tuple(one for one in routers if one.site not in known),
         _unregistered(db, now_ms),
-        tuple(db.execute("SELECT name, value FROM tally WHERE value > 0 ORDER BY name")),
+        tuple(status_rows.tallies(db)),
         facts.totals,
         tuple(warnings),
     )
@@ -172,18 +174,13 @@ class _Facts:
         self.now_ms = now_ms
         self.hears = hears
         self.coverage = _coverage(db, now_ms)
-        self.causes = dict(
-            db.execute("SELECT router_id, cause FROM outage WHERE to_ms IS NULL").fetchall()
-        )
-        self.clocks_behind_ms = _clocks_behind_ms(db)
-        noticed = namesakes.since(db, now_ms - namesakes.NOW_MS)
+        self.causes = outages.open_causes(db)
+        self.clocks_behind_ms = status_rows.clocks_behind_ms(db)
+        noticed = namesakes.since(db, now_ms - two_devices.NOW_MS)
         self.namesakes = frozenset(one.router for one in noticed)
         self.lost: Counter[str] = Counter()
         totals = [0] * 5
-        # Not summed by SQLite, whose sums end at 2**63: a run may claim 2**53 seqs.
-        for router, *terms in db.execute(
-            "SELECT router, taken, stored, refused, lost, in_spool FROM v_conservation"
-        ):
+        for router, *terms in status_rows.terms(db):
             totals = [total + term for total, term in zip(totals, terms, strict=True)]
             self.lost[router] += terms[3]
         taken, stored, refused, lost, in_spool = totals
@@ -200,7 +197,7 @@ def _waiting(spooled: int) -> int | None:
 
 
 def _router(
-    router_id: int, site: str | None, now: Now, state: State, live: LiveState, facts: _Facts
+    router_id: int, site: str | None, now: Now, state: PresenceRow, live: LiveState, facts: _Facts
 ) -> Router:
     sample = live.sample(router_id)
     agent = sample.agent if sample else None
@@ -232,7 +229,7 @@ def _router(
 def _problems(one: Router, facts: _Facts, behind_ms: int | None) -> Iterator[str]:
     """What an operator should look at, in words."""
     if one.name in facts.namesakes:
-        yield f"two devices use this name ({namesakes.REMEDY})"
+        yield f"two devices use this name ({two_devices.REMEDY})"
     if one.now.revoked:
         pass  # somebody meant it
     elif one.since_ms == 0:
@@ -273,33 +270,19 @@ def _coverage(db: Database, now_ms: int) -> dict[int, float]:
     The hour ends where minutes are computed: a minute waits for the samples that follow it.
     """
     end_ms = (now_ms - GRACE_MS) // MINUTE_MS * MINUTE_MS
-    rows = db.execute(
-        "SELECT router.id, router.registered_ms, sum(covered_ms) FROM router"
-        " JOIN rollup ON rollup.scope = 'router' AND rollup.scope_id = router.id"
-        " WHERE window = '1m' AND start_ms >= ? AND start_ms < ? GROUP BY router.id",
-        (end_ms - HOUR_MS, end_ms),
-    )
     return {
-        router_id: min(1.0, covered / min(HOUR_MS, end_ms - registered_ms))
-        for router_id, registered_ms, covered in rows
+        router_id: min(1.0, covered_ms / min(HOUR_MS, end_ms - registered_ms))
+        for router_id, registered_ms, covered_ms in status_rows.coverage(
+            db, end_ms - HOUR_MS, end_ms
+        )
         if end_ms - registered_ms >= MINUTE_MS
     }
 
 
-def _clocks_behind_ms(db: Database) -> dict[int, int]:
-    """How far the clocks of routers are behind whose newest sample's time is not believed."""
-    return dict(
-        db.execute(
-            "SELECT id, behind_ms FROM (SELECT id, (SELECT at_ms - claim_ms FROM sample"
-            "  WHERE router_id = router.id ORDER BY at_ms DESC LIMIT 1) AS behind_ms FROM router)"
-            " AS newest WHERE behind_ms IS NOT NULL"
-        ).fetchall()
-    )
-
-
 def _unregistered(db: Database, now_ms: int) -> tuple[Unregistered, ...]:
-    rows = db.execute(
-        "SELECT name, messages, last_ms FROM knock ORDER BY last_ms DESC LIMIT ?",
-        (MAX_UNREGISTERED,),
+    return tuple(
+        [
+            Unregistered(one.name, one.messages, now_ms - one.last_ms)
+            for one in status_rows.unknown_routers(db, MAX_UNREGISTERED)
+        ]
     )
-    return tuple(Unregistered(name, count, now_ms - last_ms) for name, count, last_ms in rows)

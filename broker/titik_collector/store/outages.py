@@ -1,0 +1,123 @@
+"""When routers were away, and why. At most one outage of a router is open: it has no end yet."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from titik_collector.store.database import Database
+from titik_collector.store.presence import WENT_OFFLINE
+
+
+class Outage(NamedTuple):
+    """One time that a router was away."""
+
+    router: str
+    from_ms: int
+    to_ms: int | None  # None: it is not over
+    cause: str
+    evidence: str | None = None  # in words, where the cause needs more than itself
+
+
+class EndedOutage(NamedTuple):
+    """One that is over, of a router that came back in the same run."""
+
+    id: int
+    router_id: int
+    router: str
+    from_ms: int
+    to_ms: int
+    cause: str
+    evidence: str | None
+
+
+def begin(db: Database, router_id: int, from_ms: int) -> None:
+    """The router is away; nothing if an outage began then."""
+    db.execute(
+        "INSERT OR IGNORE INTO outage (router_id, from_ms) VALUES (?, ?)", (router_id, from_ms)
+    )
+
+
+def end(db: Database, router_id: int, to_ms: int) -> None:
+    """The open outage is over; its cause stays."""
+    db.execute(
+        "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL", (to_ms, router_id)
+    )
+
+
+def explain(db: Database, router_id: int, to_ms: int, cause: str) -> bool:
+    """The open outage is over, for this cause; False if none is open."""
+    ended = db.execute(
+        "UPDATE outage SET to_ms = ?, cause = ? WHERE router_id = ? AND to_ms IS NULL",
+        (to_ms, cause, router_id),
+    ).rowcount
+    return bool(ended)
+
+
+def add(db: Database, router_id: int, from_ms: int, to_ms: int, cause: str) -> None:
+    """One that is noticed when it is over; nothing if an outage began then."""
+    db.execute(
+        "INSERT OR IGNORE INTO outage (router_id, from_ms, to_ms, cause) VALUES (?, ?, ?, ?)",
+        (router_id, from_ms, to_ms, cause),
+    )
+
+
+def withdraw_offline(db: Database, since_ms: int) -> None:
+    """Remove the open outages of `presence.went_offline`."""
+    db.execute(
+        f"DELETE FROM outage WHERE to_ms IS NULL AND router_id IN ({WENT_OFFLINE})", (since_ms,)
+    )
+
+
+def blame_server(db: Database, outages: Iterable[int], evidence: str) -> None:
+    """These, by id, were the server's fault."""
+    db.executemany(
+        "UPDATE outage SET cause = 'server', evidence = ? WHERE id = ?",
+        [(evidence, one) for one in outages],
+    )
+
+
+def same_run_since(db: Database, since_ms: int) -> list[EndedOutage]:
+    """Those that ended then or later in the same run, of registered routers, the oldest first."""
+    rows = db.execute(
+        "SELECT outage.id, router_id, name, from_ms, to_ms, cause, evidence FROM outage"
+        " JOIN router ON router.id = router_id WHERE registered = 1 AND to_ms >= ?"
+        " AND (cause = 'uplink lost' OR cause = 'server') ORDER BY from_ms",
+        (since_ms,),
+    )
+    return [EndedOutage(*row) for row in rows]
+
+
+def routers_there(db: Database, at_ms: int, heard_ms: int, gone_ms: int) -> int:
+    """How many registered routers could have gone at a moment.
+
+    They were heard since `heard_ms`, and no outage that began before `gone_ms` went on then.
+    """
+    (count,) = db.execute(
+        "SELECT count(*) FROM router JOIN presence ON router_id = router.id"
+        " WHERE registered = 1 AND heard_ms >= ?2 AND NOT EXISTS (SELECT 1 FROM outage"
+        "  WHERE outage.router_id = router.id AND from_ms < ?3"
+        "  AND (to_ms IS NULL OR to_ms > ?1))",
+        (at_ms, heard_ms, gone_ms),
+    ).fetchone()
+    return int(count)
+
+
+def open_causes(db: Database) -> dict[int, str]:
+    """Why routers are away now, by router."""
+    return dict(db.execute("SELECT router_id, cause FROM outage WHERE to_ms IS NULL").fetchall())
+
+
+def since(db: Database, since_ms: int, limit: int) -> list[Outage]:
+    """The newest that went on then or later, the oldest first, without those of the server.
+
+    The cause is known when the router is back; that it reported a stop is known at once.
+    """
+    rows = db.execute(
+        "SELECT router.name, from_ms, to_ms,"
+        " iif(to_ms IS NULL AND said = 'stopping', 'agent stopped', cause), evidence"
+        " FROM outage JOIN router ON router.id = outage.router_id"
+        " LEFT JOIN presence ON presence.router_id = router.id"
+        " WHERE cause != 'server' AND (from_ms >= ? OR to_ms IS NULL OR to_ms >= ?)"
+        " ORDER BY from_ms DESC LIMIT ?",
+        (since_ms, since_ms, limit),
+    ).fetchall()
+    return [Outage(*row) for row in reversed(rows)]

@@ -1,0 +1,103 @@
+"""What is known of each router's presence, and the last connection of its runs that are over."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from titik_collector.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceRow:
+    """What is known of one router; `said` is its own last word."""
+
+    state: str = "unknown"
+    said: str = "unknown"
+    since_ms: int = 0
+    run: str | None = None
+    connection: int | None = None
+    boot: str | None = None
+    version: str | None = None
+    model: str | None = None
+    firmware: str | None = None
+    heard_ms: int | None = None
+
+
+class KnownRun(NamedTuple):
+    """A run of a router, seen from another run of it."""
+
+    id: int
+    connection: int | None  # its last one, if it is over
+    was_heard: bool  # before the other run was
+
+
+def read(db: Database, router_id: int) -> PresenceRow | None:
+    """None of a router that was never heard."""
+    row = db.execute(
+        "SELECT state, said, since_ms, run, connection, boot, version, model, firmware,"
+        " heard_ms FROM presence WHERE router_id = ?",
+        (router_id,),
+    ).fetchone()
+    return None if row is None else PresenceRow(*row)
+
+
+def write(db: Database, router_id: int, one: PresenceRow) -> None:
+    """Instead of what was known before."""
+    db.execute(
+        f"INSERT OR REPLACE INTO presence VALUES ({', '.join('?' * 11)})",
+        (
+            router_id,
+            one.state,
+            one.said,
+            one.since_ms,
+            one.run,
+            one.connection,
+            one.boot,
+            one.version,
+            one.model,
+            one.firmware,
+            one.heard_ms,
+        ),
+    )
+
+
+# Whose last word is `offline`, and came then or later.
+WENT_OFFLINE = (
+    "SELECT router_id FROM presence WHERE state = 'offline' AND said = 'offline' AND since_ms >= ?"
+)
+
+
+def went_offline(db: Database, since_ms: int) -> list[int]:
+    """Routers whose last word is `offline`, and came then or later."""
+    return [router_id for (router_id,) in db.execute(WENT_OFFLINE, (since_ms,))]
+
+
+def last_heard_ms(db: Database) -> int | None:
+    """When any router was last heard."""
+    (heard_ms,) = db.execute("SELECT max(heard_ms) FROM presence").fetchone()
+    return None if heard_ms is None else int(heard_ms)
+
+
+def known_run(db: Database, router_id: int, token: str, other: str) -> KnownRun | None:
+    """A run, and whether it was heard before the other run; None if the store has no such run."""
+    row = db.execute(
+        # Of this batch its first sample is stored already, and its row is the newer one.
+        "SELECT id, connection, EXISTS (SELECT 1 FROM settled WHERE run_id = run.id) AND id <"
+        " (SELECT id FROM run WHERE router_id = ?1 AND token = ?3)"
+        " FROM run WHERE router_id = ?1 AND token = ?2",
+        (router_id, token, other),
+    ).fetchone()
+    return None if row is None else KnownRun(row[0], row[1], bool(row[2]))
+
+
+def end_run(db: Database, run_id: int, connection: int) -> None:
+    """A run is over since this connection of it."""
+    db.execute("UPDATE run SET connection = ? WHERE id = ?", (connection, run_id))
+
+
+def end_run_of(db: Database, router_id: int, token: str | None, connection: int) -> None:
+    """A run is over since this connection of it, or a later one that is known."""
+    db.execute(
+        "UPDATE run SET connection = max(coalesce(connection, 0), ?)"
+        " WHERE router_id = ? AND token = ?",
+        (connection, router_id, token),
+    )

@@ -1,0 +1,29 @@
+"""From when to when a router had no access."""
+
+from typing import NamedTuple
+
+from titik_collector.store.database import Database
+
+
+class Revocation(NamedTuple):
+    """One time without access."""
+
+    router: str
+    from_ms: int
+    to_ms: int | None  # None: it has none now
+
+
+def revoked(db: Database) -> frozenset[int]:
+    """Routers that have no access now."""
+    rows = db.execute("SELECT router_id FROM revocation WHERE to_ms IS NULL")
+    return frozenset(router_id for (router_id,) in rows)
+
+
+def since(db: Database, since_ms: int, limit: int) -> list[Revocation]:
+    """The newest that began or ended then or later, the newest first."""
+    rows = db.execute(
+        "SELECT name, from_ms, to_ms FROM revocation JOIN router ON router.id = router_id"
+        " WHERE from_ms >= ?1 OR to_ms >= ?1 ORDER BY from_ms DESC LIMIT ?2",
+        (since_ms, limit),
+    )
+    return [Revocation(*row) for row in rows]

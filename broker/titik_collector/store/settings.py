@@ -1,0 +1,30 @@
+"""Numbers that the store keeps by name, one for the whole store."""
+
+from typing import Literal
+
+from titik_collector.store.database import Database
+
+Name = Literal[
+    "cold_before_ms",  # no minute that begins then or later is packed
+    "heard_until_ms",  # until when the collector heard its routers
+    "pruned_before_ms",  # the latest seal that anything was pruned behind
+    "sealed_before_ms",  # windows that begin before are never computed again
+    "tried_ms",  # when a store that had failed was last written to
+]
+
+
+def number(db: Database, name: Name) -> int | None:
+    """None if it was never kept."""
+    row = db.execute(
+        "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", (name,)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def keep(db: Database, name: Name, value: int) -> None:
+    """Part of the caller's transaction; an equal value writes nothing."""
+    db.execute(
+        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+        " SET value = excluded.value WHERE value != excluded.value",
+        (name, str(value)),
+    )
