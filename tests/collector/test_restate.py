@@ -22,11 +22,10 @@ from tests.collector.test_rollup import (
 from titik_collector.figures.figures import RATES, Figures
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, Window
-from titik_collector.rollups import rollup_table
 from titik_collector.rollups.restate import Restate
-from titik_collector.rollups.rollup_table import Rolled
-from titik_collector.store import packed_minutes
+from titik_collector.store import packed_minutes, rollups
 from titik_collector.store.database import StoreError, migrations
+from titik_collector.store.rollups import RollupRow, Series
 
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))
@@ -55,17 +54,17 @@ def forget_rates(db: sqlite3.Connection) -> None:
     db.execute(sql[sql.index("INSERT INTO restate") :].partition(";")[0])
 
 
-def everything(db: sqlite3.Connection) -> dict[tuple[Scope, int, Window], dict[int, Rolled]]:
+def everything(db: sqlite3.Connection) -> dict[tuple[Scope, int, Window], dict[int, RollupRow]]:
     """All windows of the sites and the city, packed or not."""
     found = {}
     for scope, scope_id in PLACES:
         for window in WINDOWS:
-            rows = rollup_table.read(db, scope, scope_id, window, FOR_EVER)
+            rows = rollups.read(db, Series(scope, scope_id, window), FOR_EVER)
             if window == "1m":
                 for start_ms, revision, figures in packed_minutes.read(
                     db, scope, scope_id, FOR_EVER
                 ):
-                    rows[start_ms] = Rolled(start_ms + 60_000, revision, figures)
+                    rows[start_ms] = RollupRow(start_ms + 60_000, revision, figures)
             found[scope, scope_id, window] = rows
     return found
 
@@ -142,9 +141,11 @@ def test_late_data_that_comes_meanwhile_wins(tmp_path: Path) -> None:
         fill(here, packed=False)
         forget_rates(here.db)
         mine = Figures(wifi_known_ms=1, wifi_down_bps=1)
-        rollup_table.replace(here.db, "site", SITE, "1h", {START: Rolled(START + HOUR_MS, 9, mine)})
+        rollups.put(
+            here.db, Series("site", SITE, "1h"), {START: RollupRow(START + HOUR_MS, 9, mine)}
+        )
         Restate(here.db).work(60, time.monotonic)
-        assert Rolled(START + HOUR_MS, 9, mine) == everything(here.db)["site", SITE, "1h"][START]
+        assert RollupRow(START + HOUR_MS, 9, mine) == everything(here.db)["site", SITE, "1h"][START]
 
 
 def test_a_store_that_fails_loses_no_work(tmp_path: Path) -> None:

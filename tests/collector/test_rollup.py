@@ -24,17 +24,18 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.received import Arrived
 from titik_collector.registry.registry import sync
-from titik_collector.rollups import rollup_table
+from titik_collector.rollups import rollup_message
 from titik_collector.rollups.aggregation import (
     Headcount,
     Membership,
-    Part,
     plus,
     with_sums_of_means,
 )
-from titik_collector.rollups.worker import GRACE_MS, Rollups, to_message
-from titik_collector.store import packed_minutes, retention
+from titik_collector.rollups.worker import GRACE_MS, Rollups
+from titik_collector.store import packed_minutes, retention, rollups
 from titik_collector.store.database import StoreError, transaction
+from titik_collector.store.rollup_sums import Part
+from titik_collector.store.rollups import Series, WindowKey
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
@@ -113,8 +114,8 @@ class City:
         """Figures by start."""
         return {
             start_ms: row.figures
-            for start_ms, row in rollup_table.read(
-                self.db, scope, scope_id, window, FOR_EVER
+            for start_ms, row in rollups.read(
+                self.db, Series(scope, scope_id, window), FOR_EVER
             ).items()
         }
 
@@ -253,7 +254,7 @@ def test_a_gap_is_no_zero(tmp_path: Path) -> None:
         assert 120 * 1_000_000 == hour.wifi_down_bytes
         assert HOUR_MS - 81 * 30_000 + 30_000 == hour.covered_ms
         assert HOUR_MS == hour.up_ms
-        message = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
+        message = rollup_message.read(here.db, WindowKey("router", 1, "1h", START), "tirosa-1")
         assert round(1 - 80 / 120, 4) == message.coverage_ratio
 
 
@@ -271,7 +272,7 @@ def test_what_was_not_seen_is_absent(tmp_path: Path) -> None:
     with city(tmp_path / "db") as here:
         here.save(*hour_of(**bare))
         here.roll()
-        got = to_message(here.db, ("site", SITE, "1h", START), "tirosa")
+        got = rollup_message.read(here.db, WindowKey("site", SITE, "1h", START), "tirosa")
         assert (None,) * 8 == (
             got.clients_mean,
             got.clients_max,
@@ -295,7 +296,7 @@ def test_time_with_wifi_off_is_covered_and_has_no_clients(tmp_path: Path) -> Non
         here.roll()
         hour = here.windows("router", 1, "1h")[START]
         assert (HOUR_MS, 0, None) == (hour.covered_ms, hour.observed_ms, hour.clients_max)
-        got = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
+        got = rollup_message.read(here.db, WindowKey("router", 1, "1h", START), "tirosa-1")
         assert (1.0, None, None) == (got.coverage_ratio, got.clients_mean, got.clients_min)
 
 
@@ -312,7 +313,7 @@ def test_a_site_sums_its_routers(tmp_path: Path) -> None:
             hour.clients_mean,
             hour.clients_max,
         )
-        message = to_message(here.db, ("city", 0, "1h", START), "kupang")
+        message = rollup_message.read(here.db, WindowKey("city", 0, "1h", START), "kupang")
         assert (0.75, 6.0) == (message.coverage_ratio, message.clients_mean)
 
 
@@ -328,7 +329,10 @@ def test_the_throughput_of_a_site_is_the_sum_of_its_routers_rates(
         here.roll()
         start_ms = next(iter(here.windows("city", CITY_ID, window)))
         keys: list[tuple[Scope, int]] = [("city", 0), ("site", SITE), ("site", OTHER_SITE)]
-        whole, *sites = (to_message(here.db, (*key, window, start_ms), "kupang") for key in keys)
+        whole, *sites = (
+            rollup_message.read(here.db, WindowKey(*key, window, start_ms), "kupang")
+            for key in keys
+        )
     rate = 2_000_000 * 8000 // MINUTE_MS
     assert [rate, rate] == [one.wifi_down_bps for one in sites]
     assert 2 * rate == whole.wifi_down_bps
@@ -339,7 +343,7 @@ def test_known_time_is_beside_a_rate(tmp_path: Path) -> None:
     with city(tmp_path / "db") as here:
         here.save(*hour_of(ROUTERS[0]), *hour_of(ROUTERS[1], run=OLD_RUN)[:41])
         here.roll()
-        hour = to_message(here.db, ("site", SITE, "1h", START), "tirosa")
+        hour = rollup_message.read(here.db, WindowKey("site", SITE, "1h", START), "tirosa")
     assert (0.6667, 0.6667) == (hour.wifi_coverage_ratio, hour.uplink_coverage_ratio)
 
 
@@ -356,7 +360,10 @@ def test_a_clock_set_back_makes_no_line_faster(tmp_path: Path, key: tuple[Scope,
     with city(tmp_path / "db") as here:
         here.save(*set_back())
         here.roll()
-        told = [to_message(here.db, (*key, "1m", ms), "x") for ms in here.windows(*key, "1m")]
+        told = [
+            rollup_message.read(here.db, WindowKey(*key, "1m", ms), "x")
+            for ms in here.windows(*key, "1m")
+        ]
     flowed = {(266_666, 26_666, 293_333, 29_333)}
     assert flowed == {
         (one.wifi_down_bps, one.wifi_up_bps, one.uplink_down_bps, one.uplink_up_bps)
@@ -372,7 +379,7 @@ def test_a_router_whose_clock_was_set_back_hides_no_other(tmp_path: Path, window
         here.save(*set_back())
         here.roll()
         told = [
-            to_message(here.db, ("site", SITE, window, start_ms), "x")
+            rollup_message.read(here.db, WindowKey("site", SITE, window, start_ms), "x")
             for start_ms in here.windows("site", SITE, window)
         ]
     shares = [
@@ -436,7 +443,7 @@ def test_hours_of_a_site_that_come_together_change_its_day_once(tmp_path: Path) 
         here.db.execute("UPDATE membership SET site_id = NULL WHERE router_id = 2")
         here.save(*(at(n) for n in range(1, 361)))
         here.roll()
-        days = rollup_table.read(here.db, "site", SITE, "1d", FOR_EVER)
+        days = rollups.read(here.db, Series("site", SITE, "1d"), FOR_EVER)
         assert [1] == [row.revision for row in days.values()]
         assert 3 == len(here.windows("site", SITE, "1h"))
 
@@ -495,7 +502,7 @@ def test_a_boot_longer_than_its_day_hides_no_other_router(tmp_path: Path) -> Non
         here.save(without_clock(at(1)), without_clock(long), live=False)
         here.roll()
         (start_ms,) = (ms for ms, one in here.windows("site", SITE, "1d").items() if one.covered_ms)
-        day = to_message(here.db, ("site", SITE, "1d", start_ms), "tirosa")
+        day = rollup_message.read(here.db, WindowKey("site", SITE, "1d", start_ms), "tirosa")
     assert (0.5, 0.5, 0.5, 0.5) == (
         day.coverage_ratio,
         day.uptime_ratio,
@@ -588,8 +595,8 @@ def test_a_revision_rises_only_when_the_content_changed(tmp_path: Path) -> None:
     """Computing again changes nothing; late samples do."""
 
     def revisions() -> list[int]:
-        key = ("router", 1, "1h")
-        return [row.revision for row in rollup_table.read(here.db, *key, FOR_EVER).values()]  # type: ignore[arg-type]
+        hours = rollups.read(here.db, Series("router", 1, "1h"), FOR_EVER)
+        return [row.revision for row in hours.values()]
 
     with city(tmp_path / "db") as here:
         here.save(*(at(n) for n in range(1, 122) if n != 50))
@@ -673,7 +680,10 @@ def test_an_hour_and_a_day_are_of_the_most_routers_at_once(tmp_path: Path) -> No
         here.save(*hour_of())
         here.roll()
         rows: list[tuple[Scope, int]] = [("site", SITE), ("city", CITY_ID)]
-        hours = [to_message(here.db, (*key, "1h", START), "x").coverage_ratio for key in rows]
+        hours = [
+            rollup_message.read(here.db, WindowKey(*key, "1h", START), "x").coverage_ratio
+            for key in rows
+        ]
         routers = [(here.only(*key, "1h").routers, here.only(*key, "1d").routers) for key in rows]
     assert [(2, 2)] * 2 == routers
     assert [round(5 / 60 / 2, 4)] * 2 == hours
@@ -873,7 +883,7 @@ def test_a_minute_of_a_packed_day_is_computed_again(tmp_path: Path) -> None:
         for there in (here, other):
             there.save(*samples)
             there.roll()
-        before = rollup_table.read(here.db, "router", 1, "1m", FOR_EVER)
+        before = rollups.read(here.db, Series("router", 1, "1m"), FOR_EVER)
         here.freeze()
         assert {} == here.windows("router", 1, "1m")
         assert [(start_ms, row.revision, row.figures) for start_ms, row in before.items()] == list(
@@ -925,7 +935,7 @@ def test_an_item_decoded_from_the_wire_rolls_up(tmp_path: Path) -> None:
     with city(tmp_path / "db") as here:
         here.store.save([to_item(letter(at(n)), START + n * 30_000) for n in range(1, 122)])
         here.roll()
-        got = to_message(here.db, ("router", 1, "1h", START), "tirosa-1")
+        got = rollup_message.read(here.db, WindowKey("router", 1, "1h", START), "tirosa-1")
         assert (1.0, 3.0, 1.0, 0.0, 120_000_000 * 8000 // HOUR_MS) == (
             got.coverage_ratio,
             got.clients_mean,

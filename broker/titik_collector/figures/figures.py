@@ -69,6 +69,7 @@ RATES = {
     "uplink_down_bps": ("uplink_down_bytes", "uplink_known_ms"),
     "uplink_up_bps": ("uplink_up_bytes", "uplink_known_ms"),
 }
+KNOWN_TIMES = ("wifi_known_ms", "uplink_known_ms")  # for which bytes are known
 # In the order of the numbers that rates give them.
 ADDITIVE = (
     "covered_ms",

@@ -18,11 +18,12 @@ from titik_collector.figures.windows import (
     Window,
     minute,
 )
-from titik_collector.rollups import rollup_table
-from titik_collector.rollups.rollup_table import Rolled
+from titik_collector.rollups import rollup_message
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import packed_minutes
+from titik_collector.store import packed_minutes, places, rollup_queue, rollups
 from titik_collector.store.database import Database
+from titik_collector.store.rollup_queue import Place
+from titik_collector.store.rollups import RollupRow, Series, WindowKey
 from titik_wire.messages import Rollup
 
 EVER_MS = 2**62
@@ -48,7 +49,7 @@ class Point:
 
     __slots__ = ("_key", "_name", "_row", "span")
 
-    def __init__(self, span: Span, key: rollup_table.Key, name: str, row: Rolled | None) -> None:
+    def __init__(self, span: Span, key: WindowKey, name: str, row: RollupRow | None) -> None:
         self.span = span
         self._key, self._name, self._row = key, name, row
 
@@ -56,18 +57,16 @@ class Point:
         """None where nothing is known of the window."""
         if self._row is None:
             return None
-        found = rollup_table.message(self._key, self._name, self._row)
+        found = rollup_message.of(self._key, self._name, self._row)
         return found if found.coverage_ratio or found.uptime_ratio else None
 
 
 def subjects(db: Database, city: str, title: str = "City") -> list[Subject]:
     """The city, every site and every router that there ever was."""
-    sites = db.execute("SELECT id, name, title FROM site ORDER BY name").fetchall()
-    routers = db.execute("SELECT id, name FROM router ORDER BY name").fetchall()
     return [
         Subject("city", CITY_ID, city, title),
-        *(Subject("site", number, name, title) for number, name, title in sites),
-        *(Subject("router", number, name, name) for number, name in routers),
+        *(Subject("site", number, name, title) for number, name, title in places.sites(db)),
+        *(Subject("router", number, name, name) for number, name in places.routers(db)),
     ]
 
 
@@ -100,19 +99,19 @@ def read(
     if not edges:
         return []
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
-    rows: dict[int, Rolled] = {}
+    rows: dict[int, RollupRow] = {}
     if window == "1m":
         rows = {
-            start_ms: Rolled(start_ms + MINUTE_MS, revision, figures)
+            start_ms: RollupRow(start_ms + MINUTE_MS, revision, figures)
             for start_ms, revision, figures in packed_minutes.read(
                 db, subject.scope, subject.id, whole
             )
         }
-    rows |= rollup_table.read(db, subject.scope, subject.id, window, whole)
+    rows |= rollups.read(db, Series(subject.scope, subject.id, window), whole)
     return [
         Point(
             edge,
-            (subject.scope, subject.id, window, edge.start_ms),
+            WindowKey(subject.scope, subject.id, window, edge.start_ms),
             subject.name,
             rows.get(edge.start_ms),
         )
@@ -125,22 +124,9 @@ def pending(db: Database, subject: Subject, now_ms: int) -> tuple[Span, ...]:
 
     What is too new for it, and what a collector that was stopped left over.
     """
-    routers, arguments = _MEMBERS[subject.scope], {"id": subject.id, "scope": subject.scope}
-    left = db.execute(
-        "SELECT min(from_ms), max(to_ms) + 1 FROM ("
-        f"SELECT from_ms, to_ms FROM dirty WHERE {routers} UNION ALL"
-        " SELECT from_ms, to_ms FROM stale WHERE scope = :scope AND scope_id = :id)",
-        arguments,
-    ).fetchone()
+    left = rollup_queue.waiting_span(db, Place(subject.scope, subject.id))
     new = Span(minute(now_ms - GRACE_MS).start_ms, EVER_MS)
-    return (new,) if left[0] is None else (Span(*left), new)
-
-
-_MEMBERS: dict[Scope, str] = {
-    "router": "router_id = :id",
-    "site": "router_id IN (SELECT router_id FROM membership WHERE site_id = :id)",
-    "city": "true",
-}
+    return (new,) if left is None else (left, new)
 
 
 def spans(window: Window, span: Span, calendar: Calendar) -> Iterator[Span]:

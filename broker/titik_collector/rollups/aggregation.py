@@ -12,92 +12,23 @@ Rule: of the time that a router's bytes are known a site counts a minute of each
 each day at most. More, as of a clock that was set back, would hide that another router was silent.
 """
 
-import json
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import NamedTuple
 
 from titik_collector.figures.figures import (
     ADDITIVE,
+    KNOWN_TIMES,
     MAX_WHOLE,
-    RATES,
     Figures,
     thousandths,
     with_rates,
 )
-from titik_collector.figures.scope import FOR_EVER_MS, Scope
-from titik_collector.figures.windows import MINUTE_MS, Span, Window
+from titik_collector.figures.windows import Span
+from titik_collector.store import membership
 from titik_collector.store.database import Database
-
-LOWER: dict[Window, Window] = {"1h": "1m", "1d": "1h"}
-_MEANS = ("clients_mean", "active_mean")
-_VISITORS = ("visitors_min", "visitors_max")
-_KNOWN = ("wifi_known_ms", "uplink_known_ms")
-_EXTREMES = {
-    "clients_min": "min",
-    "clients_max": "max",
-    "wifi_down_peak_bps": "max",
-    "uplink_down_peak_bps": "max",
-}
-_SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in ADDITIVE)
-_OF_MEANS = (
-    *("observed_ms", "client_ms", "active_ms", "active_observed_ms"),
-    *("wifi_down_bytes", "wifi_up_bytes", "wifi_known_ms"),
-    *("uplink_down_bytes", "uplink_up_bytes", "uplink_known_ms"),
-)
-_SUMS_OF_MEANS = ", ".join(f"coalesce(sum({name}), 0)" for name in _OF_MEANS)
-_EXTREMES_OF_LOWER = ", ".join(f"{how}({name})" for name, how in _EXTREMES.items())
-
-
-def _summed(name: str) -> str:
-    """The same minute of several routers or sites, in SQL."""
-    if name in _VISITORS:
-        return "NULL"
-    if name in _MEANS:
-        return f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0"
-    return "1" if name == "routers" else f"sum({name})"
-
-
-def _rate(name: str) -> str:
-    """A router's rate, in SQL: in two parts, because bytes * 8000 may be over 64 bits."""
-    amount, known = RATES[name]
-    known = f"nullif({known}, 0)"
-    return f"{amount} / {known} * 8000 + {amount} % {known} * 8000 / {known}"
-
-
-def _of(name: str, scope: Scope) -> str:
-    """A minute's figure of one router or site, in SQL; some routers' rows are older than rates."""
-    if scope == "router" and name in RATES:
-        return _rate(name)
-    return f"min({name}, {MINUTE_MS})" if scope == "router" and name in _KNOWN else name
-
-
-def _sum_of(name: str, scope: Scope) -> str:
-    """A figure of several routers or sites in one minute, in SQL."""
-    return f"sum({_of(name, scope)})" if name in (*RATES, *_KNOWN) else _summed(name)
-
-
-_PARTS: tuple[Scope, Scope] = ("router", "site")
-_ALONE = {scope: ", ".join(_of(name, scope) for name in Figures._fields) for scope in _PARTS}
-_SUMMED = {scope: ", ".join(_sum_of(name, scope) for name in Figures._fields) for scope in _PARTS}
-
-
-class Part(NamedTuple):
-    """What a sum is made of: a router or site, from and to before a time."""
-
-    id: int
-    from_ms: int
-    to_ms: int
-
-
-# The head of a query that joins with `part`; its value is parts as JSON. Not as text: a connection
-# keeps the last 128 statements, and every minute's would be other ones.
-WITH_PARTS = (
-    "WITH part (id, from_ms, to_ms) AS (SELECT json_extract(value, '$[0]'),"
-    " json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?))"
-)
+from titik_collector.store.rollup_sums import Part
 
 
 class Headcount:
@@ -137,16 +68,10 @@ class Membership:
     def __init__(self, db: Database) -> None:
         self._sites: defaultdict[int, list[Part]] = defaultdict(list)
         self._routers: defaultdict[int, list[tuple[int, Part]]] = defaultdict(list)
-        for router_id, site_id, from_ms, to_ms in db.execute(
-            "SELECT router_id, site_id, from_ms, lead(from_ms, 1, ?)"
-            " OVER (PARTITION BY router_id ORDER BY from_ms) FROM membership"
-            " ORDER BY router_id, from_ms",
-            (FOR_EVER_MS,),
-        ):
-            if site_id is not None:
-                part = Part(router_id, from_ms, to_ms)
-                self._sites[site_id].append(part)
-                self._routers[router_id].append((site_id, part))
+        for router_id, site_id, from_ms, to_ms in membership.stays(db):
+            part = Part(router_id, from_ms, to_ms)
+            self._sites[site_id].append(part)
+            self._routers[router_id].append((site_id, part))
         self._headcounts = {site_id: Headcount(parts) for site_id, parts in self._sites.items()}
         self._city = Headcount(part for parts in self._sites.values() for part in parts)
 
@@ -178,64 +103,6 @@ class Membership:
         ]
 
 
-def of_lower(db: Database, scope: Scope, scope_id: int, window: Window, span: Span) -> Figures:
-    """An hour of its minutes or a day of its hours; means and visitors are left out."""
-    row = db.execute(
-        f"SELECT {_SUMS}, {_EXTREMES_OF_LOWER} FROM rollup"
-        " WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms >= ? AND start_ms < ?",
-        (scope, scope_id, LOWER[window], *span),
-    ).fetchone()
-    return Figures(**dict(zip((*ADDITIVE, *_EXTREMES), row, strict=True)))
-
-
-def of_minutes(db: Database, scope: Scope, parts: Sequence[Part]) -> Iterator[tuple[int, Figures]]:
-    """Start and figures of the minutes of a site from its routers, or of the city from its sites.
-
-    How many routers they are of is left out.
-    """
-    # A sum of one is that one.
-    columns = _ALONE[scope] if len(parts) == 1 else _SUMMED[scope]
-    end = "" if len(parts) == 1 else " GROUP BY start_ms"
-    for start_ms, *values in db.execute(
-        f"{WITH_PARTS} SELECT start_ms, {columns} FROM part CROSS JOIN rollup"
-        " ON scope = ? AND scope_id = part.id AND window = '1m'"
-        f" AND start_ms >= part.from_ms AND start_ms < part.to_ms{end}",
-        (json.dumps(parts), scope),
-    ):
-        yield start_ms, Figures._make(values)
-
-
-def of_parts(
-    db: Database, scope: Scope, parts: Sequence[Part], window: Window, start_ms: int
-) -> Figures:
-    """What the same window of several routers or sites sums to, extremes left out."""
-    means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
-    visitors = ", ".join(f"sum({name})" for name in _VISITORS)
-    of_rates = ", ".join(_sum_of(name, scope) for name in RATES)
-    row = db.execute(
-        f"{WITH_PARTS} SELECT {_SUMS}, {means}, {visitors}, {of_rates} FROM part CROSS JOIN rollup"
-        " ON scope = ? AND scope_id = part.id AND window = ? AND start_ms = ?",
-        (json.dumps(parts), scope, window, start_ms),
-    ).fetchone()
-    return Figures(**dict(zip((*ADDITIVE, *_MEANS, *_VISITORS, *RATES), row, strict=True)))
-
-
-def of_each_router(db: Database, parts: Sequence[Part], window: Window) -> dict[int, Figures]:
-    """Client time and bytes of each router, from its windows that begin while it was there.
-
-    That is all that means and rates need.
-    """
-    found: dict[int, Figures] = {}
-    for router_id, *values in db.execute(
-        f"{WITH_PARTS} SELECT part.id, {_SUMS_OF_MEANS} FROM part CROSS JOIN rollup"
-        " ON scope = 'router' AND scope_id = part.id AND window = ?"
-        " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY part.id",
-        (json.dumps(parts), window),
-    ):
-        found[router_id] = Figures(**dict(zip(_OF_MEANS, values, strict=True)))
-    return found
-
-
 def plus(one: Figures, two: Figures, sign: int = 1) -> Figures:
     """The additive figures of two together; the rest is that of the first."""
     return one._replace(
@@ -246,7 +113,7 @@ def plus(one: Figures, two: Figures, sign: int = 1) -> Figures:
 def known_within(extra: Figures, had: Figures, span: Span) -> Figures:
     """What a router adds to a sum, of known bytes no more time than it has left beside `had`."""
     length_ms = span.end_ms - span.start_ms
-    left = {name: max(0, length_ms - getattr(had, name)) for name in _KNOWN}
+    left = {name: max(0, length_ms - getattr(had, name)) for name in KNOWN_TIMES}
     return extra._replace(**{name: min(getattr(extra, name), most) for name, most in left.items()})
 
 

@@ -9,9 +9,16 @@ from collections.abc import Iterator
 from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
 from titik_collector.figures.rates import WIRE_BPS, Step, steps
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
-from titik_collector.rollups import aggregation, rollup_table
-from titik_collector.store import packed_minutes
+from titik_collector.rollups import aggregation, revise
+from titik_collector.store import (
+    boot_spans,
+    membership,
+    packed_minutes,
+    rollup_sums,
+    visitor_counts,
+)
 from titik_collector.store.database import Database
+from titik_collector.store.rollups import Series
 from titik_collector.timeline.readings import Readings
 
 MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
@@ -32,25 +39,26 @@ class RouterRollups:
             self._db, "router", (router_id,), Span(hours[0].start_ms, hours[-1].end_ms)
         )
         minutes = Minutes(*span)
-        for boot_id in self._boots(router_id, span, bounded=False):
+        for boot_id in boot_spans.boots(self._db, router_id, span, bounded=False):
             for step in self._steps(router_id, boot_id, span):
                 minutes.add(step)
         computed = {Span(start_ms, start_ms + MINUTE_MS): one for start_ms, one in minutes}
-        changed = rollup_table.write(self._db, "router", router_id, "1m", span, computed, now_ms)
+        changed = revise.write(self._db, Series("router", router_id, "1m"), span, computed, now_ms)
+        hourly = Series("router", router_id, "1h")
         for hour in sorted({self._calendar.hour(start_ms) for start_ms in changed}):
             if hour.start_ms >= sealed_ms:
-                one = with_means(aggregation.of_lower(self._db, "router", router_id, "1h", hour))
-                rollup_table.write(self._db, "router", router_id, "1h", hour, {hour: one}, now_ms)
+                one = with_means(rollup_sums.of_lower(self._db, hourly, hour))
+                revise.write(self._db, hourly, hour, {hour: one}, now_ms)
         # Always, because bounded samples and visitors are in no minute.
         for day in self._calendar.days(*span):
             if day.start_ms >= sealed_ms:
-                one = self._day(router_id, day)
-                rollup_table.write(self._db, "router", router_id, "1d", day, {day: one}, now_ms)
+                one, daily = self._day(router_id, day), Series("router", router_id, "1d")
+                revise.write(self._db, daily, day, {day: one}, now_ms)
 
     def _day(self, router_id: int, day: Span) -> Figures:
-        figures = aggregation.of_lower(self._db, "router", router_id, "1d", day)
+        figures = rollup_sums.of_lower(self._db, Series("router", router_id, "1d"), day)
         bounded = Sums()
-        for boot_id in self._boots(router_id, day, bounded=True):
+        for boot_id in boot_spans.boots(self._db, router_id, day, bounded=True):
             for step in self._steps(router_id, boot_id, day):
                 if day.start_ms <= step.to_ms < day.end_ms:
                     bounded.add(step)
@@ -69,23 +77,11 @@ class RouterRollups:
             visitors_max=visitors[1],
         )
 
-    def _boots(self, router_id: int, span: Span, bounded: bool) -> list[int]:
-        rows = self._db.execute(
-            "SELECT boot_id FROM boot_time WHERE router_id = ? AND last_ms >= ? AND first_ms < ?"
-            " AND (quality = 'bounded') = ? ORDER BY boot_id",
-            (router_id, *span, int(bounded)),
-        )
-        return [boot_id for (boot_id,) in rows]
-
     def _steps(self, router_id: int, boot_id: int, span: Span) -> Iterator[Step]:
-        limits: list[tuple[int, float | None]] = self._db.execute(
-            "SELECT from_ms, uplink_mbps FROM membership LEFT JOIN site ON site.id = site_id"
-            " WHERE router_id = ? ORDER BY from_ms DESC",
-            (router_id,),
-        ).fetchall()
+        limits = membership.uplink_limits(self._db, router_id)
 
         def uplink_bps(at_ms: int) -> float:
-            mbps = next((mbps for from_ms, mbps in limits if from_ms <= at_ms), None)
+            mbps = next((one.mbps for one in limits if one.from_ms <= at_ms), None)
             return WIRE_BPS if mbps is None else mbps * 1e6
 
         return steps(self._readings.of(boot_id, *span), uplink_bps)
@@ -96,44 +92,21 @@ class RouterRollups:
         Two runs may have counted the same visitor, and so may a run that began to count anew
         within the day, because the router's midnight is not the city's.
         """
-        last = self._db.execute(
-            # Answered from the index alone: a day has thousands of samples and a few runs.
-            "SELECT run_id, max(seq) FROM sample WHERE router_id = ? AND at_ms >= ? AND at_ms < ?"
-            " GROUP BY run_id",
-            (router_id, *day),
-        ).fetchall()
         least: list[int] = []
         most: list[int] = []
-        for run_id, seq in last:
-            row = self._db.execute(
-                "SELECT visitors, visitors_since_ms, taken_ms FROM sample WHERE run_id = ?"
-                " AND seq <= ? AND at_ms >= ? AND at_ms < ? AND visitors IS NOT NULL"
-                " ORDER BY seq DESC LIMIT 1",
-                (run_id, seq, *day),
-            ).fetchone()
+        for newest in visitor_counts.last_seqs(self._db, router_id, day):
+            one = visitor_counts.last(self._db, newest, day)
             for _ in range(MAX_COUNTS):
-                if row is None:
+                if one is None:
                     break
-                count, since_ms, taken_ms = row
-                most.append(int(count))
+                most.append(one.visitors)
                 # What was counted since before the day is in part the day's before.
-                if taken_ms is None or since_ms >= day.start_ms:
-                    least.append(int(count))
-                if taken_ms is None or since_ms <= day.start_ms:
+                if one.taken_ms is None or one.since_ms >= day.start_ms:
+                    least.append(one.visitors)
+                if one.taken_ms is None or one.since_ms <= day.start_ms:
                     break
-                row = self._counted_before(router_id, run_id, Span(day.start_ms, since_ms))
+                before = Span(day.start_ms, one.since_ms)
+                one = visitor_counts.latest(self._db, router_id, newest.run_id, before)
         if not least:
             return None, None
         return max(least), sum(most)
-
-    def _counted_before(
-        self, router_id: int, run_id: int, span: Span
-    ) -> tuple[int, int, int] | None:
-        """The run's count before it began anew."""
-        row: tuple[int, int, int] | None = self._db.execute(
-            "SELECT visitors, visitors_since_ms, taken_ms FROM sample WHERE router_id = ?"
-            " AND at_ms >= ? AND at_ms < ? AND run_id = ? AND visitors IS NOT NULL"
-            " ORDER BY at_ms DESC LIMIT 1",
-            (router_id, *span, run_id),
-        ).fetchone()
-        return row

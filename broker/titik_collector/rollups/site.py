@@ -1,23 +1,25 @@
 """The rollups of sites and of the city, from those of routers.
 
 Rule: a site's minutes are sums over its routers, the city's over its sites; their hours and days
-follow as a router's do. What `sums` says of means, extremes and visitors holds.
+follow as a router's do. What `aggregation` says of means, extremes and visitors holds.
 """
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.figures.figures import Figures
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS, Scope
-from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
-from titik_collector.rollups import aggregation, rollup_table
-from titik_collector.rollups.aggregation import Headcount, Membership, Part
-from titik_collector.store import packed_minutes
+from titik_collector.figures.windows import MINUTE_MS, Calendar, Span, Window
+from titik_collector.rollups import aggregation, revise
+from titik_collector.rollups.aggregation import Headcount, Membership
+from titik_collector.store import boot_spans, packed_minutes, rollup_sums
 from titik_collector.store.database import Database
+from titik_collector.store.rollup_queue import Place
+from titik_collector.store.rollup_sums import Part
+from titik_collector.store.rollups import Series
 
 
-class Stale(NamedTuple):
+class HourPart(NamedTuple):
     """What of an hour is to be summed again."""
 
     hour: Span
@@ -36,80 +38,82 @@ class SiteRollups:
         """How many a sum of the site can be of, at least one."""
         return max(1, len(self._membership.of(site_id, Span(0, FOR_EVER_MS))))
 
-    def roll_site(self, site_id: int, stale: Sequence[Stale], sealed_ms: int, now_ms: int) -> bool:
+    def roll_site(
+        self, site_id: int, parts: Sequence[HourPart], sealed_ms: int, now_ms: int
+    ) -> bool:
         """Some minutes of each of these hours, the hours, and their days; True if any changed."""
         changed = 0
-        for hour, minutes in stale:
+        for hour, minutes in parts:
             routers = {part.id for part in self._membership.of(site_id, hour)}
             packed_minutes.thaw(self._db, "router", routers, hour)
             packed_minutes.thaw(self._db, "site", (site_id,), hour)
-            parts = self._membership.of(site_id, minutes)
-            headcount = self._membership.headcount(site_id)
-            computed = self._minutes("router", parts, minutes, headcount)
-            changed += len(
-                rollup_table.write(self._db, "site", site_id, "1m", minutes, computed, now_ms)
+            changed += self._write_minutes(
+                Place("site", site_id), self._membership.of(site_id, minutes), minutes, now_ms
             )
             if hour.start_ms >= sealed_ms:
-                one = self._site_hour(site_id, hour)
-                wrote = rollup_table.write(
-                    self._db, "site", site_id, "1h", hour, {hour: one}, now_ms
+                changed += self._write(
+                    Series("site", site_id, "1h"), hour, self._site_hour(site_id, hour), now_ms
                 )
-                changed += len(wrote)
-        for day in sorted({self._calendar.day(hour.start_ms) for hour, _ in stale}):
+        for day in sorted({self._calendar.day(hour.start_ms) for hour, _ in parts}):
             if day.start_ms >= sealed_ms:
-                one = self._site_day(site_id, day)
-                wrote = rollup_table.write(self._db, "site", site_id, "1d", day, {day: one}, now_ms)
-                changed += len(wrote)
+                changed += self._write(
+                    Series("site", site_id, "1d"), day, self._site_day(site_id, day), now_ms
+                )
         return bool(changed)
 
-    def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
+    def roll_city(self, part: HourPart, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
+        hour, minutes = part
         packed_minutes.thaw(self._db, "site", self._membership.sites(), hour)
         packed_minutes.thaw(self._db, "city", (CITY_ID,), hour)
-        headcount = self._membership.headcount()
-        computed = self._minutes("site", self._sites(minutes), minutes, headcount)
-        rollup_table.write(self._db, "city", CITY_ID, "1m", minutes, computed, now_ms)
-        if hour.start_ms >= sealed_ms:
-            lower = aggregation.of_lower(self._db, "city", CITY_ID, "1h", hour)
-            parts = aggregation.of_parts(self._db, "site", self._sites(hour), "1h", hour.start_ms)
-            one = self._city(lower, parts, hour)
-            rollup_table.write(self._db, "city", CITY_ID, "1h", hour, {hour: one}, now_ms)
-        day = self._calendar.day(hour.start_ms)
-        if day.start_ms >= sealed_ms:
-            lower = aggregation.of_lower(self._db, "city", CITY_ID, "1d", day)
-            parts = aggregation.of_parts(self._db, "site", self._sites(day), "1d", day.start_ms)
-            one = self._city(lower, parts, day)
-            rollup_table.write(self._db, "city", CITY_ID, "1d", day, {day: one}, now_ms)
+        self._write_minutes(Place("city", CITY_ID), self._sites(minutes), minutes, now_ms)
+        windows: tuple[tuple[Window, Span], ...] = (
+            ("1h", hour),
+            ("1d", self._calendar.day(hour.start_ms)),
+        )
+        for window, span in windows:
+            if span.start_ms >= sealed_ms:
+                self._write(Series("city", CITY_ID, window), span, self._city(window, span), now_ms)
 
-    def _minutes(
-        self, scope: Scope, parts: Sequence[Part], minutes: Span, headcount: Headcount
-    ) -> dict[Span, Figures]:
-        """What they sum to, each of the routers that were there as it began."""
+    def _write(self, series: Series, span: Span, figures: Figures, now_ms: int) -> int:
+        """One window; how many changed."""
+        return len(revise.write(self._db, series, span, {span: figures}, now_ms))
+
+    def _write_minutes(
+        self, place: Place, parts: Sequence[Part], minutes: Span, now_ms: int
+    ) -> int:
+        """What they sum to, each of the routers that were there as it began; how many changed."""
+        headcount = self._headcount(place)
         always = headcount.at(minutes.start_ms) if headcount.steady(minutes) else None
-        return {
+        lower: Scope = "router" if place.scope == "site" else "site"
+        computed = {
             Span(start_ms, start_ms + MINUTE_MS): one
             if one.routers == always
             else one._replace(routers=headcount.at(start_ms) if always is None else always)
-            for start_ms, one in aggregation.of_minutes(self._db, scope, parts)
+            for start_ms, one in rollup_sums.of_minutes(self._db, lower, parts).items()
         }
+        return len(revise.write(self._db, Series(*place, "1m"), minutes, computed, now_ms))
+
+    def _headcount(self, place: Place) -> Headcount:
+        return self._membership.headcount(None if place.scope == "city" else place.scope_id)
 
     def _site_hour(self, site_id: int, hour: Span) -> Figures:
         parts = self._membership.of(site_id, hour)
-        each = list(aggregation.of_each_router(self._db, parts, "1m").values())
-        figures = aggregation.of_lower(self._db, "site", site_id, "1h", hour)
+        each = list(rollup_sums.of_each_router(self._db, parts, "1m").values())
+        figures = rollup_sums.of_lower(self._db, Series("site", site_id, "1h"), hour)
         routers = self._membership.headcount(site_id).most(hour)
         return aggregation.with_sums_of_means(figures, each)._replace(routers=routers)
 
     def _site_day(self, site_id: int, day: Span) -> Figures:
         """Its hours, and what routers know of the day but not of the hour."""
-        figures = aggregation.of_lower(self._db, "site", site_id, "1d", day)
+        figures = rollup_sums.of_lower(self._db, Series("site", site_id, "1d"), day)
         each = self._each_router(site_id, day)
         last = self._membership.last_of(site_id, day)
-        for router_id in self._with_bounded(last, day):
+        for router_id in boot_spans.routers_with_bounded(self._db, last, day):
             extra, had = self._bounded_share(router_id, day), each.get(router_id, Figures())
             figures = aggregation.plus(figures, aggregation.known_within(extra, had, day))
             each[router_id] = aggregation.plus(had, extra)
-        visitors = aggregation.of_parts(self._db, "router", last, "1d", day.start_ms)
+        visitors = rollup_sums.of_parts(self._db, "router", last, "1d", day.start_ms)
         return aggregation.with_sums_of_means(figures, list(each.values()))._replace(
             routers=self._membership.headcount(site_id).most(day),
             visitors_min=visitors.visitors_min,
@@ -120,8 +124,8 @@ class SiteRollups:
         """Client time that each router gave: whole hours, and minutes where it came or went."""
         hours, minutes = self._split(self._membership.of(site_id, day))
         packed_minutes.thaw(self._db, "router", {part.id for part in minutes}, day)
-        each = aggregation.of_each_router(self._db, hours, "1h")
-        for router_id, extra in aggregation.of_each_router(self._db, minutes, "1m").items():
+        each = rollup_sums.of_each_router(self._db, hours, "1h")
+        for router_id, extra in rollup_sums.of_each_router(self._db, minutes, "1m").items():
             each[router_id] = aggregation.plus(each.get(router_id, Figures()), extra)
         return each
 
@@ -138,27 +142,17 @@ class SiteRollups:
                 hours.append(Part(router_id, whole_ms, end_ms))
         return hours, minutes
 
-    def _with_bounded(self, parts: list[Part], day: Span) -> list[int]:
-        """The routers that have boots of which no more is known than the day."""
-        rows = self._db.execute(
-            f"{aggregation.WITH_PARTS} SELECT DISTINCT part.id FROM part CROSS JOIN boot_time"
-            " ON router_id = part.id AND last_ms >= ? AND first_ms < ? AND quality = 'bounded'"
-            " ORDER BY part.id",
-            (json.dumps(parts), *day),
-        )
-        return [router_id for (router_id,) in rows]
-
     def _bounded_share(self, router_id: int, day: Span) -> Figures:
         """What the router's day has beyond its hours."""
-        whole = aggregation.of_parts(
-            self._db, "router", [Part(router_id, *day)], "1d", day.start_ms
-        )
-        return aggregation.plus(
-            whole, aggregation.of_lower(self._db, "router", router_id, "1d", day), -1
-        )
+        part = Part(router_id, *day)
+        whole = rollup_sums.of_parts(self._db, "router", [part], "1d", day.start_ms)
+        hours = rollup_sums.of_lower(self._db, Series("router", router_id, "1d"), day)
+        return aggregation.plus(whole, hours, -1)
 
-    def _city(self, lower: Figures, parts: Figures, span: Span) -> Figures:
+    def _city(self, window: Window, span: Span) -> Figures:
         """Extremes from the windows below, everything else from the sites."""
+        lower = rollup_sums.of_lower(self._db, Series("city", CITY_ID, window), span)
+        parts = rollup_sums.of_parts(self._db, "site", self._sites(span), window, span.start_ms)
         return parts._replace(
             routers=self._membership.headcount().most(span),
             clients_min=lower.clients_min,

@@ -1,0 +1,59 @@
+"""Windows as they were computed now, written where their content changed.
+
+Rule: `revision` counts changes of content. A window that nothing is known of any more stays,
+empty, because another figure was published for it.
+"""
+
+from collections.abc import Mapping
+
+from titik_collector.figures.figures import MAX_WHOLE, Figures, is_empty
+from titik_collector.figures.windows import Span
+from titik_collector.store import rollups, unpublished
+from titik_collector.store.database import Database
+from titik_collector.store.rollups import RollupRow, Series
+
+# A minute that is older when it changes is not published: a backfill would be a flood.
+PUBLISHED_MINUTES_MS = 600_000
+
+
+def write(
+    db: Database, series: Series, span: Span, computed: Mapping[Span, Figures], now_ms: int
+) -> list[int]:
+    """Make the windows that begin in `span` be what was computed; the starts of those changed."""
+    rows = _changed(rollups.read(db, series, span), computed)
+    rollups.put(db, series, rows)
+    oldest_ms = now_ms - PUBLISHED_MINUTES_MS if series.window == "1m" else -1
+    published = [start_ms for start_ms, row in rows.items() if row.end_ms > oldest_ms]
+    unpublished.add(db, series, published)
+    return list(rows)
+
+
+def _changed(
+    before: Mapping[int, RollupRow], computed: Mapping[Span, Figures]
+) -> dict[int, RollupRow]:
+    """The rows whose content is new, by their start."""
+    rows: dict[int, RollupRow] = {}
+    for (start_ms, end_ms), every in computed.items():
+        figures = _publishable(every)
+        was = before.get(start_ms)
+        if was is None:
+            if not is_empty(figures):
+                rows[start_ms] = RollupRow(end_ms, 1, figures)
+        elif was.figures != figures and not (is_empty(was.figures) and is_empty(figures)):
+            rows[start_ms] = RollupRow(end_ms, was.revision + 1, figures)
+    starts = {start_ms for start_ms, _ in computed}
+    for start_ms, was in before.items():
+        if start_ms not in starts and not is_empty(was.figures):  # nothing is known any more
+            nothing = Figures(routers=was.figures.routers)
+            rows[start_ms] = RollupRow(was.end_ms, was.revision + 1, nothing)
+    return rows
+
+
+def _publishable(figures: Figures) -> Figures:
+    """Within the contract, whatever a router reported: one must not silence all."""
+    least, most = figures.clients_min, figures.clients_max
+    if least is not None and most is not None and least > most:
+        figures = figures._replace(clients_min=most)
+    if max(filter(None, figures), default=0) <= MAX_WHOLE:
+        return figures
+    return Figures._make(min(one, MAX_WHOLE) if one else one for one in figures)

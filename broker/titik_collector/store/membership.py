@@ -1,0 +1,58 @@
+"""Which router belonged to which site from when to when; a move adds a row and changes none."""
+
+from typing import NamedTuple
+
+from titik_collector.figures.scope import FOR_EVER_MS
+from titik_collector.store.database import Database
+
+
+class Stay(NamedTuple):
+    """A router at a site, from and to before a time."""
+
+    router_id: int
+    site_id: int
+    from_ms: int
+    to_ms: int
+
+
+class UplinkLimit(NamedTuple):
+    """What the uplink of a router's site can carry from a time on."""
+
+    from_ms: int
+    mbps: float | None  # None: not known
+
+
+def stays(db: Database) -> list[Stay]:
+    """Of all routers, those of one after each other and in order of time."""
+    rows = db.execute(
+        "SELECT router_id, site_id, from_ms, lead(from_ms, 1, ?)"
+        " OVER (PARTITION BY router_id ORDER BY from_ms) FROM membership"
+        " ORDER BY router_id, from_ms",
+        (FOR_EVER_MS,),
+    )
+    return [Stay(*row) for row in rows if row[1] is not None]
+
+
+def count(db: Database) -> int:
+    """How many rows there are: another number means another membership."""
+    (number,) = db.execute("SELECT count(*) FROM membership").fetchone()
+    return int(number)
+
+
+def sites_of(db: Database, router_id: int) -> list[int]:
+    """Every site that the router ever belonged to."""
+    rows = db.execute(
+        "SELECT DISTINCT site_id FROM membership WHERE router_id = ? AND site_id IS NOT NULL",
+        (router_id,),
+    )
+    return [site_id for (site_id,) in rows]
+
+
+def uplink_limits(db: Database, router_id: int) -> list[UplinkLimit]:
+    """The newest first."""
+    rows = db.execute(
+        "SELECT from_ms, uplink_mbps FROM membership LEFT JOIN site ON site.id = site_id"
+        " WHERE router_id = ? ORDER BY from_ms DESC",
+        (router_id,),
+    )
+    return [UplinkLimit(*row) for row in rows]

@@ -1,0 +1,104 @@
+"""The table of rollups: what is known of each window of a router, a site or the city."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from titik_collector.figures.figures import Figures
+from titik_collector.figures.scope import Scope
+from titik_collector.figures.windows import Span, Window
+from titik_collector.store.database import Database
+
+COLUMNS = ", ".join(Figures._fields)
+_OF_SERIES = "scope = ? AND scope_id = ? AND window = ?"
+_PUT = (
+    "INSERT OR REPLACE INTO rollup"
+    f" (scope, scope_id, window, start_ms, end_ms, revision, {COLUMNS})"
+    f" VALUES ({', '.join('?' * (6 + len(Figures._fields)))})"
+)
+
+
+class Series(NamedTuple):
+    """The windows of one length of a router, a site or the city."""
+
+    scope: Scope
+    scope_id: int
+    window: Window
+
+
+class WindowKey(NamedTuple):
+    """One window."""
+
+    scope: Scope
+    scope_id: int
+    window: Window
+    start_ms: int
+
+    @property
+    def series(self) -> Series:
+        """What it is a window of."""
+        return Series(self.scope, self.scope_id, self.window)
+
+
+class RollupRow(NamedTuple):
+    """What is known of a window."""
+
+    end_ms: int
+    revision: int  # counts changes of content
+    figures: Figures
+
+
+def read(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
+    """The windows that begin in a stretch of time, by their start."""
+    rows = db.execute(
+        f"SELECT start_ms, end_ms, revision, {COLUMNS} FROM rollup"
+        f" WHERE {_OF_SERIES} AND start_ms >= ? AND start_ms < ?",
+        (*series, *span),
+    )
+    return {row[0]: RollupRow(row[1], row[2], Figures._make(row[3:])) for row in rows}
+
+
+def one(db: Database, key: WindowKey) -> RollupRow:
+    """A window that is there."""
+    end_ms, revision, *figures = db.execute(
+        f"SELECT end_ms, revision, {COLUMNS} FROM rollup WHERE {_OF_SERIES} AND start_ms = ?", key
+    ).fetchone()
+    return RollupRow(end_ms, revision, Figures._make(figures))
+
+
+def put(db: Database, series: Series, rows: Mapping[int, RollupRow]) -> None:
+    """Rows by their start, each instead of the one that begins then."""
+    db.executemany(
+        _PUT,
+        [
+            (*series, start_ms, row.end_ms, row.revision, *row.figures)
+            for start_ms, row in rows.items()
+        ],
+    )
+
+
+def newest(db: Database, series: Series, before_ms: int) -> int | None:
+    """The start of the newest window that begins before a time."""
+    (start_ms,) = db.execute(
+        f"SELECT max(start_ms) FROM rollup WHERE {_OF_SERIES} AND start_ms < ?",
+        (*series, before_ms),
+    ).fetchone()
+    return None if start_ms is None else int(start_ms)
+
+
+def newest_over(db: Database, series: Series, until_ms: int) -> int | None:
+    """The start of the newest window that ended then or before."""
+    row = db.execute(
+        f"SELECT start_ms FROM rollup WHERE {_OF_SERIES} AND end_ms <= ?"
+        " ORDER BY start_ms DESC LIMIT 1",
+        (*series, until_ms),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def has_later(db: Database, key: WindowKey, until_ms: int) -> bool:
+    """Whether a window after this one ended then or before."""
+    later = db.execute(
+        f"SELECT 1 FROM rollup WHERE {_OF_SERIES} AND start_ms > ? AND end_ms <= ? LIMIT 1",
+        (*key, until_ms),
+    ).fetchone()
+    return later is not None
