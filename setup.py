@@ -14,6 +14,7 @@ setup(
     version=_VERSION[1],
     package_dir={
         "titik_agent": "agent/titik_agent",
+        "titik_mqtt": "agent/titik_mqtt",
         "titik_wire": "agent/titik_wire",
         "titik_collector": "broker/titik_collector",
     },

@@ -113,7 +113,7 @@ def install(folder: Path, libraries: Path | None = None) -> Path:
     site = folder / "site"
     source = libraries or Path(sysconfig.get_path("purelib"))
     ignore = shutil.ignore_patterns("__pycache__", "tests")
-    for name in ("titik_wire", "titik_agent"):
+    for name in ("titik_wire", "titik_mqtt", "titik_agent"):
         shutil.copytree(ROOT / "agent" / name, site / name, ignore=ignore)
     for name in LIBRARIES:
         shutil.copytree(source / name, site / name, ignore=ignore)

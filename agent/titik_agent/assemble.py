@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from titik_agent import config, shared_files
 from titik_agent.clock import Clock, SystemClock
@@ -39,11 +39,12 @@ from titik_agent.sources.netdev import Interfaces, NetdevSource
 from titik_agent.sources.probe_result import ProbeSource
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink import dial
 from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
-from titik_agent.uplink.uplink import Uplink
+from titik_agent.uplink.uplink import Dial, Uplink
+from titik_mqtt.connection import Events, Will
+from titik_mqtt.endpoint import Endpoint, Tls
 from titik_wire import __version__, packed
 from titik_wire.messages import Status
 
@@ -132,7 +133,7 @@ def probe(file: str | None, router: str | None, broker: str | None, every_s: int
     )
 
 
-def _run(settings: Config, target: dial.Broker) -> None:
+def _run(settings: Config, target: Endpoint) -> None:
     """Put the agent together, run it until SIGTERM, and say goodbye."""
     clock = SystemClock(settings.clock == "trusted")
     rand = random.Random()
@@ -254,16 +255,16 @@ def _reach_among(sources: Sequence[Source]) -> "ReachSource | None":
     return cast("ReachSource | None", found)
 
 
-def _target(settings: Config) -> dial.Broker:
+def _target(settings: Config) -> Endpoint:
     """Where to connect, and as whom."""
     broker = settings.broker
-    tls = dial.Tls(broker.ca_file, broker.cert_file, broker.key_file) if broker.tls else None
+    tls = Tls(broker.ca_file, broker.cert_file, broker.key_file) if broker.tls else None
     port = broker.port or (8883 if broker.tls else 1883)
-    return dial.Broker(broker.host, port, settings.router, config.password(settings), tls=tls)
+    return Endpoint(broker.host, port, settings.router, config.password(settings), tls)
 
 
-def _dialler(target: dial.Broker) -> Any:
-    def connect(will: Will, events: LinkEvents) -> Link:
+def _dialler(target: Endpoint) -> Dial:
+    def connect(will: Will, events: Events) -> Link:
         return Link(target, will, events)
 
     return connect
@@ -413,7 +414,7 @@ def _said() -> Iterator[None]:
 
 
 def _check_chain(
-    settings: Config, clock: Clock, target: dial.Broker, sources: Sequence[Source]
+    settings: Config, clock: Clock, target: Endpoint, sources: Sequence[Source]
 ) -> bool:
     """Login, publish, ack: with a sample of a run of its own, unless an agent is connected.
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import select
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,9 +12,11 @@ from titik_agent import shared_files
 from titik_agent.clock import Clock
 from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.way_out import Way
-from titik_agent.uplink import dial
-from titik_agent.uplink.dial import LinkDown
+from titik_agent.uplink.link import CONNECT_TIMEOUT_S, REMEDIES
 from titik_agent.uplink.uplink import Uplink
+from titik_mqtt.dial import dial, resolve
+from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.failures import LinkDown
 from titik_wire.messages import Net
 
 Say = Callable[[str], None]
@@ -184,16 +185,11 @@ def _no_room(place: str) -> str | None:
     return None
 
 
-def broker(target: dial.Broker, say: Say) -> bool:
+def broker(target: Endpoint, say: Say) -> bool:
     """Name, TCP and TLS."""
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        say(f"FAIL  dns: {target.host}: {error}; check broker.host and the router's resolver")
-        return False
-    say(f"ok    dns: {target.host} is {found[0][4][0]}")
-    try:
-        dial.dial(target).close()
+        say(f"ok    dns: {target.host} is {resolve(target, REMEDIES)[0][4][0]}")
+        dial(target, REMEDIES, CONNECT_TIMEOUT_S).close()
     except LinkDown as down:
         say(f"FAIL  {down.step}: {down.reason}")
         return False

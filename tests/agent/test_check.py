@@ -12,17 +12,17 @@ from click.testing import CliRunner
 
 from titik_agent import assemble, check, commands
 from titik_agent.sources.way_out import Way
-from titik_agent.uplink import dial
+from titik_mqtt.endpoint import Endpoint
 from titik_wire.messages import Bss, Net
 
 
 def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
     """A typing error in the configuration gives a line with the remedy, not a traceback."""
     said: list[str] = []
-    reached = check.broker(dial.Broker("mq..example", 1883, "tirosa-1"), said.append)
+    reached = check.broker(Endpoint("mq..example", 1883, "tirosa-1"), said.append)
 
     assert not reached
-    assert ["FAIL  dns: mq..example"] == [line[:22] for line in said]
+    assert ["FAIL  dns: no address for mq..example"] == [line[:37] for line in said]
     assert "check broker.host" in said[0]
 
 

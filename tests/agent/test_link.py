@@ -25,8 +25,10 @@ from tests.agent.fake_broker import (
 )
 from tests.mosquitto import Mosquitto
 from tests.ports import free_port
-from titik_agent.uplink.dial import Broker, LinkDown, Tls
-from titik_agent.uplink.link import MAX_IN_FLIGHT, Link, Will
+from titik_agent.uplink.link import MAX_IN_FLIGHT, Link
+from titik_mqtt.connection import Will
+from titik_mqtt.endpoint import Endpoint, Tls
+from titik_mqtt.failures import LinkDown
 
 WILL = Will("titik/v1/router/r1/status", b"gone")
 
@@ -56,10 +58,12 @@ class Heard:
         then()
 
 
-def make(port: int, heard: Heard | None = None, **changes: Any) -> Link:
+def make(
+    port: int, heard: Heard | None = None, password: str | None = None, **changes: Any
+) -> Link:
     """A link to this machine, not open yet."""
-    broker = Broker("127.0.0.1", port, "r1", **changes)
-    return Link(broker, WILL, heard or Heard())
+    broker = Endpoint("127.0.0.1", port, "r1", password)
+    return Link(broker, WILL, heard or Heard(), **changes)
 
 
 def pump(link: Link, until: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -342,7 +346,7 @@ def test_nobody_listening_is_said_in_words() -> None:
 
 def test_an_unknown_name_is_said_in_words() -> None:
     """A label of 64 letters is no name, which is known without asking anyone."""
-    link = Link(Broker("x" * 64, 1883, "r1"), WILL, Heard())
+    link = Link(Endpoint("x" * 64, 1883, "r1"), WILL, Heard())
     with pytest.raises(LinkDown, match="no address for xxx") as caught:
         link.open()
     assert caught.value.step == "dns"
@@ -519,7 +523,7 @@ def test_will_is_kept_back_while_the_session_lives(tmp_path: Path) -> None:
     """A short cut does not flap the status: a resumed session never fires its will."""
     with Mosquitto(tmp_path) as mosquitto:
         heard, watching = Heard(), Heard()
-        watcher = Link(Broker("127.0.0.1", mosquitto.port, "w"), Will("w", b""), watching)
+        watcher = Link(Endpoint("127.0.0.1", mosquitto.port, "w"), Will("w", b""), watching)
         watcher.open()
         pump(watcher, lambda: bool(watching.events))
         watcher.subscribe([WILL.topic])
@@ -579,7 +583,7 @@ def tls_conf(keys: Path, cert: str = "broker", more: str = "") -> str:
 
 def dial_tls(port: int, host: str, tls: Tls, heard: Heard) -> Link:
     """A link over TLS, open."""
-    link = Link(Broker(host, port, "r1", tls=tls), WILL, heard)
+    link = Link(Endpoint(host, port, "r1", tls=tls), WILL, heard)
     link.open()
     return link
 
@@ -605,8 +609,10 @@ def test_tls_carries_both_ways(tmp_path: Path, keys: Path) -> None:
 def test_tls_with_an_ascii_name_loads_no_idna_tables(tmp_path: Path, keys: Path) -> None:
     """They are half a megabyte, and an extra package on OpenWrt."""
     code = (
-        "import sys; from titik_agent.uplink.dial import Broker, Tls, dial\n"
-        "dial(Broker('localhost', int(sys.argv[1]), 'r1', tls=Tls(sys.argv[2]))).close()\n"
+        "import sys; from titik_mqtt.dial import dial; from titik_mqtt.endpoint import *\n"
+        "from titik_mqtt.failures import Remedies\n"
+        "there = Endpoint('localhost', int(sys.argv[1]), 'r1', tls=Tls(sys.argv[2]))\n"
+        "dial(there, Remedies(), 10.0).close()\n"
         "print({'encodings.idna', 'unicodedata'} & set(sys.modules))"
     )
     with Mosquitto(tmp_path, tls_conf(keys)) as mosquitto:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from titik_agent.spool.spool import Key, Spool
-from titik_agent.uplink.dial import LinkDown
 from titik_agent.uplink.publisher import IDLE_S, RESERVE, Publisher
+from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Span, Status

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from titik_agent.__main__ import _plain_run
-from titik_agent.lazy_imports import slim_paho
+from titik_mqtt import slim_paho
 
 HEAVY = {"click", "email.parser", "http.client", "scapy", "urllib.request", "uuid"}
 

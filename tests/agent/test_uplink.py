@@ -16,10 +16,12 @@ from tests.mosquitto import Mosquitto
 from tests.ports import free_port
 from titik_agent.spool.spool import Key, Spool
 from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.dial import Broker, LinkDown
-from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Pace, Publisher
 from titik_agent.uplink.uplink import Dial, Timing, Uplink
+from titik_mqtt.connection import Events, Will
+from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Status
@@ -79,9 +81,9 @@ class Router:
 def dialler(port: int, monotonic: Callable[[], float] = time.monotonic, name: str = "r1") -> Dial:
     """Links to this machine."""
 
-    def dial(will: Will, events: LinkEvents) -> Link:
-        broker = Broker("127.0.0.1", port, name, keepalive_s=2)
-        return Link(broker, will, events, monotonic=monotonic)
+    def dial(will: Will, events: Events) -> Link:
+        broker = Endpoint("127.0.0.1", port, name)
+        return Link(broker, will, events, keepalive_s=2, monotonic=monotonic)
 
     return dial
 
@@ -325,7 +327,7 @@ class Collector:
         self.seqs: set[int] = set()
         self._owes_ack = False
         will = Will(topics.collector("c1"), encode(CollectorStatus("c1", "offline", "1")))
-        self._link = Link(Broker("127.0.0.1", port, "c1", keepalive_s=2), will, self)
+        self._link = Link(Endpoint("127.0.0.1", port, "c1"), will, self, keepalive_s=2)
         self._link.open()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -480,7 +482,7 @@ def test_stop_does_not_wait_for_a_lookup(caplog: pytest.LogCaptureFixture) -> No
     """`getaddrinfo` cannot be interrupted; the thread is a daemon and is left behind."""
     free = threading.Event()
 
-    def hang(_will: Will, _events: LinkEvents) -> Link:
+    def hang(_will: Will, _events: Events) -> Link:
         free.wait(5)
         raise LinkDown("dns", "no address at last")
 

@@ -21,10 +21,10 @@ from tests.broker.enrolled import City
 from tests.broker.raw import Wire, plain, secure
 from tests.broker.running import RunningBroker
 from tests.system.city import QUICK, ZONE, Process, Remembering, turn
-from titik_agent.uplink.dial import Tls
 from titik_collector.simulation.fleet import Node, Plan, WorldTime
 from titik_collector.store import body, conservation
 from titik_collector.store.database import open_reader
+from titik_mqtt.endpoint import Tls
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
 from titik_wire.topics import CLIENT_ID
@@ -101,7 +101,7 @@ class Besieged:
     def _node(self, n: int) -> Node:
         name, ports = self.names[n], self.directory.ports
         keys = self.keys[name]
-        files = [str(keys / one) for one in ("ca.crt", "router.crt", "router.key")]
+        ca, cert, key = (str(keys / one) for one in ("ca.crt", "router.crt", "router.key"))
         return Node(
             Plan(name, SITE, 40, None),
             "localhost",
@@ -112,7 +112,7 @@ class Besieged:
             0.2,
             pace=QUICK,
             spool=self.spools[n],
-            tls=Tls(*files),
+            tls=Tls(ca, cert, key),
         )
 
     def _live(self) -> None:

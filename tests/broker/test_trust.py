@@ -11,10 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from titik_agent.uplink import dial
-from titik_collector.broker_link.trust import trusting
+from titik_agent.uplink.link import REMEDIES
 from titik_collector.enrolment.authority import Authority
 from titik_collector.files.replace import Owner
+from titik_mqtt.dial import dial
+from titik_mqtt.endpoint import Endpoint, Tls
+from titik_mqtt.trust import context
 
 FIRST = {x509.BasicConstraints, x509.ExtendedKeyUsage, x509.SubjectAlternativeName}
 
@@ -114,12 +116,12 @@ def test_a_certificate_of_the_first_version_is_accepted(tmp_path: Path) -> None:
     folder = tmp_path / "broker"
     as_at_first(folder)
     assert "Missing Authority Key Identifier" in shaken(folder, strict(folder))
-    context = trusting(folder / "tls/ca.crt")
-    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
-    assert "" == shaken(folder, context)
+    trusting = context(authority_of(folder))
+    assert not trusting.verify_flags & ssl.VERIFY_X509_STRICT
+    assert "" == shaken(folder, trusting)
     server = Server(folder)
-    tls = dial.Tls(str(folder / "tls/ca.crt"), None, None)
-    dial.dial(dial.Broker("localhost", server.port, "tirosa-1", None, tls=tls)).close()
+    there = Endpoint("localhost", server.port, "tirosa-1", tls=authority_of(folder))
+    dial(there, REMEDIES, 10.0).close()
     server.join()
 
 
@@ -130,6 +132,11 @@ def test_nothing_else_is_accepted_for_it(tmp_path: Path) -> None:
     other.mkdir()
     stranger = Authority(other, Owner(-1, -1, 0o600))
     stranger.make("Titik city CA of localhost")
-    assert "CERTIFICATE_VERIFY_FAILED" in shaken(folder, trusting(other / "tls/ca.crt"))
+    assert "CERTIFICATE_VERIFY_FAILED" in shaken(folder, context(authority_of(other)))
     stranger.certify_server("elsewhere.example")
-    assert "Hostname mismatch" in shaken(other, trusting(other / "tls/ca.crt"))
+    assert "Hostname mismatch" in shaken(other, context(authority_of(other)))
+
+
+def authority_of(folder: Path) -> Tls:
+    """What a client that trusts a directory's authority has."""
+    return Tls(str(folder / "tls/ca.crt"))

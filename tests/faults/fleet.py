@@ -10,8 +10,9 @@ from tests.faults.trial import Trial
 from tests.system.city import ZONE, City
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import FIRST_S
-from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.link import Link
 from titik_collector.simulation.fleet import Fleet, Node, Plan, WorldTime
+from titik_mqtt.connection import Events, Will
 
 
 class Counted(Node):
@@ -19,7 +20,7 @@ class Counted(Node):
 
     attempts: Counter[int]
 
-    def _dial(self, will: Will, events: LinkEvents) -> Link:
+    def _dial(self, will: Will, events: Events) -> Link:
         Counted.attempts[int(time.monotonic())] += 1
         return super()._dial(will, events)
 

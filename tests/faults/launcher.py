@@ -26,8 +26,8 @@ from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.spool import spool
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink import dial
 from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Pace, Publisher
 
 
@@ -198,6 +198,7 @@ def main() -> None:
         "Backoff": functools.partial(Backoff, first_s=settings.first_s, cap_s=settings.cap_s),
         "Interfaces": functools.partial(Interfaces, traffic=wrapping(settings.lie)),
         "Publisher": functools.partial(Publisher, pace=pace),
+        "Link": functools.partial(Link, keepalive_s=settings.keepalive_s, connect_timeout_s=2.0),
     }
     if settings.past_ms:
         FastClock.past_ms, FastClock.speed = settings.past_ms, settings.speed
@@ -208,8 +209,6 @@ def main() -> None:
     if settings.patience_s is not None and settings.checkpoint_s is not None:
         setattr(spool, "PATIENCE_S", settings.patience_s)  # noqa: B010
         setattr(spool, "CHECKPOINT_S", settings.checkpoint_s)  # noqa: B010
-    target = functools.partial(dial.Broker, keepalive_s=settings.keepalive_s, connect_timeout_s=2.0)
-    setattr(dial, "Broker", target)  # noqa: B010
     run_agent()
 
 

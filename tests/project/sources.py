@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "titik_wire": ROOT / "agent" / "titik_wire",
+    "titik_mqtt": ROOT / "agent" / "titik_mqtt",
     "titik_agent": ROOT / "agent" / "titik_agent",
     "titik_collector": ROOT / "broker" / "titik_collector",
 }

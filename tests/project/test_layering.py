@@ -23,7 +23,7 @@ PYTHON3_LIGHT = {
 # Packages of their own that ours depends on: python3-logging, -urllib, -openssl, -uuid, -codecs.
 SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedata"}
 ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
-ROUTER_LIBRARIES = {"paho", "psutil", "click", "scapy"}
+ROUTER_LIBRARIES = {"psutil", "click", "scapy"}
 SERVER_LIBRARIES = {"paho", "psutil", "click", "cryptography", "rich", "msgspec"}
 
 # The floors of each half, lowest first: a room, or a file beside the rooms, imports only what
@@ -116,15 +116,22 @@ def test_the_contract_imports_only_the_standard_library() -> None:
     }
 
 
+def test_the_way_to_a_broker_imports_only_the_standard_library_and_paho() -> None:
+    """titik_mqtt is a leaf too: neither half, nor the contract."""
+    allowed = ROUTER_STDLIB | {"paho", "titik_mqtt"}
+    assert not {(file.name, name) for file in files("titik_mqtt") for name in tops(file) - allowed}
+
+
 def test_the_agent_imports_only_what_the_router_has() -> None:
     """Anything else would need another OpenWrt package, or memory that a router lacks."""
-    allowed = ROUTER_STDLIB | ROUTER_LIBRARIES | {"titik_agent", "titik_wire"}
+    allowed = ROUTER_STDLIB | ROUTER_LIBRARIES | {"titik_agent", "titik_mqtt", "titik_wire"}
     assert not {(file.name, name) for file in files("titik_agent") for name in tops(file) - allowed}
 
 
-def test_one_file_of_the_agent_knows_paho() -> None:
-    """Every trap of the MQTT library is dealt with in one place."""
-    assert {"uplink/link.py"} == who_imports("titik_agent", "paho")
+def test_one_file_of_the_way_to_a_broker_knows_paho() -> None:
+    """Every trap of the MQTT library is dealt with in one place, and the agent knows none."""
+    assert {"paho_client.py"} == who_imports("titik_mqtt", "paho")
+    assert set() == who_imports("titik_agent", "paho")
 
 
 def test_one_file_of_the_agent_knows_scapy() -> None:
@@ -146,7 +153,7 @@ def test_the_server_half_never_imports_the_router_half() -> None:
 
 def test_the_server_half_imports_only_what_it_declares() -> None:
     """The standard library and the extra `collector`."""
-    ours = {"titik_wire", "titik_collector", "titik_agent"}
+    ours = {"titik_wire", "titik_mqtt", "titik_collector", "titik_agent"}
     allowed = sys.stdlib_module_names | SERVER_LIBRARIES | ours
     assert not {
         (file.name, name) for file in files("titik_collector") for name in tops(file) - allowed

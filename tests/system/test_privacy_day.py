@@ -46,12 +46,12 @@ from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import VisitorsSource
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.dial import Broker
 from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
 from titik_agent.uplink.uplink import Uplink
 from titik_collector.store import body
 from titik_collector.store.database import open_reader
+from titik_mqtt.endpoint import Endpoint
 from titik_wire import __version__, codec, topics
 from titik_wire.messages import Sample, Status
 
@@ -181,7 +181,7 @@ class Agent:
     """One run of the router's own code, from the radio to the connection."""
 
     def __init__(
-        self, folder: Path, hotspot: Hotspot, clock: DayClock, target: Broker, over_ubus: bool
+        self, folder: Path, hotspot: Hotspot, clock: DayClock, target: Endpoint, over_ubus: bool
     ) -> None:
         run = os.urandom(8).hex()
         self.spool = Noting(
@@ -236,7 +236,7 @@ class Story:
         self.counted: list[tuple[int | None, int | None, int | None]] = []
         self._city, self._hotspot, self._line, self._clock = city, hotspot, line, DayClock()
         password = city.directory.password(ROUTER)
-        self._target = Broker("127.0.0.1", line.port, ROUTER, password)
+        self._target = Endpoint("127.0.0.1", line.port, ROUTER, password)
 
     def agent(self, over_ubus: bool) -> Agent:
         """The agent starts."""

@@ -1,1 +1,1 @@
-"""Modules that are imported late or not at all, because memory on a router is scarce."""
+"""Modules that are imported late, because memory on a router is scarce."""

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.dial import LinkDown
-from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
+from titik_mqtt.connection import Events, Will
+from titik_mqtt.failures import LinkDown
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Timing:
     join_s: float = JOIN_S
 
 
-Dial = Callable[[Will, LinkEvents], Link]  # makes the next connection, not yet open
+Dial = Callable[[Will, Events], Link]  # makes the next connection, not yet open
 
 
 class Uplink:

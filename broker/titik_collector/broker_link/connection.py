@@ -27,7 +27,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from titik_collector.broker_link import fast_paho
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.broker_link.trust import trusting
+from titik_mqtt import trust
+from titik_mqtt.endpoint import Tls
 from titik_wire import topics
 
 log = logging.getLogger(__name__)
@@ -373,7 +374,7 @@ def _unreachable(login: Login, error: Exception) -> str:
 
 def _trusting(ca_file: str) -> ssl.SSLContext:
     try:
-        return trusting(ca_file)
+        return trust.context(Tls(ca_file))
     except OSError as error:  # gone, unreadable, or no certificate
         raise LinkDown(f"{ca_file}: {error}") from error
 

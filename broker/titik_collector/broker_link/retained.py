@@ -14,8 +14,9 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from titik_collector.broker_link.connection import LinkDown, Login
-from titik_collector.broker_link.trust import trusting
 from titik_collector.store.identity import Identity
+from titik_mqtt import trust
+from titik_mqtt.endpoint import Tls
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Ack, CollectorStatus, Message
@@ -146,7 +147,7 @@ def _open(door: Login, collector: str, heard: _Heard) -> paho.Client:
     try:
         if door.ca_file is not None:
             # Perhaps by an address of this machine, which is not in the certificate.
-            client.tls_set_context(trusting(door.ca_file, check_hostname=False))
+            client.tls_set_context(trust.context(Tls(door.ca_file, check_hostname=False)))
         client.connect(door.host, door.port, clean_start=True)
     except (OSError, ValueError) as error:
         raise LinkDown(f"{door.host}:{door.port}: {error}") from error

@@ -25,11 +25,13 @@ from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import CAP_S, FIRST_S, Backoff
-from titik_agent.uplink.dial import Broker, LinkDown, Tls
-from titik_agent.uplink.link import Link, LinkEvents, Will
+from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Pace, Publisher
 from titik_agent.uplink.uplink import Uplink
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
+from titik_mqtt.connection import Events, Will
+from titik_mqtt.endpoint import Endpoint, Tls
+from titik_mqtt.failures import LinkDown
 from titik_wire import __version__
 from titik_wire.messages import Bss, Net, Status
 
@@ -169,7 +171,7 @@ class Node:
             plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router"
         )
         self.publisher = Publisher(about, self.spool, clock.monotonic, pace)
-        self._broker = Broker(host, port, plan.name, plan.password, tls=tls)
+        self._broker = Endpoint(host, port, plan.name, plan.password, tls)
         cap_s = first_wait_s * CAP_S / FIRST_S
         backoff = Backoff(rand, first_s=first_wait_s, cap_s=cap_s)
         wait_s = backoff.at_start(0.0, time.monotonic())
@@ -211,7 +213,7 @@ class Node:
             with socket.socket(fileno=os.dup(fd)) as twin:
                 twin.shutdown(socket.SHUT_RDWR)
 
-    def _dial(self, will: Will, events: LinkEvents) -> Link:
+    def _dial(self, will: Will, events: Events) -> Link:
         if time.monotonic() < self.cut_until:
             raise LinkDown("tcp", "no route to the broker")
         return Link(self._broker, will, events)
