@@ -23,7 +23,7 @@ make bench-quick   # small numbers, to show that the benchmarks work
 ```
 
 Medians, with the smallest and the largest of single runs. Absolute figures are those of one machine
-and of what else it did; ratios are of runs that took turns. A load above 2 says that other work
+and of what else it did; ratios are of runs that took turns. A load above 2 means that other work
 was waiting for its two processors.
 
 """

@@ -26,6 +26,8 @@ HEAD = """\
 
 Written by `python -m tests.faults report` from `docs/reliability.json`; do not edit.
 
+$SHORT## How it is played
+
 ```sh
 make faults            # everything here, an hour or two, as root; a second call goes on
 make faults-quick      # every fault a few times
@@ -33,21 +35,27 @@ make faults-mutations  # breaks promises on purpose: each must be seen
 ```
 
 The routers are real agent processes in network namespaces, with a simulated radio behind a real
-ubus socket; mosquitto, the collector and its store are the real ones. Outside the agent every
-sample is written down with its hash before the spool has it. When the faults are over and all has
-drained, the store is held against that: *lost* was taken and is nowhere, *duplicated* is stored
-twice, *phantom* is stored and was never taken, *altered* differs by a byte (or, of a merged range,
-in a counter, an extreme or a time), *declared* is lost and the store says so. Rollups are computed
-anew from nothing and must be the same, and no ack may come before its commit.
+ubus socket. Mosquitto, the collector and its store are the real ones too. A log outside the agent
+notes every sample with its hash before the spool has it. When the faults are over and all has
+drained, the checker compares the store with that log:
+
+- *lost* was taken and is nowhere;
+- *duplicated* is stored twice;
+- *phantom* is stored and was never taken;
+- *altered* differs by a byte, or in a counter, an extreme or a time if it is merged;
+- *declared* is lost, and the store reports it.
+
+The checker also computes all rollups again from nothing, which must give the same. No ack may come
+before its commit.
 
 *Bound*: no failure in n cycles bounds the rate of failures at 3/n, with 95 % confidence. A seed
 gives the same schedule each time; what the kernel makes of it differs.
 
 *Code* is a digest of agent, collector, harness, mosquitto and paho, as they were when the line was
-played; `python -m tests.faults code` says it of a clone. $CODES.
+played. `python -m tests.faults code` prints it for a clone. $CODES.
 
-Any line is repeated by one command, as root, in an environment that `make check` has set up. It
-ends with what the line's last column says:
+One command repeats any line, as root, in an environment that `make check` has set up. It ends with
+the line's last column:
 
 ```sh
 PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run --results DIR ...
@@ -58,7 +66,7 @@ PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run
 | promise | tried by |
 |---|---|
 | Nothing is silently lost | every scenario: *lost* is 0, and *declared* what the fault explains |
-| Nothing is counted twice | every scenario: *duplicated* is 0, and rollups made anew are the same |
+| Nothing is counted twice | every scenario: *duplicated* is 0, and rollups made again are the same |
 | A gap is never drawn as zero | not here: the collector's tests |
 | Time is right without a clock | `clock-jumps`, `never-synced`, `power-cuts`; else to a second |
 | Nobody is tracked | not here: [privacy.md](privacy.md) names the test |
@@ -66,9 +74,31 @@ PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run
 | Small | `mac-flood`, and memory below; [performance.md](performance.md) has the figures |
 """
 
+SHORT = """\
+## In short
+
+**Tried.** {played} of {registered} scenarios were played, with {cycles} cycles of faults. Each runs real
+agents, a real broker and a real collector. Processes are killed at any instant. Links are cut, deaf or reset.
+Disks fill up, fail and lose bits. Clocks jump. Messages come twice, late, forged and malformed. Copies of the
+code were broken on purpose in {mutations} places, to see that the checker notices. {readers} readers of what
+others write were fuzzed.
+
+**Held.** {good} of the {played} were good: {counts}, of {samples} samples. A declared loss is one
+that the fault explains and the store reports. {caught} of {mutations} broken copies were caught. Fuzzing
+ended with {crashes} crashes.
+
+**Not covered.** No disk lost its power, and no real router took part. Days were simulated, and nothing ran
+for weeks. [What is not covered](#what-is-not-covered) has the whole list.
+
+**Where it comes from.** The program writes every figure here, and every line of the tables, from the
+results. A test fails where the page differs from them. The list of what is not covered is written by hand.
+
+"""
+
 PROCESSES = """
-What a process uses is judged from the first quiet time after the warm-up, a third of the whole, to
-the quiet time at the end. Two of the ten agents are killed now and then, and have no line.
+The memory of a process is compared between two quiet times: the first after the warm-up, and the one at
+the end. The warm-up is a third of the whole. Two of the ten agents are killed now and then, and have no
+line.
 """
 
 NOT_COVERED = """
@@ -155,10 +185,32 @@ def _grew(processes: Result) -> Result:
 def page() -> str:
     """The whole page."""
     kept = load()
-    parts = [HEAD.replace("$CODES", _codes(kept)), _scenarios(kept), _memory(kept)]
+    head = HEAD.replace("$CODES", _codes(kept)).replace("$SHORT", _short(kept))
+    parts = [head, _scenarios(kept), _memory(kept)]
     parts += [_mutations(kept), _baseline(kept)]
     parts += [_fuzz(kept), _endurance(kept), _month(kept), NOT_COVERED]
     return "".join(parts)
+
+
+def _short(kept: Result) -> str:
+    """Tried, held, not covered: half a page, whose figures are those of the results."""
+    played = [one for name, one in kept["scenarios"].items() if name in SCENARIOS]
+    cycles = sum(one["cycles"] for one in played)
+    verdicts = [one["verdict"] for one in played if one["verdict"]]
+    samples = sum(one.get("generated", 0) for one in verdicts)
+    caught = [one["caught"] for one in kept["mutations"].values()]
+    return SHORT.format(
+        played=len(played),
+        registered=len(SCENARIOS),
+        cycles=f"{cycles:,}",
+        samples=f"{samples:,}",
+        good=sum(one["ok"] for one in played),
+        counts=", ".join(f"{sum(one.get(n, 0) for one in verdicts)} {n}" for n in COUNTS),
+        caught=sum(caught),
+        mutations=len(caught),
+        readers=len(kept["fuzz"]),
+        crashes=sum(len(one["crashes"]) for one in kept["fuzz"].values()),
+    )
 
 
 def _codes(kept: Result) -> str:
@@ -268,7 +320,7 @@ def _mutations(kept: Result) -> str:
         )
         for name, one in MUTATIONS.items()
     ]
-    head = ("mutation", "what is broken", "scenario", "caught", "what the checker said", "code")
+    head = ("mutation", "what is broken", "scenario", "caught", "what the checker found", "code")
     text = _table("Broken on purpose", head, rows)
     return text + (
         "\nA scratch copy of the code is broken in one place, and the scenario is played there.\n"
@@ -286,15 +338,15 @@ def _baseline(kept: Result) -> str:
     rows = []
     for _, result in sorted(kept["baseline"].items()):
         beside = "; ".join(_beside(kept, one) for one in result["scenarios"])
-        said = f"{result['lost']:,} of {result['acknowledged']:,}"
-        rows.append((result["what"], said, beside, _code(result)))
+        lost = f"{result['lost']:,} of {result['acknowledged']:,}"
+        rows.append((result["what"], lost, beside, _code(result)))
     if not rows:
         return ""
     head = ("fault", "mosquitto and paho: lost, of acknowledged", "Titik: lost, of taken", "code")
     versions = next(iter(kept["baseline"].values()))
     return _table("The same faults without Titik", head, rows) + (
         f"\nmosquitto {versions['mosquitto']} with Debian's configuration, paho-mqtt"
-        f" {versions['paho']}, QoS 1, every message\nacknowledged before the fault; against the"
+        f" {versions['paho']}, QoS 1, every message\nacknowledged before the fault. Against the"
         " broker's death its queue has no limit, so that only the\ndeath counts."
         " `python -m tests.faults baseline --results DIR` measures it again.\n"
     )

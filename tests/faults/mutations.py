@@ -27,7 +27,7 @@ PATIENCE_S = 600  # far above any scenario at a small count
 
 
 class Stale(Exception):
-    """The code has changed: write the mutation anew."""
+    """The code has changed: write the mutation again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ SAVE = """\
 """
 MUTATIONS = {
     "ack-before-commit": Mutation(
-        "the collector tells the router that it has a sample before it committed it",
+        "the collector publishes a router's ack before the commit",
         "collector-kills",
         2,
         r"acks_ahead|lost|declared",
@@ -87,7 +87,7 @@ MUTATIONS = {
         ),
     ),
     "puback-before-commit": Mutation(
-        "the collector tells the broker that it has a message before it committed it",
+        "the collector acknowledges a message to the broker before the commit",
         "collector-restarts",
         3,
         r"did not come from the broker's queue",
@@ -163,7 +163,7 @@ MUTATIONS = {
         ),
     ),
     "no-floors": Mutation(
-        "samples do not say what the spool still holds",
+        "samples do not report what the spool still holds",
         "spool-damage",
         10,
         r"^lost",
@@ -189,7 +189,7 @@ MUTATIONS = {
         ),
     ),
     "merge-drops-a-counter": Mutation(
-        "a merged sample forgets the counter of an interface that was created anew",
+        "a merged sample forgets the counter of an interface that was created again",
         "overflow",
         1,
         r"^altered",

@@ -82,7 +82,7 @@ def damage(file: Path, how: str, rand: random.Random) -> None:
 
 
 def collector_kills(trial: Trial) -> None:
-    """SIGKILL before the commit, after it, and after the broker was told; `count` of each."""
+    """SIGKILL before the commit, after it, and after the broker's acknowledgement; `count` each."""
     with World(trial.folder, 4) as world:
         plan = trial.plan(MOMENTS, ("collector",), (0.0, 0.3), count=0)
         plan += [Fault(0.0, moment, "collector", 0.0) for moment in MOMENTS * trial.count]
@@ -128,7 +128,7 @@ SCENARIOS = {
     ),
     "collector-kills": Scenario(
         collector_kills, 2, 200, "P0 20",
-        "The collector is killed before the commit, after it, and after the broker was told.",
+        "The collector is killed before the commit, after it, and after it acknowledged.",
     ),
     "broker-kills": Scenario(
         broker_kills, 4, 200, "P0 13, 16; 26",
@@ -208,11 +208,11 @@ SCENARIOS = {
     ),
     "counters": Scenario(
         counters, 4, 100, "P0 34",
-        "Interfaces are made anew, counters wrap, routers boot and agents die.",
+        "Interfaces are made again, counters wrap, routers boot and agents die.",
     ),
     "attacks": Scenario(
         attacks, 40, 10_000, "P0 36, 37, 39, 41, 48; 12",
-        "A thief, an engineer and a stranger try what they may not.",
+        "A thief, an engineer and an intruder try what they may not.",
     ),
     "swizzle": Scenario(
         swizzle, 30, 1500, "P0 50; 15", "Faults of every kind at once, overlapping, by a seed."
