@@ -66,7 +66,7 @@ PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run
 | promise | tried by |
 |---|---|
 | Nothing is silently lost | every scenario: *lost* is 0, and *declared* what the fault explains |
-| Nothing is counted twice | every scenario: *duplicated* is 0, and rollups made again are the same |
+| Nothing is counted twice | every scenario: *duplicated* is 0; rollups made again are the same |
 | A gap is never drawn as zero | not here: the collector's tests |
 | Time is right without a clock | `clock-jumps`, `never-synced`, `power-cuts`; else to a second |
 | Nobody is tracked | not here: [privacy.md](privacy.md) names the test |
@@ -77,28 +77,29 @@ PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run
 SHORT = """\
 ## In short
 
-**Tried.** {played} of {registered} scenarios were played, with {cycles} cycles of faults. Each runs real
-agents, a real broker and a real collector. Processes are killed at any instant. Links are cut, deaf or reset.
-Disks fill up, fail and lose bits. Clocks jump. Messages come twice, late, forged and malformed. Copies of the
-code were broken on purpose in {mutations} places, to see that the checker notices. {readers} readers of what
-others write were fuzzed.
+**Tried.** {played} of {registered} scenarios were played, with {cycles} cycles of faults. Each
+runs real agents, a real broker and a real collector. Processes are killed at any instant. Links
+are cut, deaf or reset. Disks fill up, fail and lose bits. Clocks jump. Messages come twice,
+late, forged and malformed. Copies of the code were broken on purpose in {mutations} places, to
+see that the checker notices. {readers} readers of what others write were fuzzed.
 
-**Held.** {good} of the {played} were good: {counts}, of {samples} samples. A declared loss is one
-that the fault explains and the store reports. {caught} of {mutations} broken copies were caught. Fuzzing
-ended with {crashes} crashes.
+**Held.** {good} of the {played} were good: {counts}, of {samples} samples. A declared loss is
+one that the fault explains and the store reports. {caught} of {mutations} broken copies were
+caught. Fuzzing ended with {crashes} crashes.
 
-**Not covered.** No disk lost its power, and no real router took part. Days were simulated, and nothing ran
-for weeks. [What is not covered](#what-is-not-covered) has the whole list.
+**Not covered.** No disk lost its power, and no real router took part. Days were simulated, and
+nothing ran for weeks. [What is not covered](#what-is-not-covered) has the whole list.
 
-**Where it comes from.** The program writes every figure here, and every line of the tables, from the
-results. A test fails where the page differs from them. The list of what is not covered is written by hand.
+**Where it comes from.** The program writes every figure here, and every line of the tables, from
+the results. A test fails where the page differs from them. The list of what is not covered is
+written by hand.
 
 """
 
 PROCESSES = """
-The memory of a process is compared between two quiet times: the first after the warm-up, and the one at
-the end. The warm-up is a third of the whole. Two of the ten agents are killed now and then, and have no
-line.
+The memory of a process is compared between two quiet times: the first after the warm-up, and the
+one at the end. The warm-up is a third of the whole. Two of the ten agents are killed now and
+then, and have no line.
 """
 
 NOT_COVERED = """
