@@ -19,12 +19,14 @@ import click
 
 from titik_collector import collect
 from titik_collector.broker_link.retained import TwinRunning
-from titik_collector.commands import plainly
+from titik_collector.commands import options, plainly
 from titik_collector.commands.backup import backup_command, restore_command
 from titik_collector.commands.broker import broker
 from titik_collector.commands.demo import demo
 from titik_collector.commands.engineer import engineer
-from titik_collector.commands.past import events_command, export_command, history_command
+from titik_collector.commands.events import events_command
+from titik_collector.commands.export import export_command
+from titik_collector.commands.history import history_command
 from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
 from titik_collector.commands.status import status_command, top
@@ -42,15 +44,6 @@ from titik_wire import __version__
 
 log = logging.getLogger(__name__)
 
-CONFIG = click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    default=model.DEFAULT_FILE,
-    show_default=True,
-    help="The server's configuration.",
-)
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -59,7 +52,7 @@ def titik() -> None:
 
 
 @titik.command(name="collect")
-@CONFIG
+@options.CONFIG
 @click.option(
     "--password-file",
     type=click.Path(path_type=Path),
@@ -134,7 +127,7 @@ def db() -> None:
 
 
 @db.command(name="check")
-@CONFIG
+@options.CONFIG
 def check_command(file: Path) -> None:
     """Is the store whole, and is nothing lost silently?
 

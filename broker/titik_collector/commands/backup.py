@@ -5,22 +5,12 @@ from pathlib import Path
 
 import click
 
-from titik_collector.commands import NAME_IT, plainly
+from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import model
 from titik_collector.enrolment import backup
 from titik_collector.enrolment.broker_dir import BrokerDir
 
-_CONFIG = click.option(
-    "--config",
-    "target",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    default=model.DEFAULT_FILE,
-    show_default=True,
-    help="The server's configuration.",
-)
-
-
+_CONFIG = options.config("target")
 _NAME = "titik-%Y%m%dT%H%M%SZ.tar.gz"  # sorts by time
 
 # By whether the broker and the store are in it.

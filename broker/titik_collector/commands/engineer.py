@@ -4,22 +4,12 @@ from pathlib import Path
 
 import click
 
-from titik_collector.commands import NAME_IT, plainly
+from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config
 from titik_collector.enrolment import broker_init, bundle
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.files.replace import Owner, replace_file
-
-_CONFIG = click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    default=model.DEFAULT_FILE,
-    show_default=True,
-    help="The server's configuration.",
-)
 
 
 @click.group()
@@ -29,7 +19,7 @@ def engineer() -> None:
 
 @engineer.command()
 @click.argument("name")
-@_CONFIG
+@options.CONFIG
 def add(name: str, file: Path) -> None:
     """Make a reader; everything its tools need is in one file."""
     with plainly(), edit.editing(file) as city:
@@ -50,7 +40,7 @@ def add(name: str, file: Path) -> None:
 
 
 @engineer.command("list")
-@_CONFIG
+@options.CONFIG
 def list_(file: Path) -> None:
     """Every engineer's name."""
     with plainly():
@@ -60,7 +50,7 @@ def list_(file: Path) -> None:
 
 @engineer.command()
 @click.argument("name")
-@_CONFIG
+@options.CONFIG
 def remove(name: str, file: Path) -> None:
     """Take a reader out; its tools are cut off."""
     with plainly(), edit.editing(file) as city:

@@ -6,22 +6,13 @@ from pathlib import Path
 
 import click
 
-from titik_collector.commands import NAME_IT, plainly
+from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.enrolment import bundle
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.files.replace import Owner, replace_file
 
-_CONFIG = click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    default=model.DEFAULT_FILE,
-    show_default=True,
-    help="The server's configuration.",
-)
 NONE, CERTIFICATE, REVOKED = "none", "certificate", "revoked"
 PASSWORD, MISSING = "password", "missing"  # where there is no TLS
 
@@ -35,7 +26,7 @@ def router() -> None:
 @click.argument("name", required=False)
 @click.option("--site", help="The site that it stands at; not needed where the file has it.")
 @click.option("--all", "every", is_flag=True, help="Every router of the file without a credential.")
-@_CONFIG
+@options.CONFIG
 def add(name: str | None, site: str | None, every: bool, file: Path) -> None:
     """Register a router; a running collector takes it within seconds."""
     if every == (name is not None) or (every and site is not None):
@@ -103,7 +94,7 @@ def _add(name: str, site: str | None, file: Path) -> None:
 
 
 @router.command("list")
-@_CONFIG
+@options.CONFIG
 def list_(file: Path) -> None:
     """Name, site and credential at the broker of every router."""
     with plainly():
@@ -127,7 +118,7 @@ def list_(file: Path) -> None:
 
 @router.command()
 @click.argument("name")
-@_CONFIG
+@options.CONFIG
 def show(name: str, file: Path) -> None:
     """A router's site and certificates."""
     with plainly():
@@ -146,7 +137,7 @@ def show(name: str, file: Path) -> None:
 
 @router.command()
 @click.argument("name")
-@_CONFIG
+@options.CONFIG
 def rotate(name: str, file: Path) -> None:
     """A new key; the old one works until `revoke --old`, so that the router is not cut off."""
     with plainly(), edit.editing(file) as city:
@@ -165,7 +156,7 @@ def rotate(name: str, file: Path) -> None:
 @router.command()
 @click.argument("name")
 @click.option("--old", is_flag=True, help="All certificates but the newest.")
-@_CONFIG
+@options.CONFIG
 def revoke(name: str, old: bool, file: Path) -> None:
     """End a router's credential, its session included; it stays registered."""
     with plainly(), edit.editing(file) as city:
@@ -192,7 +183,7 @@ def _note_revoked(city: Config, name: str, at: datetime | None) -> None:
 
 @router.command()
 @click.argument("name")
-@_CONFIG
+@options.CONFIG
 def remove(name: str, file: Path) -> None:
     """Take a router out; its history stays, its connection is cut."""
     with plainly(), edit.editing(file) as city:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from titik_collector.commands import plainly
-from titik_collector.config import edit, model
+from titik_collector.commands import options, plainly
+from titik_collector.config import edit
 from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 
@@ -55,15 +55,7 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
 
 
 @click.command()
-@click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    default=model.DEFAULT_FILE,
-    show_default=True,
-    help="The server's configuration; its routers are simulated.",
-)
+@options.config(about="The server's configuration; its routers are simulated.")
 @click.option("--routers", type=click.IntRange(1, 100_000), help="How many; also made-up ones.")
 @click.option(
     "--interval",

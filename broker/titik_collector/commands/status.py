@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from titik_collector.commands import plainly, show
+from titik_collector.commands import options, plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
@@ -21,19 +21,11 @@ from titik_collector.screens import status_detail, status_screen, top_screen
 from titik_collector.store.database import Database, StoreError, is_held, reading
 from titik_collector.timeline import server_clock
 
-CONFIG = click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    default=model.DEFAULT_FILE,
-    show_default=True,
-    help="The server's configuration.",
-)
 COUNT = click.IntRange(0, 1_000_000)
 
 
 @click.command(name="status")
-@CONFIG
+@options.CONFIG
 @click.argument("name", required=False, metavar="[SITE|ROUTER]")
 @click.option("--problems", "only_problems", is_flag=True, help="Only what is wrong.")
 @click.option("--all", "everything", is_flag=True, help="Every router, however many there are.")
@@ -95,7 +87,7 @@ def status_command(
 
 
 @click.command()
-@CONFIG
+@options.CONFIG
 @click.option("--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True)
 def top(file: Path, every: float) -> None:
     """The status screen, live. Arrows, Page Up and Page Down scroll; q ends it.

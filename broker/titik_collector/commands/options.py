@@ -1,0 +1,96 @@
+"""Options that several commands share, and how their values are read.
+
+Rule: a value that cannot be is a click.BadParameter, which names the option and the remedy.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from titik_collector.commands import plainly
+from titik_collector.config import model
+from titik_collector.config.model import Config
+from titik_collector.figures.windows import Span
+from titik_collector.queries import history
+from titik_collector.store.database import Database, reading
+from titik_collector.wording import when
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config(
+    name: str = "file", about: str = "The server's configuration."
+) -> Callable[[Command], Command]:
+    """`--config FILE`, as the argument `name`."""
+    return click.option(
+        "--config",
+        name,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        default=model.DEFAULT_FILE,
+        show_default=True,
+        help=about,
+    )
+
+
+def since(default: str) -> Callable[[Command], Command]:
+    """`--since TIME`, with the default of the command."""
+    return click.option(
+        "--since",
+        default=default,
+        show_default=True,
+        help="90m, 24h, 7d, 1y, or a date or time of the city.",
+    )
+
+
+CONFIG = config()
+UNTIL = click.option("--until", default="now", show_default=True, help="As --since.")
+UTC = click.option("--utc", is_flag=True, help="ISO 8601 in UTC instead of the city's time.")
+WINDOW = click.option(
+    "--window", type=click.Choice(("1m", "1h", "1d")), default="1h", show_default=True
+)
+
+
+@contextlib.contextmanager
+def opened(file: Path) -> Iterator[tuple[Config, Database]]:
+    """The configuration, and its store for reading."""
+    with plainly():
+        settings = model.load(file)
+        with reading(settings.store.path) as db:
+            yield settings, db
+
+
+def read_span(settings: Config, since: str, until: str, now_ms: int) -> Span:
+    """From --since to --until, which never lies after now."""
+    start_ms = read_time(settings, "--since", since, now_ms)
+    end_ms = min(read_time(settings, "--until", until, now_ms), now_ms)
+    check_order(since, start_ms, f"--until ({until})" if end_ms < now_ms else "now", end_ms)
+    return Span(start_ms, end_ms)
+
+
+def read_time(settings: Config, option: str, text: str, now_ms: int) -> int:
+    """Milliseconds since 1970 of what `option` was given."""
+    try:
+        return when.parse(text, settings.city.timezone, now_ms)
+    except when.BadTime as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+def check_order(since: str, start_ms: int, end: str, end_ms: int) -> None:
+    """A span has a length."""
+    if start_ms >= end_ms:
+        raise click.BadParameter(
+            f"{since!r} does not lie before {end}; use an earlier time, such as 24h",
+            param_hint="--since",
+        )
+
+
+def find_subject(settings: Config, db: Database, name: str) -> history.Subject:
+    """The site, router or city of that name."""
+    try:
+        return history.find(db, name, settings.city.name, settings.city.title)
+    except history.UnknownName as error:
+        raise click.BadParameter(str(error), param_hint="SITE|ROUTER|city") from error
