@@ -32,8 +32,8 @@ from titik_collector.store import conservation as check
 from titik_collector.store import retention
 from titik_collector.store.counters import unpack
 from titik_collector.store.database import StoreError
+from titik_collector.store.samples import WIFI
 from titik_collector.store.unknown_routers import LATELY_MS, MAX_NAMES
-from titik_collector.timeline import placing
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
 NOW = T0 + 3_600_000
@@ -371,6 +371,6 @@ def test_a_bss_off_the_air_hides_nothing_of_the_others(tmp_path: Path) -> None:
         on = sample(1)
         save(Store(db, Registered()), replace(on, bss=(*(on.bss or ()), Bss("b", off_air=True))))
 
-        assert [(0, placing.ALL_BSS)] == db.execute(
-            "SELECT weak, sections & ? FROM sample", (placing.ALL_BSS,)
+        assert [(0, WIFI)] == db.execute(
+            "SELECT weak, sections & ? FROM sample", (WIFI,)
         ).fetchall()

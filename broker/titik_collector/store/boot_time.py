@@ -19,6 +19,15 @@ class BootTime(NamedTuple):
     last_ms: int  # nor after
 
 
+class Extent(NamedTuple):
+    """Where a boot's figures may lie, and what its samples have."""
+
+    router_id: int
+    first_ms: int
+    last_ms: int
+    has: int
+
+
 class Boot(NamedTuple):
     """What the store knows of a boot."""
 
@@ -47,6 +56,14 @@ def keep(db: Database, boot_id: int, router_id: int, time: BootTime) -> None:
         " has, first_ms, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (boot_id, router_id, *time),
     )
+
+
+def extent(db: Database, boot_id: int) -> Extent | None:
+    """Where to look for the boot's samples; None if none of them was placed yet."""
+    row = db.execute(
+        "SELECT router_id, first_ms, last_ms, has FROM boot_time WHERE boot_id = ?", (boot_id,)
+    ).fetchone()
+    return None if row is None else Extent(*row)
 
 
 def is_bounded(db: Database, boot_id: int) -> bool:

@@ -7,7 +7,7 @@ have begun. It is kept (`claim_ms`) and judged again when more is known.
 Rule: a boot without any is placed by its smallest arrival minus uptime, if the router spoke while
 it ran (`arrival`). If not, its power went at the latest when the next boot began (`bounded`).
 Rule: places depend on which samples, boots and successions are stored, never on their order.
-Rule: what moves marks the time it leaves and the time it enters as dirty, back to the sample
+Rule: what moves marks the time it leaves and the time it enters as changed, back to the sample
 before and on to the sample after, because rates lie between samples.
 """
 
@@ -17,11 +17,15 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from titik_collector.figures.windows import HOUR_MS
+from titik_collector.store import boot_samples, boot_time, samples, successions
+from titik_collector.store import changed_spans as rollup_queue
+from titik_collector.store.boot_samples import SampleKey, SampleRow
+from titik_collector.store.boot_time import BootTime, Quality
+from titik_collector.store.changed_spans import ChangedSpan
 from titik_collector.store.database import Database
+from titik_collector.store.samples import CLIENT
 from titik_collector.timeline import changed_spans
-from titik_collector.timeline.changed_spans import COLUMNS, Gone, Key, Placed, Row, Stretch
-
-Quality = Literal["ntp", "arrival", "bounded"]
+from titik_collector.timeline.changed_spans import Gone, Placed, Stretch
 
 # No sample is placed outside of this, whatever uptime it claims: windows must have dates.
 EARLIEST_MS = 2 * 86_400_000
@@ -66,14 +70,10 @@ class Claim(NamedTuple):
         return prompt_ms is None or self.taken_ms - self.uptime_ms >= prompt_ms - slack_ms
 
 
-# Quality, offset, arrival, what its samples have, first and last instant.
-State = tuple[Quality, int | None, int | None, int, int, int]
-
-
 class Region(NamedTuple):
     """Successive rows of a boot, and whether they begin and end it."""
 
-    rows: Sequence[Row]
+    rows: Sequence[SampleRow]
     first: bool
     last: bool
 
@@ -97,17 +97,17 @@ class _Boot:
     was: Quality | None = None  # None: new
     offset_ms: int | None = None
     arrival_ms: int | None = None
-    has: int = 0  # what any sample has: dirty.WIFI, UPLINK, CLIENT
+    has: int = 0  # what any sample has: WIFI, UPLINK, CLIENT
     first_ms: int = 2**62
     last_ms: int = EARLIEST_MS
-    known: State | None = None  # what the store remembers
+    known: BootTime | None = None  # what the store remembers
     online: bool = False  # the router was heard while it ran
     prompt_ms: int | None = None  # when it began, by samples that came as they were taken
     anew: bool = False  # all of its samples are to be placed
 
-    def state(self) -> State:
-        """As in the store."""
-        return (
+    def time(self) -> BootTime:
+        """As the store keeps it."""
+        return BootTime(
             self.quality,
             self.offset_ms,
             self.arrival_ms,
@@ -150,7 +150,7 @@ def settle_times(db: Database, changes: Sequence[Change]) -> None:
             _settle_lone(db, router_id, boots)
 
 
-def place_by_clock(rows: Sequence[Row]) -> list[int]:
+def place_by_clock(rows: Sequence[SampleRow]) -> list[int]:
     """Instants of successive samples of a boot, of which at least one has a believed clock."""
     anchors = [row for row in rows if row.taken_ms is not None]
     places, after = [], 0
@@ -193,18 +193,13 @@ def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dic
 
 def _recall(db: Database, boot: _Boot) -> None:
     """What is known of the boot, and by what it is to be placed from now on."""
-    row = db.execute(
-        "SELECT online, prompt_ms, quality, offset_ms, arrival_ms, has, first_ms, last_ms"
-        " FROM boot LEFT JOIN boot_time ON boot_id = id WHERE id = ?",
-        (boot.id,),
-    ).fetchone()
-    if row is not None:
-        boot.online, boot.prompt_ms = bool(row[0]), row[1]
-        if row[2] is not None:
-            boot.known = row[2:]
-            boot.was, boot.offset_ms, boot.arrival_ms, boot.has, boot.first_ms, boot.last_ms = row[
-                2:
-            ]
+    known = boot_time.load(db, boot.id)
+    if known is not None:
+        boot.online, boot.prompt_ms, boot.known = known
+        if known.time is not None:
+            boot.was, boot.offset_ms, boot.arrival_ms, boot.has, boot.first_ms, boot.last_ms = (
+                known.time
+            )
     boot.quality = _quality(db, boot)
 
 
@@ -217,47 +212,24 @@ def _quality(db: Database, boot: _Boot) -> Quality:
 def _has_clock(db: Database, boot: _Boot) -> bool:
     if boot.was == "ntp" and not boot.removed and not boot.anew:
         return True
-    # The newest are the likeliest to have one, and no row is the latest where all have.
-    return (
-        db.execute(
-            "SELECT 1 FROM sample WHERE boot_id = ? AND taken_ms IS NOT NULL"
-            " ORDER BY uptime_ms DESC LIMIT 1",
-            (boot.id,),
-        ).fetchone()
-        is not None
-    )
+    return boot_samples.have_clock(db, boot.id)
 
 
 def _judge(db: Database, boot: _Boot) -> None:
-    """Believe the clocks of its samples by what is known now; those that moved count as new.
-
-    SQLite passes over those that go on to be believed: a boot of a month has 86,400 of them.
-    """
-    rows = db.execute(
-        "SELECT run_id, seq, uptime_ms, arrived_ms, at_ms,"
-        " max(covers_ms, coalesce(observed_ms, 0)), clocked,"
-        " coalesce(taken_ms, claim_ms) FROM sample WHERE boot_id = :boot AND (claim_ms IS NOT NULL"
-        " OR taken_ms > arrived_ms + :ahead"
-        " OR taken_ms - uptime_ms < :prompt - :behind - uptime_ms / :drift)",
-        {
-            "boot": boot.id,
-            "prompt": boot.prompt_ms,
-            "ahead": MAX_AHEAD_MS,
-            "behind": MAX_BEHIND_MS,
-            "drift": DRIFT,
-        },
-    ).fetchall()
-    for run_id, seq, uptime_ms, arrived_ms, at_ms, reach_ms, clocked, claim_ms in rows:
-        believed = Claim(claim_ms, uptime_ms, arrived_ms).is_believed(boot.prompt_ms)
-        if believed == bool(clocked):
+    """Believe the clocks of its samples by what is known now; those that moved count as new."""
+    earliest_ms = None if boot.prompt_ms is None else boot.prompt_ms - MAX_BEHIND_MS
+    for one in samples.doubtful_clocks(db, boot.id, MAX_AHEAD_MS, earliest_ms, DRIFT):
+        claim = Claim(one.clock_ms, one.uptime_ms, one.arrived_ms)
+        believed = claim.is_believed(boot.prompt_ms)
+        if believed == bool(one.clocked):
             continue
         boot.anew = True
-        db.execute(
-            "UPDATE sample SET clocked = ?, claim_ms = ?, at_ms = ? WHERE run_id = ? AND seq = ?",
-            (int(believed), None if believed else claim_ms, claim_ms, run_id, seq),
-        )
-        key = (boot.router_id, boot.id, run_id, seq, uptime_ms)
-        boot.changes += [Change(*key, "removed", at_ms, reach_ms), Change(*key, "stored", None)]
+        samples.judge_clock(db, one.run_id, one.seq, one.clock_ms, believed)
+        key = (boot.router_id, boot.id, one.run_id, one.seq, one.uptime_ms)
+        boot.changes += [
+            Change(*key, "removed", one.at_ms, one.reach_ms),
+            Change(*key, "stored", None),
+        ]
     boot.quality = _quality(db, boot)
 
 
@@ -268,7 +240,7 @@ def _settle_by_clock(db: Database, boot: _Boot) -> None:
 
 
 def _whole(db: Database, boot_id: int) -> Region:
-    return Region(_rows(db, boot_id, "boot_id = :boot", 0), True, True)
+    return Region(boot_samples.whole(db, boot_id), True, True)
 
 
 def _regions(db: Database, boot: _Boot) -> list[Region]:
@@ -277,7 +249,7 @@ def _regions(db: Database, boot: _Boot) -> list[Region]:
     for uptime_ms in sorted({one.uptime_ms for one in boot.changes if one.run_id}):
         if regions and regions[-1].rows and uptime_ms < regions[-1].rows[-1].uptime_ms:
             continue  # it lies inside the one before
-        rows = _rows(db, boot.id, _BETWEEN_CLOCKS, uptime_ms)
+        rows = boot_samples.between_clocks(db, boot.id, uptime_ms)
         if rows:
             clocks = [row.uptime_ms for row in rows if row.taken_ms is not None]
             first = not clocks or clocks[0] >= uptime_ms
@@ -286,32 +258,20 @@ def _regions(db: Database, boot: _Boot) -> list[Region]:
     return regions
 
 
-# From the last believed clock before an uptime to the first after it, or the ends of the boot.
-_BETWEEN_CLOCKS = (
-    "boot_id = :boot AND uptime_ms BETWEEN coalesce((SELECT uptime_ms FROM sample"
-    " WHERE boot_id = :boot AND uptime_ms < :uptime AND taken_ms IS NOT NULL"
-    " ORDER BY uptime_ms DESC LIMIT 1), 0) AND coalesce((SELECT uptime_ms FROM sample"
-    " WHERE boot_id = :boot AND uptime_ms > :uptime AND taken_ms IS NOT NULL"
-    " ORDER BY uptime_ms LIMIT 1), 1 << 62)"
-)
-
-
 def _learn_arrival(db: Database, boot: _Boot) -> None:
     """Keep the smallest arrival minus uptime; look again only when it may have risen."""
     if boot.arrival_ms is None or boot.removed:
-        (boot.arrival_ms,) = db.execute(
-            "SELECT min(arrived_ms - uptime_ms) FROM sample WHERE boot_id = ?", (boot.id,)
-        ).fetchone()
+        boot.arrival_ms = boot_samples.smallest_arrival(db, boot.id)
         return
     for change in boot.stored:
-        row = _row(db, change)
+        row = boot_samples.one(db, change.run_id, change.seq)
         if row is not None:
             boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
 
 
 def _settle_by_offset(db: Database, boot: _Boot, offset_ms: int) -> None:
     if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.anew:
-        found = (_row(db, change) for change in boot.stored)
+        found = (boot_samples.one(db, change.run_id, change.seq) for change in boot.stored)
         regions = [Region([row], False, False) for row in found if row is not None]
     else:
         regions = [_whole(db, boot.id)]
@@ -324,12 +284,7 @@ def _settle_by_offset(db: Database, boot: _Boot, offset_ms: int) -> None:
 
 def _concerns_lone_boots(db: Database, boots: Iterable[_Boot]) -> bool:
     return any(
-        boot.quality == "bounded"
-        or db.execute(
-            "SELECT EXISTS (SELECT 1 FROM succession WHERE newer_boot_id = ?) AND EXISTS"
-            " (SELECT 1 FROM boot_time WHERE router_id = ? AND quality = 'bounded')",
-            (boot.id, boot.router_id),
-        ).fetchone()[0]
+        boot.quality == "bounded" or successions.follows_bounded(db, boot.id, boot.router_id)
         for boot in boots
     )
 
@@ -337,44 +292,27 @@ def _concerns_lone_boots(db: Database, boots: Iterable[_Boot]) -> bool:
 def _settle_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> None:
     """All boots of a router that were never heard, together: each bounds those before it."""
     boots = {boot.id: boot for boot in changed.values() if boot.quality == "bounded"}
-    for (boot_id,) in db.execute(
-        "SELECT boot_id FROM boot_time WHERE router_id = ? AND quality = 'bounded'", (router_id,)
-    ).fetchall():
+    for boot_id in boot_time.bounded(db, router_id):
         if boot_id not in changed:
             boots[boot_id] = _Boot(router_id, boot_id)
             _recall(db, boots[boot_id])
-    newer: defaultdict[int, set[int]] = defaultdict(set)
-    for older_id, newer_id in db.execute(
-        "SELECT run.boot_id, succession.newer_boot_id FROM run"
-        " JOIN succession ON succession.older_run_id = run.id WHERE run.router_id = ?",
-        (router_id,),
-    ):
-        newer[older_id].add(newer_id)
+    newer = successions.newer_boots(db, router_id)
     lone, starts = {}, {}
     for boot in boots.values():
         _learn_arrival(db, boot)
-        end = _edge(db, boot.id, "DESC")
+        end = boot_samples.last(db, boot.id)
         if boot.arrival_ms is None or end is None:  # all of its samples are gone
             if boot.changes:
                 _apply(db, boot)
             continue
-        lone[boot.id] = Lone(boot.arrival_ms, end[1], frozenset(newer[boot.id]))
-        for newer_id in newer[boot.id] - boots.keys():
-            start = _edge(db, newer_id, "ASC")
+        lone[boot.id] = Lone(boot.arrival_ms, end.uptime_ms, frozenset(newer.get(boot.id, ())))
+        for newer_id in newer.get(boot.id, frozenset()) - boots.keys():
+            start = boot_samples.first(db, newer_id)
             if start is not None:
-                starts[newer_id] = _floor(start[0] - start[1])
+                starts[newer_id] = _floor(start.at_ms - start.uptime_ms)
     for boot_id, offset_ms in offsets_of_lone(lone, starts).items():
         if boots[boot_id].changes or boots[boot_id].offset_ms != offset_ms:
             _settle_by_offset(db, boots[boot_id], offset_ms)
-
-
-def _edge(db: Database, boot_id: int, order: str) -> tuple[int, int] | None:
-    """Instant and uptime of a boot's first (ASC) or last (DESC) sample."""
-    row: tuple[int, int] | None = db.execute(
-        f"SELECT at_ms, uptime_ms FROM sample WHERE boot_id = ? ORDER BY uptime_ms {order} LIMIT 1",
-        (boot_id,),
-    ).fetchone()
-    return row
 
 
 def _apply(
@@ -398,19 +336,18 @@ def _apply(
     ]
     for stretch in stretches:
         for row, at_ms, _ in stretch.rows:
-            boot.has |= row.sections | (0 if row.observed_ms is None else changed_spans.CLIENT)
+            boot.has |= row.sections | (0 if row.observed_ms is None else CLIENT)
             if (at_ms, boot.quality) != (row.at_ms, row.quality):
-                db.execute(
-                    "UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?",
-                    (at_ms, boot.quality, row.run_id, row.seq),
-                )
-    ranges: list[changed_spans.Range] = []
+                samples.move(db, row.run_id, row.seq, at_ms, boot.quality)
+    spans: list[ChangedSpan] = []
     for stretch in stretches:
         # A boot that is believed otherwise leaves or enters minutes without moving.
-        ranges += changed_spans.around(db, boot.id, stretch, all_moved=boot.was != boot.quality)
+        spans += changed_spans.around(db, boot.id, stretch, all_moved=boot.was != boot.quality)
     for gone in _gone(boot):
-        ranges += changed_spans.around_removed(db, boot.id, gone)
-    _remember(db, boot, changed_spans.mark(db, boot.router_id, ranges, EARLIEST_MS))
+        spans += changed_spans.around_removed(db, boot.id, gone)
+    spans = changed_spans.merged(spans, EARLIEST_MS)
+    rollup_queue.add(db, boot.router_id, spans)
+    _remember(db, boot, spans)
 
 
 def _gone(boot: _Boot) -> Iterable[list[Gone]]:
@@ -418,40 +355,21 @@ def _gone(boot: _Boot) -> Iterable[list[Gone]]:
     runs: defaultdict[int, list[Gone]] = defaultdict(list)
     for change in boot.removed:
         if change.at_ms is not None:
-            place = Key(change.uptime_ms, change.run_id, change.seq)
+            place = SampleKey(change.uptime_ms, change.run_id, change.seq)
             runs[change.run_id].append(Gone(place, change.at_ms, change.reach_ms))
     return runs.values()
 
 
-def _remember(db: Database, boot: _Boot, ranges: Sequence[changed_spans.Range]) -> None:
+def _remember(db: Database, boot: _Boot, spans: Sequence[ChangedSpan]) -> None:
     """What the boot is placed by, and where its figures may lie."""
-    if ranges:
-        boot.first_ms = min(boot.first_ms, ranges[0].from_ms)
-        if ranges[-1].to_ms > boot.last_ms:
+    if spans:
+        boot.first_ms = min(boot.first_ms, spans[0].from_ms)
+        if spans[-1].to_ms > boot.last_ms:
             # An hour in advance, so that a live router does not write this with each sample.
-            boot.last_ms = ranges[-1].to_ms + HOUR_MS
-    if boot.state() != boot.known:
-        db.execute(
-            "INSERT OR REPLACE INTO boot_time (boot_id, router_id, quality, offset_ms, arrival_ms,"
-            " has, first_ms, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (boot.id, boot.router_id, *boot.state()),
-        )
-
-
-def _rows(db: Database, boot_id: int, where: str, uptime_ms: int) -> list[Row]:
-    """Rows of a boot by uptime."""
-    rows = db.execute(
-        f"SELECT {COLUMNS} FROM sample WHERE {where} ORDER BY uptime_ms, run_id, seq",
-        {"boot": boot_id, "uptime": uptime_ms},
-    )
-    return [Row(*row) for row in rows]
-
-
-def _row(db: Database, change: Change) -> Row | None:
-    row = db.execute(
-        f"SELECT {COLUMNS} FROM sample WHERE run_id = ? AND seq = ?", (change.run_id, change.seq)
-    ).fetchone()
-    return None if row is None else Row(*row)
+            boot.last_ms = spans[-1].to_ms + HOUR_MS
+    time = boot.time()
+    if time != boot.known:
+        boot_time.keep(db, boot.id, boot.router_id, time)
 
 
 def _clamp(at_ms: int, arrived_ms: int) -> int:

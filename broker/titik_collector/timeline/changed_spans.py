@@ -10,34 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from titik_collector.figures.rates import BOOT_UP_MS, reach_ms
+from titik_collector.store import boot_samples
+from titik_collector.store.boot_samples import SampleKey, SampleRow
+from titik_collector.store.changed_spans import ChangedSpan
 from titik_collector.store.database import Database
-
-COLUMNS = (
-    "run_id, seq, uptime_ms, taken_ms, arrived_ms, at_ms, quality, covers_ms,"
-    " CASE WHEN client_ms IS NOT NULL THEN observed_ms END, sections"
-)
-WIFI, UPLINK, CLIENT = 1, 2, 4  # what samples may lack; the first two are sample.sections
-
-
-class Row(NamedTuple):
-    """What placing needs of a stored sample."""
-
-    run_id: int
-    seq: int
-    uptime_ms: int
-    taken_ms: int | None
-    arrived_ms: int
-    at_ms: int
-    quality: str
-    covers_ms: int
-    observed_ms: int | None  # None also where client time is not known
-    sections: int
+from titik_collector.store.samples import UPLINK, WIFI
 
 
 class Placed(NamedTuple):
     """A stored sample and where it belongs now; `old_ms` is where it counted so far."""
 
-    row: Row
+    row: SampleRow
     at_ms: int
     old_ms: int | None  # None: nowhere, it is new
 
@@ -46,32 +29,17 @@ class Placed(NamedTuple):
         return self.old_ms is None or self.old_ms != self.at_ms
 
 
-class Key(NamedTuple):
-    """The place of a sample among those of its boot."""
-
-    uptime_ms: int
-    run_id: int
-    seq: int
-
-
 class Gone(NamedTuple):
     """A sample that was removed."""
 
-    key: Key
+    key: SampleKey
     at_ms: int
     reach_ms: int  # how long it spoke for on its own
 
 
-class Range(NamedTuple):
-    """A stretch of time, both ends included."""
-
-    from_ms: int
-    to_ms: int
-
-
-def key(row: Row) -> Key:
+def key(row: SampleRow) -> SampleKey:
     """Samples of a boot are ordered by this."""
-    return Key(row.uptime_ms, row.run_id, row.seq)
+    return SampleKey(row.uptime_ms, row.run_id, row.seq)
 
 
 class Stretch(NamedTuple):
@@ -82,9 +50,11 @@ class Stretch(NamedTuple):
     last: bool = False  # none of the boot is after them
 
 
-def around(db: Database, boot_id: int, stretch: Stretch, all_moved: bool = False) -> list[Range]:
+def around(
+    db: Database, boot_id: int, stretch: Stretch, all_moved: bool = False
+) -> list[ChangedSpan]:
     """Around what moved in a stretch."""
-    ranges: list[Range] = []
+    spans: list[ChangedSpan] = []
     rows, start = stretch.rows, 0
     while start < len(rows):
         end = start
@@ -93,62 +63,61 @@ def around(db: Database, boot_id: int, stretch: Stretch, all_moved: bool = False
         if end > start:
             older = _next_to(db, boot_id, stretch, start, older=True)
             newer = _next_to(db, boot_id, stretch, end - 1, older=False)
-            ranges += _around_moved(db, boot_id, rows[start:end], older, newer)
+            spans += _around_moved(db, boot_id, rows[start:end], older, newer)
         start = end + 1
-    return ranges
+    return spans
 
 
-def around_removed(db: Database, boot_id: int, gone: Sequence[Gone]) -> list[Range]:
+def around_removed(db: Database, boot_id: int, gone: Sequence[Gone]) -> list[ChangedSpan]:
     """Around samples of one run that are gone."""
     first, last = min(gone).key, max(gone).key
-    beside = neighbour(db, boot_id, first, True), neighbour(db, boot_id, last, False)
+    before = boot_samples.next_to(db, boot_id, first, older=True)
+    after = boot_samples.next_to(db, boot_id, last, older=False)
     runs, lacking = {first.run_id}, WIFI | UPLINK
-    older = _neighbours(db, boot_id, first, beside[0], runs, lacking, older=True)
-    newer = _neighbours(db, boot_id, last, beside[1], runs, lacking, older=False)
+    older = _neighbours(db, boot_id, first, before, runs, lacking, older=True)
+    newer = _neighbours(db, boot_id, last, after, runs, lacking, older=False)
     floor_ms = min([first.uptime_ms - BOOT_UP_MS, *(row.uptime_ms for row in older)])
     counted = _counted(older)
     if first.run_id not in counted:
         floor_ms = min([floor_ms, *(one.key.uptime_ms - one.reach_ms for one in gone)])
     from_ms, to_ms = min(one.at_ms for one in gone), max(one.at_ms for one in gone)
-    here = Range(from_ms - reach_ms(first.uptime_ms - floor_ms), to_ms)
+    here = ChangedSpan(from_ms - reach_ms(first.uptime_ms - floor_ms), to_ms)
     return [here, *_before(newer, floor_ms, counted)]
 
 
-def mark(db: Database, router_id: int, ranges: Iterable[Range], earliest_ms: int) -> list[Range]:
-    """Write ranges down, those that touch as one."""
-    merged: list[Range] = []
-    for one in sorted(ranges):
+def merged(spans: Iterable[ChangedSpan], earliest_ms: int) -> list[ChangedSpan]:
+    """In order of time, those that touch as one; nothing before `earliest_ms`."""
+    found: list[ChangedSpan] = []
+    for one in sorted(spans):
         from_ms = max(one.from_ms, earliest_ms)
         if one.to_ms < from_ms:
             continue
-        if merged and from_ms <= merged[-1].to_ms:
-            merged[-1] = Range(merged[-1].from_ms, max(merged[-1].to_ms, one.to_ms))
+        if found and from_ms <= found[-1].to_ms:
+            found[-1] = ChangedSpan(found[-1].from_ms, max(found[-1].to_ms, one.to_ms))
         else:
-            merged.append(Range(from_ms, one.to_ms))
-    db.executemany(
-        "INSERT OR IGNORE INTO dirty (router_id, from_ms, to_ms) VALUES (?, ?, ?)",
-        [(router_id, one.from_ms, one.to_ms) for one in merged],
-    )
-    return merged
+            found.append(ChangedSpan(from_ms, one.to_ms))
+    return found
 
 
-def _next_to(db: Database, boot_id: int, stretch: Stretch, index: int, older: bool) -> Row | None:
+def _next_to(
+    db: Database, boot_id: int, stretch: Stretch, index: int, older: bool
+) -> SampleRow | None:
     """The sample before or after one of a stretch; only beyond its ends it has to be looked for."""
     beside = index - 1 if older else index + 1
     if 0 <= beside < len(stretch.rows):
         return stretch.rows[beside].row
     if stretch.first if older else stretch.last:
         return None
-    return neighbour(db, boot_id, key(stretch.rows[index].row), older)
+    return boot_samples.next_to(db, boot_id, key(stretch.rows[index].row), older)
 
 
 def _around_moved(
     db: Database,
     boot_id: int,
     block: Sequence[Placed],
-    before: Row | None,
-    after: Row | None,
-) -> list[Range]:
+    before: SampleRow | None,
+    after: SampleRow | None,
+) -> list[ChangedSpan]:
     rows = [one.row for one in block]
     starts = _run_starts(rows)
     sections = 0
@@ -165,18 +134,18 @@ def _around_moved(
     )
     counted = _counted(older)
     floor_ms = min([floor_ms, *(ms for run_id, ms in starts.items() if run_id not in counted)])
-    ranges = list(_before(newer, floor_ms, counted))
+    spans = list(_before(newer, floor_ms, counted))
     for places in ([one.old_ms for one in block], [one.at_ms for one in block]):
         known = [ms for ms in places if ms is not None]
         if not known:
             continue
         # Where the clock was set back inside the block, any of it may reach far.
         top = rows[0] if known == sorted(known) else rows[-1]
-        ranges.append(Range(min(known) - reach_ms(top.uptime_ms - floor_ms), max(known)))
-    return ranges
+        spans.append(ChangedSpan(min(known) - reach_ms(top.uptime_ms - floor_ms), max(known)))
+    return spans
 
 
-def _run_starts(rows: Sequence[Row]) -> dict[int, int]:
+def _run_starts(rows: Sequence[SampleRow]) -> dict[int, int]:
     """Since what uptime the first sample of each run speaks, were it the first of the run."""
     starts: dict[int, int] = {}
     for row in rows:
@@ -185,66 +154,42 @@ def _run_starts(rows: Sequence[Row]) -> dict[int, int]:
     return starts
 
 
-def _counted(older: Sequence[Row]) -> set[int]:
+def _counted(older: Sequence[SampleRow]) -> set[int]:
     """Runs of which there is client time before."""
     return {row.run_id for row in older if row.observed_ms is not None}
 
 
-def _before(newer: Sequence[Row], floor_ms: int, counted: Set[int]) -> Iterator[Range]:
+def _before(newer: Sequence[SampleRow], floor_ms: int, counted: Set[int]) -> Iterator[ChangedSpan]:
     """The time before samples that follow a change; of a run's first that may be long."""
     starts = _run_starts(newer)
     for row in newer:
         lowest_ms = min(floor_ms, row.uptime_ms - row.covers_ms)
         if row.run_id not in counted:
             lowest_ms = min(lowest_ms, starts.get(row.run_id, lowest_ms))
-        yield Range(row.at_ms - reach_ms(row.uptime_ms - lowest_ms), row.at_ms)
+        yield ChangedSpan(row.at_ms - reach_ms(row.uptime_ms - lowest_ms), row.at_ms)
 
 
 def _neighbours(
     db: Database,
     boot_id: int,
-    at: Key,
-    nearest: Row | None,
+    at: SampleKey,
+    nearest: SampleRow | None,
     runs: Iterable[int],
     sections: int,
     older: bool,
-) -> list[Row]:
+) -> list[SampleRow]:
     """The next sample, and if it lacks something the next that has it."""
     if nearest is None:
         return []
     found = [nearest]
     for bit in (WIFI, UPLINK):
         if sections & bit and not nearest.sections & bit:
-            found += _one(neighbour(db, boot_id, at, older, bit))
+            found += _one(boot_samples.next_to(db, boot_id, at, older, bit))
     for run_id in runs:
         if nearest.run_id != run_id or nearest.observed_ms is None:
-            found += _one(neighbour_in_run(db, boot_id, run_id, at, older))
+            found += _one(boot_samples.next_in_run(db, boot_id, run_id, at, older))
     return found
 
 
-def neighbour(db: Database, boot_id: int, at: Key, older: bool, sections: int = 0) -> Row | None:
-    """The sample of a boot next to a place; of those that have all of some sections."""
-    side, order = ("<", "DESC") if older else (">", "ASC")
-    row = db.execute(
-        f"SELECT {COLUMNS} FROM sample WHERE boot_id = ?"
-        f" AND (uptime_ms, run_id, seq) {side} (?, ?, ?) AND sections & ? = ?"
-        f" ORDER BY uptime_ms {order}, run_id {order}, seq {order} LIMIT 1",
-        (boot_id, *at, sections, sections),
-    ).fetchone()
-    return None if row is None else Row(*row)
-
-
-def neighbour_in_run(db: Database, boot_id: int, run_id: int, at: Key, older: bool) -> Row | None:
-    """The next sample of a run that has client time. By seq, because there an index leads."""
-    side, order = ("<", "DESC") if older else (">", "ASC")
-    bound, value = ("seq", at.seq) if run_id == at.run_id else ("uptime_ms", at.uptime_ms)
-    row = db.execute(
-        f"SELECT {COLUMNS} FROM sample WHERE run_id = ? AND boot_id = ? AND {bound} {side} ?"
-        f" AND client_ms IS NOT NULL AND observed_ms IS NOT NULL ORDER BY seq {order} LIMIT 1",
-        (run_id, boot_id, value),
-    ).fetchone()
-    return None if row is None else Row(*row)
-
-
-def _one(row: Row | None) -> list[Row]:
+def _one(row: SampleRow | None) -> list[SampleRow]:
     return [] if row is None else [row]

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from titik_collector.store import body, counters, ids
+from titik_collector.store import samples as stored
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
+from titik_collector.store.samples import UPLINK, WIFI, NewMessage, NewSample
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.boot_times import Change
 from titik_wire.messages import Sample
-
-ALL_BSS, UPLINK = 1, 2  # bits of sample.sections
 
 
 class Accepted(NamedTuple):
@@ -45,100 +45,93 @@ class Placing:
     def place(self, samples: Iterable[Accepted]) -> list[Change]:
         """Insert samples, take out what they contain; times are settled by the caller."""
         changes: list[Change] = []
-        rows: list[tuple[object, ...]] = []
-        bodies: list[tuple[object, ...]] = []
+        rows: list[NewSample] = []
+        messages: list[NewMessage] = []
         for one in samples:
             if one.sample.first_seq != one.sample.seq:
-                self._insert(rows, bodies)
+                self._insert(rows, messages)
                 if one.covered and self._is_duplicate(one):
                     continue
                 changes += self._remove_inside(one)
             rows.append(self._row(one))
-            bodies.append((one.run_id, one.sample.seq, one.arrived_ms, body.pack(one.payload)))
+            packed = body.pack(one.payload)
+            messages.append(NewMessage(one.run_id, one.sample.seq, one.arrived_ms, packed))
             changes.append(_stored(one))
-        self._insert(rows, bodies)
+        self._insert(rows, messages)
         return changes
 
     def _is_duplicate(self, one: Accepted) -> bool:
         """Contained in a stored range, or pieced together from rows that are pruned by now."""
         first, last = one.sample.first_seq, one.sample.seq
-        row = self._db.execute(
-            "SELECT first_seq FROM sample WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT 1",
-            (one.run_id, last),
-        ).fetchone()
-        if row is not None and row[0] <= first:
+        begins = stored.first_seq_at(self._db, one.run_id, last)
+        if begins is not None and begins <= first:
             return True
-        inside = self._db.execute(
-            "SELECT coalesce(sum(seq - first_seq + 1), 0) FROM sample"
-            " WHERE run_id = ? AND seq BETWEEN ? AND ?",
-            (one.run_id, first, last),
-        ).fetchone()[0]
-        return bool(inside != last - first + 1)
+        return stored.seqs_inside(self._db, one.run_id, first, last) != last - first + 1
 
     def _remove_inside(self, one: Accepted) -> list[Change]:
         """Take out the rows that a merged range contains."""
-        span = (one.run_id, one.sample.first_seq, one.sample.seq)
-        rows = self._db.execute(
-            "SELECT boot_id, seq, uptime_ms, at_ms, max(covers_ms, coalesce(observed_ms, 0))"
-            " FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?",
-            span,
-        ).fetchall()
-        self._db.execute("DELETE FROM body WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
-        self._db.execute("DELETE FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+        removed = stored.remove_inside(self._db, one.run_id, one.sample.first_seq, one.sample.seq)
         return [
-            Change(one.router_id, boot_id, one.run_id, seq, uptime_ms, "removed", at_ms, reach_ms)
-            for boot_id, seq, uptime_ms, at_ms, reach_ms in rows
+            Change(
+                one.router_id,
+                gone.boot_id,
+                one.run_id,
+                gone.seq,
+                gone.uptime_ms,
+                "removed",
+                gone.at_ms,
+                gone.reach_ms,
+            )
+            for gone in removed
         ]
 
-    def _row(self, one: Accepted) -> tuple[object, ...]:
-        sample, arrived = one.sample, one.arrived_ms
+    def _row(self, one: Accepted) -> NewSample:
+        sample, arrived_ms = one.sample, one.arrived_ms
         claim = boot_times.Claim(
-            max(sample.taken_at, boot_times.EARLIEST_MS), sample.uptime_ms, arrived
+            max(sample.taken_at, boot_times.EARLIEST_MS), sample.uptime_ms, arrived_ms
         )
         believed = sample.clock == "ntp" and claim.is_believed(self._prompt_ms(one.boot_id))
-        radios = sample.radios or ()
+        busy_ms = [radio.airtime_busy_ms for radio in sample.radios or ()]
+        active_ms = [radio.airtime_active_ms for radio in sample.radios or ()]
         visitors = sample.visitors
-        return (
-            one.run_id,
-            sample.seq,
-            sample.first_seq,
-            one.router_id,
-            one.boot_id,
-            sample.uptime_ms,
-            arrived,
-            claim.taken_ms if believed else arrived,
-            "ntp" if believed else "arrival",
-            sample.covers_ms,
-            _sections(sample),
-            sample.clients,
-            sample.clients_min,
-            sample.clients_max,
-            sample.active,
-            _weak(sample),
-            sample.client_ms,
-            sample.observed_ms,
-            visitors.count if visitors else None,
-            visitors.since if visitors else None,
-            _total(radio.airtime_busy_ms for radio in radios) if radios else None,
-            _total(radio.airtime_active_ms for radio in radios) if radios else None,
-            counters.pack(
+        return NewSample(
+            run_id=one.run_id,
+            seq=sample.seq,
+            first_seq=sample.first_seq,
+            router_id=one.router_id,
+            boot_id=one.boot_id,
+            uptime_ms=sample.uptime_ms,
+            arrived_ms=arrived_ms,
+            at_ms=claim.taken_ms if believed else arrived_ms,
+            quality="ntp" if believed else "arrival",
+            covers_ms=sample.covers_ms,
+            sections=_sections(sample),
+            clients=sample.clients,
+            clients_min=sample.clients_min,
+            clients_max=sample.clients_max,
+            active=sample.active,
+            weak=_weak(sample),
+            client_ms=sample.client_ms,
+            observed_ms=sample.observed_ms,
+            visitors=visitors.count if visitors else None,
+            visitors_since_ms=visitors.since if visitors else None,
+            airtime_busy_ms=_total(busy_ms) if busy_ms else None,
+            airtime_active_ms=_total(active_ms) if active_ms else None,
+            counters=counters.pack(
                 {
                     self._names.interface(one.router_id, name): value
                     for name, value in ids.counters(sample).items()
                 }
             ),
-            int(believed),
-            claim.taken_ms if sample.clock == "ntp" and not believed else None,
+            clocked=believed,
+            claim_ms=claim.taken_ms if sample.clock == "ntp" and not believed else None,
         )
 
-    def _insert(self, rows: list[tuple[object, ...]], bodies: list[tuple[object, ...]]) -> None:
+    def _insert(self, rows: list[NewSample], messages: list[NewMessage]) -> None:
         if rows:
-            self._db.executemany(f"INSERT INTO sample VALUES ({', '.join('?' * 25)})", rows)
-            self._db.executemany(
-                "INSERT INTO body (run_id, seq, arrived_ms, packed) VALUES (?, ?, ?, ?)", bodies
-            )
+            stored.add(self._db, rows, messages)
             rows.clear()
-            bodies.clear()
+            messages.clear()
 
 
 def _stored(one: Accepted) -> Change:
@@ -158,7 +151,7 @@ def _sections(sample: Sample) -> int:
     ]
     all_bss = all(counted) and (bool(counted) or "bss" in past)
     uplink = "uplink" in past or any(one.role == "uplink" for one in sample.net or ())
-    return (ALL_BSS if all_bss else 0) | (UPLINK if uplink else 0)
+    return (WIFI if all_bss else 0) | (UPLINK if uplink else 0)
 
 
 def _weak(sample: Sample) -> int | None:

@@ -7,6 +7,7 @@ Rule: a boot's `prompt_ms` is the smallest arrival minus uptime, from the first 
 router was switched on then, to within the time that a message takes.
 """
 
+from titik_collector.store import boot_time
 from titik_collector.store.database import Database
 from titik_wire.messages import Sample
 
@@ -38,7 +39,7 @@ class Promptness:
         if not prompt if known_ms is None else offset_ms > known_ms - GRAIN_MS:
             return False
         self._known[boot_id] = offset_ms
-        self._db.execute("UPDATE boot SET prompt_ms = ? WHERE id = ?", (offset_ms, boot_id))
+        boot_time.keep_prompt_ms(self._db, boot_id, offset_ms)
         return True
 
     def of(self, boot_id: int) -> int | None:
@@ -46,8 +47,7 @@ class Promptness:
         if boot_id not in self._known:
             if len(self._known) >= MAX_BOOTS:
                 self._known.clear()
-            row = self._db.execute("SELECT prompt_ms FROM boot WHERE id = ?", (boot_id,)).fetchone()
-            self._known[boot_id] = None if row is None else row[0]
+            self._known[boot_id] = boot_time.prompt_ms(self._db, boot_id)
         return self._known[boot_id]
 
     def forget(self) -> None:

@@ -1,0 +1,144 @@
+"""The stored samples of a boot in order of uptime, as placing them in time wants them.
+
+Rule: what a live sample asks for is found by an index, however many samples the boot has.
+"""
+
+from typing import NamedTuple
+
+from titik_collector.store.database import Database
+
+_COLUMNS = (
+    "run_id, seq, uptime_ms, taken_ms, arrived_ms, at_ms, quality, covers_ms,"
+    " CASE WHEN client_ms IS NOT NULL THEN observed_ms END, sections"
+)
+
+# From the last believed clock before an uptime to the first after it, or the ends of the boot.
+_BETWEEN_CLOCKS = (
+    "uptime_ms BETWEEN coalesce((SELECT uptime_ms FROM sample"
+    " WHERE boot_id = :boot AND uptime_ms < :uptime AND taken_ms IS NOT NULL"
+    " ORDER BY uptime_ms DESC LIMIT 1), 0) AND coalesce((SELECT uptime_ms FROM sample"
+    " WHERE boot_id = :boot AND uptime_ms > :uptime AND taken_ms IS NOT NULL"
+    " ORDER BY uptime_ms LIMIT 1), 1 << 62)"
+)
+
+
+class SampleRow(NamedTuple):
+    """What placing needs of a stored sample."""
+
+    run_id: int
+    seq: int
+    uptime_ms: int
+    taken_ms: int | None  # None: its clock is not believed
+    arrived_ms: int
+    at_ms: int
+    quality: str
+    covers_ms: int
+    observed_ms: int | None  # None also where client time is not known
+    sections: int
+
+
+class SampleKey(NamedTuple):
+    """The place of a sample among those of its boot."""
+
+    uptime_ms: int
+    run_id: int
+    seq: int
+
+
+class Edge(NamedTuple):
+    """When the first or the last sample of a boot was taken."""
+
+    at_ms: int
+    uptime_ms: int
+
+
+def one(db: Database, run_id: int, seq: int) -> SampleRow | None:
+    """The sample; None if it is not stored."""
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM sample WHERE run_id = ? AND seq = ?", (run_id, seq)
+    ).fetchone()
+    return None if row is None else SampleRow(*row)
+
+
+def whole(db: Database, boot_id: int) -> list[SampleRow]:
+    """All of them."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM sample WHERE boot_id = ? ORDER BY uptime_ms, run_id, seq",
+        (boot_id,),
+    )
+    return [SampleRow(*row) for row in rows]
+
+
+def between_clocks(db: Database, boot_id: int, uptime_ms: int) -> list[SampleRow]:
+    """Around an uptime: from a believed clock to the next, both included."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM sample WHERE boot_id = :boot AND {_BETWEEN_CLOCKS}"
+        " ORDER BY uptime_ms, run_id, seq",
+        {"boot": boot_id, "uptime": uptime_ms},
+    )
+    return [SampleRow(*row) for row in rows]
+
+
+def next_to(
+    db: Database, boot_id: int, at: SampleKey, older: bool, sections: int = 0
+) -> SampleRow | None:
+    """The sample next to a place; of those that have all of some sections."""
+    side, order = ("<", "DESC") if older else (">", "ASC")
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM sample WHERE boot_id = ?"
+        f" AND (uptime_ms, run_id, seq) {side} (?, ?, ?) AND sections & ? = ?"
+        f" ORDER BY uptime_ms {order}, run_id {order}, seq {order} LIMIT 1",
+        (boot_id, *at, sections, sections),
+    ).fetchone()
+    return None if row is None else SampleRow(*row)
+
+
+def next_in_run(
+    db: Database, boot_id: int, run_id: int, at: SampleKey, older: bool
+) -> SampleRow | None:
+    """The next sample of a run that has client time. By seq, because there an index leads."""
+    side, order = ("<", "DESC") if older else (">", "ASC")
+    bound, value = ("seq", at.seq) if run_id == at.run_id else ("uptime_ms", at.uptime_ms)
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM sample WHERE run_id = ? AND boot_id = ? AND {bound} {side} ?"
+        f" AND client_ms IS NOT NULL AND observed_ms IS NOT NULL ORDER BY seq {order} LIMIT 1",
+        (run_id, boot_id, value),
+    ).fetchone()
+    return None if row is None else SampleRow(*row)
+
+
+def have_clock(db: Database, boot_id: int) -> bool:
+    """The clock of any is believed."""
+    # The newest are the likeliest to have one, and no row is the latest where all have.
+    found = db.execute(
+        "SELECT 1 FROM sample WHERE boot_id = ? AND taken_ms IS NOT NULL"
+        " ORDER BY uptime_ms DESC LIMIT 1",
+        (boot_id,),
+    ).fetchone()
+    return found is not None
+
+
+def smallest_arrival(db: Database, boot_id: int) -> int | None:
+    """The smallest arrival minus uptime; None if the boot has no sample."""
+    (found,) = db.execute(
+        "SELECT min(arrived_ms - uptime_ms) FROM sample WHERE boot_id = ?", (boot_id,)
+    ).fetchone()
+    return None if found is None else int(found)
+
+
+def first(db: Database, boot_id: int) -> Edge | None:
+    """Where the boot's samples begin; None if it has none."""
+    return _edge(db, boot_id, "ASC")
+
+
+def last(db: Database, boot_id: int) -> Edge | None:
+    """Where the boot's samples end; None if it has none."""
+    return _edge(db, boot_id, "DESC")
+
+
+def _edge(db: Database, boot_id: int, order: str) -> Edge | None:
+    row = db.execute(
+        f"SELECT at_ms, uptime_ms FROM sample WHERE boot_id = ? ORDER BY uptime_ms {order} LIMIT 1",
+        (boot_id,),
+    ).fetchone()
+    return None if row is None else Edge(*row)

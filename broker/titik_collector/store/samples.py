@@ -1,0 +1,148 @@
+"""The rows of stored samples, and the messages that they came from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from titik_collector.store.boot_time import Quality
+from titik_collector.store.database import Database
+
+# What a sample may lack: the first two are bits of `sections`.
+WIFI, UPLINK, CLIENT = 1, 2, 4
+
+
+class NewSample(NamedTuple):
+    """A row of `sample`, in the words of the schema."""
+
+    run_id: int
+    seq: int
+    first_seq: int
+    router_id: int
+    boot_id: int
+    uptime_ms: int
+    arrived_ms: int
+    at_ms: int
+    quality: Quality
+    covers_ms: int
+    sections: int
+    clients: int | None
+    clients_min: int | None
+    clients_max: int | None
+    active: int | None
+    weak: int | None
+    client_ms: int | None
+    observed_ms: int | None
+    visitors: int | None
+    visitors_since_ms: int | None
+    airtime_busy_ms: int | None
+    airtime_active_ms: int | None
+    counters: bytes  # see counters.py
+    clocked: bool  # the router's clock is believed
+    claim_ms: int | None  # what it shows, if it is not believed
+
+
+class NewMessage(NamedTuple):
+    """The message of a sample as it is kept."""
+
+    run_id: int
+    seq: int
+    arrived_ms: int
+    packed: bytes  # see body.py
+
+
+class RemovedSample(NamedTuple):
+    """A sample whose row went."""
+
+    boot_id: int
+    seq: int
+    uptime_ms: int
+    at_ms: int
+    reach_ms: int  # the larger of its covers_ms and observed_ms
+
+
+class DoubtfulClock(NamedTuple):
+    """A sample whose clock may be worth more or less than before."""
+
+    run_id: int
+    seq: int
+    uptime_ms: int
+    arrived_ms: int
+    at_ms: int
+    reach_ms: int  # the larger of its covers_ms and observed_ms
+    clocked: int  # 1: it is believed
+    clock_ms: int
+
+
+def add(db: Database, samples: Sequence[NewSample], messages: Sequence[NewMessage]) -> None:
+    """Write rows of samples and their messages."""
+    db.executemany(f"INSERT INTO sample VALUES ({', '.join('?' * 25)})", samples)
+    db.executemany(
+        "INSERT INTO body (run_id, seq, arrived_ms, packed) VALUES (?, ?, ?, ?)", messages
+    )
+
+
+def first_seq_at(db: Database, run_id: int, seq: int) -> int | None:
+    """Where the row begins that holds `seq`, or the next after it; None if there is neither."""
+    row = db.execute(
+        "SELECT first_seq FROM sample WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT 1",
+        (run_id, seq),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def seqs_inside(db: Database, run_id: int, first: int, last: int) -> int:
+    """How many seqs the rows hold that lie in a range."""
+    found: int = db.execute(
+        "SELECT coalesce(sum(seq - first_seq + 1), 0) FROM sample"
+        " WHERE run_id = ? AND seq BETWEEN ? AND ?",
+        (run_id, first, last),
+    ).fetchone()[0]
+    return found
+
+
+def remove_inside(db: Database, run_id: int, first: int, last: int) -> list[RemovedSample]:
+    """Take out the rows that lie in a range, and their messages."""
+    span = (run_id, first, last)
+    rows = db.execute(
+        "SELECT boot_id, seq, uptime_ms, at_ms, max(covers_ms, coalesce(observed_ms, 0))"
+        " FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?",
+        span,
+    ).fetchall()
+    db.execute("DELETE FROM body WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+    db.execute("DELETE FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
+    return [RemovedSample(*row) for row in rows]
+
+
+def move(db: Database, run_id: int, seq: int, at_ms: int, quality: Quality) -> None:
+    """The sample was taken at another time, or that is known otherwise."""
+    db.execute(
+        "UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?",
+        (at_ms, quality, run_id, seq),
+    )
+
+
+def doubtful_clocks(
+    db: Database, boot_id: int, ahead_ms: int, earliest_ms: int | None, drift: int
+) -> list[DoubtfulClock]:
+    """Samples of a boot whose clock is not believed, or shows what would not be believed now.
+
+    `ahead_ms`: how far a clock may be later than its sample's arrival. `earliest_ms`: when the
+    boot began at the earliest, less one in `drift` of the uptime; None: not known.
+    SQLite passes over the others, for a boot of a month has 86,400 of them.
+    """
+    rows = db.execute(
+        "SELECT run_id, seq, uptime_ms, arrived_ms, at_ms,"
+        " max(covers_ms, coalesce(observed_ms, 0)), clocked,"
+        " coalesce(taken_ms, claim_ms) FROM sample WHERE boot_id = :boot AND (claim_ms IS NOT NULL"
+        " OR taken_ms > arrived_ms + :ahead"
+        " OR taken_ms - uptime_ms < :earliest - uptime_ms / :drift)",
+        {"boot": boot_id, "ahead": ahead_ms, "earliest": earliest_ms, "drift": drift},
+    ).fetchall()
+    return [DoubtfulClock(*row) for row in rows]
+
+
+def judge_clock(db: Database, run_id: int, seq: int, clock_ms: int, believed: bool) -> None:
+    """Believe the sample's clock from now on, or keep what it shows for later."""
+    db.execute(
+        "UPDATE sample SET clocked = ?, claim_ms = ?, at_ms = ? WHERE run_id = ? AND seq = ?",
+        (int(believed), None if believed else clock_ms, clock_ms, run_id, seq),
+    )
