@@ -55,7 +55,7 @@ from titik_mqtt.endpoint import Endpoint
 from titik_wire import __version__, codec, topics
 from titik_wire.messages import Sample, Status
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 
 ROUTER = "tirosa-1"
 IFNAME = "phy0-ap0"

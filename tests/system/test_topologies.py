@@ -15,7 +15,7 @@ from tests import first
 from tests.lab.play_topologies import PAYLOAD
 from tests.lab.topologies import TOPOLOGIES, Topology
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 
 LAB = Path(__file__).parent.parent / "lab"
 SCRIPT = LAB / "play_topologies.py"
