@@ -20,10 +20,9 @@ from titik_collector.figures.windows import (
 )
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import packed_minutes, places, rollup_queue, rollups
+from titik_collector.store import packed_minutes, places, rollups, waiting_hours
 from titik_collector.store.database import Database
-from titik_collector.store.rollup_queue import Place
-from titik_collector.store.rollups import RollupRow, Series, WindowKey
+from titik_collector.store.rollups import Place, RollupRow, Series, WindowKey
 from titik_wire.messages import Rollup
 
 EVER_MS = 2**62
@@ -124,7 +123,7 @@ def pending(db: Database, subject: Subject, now_ms: int) -> tuple[Span, ...]:
 
     What is too new for it, and what a collector that was stopped left over.
     """
-    left = rollup_queue.waiting_span(db, Place(subject.scope, subject.id))
+    left = waiting_hours.pending(db, Place(subject.scope, subject.id))
     new = Span(minute(now_ms - GRACE_MS).start_ms, EVER_MS)
     return (new,) if left is None else (left, new)
 

@@ -15,7 +15,7 @@ from titik_collector.queries import events
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import namesakes, outages, places, status_rows
+from titik_collector.store import namesakes, outages, places, status_rows, unknown_routers
 from titik_collector.store.database import Database
 from titik_collector.store.presence import PresenceRow
 from titik_collector.store.status_rows import Tally
@@ -283,6 +283,6 @@ def _unregistered(db: Database, now_ms: int) -> tuple[Unregistered, ...]:
     return tuple(
         [
             Unregistered(one.name, one.messages, now_ms - one.last_ms)
-            for one in status_rows.unknown_routers(db, MAX_UNREGISTERED)
+            for one in unknown_routers.newest(db, MAX_UNREGISTERED)
         ]
     )

@@ -14,11 +14,21 @@ from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import minute
-from titik_collector.store import changed_spans, unknown_routers
+from titik_collector.store import (
+    changed_spans,
+    membership,
+    outages,
+    presence,
+    revocations,
+    unknown_routers,
+    waiting_hours,
+)
 from titik_collector.store import registry as stored
 from titik_collector.store.changed_spans import ChangedSpan
 from titik_collector.store.database import Database, transaction
-from titik_collector.store.registry import PlacedRouter, SiteRow, Stay
+from titik_collector.store.membership import Move
+from titik_collector.store.registry import PlacedRouter, SiteRow
+from titik_collector.store.rollups import Place
 
 log = logging.getLogger(__name__)
 
@@ -95,18 +105,20 @@ def _sync_sites(db: Database, config: Config) -> list[str]:
 def _revoke(db: Database, name: str, revoked_ms: int | None, now_ms: int) -> None:
     """Begin or end a revocation; what the router is, is learnt again after either."""
     router_id = stored.router_id(db, name)
-    if (revoked_ms is not None) == stored.is_revoked(db, router_id):
+    if (revoked_ms is not None) == revocations.is_open(db, router_id):
         return
     _end_presence(db, router_id, now_ms)
     if revoked_ms is None:
-        stored.end_revocation(db, router_id, now_ms)
+        revocations.end(db, router_id, now_ms)
     else:
-        stored.revoke(db, router_id, revoked_ms)
+        revocations.begin(db, router_id, revoked_ms)
 
 
 def _end_presence(db: Database, router_id: int, now_ms: int) -> None:
     """Nobody listens to a removed router: whether it is away is no question any more."""
-    stored.end_presence(db, router_id, now_ms, now_ms - CUT_MS)
+    outages.withdraw(db, router_id, now_ms - CUT_MS)
+    outages.end(db, router_id, now_ms)
+    presence.remove(db, router_id)
 
 
 def _place(
@@ -117,20 +129,20 @@ def _place(
     now_ms: int,
     changed: dict[int, int],
 ) -> bool:
-    """Add a stay if the router is not at that site already; True if it was elsewhere.
+    """Add a move if the router is not at that site already; True if it was elsewhere.
 
-    A `since` that is not after the newest stay belongs to an earlier one, so it is not used. A new
+    A `since` that is not after the newest move belongs to an earlier one, so it is not used. A new
     router is there for the whole minute, because a site's minute is of who was there as it began.
     `changed` gets the sites that it came to and left.
     """
     router_id = stored.router_id(db, name)
-    last = stored.newest_stay(db, router_id)
+    last = membership.newest_move(db, router_id)
     if last is not None and last.site_id == site_id:
         return False
     from_ms = (now_ms if last else minute(now_ms).start_ms) if since_ms is None else since_ms
     if last is not None and from_ms <= last.from_ms:
         from_ms = max(now_ms, last.from_ms + 1)  # the clock may have been set back
-    stored.add_stay(db, router_id, Stay(from_ms, site_id))
+    membership.add_move(db, router_id, Move(from_ms, site_id))
     for one in (site_id, last.site_id if last else None):
         if one is not None:
             changed[one] = min(from_ms, changed.get(one, from_ms))
@@ -143,9 +155,9 @@ def _place(
 def _sum_again(db: Database, changed: dict[int, int]) -> None:
     """Rollups of sites and the city are of more routers now, though these may never be heard."""
     for site_id, from_ms in changed.items():
-        stored.sum_again(db, "site", site_id, from_ms)
+        waiting_hours.add_since(db, Place("site", site_id), from_ms)
     if changed:
-        stored.sum_again(db, "city", CITY_ID, min(changed.values()))
+        waiting_hours.add_since(db, Place("city", CITY_ID), min(changed.values()))
 
 
 class Registry:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
 from titik_collector.figures.rates import WIRE_BPS, Step, steps
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
-from titik_collector.rollups import aggregation, revise
+from titik_collector.rollups import aggregation, revisions
 from titik_collector.store import (
     boot_spans,
     membership,
@@ -43,17 +43,19 @@ class RouterRollups:
             for step in self._steps(router_id, boot_id, span):
                 minutes.add(step)
         computed = {Span(start_ms, start_ms + MINUTE_MS): one for start_ms, one in minutes}
-        changed = revise.write(self._db, Series("router", router_id, "1m"), span, computed, now_ms)
+        changed = revisions.write(
+            self._db, Series("router", router_id, "1m"), span, computed, now_ms
+        )
         hourly = Series("router", router_id, "1h")
         for hour in sorted({self._calendar.hour(start_ms) for start_ms in changed}):
             if hour.start_ms >= sealed_ms:
                 one = with_means(rollup_sums.of_lower(self._db, hourly, hour))
-                revise.write(self._db, hourly, hour, {hour: one}, now_ms)
+                revisions.write(self._db, hourly, hour, {hour: one}, now_ms)
         # Always, because bounded samples and visitors are in no minute.
         for day in self._calendar.days(*span):
             if day.start_ms >= sealed_ms:
                 one, daily = self._day(router_id, day), Series("router", router_id, "1d")
-                revise.write(self._db, daily, day, {day: one}, now_ms)
+                revisions.write(self._db, daily, day, {day: one}, now_ms)
 
     def _day(self, router_id: int, day: Span) -> Figures:
         figures = rollup_sums.of_lower(self._db, Series("router", router_id, "1d"), day)

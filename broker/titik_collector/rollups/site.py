@@ -10,13 +10,12 @@ from typing import NamedTuple
 from titik_collector.figures.figures import Figures
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS, Scope
 from titik_collector.figures.windows import MINUTE_MS, Calendar, Span, Window
-from titik_collector.rollups import aggregation, revise
+from titik_collector.rollups import aggregation, revisions
 from titik_collector.rollups.aggregation import Headcount, Membership
 from titik_collector.store import boot_spans, packed_minutes, rollup_sums
 from titik_collector.store.database import Database
-from titik_collector.store.rollup_queue import Place
 from titik_collector.store.rollup_sums import Part
-from titik_collector.store.rollups import Series
+from titik_collector.store.rollups import Place, Series
 
 
 class HourPart(NamedTuple):
@@ -77,7 +76,7 @@ class SiteRollups:
 
     def _write(self, series: Series, span: Span, figures: Figures, now_ms: int) -> int:
         """One window; how many changed."""
-        return len(revise.write(self._db, series, span, {span: figures}, now_ms))
+        return len(revisions.write(self._db, series, span, {span: figures}, now_ms))
 
     def _write_minutes(
         self, place: Place, parts: Sequence[Part], minutes: Span, now_ms: int
@@ -92,7 +91,7 @@ class SiteRollups:
             else one._replace(routers=headcount.at(start_ms) if always is None else always)
             for start_ms, one in rollup_sums.of_minutes(self._db, lower, parts).items()
         }
-        return len(revise.write(self._db, Series(*place, "1m"), minutes, computed, now_ms))
+        return len(revisions.write(self._db, Series(*place, "1m"), minutes, computed, now_ms))
 
     def _headcount(self, place: Place) -> Headcount:
         return self._membership.headcount(None if place.scope == "city" else place.scope_id)

@@ -2,8 +2,8 @@
 
 Rule: a router's minutes come from its samples, its hours from its minutes, its days from its hours
 and from samples whose time is only bounded; sites and the city are sums (see `aggregation`).
-Rule: what is to be done is written in the store (`rollup_queue`) and crossed off in the
-transaction that does it, so a crash repeats or loses nothing.
+Rule: what is to be done is in the store: changed spans of routers, hours that wait to be summed. It
+is crossed off in the transaction that does it, so a crash repeats or loses nothing.
 Rule: a minute is computed when it is over and the sample after it has had time to arrive; when the
 collector ends, without waiting for that sample, which changes the minute again.
 Rule: `revision` rises only when the content changed; a window of which nothing is known any more
@@ -19,9 +19,10 @@ from titik_collector.figures.windows import HOUR_MS, MINUTE_MS, Calendar, Span, 
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.rollups.router import RouterRollups
 from titik_collector.rollups.site import HourPart, SiteRollups
-from titik_collector.store import membership, rollup_queue, settings
+from titik_collector.store import changed_spans, membership, settings, waiting_hours
 from titik_collector.store.database import Database, transaction
-from titik_collector.store.rollup_queue import Place, WaitingHour
+from titik_collector.store.rollups import Place
+from titik_collector.store.waiting_hours import WaitingHour
 
 GRACE_MS = 40_000  # a router samples every 30 s; the figures of a minute come with its next sample
 CHUNK_MS = 6 * HOUR_MS  # of a router's time in one transaction: bounds memory and waiting
@@ -30,7 +31,7 @@ MAX_SPANS = 1000  # of a router looked at for one transaction
 
 
 class Rollups:
-    """Works off the queue of an open database, for a city in one time zone."""
+    """Computes what waits in an open database, for a city in one time zone."""
 
     def __init__(
         self,
@@ -72,7 +73,8 @@ class Rollups:
     def rebuild(self) -> None:
         """Compute all that is over and not sealed again; if all was right, nothing changes."""
         with transaction(self._db):
-            rollup_queue.add_everything(self._db)
+            changed_spans.add_everything(self._db)
+            waiting_hours.add_everything(self._db)
         while self._step_router() or self._step_sum():
             pass
 
@@ -80,13 +82,13 @@ class Rollups:
         """Compute one stretch of one router's time; False if none is due."""
         horizon_ms = minute(self._now_ms() - self._grace_ms).start_ms
         # In turn, so that one router with much to do holds up nobody.
-        router_id = rollup_queue.next_router(self._db, horizon_ms, self._turn)
+        router_id = changed_spans.next_router(self._db, horizon_ms, self._turn)
         if router_id is None:
             return False
         self._turn = router_id
         with transaction(self._db):
             span = self._next_stretch(router_id, horizon_ms)
-            rollup_queue.cross_off_spans(self._db, router_id, span.end_ms)
+            changed_spans.cross_off(self._db, router_id, span.end_ms)
             if span.start_ms < span.end_ms:
                 self._routers.roll(router_id, span, self._sealed_ms(), self._now_ms())
                 self._add_sites(router_id, span)
@@ -94,7 +96,7 @@ class Rollups:
 
     def _next_stretch(self, router_id: int, horizon_ms: int) -> Span:
         """The first whole minutes of it that changed; an empty stretch if there is no data."""
-        spans = rollup_queue.changed_spans(self._db, router_id, horizon_ms, MAX_SPANS)
+        spans = changed_spans.of_router(self._db, router_id, horizon_ms, MAX_SPANS)
         start_ms = end_ms = minute(spans[0].from_ms).start_ms
         for from_ms, to_ms in spans:
             if minute(from_ms).start_ms > end_ms:
@@ -102,7 +104,7 @@ class Rollups:
             end_ms = max(end_ms, minute(to_ms).end_ms)
         end_ms = min(end_ms, horizon_ms)
         # Years that nothing is known of are one step.
-        known_ms = rollup_queue.earliest_known(self._db, router_id, start_ms)
+        known_ms = changed_spans.earliest_known(self._db, router_id, start_ms)
         if known_ms is None or known_ms >= end_ms:
             return Span(end_ms, end_ms)
         start_ms = max(start_ms, minute(known_ms).start_ms, self._sealed_ms())
@@ -123,11 +125,11 @@ class Rollups:
             )
             for hour in self._calendar.hours(*span)
         ]
-        rollup_queue.add_hours(self._db, place, hours)
+        waiting_hours.add(self._db, place, hours)
 
     def _step_sum(self) -> bool:
         """Sum up hours of a site, or one of the city when no site is left; False if none is due."""
-        place = rollup_queue.next_place(self._db)
+        place = waiting_hours.next_place(self._db)
         if place is None:
             return False
         sealed_ms = self._sealed_ms()
@@ -136,7 +138,7 @@ class Rollups:
             most = (
                 1 if place.scope == "city" else max(1, MAX_HOURS // sites.routers(place.scope_id))
             )
-            hours = rollup_queue.waiting_hours(self._db, place, most)
+            hours = waiting_hours.of_place(self._db, place, most)
             parts = [
                 HourPart(
                     self._calendar.hour(hour_ms),
@@ -149,7 +151,7 @@ class Rollups:
             elif sites.roll_site(place.scope_id, parts, sealed_ms, self._now_ms()):
                 for _, from_ms, to_ms in hours:
                     self._add_hours(Place("city", CITY_ID), Span(from_ms, to_ms))
-            rollup_queue.cross_off_hours(self._db, place, hours)
+            waiting_hours.cross_off(self._db, place, hours)
         return True
 
     def _site_rollups(self) -> SiteRollups:

@@ -15,6 +15,13 @@ class Stay(NamedTuple):
     to_ms: int
 
 
+class Move(NamedTuple):
+    """From when a router is at a site."""
+
+    from_ms: int
+    site_id: int | None  # None: at no site
+
+
 class UplinkLimit(NamedTuple):
     """What the uplink of a router's site can carry from a time on."""
 
@@ -56,3 +63,20 @@ def uplink_limits(db: Database, router_id: int) -> list[UplinkLimit]:
         (router_id,),
     )
     return [UplinkLimit(*row) for row in rows]
+
+
+def newest_move(db: Database, router_id: int) -> Move | None:
+    """Where the router stands; None if it never stood anywhere."""
+    row = db.execute(
+        "SELECT from_ms, site_id FROM membership WHERE router_id = ? ORDER BY from_ms DESC LIMIT 1",
+        (router_id,),
+    ).fetchone()
+    return None if row is None else Move(*row)
+
+
+def add_move(db: Database, router_id: int, move: Move) -> None:
+    """The router stands elsewhere from then on."""
+    db.execute(
+        "INSERT INTO membership (router_id, from_ms, site_id) VALUES (?, ?, ?)",
+        (router_id, *move),
+    )

@@ -60,6 +60,15 @@ def add(db: Database, router_id: int, from_ms: int, to_ms: int, cause: str) -> N
     )
 
 
+def withdraw(db: Database, router_id: int, since_ms: int) -> None:
+    """Remove the open outage of a router whose state is what it is since then or later."""
+    db.execute(
+        "DELETE FROM outage WHERE router_id = ? AND to_ms IS NULL"
+        " AND (SELECT since_ms FROM presence WHERE router_id = outage.router_id) >= ?",
+        (router_id, since_ms),
+    )
+
+
 def withdraw_offline(db: Database, since_ms: int) -> None:
     """Remove the open outages of `presence.went_offline`."""
     db.execute(

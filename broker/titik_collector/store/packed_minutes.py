@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from titik_collector.figures.figures import RATES, Figures, with_means
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import DAY_MS, MINUTE_MS, Span
+from titik_collector.store import settings
 from titik_collector.store.database import Database
 
 COLD_MS = 2 * DAY_MS  # most of what comes late has come by then
@@ -36,12 +37,7 @@ def freeze(db: Database, now_ms: int) -> bool:
     for scope, scope_id, start_ms in oldest:
         _freeze_day(db, scope, scope_id, start_ms // DAY_MS * DAY_MS)
     if oldest:
-        db.execute(
-            "INSERT INTO setting VALUES ('cold_before_ms', ?) ON CONFLICT (name) DO UPDATE"
-            " SET value = excluded.value"
-            " WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)",
-            (str(before_ms),),
-        )
+        settings.keep(db, "cold_before_ms", max(before_ms, edge(db)))
     return len(oldest) == STEP
 
 
@@ -109,10 +105,7 @@ def prune(db: Database, before_ms: int) -> bool:
 
 def edge(db: Database) -> int:
     """No minute that begins then or later is cold."""
-    found = db.execute(
-        "SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'cold_before_ms'"
-    ).fetchone()
-    return int(found[0]) if found else 0
+    return settings.number(db, "cold_before_ms") or 0
 
 
 def _days(db: Database, scope: Scope, scope_id: int, span: Span) -> list[tuple[int, bytes]]:

@@ -60,6 +60,11 @@ def write(db: Database, router_id: int, one: PresenceRow) -> None:
     )
 
 
+def remove(db: Database, router_id: int) -> None:
+    """Nothing is known of the router any more."""
+    db.execute("DELETE FROM presence WHERE router_id = ?", (router_id,))
+
+
 # Whose last word is `offline`, and came then or later.
 WENT_OFFLINE = (
     "SELECT router_id FROM presence WHERE state = 'offline' AND said = 'offline' AND since_ms >= ?"

@@ -1,4 +1,4 @@
-"""Routers and sites, registered or not any more, and which router stood where from when.
+"""Routers and sites, registered or not any more.
 
 Rule: ids never change, and no row goes: what is removed is only not registered any more.
 """
@@ -6,7 +6,6 @@ Rule: ids never change, and no row goes: what is removed is only not registered 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from titik_collector.figures.windows import DAY_MS
 from titik_collector.store.database import Database
 
 
@@ -34,13 +33,6 @@ class PlacedRouter(NamedTuple):
     id: int
     name: str
     site: str | None
-
-
-class Stay(NamedTuple):
-    """From when a router is at a site; None: at no site."""
-
-    from_ms: int
-    site_id: int | None
 
 
 def put_site(db: Database, site: SiteRow) -> None:
@@ -118,69 +110,3 @@ def registered_routers(db: Database) -> list[PlacedRouter]:
 def removed_routers(db: Database) -> tuple[str, ...]:
     """Names of routers that are not registered any more."""
     return tuple(name for (name,) in db.execute("SELECT name FROM router WHERE registered = 0"))
-
-
-def newest_stay(db: Database, router_id: int) -> Stay | None:
-    """Where the router stands; None if it never stood anywhere."""
-    row = db.execute(
-        "SELECT from_ms, site_id FROM membership WHERE router_id = ? ORDER BY from_ms DESC LIMIT 1",
-        (router_id,),
-    ).fetchone()
-    return None if row is None else Stay(*row)
-
-
-def add_stay(db: Database, router_id: int, stay: Stay) -> None:
-    """The router stands elsewhere from then on."""
-    db.execute(
-        "INSERT INTO membership (router_id, from_ms, site_id) VALUES (?, ?, ?)",
-        (router_id, *stay),
-    )
-
-
-def is_revoked(db: Database, router_id: int) -> bool:
-    """The router has no access now."""
-    found = db.execute(
-        "SELECT 1 FROM revocation WHERE router_id = ? AND to_ms IS NULL", (router_id,)
-    ).fetchone()
-    return found is not None
-
-
-def revoke(db: Database, router_id: int, from_ms: int) -> None:
-    """The router has no access from then on."""
-    db.execute("INSERT OR REPLACE INTO revocation VALUES (?, ?, NULL)", (router_id, from_ms))
-
-
-def end_revocation(db: Database, router_id: int, to_ms: int) -> None:
-    """The router has access again."""
-    db.execute(
-        "UPDATE revocation SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL", (to_ms, router_id)
-    )
-
-
-def end_presence(db: Database, router_id: int, now_ms: int, cut_ms: int) -> None:
-    """Nobody listens to the router any more: an outage ends, and none counts that began since.
-
-    `cut_ms`: an outage that began then or later is no outage.
-    """
-    db.execute(
-        "DELETE FROM outage WHERE router_id = ? AND to_ms IS NULL"
-        " AND (SELECT since_ms FROM presence WHERE router_id = outage.router_id) >= ?",
-        (router_id, cut_ms),
-    )
-    db.execute(
-        "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL", (now_ms, router_id)
-    )
-    db.execute("DELETE FROM presence WHERE router_id = ?", (router_id,))
-
-
-def sum_again(db: Database, scope: str, scope_id: int, from_ms: int) -> None:
-    """Sum the hours and days of a site or the city again that ended after `from_ms`."""
-    db.execute(
-        # Of a day at least its first hour, with which the day is computed.
-        "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms,"
-        "  iif(window = '1h', end_ms, start_ms) FROM rollup WHERE scope = ?1 AND scope_id = ?2"
-        "  AND window IN ('1h', '1d') AND start_ms > ?3 - ?4 AND end_ms > ?3"
-        " ON CONFLICT (scope, scope_id, hour_ms) DO UPDATE SET"
-        " from_ms = min(from_ms, excluded.from_ms), to_ms = max(to_ms, excluded.to_ms)",
-        (scope, scope_id, from_ms, 2 * DAY_MS),
-    )

@@ -6,7 +6,7 @@ Rule: `now_ms` may go back, and the seal with it, but not behind what was pruned
 Rule: the tables are asked router by router (CROSS JOIN keeps that order), never read whole.
 """
 
-from titik_collector.store import packed_minutes, unknown_routers
+from titik_collector.store import packed_minutes, settings, unknown_routers
 from titik_collector.store.database import Database
 
 DAY_MS = 86_400_000
@@ -26,8 +26,8 @@ def prune(
     `pack_ms` is the present for packing, which loses nothing; None: `now_ms`.
     """
     sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
-    sealed_ms = max(sealed_ms, _setting(db, "pruned_before_ms"))
-    _set(db, "sealed_before_ms", sealed_ms)
+    sealed_ms = max(sealed_ms, settings.number(db, "pruned_before_ms") or 0)
+    settings.keep(db, "sealed_before_ms", sealed_ms)
     # What is not sealed may be computed again, from all of its minutes.
     minutes_ms = min(sealed_ms, now_ms - minutes_days * DAY_MS)
     unknown_routers.prune(db, now_ms)
@@ -62,7 +62,9 @@ def _prune_samples(db: Database, before_ms: int) -> bool:
         newest_ms = max(at_ms for _, _, at_ms in rows)
         # The seal that this was pruned behind.
         behind_ms = (newest_ms // DAY_MS + 2) * DAY_MS
-        _set(db, "pruned_before_ms", max(behind_ms, _setting(db, "pruned_before_ms")))
+        settings.keep(
+            db, "pruned_before_ms", max(behind_ms, settings.number(db, "pruned_before_ms") or 0)
+        )
     return len(rows) == STEP
 
 
@@ -74,18 +76,3 @@ def _prune_bodies(db: Database, before_ms: int) -> bool:
     old = [(number,) for number, arrived_ms in rows if arrived_ms < before_ms]
     db.executemany("DELETE FROM body WHERE id = ?", old)
     return bool(old) and len(old) == len(rows)
-
-
-def _setting(db: Database, name: str) -> int:
-    row = db.execute(
-        "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", (name,)
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _set(db: Database, name: str, value: int) -> None:
-    db.execute(
-        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
-        " SET value = excluded.value WHERE value != excluded.value",
-        (name, str(value)),
-    )

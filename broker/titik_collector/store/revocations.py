@@ -27,3 +27,23 @@ def since(db: Database, since_ms: int, limit: int) -> list[Revocation]:
         (since_ms, limit),
     )
     return [Revocation(*row) for row in rows]
+
+
+def is_open(db: Database, router_id: int) -> bool:
+    """The router has no access now."""
+    found = db.execute(
+        "SELECT 1 FROM revocation WHERE router_id = ? AND to_ms IS NULL", (router_id,)
+    ).fetchone()
+    return found is not None
+
+
+def begin(db: Database, router_id: int, from_ms: int) -> None:
+    """The router has no access from then on."""
+    db.execute("INSERT OR REPLACE INTO revocation VALUES (?, ?, NULL)", (router_id, from_ms))
+
+
+def end(db: Database, router_id: int, to_ms: int) -> None:
+    """The router has access again."""
+    db.execute(
+        "UPDATE revocation SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL", (to_ms, router_id)
+    )

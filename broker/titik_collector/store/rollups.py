@@ -17,12 +17,24 @@ _PUT = (
 )
 
 
+class Place(NamedTuple):
+    """A router, a site or the city."""
+
+    scope: Scope
+    scope_id: int
+
+
 class Series(NamedTuple):
     """The windows of one length of a router, a site or the city."""
 
     scope: Scope
     scope_id: int
     window: Window
+
+    @property
+    def place(self) -> Place:
+        """What they are of."""
+        return Place(self.scope, self.scope_id)
 
 
 class WindowKey(NamedTuple):
@@ -32,11 +44,6 @@ class WindowKey(NamedTuple):
     scope_id: int
     window: Window
     start_ms: int
-
-    @property
-    def series(self) -> Series:
-        """What it is a window of."""
-        return Series(self.scope, self.scope_id, self.window)
 
 
 class RollupRow(NamedTuple):

@@ -46,9 +46,3 @@ def keep(db: Database, known: Known) -> None:
             known.since_ms,
         ),
     )
-
-
-def newest_stamp(db: Database) -> int | None:
-    """When the store last heard a router; None of a new store."""
-    found: int | None = db.execute("SELECT max(heard_ms) FROM presence").fetchone()[0]
-    return found

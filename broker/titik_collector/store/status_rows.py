@@ -25,14 +25,6 @@ class RunTerms(NamedTuple):
     in_spool: int
 
 
-class UnknownRouter(NamedTuple):
-    """A router that reports and is not registered."""
-
-    name: str
-    messages: int
-    last_ms: int
-
-
 class Tally(NamedTuple):
     """How many messages were not stored, for one reason."""
 
@@ -72,11 +64,3 @@ def tallies(db: Database) -> list[Tally]:
     """Those above zero, by reason."""
     rows = db.execute("SELECT name, value FROM tally WHERE value > 0 ORDER BY name")
     return [Tally(*row) for row in rows]
-
-
-def unknown_routers(db: Database, limit: int) -> list[UnknownRouter]:
-    """Those that were heard last, the newest first."""
-    rows = db.execute(
-        "SELECT name, messages, last_ms FROM knock ORDER BY last_ms DESC LIMIT ?", (limit,)
-    )
-    return [UnknownRouter(*row) for row in rows]

@@ -4,11 +4,21 @@ Rule: at most MAX_NAMES are kept. A new name takes the place of the longest unhe
 heard lately. So a flood of names writes nothing.
 """
 
+from typing import NamedTuple
+
 from titik_collector.store.database import Database
 
 MAX_NAMES = 20  # the rest are a count
 LATELY_MS = 3_600_000  # a router that was heard within this may be connected, and keeps its place
 KEPT_MS = 7 * 86_400_000  # an installer may come next week
+
+
+class UnknownRouter(NamedTuple):
+    """A router that reports and is not registered."""
+
+    name: str
+    messages: int
+    last_ms: int
 
 
 def hear(db: Database, name: str, now_ms: int) -> None:
@@ -32,6 +42,14 @@ def heard_since(db: Database, since_ms: int) -> frozenset[str]:
     """Names that were heard since then."""
     rows = db.execute("SELECT name FROM knock WHERE last_ms >= ?", (since_ms,))
     return frozenset(name for (name,) in rows)
+
+
+def newest(db: Database, limit: int) -> list[UnknownRouter]:
+    """Those that were heard last, the newest first."""
+    rows = db.execute(
+        "SELECT name, messages, last_ms FROM knock ORDER BY last_ms DESC LIMIT ?", (limit,)
+    )
+    return [UnknownRouter(*row) for row in rows]
 
 
 def forget(db: Database, name: str) -> None:
