@@ -143,7 +143,7 @@ def _run(settings: Config, target: Endpoint) -> None:
     backoff = Backoff(rand)
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
     uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
-    changes = rtnetlink.Changes()
+    changes = rtnetlink.RouteChanges()
     sources = _sources(settings, clock, lambda: publisher.day_starts, changes.any)
     sampler = Sampler(settings.router, run_id, clock, spool, sources, lambda: publisher.open_runs)
     schedule = Schedule(settings.interval_s, clock.monotonic(), rand)

@@ -32,7 +32,7 @@ _OFF = {
 }
 
 
-class Counted(Protocol):
+class SpoolSize(Protocol):
     """A spool's size."""
 
     @property
@@ -54,7 +54,7 @@ def user(say: Say) -> None:
         say(f"ok    user: {uid}")
 
 
-class Interfaces(Protocol):
+class Uplinks(Protocol):
     """This machine's, and what leads out."""
 
     def ways(self) -> Sequence[Way]: ...
@@ -77,7 +77,7 @@ def sources(every: Sequence[Source], say: Say) -> bool:
     return good
 
 
-def uplink(interfaces: Interfaces, every: Sequence[Source], say: Say) -> None:
+def uplink(interfaces: Uplinks, every: Sequence[Source], say: Say) -> None:
     """Which interfaces are taken as uplink, and why; what is likely wrong is no failure."""
     try:
         ways, nets = interfaces.ways(), interfaces.net()
@@ -197,7 +197,7 @@ def broker(target: Endpoint, say: Say) -> bool:
     return True
 
 
-def chain(uplink: Uplink, spool: Counted, say: Say) -> bool:
+def chain(uplink: Uplink, spool: SpoolSize, say: Say) -> bool:
     """Log in, publish the one sample in the spool, and wait until the collector has it."""
     trouble = _Trouble()
     log = logging.getLogger("titik_agent")
@@ -213,7 +213,7 @@ def chain(uplink: Uplink, spool: Counted, say: Say) -> bool:
     return good
 
 
-def _chain(uplink: Uplink, spool: Counted, say: Say, trouble: "_Trouble") -> bool:
+def _chain(uplink: Uplink, spool: SpoolSize, say: Say, trouble: "_Trouble") -> bool:
     if not _drive(uplink, LOGIN_S, lambda: uplink.is_connected or bool(trouble.said)):
         say("FAIL  login: no answer from the broker; is there an MQTT 5 broker at this port?")
         return False

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from titik_agent.hostapd import ubus, ubus_blob
-from titik_agent.hostapd.ubus import Message
+from titik_agent.hostapd.ubus import UbusMessage
 
 CAPTURES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "captures")
 
@@ -257,7 +257,7 @@ class FakeUbusd:
                 continue
             if raw[1] == ubus.INVOKE:
                 self.invocations.append(raw)
-            self._serve(client, Message(raw))
+            self._serve(client, UbusMessage(raw))
 
     def _drop(self, client: _Client) -> None:
         client.socket.close()
@@ -265,7 +265,7 @@ class FakeUbusd:
         for each in self._objects.values():
             each.subscribers = [pair for pair in each.subscribers if pair[0] is not client]
 
-    def _serve(self, client: _Client, message: Message) -> None:
+    def _serve(self, client: _Client, message: UbusMessage) -> None:
         if message.kind == ubus.STATUS:
             self.answers.append(message.number(ubus.ATTR_STATUS) or 0)
             return
@@ -280,7 +280,7 @@ class FakeUbusd:
             body = ubus_blob.number_attribute(ubus.ATTR_STATUS, status)
             _send(client, ubus.STATUS, message.seq, message.peer, body)
 
-    def _lookup(self, client: _Client, message: Message) -> int:
+    def _lookup(self, client: _Client, message: UbusMessage) -> int:
         pattern = message.text(ubus.ATTR_OBJPATH)
         found = {
             identity: each
@@ -302,7 +302,7 @@ class FakeUbusd:
             _send(client, ubus.DATA, message.seq, message.peer, body)
         return ubus.OK if found else ubus.NOT_FOUND
 
-    def _invoke(self, client: _Client, message: Message) -> int | None:
+    def _invoke(self, client: _Client, message: UbusMessage) -> int | None:
         identity = message.number(ubus.ATTR_OBJID) or 0
         name = message.text(ubus.ATTR_METHOD)
         if identity == ubus.EVENTS_OBJECT:
@@ -324,7 +324,7 @@ class FakeUbusd:
             return ubus.OK
         return reply
 
-    def _register(self, client: _Client, message: Message) -> int:
+    def _register(self, client: _Client, message: UbusMessage) -> int:
         own, pattern = message.table().pick(b"object", b"pattern")
         if self.refuse_listen:
             return ubus.PERMISSION_DENIED
@@ -333,14 +333,14 @@ class FakeUbusd:
         client.patterns.append((pattern, own))
         return ubus.OK
 
-    def _add_object(self, client: _Client, message: Message) -> int:
+    def _add_object(self, client: _Client, message: UbusMessage) -> int:
         own = next(self._ids)
         client.objects.add(own)
         body = ubus_blob.number_attribute(ubus.ATTR_OBJID, own)
         _send(client, ubus.DATA, message.seq, message.peer, body)
         return ubus.OK
 
-    def _subscribe(self, client: _Client, message: Message) -> int:
+    def _subscribe(self, client: _Client, message: UbusMessage) -> int:
         own = message.number(ubus.ATTR_OBJID) or 0
         target = self._objects.get(message.number(ubus.ATTR_TARGET) or 0)
         if target is None or self.refuse_subscribe:

@@ -4,26 +4,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_agent.sampling.client_time import MAX_METERS, Meter, Meters, Reading, on_air
+from titik_agent.sampling.client_time import MAX_METERS, ClientMeter, ClientReading, Meters, on_air
 from titik_wire.messages import Bss
 
 
 def test_a_count_holds_until_the_next_reading() -> None:
     """Client time is clients times the time that they were known for."""
-    meter = Meter()
+    meter = ClientMeter()
     readings = [meter.observe(at_ms, count) for at_ms, count in ((1000, 3), (4000, 5), (6000, 0))]
 
-    assert readings == [Reading(3, 3, 0, 0), Reading(3, 5, 9000, 3000), Reading(0, 5, 19000, 5000)]
+    assert readings == [
+        ClientReading(3, 3, 0, 0),
+        ClientReading(3, 5, 9000, 3000),
+        ClientReading(0, 5, 19000, 5000),
+    ]
 
 
 def test_a_failed_reading_adds_no_observed_time() -> None:
     """What lies on either side of a failure is unknown, not zero."""
-    meter = Meter()
+    meter = ClientMeter()
     readings = [
         meter.observe(at_ms, count) for at_ms, count in ((0, 4), (10, None), (20, 4), (30, 4))
     ]
 
-    assert readings == [Reading(4, 4, 0, 0), None, Reading(4, 4, 0, 0), Reading(4, 4, 40, 10)]
+    assert readings == [
+        ClientReading(4, 4, 0, 0),
+        None,
+        ClientReading(4, 4, 0, 0),
+        ClientReading(4, 4, 40, 10),
+    ]
 
 
 READINGS = st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 50)), min_size=2, max_size=30)
@@ -32,7 +41,7 @@ READINGS = st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 50)), min_siz
 @given(READINGS)
 def test_the_mean_is_exact_however_readings_are_left_out(readings: list[tuple[int, int]]) -> None:
     """The last reading alone tells the whole run's client time."""
-    meter, at_ms, expected, last = Meter(), 0, 0, None
+    meter, at_ms, expected, last = ClientMeter(), 0, 0, None
     reading = None
     for elapsed, count in readings:
         at_ms += elapsed
@@ -59,7 +68,7 @@ def test_a_router_without_a_bss_is_not_observed() -> None:
     meters.observe(10, ())
     whole, _ = meters.observe(30, (Bss("a", clients=1),))
 
-    assert Reading(1, 1, 0, 0) == whole
+    assert ClientReading(1, 1, 0, 0) == whole
 
 
 def test_a_bss_that_vanished_and_returned_is_not_counted_meanwhile() -> None:

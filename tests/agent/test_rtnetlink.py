@@ -177,9 +177,9 @@ def test_a_real_kernel_s_routes_are_found() -> None:
 # In a network of its own, where nothing changes by itself.
 CHANGES = """
 import subprocess
-from titik_agent.sources.rtnetlink import Changes
+from titik_agent.sources.rtnetlink import RouteChanges
 subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
-changes = Changes()
+changes = RouteChanges()
 def after(*words, rows=""):
     subprocess.run(("ip", *words), input=rows, text=True, check=True)
     return changes.any(), changes.any()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.spooled import OTHER_RUN, Clock, Disk, sample, spans, take
 from tests.wire.examples import RUN
-from titik_agent.spool.record import Damaged, Key, pack, scan, unpack
+from titik_agent.spool.record import DamagedRecord, Key, pack, scan, unpack
 from titik_agent.spool.segments import Segments
 from titik_agent.spool.spool import Spool
 from titik_wire.codec import MAX_PAYLOAD, encode
@@ -51,7 +51,7 @@ def test_a_sample_above_the_packet_limit_is_refused() -> None:
 
 def test_a_record_of_another_key_is_damaged() -> None:
     """Bytes that are whole but not what was asked for."""
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedRecord):
         unpack(record(1), Key(RUN, 2, 2))
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.agent import fake_hostapd
 from titik_agent.hostapd.control_replies import parse_station
 from titik_agent.hostapd.station import Station, one_each
-from titik_agent.sampling.stations import Tally, Tracker
+from titik_agent.sampling.stations import StationTally, Tracker
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -35,12 +35,12 @@ def station(
 def test_only_authorized_stations_are_clients() -> None:
     """One that is still in the handshake, or has the wrong key, is none."""
     tally = Tracker().tally("ap0", [station("a"), station("b", authorized=False)])
-    assert Tally(clients=1, active=1, weak=0) == tally
+    assert StationTally(clients=1, active=1, weak=0) == tally
 
 
 def test_no_stations_are_zero_of_each() -> None:
     """Zero is known here, not missing."""
-    assert Tally(clients=0, active=0, weak=0) == Tracker().tally("ap0", [])
+    assert StationTally(clients=0, active=0, weak=0) == Tracker().tally("ap0", [])
 
 
 def test_a_client_that_sends_nothing_is_no_longer_active() -> None:
@@ -51,7 +51,7 @@ def test_a_client_that_sends_nothing_is_no_longer_active() -> None:
     time.now += 60
     assert 1 == tracker.tally("ap0", [station(received=5)]).active
     time.now += 0.1
-    assert Tally(clients=1, active=0, weak=0) == tracker.tally("ap0", [station(received=5)])
+    assert StationTally(clients=1, active=0, weak=0) == tracker.tally("ap0", [station(received=5)])
 
 
 def test_a_client_that_sends_again_is_active_again() -> None:
@@ -77,7 +77,7 @@ def test_a_client_that_left_and_came_back_is_new() -> None:
 def test_active_is_unknown_if_it_is_unknown_of_any_client() -> None:
     """A driver that failed to say what one sent leaves no count of the active."""
     stations = [station("a"), station("b", received=None)]
-    assert Tally(clients=2, active=None, weak=0) == Tracker().tally("ap0", stations)
+    assert StationTally(clients=2, active=None, weak=0) == Tracker().tally("ap0", stations)
 
 
 def test_inactive_time_tells_where_counters_do_not() -> None:
@@ -206,7 +206,7 @@ def test_clients_above_the_limit_are_counted_and_not_tracked() -> None:
     """Counts are still right, activity is unknown, and it says so."""
     tracker = Tracker(limit=4096)
     stations = [station(f"{i}") for i in range(5000)]
-    assert Tally(clients=5000, active=None, weak=0) == tracker.tally("ap0", stations)
+    assert StationTally(clients=5000, active=None, weak=0) == tracker.tally("ap0", stations)
     assert tracker.saturated
     assert 4096 == sum(map(len, tracker._moved.values()))
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.agent.fake_ubusd import CAPTURES, FakeUbusd, Short, Wide, answer, encode, hang
 from titik_agent.hostapd import ubus, ubus_blob
-from titik_agent.hostapd.ubus import Event, Message, Ubus, UbusRefused
-from titik_agent.hostapd.ubus_blob import Table, UbusError
+from titik_agent.hostapd.ubus import Ubus, UbusEvent, UbusMessage, UbusRefused
+from titik_agent.hostapd.ubus_blob import BlobTable, UbusError
 
 
 def captured(prefix: str) -> bytes:
@@ -26,7 +26,7 @@ def captured(prefix: str) -> bytes:
 
 def plain(value: Any) -> Any:
     """A table as dictionaries, nested to the end; an array as a list."""
-    if not isinstance(value, Table):
+    if not isinstance(value, BlobTable):
         return value
     items = [(name, plain(each)) for name, each in value.items()]
     return dict(items) if all(name for name, _ in items) else [each for _, each in items]
@@ -52,7 +52,7 @@ def client(ubusd: FakeUbusd) -> Iterator[Ubus]:
 
 def test_captured_hello_is_read() -> None:
     """ubusd greets with our client id as the peer."""
-    message = Message(captured("hostapd <- 0000"))
+    message = UbusMessage(captured("hostapd <- 0000"))
     assert (ubus.HELLO, 0x3CD25534) == (message.kind, message.peer)
 
 
@@ -74,7 +74,7 @@ CLIENTS = {"freq": 2412, "clients": {"02:00:5e:00:53:01": STATION}}
 
 def test_captured_get_clients_reply_is_read() -> None:
     """Every value of a reply that a real ubusd relayed, unsigned."""
-    message = Message(captured("hostapd -> 0002"))
+    message = UbusMessage(captured("hostapd -> 0002"))
     assert (ubus.DATA, 2, 0xC8359C3C) == (message.kind, message.seq, message.number(3))
     assert CLIENTS == plain(message.table())
 
@@ -93,7 +93,7 @@ def test_captured_invocation_is_what_a_call_sends(ubusd: FakeUbusd, client: Ubus
     target = ubusd.add("hostapd.phy0-ap0", {"get_clients": answer({})})
     client.call(target, "get_clients", soon())
     object_id, method, data = seen[12:20], seen[20:36], seen[-4:]
-    assert "get_clients" == Message(seen).text(ubus.ATTR_METHOD)
+    assert "get_clients" == UbusMessage(seen).text(ubus.ATTR_METHOD)
     assert object_id[:4] + struct.pack(">I", target) + method + data == ubusd.invocations[0][12:]
 
 
@@ -120,13 +120,13 @@ def test_captured_answer_to_an_invocation_is_written_alike() -> None:
 
 def test_captured_subscription_notice_is_read() -> None:
     """`active` is a single byte."""
-    message = Message(captured("hostapd <- 000a0001"))
+    message = UbusMessage(captured("hostapd <- 000a0001"))
     assert (ubus.NOTIFY, 1) == (message.kind, message.number(ubus.ATTR_ACTIVE))
 
 
 def test_numbers_keep_their_width_and_signs_are_restored_on_demand() -> None:
     """64 bits do not wrap at 32, and a signal is negative."""
-    table = Table(encode({"a": Wide(2**63 + 1), "b": -53, "c": Short(-6), "d": True}))
+    table = BlobTable(encode({"a": Wide(2**63 + 1), "b": -53, "c": Short(-6), "d": True}))
     wide, signal, short, flag = table.pick(b"a", b"b", b"c", b"d")
     assert (2**63 + 1, 1) == (wide, flag)
     assert isinstance(signal, int)
@@ -145,8 +145,8 @@ def test_text_is_fit_for_a_terminal() -> None:
 def test_any_bytes_are_a_table_or_an_error(data: bytes) -> None:
     """Decoding is total."""
     with contextlib.suppress(UbusError):
-        plain(Table(data))
-        Table(data).pick(b"a", b"")
+        plain(BlobTable(data))
+        BlobTable(data).pick(b"a", b"")
 
 
 @pytest.mark.parametrize(
@@ -162,16 +162,16 @@ def test_any_bytes_are_a_table_or_an_error(data: bytes) -> None:
 def test_members_that_do_not_fit_are_refused(bad: bytes) -> None:
     """Each by a rule of its own."""
     with pytest.raises(UbusError):
-        plain(Table(bad))
+        plain(BlobTable(bad))
     with pytest.raises(UbusError):
-        Table(bad).pick(b"other")
+        BlobTable(bad).pick(b"other")
 
 
 @pytest.mark.parametrize("bad", ["03000000", "03000003", "03000009", "0300"])
 def test_attributes_that_do_not_fit_are_refused(bad: str) -> None:
     """One of no length would never end."""
     with pytest.raises(UbusError):
-        Message(bytes(12) + bytes.fromhex(bad))
+        UbusMessage(bytes(12) + bytes.fromhex(bad))
 
 
 VALID = encode({"freq": 2412, "clients": {"a": {"packets": {"rx": 1}, "ssid": "x", "l": [1, 2]}}})
@@ -185,14 +185,14 @@ def test_damaged_tables_are_a_table_or_an_error(data: st.DataObject) -> None:
         if damaged:
             damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(UbusError):
-        plain(Table(bytes(damaged)))
+        plain(BlobTable(bytes(damaged)))
 
 
 @given(st.binary(max_size=120))
 def test_any_bytes_are_a_message_or_an_error(data: bytes) -> None:
     """Whatever ubusd sends, reading it raises nothing but UbusError."""
     with contextlib.suppress(UbusError):
-        message = Message(data)
+        message = UbusMessage(data)
         message.number(3)
         message.text(4)
         plain(message.table())
@@ -268,7 +268,7 @@ def test_an_endless_flow_of_notifications_does_not_keep_a_call_waiting(
     now = [0.0]
     busy = Ubus([ubusd.path], monotonic=lambda: now[0])
 
-    def tick(_: Event) -> None:
+    def tick(_: UbusEvent) -> None:
         now[0] += 0.1
         ubusd.notify("x", "probe", {})
 

@@ -22,7 +22,7 @@ from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import City
 from titik_collector.registry import registry
 from titik_collector.screens import status_detail, status_screen
-from titik_collector.screens.top_screen import Screen
+from titik_collector.screens.top_screen import TopScreen
 from titik_collector.store.database import held, open_writer
 from titik_wire.messages import Bss, Host, Visitors
 
@@ -86,7 +86,7 @@ def test_a_small_city_is_not_folded() -> None:
 @pytest.mark.parametrize("scrolled", [0, 7, 500, 10**6, -3])
 def test_top_scrolls_rows_and_never_a_warning(scrolled: int) -> None:
     """The last row is the edge."""
-    screen = Screen(thousand(3))
+    screen = TopScreen(thousand(3))
     text(screen)
     screen.scroll(scrolled)
     lines = text(screen)
@@ -101,7 +101,7 @@ def test_top_scrolls_rows_and_never_a_warning(scrolled: int) -> None:
 
 def test_top_s_first_rows_are_those_with_problems() -> None:
     """The city, then the sites in which a router is away."""
-    lines = text(Screen(thousand(1)))
+    lines = text(TopScreen(thousand(1)))
 
     assert any(line.startswith("City ") for line in lines)
     assert any(line.startswith("site-99 ") for line in lines)

@@ -14,7 +14,7 @@ from tests.system.netns import AGENT
 
 PLAY = """
 import random, subprocess, sys, time
-from titik_agent.sources.rtnetlink import Changes
+from titik_agent.sources.rtnetlink import RouteChanges
 from titik_agent.sources.netdev import Interfaces
 
 def ip(words):
@@ -34,7 +34,7 @@ for one in ("lo", "br-lan", "br-guest"):
     ip(f"link add {one} type bridge")
     ip(f"link set {one} up")
 ip("link set e1 master br-lan")
-rand, changes = random.Random(int(sys.argv[1])), Changes()
+rand, changes = random.Random(int(sys.argv[1])), RouteChanges()
 lazy, eager = (Interfaces(None, None, "b0", changed=one) for one in (changes.any, lambda: True))
 answers = set()
 for turn in range(150):

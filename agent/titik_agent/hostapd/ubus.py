@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from titik_agent.hostapd.ubus_blob import (
-    Table,
+    BlobTable,
     UbusError,
     attribute,
     attributes,
@@ -62,14 +62,14 @@ class UbusRefused(UbusError):
         self.status = status
 
 
-class Event(NamedTuple):
+class UbusEvent(NamedTuple):
     """A notification of an object we subscribed to, or an event that we listen for."""
 
     name: str  # the notification's type; "unsubscribed" when ubusd says that the object is gone
-    data: Table
+    data: BlobTable
 
 
-class Message:
+class UbusMessage:
     """One message from ubusd; its attributes are decoded when asked for."""
 
     __slots__ = ("_found", "_raw", "kind", "peer", "seq")
@@ -95,9 +95,9 @@ class Message:
         start, end = self._found.get(identity, (0, 0))
         return to_text(self._raw[start:end])
 
-    def table(self) -> Table:
+    def table(self) -> BlobTable:
         """What the message carries; an empty table if nothing."""
-        return Table(self._raw, *self._found.get(ATTR_DATA, (0, 0)))
+        return BlobTable(self._raw, *self._found.get(ATTR_DATA, (0, 0)))
 
 
 class Ubus:
@@ -106,7 +106,7 @@ class Ubus:
     def __init__(
         self,
         paths: Sequence[str] = SOCKETS,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Callable[[UbusEvent], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._paths = paths
@@ -163,11 +163,11 @@ class Ubus:
         found = ((reply.text(ATTR_OBJPATH), reply.number(ATTR_OBJID)) for reply in replies)
         return {path: identity for path, identity in found if identity is not None}
 
-    def call(self, target: int, method: str, deadline: float, arguments: bytes = b"") -> Table:
+    def call(self, target: int, method: str, deadline: float, arguments: bytes = b"") -> BlobTable:
         """What the method answered; an empty table if it answered nothing but `ok`."""
         body = number_attribute(ATTR_OBJID, target) + text_attribute(ATTR_METHOD, method)
         replies = self._request(INVOKE, body + attribute(ATTR_DATA, arguments), deadline)
-        return replies[-1].table() if replies else Table(b"")
+        return replies[-1].table() if replies else BlobTable(b"")
 
     def subscribe(self, target: int, deadline: float) -> None:
         """Hear the notifications of an object, until it goes; they come as `on_event`."""
@@ -200,14 +200,14 @@ class Ubus:
             raise self._broken("ubusd gave us no object")
         return self._own_object
 
-    def _request(self, kind: int, body: bytes, deadline: float) -> list[Message]:
+    def _request(self, kind: int, body: bytes, deadline: float) -> list[UbusMessage]:
         """Send a request; the DATA that came before its STATUS."""
         if self._left(deadline) == 0:
             raise UbusError("no time left to ask")
         self._seq = self._seq % 0xFFFF + 1
         seq = self._seq
         self._send(kind, seq, 0, body, deadline)
-        replies: list[Message] = []
+        replies: list[UbusMessage] = []
         while True:
             message = self._receive(deadline)
             if message.seq != seq or message.kind not in (STATUS, DATA):
@@ -233,7 +233,7 @@ class Ubus:
         except OSError as error:
             raise self._broken("ubusd does not take messages", error) from error
 
-    def _receive(self, deadline: float) -> Message:
+    def _receive(self, deadline: float) -> UbusMessage:
         while (message := self._next_message()) is None:
             if self._socket is None:
                 raise UbusError("not connected to ubusd")
@@ -257,7 +257,7 @@ class Ubus:
             raise self._broken("ubusd closed the connection")
         self._buffer += chunk
 
-    def _next_message(self) -> Message | None:
+    def _next_message(self) -> UbusMessage | None:
         """Take one message from the buffer, None if there is no whole one."""
         if len(self._buffer) < _FRAME.size:
             return None
@@ -270,7 +270,7 @@ class Ubus:
         raw = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
         try:
-            return Message(raw)
+            return UbusMessage(raw)
         except UbusError as error:
             raise self._broken("a message cannot be read", error) from error
 
@@ -278,20 +278,20 @@ class Ubus:
         while (message := self._next_message()) is not None:
             self._handle(message)
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: UbusMessage) -> None:
         """Pass on what nobody asked for: notifications, events, the end of a subscription."""
         if message.kind == UNSUBSCRIBE:
-            self._tell(Event("unsubscribed", Table(b"")))
+            self._tell(UbusEvent("unsubscribed", BlobTable(b"")))
         if message.kind != INVOKE:
             return
         self._answer(message)
-        self._tell(Event(message.text(ATTR_METHOD), message.table()))
+        self._tell(UbusEvent(message.text(ATTR_METHOD), message.table()))
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: UbusEvent) -> None:
         if self._on_event is not None:
             self._on_event(event)
 
-    def _answer(self, message: Message) -> None:
+    def _answer(self, message: UbusMessage) -> None:
         """hostapd may wait for this; events of ubusd itself have no peer that could."""
         if message.peer == 0 or message.number(ATTR_NO_REPLY):
             return

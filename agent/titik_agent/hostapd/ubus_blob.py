@@ -30,7 +30,7 @@ class UbusError(Exception):
     """ubusd, or what is behind it, did not answer, or not in a way we understand."""
 
 
-class Table:
+class BlobTable:
     """The members of a blobmsg table or array: a window on the message's bytes."""
 
     __slots__ = ("_data", "_end", "_start")
@@ -78,7 +78,7 @@ class Table:
 
     def _value(self, kind: int, start: int, end: int) -> "Value":
         if kind in (TABLE, ARRAY):
-            return Table(self._data, start, end)
+            return BlobTable(self._data, start, end)
         if kind == STRING:
             return to_text(self._data[start:end])
         number = _NUMBERS.get(kind)
@@ -88,7 +88,7 @@ class Table:
         return value
 
 
-Value = int | float | str | Table
+Value = int | float | str | BlobTable
 
 
 def attributes(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station, one_each
-from titik_agent.hostapd.ubus_blob import Table, UbusError, Value, signed
+from titik_agent.hostapd.ubus_blob import BlobTable, UbusError, Value, signed
 
 MAX_SSID = 32
 # How netifd names an access point of several links (MLO). hostapd of 25.12 has one object for all
@@ -34,12 +34,12 @@ class BssStatus:
     links: int | None = None  # of an access point of several links (MLO)
 
 
-def parse_status(ifname: str, reply: Table) -> BssStatus:
+def parse_status(ifname: str, reply: BlobTable) -> BssStatus:
     """UbusError if the reply cannot be read."""
     names = (b"ssid", b"freq", b"channel", b"phy", b"airtime", b"status", b"links")
     ssid, freq, channel, phy, airtime, state, links = reply.pick(*names)
     active = busy = used = None
-    if isinstance(airtime, Table):
+    if isinstance(airtime, BlobTable):
         active, busy, used = map(_whole, airtime.pick(b"time", b"time_busy", b"utilization"))
     if not active:  # no survey of the channel yet, or never by this driver
         active = busy = used = None
@@ -53,7 +53,7 @@ def parse_status(ifname: str, reply: Table) -> BssStatus:
         airtime_busy_ms=_within(busy, 0, 2**53 - 1),
         utilization_ratio=None if used is None else round(min(used, 255) / 255, 3),
         off_air=state in OFF_AIR,
-        links=len(list(links.items())) if isinstance(links, Table) else None,
+        links=len(list(links.items())) if isinstance(links, BlobTable) else None,
     )
 
 
@@ -70,17 +70,17 @@ class Clients:
     stations: list[Station]
 
 
-def parse_clients(reply: Table) -> Clients:
+def parse_clients(reply: BlobTable) -> Clients:
     """All of them or a UbusError."""
     freq, clients = reply.pick(b"freq", b"clients")
-    if not isinstance(clients, Table):
+    if not isinstance(clients, BlobTable):
         raise UbusError("get_clients answered without clients")
     return Clients(freq_mhz=_whole(freq), stations=one_each(_stations(clients)))
 
 
-def _stations(clients: Table) -> Iterator[Station]:
+def _stations(clients: BlobTable) -> Iterator[Station]:
     for mac, client in clients.items():
-        if not isinstance(client, Table):
+        if not isinstance(client, BlobTable):
             raise UbusError("a client is no table")
         names = (b"authorized", b"packets", b"bytes", b"signal")
         authorized, packets, sizes, signal = client.pick(*names)
@@ -95,7 +95,7 @@ def _stations(clients: Table) -> Iterator[Station]:
 
 
 def _received(counters: Value | None) -> int | None:
-    return _whole(counters.pick(b"rx")[0]) if isinstance(counters, Table) else None
+    return _whole(counters.pick(b"rx")[0]) if isinstance(counters, BlobTable) else None
 
 
 def _whole(value: Value | None) -> int | None:

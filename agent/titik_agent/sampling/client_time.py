@@ -14,7 +14,7 @@ MAX_METERS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClientReading:
     """What a meter says at one reading; the first two since the reading before it."""
 
     least: int
@@ -23,7 +23,7 @@ class Reading:
     observed_ms: int  # cumulative
 
 
-class Meter:
+class ClientMeter:
     """Integrates one count."""
 
     def __init__(self) -> None:
@@ -32,29 +32,29 @@ class Meter:
         self._client_ms = 0
         self._observed_ms = 0
 
-    def observe(self, at_ms: int, count: int | None) -> Reading | None:
+    def observe(self, at_ms: int, count: int | None) -> ClientReading | None:
         """Take a reading at `at_ms` of the boot's clock; None when the count is unknown."""
         last, self._last = self._last, count
         elapsed, self._at_ms = at_ms - self._at_ms, at_ms
         if count is None:
             return None
         if last is None:
-            return Reading(count, count, self._client_ms, self._observed_ms)
+            return ClientReading(count, count, self._client_ms, self._observed_ms)
         self._client_ms += last * elapsed
         self._observed_ms += elapsed
-        return Reading(min(last, count), max(last, count), self._client_ms, self._observed_ms)
+        return ClientReading(min(last, count), max(last, count), self._client_ms, self._observed_ms)
 
 
 class Meters:
     """One meter for each BSS and one for all of them."""
 
     def __init__(self) -> None:
-        self._total = Meter()
-        self._bss: dict[str, Meter] = {}
+        self._total = ClientMeter()
+        self._bss: dict[str, ClientMeter] = {}
 
     def observe(
         self, at_ms: int, bss: tuple[Bss, ...] | None
-    ) -> tuple[Reading | None, tuple[Bss, ...] | None]:
+    ) -> tuple[ClientReading | None, tuple[Bss, ...] | None]:
         """The reading of the total, and the BSSes with their own filled in."""
         seen = {one.ifname for one in bss or ()}
         for ifname in [name for name in self._bss if name not in seen]:
@@ -65,7 +65,7 @@ class Meters:
         return self._total.observe(at_ms, on_air(bss, lambda one: one.clients)), filled
 
     def _fill(self, at_ms: int, bss: Bss) -> Bss:
-        reading = self._bss.setdefault(bss.ifname, Meter()).observe(at_ms, bss.clients)
+        reading = self._bss.setdefault(bss.ifname, ClientMeter()).observe(at_ms, bss.clients)
         if reading is None:
             return bss
         return replace(

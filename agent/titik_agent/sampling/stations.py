@@ -20,7 +20,7 @@ _PLAUSIBLE_MS = range(1 << 31)  # mwlwifi's inactive time wraps below zero to ju
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class StationTally:
     """The counts of one BSS."""
 
     clients: int  # authorized stations
@@ -45,7 +45,7 @@ class Tracker:
         """True while there are more clients than are tracked one by one."""
         return bool(self._overfull)
 
-    def tally(self, ifname: str, stations: Iterable[Station]) -> Tally:
+    def tally(self, ifname: str, stations: Iterable[Station]) -> StationTally:
         """Count the stations of one BSS, all of them."""
         now = self._monotonic()
         before = self._moved.get(ifname, {})
@@ -66,7 +66,7 @@ class Tracker:
             else:
                 weak += station.signal_dbm < WEAK_DBM
         self._remember(ifname, moved, clients)
-        return Tally(
+        return StationTally(
             clients=clients,
             active=None if unknown_moves else active,
             weak=None if clients and unknown_signals == clients else weak,

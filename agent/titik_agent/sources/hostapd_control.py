@@ -15,7 +15,7 @@ import re
 import stat
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from titik_agent.hostapd import frequency
 from titik_agent.hostapd.control_replies import (
@@ -29,6 +29,7 @@ from titik_agent.hostapd.station import Station, one_each
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
+from titik_agent.sources.bss_bytes import BssCounters
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)
@@ -40,14 +41,6 @@ _MAX_IFNAME = 15  # Linux has no longer ones
 _LINK = re.compile(r"(.+)_link[0-9]+")
 _JOINED = b"AP-STA-CONNECTED "
 _CHANGES = (_JOINED, b"AP-STA-DISCONNECTED ", b"AP-ENABLED", b"AP-DISABLED", b"CTRL-EVENT-TERM")
-
-
-class Interfaces(Protocol):
-    """Byte counters of a BSS: its own interface and the AP_VLANs under it."""
-
-    def bss_counters(self, ifname: str) -> tuple[str, int, int] | None:
-        """`since`, received and sent bytes; None if they cannot be read."""
-        ...
 
 
 class _Link(NamedTuple):
@@ -65,7 +58,7 @@ class HostapdCtrl:
 
     def __init__(
         self,
-        interfaces: Interfaces,
+        interfaces: BssCounters,
         tracker: Tracker,
         sketch: Sketch,
         directory: str = "/var/run/hostapd",

@@ -16,10 +16,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from titik_agent.hostapd import frequency
-from titik_agent.hostapd.ubus import PERMISSION_DENIED, SOCKETS, Event, Ubus, UbusRefused
+from titik_agent.hostapd.ubus import PERMISSION_DENIED, SOCKETS, Ubus, UbusEvent, UbusRefused
 from titik_agent.hostapd.ubus_blob import UbusError
 from titik_agent.hostapd.ubus_replies import (
     BssStatus,
@@ -31,6 +30,7 @@ from titik_agent.hostapd.ubus_replies import (
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
+from titik_agent.sources.bss_bytes import BssCounters
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)
@@ -53,14 +53,6 @@ REMEDY = "is /usr/share/acl.d/titik-agent.json there, root's, mode 0644? then: k
 NOTHING_VISIBLE = f"no hostapd.* object is visible, nor is `service`: the ACL hides them ({REMEDY})"
 
 
-class Interfaces(Protocol):
-    """Byte counters of a BSS: its own interface and the AP_VLANs under it."""
-
-    def bss_counters(self, ifname: str) -> tuple[str, int, int] | None:
-        """`since`, received and sent bytes; None if they cannot be read."""
-        ...
-
-
 class HostapdUbus:
     """The section `bss`."""
 
@@ -69,7 +61,7 @@ class HostapdUbus:
 
     def __init__(
         self,
-        interfaces: Interfaces,
+        interfaces: BssCounters,
         tracker: Tracker,
         sketch: Sketch,
         paths: Sequence[str] = SOCKETS,
@@ -254,7 +246,7 @@ class HostapdUbus:
             self._missed, self._known = self._known, frozenset()
             self._missed_until = self._monotonic() + REGISTERED_S
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: UbusEvent) -> None:
         try:
             if event.name in _OBJECT_EVENTS:
                 (path,) = event.data.pick(b"path")

@@ -22,7 +22,7 @@ from titik_agent.sources.counted import Counted, Counting
 from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.rtnetlink import Routes
 from titik_agent.sources.traffic import (
-    Seen,
+    SeenInterface,
     Traffic,
     read_all,
     read_ifindexes,
@@ -85,7 +85,8 @@ class Interfaces:
         self._keep_s = keep_s
         self._monotonic = monotonic
         self._life = f"{int(monotonic() * 1000):x}"
-        self._last: tuple[float, dict[str, Seen]] | None = None  # when it was read, and what
+        # When it was read, and what.
+        self._last: tuple[float, dict[str, SeenInterface]] | None = None
         self._looked_at: float | None = None  # None: ways out and LAN are to be found anew
         self._found: Sequence[Way] = _remembered(memory)
         self._found_lan: Sequence[str] = ()
@@ -147,7 +148,9 @@ class Interfaces:
             del self._bss[next(iter(self._bss))]
         return found
 
-    def _children(self, bss: str, seen: Mapping[str, Seen]) -> Iterator[tuple[int, Counted]]:
+    def _children(
+        self, bss: str, seen: Mapping[str, SeenInterface]
+    ) -> Iterator[tuple[int, Counted]]:
         for ifname, one in seen.items():
             if self._is_ap_vlan(ifname, bss):
                 counted = self._counted(ifname, one)
@@ -166,7 +169,7 @@ class Interfaces:
             return False
         return self._wiring.address(ifname) == self._wiring.address(bss)
 
-    def _read(self) -> dict[str, Seen]:
+    def _read(self) -> dict[str, SeenInterface]:
         """Every interface, read now or just before."""
         now = self._monotonic()
         if self._last is None or now - self._last[0] >= self._keep_s:
@@ -176,7 +179,7 @@ class Interfaces:
             self._last = (now, read_all(self._read_traffic, self._read_ifindexes))
         return self._last[1]
 
-    def _look(self, seen: Mapping[str, Seen]) -> None:
+    def _look(self, seen: Mapping[str, SeenInterface]) -> None:
         """Find ways out and LAN, unless it is known that they are as they were."""
         now = self._monotonic()
         if self._looked_at is not None and now - self._looked_at < LOOK_S:
@@ -186,7 +189,7 @@ class Interfaces:
         self._found_lan = self._lan_among(seen, self._found)
         self._looked_at = now if self._ways_out.is_sure else None
 
-    def _find(self, seen: Mapping[str, Seen]) -> Sequence[Way]:
+    def _find(self, seen: Mapping[str, SeenInterface]) -> Sequence[Way]:
         found = self._ways_out.find(
             read_or_fail(self._read_routes),
             {ifname: one.ifindex for ifname, one in seen.items()},
@@ -217,7 +220,7 @@ class Interfaces:
             ]
         )
 
-    def _uplink(self, way: Way, seen: Seen | None) -> Net | None:
+    def _uplink(self, way: Way, seen: SeenInterface | None) -> Net | None:
         """A way out, which is up if both its port and what has the route are."""
         up = self._wiring.has_carrier(way.route) and self._wiring.has_carrier(way.ifname)
         if seen is None or not self._wiring.exists(way.ifname):
@@ -225,7 +228,9 @@ class Interfaces:
             return Net(way.ifname, "uplink", False, identify(self._boot, 0), 0, 0)
         return self._net(way.ifname, "uplink", up, seen)
 
-    def _net(self, ifname: str, role: Literal["uplink", "lan"], up: bool, seen: Seen) -> Net | None:
+    def _net(
+        self, ifname: str, role: Literal["uplink", "lan"], up: bool, seen: SeenInterface
+    ) -> Net | None:
         """None: its bytes are impossible this time. Its next reading has them all."""
         counted = self._counted(ifname, seen)
         if counted is None:
@@ -233,7 +238,7 @@ class Interfaces:
         _, _, *others = seen.traffic
         return Net(ifname, role, up, *counted, *others)
 
-    def _counted(self, ifname: str, seen: Seen) -> Counted | None:
+    def _counted(self, ifname: str, seen: SeenInterface) -> Counted | None:
         return self._counting.read(
             identify(self._boot, seen.ifindex),
             seen.traffic,

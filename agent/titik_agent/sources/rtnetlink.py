@@ -3,7 +3,7 @@
 /proc/net/route lists one table of IPv4 and one hop of a route. Rule: anybody may ask, so no right
 is needed. Rule: parsing is pure; an answer is bounded by MAX_BYTES, and one that makes no sense
 ends there.
-Rule: a machine whose routes stay as they are is not asked again; see `Changes`.
+Rule: a machine whose routes stay as they are is not asked again; see `RouteChanges`.
 """
 
 import errno
@@ -53,7 +53,7 @@ class Routes(NamedTuple):
     addressed: frozenset[int]  # ifindexes that have an IPv4 address or a global IPv6 one
 
 
-class Changes:
+class RouteChanges:
     """Whether links, addresses, routes or rules have changed. Nobody waits for it, so no change
     wakes the agent: the kernel keeps what it published, or that it was too much to keep.
     """

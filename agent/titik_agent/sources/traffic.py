@@ -36,7 +36,7 @@ class Traffic(NamedTuple):
     tx_drops: int | None
 
 
-class Seen(NamedTuple):
+class SeenInterface(NamedTuple):
     """One interface at one instant."""
 
     ifindex: int
@@ -70,7 +70,7 @@ def read_or_fail(read: Callable[[], T]) -> T:
 
 def read_all(
     traffic: Callable[[], Mapping[str, Traffic]], ifindexes: Callable[[], Mapping[str, int]]
-) -> dict[str, Seen]:
+) -> dict[str, SeenInterface]:
     """Every interface; its ifindex was the same before and after its counters were read."""
     for _ in range(READS):
         before = read_or_fail(ifindexes)
@@ -78,7 +78,7 @@ def read_all(
         after = read_or_fail(ifindexes)
         if before == after:
             return {
-                ifname: Seen(ifindex, possible(counted[ifname]))
+                ifname: SeenInterface(ifindex, possible(counted[ifname]))
                 for ifname, ifindex in after.items()
                 # The kernel allows control characters and bytes of no encoding in a name.
                 if ifname in counted and ifname.isprintable()

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from titik_agent.spool.record import Key
-from titik_agent.spool.segments import Place
+from titik_agent.spool.segments import RecordPlace
 
 # Entries of blocks that are gone stay among the candidates; beyond this surplus start afresh.
 _SURPLUS: Final = 64
@@ -22,7 +22,7 @@ class Block:
 
     __slots__ = ("key", "place", "since", "size", "stuck")
 
-    def __init__(self, key: Key, size: int, place: Place | bytes, since: float) -> None:
+    def __init__(self, key: Key, size: int, place: RecordPlace | bytes, since: float) -> None:
         self.key = key
         self.size = size
         self.place = place

@@ -32,7 +32,7 @@ class Key(NamedTuple):
         return self.seq - self.first_seq + 1
 
 
-class Found(NamedTuple):
+class FoundRecord(NamedTuple):
     """A whole record at `offset`, `size` bytes long."""
 
     offset: int
@@ -41,7 +41,7 @@ class Found(NamedTuple):
     key: Key
 
 
-class Damaged(Exception):
+class DamagedRecord(Exception):
     """The bytes are not what was written."""
 
 
@@ -55,14 +55,14 @@ def pack(age: int, key: Key, sample: bytes) -> bytes:
 
 
 def unpack(record: bytes, key: Key) -> bytes:
-    """The sample of a record; Damaged if it is not whole or not of `key`."""
+    """The sample of a record; DamagedRecord if it is not whole or not of `key`."""
     found = _whole_at(memoryview(record), 0)
     if found is None or found.size != len(record) or found.key != key:
-        raise Damaged(f"record of {key}")
+        raise DamagedRecord(f"record of {key}")
     return record[OVERHEAD:]
 
 
-def scan(data: bytes) -> Iterator[Found | None]:
+def scan(data: bytes) -> Iterator[FoundRecord | None]:
     """Every whole record in order; None once for each stretch of bytes that is none."""
     view = memoryview(data)
     offset = 0
@@ -77,7 +77,7 @@ def scan(data: bytes) -> Iterator[Found | None]:
         offset = found.offset + found.size
 
 
-def _next_whole(data: bytes, view: memoryview, offset: int) -> Found | None:
+def _next_whole(data: bytes, view: memoryview, offset: int) -> FoundRecord | None:
     # A length is below 2**16, so a record starts with two zero bytes and JSON text has none:
     # `find` passes over samples at the speed of C.
     while (offset := data.find(b"\0\0", offset)) >= 0:
@@ -88,7 +88,7 @@ def _next_whole(data: bytes, view: memoryview, offset: int) -> Found | None:
     return None
 
 
-def _whole_at(view: memoryview, offset: int) -> Found | None:
+def _whole_at(view: memoryview, offset: int) -> FoundRecord | None:
     start = offset + _FRAME.size
     if start > len(view):
         return None
@@ -99,7 +99,7 @@ def _whole_at(view: memoryview, offset: int) -> Found | None:
         return None
     age, run, first_seq, seq = _IDENTITY.unpack_from(view, start)
     key = Key(run.hex(), first_seq, seq)
-    return Found(offset, _FRAME.size + length, age, key) if _is_block(key) else None
+    return FoundRecord(offset, _FRAME.size + length, age, key) if _is_block(key) else None
 
 
 def _is_block(key: Key) -> bool:

@@ -14,14 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from titik_agent.spool.record import Found, scan
+from titik_agent.spool.record import FoundRecord, scan
 
 GONE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
 SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # that pass
 _NAME: Final = re.compile(r"([0-9]{10})\.seg")
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a record lies."""
 
     segment: int
@@ -64,7 +64,7 @@ class Segments:
             os.close(self._lock)
             raise
 
-    def read_all(self) -> Iterator[tuple[Place, Found] | None]:
+    def read_all(self) -> Iterator[tuple[RecordPlace, FoundRecord] | None]:
         """What earlier processes left, in the order written; None for each damaged stretch.
 
         OSError if there is a shortage just now.
@@ -88,11 +88,11 @@ class Segments:
             whole = True
             for found in scan(data):
                 whole = found is not None
-                yield found and (Place(number, found.offset, found.size), found)
+                yield found and (RecordPlace(number, found.offset, found.size), found)
             if whole and len(data) < self._segment_bytes:
                 self._go_on_with(number)
 
-    def keep(self, place: Place) -> None:
+    def keep(self, place: RecordPlace) -> None:
         """A record that `read_all` gave is needed."""
         self._segments[place.segment].live += place.size
 
@@ -101,7 +101,7 @@ class Segments:
         for number in [n for n, segment in self._segments.items() if not segment.live]:
             self.delete(number)
 
-    def append(self, record: bytes) -> Place:
+    def append(self, record: bytes) -> RecordPlace:
         """Write one record; after an OSError nothing of it is there."""
         number = self._with_room_for(len(record))
         segment = self._segments[number]
@@ -116,9 +116,9 @@ class Segments:
         segment.size += len(record)
         segment.live += len(record)
         self.used_bytes += len(record)
-        return Place(number, offset, len(record))
+        return RecordPlace(number, offset, len(record))
 
-    def read(self, place: Place) -> bytes:
+    def read(self, place: RecordPlace) -> bytes:
         """The bytes at a place, perhaps fewer than written."""
         if place.segment == self._active:
             return os.pread(self._fd, place.size, place.offset)
@@ -128,7 +128,7 @@ class Segments:
         finally:
             os.close(fd)
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: RecordPlace) -> None:
         """A record is needed no more."""
         segment = self._segments[place.segment]
         segment.live -= place.size

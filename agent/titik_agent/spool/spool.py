@@ -17,7 +17,7 @@ from titik_agent.spool.index import Block, Blocks
 from titik_agent.spool.merge import CannotMerge, merge_encoded
 from titik_agent.spool.record import OVERHEAD, Key, pack, scan
 from titik_agent.spool.segments import SHORTAGES, Segments
-from titik_agent.spool.storage import Shelf
+from titik_agent.spool.storage import Storage
 from titik_wire.messages import Ack, AckedRun, Span
 
 __all__ = ["Key", "Spool"]
@@ -43,7 +43,7 @@ class Spool:
         self._lock = threading.Lock()
         self._monotonic = monotonic
         self._blocks = Blocks()
-        self._shelf = Shelf(self._blocks, directory, limit_bytes, monotonic, open_segments)
+        self._storage = Storage(self._blocks, directory, limit_bytes, monotonic, open_segments)
         self._checkpoint = Checkpoint(persist_dir) if persist_dir else None
         self._checkpointed_at: float | None = None
         self._unrestored = False  # the copy on flash is still to be read
@@ -75,17 +75,17 @@ class Spool:
     @property
     def corrupt(self) -> int:
         """Damaged records skipped, by this process."""
-        return self._shelf.corrupt
+        return self._storage.corrupt
 
     @property
     def complete(self) -> bool:
         """What earlier processes left has been read, so that what is not held is gone."""
-        return self._shelf.complete and not self._unrestored
+        return self._storage.complete and not self._unrestored
 
     @property
     def used_bytes(self) -> int:
         """Used on disk and in memory."""
-        return self._shelf.used_bytes
+        return self._storage.used_bytes
 
     def append(self, run: str, seq: int, payload: bytes) -> None:
         """Take an encoded sample; its run is the current one from now on."""
@@ -111,7 +111,7 @@ class Spool:
         with self._lock:
             block = self._blocks.get(key)
             try:
-                record = self._shelf.read(block) if block else None
+                record = self._storage.read(block) if block else None
             except OSError:
                 return None
             return record[OVERHEAD:] if record else None
@@ -130,7 +130,7 @@ class Spool:
             for acked in ack.runs:
                 for first, last in _settled(acked):
                     for block in self._blocks.within(acked.run, first, last):
-                        self._shelf.remove(block)
+                        self._storage.remove(block)
             self._tidy_checkpoint()
             return True
 
@@ -157,7 +157,7 @@ class Spool:
                 self._closed = True
                 now = self._monotonic()
                 self._write_checkpoint(now, waiting_since=now)
-                self._shelf.close()
+                self._storage.close()
 
     def _highest(self, run: str) -> int:
         return self._current.seq if self._current and self._current.run == run else 0
@@ -171,30 +171,30 @@ class Spool:
         return own if own > others else others + 1
 
     def _keep(self, key: Key, age: int, record: bytes, since: float) -> None:
-        if len(record) > self._shelf.budget:
+        if len(record) > self._storage.budget:
             self._lost += key.span
             return
-        self._shelf.put(key, age, record, since)
+        self._storage.put(key, age, record, since)
 
     def _make_room(self, size: int) -> None:
         """Merge, or failing that drop, until there is room for a record of `size` bytes."""
         self._fit_budget(size)
-        while in_the_way := self._shelf.in_the_way(size):
+        while in_the_way := self._storage.in_the_way(size):
             log.warning("spool is full and cannot be read, dropped records=%d", len(in_the_way))
             for block in in_the_way:
                 self._lose(block)
 
     def _fit_budget(self, size: int) -> None:
-        if self._shelf.live + size <= self._shelf.budget:
+        if self._storage.live + size <= self._storage.budget:
             self._dropping = False
             return
-        while self._shelf.live + size > self._shelf.budget:
+        while self._storage.live + size > self._storage.budget:
             try:
                 if self._merge_next():
                     continue
                 unread = False
             except OSError:
-                if self._shelf.live + size <= self._shelf.stretched:
+                if self._storage.live + size <= self._storage.stretched:
                     return  # it can merge when it can be read
                 unread = True
             oldest = self._blocks.oldest()
@@ -213,7 +213,7 @@ class Spool:
         while (pair := self._blocks.next_pair(spare=self._current)) is not None:
             older, newer = pair
             try:
-                records = self._shelf.read(older), self._shelf.read(newer)
+                records = self._storage.read(older), self._storage.read(newer)
             except OSError:
                 self._blocks.offer_again(newer)
                 raise
@@ -227,14 +227,14 @@ class Spool:
                 continue
             key = Key(older.key.run, older.key.first_seq, newer.key.seq)
             age = self._blocks.age(key.run)
-            self._shelf.put(key, age, pack(age, key, merged), min(older.since, newer.since))
+            self._storage.put(key, age, pack(age, key, merged), min(older.since, newer.since))
             self._merged += 1
             return True
         return False
 
     def _lose(self, block: Block) -> None:
         self._lost += block.key.span
-        self._shelf.remove(block)
+        self._storage.remove(block)
 
     def _is_believable(self, ack: Ack) -> bool:
         """Nobody can have committed what was not taken: such an ack is forged or misrouted."""
@@ -268,7 +268,7 @@ class Spool:
         now = self._monotonic()
         for found in scan(data):
             if found is None:
-                self._shelf.corrupt += 1
+                self._storage.corrupt += 1
                 continue
             self._checkpoint.note(found.key)
             self._checkpointed_at = now
@@ -300,7 +300,7 @@ class Spool:
 
     def _records(self) -> Iterator[tuple[Key, bytes]]:
         for block in list(self._blocks):
-            record = self._shelf.read(block)
+            record = self._storage.read(block)
             if record is not None:
                 yield block.key, record
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Final
 
 from titik_agent.spool.index import Block, Blocks
-from titik_agent.spool.record import Damaged, Key, unpack
-from titik_agent.spool.segments import GONE, Place, Segments
+from titik_agent.spool.record import DamagedRecord, Key, unpack
+from titik_agent.spool.segments import GONE, RecordPlace, Segments
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ RETRY_S: Final = 60.0
 _SEGMENTS: Final = 16
 
 
-class Shelf:
+class Storage:
     """Keeps the bytes of `blocks`; `directory` None keeps them in memory only."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Shelf:
                 raise
             self._give_up(block, error)
             return None
-        except Damaged as error:
+        except DamagedRecord as error:
             self._give_up(block, error)
             return None
         self._unread = False
@@ -127,7 +127,7 @@ class Shelf:
         if self._disk:
             self._disk.close()
 
-    def _read(self, place: Place) -> bytes:
+    def _read(self, place: RecordPlace) -> bytes:
         assert self._disk is not None  # it gave the place
         return self._disk.read(place)
 
@@ -135,13 +135,13 @@ class Shelf:
         self.live -= block.size
         self._free(block.place)
 
-    def _free(self, place: Place | bytes) -> None:
+    def _free(self, place: RecordPlace | bytes) -> None:
         if isinstance(place, bytes):
             self._in_memory -= len(place)
         elif self._disk:
             self._disk.forget(place)
 
-    def _store(self, record: bytes) -> Place | bytes:
+    def _store(self, record: bytes) -> RecordPlace | bytes:
         disk = self._working_disk()
         if disk:
             try:
@@ -182,7 +182,7 @@ class Shelf:
         return [
             block
             for block in self._blocks
-            if isinstance(block.place, Place) and block.place.segment == number
+            if isinstance(block.place, RecordPlace) and block.place.segment == number
         ]
 
     def _return_to_disk(self) -> None:
@@ -239,7 +239,7 @@ class Shelf:
                     if isinstance(replaced.place, bytes):
                         self._release(replaced)
         for block in self._blocks:
-            if isinstance(block.place, Place):
+            if isinstance(block.place, RecordPlace):
                 disk.keep(block.place)
                 self.live += block.size
         disk.sweep()

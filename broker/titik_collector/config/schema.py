@@ -34,7 +34,7 @@ class ConfigError(Exception):
         self.path = path
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What a key may hold."""
 
     @property
@@ -197,7 +197,7 @@ class Tables:
 class Key:
     """What a key holds and what it is for, in the `Annotated` type of its field."""
 
-    kind: Kind | Table | Tables
+    kind: ValueKind | Table | Tables
     doc: str
     shown: str = ""  # the default as the documentation shows it, where it differs
 

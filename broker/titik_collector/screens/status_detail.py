@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.queries.status import City, Router, Site
-from titik_collector.screens.status_screen import UNKNOWN, Row, bps, table, warnings, whole
+from titik_collector.screens.status_screen import UNKNOWN, TableRow, bps, table, warnings, whole
 from titik_collector.wording import when
 from titik_wire.messages import Bss, Net, Sample
 
@@ -21,9 +21,9 @@ def render(city: City, one: Site | Router, zone: ZoneInfo | None) -> RenderableT
     parts = [*warnings(city.warnings), Text(_title(one), "bold")]
     if isinstance(one, Router):
         parts += [Text(f"  {problem}", "yellow") for problem in one.problems]
-        return Group(*parts, table([Row(0, one.name, one.line)]), *_router(one, zone))
-    rows = [Row(0, one.line.title, one.line)]
-    rows += [Row(1, router.name, router.line) for router in one.routers]
+        return Group(*parts, table([TableRow(0, one.name, one.line)]), *_router(one, zone))
+    rows = [TableRow(0, one.line.title, one.line)]
+    rows += [TableRow(1, router.name, router.line) for router in one.routers]
     parts.append(table(rows))
     for router in one.routers:
         lines = [*router.problems, *_kept(router)]

@@ -24,7 +24,7 @@ MAX_PROBLEMS = 200  # lines; `titik status --json` has all
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A line of the table."""
 
     indent: int
@@ -76,27 +76,30 @@ def problems(city: City, most: int | None = None) -> list[RenderableType]:
     return lines
 
 
-def table(rows: Sequence[Row]) -> RenderableType:
+def table(rows: Sequence[TableRow]) -> RenderableType:
     """A header and these rows."""
     return _Lines(rows)
 
 
-def all_rows(city: City) -> list[Row]:
+def all_rows(city: City) -> list[TableRow]:
     """The city, then each site with its routers: those with problems first."""
-    rows = [Row(0, "City", city.line)]
+    rows = [TableRow(0, "City", city.line)]
     for site in sorted(city.sites, key=_is_well):
         rows += _site_rows(site)
-    return rows + [Row(1, one.name, one.line) for one in sorted(city.homeless, key=_is_well)]
+    return rows + [TableRow(1, one.name, one.line) for one in sorted(city.homeless, key=_is_well)]
 
 
-def _site_rows(site: Site) -> list[Row]:
+def _site_rows(site: Site) -> list[TableRow]:
     if len(site.routers) == 1:  # one line is enough for both
         (one,) = site.routers
-        return [Row(0, f"{one.name} {site.line.title}", one.line)]
+        return [TableRow(0, f"{one.name} {site.line.title}", one.line)]
     if not site.routers:
         return []
     members = sorted(site.routers, key=_is_well)
-    return [Row(0, site.line.title, site.line), *(Row(1, one.name, one.line) for one in members)]
+    return [
+        TableRow(0, site.line.title, site.line),
+        *(TableRow(1, one.name, one.line) for one in members),
+    ]
 
 
 def _is_well(one: Site | Router) -> bool:
@@ -104,10 +107,10 @@ def _is_well(one: Site | Router) -> bool:
     return not (any(r.problems for r in one.routers) if isinstance(one, Site) else one.problems)
 
 
-def _fold(city: City, most: int) -> tuple[list[Row], str]:
+def _fold(city: City, most: int) -> tuple[list[TableRow], str]:
     """The city and as many sites as there is room for, and what is left out."""
     rows = [
-        Row(0, site.line.title, site.line)
+        TableRow(0, site.line.title, site.line)
         for site in sorted(city.sites, key=_is_well)
         if site.routers
     ]
@@ -115,7 +118,7 @@ def _fold(city: City, most: int) -> tuple[list[Row], str]:
     routers = city.line.now.routers_known
     left = f"{len(rows) - len(shown)} sites and " if len(shown) < len(rows) else ""
     return (
-        [Row(0, "City", city.line), *shown],
+        [TableRow(0, "City", city.line), *shown],
         f"{left}the lines of {routers:,} routers are left out: titik status --all",
     )
 
@@ -138,7 +141,7 @@ def _footer(city: City) -> Iterator[RenderableType]:
 class _Lines:
     """The table; it learns of the terminal's width when it is drawn."""
 
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         columns = dict(_COLUMNS)
@@ -194,7 +197,7 @@ def _unregistered(city: City) -> Iterator[RenderableType]:
         )
 
 
-def _cells(row: Row) -> Sequence[RenderableType]:
+def _cells(row: TableRow) -> Sequence[RenderableType]:
     line, now = row.line, row.line.now
     is_router = now.scope == "router"
     state = "revoked" if now.revoked else "wifi off" if now.off_air else now.state

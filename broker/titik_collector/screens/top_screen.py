@@ -39,7 +39,7 @@ KEYS = {
 QUIT = (b"q", b"Q", b"\x03", b"\x04")
 
 
-class Screen:
+class TopScreen:
     """What is shown: the newest answer, from the row that was scrolled to."""
 
     def __init__(self, city: City) -> None:
@@ -84,7 +84,7 @@ class Screen:
 
 def run(console: Console, gather: Callable[[], City], every_s: float) -> None:
     """Until q or Ctrl-C."""
-    screen = Screen(gather())
+    screen = TopScreen(gather())
     with (
         contextlib.suppress(KeyboardInterrupt),
         _raw_keys(),
@@ -95,7 +95,7 @@ def run(console: Console, gather: Callable[[], City], every_s: float) -> None:
             live.refresh()
 
 
-def _wait(screen: Screen, live: Live, every_s: float) -> bool:
+def _wait(screen: TopScreen, live: Live, every_s: float) -> bool:
     """Take keys until it is time to ask again; False: end."""
     until = time.monotonic() + every_s
     while (left := until - time.monotonic()) > 0:

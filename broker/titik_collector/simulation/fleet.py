@@ -79,7 +79,7 @@ class SimulatedClock:
         return "ntp"
 
 
-class Radio:
+class SimulatedRadio:
     """The made-up access point: a source for `bss`, and the crowd behind it."""
 
     name = "hostapd"
@@ -164,7 +164,7 @@ class Node:
         self.is_sampling = True
         clock = clock or SimulatedClock(rand)
         crowd = Crowd(plan.site, plan.capacity, rand, world.minute())
-        self.radio = Radio(crowd, world, clock.boot)
+        self.radio = SimulatedRadio(crowd, world, clock.boot)
         self.spool = Spool(None) if spool is None else spool
         self.run = os.urandom(8).hex()
         about = Status(

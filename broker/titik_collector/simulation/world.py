@@ -21,7 +21,7 @@ ROAD_SHARE = 0.02  # of the capacity: phones that connect in passing, day and ni
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PlaceKind:
     """What a place is like: opening hours, then peaks as (hour, width in hours, height 0..1)."""
 
     opens: float
@@ -30,12 +30,12 @@ class Kind:
     outdoors: bool
 
 
-PARK = Kind(5.5, 23.0, ((7.0, 1.2, 0.35), (12.5, 1.0, 0.3), (19.0, 2.0, 1.0)), True)
-BEACH = Kind(5.0, 22.0, ((6.5, 1.0, 0.3), (17.5, 1.8, 1.0)), True)
-FOOD = Kind(10.0, 24.0, ((12.5, 1.0, 0.6), (19.5, 1.8, 1.0)), True)
-OFFICE = Kind(7.0, 17.0, ((9.5, 1.5, 0.9), (13.5, 1.5, 1.0)), False)
-HOSPITAL = Kind(0.0, 24.0, ((10.0, 2.5, 1.0), (17.0, 2.0, 0.7)), False)
-HOMES = Kind(0.0, 24.0, ((6.5, 1.0, 0.4), (20.5, 2.2, 1.0)), False)
+PARK = PlaceKind(5.5, 23.0, ((7.0, 1.2, 0.35), (12.5, 1.0, 0.3), (19.0, 2.0, 1.0)), True)
+BEACH = PlaceKind(5.0, 22.0, ((6.5, 1.0, 0.3), (17.5, 1.8, 1.0)), True)
+FOOD = PlaceKind(10.0, 24.0, ((12.5, 1.0, 0.6), (19.5, 1.8, 1.0)), True)
+OFFICE = PlaceKind(7.0, 17.0, ((9.5, 1.5, 0.9), (13.5, 1.5, 1.0)), False)
+HOSPITAL = PlaceKind(0.0, 24.0, ((10.0, 2.5, 1.0), (17.0, 2.0, 0.7)), False)
+HOMES = PlaceKind(0.0, 24.0, ((6.5, 1.0, 0.4), (20.5, 2.2, 1.0)), False)
 
 KINDS = {
     "taman": PARK,
@@ -48,7 +48,7 @@ KINDS = {
 }
 
 
-def kind_of(site: str) -> Kind:
+def kind_of(site: str) -> PlaceKind:
     """What a site is like, from its name."""
     return next((kind for prefix, kind in KINDS.items() if site.startswith(prefix)), PARK)
 

@@ -13,7 +13,7 @@ UNSEEN = (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _VISIBLE = dict.fromkeys(UNSEEN, "\ufffd")
 
 
-class Screen(io.TextIOWrapper):
+class CleanStream(io.TextIOWrapper):
     """A text stream in which nothing unseen passes."""
 
     def write(self, text: str) -> int:
@@ -28,7 +28,7 @@ def over(stream: TextIO, errors: str) -> TextIO:
         return stream
     stream.flush()
     buffered = stream.line_buffering
-    return Screen(stream.buffer, stream.encoding, errors, line_buffering=buffered)
+    return CleanStream(stream.buffer, stream.encoding, errors, line_buffering=buffered)
 
 
 def clean_all(errors: str) -> None:

@@ -15,8 +15,8 @@ from functools import cache
 from tests.agent.fake_ubusd import Wide, encode
 from tests.fuzz.targets import CAPTURES, folder
 from titik_agent.hostapd import ubus, ubus_blob
-from titik_agent.hostapd.ubus import Event, Ubus
-from titik_agent.hostapd.ubus_blob import Table, UbusError
+from titik_agent.hostapd.ubus import Ubus, UbusEvent
+from titik_agent.hostapd.ubus_blob import BlobTable, UbusError
 from titik_agent.hostapd.ubus_replies import parse_clients, parse_status
 
 LONGEST = 1 << 16
@@ -56,7 +56,7 @@ def _packed(kind: int, seq: int, body: bytes) -> bytes:
 def one(data: bytes) -> None:
     server = _server()
     server.say(_stream(data[:LONGEST]))
-    heard: list[Event] = []
+    heard: list[UbusEvent] = []
     client = Ubus([server.path], heard.append)
     end = time.monotonic() + PATIENCE_S
     try:
@@ -89,12 +89,12 @@ def _use(client: Ubus, end: float) -> None:
         client.pump()
 
 
-def _walk(table: Table) -> None:
+def _walk(table: BlobTable) -> None:
     """Every value, as far down as anything reads."""
     for _, value in table.items():
-        if isinstance(value, Table):
+        if isinstance(value, BlobTable):
             for _, inner in value.items():
-                assert inner is None or isinstance(inner, int | float | str | Table)
+                assert inner is None or isinstance(inner, int | float | str | BlobTable)
 
 
 def _stream(data: bytes) -> bytes:
