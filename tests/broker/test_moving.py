@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tests.broker.enrolled import City
 from titik_collector.cli import titik
 from titik_collector.enrolment import moving, systemd_units
-from titik_collector.enrolment.moving import Place
+from titik_collector.enrolment.moving import Layout
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 CONFIG = """\
@@ -27,9 +27,9 @@ path = "titik.db"
 """
 
 
-def small(folder: Path, **other: object) -> Place:
+def small(folder: Path, **other: object) -> Layout:
     """A city in one folder, all of it one user's."""
-    place = Place(
+    place = Layout(
         folder / "broker", folder / "titik.toml", folder / "titik.db", Path("/bin/true"), ME, ME, ME
     )
     return replace(place, **other)  # type: ignore[arg-type]

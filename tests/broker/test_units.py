@@ -11,7 +11,7 @@ import pytest
 from titik_collector.enrolment import systemd_units
 from titik_collector.enrolment.authority import CRL_DAYS, SERVER_RENEW_DAYS
 from titik_collector.enrolment.broker_dir import Ports, Settings
-from titik_collector.enrolment.moving import Place
+from titik_collector.enrolment.moving import Layout
 
 pytestmark = pytest.mark.system
 
@@ -33,9 +33,9 @@ SETTINGS = Settings(
 )  # fmt: skip
 
 
-def place(directory: Path = Path(DIRECTORIES[0])) -> Place:
+def place(directory: Path = Path(DIRECTORIES[0])) -> Layout:
     """A city of root's, with a program that is there."""
-    return Place(
+    return Layout(
         directory, Path("/etc/titik/titik.toml"), Path("/var/lib/titik city/titik.db"),
         Path("/bin/true"), "mosquitto", "titik", "root",
     )  # fmt: skip

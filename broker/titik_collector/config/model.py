@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 from titik_collector.config.schema import (
     ConfigError,
     File,
-    Key,
     Moment,
     Real,
+    Setting,
     Slug,
     Table,
     Tables,
@@ -52,9 +52,9 @@ __all__ = [
 class City:
     """[city]"""
 
-    name: Annotated[str, Key(Slug(), "the city's name")]
-    title: Annotated[str, Key(Text(), "the name people read")]
-    timezone: Annotated[ZoneInfo, Key(Zone(), "the days of daily rollups are this zone's")]
+    name: Annotated[str, Setting(Slug(), "the city's name")]
+    title: Annotated[str, Setting(Text(), "the name people read")]
+    timezone: Annotated[ZoneInfo, Setting(Zone(), "the days of daily rollups are this zone's")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Broker:
 
     directory: Annotated[
         Path | None,
-        Key(
+        Setting(
             File(),
             "what `titik broker init` wrote; the other keys of this table are then taken from"
             " there, unless they are given here",
@@ -71,23 +71,25 @@ class Broker:
     ] = None
     host: Annotated[
         str | None,
-        Key(Text(255), "the broker's name or address", "the directory's, else `127.0.0.1`"),
+        Setting(Text(255), "the broker's name or address", "the directory's, else `127.0.0.1`"),
     ] = None
     port: Annotated[
         int | None,
-        Key(Whole(1, 65535), "the port of the collector's listener", "the directory's, else 1883"),
+        Setting(
+            Whole(1, 65535), "the port of the collector's listener", "the directory's, else 1883"
+        ),
     ] = None
     username: Annotated[
         str | None,
-        Key(Slug(), "the collector's user", 'the directory\'s, else `"collector"`'),
+        Setting(Slug(), "the collector's user", 'the directory\'s, else `"collector"`'),
     ] = None
     password_file: Annotated[
         Path | None,
-        Key(File(), "file with that user's password, mode 0600", "the directory's, else none"),
+        Setting(File(), "file with that user's password, mode 0600", "the directory's, else none"),
     ] = None
     ca_file: Annotated[
         Path | None,
-        Key(
+        Setting(
             File(), "certificate authorities (PEM) to check the broker with; if given, TLS is used"
         ),
     ] = None
@@ -97,12 +99,12 @@ class Broker:
 class Collector:
     """[collector]"""
 
-    id: Annotated[str, Key(Slug(), "names this collector in `titik/v1/collector/<id>/status`")] = (
-        "main"
-    )
+    id: Annotated[
+        str, Setting(Slug(), "names this collector in `titik/v1/collector/<id>/status`")
+    ] = "main"
     state: Annotated[
         Path | None,
-        Key(
+        Setting(
             File(),
             "the file with the collector's own state, for `titik status`; best in memory, so that"
             " it can be written when the disk is full",
@@ -115,24 +117,24 @@ class Collector:
 class Store:
     """[store]"""
 
-    path: Annotated[Path, Key(File(), "the SQLite file; made if it is missing")]
+    path: Annotated[Path, Setting(File(), "the SQLite file; made if it is missing")]
     messages_days: Annotated[
         int,
-        Key(Whole(1, 3650), "days that samples are kept as received, with every field"),
+        Setting(Whole(1, 3650), "days that samples are kept as received, with every field"),
     ] = 1
     samples_days: Annotated[
         int,
-        Key(
+        Setting(
             Whole(2, 3650),
             "days that the figures of samples are kept; what arrives later is counted, not drawn",
         ),
     ] = 30
     minutes_days: Annotated[
-        int, Key(Whole(2, 3650), "days that `1m` rollups are kept; at least `samples_days`")
+        int, Setting(Whole(2, 3650), "days that `1m` rollups are kept; at least `samples_days`")
     ] = 90
     max_samples_per_hour: Annotated[
         int,
-        Key(
+        Setting(
             Whole(120, 1_000_000),
             "new samples taken of one router in an hour; the rest wait in its spool, so that a"
             " stolen key fills no disk",
@@ -140,7 +142,7 @@ class Store:
     ] = 5000
     max_runs_per_hour: Annotated[
         int,
-        Key(Whole(1, 10_000), "new runs (starts of the agent) taken of one router in an hour"),
+        Setting(Whole(1, 10_000), "new runs (starts of the agent) taken of one router in an hour"),
     ] = 60
 
 
@@ -149,17 +151,19 @@ class Site:
     """[[site]]"""
 
     name: Annotated[
-        str, Key(Slug(), "the site's name; do not change it, because history refers to it")
+        str, Setting(Slug(), "the site's name; do not change it, because history refers to it")
     ]
-    title: Annotated[str, Key(Text(), "the name people read")]
-    latitude: Annotated[float | None, Key(Real(-90, 90), "degrees north")] = None
-    longitude: Annotated[float | None, Key(Real(-180, 180), "degrees east")] = None
+    title: Annotated[str, Setting(Text(), "the name people read")]
+    latitude: Annotated[float | None, Setting(Real(-90, 90), "degrees north")] = None
+    longitude: Annotated[float | None, Setting(Real(-180, 180), "degrees east")] = None
     capacity: Annotated[
-        int | None, Key(Whole(1, 1_000_000), "how many visitors it is meant for at once")
+        int | None, Setting(Whole(1, 1_000_000), "how many visitors it is meant for at once")
     ] = None
     uplink_mbps: Annotated[
         float | None,
-        Key(Real(0.01, 1_000_000), "what its lines to the internet can carry together, in Mbit/s"),
+        Setting(
+            Real(0.01, 1_000_000), "what its lines to the internet can carry together, in Mbit/s"
+        ),
     ] = None
 
 
@@ -168,12 +172,12 @@ class Router:
     """[[router]]"""
 
     name: Annotated[
-        str, Key(Slug(), "the router's name: its user name at the broker and in its topics")
+        str, Setting(Slug(), "the router's name: its user name at the broker and in its topics")
     ]
-    site: Annotated[str, Key(Slug(), "the site that it stands at")]
+    site: Annotated[str, Setting(Slug(), "the site that it stands at")]
     since: Annotated[
         date | datetime | None,
-        Key(
+        Setting(
             Moment(),
             "when it came to this site; looked at once, when it is first seen at the site",
             "when the collector reads it",
@@ -181,7 +185,7 @@ class Router:
     ] = None
     revoked: Annotated[
         date | datetime | None,
-        Key(
+        Setting(
             Moment(),
             "since when it has no access; `titik router revoke` writes it, and `titik router"
             " rotate` takes it out",
@@ -194,15 +198,17 @@ class Config:
     """The whole file."""
 
     file: Path
-    city: Annotated[City, Key(Table(City), "The city, or whatever the hotspots have in common")]
-    broker: Annotated[Broker, Key(Table(Broker), "How the collector reaches the broker")]
-    collector: Annotated[Collector, Key(Table(Collector), "The collector itself")]
-    store: Annotated[Store, Key(Table(Store), "What is kept, and for how long")]
+    city: Annotated[City, Setting(Table(City), "The city, or whatever the hotspots have in common")]
+    broker: Annotated[Broker, Setting(Table(Broker), "How the collector reaches the broker")]
+    collector: Annotated[Collector, Setting(Table(Collector), "The collector itself")]
+    store: Annotated[Store, Setting(Table(Store), "What is kept, and for how long")]
     site: Annotated[
-        tuple[Site, ...], Key(Tables(Site, MAX_SITES), "A place with free Wi-Fi; one table each")
+        tuple[Site, ...],
+        Setting(Tables(Site, MAX_SITES), "A place with free Wi-Fi; one table each"),
     ] = ()
     router: Annotated[
-        tuple[Router, ...], Key(Tables(Router, MAX_ROUTERS), "An OpenWrt device; one table each")
+        tuple[Router, ...],
+        Setting(Tables(Router, MAX_ROUTERS), "An OpenWrt device; one table each"),
     ] = ()
 
     def since_ms(self, router: Router) -> int | None:

@@ -1,6 +1,6 @@
 """Reads a TOML table into a frozen dataclass: one declaration gives values, errors and docs.
 
-Rule: every key is declared once: a field, its type `Annotated` with a `Key`, its default.
+Rule: every key is declared once: a field, its type `Annotated` with a `Setting`, its default.
 Rule: an error names the file, the key path, what is wrong and what is allowed.
 Rule: an unknown key is an error, because it is a typing error; the nearest known one is named.
 """
@@ -194,7 +194,7 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Setting:
     """What a key holds and what it is for, in the `Annotated` type of its field."""
 
     kind: ValueKind | Table | Tables
@@ -236,7 +236,7 @@ def document(cls: type[Any]) -> str:
     )
 
 
-def _section(heading: str, table: Key) -> str:
+def _section(heading: str, table: Setting) -> str:
     assert isinstance(table.kind, Table | Tables)
     rows = [
         f"| `{name}` | {one.doc} | {one.kind.allowed} | {_default(one, default)} |"
@@ -246,7 +246,7 @@ def _section(heading: str, table: Key) -> str:
     return "\n".join([f"### `{heading}`", "", f"{table.doc}.", "", *head, *rows, ""])
 
 
-def _default(one: Key, default: object) -> str:
+def _default(one: Setting, default: object) -> str:
     if one.shown:
         return one.shown
     if default is MISSING:
@@ -254,24 +254,24 @@ def _default(one: Key, default: object) -> str:
     return "none" if default is None else f"`{_shown(default)}`"
 
 
-def _declared(cls: type[Any]) -> tuple[tuple[str, tuple[Key, object]], ...]:
+def _declared(cls: type[Any]) -> tuple[tuple[str, tuple[Setting, object]], ...]:
     return _keys(cast(Hashable, cls))
 
 
 @cache  # a city has thousands of tables of a few kinds
-def _keys(cls: Any) -> tuple[tuple[str, tuple[Key, object]], ...]:
+def _keys(cls: Any) -> tuple[tuple[str, tuple[Setting, object]], ...]:
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
         [
             (field.name, (one, field.default))
             for field in dataclasses.fields(cls)
             for one in getattr(hints[field.name], "__metadata__", ())
-            if isinstance(one, Key)
+            if isinstance(one, Setting)
         ]
     )
 
 
-def _value(one: Key, value: object, file: Path, path: str) -> Any:
+def _value(one: Setting, value: object, file: Path, path: str) -> Any:
     if isinstance(one.kind, Table):
         return read(one.kind.of, value, file, path)
     if isinstance(one.kind, Tables):

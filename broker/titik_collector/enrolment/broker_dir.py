@@ -26,7 +26,16 @@ from typing import Annotated
 import psutil
 
 from titik_collector.broker_link.connection import LinkDown
-from titik_collector.config.schema import ConfigError, Key, Slug, Slugs, Table, Text, Whole, read
+from titik_collector.config.schema import (
+    ConfigError,
+    Setting,
+    Slug,
+    Slugs,
+    Table,
+    Text,
+    Whole,
+    read,
+)
 from titik_collector.enrolment import access, former, rights
 from titik_collector.enrolment.access import Access
 from titik_collector.enrolment.authority import Authority, bring_back
@@ -47,24 +56,24 @@ class BrokerError(Exception):
 class Ports:
     """[ports]"""
 
-    router: Annotated[int, Key(Whole(1, 65535), "the routers' listener")]
-    engineer: Annotated[int, Key(Whole(1, 65535), "the engineers' listener")]
-    collector: Annotated[int, Key(Whole(1, 65535), "the collector's listener")]
+    router: Annotated[int, Setting(Whole(1, 65535), "the routers' listener")]
+    engineer: Annotated[int, Setting(Whole(1, 65535), "the engineers' listener")]
+    collector: Annotated[int, Setting(Whole(1, 65535), "the collector's listener")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """broker.toml"""
 
-    account: Annotated[str, Key(Text(32), "the account that mosquitto runs as")]
-    listen: Annotated[str, Key(Text(64), "the address of the routers' listener")]
-    engineer_listen: Annotated[str, Key(Text(64), "the address of the engineers' listener")]
-    collector: Annotated[str, Key(Slug(), "the collector's user")]
-    collector_id: Annotated[str, Key(Slug(), "the collector's id")]
-    engineers: Annotated[tuple[str, ...], Key(Slugs(1000), "the engineers' users")]
-    ports: Annotated[Ports, Key(Table(Ports), "the listeners' ports")]
+    account: Annotated[str, Setting(Text(32), "the account that mosquitto runs as")]
+    listen: Annotated[str, Setting(Text(64), "the address of the routers' listener")]
+    engineer_listen: Annotated[str, Setting(Text(64), "the address of the engineers' listener")]
+    collector: Annotated[str, Setting(Slug(), "the collector's user")]
+    collector_id: Annotated[str, Setting(Slug(), "the collector's id")]
+    engineers: Annotated[tuple[str, ...], Setting(Slugs(1000), "the engineers' users")]
+    ports: Annotated[Ports, Setting(Table(Ports), "the listeners' ports")]
     host: Annotated[
-        str | None, Key(Text(253), "the name in the broker's certificate", "no TLS")
+        str | None, Setting(Text(253), "the name in the broker's certificate", "no TLS")
     ] = None
 
 

@@ -18,7 +18,7 @@ ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Layout:
     """Where a city lies, every path absolute, and whose its parts are."""
 
     directory: Path  # the broker's
@@ -30,7 +30,7 @@ class Place:
     keys_user: str  # who owns the authority's keys
 
 
-def commands(place: Place) -> list[str]:
+def commands(place: Layout) -> list[str]:
     """In order, the last one is the init that writes the units; none if all is well."""
     moved = replace(
         place,
@@ -44,7 +44,7 @@ def commands(place: Place) -> list[str]:
     return [*lines, f"titik broker init {_shell(moved.directory)} --config {_shell(moved.config)}"]
 
 
-def _installing(place: Place) -> list[str]:
+def _installing(place: Layout) -> list[str]:
     if _at_home(place.program):
         return ["make install    # in the clone of titik"]
     if _uid(place.collector_user) is None:
@@ -55,14 +55,14 @@ def _installing(place: Place) -> list[str]:
     return []
 
 
-def _stopping(place: Place, moved: Place) -> list[str]:
+def _stopping(place: Layout, moved: Layout) -> list[str]:
     if moved == place or not (place.directory / "systemd").is_dir():
         return []
     names = " ".join(sorted(one.name for one in (place.directory / "systemd").iterdir()))
     return [f"systemctl disable --now {names}"] if names else []
 
 
-def _moving(place: Place, moved: Place) -> list[str]:
+def _moving(place: Layout, moved: Layout) -> list[str]:
     lines = []
     if (moved.directory, moved.config) != (place.directory, place.config):
         lines.append(f"mkdir -p {ETC} {VAR}")
@@ -77,7 +77,7 @@ def _moving(place: Place, moved: Place) -> list[str]:
     return lines
 
 
-def _handing_over(place: Place, moved: Place) -> list[str]:
+def _handing_over(place: Layout, moved: Layout) -> list[str]:
     """The store and its folder, to the collector's user."""
     folder, user = moved.store.parent, place.collector_user
     if moved.store == place.store and _is_of(folder, user):
@@ -90,7 +90,7 @@ def _handing_over(place: Place, moved: Place) -> list[str]:
     return [*lines, f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
 
 
-def _edit(moved: Place) -> str:
+def _edit(moved: Layout) -> str:
     """`path` is a key of [store] alone, and `directory` of [broker]."""
     path = f's|^ *path *=.*|path = "{moved.store}"|'
     directory = f's|^ *directory *=.*|directory = "{moved.directory}"|'
@@ -98,7 +98,7 @@ def _edit(moved: Place) -> str:
     return f"sed -i {edits} {_shell(moved.config)}"
 
 
-def _must_move(place: Place) -> bool:
+def _must_move(place: Layout) -> bool:
     """The store's users cannot reach it, or something else is in its folder."""
     folder, name = place.store.parent, place.store.name
     if _at_home(folder):

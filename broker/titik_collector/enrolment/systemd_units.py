@@ -16,7 +16,7 @@ from titik_collector.config import model as configuration
 from titik_collector.config.model import ConfigError
 from titik_collector.enrolment import moving
 from titik_collector.enrolment.broker_dir import BrokerDir, Settings
-from titik_collector.enrolment.moving import Place
+from titik_collector.enrolment.moving import Layout
 from titik_collector.files.replace import Owner, replace_file
 
 DEFAULT_CONFIG = Path("/etc/titik/titik.toml")
@@ -102,7 +102,7 @@ def write(directory: BrokerDir, config: Path | None) -> list[str]:
     return _replace(folder, texts(place, directory.settings))
 
 
-def find(directory: BrokerDir, config: Path) -> Place | None:
+def find(directory: BrokerDir, config: Path) -> Layout | None:
     """Where the city is; None without a configuration that can be read."""
     try:
         store = configuration.load(config).store.path
@@ -111,7 +111,7 @@ def find(directory: BrokerDir, config: Path) -> Place | None:
     users = (directory.settings.account, USER, "root")  # root's city has its users
     if os.geteuid() != 0:
         users = (pwd.getpwuid(os.geteuid()).pw_name,) * 3
-    return Place(
+    return Layout(
         directory.path.resolve(),
         config.resolve(),
         store.parent.resolve() / store.name,
@@ -120,7 +120,7 @@ def find(directory: BrokerDir, config: Path) -> Place | None:
     )
 
 
-def texts(place: Place, settings: Settings) -> dict[str, str]:
+def texts(place: Layout, settings: Settings) -> dict[str, str]:
     """Every unit by its name."""
     return {
         "titik-broker.service": _broker(place, settings),
@@ -134,7 +134,7 @@ def texts(place: Place, settings: Settings) -> dict[str, str]:
     }
 
 
-def _broker(place: Place, settings: Settings) -> str:
+def _broker(place: Layout, settings: Settings) -> str:
     ports = settings.ports
     low = min(ports.router, ports.engineer, ports.collector) < LOW_PORTS
     rights = "CAP_NET_BIND_SERVICE" if low else ""
@@ -152,7 +152,7 @@ def _broker(place: Place, settings: Settings) -> str:
     )
 
 
-def _collector(place: Place, settings: Settings) -> str:
+def _collector(place: Layout, settings: Settings) -> str:
     secret = place.directory / "secrets" / f"{settings.collector}.password"
     return _service(
         "collector",
@@ -176,7 +176,7 @@ def _collector(place: Place, settings: Settings) -> str:
     )
 
 
-def _renew(place: Place) -> str:
+def _renew(place: Layout) -> str:
     return _service(
         "renewal",
         place.keys_user,
@@ -192,7 +192,7 @@ def _renew(place: Place) -> str:
     )
 
 
-def _backup(place: Place) -> str:
+def _backup(place: Layout) -> str:
     return _service(
         "backup",
         place.keys_user,
