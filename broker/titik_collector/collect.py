@@ -36,7 +36,7 @@ from titik_collector.rollups.worker import Rollups
 from titik_collector.store import identity, retention, unknown_routers
 from titik_collector.store.database import Database, StoreError, transaction
 from titik_collector.timeline import restamp, server_clock
-from titik_collector.timeline.boot_times import MAX_BEHIND_MS
+from titik_collector.timeline.places import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock
 from titik_wire import __version__, codec, topics
 from titik_wire.errors import WireError

@@ -5,7 +5,7 @@ from titik_collector.ingest.received import Arrived
 from titik_collector.store import boot_time
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
-from titik_collector.timeline.boot_times import Change
+from titik_collector.timeline.change import Change
 from titik_collector.timeline.promptness import Promptness
 
 # Boots of a batch that are looked through; another sample tells of the rest. Of a month each takes

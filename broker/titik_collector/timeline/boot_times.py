@@ -14,60 +14,31 @@ before and on to the sample after, because rates lie between samples.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.store import boot_samples, boot_time, samples, successions
-from titik_collector.store import changed_spans as rollup_queue
+from titik_collector.store import changed_spans as stored_spans
 from titik_collector.store.boot_samples import SampleKey, SampleRow
 from titik_collector.store.boot_time import BootTime, Quality
 from titik_collector.store.changed_spans import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.samples import CLIENT
 from titik_collector.timeline import changed_spans
+from titik_collector.timeline.change import Change
 from titik_collector.timeline.changed_spans import Gone, Placed, Stretch
-
-# No sample is placed outside of this, whatever uptime it claims: windows must have dates.
-EARLIEST_MS = 2 * 86_400_000
-MAX_AHEAD_MS = 120_000  # a clock that is later than the arrival by more is not believed
-# Nor one by which the boot began so much earlier than it did. What messages take is in it; a clock
-# that was not set since drifts by less than a thousandth.
-MAX_BEHIND_MS = 30_000
-DRIFT = 1000
-# Arrivals and the starts of boots are used to the second: otherwise every sample that travelled a
-# millisecond faster than all before would move its whole boot.
-GRAIN_MS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A row of `sample` that was stored or removed in this transaction."""
-
-    router_id: int
-    boot_id: int
-    run_id: int
-    seq: int
-    uptime_ms: int
-    # judged: no row changed, but the boot's clock may be worth more or less than before;
-    # restamped: this row arrived at another time
-    kind: Literal["stored", "removed", "judged", "restamped"]
-    at_ms: int | None  # where a removed row was
-    reach_ms: int = 0  # of a removed row the larger of its covers_ms and observed_ms
-
-
-class Claim(NamedTuple):
-    """A time that a router says it has from NTP."""
-
-    taken_ms: int
-    uptime_ms: int
-    arrived_ms: int
-
-    def is_believed(self, prompt_ms: int | None) -> bool:
-        """`prompt_ms`: when the boot began, if that is known."""
-        if self.taken_ms > self.arrived_ms + MAX_AHEAD_MS:
-            return False
-        slack_ms = MAX_BEHIND_MS + self.uptime_ms // DRIFT
-        return prompt_ms is None or self.taken_ms - self.uptime_ms >= prompt_ms - slack_ms
+from titik_collector.timeline.places import (
+    DRIFT,
+    EARLIEST_MS,
+    MAX_AHEAD_MS,
+    MAX_BEHIND_MS,
+    Claim,
+    Lone,
+    offsets_of_lone,
+    place_by_clock,
+    place_by_offset,
+    to_grain,
+)
 
 
 class Region(NamedTuple):
@@ -76,14 +47,6 @@ class Region(NamedTuple):
     rows: Sequence[SampleRow]
     first: bool
     last: bool
-
-
-class Lone(NamedTuple):
-    """A boot that nobody heard while it ran."""
-
-    arrival_ms: int  # smallest arrival minus uptime of its samples
-    end_ms: int  # largest uptime of its samples
-    newer: frozenset[int] = frozenset()  # boots in which samples of this one still waited
 
 
 @dataclass(slots=True)
@@ -103,7 +66,7 @@ class _Boot:
     known: BootTime | None = None  # what the store remembers
     online: bool = False  # the router was heard while it ran
     prompt_ms: int | None = None  # when it began, by samples that came as they were taken
-    anew: bool = False  # all of its samples are to be placed
+    all_again: bool = False  # all of its samples are to be placed
 
     def time(self) -> BootTime:
         """As the store keeps it."""
@@ -138,57 +101,16 @@ def settle_times(db: Database, changes: Sequence[Change]) -> None:
             kinds = {change.kind for change in boot.changes}
             if "restamped" in kinds:
                 # Where there are clocks, only what is between those around each change can move.
-                boot.anew, boot.arrival_ms = boot.was != "ntp", None
+                boot.all_again, boot.arrival_ms = boot.was != "ntp", None
             if kinds & {"judged", "restamped"}:
                 _judge(db, boot)
             if boot.quality == "ntp":
                 _settle_by_clock(db, boot)
             elif boot.quality == "arrival":
                 _learn_arrival(db, boot)
-                _settle_by_offset(db, boot, _floor(boot.arrival_ms or 0))
+                _settle_by_offset(db, boot, to_grain(boot.arrival_ms or 0))
         if _concerns_lone_boots(db, boots.values()):
             _settle_lone(db, router_id, boots)
-
-
-def place_by_clock(rows: Sequence[SampleRow]) -> list[int]:
-    """Instants of successive samples of a boot, of which at least one has a believed clock."""
-    anchors = [row for row in rows if row.taken_ms is not None]
-    places, after = [], 0
-    for row in rows:
-        while after < len(anchors) and anchors[after].uptime_ms < row.uptime_ms:
-            after += 1
-        near = anchors[max(after - 1, 0) : after + 1]
-        # The earlier comes first, so it wins a tie.
-        nearest = min(near, key=lambda anchor: abs(anchor.uptime_ms - row.uptime_ms))
-        if row.taken_ms is not None:
-            places.append(_clamp(row.taken_ms, row.arrived_ms))
-        else:
-            assert nearest.taken_ms is not None
-            place_ms = nearest.taken_ms + row.uptime_ms - nearest.uptime_ms
-            # One of the two may have arrived while the server's clock was behind.
-            places.append(_clamp(place_ms, max(row.arrived_ms, nearest.arrived_ms)))
-    return places
-
-
-def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dict[int, int]:
-    """Instant minus uptime of boots never heard: just before the next began, at the latest.
-
-    `starts` are those of boots heard while they ran. A chain of lone boots is no longer than their
-    number, so as many rounds settle it; a circle, which no real router makes, ends there too.
-    """
-    offsets = {boot_id: _floor(lone.arrival_ms) for boot_id, lone in boots.items()}
-    for _ in range(len(boots)):
-        known = {**starts, **offsets}
-        better = {}
-        for boot_id, lone in boots.items():
-            began = [known[newer] for newer in lone.newer if newer in known and newer != boot_id]
-            better[boot_id] = min(
-                [_floor(lone.arrival_ms), *(start_ms - lone.end_ms for start_ms in began)]
-            )
-        if better == offsets:
-            break
-        offsets = better
-    return offsets
 
 
 def _recall(db: Database, boot: _Boot) -> None:
@@ -210,7 +132,7 @@ def _quality(db: Database, boot: _Boot) -> Quality:
 
 
 def _has_clock(db: Database, boot: _Boot) -> bool:
-    if boot.was == "ntp" and not boot.removed and not boot.anew:
+    if boot.was == "ntp" and not boot.removed and not boot.all_again:
         return True
     return boot_samples.have_clock(db, boot.id)
 
@@ -223,7 +145,7 @@ def _judge(db: Database, boot: _Boot) -> None:
         believed = claim.is_believed(boot.prompt_ms)
         if believed == bool(one.clocked):
             continue
-        boot.anew = True
+        boot.all_again = True
         samples.judge_clock(db, one.run_id, one.seq, one.clock_ms, believed)
         key = (boot.router_id, boot.id, one.run_id, one.seq, one.uptime_ms)
         boot.changes += [
@@ -234,7 +156,9 @@ def _judge(db: Database, boot: _Boot) -> None:
 
 
 def _settle_by_clock(db: Database, boot: _Boot) -> None:
-    regions = _regions(db, boot) if boot.was == "ntp" and not boot.anew else [_whole(db, boot.id)]
+    regions = (
+        _regions(db, boot) if boot.was == "ntp" and not boot.all_again else [_whole(db, boot.id)]
+    )
     boot.offset_ms = boot.arrival_ms = None
     _apply(db, boot, regions, [place_by_clock(region.rows) for region in regions])
 
@@ -270,16 +194,13 @@ def _learn_arrival(db: Database, boot: _Boot) -> None:
 
 
 def _settle_by_offset(db: Database, boot: _Boot, offset_ms: int) -> None:
-    if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.anew:
+    if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.all_again:
         found = (boot_samples.one(db, change.run_id, change.seq) for change in boot.stored)
         regions = [Region([row], False, False) for row in found if row is not None]
     else:
         regions = [_whole(db, boot.id)]
     boot.offset_ms = offset_ms
-    places = [
-        [_clamp(row.uptime_ms + offset_ms, row.arrived_ms) for row in one.rows] for one in regions
-    ]
-    _apply(db, boot, regions, places)
+    _apply(db, boot, regions, [place_by_offset(region.rows, offset_ms) for region in regions])
 
 
 def _concerns_lone_boots(db: Database, boots: Iterable[_Boot]) -> bool:
@@ -309,7 +230,7 @@ def _settle_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> 
         for newer_id in newer.get(boot.id, frozenset()) - boots.keys():
             start = boot_samples.first(db, newer_id)
             if start is not None:
-                starts[newer_id] = _floor(start.at_ms - start.uptime_ms)
+                starts[newer_id] = to_grain(start.at_ms - start.uptime_ms)
     for boot_id, offset_ms in offsets_of_lone(lone, starts).items():
         if boots[boot_id].changes or boots[boot_id].offset_ms != offset_ms:
             _settle_by_offset(db, boots[boot_id], offset_ms)
@@ -346,7 +267,7 @@ def _apply(
     for gone in _gone(boot):
         spans += changed_spans.around_removed(db, boot.id, gone)
     spans = changed_spans.merged(spans, EARLIEST_MS)
-    rollup_queue.add(db, boot.router_id, spans)
+    stored_spans.add(db, boot.router_id, spans)
     _remember(db, boot, spans)
 
 
@@ -370,11 +291,3 @@ def _remember(db: Database, boot: _Boot, spans: Sequence[ChangedSpan]) -> None:
     time = boot.time()
     if time != boot.known:
         boot_time.keep(db, boot.id, boot.router_id, time)
-
-
-def _clamp(at_ms: int, arrived_ms: int) -> int:
-    return max(EARLIEST_MS, min(at_ms, arrived_ms + MAX_AHEAD_MS))
-
-
-def _floor(ms: int) -> int:
-    return ms // GRAIN_MS * GRAIN_MS

@@ -11,8 +11,8 @@ from titik_collector.store import samples as stored
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.store.samples import UPLINK, WIFI, NewMessage, NewSample
-from titik_collector.timeline import boot_times
-from titik_collector.timeline.boot_times import Change
+from titik_collector.timeline.change import Change
+from titik_collector.timeline.places import EARLIEST_MS, Claim
 from titik_wire.messages import Sample
 
 
@@ -87,9 +87,7 @@ class Placing:
 
     def _row(self, one: Accepted) -> NewSample:
         sample, arrived_ms = one.sample, one.arrived_ms
-        claim = boot_times.Claim(
-            max(sample.taken_at, boot_times.EARLIEST_MS), sample.uptime_ms, arrived_ms
-        )
+        claim = Claim(max(sample.taken_at, EARLIEST_MS), sample.uptime_ms, arrived_ms)
         believed = sample.clock == "ntp" and claim.is_believed(self._prompt_ms(one.boot_id))
         busy_ms = [radio.airtime_busy_ms for radio in sample.radios or ()]
         active_ms = [radio.airtime_active_ms for radio in sample.radios or ()]

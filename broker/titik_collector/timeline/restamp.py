@@ -7,7 +7,7 @@ Rule: arrivals show where samples without a clock belong, so their boots are pla
 from titik_collector.store import boot_time, stamps
 from titik_collector.store.database import Database
 from titik_collector.timeline import boot_times
-from titik_collector.timeline.boot_times import Change
+from titik_collector.timeline.change import Change
 from titik_collector.timeline.server_clock import Jump
 
 
