@@ -59,13 +59,9 @@ def everything(db: sqlite3.Connection) -> dict[tuple[Scope, int, Window], dict[i
     found = {}
     for scope, scope_id in PLACES:
         for window in WINDOWS:
-            rows = rollups.read(db, Series(scope, scope_id, window), FOR_EVER)
-            if window == "1m":
-                for start_ms, revision, figures in packed_minutes.read(
-                    db, scope, scope_id, FOR_EVER
-                ):
-                    rows[start_ms] = RollupRow(start_ms + 60_000, revision, figures)
-            found[scope, scope_id, window] = rows
+            found[scope, scope_id, window] = packed_minutes.windows(
+                db, Series(scope, scope_id, window), FOR_EVER
+            )
     return found
 
 

@@ -20,7 +20,7 @@ from titik_collector.figures.windows import (
 )
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import packed_minutes, places, rollups, waiting_hours
+from titik_collector.store import packed_minutes, places, waiting_hours
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place, RollupRow, Series, WindowKey
 from titik_wire.messages import Rollup
@@ -98,15 +98,7 @@ def read(
     if not edges:
         return []
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
-    rows: dict[int, RollupRow] = {}
-    if window == "1m":
-        rows = {
-            start_ms: RollupRow(start_ms + MINUTE_MS, revision, figures)
-            for start_ms, revision, figures in packed_minutes.read(
-                db, subject.scope, subject.id, whole
-            )
-        }
-    rows |= rollups.read(db, Series(subject.scope, subject.id, window), whole)
+    rows = packed_minutes.windows(db, Series(subject.scope, subject.id, window), whole)
     return [
         Point(
             edge,

@@ -10,12 +10,12 @@ again, so that years of a large city are no flood.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Final
 
 from titik_collector.figures.figures import RATES, Figures, with_rates
 from titik_collector.figures.scope import FOR_EVER_MS, Scope
-from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Span, Window
+from titik_collector.figures.windows import DAY_MS, HOUR_MS, Span, Window
 from titik_collector.rollups import aggregation
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.store import packed_minutes, restatements, rollups, unpublished
@@ -66,7 +66,7 @@ class Restate:
         """The start of the newest window before a time, packed or not."""
         starts = [rollups.newest(self._db, series, before_ms)]
         if series.window == "1m":
-            starts.append(packed_minutes.newest(self._db, series.scope, series.scope_id, before_ms))
+            starts.append(packed_minutes.newest(self._db, series.place, before_ms))
         return max((one for one in starts if one is not None), default=None)
 
     def _stretch(self, window: Window, newest_ms: int) -> Span:
@@ -79,11 +79,13 @@ class Restate:
     def _rates(self, series: Series, span: Span) -> Generator[None, None, dict[int, Figures]]:
         """Figures with nothing but rates, by the start of their window."""
         scope, scope_id, window = series
-        ends = {start_ms: row.end_ms for start_ms, row in self._rows(series, span) if _lacks(row)}
+        rows = packed_minutes.windows(self._db, series, span)
+        ends = {start_ms: row.end_ms for start_ms, row in rows.items() if _lacks(row)}
         each: defaultdict[int, list[Figures]] = defaultdict(list)
         lower: Scope = "router" if scope == "site" else "site"
         for part in self._parts(scope, scope_id) if ends else ():
-            for start_ms, row in self._rows(Series(lower, part.id, window), span):
+            rows = packed_minutes.windows(self._db, Series(lower, part.id, window), span)
+            for start_ms, row in rows.items():
                 if start_ms in ends and _belongs(part, window, start_ms, ends[start_ms]):
                     figures = row.figures
                     each[start_ms].append(with_rates(figures) if lower == "router" else figures)
@@ -98,42 +100,19 @@ class Restate:
             return membership.of(scope_id, Span(0, FOR_EVER_MS))
         return [Part(site_id, 0, FOR_EVER_MS) for site_id in membership.sites()]
 
-    def _rows(self, series: Series, span: Span) -> Iterator[tuple[int, RollupRow]]:
-        if series.window == "1m":
-            yield from self._packed(series, span)
-        yield from rollups.read(self._db, series, span).items()
-
-    def _packed(self, series: Series, span: Span) -> Iterator[tuple[int, RollupRow]]:
-        for start_ms, revision, figures in packed_minutes.read(
-            self._db, series.scope, series.scope_id, span
-        ):
-            yield start_ms, RollupRow(start_ms + MINUTE_MS, revision, figures)
-
     def _write(self, series: Series, span: Span, rates: dict[int, Figures]) -> None:
         """What lacks rates still: late data may have come meanwhile, and brought its own."""
-        rows = {
-            start_ms: _restated(row, rates[start_ms])
-            for start_ms, row in rollups.read(self._db, series, span).items()
-            if start_ms in rates and _lacks(row)
-        }
+        rows = _restated(rollups.read(self._db, series, span), rates)
         newest_ms = self._newest(series._replace(window="1h"), FOR_EVER_MS) or 0
         rollups.put(self._db, series, rows)
         if series.window != "1m":
             late = [start_ms for start_ms in rows if start_ms >= newest_ms - PUBLISHED_MS]
             unpublished.add(self._db, series, late)
         elif rates:
-            self._write_packed(series, span, rates)
-
-    def _write_packed(self, series: Series, day: Span, rates: dict[int, Figures]) -> None:
-        minutes = [
-            (start_ms, _restated(row, rates[start_ms]))
-            if start_ms in rates and _lacks(row)
-            else (start_ms, row)
-            for start_ms, row in self._packed(series, day)
-        ]
-        if minutes:
-            rows = [(start_ms, row.revision, row.figures) for start_ms, row in minutes]
-            packed_minutes.replace(self._db, series.scope, series.scope_id, day.start_ms, rows)
+            minutes = packed_minutes.read(self._db, series.place, span)
+            if minutes:
+                minutes |= _restated(minutes, rates)
+                packed_minutes.replace(self._db, series.place, span.start_ms, minutes)
 
 
 def _lacks(row: RollupRow) -> bool:
@@ -148,6 +127,15 @@ def _belongs(part: Part, window: Window, start_ms: int, end_ms: int) -> bool:
     return part.from_ms < (start_ms + 1 if window == "1m" else end_ms) and start_ms < part.to_ms
 
 
-def _restated(row: RollupRow, rates: Figures) -> RollupRow:
+def _restated(rows: Mapping[int, RollupRow], rates: Mapping[int, Figures]) -> dict[int, RollupRow]:
+    """Those that lack rates which are known now, with them."""
+    return {
+        start_ms: _with_rates(row, rates[start_ms])
+        for start_ms, row in rows.items()
+        if start_ms in rates and _lacks(row)
+    }
+
+
+def _with_rates(row: RollupRow, rates: Figures) -> RollupRow:
     named = {name: getattr(rates, name) for name in RATES}
     return row._replace(revision=row.revision + 1, figures=row.figures._replace(**named))

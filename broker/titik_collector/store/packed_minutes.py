@@ -7,13 +7,14 @@ Rule: no minute from `edge` on is cold, so the usual work asks for one setting a
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from titik_collector.figures.figures import RATES, Figures, with_means
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import DAY_MS, MINUTE_MS, Span
-from titik_collector.store import settings
+from titik_collector.store import rollups, settings
 from titik_collector.store.database import Database
+from titik_collector.store.rollups import Place, RollupRow, Series
 
 COLD_MS = 2 * DAY_MS  # most of what comes late has come by then
 STEP = 1  # days frozen, or let go of, in one transaction: 1440 rows take 30 ms
@@ -48,8 +49,8 @@ def thaw(db: Database, scope: Scope, ids: Iterable[int], span: Span) -> None:
     for scope_id in ids:
         for day_ms, packed in _days(db, scope, scope_id, span):
             rows = [
-                (scope, scope_id, "1m", start_ms, start_ms + MINUTE_MS, revision, *figures)
-                for start_ms, revision, figures in _unpack(scope, packed)
+                (scope, scope_id, "1m", start_ms, row.end_ms, row.revision, *row.figures)
+                for start_ms, row in _unpack(scope, packed)
             ]
             db.executemany(_INSERT, rows)
             db.execute(
@@ -58,37 +59,37 @@ def thaw(db: Database, scope: Scope, ids: Iterable[int], span: Span) -> None:
             )
 
 
-def read(
-    db: Database, scope: Scope, scope_id: int, span: Span
-) -> Iterator[tuple[int, int, Figures]]:
-    """Start, revision and figures of the cold minutes that begin in a stretch, in order."""
-    for _, packed in _days(db, scope, scope_id, span):
-        for start_ms, revision, figures in _unpack(scope, packed):
-            if span.start_ms <= start_ms < span.end_ms:
-                yield start_ms, revision, figures
+def read(db: Database, place: Place, span: Span) -> dict[int, RollupRow]:
+    """The packed minutes that begin in a stretch of time, by their start, in order."""
+    return {
+        start_ms: row
+        for _, packed in _days(db, *place, span)
+        for start_ms, row in _unpack(place.scope, packed)
+        if span.start_ms <= start_ms < span.end_ms
+    }
 
 
-def newest(db: Database, scope: Scope, scope_id: int, before_ms: int) -> int | None:
+def windows(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
+    """The windows that begin in a stretch of time, packed or not, by their start."""
+    packed = read(db, series.place, span) if series.window == "1m" else {}
+    return packed | rollups.read(db, series, span)
+
+
+def newest(db: Database, place: Place, before_ms: int) -> int | None:
     """The start of the newest packed day that begins before a time."""
     row = db.execute(
         "SELECT max(day_ms) FROM cold WHERE scope = ? AND scope_id = ? AND day_ms < ?",
-        (scope, scope_id, before_ms),
+        (*place, before_ms),
     ).fetchone()
     return None if row[0] is None else int(row[0])
 
 
-def replace(
-    db: Database,
-    scope: Scope,
-    scope_id: int,
-    day_ms: int,
-    minutes: Iterable[tuple[int, int, Figures]],
-) -> None:
-    """Pack a day again: start, revision and figures of its minutes, in order."""
-    rows = [(start_ms, revision, *figures) for start_ms, revision, figures in minutes]
+def replace(db: Database, place: Place, day_ms: int, minutes: Mapping[int, RollupRow]) -> None:
+    """Pack a day again: its minutes by their start, in order."""
+    rows = [(start_ms, row.revision, *row.figures) for start_ms, row in minutes.items()]
     db.execute(
         "UPDATE cold SET packed = ? WHERE scope = ? AND scope_id = ? AND day_ms = ?",
-        (_pack(scope, rows), scope, scope_id, day_ms),
+        (_pack(place.scope, rows), *place, day_ms),
     )
 
 
@@ -141,14 +142,16 @@ def _pack(scope: Scope, rows: Sequence[tuple[float | None, ...]]) -> bytes:
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode(), 9)
 
 
-def _unpack(scope: Scope, packed: bytes) -> Iterator[tuple[int, int, Figures]]:
-    """Start, revision and figures; days that an older version packed lack the newest columns."""
+def _unpack(scope: Scope, packed: bytes) -> Iterator[tuple[int, RollupRow]]:
+    """Start and row of each; days that an older version packed lack the newest columns."""
     columns = json.loads(zlib.decompress(packed))
     for column in columns:
         column += [None] * (len(columns[0]) - len(column))
     for start_ms, revision, *values in zip(*columns, strict=True):
         figures = Figures(*values)
-        yield start_ms, revision, with_means(figures) if scope == "router" else figures
+        if scope == "router":
+            figures = with_means(figures)
+        yield start_ms, RollupRow(start_ms + MINUTE_MS, revision, figures)
 
 
 _FOLLOWING = ("clients_mean", "active_mean", *RATES)
