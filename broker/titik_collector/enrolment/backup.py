@@ -3,7 +3,7 @@
     titik.toml  titik.db  broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
 What else mosquitto keeps is not in it: routers send again what was not acknowledged, and every
-retained message is said again.
+retained message is published again.
 
 Rule: the file is its owner's alone from its first byte, for it holds every key of the city.
 Rule: restoring writes over nothing, and puts the configuration in its place last.
@@ -31,7 +31,7 @@ FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
 
 class BackupError(BrokerError):
-    """The file is no backup, or its place is taken; the text says what to do."""
+    """The file is no backup, or its place is taken; the text has the remedy."""
 
 
 def backup(city: Config, file: Path) -> set[str]:
@@ -86,12 +86,12 @@ def restore(
     with _private(target.with_name(f".{target.name}.new")) as raw:
         raw.write(text)
     target.with_name(f".{target.name}.new").replace(target)
-    made, said = None, list[str]()
+    made, notes = None, list[str]()
     if city.broker.directory is not None:
-        said = broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
+        notes = broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
-        said += done
-    return city, made, said
+        notes += done
+    return city, made, notes
 
 
 def restore_store(file: Path, city: Config) -> None:
@@ -127,7 +127,7 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
 
 def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
     """Every file worth keeping, and its name in the backup."""
-    BrokerDir.open(directory)  # says what is wrong with it
+    BrokerDir.open(directory)  # raises with what is wrong with it
     for name in FILES:
         if (directory / name).exists():
             yield directory / name, f"{BROKER}/{name}"
@@ -174,7 +174,7 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> None:
 
 
 def _check_inside(folder: Path, parts: list[Path]) -> None:
-    """A backup says itself where its parts belong, and root may write anywhere."""
+    """A backup names itself where its parts belong, and root may write anywhere."""
     inside = folder.resolve()
     outside = [str(one) for one in parts if not one.resolve().is_relative_to(inside)]
     if outside:
@@ -192,7 +192,7 @@ def _check_store(beside: Path, file: Path) -> None:
 
 
 def _read_to_end(tar: tarfile.TarFile) -> None:
-    """The last members may be cut off unseen; the checksum at the very end tells."""
+    """The last members may be cut off unseen; the checksum at the very end shows it."""
     assert tar.fileobj is not None
     while tar.fileobj.read(1 << 20):
         pass
@@ -245,7 +245,7 @@ def _private(file: Path) -> Iterator[BinaryIO]:
 
 
 def _ours(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Owners and modes are made anew on the other machine."""
+    """Owners and modes are made again on the other machine."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o600

@@ -55,7 +55,7 @@ class _Batch:
 
     saved: Saved = field(default_factory=Saved)
     accepted: list[Accepted] = field(default_factory=list)  # to be placed in time
-    heard: list[Heard] = field(default_factory=list)  # what says something new
+    heard: list[Heard] = field(default_factory=list)  # what is new to presence
 
 
 class Store:
@@ -170,7 +170,7 @@ class Store:
         return True
 
     def _take_sample(self, router_id: int, item: Arrived, batch: _Batch) -> bool:
-        """Settle a sample's seqs; False if that is all, since it says nothing new."""
+        """Settle a sample's seqs; False if that is all, since nothing in it is new."""
         sample, now_ms = item.sample, item.arrived_ms
         run = self._seqs.run(router_id, sample.run, now_ms)
         if run is None:
@@ -247,7 +247,7 @@ class Store:
 
     def _count(self, saved: Saved) -> None:
         counts: dict[malformed.Counted, int] = {
-            "poison": saved.malformed,
+            malformed.MALFORMED: saved.malformed,
             "later_version": saved.later_version,
             "capped": saved.capped,
             "unregistered": saved.unregistered,

@@ -1,4 +1,4 @@
-"""What the messages of a batch say of a boot: that it is, that it ran, and when it began."""
+"""What the messages of a batch show of a boot: that it is, that it ran, and when it began."""
 
 from titik_collector.ingest.caps import Meter
 from titik_collector.ingest.received import Arrived
@@ -8,8 +8,8 @@ from titik_collector.store.ids import Names
 from titik_collector.timeline.change import Change
 from titik_collector.timeline.promptness import Promptness
 
-# Boots of a batch that are looked through; another sample tells of the rest. Of a month each takes
-# 0.1 s, and after an upgrade all of a city's are to be.
+# Boots that one batch looks through; the rest wait for their next sample. A boot of a month takes
+# 0.1 s, and after an upgrade all boots of a city are due.
 MAX_JUDGED = 10
 
 

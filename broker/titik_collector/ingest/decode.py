@@ -6,7 +6,7 @@ differently, or what takes long to tell: escapes, control characters, deep nesti
 
 Strategy: each dataclass gets a mirror with the same fields whose types carry the limits of
 `kinds` in msgspec's words. An object read as a mirror then becomes one of the real class, which
-costs less than building it anew since both have the same slots.
+costs less than building it again since both have the same slots.
 """
 
 import re

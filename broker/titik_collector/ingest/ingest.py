@@ -52,7 +52,7 @@ class Ingest:
         if not self._batch:
             self._batch = self._inbox.receive(MAX_BATCH, wait_s)
             now_ms = self._now_ms()
-            # An empty payload is a retained message being cleared, and says nothing.
+            # An empty payload is a retained message being cleared.
             self._items = [(one, to_item(one, now_ms)) for one in self._batch if one.payload]
         if not self._batch:
             return None
@@ -93,7 +93,7 @@ class Ingest:
         self._batch, self._items = (), []
 
     def acknowledge_all(self) -> None:
-        """Say every open ack again, on each connect."""
+        """Publish every open ack again, on each connect."""
         for router_id, router in self._store.routers_with_open_runs():
             self._publish(self._store.ack(router_id, router))
 

@@ -1,6 +1,6 @@
 """Which seqs of which runs are settled, and what that lets each router forget.
 
-A sample settles its own seqs, and says of each run what its router's spool still holds.
+A sample settles its own seqs, and reports of each run what its router's spool still holds.
 """
 
 from titik_collector.ingest.caps import Meter
@@ -29,7 +29,7 @@ class Seqs:
         return found
 
     def settle(self, run: Run, sample: Sample, now_ms: int) -> None:
-        """The sample is stored; take in what it says the spool still holds, too."""
+        """The sample is stored; take in what it reports of the spool, too."""
         for held in sample.spool:
             if held.run == sample.run:
                 if held.span is not None:
@@ -91,7 +91,7 @@ class Seqs:
         self._open_runs.forget()
 
     def _heard_of(self, router_id: int, token: str, seq: int, now_ms: int) -> Run | None:
-        """The run of which the router speaks without its uptime; None: over the cap or absurd."""
+        """A run that the router names without its uptime; None: over the cap or absurd."""
         known = self._runs.look(router_id, token)
         if leaps(known.highest if known else 0, seq):
             return None

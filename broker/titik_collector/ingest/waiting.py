@@ -100,7 +100,7 @@ class _Left:
         return sample
 
     def _refuse(self, one: Kept, rule: str) -> None:
-        malformed.count(self._db, "poison", 1)
+        malformed.count(self._db, malformed.MALFORMED, 1)
         malformed.keep(self._db, topics.backlog(one.router), one.payload, rule, one.arrived_ms)
         run = self._runs.find(one.router_id, one.run)
         if run is not None:

@@ -1,6 +1,6 @@
 """Which routers and sites there are, and which router stood where from when.
 
-Rule: the file says what is now, the store keeps what was: a move or a removal adds a dated row.
+Rule: the file has what is now, the store keeps what was: a move or a removal adds a dated row.
 Rule: ids never change; a router that is removed and added again is the same router.
 """
 
@@ -199,7 +199,7 @@ Signature = tuple[int, int, int] | None  # None: no such file
 
 
 class ConfigWatch:
-    """Notices that the file was edited; a broken edit is said once and changes nothing.
+    """Notices that the file was edited; a broken edit is logged once and changes nothing.
 
     An edit is taken when two polls in a row saw the same file: an editor that writes in place
     leaves half a file behind for a moment, and half a file would remove routers.

@@ -97,16 +97,16 @@ class Demo:
         self._end("broker", signal.SIGTERM)
 
     def dead(self) -> list[str]:
-        """Processes that ended by themselves, with the end of what they said."""
-        said = []
+        """Processes that ended by themselves, with the end of what they logged."""
+        found = []
         for name, process in self._processes.items():
             if process.poll() is not None:
                 text = self._logs[name].read_text(encoding="utf-8", errors="replace")
-                said.append(f"{name} ended ({process.returncode}): {' '.join(text.split()[-60:])}")
-        return said
+                found.append(f"{name} ended ({process.returncode}): {' '.join(text.split()[-60:])}")
+        return found
 
     def log(self, name: str) -> Path:
-        """Where a process writes what it says."""
+        """Where a process writes its log."""
         return self._logs[name]
 
     def _wait_for_broker(self) -> None:
@@ -167,7 +167,7 @@ def _sources(default: Sources) -> str:
 
 
 def _with_free_ports(request: Request, broker: Path) -> Request:
-    """Other ports for a broker of which somebody has taken one since the last run."""
+    """Other ports for a broker, if somebody has taken one of its own since the last run."""
     if not (broker / "broker.toml").exists():
         return request
     made = BrokerDir.open(broker)
@@ -242,7 +242,7 @@ def screen(demo: Demo, world: WorldTime) -> Group:
         with reading(demo.config.store.path) as db:
             screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
         table = status_screen.render(screen)
-    except StoreError:  # not made yet; if it cannot be, the collector ends and is told
+    except StoreError:  # not made yet; if it cannot be, the collector ends and logs why
         table = Text("the collector is starting")
     return Group(head, table)
 

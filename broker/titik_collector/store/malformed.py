@@ -8,8 +8,8 @@ from titik_collector.store.database import Database
 MAX_ROWS = 1000  # the newest are kept
 MAX_HEAD = 512  # bytes of a payload that are kept
 
-# `poison`: the stored name of messages that broke the contract.
 Counted = Literal["poison", "later_version", "capped", "unregistered", "restored"]
+MALFORMED: Counted = "poison"  # the store's name for messages that broke the contract
 
 
 def keep(db: Database, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:

@@ -49,7 +49,7 @@ class Run:
     def hold(self, lowest: int, seq: int) -> None:
         """A sample of the run itself: when it was taken, its router held `lowest` to `seq`.
 
-        Of a new one that is believed against what other runs' samples said before.
+        Of a new one that is believed against what other runs' samples reported before.
         """
         if seq > self.highest:
             self.gone = min(self.gone, lowest - 1)

@@ -155,7 +155,7 @@ def _run_starts(rows: Sequence[SampleRow]) -> dict[int, int]:
 
 
 def _counted(older: Sequence[SampleRow]) -> set[int]:
-    """Runs of which there is client time before."""
+    """Runs that have client time before."""
     return {row.run_id for row in older if row.observed_ms is not None}
 
 

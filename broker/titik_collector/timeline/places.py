@@ -46,7 +46,7 @@ class Lone(NamedTuple):
 
 
 def place_by_clock(rows: Sequence[SampleRow]) -> list[int]:
-    """Instants of successive samples of a boot, of which at least one has a believed clock."""
+    """Instants of successive samples of a boot; at least one has a believed clock."""
     anchors = [row for row in rows if row.taken_ms is not None]
     places, after = [], 0
     for row in rows:

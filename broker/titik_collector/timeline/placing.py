@@ -37,7 +37,7 @@ class Placing:
         known: Names,
         prompt_ms: Callable[[int], int | None] = lambda _boot_id: None,
     ) -> None:
-        """`prompt_ms` says of a boot when it began, if that is known."""
+        """`prompt_ms` gives when a boot began, if that is known."""
         self._db = db
         self._names = known
         self._prompt_ms = prompt_ms

@@ -1,4 +1,4 @@
-"""Which live samples came as they were taken, and what that says of a boot's start.
+"""Which live samples came as they were taken, and what that shows of a boot's start.
 
 A broker keeps samples for a collector that is away, and hands over what it has retained. So a
 sample on `sample` may be old. Where two of a boot came as far apart as they were taken, they came

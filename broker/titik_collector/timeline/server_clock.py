@@ -106,7 +106,7 @@ class ServerClock:
         return self._uptime_ms() + self._known.offset_ms
 
     def hear(self, router_id: int, ahead_ms: int) -> None:
-        """A router said by NTP, just now, that it is so much later than `now_ms`."""
+        """A router reported just now that it is so much later than `now_ms`, by NTP."""
         self._routers[router_id] = (ahead_ms, self._uptime_ms())
 
     def settle(self) -> Jump | None:
