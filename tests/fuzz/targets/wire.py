@@ -12,6 +12,8 @@ from titik_wire import codec, packed, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Message
 
+DEEP = 700  # lists and objects; nested in one another, the deepest that any caller can read
+
 
 def seeds() -> Sequence[bytes]:
     sound = [topic.encode() + b"\n" + payload for _, topic, payload in CASES]
@@ -37,11 +39,16 @@ def _decode(topic: str, payload: bytes) -> tuple[Message | None, str]:
 
 
 def _agrees(topic: str, payload: bytes, message: Message | None, said: str) -> None:
-    """The collector's decoder gives the same, down to the types, and words errors alike."""
+    """The collector's decoder gives the same, down to the types, and words errors alike.
+
+    How deep Python reads JSON depends on who calls: beyond, only the kind of error is compared.
+    """
     try:
         other, worded = decode.decode(topic, payload), ""
     except WireError as error:
         other, worded = None, repr(error)
+    if payload.count(b"[") + payload.count(b"{") > DEEP:
+        said, worded = said and "WireError", worded and "WireError"
     assert (repr(message), said) == (repr(other), worded)
 
 
