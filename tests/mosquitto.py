@@ -10,15 +10,17 @@ from pathlib import Path
 from tests.ports import free_port
 
 BINARY = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-START_S = 10.0
+START_S = 60.0
 
-# Loud enough to be read after a failure, quick enough to be killed in a test.
+# Loud enough to be read after a failure, quick enough to be killed in a test. Unless told, it drops
+# what waits for a client beyond 1000 messages, QoS 1 too: a slow test would miss some.
 BASE = """
 log_dest file {folder}/log
 log_type all
 connection_messages true
 persistence true
 persistence_location {folder}/
+max_queued_messages 0
 """
 OPEN = "allow_anonymous true\n"
 

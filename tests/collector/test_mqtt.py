@@ -31,8 +31,8 @@ class Events:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Within some seconds."""
-    deadline = time.monotonic() + 20
+    """Within a minute."""
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
 
@@ -49,7 +49,7 @@ def connected(port: int, events: Events) -> Link:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path, "allow_anonymous true\nmax_queued_messages 0\n") as running:
+    with Mosquitto(tmp_path) as running:
         yield running
 
 
@@ -167,7 +167,7 @@ def test_a_broker_that_ends_while_nothing_is_read_is_noticed(
     while len(link._letters) < 10:
         link.keep_alive(0.2, 10)
     broker.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not events.lost and time.monotonic() < deadline:
         link.keep_alive(0.2, 10)
     assert "the broker closed the connection" == events.lost[0]
@@ -182,7 +182,7 @@ def publish(port: int, count: int) -> None:
     client.loop_start()
     sent = [client.publish(topics.sample("park-1"), b"x" * 1000, 1) for _ in range(count)]
     for one in sent:
-        one.wait_for_publish(20)
+        one.wait_for_publish(60)
     client.disconnect()
     client.loop_stop()
 
