@@ -117,6 +117,7 @@ class FakeUbusd:
         self.calls: list[tuple[str, str]] = []  # path and method
         self.given: list[dict[str, Any]] = []  # the arguments of each call
         self.invocations: list[bytes] = []  # the messages of those calls
+        self.connections = 0
         self.answers: list[int] = []  # statuses that clients gave to notifications
         self._objects: dict[int, _Object] = {}
         self._clients: dict[int, _Client] = {}
@@ -190,16 +191,17 @@ class FakeUbusd:
         """To every client: what no ubusd would say."""
         with self._changed:
             for client in self._clients.values():
-                client.socket.sendall(raw)
+                with contextlib.suppress(OSError):  # it may have gone
+                    client.socket.sendall(raw)
 
     def subscriptions(self, path: str) -> int:
         with self._changed:
             return len(self._find(path)[1].subscribers)
 
     def wait_for(self, condition: Callable[[], bool]) -> bool:
-        """True as soon as it holds, False if it does not within 5 s."""
+        """True as soon as it holds, False if it does not within a minute."""
         with self._changed:
-            return self._changed.wait_for(condition, 5)
+            return self._changed.wait_for(condition, 60)
 
     def _find(self, path: str) -> tuple[int, _Object]:
         return next((i, each) for i, each in self._objects.items() if each.path == path)
@@ -232,6 +234,7 @@ class FakeUbusd:
 
     def _accept(self) -> None:
         connection, _ = self._server.accept()
+        self.connections += 1
         connection.settimeout(5)
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         client = _Client(connection, next(self._ids), struct.unpack("3i", peer)[1])

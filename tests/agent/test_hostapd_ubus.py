@@ -299,32 +299,25 @@ def test_without_ubusd_the_source_fails(router: Router) -> None:
         router.source.read()
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The deadlines, ten times shorter."""
-    monkeypatch.setattr(hostapd_ubus, "CALL_S", hostapd_ubus.CALL_S / 10)
-    monkeypatch.setattr(hostapd_ubus, "READ_S", hostapd_ubus.READ_S / 10)
-
-
-@pytest.mark.usefixtures("hasty")
-def test_a_hung_ubusd_costs_one_answer(router: Router) -> None:
+def test_a_hung_ubusd_costs_one_answer(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sampling goes on without it."""
+    monkeypatch.setattr(hostapd_ubus, "CALL_S", 0.1)
     router.ubusd.hung = True
-    started = time.monotonic()
     with pytest.raises(SourceError, match="no answer in time"):
         router.source.read()
-    assert 0.1 <= time.monotonic() - started < 0.2
+    assert 1 == router.ubusd.connections
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_hung_hostapd_costs_two_answers_however_many_bsses(router: Router) -> None:
+@pytest.mark.thorough
+def test_a_hung_hostapd_costs_one_read_however_many_bsses(router: Router) -> None:
     """Each waits for its answer, all together no longer than the whole read may take."""
-    for number in range(8):
+    for number in range(16):
         router.ubusd.add(f"hostapd.phy0-ap{number}", {"get_clients": hang})
     started = time.monotonic()
     with pytest.raises(SourceError):
         router.source.read()
-    assert 0.2 <= time.monotonic() - started < 0.4
+    took_s = time.monotonic() - started
+    assert hostapd_ubus.READ_S <= took_s < 16 * hostapd_ubus.CALL_S  # far more, if one by one
 
 
 @pytest.mark.thorough

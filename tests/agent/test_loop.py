@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.agent.test_sampler import HOSTAPD, FakeClock, FakeSpool
-from titik_agent.sampling.loop import Loop
+from titik_agent.sampling.loop import MAX_WAIT_S, Loop
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 
@@ -80,13 +80,11 @@ def test_a_stop_ends_the_wait_at_once() -> None:
     stop, loop = threading.Event(), quiet_loop(ListedSpool([]))
     running = threading.Thread(target=loop.run, args=(stop,))
     running.start()
-    time.sleep(0.2)
-    begin = time.monotonic()
+    time.sleep(0.2)  # so that it waits, on most machines; if not yet, it need not wait at all
     stop.set()
     loop.wake()
-    running.join(5.0)
+    running.join(MAX_WAIT_S / 2)  # it would look by itself after all of it
     assert not running.is_alive()
-    assert time.monotonic() - begin < 1.0
 
 
 @pytest.mark.thorough

@@ -207,13 +207,11 @@ def test_a_round_beyond_its_deadline_is_killed(
 
     def hang(_: ProbeSettings, __: int) -> Probe:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(60)
+        time.sleep(3600)
         return SEEN
 
     settings = ProbeSettings(str(tmp_path / "result.json"), deadline_s=3.0)
-    started = time.monotonic()
     assert one_round(settings, hang, Ticking()) == FAILED
-    assert time.monotonic() - started < 5
     assert "probe round killed deadline_s=3" in caplog.text
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
@@ -260,11 +258,11 @@ def test_a_probe_that_goes_on_stops_when_told(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     command = (sys.executable, "-c", GOING_ON, str(path))
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(AGENT)}) as process:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         process.terminate()
-        assert process.wait(5) == OK
+        assert process.wait(60) == OK
     assert path.exists()
 
 
@@ -272,7 +270,7 @@ PROBE = """
 import logging, sys
 from titik_agent.probe.process import ProbeSettings, run_probe
 logging.basicConfig(stream=sys.stderr)
-sys.exit(run_probe(ProbeSettings({path!r}, {targets!r}, lan={lan!r})))
+sys.exit(run_probe(ProbeSettings({path!r}, {targets!r}, lan={lan!r}, deadline_s=600)))
 """
 
 FORWARD = "with open('/proc/sys/net/ipv4/ip_forward', 'w') as file: file.write('1')"

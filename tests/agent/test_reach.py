@@ -97,7 +97,7 @@ def listener(*, full: bool = False) -> Iterator[int]:
 
 @contextmanager
 def reach(
-    targets: Targets, *servers: tuple[str, int], timeout_s: float = 5.0
+    targets: Targets, *servers: tuple[str, int], timeout_s: float = 60.0
 ) -> Iterator[ReachSource]:
     """A source that asks these servers."""
     source = ReachSource(targets, timeout_s=timeout_s, servers=lambda: servers)
@@ -105,6 +105,15 @@ def reach(
         yield source
     finally:
         source.close()
+
+
+def hasty_round(source: ReachSource) -> Reach:
+    """One in which somebody does not answer; he is not waited for as long as for an answer."""
+    source._timeout_s, patience_s = SHORT_S, source._timeout_s
+    try:
+        return source.round()
+    finally:
+        source._timeout_s = patience_s
 
 
 def failures(found: Reach) -> tuple[int | None, int | None]:
@@ -139,12 +148,12 @@ def test_a_silent_resolver_fails_at_its_deadline() -> None:
     """And is counted for ever, while the time is of the last round only."""
     with (
         resolver(flags=None) as dns,
-        reach(Targets(("titik.test",)), dns.address, timeout_s=SHORT_S) as source,
+        reach(Targets(("titik.test",)), dns.address) as source,
     ):
         started = time.monotonic()
-        assert source.round() == Reach(dns_failures=1, attempts=1)
-        assert SHORT_S <= time.monotonic() - started < 2
-        assert source.round() == Reach(dns_failures=2, attempts=2)
+        assert hasty_round(source) == Reach(dns_failures=1, attempts=1)
+        assert SHORT_S <= time.monotonic() - started
+        assert hasty_round(source) == Reach(dns_failures=2, attempts=2)
         dns.flags = 0x8180
         found = ReachSource.round(source)
         assert (found.dns_failures, found.attempts) == (2, 3)
@@ -265,10 +274,10 @@ def test_tcp_outlives_a_dead_resolver() -> None:
     """The address last known serves on; one never known is a failure of DNS alone."""
     with resolver() as dns, listener() as port:
         targets = Targets(hosts=(("host.test", port),))
-        with reach(targets, dns.address, timeout_s=SHORT_S) as source:
+        with reach(targets, dns.address) as source:
             source.round()
             dns.flags = None
-            found = source.round()
+            found = hasty_round(source)
         assert (failures(found), found.tcp_ms is None) == ((1, 0), False)
         with reach(targets, dns.address, timeout_s=SHORT_S) as source:
             assert source.round() == Reach(dns_failures=1, tcp_failures=0, attempts=1)
@@ -287,10 +296,10 @@ def test_a_starred_name_is_new_in_every_round() -> None:
 def test_losing_and_finding_traffic_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """One line per change, not per round."""
     caplog.set_level("INFO")
-    with resolver() as dns, reach(Targets(("t.test",)), dns.address, timeout_s=SHORT_S) as source:
+    with resolver() as dns, reach(Targets(("t.test",)), dns.address) as source:
         for flags in (0x8180, None, None, 0x8180, 0x8180):
             dns.flags = flags
-            source.round()
+            source.round() if flags else hasty_round(source)
     assert [record.getMessage() for record in caplog.records] == [
         "uplink carries no traffic",
         "uplink carries traffic again",
@@ -306,13 +315,13 @@ def test_reading_never_waits() -> None:
 
 def test_closing_ends_any_wait_at_once() -> None:
     """The agent's stop does not hang on a dead uplink."""
-    with resolver(None) as dns, reach(Targets(("t.test",)), dns.address, timeout_s=60) as source:
+    with resolver(None) as dns, reach(Targets(("t.test",)), dns.address, timeout_s=600) as source:
         source.start()
         while not dns.asked:
             time.sleep(0.001)
         started = time.monotonic()
         source.close()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 60
 
 
 def test_the_thread_makes_rounds() -> None:
@@ -320,14 +329,14 @@ def test_the_thread_makes_rounds() -> None:
     with resolver() as dns:
         source = ReachSource(Targets(("t.test",)), 0.01, 5.0, servers=lambda: (dns.address,))
         source.start()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             found = source.read()
             if found is not None and found.attempts is not None and found.attempts >= 3:
                 break
             time.sleep(0.001)
         else:
-            raise AssertionError("no three rounds in 5 s")
+            raise AssertionError("no three rounds in a minute")
         source.close()
 
 

@@ -32,7 +32,7 @@ from titik_wire.topics import CLIENT_ID
 SITE = "taman-tirosa"
 THIEF = "tirosa-9"  # enrolled and registered, and in bad hands
 SILENT = "tirosa-8"  # registered, and never says anything
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 # What mosquitto says of who comes: client id and user.
 ENTRY = re.compile(r" as (\S+) \(.*u'([^']*)'\)")
 Books = dict[str, tuple[int, int, int, int, int]]  # taken, stored, refused, lost, in spool, by run

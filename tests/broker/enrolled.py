@@ -113,7 +113,7 @@ class Router:
         """Connected, and still so a moment later."""
         if self.error is not None:
             return False
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not self.reasons and not self.lost and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.1)
@@ -121,7 +121,7 @@ class Router:
 
     def publish(self, topic: str, payload: bytes = b"x", retain: bool = False) -> bool:
         """Acknowledged without an error."""
-        self._paho.publish(topic, payload, 1, retain).wait_for_publish(5)
+        self._paho.publish(topic, payload, 1, retain).wait_for_publish(60)
         return bool(self.acks)
 
     def is_cut(self, within_s: float) -> bool:

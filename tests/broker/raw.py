@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.broker.enrolled import City
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBACK = 0x10, 0x20, 0x30, 0x40, 0x90
 MOST = 268_435_455  # the largest remaining length that can be written
 NAMES = {3: b"MQIsdp", 4: b"MQTT", 5: b"MQTT"}

@@ -24,7 +24,7 @@ from titik_collector.enrolment.broker_dir import BrokerDir
 from titik_collector.enrolment.broker_init import Request
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 NOBODY = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"  # CONNECT without a user: refused
 START_S = 60.0  # Python and two mosquittos, on a machine that has other work
 # The soft limit of open files that a login gives.

@@ -307,13 +307,13 @@ def test_three_tools_of_one_engineer_live_side_by_side(besieged: Besieged) -> No
     with besieged.holds():
         tools = [
             subprocess.Popen(
-                ["sh", script, "-C", "20", "-W", "20", "-t", topics.sample(besieged.names[0])],
+                ["sh", script, "-C", "20", "-W", "120", "-t", topics.sample(besieged.names[0])],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
             for _ in range(3)
         ]
-        said = [one.communicate(timeout=25) for one in tools]
+        said = [one.communicate(timeout=150) for one in tools]
     assert [(0, 20, b"")] * 3 == [
         (one.returncode, out.count(b"\n"), err) for one, (out, err) in zip(tools, said, strict=True)
     ]

@@ -51,10 +51,8 @@ def test_a_revoked_router_is_cut_off_and_stays_out(running: City, tmp_path: Path
     router = Router(keys, port)
     assert router.is_in()
 
-    began = time.monotonic()
     assert "session is ended" in running.says("router", "revoke", "tirosa-1")
-    assert router.is_cut(10)
-    assert time.monotonic() - began < 10
+    assert router.is_cut(60)
     router.close()
     again = Router(keys, port)
     assert not again.is_in()
@@ -180,8 +178,10 @@ def test_a_routers_certificate_writes_its_own_topics_alone(running: City, tmp_pa
     said: list[str] = []
     thief._paho.on_publish = lambda *got: said.append(str(got[3]))
     for topic in (SAMPLE, "titik/v1/router/tirosa-2/sample"):
-        thief._paho.publish(topic, b"x", 1).wait_for_publish(5)
-    time.sleep(0.2)
+        thief._paho.publish(topic, b"x", 1).wait_for_publish(60)
+    deadline = time.monotonic() + 60
+    while len(said) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
     thief.close()
     assert ["Not authorized", "No matching subscribers"] == said
 
@@ -192,7 +192,7 @@ def test_an_engineers_file_is_all_it_takes(running: City) -> None:
     file = running.folder / "broker/secrets/ina.sh"
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
     done = subprocess.run(
-        ["sh", str(file), "-C", "1", "-W", "5", "-t", "$SYS/broker/version"],
+        ["sh", str(file), "-C", "1", "-W", "60", "-t", "$SYS/broker/version"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "mosquitto" in done.stdout
@@ -209,7 +209,7 @@ def test_the_servers_certificate_renews_under_routers(running: City, tmp_path: P
     before = ssl.get_server_certificate(("localhost", port), ca_certs=str(keys / "ca.crt"))
     running.broker.authority.certify_server("localhost")
     running.broker.reload()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while before == ssl.get_server_certificate(("localhost", port), ca_certs=str(keys / "ca.crt")):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.broker.running import Client, RunningBroker, made, serves
+from tests.broker.running import PATIENCE_S, Client, RunningBroker, made, serves
 from tests.ports import free_ports
 from titik_collector.broker_link.connection import Link, Login
 from titik_collector.enrolment import broker_init, broker_run
@@ -248,7 +248,7 @@ def test_a_packet_above_the_limit_ends_the_connection(broker: RunningBroker) -> 
     with router(broker) as client:
         assert client.publish(f"{MQTT}/router/a-1/sample", b"x" * 20_000) != DENIED
         client.send(f"{MQTT}/router/a-1/sample", b"x" * 20_481)
-        assert "Packet too large" == str(client.lost.get(timeout=5))
+        assert "Packet too large" == str(client.lost.get(timeout=PATIENCE_S))
 
 
 def test_a_router_that_is_added_may_enter_at_once(broker: RunningBroker) -> None:
@@ -267,7 +267,7 @@ def test_a_router_that_is_removed_is_cut_off(broker: RunningBroker) -> None:
     with router(broker, "d-1") as client:
         assert GRANTED == client.answer()
         broker.directory.expel(["d-1"])
-        client.lost.get(timeout=5)
+        client.lost.get(timeout=PATIENCE_S)
     with Client(broker.directory.ports.router, "d-1", password, "d-1") as again:
         assert DENIED == again.answer()
 
@@ -278,7 +278,7 @@ def test_a_collector_with_a_wrong_password_is_told_which_key_to_mend(
     """The configuration's, not the broker's words alone."""
     wrong = Login("127.0.0.1", broker.directory.ports.collector, "collector", "wrong")
     link = Link(wrong, "main", lambda: ("titik/v1/collector/main/status", b""), lambda: None, len)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while not caplog.messages and time.monotonic() < deadline:
         link.receive(1, 0.1)
     assert "Not authorized; see broker.username and broker.password_file" in caplog.text
@@ -297,14 +297,17 @@ def test_it_takes_the_next_ports_beside_another_broker(tmp_path: Path) -> None:
     """Debian's own mosquitto may hold 1883; ours takes what is free and starts."""
     other = subprocess.Popen([broker_run.find_mosquitto(), "-p", "1883"], stderr=subprocess.DEVNULL)
     try:
-        time.sleep(0.5)
+        deadline = time.monotonic() + PATIENCE_S
+        while not serves(1883):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         directory, _ = broker_init.init(tmp_path / "broker", Request(routers=("a-1",)))
         assert 1883 not in (directory.ports.router, directory.ports.engineer)
         with RunningBroker(directory) as broker, router(broker) as client:
             assert GRANTED == client.answer()
     finally:
         other.terminate()
-        other.wait(5)
+        other.wait(PATIENCE_S)
 
 
 def test_queued_messages_survive_a_restart(tmp_path: Path) -> None:
@@ -387,7 +390,7 @@ def test_a_sigterm_while_the_database_is_tried_leaves_nothing_running(tmp_path: 
         mine = psutil.Process(process.pid)
         trial = wait_for(lambda: next((one for one in mine.children() if reads_fifo(one)), None))
         process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(10.0)
+        assert 0 == process.wait(PATIENCE_S)
     assert not trial.is_running()
     assert not (directory.path / broker_run.TRIAL).exists()
 
@@ -398,7 +401,7 @@ def reads_fifo(process: psutil.Process) -> bool:
 
 
 def wait_for(find: Callable[[], psutil.Process | None]) -> psutil.Process:
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + PATIENCE_S
     while (found := find()) is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -459,7 +459,7 @@ def heard(link: Link) -> list[str]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Within some seconds."""
-    deadline = time.monotonic() + 10
+    """Within a minute."""
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline

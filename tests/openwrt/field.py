@@ -143,7 +143,7 @@ def running(
             yield log.read_text
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def instance(router: Router, *more: str) -> tuple[list[str], dict[str, str]]:

@@ -34,7 +34,7 @@ from titik_wire import codec, topics
 from titik_wire.messages import Sample
 
 ZONE = "Asia/Makassar"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 QUICK = Pace(resend_s=1.0, resend_cap_s=2.0)
 INTERVAL_S = 0.1
 FIRST_WAIT_S = 0.2

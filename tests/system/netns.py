@@ -18,7 +18,7 @@ NOBODY = "198.51.100.9"  # beyond the gateway, which knows no such host
 
 def ip(*words: str, check: bool = True) -> None:
     """`ip`, which must succeed unless told."""
-    subprocess.run(("ip", *words), check=check, capture_output=True, text=True, timeout=20)
+    subprocess.run(("ip", *words), check=check, capture_output=True, text=True, timeout=60)
 
 
 class Hotspot:
@@ -60,7 +60,7 @@ class Hotspot:
             env=os.environ | {"PYTHONPATH": os.pathsep.join((str(AGENT), *sys.path))},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=600,  # a round of the probe on a busy machine
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -76,7 +76,7 @@ def test_a_packed_sample_is_stored_and_an_engineer_can_read_it(tmp_path: Path) -
         city.collect()
         agent = city.agent(broker="compress = true")
         with city.engineer(topics.sample("tirosa-1")) as engineer:
-            topic, payload = engineer.received.get(timeout=10)
+            topic, payload = engineer.received.get(timeout=60)
             assert is_packed(payload)
             shown = subprocess.run(
                 [sys.executable, "-m", "titik_wire.packed"],

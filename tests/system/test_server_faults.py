@@ -65,7 +65,7 @@ def test_a_beat_costs_no_router_anything(tmp_path: Path) -> None:
         with city.engineer(BEAT) as engineer:
             for _ in range(2):
                 city.until_heard(engineer, lambda topic, _: topic == BEAT, "a beat")
-        heard = [router.received.get(timeout=10)]
+        heard = [router.received.get(timeout=60)]
         while not router.received.empty():
             heard.append(router.received.get())
     online = [topic for topic, payload in heard if json.loads(payload)["state"] == "online"]
