@@ -136,7 +136,7 @@ class Demo:
         self._logs[name] = self._directory / f"{name}.log"
         # A shell that starts the demo in its background has SIGINT ignored, which is inherited.
         hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-        code = f"{hears}; from {package}.cli import main; main()"
+        code = f"{hears}; from {package}.__main__ import main; main()"
         with self._logs[name].open("wb") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-c", code, *arguments],
