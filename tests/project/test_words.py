@@ -58,7 +58,7 @@ DELIBERATE = {
 }
 # Still to be renamed. This list only shrinks.
 TWICE = {
-    "City", "Kept", "Link", "LinkDown", "Place", "Router", "SampleKey", "Site",
+    "City", "Link", "LinkDown", "Router", "Site",
 }  # fmt: skip
 
 

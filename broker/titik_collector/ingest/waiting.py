@@ -27,7 +27,7 @@ from titik_wire.messages import Sample
 log = logging.getLogger(__name__)
 
 
-class Kept(NamedTuple):
+class WaitingSample(NamedTuple):
     """A sample as the table has it."""
 
     router: str
@@ -41,7 +41,7 @@ class Kept(NamedTuple):
     payload: bytes
 
 
-_decode = msgspec.msgpack.Decoder(list[Kept]).decode
+_decode = msgspec.msgpack.Decoder(list[WaitingSample]).decode
 
 
 def place(db: Database) -> None:
@@ -81,7 +81,7 @@ class _Left:
             waiting.remove(self._db, row.id)
         return True
 
-    def _fit(self, kept: list[Kept]) -> Iterator[Accepted]:
+    def _fit(self, kept: list[WaitingSample]) -> Iterator[Accepted]:
         for one in kept:
             try:
                 sample = self._read(one)
@@ -90,7 +90,7 @@ class _Left:
             else:
                 yield Accepted(*one[3:], sample)
 
-    def _read(self, one: Kept) -> Sample:
+    def _read(self, one: WaitingSample) -> Sample:
         sample = decode.decode(topics.backlog(one.router), one.payload)
         if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
             raise WireError("is not what it was accepted for", "seq")
@@ -99,7 +99,7 @@ class _Left:
             raise WireError("more new interfaces than a router may make in an hour", "net")
         return sample
 
-    def _refuse(self, one: Kept, rule: str) -> None:
+    def _refuse(self, one: WaitingSample, rule: str) -> None:
         malformed.count(self._db, malformed.MALFORMED, 1)
         malformed.keep(self._db, topics.backlog(one.router), one.payload, rule, one.arrived_ms)
         run = self._runs.find(one.router_id, one.run)
@@ -107,7 +107,7 @@ class _Left:
             run.unstore(one.seq)
 
 
-def _unpack(packed: bytes) -> list[Kept]:
+def _unpack(packed: bytes) -> list[WaitingSample]:
     try:
         return _decode(zlib.decompress(packed))
     except (zlib.error, msgspec.MsgspecError) as error:  # to try again would hold up all others

@@ -37,7 +37,7 @@ class SampleRow(NamedTuple):
     sections: int
 
 
-class SampleKey(NamedTuple):
+class SamplePosition(NamedTuple):
     """The place of a sample among those of its boot."""
 
     uptime_ms: int
@@ -80,7 +80,7 @@ def between_clocks(db: Database, boot_id: int, uptime_ms: int) -> list[SampleRow
 
 
 def next_to(
-    db: Database, boot_id: int, at: SampleKey, older: bool, sections: int = 0
+    db: Database, boot_id: int, at: SamplePosition, older: bool, sections: int = 0
 ) -> SampleRow | None:
     """The sample next to a place; of those that have all of some sections."""
     side, order = ("<", "DESC") if older else (">", "ASC")
@@ -94,7 +94,7 @@ def next_to(
 
 
 def next_in_run(
-    db: Database, boot_id: int, run_id: int, at: SampleKey, older: bool
+    db: Database, boot_id: int, run_id: int, at: SamplePosition, older: bool
 ) -> SampleRow | None:
     """The next sample of a run that has client time. By seq, because there an index leads."""
     side, order = ("<", "DESC") if older else (">", "ASC")

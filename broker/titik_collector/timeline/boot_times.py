@@ -19,7 +19,7 @@ from typing import NamedTuple
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.store import boot_samples, boot_time, samples, successions
 from titik_collector.store import changed_spans as stored_spans
-from titik_collector.store.boot_samples import SampleKey, SampleRow
+from titik_collector.store.boot_samples import SamplePosition, SampleRow
 from titik_collector.store.boot_time import BootTime, Quality
 from titik_collector.store.changed_spans import ChangedSpan
 from titik_collector.store.database import Database
@@ -276,7 +276,7 @@ def _gone(boot: _Boot) -> Iterable[list[Gone]]:
     runs: defaultdict[int, list[Gone]] = defaultdict(list)
     for change in boot.removed:
         if change.at_ms is not None:
-            place = SampleKey(change.uptime_ms, change.run_id, change.seq)
+            place = SamplePosition(change.uptime_ms, change.run_id, change.seq)
             runs[change.run_id].append(Gone(place, change.at_ms, change.reach_ms))
     return runs.values()
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from titik_collector.figures.rates import BOOT_UP_MS, reach_ms
 from titik_collector.store import boot_samples
-from titik_collector.store.boot_samples import SampleKey, SampleRow
+from titik_collector.store.boot_samples import SamplePosition, SampleRow
 from titik_collector.store.changed_spans import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.samples import UPLINK, WIFI
@@ -32,14 +32,14 @@ class Placed(NamedTuple):
 class Gone(NamedTuple):
     """A sample that was removed."""
 
-    key: SampleKey
+    key: SamplePosition
     at_ms: int
     reach_ms: int  # how long it spoke for on its own
 
 
-def key(row: SampleRow) -> SampleKey:
+def key(row: SampleRow) -> SamplePosition:
     """Samples of a boot are ordered by this."""
-    return SampleKey(row.uptime_ms, row.run_id, row.seq)
+    return SamplePosition(row.uptime_ms, row.run_id, row.seq)
 
 
 class Stretch(NamedTuple):
@@ -172,7 +172,7 @@ def _before(newer: Sequence[SampleRow], floor_ms: int, counted: Set[int]) -> Ite
 def _neighbours(
     db: Database,
     boot_id: int,
-    at: SampleKey,
+    at: SamplePosition,
     nearest: SampleRow | None,
     runs: Iterable[int],
     sections: int,

@@ -9,7 +9,7 @@ from functools import partial
 
 from titik_collector.figures.rates import Reading
 from titik_collector.store import boot_samples, boot_time
-from titik_collector.store.boot_samples import SampleKey, SampleRow
+from titik_collector.store.boot_samples import SamplePosition, SampleRow
 from titik_collector.store.database import Database
 from titik_collector.store.readings import ReadingRows, uptimes_around
 from titik_collector.store.samples import CLIENT, UPLINK, WIFI
@@ -85,5 +85,5 @@ def _around(
             yield row.run_id, row.seq
 
 
-def _key(reading: Reading) -> SampleKey:
-    return SampleKey(reading.uptime_ms, reading.run_id, reading.seq)
+def _key(reading: Reading) -> SamplePosition:
+    return SamplePosition(reading.uptime_ms, reading.run_id, reading.seq)
