@@ -63,9 +63,9 @@ LOCK = "agent.lock"  # in the spool's directory, held while the agent runs: its 
 
 
 def run(file: str | None, router: str | None, broker: str | None) -> None:
-    """Sample and report until told to stop."""
+    """Sample and report until a signal stops it."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    with _said():
+    with _plainly():
         settings = config.load(file, router, broker)
         with _alone(settings.spool.directory, settings.router):
             _check_persist(settings.spool.persist_dir)
@@ -74,7 +74,7 @@ def run(file: str | None, router: str | None, broker: str | None) -> None:
 
 def once(file: str | None, router: str | None, broker: str | None) -> None:
     """Take one sample and print it as JSON."""
-    with _said():
+    with _plainly():
         settings = config.load(file, router, broker or "localhost")
         clock = SystemClock(settings.clock == "trusted")
         sources = _sources(settings, clock)
@@ -125,7 +125,7 @@ def probe(file: str | None, router: str | None, broker: str | None, every_s: int
     )
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    with _said():
+    with _plainly():
         settings = config.load(file, router or "probe", broker or "localhost")
     wanted, nets = settings.probe, settings.interfaces
     return run_probe(
@@ -207,7 +207,7 @@ def _sources(
 
 
 def _hostapd(wanted: config.Sources, interfaces: Interfaces, sketch: Sketch) -> Sequence[Source]:
-    """The way to hostapd, and what it tells besides."""
+    """The way to hostapd, and what it reports besides."""
     kind = wanted.hostapd
     if kind == "auto":
         kind = "ubus" if os.path.exists(wanted.ubus_socket) else "control"
@@ -256,7 +256,7 @@ def _reach_among(sources: Sequence[Source]) -> "ReachSource | None":
 
 
 def _target(settings: Config) -> Endpoint:
-    """Where to connect, and as whom."""
+    """Where to connect, and under which name."""
     broker = settings.broker
     tls = Tls(broker.ca_file, broker.cert_file, broker.key_file) if broker.tls else None
     port = broker.port or (8883 if broker.tls else 1883)
@@ -405,8 +405,8 @@ def _holder(directory: str) -> str | None:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    """What the operator can mend is said in one line, without a traceback."""
+def _plainly() -> Iterator[None]:
+    """What the operator can correct is printed in one line, without a traceback."""
     try:
         yield
     except ConfigError as error:
@@ -418,7 +418,7 @@ def _check_chain(
 ) -> bool:
     """Login, publish, ack: with a sample of a run of its own, unless an agent is connected.
 
-    The run is no start of the agent, so nothing is said of it on `status`: the collector would
+    The run is no start of the agent, so nothing of it is published on `status`: the collector would
     take its end for an outage.
     """
     from titik_agent import check
@@ -435,7 +435,7 @@ def _check_chain(
     publisher = _publisher(settings, run_id, clock, spool, announce=False)
     uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
     sampler = Sampler(settings.router, run_id, clock, spool, sources)
-    with check.told_before():
+    with check.lines_before():
         sample, payload = sampler.take()
     spool.append(sample.run, sample.seq, payload)
     return check.chain(uplink, spool, print)

@@ -121,7 +121,7 @@ def _moved(counted: Sequence[Any], role: str | None) -> int:
 
 
 @contextmanager
-def told_before() -> Iterator[None]:
+def lines_before() -> Iterator[None]:
     """Sources that fail have had their line, so the sampler need not warn of them."""
     log = logging.getLogger("titik_agent.sampling.sampler")
     log.disabled = True
@@ -214,23 +214,23 @@ def chain(uplink: Uplink, spool: SpoolSize, say: Say) -> bool:
 
 
 def _chain(uplink: Uplink, spool: SpoolSize, say: Say, trouble: "_Trouble") -> bool:
-    if not _drive(uplink, LOGIN_S, lambda: uplink.is_connected or bool(trouble.said)):
+    if not _drive(uplink, LOGIN_S, lambda: uplink.is_connected or bool(trouble.reasons)):
         say("FAIL  login: no answer from the broker; is there an MQTT 5 broker at this port?")
         return False
-    if trouble.said:
-        say(f"FAIL  login: {trouble.said[0]}")
+    if trouble.reasons:
+        say(f"FAIL  login: {trouble.reasons[0]}")
         return False
     say("ok    login")
-    acked = _drive(uplink, ACK_S, lambda: spool.spooled == 0 or bool(trouble.said))
-    if trouble.said:
-        say(f"FAIL  publish: {trouble.said[0]}")
+    acked = _drive(uplink, ACK_S, lambda: spool.spooled == 0 or bool(trouble.reasons))
+    if trouble.reasons:
+        say(f"FAIL  publish: {trouble.reasons[0]}")
     elif not acked:
         say(
             "FAIL  ack: the collector did not answer; is it running, and is this router registered?"
         )
     else:
         say("ok    publish and ack: the collector has committed a sample")
-    return acked and not trouble.said
+    return acked and not trouble.reasons
 
 
 def _drive(uplink: Uplink, seconds: float, done: Callable[[], bool]) -> bool:
@@ -257,12 +257,12 @@ class _Trouble(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: list[str] = []
+        self.reasons: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         # An installer needs the reason, not when a running agent would try again.
         reason = record.getMessage().partition("reason=")[2] or record.getMessage()
-        self.said.append(reason.rpartition(" next_try_s=")[0] or reason)
+        self.reasons.append(reason.rpartition(" next_try_s=")[0] or reason)
 
 
 def _warnings(field: str, value: Any) -> Iterator[str]:

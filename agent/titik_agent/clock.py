@@ -65,6 +65,6 @@ class SystemClock:
             written = os.stat(CHRONY_MARK).st_mtime
         except OSError:
             return False
-        # Nor is one of the future: the clock was then set back at boot, for want of a battery.
+        # Nor is one of the future: the clock was then set back at boot, because it has no battery.
         now_ms = self.wall_ms()
         return now_ms - self.uptime_ms() + 60_000 < written * 1000 <= now_ms

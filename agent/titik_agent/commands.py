@@ -15,7 +15,7 @@ from titik_wire import __version__
 
 
 class _Plainly(click.Group):
-    """What is typed wrong is said in one line, with where to look."""
+    """What is typed wrong is printed in one line, with where to look."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
         if not args:  # the help, which is no error
@@ -34,9 +34,9 @@ def _one_line() -> Iterator[None]:
         yield
     except click.UsageError as error:
         path = "titik-agent" if error.ctx is None else error.ctx.command_path
-        said = error.format_message().rstrip(".")
-        stop = "" if said.endswith("?") else "."
-        raise click.UsageError(f"{said}{stop} Try '{path} --help'.") from error
+        reason = error.format_message().rstrip(".")
+        stop = "" if reason.endswith("?") else "."
+        raise click.UsageError(f"{reason}{stop} Try '{path} --help'.") from error
 
 
 @click.group(cls=_Plainly, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,7 +59,7 @@ def _options(command: Any) -> Any:
 @titik_agent.command()
 @_options
 def run(file: str | None, router: str | None, broker: str | None) -> None:
-    """Sample and report until told to stop."""
+    """Sample and report until a signal stops it."""
     assemble.run(file, router, broker)
 
 

@@ -83,7 +83,7 @@ def _parse(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_PAYLOAD:
         raise WireError(f"{len(payload)} bytes, at most {MAX_PAYLOAD} are allowed")
     try:
-        # Not from bytes, of which UTF-16 and UTF-32 are accepted too.
+        # Not from bytes: json would accept UTF-16 and UTF-32 too.
         plain = _JSON(payload.decode("utf-8"))
     except RecursionError:
         raise WireError("nested too deeply") from None

@@ -18,7 +18,7 @@ from typing import Final
 from titik_wire.errors import WireError
 
 # The broker refuses packets over 20 KiB; this leaves room for topic and properties, and bounds
-# what a stranger can make a reader parse.
+# what anybody can make a reader parse.
 MAX_PAYLOAD: Final = 12 * 1024
 
 MARKER: Final = b"\x01"
@@ -86,7 +86,7 @@ def unpack(payload: bytes) -> bytes:
         raise WireError("packed: cut short")
     if inflate.unused_data:
         raise WireError("packed: bytes after the end")
-    if is_packed(plain):  # so that whoever unpacks what is unpacked gets it as it is
+    if is_packed(plain):  # so that unpacking twice gives the same
         raise WireError("packed: twice")
     return plain
 

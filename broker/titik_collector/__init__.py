@@ -1,1 +1,1 @@
-"""The server half: stores what routers report, aggregates it, and tells engineers."""
+"""The server half: stores what routers report, aggregates it, and publishes it."""

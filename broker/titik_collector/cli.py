@@ -60,7 +60,7 @@ def titik() -> None:
     help="The password at the broker, in place of broker.password_file.",
 )
 def collect_command(file: Path, password_file: Path | None) -> None:
-    """Run the collector until it is told to stop."""
+    """Run the collector until a signal stops it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = _load(file)
     if password_file is not None:

@@ -1,11 +1,15 @@
 """Plain words: short sentences in documents, and none of the words that docs/words.md bans.
 
-Rule: a page or file that still holds a banned word is in a list here that only shrinks.
+Rule: what still breaks a rule is in a list here that only shrinks, and what may break it is in one
+with reasons.
 """
 
 import ast
+import io
 import re
+import tokenize
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,9 @@ from tests.project.sources import PACKAGES, ROOT, files
 
 LONGEST = 25  # words; a longer sentence is two
 BANNED = re.compile(r"^\| (?!banned|---)([^|]+) \| [^|]+ \|$", re.M)
-UNPLAIN: set[str] = set()
-PLAIN = [page for page in pages() if page.name not in UNPLAIN]
+
+PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of snake_case and CamelCase
+SPOKEN = {"NAME", "STRING", "COMMENT", "FSTRING_MIDDLE"}  # kinds of tokens
 
 
 def banned() -> list[str]:
@@ -25,7 +30,7 @@ def banned() -> list[str]:
     return [word for row in BANNED.findall(table) for word in row.split(", ")]
 
 
-@pytest.mark.parametrize("page", PLAIN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_every_sentence_is_short(page: Path) -> None:
     """Operators and developers read English as a second language."""
     text = page.read_text()
@@ -33,12 +38,57 @@ def test_every_sentence_is_short(page: Path) -> None:
     assert [] == [one for one in found if words(one) > LONGEST]
 
 
-@pytest.mark.parametrize("page", PLAIN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_no_page_has_a_banned_word(page: Path) -> None:
     """Outside of code; the list itself is in words.md."""
     text = page.read_text().partition("## Banned words")[0]
     wanted = re.compile(rf"\b(?:{'|'.join(banned())})\b", re.I)
     assert [] == [one for one in [*sentences(text), *cells(text)] if wanted.search(one)]
+
+
+# What may keep a banned word, because a database, a message or a grammar has it.
+KEPT = {
+    ("titik_collector/config/schema.py", "letter"): "a character, not a message",
+    ("titik_collector/ingest/batch.py", "poison"): "a stored name, and one of `status --json`",
+    ("titik_collector/ingest/waiting.py", "poison"): "a stored name, and one of `status --json`",
+    ("titik_collector/screens/status_screen.py", "poison"): "a name of `status --json`",
+    ("titik_collector/store/changed_spans.py", "dirty"): "a table of the store",
+    ("titik_collector/store/malformed.py", "poison"): "a stored name, and one of `status --json`",
+    ("titik_collector/store/malformed.py", "quarantine"): "a table of the store",
+    ("titik_collector/store/stamps.py", "knock"): "a table of the store",
+    ("titik_collector/store/stamps.py", "quarantine"): "a table of the store",
+    ("titik_collector/store/unknown_routers.py", "knock"): "a table of the store",
+    ("titik_collector/store/unpublished.py", "news"): "a table of the store",
+    ("titik_collector/store/waiting_hours.py", "dirty"): "a table of the store",
+}
+# Folders and files that still hold banned words. This list only shrinks.
+UNTIDY = (
+    "titik_agent/uplink/", "titik_mqtt/", "titik_collector/broker_link/",
+    "titik_collector/collect.py", "titik_collector/enrolment/", "titik_collector/ingest/",
+    "titik_collector/live/", "titik_collector/queries/", "titik_collector/registry/",
+    "titik_collector/rollups/", "titik_collector/store/", "titik_collector/timeline/",
+)  # fmt: skip
+
+
+def spoken(text: str) -> Iterator[str]:
+    """Every name, string and comment of a file, with its words apart and in lower case."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if tokenize.tok_name[token.type] in SPOKEN:
+            yield " ".join(PART.findall(token.string)).lower()
+
+
+def held(file: Path) -> set[tuple[str, str]]:
+    """The banned words of a file, each with the file."""
+    name = f"{file.relative_to(PACKAGES[file.parts[len(ROOT.parts) + 1]].parent)}"
+    wanted = re.compile(rf"\b({'|'.join(banned())})\b")
+    return {(name, found) for one in spoken(file.read_text()) for found in wanted.findall(one)}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_code_has_a_banned_word(package: str) -> None:
+    """In a name, a message, a docstring or a comment."""
+    found = set().union(*(held(file) for file in files(package)))
+    assert set() == {one for one in found - set(KEPT) if not one[0].startswith(UNTIDY)}
 
 
 # A class whose name stands twice on purpose: the second reads as one of the first.

@@ -9,7 +9,7 @@ from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station
 
 MAX_STATIONS = 8192  # of a BSS; 802.11 numbers 2007
-WALKS = 3  # times a list is begun anew, because a station in it left
+WALKS = 3  # times a list is begun again, because a station in it left
 
 _MAC = re.compile(rb"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _PEER = re.compile(rb"^peer_addr\[[0-9]+\]=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$", re.M)
@@ -39,18 +39,18 @@ def parse_status(ifname: str, reply: bytes) -> CtrlStatus | None:
     """None if this is not the socket of a BSS; the global one, whatever its name, refuses."""
     if reply in (b"FAIL\n", b"UNKNOWN COMMAND\n"):
         return None
-    said = _fields(reply)
-    if b"state" not in said:
+    values = _fields(reply)
+    if b"state" not in values:
         raise CtrlError("STATUS answered without state")
-    channel = _number(said.get(b"channel"))
-    used = _number(said.get(b"chan_util_avg"))
+    channel = _number(values.get(b"channel"))
+    used = _number(values.get(b"chan_util_avg"))
     return CtrlStatus(
-        ssid=_ssid(ifname, said),
-        freq_mhz=_number(said.get(b"freq")) or 0,
+        ssid=_ssid(ifname, values),
+        freq_mhz=_number(values.get(b"freq")) or 0,
         channel=channel if channel and 1 <= channel <= 253 else None,
         # 0 until the first average, and for ever where the driver does not measure.
         utilization_ratio=round(min(used, 255) / 255, 3) if used and used > 0 else None,
-        off_air=said[b"state"].decode("ascii", "replace") in OFF_AIR,
+        off_air=values[b"state"].decode("ascii", "replace") in OFF_AIR,
     )
 
 
@@ -66,16 +66,16 @@ def list_stations(ask: Callable[[bytes], bytes]) -> list[Station]:
 def parse_station(reply: bytes) -> Station:
     """A reply of STA-FIRST or STA-NEXT. Without a word from the driver its figures are None."""
     mac, _, rest = reply.partition(b"\n")
-    said = _fields(rest)
-    if not _MAC.fullmatch(mac) or b"flags" not in said:
+    values = _fields(rest)
+    if not _MAC.fullmatch(mac) or b"flags" not in values:
         # Without the reply's text: it may hold a client's address, and reasons are logged.
         raise CtrlError("an answer that is no station")
     return Station(
         mac=mac.decode(),
-        authorized=b"[AUTHORIZED]" in said[b"flags"],
-        signal_dbm=_number(said.get(b"signal")),
-        received=_number(said.get(b"rx_packets")) or _number(said.get(b"rx_bytes")),
-        inactive_ms=_number(said.get(b"inactive_msec")),
+        authorized=b"[AUTHORIZED]" in values[b"flags"],
+        signal_dbm=_number(values.get(b"signal")),
+        received=_number(values.get(b"rx_packets")) or _number(values.get(b"rx_bytes")),
+        inactive_ms=_number(values.get(b"inactive_msec")),
         aliases=tuple([one.decode() for one in _PEER.findall(rest)]),
     )
 
@@ -111,12 +111,12 @@ def _walk(ask: Callable[[bytes], bytes]) -> list[Station] | None:
     return list(found.values())
 
 
-def _ssid(ifname: str, said: dict[bytes, bytes]) -> str | None:
+def _ssid(ifname: str, values: dict[bytes, bytes]) -> str | None:
     """A radio's BSSes are all in the STATUS of each, numbered."""
     own = ifname.encode()
-    numbers = (key[3:] for key, value in said.items() if key[:4] == b"bss[" and value == own)
+    numbers = (key[3:] for key, value in values.items() if key[:4] == b"bss[" and value == own)
     number = next(numbers, None)
-    raw = unescape(said.get(b"ssid" + number, b"")) if number is not None else b""
+    raw = unescape(values.get(b"ssid" + number, b"")) if number is not None else b""
     return _UNPRINTABLE.sub("\ufffd", raw.decode("utf-8", "replace"))[:32] or None
 
 

@@ -281,13 +281,13 @@ class Ubus:
     def _handle(self, message: UbusMessage) -> None:
         """Pass on what nobody asked for: notifications, events, the end of a subscription."""
         if message.kind == UNSUBSCRIBE:
-            self._tell(UbusEvent("unsubscribed", BlobTable(b"")))
+            self._deliver(UbusEvent("unsubscribed", BlobTable(b"")))
         if message.kind != INVOKE:
             return
         self._answer(message)
-        self._tell(UbusEvent(message.text(ATTR_METHOD), message.table()))
+        self._deliver(UbusEvent(message.text(ATTR_METHOD), message.table()))
 
-    def _tell(self, event: UbusEvent) -> None:
+    def _deliver(self, event: UbusEvent) -> None:
         if self._on_event is not None:
             self._on_event(event)
 

@@ -4,8 +4,8 @@ Measured with Debian's Python 3.11 on x86-64: 1.4 MB less resident memory, of 22
 
 Rule: a stand-in becomes the true module at the first use of anything in it, so nothing can be
 missing: a traceback is printed as ever, it is only then that its code is read.
-Rule: a module that somebody has loaded already is left alone, and after `settle` whoever imports
-one gets the true one.
+Rule: a module that somebody has loaded already is left alone. After `settle`, an import gives the
+true one.
 
 `import titik_agent.lazy_imports.later` comes before whatever imports them; `settle` after it.
 """

@@ -124,7 +124,7 @@ def _live_as_child(settings: ProbeSettings, measure: Measure, clock: Clock) -> N
         log.error("probe round reason=%s", error)
         code = FAILED if error.filename is not None else NO_RIGHTS
     except Exception as error:
-        # The child's top, and scapy parses what strangers send: whatever it raises ends the round.
+        # The child's top, and scapy parses what anybody sends: whatever it raises ends the round.
         log.error("probe round reason=%s: %s", type(error).__name__, error)
     finally:
         os._exit(code)

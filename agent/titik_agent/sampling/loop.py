@@ -55,7 +55,7 @@ class Loop:
         self._bell: tuple[int, int] | None = None  # a pipe that wakes `run`
 
     def run(self, stop: threading.Event) -> None:
-        """Take samples until `stop` is set; whoever sets it calls `wake`."""
+        """Take samples until `stop` is set; the thread that sets it calls `wake`."""
         self._bell = bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             while not stop.is_set():

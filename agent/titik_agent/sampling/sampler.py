@@ -31,7 +31,7 @@ MAX_FAILED = 16  # names a sample can list
 
 
 class SpoolState(Protocol):
-    """What a sample tells about the spool."""
+    """What a sample reports about the spool."""
 
     @property
     def spooled(self) -> int: ...
@@ -272,7 +272,7 @@ def _place(error: Exception) -> str:
 
 
 def _own_rss() -> int:
-    """0 when it cannot be told, for want of a descriptor; it is not worth a sample."""
+    """0 when it cannot be read, because no descriptor is free; it is not worth a sample."""
     try:
         return int(psutil.Process().memory_info().rss)
     except (OSError, psutil.Error):

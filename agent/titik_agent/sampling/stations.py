@@ -105,7 +105,7 @@ def _last_move(
 
 
 def _is_active(station: Station, moved: tuple[int | None, float] | None, now: float) -> bool | None:
-    """None where neither what it sent nor a believable inactive time is told."""
+    """None where hostapd reports neither what it sent nor a believable inactive time."""
     if station.received and moved is not None:
         return now - moved[1] <= ACTIVE_S
     idle_ms = _idle_ms(station)
@@ -113,6 +113,6 @@ def _is_active(station: Station, moved: tuple[int | None, float] | None, now: fl
 
 
 def _idle_ms(station: Station) -> int | None:
-    """None: not told, or not believable."""
+    """None: not reported, or not believable."""
     idle_ms = station.inactive_ms
     return idle_ms if idle_ms is not None and idle_ms in _PLAUSIBLE_MS else None

@@ -1,4 +1,4 @@
-"""Tells procd that the sampling thread lives, so that a hang is ended as a crash is.
+"""Reports to procd that the sampling thread lives, so that a hang is ended as a crash is.
 
 procd kills and restarts an instance whose `watchdog` time has run out; each call winds it up again.
 """
@@ -31,7 +31,7 @@ class Watchdog:
         self._failed = False
 
     def kick(self) -> None:
-        """Wind it up, if it is time; what fails is said once, and tried again."""
+        """Wind it up, if it is time; what fails is logged once, and tried again."""
         now = self._monotonic()
         if now < self._next:
             return

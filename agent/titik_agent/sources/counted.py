@@ -36,7 +36,7 @@ class _Last(NamedTuple):
     at_s: float
     traffic: Traffic
     rounds: tuple[int, int]
-    is_told: bool = True  # it was given to somebody, under its token
+    is_reported: bool = True  # it was given to somebody, under its token
 
 
 class Counting:
@@ -45,7 +45,7 @@ class Counting:
     def __init__(self, since: Since) -> None:
         self._since = since
         self._last: dict[str, _Last] = {}
-        self._said: set[str] = set()  # counters whose bytes are unknown, said once
+        self._logged: set[str] = set()  # counters whose bytes are unknown, logged once
 
     def read(
         self, identity: str, traffic: Traffic, at_s: float, line_bps: Callable[[], float]
@@ -61,13 +61,13 @@ class Counting:
         followed = (0, 0) if last is None else _follow(last, now, line_bps)
         if isinstance(followed, tuple):
             now = now._replace(rounds=followed)
-        elif last is not None and last.is_told:
+        elif last is not None and last.is_reported:
             self._since.restart(identity)
         if isinstance(followed, _Unseen):
-            now = now._replace(is_told=False)
+            now = now._replace(is_reported=False)
             self._say(identity)
         self._remember(identity, now)
-        if not now.is_told:
+        if not now.is_reported:
             return None
         return Counted(
             self._since.token(identity),
@@ -81,14 +81,14 @@ class Counting:
             del self._last[next(iter(self._last))]
 
     def _say(self, identity: str) -> None:
-        if identity not in self._said and len(self._said) < MAX_COUNTED:
-            self._said.add(identity)
+        if identity not in self._logged and len(self._logged) < MAX_COUNTED:
+            self._logged.add(identity)
             ifindex = identity.rpartition("/")[2]
             log.info("bytes unknown, 4 GiB may pass between two samples ifindex=%s", ifindex)
 
 
 class _Restarted:
-    """The counter began anew."""
+    """The counter began again."""
 
 
 class _Unseen:

@@ -31,7 +31,7 @@ class Since:
         return f"{identity}#{restarts}" if restarts else identity
 
     def restart(self, identity: str) -> None:
-        """They count anew, so their next token is another."""
+        """They count from zero, so their next token is another."""
         self._restarts[identity] = self._restarts.pop(identity, 0) + 1
         if len(self._restarts) > MAX_IDENTITIES:
             del self._restarts[next(iter(self._restarts))]

@@ -1,4 +1,4 @@
-"""The BSSes of an access point without ubus, as hostapd tells on its control interface.
+"""The BSSes of an access point without ubus, as hostapd reports them on its control interface.
 
 Every socket in hostapd's directory is a BSS, named after its interface; or, where a BSS has several
 links (MLO), one of the links, `wlan0_link1` of `wlan0`, and the BSS is all of them together.
@@ -44,7 +44,7 @@ _CHANGES = (_JOINED, b"AP-STA-DISCONNECTED ", b"AP-ENABLED", b"AP-DISABLED", b"C
 
 
 class _Link(NamedTuple):
-    """What one socket said; a BSS has one, or several (MLO)."""
+    """What one socket answered; a BSS has one, or several (MLO)."""
 
     status: CtrlStatus
     stations: list[Station]
@@ -73,7 +73,7 @@ class HostapdCtrl:
         self._monotonic = monotonic
         self._listeners: dict[str, Ctrl] = {}  # by socket
         self._failing: dict[str, None] = {}  # BSSes, the one asked longest ago first
-        self._deaf: set[str] = set()  # sockets that refused to tell events, logged once
+        self._deaf: set[str] = set()  # sockets that refused events, logged once
         self._changed = False
 
     @property

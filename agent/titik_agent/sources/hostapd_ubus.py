@@ -1,4 +1,4 @@
-"""The BSSes of an OpenWrt router, as its hostapd tells over ubus.
+"""The BSSes of an OpenWrt router, as its hostapd reports them over ubus.
 
 Rule: objects are looked up at every read: after `wifi reload` they have new ids, and none may be
 counted that is gone. Rule: a BSS whose clients cannot be read has no count, so the router has no
@@ -77,7 +77,7 @@ class HostapdUbus:
         self._known: frozenset[str] = frozenset()  # BSSes of the last read
         self._missed: frozenset[str] = frozenset()  # of them, lost with ubusd, perhaps to return
         self._missed_until = 0.0
-        self._deaf = ""  # why there are no events, said once
+        self._deaf = ""  # why there are no events, logged once
         self._changed = False
         self._statuses: tuple[BssStatus, ...] | None = None
 

@@ -1,7 +1,7 @@
 """Byte counters and link state of every way out, the LAN and each BSS.
 
 Rule: one reading of the kernel's counters serves a sample's every figure.
-Rule: ways out and LAN are found anew when the kernel says that something changed, and now and then.
+Rule: ways out and LAN are found again when the kernel reports a change, and now and then.
 Rule: a way out that is gone is down, not absent; otherwise an outage would look like a router that
 has no uplink.
 """
@@ -39,7 +39,7 @@ MAX_NETS = 32  # the contract's limit
 MAX_BSSES = 128  # whose sums are kept; the contract has 64
 BOOT_CHARS = 8  # of the boot's random id in a token: 32 bits, for 2 of a router's boots to differ
 LINE_BPS = 10e9  # where the driver does not know what the line carries
-# What no change tells: a port that counts less than what is above it, a gateway that moved.
+# What no change shows: a port that counts less than what is above it, a gateway that moved.
 LOOK_S = 300.0
 # Bridges that container and virtual machine tools make: not a LAN that visitors are on.
 NOT_LAN = re.compile(r"docker|podman|virbr|lxc|lxd|cni|br-[0-9a-f]{12}$")
@@ -87,7 +87,7 @@ class Interfaces:
         self._life = f"{int(monotonic() * 1000):x}"
         # When it was read, and what.
         self._last: tuple[float, dict[str, SeenInterface]] | None = None
-        self._looked_at: float | None = None  # None: ways out and LAN are to be found anew
+        self._looked_at: float | None = None  # None: ways out and LAN are to be found again
         self._found: Sequence[Way] = _remembered(memory)
         self._found_lan: Sequence[str] = ()
         known_ports = {way.route: way.ifname for way in self._found}

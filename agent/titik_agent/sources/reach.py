@@ -44,7 +44,7 @@ class Targets(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """What a resolver said to one name."""
+    """What a resolver answered to one name."""
 
     took_s: float  # until the first answer
     addresses: tuple[str, ...]
@@ -55,7 +55,7 @@ class Closed(Exception):
 
 
 def system_servers() -> tuple[tuple[str, int], ...]:
-    """The resolvers of this machine, looked up anew, as DHCP may change them at any time."""
+    """The resolvers of this machine, looked up again, as DHCP may change them at any time."""
     try:
         with open(RESOLV_CONF, errors="replace") as file:
             text = file.read(4096)
@@ -136,7 +136,7 @@ class ReachSource:
             tcp_failures=self._tcp_failures if self._hosts else None,
             attempts=self._attempts,
         )
-        self._tell(bool(answers) or any(took is not None for took in met))
+        self._log(bool(answers) or any(took is not None for took in met))
         self._last = self._monotonic(), reach
         return reach
 
@@ -156,7 +156,7 @@ class ReachSource:
         except Closed:
             return
 
-    def _tell(self, reached: bool) -> None:
+    def _log(self, reached: bool) -> None:
         if self._reached and not reached:
             log.warning("uplink carries no traffic")
         elif reached and not self._reached:

@@ -1,4 +1,4 @@
-"""What only rtnetlink tells: default routes of every table, and behind which port a gateway is.
+"""What only rtnetlink shows: default routes of every table, and behind which port a gateway is.
 
 /proc/net/route lists one table of IPv4 and one hop of a route. Rule: anybody may ask, so no right
 is needed. Rule: parsing is pure; an answer is bounded by MAX_BYTES, and one that makes no sense
@@ -20,7 +20,7 @@ AF_BRIDGE = 7
 LOCAL_TABLE = 255
 USUAL_TABLES: Final = frozenset({253, 254, 255})  # default, main, local
 # What is published when it changes: links, and of both families addresses, routes and rules.
-_NEWS = sum(1 << group - 1 for group in (1, 5, 7, 8, 9, 11, 19))
+_CHANGE_GROUPS = sum(1 << group - 1 for group in (1, 5, 7, 8, 9, 11, 19))
 _DUMP = 0x301  # NLM_F_REQUEST and NLM_F_DUMP
 _ERROR, _DONE = 2, 3
 _CLONED = 0x200
@@ -59,42 +59,42 @@ class RouteChanges:
     """
 
     def __init__(self) -> None:
-        self._news: socket.socket | None = None
+        self._notices: socket.socket | None = None
 
     def any(self) -> bool:
         """Since the last call; True at the first, and where it cannot be known."""
-        if self._news is not None:
+        if self._notices is not None:
             try:
-                self._news.recv(1)
+                self._notices.recv(1)
             except BlockingIOError:
                 return False
             except OSError:
                 pass  # more than it keeps
-            self._news.close()  # with all else that it keeps
-        self._news = _hear_news()
+            self._notices.close()  # with all else that it keeps
+        self._notices = _open_notices()
         return True
 
     def close(self) -> None:
-        if self._news is not None:
-            self._news.close()
-        self._news = None
+        if self._notices is not None:
+            self._notices.close()
+        self._notices = None
 
 
-def _hear_news() -> socket.socket | None:
+def _open_notices() -> socket.socket | None:
     """None: there is no room for another socket."""
     try:
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
-        news = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        notices = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
     except OSError:
         return None
     try:
         # Room for one message, which says as much as a hundred.
-        news.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        news.bind((0, _NEWS))
+        notices.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        notices.bind((0, _CHANGE_GROUPS))
     except OSError:
-        news.close()
+        notices.close()
         return None
-    return news
+    return notices
 
 
 def read_routes() -> Routes:

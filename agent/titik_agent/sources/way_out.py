@@ -38,7 +38,7 @@ Towards = Callable[[Iterable[str]], frozenset[int]]  # gateways to ifindexes of 
 
 class WaysOut:
     """Finds them; remembers which port of a bridge led out, because the kernel forgets, and which
-    bridges had an access point, because that is gone while Wi-Fi is loaded anew.
+    bridges had an access point, because that is gone while Wi-Fi restarts.
 
     `ports` is what an earlier life knew of the first.
     """
@@ -75,7 +75,7 @@ class _Search:
         self, wiring: Wiring, towards: Towards, ports: dict[str, str], wireless: set[str],
         routes: Routes, ifindexes: Mapping[str, int], counts: Counts,
     ) -> None:  # fmt: skip
-        self.guesses: set[str] = set()  # bridges of which it is not known where the gateway is
+        self.guesses: set[str] = set()  # bridges whose gateway was not seen yet
         self._wiring = wiring
         self._towards = towards
         self._known_ports = ports
@@ -199,7 +199,7 @@ class _Search:
         if several:
             self.guesses.add(bridge)
         if known is not None and gateways:
-            return known  # gone, as a repeater's radio is while Wi-Fi is loaded anew
+            return known  # gone, as a repeater's radio is while Wi-Fi restarts
         if len(wired) == 1:
             return wired[0]
         doubts[bridge] = (

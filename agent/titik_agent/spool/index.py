@@ -1,4 +1,4 @@
-"""Which seqs of which run the spool holds, and which two blocks to merge next.
+"""The seqs of each run that the spool holds, and which two blocks to merge next.
 
 Rule: blocks of a run are disjoint; one that contains others takes their place.
 Rule: runs in the order of their age, oldest first; within a run by seq.

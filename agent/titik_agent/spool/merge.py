@@ -155,7 +155,7 @@ def _past(last: dict[Counter, Past], merged: Sample) -> tuple[Past, ...] | None:
     """The counters that are not there at the end, in a fixed order."""
     ended = sorted(last.keys() - _present(merged).keys(), key=str)
     if len(ended) > MAX_PAST:
-        raise CannotMerge(f"{len(ended)} counters ended, at most {MAX_PAST} can be told")
+        raise CannotMerge(f"{len(ended)} counters ended, at most {MAX_PAST} fit")
     return tuple([last[counter] for counter in ended]) or None
 
 

@@ -20,7 +20,7 @@ _LONGEST: Final = _IDENTITY.size + MAX_PAYLOAD
 
 
 class Key(NamedTuple):
-    """Which seqs of which run a record covers."""
+    """The run and the seqs that a record covers."""
 
     run: str
     first_seq: int

@@ -110,7 +110,7 @@ class Segments:
             if self._write(self._fd, record, offset) != len(record):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            with suppress(OSError):  # else the next record overwrites it, or its CRC tells
+            with suppress(OSError):  # else the next record overwrites it, or its CRC shows it
                 os.ftruncate(self._fd, offset)
             raise
         segment.size += len(record)

@@ -41,11 +41,13 @@ class Storage:
         self._limit = limit_bytes
         self._monotonic = monotonic
         self._open_segments = open_segments
-        self._unread = False  # said once
+        self._unread = False  # logged once
         self._segment_bytes = max(1, limit_bytes // _SEGMENTS)
         self._disk: Segments | None = None  # None: never worked so far
         self._retry_at: float | None = None  # None: the last write went well
-        self._failing = False  # as last said: until memory is empty again, so that it is said once
+        self._failing = (
+            False  # as last logged: until memory is empty again, so that it is logged once
+        )
         self._in_memory = 0  # bytes
         self.budget = limit_bytes if directory is None else limit_bytes - 3 * self._segment_bytes
         # For live records while some cannot be read to be merged: a share of the dead ones.

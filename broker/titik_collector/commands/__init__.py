@@ -33,7 +33,7 @@ def plainly() -> Iterator[None]:
             raise click.ClickException(
                 f"{folder}: there is no such folder; make it: mkdir -p {folder}"
             ) from error
-        raise click.ClickException(_refused(error) or _as_said(error)) from error
+        raise click.ClickException(_refused(error) or _as_given(error)) from error
 
 
 def show(screen: RenderableType) -> None:
@@ -42,7 +42,7 @@ def show(screen: RenderableType) -> None:
         Console().print(screen)
 
 
-def _as_said(error: OSError) -> str:
+def _as_given(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
 
@@ -53,8 +53,8 @@ def _refused(error: OSError) -> str | None:
         return None
     place = Path(error.filename).absolute()
     if error.errno == errno.EROFS:
-        said = f"{place.parent}: nothing can be written there ({error.strerror})"
-        return f"{said}; choose another folder, or mount it for writing"
+        refused = f"{place.parent}: nothing can be written there ({error.strerror})"
+        return f"{refused}; choose another folder, or mount it for writing"
     if os.path.lexists(place):
         return f"{place}: {error.strerror}; run as its owner or as root"
     return f"{place.parent}: this user may not write there; run as its owner or as root"

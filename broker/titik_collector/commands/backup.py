@@ -44,7 +44,7 @@ _ENDED = (
 def backup_command(file: Path, keep: int | None, target: Path) -> None:
     """Write all of the city into FILE, while it runs.
 
-    Configuration, authority, users and store; what is left out is said.
+    Configuration, authority, users and store; a warning lists what is left out.
     """
     with plainly():
         city = model.load(target)
@@ -106,14 +106,14 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
         click.echo(_ACKS)
         return
     with plainly():
-        city, made, said = backup.restore(file, target, force)
+        city, made, notes = backup.restore(file, target, force)
     store = f"store {city.store.path}"
     if not city.store.path.exists():
         store = "no store, for the backup has none"
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, {store}")
     if city.store.path.exists():
         click.echo(_ENDED)
-    for line in said:
+    for line in notes:
         click.echo(line)
     if made is None:
         return

@@ -14,9 +14,7 @@ from titik_collector.enrolment.broker_dir import BrokerDir
 
 _PORT = click.IntRange(1, 65535)
 _AT_FIRST = "; at first 127.0.0.1, with --host 0.0.0.0"
-_DIRECTORY = click.Path(
-    readable=False, path_type=Path
-)  # what is wrong with it is said in our own words
+_DIRECTORY = click.Path(readable=False, path_type=Path)  # what is wrong with it is worded by us
 
 
 @click.group()
@@ -64,7 +62,7 @@ def init(
     Again: change it, keeping passwords and data.
     """
     with plainly(), nullcontext() if file is None else edit.editing(file) as city:
-        made, said = broker_init.init(
+        made, notes = broker_init.init(
             directory,
             broker_init.Request(
                 host=host,
@@ -82,8 +80,8 @@ def init(
                 force=force,
             ),
         )
-    said += [] if city is None else _unfound(made, city)
-    for line in [*said, *_summary(made)]:
+    notes += [] if city is None else _unfound(made, city)
+    for line in [*notes, *_summary(made)]:
         click.echo(line)
 
 
@@ -173,7 +171,7 @@ def _summary(made: BrokerDir) -> list[str]:
             f"start it: titik broker run {made.path}",
             "next:     titik router add NAME --site SITE; titik engineer add NAME",
         ]
-    if made.ports.router != broker_init.FIRST_PORT:  # what an agent takes unless it is told
+    if made.ports.router != broker_init.FIRST_PORT:  # what an agent takes by itself
         lines.append(f"agents:   [broker] of agent.toml needs the line: port = {made.ports.router}")
     return [
         *lines,

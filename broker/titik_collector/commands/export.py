@@ -81,7 +81,7 @@ def _file(path: Path | None) -> Iterator[TextIO]:
         try:
             yield sys.stdout
             sys.stdout.flush()
-        except BrokenPipeError:  # whoever reads has seen enough; the rest goes nowhere, in silence
+        except BrokenPipeError:  # the reader has seen enough; the rest goes nowhere, in silence
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
         return

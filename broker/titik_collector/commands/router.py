@@ -63,7 +63,7 @@ def _add_all(file: Path) -> None:
 def _add(name: str, site: str | None, file: Path) -> None:
     with plainly(), edit.editing(file) as city:
         site = site or _site(city, name)
-        # Written down, so that a store that is begun anew or restored knows it too.
+        # Written down, so that a new or restored store knows it too.
         now = datetime.now(city.city.timezone).replace(microsecond=0)
         new = Router(name=name, site=site, since=now)
         made = _broker(city)
@@ -255,7 +255,7 @@ def _lacks_credential(city: Config, made: BrokerDir | None, new: Router) -> bool
 
 
 def _check_revoked(city: Config, made: BrokerDir | None, new: Router) -> None:
-    """Whoever adds a revoked router, at another site too, wants it let in again."""
+    """An operator who adds a revoked router, at another site too, wants it let in again."""
     if made is None or new.name not in {one.name for one in city.router}:
         return
     if _credentials(made, [new.name])[new.name] == REVOKED:

@@ -117,8 +117,8 @@ def _gather(settings: Config) -> tuple[City, Server]:
         if is_held(settings.store.path) is False:
             raise  # what to do with the store comes before a collector
         server = server_warnings.look(settings, now_ms, None)
-        said = [one.text for one in server.warnings if one.level == "critical"]
-        raise StoreError("; ".join([str(error), *said])) from error
+        causes = [one.text for one in server.warnings if one.level == "critical"]
+        raise StoreError("; ".join([str(error), *causes])) from error
 
 
 def _check(file: Path, limits: Limits) -> None:

@@ -138,7 +138,7 @@ class Sums:
 
 
 class Covered:
-    """Stretches of time, apart and in order, of which samples spoke."""
+    """Stretches of time, apart and in order, that samples cover."""
 
     def __init__(self) -> None:
         self._spans: list[tuple[int, int]] = []

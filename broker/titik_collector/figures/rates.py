@@ -1,7 +1,7 @@
 """What two successive samples say about the time between them; pure.
 
 Rule: a cumulative counter gives a figure only between two readings of the same counter
-(interface row: role, ifname and `since`). Where it falls, it has started anew: the gap is unknown,
+(interface row: role, ifname and `since`). Where it falls, it has started again: the gap is unknown,
 never the whole value and never negative. What no link could have carried is unknown too.
 Rule: samples of one boot are ordered by uptime, whatever the clock did; a sample that has no
 readings of a kind (`wifi`, `uplink`) is passed over, so missing and merged samples cost

@@ -2,7 +2,7 @@
 
 Rule: the folder itself is locked, for it stays while its files are replaced; nothing is left
 behind, and the lock ends with the process.
-Rule: whoever holds a folder's lock may ask for it again: a step can be part of a larger one.
+Rule: who holds a folder's lock may ask for it again: a step can be part of a larger one.
 """
 
 import fcntl

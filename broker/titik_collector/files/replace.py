@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a file is and what others may do with it; -1 leaves it to whoever writes."""
+    """Whose a file is and what others may do with it; -1 leaves it to the process that writes."""
 
     uid: int
     gid: int

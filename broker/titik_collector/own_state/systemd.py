@@ -1,6 +1,7 @@
 """What systemd hears of the collector: that it is ready, and that its turns go on.
 
-Rule: whoever calls `lives` has just succeeded; one that hangs is silent, and is started again.
+Rule: a process that calls `lives` has just succeeded. One that hangs is silent, and systemd
+starts it again.
 """
 
 import contextlib
