@@ -4,8 +4,8 @@ Rule: any byte string gives a message or a WireError, nothing else.
 Rule: what `encode` writes, `decode` reads back equal.
 Rule: unknown fields are ignored, so that a later writer may add some.
 
-Strategy: each dataclass is compiled once, at import, into a list of its fields with the function
-that reads one JSON value and the one that writes it; both check the limits in `kinds`.
+Strategy: each dataclass is compiled once, at import, into a list of its fields. Each field has a
+function that reads one JSON value and one that writes it. Both check the limits in `kinds`.
 """
 
 import json

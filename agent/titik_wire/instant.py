@@ -1,6 +1,6 @@
 """Milliseconds since 1970, and RFC 3339 UTC text with milliseconds.
 
-Its own arithmetic, because `datetime` costs the router memory that nothing else there needs, and
+It has its own arithmetic. `datetime` costs the router memory that nothing else there needs, and
 `time.gmtime` ends in 2038 where the C library's time is 32 bits wide.
 """
 

@@ -91,6 +91,26 @@ def test_no_code_has_a_banned_word(package: str) -> None:
     assert set() == {one for one in found - set(KEPT) if not one[0].startswith(UNTIDY)}
 
 
+def docstrings(file: Path) -> Iterator[str]:
+    """Those of a file, of its classes and of its functions."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            yield (ast.get_docstring(node) or "").replace("\nRule:", "\n\nRule:")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_docstring_has_short_sentences(package: str) -> None:
+    """As the pages have."""
+    found = [
+        (str(file.relative_to(PACKAGES[package].parent)), one)
+        for file in files(package)
+        for text in docstrings(file)
+        for one in sentences(text)
+        if words(one) > LONGEST
+    ]
+    assert [] == [one for one in found if not one[0].startswith(UNTIDY)]
+
+
 # A class whose name stands twice on purpose: the second reads as one of the first.
 DELIBERATE = {
     "Broker": "a table of each half's configuration, for the same broker",

@@ -1,12 +1,12 @@
 """hostapd's control interface: datagrams of plain text to a socket per BSS.
 
-Rule: who asks, asks on a socket of its own and closes it, so that a late answer meets nobody, and
-none can pass for the answer to the next question.
+Rule: each question has a socket of its own, which is closed after it. So a late answer meets
+nobody, and none can pass for the answer to the next question.
 Rule: every question ends by its own deadline, and at most REQUEST_S after it was asked.
 Rule: events that nobody takes fill hostapd's send buffer, and then it can answer nobody; so who
 listens pumps before anyone asks.
-Rule: hostapd forgets a listener that was slow or whose address is gone, and says nothing; so
-listeners ask now and then whether they are still known.
+Rule: hostapd silently forgets a listener that was slow or whose address is gone. So listeners ask
+now and then whether they are still known.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 Rule: a source that fails leaves its section out and its name in `failed`; nothing else changes.
 Rule: what leaves here can be decoded. A value that no contract allows, such as a driver's 2**63
-bytes, is unknown alone; where it is no optional one its section is left out.
+bytes, is unknown alone. Where it is no optional one, its section is left out.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """How many different clients there were today, without a list of who they were.
 
 A HyperLogLog sketch: 4096 small numbers, from which no address can be read back. They depend on a
-key that is drawn again each run and each day, and never leaves this object, so that not even two
+key that is drawn again each run and each day. The key never leaves this object, so not even two
 sketches of the same clients can be compared. Error about 1.6 %, less below some thousand clients.
 """
 

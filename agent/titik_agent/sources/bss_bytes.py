@@ -1,7 +1,7 @@
 """Bytes of a BSS: its own interface's, and what its stations' own interfaces grew by.
 
-hostapd hands a station of an AP_VLAN (4-address, dynamic VLAN, per-station interface) to an
-interface of its own, which takes its bytes along when it goes. Rule: of these the growth counts,
+hostapd hands a station of an AP_VLAN (4-address, dynamic VLAN, per-station) to an interface of its
+own. When the station goes, the interface takes its bytes along. Rule: of these the growth counts,
 from reading to reading, so that one that comes or goes costs at most its own last seconds.
 Rule: a sum lives as long as this process, so its token names this life of the agent.
 """

@@ -3,7 +3,7 @@
 Rule: a counter that was never above 2**32 may be 32 bits wide. It came round where its packets
 went on, and where neither the line nor the packets could have carried it round twice.
 Rule: whatever else falls has restarted. Where more than 4 GiB may have passed unseen there is no
-reading, and the next one is a restart; so nothing is invented, and nothing is silently missing.
+reading, and the next one is a restart. So nothing is invented, and nothing is silently missing.
 Rule: only the bytes decide. A counter of drops or errors may do what it likes.
 """
 

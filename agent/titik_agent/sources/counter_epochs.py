@@ -1,8 +1,8 @@
 """When a counter restarted: tokens that stay the same only while a counter goes on counting.
 
 Rule: a set of counters whose kernel identity is the same keeps its token until it restarts.
-Rule: how often it restarted is remembered in a tmpfs file, so that the agent's next life never
-gives a later counter an earlier one's token, which would count bytes twice.
+Rule: a tmpfs file keeps how often it restarted. So the agent's next life never gives a later
+counter an earlier one's token, which would count bytes twice.
 """
 
 import logging

@@ -108,8 +108,8 @@ class HostSource:
 def attempt(read: Callable[[], T]) -> T | None:
     """What `read` gives; None if the machine does not have it or says it in another way.
 
-    psutil parses text of /proc and /sys with bare indexing, and its functions are missing where
-    its authors knew no way to read a value, so it raises any of these.
+    psutil parses text of /proc and /sys with bare indexing. Its functions are missing where its
+    authors knew no way to read a value. So it raises any of these.
     """
     try:
         return read()

@@ -1,11 +1,11 @@
 """The BSSes of an access point without ubus, as hostapd reports them on its control interface.
 
-Every socket in hostapd's directory is a BSS, named after its interface; or, where a BSS has several
-links (MLO), one of the links, `wlan0_link1` of `wlan0`, and the BSS is all of them together.
-
+Every socket in hostapd's directory is a BSS, named after its interface. Where a BSS has several
+links (MLO), each socket is one of the links, `wlan0_link1` of `wlan0`. The BSS is all of them
+together.
 Rule: a list of stations that broke off is no list: that BSS has no count, and so there is no total.
-Rule: a BSS that does not answer is asked last the next time, and an answer is waited for no longer
-than its share of the time left, so that no hostapd that hangs can use up the time of another.
+Rule: a BSS that does not answer is asked last the next time. An answer is waited for no longer than
+its share of the time left, so that a hostapd that hangs uses up no other's time.
 Rule: no BSS at all is a failure, not zero clients: an access point has some.
 """
 

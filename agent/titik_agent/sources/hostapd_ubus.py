@@ -1,15 +1,18 @@
 """The BSSes of an OpenWrt router, as its hostapd reports them over ubus.
 
 Rule: objects are looked up at every read: after `wifi reload` they have new ids, and none may be
-counted that is gone. Rule: a BSS whose clients cannot be read has no count, so the router has no
-total; nor has one that ubusd lost and hostapd has not registered again. Rule: no visible object at
-all is a failure, unless the same ACL shows us another object: then Wi-Fi is off. Rule: an answer is
-waited for no longer than its BSS's share of the time left, so that one that hangs costs no other.
+counted that is gone.
+Rule: a BSS whose clients cannot be read has no count, so the router has no total. The same holds
+for one that ubusd lost and hostapd has not registered again.
+Rule: no visible object at all is a failure, unless the same ACL shows us another object: then Wi-Fi
+is off.
+Rule: an answer is waited for no longer than its BSS's share of the time left, so that one that
+hangs costs no other.
 
-Two connections: one per read, for questions, so that nothing of an earlier read is left in it; one
-that stays, for events, whose subscriptions are renewed at every read. hostapd's probe, auth and
-assoc events are requests, and arrive only because events cannot be chosen; we never ask it to wait
-for our opinion on them (`notify_response`).
+Two connections. One for each read, for questions, so that nothing of an earlier read is left in it.
+One that stays, for events; its subscriptions are renewed at every read. hostapd's probe, auth and
+assoc events are requests, and arrive because events cannot be chosen. We never ask it to wait for
+our answer to them (`notify_response`).
 """
 
 import logging

@@ -35,7 +35,7 @@ STALE_ROUNDS = 5  # with no round finished for so long, what the last one found 
 class Targets(NamedTuple):
     """What to reach.
 
-    A name that starts with `*.` gets a random first label in every round, so that no cache on the
+    A name that starts with `*.` gets a random first label in every round. So no cache on the
     way can answer for a dead uplink.
     """
 

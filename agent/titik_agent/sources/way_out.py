@@ -37,8 +37,10 @@ Towards = Callable[[Iterable[str]], frozenset[int]]  # gateways to ifindexes of 
 
 
 class WaysOut:
-    """Finds them; remembers which port of a bridge led out, because the kernel forgets, and which
-    bridges had an access point, because that is gone while Wi-Fi restarts.
+    """Finds them, and remembers what the kernel forgets.
+
+    That is which port of a bridge led out, and which bridges had an access point: it is gone while
+    Wi-Fi restarts.
 
     `ports` is what an earlier life knew of the first.
     """

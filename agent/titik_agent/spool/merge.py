@@ -1,14 +1,14 @@
 """Two neighbouring samples of one run as one, so that a full spool loses resolution, not totals.
 
-Rule: the merged sample speaks at the instant of the newer: its identity, its clock, its `agent`,
-its `spool`, and who is there now (`clients`, `active`, `bss`, `net`, `off_air`), absent where the
-newer could not read it.
+Rule: the merged sample speaks at the instant of the newer, with its identity, clock, `agent` and
+`spool`. So do the fields of who is there now (`clients`, `active`, `bss`, `net`, `off_air`). They
+are absent where the newer could not read them.
 Rule: of every byte counter `(ifname, role, since)` the last value is kept: in `bss` or `net` while
 it is there at the end, else in `past`.
 Rule: minima and maxima are over both, of what was observed; a failed section observed nothing.
-Rule: everything else (`client_ms`, `observed_ms`, `visitors`, `leases`, `radios`, `reach`, `probe`,
-`host`) is the last that was read within the range, because these count up, carry their own time,
-or change slowly.
+Rule: everything else is the last that was read within the range: `client_ms`, `observed_ms`,
+`visitors`, `leases`, `radios`, `reach`, `probe`, `host`. These count up, carry their own time, or
+change slowly.
 
 Merging only follows the tree of aligned blocks, so the result does not depend on when it is done.
 """

@@ -1,7 +1,7 @@
 """Samples the collector has not committed, oldest first, within a limit.
 
 Rule: nothing leaves before the collector's ack covers it, except by merging when the spool is
-full; only when nothing can merge is the oldest dropped and counted as lost.
+full. Only when nothing can merge is the oldest dropped and counted as lost.
 Rule: a disk that fails costs no sample and stops nothing.
 Rule: what waited five minutes for its ack is also kept on flash, written at most every 15 minutes.
 """

@@ -1,12 +1,12 @@
 """The spool's records: on disk while the disk works, else in memory, within one limit.
 
-Rule: a disk that fails is tried again at most once a minute; nothing here ever raises OSError but
-`read`, of a record that is as good as before and cannot be read now.
+Rule: a disk that fails is tried again at most once a minute. Nothing here ever raises OSError but
+`read`: the record is as good as before, and cannot be read now.
 Rule: files and memory together stay within `limit_bytes`. A sixteenth of it is for the copy of a
 segment that is being rewritten, two more are for dead records: when files and memory would grow
 beyond, the segment with the most dead bytes is rewritten. The rest, `budget`, is for live records.
-(A limit under 64 KiB can be passed by one record, while two are being merged; any limit by a
-segment's copy, after files could not be read for long.)
+(While two records are being merged, one can pass a limit under 64 KiB. A segment's copy can pass
+any limit, after files could not be read for long.)
 """
 
 import logging

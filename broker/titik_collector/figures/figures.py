@@ -3,7 +3,7 @@
 Rule: additive figures are integers, and an amount is split by the floors of its running total, so
 that the parts always sum to the whole.
 Rule: where a clock was set back, a minute has more of a router's time than a minute. Client time,
-bytes and the time beside them are of all of it, so that means and rates stay exact; `covered_ms`
+bytes and the time beside them are of all of it, so that means and rates stay exact. `covered_ms`
 and `up_ms` are shares of the minute and never more.
 Rule: a mean is rounded to thousandths, so that sums of means do not depend on their order.
 """

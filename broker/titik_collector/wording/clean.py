@@ -1,7 +1,7 @@
 """What a terminal gets: characters that would turn or break its lines are made visible.
 
-Rule: routers name their SSIDs, boards and firmware themselves; the contract lets any text pass that
-is no control character, and an older store may hold it, so it is cleaned where it is shown.
+Rule: text is cleaned where it is shown. Routers name their SSIDs, boards and firmware themselves.
+The contract lets any text pass that has no control character, and an older store may hold others.
 """
 
 import io
