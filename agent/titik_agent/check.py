@@ -12,7 +12,7 @@ from titik_agent import shared_files
 from titik_agent.clock import Clock
 from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.way_out import Way
-from titik_agent.uplink.link import CONNECT_TIMEOUT_S, REMEDIES
+from titik_agent.uplink.link import CONNECT_TIMEOUT_S, RouterRemedies
 from titik_agent.uplink.uplink import Uplink
 from titik_mqtt.dial import dial, resolve
 from titik_mqtt.endpoint import Endpoint
@@ -188,8 +188,8 @@ def _no_room(place: str) -> str | None:
 def broker(target: Endpoint, say: Say) -> bool:
     """Name, TCP and TLS."""
     try:
-        say(f"ok    dns: {target.host} is {resolve(target, REMEDIES)[0][4][0]}")
-        dial(target, REMEDIES, CONNECT_TIMEOUT_S).close()
+        say(f"ok    dns: {target.host} is {resolve(target, RouterRemedies)[0][4][0]}")
+        dial(target, RouterRemedies, CONNECT_TIMEOUT_S).close()
     except LinkDown as down:
         say(f"FAIL  {down.step}: {down.reason}")
         return False

@@ -15,8 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from titik_mqtt import failures, paho_client
 from titik_mqtt.dial import dial, verdict
@@ -48,16 +47,14 @@ class Events(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
+class Will(NamedTuple):
     """What the broker publishes, retained, when it loses us."""
 
     topic: str
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What CONNECT asks for, and how long we wait."""
 
     client_id: str
@@ -80,7 +77,7 @@ class Connection:
         terms: Terms,
         will: Will | None,
         events: Events,
-        remedies: Remedies,
+        remedies: type[Remedies],
         *,
         make: Callable[[str], Any] = paho_client.make,
         monotonic: Callable[[], float] = time.monotonic,
@@ -120,8 +117,7 @@ class Connection:
         client.on_socket_close = self._on_socket_close
         if self._will is not None:
             properties = paho_client.of_will(terms.will_delay_s)
-            will = self._will
-            client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
+            client.will_set(*self._will, qos=1, retain=True, properties=properties)
         self._drive(
             client.connect,
             self._endpoint.host,
@@ -157,7 +153,7 @@ class Connection:
         info = self._drive(self._client.publish, topic, payload, 1, retain)
         words = paho_client.error_words(info.rc)
         if words is not None:
-            raise self._fail(LinkDown("lost", f"could not publish: {words}"))
+            raise self._fail(LinkDown(f"could not publish: {words}"))
         self._spoke()
         return int(info.mid)
 
@@ -175,7 +171,7 @@ class Connection:
 
     def read(self) -> None:
         """Read once of what has come, and deliver it."""
-        self._check_open()
+        self.check_open()
         self._drive(self._client.loop_read)
 
     def on_readable(self) -> None:
@@ -208,22 +204,27 @@ class Connection:
             try:
                 client.disconnect()
             except Exception as error:  # paho again, see `_drive`; it is over in any case
-                self._down = LinkDown("lost", str(error))
+                self._down = LinkDown(str(error))
         # We dialled the socket, so we close it; paho's own goodbye may have done it already.
         sock, self._sock = self._sock, None
         if sock is not None:
             sock.close()
         self._waiting.clear()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """LinkDown, with the reason, if it has ended."""
         if self._client is None:
-            raise self._down or LinkDown("lost", "not connected")
+            raise self._down or LinkDown("not connected")
+        if self._client.disconnect_code is not None:
+            self._down = self._down or self._refused("lost", self._client.disconnect_code)
+        if self._down is not None or self._client.socket() is None:
+            raise self._fail(self._down or failures.closed())
 
     def _check_connected(self) -> None:
-        self._check_open()
+        self.check_open()
         if self._connack_by is not None:
             # paho would queue it in memory, and flood the broker with it later.
-            raise self._down or LinkDown("lost", "not connected")
+            raise self._down or LinkDown("not connected")
 
     def _drive(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """Let paho work, then deliver what it saw; LinkDown if that was the end."""
@@ -236,12 +237,7 @@ class Connection:
             # it does not like, and 1.6.1 any OSError but ConnectionError: all mean the same here.
             raise self._fail(self._failure(error)) from error
         self._deliver()
-        if self._client is None:  # a receiver met the end
-            raise self._down or LinkDown("lost", "closed")
-        if self._client.disconnect_code is not None:
-            self._down = self._down or self._refused("lost", self._client.disconnect_code)
-        if self._down is not None or self._client.socket() is None:
-            raise self._fail(self._down or failures.closed())
+        self.check_open()
         return result
 
     def _deliver(self) -> None:
@@ -272,7 +268,7 @@ class Connection:
         if early and not self._endpoint.tls:
             # As a port for TLS does, which takes our CONNECT for a broken handshake.
             what = f"{self._down.reason} before it answered"
-            self._down = LinkDown("login", failures.advise(what, self._remedies.tls))
+            self._down = LinkDown(failures.advise(what, self._remedies.tls), "login")
         self.close()
         return self._down
 
@@ -287,8 +283,8 @@ class Connection:
             # TLS 1.3: the broker's verdict on our certificate comes after the handshake.
             return failures.tls_failure(error, "the broker", self._remedies)
         if isinstance(error, OSError):
-            return LinkDown("lost", f"connection lost: {error.strerror or error}")
-        return LinkDown("lost", f"not understood: {type(error).__name__}: {error}")
+            return LinkDown(f"connection lost: {error.strerror or error}")
+        return LinkDown(f"not understood: {type(error).__name__}: {error}")
 
     def _refused(self, step: failures.Step, code: int) -> LinkDown:
         return failures.refused(step, code, self._remedies)

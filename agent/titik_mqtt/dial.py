@@ -19,7 +19,7 @@ MAX_ADDRESSES = 4  # of a broker name, so that many dead ones cannot take minute
 
 
 def dial(
-    to: Endpoint, remedies: Remedies, timeout_s: float, give_up_s: float | None = None
+    to: Endpoint, remedies: type[Remedies], timeout_s: float, give_up_s: float | None = None
 ) -> socket.socket:
     """Connect, blocking: name, TCP, TLS; `timeout_s` is for each address and for the handshake.
 
@@ -35,7 +35,7 @@ def dial(
     return sock
 
 
-def verdict(sock: socket.socket, remedies: Remedies) -> LinkDown | None:
+def verdict(sock: socket.socket, remedies: type[Remedies]) -> LinkDown | None:
     """The alert by which a TLS peer refused us after the handshake, if one lies unread.
 
     TLS 1.3 checks our certificate only then, so what fails first is often our next write.
@@ -49,7 +49,7 @@ def verdict(sock: socket.socket, remedies: Remedies) -> LinkDown | None:
     return None
 
 
-def _connect(to: Endpoint, remedies: Remedies, timeout_s: float) -> socket.socket:
+def _connect(to: Endpoint, remedies: type[Remedies], timeout_s: float) -> socket.socket:
     failure = OSError("no address")
     for family, kind, protocol, _, address in resolve(to, remedies)[:MAX_ADDRESSES]:
         sock = socket.socket(family, kind, protocol)
@@ -64,7 +64,7 @@ def _connect(to: Endpoint, remedies: Remedies, timeout_s: float) -> socket.socke
     raise failures.unreachable(to.where, failure, remedies) from failure
 
 
-def resolve(to: Endpoint, remedies: Remedies) -> list[Found]:
+def resolve(to: Endpoint, remedies: type[Remedies]) -> list[Found]:
     """What the resolver has of a name, as `getaddrinfo` gives it."""
     try:
         found = socket.getaddrinfo(_bytes(to.host), to.port, type=socket.SOCK_STREAM)
@@ -73,7 +73,9 @@ def resolve(to: Endpoint, remedies: Remedies) -> list[Found]:
     return [(int(one[0]), int(one[1]), *one[2:]) for one in found]
 
 
-def _secure(sock: socket.socket, to: Endpoint, tls: Tls, remedies: Remedies) -> "ssl.SSLSocket":
+def _secure(
+    sock: socket.socket, to: Endpoint, tls: Tls, remedies: type[Remedies]
+) -> "ssl.SSLSocket":
     from titik_mqtt import trust  # brings ssl: megabytes that a router without TLS need not carry
 
     try:

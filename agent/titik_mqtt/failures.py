@@ -4,7 +4,6 @@ Rule: what failed is worded here, once for both halves. What to check names conf
 each half passes its own `Remedies`; without them a text only states what failed.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 Step = Literal["dns", "tcp", "tls", "login", "lost"]
@@ -15,31 +14,33 @@ FAILURE = 0x80  # reason codes of MQTT 5 from here on are failures
 class LinkDown(Exception):
     """There is no connection. `slow`: trying again soon is useless until a person mends it."""
 
-    def __init__(self, step: Step, reason: str, slow: bool = False) -> None:
+    def __init__(self, reason: str, step: Step = "lost", slow: bool = False) -> None:
         super().__init__(reason)
         self.step = step  # where it ended; lost: it had been connected
         self.reason = reason
         self.slow = slow
 
 
-@dataclass(frozen=True, slots=True)
 class Remedies:
-    """What to check when something fails; empty: the text ends without advice."""
+    """What to check when something fails; empty: the text ends without advice.
 
-    machine: str = "this machine"
-    dns: str = ""
-    refused: str = ""  # nothing listens at the port
-    timeout: str = ""  # nobody answers there
-    silence: str = ""  # a broker that was connected answers no more
-    tls: str = ""  # a port without TLS is taken for one with TLS, or the other way round
-    authority: str = ""  # the broker's certificate is of an authority that is not trusted
-    name: str = ""  # the certificate does not bear the name or address that was dialled
-    own_certificate: str = ""  # the broker refused ours
-    revoked: str = ""  # the broker revoked ours
-    client_id: str = ""
-    credentials: str = ""
-    permission: str = ""
-    taken_over: str = ""  # somebody else connects with our client id
+    Each half has one subclass, and no object: a dataclass of these costs a router 15 kB.
+    """
+
+    machine = "this machine"
+    dns = ""
+    refused = ""  # nothing listens at the port
+    timeout = ""  # nobody answers there
+    silence = ""  # a broker that was connected answers no more
+    tls = ""  # a port without TLS is taken for one with TLS, or the other way round
+    authority = ""  # the broker's certificate is of an authority that is not trusted
+    name = ""  # the key whose value the certificate does not bear
+    own_certificate = ""  # the broker refused ours
+    revoked = ""  # the broker revoked ours
+    client_id = ""
+    credentials = ""
+    permission = ""
+    taken_over = ""  # somebody else connects with our client id
 
 
 # Reason code: what it means, and the field of `Remedies` that says what to check.
@@ -71,57 +72,57 @@ _SLOW = frozenset((0x01, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x8E, 0x97, 0x98, 0
 _NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 
 
-def reason(code: int, remedies: Remedies) -> str:
+def reason(code: int, remedies: type[Remedies]) -> str:
     """What a reason code of MQTT 5 means, and what to check."""
     what, remedy = _CODES.get(code, ("refused by the broker", ""))
     what = what.format(machine=remedies.machine)
     return f"{advise(what, getattr(remedies, remedy) if remedy else '')} (0x{code:02X})"
 
 
-def refused(step: Step, code: int, remedies: Remedies) -> LinkDown:
+def refused(step: Step, code: int, remedies: type[Remedies]) -> LinkDown:
     """The broker ended the connection with this reason code, 0: with none."""
     if code == 0:
         return closed()
-    return LinkDown(step, reason(code, remedies), slow=code in _SLOW)
+    return LinkDown(reason(code, remedies), step, slow=code in _SLOW)
 
 
 def closed() -> LinkDown:
     """The broker hung up and gave no reason."""
-    return LinkDown("lost", "the broker closed the connection")
+    return LinkDown("the broker closed the connection")
 
 
-def silent(seconds: int, remedies: Remedies) -> LinkDown:
+def silent(seconds: int, remedies: type[Remedies]) -> LinkDown:
     """A broker that was connected answered nothing for so long."""
-    return LinkDown("lost", advise(f"no answer from the broker for {seconds} s", remedies.silence))
+    return LinkDown(advise(f"no answer from the broker for {seconds} s", remedies.silence))
 
 
 def unanswered(packet: str, where: str) -> LinkDown:
     """Something accepts connections and is silent."""
     words = f"no answer to {packet} from {where}: is there an MQTT broker at this port?"
-    return LinkDown("login", words)
+    return LinkDown(words, "login")
 
 
-def no_address(host: str, error: Exception, remedies: Remedies) -> LinkDown:
+def no_address(host: str, error: Exception, remedies: type[Remedies]) -> LinkDown:
     """The name could not be resolved."""
-    return LinkDown("dns", f"{advise(f'no address for {host}', remedies.dns)} ({error})")
+    return LinkDown(f"{advise(f'no address for {host}', remedies.dns)} ({error})", "dns")
 
 
-def unreachable(where: str, error: OSError, remedies: Remedies) -> LinkDown:
+def unreachable(where: str, error: OSError, remedies: type[Remedies]) -> LinkDown:
     """TCP found nobody."""
     if isinstance(error, ConnectionRefusedError):
-        return LinkDown("tcp", advise(f"nothing listens at {where}", remedies.refused))
+        return LinkDown(advise(f"nothing listens at {where}", remedies.refused), "tcp")
     if isinstance(error, TimeoutError):
-        return LinkDown("tcp", advise(f"no answer from {where}", remedies.timeout))
-    return LinkDown("tcp", f"cannot reach {where}: {error.strerror or error}")
+        return LinkDown(advise(f"no answer from {where}", remedies.timeout), "tcp")
+    return LinkDown(f"cannot reach {where}: {error.strerror or error}", "tcp")
 
 
 def unreadable_files(files: str, error: OSError) -> LinkDown:
     """Certificates or a key of our own."""
     words = f"cannot load {files}: check that they exist, are PEM and belong together ({error})"
-    return LinkDown("tls", words, slow=True)
+    return LinkDown(words, "tls", slow=True)
 
 
-def tls_failure(error: OSError, where: str, remedies: Remedies) -> LinkDown:
+def tls_failure(error: OSError, where: str, remedies: type[Remedies]) -> LinkDown:
     """What an error of TLS means."""
     code = getattr(error, "verify_code", None)
     if code is not None:
@@ -130,25 +131,25 @@ def tls_failure(error: OSError, where: str, remedies: Remedies) -> LinkDown:
     if "ALERT" in words and ("CERTIFICATE" in words or "UNKNOWN_CA" in words):
         what = f"{where} refused {remedies.machine}'s certificate ({words})"
         if "CERTIFICATE_REVOKED" in words:
-            return LinkDown("tls", advise(f"{what}: it was revoked", remedies.revoked, "; "), True)
-        return LinkDown("tls", advise(what, remedies.own_certificate), slow=True)
+            return LinkDown(advise(f"{what}: it was revoked", remedies.revoked, "; "), "tls", True)
+        return LinkDown(advise(what, remedies.own_certificate), "tls", slow=True)
     if isinstance(error, TimeoutError):
-        return LinkDown("tls", f"no answer to the TLS handshake from {where}")
-    return LinkDown("tls", advise(f"no TLS with {where} ({words})", remedies.tls))
+        return LinkDown(f"no answer to the TLS handshake from {where}", "tls")
+    return LinkDown(advise(f"no TLS with {where} ({words})", remedies.tls), "tls")
 
 
-def _certificate(code: int, message: str, where: str, remedies: Remedies) -> LinkDown:
+def _certificate(code: int, message: str, where: str, remedies: type[Remedies]) -> LinkDown:
     if code == _NOT_YET_VALID:
         # A router boots months in the past; NTP mends this soon, so the wait is a short one.
         words = f"the certificate of {where} is not yet valid: is {remedies.machine}'s clock set?"
-        return LinkDown("tls", words)
+        return LinkDown(words, "tls")
     remedy = remedies.authority
     if code == _EXPIRED:
         remedy = f"renew it, or set {remedies.machine}'s clock"
     elif code in (_OTHER_NAME, _OTHER_ADDRESS) and remedies.name:
         what = "an address" if code == _OTHER_ADDRESS else "a name"
         remedy = f"{remedies.name} must be {what} that the certificate bears"
-    return LinkDown("tls", advise(f"the certificate of {where}: {message}", remedy, "; "), True)
+    return LinkDown(advise(f"the certificate of {where}: {message}", remedy, "; "), "tls", True)
 
 
 def advise(what: str, remedy: str, between: str = ": ") -> str:

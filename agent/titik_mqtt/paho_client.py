@@ -19,10 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-_Paho: Any = mqtt.Client  # two versions, two sets of types
 
-
-class Client(_Paho):  # type: ignore[misc]
+class Client(mqtt.Client):
     """As paho 2.x has it; `dial` is set before `connect`."""
 
     dial: Callable[[], socket.socket]
@@ -76,7 +74,11 @@ class OldClient(Client):
 
 def make(client_id: str) -> Client:
     """A client of the paho that is installed."""
-    arguments = {"client_id": client_id, "protocol": mqtt.MQTTv5, "reconnect_on_failure": False}
+    arguments: dict[str, Any] = {
+        "client_id": client_id,
+        "protocol": mqtt.MQTTv5,
+        "reconnect_on_failure": False,
+    }
     versions = getattr(mqtt, "CallbackAPIVersion", None)
     if versions is None:
         return OldClient(**arguments)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 
 from titik_collector.broker_link import retained
-from titik_collector.broker_link.connection import Link, LinkDown, Login
+from titik_collector.broker_link.connection import Link
 from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import Calendar
@@ -38,6 +38,8 @@ from titik_collector.store.database import Database, StoreError, transaction
 from titik_collector.timeline import restamp, server_clock
 from titik_collector.timeline.places import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock
+from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.failures import LinkDown
 from titik_wire import __version__, codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Message, Now
@@ -72,9 +74,9 @@ class Collector:
         self,
         config: Config,
         db: Database,
-        login: Login,
+        login: Endpoint,
         clock: ServerClock | None = None,
-        reading: Login | None = None,
+        reading: Endpoint | None = None,
     ) -> None:
         """`reading`: a door at which a second client of ours may read; None: nobody looks."""
         self._config = config

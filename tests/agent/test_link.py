@@ -608,7 +608,7 @@ def test_tls_with_an_ascii_name_loads_no_idna_tables(tmp_path: Path, keys: Path)
         "import sys; from titik_mqtt.dial import dial; from titik_mqtt.endpoint import *\n"
         "from titik_mqtt.failures import Remedies\n"
         "there = Endpoint('localhost', int(sys.argv[1]), 'r1', tls=Tls(sys.argv[2]))\n"
-        "dial(there, Remedies(), 10.0).close()\n"
+        "dial(there, Remedies, 10.0).close()\n"
         "print({'encodings.idna', 'unicodedata'} & set(sys.modules))"
     )
     with Mosquitto(tmp_path, tls_conf(keys)) as mosquitto:

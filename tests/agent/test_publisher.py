@@ -28,7 +28,7 @@ class FakeLink:
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> int:
         if self.fails:
-            raise LinkDown("lost", "cut")
+            raise LinkDown("cut")
         self.sent.append((topic, payload, retain))
         self.open.append(len(self.sent))
         return len(self.sent)

@@ -480,7 +480,7 @@ def test_stop_does_not_wait_for_a_lookup(caplog: pytest.LogCaptureFixture) -> No
 
     def hang(_will: Will, _events: Events) -> Link:
         free.wait()
-        raise LinkDown("dns", "no address at last")
+        raise LinkDown("no address at last", "dns")
 
     publisher = Publisher(ABOUT, Spool(None), time.monotonic)
     backoff = Backoff(random.Random(1))

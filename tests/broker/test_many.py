@@ -1,11 +1,12 @@
 """A large city: what grows with the number of routers, and what must not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.broker.running import Client, RunningBroker, made
-from titik_collector.enrolment.access import Access
+from titik_collector.enrolment.access import Access, Command
 from titik_collector.enrolment.broker_dir import BrokerDir
 from titik_collector.enrolment.control import MAX_PACKET, Control
 from titik_wire.topics import CLIENT_ID
@@ -51,13 +52,13 @@ def test_many_at_once_are_told_to_a_broker_that_runs(
 ) -> None:
     """In packets below its limit, with many commands each."""
     sent: list[int] = []
-    responses = Control._responses
+    send = Control._send
 
-    def counted(control: Control, number: int) -> list[object]:
-        sent.append(number)
-        return responses(control, number)
+    def counted(control: Control, batch: Sequence[Command]) -> list[object]:
+        sent.append(len(batch))
+        return send(control, batch)
 
-    monkeypatch.setattr(Control, "_responses", counted)
+    monkeypatch.setattr(Control, "_send", counted)
     names = [f"many-{n}" for n in range(MANY)]
     with RunningBroker(made(tmp_path / "broker", "a-1")) as broker:
         assert names == broker.directory.admit(names)

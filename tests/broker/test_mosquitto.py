@@ -14,11 +14,12 @@ import pytest
 
 from tests.broker.running import PATIENCE_S, Client, RunningBroker, made, serves
 from tests.ports import free_ports
-from titik_collector.broker_link.connection import Link, Login
+from titik_collector.broker_link.connection import Link
 from titik_collector.enrolment import broker_init, broker_run
 from titik_collector.enrolment.broker_dir import BrokerError
 from titik_collector.enrolment.broker_init import Request
 from titik_collector.enrolment.rights import CONTROL
+from titik_mqtt.endpoint import Endpoint
 from titik_wire.topics import CLIENT_ID
 
 pytestmark = pytest.mark.system
@@ -276,12 +277,12 @@ def test_a_collector_with_a_wrong_password_is_told_which_key_to_mend(
     broker: RunningBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The configuration's, not the broker's words alone."""
-    wrong = Login("127.0.0.1", broker.directory.ports.collector, "collector", "wrong")
+    wrong = Endpoint("127.0.0.1", broker.directory.ports.collector, "collector", "wrong")
     link = Link(wrong, "main", lambda: ("titik/v1/collector/main/status", b""), lambda: None, len)
     deadline = time.monotonic() + PATIENCE_S
     while not caplog.messages and time.monotonic() < deadline:
         link.receive(1, 0.1)
-    assert "Not authorized; see broker.username and broker.password_file" in caplog.text
+    assert "not authorized: see broker.username and broker.password_file" in caplog.text
 
 
 def test_mosquitto_does_not_stay_root(broker: RunningBroker) -> None:

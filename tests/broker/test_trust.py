@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from titik_agent.uplink.link import REMEDIES
+from titik_agent.uplink.link import RouterRemedies
 from titik_collector.enrolment.authority import Authority
 from titik_collector.files.replace import Owner
 from titik_mqtt.dial import dial
@@ -121,7 +121,7 @@ def test_a_certificate_of_the_first_version_is_accepted(tmp_path: Path) -> None:
     assert "" == shaken(folder, trusting)
     server = Server(folder)
     there = Endpoint("localhost", server.port, "tirosa-1", tls=authority_of(folder))
-    dial(there, REMEDIES, 10.0).close()
+    dial(there, RouterRemedies, 10.0).close()
     server.join()
 
 

@@ -3,7 +3,6 @@
 import itertools
 import logging
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,11 @@ from paho.mqtt import __version__ as paho_version
 
 from tests.mosquitto import Mosquitto
 from titik_collector.broker_link import fast_paho
-from titik_collector.broker_link.connection import Link, LinkDown, Login
+from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.fast_paho import READ_BYTES, BulkClient, Packet, StockClient, cut
+from titik_mqtt.dial import dial
+from titik_mqtt.endpoint import Endpoint, Tls
+from titik_mqtt.failures import LinkDown, Remedies
 from titik_wire import topics
 
 CONNACK = b"\x20\x03\x00\x00\x00"
@@ -227,7 +229,7 @@ def test_many_words_leave_in_one_write_as_paho_would_write_them(make: Make) -> N
     stock, fast = make(StockClient), make(BulkClient)
     words = [("t", b"", True), ("a/b", b"x" * 120, False), ("é", b"y" * 20_000, True)]
     for fed in (stock, fast):
-        fed.client.say(words)
+        fed.client.publish_all(words)
     said = fast.sent()
     assert said == stock.sent()
     assert 20_000 < len(said)
@@ -307,7 +309,7 @@ def test_a_changed_paho_is_used_as_it_is(
     changed: type[StockClient], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Slower, said once, and not an error."""
-    fast_paho._say_slow.cache_clear()
+    fast_paho._log_slow.cache_clear()
     with caplog.at_level(logging.WARNING):
         kinds = {type(fast_paho.make(len, changed)) for _ in range(3)}
     assert {StockClient} == kinds
@@ -317,9 +319,11 @@ def test_a_changed_paho_is_used_as_it_is(
 def test_a_missing_ca_file_is_an_unreachable_broker(tmp_path: Path) -> None:
     """It may be put there later; the collector says so and tries again."""
     absent = str(tmp_path / "absent.crt")
-    link = Link(Login("127.0.0.1", 1, ca_file=absent), "c", lambda: WILL, lambda: None, len)
-    with pytest.raises(LinkDown, match=r"absent\.crt"):
-        link._open()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = Endpoint("127.0.0.1", server.getsockname()[1], tls=Tls(absent))
+        link = Link(there, "c", lambda: WILL, lambda: None, len)
+        with pytest.raises(LinkDown, match=r"absent\.crt"):
+            link._open()
 
 
 @pytest.mark.parametrize(
@@ -333,7 +337,7 @@ def test_a_broker_that_is_not_there_is_said_with_its_key(host: str, expected: st
     """The operator's first mistake is the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    link = Link(Login(host, port), "c", lambda: WILL, lambda: None, len)
+    link = Link(Endpoint(host, port), "c", lambda: WILL, lambda: None, len)
     with pytest.raises(LinkDown, match=expected):
         link._open()
 
@@ -369,8 +373,8 @@ def exchange(kind: type[StockClient], port: int, ca_file: Path | None = None) ->
     taken: list[Packet] = []
     client = fast_paho.make(taken.extend, kind, client_id="c")
     client.max_inflight_messages_set(0)
-    if ca_file is not None:
-        client.tls_set_context(ssl.create_default_context(cafile=str(ca_file)))
+    tls = None if ca_file is None else Tls(str(ca_file))
+    client.dial = lambda: dial(Endpoint("127.0.0.1", port, tls=tls), Remedies, 5.0)
     granted: list[int] = []
     client.on_connect = lambda one, *_: one.subscribe("t/#", 1)
     client.on_subscribe = lambda *_: granted.append(1)
@@ -439,7 +443,7 @@ def test_the_last_words_of_routers_are_heard_again(
     monkeypatch.setattr(fast_paho, "make", lambda take, **options: kind(take, **options))
     connects: list[int] = []
     with Mosquitto(tmp_path) as broker:
-        login = Login("127.0.0.1", broker.port)
+        login = Endpoint("127.0.0.1", broker.port)
         link = Link(login, "c", lambda: WILL, lambda: connects.append(1), len)
         topic = topics.status("park-1")
         until(lambda: not link.receive(1, 0.1) and link.connected)
@@ -453,9 +457,9 @@ def test_the_last_words_of_routers_are_heard_again(
 
 def heard(link: Link) -> list[str]:
     """The topics of what came, which is acknowledged."""
-    letters = link.receive(10, 0.1)
-    link.acknowledge(letters)
-    return [one.topic for one in letters]
+    messages = link.receive(10, 0.1)
+    link.acknowledge(messages)
+    return [one.topic for one in messages]
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0, letter, sample
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
-from titik_collector.broker_link.connection import Link, Login
+from titik_collector.broker_link.connection import Link
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.ingest.ingest import to_item
@@ -23,10 +23,11 @@ from titik_collector.queries import events
 from titik_collector.store import database
 from titik_collector.store.database import StoreError
 from titik_collector.timeline.server_clock import Jump
+from titik_mqtt.endpoint import Endpoint
 from titik_wire import codec, topics
 from titik_wire.messages import Now, Status
 
-NOBODY = Login("127.0.0.1", 1)  # the tests call what a connection would call
+NOBODY = Endpoint("127.0.0.1", 1)  # the tests call what a connection would call
 SITE = '[[site]]\nname = "park"\ntitle = "Park"\n'
 ROUTER = '[[router]]\nname = "park-1"\nsite = "park"\n'
 HILL = '[[site]]\nname = "hill"\ntitle = "Hill"\n'

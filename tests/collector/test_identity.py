@@ -15,7 +15,6 @@ from tests.collector.build import OLD_RUN, RUN, Registered, conservation, opened
 from tests.collector.test_store import save
 from tests.mosquitto import Mosquitto
 from titik_collector.broker_link import retained
-from titik_collector.broker_link.connection import LinkDown, Login
 from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.enrolment.access import Access
 from titik_collector.enrolment.broker_conf import plugin
@@ -24,6 +23,8 @@ from titik_collector.store import conservation as check
 from titik_collector.store import identity
 from titik_collector.store.database import open_writer
 from titik_collector.store.identity import Identity
+from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Held
 
@@ -120,7 +121,7 @@ def beating(other: Other, make: Callable[[int], CollectorStatus]) -> Iterator[No
 
 
 def look(broker: Mosquitto, own: Identity = OURS, watch_s: float = 20.0) -> retained.Found:
-    return retained.look(Login("127.0.0.1", broker.port), "main", own, watch_s)
+    return retained.look(Endpoint("127.0.0.1", broker.port), "main", own, watch_s)
 
 
 @pytest.mark.system
@@ -221,7 +222,7 @@ def test_a_look_that_is_refused_is_none(tmp_path: Path) -> None:
     )
     with (
         Mosquitto(tmp_path, conf) as refusing,
-        pytest.raises(LinkDown, match=r"status cannot be read: Not authorized"),
+        pytest.raises(LinkDown, match=r"status cannot be read: not authorized"),
     ):
         look(refusing)
 
@@ -229,7 +230,7 @@ def test_a_look_that_is_refused_is_none(tmp_path: Path) -> None:
 def test_a_broker_that_is_not_there_is_no_twin() -> None:
     """The collector connects when it comes."""
     with pytest.raises(LinkDown):
-        retained.look(Login("127.0.0.1", 1), "main", OURS)
+        retained.look(Endpoint("127.0.0.1", 1), "main", OURS)
 
 
 def test_what_a_newer_state_acknowledged_and_is_not_here_is_lost(tmp_path: Path) -> None:

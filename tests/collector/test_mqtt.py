@@ -12,8 +12,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.mosquitto import Mosquitto
-from titik_collector.broker_link import connection
-from titik_collector.broker_link.connection import Link, Login
+from titik_collector.broker_link import session
+from titik_collector.broker_link.connection import Link
+from titik_mqtt.endpoint import Endpoint
 from titik_wire import topics
 
 WILL = (topics.collector("c"), b"offline")
@@ -38,7 +39,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def linked(port: int, events: Events) -> Link:
-    return Link(Login("127.0.0.1", port), "c", lambda: WILL, events.connected, events.lost.append)
+    return Link(
+        Endpoint("127.0.0.1", port), "c", lambda: WILL, events.connected, events.lost.append
+    )
 
 
 def connected(port: int, events: Events) -> Link:
@@ -60,7 +63,7 @@ def test_a_bug_of_ours_is_no_unreachable_broker(broker: Mosquitto) -> None:
     def buggy() -> None:
         raise KeyError("a bug of ours")
 
-    link = Link(Login("127.0.0.1", broker.port), "c", lambda: WILL, buggy, lambda _: None)
+    link = Link(Endpoint("127.0.0.1", broker.port), "c", lambda: WILL, buggy, lambda _: None)
     with pytest.raises(KeyError, match="a bug of ours"):
         until(lambda: not link.receive(1, 0.1) and link.connected)
 
@@ -83,12 +86,13 @@ def test_a_port_that_accepts_and_says_nothing_is_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is no broker, and the operator looks for another one."""
-    monkeypatch.setattr(connection, "CONNECT_S", 0.3)
+    monkeypatch.setattr(session, "CONNECT_S", 0.3)
     with serving(b"") as port:
         events = Events()
         link = linked(port, events)
         until(lambda: not link.receive(1, 0.1) and bool(events.lost))
-    assert [f"127.0.0.1:{port}: accepts connections and does not answer: is it the broker?"] == (
+    where = f"127.0.0.1:{port}"
+    assert [f"no answer to CONNECT from {where}: is there an MQTT broker at this port?"] == (
         events.lost
     )
     assert 1 == len(caplog.records)
@@ -112,7 +116,7 @@ def test_a_broker_that_falls_silent_is_lost(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its machine hangs, or the line to it is cut."""
-    monkeypatch.setattr(connection, "PING_S", 1)
+    monkeypatch.setattr(session, "PING_S", 1)
     events = Events()
     link = connected(broker.port, events)
     broker.signal(signal.SIGSTOP)
@@ -120,8 +124,8 @@ def test_a_broker_that_falls_silent_is_lost(
         until(lambda: not link.receive(1, 0.1) and bool(events.lost))
     finally:
         broker.signal(signal.SIGCONT)
-    assert "the broker has said nothing for 2 s" == events.lost[0]
-    assert "said nothing" in caplog.text
+    assert "no answer from the broker for 2 s" == events.lost[0]
+    assert "no answer" in caplog.text
 
 
 @pytest.mark.system
@@ -129,8 +133,8 @@ def test_the_connection_lives_while_nothing_is_read(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever waits in the socket, for many keep-alives: it is all there afterwards."""
-    monkeypatch.setattr(connection, "PING_S", 1)
-    monkeypatch.setattr(connection, "KEEPALIVE_S", 2)
+    monkeypatch.setattr(session, "PING_S", 1)
+    monkeypatch.setattr(session, "KEEPALIVE_S", 2)
     events = Events()
     link = connected(broker.port, events)
     sent = 3000
@@ -143,9 +147,9 @@ def test_the_connection_lives_while_nothing_is_read(
     received = 0
 
     def receive() -> int:
-        letters = link.receive(1000, 0.1)
-        link.acknowledge(letters)
-        return len(letters)
+        messages = link.receive(1000, 0.1)
+        link.acknowledge(messages)
+        return len(messages)
 
     def all_came() -> bool:
         nonlocal received
@@ -164,7 +168,7 @@ def test_a_broker_that_ends_while_nothing_is_read_is_noticed(
     events = Events()
     link = connected(broker.port, events)
     publish(broker.port, 3000)
-    while len(link._letters) < 10:
+    while len(link._received) < 10:
         link.keep_alive(0.2, 10)
     broker.kill()
     deadline = time.monotonic() + 60

@@ -139,9 +139,9 @@ MUTATIONS = {
         r"did not come from the broker's queue",
         (
             Edit(
-                "broker/titik_collector/broker_link/connection.py",
-                "KEEPALIVE_S, clean_start=False, properties",
-                "KEEPALIVE_S, clean_start=paho.MQTT_CLEAN_START_FIRST_ONLY, properties",
+                "broker/titik_collector/broker_link/session.py",
+                "clean_start=False,",
+                "clean_start=True,",
             ),
         ),
     ),

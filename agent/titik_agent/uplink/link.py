@@ -21,22 +21,24 @@ WILL_DELAY_S = 30
 MAX_IN_FLIGHT = 32  # all that can be without PUBACK: backlog window, live samples and status
 MAX_PACKET = 20 * 1024  # we ask the broker to send nothing larger; an ack is at most 12 KiB
 
-REMEDIES = Remedies(
-    machine="this router",
-    dns="check broker.host and the router's DNS",
-    refused="check broker.port, and that the broker runs",
-    timeout="check the uplink, and the broker's firewall",
-    silence="check the uplink",
-    tls="check broker.port and broker.tls",
-    authority="check broker.ca_file",
-    name="broker.host",
-    own_certificate="check broker.cert_file",
-    revoked="ask for a new bundle (titik router rotate)",
-    client_id="check the router's name",
-    credentials="check the router's name and broker.password_file",
-    permission="is this router registered, and its password right?",
-    taken_over="another device connects under this router's name",
-)
+
+class RouterRemedies(Remedies):
+    """What an installer can check, by the keys of agent.toml."""
+
+    machine = "this router"
+    dns = "check broker.host and the router's DNS"
+    refused = "check broker.port, and that the broker runs"
+    timeout = "check the uplink, and the broker's firewall"
+    silence = "check the uplink"
+    tls = "check broker.port and broker.tls"
+    authority = "check broker.ca_file"
+    name = "broker.host"
+    own_certificate = "check broker.cert_file"
+    revoked = "ask for a new bundle (titik router rotate)"
+    client_id = "check the router's name"
+    credentials = "check the router's name and broker.password_file"
+    permission = "is this router registered, and its password right?"
+    taken_over = "another device connects under this router's name"
 
 
 class Link(Connection):
@@ -62,4 +64,4 @@ class Link(Connection):
             max_packet=MAX_PACKET,
             window=MAX_IN_FLIGHT,
         )
-        super().__init__(endpoint, terms, will, events, REMEDIES, monotonic=monotonic)
+        super().__init__(endpoint, terms, will, events, RouterRemedies, monotonic=monotonic)

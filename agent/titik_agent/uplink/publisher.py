@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from titik_agent.spool.spool import Key
 from titik_wire import WireError, topics
@@ -27,8 +27,7 @@ RESERVE: Final = 4  # of the room, that backlog leaves to the present and to the
 MAX_COLLECTORS: Final = 64  # to remember; there are one or two
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """How fast, and how often again."""
 
     window: int = 20  # backlog without PUBACK: mosquitto's default of what it takes at once

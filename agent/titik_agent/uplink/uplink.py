@@ -13,8 +13,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from titik_agent.uplink.backoff import Backoff
 from titik_agent.uplink.link import Link
@@ -30,8 +29,7 @@ SHORT_LIVES: Final = 3
 JOIN_S: Final = 3.0  # a thread inside getaddrinfo cannot be interrupted, so nobody waits for it
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """What tests and simulations shorten."""
 
     tick_s: float = 60.0  # keep-alive and deadlines are looked at as often, or as the link wishes
@@ -118,7 +116,7 @@ class Uplink:
             except Exception:
                 # A bug here must not end reporting for good, unnoticed, with the process alive.
                 log.exception("uplink failed, connecting again")
-                self._lose(LinkDown("lost", "error in the agent, see the log"))
+                self._lose(LinkDown("error in the agent, see the log"))
 
     def _turn(self) -> None:
         assert self._bell is not None
@@ -216,7 +214,7 @@ class Uplink:
             self._tick_at = now + min(self._timing.tick_s, self._link.tick())
         if self.is_connected and now >= self._publish_at:
             if self._publisher.stuck():
-                raise LinkDown("lost", "the broker no longer answers for what we publish")
+                raise LinkDown("the broker no longer answers for what we publish")
             self._publish_at = now + self._publisher.step()
 
     def _step_to_the_end(self, now: float) -> None:

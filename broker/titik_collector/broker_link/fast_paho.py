@@ -1,13 +1,13 @@
-"""An MQTT client that reads many messages at a time; the one file that leans on paho's inside.
+"""An MQTT client that reads many messages at a time; no other file leans so far into paho.
 
 paho reads three times from the socket for each message and sends each PUBACK by itself, which
 costs 40 us a message. Here one read takes what is there, PUBLISH packets are cut out of it, and
-one write acknowledges a batch, or says all there is to say.
+one write acknowledges a batch, or publishes all there is.
 
 Rule: whatever is not a plain, whole PUBLISH (every other kind of packet, QoS 2, a broken one) is
 handed to paho byte by byte as if it came from the socket, so paho alone judges it.
 Rule: at most READ_BYTES are read at a time, besides the packet that a read cut in two.
-Rule: a paho without the parts used here is used as it is, slower; said once.
+Rule: a paho without the parts used here is used as it is, slower; logged once.
 """
 
 import functools
@@ -25,6 +25,8 @@ from paho.mqtt import __version__ as paho_version
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from titik_mqtt.paho_client import Client
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,8 @@ _METHODS: Final = {
 _LAST_HEARD: Final = ("_last_bytes_received", "_last_msg_in")  # since 2.2; until 2.1
 
 
-class StockClient(paho.Client):
-    """paho as it comes, MQTT 5, with acknowledgement by hand."""
+class StockClient(Client):
+    """paho's own reading, MQTT 5, with acknowledgement by hand."""
 
     def __init__(self, take: Take, **options: Any) -> None:
         super().__init__(
@@ -64,7 +66,7 @@ class StockClient(paho.Client):
         for packet in packets:
             self.ack(packet, 1)
 
-    def say(self, messages: Sequence[Message]) -> None:
+    def publish_all(self, messages: Sequence[Message]) -> None:
         """Publish these at QoS 0, in this order."""
         for topic, payload, retain in messages:
             self.publish(topic, payload, 0, retain)
@@ -92,11 +94,11 @@ class BulkClient(StockClient):
             acks = b"".join([b"\x40\x02" + packet.to_bytes(2, "big") for packet in packets])
             self._packet_queue(_PUBACK, acks, packets[-1], 1)
 
-    def say(self, messages: Sequence[Message]) -> None:
+    def publish_all(self, messages: Sequence[Message]) -> None:
         """All in one write."""
         if messages:
-            # Queued under the name of a packet at whose end paho has nobody to tell.
-            self._packet_queue(_PUBACK, b"".join([_said(*one) for one in messages]), 0, 0)
+            # Queued under the name of a packet at whose end paho calls nobody.
+            self._packet_queue(_PUBACK, b"".join([_publish_bytes(*one) for one in messages]), 0, 0)
 
     def hear(self) -> None:
         """Else paho would take the answer to its ping, which is behind the unread, for missing."""
@@ -217,7 +219,7 @@ def _publish(data: bytes, wants_ack: int, at: int, stop: int) -> Packet | None:
     return None if topic is None else (topic, data[payload:stop], packet)
 
 
-def _said(topic: str, payload: bytes, retain: bool) -> bytes:
+def _publish_bytes(topic: str, payload: bytes, retain: bool) -> bytes:
     """A PUBLISH at QoS 0 without properties."""
     name = topic.encode()
     length = 3 + len(name) + len(payload)
@@ -269,7 +271,7 @@ def make(take: Take, fast: type[StockClient] = BulkClient, **options: Any) -> St
     absent = _absent(fast)
     if not absent:
         return fast(take, **options)
-    _say_slow(absent)
+    _log_slow(absent)
     return StockClient(take, **options)
 
 
@@ -306,7 +308,7 @@ def _rehearse(fast: type[StockClient]) -> str:
 
 
 @functools.lru_cache(1)
-def _say_slow(absent: str) -> None:
+def _log_slow(absent: str) -> None:
     log.warning("paho-mqtt has changed, reading slowly version=%s absent=%s", paho_version, absent)
 
 

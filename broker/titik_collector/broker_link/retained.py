@@ -6,17 +6,13 @@ Rule: the status of another store or epoch is a twin if it goes on to be publish
 left by a broker that lost power, if it stands still for WATCH_S.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-
-from titik_collector.broker_link.connection import LinkDown, Login
+from titik_collector.broker_link.conversation import Conversation
 from titik_collector.store.identity import Identity
-from titik_mqtt import trust
-from titik_mqtt.endpoint import Tls
+from titik_mqtt.endpoint import Endpoint
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Ack, CollectorStatus, Message
@@ -38,38 +34,25 @@ class Found:
     acks: tuple[Ack, ...] = ()
 
 
-@dataclass(slots=True)
-class _Heard:
-    """What has come so far."""
-
-    statuses: list[tuple[CollectorStatus, bool]] = field(default_factory=list)  # and if retained
-    acks: list[Ack] = field(default_factory=list)
-    answers: list[int] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    connected: bool = False
-
-
-def look(door: Login, collector: str, own: Identity, watch_s: float = WATCH_S) -> Found:
+def look(door: Endpoint, collector: str, own: Identity, watch_s: float = WATCH_S) -> Found:
     """TwinRunning if another collector goes on publishing; LinkDown if the broker cannot be read.
 
     The door must leave client ids to the clients, or our own session would be taken over.
     """
-    heard = _Heard()
-    client = _open(door, collector, heard)
-    try:
-        _fetch(client, heard, topics.collector(collector))
-        status = heard.statuses[-1][0] if heard.statuses else None
+    if door.tls is not None:
+        # Perhaps by an address of this machine, which is not in the certificate.
+        door = door._replace(tls=door.tls._replace(check_hostname=False))
+    name = f"{topics.CLIENT_ID}look:{collector}"
+    with Conversation(door, name, PATIENCE_S) as conversation:
+        statuses = _statuses(_fetch(conversation, topics.collector(collector)))
+        status = statuses[-1] if statuses else None
         if status is not None and _is_suspect(status, own):
-            _watch(client, heard, collector, own, watch_s)
+            _watch(conversation, collector, own, watch_s)
+        acks: list[Ack] = []
         if not _is_ours(status, own):
-            _fetch(client, heard, topics.ack("+"))
-        return Found(status, tuple(heard.acks))
-    finally:
-        client.disconnect()
-        client.loop_write()
-        sock = client.socket()
-        if sock is not None:
-            sock.close()
+            found = _fetch(conversation, topics.ack("+"))
+            acks = [one for one in found if isinstance(one, Ack)]
+    return Found(status, tuple(acks))
 
 
 def _is_alive(status: CollectorStatus) -> bool:
@@ -91,16 +74,16 @@ def _is_ours(status: CollectorStatus | None, own: Identity) -> bool:
     return (status.store, status.epoch) == (own.store, own.epoch - 1)
 
 
-def _watch(
-    client: paho.Client, heard: _Heard, collector: str, own: Identity, watch_s: float
-) -> None:
+def _watch(conversation: Conversation, collector: str, own: Identity, watch_s: float) -> None:
     def moved() -> CollectorStatus | None:
-        live = [one for one, retained in heard.statuses if not retained]
+        live = _statuses(_messages(conversation))
         others = [one for one in live if (one.store, one.epoch) != (own.store, own.epoch)]
         return others[-1] if others else None
 
-    client.subscribe(topics.beat(collector), 0)
-    _loop(client, heard, lambda: moved() is not None, watch_s)
+    conversation.received_messages.clear()  # what is retained
+    beat = topics.beat(collector)
+    conversation.subscribe(beat, f"{beat} cannot be read", qos=0)
+    conversation.until(lambda: moved() is not None, watch_s)
     twin = moved()
     if twin is not None and _is_alive(twin):
         raise TwinRunning(
@@ -111,74 +94,22 @@ def _watch(
         )
 
 
-def _fetch(client: paho.Client, heard: _Heard, topic: str) -> None:
-    """Take what is retained on a topic; QoS 0, so that it all comes before the answer."""
-    heard.answers.clear()
-    client.subscribe(topic, 0)
-    client.unsubscribe(NOTHING)
-    if not _loop(client, heard, lambda: bool(heard.answers), PATIENCE_S) or heard.refused:
-        raise LinkDown(f"{topic} cannot be read: {', '.join(heard.refused) or 'no answer'}")
+def _fetch(conversation: Conversation, topic: str) -> list[Message]:
+    """What is retained on a topic; QoS 0, so that it all comes before the second answer."""
+    conversation.received_messages.clear()
+    conversation.subscribe(topic, f"{topic} cannot be read", qos=0)
+    conversation.unsubscribe(NOTHING, f"{topic} cannot be read")
+    return _messages(conversation)
 
 
-def _open(door: Login, collector: str, heard: _Heard) -> paho.Client:
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=f"{topics.CLIENT_ID}look:{collector}",
-        protocol=paho.MQTTv5,
-        reconnect_on_failure=False,
-    )
-    client.connect_timeout = PATIENCE_S
-    if door.username is not None:
-        client.username_pw_set(door.username, door.password)
-
-    def on_connect(
-        _client: object, _data: object, _flags: object, reason: object, *_: object
-    ) -> None:
-        if getattr(reason, "is_failure", False):
-            heard.refused.append(str(reason))
-        heard.connected = True
-
-    client.on_connect = on_connect
-    client.on_message = lambda _client, _data, message: _take(message, heard)
-    client.on_subscribe = lambda _client, _data, _mid, reasons, *_: heard.refused.extend(
-        str(one) for one in reasons if one.is_failure
-    )
-    client.on_unsubscribe = lambda _client, _data, mid, *_: heard.answers.append(mid)
-    try:
-        if door.ca_file is not None:
-            # Perhaps by an address of this machine, which is not in the certificate.
-            client.tls_set_context(trust.context(Tls(door.ca_file, check_hostname=False)))
-        client.connect(door.host, door.port, clean_start=True)
-    except (OSError, ValueError) as error:
-        raise LinkDown(f"{door.host}:{door.port}: {error}") from error
-    if not _loop(client, heard, lambda: heard.connected, PATIENCE_S) or heard.refused:
-        raise LinkDown(f"{door.host}:{door.port}: {', '.join(heard.refused) or 'no answer'}")
-    return client
+def _statuses(messages: Sequence[Message]) -> list[CollectorStatus]:
+    return [one for one in messages if isinstance(one, CollectorStatus)]
 
 
-def _take(message: paho.MQTTMessage, heard: _Heard) -> None:
-    found = _decoded(message.topic, bytes(message.payload))
-    if isinstance(found, CollectorStatus):
-        heard.statuses.append((found, message.retain))
-    elif isinstance(found, Ack):
-        heard.acks.append(found)
-
-
-def _decoded(topic: str, payload: bytes) -> Message | None:
-    try:
-        return codec.decode(topic, payload)
-    except WireError:  # cleared, or of a later version
-        return None
-
-
-def _loop(client: paho.Client, heard: _Heard, done: Callable[[], bool], patience_s: float) -> bool:
-    """Let the client work until it is done; False if it took too long or the connection broke."""
-    deadline = time.monotonic() + patience_s
-    while not done() and not heard.refused:
-        if time.monotonic() >= deadline or client.socket() is None:
-            return False
-        client.loop(min(0.1, max(0.0, deadline - time.monotonic())))
-    return True
-
-
-__all__: Sequence[str] = ["Found", "TwinRunning", "look"]
+def _messages(conversation: Conversation) -> list[Message]:
+    """What came, except what was cleared or is of a later version."""
+    found: list[Message] = []
+    for topic, payload in conversation.received_messages:
+        with suppress(WireError):
+            found.append(codec.decode(topic, payload))
+    return found

@@ -25,7 +25,6 @@ from typing import Annotated
 
 import psutil
 
-from titik_collector.broker_link.connection import LinkDown
 from titik_collector.config.schema import (
     ConfigError,
     Setting,
@@ -43,6 +42,7 @@ from titik_collector.enrolment.control import Control
 from titik_collector.enrolment.passwords import make_secret, read_secret
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
+from titik_mqtt.failures import LinkDown
 
 PLUGIN = "mosquitto_dynamic_security.so"
 ENDED = "its session is ended"
@@ -225,7 +225,7 @@ class BrokerDir:
         if not self._is_commanded():
             return self._not_commanded()
         with self._control() as control:
-            control.say_offline(router)
+            control.publish_offline(router)
         return ENDED
 
     def interrupt(self, router: str) -> str:

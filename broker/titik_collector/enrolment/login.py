@@ -1,13 +1,11 @@
 """How the collector reaches its broker: the file's keys first, then the broker's directory."""
 
-from dataclasses import replace
-
-from titik_collector.broker_link.connection import Login
 from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
 from titik_collector.enrolment.broker_dir import BrokerDir
+from titik_mqtt.endpoint import Endpoint, Tls
 
 
-def login(config: Config) -> Login:
+def login(config: Config) -> Endpoint:
     """ConfigError or BrokerError if something is missing or cannot be read."""
     broker = config.broker
     directory = BrokerDir.open(broker.directory) if broker.directory is not None else None
@@ -17,16 +15,16 @@ def login(config: Config) -> Login:
         password = _password(config)
     elif directory is not None:
         password = directory.password(username)
-    return Login(
+    return Endpoint(
         host=broker.host or "127.0.0.1",
         port=broker.port or (directory.ports.collector if directory else 1883),
         username=username,
         password=password,
-        ca_file=None if broker.ca_file is None else str(broker.ca_file),
+        tls=None if broker.ca_file is None else Tls(str(broker.ca_file)),
     )
 
 
-def reading(config: Config) -> Login | None:
+def reading(config: Config) -> Endpoint | None:
     """A door at which the collector's user may read beside itself; None if none is known.
 
     At the collector's own listener a second client of its user would take over the first.
@@ -34,10 +32,10 @@ def reading(config: Config) -> Login | None:
     if config.broker.directory is None:
         return None
     directory = BrokerDir.open(config.broker.directory)
-    tls = None if directory.settings.host is None else str(directory.path / "tls" / "ca.crt")
-    return replace(
-        login(config), host=directory.engineer_host, port=directory.ports.engineer, ca_file=tls
-    )
+    ca_file = str(directory.path / "tls" / "ca.crt")
+    tls = None if directory.settings.host is None else Tls(ca_file)
+    host, port = directory.engineer_host, directory.ports.engineer
+    return login(config)._replace(host=host, port=port, tls=tls)
 
 
 def _password(config: Config) -> str:

@@ -215,7 +215,7 @@ class Node:
 
     def _dial(self, will: Will, events: Events) -> Link:
         if time.monotonic() < self.cut_until:
-            raise LinkDown("tcp", "no route to the broker")
+            raise LinkDown("no route to the broker", "tcp")
         return Link(self._broker, will, events)
 
 

@@ -1,0 +1,153 @@
+"""One connection of the collector: every router's messages, many at a time, acknowledged by hand.
+
+Rule: the broker keeps the session, so what comes while no collector runs is not lost.
+"""
+
+import select
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from titik_collector.broker_link import fast_paho
+from titik_collector.broker_link.remedies import CollectorRemedies
+from titik_mqtt import failures
+from titik_mqtt.connection import Connection, Terms, Will
+from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.failures import LinkDown
+from titik_wire import topics
+
+SESSION_S = 14 * 86400  # the broker keeps the queue while a collector is away
+RECEIVE_MAXIMUM = 10_000  # ten batches
+KEEPALIVE_S = 30  # for the broker, which waits half as long again before it publishes the will
+PING_S = 10  # we ask after so much silence, and wait as long for the answer
+CONNECT_S = 5.0  # for TCP, for TLS and for the answers to CONNECT and SUBSCRIBE, each
+GOODBYE_S = 2.0  # for what was published to leave
+LONGEST_S = 1.0  # between two looks at keep-alive and deadlines
+
+
+class Session:
+    """From `open` to `close`; LinkDown out of any method is its end."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        collector: str,
+        will: Will,
+        take: fast_paho.Take,
+        on_accept: Callable[[], object],
+        on_connect: Callable[[], object],
+    ) -> None:
+        """`take` is called by paho, so it only notes what came."""
+        self.accepted = False  # messages may come
+        self.is_subscribed = False  # and publishing works
+        self.opened_at = time.monotonic()
+        self.paho = fast_paho.make(
+            take, client_id=topics.CLIENT_ID + collector, reconnect_on_failure=False
+        )
+        self._endpoint = endpoint
+        self._on_accept = on_accept
+        self._on_connect = on_connect
+        terms = Terms(
+            topics.CLIENT_ID + collector,
+            KEEPALIVE_S,
+            CONNECT_S,
+            clean_start=False,
+            session_s=SESSION_S,
+            receive_maximum=RECEIVE_MAXIMUM,
+        )
+        self._connection = Connection(
+            endpoint, terms, will, self, CollectorRemedies, make=lambda _: self.paho
+        )
+
+    def open(self) -> None:
+        """Connect, blocking; the broker's answers come with `wait` and `read`."""
+        self._connection.open()
+        self.opened_at = time.monotonic()
+
+    def wait(self, wait_s: float) -> None:
+        """Until there is something to read; what waits to be sent leaves meanwhile."""
+        connection = self._connection
+        connection.check_open()
+        if connection.has_pending():
+            return
+        writers = [connection] if connection.want_write() else []
+        readable, writable, _ = select.select([connection], writers, [], min(wait_s, LONGEST_S))
+        if writable:
+            connection.on_writable()
+        if not readable:
+            self._check_answered()
+
+    def wait_unread(self, wait_s: float) -> None:
+        """Leave what waits in the socket to the broker; its end is noticed all the same."""
+        connection = self._connection
+        connection.check_open()
+        poll = select.poll()
+        writable = select.POLLOUT if connection.want_write() else 0
+        poll.register(connection, select.POLLRDHUP | writable)
+        for _, event in poll.poll(min(wait_s, LONGEST_S) * 1000):
+            if event & ~select.POLLOUT:
+                raise failures.closed()
+            connection.on_writable()
+        if self.is_readable():  # which is the broker's sign of life
+            self.paho.hear()
+
+    def is_readable(self) -> bool:
+        """Whether `read` finds something."""
+        connection = self._connection
+        return connection.has_pending() or bool(select.select([connection], [], [], 0)[0])
+
+    def read(self) -> None:
+        """Read once."""
+        self._connection.read()
+
+    def tick(self) -> None:
+        """Keep-alive and deadlines."""
+        self._connection.tick()
+
+    def hear_statuses_again(self) -> None:
+        """Let the broker send every router's last word once more, as on a connect."""
+        self._connection.subscribe([topics.ALL_STATUSES])
+
+    def leave(self) -> None:
+        """Say goodbye after what was published; the broker keeps the session."""
+        connection = self._connection
+        deadline = time.monotonic() + GOODBYE_S
+        with suppress(LinkDown):
+            while connection.want_write() and time.monotonic() < deadline:
+                self.wait(0.1)
+        connection.close(disconnect=True)
+
+    def close(self) -> None:
+        """End it, and all that it holds: the two of us are a circle, freed some time later."""
+        self._connection.close()
+        del self.paho
+
+    def _check_answered(self) -> None:
+        late = time.monotonic() - self.opened_at > CONNECT_S
+        if self.accepted and not self.is_subscribed and late:
+            raise failures.unanswered("SUBSCRIBE", self._endpoint.where)
+
+    # Events of the connection.
+
+    def connected(self) -> None:
+        """The broker accepted us."""
+        self.paho.ping_every(PING_S)
+        # Each time the broker sends what it has retained: that is MQTT's default.
+        wanted = (topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
+        self._connection.subscribe(wanted)
+        self.accepted = True
+        self._on_accept()
+
+    def subscribed(self, refused: str | None) -> None:
+        """The broker answered SUBSCRIBE."""
+        if refused is not None:
+            raise LinkDown(f"the broker refused the subscriptions: {refused}", "login")
+        if not self.is_subscribed:  # else the statuses alone, again
+            self.is_subscribed = True
+            self._on_connect()
+
+    def published(self, mid: int, refused: str | None) -> None:
+        """Nobody waits for it: all is published at QoS 0."""
+
+    def received(self, topic: str, payload: bytes) -> None:
+        """Never called: paho hands messages to `take`."""
