@@ -17,7 +17,9 @@ pytestmark = pytest.mark.system
 # Loaded first, and started together: what is to meet takes less time than loading differs by.
 CODE = """
 import sys
-from titik_collector import commands, pki, registry_file
+from titik_collector import commands
+from titik_collector.config import edit
+from titik_collector.enrolment import authority
 from titik_collector.cli import main
 print("ready", flush=True)
 sys.stdin.readline()
