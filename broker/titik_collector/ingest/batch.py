@@ -21,6 +21,7 @@ from titik_collector.ingest.seqs import Seqs
 from titik_collector.store import malformed, unknown_routers
 from titik_collector.store.database import Database, transaction
 from titik_collector.store.ids import Names
+from titik_collector.store.places import NamedRouter
 from titik_collector.store.runs import Run
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.placing import Accepted, Placing
@@ -90,8 +91,8 @@ class Store:
         """What `router` may forget: its open runs, the ones touched last."""
         return self._seqs.ack(router_id, router)
 
-    def routers_with_open_runs(self) -> list[tuple[int, str]]:
-        """Id and name of every registered router that has an open run."""
+    def routers_with_open_runs(self) -> list[NamedRouter]:
+        """Every registered router that has an open run."""
         return self._seqs.routers_with_open_runs()
 
     def believe(self, acks: Sequence[Ack]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from titik_collector.ingest.plausible import leaps
 from titik_collector.store import successions
 from titik_collector.store.database import Database
 from titik_collector.store.open_runs import OpenRuns
+from titik_collector.store.places import NamedRouter
 from titik_collector.store.runs import Run, Runs
 from titik_wire.messages import Ack, Sample
 
@@ -56,8 +57,8 @@ class Seqs:
         runs = [self._runs.look(router_id, one) for one in self._open_runs.tokens(router_id)]
         return Ack(router, tuple(run.acked() for run in runs if run is not None))
 
-    def routers_with_open_runs(self) -> list[tuple[int, str]]:
-        """Id and name of every registered router that has an open run."""
+    def routers_with_open_runs(self) -> list[NamedRouter]:
+        """Every registered router that has an open run."""
         return self._open_runs.routers()
 
     def believe(self, router_id: int, ack: Ack) -> int:

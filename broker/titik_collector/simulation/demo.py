@@ -275,7 +275,7 @@ def _summary(demo: Demo, console: Console) -> bool:
     path = demo.config.store.path
     try:
         with reading(path) as db:
-            taken, stored, refused, lost, in_spool = conservation.totals(db)
+            totals = conservation.totals(db)
             found = conservation.findings(db)
             merged = conservation.merged(db)
     except StoreError as error:
@@ -285,7 +285,8 @@ def _summary(demo: Demo, console: Console) -> bool:
     lines = [
         "",
         "of all runs so far, as far as the collector has heard:",
-        f"taken {taken} = stored {stored} + refused {refused} + lost {lost} + in spool {in_spool}",
+        f"taken {totals.taken} = stored {totals.stored} + refused {totals.refused}"
+        f" + lost {totals.lost} + in spool {totals.in_spool}",
         f"merged ranges among the stored: {merged}",
         *(f"in this run the simulated {one}" for one in fleet if one.startswith("routers took")),
         "what is not yet acked waits in the routers' spools for the next run",

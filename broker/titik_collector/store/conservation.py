@@ -4,6 +4,7 @@ taken = stored + refused + lost + in spool, each term from seq ranges and none f
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from titik_collector.store import body
 from titik_collector.store.database import Database
@@ -13,6 +14,16 @@ from titik_wire.errors import WireError
 from titik_wire.messages import Sample
 
 MAX_FINDINGS = 100
+
+
+class SampleTotals(NamedTuple):
+    """Samples: taken = stored + refused + lost + in the spool."""
+
+    taken: int
+    stored: int
+    refused: int
+    lost: int
+    in_spool: int
 
 
 def findings(db: Database) -> list[str]:
@@ -95,14 +106,14 @@ def _bodies(db: Database) -> Iterator[str]:
             yield f"router={router} run={token} seq={seq}: the body is another sample's"
 
 
-def totals(db: Database) -> tuple[int, int, int, int, int]:
-    """Taken, stored, refused, lost and in spool over all runs."""
-    taken = stored = refused = lost = in_spool = 0
+def totals(db: Database) -> SampleTotals:
+    """Over all runs."""
     # Not by SQLite, whose sums end at 2**63: a broken router may claim 2**53 seqs in each run.
-    for row in db.execute("SELECT taken, stored, refused, lost, in_spool FROM v_conservation"):
-        taken, stored, refused = taken + row[0], stored + row[1], refused + row[2]
-        lost, in_spool = lost + row[3], in_spool + row[4]
-    return taken, stored, refused, lost, in_spool
+    rows = db.execute("SELECT taken, stored, refused, lost, in_spool FROM v_conservation")
+    totals = [0] * len(SampleTotals._fields)
+    for row in rows:
+        totals = [total + term for total, term in zip(totals, row, strict=True)]
+    return SampleTotals(*totals)
 
 
 def merged(db: Database) -> int:

@@ -5,6 +5,7 @@ Rule: a router has at most MAX_OPEN_RUNS; the ones touched longest ago are no lo
 """
 
 from titik_collector.store.database import Database
+from titik_collector.store.places import NamedRouter
 from titik_collector.store.runs import Run
 from titik_wire.messages import MAX_RUNS
 
@@ -58,13 +59,14 @@ class OpenRuns:
         ).fetchall()
         return [token for (token,) in rows]
 
-    def routers(self) -> list[tuple[int, str]]:
-        """Id and name of every registered router that has an open run."""
-        return self._db.execute(
+    def routers(self) -> list[NamedRouter]:
+        """Every registered router that has an open run."""
+        rows = self._db.execute(
             "SELECT DISTINCT router.id, router.name FROM open_run"
             " JOIN run ON run.id = open_run.run_id JOIN router ON router.id = run.router_id"
             " WHERE router.registered = 1 ORDER BY router.id"
-        ).fetchall()
+        )
+        return [NamedRouter(*row) for row in rows]
 
     def _trim(self, router_id: int) -> None:
         self._db.execute(
