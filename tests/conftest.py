@@ -2,7 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +19,7 @@ settings.register_profile("quick", EVERYWHERE, max_examples=10)
 settings.register_profile("matrix", EVERYWHERE, max_examples=20)
 settings.register_profile("thorough", EVERYWHERE, max_examples=300)
 settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
+SQLITE3_CONNECT: Callable[..., sqlite3.Connection] = sqlite3.connect
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,7 +47,17 @@ def _files_need_not_outlast_a_power_cut() -> Iterator[None]:
     """A disk takes milliseconds for each; programs that tests start write as ever."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        patch.setattr(sqlite3, "connect", _connect)
         yield
+
+
+def _connect(database: str | Path, *args: Any, **options: Any) -> sqlite3.Connection:
+    """As sqlite3 does; a new file is not waited for until somebody asks for that."""
+    is_new = not os.path.exists(database)
+    db = SQLITE3_CONNECT(database, *args, **options)
+    if is_new:
+        db.execute("PRAGMA synchronous = OFF")
+    return db
 
 
 @pytest.fixture(autouse=True)

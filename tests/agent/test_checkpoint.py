@@ -52,6 +52,7 @@ def router(tmp_path: Path) -> Router:
     return Router(tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_healthy_router_writes_no_flash(router: Router) -> None:
     """A day of samples, each acked: the directory is not even made."""
     router.live(range(1, 2881), acked=True)

@@ -497,6 +497,7 @@ def test_every_client_is_a_visitor(router: Router) -> None:
     assert 3 == router.sketch.count()
 
 
+@pytest.mark.thorough
 def test_more_clients_than_are_tracked_are_counted(router: Router) -> None:
     """5000 on one BSS: the count is right, and saturation is said."""
     router.serve(AP0, clients(*(client(number) for number in range(5000))))

@@ -47,6 +47,7 @@ def test_a_use_before_the_end_of_start_up_gives_the_true_module() -> None:
     assert ["module", "41"] == printed_by(code)
 
 
+@pytest.mark.thorough
 def test_no_stand_in_is_left_for_others() -> None:
     """Whoever imports one after the agent gets the true one."""
     code = "import titik_agent.assemble; from titik_agent.lazy_imports.later import Later"
@@ -54,6 +55,7 @@ def test_no_stand_in_is_left_for_others() -> None:
     assert [] == printed_by(code)
 
 
+@pytest.mark.thorough
 def test_the_agent_does_not_use_them_at_start() -> None:
     """A dataclass without a docstring would, to make one of its signature.
 
@@ -64,6 +66,7 @@ def test_the_agent_does_not_use_them_at_start() -> None:
     assert set() == unused & set(printed_by(code))
 
 
+@pytest.mark.thorough
 def test_a_traceback_is_printed_as_ever() -> None:
     """By logging, from within the agent's process."""
     code = (

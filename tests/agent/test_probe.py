@@ -253,6 +253,7 @@ sys.exit(run_probe(ProbeSettings(sys.argv[1]), 3600.0, measure=lambda _, at: Pro
 """
 
 
+@pytest.mark.thorough
 def test_a_probe_that_goes_on_stops_when_told(tmp_path: Path) -> None:
     """Between rounds there is no child, and SIGTERM is a clean end."""
     path = tmp_path / "result.json"

@@ -136,6 +136,7 @@ def test_nobody_waits_for_a_pipe(folder: Path) -> None:
             pass
 
 
+@pytest.mark.thorough
 def test_what_the_agent_makes_is_its_own(tmp_path: Path) -> None:
     """Folder and lock, whatever the umask."""
     code = "import os, sys; os.umask(0); from titik_agent import assemble\n"

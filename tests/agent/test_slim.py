@@ -29,11 +29,13 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(found.stdout))
 
 
+@pytest.mark.thorough
 def test_the_agent_carries_nothing_that_it_does_not_use() -> None:
     """Neither click, nor what paho's websockets and proxies would need; nor a stand-in of it."""
     assert set() == HEAVY & modules_after("import titik_agent.assemble")
 
 
+@pytest.mark.thorough
 def test_what_is_loaded_already_is_left_alone() -> None:
     """A program that uses uuid keeps the true one, and so does whoever imports it later."""
     code = "import uuid, titik_agent.uplink.link, urllib.request, base64; uuid.uuid4()"

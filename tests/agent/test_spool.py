@@ -101,6 +101,7 @@ def test_restarts_do_not_multiply_files(tmp_path: Path) -> None:
     assert 1 == len(list(tmp_path.glob("*.seg")))
 
 
+@pytest.mark.thorough
 def test_rewriting_segments_does_not_change_the_order_of_runs(tmp_path: Path) -> None:
     """The oldest run stays the oldest, wherever in the files its records have come to lie."""
     spool = Spool(str(tmp_path), SMALL)
@@ -675,6 +676,7 @@ def test_a_segment_that_cannot_be_read_now_is_rewritten_later(tmp_path: Path) ->
     spool.close()
 
 
+@pytest.mark.thorough
 def test_files_stay_within_the_limit_while_nothing_can_be_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -695,6 +697,7 @@ def test_files_stay_within_the_limit_while_nothing_can_be_read(
     spool.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("caplog")
 def test_what_could_not_be_read_is_merged_later(tmp_path: Path) -> None:
     """Nothing is dropped for a shortage that is over soon."""

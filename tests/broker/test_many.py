@@ -14,6 +14,7 @@ from titik_wire.topics import CLIENT_ID
 MANY = 300
 
 
+@pytest.mark.thorough
 def test_one_router_more_is_two_commands(tmp_path: Path) -> None:
     """However many there are: the broker writes its whole file at each."""
     directory = made(tmp_path / "broker", *(f"many-{n}" for n in range(MANY)))
@@ -27,6 +28,7 @@ def test_one_router_more_is_two_commands(tmp_path: Path) -> None:
     assert ["deleteClient", "deleteRole"] == [one["command"] for one in known.commands]
 
 
+@pytest.mark.thorough
 def test_a_router_takes_little_of_the_file(tmp_path: Path) -> None:
     """5,000 are a few MB, which mosquitto reads at each start."""
     few, many = (

@@ -20,10 +20,10 @@ def _new_stores_are_copies() -> Iterator[None]:
         migrate(blank)
 
         def copy_or_migrate(db: sqlite3.Connection) -> None:
+            db.execute("PRAGMA synchronous = OFF")  # no test here cuts the power
             if not db.execute("PRAGMA schema_version").fetchone()[0]:
                 blank.backup(db)
             migrate(db)
-            db.execute("PRAGMA synchronous = OFF")  # no test here cuts the power
 
         patch.setattr(database, "_migrate", copy_or_migrate)
         yield

@@ -16,7 +16,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tests.cases import few
 from tests.collector.test_router_command import TEXT
 from titik_agent.config import Sources
 from titik_collector.cli import titik
@@ -152,7 +151,8 @@ def test_a_demo_of_less_than_no_time_is_refused(tmp_path: Path) -> None:
     assert "'--for': -3.0 is not in the range" in says(*given, status=2)
 
 
-@pytest.mark.parametrize("package", few(1, ["rich", "msgspec", "cryptography"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("package", ["rich", "msgspec", "cryptography"])
 def test_a_router_s_installation_says_what_the_server_half_needs(package: str) -> None:
     """`pip install .` brings the command, without what only the server needs."""
     program = (

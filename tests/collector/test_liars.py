@@ -59,7 +59,7 @@ def many_lives_at_once(now_ms: int) -> Iterator[Sample]:
 
 
 @pytest.mark.parametrize(
-    "lie", few(2, [fewer_at_most_than_now, much_in_no_time, many_lives_at_once])
+    "lie", few(1, [fewer_at_most_than_now, much_in_no_time, many_lives_at_once])
 )
 def test_all_that_follows_from_a_lie_is_told(
     tmp_path: Path,

@@ -167,6 +167,7 @@ class Moving:
         return [(1, "tirosa"), (2, "solor")]
 
 
+@pytest.mark.thorough
 def test_sums_kept_up_to_date_are_those_of_a_fresh_state(tmp_path: Path) -> None:
     """Whoever reports, leaves, falls silent, returns, moves or is removed, in any order."""
     rand = random.Random(3)

@@ -25,7 +25,6 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console, RenderableType
 
-from tests.cases import few
 from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
 from titik_collector.cli import titik
@@ -639,7 +638,8 @@ def test_a_dash_is_stdout(tmp_path: Path) -> None:
     assert not Path("-").exists()
 
 
-@pytest.mark.parametrize("command", few(1, ["status", "history city", "events", "export"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("command", ["status", "history city", "events", "export"])
 def test_a_screen_that_cannot_be_written_is_one_line(tmp_path: Path, command: str) -> None:
     """Where stdout is a file on a full disk."""
     titik_says(tmp_path, "status")  # makes the store
@@ -693,6 +693,7 @@ def test_what_a_command_does_fits_its_line_of_help(group: tuple[str, ...]) -> No
     assert [] == [line for line in output.split("Commands:")[1].splitlines() if "..." in line]
 
 
+@pytest.mark.thorough
 def test_an_export_whose_reader_has_seen_enough_ends_in_silence(tmp_path: Path) -> None:
     """As `head` does to what writes into it."""
     titik_says(tmp_path, "status")  # makes the store

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import few
 from tests.collector.build import (
     RUN,
     T0,
@@ -37,7 +38,7 @@ def broken(seq: int, first: int | None = None) -> ReceivedMessage:
     return right._replace(payload=right.payload.replace(b'"weak":0', b'"weak":-1'))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", few(2, range(6)))
 def test_batches_of_any_size_end_as_the_same_samples_one_by_one(tmp_path: Path, seed: int) -> None:
     """Repetition and merging, in any order."""
     rand = random.Random(seed)
@@ -59,6 +60,7 @@ def test_batches_of_any_size_end_as_the_same_samples_one_by_one(tmp_path: Path, 
         assert [] == check.findings(batches)
 
 
+@pytest.mark.thorough
 def test_what_is_acked_is_a_row(tmp_path: Path) -> None:
     """However many come at once, and whatever is among them."""
     many = [letter(sample(n)) for n in range(1, 1001) if n != 500]

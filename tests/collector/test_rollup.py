@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.cases import few
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import Life, content, without_clock
 from titik_collector.config.model import parse
@@ -757,8 +756,9 @@ def test_a_day_on_which_a_router_came_has_means(tmp_path: Path) -> None:
     assert [(3.0, 3.0)] * 2 == [(one.clients_mean, one.active_mean) for one in days]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("zone", ["Asia/Makassar", "Asia/Kolkata"])
-@pytest.mark.parametrize("seed", few(1, range(6)))
+@pytest.mark.parametrize("seed", range(6))
 def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
     tmp_path: Path, zone: str, seed: int
 ) -> None:
@@ -943,6 +943,7 @@ def test_an_item_decoded_from_the_wire_rolls_up(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.thorough
 def test_another_minute_needs_no_other_statement(tmp_path: Path) -> None:
     """A connection keeps many; statements with a minute's times in them would be kept in vain."""
     with opened(tmp_path / "db", ROUTERS) as db:

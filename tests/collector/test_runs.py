@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def test_ranges_are_bounded_and_nothing_is_counted_twice(
         assert run.base <= run.highest
 
 
+@pytest.mark.thorough
 def test_a_router_with_a_hole_after_each_sample_costs_no_more_than_others(tmp_path: Path) -> None:
     """A stolen key that sends odd seqs; the oldest holes are lost, and accounted."""
     with opened(tmp_path / "db") as db:
@@ -67,6 +69,7 @@ def test_a_router_with_a_hole_after_each_sample_costs_no_more_than_others(tmp_pa
         assert [] == check.findings(db)
 
 
+@pytest.mark.thorough
 def test_what_comes_below_the_bound_is_a_duplicate(tmp_path: Path) -> None:
     """After a restart as before it; a merged range that reaches above it is stored."""
     with opened(tmp_path / "db") as db:

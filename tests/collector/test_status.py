@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from tests.cases import few
 from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector.cli import titik
@@ -138,7 +137,8 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
     assert [3, None, 3] == spooled(after)  # the one with a problem comes first
 
 
-@pytest.mark.parametrize("columns", few(1, ["60", "80"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("columns", ["60", "80"])
 def test_a_terminal_without_unicode_gets_dots(tmp_path: Path, columns: str) -> None:
     """As over a serial console, or from cron."""
     screen(tmp_path)

@@ -182,6 +182,7 @@ def chain() -> list[Item]:
     ]
 
 
+@pytest.mark.thorough
 def test_a_chain_of_boots_never_heard_is_placed_from_its_end(tmp_path: Path) -> None:
     """Each ends before the next begins; whatever came first."""
     found = set()

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.project.sources import ROOT, everything, files, tree
 
 LAZY = ("map", "filter", "zip")
@@ -28,6 +30,7 @@ def test_no_module_is_a_drawer() -> None:
     assert [file.name for file in everything() if file.stem in EMPTY_NAMES] == []
 
 
+@pytest.mark.thorough
 def test_no_function_of_a_router_makes_tuples_of_unknown_length() -> None:
     """Write `tuple([...])` and `f(*[...])`, whose length is known when the tuple is made.
 

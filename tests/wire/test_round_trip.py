@@ -94,6 +94,7 @@ def survive(topic: str, payload: bytes) -> None:
     identity(payload)
 
 
+@pytest.mark.thorough
 def test_reading_leaves_nothing_behind() -> None:
     """CPython remembers up to 4096 names of attributes by address; a new decoder brings four."""
     _, topic, payload = CASES[0]
