@@ -48,18 +48,20 @@ class Watched(Collector):
 
     def connected(self) -> None:
         self._connected()
-        self._greet()
+        self._acks_again.step(0)
+        self._removed.step(0)
 
     def reload(self) -> None:
         """As often as it takes to believe an edit."""
         for _ in range(2):
-            self._due.clear()
-            self._reload()
+            self._reload.step(0)
+        if self._removed.wanted:
+            self._removed.step(0)
 
     def tell(self) -> None:
         """What is new of now."""
-        self._due.clear()
-        self._tell_now()
+        if self._now.due(0):
+            self._now.step(0)
 
     def now(self) -> list[Now]:
         """Each `now`, in the order told; forgets them."""
@@ -73,19 +75,19 @@ class Watched(Collector):
 
     def idle(self) -> None:
         """What is done in a turn in which nothing came."""
-        self._between(None)
+        self._jobs.run(idle=True)
 
     def tell_news(self) -> None:
-        self._tell_news()
+        if self._windows.due(0):
+            self._windows.step(0)
 
     def save(self, items: list[Item]) -> Saved:
         return self._store.save(items)
 
     def roll(self) -> None:
         """Everything that is due."""
-        while self._rollups.work(1, time.monotonic):
+        while self._upkeep.step(1):
             pass
-        self._rollups_waiting = False
 
     def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
         """The router's status, as the broker has it."""
@@ -93,9 +95,8 @@ class Watched(Collector):
         self._store.save([StatusReceived(status, at_ms)])
 
     def tick(self, listening_ms: int) -> None:
-        self._due.clear()
         self._hearing._since_ms = listening_ms
-        self._tick_presence()
+        self._tick.step(0)
 
     def routers(self) -> list[str]:
         return [name for _, name, _ in self._registry.routers()]
@@ -304,7 +305,7 @@ def test_finished_windows_are_told_again_on_each_connect(connected: Path) -> Non
 
 
 def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
-    connected: Path, monkeypatch: pytest.MonkeyPatch
+    connected: Path,
 ) -> None:
     """A router that never ends to send what is old keeps nothing back."""
     told = []
@@ -314,8 +315,8 @@ def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
             if number == 1:
                 collector.roll()
             if number == 2:
-                collector._rollups_waiting = True
-                monkeypatch.setattr("titik_collector.collect.HOLD_S", 0)
+                collector._upkeep.is_behind = True
+                collector._upkeep._hold_s = 0
             collector.tell_news()
             told.append(sum(one == CITY_HOUR for one, _ in collector.told))
 
@@ -334,7 +335,7 @@ def test_a_sum_is_not_published_while_what_it_is_made_of_is_computed(connected: 
     with collecting(connected) as (collector, db):
         collector.roll()
         finish(db, "1h", H0, HOUR_MS)
-        collector._rollups = Unfinished()  # type: ignore[assignment]
+        collector._upkeep._rollups = Unfinished()  # type: ignore[assignment]
         collector.idle()
 
         assert [] == [one for one, _ in collector.told if one == CITY_HOUR]
@@ -343,7 +344,7 @@ def test_a_sum_is_not_published_while_what_it_is_made_of_is_computed(connected: 
 def test_what_waited_at_the_routers_is_waited_for_from_the_connect_on(connected: Path) -> None:
     """However long the broker was away, the city is not told of the first routers alone."""
     with collecting(connected) as (collector, db):
-        collector._whole_at -= 3600
+        collector._upkeep._whole_at -= 3600
         collector.connected()
         finish(db, "1h", H0, HOUR_MS)
         collector.tell_news()
@@ -434,7 +435,7 @@ def test_a_router_s_wrong_clock_is_logged_once(
     """And again when it was right meanwhile."""
     with collecting(connected) as (collector, _):
         for ahead_ms in (-18_000_000, -18_000_100, 20, -40_000):
-            collector._compare_clock(1, "park-1", ahead_ms)
+            collector._settling.hear(1, "park-1", ahead_ms)
     said = [one.getMessage() for one in caplog.records if "NTP clock" in one.getMessage()]
     assert ["off_s=-18000", "off_s=-40"] == [line.split()[-1] for line in said]
 
@@ -445,12 +446,12 @@ def test_what_comes_after_a_jump_that_could_not_be_written_is_not_moved(
 ) -> None:
     """It has the right stamp already; the jump is of what was stamped before."""
     with collecting(connected) as (collector, db):
-        now_ms = collector._now_ms()
+        now_ms = collector._clock.now_ms()
         before, after = (
             to_item(letter(sample(seq, router="park-1"), live=True), now_ms) for seq in (1, 2)
         )
         collector.save([before])
-        collector._jumps.append(Jump(now_ms - 1000, 500))  # not written when time jumped
+        collector._settling._jumps.append(Jump(now_ms - 1000, 500))  # not written when time jumped
         monkeypatch.setattr(collector._ingest, "step", lambda _: collector.save([after]))
         collector.turn()
         arrived = db.execute("SELECT arrived_ms FROM sample ORDER BY seq").fetchall()

@@ -108,7 +108,6 @@ def test_no_message_has_a_consequence_that_is_absurd(
         with patched.context(), collecting(file) as (collector, db):
             for number, (live, message) in enumerate(sent, 1):
                 _take(collector, message, live, T0 + number * 7000)
-                assert collector._unsaid == set()
                 for now in collector.now():
                     _judge(now)
                 assert [] == conservation.findings(db)
@@ -131,7 +130,7 @@ def _take(collector: Watched, message: Sample | Status, live: bool, now_ms: int)
     except WireError:  # too large, or its fields do not fit together: no message
         return
     saved = collector._store.save([to_item(ReceivedMessage(topic, payload, (1, 1)), now_ms)])
-    collector._show(saved)
+    collector._take_in(saved)
     collector.roll()
     collector.tell()
     collector.tell_news()
@@ -166,7 +165,7 @@ def test_now_shows_no_clients_that_cannot_be(tmp_path: Path) -> None:
         online = Status("park-1", "online", RUN, 1, BOOT, "0.1.0")
         _take(collector, online, True, T0)
         saved = collector._store.save([to_item(letter(many, live=True), T0)])
-        collector._show(saved)
+        collector._take_in(saved)
         collector.tell()
 
         assert [None] * 3 == [one.clients for one in collector.now()[-3:]]

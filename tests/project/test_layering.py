@@ -39,10 +39,10 @@ FLOORS = {
         {"__main__"},
     ),
     "titik_collector": (
-        {"figures", "files", "own_state", "wording"},
+        {"figures", "files", "jobs", "own_state", "wording"},
         {"config", "store"},
         {"broker_link", "registry", "timeline"},
-        {"ingest", "rollups"},
+        {"ingest", "outputs", "rollups"},
         {"live"},
         {"collect", "enrolment"},
         {"queries"},

@@ -8,7 +8,9 @@ Rule: until when it heard is in the store, so that a restart is such a time too.
 from collections.abc import Callable
 from typing import Literal
 
+from titik_collector.live.events import of_server
 from titik_collector.live.presence import Presence
+from titik_collector.outputs.output import Event
 from titik_collector.store import server_outages, settings
 from titik_collector.store.database import Database, StoreError, transaction
 from titik_collector.store.server_outages import ServerOutage
@@ -21,8 +23,15 @@ What = Literal["broker", "store", "collector"]
 class Hearing:
     """Ears open or shut; writes the table `server_outage`."""
 
-    def __init__(self, db: Database, presence: Presence, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        presence: Presence,
+        now_ms: Callable[[], int],
+        happened: Callable[[Event], object] = lambda _: None,
+    ) -> None:
         self._db = db
+        self._happened = happened
         self._presence = presence
         self._now_ms = now_ms
         self._started_ms = now_ms()
@@ -76,6 +85,8 @@ class Hearing:
             self._presence.forget()
             raise
         self._since_ms = now_ms
+        if from_ms is not None and now_ms - from_ms >= LEAST_MS:
+            self._happened(of_server(ServerOutage(from_ms, now_ms, self._what, self._reason)))
 
     def save(self) -> None:
         """Write down until when it heard; part of the caller's transaction."""

@@ -141,6 +141,10 @@ class LiveState:
             LiveTotals(),
         )
 
+    def place_of(self, router_id: int) -> tuple[str, str | None] | None:
+        """Name and site of a registered router."""
+        return self._routers.get(router_id)
+
     def load(self) -> None:
         """Take the two newest samples of each router's run from the store, after a start."""
         self._seen.clear()

@@ -30,18 +30,21 @@ class SelfReport:
         collector: str,
         version: str,
         file: StateFile,
+        outbox: Outbox,
         behind_ms: Callable[[], int],
         now_ms: Callable[[], int],
-        identity: Identity | None = None,
+        identity: Callable[[], Identity],
         day_starts: Callable[[], tuple[int, ...]] = tuple,
     ) -> None:
-        self.identity = identity  # of the store
+        """`identity` is the store's, which may rise; `day_starts` are the city's."""
         self._collector = collector
         self._version = version
         self._file = file
+        self._outbox = outbox
         self._behind_ms = behind_ms
         self._now_ms = now_ms
-        self._day_starts = day_starts  # of the city
+        self._identity = identity
+        self._day_starts = day_starts
         self._connected = False
         self._broker_problem: str | None = None
         self._store_problem: str | None = None
@@ -56,12 +59,12 @@ class SelfReport:
         """Whether the store takes what comes."""
         return self._store_problem is None
 
-    def connected(self, outbox: Outbox) -> None:
+    def connected(self) -> None:
         """The broker has us, and gets the status as the first message."""
         self._changed()
         self._published = None
         self._connected, self._broker_problem = True, None
-        self._publish(self._state(), outbox)
+        self._publish(self._state())
 
     def disconnected(self, reason: str) -> None:
         """The broker is gone, or was not reached again."""
@@ -88,18 +91,19 @@ class SelfReport:
         """Whether `step` has something to do; `now` is monotonic seconds."""
         return now >= min(self._beat_due, self._file_due)
 
-    def step(self, now: float, outbox: Outbox) -> None:
+    def step(self, _budget_s: float) -> bool:
         """Publish if it is time to, and write the file."""
-        state = self._state()
+        state, now = self._state(), time.monotonic()
         if now >= self._beat_due:
             self._beat_due = now + BEAT_S
-            self._publish(state, outbox)
+            self._publish(state)
         self._file_due = now + EVERY_S
         self._file.write(state)
+        return False
 
-    def close(self, outbox: Outbox) -> None:
+    def close(self) -> None:
         """Publish `offline`; without a file nobody takes this collector for running."""
-        self._say(topics.collector(self._collector), self._about("offline"), outbox, retain=True)
+        self._send(topics.collector(self._collector), self._about("offline"), retain=True)
         self._file.remove()
 
     def withdraw(self) -> None:
@@ -111,9 +115,8 @@ class SelfReport:
         return topics.collector(self._collector), codec.encode(self._about("offline"))
 
     def _about(self, word: Literal["online", "offline"]) -> CollectorStatus:
-        of = self.identity
-        store, epoch = (None, None) if of is None else (of.store, of.epoch)
-        return CollectorStatus(self._collector, word, self._version, store=store, epoch=epoch)
+        of = self._identity()
+        return CollectorStatus(self._collector, word, self._version, store=of.store, epoch=of.epoch)
 
     def _changed(self) -> None:
         self._since_ms = self._now_ms()
@@ -134,7 +137,7 @@ class SelfReport:
             self._beat,
         )
 
-    def _publish(self, state: CollectorState, outbox: Outbox) -> None:
+    def _publish(self, state: CollectorState) -> None:
         """The status if it changed, else a beat."""
         problem = state.store_problem
         about = replace(
@@ -148,11 +151,11 @@ class SelfReport:
         self._beat += 1
         now = replace(about, behind_ms=state.behind_ms, beat=self._beat)
         topic = (topics.collector if changed else topics.beat)(self._collector)
-        self._say(topic, now, outbox, retain=changed)
+        self._send(topic, now, retain=changed)
 
-    def _say(self, topic: str, status: CollectorStatus, outbox: Outbox, retain: bool) -> None:
-        outbox.publish(topic, codec.encode(status), retain=retain)
-        outbox.flush()
+    def _send(self, topic: str, status: CollectorStatus, retain: bool) -> None:
+        self._outbox.publish(topic, codec.encode(status), retain=retain)
+        self._outbox.flush()
 
 
 def report_waiting(settings: Config, reason: str, since_ms: int) -> None:

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from titik_collector.live.events import of_server
+from titik_collector.outputs.output import Event
 from titik_collector.store import kept_messages, outages, server_outages
 from titik_collector.store.database import Database, transaction
 from titik_collector.store.outages import EndedOutage
@@ -52,9 +54,14 @@ class ServerCause:
     """Reads the evidence, a little at a time, and rewrites causes."""
 
     def __init__(
-        self, db: Database, now_ms: Callable[[], int], monotonic: Callable[[], float]
+        self,
+        db: Database,
+        now_ms: Callable[[], int],
+        monotonic: Callable[[], float],
+        happened: Callable[[Event], object] = lambda _: None,
     ) -> None:
         self._db = db
+        self._happened = happened
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._next = 0.0
@@ -66,7 +73,7 @@ class ServerCause:
         """Whether `step` has something to do; `now` is monotonic seconds."""
         return bool(self._queue) or now >= self._next
 
-    def step(self, budget_s: float) -> None:
+    def step(self, budget_s: float) -> bool:
         """Read evidence for so long at most; StoreError: nothing was written, call again."""
         until = self._monotonic() + budget_s
         if not self._queue:
@@ -80,6 +87,7 @@ class ServerCause:
                 break
         if not self._queue and self._outages:
             self._conclude()
+        return bool(self._queue)
 
     def _begin(self) -> None:
         self._outages = outages.same_run_since(self._db, self._now_ms() - LOOK_BACK_MS)
@@ -99,6 +107,8 @@ class ServerCause:
             for fault in found:
                 self._write(fault)
         self._outages = []
+        for fault in {fault.from_ms: fault for fault, _ in new}.values():
+            self._happened(of_server(_as_outage(fault)))
 
     def _there(self, at_ms: int) -> int:
         """How many routers were heard of late then, and not away already."""
@@ -106,8 +116,11 @@ class ServerCause:
 
     def _write(self, fault: Fault) -> None:
         outages.blame_server(self._db, [one.id for one in fault.outages], fault.evidence)
-        line = ServerOutage(fault.from_ms, fault.to_ms, "line", fault.evidence)
-        server_outages.put_line(self._db, line, TOGETHER_MS)
+        server_outages.put_line(self._db, _as_outage(fault), TOGETHER_MS)
+
+
+def _as_outage(fault: Fault) -> ServerOutage:
+    return ServerOutage(fault.from_ms, fault.to_ms, "line", fault.evidence)
 
 
 def faults(

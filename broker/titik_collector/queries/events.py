@@ -7,7 +7,6 @@ was over before another began is not of its event.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.figures.windows import HOUR_MS
+from titik_collector.live.events import of_server
 from titik_collector.live.namesakes import REMEDY
+from titik_collector.outputs.output import Event
 from titik_collector.store import events, namesakes, outages, places, revocations, server_outages
 from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
@@ -25,17 +26,6 @@ from titik_collector.wording import when
 
 TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them
 MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line: when it began, what of, and what."""
-
-    at_ms: int
-    kind: str  # outage, server, registered, removed, revoked, lost or clone
-    name: str
-    text: str
-    why: str = ""  # what a cause is concluded from
 
 
 class Loss(NamedTuple):
@@ -47,14 +37,7 @@ class Loss(NamedTuple):
     samples: int
 
 
-SERVER = "server"  # the name of what no router did
 SOON_MS = 60_000  # a router that is back by then went and came while nobody could hear
-_WHAT = {
-    "broker": "no broker",
-    "store": "nothing was stored",
-    "collector": "no collector",
-    "line": "routers could not reach the server",
-}
 _WHY = {
     "power cut": "it came back with another boot, and had not reported that it stops",
     "reboot": "it reported that it stops, and came back with another boot",
@@ -178,9 +161,7 @@ def _outage(name: str, group: Sequence[Outage], now_ms: int, deaf: Sequence[Serv
 
 def _server(db: Database, since_ms: int) -> Iterator[Event]:
     for one in server_outages.since(db, since_ms, MAX_EVENTS):
-        text = f"{when.length(one.to_ms - one.from_ms)}, {_WHAT[one.what]}"
-        why = f"{one.reason}; routers are unknown meanwhile, and have no outage"
-        yield Event(one.from_ms, "server", SERVER, text, why)
+        yield of_server(one)
 
 
 def _overlap_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:

@@ -44,6 +44,15 @@ class Changes:
     removed: tuple[str, ...] = ()
     removed_sites: tuple[str, ...] = ()
 
+    def __add__(self, later: "Changes") -> "Changes":
+        """What two syncs in a row found."""
+        return Changes(
+            self.added + later.added,
+            self.moved + later.moved,
+            self.removed + later.removed,
+            self.removed_sites + later.removed_sites,
+        )
+
 
 def sync(db: Database, config: Config, now_ms: int) -> Changes:
     """Write the file's sites and routers into the store; the second time changes nothing."""
@@ -185,6 +194,10 @@ class Registry:
     def name(self, router_id: int) -> str | None:
         """The name of a registered router."""
         return self._names.get(router_id)
+
+    def router(self, name: str) -> PlacedRouter | None:
+        """A registered router and its site."""
+        return self._routers.get(name)
 
     def routers(self) -> Iterable[PlacedRouter]:
         """Id, name and site of every registered router, by name."""

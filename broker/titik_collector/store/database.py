@@ -30,6 +30,10 @@ class StoreError(Exception):
     """The store cannot be used now (locked, full, damaged); nothing of the batch was kept."""
 
 
+# All that a store that fails may raise: outside a transaction SQLite's own errors are not worded.
+FAILURES = (StoreError, sqlite3.Error)
+
+
 class Unstorable(StoreError):
     """What was to be written breaks a rule of the store itself: a bug of ours, on a sound disk."""
 

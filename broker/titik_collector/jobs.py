@@ -1,0 +1,90 @@
+"""What the collector does between batches: jobs, in one order, each with a budget.
+
+Rule: a job holds its own state and knows no other job. What it needs of another is a function that
+it gets where the jobs are put together.
+Rule: a store that fails ends the round. The next round begins with the first job again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Protocol
+
+
+class Job(Protocol):
+    """Something that is done a little at a time."""
+
+    def due(self, now: float, /) -> bool:
+        """Whether there is something to do at `now`, in monotonic seconds; asked often."""
+        ...
+
+    def step(self, budget_s: float, /) -> bool:
+        """Work for about so long; True if there is more to do. StoreError: call again later."""
+        ...
+
+
+class Task:
+    """A job that is one function, done each time that it may be."""
+
+    def __init__(self, act: Callable[[], object], may: Callable[[], bool] = lambda: True) -> None:
+        self._act = act
+        self._may = may
+
+    def due(self, _now: float) -> bool:
+        """Whether it may be done."""
+        return self._may()
+
+    def step(self, _budget_s: float) -> bool:
+        """All of it."""
+        self._act()
+        return False
+
+
+class OnDemand(Task):
+    """A task that is done once each time somebody wants it, and again if it fails."""
+
+    wanted = False
+
+    def due(self, now: float) -> bool:
+        """Whether somebody wants it, and it may be done."""
+        return self.wanted and super().due(now)
+
+    def step(self, budget_s: float) -> bool:
+        """All of it."""
+        super().step(budget_s)
+        self.wanted = False
+        return False
+
+
+@dataclass(slots=True)
+class Slot:
+    """A job's place in the order: how often it runs, and for how long each time."""
+
+    job: Job
+    every_s: float  # from one step to the next; while no message comes, the rest follows at once
+    idle_s: float = inf  # its budget while no message comes; inf: its steps are short anyway
+    busy_s: float | None = inf  # its budget while messages come; None: it waits until none comes
+    _next: float = 0.0
+    _more: bool = False
+
+    def run(self, idle: bool, now: float) -> None:
+        """One step, if it is time for one."""
+        budget_s = self.idle_s if idle else self.busy_s
+        if budget_s is None or (now < self._next and not (idle and self._more)):
+            return
+        if self.job.due(now):
+            self._next = now + self.every_s
+            self._more = self.job.step(budget_s)
+
+
+class Jobs:
+    """All slots, in order."""
+
+    def __init__(self, slots: Sequence[Slot], monotonic: Callable[[], float]) -> None:
+        self._slots = slots
+        self._monotonic = monotonic
+
+    def run(self, idle: bool) -> None:
+        """One round; `idle`: no message came in this turn."""
+        for slot in self._slots:
+            slot.run(idle, self._monotonic())

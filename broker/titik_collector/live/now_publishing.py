@@ -1,0 +1,70 @@
+"""The job that reports `now` and presence where they changed.
+
+Rule: what changed is remembered until it was reported, so a store that fails loses none of it.
+Rule: `everything` is for a start, a new connection, and a registry or a time that changed.
+"""
+
+from collections.abc import Callable
+
+from titik_collector.live.now import LiveState
+from titik_collector.live.presence import Presence
+from titik_collector.outputs.output import Output, PresenceChange
+
+
+class NowPublishing:
+    """Knows of which routers `now` is to be reported."""
+
+    def __init__(
+        self,
+        live: LiveState,
+        presence: Presence,
+        outputs: Output,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._live = live
+        self._presence = presence
+        self._outputs = outputs
+        self._now_ms = now_ms
+        self._stale: set[int] = set()
+        self._moved: set[int] = set()  # whose presence is another
+        self._everything = True
+
+    def changed(self, router_id: int) -> None:
+        """A sample of it was stored."""
+        self._stale.add(router_id)
+
+    def everything(self) -> None:
+        """Report all of it, and of sites that have no router any more."""
+        self._everything = True
+
+    def hears(self) -> None:
+        """The collector hears again, so presence is what the store says."""
+        self._live.hears = self._everything = True
+
+    def deaf(self) -> None:
+        """A router that cannot be heard is unknown and has no figures; reported at once."""
+        if self._live.hears or self._everything:
+            self._live.hears = False
+            self._outputs.now_changed(self._live.everything(self._now_ms()))
+            self._everything = False
+
+    def due(self, _now: float) -> bool:
+        """Whether anything changed."""
+        self._moved |= self._presence.take_changed()
+        return bool(self._stale or self._moved or self._everything)
+
+    def step(self, _budget_s: float) -> bool:
+        """Report what changed; what cannot be read now stays for the next step."""
+        now_ms = self._now_ms()
+        live, stale = self._live, self._stale | self._moved
+        nows = live.everything(now_ms) if self._everything else live.messages(stale, now_ms)
+        changes = [one for one in map(self._change, sorted(self._moved)) if one is not None]
+        self._stale, self._moved, self._everything = set(), set(), False
+        for change in changes:
+            self._outputs.presence_changed(change)
+        self._outputs.now_changed(nows)
+        return False
+
+    def _change(self, router_id: int) -> PresenceChange | None:
+        place, known = self._live.place_of(router_id), self._presence.state(router_id)
+        return None if place is None else PresenceChange(*place, known.state, known.since_ms)

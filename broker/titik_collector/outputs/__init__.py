@@ -1,0 +1,1 @@
+"""What the collector reports to the outside, and what keeps one output from stopping the others."""

@@ -1,0 +1,65 @@
+"""The jobs that keep rollups up to date, and whether sums are of all their routers."""
+
+import time
+from collections.abc import Callable
+
+from titik_collector.rollups.restate import Restate
+from titik_collector.rollups.worker import Rollups
+
+
+class Upkeep:
+    """Computes what changed."""
+
+    def __init__(
+        self, rollups: Rollups, hold_s: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`hold_s`: so long sums wait for their routers; one that never ends delays nobody."""
+        self._rollups = rollups
+        self._hold_s = hold_s
+        self._monotonic = monotonic
+        self._whole_at = monotonic()  # when nothing was left to compute
+        self.is_behind = True
+
+    def begin(self) -> None:
+        """The connection is new: what waited at the routers comes now, and sums wait for it."""
+        self._whole_at = self._monotonic()
+
+    def behind_ms(self) -> int:
+        """For how long something has been left to compute, without a pause."""
+        self.is_whole()
+        return round((self._monotonic() - self._whole_at) * 1000)
+
+    def is_whole(self) -> bool:
+        """Whether sums are of all their routers, or waited for long enough."""
+        if not self.is_behind:
+            self._whole_at = self._monotonic()
+        return not self.is_behind or self._monotonic() - self._whole_at >= self._hold_s
+
+    def due(self, _now: float) -> bool:
+        """Always: only the store knows."""
+        return True
+
+    def step(self, budget_s: float) -> bool:
+        """Some stretches of time."""
+        self.is_behind = self._rollups.work(budget_s, self._monotonic)
+        return self.is_behind
+
+    def finish(self, budget_s: float) -> None:
+        """What is over when the collector ends, so that the store shows what it holds."""
+        self._rollups.finish(budget_s, self._monotonic)
+
+
+class Restating:
+    """Computes rates of the past anew while nothing else is to be computed."""
+
+    def __init__(self, restate: Restate, may: Callable[[], bool]) -> None:
+        self._restate = restate
+        self._may = may
+
+    def due(self, _now: float) -> bool:
+        """Whether nothing else is."""
+        return self._may()
+
+    def step(self, budget_s: float) -> bool:
+        """Some windows."""
+        return self._restate.work(budget_s, time.monotonic)

@@ -1,0 +1,81 @@
+"""The job that settles what time it is, and moves stamps of a wrong time.
+
+Rule: a jump that could not be written is written before anything else is stored. What comes next
+has the right stamp already.
+"""
+
+import logging
+from collections.abc import Callable
+
+from titik_collector.store.database import Database, transaction
+from titik_collector.timeline import restamp, server_clock
+from titik_collector.timeline.places import MAX_BEHIND_MS
+from titik_collector.timeline.server_clock import Jump, ServerClock
+
+log = logging.getLogger(__name__)
+
+
+class Settling:
+    """Goes by what routers report of the time."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: ServerClock,
+        jumped: Callable[[int], object],
+        restamped: Callable[[], object],
+    ) -> None:
+        """`jumped` gets by how many ms; `restamped` is called when the store has the new stamps."""
+        self._db = db
+        self._clock = clock
+        self._jumped = jumped
+        self._restamped = restamped
+        self._jumps: list[Jump] = []  # after which stamps were not moved yet
+        self._wrong: set[int] = set()  # routers whose NTP clock is not our time
+
+    def hear(self, router_id: int, router: str, ahead_ms: int) -> None:
+        """A router with NTP reported just now that it is so much later than we think.
+
+        It is logged once, and once more after it agreed.
+        """
+        self._clock.hear(router_id, ahead_ms)
+        if abs(ahead_ms) <= MAX_BEHIND_MS:
+            self._wrong.discard(router_id)
+        elif router_id not in self._wrong:
+            self._wrong.add(router_id)
+            off_s = ahead_ms // 1000
+            log.warning("router's NTP clock differs from ours router=%s off_s=%+d", router, off_s)
+
+    def catch_up(self) -> None:
+        """Move stamps that could not be moved; StoreError: nothing may be stored yet."""
+        if self._jumps:
+            self._move_stamps()
+
+    def due(self, _now: float) -> bool:
+        """Always: it looks at each witness."""
+        return True
+
+    def step(self, _budget_s: float) -> bool:
+        """Settle it, and keep it."""
+        before = self._clock.known
+        jump = self._clock.settle()
+        if jump is not None:
+            self._jumps.append(jump)
+            self._jumped(jump.by_ms)
+        known = self._clock.known
+        if self._jumps or (known.sure and not before.sure):
+            self._move_stamps()
+        elif known.since_ms != before.since_ms:  # `titik status` goes by it
+            with transaction(self._db):
+                server_clock.keep(self._db, known)
+        return False
+
+    def _move_stamps(self) -> None:
+        now_ms = self._clock.now_ms()
+        with transaction(self._db):
+            for jump in self._jumps:
+                restamp.move(self._db, jump, now_ms)
+            restamp.mend(self._db, now_ms)
+            server_clock.keep(self._db, self._clock.known)
+        self._jumps.clear()
+        self._restamped()

@@ -1,0 +1,96 @@
+"""In which order jobs run, how often, and for how long."""
+
+from math import inf
+
+import pytest
+
+from titik_collector.jobs import Jobs, OnDemand, Slot, Task
+
+
+class Clock:
+    """Seconds, moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = 100.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+class Busy:
+    """A job that always has something to do, and writes down its budgets."""
+
+    def __init__(self, more: bool = False) -> None:
+        self.budgets: list[float] = []
+        self.more = more
+
+    def due(self, _now: float) -> bool:
+        return True
+
+    def step(self, budget_s: float) -> bool:
+        self.budgets.append(budget_s)
+        return self.more
+
+
+def test_a_job_has_a_shorter_budget_while_messages_come() -> None:
+    """A message that waits is late by a short step at most."""
+    job = Busy()
+    jobs = Jobs([Slot(job, 0.0, 0.05, 0.002)], Clock())
+    jobs.run(idle=True)
+    jobs.run(idle=False)
+    assert [0.05, 0.002] == job.budgets
+
+
+def test_a_job_without_a_budget_for_busy_times_waits() -> None:
+    """Nobody waits for what it does."""
+    job = Busy()
+    jobs = Jobs([Slot(job, 0.0, 0.01, None)], Clock())
+    jobs.run(idle=False)
+    jobs.run(idle=True)
+    assert [0.01] == job.budgets
+
+
+def test_what_is_left_of_a_job_waits_for_its_time_only_while_messages_come() -> None:
+    """So a fleet's many windows leave at once when there is time."""
+    clock, job = Clock(), Busy(more=True)
+    jobs = Jobs([Slot(job, 2.0)], clock)
+    counts = []
+    for after_s, idle in ((0, False), (1, False), (1, True), (2, False), (3, False)):
+        clock.at = 100.0 + after_s
+        jobs.run(idle)
+        counts.append(len(job.budgets))
+    assert [1, 1, 2, 2, 3] == counts
+
+
+def test_a_step_that_fails_ends_the_round_and_waits_for_its_time() -> None:
+    """Jobs that come first come first again in the next round."""
+    clock, first, last = Clock(), Busy(), Busy()
+
+    def fail() -> None:
+        raise OSError("disk full")
+
+    jobs = Jobs([Slot(first, 0.0), Slot(Task(fail), 5.0), Slot(last, 0.0)], clock)
+    with pytest.raises(OSError, match="disk full"):
+        jobs.run(idle=True)
+    jobs.run(idle=True)
+    assert ([inf, inf], [inf]) == (first.budgets, last.budgets)
+
+
+def test_what_is_wanted_is_done_once_and_again_only_if_it_failed() -> None:
+    """As what a new connection needs, while the store fails."""
+    done: list[str] = []
+    problems = [OSError("disk full")]
+
+    def act() -> None:
+        if problems:
+            raise problems.pop()
+        done.append("acks")
+
+    job = OnDemand(act)
+    assert not job.due(0)
+    job.wanted = True
+    with pytest.raises(OSError, match="disk full"):
+        job.step(inf)
+    assert job.due(0)
+    job.step(inf)
+    assert (["acks"], False) == (done, job.due(0))

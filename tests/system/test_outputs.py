@@ -1,0 +1,189 @@
+"""Outputs that fail, beside a real collector at a real broker."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.broker.running import Client
+from tests.collector.build import BOOT, RUN, sample
+from tests.collector.test_collect import ROUTER, SITE
+from tests.collector.test_registry import HEAD
+from tests.mosquitto import Mosquitto
+from titik_collector.collect import Collector
+from titik_collector.config import model
+from titik_collector.outputs.output import Event, Output, PresenceChange
+from titik_collector.outputs.topics import Topics
+from titik_collector.store.database import Database, open_writer
+from titik_mqtt.endpoint import Endpoint
+from titik_wire import codec, topics
+from titik_wire.messages import Ack, Now, Rollup, Status
+
+pytestmark = pytest.mark.system
+
+
+class Remembering(Output):
+    """Keeps what it was given, in order."""
+
+    name = "remembering"
+
+    def __init__(self) -> None:
+        self.got: list[object] = []
+
+    def presence_changed(self, change: PresenceChange) -> None:
+        self.got.append((change.router, change.site, change.state))
+
+    def now_changed(self, nows: Sequence[Now]) -> None:
+        self.got += [(one.scope, one.name, one.clients) for one in nows]
+
+    def event_happened(self, event: Event) -> None:
+        self.got.append((event.kind, event.name))
+
+
+class Asleep(Output):
+    """Never comes back from its first call."""
+
+    name = "asleep"
+
+    def __init__(self) -> None:
+        self.fell = threading.Event()
+
+    def now_changed(self, _nows: Sequence[Now]) -> None:
+        self.fell.set()
+        threading.Event().wait()
+
+
+class Raising(Output):
+    """Raises each time, whatever it is given."""
+
+    name = "raising"
+
+    def presence_changed(self, change: PresenceChange) -> None:
+        raise KeyError(change.router)
+
+    def now_changed(self, nows: Sequence[Now]) -> None:
+        raise KeyError(len(nows) > 0)
+
+    def window_finished(self, rollup: Rollup, newest: bool) -> None:
+        raise KeyError(rollup.name, newest)
+
+    def event_happened(self, event: Event) -> None:
+        raise SystemExit(event.kind)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with Mosquitto(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A city of one router."""
+    path = tmp_path / "titik.toml"
+    path.write_text(HEAD + SITE + ROUTER)
+    return path
+
+
+def turn_until(collector: Collector, condition: Callable[[], bool]) -> None:
+    """Within a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        collector.turn()
+
+
+def collecting(file: Path, db: Database, broker: Mosquitto, outputs: Sequence[Output]) -> Collector:
+    """A collector that is connected."""
+    login = Endpoint("127.0.0.1", broker.port)
+    collector = Collector(model.load(file), db, login, outputs=outputs)
+    turn_until(collector, lambda: collector._link.connected)
+    return collector
+
+
+class Router:
+    """A router, and what the broker publishes of it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.upto = 0
+        self.clients: int | None = None
+        client.subscribe(topics.ack("park-1"))
+        client.subscribe(topics.now("router", "park-1"))
+        online = Status("park-1", "online", RUN, 1, BOOT, "0.1.0")
+        client.send(topics.status("park-1"), codec.encode(online))
+
+    def report(self, seq: int) -> None:
+        """A sample with as many clients."""
+        one = codec.encode(sample(seq, router="park-1", clients=seq))
+        self._client.send(topics.sample("park-1"), one)
+
+    def hears(self) -> tuple[int, int | None]:
+        """Up to where the newest ack goes, and the clients of the newest `now`."""
+        while not self._client.received.empty():
+            message = codec.decode(*self._client.next())
+            if isinstance(message, Ack):
+                self.upto = max((run.upto for run in message.runs), default=self.upto)
+            elif isinstance(message, Now):
+                self.clients = message.clients
+        return self.upto, self.clients
+
+
+def test_outputs_that_hang_or_raise_hold_up_neither_acks_nor_others(
+    file: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Samples are stored and acknowledged, `now` is published, other outputs get all of it."""
+    asleep, sound = Asleep(), Remembering()
+    with closing(open_writer(file.with_name("titik.db"))) as db, Client(broker.port) as client:
+        collector = collecting(file, db, broker, (asleep, Raising(), sound))
+        router = Router(client)
+        for seq in range(1, 6):
+            router.report(seq)
+            turn_until(collector, lambda seq=seq: router.hears() == (seq, seq))  # type: ignore[misc]
+        turn_until(collector, lambda: ("router", "park-1", 5) in sound.got)
+        collector.close()
+
+        assert asleep.fell.is_set()
+        assert ("park-1", "park", "online") in sound.got
+        assert (5,) == db.execute("SELECT count(*) FROM sample").fetchone()
+    assert 1 == caplog.text.count("output fails output=raising")
+
+
+def test_topics_that_raise_hold_up_neither_acks_nor_others(
+    file: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are published in the collector's own thread; when they work, all is as ever."""
+    sound = Remembering()
+    with closing(open_writer(file.with_name("titik.db"))) as db, Client(broker.port) as client:
+        collector = collecting(file, db, broker, (sound,))
+        router = Router(client)
+        with monkeypatch.context() as broken:
+            broken.setattr(Topics, "now_changed", Raising.now_changed)
+            router.report(1)
+            turn_until(collector, lambda: router.hears()[0] == 1)
+            turn_until(collector, lambda: ("router", "park-1", 1) in sound.got)
+            assert router.hears() == (1, None)
+        router.report(2)
+        turn_until(collector, lambda: router.hears() == (2, 2))
+        collector.close()
+    assert 1 == caplog.text.count("output fails output=topics")
+
+
+def test_a_router_that_is_added_and_removed_is_an_event(
+    file: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the collector runs."""
+    sound = Remembering()
+    with closing(open_writer(file.with_name("titik.db"))) as db:
+        collector = collecting(file, db, broker, (sound,))
+        file.write_text(HEAD + SITE + ROUTER.replace("park-1", "park-2"))
+        turn_until(collector, lambda: ("removed", "park-1") in sound.got)
+        collector.close()
+
+    assert ("registered", "park-2") in sound.got
+    assert "output" not in caplog.text
