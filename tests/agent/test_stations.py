@@ -1,7 +1,6 @@
 """Counting the stations of a BSS."""
 
 import re
-from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -124,7 +123,7 @@ def test_a_phone_that_is_gone_is_not_active_however_much_is_sent_to_it(
     """Whatever the driver: only what a client sends, once a minute, makes it active."""
     time = Time()
     tracker = Tracker(time)
-    assert (clients, at_first) == astuple(tracker.tally("ap0", captured(name)))[:2]
+    assert (clients, at_first) == tracker.tally("ap0", captured(name))[:2]
     for minute in range(1, 4):  # the driver goes on transmitting, and calls it just heard
         time.now += 61
         assert 0 == tracker.tally("ap0", captured(name, transmitted_more=minute)).active

@@ -6,7 +6,7 @@ whose sum falls when one leaves.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station, one_each
@@ -18,8 +18,7 @@ MAX_SSID = 32
 _MLD = re.compile(r"(?:.*-)?ap-mld[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class BssStatus:
+class BssStatus(NamedTuple):
     """A reply of `get_status`; None is what this release or driver does not say."""
 
     ifname: str
@@ -62,8 +61,7 @@ def has_links(status: BssStatus) -> bool:
     return status.links is not None or _MLD.fullmatch(status.ifname) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Clients:
+class Clients(NamedTuple):
     """A reply of `get_clients`."""
 
     freq_mhz: int | None  # 0: no channel yet; None: no radio, 802.1X on a wire

@@ -5,7 +5,8 @@ the time up to the next good one is neither counted nor called observed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from titik_wire.messages import Bss
 
@@ -13,8 +14,7 @@ from titik_wire.messages import Bss
 MAX_METERS = 128
 
 
-@dataclass(frozen=True, slots=True)
-class ClientReading:
+class ClientReading(NamedTuple):
     """What a meter says at one reading; the first two since the reading before it."""
 
     least: int

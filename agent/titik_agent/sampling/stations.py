@@ -8,7 +8,7 @@ to phones that are gone, for hours.
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from titik_agent.hostapd.station import Station
 
@@ -19,8 +19,7 @@ _PLAUSIBLE_DBM = range(-120, 0)  # old mt76 says 48, mwlwifi 0
 _PLAUSIBLE_MS = range(1 << 31)  # mwlwifi's inactive time wraps below zero to just under 2**32
 
 
-@dataclass(frozen=True, slots=True)
-class StationTally:
+class StationTally(NamedTuple):
     """The counts of one BSS."""
 
     clients: int  # authorized stations

@@ -10,7 +10,7 @@ Rule: what the ack does not cover is sent again, ever more slowly while nothing 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice, takewhile
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -78,8 +78,7 @@ class _Lane:
         return self.in_flight < window and now >= self.closed_until
 
 
-@dataclass(frozen=True, slots=True)
-class _Flight:
+class _Flight(NamedTuple):
     """Something published whose PUBACK has not come."""
 
     at: float
