@@ -1,13 +1,14 @@
 """Who may import what: the contract nothing, the router little, the server no router."""
 
 import ast
+import re
 import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.project.sources import PACKAGES, files, imports, tops, who_imports
+from tests.project.sources import PACKAGES, files, imports, tops, tree, who_imports
 
 # What OpenWrt's python3-light holds and the agent uses; each further module costs memory, and the
 # ones missing here (datetime, pathlib, asyncio, subprocess, ...) are missing on purpose.
@@ -143,6 +144,36 @@ def test_the_probe_is_no_part_of_the_agent_s_process() -> None:
     """Only the command line loads it, when asked to run it."""
     importers = {room_of(file) for file in files("titik_agent") if "probe" in rooms_used(file)}
     assert {"assemble", "probe"} == importers
+
+
+SQL = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|CREATE|ALTER|DROP|PRAGMA|BEGIN|VACUUM)\b"
+)
+EXECUTE = {"execute", "executemany", "executescript"}
+
+
+def test_only_the_store_holds_sql() -> None:
+    """A second engine changes one room: all others ask by name for what they need."""
+    assert not {
+        (str(file.relative_to(PACKAGES["titik_collector"])), node.lineno)
+        for file in files("titik_collector")
+        if room_of(file) != "store"
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.expr) and _is_sql(node)
+    }
+
+
+def _is_sql(node: ast.expr) -> bool:
+    """The text of a statement, or a call that executes one."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and SQL.match(node.value) is not None
+    return isinstance(node, ast.Attribute) and node.attr in EXECUTE
+
+
+def test_only_the_store_knows_the_database_s_library() -> None:
+    """Its errors leave the room as a StoreError, with a remedy."""
+    importers = who_imports("titik_collector", "sqlite3")
+    assert {"store"} == {file.partition("/")[0] for file in importers}
 
 
 def test_the_server_half_never_imports_the_router_half() -> None:
