@@ -38,7 +38,7 @@ def freeze(db: Database, now_ms: int) -> bool:
     for scope, scope_id, start_ms in oldest:
         _freeze_day(db, scope, scope_id, start_ms // DAY_MS * DAY_MS)
     if oldest:
-        settings.keep(db, "cold_before_ms", max(before_ms, edge(db)))
+        settings.change(db, "cold_before_ms", max(before_ms, edge(db)))
     return len(oldest) == STEP
 
 

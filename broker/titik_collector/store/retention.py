@@ -27,7 +27,7 @@ def prune(
     """
     sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
     sealed_ms = max(sealed_ms, settings.number(db, "pruned_before_ms") or 0)
-    settings.keep(db, "sealed_before_ms", sealed_ms)
+    settings.change(db, "sealed_before_ms", sealed_ms)
     # What is not sealed may be computed again, from all of its minutes.
     minutes_ms = min(sealed_ms, now_ms - minutes_days * DAY_MS)
     unknown_routers.prune(db, now_ms)
@@ -62,7 +62,7 @@ def _prune_samples(db: Database, before_ms: int) -> bool:
         newest_ms = max(at_ms for _, _, at_ms in rows)
         # The seal that this was pruned behind.
         behind_ms = (newest_ms // DAY_MS + 2) * DAY_MS
-        settings.keep(
+        settings.change(
             db, "pruned_before_ms", max(behind_ms, settings.number(db, "pruned_before_ms") or 0)
         )
     return len(rows) == STEP

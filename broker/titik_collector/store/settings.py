@@ -22,7 +22,15 @@ def number(db: Database, name: Name) -> int | None:
 
 
 def keep(db: Database, name: Name, value: int) -> None:
-    """Part of the caller's transaction; an equal value writes nothing."""
+    """Part of the caller's transaction; an equal value is written too."""
+    db.execute(
+        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, str(value)),
+    )
+
+
+def change(db: Database, name: Name, value: int) -> None:
+    """The same, but an equal value writes nothing: for what is kept again and again."""
     db.execute(
         "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
         " SET value = excluded.value WHERE value != excluded.value",
