@@ -10,12 +10,13 @@ import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.project.prose import cells, pages, sentences, words
-from tests.project.sources import PACKAGES, ROOT, files
+from tests.project.sources import PACKAGES, ROOT, files, tree
 
 LONGEST = 25  # words; a longer sentence is two
 BANNED = re.compile(r"^\| (?!banned|---)([^|]+) \| [^|]+ \|$", re.M)
@@ -24,6 +25,7 @@ PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of snake_case and CamelCas
 SPOKEN = {"NAME", "STRING", "COMMENT", "FSTRING_MIDDLE"}  # kinds of tokens
 
 
+@cache
 def banned() -> list[str]:
     """Every word of the last table of docs/words.md."""
     table = (ROOT / "docs" / "words.md").read_text().partition("## Banned words")[2]
@@ -93,7 +95,7 @@ def test_no_code_has_a_banned_word(package: str) -> None:
 
 def docstrings(file: Path) -> Iterator[str]:
     """Those of a file, of its classes and of its functions."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             yield (ast.get_docstring(node) or "").replace("\nRule:", "\n\nRule:")
 
@@ -132,12 +134,13 @@ TWICE = {
 }  # fmt: skip
 
 
+@cache
 def declared() -> dict[str, list[str]]:
     """Each class of the product, with the files that declare it."""
     found: dict[str, list[str]] = defaultdict(list)
     for package in PACKAGES:
         for file in files(package):
-            for node in ast.parse(file.read_text()).body:
+            for node in tree(file).body:
                 if isinstance(node, ast.ClassDef):
                     found[node.name].append(str(file.relative_to(ROOT)))
     return found

@@ -75,7 +75,6 @@ PACKED: dict[tuple[str, str], Callable[[bytes], bytes]] = {
     ("sample", "counters"): bytes,
     ("quarantine", "head"): bytes,
 }
-MESSAGE = b'{"ssid":"%b"}' % visitors()[0].mac.encode()
 
 
 class DayClock:
@@ -487,6 +486,7 @@ def test_what_a_packed_message_says_is_found(day: Day, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     shutil.copy(day.store, copy)
     with closing(sqlite3.connect(copy)) as db, db:
-        db.execute("UPDATE body SET packed = ? WHERE id = 9", (body.pack(MESSAGE),))
+        message = b'{"ssid":"%b"}' % visitors()[0].mac.encode()
+        db.execute("UPDATE body SET packed = ? WHERE id = 9", (body.pack(message),))
     found = leaks.search({"copy": b"\n".join(unpacked(copy))})
     assert {0} == found["copy", "MAC, 3 octets or more"]
