@@ -35,9 +35,10 @@ from titik_collector.outputs.output import Output
 from titik_collector.outputs.topics import Topics
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
-from titik_collector.registry import registry
-from titik_collector.registry.registry import Changes, ConfigWatch, Registry
+from titik_collector.registry.registry import Registry
 from titik_collector.registry.reload import Reload
+from titik_collector.registry.sync import Changes, sync
+from titik_collector.registry.watch import ConfigWatch
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Restating, Upkeep
 from titik_collector.rollups.worker import Rollups
@@ -82,7 +83,7 @@ class Collector:
         self._clock = clock = clock or server_clock.of(db)
         now_ms = clock.now_ms
         waiting.place(db)
-        registry.sync(db, config, now_ms())
+        sync(db, config, now_ms())
         self._registry = Registry(db, config.city.name)
         self._presence = Presence(db)
         caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)

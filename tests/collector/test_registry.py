@@ -10,7 +10,9 @@ import pytest
 
 from titik_collector.config import model
 from titik_collector.config.model import Config
-from titik_collector.registry.registry import Changes, ConfigWatch, Registry, sync
+from titik_collector.registry.registry import Registry
+from titik_collector.registry.sync import Changes, sync
+from titik_collector.registry.watch import ConfigWatch
 from titik_collector.store import database
 
 HEAD = """

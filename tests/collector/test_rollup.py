@@ -22,7 +22,7 @@ from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.received import Arrived
-from titik_collector.registry.registry import sync
+from titik_collector.registry.sync import sync
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.aggregation import (
     Headcount,

@@ -22,8 +22,8 @@ from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.received import StatusReceived
 from titik_collector.live.presence import Presence
 from titik_collector.queries import server_warnings, status
-from titik_collector.registry import registry
 from titik_collector.registry.registry import Registry
+from titik_collector.registry.sync import sync
 from titik_collector.screens import status_screen
 from titik_collector.simulation import demo
 from titik_collector.simulation.fleet import WorldTime
@@ -66,7 +66,7 @@ def screen(
     file.write_text(CITY)
     settings = model.load(file)
     with opened(tmp_path / "db", ()) as db:
-        registry.sync(db, settings, T0 - 86_400_000)
+        sync(db, settings, T0 - 86_400_000)
         registered = Registry(db, "kupang")
         presence = Presence(db)
         store = Store(db, registered, derived=(presence,))
@@ -119,7 +119,7 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
     """What it held when it was last heard is not known to be so now; a sum is of those online."""
     (tmp_path / "titik.toml").write_text(CITY)
     with opened(tmp_path / "db", ()) as db:
-        registry.sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
+        sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
         presence = Presence(db)
         store = Store(db, Registry(db, "kupang"), derived=(presence,))
         full = AgentState(1, 4, 0, 0, 0)

@@ -20,7 +20,7 @@ from tests.collector.test_status_check import city, router
 from titik_collector.config import model
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import City
-from titik_collector.registry import registry
+from titik_collector.registry.sync import sync
 from titik_collector.screens import status_detail, status_screen
 from titik_collector.screens.top_screen import TopScreen
 from titik_collector.store.database import held, open_writer
@@ -158,7 +158,7 @@ def test_top_takes_keys_on_a_terminal(tmp_path: Path) -> None:
     )
     (tmp_path / "titik.toml").write_text(toml)
     db = open_writer(tmp_path / "db")
-    registry.sync(db, model.load(tmp_path / "titik.toml"), 1)
+    sync(db, model.load(tmp_path / "titik.toml"), 1)
     db.close()
     with held(tmp_path / "db"):
         pid, terminal = pty.fork()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.system.city import City, wall_ms
+from titik_collector.store import server_clock
 from titik_collector.store.database import open_reader
-from titik_collector.timeline import server_clock
 
 pytestmark = pytest.mark.system
 

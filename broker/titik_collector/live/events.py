@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from titik_collector.outputs.output import Event
-from titik_collector.registry.registry import Changes, Registry
+from titik_collector.registry.registry import Registry
+from titik_collector.registry.sync import Changes
 from titik_collector.store.server_outages import ServerOutage
 from titik_collector.wording import when
 

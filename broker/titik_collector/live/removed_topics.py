@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from titik_collector.broker_link.inbox import Outbox
-from titik_collector.registry import registry
-from titik_collector.registry.registry import Changes
+from titik_collector.registry.sync import Changes, removed
 from titik_collector.store import unknown_routers
 from titik_collector.store.database import Database
 from titik_wire import topics
@@ -13,7 +12,7 @@ from titik_wire import topics
 def clear(db: Database, outbox: Outbox, now_ms: int) -> None:
     """An empty retained message takes each topic of what was removed off the broker."""
     unknown = unknown_routers.heard_since(db, now_ms - unknown_routers.LATELY_MS)
-    for topic in _left_behind(registry.removed(db), unknown):
+    for topic in _left_behind(removed(db), unknown):
         outbox.publish(topic, b"", retain=True)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from titik_collector.config.model import Config
-from titik_collector.registry import registry
-from titik_collector.registry.registry import Changes, ConfigWatch, Registry
+from titik_collector.registry.registry import Registry
+from titik_collector.registry.sync import Changes, sync
+from titik_collector.registry.watch import ConfigWatch
 from titik_collector.store.database import Database
 
 
@@ -37,7 +38,7 @@ class Reload:
         self._config = self._watch.poll() or self._config
         if self._config is None:
             return False
-        self._changes += registry.sync(self._db, self._config, self._now_ms())
+        self._changes += sync(self._db, self._config, self._now_ms())
         self._known.reload()
         config, changes = self._config, self._changes
         self._config, self._changes = None, Changes()

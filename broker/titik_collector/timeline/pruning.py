@@ -3,9 +3,8 @@
 import time
 
 from titik_collector.config import model
-from titik_collector.store import retention
+from titik_collector.store import retention, server_clock
 from titik_collector.store.database import Database, transaction
-from titik_collector.timeline import server_clock
 from titik_collector.timeline.server_clock import ServerClock
 
 PAUSE_S = 60.0  # when nothing is left to remove

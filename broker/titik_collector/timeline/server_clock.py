@@ -20,11 +20,9 @@ from typing import NamedTuple
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.store import presence
 from titik_collector.store.database import Database
-from titik_collector.store.server_clock import Known, keep, load
+from titik_collector.store.server_clock import Known, load
 from titik_collector.wording import when
 from titik_wire import instant
-
-__all__ = ["Jump", "Known", "ServerClock", "keep", "load", "of", "problem", "shown_ms"]
 
 log = logging.getLogger(__name__)
 

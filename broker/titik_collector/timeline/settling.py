@@ -7,8 +7,9 @@ has the right stamp already.
 import logging
 from collections.abc import Callable
 
+from titik_collector.store import server_clock
 from titik_collector.store.database import Database, transaction
-from titik_collector.timeline import restamp, server_clock
+from titik_collector.timeline import restamp
 from titik_collector.timeline.places import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock
 
