@@ -173,7 +173,7 @@ def test_a_second_init_says_what_changed(path: Path) -> None:
     assert password == made.password("a-1")
     assert [
         "port for routers: 20001 is now 20002",
-        "broker.conf is written anew, the one before is broker.conf.old",
+        "broker.conf is written again, the one before is broker.conf.old",
         f"made passwords for b-1 in {path / 'secrets'}",
     ] == [line for line in said if not line.startswith("warning: ")]
 

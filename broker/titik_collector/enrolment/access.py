@@ -120,7 +120,7 @@ class Access:
         return True
 
     def drop_role(self, name: str) -> None:
-        """Forget a role; whoever has it loses it."""
+        """Forget a role; every client that has it loses it."""
         if self._roles.pop(name, None) is not None:
             for client in self._clients.values():
                 left = [one for one in client.get("roles", []) if one["rolename"] != name]
@@ -134,12 +134,12 @@ class Access:
         if client_id is not None:
             client["clientid"] = client_id
         client["roles"] = [{"rolename": role} for role in roles]
-        said = dict(client)
+        given = dict(client)
         if password is not None:
             client.update(_hashed(password))
-            said["password"] = password
+            given["password"] = password
         self._clients[name] = client
-        self._note("createClient", **said)
+        self._note("createClient", **given)
 
     def _note(self, command: str, **more: Any) -> None:
         self.commands.append({"command": command, **more})

@@ -6,7 +6,7 @@
 
 Rule: a key is readable by its owner alone from its first byte; a router's key is in its bundle and
 nowhere else.
-Rule: an authority that certified somebody is never made anew, for that would cut everybody off.
+Rule: an authority that certified somebody is never made again: that would cut everybody off.
 Rule: a revocation is in two files, revoked and crl.pem, and holds while one of them has it.
 Rule: everything is valid from EPOCH on, because a router's clock may be years behind.
 Rule: lifetimes outlast routers that nobody visits. The server's certificate and the revocation
@@ -153,7 +153,7 @@ class Authority:
         replace_file(self._tls / "server.crt", _pem(certificate), self._readable())
 
     def hand_over(self) -> None:
-        """Make the server's files mosquitto's, whoever put them there."""
+        """Make the server's files mosquitto's, whatever user put them there."""
         for name in ("ca.crt", "server.crt", "server.key"):
             whose = self._its if name.endswith(".key") else self._readable()
             os.chown(self._tls / name, whose.uid, whose.gid)
@@ -220,7 +220,7 @@ class Authority:
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
         """What ends within WARN_DAYS or does not belong together, with the remedy."""
-        said = [*self._strangers(), *self._unlisted()]
+        found = [*self._uncertified(), *self._unlisted()]
         now = now or _now()
         for one in self.expiries():
             left, gone = one.days(now), (now - one.until).days
@@ -229,10 +229,10 @@ class Authority:
                 remedy = f"titik router rotate {router}" if router != one.what else None
                 remedy = remedy or ("titik broker renew" if one.renewed else "make a new city CA")
                 when = f"expires in {left} days" if left >= 0 else f"expired {gone} days ago"
-                said.append(f"{one.what} {when}: {remedy}")
-        return said
+                found.append(f"{one.what} {when}: {remedy}")
+        return found
 
-    def _strangers(self) -> Iterator[str]:
+    def _uncertified(self) -> Iterator[str]:
         """What the broker cannot start with, and who would be kept out."""
         for key in [self._server_key, *[self._key] * self.can_sign]:
             try:
@@ -328,7 +328,7 @@ class Authority:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._certificate().subject)
-            .last_update(EPOCH)  # as with certificates: whoever checks it may be behind
+            .last_update(EPOCH)  # as with certificates: the clock that checks it may be behind
             .next_update(_now() + dt.timedelta(days=CRL_DAYS))
             .add_extension(_by(self._certificate()), critical=False)
         )
@@ -377,7 +377,7 @@ class Authority:
         known = _load(self._ca / "revoked", _entries)
         try:
             return _listed(self._crl()) | known
-        except AuthorityError:  # as before it was made first; a check tells
+        except AuthorityError:  # as before it was made first; a check reports it
             return known
 
     def _readable(self) -> Owner:
@@ -388,7 +388,7 @@ def bring_back(directory: Path, *names: str) -> str:
     """The remedy where the only copy is in a backup: names are within the directory."""
     return (
         f"{_from_backup(directory, *names)}; if there is none, move {directory} away and init"
-        " anew, which cuts off every router and engineer"
+        " again, which cuts off every router and engineer"
     )
 
 
@@ -498,7 +498,7 @@ def _remedy(file: Path) -> str:
         return (
             f"{_from_backup(directory, name)}; if there is none, revoke it: echo {file.stem}"
             f" {_now().isoformat()} >>{directory / 'ca' / 'revoked'}; rm {file}; titik broker renew"
-            f" {directory}; then titik router rotate whoever had it"
+            f" {directory}; then titik router rotate NAME for its router"
         )
     return bring_back(directory, name)
 

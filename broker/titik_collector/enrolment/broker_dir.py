@@ -162,7 +162,7 @@ class BrokerDir:
         raise BrokerError(f"{file}: is damaged; make another: titik broker init {self.path}")
 
     def users(self) -> list[str]:
-        """Everybody whom the broker lets in, by name."""
+        """Everybody that the broker lets in, by name."""
         return [name for name in self._read().clients() if name != rights.CONTROL]
 
     def routers(self) -> list[str]:
@@ -403,7 +403,7 @@ class BrokerDir:
         with locked(self.path):  # a signal that comes while it reads for another is forgotten
             try:
                 if not commanded:
-                    former.tell(pid)
+                    former.reload(pid)
                     return True
                 os.kill(pid, signal.SIGHUP)
             except PermissionError as error:

@@ -1,7 +1,7 @@
 """Writes a complete private mosquitto configuration, and brings an older one up to date.
 
 Rule: loopback only, unless there is TLS; an address without it needs `insecure`.
-Rule: what is not asked for stays as it was; everything that changes is said.
+Rule: what is not asked for stays as it was; everything that changes is printed.
 Rule: with TLS a router has certificates only, for a password would outlive their revocation.
 """
 
@@ -78,29 +78,29 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     if settings.host is not None and directory.authority.begun:
         directory.authority.check()
     cut_off = [] if before is None else _cut_off(before, settings)
-    said = [] if before is None else _differences(before.settings, settings)
+    lines = [] if before is None else _differences(before.settings, settings)
     new_host = settings.host is not None and (before is None or before.settings.host is None)
     if request.router_port is None and (before is None or new_host):
-        said += _passed_over(settings)
+        lines += _passed_over(settings)
     if before is not None and new_host:
-        said += _keep_engineers(before.settings.engineers)
+        lines += _keep_engineers(before.settings.engineers)
     asked = set(request.routers)
     ended = [] if before is None else _ended(before, settings)
     if request.force and before is not None:
         asked |= set(_routers_with_secrets(before))
-        said += _forget(before)
+        lines += _forget(before)
     _make_folders(directory)
     write_settings(path, settings)
     if settings.host is not None:
-        said += _make_authority(directory, before)
-        said += systemd_units.write(directory, request.file)
-    said += cut_off
-    said += _write_config(directory)
-    said += former.by_hand(path, _ctl(directory), _roles(settings))
-    said += bring_together(directory, asked, ended)
+        lines += _make_authority(directory, before)
+        lines += systemd_units.write(directory, request.file)
+    lines += cut_off
+    lines += _write_config(directory)
+    lines += former.by_hand(path, _ctl(directory), _roles(settings))
+    lines += bring_together(directory, asked, ended)
     if directory.reload():
-        said.append("mosquitto is running: start it again to take changed ports and addresses")
-    return directory, said
+        lines.append("mosquitto is running: start it again to take changed ports and addresses")
+    return directory, lines
 
 
 def bring_together(
@@ -115,12 +115,12 @@ def bring_together(
         wanted, gone = _routers(directory, asked)
         new = directory.reconcile(wanted, gone | set(ended))
     made = [name for name in _with_secrets(directory) if name not in secrets]
-    said = []
+    lines = []
     if secrets and not was_whole:
-        said.append(f"made {directory.access_file} for {len(new)} users")
+        lines.append(f"made {directory.access_file} for {len(new)} users")
     if made := [name for name in made if name in new]:
-        said.append(f"made passwords for {listed(made)} in {directory.path / 'secrets'}")
-    return said + _said_of_ended(directory, ended)
+        lines.append(f"made passwords for {listed(made)} in {directory.path / 'secrets'}")
+    return lines + _lines_of_ended(directory, ended)
 
 
 def _routers(directory: BrokerDir, asked: Collection[str]) -> tuple[set[str], set[str]]:
@@ -382,12 +382,12 @@ def _forget(before: BrokerDir) -> list[str]:
     pid = before.pid()
     if pid is not None:
         raise BrokerError(f"{before.path}: mosquitto (process {pid}) runs on it; stop it first")
-    said = ["--force: every password is new, sessions and retained messages are gone"]
+    lines = ["--force: every password is new, sessions and retained messages are gone"]
     if files := sorted(one.stem for one in (before.path / "secrets").glob("*.sh")):
-        said.append(f"--force: new files are needed for {listed(files)}: titik engineer add NAME")
+        lines.append(f"--force: new files are needed for {listed(files)}: titik engineer add NAME")
     shutil.rmtree(before.path / "secrets")
     shutil.rmtree(before.path / "data")
-    return said
+    return lines
 
 
 def _make_folders(directory: BrokerDir) -> None:
@@ -434,27 +434,27 @@ def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]
     """Keys and certificates that are not there yet, and a server's for a new name."""
     authority, host = directory.authority, directory.settings.host
     assert host is not None
-    said = []
+    lines = []
     if authority.make(f"Titik city CA of {host}"):
-        said.append(f"made the city's certificate authority; back up {directory.path / 'ca'}")
+        lines.append(f"made the city's certificate authority; back up {directory.path / 'ca'}")
     was = None if before is None else before.settings.host
     if was != host or not authority.has_server:
         authority.certify_server(host)
-        said.append(f"made the broker's certificate for {host}")
+        lines.append(f"made the broker's certificate for {host}")
     authority.hand_over()
     authority.write_crl()
-    return said
+    return lines
 
 
 def _cut_off(before: BrokerDir, now: Settings) -> list[str]:
     """Who knows the broker by another name or port, and what lets them in again."""
     was, back = before.settings, f"change back: titik broker init {before.path}"
     if was.host is None and now.host is not None:
-        return []  # the routers' passwords end, which is said
+        return []  # the routers' passwords end, which is printed
     routers, engineers = _enrolled(before)
-    said = []
+    lines = []
     if was.host not in (None, now.host) and (routers or engineers):
-        said.append(
+        lines.append(
             f"warning: of {len(routers)} enrolled routers and {len(engineers)} engineers those who"
             f" know this broker as {was.host} are cut off, for its certificate names {now.host}"
             f" now; {back} --host {was.host}; or give each a new file: titik router rotate NAME,"
@@ -463,17 +463,17 @@ def _cut_off(before: BrokerDir, now: Settings) -> list[str]:
     if was.ports.router != now.ports.router and routers:
         remedy = "a new file, also where the old one was not run yet: titik router rotate NAME"
         remedy = remedy if was.host is not None else f"the line: port = {now.ports.router}"
-        said.append(
+        lines.append(
             f"warning: {len(routers)} routers ({listed(routers)}) know port {was.ports.router} and"
             f" are cut off; {back} --port {was.ports.router}; or give each {remedy}"
         )
     if was.ports.engineer != now.ports.engineer and engineers:
-        said.append(
+        lines.append(
             f"warning: {len(engineers)} engineers ({listed(engineers)}) know port"
             f" {was.ports.engineer} and are cut off; {back} --engineer-port {was.ports.engineer};"
             " or give each a new file: titik engineer add NAME"
         )
-    return said
+    return lines
 
 
 def _enrolled(before: BrokerDir) -> tuple[list[str], list[str]]:
@@ -515,29 +515,29 @@ def _ended(before: BrokerDir, settings: Settings) -> list[str]:
     return ended
 
 
-def _said_of_ended(directory: BrokerDir, routers: Collection[str]) -> list[str]:
-    """Who has nothing else is cut off, and told."""
+def _lines_of_ended(directory: BrokerDir, routers: Collection[str]) -> list[str]:
+    """A router that has nothing else is cut off, and a line names it."""
     if not routers:
         return []
-    said = [
+    lines = [
         f"ended the passwords of {listed(sorted(routers))}:"
         " with --host routers have certificates only"
     ]
     certified = {one.router for one in directory.authority.readable()}
     bare = [name for name in sorted(routers) if name not in certified]
     if bare:
-        said.append(
+        lines.append(
             f"warning: cut off until they have certificates: {listed(bare)}; for each one: titik"
             " router add NAME --site SITE, and run the file that it writes on the router"
         )
-    return said
+    return lines
 
 
 def remove_engineer(directory: BrokerDir, name: str) -> None:
     """Take an engineer out; a running broker cuts its tools off."""
     with locked(directory.path):
         before = BrokerDir.open(directory.path)
-        before.users()  # told before anything is changed, if it cannot be read
+        before.users()  # an error before anything is changed, if it cannot be read
         settings = before.settings
         left = tuple(one for one in settings.engineers if one != name)
         if left == settings.engineers:
@@ -549,13 +549,13 @@ def remove_engineer(directory: BrokerDir, name: str) -> None:
 
 def _replace(file: Path, text: str, whose: Owner) -> list[str]:
     """Write the file; what was in it before is kept beside it if it was different."""
-    said = []
+    lines = []
     if file.exists() and file.read_text() != text:
         old = file.with_name(file.name + ".old")
         file.replace(old)
-        said.append(f"{file.name} is written anew, the one before is {old.name}")
+        lines.append(f"{file.name} is written again, the one before is {old.name}")
     replace_file(file, text, whose)
-    return said
+    return lines
 
 
 def listed(names: list[str]) -> str:

@@ -1,6 +1,6 @@
 """Starts mosquitto on a broker's directory, in the foreground, in this process's place.
 
-Rule: every reason not to start is found and said before mosquitto is.
+Rule: every reason not to start is found and printed before mosquitto starts.
 Rule: a damaged database is moved aside, not mended: the routers still have what was in it.
 """
 
@@ -63,11 +63,11 @@ def prepare(directory: BrokerDir) -> list[str]:
     mosquitto writes the file of its users in place, so that a power cut may leave half of it.
     """
     if not directory.config_file.exists():
-        _, said = init(directory.path, Request())
+        _, lines = init(directory.path, Request())
     else:
-        said = [] if is_whole(directory) else _mend(directory)
+        lines = [] if is_whole(directory) else _mend(directory)
     former.end(directory.path)
-    return said
+    return lines
 
 
 def _mend(directory: BrokerDir) -> list[str]:
@@ -153,7 +153,7 @@ def _link(database: Path, there: Path) -> None:
 
 
 def _first_complaint(path: Path, program: Path) -> str | None:
-    """None once it runs, or takes too long to tell; it is killed, so that it saves nothing."""
+    """None once it runs, or takes too long to answer; it is killed, so that it saves nothing."""
     command = [str(program), "-c", f"{TRIAL}/trial.conf"]
     with subprocess.Popen(command, cwd=path, stderr=subprocess.PIPE) as process:
         patience = threading.Timer(TRIAL_S, process.kill)

@@ -43,9 +43,9 @@ settings() {{
 	section == "" && $0 ~ "^[ \t]*(router|broker[.](" ours "))[ \t]*=" {{ next }}
 	section == "[broker]" && $0 ~ "^[ \t]*(" ours ")[ \t]*=" {{ next }}
 	{{ print; lines++ }}
-	/^[ \t]*\\[/ && section == "[broker]" {{ print broker; told = 1 }}
+	/^[ \t]*\\[/ && section == "[broker]" {{ print broker; done = 1 }}
 	END {{
-		if (!told) print "\\n[broker]\\n" broker
+		if (!done) print "\\n[broker]\\n" broker
 		if (!lines && fresh != "") print "\\n[spool]\\n" fresh
 	}}'
 }}

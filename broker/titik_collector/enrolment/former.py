@@ -71,7 +71,7 @@ def follow(directory: Path, access: Access, engineers: tuple[str, ...], its: Own
         replace_file(acl, text + "".join(_ENGINEER.format(name=one) for one in new), its)
 
 
-def tell(pid: int) -> None:
+def reload(pid: int) -> None:
     """Have that broker read them: a signal that comes while it reads for another is forgotten."""
     os.kill(pid, signal.SIGHUP)
     time.sleep(READS_S)
@@ -103,15 +103,15 @@ def by_hand(directory: Path, ctl: str, roles: Mapping[str, str]) -> list[str]:
         text = (directory / "acl").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return []
-    said, user = [], ""
+    lines, user = [], ""
     for line in (one.strip() for one in text.splitlines()):
         if line.startswith("user "):
             user = line.removeprefix("user ").strip()
         elif line and not line.startswith("#") and _ITS.fullmatch(line) is None:
             who = "" if line.startswith("pattern") else user
-            said.append(f"acl, of {who or 'everybody'}: {line}")
-            said += [f"  {ctl} {one}" for one in _instead(line, who, roles)]
-    return list(dict.fromkeys(said))
+            lines.append(f"acl, of {who or 'everybody'}: {line}")
+            lines += [f"  {ctl} {one}" for one in _instead(line, who, roles)]
+    return list(dict.fromkeys(lines))
 
 
 def _instead(line: str, user: str, roles: Mapping[str, str]) -> Iterator[str]:
