@@ -105,7 +105,7 @@ class Collector:
         self._outputs = Outputs(Topics(link), outputs)
         happened = self._outputs.event_happened
 
-        # The jobs, each of which knows none of the others.
+        # The jobs. Each knows none of the others.
         self._report = SelfReport(
             config.collector.id,
             __version__,

@@ -99,7 +99,7 @@ class City:
             while packed_minutes.freeze(self.db, START + 100 * DAY_MS):
                 pass
 
-    def thaw(self) -> None:
+    def unpack(self) -> None:
         """Unpack every minute that is packed."""
         scopes: list[tuple[Scope, list[int]]] = [
             ("router", [1, 2]),
@@ -107,7 +107,7 @@ class City:
             ("city", [CITY_ID]),
         ]
         for scope, ids in scopes:
-            packed_minutes.thaw(self.db, scope, ids, FOR_EVER)
+            packed_minutes.unpack(self.db, scope, ids, FOR_EVER)
 
     def windows(self, scope: Scope, scope_id: int, window: Window) -> dict[int, Figures]:
         """Figures by start."""
@@ -783,7 +783,7 @@ def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
             " WHERE window = '1d' AND scope = 'site'"
         )
         here.roll()
-        here.thaw()
+        here.unpack()
         routers = {number: here.windows("router", number, "1m") for number in (1, 2)}
         days = {site: here.windows("site", site, "1d") for site in (SITE, OTHER_SITE)}
         membership = Membership(here.db)
@@ -842,7 +842,7 @@ def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, 
             if rand.random() < 0.2:
                 here.freeze()
         here.roll()
-        here.thaw()
+        here.unpack()
         assert expected == content(here.db)
 
         tables = ("rollup", "dirty", "stale", "boot_time", "sample")
@@ -890,7 +890,7 @@ def test_a_minute_of_a_packed_day_is_computed_again(tmp_path: Path) -> None:
         for there in (here, other):
             there.save(late)
             there.roll()
-        here.thaw()
+        here.unpack()
         query = "SELECT * FROM rollup ORDER BY scope, scope_id, window, start_ms"
         assert other.db.execute(query).fetchall() == here.db.execute(query).fetchall()
 

@@ -6,8 +6,8 @@
     data/dynamic-security.json                 who may do what, see access.py
     data/             mosquitto's database and process id
 
-Rule: mosquitto runs inside the directory on relative paths, so only the directory itself, and
-none of its parents, must be open to the account that mosquitto drops to.
+Rule: mosquitto runs inside the directory on relative paths. So only the directory itself must be
+open to the account that mosquitto drops to, and none of its parents.
 Rule: what exists is kept; only `force` makes new passwords or empties the database.
 Rule: who may do what follows from settings, secrets and certificates. A broker that runs is
 commanded and writes its file itself; while none runs the file is edited.

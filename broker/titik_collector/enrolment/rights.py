@@ -61,8 +61,10 @@ def of_routers() -> list[Right]:
 
 
 def of_collector(collector_id: str) -> list[Right]:
-    """It writes what it publishes, reads it back to clear what is no longer true, and clears the
-    retained status and sample of routers that were removed."""
+    """It writes what it publishes, and reads it back to clear what is no longer true.
+
+    It also clears the retained status and sample of routers that were removed.
+    """
     base = topics.PREFIX
     written = (
         topics.ALL_STATUSES, topics.ALL_SAMPLES, f"{base}/router/+/ack",

@@ -2,11 +2,11 @@
 
 Rule: what is decoded here equals what `codec.decode` gives, down to the types.
 Rule: at any doubt the codec decides, and it alone words an error. Doubt is what the two read
-differently, or what takes long to tell: escapes, control characters, deep nesting, odd numbers.
+differently, or what takes long to decide: escapes, control characters, deep nesting, odd numbers.
 
 Strategy: each dataclass gets a mirror with the same fields whose types carry the limits of
-`kinds` in msgspec's words. An object read as a mirror then becomes one of the real class, which
-costs less than building it again since both have the same slots.
+`kinds` in msgspec's words. An object read as a mirror then becomes one of the real class. That
+costs less than building it again, since both have the same slots.
 """
 
 import re

@@ -1,7 +1,7 @@
 """From messages to committed samples to acknowledgements, in that order and no other.
 
-Rule: a message is acknowledged to the broker after its batch is committed, and the router's ack
-is published after that; so whatever dies in between, the message comes again.
+Rule: a message is acknowledged to the broker after its batch is committed. The router's ack is
+published after that. So whatever dies in between, the message comes again.
 Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
 Rule: a packed sample is unpacked here; everything behind sees JSON.

@@ -1,4 +1,4 @@
-"""Which seqs of which runs are settled, and what that lets each router forget.
+"""The seqs of each run that are settled, and what that lets each router forget.
 
 A sample settles its own seqs, and reports of each run what its router's spool still holds.
 """

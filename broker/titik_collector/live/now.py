@@ -133,7 +133,7 @@ class LiveState:
     def place(self) -> None:
         """Take where routers are from the registry, at the start and after a change.
 
-        `everything` is to be next, which sums them up anew.
+        `everything` is to be next, which sums them up again.
         """
         self._routers = {one: (name, site) for one, name, site in self._places.routers()}
         self._sites, self._city = (

@@ -12,7 +12,7 @@ from titik_collector.outputs.output import Output, PresenceChange
 
 
 class NowPublishing:
-    """Knows of which routers `now` is to be reported."""
+    """Knows the routers whose `now` is to be published."""
 
     def __init__(
         self,

@@ -1,13 +1,13 @@
 """Which routers are there, since when, and why one was away.
 
-Rule: a status of an older connection, or the will of an older run, never overrules a newer word.
+Rule: a status of an older connection, or the will of an older run, never overrules a newer one.
 Nor does an older run's `online`, which a broker brought back from a backup still retains.
-Rule: `silent` is connected without samples; `offline` is said by the router or its will, or
-missed for a long time; the two are never the same as zero clients.
+Rule: `silent` is connected without samples. `offline` is published by the router or its will, or
+the router was missed for a long time. Neither is the same as zero clients.
 Rule: nobody is missed for the time in which the collector itself could not hear, nor for that in
 which the router was not registered.
 Rule: a router whose access was revoked has no outage.
-Rule: after a fault of the broker the last words of routers are doubted, because a broker that ends
+Rule: after a fault of the broker the last states of routers are doubted, because a broker that ends
 publishes every will: until they had time to come back, they are unknown and have no outage.
 """
 
@@ -63,7 +63,7 @@ class Presence:
         heard: dict[int, int] = {}
         for router_id, item in items:
             if isinstance(item, StatusReceived):
-                self._said(router_id, item.status, item.arrived_ms)
+                self._reported(router_id, item.status, item.arrived_ms)
             elif item.live:
                 heard[router_id] = max(heard.get(router_id, 0), item.arrived_ms)
         for router_id, at_ms in heard.items():
@@ -99,7 +99,7 @@ class Presence:
     def tick(self, now_ms: int, router_ids: Sequence[int], listening_ms: int = 0) -> None:
         """Notice who went silent; outside of batches, in a transaction of the caller's.
 
-        `listening_ms` is since when the collector has heard whatever was said.
+        `listening_ms` is since when the collector has heard whatever routers published.
         """
         for router_id in router_ids:
             old = self.state(router_id)
@@ -112,7 +112,7 @@ class Presence:
             elif old.state == "unknown" and not self._doubts(router_id, old, now_ms):
                 self._end_doubt(router_id, old, now_ms)
 
-    def _said(self, router_id: int, status: Status, now_ms: int) -> None:
+    def _reported(self, router_id: int, status: Status, now_ms: int) -> None:
         old = self.state(router_id)
         same_run = old.run == status.run
         if same_run and old.connection is not None and status.connection < old.connection:
@@ -161,7 +161,11 @@ class Presence:
 
     def _left(self, router_id: int, old: PresenceRow, status: Status, now_ms: int) -> None:
         known = replace(
-            old, said=status.state, run=status.run, connection=status.connection, boot=status.boot
+            old,
+            reported=status.state,
+            run=status.run,
+            connection=status.connection,
+            boot=status.boot,
         )
         if old.state == "offline":
             self._write(router_id, known)
@@ -180,9 +184,9 @@ class Presence:
 
     def _end_doubt(self, router_id: int, old: PresenceRow, now_ms: int) -> None:
         """It had the time to come back, and did not."""
-        if old.said == "offline":
+        if old.reported == "offline":
             self._away(router_id, old, now_ms, self._last_ms(old, now_ms))
-        elif old.said == "online":
+        elif old.reported == "online":
             self._write(router_id, replace(old, state="silent", since_ms=now_ms))
 
     def _last_ms(self, old: PresenceRow, now_ms: int) -> int:
@@ -210,7 +214,7 @@ class Presence:
         old = self.state(router_id)
         heard = replace(old, heard_ms=max(old.heard_ms or 0, now_ms))
         # A sample may be older than the word `offline`; it ends only what was silence.
-        if old.state != "online" and old.said in ("online", "unknown"):
+        if old.state != "online" and old.reported in ("online", "unknown"):
             heard = replace(heard, state="online", since_ms=now_ms)
             outages.end(self._db, router_id, now_ms)
         self._write(router_id, heard)
@@ -225,7 +229,7 @@ class Presence:
 
 def _cause(old: PresenceRow, status: Status) -> str:
     """Why a router was away, from what it was and what it is."""
-    stopped = old.said == "stopping"
+    stopped = old.reported == "stopping"
     if old.boot is not None and old.boot != status.boot:
         return "reboot" if stopped else "power cut"
     if old.run != status.run:

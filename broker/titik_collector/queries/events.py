@@ -2,7 +2,7 @@
 samples lost.
 
 Rule: the time in which the server could not hear is in no router's outage.
-Rule: outages that begin together, of every router of a site or of the city, are one event; one that
+Rule: outages that begin together, of every router of a site or of the city, are one event. One that
 was over before another began is not of its event.
 """
 

@@ -40,7 +40,7 @@ def records(
     calendar: Calendar,
     zone: ZoneInfo | None,
 ) -> Iterator[Record]:
-    """The windows that begin in the span and of which something is known."""
+    """The windows that begin in the span and have a known figure."""
     for point in history.read(db, subject, window, span, calendar):
         rollup = point.rollup()
         if rollup is not None and point.span.start_ms >= span.start_ms:

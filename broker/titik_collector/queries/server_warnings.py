@@ -30,7 +30,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server as far as this machine can tell."""
+    """The server as far as this machine knows."""
 
     state: CollectorState | None  # None: no collector runs here, or its file cannot be read
     warnings: tuple[Warned, ...]

@@ -41,10 +41,10 @@ def check(city: City, server: Server, limits: Limits) -> tuple[int, str]:
     return code, f"{line(code, '; '.join(texts) or well)} | {_data(city, server, limits)}"
 
 
-def blind(said: Sequence[str], store: Path) -> tuple[int, str]:
+def blind(causes: Sequence[str], store: Path) -> tuple[int, str]:
     """Where the store cannot be read: critical if the server itself reports why."""
-    code = CRITICAL if said else UNKNOWN
-    return code, line(code, "; ".join([*said, f"{store} cannot be read"]))
+    code = CRITICAL if causes else UNKNOWN
+    return code, line(code, "; ".join([*causes, f"{store} cannot be read"]))
 
 
 def line(code: int, text: str) -> str:

@@ -1,11 +1,11 @@
 """Rollups made of others: hours of minutes, days of hours, sites of routers, the city of sites.
 
 Rule: additive figures are summed. The lowest and highest of an hour or a day are those of the
-windows in it; at one minute those of a site are the sums over its routers, so at most and at least.
-Rule: a router counts for the site that it belongs to at the start of each minute; on a day when it
-moved, its visitors, which cannot be split, count for the site it belonged to last.
-Rule: an hour or a day is of the most routers that belonged at once in it, so that coverage is not
-too high on the day a router is registered.
+windows in it. At one minute those of a site are the sums over its routers: at most and at least.
+Rule: a router counts for the site that it belongs to at the start of each minute. Visitors cannot
+be split: on a day when a router moved, they count for the site it belonged to last.
+Rule: an hour or a day is of the most routers that belonged at once in it. So coverage is not too
+high on the day a router is registered.
 Rule: the mean of a site is the sum of its routers' means, each over the time it was observed. Its
 throughput is the sum of its routers' rates, each over the time its bytes are known.
 Rule: of the time that a router's bytes are known a site counts a minute of each minute and a day of

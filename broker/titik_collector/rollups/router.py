@@ -35,7 +35,7 @@ class RouterRollups:
     def roll(self, router_id: int, span: Span, sealed_ms: int, now_ms: int) -> None:
         """The minutes of `span`, and the hours and days that they are in."""
         hours = list(self._calendar.hours(*span))
-        packed_minutes.thaw(
+        packed_minutes.unpack(
             self._db, "router", (router_id,), Span(hours[0].start_ms, hours[-1].end_ms)
         )
         minutes = Minutes(*span)
@@ -91,8 +91,8 @@ class RouterRollups:
     def _visitors(self, router_id: int, day: Span) -> tuple[int | None, int | None]:
         """At least and at most so many different ones; None: not known.
 
-        Two runs may have counted the same visitor, and so may a run that began to count anew
-        within the day, because the router's midnight is not the city's.
+        Two runs may have counted the same visitor. So may a run that began to count again within
+        the day, because the router's midnight is not the city's.
         """
         least: list[int] = []
         most: list[int] = []

@@ -44,8 +44,8 @@ class SiteRollups:
         changed = 0
         for hour, minutes in parts:
             routers = {part.id for part in self._membership.of(site_id, hour)}
-            packed_minutes.thaw(self._db, "router", routers, hour)
-            packed_minutes.thaw(self._db, "site", (site_id,), hour)
+            packed_minutes.unpack(self._db, "router", routers, hour)
+            packed_minutes.unpack(self._db, "site", (site_id,), hour)
             changed += self._write_minutes(
                 Place("site", site_id), self._membership.of(site_id, minutes), minutes, now_ms
             )
@@ -63,8 +63,8 @@ class SiteRollups:
     def roll_city(self, part: HourPart, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
         hour, minutes = part
-        packed_minutes.thaw(self._db, "site", self._membership.sites(), hour)
-        packed_minutes.thaw(self._db, "city", (CITY_ID,), hour)
+        packed_minutes.unpack(self._db, "site", self._membership.sites(), hour)
+        packed_minutes.unpack(self._db, "city", (CITY_ID,), hour)
         self._write_minutes(Place("city", CITY_ID), self._sites(minutes), minutes, now_ms)
         windows: tuple[tuple[Window, Span], ...] = (
             ("1h", hour),
@@ -122,7 +122,7 @@ class SiteRollups:
     def _each_router(self, site_id: int, day: Span) -> dict[int, Figures]:
         """Client time that each router gave: whole hours, and minutes where it came or went."""
         hours, minutes = self._split(self._membership.of(site_id, day))
-        packed_minutes.thaw(self._db, "router", {part.id for part in minutes}, day)
+        packed_minutes.unpack(self._db, "router", {part.id for part in minutes}, day)
         each = rollup_sums.of_each_router(self._db, hours, "1h")
         for router_id, extra in rollup_sums.of_each_router(self._db, minutes, "1m").items():
             each[router_id] = aggregation.plus(each.get(router_id, Figures()), extra)

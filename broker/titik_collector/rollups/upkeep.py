@@ -50,7 +50,7 @@ class Upkeep:
 
 
 class Restating:
-    """Computes rates of the past anew while nothing else is to be computed."""
+    """Computes rates of the past again while nothing else is to be computed."""
 
     def __init__(self, restate: Restate, may: Callable[[], bool]) -> None:
         self._restate = restate

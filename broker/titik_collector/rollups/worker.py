@@ -1,13 +1,13 @@
 """Rollups kept up to date: what changed is computed again, in steps that are whole or not at all.
 
-Rule: a router's minutes come from its samples, its hours from its minutes, its days from its hours
-and from samples whose time is only bounded; sites and the city are sums (see `aggregation`).
+Rule: a router's minutes come from its samples, and its hours from its minutes. Its days come from
+its hours, and from samples whose time is only bounded. Sites and the city are sums (`aggregation`).
 Rule: what is to be done is in the store: changed spans of routers, hours that wait to be summed. It
 is crossed off in the transaction that does it, so a crash repeats or loses nothing.
-Rule: a minute is computed when it is over and the sample after it has had time to arrive; when the
-collector ends, without waiting for that sample, which changes the minute again.
-Rule: `revision` rises only when the content changed; a window of which nothing is known any more
-stays, empty. Windows that begin before `sealed_before_ms` are never computed again.
+Rule: a minute is computed when it is over and the sample after it has had time to arrive. When the
+collector ends, it does not wait for that sample, which changes the minute again.
+Rule: `revision` rises only when the content changed; a window without any known figure stays,
+empty. Windows that begin before `sealed_before_ms` are never computed again.
 """
 
 import time

@@ -1,6 +1,6 @@
 """Samples as the store keeps them: the JSON as received, deflated with a preset dictionary.
 
-Rule: a dictionary is never changed, because stored bodies need it to be read again; a better one
+Rule: a dictionary is never changed, because stored bodies need it to be read again. A better one
 gets a new number, which is the first byte of every body.
 """
 

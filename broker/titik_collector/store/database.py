@@ -123,15 +123,15 @@ def worded(path: Path) -> Iterator[None]:
 
 
 def _other_schema(version: int, newest: int) -> str:
-    said = f"schema {version}, this program reads {newest}"
+    versions = f"schema {version}, this program reads {newest}"
     if version == 0:
         return (
-            f"{said}; its -wal is missing, or it is no store: put the -wal back beside it, or move"
-            " it away and bring back a backup: titik restore --only-store FILE"
+            f"{versions}; its -wal is missing, or it is no store: put the -wal back beside it, or"
+            " move it away and bring back a backup: titik restore --only-store FILE"
         )
     if version > newest:
-        return f"{said}; upgrade this program"
-    return f"{said}; `titik collect` brings it up to date"
+        return f"{versions}; upgrade this program"
+    return f"{versions}; `titik collect` brings it up to date"
 
 
 def _migrate(db: sqlite3.Connection) -> None:

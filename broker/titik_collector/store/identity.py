@@ -1,7 +1,7 @@
 """Which store this is: an id for life, and an epoch that rises each time a collector opens it.
 
-The status publishes both, so that two collectors at one broker can tell each other apart, and a
-store that was brought back from a backup can tell that it is not the newest.
+The status publishes both. So two collectors at one broker recognize each other, and a store from a
+backup recognizes that it is not the newest.
 """
 
 import os

@@ -42,7 +42,7 @@ def freeze(db: Database, now_ms: int) -> bool:
     return len(oldest) == STEP
 
 
-def thaw(db: Database, scope: Scope, ids: Iterable[int], span: Span) -> None:
+def unpack(db: Database, scope: Scope, ids: Iterable[int], span: Span) -> None:
     """Put the minutes of a stretch, to whole days, back where they can be changed."""
     if span.start_ms >= edge(db):
         return
@@ -50,7 +50,7 @@ def thaw(db: Database, scope: Scope, ids: Iterable[int], span: Span) -> None:
         for day_ms, packed in _days(db, scope, scope_id, span):
             rows = [
                 (scope, scope_id, "1m", start_ms, row.end_ms, row.revision, *row.figures)
-                for start_ms, row in _unpack(scope, packed)
+                for start_ms, row in _rows_of(scope, packed)
             ]
             db.executemany(_INSERT, rows)
             db.execute(
@@ -64,7 +64,7 @@ def read(db: Database, place: Place, span: Span) -> dict[int, RollupRow]:
     return {
         start_ms: row
         for _, packed in _days(db, *place, span)
-        for start_ms, row in _unpack(place.scope, packed)
+        for start_ms, row in _rows_of(place.scope, packed)
         if span.start_ms <= start_ms < span.end_ms
     }
 
@@ -124,7 +124,7 @@ def _freeze_day(db: Database, scope: Scope, scope_id: int, day_ms: int) -> None:
     )
     key = (scope, scope_id, day_ms, day_ms + DAY_MS)
     # A minute may have come after its day was packed.
-    thaw(db, scope, (scope_id,), Span(day_ms, day_ms + DAY_MS))
+    unpack(db, scope, (scope_id,), Span(day_ms, day_ms + DAY_MS))
     rows = db.execute(f"SELECT {', '.join(COLUMNS)} {minutes} ORDER BY start_ms", key).fetchall()
     db.execute(f"DELETE {minutes}", key)
     db.execute(
@@ -142,7 +142,7 @@ def _pack(scope: Scope, rows: Sequence[tuple[float | None, ...]]) -> bytes:
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode(), 9)
 
 
-def _unpack(scope: Scope, packed: bytes) -> Iterator[tuple[int, RollupRow]]:
+def _rows_of(scope: Scope, packed: bytes) -> Iterator[tuple[int, RollupRow]]:
     """Start and row of each; days that an older version packed lack the newest columns."""
     columns = json.loads(zlib.decompress(packed))
     for column in columns:

@@ -8,10 +8,10 @@ from titik_collector.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class PresenceRow:
-    """What is known of one router; `said` is its own last word."""
+    """What is known of one router; `reported` is the last state that it published itself."""
 
     state: str = "unknown"
-    said: str = "unknown"
+    reported: str = "unknown"
     since_ms: int = 0
     run: str | None = None
     connection: int | None = None
@@ -47,7 +47,7 @@ def write(db: Database, router_id: int, one: PresenceRow) -> None:
         (
             router_id,
             one.state,
-            one.said,
+            one.reported,
             one.since_ms,
             one.run,
             one.connection,

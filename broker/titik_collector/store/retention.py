@@ -1,7 +1,7 @@
 """What is old is let go of in small steps; what is settled is remembered for ever.
 
-Rule: rollups are sealed before their samples are pruned, so a bucket is never computed again
-from half of its samples or minutes; what arrives for a sealed bucket is accounted, not drawn.
+Rule: rollups are sealed before their samples are pruned. So a window is never computed again from
+half of its samples or minutes. What arrives for a sealed window is accounted, not drawn.
 Rule: `now_ms` may go back, and the seal with it, but not behind what was pruned.
 Rule: the tables are asked router by router (CROSS JOIN keeps that order), never read whole.
 """

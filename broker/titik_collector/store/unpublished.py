@@ -31,7 +31,7 @@ def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -
     rows = db.execute(
         "SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms IS NOT NULL"
         " FROM rollup_news AS n LEFT JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
-        # Each router has an hour and a day that go on; most are told apart without their rollups.
+        # Each router has an hour and a day that go on; most are recognized without their rollups.
         " WHERE n.start_ms + CASE n.window WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
         "  ELSE 82800000 END <= ?"
         " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END)"

@@ -7,8 +7,8 @@ have begun. It is kept (`claim_ms`) and judged again when more is known.
 Rule: a boot without any is placed by its smallest arrival minus uptime, if the router spoke while
 it ran (`arrival`). If not, its power went at the latest when the next boot began (`bounded`).
 Rule: places depend on which samples, boots and successions are stored, never on their order.
-Rule: what moves marks the time it leaves and the time it enters as changed, back to the sample
-before and on to the sample after, because rates lie between samples.
+Rule: what moves marks the time it leaves and the time it enters as changed. That reaches back to
+the sample before and on to the sample after, because rates lie between samples.
 """
 
 from collections import defaultdict

@@ -1,7 +1,8 @@
 """The stored samples that matter for a stretch of time, as rates want them.
 
-Rule: besides the samples of the stretch come those next to it on both sides, and where these lack
-client time or counters, the next that have them. What else they hold lies outside the stretch.
+Rule: besides the samples of the stretch come those next to it on both sides. Where these lack
+client time or counters, the next that have them come too. What else they hold lies outside the
+stretch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
