@@ -29,11 +29,11 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop b
 check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network, no sleep
 	@$(BIN)/pytest -q -n logical -m "not system and not thorough and not long"
 
-# pytest runs last, so that its closing line is the last word. System tests of one folder run one
-# after the other, on one worker.
+# pytest runs last, so that its closing line is the last word. Three folders are tested at a time:
+# most system tests wait.
 test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 12 minutes (as root)
 	@sh tools/need.sh mosquitto mosquitto_sub ip systemd-analyze shellcheck shfmt busybox-static faketime
-	@$(RUN) $(BIN)/pytest -n logical --dist loadgroup --hypothesis-profile=thorough -m "not long"
+	@$(RUN) $(BIN)/pytest -n 3 --dist loadgroup --hypothesis-profile=thorough -m "not long"
 
 test-long: $(VENV)/.dev matrix bench-quick fuzz-quick endurance-quick faults-quick  ## the rest, half an hour (as root)
 	@sh tools/need.sh mmdebstrap

@@ -22,12 +22,12 @@ settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thor
 SQLITE3_CONNECT: Callable[..., sqlite3.Connection] = sqlite3.connect
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """System tests of one folder run one after the other, beside those of another folder."""
+    """With `--dist loadgroup` a folder's tests run one after the other, beside another folder's."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            if item.get_closest_marker("system"):
-                item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
 
 
 class Loudest(logging.Handler):
