@@ -114,5 +114,5 @@ def test_an_engineer_reads_of_it(tmp_path: Path) -> None:
         ]
 
 
-def _routers(db: sqlite3.Connection, at_ms: int) -> list[status.Router]:
+def _routers(db: sqlite3.Connection, at_ms: int) -> list[status.RouterStatus]:
     return list(status.gather(db, "kupang", at_ms).routers())

@@ -109,7 +109,7 @@ def test_a_narrow_screen_lacks_columns_not_names(tmp_path: Path, columns: int) -
     assert table(lines)[0].split()[-1] == "lost"
 
 
-def spooled(city: status.City) -> list[int | None]:
+def spooled(city: status.CityStatus) -> list[int | None]:
     """Of the lines of the table."""
     return [row.line.spooled for row in status_screen.all_rows(city)]
 

@@ -16,7 +16,7 @@ from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState, StateFile
 from titik_collector.queries import status_check, status_json
 from titik_collector.queries.server_warnings import Server, Warned
-from titik_collector.queries.status import City, Line, Router, Site
+from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import CRITICAL, OK, WARNING, Limits
 from titik_collector.store.database import held, open_writer
 from titik_wire.messages import Now
@@ -26,28 +26,28 @@ DOCS = Path(__file__).parents[2] / "docs" / "operating.md"
 WELL = Server(None, (), 400)
 
 
-def router(name: str, state: str = "online", site: str = "tirosa", lost: int = 0) -> Router:
+def router(name: str, state: str = "online", site: str = "tirosa", lost: int = 0) -> RouterStatus:
     """One router in a state."""
     online = int(state == "online")
     now = Now("router", name, state, AT, 0, online, 1)  # type: ignore[arg-type]
     problems = () if state == "online" else (f"{state} for 5 min",)
     line = Line(name, now, 1.0, 0, lost, lost)
-    return Router(line, site, AT, None, "0.1.0", None, None, (), None, problems)
+    return RouterStatus(line, site, AT, None, "0.1.0", None, None, (), None, problems)
 
 
-def city(*sites: tuple[str, list[Router]]) -> City:
+def city(*sites: tuple[str, list[RouterStatus]]) -> CityStatus:
     """Sites by name with their routers."""
     built = []
     for name, routers in sites:
         online = sum(one.now.routers_online for one in routers)
         state = "online" if online else "offline"
         now = Now("site", name, state, AT, 0, online, len(routers))  # type: ignore[arg-type]
-        built.append(Site(Line(name, now, 1.0, 0, 0, 0), tuple(routers)))
+        built.append(SiteStatus(Line(name, now, 1.0, 0, 0, 0), tuple(routers)))
     every = [one for _, routers in sites for one in routers]
     online = sum(one.now.routers_online for one in every)
     lost = sum(one.line.lost_today for one in every)
     now = Now("city", "kupang", "online", AT, 0, online, len(every), clients=12)
-    return City(
+    return CityStatus(
         AT, Line("City", now, 1.0, 0, lost, lost), tuple(built), (), (), (), (9, 9, 0, 0, 0)
     )
 
@@ -144,7 +144,7 @@ CASES = [
     ids=[case[0] for case in CASES],
 )
 def test_a_check_says_how_bad_it_is(
-    found: City, server: Server, limits: Limits, code: int, text: str
+    found: CityStatus, server: Server, limits: Limits, code: int, text: str
 ) -> None:
     """By the convention of the monitoring plugins: a level, a reason, and figures behind a bar."""
     got, line = status_check.check(found, server, limits)

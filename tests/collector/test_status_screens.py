@@ -19,7 +19,7 @@ from tests.collector.test_status import screen as fill
 from tests.collector.test_status_check import city, router
 from titik_collector.config import model
 from titik_collector.queries.server_warnings import Warned
-from titik_collector.queries.status import City
+from titik_collector.queries.status import CityStatus
 from titik_collector.registry.sync import sync
 from titik_collector.screens import status_detail, status_screen
 from titik_collector.screens.top_screen import TopScreen
@@ -37,7 +37,7 @@ def text(shown: RenderableType, columns: int = 80, height: int = 24) -> list[str
     return out.getvalue().splitlines()
 
 
-def thousand(away: int) -> City:
+def thousand(away: int) -> CityStatus:
     """A hundred sites of ten routers; of the last sites one router each is away."""
     sites = []
     for number in range(100):

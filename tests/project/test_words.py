@@ -129,9 +129,7 @@ DELIBERATE = {
     "Whole": "the limits of a field of the contract, and of a setting",
 }
 # Still to be renamed. This list only shrinks.
-TWICE = {
-    "City", "Link", "LinkDown", "Router", "Site",
-}  # fmt: skip
+TWICE = {"Link"}
 
 
 @cache

@@ -15,7 +15,7 @@ from titik_collector.config.schema import ConfigError
 from titik_collector.queries import server_warnings, status, status_check, status_json
 from titik_collector.queries.history import nearest
 from titik_collector.queries.server_warnings import Server
-from titik_collector.queries.status import City, Router, Site
+from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
 from titik_collector.store.database import Database, StoreError, is_held, reading
@@ -104,7 +104,7 @@ def top(file: Path, every: float) -> None:
         top_screen.run(console, lambda: _gather(settings)[0], every)
 
 
-def _gather(settings: Config) -> tuple[City, Server]:
+def _gather(settings: Config) -> tuple[CityStatus, Server]:
     """The city and the server; StoreError says what the server reports, if the store is gone."""
     now_ms = server_clock.shown_ms(None)
     try:
@@ -152,7 +152,7 @@ def _readable(settings: Config) -> Iterator[Database | None]:
             yield db
 
 
-def _find(city: City, name: str) -> Site | Router:
+def _find(city: CityStatus, name: str) -> SiteStatus | RouterStatus:
     """By name; `router/NAME` is the router where a site has the same name."""
     for site in city.sites:
         if name in (site.name, f"site/{site.name}"):

@@ -60,7 +60,7 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Router(_Place):
+class RouterStatus(_Place):
     """One router, with what it last reported of itself."""
 
     line: Line
@@ -76,11 +76,11 @@ class Router(_Place):
 
 
 @dataclass(frozen=True, slots=True)
-class Site(_Place):
+class SiteStatus(_Place):
     """One site and its routers."""
 
     line: Line
-    routers: tuple[Router, ...]
+    routers: tuple[RouterStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +93,19 @@ class Unregistered:
 
 
 @dataclass(frozen=True, slots=True)
-class City:
+class CityStatus:
     """Everything that is known at `at_ms`."""
 
     at_ms: int
     line: Line
-    sites: tuple[Site, ...]
-    homeless: tuple[Router, ...]  # routers without a site
+    sites: tuple[SiteStatus, ...]
+    homeless: tuple[RouterStatus, ...]  # routers without a site
     unregistered: tuple[Unregistered, ...]
     tallies: tuple[Tally, ...]  # messages that were not stored, by reason
     totals: Totals
     warnings: tuple[Warned, ...] = ()  # of the server itself
 
-    def routers(self) -> Iterator[Router]:
+    def routers(self) -> Iterator[RouterStatus]:
         """All of them, site by site."""
         for site in self.sites:
             yield from site.routers
@@ -137,7 +137,7 @@ def gather(
     now_ms: int,
     warnings: Sequence[Warned] = (),
     title: str = "City",
-) -> City:
+) -> CityStatus:
     """Read it from the store; where the server cannot hear, every router is unknown."""
     registry, presence = Registry(db, city), _Believed(db, now_ms)
     live = LiveState(db, presence, registry)
@@ -150,12 +150,12 @@ def gather(
         for router_id, name, site in registry.routers()
     ]
     sites = [
-        Site(_sum(title, now["site", name], members), members)
+        SiteStatus(_sum(title, now["site", name], members), members)
         for _, name, title in places.registered_sites(db)
         for members in [tuple(one for one in routers if one.site == name)]
     ]
     known = {site.name for site in sites}
-    return City(
+    return CityStatus(
         now_ms,
         _sum(title, now["city", registry.city], routers),
         tuple(sites),
@@ -198,7 +198,7 @@ def _waiting(spooled: int) -> int | None:
 
 def _router(
     router_id: int, site: str | None, now: Now, state: PresenceRow, live: LiveState, facts: _Facts
-) -> Router:
+) -> RouterStatus:
     sample = live.sample(router_id)
     agent = sample.agent if sample else None
     cause = facts.causes.get(router_id)
@@ -211,7 +211,7 @@ def _router(
         facts.lost[now.name],
         facts.lost_today[now.name],
     )
-    one = Router(
+    one = RouterStatus(
         line,
         site,
         state.since_ms,
@@ -226,7 +226,7 @@ def _router(
     return replace(one, problems=tuple(_problems(one, facts, behind_ms)))
 
 
-def _problems(one: Router, facts: _Facts, behind_ms: int | None) -> Iterator[str]:
+def _problems(one: RouterStatus, facts: _Facts, behind_ms: int | None) -> Iterator[str]:
     """What an operator should look at, in words."""
     if one.name in facts.namesakes:
         yield f"two devices use this name ({two_devices.REMEDY})"
@@ -250,7 +250,7 @@ def _problems(one: Router, facts: _Facts, behind_ms: int | None) -> Iterator[str
         yield f"{one.line.lost_today:,} sample{plural} lost in 24 h"
 
 
-def _sum(title: str, now: Now, members: Sequence[Router]) -> Line:
+def _sum(title: str, now: Now, members: Sequence[RouterStatus]) -> Line:
     lines = [one.line for one in members]
     covered = [line.coverage for line in lines if line.coverage is not None]
     spooled = [line.spooled for line in lines if line.spooled is not None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from titik_collector.queries.server_warnings import Server
-from titik_collector.queries.status import City, Router
+from titik_collector.queries.status import CityStatus, RouterStatus
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -28,7 +28,7 @@ class Limits:
     cert_days: int = 60
 
 
-def check(city: City, server: Server, limits: Limits) -> tuple[int, str]:
+def check(city: CityStatus, server: Server, limits: Limits) -> tuple[int, str]:
     """The exit status and the line."""
     if server.fails:
         found = [(CRITICAL, one.text) for one in server.warnings if one.level == "critical"]
@@ -52,7 +52,7 @@ def line(code: int, text: str) -> str:
     return f"TITIK {NAMES[code]} - {' '.join(text.replace('|', '/').split())}"
 
 
-def _found(city: City, server: Server, limits: Limits) -> Iterator[tuple[int, str]]:
+def _found(city: CityStatus, server: Server, limits: Limits) -> Iterator[tuple[int, str]]:
     now = city.line.now
     if now.routers_known and not now.routers_online:
         yield CRITICAL, f"none of {now.routers_known} routers is online"
@@ -79,7 +79,7 @@ def _found(city: City, server: Server, limits: Limits) -> Iterator[tuple[int, st
         yield WARNING, one.text
 
 
-def _away(city: City, limits: Limits) -> Iterator[tuple[int, str]]:
+def _away(city: CityStatus, limits: Limits) -> Iterator[tuple[int, str]]:
     away = [_named(one) for one in city.routers() if _is_away(one)]
     if limits.away_critical and len(away) >= limits.away_critical:
         yield CRITICAL, f"{_many(away, 'router')} away: {_names(away)}"
@@ -87,17 +87,17 @@ def _away(city: City, limits: Limits) -> Iterator[tuple[int, str]]:
         yield WARNING, f"{_many(away, 'router')} away: {_names(away)}"
 
 
-def _is_away(one: Router) -> bool:
+def _is_away(one: RouterStatus) -> bool:
     """A router whose access was revoked is meant to be away."""
     return one.now.state in AWAY and not one.now.revoked
 
 
-def _is_blind(one: Router) -> bool:
+def _is_blind(one: RouterStatus) -> bool:
     """It reports, but without what the source counts."""
     return bool(one.failed) and one.now.state == "online"
 
 
-def _named(one: Router) -> str:
+def _named(one: RouterStatus) -> str:
     return f"{one.name} ({one.cause})" if one.cause else one.name
 
 
@@ -110,7 +110,7 @@ def _names(found: list[str]) -> str:
     return ", ".join(found[:MAX_NAMED]) + more
 
 
-def _data(city: City, server: Server, limits: Limits) -> str:
+def _data(city: CityStatus, server: Server, limits: Limits) -> str:
     now = city.line.now
     away = sum(_is_away(one) for one in city.routers())
     data = [

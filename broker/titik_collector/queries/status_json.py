@@ -8,13 +8,13 @@ import json
 from typing import Any
 
 from titik_collector.queries.server_warnings import Server
-from titik_collector.queries.status import City, Line, Router, Site
+from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 from titik_wire import codec, instant
 
 TERMS = ("taken", "stored", "refused", "lost", "in_spool")
 
 
-def document(city: City, server: Server) -> dict[str, Any]:
+def document(city: CityStatus, server: Server) -> dict[str, Any]:
     """Everything."""
     return {
         "v": 1,
@@ -31,10 +31,10 @@ def document(city: City, server: Server) -> dict[str, Any]:
     }
 
 
-def of_one(one: Site | Router, at_ms: int) -> dict[str, Any]:
+def of_one(one: SiteStatus | RouterStatus, at_ms: int) -> dict[str, Any]:
     """A site with its routers, or a router."""
     head = {"v": 1, "at": instant.to_text(at_ms)}
-    if isinstance(one, Router):
+    if isinstance(one, RouterStatus):
         return {**head, "router": _router(one)}
     return {**head, "site": _site(one), "routers": [_router(router) for router in one.routers]}
 
@@ -60,18 +60,18 @@ def _server(server: Server) -> dict[str, Any]:
     return found | _known(certificate_days=server.expires_days)
 
 
-def _samples(city: City) -> dict[str, Any]:
+def _samples(city: CityStatus) -> dict[str, Any]:
     return {
         "samples": dict(zip(TERMS, city.totals, strict=True)),
         "not_stored": dict(city.tallies),
     }
 
 
-def _site(one: Site) -> dict[str, Any]:
+def _site(one: SiteStatus) -> dict[str, Any]:
     return {**_line(one.line), "routers": [router.name for router in one.routers]}
 
 
-def _router(one: Router) -> dict[str, Any]:
+def _router(one: RouterStatus) -> dict[str, Any]:
     return {
         **_line(one.line),
         **_known(

@@ -10,16 +10,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector.queries.status import City, Router, Site
+from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.screens.status_screen import UNKNOWN, TableRow, bps, table, warnings, whole
 from titik_collector.wording import when
 from titik_wire.messages import Bss, Net, Sample
 
 
-def render(city: City, one: Site | Router, zone: ZoneInfo | None) -> RenderableType:
+def render(
+    city: CityStatus, one: SiteStatus | RouterStatus, zone: ZoneInfo | None
+) -> RenderableType:
     """One site or router."""
     parts = [*warnings(city.warnings), Text(_title(one), "bold")]
-    if isinstance(one, Router):
+    if isinstance(one, RouterStatus):
         parts += [Text(f"  {problem}", "yellow") for problem in one.problems]
         return Group(*parts, table([TableRow(0, one.name, one.line)]), *_router(one, zone))
     rows = [TableRow(0, one.line.title, one.line)]
@@ -31,20 +33,20 @@ def render(city: City, one: Site | Router, zone: ZoneInfo | None) -> RenderableT
     return Group(*parts)
 
 
-def _title(one: Site | Router) -> str:
-    if isinstance(one, Site):
+def _title(one: SiteStatus | RouterStatus) -> str:
+    if isinstance(one, SiteStatus):
         return f"{one.line.title} (site {one.name})"
     return f"{one.name} (router{f' at {one.site}' if one.site else ''})"
 
 
-def _kept(one: Router) -> Iterator[str]:
+def _kept(one: RouterStatus) -> Iterator[str]:
     """What it runs on, as far as it reported it."""
     for label, value in (("agent", one.version), ("", one.firmware), ("", one.model)):
         if value:
             yield f"{label} {value}".strip()
 
 
-def _router(one: Router, zone: ZoneInfo | None) -> Iterator[RenderableType]:
+def _router(one: RouterStatus, zone: ZoneInfo | None) -> Iterator[RenderableType]:
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for label, value in _facts(one, zone):
         facts.add_row(label, value)
@@ -60,7 +62,7 @@ def _router(one: Router, zone: ZoneInfo | None) -> Iterator[RenderableType]:
         yield _net(one.sample.net)
 
 
-def _facts(one: Router, zone: ZoneInfo | None) -> Iterator[tuple[str, str]]:
+def _facts(one: RouterStatus, zone: ZoneInfo | None) -> Iterator[tuple[str, str]]:
     if one.since_ms:
         name = when.zone_name(one.since_ms, zone)
         yield f"{one.now.state} since", f"{when.show(one.since_ms, zone)} {name}"

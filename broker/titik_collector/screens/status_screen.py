@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.queries.server_warnings import Warned
-from titik_collector.queries.status import City, Line, Router, Site
+from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 
 UNKNOWN = "·"
 COLOURS = {"online": "green", "silent": "yellow", "offline": "red", "unknown": "dim"}
@@ -32,7 +32,9 @@ class TableRow:
     line: Line
 
 
-def render(city: City, *, height: int | None = None, everything: bool = False) -> RenderableType:
+def render(
+    city: CityStatus, *, height: int | None = None, everything: bool = False
+) -> RenderableType:
     """The whole screen. `height`: lines of the terminal; what is well is folded to fit."""
     head = [*warnings(city.warnings), *problems(city, None if height is None else height // 3)]
     if head:
@@ -46,7 +48,7 @@ def render(city: City, *, height: int | None = None, everything: bool = False) -
     return Group(*head, _Lines(rows), Text(folded, "dim"), *foot)
 
 
-def render_problems(city: City) -> RenderableType:
+def render_problems(city: CityStatus) -> RenderableType:
     """Only what is wrong."""
     found = [*warnings(city.warnings), *problems(city)]
     return Group(*(found or [Text("no problem is known")]))
@@ -58,7 +60,7 @@ def warnings(found: Sequence[Warned]) -> list[RenderableType]:
     return [Text(f"{one.level}: {one.text}", LEVELS[one.level]) for one in order]
 
 
-def problems(city: City, most: int | None = None) -> list[RenderableType]:
+def problems(city: CityStatus, most: int | None = None) -> list[RenderableType]:
     """Routers that an operator should look at, `most` of them."""
     most = MAX_PROBLEMS if most is None else most
     found = [one for one in city.routers() if one.problems]
@@ -81,7 +83,7 @@ def table(rows: Sequence[TableRow]) -> RenderableType:
     return _Lines(rows)
 
 
-def all_rows(city: City) -> list[TableRow]:
+def all_rows(city: CityStatus) -> list[TableRow]:
     """The city, then each site with its routers: those with problems first."""
     rows = [TableRow(0, "City", city.line)]
     for site in sorted(city.sites, key=_is_well):
@@ -89,7 +91,7 @@ def all_rows(city: City) -> list[TableRow]:
     return rows + [TableRow(1, one.name, one.line) for one in sorted(city.homeless, key=_is_well)]
 
 
-def _site_rows(site: Site) -> list[TableRow]:
+def _site_rows(site: SiteStatus) -> list[TableRow]:
     if len(site.routers) == 1:  # one line is enough for both
         (one,) = site.routers
         return [TableRow(0, f"{one.name} {site.line.title}", one.line)]
@@ -102,12 +104,14 @@ def _site_rows(site: Site) -> list[TableRow]:
     ]
 
 
-def _is_well(one: Site | Router) -> bool:
+def _is_well(one: SiteStatus | RouterStatus) -> bool:
     """False sorts first."""
-    return not (any(r.problems for r in one.routers) if isinstance(one, Site) else one.problems)
+    return not (
+        any(r.problems for r in one.routers) if isinstance(one, SiteStatus) else one.problems
+    )
 
 
-def _fold(city: City, most: int) -> tuple[list[TableRow], str]:
+def _fold(city: CityStatus, most: int) -> tuple[list[TableRow], str]:
     """The city and as many sites as there is room for, and what is left out."""
     rows = [
         TableRow(0, site.line.title, site.line)
@@ -123,7 +127,7 @@ def _fold(city: City, most: int) -> tuple[list[TableRow], str]:
     )
 
 
-def _footer(city: City) -> Iterator[RenderableType]:
+def _footer(city: CityStatus) -> Iterator[RenderableType]:
     if not city.line.now.routers_known:
         yield Text("no router is known yet; a running collector takes those of its file,")
         yield Text("and this adds one to it: titik router add NAME --site SITE")
@@ -182,7 +186,7 @@ _TALLIES = {
 }
 
 
-def _unregistered(city: City) -> Iterator[RenderableType]:
+def _unregistered(city: CityStatus) -> Iterator[RenderableType]:
     if not city.unregistered:
         return
     site = city.sites[0].name if len(city.sites) == 1 else "SITE"

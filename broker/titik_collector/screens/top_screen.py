@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from titik_collector.queries.status import City
+from titik_collector.queries.status import CityStatus
 from titik_collector.screens import status_screen
 from titik_collector.store.database import StoreError
 
@@ -42,12 +42,12 @@ QUIT = (b"q", b"Q", b"\x03", b"\x04")
 class TopScreen:
     """What is shown: the newest answer, from the row that was scrolled to."""
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: CityStatus) -> None:
         self._city = city
         self._failure: str | None = None
         self._first = 0
 
-    def update(self, gather: Callable[[], City]) -> None:
+    def update(self, gather: Callable[[], CityStatus]) -> None:
         """Ask again; what is shown stays when the store cannot be read, and the reason is added."""
         try:
             self._city, self._failure = gather(), None
@@ -82,7 +82,7 @@ class TopScreen:
         return Text(f"{at}arrows and Page Up/Down scroll, q ends", "dim", no_wrap=True)
 
 
-def run(console: Console, gather: Callable[[], City], every_s: float) -> None:
+def run(console: Console, gather: Callable[[], CityStatus], every_s: float) -> None:
     """Until q or Ctrl-C."""
     screen = TopScreen(gather())
     with (
