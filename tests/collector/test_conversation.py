@@ -27,7 +27,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_what_is_retained_comes_before_the_second_answer(broker: Mosquitto) -> None:
     """All of it, and nothing has to be waited for."""
     topics = [f"t/{n}" for n in range(200)]
-    with conversation(broker.port) as asking:
+    with conversation(broker.port).open() as asking:
         for topic in topics:
             asking.publish(topic, b"x", "not taken", retain=True)
         asking.subscribe("t/+", "not shown", qos=0)
@@ -38,12 +38,12 @@ def test_what_is_retained_comes_before_the_second_answer(broker: Mosquitto) -> N
 def test_a_port_that_is_silent_is_given_up() -> None:
     """It accepts, and no answer to CONNECT ever comes."""
     with serving(b"") as port, pytest.raises(LinkDown, match=f"127.0.0.1:{port}.* no answer"):
-        conversation(port, 0.2).__enter__()
+        conversation(port, 0.2).open()
 
 
 def test_a_broker_that_goes_away_ends_the_wait(broker: Mosquitto) -> None:
     """At once, long before the patience is over."""
-    with conversation(broker.port) as asking:
+    with conversation(broker.port).open() as asking:
         broker.kill()
         with pytest.raises(LinkDown, match="closed the connection"):
             asking.until(lambda: False, 1e6)
@@ -51,7 +51,7 @@ def test_a_broker_that_goes_away_ends_the_wait(broker: Mosquitto) -> None:
 
 def test_what_does_not_come_is_no_failure(broker: Mosquitto) -> None:
     """Whether it was done in time is the caller's to judge."""
-    with conversation(broker.port) as asking:
+    with conversation(broker.port).open() as asking:
         assert asking.until(lambda: True, 0.1)
         assert not asking.until(lambda: False, 0.1)
 
@@ -62,4 +62,4 @@ def test_a_refused_login_is_named(tmp_path: Path) -> None:
         Mosquitto(tmp_path, "allow_anonymous false\n") as broker,
         pytest.raises(LinkDown, match=r"did not let us in: not authorized \(0x87\)"),
     ):
-        conversation(broker.port).__enter__()
+        conversation(broker.port).open()

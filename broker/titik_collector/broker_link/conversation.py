@@ -1,11 +1,12 @@
 """A short connection: open, ask, wait for each answer with a deadline, close.
 
-Rule: one question at a time; what came before the answer is in `received`.
+Rule: one question at a time; what came before the answer is in `received_messages`.
 """
 
 import select
 import time
 from collections.abc import Callable
+from typing import Self
 
 from titik_mqtt.connection import Connection, Terms
 from titik_mqtt.endpoint import Endpoint
@@ -15,7 +16,7 @@ KEEPALIVE_S = 60
 
 
 class Conversation:
-    """Use as a context manager; a clean session that leaves nothing at the broker."""
+    """`with Conversation(...).open() as it`; its session leaves nothing at the broker."""
 
     def __init__(self, endpoint: Endpoint, client_id: str, patience_s: float) -> None:
         """`patience_s` is for each answer."""
@@ -26,7 +27,7 @@ class Conversation:
         terms = Terms(client_id, KEEPALIVE_S, patience_s)
         self._connection = Connection(endpoint, terms, None, self, Remedies)
 
-    def __enter__(self) -> "Conversation":
+    def open(self) -> Self:
         """LinkDown if nobody answers, or we are refused."""
         try:
             self._connection.open()
@@ -37,6 +38,9 @@ class Conversation:
                 words = f"the broker at {self._where} did not let us in: {down.reason}"
                 raise LinkDown(words, "login") from down
             raise
+        return self
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -43,7 +43,7 @@ def look(door: Endpoint, collector: str, own: Identity, watch_s: float = WATCH_S
         # Perhaps by an address of this machine, which is not in the certificate.
         door = door._replace(tls=door.tls._replace(check_hostname=False))
     name = f"{topics.CLIENT_ID}look:{collector}"
-    with Conversation(door, name, PATIENCE_S) as conversation:
+    with Conversation(door, name, PATIENCE_S).open() as conversation:
         statuses = _statuses(_fetch(conversation, topics.collector(collector)))
         status = statuses[-1] if statuses else None
         if status is not None and _is_suspect(status, own):

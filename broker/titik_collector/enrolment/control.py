@@ -7,7 +7,7 @@ Rule: a user or role that is to go and is gone already is as it was wished.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from titik_collector.broker_link.conversation import Conversation
 from titik_collector.enrolment.access import Command
@@ -24,32 +24,24 @@ MAX_PACKET = 16_000  # below the broker's max_packet_size
 _GONE = {"deleteClient": "Client not found", "deleteRole": "Role not found"}
 
 
-class Control:
-    """A connection as the commanding user, from `open` to the end of a `with`."""
+class Control(Conversation):
+    """As the commanding user, from `open` to the end of a `with`."""
 
     def __init__(self, port: int, password: str) -> None:
         self._refusal = f"the broker on port {port} did not"
+        endpoint = Endpoint("127.0.0.1", port, CONTROL, password)
         # This listener takes the user's name instead of our client id.
-        name = topics.CLIENT_ID + "control"
-        self._conversation = Conversation(
-            Endpoint("127.0.0.1", port, CONTROL, password), name, PATIENCE_S
-        )
+        super().__init__(endpoint, topics.CLIENT_ID + "control", PATIENCE_S)
 
-    def open(self) -> "Control":
+    def open(self) -> Self:
         """LinkDown if nobody answers, or it is refused."""
-        conversation = self._conversation.__enter__()
+        super().open()
         try:
-            conversation.subscribe(RESPONSE, f"{self._refusal} let us hear its answers")
+            self.subscribe(RESPONSE, f"{self._refusal} let us hear its answers")
         except LinkDown:
             self.__exit__()
             raise
         return self
-
-    def __enter__(self) -> "Control":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._conversation.__exit__()
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
         """What the plugin answers to each; LinkDown if it does not do one of them."""
@@ -65,31 +57,31 @@ class Control:
 
         The broker drops the will of a client that it cuts off.
         """
-        topic, conversation = topics.status(router), self._conversation
-        conversation.received_messages.clear()
-        conversation.subscribe(topic, f"{self._refusal} let us hear a status")
-        conversation.unsubscribe(topic, f"{self._refusal} answer")
-        found = [body for where, body in conversation.received_messages if where == topic]
+        topic = topics.status(router)
+        self.received_messages.clear()
+        self.subscribe(topic, f"{self._refusal} let us hear a status")
+        self.unsubscribe(topic, f"{self._refusal} answer")
+        found = [body for where, body in self.received_messages if where == topic]
         offline = _offline(topic, found)
         if offline is not None:
             words = f"{self._refusal} take a status"
-            conversation.publish(topic, codec.encode(offline), words, retain=True)
+            self.publish(topic, codec.encode(offline), words, retain=True)
 
     def _send(self, batch: Sequence[Command]) -> list[Any]:
         """One packet, and the answers to all of its commands."""
-        words, conversation = f"{self._refusal} answer a command", self._conversation
+        words = f"{self._refusal} answer a command"
         request, more_s = json.dumps({"commands": batch}).encode(), COMMAND_S * len(batch)
-        conversation.received_messages.clear()
-        conversation.publish(REQUEST, request, words, more_s=more_s)
+        self.received_messages.clear()
+        self.publish(REQUEST, request, words, more_s=more_s)
         found: list[Any] = []
 
         def answered() -> bool:
-            while conversation.received_messages:
-                _topic, body = conversation.received_messages.pop(0)
+            while self.received_messages:
+                _topic, body = self.received_messages.pop(0)
                 found.extend(json.loads(body)["responses"])
             return len(found) >= len(batch)
 
-        if not conversation.until(answered, PATIENCE_S + more_s):
+        if not self.until(answered, PATIENCE_S + more_s):
             raise LinkDown(words)
         return found
 
