@@ -120,7 +120,7 @@ def test_every_open_ack_is_said_again(tmp_path: Path) -> None:
         )
 
 
-def test_a_cleared_topic_is_no_poison(tmp_path: Path) -> None:
+def test_a_cleared_topic_is_not_malformed(tmp_path: Path) -> None:
     """An empty retained message says nothing."""
     with opened(tmp_path / "db") as db:
         taking, link = ingest(
@@ -150,7 +150,7 @@ def test_a_packed_sample_that_breaks_the_contract_is_accounted() -> None:
     assert ("tirosa-1", (RUN, 1, 1)) == (item.router, item.span)
 
 
-def test_a_damaged_packed_sample_is_poison() -> None:
+def test_a_damaged_packed_sample_is_malformed() -> None:
     """It is kept as it came."""
     good = letter(sample(1))
     bad = good._replace(payload=packed.pack(good.payload)[:-1])
@@ -166,7 +166,7 @@ def test_live_is_what_came_on_the_topic_sample() -> None:
     assert [True, False] == [isinstance(one, Arrived) and one.live for one in live]
 
 
-def test_an_impostor_is_poison_of_the_router_whose_topic_it_is() -> None:
+def test_an_impostor_is_malformed_of_the_router_whose_topic_it_is() -> None:
     """The topic is the authenticated identity."""
     forged = ReceivedMessage(topics.backlog("solor-1"), codec.encode(sample(7)), (1, 1))
 
@@ -218,7 +218,7 @@ BOTH = [letter(sample(1)), letter(sample(1, router="tirosa-2")), letter(sample(2
 def test_a_message_that_meets_a_bug_holds_up_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, bug: str
 ) -> None:
-    """It is quarantined, and not met again; what was beside it is stored and acknowledged."""
+    """Its beginning is kept; what was beside it is stored and acknowledged."""
     with opened(tmp_path / "db", ("tirosa-1", "tirosa-2")) as db:
         store = WatchedStore(db, Registered("tirosa-1", "tirosa-2"))
         if bug == "ours":
@@ -243,7 +243,7 @@ def test_a_message_that_meets_a_bug_holds_up_no_other(
 
 
 def test_a_store_that_fails_is_no_bug_of_a_message(tmp_path: Path) -> None:
-    """Nothing is quarantined because a disk is full."""
+    """Nothing counts as malformed because a disk is full."""
     with opened(tmp_path / "db") as db:
         store = WatchedStore(db, Registered())
         taking, _ = ingest(store, [letter(sample(1))])

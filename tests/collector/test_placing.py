@@ -1,4 +1,4 @@
-"""From accepted samples to rows: any order and repetition give the same, poison is told apart."""
+"""From accepted samples to rows: any order and repetition give the same rows."""
 
 import random
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_what_is_acked_is_a_row(tmp_path: Path) -> None:
         ).fetchall()
 
 
-def test_a_good_sample_after_poison_of_its_seq_is_stored(tmp_path: Path) -> None:
+def test_a_good_sample_after_a_malformed_one_of_its_seq_is_stored(tmp_path: Path) -> None:
     """Refused becomes stored when it comes whole."""
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, conservation, letter, opened, sample
-from tests.collector.test_store import NOW, poison, save
+from tests.collector.test_store import NOW, malformed, save
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
@@ -56,12 +56,12 @@ def test_an_older_run_of_which_too_much_is_said_is_not_believed(tmp_path: Path) 
 
 
 def test_a_broken_message_cannot_refuse_more_than_a_run_can_have(tmp_path: Path) -> None:
-    """It goes to the quarantine; nothing is counted."""
+    """Its beginning is kept; nothing is counted."""
     broken = f'{{"v":1,"run":"{RUN}","first_seq":1,"seq":{2**52}}}'.encode()
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())
         save(store, sample(1))
-        store.save([to_item(poison(broken), NOW)])
+        store.save([to_item(malformed(broken), NOW)])
 
         assert {RUN: (1, 1, 0, 0, 0)} == conservation(db)
         assert 1 == db.execute("SELECT count(*) FROM quarantine").fetchone()[0]

@@ -149,16 +149,16 @@ def test_an_older_run_in_the_spool_is_learnt_of_before_it_arrives(tmp_path: Path
         assert (8, 0, 0, 2, 6) == conservation(db)[OLD_RUN]
 
 
-def poison(payload: bytes) -> ReceivedMessage:
+def malformed(payload: bytes) -> ReceivedMessage:
     return ReceivedMessage("titik/v1/router/tirosa-1/backlog", payload, (1, 1))
 
 
-def test_poison_with_a_seq_is_refused_and_acked(tmp_path: Path) -> None:
+def test_a_malformed_message_with_a_seq_is_refused_and_acked(tmp_path: Path) -> None:
     """A router must not keep for ever what can never be stored."""
     broken = f'{{"v":1,"run":"{RUN}","first_seq":2,"seq":2,"clients":-1}}'.encode()
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())
-        store.save([to_item(letter(sample(1)), NOW), to_item(poison(broken), NOW)])
+        store.save([to_item(letter(sample(1)), NOW), to_item(malformed(broken), NOW)])
 
         assert {RUN: (2, 1, 1, 0, 0)} == conservation(db)
         assert (AckedRun(RUN, 2),) == store.ack(1, "tirosa-1").runs
@@ -170,9 +170,9 @@ def test_a_refused_seq_that_arrives_after_all_is_stored(tmp_path: Path) -> None:
     broken = f'{{"v":1,"run":"{RUN}","seq":2}}'.encode()
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())
-        store.save([to_item(poison(broken), NOW)])
+        store.save([to_item(malformed(broken), NOW)])
         save(store, sample(2, 1))
-        store.save([to_item(poison(broken), NOW)])
+        store.save([to_item(malformed(broken), NOW)])
 
         assert {RUN: (2, 2, 0, 0, 0)} == conservation(db)
         assert [] == check.findings(db)
@@ -182,7 +182,7 @@ def test_an_unknown_version_is_neither_refused_nor_acked(tmp_path: Path) -> None
     """The router keeps it until the collector is upgraded."""
     later = f'{{"v":2,"run":"{RUN}","seq":1}}'.encode()
     with opened(tmp_path / "db") as db:
-        saved = Store(db, Registered()).save([to_item(poison(later), NOW)])
+        saved = Store(db, Registered()).save([to_item(malformed(later), NOW)])
 
         assert (1, {}) == (saved.later_version, saved.routers)
         assert {} == conservation(db)
@@ -294,11 +294,11 @@ def test_an_ack_said_again_writes_nothing(tmp_path: Path) -> None:
         assert 1 == sum(one.startswith("UPDATE run") for one in asked)
 
 
-def test_the_quarantine_is_bounded(tmp_path: Path) -> None:
+def test_what_is_kept_of_malformed_messages_is_bounded(tmp_path: Path) -> None:
     """Malformed messages for ever cost a fixed number of rows, the newest kept."""
     with opened(tmp_path / "db") as db:
         store = Store(db, Registered())
-        store.save([to_item(poison(b"x%d" % n), NOW) for n in range(1100)])
+        store.save([to_item(malformed(b"x%d" % n), NOW) for n in range(1100)])
 
         assert (1000, b"x1099") == db.execute(
             "SELECT count(*), (SELECT head FROM quarantine ORDER BY id DESC) FROM quarantine"

@@ -25,9 +25,9 @@ def spoilt(seq: int, **members: object) -> bytes:
     return json.dumps(json.loads(codec.encode(now_sample(seq))) | members).encode()
 
 
-def test_poison_is_quarantined_and_all_else_flows(tmp_path: Path) -> None:
+def test_what_is_malformed_is_kept_and_all_else_flows(tmp_path: Path) -> None:
     """Acknowledged, counted, shown; with a readable identity it is accounted as refused."""
-    poison = [
+    malformed = [
         b"\xff\xfe",
         b"{",
         b"[" * 5000,
@@ -42,7 +42,7 @@ def test_poison_is_quarantined_and_all_else_flows(tmp_path: Path) -> None:
         city.collect()
         node = city.node("tirosa-2")
         backlog = topics.backlog("tirosa-1")
-        for payload in poison:
+        for payload in malformed:
             assert "Success" == router.publish(backlog, payload)
         router.publish(topics.status("tirosa-1"), b"offline")
         for seq in (1, 4, 5):
@@ -50,7 +50,7 @@ def test_poison_is_quarantined_and_all_else_flows(tmp_path: Path) -> None:
         city.until_taken(node, 5)
         city.until(lambda: stored(city, "tirosa-1") == 3, "the sound ones are stored")
         city.until_acked()
-        tally = len(poison) + 1
+        tally = len(malformed) + 1
         assert tally == city.number("SELECT count(*) FROM quarantine")
         status, screen = city.titik("status", "--config", str(city.file))
         assert status == 0
