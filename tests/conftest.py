@@ -22,12 +22,16 @@ settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thor
 SQLITE3_CONNECT: Callable[..., sqlite3.Connection] = sqlite3.connect
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` a folder's tests run one after the other, beside another folder's."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+@pytest.hookimpl(optionalhook=True)  # the environments of the matrix have no xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadscope` a folder's tests run one after the other, beside another folder's."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = lambda nodeid: nodeid.partition("::")[0].rpartition("/")[0]
+    return scheduler
 
 
 class Loudest(logging.Handler):
@@ -53,7 +57,7 @@ def _files_need_not_outlast_a_power_cut() -> Iterator[None]:
 
 def _connect(database: str | Path, *args: Any, **options: Any) -> sqlite3.Connection:
     """As sqlite3 does; a new file is not waited for until somebody asks for that."""
-    is_new = not os.path.exists(database)
+    is_new = not options.get("uri") and not os.path.exists(database)
     db = SQLITE3_CONNECT(database, *args, **options)
     if is_new:
         db.execute("PRAGMA synchronous = OFF")
