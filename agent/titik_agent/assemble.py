@@ -385,7 +385,7 @@ def _refuse_beside_agent(directory: str, router: str) -> None:
                 f"the agent of {holder} runs in {directory}; restart it if that is this router's"
                 " old name, else name another spool.directory"
             ) from None
-        raise ConfigError(f"an agent runs in {directory}; its log says how it fares") from None
+        raise ConfigError(f"an agent runs in {directory}; its log shows its state") from None
     except OSError as error:
         raise ConfigError(f"spool.directory: {error}; check as root or as its user") from error
 

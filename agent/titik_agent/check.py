@@ -28,7 +28,7 @@ ROOM = 64 << 10  # bytes: a segment of a spool of the usual 1 MiB, and some minu
 ENOUGH = 50_000_000  # bytes inside before it is asked whether as many went out
 FAR_LESS = 20  # what stays in the LAN, a film from a neighbour's disk, is hardly ever 95 %
 _OFF = {
-    "hostapd": '; if this is no access point, say hostapd = "off" under [sources] in agent.toml'
+    "hostapd": '; if this is no access point, set hostapd = "off" under [sources] in agent.toml'
 }
 
 
@@ -136,7 +136,7 @@ def clock(router: Clock, say: Say) -> bool:
     if router.quality() == "ntp":
         say("ok    clock: set in this boot")
     else:
-        say('--    clock: not known to be set; if it is right, say clock = "trusted"')
+        say('--    clock: not known to be set; if it is right, set clock = "trusted"')
     return True
 
 

@@ -167,7 +167,7 @@ def test_a_machine_that_is_no_access_point_is_told_once_how_to_say_so(
 
     failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
     assert 1 == len(failed)
-    assert failed[0].endswith('say hostapd = "off" under [sources] in agent.toml')
+    assert failed[0].endswith('set hostapd = "off" under [sources] in agent.toml')
     assert [] == [one for one in caplog.records if one.name == "titik_agent.sampling.sampler"]
 
 

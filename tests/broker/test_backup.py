@@ -100,7 +100,12 @@ def test_a_damaged_store_is_brought_back_as_it_is_said(city: City, kept: Path) -
 def test_a_damaged_store_is_in_no_backup(city: City, tmp_path: Path) -> None:
     """And the older backup of that name, which is whole, stays."""
     store, file = city.folder / "titik.db", tmp_path / "kept.tar.gz"
-    with closing(open_writer(store)):
+    with closing(open_writer(store)) as db:
+        db.executemany(
+            "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head)"
+            " VALUES (0, 't', 'r', 'h', zeroblob(4000))",
+            [()] * 100,
+        )
         city.says("backup", str(file))
     before = file.read_bytes()
     size = store.stat().st_size
@@ -119,7 +124,9 @@ def test_a_backup_says_what_is_in_it_and_what_is_not(city: City, tmp_path: Path)
     file = tmp_path / "city.tar.gz"
     said = city.says("backup", str(file))
     assert "holds configuration and broker, with every key of the city: keep it secret" in said
-    assert f"warning: left out: the store, for there is none at {city.folder / 'titik.db'}" in said
+    assert (
+        f"warning: left out: the store, because there is none at {city.folder / 'titik.db'}" in said
+    )
     with closing(open_writer(city.folder / "titik.db")):
         said = city.says("backup", str(file))
         assert "holds configuration, broker and store, with every key" in said
@@ -129,7 +136,8 @@ def test_a_backup_says_what_is_in_it_and_what_is_not(city: City, tmp_path: Path)
         said = city.says("backup", str(file))
     assert "holds configuration and store, without any key" in said
     assert (
-        f"warning: left out: the broker with every key of the city, for {toml} names none" in said
+        f"warning: left out: the broker with every key of the city, because {toml} names none"
+        in said
     )
     assert 'set directory = "DIR" under [broker]' in said
     with tarfile.open(file) as tar:

@@ -455,7 +455,7 @@ def test_a_city_that_was_backed_up_without_its_key_is_restored_but_for_it(
     key = enrolled.folder / "broker/ca/ca.key"
     kept = key.rename(enrolled.folder / "ca.key")
     said = enrolled.says("backup", str(tmp_path / "without.tar.gz"))
-    assert f"warning: left out: {key}, for it is not there; keep that safe too" in said
+    assert f"warning: left out: {key}, because it is not there; keep that safe too" in said
     there = City(tmp_path / "there")
     said = there.says("restore", str(tmp_path / "without.tar.gz"), status=1)
     assert f"{there.folder / 'broker/ca/ca.key'}: is missing; " in said

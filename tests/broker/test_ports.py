@@ -83,7 +83,7 @@ def test_all_of_the_file_are_enrolled_at_once(city: City) -> None:
 def test_a_router_that_the_file_lacks_needs_a_site(city: City) -> None:
     """And only one of a name and --all is asked for."""
     said = city.says("router", "add", "tirosa-1", status=1)
-    assert "does not have it; say where it stands: --site SITE" in said
+    assert "does not have it; name its site: --site SITE" in said
     for words in ((), ("tirosa-1", "--all"), ("--all", "--site", "taman-tirosa")):
         assert "--all alone" in city.says("router", "add", *words, status=2)
 

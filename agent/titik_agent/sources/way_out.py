@@ -205,8 +205,8 @@ class _Search:
         if len(wired) == 1:
             return wired[0]
         doubts[bridge] = (
-            f"behind which of the ports of {bridge} ({', '.join(ports) or 'none'}) the gateway"
-            " is, is not known yet; look again, or name the port as interfaces.uplink"
+            f"it is not known yet which port of {bridge} ({', '.join(ports) or 'none'}) leads to"
+            " the gateway; check again, or name the port as interfaces.uplink"
         )
         return None
 

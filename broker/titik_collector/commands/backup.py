@@ -60,12 +60,14 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
         f"{file}: {large}; it holds {_CONTENTS[backup.BROKER in holds, backup.STORE in holds]}"
     )
     if backup.BROKER not in holds:
-        without = f"left out: the broker with every key of the city, for {target} names none"
+        without = f"left out: the broker with every key of the city, because {target} names none"
         click.echo(f"warning: {without}; {NAME_IT}", err=True)
     if kept is not None:
-        click.echo(f"warning: left out: {kept}, for it is not there; keep that safe too", err=True)
+        click.echo(
+            f"warning: left out: {kept}, because it is not there; keep that safe too", err=True
+        )
     if backup.STORE not in holds:
-        where = f"left out: the store, for there is none at {city.store.path}"
+        where = f"left out: the store, because there is none at {city.store.path}"
         click.echo(f"warning: {where}; titik collect begins it", err=True)
 
 
@@ -90,7 +92,9 @@ def _key_elsewhere(directory: Path | None) -> Path | None:
     help="Put back the store alone, where the rest of the city is as it was.",
 )
 @click.option(
-    "--force", is_flag=True, help="Write where the backup says, outside of the folder too."
+    "--force",
+    is_flag=True,
+    help="Write into the folders that the backup names, outside of its own too.",
 )
 @_CONFIG
 def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> None:
@@ -109,7 +113,7 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
         city, made, notes = backup.restore(file, target, force)
     store = f"store {city.store.path}"
     if not city.store.path.exists():
-        store = "no store, for the backup has none"
+        store = "no store, because the backup has none"
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, {store}")
     if city.store.path.exists():
         click.echo(_ENDED)

@@ -41,7 +41,7 @@ def broker() -> None:
 @click.option("--collector-port", type=_PORT, help="For the collector, always on 127.0.0.1.")
 @click.option("--engineer", "engineers", multiple=True, metavar="NAME", help="One more engineer.")
 @click.option(
-    "--insecure", is_flag=True, help="Without --host: listen also where others hear passwords."
+    "--insecure", is_flag=True, help="Without --host: listen also where others can read passwords."
 )
 @click.option("--force", is_flag=True, help="New passwords for everybody and an empty broker.")
 def init(

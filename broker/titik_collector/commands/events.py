@@ -12,7 +12,7 @@ from titik_collector.timeline import server_clock
 @click.command(name="events")
 @options.CONFIG
 @options.since("7d")
-@click.option("--why", is_flag=True, help="Also what each cause is concluded from.")
+@click.option("--why", is_flag=True, help="Also the evidence for each cause.")
 @options.UTC
 def events_command(file: Path, since: str, why: bool, utc: bool) -> None:
     """Outages with cause, routers added or removed, samples lost.

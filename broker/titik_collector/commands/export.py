@@ -67,7 +67,7 @@ def export_command(
 def _nothing(window: Window, span: Span, calendar: Calendar, since: str) -> str:
     """Why an export is empty."""
     if any(one.start_ms >= span.start_ms for one in history.spans(window, span, calendar)):
-        return "nothing is known of this time; a minute is, 40 s after it ended if a collector runs"
+        return "nothing is known of this time; a collector computes a minute 40 s after its end"
     return (
         f"no window of {window} begins in this time; use a --since earlier than {since}, or a"
         " shorter --window"

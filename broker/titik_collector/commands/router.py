@@ -206,7 +206,7 @@ def _site(city: Config, name: str) -> str:
     for one in city.router:
         if one.name == name:
             return one.site
-    raise BrokerError(f"{name}: {city.file} does not have it; say where it stands: --site SITE")
+    raise BrokerError(f"{name}: {city.file} does not have it; name its site: --site SITE")
 
 
 def _broker(city: Config) -> BrokerDir | None:

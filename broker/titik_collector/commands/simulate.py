@@ -56,7 +56,7 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
 
 @click.command()
 @options.config(about="The server's configuration; its routers are simulated.")
-@click.option("--routers", type=click.IntRange(1, 100_000), help="How many; also made-up ones.")
+@click.option("--routers", type=click.IntRange(1, 100_000), help="How many; made-up ones too.")
 @click.option(
     "--interval",
     type=click.FloatRange(MIN_S, 3600),
@@ -184,7 +184,7 @@ def _no_router(name: str, known: list[Router], option: str) -> click.BadParamete
 
 def _broker(city: Config) -> BrokerDir:
     if city.broker.directory is None:
-        raise BrokerError("broker.directory: is needed, for the routers' passwords lie there")
+        raise BrokerError("broker.directory: is needed, because the routers' passwords lie there")
     made = BrokerDir.open(city.broker.directory)
     if made.settings.host is not None:
         raise BrokerError(

@@ -317,8 +317,8 @@ def _check_secure(settings: Settings, request: Request) -> None:
         if address is not None and not ipaddress.ip_address(address).is_loopback:
             raise BrokerError(
                 f"{option} {address}: without --host passwords and reports travel unencrypted, so"
-                " only this machine is listened to; give --host NAME for certificates and TLS, or"
-                " say --insecure"
+                " the broker listens to this machine alone; give --host NAME for certificates and"
+                " TLS, or --insecure"
             )
 
 

@@ -99,7 +99,7 @@ if [ -z "$root" ]; then
 		if [ "$PWD" = /etc/uci-defaults ]; then # an image's first boot: there is no uplink yet
 			exit 0
 		fi
-		/etc/init.d/titik-agent check || echo "it does not work yet: mend what FAIL says"
+		/etc/init.d/titik-agent check || echo "it does not work yet: correct what FAIL names"
 		echo "{router} is set up; see again whether it works: /etc/init.d/titik-agent check"
 		exit 0
 	fi
@@ -107,13 +107,13 @@ if [ -z "$root" ]; then
 		systemctl stop titik-agent # two agents with one name would put each other out
 		install -d -o titik -g titik -m 700 /run/titik-agent
 		runuser -u titik -- /opt/titik/bin/titik-agent check ||
-			echo "it does not work yet: mend what FAIL says"
+			echo "it does not work yet: correct what FAIL names"
 		systemctl enable --now titik-agent
 		echo "{router} is set up; its service is titik-agent"
 		exit 0
 	fi
 	if command -v titik-agent >/dev/null; then
-		titik-agent check || echo "it does not work yet: mend what FAIL says"
+		titik-agent check || echo "it does not work yet: correct what FAIL names"
 	fi
 fi
 echo "{router} is set up; see whether it works: titik-agent check"

@@ -130,7 +130,7 @@ def _fold(city: CityStatus, most: int) -> tuple[list[TableRow], str]:
 def _footer(city: CityStatus) -> Iterator[RenderableType]:
     if not city.line.now.routers_known:
         yield Text("no router is known yet; a running collector takes those of its file,")
-        yield Text("and this adds one to it: titik router add NAME --site SITE")
+        yield Text("and this command adds one: titik router add NAME --site SITE")
     taken, stored, refused, lost, in_spool = city.totals
     yield Text(
         f"samples taken {taken:,} = stored {stored:,} + refused {refused:,} + lost {lost:,}"
