@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from titik_collector import collect
+from titik_collector.assemble import Parts
 from titik_collector.broker_link.retained import TwinRunning
 from titik_collector.commands import options, plainly
 from titik_collector.commands.backup import backup_command, restore_command
@@ -94,7 +95,7 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
                 db = stack.enter_context(contextlib.closing(open_writer(settings.store.path)))
                 with worded(settings.store.path):
                     door = reading_login(settings)
-                    collector = collect.Collector(settings, db, login(settings), reading=door)
+                    parts = Parts(settings, db, login(settings), reading=door)
                 break
             except StoreBusy as error:
                 stack.close()
@@ -103,7 +104,7 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
                 waits = True
                 report_waiting(settings, str(error), since_ms)
                 time.sleep(collect.RETRY_S)
-        yield collector
+        yield collect.Collector(parts)
 
 
 def _run(collector: collect.Collector) -> None:

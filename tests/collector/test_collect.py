@@ -12,6 +12,7 @@ import pytest
 from tests.collector.build import BOOT, RUN, T0, letter, sample
 from tests.collector.test_news import H0, HOUR_MS, finish
 from tests.collector.test_registry import HEAD
+from titik_collector.assemble import Parts
 from titik_collector.broker_link.connection import Link
 from titik_collector.collect import Collector
 from titik_collector.config import model
@@ -35,38 +36,38 @@ MOVED = ROUTER.replace('site = "park"', 'site = "hill"')
 
 
 class Watched(Collector):
-    """A collector that writes down what it tells the broker."""
+    """A collector that keeps what it publishes."""
 
     def __init__(self, file: Path, db: sqlite3.Connection) -> None:
-        super().__init__(model.load(file), db, NOBODY)
-        self.told: list[tuple[str, bytes]] = []
-        self._link.publish = self._tell  # type: ignore[method-assign]
+        super().__init__(Parts(model.load(file), db, NOBODY))
+        self.published: list[tuple[str, bytes]] = []
+        self.parts.link.publish = self._keep  # type: ignore[method-assign]
 
-    def _tell(self, topic: str, payload: bytes, retain: bool) -> None:
+    def _keep(self, topic: str, payload: bytes, retain: bool) -> None:
         assert retain or topic.startswith(f"{topics.PREFIX}/rollup/")
-        self.told.append((topic, payload))
+        self.published.append((topic, payload))
 
     def connected(self) -> None:
-        self._connected()
-        self._acks_again.step(0)
-        self._removed.step(0)
+        self.parts.connected()
+        self.parts.acks_again.step(0)
+        self.parts.removed.step(0)
 
     def reload(self) -> None:
         """As often as it takes to believe an edit."""
         for _ in range(2):
-            self._reload.step(0)
-        if self._removed.wanted:
-            self._removed.step(0)
+            self.parts.reload.step(0)
+        if self.parts.removed.wanted:
+            self.parts.removed.step(0)
 
-    def tell(self) -> None:
+    def publish_now(self) -> None:
         """What is new of now."""
-        if self._now.due(0):
-            self._now.step(0)
+        if self.parts.now.due(0):
+            self.parts.now.step(0)
 
     def now(self) -> list[Now]:
-        """Each `now`, in the order told; forgets them."""
-        told = [codec.decode(topic, payload) for topic, payload in self.told if payload]
-        self.told.clear()
+        """Each `now`, in the order published; forgets them."""
+        told = [codec.decode(topic, payload) for topic, payload in self.published if payload]
+        self.published.clear()
         return [one for one in told if isinstance(one, Now)]
 
     def known(self) -> list[tuple[str, int]]:
@@ -75,31 +76,31 @@ class Watched(Collector):
 
     def idle(self) -> None:
         """What is done in a turn in which nothing came."""
-        self._jobs.run(idle=True)
+        self.parts.jobs.run(idle=True)
 
-    def tell_news(self) -> None:
-        if self._windows.due(0):
-            self._windows.step(0)
+    def publish_windows(self) -> None:
+        if self.parts.windows.due(0):
+            self.parts.windows.step(0)
 
     def save(self, items: list[Item]) -> Saved:
-        return self._store.save(items)
+        return self.parts.store.save(items)
 
     def roll(self) -> None:
         """Everything that is due."""
-        while self._upkeep.step(1):
+        while self.parts.upkeep.step(1):
             pass
 
     def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
         """The router's status, as the broker has it."""
         status = Status("park-1", state, RUN, 1, BOOT, "0.1.0")
-        self._store.save([StatusReceived(status, at_ms)])
+        self.parts.store.save([StatusReceived(status, at_ms)])
 
     def tick(self, listening_ms: int) -> None:
-        self._hearing._since_ms = listening_ms
-        self._tick.step(0)
+        self.parts.hearing._since_ms = listening_ms
+        self.parts.tick.step(0)
 
     def routers(self) -> list[str]:
-        return [name for _, name, _ in self._registry.routers()]
+        return [name for _, name, _ in self.parts.registry.routers()]
 
 
 @contextmanager
@@ -120,7 +121,7 @@ def test_an_edit_of_the_registry_outlasts_a_store_that_fails(tmp_path: Path) -> 
             with pytest.raises(StoreError):
                 collector.reload()
         collector.reload()
-        collector.tell()
+        collector.publish_now()
 
         assert ["park-1"] == collector.routers()
         assert [("router", 1), ("site", 1), ("city", 1)] == collector.known()
@@ -135,9 +136,9 @@ def test_routers_that_cannot_be_read_after_an_edit_are_told_later(tmp_path: Path
         db.set_authorizer(no_presence)
         collector.reload()
         with pytest.raises(sqlite3.Error):
-            collector.tell()
+            collector.publish_now()
         db.set_authorizer(None)
-        collector.tell()
+        collector.publish_now()
 
         assert [("router", 1), ("site", 1), ("city", 1)] == collector.known()
 
@@ -157,8 +158,8 @@ def test_a_router_removed_while_nobody_was_connected_is_cleared(tmp_path: Path) 
     with collecting(file) as (collector, _):
         collector.connected()
 
-        assert (topics.now("router", "park-1"), b"") in collector.told
-        assert (topics.ack("park-1"), b"") in collector.told
+        assert (topics.now("router", "park-1"), b"") in collector.published
+        assert (topics.ack("park-1"), b"") in collector.published
 
 
 @pytest.mark.parametrize(
@@ -176,12 +177,12 @@ def test_a_site_that_lost_its_last_router_says_so(
         if running:
             file.write_text(HEAD + SITE + HILL + after)
             collector.reload()
-            collector.tell()
+            collector.publish_now()
     if not running:
         file.write_text(HEAD + SITE + HILL + after)
         with collecting(file) as (collector, _):
             collector.connected()
-            collector.tell()
+            collector.publish_now()
 
     assert known == {
         one.name: one.routers_known for one in collector.now() if one.scope != "router"
@@ -262,13 +263,13 @@ def test_a_revoked_router_has_no_outage_and_no_crash(tmp_path: Path) -> None:
         file.write_text(HEAD + SITE + revoked)
         collector.reload()
         collector.hear("offline", now_ms + 1)
-        collector.tell()
+        collector.publish_now()
         (shown,) = (one for one in collector.now() if one.scope == "router")
         file.write_text(HEAD + SITE + ROUTER)
         collector.reload()
         back = Status("park-1", "online", "0" * 16, 1, BOOT, "0.1.0")
         collector.save([StatusReceived(back, now_ms + 9)])
-        collector.tell()
+        collector.publish_now()
         (again,) = (one for one in collector.now() if one.scope == "router")
 
         assert ("offline", True) == (shown.state, shown.revoked)
@@ -295,13 +296,13 @@ def test_finished_windows_are_told_again_on_each_connect(connected: Path) -> Non
     with collecting(connected) as (collector, db):
         collector.roll()
         finish(db, "1h", H0, HOUR_MS)
-        collector.tell_news()
+        collector.publish_windows()
         for _ in range(2):
             collector.connected()
             for _ in range(2):
                 collector.idle()
 
-        assert [CITY_HOUR] * 3 == [one for one, _ in collector.told if one == CITY_HOUR]
+        assert [CITY_HOUR] * 3 == [one for one, _ in collector.published if one == CITY_HOUR]
 
 
 def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
@@ -315,10 +316,10 @@ def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
             if number == 1:
                 collector.roll()
             if number == 2:
-                collector._upkeep.is_behind = True
-                collector._upkeep._hold_s = 0
-            collector.tell_news()
-            told.append(sum(one == CITY_HOUR for one, _ in collector.told))
+                collector.parts.upkeep.is_behind = True
+                collector.parts.upkeep._hold_s = 0
+            collector.publish_windows()
+            told.append(sum(one == CITY_HOUR for one, _ in collector.published))
 
     assert [0, 2, 3] == told
 
@@ -335,21 +336,21 @@ def test_a_sum_is_not_published_while_what_it_is_made_of_is_computed(connected: 
     with collecting(connected) as (collector, db):
         collector.roll()
         finish(db, "1h", H0, HOUR_MS)
-        collector._upkeep._rollups = Unfinished()  # type: ignore[assignment]
+        collector.parts.upkeep._rollups = Unfinished()  # type: ignore[assignment]
         collector.idle()
 
-        assert [] == [one for one, _ in collector.told if one == CITY_HOUR]
+        assert [] == [one for one, _ in collector.published if one == CITY_HOUR]
 
 
 def test_what_waited_at_the_routers_is_waited_for_from_the_connect_on(connected: Path) -> None:
     """However long the broker was away, the city is not told of the first routers alone."""
     with collecting(connected) as (collector, db):
-        collector._upkeep._whole_at -= 3600
+        collector.parts.upkeep._whole_at -= 3600
         collector.connected()
         finish(db, "1h", H0, HOUR_MS)
-        collector.tell_news()
+        collector.publish_windows()
 
-        assert [] == [one for one, _ in collector.told if one == CITY_HOUR]
+        assert [] == [one for one, _ in collector.published if one == CITY_HOUR]
 
 
 def test_a_router_removed_before_its_windows_were_told_again_stays_cleared(
@@ -368,7 +369,7 @@ def test_a_router_removed_before_its_windows_were_told_again_stays_cleared(
         collector.reload()
         collector.idle()
 
-        assert [b""] == [payload for one, payload in collector.told if one == topic]
+        assert [b""] == [payload for one, payload in collector.published if one == topic]
 
 
 def test_many_news_wait_for_nothing_while_nothing_comes(
@@ -387,7 +388,7 @@ def test_many_news_wait_for_nothing_while_nothing_comes(
         for _ in range(3):
             collector.idle()
 
-        assert 5 == sum(one == topic for one, _ in collector.told)
+        assert 5 == sum(one == topic for one, _ in collector.published)
 
 
 def test_a_tick_that_fails_is_taken_back(tmp_path: Path) -> None:
@@ -435,7 +436,7 @@ def test_a_router_s_wrong_clock_is_logged_once(
     """And again when it was right meanwhile."""
     with collecting(connected) as (collector, _):
         for ahead_ms in (-18_000_000, -18_000_100, 20, -40_000):
-            collector._settling.hear(1, "park-1", ahead_ms)
+            collector.parts.settling.hear(1, "park-1", ahead_ms)
     said = [one.getMessage() for one in caplog.records if "NTP clock" in one.getMessage()]
     assert ["off_s=-18000", "off_s=-40"] == [line.split()[-1] for line in said]
 
@@ -446,13 +447,15 @@ def test_what_comes_after_a_jump_that_could_not_be_written_is_not_moved(
 ) -> None:
     """It has the right stamp already; the jump is of what was stamped before."""
     with collecting(connected) as (collector, db):
-        now_ms = collector._clock.now_ms()
+        now_ms = collector.parts.clock.now_ms()
         before, after = (
             to_item(letter(sample(seq, router="park-1"), live=True), now_ms) for seq in (1, 2)
         )
         collector.save([before])
-        collector._settling._jumps.append(Jump(now_ms - 1000, 500))  # not written when time jumped
-        monkeypatch.setattr(collector._ingest, "step", lambda _: collector.save([after]))
+        collector.parts.settling._jumps.append(
+            Jump(now_ms - 1000, 500)
+        )  # not written when time jumped
+        monkeypatch.setattr(collector.parts.ingest, "step", lambda _: collector.save([after]))
         collector.turn()
         arrived = db.execute("SELECT arrived_ms FROM sample ORDER BY seq").fetchall()
         assert [(now_ms + 500,), (now_ms,)] == arrived

@@ -80,10 +80,10 @@ def test_all_that_follows_from_a_lie_is_told(
             collector.save([to_item(one, now_ms + hour * HOUR_MS) for one in some])
         collector.roll()
         collector.connected()
-        collector.tell_news()
+        collector.publish_windows()
         for _ in range(5):
             collector.idle()
-        told = {topic: codec.decode(topic, payload) for topic, payload in collector.told}
+        told = {topic: codec.decode(topic, payload) for topic, payload in collector.published}
         over = ended(db, now_ms - 60_000)
 
     assert over <= told.keys()
@@ -121,7 +121,7 @@ def test_a_rollup_that_cannot_be_said_is_passed_over_and_named_once(
             collector.connected()
             for _ in range(3):
                 collector.idle()
-        told = [topic for topic, _ in collector.told]
+        told = [topic for topic, _ in collector.published]
 
     assert (0, 3) == (told.count(bad), told.count(good))
     assert 1 == caplog.text.count(

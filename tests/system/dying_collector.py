@@ -56,16 +56,16 @@ class DyingIngest(ingest.Ingest):
 
 def main() -> None:
     """Put the dying part in its place and run the command."""
-    from titik_collector import collect
+    from titik_collector import assemble
 
     moment = sys.argv.pop(1)
     assert moment in MOMENTS
     if moment == "received":
-        collect.Store = DyingStore  # type: ignore[attr-defined]
+        assemble.Store = DyingStore  # type: ignore[attr-defined]
     elif moment == "committed":
-        collect.Link = DyingLink  # type: ignore[attr-defined]
+        assemble.Link = DyingLink  # type: ignore[attr-defined]
     else:
-        collect.Ingest = DyingIngest  # type: ignore[attr-defined]
+        assemble.Ingest = DyingIngest  # type: ignore[attr-defined]
     titik()
 
 

@@ -13,6 +13,7 @@ from tests.collector.build import BOOT, RUN, sample
 from tests.collector.test_collect import ROUTER, SITE
 from tests.collector.test_registry import HEAD
 from tests.mosquitto import Mosquitto
+from titik_collector.assemble import Parts
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.outputs.output import Event, Output, PresenceChange
@@ -101,8 +102,8 @@ def turn_until(collector: Collector, condition: Callable[[], bool]) -> None:
 def collecting(file: Path, db: Database, broker: Mosquitto, outputs: Sequence[Output]) -> Collector:
     """A collector that is connected."""
     login = Endpoint("127.0.0.1", broker.port)
-    collector = Collector(model.load(file), db, login, outputs=outputs)
-    turn_until(collector, lambda: collector._link.connected)
+    collector = Collector(Parts(model.load(file), db, login, outputs=outputs))
+    turn_until(collector, lambda: collector.parts.link.connected)
     return collector
 
 

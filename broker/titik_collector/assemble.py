@@ -1,0 +1,223 @@
+"""Where a collector is put together: its parts, its jobs in order, and which concerns which.
+
+Rule: this file alone knows all parts. A job gets what it needs of another as a function.
+"""
+
+import time
+from collections.abc import Sequence
+
+from titik_collector.broker_link.connection import Link
+from titik_collector.broker_link.takeover import Takeover
+from titik_collector.config.model import Config
+from titik_collector.figures.scope import CITY_ID
+from titik_collector.figures.windows import Calendar
+from titik_collector.ingest import waiting
+from titik_collector.ingest.batch import Store
+from titik_collector.ingest.caps import Caps
+from titik_collector.ingest.ingest import Ingest
+from titik_collector.jobs import Jobs, OnDemand, Slot, Task
+from titik_collector.live import events, removed_topics
+from titik_collector.live.hearing import Hearing
+from titik_collector.live.now import LiveState
+from titik_collector.live.now_publishing import NowPublishing
+from titik_collector.live.presence import Presence
+from titik_collector.live.presence_tick import PresenceTick
+from titik_collector.live.self_report import SelfReport
+from titik_collector.live.server_cause import ServerCause
+from titik_collector.live.window_publishing import FinishedWindows, NewestAgain, Place
+from titik_collector.outputs.family import Outputs
+from titik_collector.outputs.output import Output
+from titik_collector.outputs.topics import Topics
+from titik_collector.own_state import collector_state
+from titik_collector.own_state.collector_state import StateFile
+from titik_collector.registry.registry import Registry
+from titik_collector.registry.reload import Reload
+from titik_collector.registry.sync import Changes, sync
+from titik_collector.registry.watch import ConfigWatch
+from titik_collector.rollups.restate import Restate
+from titik_collector.rollups.upkeep import Restating, Upkeep
+from titik_collector.rollups.worker import Rollups
+from titik_collector.store import identity
+from titik_collector.store.database import Database
+from titik_collector.timeline import server_clock
+from titik_collector.timeline.pruning import Pruning
+from titik_collector.timeline.server_clock import ServerClock
+from titik_collector.timeline.settling import Settling
+from titik_mqtt.endpoint import Endpoint
+from titik_wire import __version__
+
+BUSY_S = 0.002  # a job's budget while messages come: one that waits is late by a step of this
+HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays nobody
+DAYS_AHEAD = 4  # starts of the city's day that are published; the contract's most
+
+
+class Parts:
+    """All parts of one collector over an open store."""
+
+    def __init__(
+        self,
+        config: Config,
+        db: Database,
+        login: Endpoint,
+        clock: ServerClock | None = None,
+        reading: Endpoint | None = None,
+        outputs: Sequence[Output] = (),
+    ) -> None:
+        """`outputs` are those besides the MQTT topics.
+
+        `reading`: where a second client of ours may read at the broker; None: nobody looks there
+        before connecting.
+        """
+        self.db = db
+        self.clock = clock or server_clock.of(db)
+        self.store_proved = True  # in this turn: what the broker sends can be saved
+        self._now_ms = now_ms = self.clock.now_ms
+        waiting.place(db)
+        sync(db, config, now_ms())
+        self.registry = Registry(db, config.city.name)
+        self.presence = Presence(db)
+        caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)
+        self.store = Store(db, self.registry, caps, (self.presence,))
+        self.live = LiveState(db, self.presence, self.registry)
+        self.link = Link(
+            login,
+            config.collector.id,
+            lambda: self.report.will(),
+            self.connected,
+            self.lost,
+            lambda: self.takeover.look(),
+            self.hear_again,
+        )
+        own = identity.opened(db, config.store.path)
+        self.takeover = Takeover(db, reading, config.collector.id, own, self.store.believe)
+        self.ingest = Ingest(self.link, self.link, self.store, now_ms)
+        self.outputs = Outputs(Topics(self.link), outputs)
+        self._make_jobs(config)
+        self.jobs, self.always = self._in_order()
+        self.live.load()
+
+    def _make_jobs(self, config: Config) -> None:
+        db, link, outputs, now_ms = self.db, self.link, self.outputs, self._now_ms
+        own, calendar = config.collector, Calendar(config.city.timezone)
+        self.report = SelfReport(
+            own.id,
+            __version__,
+            StateFile(collector_state.places(own.state, own.id, config.store.path)),
+            link,
+            lambda: self.upkeep.behind_ms(),
+            now_ms,
+            lambda: self.takeover.identity,
+            lambda: calendar.day_starts(now_ms(), DAYS_AHEAD),
+        )
+        self.hearing = Hearing(db, self.presence, now_ms, outputs.event_happened)
+        self.heard = Task(lambda: self.hearing.heard(self._heard_ms()), self._is_connected)
+        self.settling = Settling(db, self.clock, self.hearing.move, self.restamped)
+        self.reload = Reload(
+            db, ConfigWatch(config.file), self.registry, self.registry_changed, now_ms
+        )
+        self.acks_again = OnDemand(self.ingest.acknowledge_all)
+        self.removed = OnDemand(lambda: removed_topics.clear(db, link, now_ms()))
+        self.statuses_again = OnDemand(link.hear_statuses_again, self._is_connected)
+        self.tick = PresenceTick(db, self.presence, self.hearing, self.registry.routers, now_ms)
+        self.now = NowPublishing(self.live, self.presence, outputs, now_ms)
+        self.pruning = Pruning(db, self.clock, config.store)
+        self.upkeep = upkeep = Upkeep(Rollups(db, config.city.timezone, now_ms), HOLD_S)
+        self.windows = FinishedWindows(
+            db, self.registry.city, outputs, self._is_connected, upkeep.is_whole, now_ms
+        )
+        self.newest_again = NewestAgain(
+            db,
+            outputs.window_retained,
+            self._places,
+            lambda: link.connected and upkeep.is_whole(),
+            now_ms,
+        )
+        self.restating = Restating(Restate(db), lambda: not upkeep.is_behind)
+        self.server_cause = ServerCause(db, now_ms, time.monotonic, outputs.event_happened)
+
+    def _in_order(self) -> tuple[Jobs, Jobs]:
+        """The jobs, and those that run whether the store works or not.
+
+        In order, with how often each runs, its budget while nothing comes, and its budget while
+        messages come.
+        """
+        jobs = (
+            Slot(self.settling, 1.0),  # looks at a witness for each router
+            Slot(self.acks_again, 0.0),
+            Slot(self.reload, 2.0),
+            Slot(self.removed, 0.0),
+            Slot(self.statuses_again, 0.0),
+            Slot(self.tick, 5.0),
+            Slot(self.now, 0.2),
+            Slot(self.pruning, 1.0),
+            Slot(self.upkeep, 0.0, 0.05, BUSY_S),
+            Slot(self.windows, 2.0),  # after the rollups, to know of what this batch changed
+            Slot(self.newest_again, 0.0, 0.04, None),
+            Slot(self.restating, 0.0, 0.01, None),  # of some 0.2 s: nobody waits for it
+            Slot(self.server_cause, 0.0, 0.01, BUSY_S),
+            Slot(self.heard, 0.0),  # last: a round that a failing store ended was not heard
+        )
+        always = (Slot(Task(self.outputs.watch), 5.0), Slot(self.report, 0.0))
+        return Jobs(jobs, time.monotonic), Jobs(always, time.monotonic)
+
+    # What happens, and which parts it concerns.
+
+    def connected(self) -> None:
+        """Nobody knows what the broker still has: everything is published again."""
+        self.report.connected()
+        self.takeover.connected()
+        self.acks_again.wanted = True
+        self.removed.wanted = True  # perhaps while nobody was connected
+        self.upkeep.begin()
+        self.now.everything()
+        self.newest_again.begin()
+
+    def lost(self, reason: str) -> None:
+        """The broker is gone, or could not be reached."""
+        self.report.disconnected(reason)
+        self.hearing.stop("broker", reason)
+        self.ingest.drop_batch()
+
+    def hear_again(self) -> None:
+        """Before anything that comes is saved: from now on all that is reported is heard."""
+        if self.link.accepted and self.store_proved and self.hearing.since_ms is None:
+            self.hearing.resume()
+            self.now.hears()
+
+    def restamped(self) -> None:
+        """Stamps in the store are others than before."""
+        self.store.time_jumped()
+        self.live.load()
+        self.now.everything()
+
+    def registry_changed(self, config: Config, changes: Changes) -> None:
+        """The configuration was edited, and the store has the edit."""
+        self.pruning.keep = config.store
+        self.presence.forget()
+        self.live.place()
+        self.now.everything()
+        self.newest_again.moved()
+        self.removed.wanted = True
+        # A router that was connected before it was added reports no second time that it is online.
+        self.statuses_again.wanted |= bool(changes.added)
+        for event in events.of_registry(changes, self.registry, self._now_ms()):
+            self.outputs.event_happened(event)
+
+    # What jobs ask.
+
+    def _is_connected(self) -> bool:
+        return self.link.connected
+
+    def _places(self) -> Sequence[Place]:
+        """Whatever has windows."""
+        sites, routers = self.registry.sites(), self.registry.routers()
+        return [
+            ("city", CITY_ID, self.registry.city),
+            *(("site", *site) for site in sites),
+            *(("router", *router[:2]) for router in routers),
+        ]
+
+    def _heard_ms(self) -> int:
+        """When the broker last sent anything, if nothing but pings."""
+        silent_s = time.monotonic() - (self.link.heard_at or time.monotonic())
+        return self._now_ms() - round(silent_s * 1000)
