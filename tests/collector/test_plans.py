@@ -8,6 +8,7 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live import rollup_topics
 from titik_collector.store import retention
+from titik_collector.timeline.readings import Readings
 
 
 def whole_tables(db: sqlite3.Connection, asked: list[str]) -> set[str]:
@@ -44,6 +45,21 @@ def test_news_read_no_table_whole(tmp_path: Path) -> None:
         db.set_trace_callback(None)
 
         assert len(asked) >= 1
+        assert set() == whole_tables(db, asked)
+
+
+def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:
+    """They are looked for with every minute of every router, by three statements."""
+    asked: list[str] = []
+    with opened(tmp_path / "db") as db:
+        Store(db, Registered()).save([to_item(letter(sample(seq)), T0) for seq in range(1, 9)])
+        db.set_trace_callback(asked.append)
+        found = Readings(db).of(1, T0 + 60_000, T0 + 120_000)
+        db.set_trace_callback(None)
+        asked = [sql for sql in asked if " interface " not in sql]  # looked up once
+
+        assert 4 <= len(found)
+        assert 3 == len(asked)
         assert set() == whole_tables(db, asked)
 
 

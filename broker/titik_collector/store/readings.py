@@ -21,10 +21,17 @@ Uplink = dict[tuple[str, int], counters.Bytes]  # by ifname and interface row
 
 
 class Uptimes(NamedTuple):
-    """The lowest and the highest of some samples."""
+    """From an uptime to another, both included."""
 
-    low_ms: int
-    high_ms: int
+    from_ms: int
+    to_ms: int
+
+
+class Offsets(NamedTuple):
+    """The smallest and the largest instant minus uptime of some samples."""
+
+    least_ms: int
+    most_ms: int
 
 
 class ReadingRows:
@@ -34,18 +41,23 @@ class ReadingRows:
         self._db = db
         self._interfaces: dict[int, tuple[str, str]] = {}
 
-    def between(self, boot_id: int, uptimes: Uptimes) -> list[Reading]:
-        """The samples of a boot between two uptimes, in their order."""
+    def around(self, boot_id: int, uptimes: Uptimes) -> list[Reading]:
+        """The samples of a boot from the last before an uptime to the first at or after another."""
         return self._read(
-            "boot_id = ? AND uptime_ms BETWEEN ? AND ? ORDER BY uptime_ms, run_id, seq",
-            (boot_id, *uptimes),
+            "boot_id = :boot AND uptime_ms BETWEEN"
+            " coalesce((SELECT max(uptime_ms) FROM sample"
+            "  WHERE boot_id = :boot AND uptime_ms < :from), :from)"
+            " AND coalesce((SELECT min(uptime_ms) FROM sample"
+            "  WHERE boot_id = :boot AND uptime_ms >= :to), :to)"
+            " ORDER BY uptime_ms, run_id, seq",
+            {"boot": boot_id, "from": uptimes.from_ms, "to": uptimes.to_ms},
         )
 
     def one(self, run_id: int, seq: int) -> list[Reading]:
         """The sample; empty if it is not stored."""
-        return self._read("run_id = ? AND seq = ?", (run_id, seq))
+        return self._read("run_id = :run AND seq = :seq", {"run": run_id, "seq": seq})
 
-    def _read(self, where: str, values: tuple[int, ...]) -> list[Reading]:
+    def _read(self, where: str, values: dict[str, int]) -> list[Reading]:
         return [
             Reading._make(row[2:] + self._split(row[0], row[1]))
             for row in self._db.execute(
@@ -76,21 +88,22 @@ class ReadingRows:
         return role, ifname
 
 
-def uptimes_around(
+def offsets_within(
     db: Database, router_id: int, boot_id: int, edges: tuple[int, int, int, int]
-) -> Uptimes | None:
-    """Uptimes of a boot's samples in a stretch of time and next to it; None if there are none.
+) -> Offsets | None:
+    """Of a boot's samples in a stretch of time and next to it; None if there are none.
 
     `edges`: where the boot begins, from when to before when the stretch is, where the boot ends.
     """
     first_ms, from_ms, to_ms, last_ms = edges
-    low_ms, high_ms = db.execute(
-        "SELECT min(uptime_ms), max(uptime_ms) FROM (SELECT uptime_ms FROM sample"
+    least_ms, most_ms = db.execute(
+        "SELECT min(at_ms - uptime_ms), max(at_ms - uptime_ms) FROM ("
+        " SELECT at_ms, uptime_ms FROM sample"
         "  WHERE router_id = :router AND at_ms >= :from AND at_ms < :to AND boot_id = :boot"
-        " UNION ALL SELECT * FROM (SELECT uptime_ms FROM sample WHERE router_id = :router"
+        " UNION ALL SELECT * FROM (SELECT at_ms, uptime_ms FROM sample WHERE router_id = :router"
         "  AND at_ms >= :first AND at_ms < :from AND boot_id = :boot"
         "  ORDER BY at_ms DESC LIMIT 1)"
-        " UNION ALL SELECT * FROM (SELECT uptime_ms FROM sample WHERE router_id = :router"
+        " UNION ALL SELECT * FROM (SELECT at_ms, uptime_ms FROM sample WHERE router_id = :router"
         "  AND at_ms >= :to AND at_ms <= :last AND boot_id = :boot ORDER BY at_ms LIMIT 1))",
         {
             "router": router_id,
@@ -101,4 +114,4 @@ def uptimes_around(
             "last": last_ms,
         },
     ).fetchone()
-    return None if low_ms is None else Uptimes(low_ms, high_ms)
+    return None if least_ms is None else Offsets(least_ms, most_ms)

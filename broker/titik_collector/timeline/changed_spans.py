@@ -80,8 +80,7 @@ def around_removed(db: Database, boot_id: int, gone: Sequence[Gone]) -> list[Cha
     counted = _counted(older)
     if first.run_id not in counted:
         floor_ms = min([floor_ms, *(one.key.uptime_ms - one.reach_ms for one in gone)])
-    from_ms, to_ms = min(one.at_ms for one in gone), max(one.at_ms for one in gone)
-    here = ChangedSpan(from_ms - reach_ms(first.uptime_ms - floor_ms), to_ms)
+    here = _since(floor_ms, [(one.at_ms, one.key.uptime_ms) for one in gone])
     return [here, *_before(newer, floor_ms, counted)]
 
 
@@ -136,13 +135,21 @@ def _around_moved(
     floor_ms = min([floor_ms, *(ms for run_id, ms in starts.items() if run_id not in counted)])
     spans = list(_before(newer, floor_ms, counted))
     for places in ([one.old_ms for one in block], [one.at_ms for one in block]):
-        known = [ms for ms in places if ms is not None]
-        if not known:
-            continue
-        # Where the clock was set back inside the block, any of it may reach far.
-        top = rows[0] if known == sorted(known) else rows[-1]
-        spans.append(ChangedSpan(min(known) - reach_ms(top.uptime_ms - floor_ms), max(known)))
+        known = [
+            (ms, row.uptime_ms) for ms, row in zip(places, rows, strict=True) if ms is not None
+        ]
+        if known:
+            spans.append(_since(floor_ms, known))
     return spans
+
+
+def _since(floor_ms: int, places: Sequence[tuple[int, int]]) -> ChangedSpan:
+    """From an uptime to samples, each an instant and an uptime.
+
+    Each has its own clock, so where one was set back any of them may reach the farthest.
+    """
+    from_ms = min(at_ms - reach_ms(uptime_ms - floor_ms) for at_ms, uptime_ms in places)
+    return ChangedSpan(from_ms, max(at_ms for at_ms, _ in places))
 
 
 def _run_starts(rows: Sequence[SampleRow]) -> dict[int, int]:
