@@ -6,8 +6,8 @@ Rule: events are delivered after paho has returned, never from inside it, so a r
 What a receiver raises is a bug of ours, and reaches the caller as it is.
 
 paho is handed a connected socket and driven from outside (`on_readable`, `on_writable`, `tick`):
-its own reconnect has no jitter, its thread dies of any exception while the client looks connected,
-and above 340 clients in a process that thread never starts.
+its own reconnect has no jitter. Its thread dies of any exception while the client looks connected.
+Above 340 clients in a process that thread never starts.
 """
 
 import socket

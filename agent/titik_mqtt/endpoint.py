@@ -1,4 +1,4 @@
-"""Where a broker is, as whom we log in, and what we trust.
+"""Where a broker is, under which name we log in, and what we trust.
 
 They are frozen as named tuples: a dataclass costs a router twice as much memory.
 """
@@ -16,7 +16,7 @@ class Tls(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """Where to connect, and as whom."""
+    """Where to connect, and under which name."""
 
     host: str
     port: int

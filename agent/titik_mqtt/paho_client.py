@@ -1,8 +1,8 @@
 """paho's client over a socket of ours, with one face for 1.6.1 and 2.x.
 
-paho's own way of opening a socket follows `mqtt_proxy` in the environment, takes its TLS deadline
-from the keep-alive (1.6.1), and calls `ssl.match_hostname`, gone in Python 3.12, when the context
-does not check by itself.
+paho's own way of opening a socket follows `mqtt_proxy` in the environment, and takes its TLS
+deadline from the keep-alive (1.6.1). It calls `ssl.match_hostname` when the context does not check
+by itself, which is gone in Python 3.12.
 """
 
 import socket

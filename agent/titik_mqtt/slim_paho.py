@@ -22,7 +22,7 @@ UNUSED = ("base64", "hashlib", "urllib.parse", "urllib.request", "uuid")
 
 
 class _Missing(ModuleType):
-    """Stands in for a module; whoever uses it after all learns why it is not there."""
+    """Stands in for a module; code that uses it after all learns why it is not there."""
 
     def __getattr__(self, name: str) -> object:
         # Python asks modules for dunder names of its own accord.

@@ -1,12 +1,13 @@
 """How long to wait before the next connection, so that a fleet never comes back in step.
 
-Rule: one attempt in each window, at a random moment of it; the next window begins where the last
+Rule: one attempt in each window, at a random moment of it. The next window begins where the last
 one ended, and is twice as long, up to a cap. Routers that were cut off together share the windows'
-ends, so that no second sees more of them than the first window allows, whichever attempt it is
-that the broker's return meets. (A wait that began at the failure, as full jitter has it, would
-let second attempts fall among the first ones: half as many again.)
-Rule: only a connection that held for a while makes the window small again, or two clients that
-evict each other, or a broker that accepts and drops, would be met at full speed for ever.
+ends. So no second sees more of them than the first window allows, whichever attempt the broker's
+return meets. (With full jitter a wait begins at the failure. Then second attempts would fall among
+the first ones: half as many again.)
+Rule: only a connection that held for a while makes the window small again. Otherwise two clients
+that evict each other would be met at full speed for ever, and so would a broker that accepts and
+drops.
 """
 
 import random
@@ -16,7 +17,7 @@ import random
 FIRST_S = 40.0
 CAP_S = 150.0  # two attempts are at most two windows apart: 300 s
 STABLE_S = 60.0  # a connection younger than this has proved nothing
-# What only a person can mend (a wrong password, a name used twice) is tried this rarely.
+# What only a person can correct (a wrong password, a name used twice) is tried this rarely.
 SLOW_S = (150.0, 300.0)
 # After a power cut a whole district boots in the same second; a router up for longer than this is
 # being restarted by hand or by its watchdog, alone.

@@ -1,7 +1,7 @@
 """Which sample goes out when, and when again. Pure: no socket, no thread, no clock of its own.
 
 Rule: a record leaves the spool only when the collector's ack covers it, or when it was resent ten
-times after later ones got through; the broker's PUBACK only opens the window.
+times after later ones got through. The broker's PUBACK only opens the window.
 Rule: `sample` carries the present, each newer than the one before, whether or not anyone collects.
 `backlog` carries all else, oldest first, a window at a time, while a collector is online.
 Rule: what the ack does not cover is sent again, ever more slowly while nothing gets through.
@@ -100,7 +100,7 @@ class Publisher:
     ) -> None:
         """`about` says who we are; its state and connection are filled in here.
 
-        `pack` makes of a sample's payload what is sent. Without `announce` nothing is said on
+        `pack` makes of a sample's payload what is sent. Without `announce` nothing is published on
         `status`, for a run that nobody is to miss.
         """
         self.open_runs: tuple[str, ...] = ()  # that the last ack listed, for the sampler

@@ -1,10 +1,11 @@
 """Keeps one router connected: dials, drives the connection and the publisher, backs off.
 
 Rule: one thread owns the link and the publisher; other threads only call `wake` and `stop`.
-Rule: every change of state is one line of log; what only a person can mend is said once.
+Rule: every change of state is one line of log; what only a person can correct is logged once.
 
-A fleet simulator has no threads: it waits for `fileno` of many of these in one epoll loop, calls
-`on_readable` and `on_writable`, and `step` when the seconds that the last `step` returned are over.
+A fleet simulator has no threads: it waits for `fileno` of many of these in one epoll loop. It calls
+`on_readable` and `on_writable`, and `step` when the seconds that the last `step` returned are
+over.
 """
 
 import logging
@@ -68,10 +69,10 @@ class Uplink:
         self._publish_at = 0.0
         self._tick_at = 0.0
         self._stop_by: float | None = None  # None: go on for ever
-        self._said = ""  # the trouble that was last put into words
+        self._logged = ""  # the trouble that was logged last
         self._short_lives = 0  # connections in a row that the broker ended soon
         self._thread: threading.Thread | None = None
-        self._is_to_stop = False  # told to the thread by the bell
+        self._is_to_stop = False  # the bell wakes the thread to read it
         self._bell: tuple[int, int] | None = None  # a pipe that wakes the thread
 
     # For a thread of its own.
@@ -242,17 +243,17 @@ class Uplink:
         was_connected, self.is_connected = self.is_connected, False
         self._publisher.lost()
         if self._backoff.stable(now):
-            self._said = ""
+            self._logged = ""
             self._short_lives = 0
         elif was_connected:
             self._short_lives += 1
         wait_s = self._backoff.failed(now, down.slow)
         self._dial_at = now + wait_s
-        self._tell(down, was_connected, wait_s)
+        self._log_trouble(down, was_connected, wait_s)
 
-    def _tell(self, down: LinkDown, was_connected: bool, wait_s: float) -> None:
-        new = down.reason != self._said
-        self._said = down.reason
+    def _log_trouble(self, down: LinkDown, was_connected: bool, wait_s: float) -> None:
+        new = down.reason != self._logged
+        self._logged = down.reason
         if new:
             log.warning("uplink down reason=%s next_try_s=%d", down.reason, wait_s)
         elif was_connected and not down.slow:

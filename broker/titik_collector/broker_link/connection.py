@@ -1,7 +1,7 @@
 """The collector's way to the broker: one connection is kept up, messages come in and go out.
 
 Rule: a message is acknowledged by hand, and only on the connection that brought it.
-Rule: what fits in one batch is read ahead, and at most one read more; mosquitto 2.0.11 overruns
+Rule: what fits in one batch is read ahead, and at most one read more. Mosquitto 2.0.11 overruns
 Receive Maximum, so not reading is the only bound that holds.
 Rule: a bug of ours is an exception of `receive`, and ends the process.
 """
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 256  # messages that leave in one write, some 100 kB
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-STABLE_S = 60.0  # a connection this old starts the waits anew
+STABLE_S = 60.0  # a connection this old starts the waits again
 
 
 class Link:

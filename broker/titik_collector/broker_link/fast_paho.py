@@ -4,8 +4,8 @@ paho reads three times from the socket for each message and sends each PUBACK by
 costs 40 us a message. Here one read takes what is there, PUBLISH packets are cut out of it, and
 one write acknowledges a batch, or publishes all there is.
 
-Rule: whatever is not a plain, whole PUBLISH (every other kind of packet, QoS 2, a broken one) is
-handed to paho byte by byte as if it came from the socket, so paho alone judges it.
+Rule: whatever is not a plain, whole PUBLISH goes to paho byte by byte, as if it came from the
+socket. Every other kind of packet, QoS 2 and a broken one are such. So paho alone judges it.
 Rule: at most READ_BYTES are read at a time, besides the packet that a read cut in two.
 Rule: a paho without the parts used here is used as it is, slower; logged once.
 """

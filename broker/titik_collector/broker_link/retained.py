@@ -2,8 +2,8 @@
 
 Rule: it is read before we connect as the collector, for that would evict a collector that runs
 there, and before anything retained is written over.
-Rule: the status of another store or epoch is a twin if it goes on to be published, and a ghost,
-left by a broker that lost power, if it stands still for WATCH_S.
+Rule: the status of another store or epoch is a twin if it is still published. If it stands still
+for WATCH_S it is a ghost, left by a broker that lost power.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ NOTHING = "titik/v1/nothing"  # a topic to be unsubscribed from: the answer ends
 
 
 class TwinRunning(Exception):
-    """Another collector with our id is at work; the text says how to tell and what to do."""
+    """Another collector with our id is at work; the text gives the evidence and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _is_alive(status: CollectorStatus) -> bool:
 def _is_suspect(status: CollectorStatus, own: Identity) -> bool:
     """Our own lease shows that nobody else has this file open, whatever the status says."""
     ours = status.store == own.store and (status.epoch or 0) < own.epoch and not own.moved
-    # A collector of a version without beats cannot be told from a ghost.
+    # A collector of a version without beats looks like a ghost.
     return _is_alive(status) and status.beat is not None and not ours
 
 
