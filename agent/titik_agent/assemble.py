@@ -1,4 +1,4 @@
-"""The `titik-agent` command: where the router half is put together.
+"""Puts the router half together, for each command of `titik-agent`.
 
 One place builds the objects and knows the concrete classes.
 

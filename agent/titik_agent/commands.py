@@ -1,4 +1,4 @@
-"""What the installer types, read by click; `cli` does the work.
+"""What the installer types, read by click; `assemble` does the work.
 
 Rule: nothing here is loaded by `titik-agent run` as an init script calls it.
 """

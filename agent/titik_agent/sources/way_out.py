@@ -1,4 +1,4 @@
-"""Which interfaces carry what leaves for the internet, each way out once.
+"""Which interfaces are uplinks: each way out to the internet once.
 
 Rule: a way out is where a default route leads, of any table that a rule uses.
 Rule: a tunnel is none while there is another, because its bytes leave again by that one.

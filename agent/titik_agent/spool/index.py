@@ -1,4 +1,4 @@
-"""The seqs of each run that the spool holds, and which two blocks to merge next.
+"""Which seqs of each run the spool holds, and which two neighbours to merge next.
 
 Rule: blocks of a run are disjoint; one that contains others takes their place.
 Rule: runs in the order of their age, oldest first; within a run by seq.

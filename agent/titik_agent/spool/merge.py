@@ -1,4 +1,4 @@
-"""Two neighbouring samples of one run as one, so that a full spool loses resolution, not totals.
+"""How two neighbouring samples become one: a full spool loses resolution, not totals.
 
 Rule: the merged sample speaks at the instant of the newer, with its identity, clock, `agent` and
 `spool`. So do the fields of who is there now (`clients`, `active`, `bss`, `net`, `off_air`). They

@@ -1,4 +1,4 @@
-"""What a broker is to the rest of the collector: messages come in, messages go out."""
+"""The broker as other rooms see it: an inbox of messages and an outbox."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol

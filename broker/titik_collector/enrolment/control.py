@@ -1,4 +1,4 @@
-"""Commands to a broker that runs, over its own topic, and their answers.
+"""Commands to the dynamic-security plugin of a broker that runs, and their answers.
 
 Rule: every command is answered before the next packet leaves; no answer is an error.
 Rule: a user or role that is to go and is gone already is as it was wished.

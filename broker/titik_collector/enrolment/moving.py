@@ -1,4 +1,4 @@
-"""What must be done before a city's units can run as users of their own, as commands.
+"""The commands that an operator types before a city's units can run as their own users.
 
 Rule: nothing is changed here; the operator types it, and inits again.
 Rule: what is below a home directory moves to /etc/titik and /var/lib/titik.

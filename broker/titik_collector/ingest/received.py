@@ -1,4 +1,4 @@
-"""What a message of a router is to the store."""
+"""A received sample, status or malformed message, ready to be stored; data."""
 
 from dataclasses import dataclass
 

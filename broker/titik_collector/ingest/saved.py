@@ -1,4 +1,4 @@
-"""What saving a batch came to."""
+"""The result of saving a batch: how many were stored, refused or malformed; data."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What an output is, and the four things that it can report.
+"""What an output is, and what it can report: presence, `now`, finished windows, events.
 
 Rule: an output gets what is true, after it is in the store. It may get the same thing twice.
 Rule: an output reads no store and waits for nothing that belongs to the collector.

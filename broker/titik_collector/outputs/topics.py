@@ -1,4 +1,4 @@
-"""The MQTT topics `now` and `rollup`: what an engineer at the broker sees.
+"""The output that publishes the MQTT topics `now` and `rollup`.
 
 Rule: what the contract cannot hold is not published, and logged once for each topic.
 """

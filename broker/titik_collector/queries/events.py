@@ -1,5 +1,4 @@
-"""What happened: outages of routers and of the server, routers registered, removed or revoked,
-samples lost.
+"""What happened: outages, lost samples, and routers registered, removed or revoked.
 
 Rule: the time in which the server could not hear is in no router's outage.
 Rule: outages that begin together, of every router of a site or of the city, are one event. One that

@@ -1,4 +1,4 @@
-"""Windows as they were computed now, written where their content changed.
+"""Writes computed windows, only where their content changed.
 
 Rule: `revision` counts changes of content. A window that nothing is known of any more stays,
 empty, because another figure was published for it.

@@ -1,4 +1,4 @@
-"""The rollups of sites and of the city, from those of routers.
+"""The rollups of sites and of the city, from those of the routers that belonged to them then.
 
 Rule: a site's minutes are sums over its routers, the city's over its sites; their hours and days
 follow as a router's do. What `aggregation` says of means, extremes and visitors holds.

@@ -1,5 +1,6 @@
-"""A believable city for the demo and for load tests: how many people are at each hotspot, and what
-they download, minute by minute of a simulated day. Deterministic for a seed; pure.
+"""A believable city: how many people are at each hotspot, and what they download, by the minute.
+
+Deterministic for a seed; pure.
 
 Rule: nothing here is measured anywhere; it is made so that a table of it looks like a city.
 """

@@ -1,4 +1,4 @@
-"""By what each boot's samples are placed in time, and when the router was heard to boot."""
+"""Table `boot_time`: by what each boot's samples are placed in time, and when it began."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple

@@ -1,4 +1,4 @@
-"""The store's numbers for what samples name by text: boots and interfaces.
+"""Tables `boot` and `interface`: the store's numbers for what samples name by text.
 
 Rule: a name gets its number when it is first needed, in the transaction of the sample.
 Rule: what is kept in memory is bounded, and dropped when a transaction fails.

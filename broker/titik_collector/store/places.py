@@ -1,4 +1,4 @@
-"""The names of routers and sites, registered or not any more."""
+"""Names of routers and sites by number and back, registered or not any more."""
 
 from typing import NamedTuple
 

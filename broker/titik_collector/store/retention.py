@@ -1,4 +1,4 @@
-"""What is old is let go of in small steps; what is settled is remembered for ever.
+"""Deletes what is older than it is kept, in small steps; settled seqs stay for ever.
 
 Rule: rollups are sealed before their samples are pruned. So a window is never computed again from
 half of its samples or minutes. What arrives for a sealed window is accounted, not drawn.

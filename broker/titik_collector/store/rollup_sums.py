@@ -1,4 +1,4 @@
-"""Sums of rollups that the database computes itself: of lower windows, and of several places.
+"""The sums of `rollups.aggregation` that the database computes: over windows, and over places.
 
 Rule: additive figures are summed. A mean is summed in whole thousandths, so that the order of the
 rows does not matter.

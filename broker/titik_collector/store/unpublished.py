@@ -1,4 +1,4 @@
-"""Windows that changed and are not published yet."""
+"""Table `rollup_news`: windows that changed and are not published yet."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Which stretches of a router's time its rollups must be computed again for.
+"""Decides which stretches of a router's time its rollups must be computed again for.
 
 Rule: what lies between two samples depends on both, so a sample touches the time from the one
 before it to the one after it. Samples that lack something (client time, counters) are passed over

@@ -1,4 +1,4 @@
-"""Where the samples of a boot belong in time, from their rows alone.
+"""The rules by which each sample of a boot gets its time; pure, begin here for a wrong minute.
 
 Rule: a clock is not believed if it is later than the sample's arrival, or long before the boot can
 have begun.

@@ -1,4 +1,4 @@
-"""From accepted samples to rows that have their place in time.
+"""Writes accepted samples as rows with the time that is known at once.
 
 Rule: a range that contains stored rows replaces them; one that lies inside a row is a duplicate.
 """

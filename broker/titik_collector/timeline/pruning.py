@@ -1,4 +1,4 @@
-"""The job that removes what is older than is kept, by the time that is settled."""
+"""The job that deletes what is older than `[store]` keeps: when it runs, not what it deletes."""
 
 import time
 

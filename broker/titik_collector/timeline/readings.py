@@ -1,4 +1,4 @@
-"""The stored samples that matter for a stretch of time, as rates want them.
+"""Chooses the stored samples that matter for a stretch of time, for `figures.rates`.
 
 Rule: the time between two samples lies before the newer, by its clock. So a stretch of time is one
 of uptime for each offset (instant minus uptime). Samples are read from the first of these to the
