@@ -294,16 +294,21 @@ def test_mosquitto_does_not_stay_root(broker: RunningBroker) -> None:
         assert os.stat(f"/proc/{pid}").st_uid != 0
 
 
-def test_it_takes_the_next_ports_beside_another_broker(tmp_path: Path) -> None:
+def test_it_takes_the_next_ports_beside_another_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Debian's own mosquitto may hold 1883; ours takes what is free and starts."""
-    other = subprocess.Popen([broker_run.find_mosquitto(), "-p", "1883"], stderr=subprocess.DEVNULL)
+    (first,) = free_ports(1)  # not 1883, after which others look at the same time
+    monkeypatch.setattr(broker_init, "FIRST_PORT", first)
+    command: list[str | Path] = [broker_run.find_mosquitto(), "-p", str(first)]
+    other = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + PATIENCE_S
-        while not serves(1883):
+        while not serves(first):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         directory, _ = broker_init.init(tmp_path / "broker", Request(routers=("a-1",)))
-        assert 1883 not in (directory.ports.router, directory.ports.engineer)
+        assert first not in (directory.ports.router, directory.ports.engineer)
         with RunningBroker(directory) as broker, router(broker) as client:
             assert GRANTED == client.answer()
     finally:

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.collector.test_router_command import TEXT
+from tests.ports import free_ports
 from titik_agent.config import Sources
 from titik_collector.cli import titik
 from titik_collector.commands import plainly
@@ -172,6 +173,11 @@ def test_a_router_s_installation_says_what_the_server_half_needs(package: str) -
 @pytest.mark.system
 def test_a_demo_in_the_background_ends_its_routers(tmp_path: Path) -> None:
     """They say goodbye and are counted, though the shell had Ctrl-C ignored."""
+    router, engineer, collector = free_ports(3)  # another demo may want MQTT's own just now
+    broker_init.init(
+        Demo(tmp_path / "demo", EXAMPLE).broker.path,
+        Request(router_port=router, engineer_port=engineer, collector_port=collector),
+    )
     given = ["demo", "--directory", str(tmp_path / "demo"), "--example", str(EXAMPLE)]
     code = "from titik_collector.cli import main; main()"
     command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code, *given]
