@@ -2,7 +2,7 @@
 VENV := .venv
 BIN  := $(VENV)/bin
 RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
-unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests anew in each of its processes
+unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests again in each of its processes
 
 .NOTPARALLEL:
 .PHONY: help install install-agent uninstall demo test test-long check lint docs matrix matrix-quick \

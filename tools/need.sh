@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian packages behind the commands named, if any is missing: need.sh COMMAND...
-# Root installs; anybody else is told the one line to run.
+# Root installs; anybody else gets the one line to run.
 set -eu
 PATH="$PATH:/usr/sbin:/sbin"
 

@@ -194,7 +194,7 @@ CREATE TABLE stale (
   PRIMARY KEY (scope, scope_id, hour_ms)
 ) STRICT, WITHOUT ROWID;
 
--- Rollups not yet told to engineers.
+-- Rollups not yet published.
 CREATE TABLE rollup_news (
   scope TEXT NOT NULL,
   scope_id INTEGER NOT NULL,
@@ -228,7 +228,7 @@ CREATE TABLE outage (
   UNIQUE (router_id, from_ms)
 ) STRICT;
 
--- Poison messages, newest kept, bounded in number and size.
+-- Malformed messages, newest kept, bounded in number and size.
 CREATE TABLE quarantine (
   id INTEGER PRIMARY KEY,
   arrived_ms INTEGER NOT NULL,
@@ -238,7 +238,7 @@ CREATE TABLE quarantine (
   head BLOB NOT NULL  -- the first bytes of the payload
 ) STRICT;
 
--- At most a few names of routers that knock unregistered, for `titik status`.
+-- At most a few names of unknown routers, for `titik status`.
 CREATE TABLE knock (
   name TEXT PRIMARY KEY,
   first_ms INTEGER NOT NULL,

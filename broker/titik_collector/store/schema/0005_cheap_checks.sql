@@ -1,5 +1,5 @@
 -- For IN with three values SQLite builds a table for every row that is written, which took longer
--- than the row. The same said with OR; only the text of the schema changes.
+-- than the row. The same written with OR; only the text of the schema changes.
 PRAGMA writable_schema = ON;
 
 UPDATE sqlite_schema SET sql = replace(replace(replace(sql,
