@@ -17,11 +17,13 @@ from tests.wire.strategies import messages
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
+from titik_collector.figures.windows import DAY_MS
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
 from titik_collector.live.now import bps
 from titik_collector.queries import status
 from titik_collector.store import conservation
+from titik_collector.store import settings as settings_of_store
 from titik_collector.store.runs import MAX_RANGES
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
@@ -106,6 +108,8 @@ def test_no_message_has_a_consequence_that_is_absurd(
         file = Path(folder) / "titik.toml"
         file.write_text(HEAD + SITE + ROUTER)
         with patched.context(), collecting(file) as (collector, db):
+            # As in a store that has run for days: else a sample of 1970 is years of rollups.
+            settings_of_store.keep(db, "sealed_before_ms", T0 - 2 * DAY_MS)
             for number, (live, message) in enumerate(sent, 1):
                 _take(collector, message, live, T0 + number * 7000)
                 for now in collector.now():
