@@ -55,7 +55,9 @@ def test_a_folder_that_is_not_there_begins_no_second_store(file: Path) -> None:
     file.write_text(file.read_text().replace('"titik.db"', '"dta/titik.db"'))
     folder = file.parent / "dta"
     said = says("collect", "--config", str(file), status=1)
-    assert f"store.path: there is no folder {folder}; mend the path, or make it: mkdir -p" in said
+    assert (
+        f"store.path: there is no folder {folder}; correct the path, or make it: mkdir -p" in said
+    )
     assert not folder.exists()
 
 

@@ -1,0 +1,98 @@
+"""`titik collect`: the collector, from its start to the signal that stops it."""
+
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from titik_collector import collect
+from titik_collector.assemble import Parts
+from titik_collector.broker_link.retained import TwinRunning
+from titik_collector.commands import options, plainly
+from titik_collector.config import model
+from titik_collector.config.model import Config, ConfigError
+from titik_collector.enrolment.login import login
+from titik_collector.enrolment.login import reading as reading_login
+from titik_collector.live.self_report import report_waiting
+from titik_collector.own_state.systemd import Service
+from titik_collector.store.database import StoreBusy, held, open_writer, worded
+
+log = logging.getLogger(__name__)
+
+
+@click.command(name="collect")
+@options.CONFIG
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The password at the broker, in place of broker.password_file.",
+)
+def collect_command(file: Path, password_file: Path | None) -> None:
+    """Run the collector until a signal stops it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with plainly():
+        settings = model.load(file)
+    if password_file is not None:
+        settings = replace(settings, broker=replace(settings.broker, password_file=password_file))
+    with plainly():
+        _check_folder(settings)
+        with held(settings.store.path), _started(settings) as collector:
+            _run(collector)
+
+
+def _check_folder(settings: Config) -> None:
+    """A store is made where there is none, a folder never: a slip would begin a second store."""
+    folder = settings.store.path.parent
+    if not folder.is_dir():
+        raise ConfigError(
+            settings.file,
+            "store.path",
+            f"there is no folder {folder}",
+            f"correct the path, or make it: mkdir -p {shlex.quote(str(folder))}",
+        )
+
+
+@contextlib.contextmanager
+def _started(settings: Config) -> Iterator[collect.Collector]:
+    """A collector over the open store, as soon as nobody else writes there."""
+    since_ms = time.time_ns() // 1_000_000
+    with contextlib.ExitStack() as stack:
+        waits = False
+        while True:
+            try:
+                db = stack.enter_context(contextlib.closing(open_writer(settings.store.path)))
+                with worded(settings.store.path):
+                    door = reading_login(settings)
+                    parts = Parts(settings, db, login(settings), reading=door)
+                break
+            except StoreBusy as error:
+                stack.close()
+                if not waits:
+                    log.warning("store is busy, waiting reason=%s", error)
+                waits = True
+                report_waiting(settings, str(error), since_ms)
+                time.sleep(collect.RETRY_S)
+        yield collect.Collector(parts)
+
+
+def _run(collector: collect.Collector) -> None:
+    stopped = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, _frame: stopped.append(number))
+    service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
+    try:
+        while not stopped:
+            collector.turn()
+            service.lives()
+    except TwinRunning:
+        collector.abandon()
+        raise
+    collector.close()
