@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
 from titik_collector.figures.figures import ADDITIVE, EMPTY, Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, Reading, steps
-from titik_collector.figures.windows import MINUTE_MS, Span
+from titik_collector.figures.windows import HOUR_MS, MINUTE_MS, Span
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.received import Arrived
 from titik_collector.rollups.worker import Rollups
@@ -233,3 +233,17 @@ def test_a_clock_set_back_within_a_batch_brings_back_the_minute_before(tmp_path:
         minute = Span(START, START + MINUTE_MS)
         everything = ReadingRows(db).around(boot_id, Uptimes(0, 2**60))
         assert minutes(everything, minute)[START] == rolled(db)[START]
+
+
+def test_a_batch_before_a_sample_whose_clock_was_set_back_takes_all_it_stood_for(
+    tmp_path: Path,
+) -> None:
+    """The first of a boot stands for ten minutes before it; the batch begins later than these."""
+    batch = [a_second(n, 0) for n in range(1, 6)]
+    with opened(tmp_path / "db") as db:
+        worker = Rollups(db, ZoneInfo("Asia/Makassar"), lambda: START + HOUR_MS, grace_ms=0)
+        for arrivals in ([a_second(20, -29_000)], batch):
+            boot_id = stored(db, arrivals)
+            while worker.work(10, time.monotonic):
+                pass
+        assert whole(db, boot_id) == rolled(db)

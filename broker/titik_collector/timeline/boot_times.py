@@ -26,7 +26,7 @@ from titik_collector.store.database import Database
 from titik_collector.store.samples import CLIENT
 from titik_collector.timeline import changed_spans
 from titik_collector.timeline.change import Change
-from titik_collector.timeline.changed_spans import Gone, Placed, Stretch
+from titik_collector.timeline.changed_spans import Floors, Gone, Placed, Stretch
 from titik_collector.timeline.places import (
     DRIFT,
     EARLIEST_MS,
@@ -261,9 +261,11 @@ def _apply(
             if (at_ms, boot.quality) != (row.at_ms, row.quality):
                 samples.move(db, row.run_id, row.seq, at_ms, boot.quality)
     spans: list[ChangedSpan] = []
+    floors: Floors = {}
     for stretch in stretches:
         # A boot that is believed otherwise leaves or enters minutes without moving.
-        spans += changed_spans.around(db, boot.id, stretch, all_moved=boot.was != boot.quality)
+        all_moved = boot.was != boot.quality
+        spans += changed_spans.around(db, boot.id, stretch, floors, all_moved=all_moved)
     for gone in _gone(boot):
         spans += changed_spans.around_removed(db, boot.id, gone)
     spans = changed_spans.merged(spans, EARLIEST_MS)

@@ -16,6 +16,9 @@ from titik_collector.store.changed_spans import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.samples import UPLINK, WIFI
 
+# Since what uptime there was nothing before a sample that moved, were all that moved not there.
+Floors = dict[SamplePosition, int]
+
 
 class Placed(NamedTuple):
     """A stored sample and where it belongs now; `old_ms` is where it counted so far."""
@@ -51,9 +54,9 @@ class Stretch(NamedTuple):
 
 
 def around(
-    db: Database, boot_id: int, stretch: Stretch, all_moved: bool = False
+    db: Database, boot_id: int, stretch: Stretch, floors: Floors, all_moved: bool = False
 ) -> list[ChangedSpan]:
-    """Around what moved in a stretch."""
+    """Around what moved in a stretch; `floors` is of the stretches before, and grows."""
     spans: list[ChangedSpan] = []
     rows, start = stretch.rows, 0
     while start < len(rows):
@@ -63,7 +66,7 @@ def around(
         if end > start:
             older = _next_to(db, boot_id, stretch, start, older=True)
             newer = _next_to(db, boot_id, stretch, end - 1, older=False)
-            spans += _around_moved(db, boot_id, rows[start:end], older, newer)
+            spans += _around_moved(db, boot_id, rows[start:end], (older, newer), floors)
         start = end + 1
     return spans
 
@@ -114,9 +117,10 @@ def _around_moved(
     db: Database,
     boot_id: int,
     block: Sequence[Placed],
-    before: SampleRow | None,
-    after: SampleRow | None,
+    beside: tuple[SampleRow | None, SampleRow | None],
+    floors: Floors,
 ) -> list[ChangedSpan]:
+    before, after = beside
     rows = [one.row for one in block]
     starts = _run_starts(rows)
     sections = 0
@@ -128,11 +132,13 @@ def _around_moved(
     floor_ms = min(
         [
             rows[0].uptime_ms - (0 if older else max(BOOT_UP_MS, rows[0].covers_ms)),
-            *(row.uptime_ms for row in older),
+            # What paired across an older one that is new too may reach as far as that.
+            *(floors.get(key(row), row.uptime_ms) for row in older),
         ]
     )
     counted = _counted(older)
     floor_ms = min([floor_ms, *(ms for run_id, ms in starts.items() if run_id not in counted)])
+    floors.update((key(row), floor_ms) for row in rows)
     spans = list(_before(newer, floor_ms, counted))
     for places in ([one.old_ms for one in block], [one.at_ms for one in block]):
         known = [
