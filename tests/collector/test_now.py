@@ -291,3 +291,14 @@ def test_a_start_costs_the_same_for_a_router_that_is_away_for_long(tmp_path: Pat
             db.set_progress_handler(None, 0)
             costs.append(len(ticks))
         assert costs[1] < 1.5 * costs[0]
+
+
+def test_who_cannot_be_heard_is_unknown_though_the_store_cannot_be_read(tmp_path: Path) -> None:
+    """A store that fails is why nobody is heard, so it is not asked."""
+    with opened(tmp_path / "db", NAMES) as db:
+        presence = Presence(db)
+        live = LiveState(db, presence, Places())
+        live.everything(T0)
+    live.hears = False
+    presence.forget()
+    assert {"unknown"} == {now.state for now in live.everything(T0)}

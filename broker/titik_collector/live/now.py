@@ -191,12 +191,17 @@ class LiveState:
         for name, router_id in routers:
             alone, share = LiveTotals(), self._add_up(router_id)
             alone.put(router_id, share)
-            revoked = self._presence.is_revoked(router_id) or None
+            revoked = self._is_revoked(router_id) or None
             now = alone.now("router", name, now_ms)
             nows.append(replace(now, off_air=share.off_air, revoked=revoked))
         nows += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
         nows.append(self._city.now("city", self._places.city, now_ms))
         return nows
+
+    def _is_revoked(self, router_id: int) -> bool:
+        """While the collector cannot hear, perhaps because the store cannot be read: as before."""
+        presence = self._presence
+        return presence.is_revoked(router_id) if self.hears else presence.was_revoked(router_id)
 
     def _see(self, router_id: int, sample: Sample, at_ms: int) -> None:
         old = self._seen.get(router_id)

@@ -34,7 +34,8 @@ class Presence:
         self._db = db
         self._states: dict[int, PresenceRow] = {}
         self._changed: set[int] = set()
-        self._revoked: frozenset[int] | None = None  # None: not read
+        self._revoked: frozenset[int] = frozenset()  # as last read
+        self._revoked_read = False
         self._resumed_ms = 0  # when the collector could hear again
         self._doubt_until_ms = 0
         self._broker_failed = False  # else a router that was heard since is not doubted
@@ -49,8 +50,12 @@ class Presence:
 
     def is_revoked(self, router_id: int) -> bool:
         """Whether its access was revoked, and not given again."""
-        if self._revoked is None:
-            self._revoked = revocations.revoked(self._db)
+        if not self._revoked_read:
+            self._revoked, self._revoked_read = revocations.revoked(self._db), True
+        return router_id in self._revoked
+
+    def was_revoked(self, router_id: int) -> bool:
+        """The same as it was last read; the store is not asked."""
         return router_id in self._revoked
 
     def take_changed(self) -> set[int]:
@@ -72,7 +77,7 @@ class Presence:
     def forget(self) -> None:
         """The transaction failed, or routers changed: what is in memory may not be true."""
         self._namesakes.forget()
-        self._revoked = None
+        self._revoked_read = False
         self._states.clear()  # not who changed: those of batches before may not be published yet
 
     def move(self, by_ms: int) -> None:
