@@ -63,3 +63,13 @@ def test_a_refused_login_is_named(tmp_path: Path) -> None:
         pytest.raises(LinkDown, match=r"did not let us in: not authorized \(0x87\)"),
     ):
         conversation(broker.port).open()
+
+
+def test_a_broker_that_goes_away_meanwhile_is_reported_with_what_was_asked(
+    broker: Mosquitto,
+) -> None:
+    """An operator reads what was not done, and why."""
+    with conversation(broker.port).open() as asking:
+        broker.kill()
+        with pytest.raises(LinkDown, match=r"did not show t: .*closed the connection"):
+            asking.subscribe("t", "did not show t")

@@ -74,7 +74,13 @@ class Conversation:
         return True
 
     def _await(self, otherwise: str, more_s: float = 0.0) -> None:
-        if not self.until(lambda: bool(self._answers), self._patience_s + more_s):
+        try:
+            answered = self.until(lambda: bool(self._answers), self._patience_s + more_s)
+        except LinkDown as down:
+            if down.step != "lost":  # it has the broker's address and all that is to be said
+                raise
+            raise LinkDown(f"{otherwise}: {down.reason}", down.step) from down
+        if not answered:
             raise LinkDown(f"{otherwise}: no answer")
         refused = self._answers.pop()
         if refused is not None:
