@@ -5,6 +5,7 @@ Rule: a failure is logged once, again when its reason changes, and when it has w
 """
 
 import logging
+import traceback
 from collections.abc import Callable
 
 from titik_collector.outputs.output import Output
@@ -36,8 +37,10 @@ class Guard:
         """Report one thing; it is lost to this output if that fails."""
         try:
             call(self._output)
-        except (Exception, SystemExit) as error:
-            self._failed(f"{type(error).__name__}: {error}"[:MAX_REASON], error)
+        except BaseException as error:
+            # An error's own text may raise; this never does.
+            reason = "".join(traceback.format_exception_only(error)).strip()
+            self._failed(reason[:MAX_REASON], error)
         else:
             self._worked()
 
