@@ -77,7 +77,7 @@ class Conversation:
         try:
             answered = self.until(lambda: bool(self._answers), self._patience_s + more_s)
         except LinkDown as down:
-            if down.step != "lost":  # it has the broker's address and all that is to be said
+            if down.step != "lost":  # it names the broker and the reason already
                 raise
             raise LinkDown(f"{otherwise}: {down.reason}", down.step) from down
         if not answered:
