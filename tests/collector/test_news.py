@@ -7,6 +7,7 @@ import pytest
 
 from tests.collector.build import opened
 from titik_collector.live import rollup_topics
+from titik_wire import topics
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 H0 = 1_795_395_600_000  # a whole hour
@@ -14,8 +15,12 @@ H0 = 1_795_395_600_000  # a whole hour
 
 def told(db: sqlite3.Connection, now_ms: int) -> list[tuple[str, int, bool]]:
     return [
-        (topic, (message.window_start - H0) // MINUTE_MS, retain)
-        for topic, message, retain in rollup_topics.take(db, "kupang", now_ms)[0]
+        (
+            topics.rollup(one.window, one.scope, one.name),
+            (one.window_start - H0) // MINUTE_MS,
+            newest,
+        )
+        for one, newest in rollup_topics.take(db, "kupang", now_ms)[0]
     ]
 
 
@@ -76,7 +81,7 @@ def test_a_sum_waits_while_rollups_are_computed(tmp_path: Path) -> None:
         first, _ = rollup_topics.take(db, "kupang", due_ms, sums=False)
         then, _ = rollup_topics.take(db, "kupang", due_ms)
 
-    assert [["router"], ["city"]] == [[one.scope for _, one, _ in told] for told in (first, then)]
+    assert [["router"], ["city"]] == [[one.scope for one, _ in told] for told in (first, then)]
 
 
 def test_a_backfill_tells_old_hours_unretained_and_old_minutes_not_at_all(tmp_path: Path) -> None:
@@ -103,9 +108,9 @@ def test_the_newest_window_of_each_length_that_is_over(tmp_path: Path) -> None:
         found = list(rollup_topics.newest(db, "city", 0, "kupang", H0 + 2 * HOUR_MS + MINUTE_MS))
 
     assert [
-        ("titik/v1/rollup/1m/city", H0 + 2 * MINUTE_MS),
-        ("titik/v1/rollup/1h/city", H0 + HOUR_MS),
-    ] == [(topic, message.window_start) for topic, message in found]
+        ("1m", "city", H0 + 2 * MINUTE_MS),
+        ("1h", "city", H0 + HOUR_MS),
+    ] == [(one.window, one.scope, one.window_start) for one in found]
 
 
 def test_what_goes_on_is_not_looked_for(tmp_path: Path) -> None:

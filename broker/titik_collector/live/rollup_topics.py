@@ -15,7 +15,6 @@ from titik_collector.rollups import rollup_message
 from titik_collector.store import places, rollups, unpublished
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Series, WindowKey
-from titik_wire import topics
 from titik_wire.messages import Rollup
 
 GRACE_MS = 10_000
@@ -26,8 +25,8 @@ MAX_AT_ONCE = 200
 
 def take(
     db: Database, city: str, now_ms: int, sums: bool = True
-) -> tuple[list[tuple[str, Rollup, bool]], bool]:
-    """Topic, message and whether to retain it, of what is due; True if there is more of it.
+) -> tuple[list[tuple[Rollup, bool]], bool]:
+    """What is due, each with whether it is the newest; True if there is more of it.
 
     `sums`: of sites and the city too. In a transaction of the caller's.
     """
@@ -43,16 +42,13 @@ def take(
         if name is None or (not is_newest and key.window == "1m"):
             continue
         one = rollup_message.read(db, key, name)
-        published.append((topics.rollup(one.window, one.scope, one.name), one, is_newest))
+        published.append((one, is_newest))
     return published, len(due) == MAX_AT_ONCE
 
 
-def newest(
-    db: Database, scope: Scope, scope_id: int, name: str, now_ms: int
-) -> Iterator[tuple[str, Rollup]]:
-    """Topic and message, to be retained, of the newest window of each length that is over."""
+def newest(db: Database, scope: Scope, scope_id: int, name: str, now_ms: int) -> Iterator[Rollup]:
+    """The newest window of each length that is over."""
     for window, grace_ms in GRACES.items():
         start_ms = rollups.newest_over(db, Series(scope, scope_id, window), now_ms - grace_ms)
         if start_ms is not None:
-            one = rollup_message.read(db, WindowKey(scope, scope_id, window, start_ms), name)
-            yield topics.rollup(one.window, one.scope, one.name), one
+            yield rollup_message.read(db, WindowKey(scope, scope_id, window, start_ms), name)

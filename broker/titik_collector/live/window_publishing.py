@@ -43,7 +43,7 @@ class FinishedWindows:
             found, more = rollup_topics.take(
                 self._db, self._city, self._now_ms(), sums=self._is_whole()
             )
-        for _, rollup, newest in found:
+        for rollup, newest in found:
             self._outputs.window_finished(rollup, newest)
         return more
 
@@ -83,7 +83,7 @@ class NewestAgain:
         """Some places; one that fails is tried again."""
         until = time.monotonic() + budget_s
         while self._left:
-            for _, rollup in rollup_topics.newest(self._db, *self._left[0], self._now_ms()):
+            for rollup in rollup_topics.newest(self._db, *self._left[0], self._now_ms()):
                 self._publish(rollup)
             self._left.popleft()
             if time.monotonic() >= until:
