@@ -23,7 +23,8 @@ RANGES = {  # of every whole number
     "reach.every_s": (5, 3600),
     "probe.max_age_s": (10, 86400),
 }
-LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")  # OpenWrt, Debian
+# OpenWrt's default (uci dhcp.@dnsmasq[].leasefile) and Debian's.
+LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")
 
 Path = Annotated[str, "a path"]
 

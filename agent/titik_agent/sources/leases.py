@@ -11,8 +11,6 @@ import time
 from titik_agent.clock import Clock
 from titik_agent.sampling.source import SourceError
 
-# OpenWrt's default (uci dhcp.@dnsmasq[].leasefile) and Debian's.
-LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")
 MAX_FILE = 1 << 20  # ten times what dnsmasq's default limit of 1000 leases can fill
 READS = 3  # dnsmasq writes in place: tries to read a file that nobody wrote to meanwhile
 # dnsmasq writes its file within milliseconds. One that was left alone for so long is whole, even
@@ -38,7 +36,7 @@ class LeasesSource:
     name = "leases"
     field = "leases"
 
-    def __init__(self, clock: Clock, paths: tuple[str, ...] = LEASE_FILES) -> None:
+    def __init__(self, clock: Clock, paths: tuple[str, ...]) -> None:
         self._clock = clock
         self._paths = paths
 
