@@ -1,4 +1,4 @@
-"""Every topic string of contract v1, and back from a topic to what it names.
+"""Every topic string, and back from a topic of contract v1 to what it names.
 
 Routers are addressed by router, not by site: a router can move.
 """
@@ -27,8 +27,18 @@ PACKED: Final[tuple[Kind, ...]] = ("sample", "backlog")  # what may come packed
 ALL_SAMPLES: Final = f"{PREFIX}/router/+/sample"
 ALL_BACKLOGS: Final = f"{PREFIX}/router/+/backlog"
 ALL_STATUSES: Final = f"{PREFIX}/router/+/status"
+ALL_ACKS: Final = f"{PREFIX}/router/+/ack"
 ALL_COLLECTORS: Final = f"{PREFIX}/collector/+/status"
+ALL_NOW: Final = f"{PREFIX}/now/#"
+ALL_ROLLUPS: Final = f"{PREFIX}/rollup/#"
+ALL_ALERTS: Final = f"{PREFIX}/alert/#"  # nothing publishes them yet
+ALL: Final = f"{PREFIX}/#"
+NOTHING: Final = f"{PREFIX}/nothing"  # what nobody publishes or hears
 
+# The broker's own.
+BROKER: Final = "$SYS/#"
+COMMANDS: Final = "$CONTROL/dynamic-security/v1"
+COMMAND_ANSWERS: Final = f"{COMMANDS}/response"
 
 # What every client id begins with. Brokers that insist on it keep engineers' tools, which choose
 # their ids, from taking over the session of a router or collector: names have no colon.
@@ -53,6 +63,11 @@ def backlog(router: str) -> str:
 def ack(router: str) -> str:
     """What the collector has committed of this router, retained."""
     return f"{PREFIX}/router/{router}/ack"
+
+
+def settings(router: str) -> str:
+    """What the city wishes of a router; nothing publishes it yet."""
+    return f"{PREFIX}/router/{router}/settings"
 
 
 def collector(name: str) -> str:

@@ -13,7 +13,7 @@ from tests.broker.besieged import SILENT, SITE, THIEF, Besieged, resident_bytes
 from tests.broker.raw import CONNECT, PUBLISH, hello, packet, text
 from tests.collector.build import BOOT, OLD_RUN, RUN, sample
 from tests.system.city import wall_ms
-from titik_collector.enrolment.rights import CONTROL, settings_topic
+from titik_collector.enrolment.rights import CONTROL
 from titik_wire import codec, topics
 from titik_wire.messages import CollectorStatus, Status
 
@@ -198,7 +198,7 @@ def test_a_router_subscribes_to_nothing_of_others(besieged: Besieged, version: i
         for pattern in patterns:
             assert refused == thief.subscribe(pattern), pattern
         assert [] == thief.hear(0.3)
-        for pattern in (topics.ack(THIEF), topics.ALL_COLLECTORS, settings_topic(THIEF)):
+        for pattern in (topics.ack(THIEF), topics.ALL_COLLECTORS, topics.settings(THIEF)):
             assert 1 == thief.subscribe(pattern), pattern
 
 

@@ -12,7 +12,6 @@ from tests.broker.besieged import SITE, THIEF, Besieged, resident_bytes
 from tests.broker.enrolled import City
 from tests.broker.raw import packet, secure, text
 from tests.broker.running import RunningBroker
-from titik_collector.enrolment.rights import settings_topic
 from titik_wire import topics
 
 pytestmark = pytest.mark.system
@@ -101,7 +100,7 @@ def test_a_certificate_that_the_broker_does_not_know_may_do_nothing(
             for topic in own:
                 assert unknown.publish(topic) == (0x87 if version == 5 else 0)
             for filter_ in (
-                topics.ack("unknown-1"), settings_topic("unknown-1"), topics.ALL_COLLECTORS, "#",
+                topics.ack("unknown-1"), topics.settings("unknown-1"), topics.ALL_COLLECTORS, "#",
             ):  # fmt: skip
                 assert refused == unknown.subscribe(filter_)
         with open_() as unknown:

@@ -19,7 +19,6 @@ from titik_wire.messages import Ack, CollectorStatus, Message
 
 WATCH_S = 25.0  # two beats and a half
 PATIENCE_S = 5.0  # for each answer of the broker
-NOTHING = "titik/v1/nothing"  # a topic to be unsubscribed from: the answer ends what is retained
 
 
 class TwinRunning(Exception):
@@ -50,7 +49,7 @@ def look(door: Endpoint, collector: str, own: Identity, watch_s: float = WATCH_S
             _watch(conversation, collector, own, watch_s)
         acks: list[Ack] = []
         if not _is_ours(status, own):
-            found = _fetch(conversation, topics.ack("+"))
+            found = _fetch(conversation, topics.ALL_ACKS)
             acks = [one for one in found if isinstance(one, Ack)]
     return Found(status, tuple(acks))
 
@@ -98,7 +97,7 @@ def _fetch(conversation: Conversation, topic: str) -> list[Message]:
     """What is retained on a topic; QoS 0, so that it all comes before the second answer."""
     conversation.received_messages.clear()
     conversation.subscribe(topic, f"{topic} cannot be read", qos=0)
-    conversation.unsubscribe(NOTHING, f"{topic} cannot be read")
+    conversation.unsubscribe(topics.NOTHING, f"{topic} cannot be read")
     return _messages(conversation)
 
 

@@ -11,6 +11,7 @@ from titik_collector.config import edit
 from titik_collector.config.model import Config
 from titik_collector.enrolment import broker_init, broker_run
 from titik_collector.enrolment.broker_dir import BrokerDir
+from titik_wire import topics
 
 _PORT = click.IntRange(1, 65535)
 _AT_FIRST = "; at first 127.0.0.1, with --host 0.0.0.0"
@@ -177,7 +178,7 @@ def _summary(made: BrokerDir) -> list[str]:
         *lines,
         f"start it: titik broker run {made.path}",
         f"watch:    mosquitto_sub -h {made.engineer_host} -p {made.ports.engineer} -u {engineer}"
-        f" -P \"$(cat {made.password_file(engineer)})\" -v -t 'titik/v1/now/#'",
+        f" -P \"$(cat {made.password_file(engineer)})\" -v -t '{topics.ALL_NOW}'",
     ]
 
 

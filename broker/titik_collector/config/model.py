@@ -27,6 +27,7 @@ from titik_collector.config.schema import (
     Zone,
     read,
 )
+from titik_wire import topics
 
 DEFAULT_FILE = Path("titik.toml")
 MAX_BYTES = 8 << 20  # far above 10,000 routers; bounds what a wrong path can make us read
@@ -99,9 +100,9 @@ class Broker:
 class Collector:
     """[collector]"""
 
-    id: Annotated[
-        str, Setting(Slug(), "names this collector in `titik/v1/collector/<id>/status`")
-    ] = "main"
+    id: Annotated[str, Setting(Slug(), f"names this collector in `{topics.collector('<id>')}`")] = (
+        "main"
+    )
     state: Annotated[
         Path | None,
         Setting(

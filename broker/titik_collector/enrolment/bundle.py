@@ -4,6 +4,8 @@ Rule: it is a shell script with everything in it, for busybox too, and may be ru
 Rule: secrets are in the file alone, never in an argument or the environment.
 """
 
+from titik_wire import topics
+
 _ROUTER = """\
 #!/bin/sh
 # {router}: run this once on the router, as root. It holds the router's key: delete it afterwards.
@@ -121,7 +123,7 @@ echo "{router} is set up; see whether it works: titik-agent check"
 
 _ENGINEER = """\
 #!/bin/sh
-# {name} reads the city: sh {name}.sh [options of mosquitto_sub, such as -t 'titik/v1/now/#']
+# {name} reads the city: sh {name}.sh [options of mosquitto_sub, such as -t '{watch}']
 # broker {host}, port {port}, user {name}, password {password}
 set -eu
 umask 077
@@ -137,7 +139,7 @@ cat >"$folder/mosquitto_sub" <<END
 -P {password}
 --cafile $folder/ca.crt
 END
-[ $# -gt 0 ] || set -- -v -t 'titik/v1/now/#'
+[ $# -gt 0 ] || set -- -v -t '{watch}'
 XDG_CONFIG_HOME=$folder mosquitto_sub "$@"
 """
 
@@ -151,4 +153,6 @@ def of_router(router: str, host: str, port: int, ca: str, certificate: str, key:
 
 def of_engineer(name: str, host: str, port: int, ca: str, password: str) -> str:
     """What an engineer runs."""
-    return _ENGINEER.format(name=name, host=host, port=port, ca=ca, password=password)
+    return _ENGINEER.format(
+        name=name, host=host, port=port, ca=ca, password=password, watch=topics.ALL_NOW
+    )

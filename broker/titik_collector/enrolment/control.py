@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from titik_collector.broker_link.conversation import Conversation
 from titik_collector.enrolment.access import Command
-from titik_collector.enrolment.rights import CONTROL, REQUEST, RESPONSE
+from titik_collector.enrolment.rights import CONTROL
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics
@@ -37,7 +37,7 @@ class Control(Conversation):
         """LinkDown if nobody answers, or it is refused."""
         super().open()
         try:
-            self.subscribe(RESPONSE, f"{self._refusal} let us hear its answers")
+            self.subscribe(topics.COMMAND_ANSWERS, f"{self._refusal} let us hear its answers")
         except LinkDown:
             self.__exit__()
             raise
@@ -72,7 +72,7 @@ class Control(Conversation):
         words = f"{self._refusal} answer a command"
         request, more_s = json.dumps({"commands": batch}).encode(), COMMAND_S * len(batch)
         self.received_messages.clear()
-        self.publish(REQUEST, request, words, more_s=more_s)
+        self.publish(topics.COMMANDS, request, words, more_s=more_s)
         found: list[Any] = []
 
         def answered() -> bool:

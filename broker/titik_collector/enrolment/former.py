@@ -18,22 +18,24 @@ from titik_collector.enrolment import rights
 from titik_collector.enrolment.access import Access
 from titik_collector.enrolment.passwords import Hash
 from titik_collector.files.replace import Owner, replace_file
+from titik_wire.topics import ALL, BROKER, PREFIX
 
 FILES = ("mosquitto.conf", "acl", "passwords")
 READS_S = 0.1  # longer than mosquitto takes to read its files
 _HASH = re.compile(r"([^:]+):\$7\$([1-9][0-9]{0,6})\$([A-Za-z0-9+/]{16})\$([A-Za-z0-9+/]{86}==)")
-_ENGINEER = """
-user {name}
-topic deny titik/v1/router/{name}/#
-topic read titik/v1/#
-topic read $SYS/#
+_ENGINEER = f"""
+user {{name}}
+topic deny {PREFIX}/router/{{name}}/#
+topic read {ALL}
+topic read {BROKER}
 """
 # Every line that the former version wrote, with names and ids left open.
 _ITS = re.compile(
-    r"user \S+|topic deny titik/v1/router/[^/+#]+/#|topic read titik/v1/#|topic read \$SYS/#"
-    r"|pattern write titik/v1/router/%u/(status|sample|backlog)|pattern read titik/v1/router/%u/ack"
-    r"|pattern read titik/v1/collector/\+/status|topic read titik/v1/router/\+/backlog"
-    r"|topic readwrite titik/v1/(router/\+/(status|sample|ack)|collector/[^/+#]+/status"
+    rf"user \S+|topic read ({ALL}|{re.escape(BROKER)}|{PREFIX}/router/\+/backlog)"
+    rf"|pattern read {PREFIX}/(router/%u/ack|collector/\+/status)"
+    rf"|pattern write {PREFIX}/router/%u/(status|sample|backlog)"
+    rf"|topic deny {PREFIX}/router/[^/+#]+/#"
+    rf"|topic readwrite {PREFIX}/(router/\+/(status|sample|ack)|collector/[^/+#]+/status"
     r"|(now|rollup|alert)/#)"
 )
 

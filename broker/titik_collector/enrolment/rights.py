@@ -16,8 +16,6 @@ EXACT, PATTERN = "subscribeLiteral", "subscribePattern"
 # No name of a router, a collector or an engineer has a colon.
 CONTROL = "control:titik"  # the user that commands the broker
 ROUTER, ENGINEER = "router", "engineer"  # what all of them share
-REQUEST = "$CONTROL/dynamic-security/v1"
-RESPONSE = f"{REQUEST}/response"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,15 +41,10 @@ def is_of_one_of_few(role: str) -> bool:
     return role == ENGINEER or role.startswith("collector:")
 
 
-def settings_topic(router: str) -> str:
-    """What the city wishes of a router; nothing publishes it yet."""
-    return f"{topics.PREFIX}/router/{router}/settings"
-
-
 def of_router(name: str) -> list[Right]:
     """By leaf: with `#` a router could forge its own ack."""
     sent = (topics.status(name), topics.sample(name), topics.backlog(name))
-    heard = (topics.ack(name), settings_topic(name))
+    heard = (topics.ack(name), topics.settings(name))
     return [*(Right(SEND, one) for one in sent), *_heard(EXACT, *heard)]
 
 
@@ -65,27 +58,26 @@ def of_collector(collector_id: str) -> list[Right]:
 
     It also clears the retained status and sample of routers that were removed.
     """
-    base = topics.PREFIX
     written = (
-        topics.ALL_STATUSES, topics.ALL_SAMPLES, f"{base}/router/+/ack",
+        topics.ALL_STATUSES, topics.ALL_SAMPLES, topics.ALL_ACKS,
         topics.collector(collector_id), topics.beat(collector_id),
-        f"{base}/now/#", f"{base}/rollup/#", f"{base}/alert/#",
+        topics.ALL_NOW, topics.ALL_ROLLUPS, topics.ALL_ALERTS,
     )  # fmt: skip
-    heard = (*written, topics.ALL_BACKLOGS, "$SYS/#")
+    heard = (*written, topics.ALL_BACKLOGS, topics.BROKER)
     return [*(Right(SEND, one) for one in written), *_heard(PATTERN, *heard)]
 
 
 def of_engineers() -> list[Right]:
     """They may ask for `#`, as tools do; what they hear is the city's and the broker's own."""
-    return [Right(PATTERN, "#"), Right(HEAR, f"{topics.PREFIX}/#"), Right(HEAR, "$SYS/#")]
+    return [Right(PATTERN, "#"), Right(HEAR, topics.ALL), Right(HEAR, topics.BROKER)]
 
 
 def of_control() -> list[Right]:
     """It commands, hears the answers, and says `offline` for a router that was cut off."""
     return [
-        Right(SEND, REQUEST),
+        Right(SEND, topics.COMMANDS),
         Right(SEND, topics.ALL_STATUSES),
-        *_heard(EXACT, RESPONSE),
+        *_heard(EXACT, topics.COMMAND_ANSWERS),
         *_heard(PATTERN, topics.ALL_STATUSES),
     ]
 

@@ -136,7 +136,7 @@ def to_item(received: ReceivedMessage, now_ms: int) -> Item:
         doubt = plausible.doubt(message)
         if doubt is not None:  # its seq is not accounted, for it cannot be
             return Malformed(received.topic, received.payload, doubt, now_ms, message.router)
-        live = received.topic.endswith("/sample")  # else on `backlog`; decoding knows no third
+        live = received.topic == topics.sample(message.router)  # else `backlog`; there is no third
         return Arrived(message, received.payload, live, now_ms)
     if isinstance(message, Status):
         return StatusReceived(message, now_ms)

@@ -32,6 +32,7 @@ from titik_collector.screens import status_screen
 from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation
 from titik_collector.store.database import StoreError, lease, reading
+from titik_wire import topics
 
 HERE = "this-machine"
 INTERVAL_S = 5
@@ -259,9 +260,9 @@ def _lines_to_try(demo: Demo) -> list[str]:
         f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s: it goes"
         " offline half a minute later, comes back, and what it spooled is stored.",
         "As an engineer, in another terminal:",
-        f"  {login} -t 'titik/v1/now/#'",
-        f"  {login} -t 'titik/v1/rollup/1m/city'   # once a minute, 40 s after it ended",
-        f"  {login} -t 'titik/v1/router/{HERE}/sample'",
+        f"  {login} -t '{topics.ALL_NOW}'",
+        f"  {login} -t '{topics.rollup('1m', 'city', '')}'   # once a minute, 40 s after it ended",
+        f"  {login} -t '{topics.sample(HERE)}'",
         "Or at the prompt, as long as the data is there:",
         f"  {_titik()} status {CUT} --config {demo.config.file}",
         f"  {_titik()} events --why --config {demo.config.file}   # the cause, once it is back",

@@ -1,0 +1,35 @@
+"""What stands in one file, so that a reader finds all of it there: topics."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.project.sources import PACKAGES, files, tree
+from titik_wire import topics
+
+BEGINS_A_TOPIC = re.compile(rf"{topics.PREFIX}|\$(SYS|CONTROL)/")
+# Reads a file of a former version, whose lines hold topics.
+FORMER = {"enrolment/former.py"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_topic_is_built_in_one_file(package: str) -> None:
+    """Others ask `titik_wire.topics`; a plugin's rights and the lines of a help do so too."""
+    assert set() == {
+        (str(file.relative_to(PACKAGES[package])), node.lineno)
+        for file in files(package)
+        if file.name != "topics.py" or package != "titik_wire"
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.expr) and _is_a_topic(node, file, package)
+    }
+
+
+def _is_a_topic(node: ast.expr, file: Path, package: str) -> bool:
+    """A text with a topic in it, or what one would be built from."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and BEGINS_A_TOPIC.search(node.value) is not None
+    allowed = package == "titik_collector" and str(file.relative_to(PACKAGES[package])) in FORMER
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name == "PREFIX" and not allowed
