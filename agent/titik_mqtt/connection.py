@@ -319,6 +319,8 @@ class Connection:
             self._down = self._failure(client.trouble)
         elif paho_client.is_silence(rest[-2]):
             self._down = failures.silent(client.silence_s(), self._remedies)
+        elif paho_client.is_not_mqtt(rest[-2]):
+            self._down = failures.not_mqtt()
         else:
             self._down = failures.closed()
 

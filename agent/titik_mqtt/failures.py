@@ -91,6 +91,11 @@ def closed() -> LinkDown:
     return LinkDown("the broker closed the connection")
 
 
+def not_mqtt() -> LinkDown:
+    """What came is no packet; at first that is another kind of server."""
+    return LinkDown("the broker sent bytes that are not valid MQTT")
+
+
 def silent(seconds: int, remedies: type[Remedies]) -> LinkDown:
     """A broker that was connected answered nothing for so long."""
     return LinkDown(advise(f"no answer from the broker for {seconds} s", remedies.silence))

@@ -135,6 +135,11 @@ def is_silence(reason: Any) -> bool:
     return code_of(reason) in (mqtt.MQTT_ERR_KEEPALIVE, 0x8D)
 
 
+def is_not_mqtt(reason: Any) -> bool:
+    """Whether `on_disconnect` reports a packet that paho could not read."""
+    return code_of(reason) in (mqtt.MQTT_ERR_PROTOCOL, 0x82)
+
+
 def error_words(number: int) -> str | None:
     """What an error number of paho means; None: no error."""
     return None if number == mqtt.MQTT_ERR_SUCCESS else str(mqtt.error_string(number))

@@ -195,6 +195,13 @@ def test_a_malformed_packet_is_a_lost_connection(
         link.publish("t", b"x", False)
 
 
+def test_bytes_that_are_no_packet_are_named_as_such(broker: FakeBroker) -> None:
+    """Nobody hung up, so it is no lost line that an installer should look for."""
+    link, session = connect(broker, Heard())
+    session.send(15)
+    assert "the broker sent bytes that are not valid MQTT" == down(link).reason
+
+
 def test_an_exception_of_a_receiver_is_not_swallowed(broker: FakeBroker) -> None:
     """A bug of ours reaches our own log; paho's thread would die of it and look connected."""
     heard = Heard()
