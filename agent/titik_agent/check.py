@@ -136,7 +136,10 @@ def clock(router: Clock, say: Say) -> bool:
     if router.quality() == "ntp":
         say("ok    clock: set in this boot")
     else:
-        say('--    clock: not known to be set; if it is right, set clock = "trusted"')
+        place = 'clock = "trusted" to agent.toml, above its first [section]'
+        if os.path.exists(_SERVICE):
+            place = "option clock 'trusted' to /etc/config/titik-agent"
+        say(f"--    clock: not known to be set; if it is right, add {place}")
     return True
 
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from titik_agent import assemble, check, commands
+from titik_agent.clock import SystemClock
 from titik_agent.sources.way_out import Way
 from titik_mqtt.endpoint import Endpoint
 from titik_wire.messages import Bss, Net
@@ -155,6 +156,26 @@ def test_a_check_says_as_whom_it_looks(
 
 
 @pytest.mark.usefixtures("not_looked_at")
+@pytest.mark.parametrize(
+    ("is_openwrt", "remedy"),
+    [
+        (False, 'add clock = "trusted" to agent.toml, above its first [section]'),
+        (True, "add option clock 'trusted' to /etc/config/titik-agent"),
+    ],
+)
+def test_a_clock_that_nobody_vouches_for_has_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_openwrt: bool, remedy: str
+) -> None:
+    """With the file and the place in it; at the end of a file it would be another section's."""
+    service = tmp_path / "titik-agent"
+    monkeypatch.setattr(check, "_SERVICE", str(service))
+    if is_openwrt:
+        service.touch()
+    said: list[str] = []
+    assert check.clock(SystemClock(marks=()), said.append)
+    assert [f"--    clock: not known to be set; if it is right, {remedy}"] == said
+
+
 def test_a_machine_that_is_no_access_point_is_told_once_how_to_say_so(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
