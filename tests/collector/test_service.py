@@ -60,6 +60,7 @@ def test_a_store_of_the_service_is_started_by_systemd(
     monkeypatch.setattr(service, "UNIT", unit)
     ours, other = tmp_path / "store/titik.db", tmp_path / "trial/titik.db"
     assert "titik collect" == service.start(ours)
+    assert "titik collect --config 'a city.toml'" == service.start(ours, Path("a city.toml"))
     unit.write_text(f"[Service]\nReadWritePaths={ours.parent}\n")
     assert ["systemctl start titik-collector", "titik collect"] == [
         service.start(one) for one in (ours, other)

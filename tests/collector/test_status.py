@@ -232,11 +232,12 @@ def test_before_the_first_start_it_is_said_what_to_do(tmp_path: Path) -> None:
     def said() -> str:
         return " ".join(CliRunner().invoke(titik, ["status", "--config", str(file)]).output.split())
 
-    assert "no store there yet; start the collector, which makes it: titik collect" in said()
+    start = f"titik collect --config {file}"
+    assert f"no store there yet; start the collector, which makes it: {start}" in said()
     open_writer(tmp_path / "db").close()
     assert "no router is known yet; a running collector takes those of its file," in said()
     assert "titik router add NAME --site SITE" in said()
-    assert said().startswith("critical: no collector is running; start it: titik collect")
+    assert said().startswith(f"critical: no collector is running; start it: {start}")
 
 
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
@@ -256,6 +257,7 @@ def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
 
     expected = (
         "no collector is running; the last report came 1 h 00 min ago; start it: titik collect"
+        f" --config {file}"
     )
     assert expected == said_of()
     assert len(AS) == len(printed())

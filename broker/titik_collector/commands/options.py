@@ -59,7 +59,7 @@ def opened(file: Path) -> Iterator[tuple[Config, Database]]:
     """The configuration, and its store for reading."""
     with plainly():
         settings = model.load(file)
-        with reading(settings.store.path) as db:
+        with reading(settings.store.path, settings.file) as db:
             yield settings, db
 
 

@@ -108,7 +108,7 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
     """The city and the server; StoreError says what the server reports, if the store is gone."""
     now_ms = server_clock.shown_ms(None)
     try:
-        with reading(settings.store.path) as db:
+        with reading(settings.store.path, settings.file) as db:
             now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
             of, warned = settings.city, server.warnings
@@ -145,7 +145,7 @@ def _readable(settings: Config) -> Iterator[Database | None]:
     """The store, or None if it cannot be read."""
     with contextlib.ExitStack() as stack:
         try:
-            db = stack.enter_context(reading(settings.store.path))
+            db = stack.enter_context(reading(settings.store.path, settings.file))
         except StoreError:
             yield None
         else:

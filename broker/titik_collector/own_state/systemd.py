@@ -5,6 +5,7 @@ starts it again.
 """
 
 import contextlib
+import shlex
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,8 @@ EVERY_S = 5.0  # far below any WatchdogSec=
 UNIT = Path("/etc/systemd/system/titik-collector.service")
 
 
-def start(store: Path) -> str:
-    """The command that starts the collector of this store.
+def start(store: Path, file: Path | None = None) -> str:
+    """The command that starts the collector of this store; `file` is its configuration.
 
     Typed as root, `titik collect` would make files that the service's user may not write.
     """
@@ -22,7 +23,9 @@ def start(store: Path) -> str:
         is_ours = str(store.parent.resolve()) in UNIT.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         is_ours = False
-    return "systemctl start titik-collector" if is_ours else "titik collect"
+    if is_ours:
+        return "systemctl start titik-collector"
+    return "titik collect" if file is None else f"titik collect --config {shlex.quote(str(file))}"
 
 
 class Service:

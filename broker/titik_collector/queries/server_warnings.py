@@ -50,7 +50,7 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     files = collector_state.places(settings.collector.state, settings.collector.id, store)
     state = collector_state.read(files)
     warnings = []
-    start = systemd.start(store)
+    start = systemd.start(store, settings.file)
     idle = _nobody_collects(db, now_ms, start) if is_held(store) is False else None
     if idle is not None:
         warnings.append(Warned("critical", idle))

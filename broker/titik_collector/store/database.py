@@ -83,12 +83,15 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return db
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """Open an existing store for reading only; StoreError says if there is none."""
+def open_reader(path: Path, file: Path | None = None) -> sqlite3.Connection:
+    """Open an existing store for reading only; StoreError says if there is none.
+
+    `file`: the configuration that makes one.
+    """
     if not path.exists():
         raise StoreError(
             f"{path}: no store there yet; start the collector, which makes it:"
-            f" {systemd.start(path)}"
+            f" {systemd.start(path, file)}"
         )
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
@@ -107,9 +110,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, file: Path | None = None) -> Iterator[sqlite3.Connection]:
     """The store for reading, until the end of the block; StoreError if a page of it is damaged."""
-    with closing(open_reader(path)) as db, worded(path):
+    with closing(open_reader(path, file)) as db, worded(path):
         yield db
 
 
