@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.ports import free_ports
+from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.cli import titik
 from titik_collector.enrolment.authority import Authority
-from titik_collector.enrolment.broker_dir import BrokerDir
 from titik_collector.files.replace import Owner
 from titik_wire.topics import CLIENT_ID
 

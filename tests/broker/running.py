@@ -19,9 +19,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tests.ports import free_ports
-from titik_collector.enrolment import broker_init
-from titik_collector.enrolment.broker_dir import BrokerDir
-from titik_collector.enrolment.broker_init import Request
+from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_init import Request
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0

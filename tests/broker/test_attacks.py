@@ -13,7 +13,7 @@ from tests.broker.besieged import SILENT, SITE, THIEF, Besieged, resident_bytes
 from tests.broker.raw import CONNECT, PUBLISH, hello, packet, text
 from tests.collector.build import BOOT, OLD_RUN, RUN, sample
 from tests.system.city import wall_ms
-from titik_collector.enrolment.rights import CONTROL
+from titik_collector.access.rights import CONTROL
 from titik_wire import codec, topics
 from titik_wire.messages import CollectorStatus, Status
 

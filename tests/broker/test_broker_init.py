@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.ports import free_ports
+from titik_collector.access.passwords import make_secret
+from titik_collector.broker_setup import broker_conf, broker_init, broker_run
+from titik_collector.broker_setup.broker_dir import PLUGIN, BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_init import Request, init
+from titik_collector.broker_setup.login import login
 from titik_collector.commands.broker import broker
 from titik_collector.config import model
-from titik_collector.enrolment import broker_conf, broker_init, broker_run
-from titik_collector.enrolment.broker_dir import PLUGIN, BrokerDir, BrokerError
-from titik_collector.enrolment.broker_init import Request, init
-from titik_collector.enrolment.login import login
-from titik_collector.enrolment.passwords import make_secret
 
 
 @pytest.fixture

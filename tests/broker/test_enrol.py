@@ -20,10 +20,10 @@ from tests.broker.raw import plain, secure
 from tests.broker.running import Client, RunningBroker, made
 from tests.ports import free_ports
 from tests.system.city import Process
+from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_init import Request
 from titik_collector.cli import titik
-from titik_collector.enrolment import broker_init
 from titik_collector.enrolment.authority import CRL_DAYS
-from titik_collector.enrolment.broker_init import Request
 from titik_wire import codec, topics
 from titik_wire.messages import Status
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.broker.running import Client, RunningBroker, made
-from titik_collector.enrolment.access import Access, Command
-from titik_collector.enrolment.broker_dir import BrokerDir
-from titik_collector.enrolment.control import MAX_PACKET, Control
+from titik_collector.access.plugin_control import MAX_PACKET, Control
+from titik_collector.access.plugin_file import Access, Command
+from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_wire.topics import CLIENT_ID
 
 MANY = 300

@@ -14,11 +14,11 @@ import pytest
 
 from tests.broker.running import PATIENCE_S, Client, RunningBroker, made, serves
 from tests.ports import free_ports
+from titik_collector.access.rights import CONTROL
 from titik_collector.broker_link.connection import Link
-from titik_collector.enrolment import broker_init, broker_run
-from titik_collector.enrolment.broker_dir import BrokerError
-from titik_collector.enrolment.broker_init import Request
-from titik_collector.enrolment.rights import CONTROL
+from titik_collector.broker_setup import broker_init, broker_run
+from titik_collector.broker_setup.broker_dir import BrokerError
+from titik_collector.broker_setup.broker_init import Request
 from titik_mqtt.endpoint import Endpoint
 from titik_wire.topics import CLIENT_ID
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector.enrolment.passwords import Hash, hash_password, make_secret, matches
+from titik_collector.access.passwords import Hash, hash_password, make_secret, matches
 from titik_collector.files.replace import Owner, replace_file
 
 # Written by mosquitto_passwd 2.0.11 for the password "rahasia".

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from tests.broker.enrolled import City
 from tests.ports import free_ports
+from titik_collector.broker_setup.broker_init import Request, init
 from titik_collector.cli import titik
-from titik_collector.enrolment.broker_init import Request, init
 
 pytestmark = pytest.mark.system
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector.enrolment import systemd_units
 from titik_collector.enrolment.authority import CRL_DAYS, SERVER_RENEW_DAYS
-from titik_collector.enrolment.broker_dir import Ports, Settings
-from titik_collector.enrolment.moving import Layout
+from titik_collector.units import systemd_units
+from titik_collector.units.prerequisites import Layout
+from titik_collector.units.systemd_units import Mosquitto
 
 pytestmark = pytest.mark.system
 
@@ -26,11 +26,9 @@ UNITS = (
 SERVICES = [one for one in UNITS if one.endswith(".service")]
 MAX_EXPOSURE = 3.0  # of 10; "OK" in systemd's own words begins below 5
 DIRECTORIES = ("/var/lib/titik/broker", '/var/lib/a "broker" of 100 %')
-SETTINGS = Settings(
-    account="mosquitto", listen="0.0.0.0", engineer_listen="0.0.0.0", collector="collector",
-    collector_id="main", engineers=("engineer",), host="localhost",
-    ports=Ports(router=8883, engineer=8884, collector=1883),
-)  # fmt: skip
+BROKER = Mosquitto(
+    directory=Path(DIRECTORIES[0]), account="mosquitto", collector="collector", lowest_port=1883
+)
 
 
 def place(directory: Path = Path(DIRECTORIES[0])) -> Layout:
@@ -43,7 +41,7 @@ def place(directory: Path = Path(DIRECTORIES[0])) -> Layout:
 
 def written(folder: Path, directory: Path = Path(DIRECTORIES[0])) -> list[Path]:
     """The units of that city, in a folder."""
-    for name, text in systemd_units.texts(place(directory), SETTINGS).items():
+    for name, text in systemd_units.texts(place(directory), BROKER).items():
         (folder / name).write_text(text)
     return sorted(folder.iterdir())
 

@@ -19,13 +19,13 @@ from click.testing import CliRunner
 from tests.collector.test_router_command import TEXT
 from tests.ports import free_ports
 from titik_agent.config import Sources
+from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_init import Request, is_free
 from titik_collector.cli import titik
 from titik_collector.commands import plainly
 from titik_collector.config import model
 from titik_collector.config.schema import ConfigError
-from titik_collector.enrolment import broker_init
-from titik_collector.enrolment.broker_dir import BrokerDir
-from titik_collector.enrolment.broker_init import Request, is_free
 from titik_collector.simulation.demo import HERE, Demo, _sources
 from titik_collector.store.database import StoreError, held, reading
 

@@ -14,10 +14,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.collector.build import OLD_RUN, RUN, Registered, conservation, opened, sample
 from tests.collector.test_store import save
 from tests.mosquitto import Mosquitto
+from titik_collector.access.plugin_file import Access
 from titik_collector.broker_link import retained
 from titik_collector.broker_link.retained import TwinRunning
-from titik_collector.enrolment.access import Access
-from titik_collector.enrolment.broker_conf import plugin
+from titik_collector.broker_setup.broker_conf import plugin
 from titik_collector.ingest.batch import Store
 from titik_collector.store import conservation as check
 from titik_collector.store import identity

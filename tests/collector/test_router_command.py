@@ -8,12 +8,12 @@ from click import Group
 from click.testing import CliRunner, Result
 
 from tests.ports import free_ports
+from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_init import Request
 from titik_collector.commands.engineer import engineer
 from titik_collector.commands.router import router
 from titik_collector.config import model
-from titik_collector.enrolment import broker_init
-from titik_collector.enrolment.broker_dir import BrokerDir
-from titik_collector.enrolment.broker_init import Request
 
 TEXT = """\
 # Our city.

@@ -10,9 +10,9 @@ import click
 from rich.console import Console, RenderableType
 
 from titik_collector.broker_link.retained import TwinRunning
+from titik_collector.broker_setup.broker_dir import BrokerError
 from titik_collector.config.schema import ConfigError
 from titik_collector.enrolment.authority import AuthorityError
-from titik_collector.enrolment.broker_dir import BrokerError
 from titik_collector.store.database import StoreError
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)

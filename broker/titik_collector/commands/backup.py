@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from titik_collector import backup
+from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import model
-from titik_collector.enrolment import backup
-from titik_collector.enrolment.broker_dir import BrokerDir
 
 _CONFIG = options.config("target")
 _NAME = "titik-%Y%m%dT%H%M%SZ.tar.gz"  # sorts by time

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from titik_collector.broker_setup import broker_init, broker_run
+from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.commands import plainly
 from titik_collector.config import edit
 from titik_collector.config.model import Config
-from titik_collector.enrolment import broker_init, broker_run
-from titik_collector.enrolment.broker_dir import BrokerDir
 from titik_wire import topics
 
 _PORT = click.IntRange(1, 65535)

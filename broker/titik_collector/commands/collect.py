@@ -15,11 +15,11 @@ import click
 from titik_collector import collect
 from titik_collector.assemble import Parts
 from titik_collector.broker_link.retained import TwinRunning
+from titik_collector.broker_setup.login import login
+from titik_collector.broker_setup.login import reading as reading_login
 from titik_collector.commands import options, plainly
 from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
-from titik_collector.enrolment.login import login
-from titik_collector.enrolment.login import reading as reading_login
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
 from titik_collector.store.database import StoreBusy, held, open_writer, worded

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.enrolment import bundle
-from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.files.replace import Owner, replace_file
 
 NONE, CERTIFICATE, REVOKED = "none", "certificate", "revoked"

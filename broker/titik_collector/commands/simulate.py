@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import options, plainly
 from titik_collector.config import edit
 from titik_collector.config.model import Config, ConfigError, Router
-from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 
 if TYPE_CHECKING:
     from titik_collector.simulation.fleet import Node

@@ -1,1 +1,1 @@
-"""The broker and its keys: who may connect, written and changed without a restart."""
+"""Who is a router of the city: its certificate, and the one file that brings it to the machine."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config.model import Config
 from titik_collector.enrolment.authority import AuthorityError
-from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.store import presence

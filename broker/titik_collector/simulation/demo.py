@@ -22,11 +22,11 @@ from rich.live import Live
 from rich.text import Text
 
 from titik_agent.config import Sources
+from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, Router
-from titik_collector.enrolment import broker_init
-from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
-from titik_collector.enrolment.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.queries import status
 from titik_collector.screens import status_screen
 from titik_collector.simulation.fleet import WorldTime

@@ -1,7 +1,7 @@
 """How the collector reaches its broker: the file's keys first, then the broker's directory."""
 
+from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
-from titik_collector.enrolment.broker_dir import BrokerDir
 from titik_mqtt.endpoint import Endpoint, Tls
 
 

@@ -5,8 +5,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from titik_collector.enrolment import access
-from titik_collector.enrolment.broker_dir import PLUGIN, Settings
+from titik_collector.access import plugin_file
+from titik_collector.broker_setup.broker_dir import PLUGIN, Settings
 
 # The oldest version that is let in; a router proves with its certificate who it is.
 _TLS = """
@@ -22,10 +22,10 @@ use_identity_as_username true"""
 
 def text(settings: Settings) -> str:
     """The whole of broker.conf."""
-    template = resources.files("titik_collector.enrolment") / "mosquitto" / "broker.conf.in"
+    template = resources.files("titik_collector.broker_setup") / "mosquitto" / "broker.conf.in"
     return Template(template.read_text(encoding="utf-8")).substitute(
         plugin=plugin(),
-        access=access.FILE,
+        access=plugin_file.FILE,
         account=settings.account,
         listen=settings.listen,
         engineer_listen=settings.engineer_listen,

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from titik_collector.enrolment import broker_conf, former
-from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
-from titik_collector.enrolment.broker_init import (
+from titik_collector.access import acl_files
+from titik_collector.broker_setup import broker_conf
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_init import (
     Request,
     bring_together,
     init,
@@ -66,7 +67,7 @@ def prepare(directory: BrokerDir) -> list[str]:
         _, lines = init(directory.path, Request())
     else:
         lines = [] if is_whole(directory) else _mend(directory)
-    former.end(directory.path)
+    acl_files.end(directory.path)
     return lines
 
 

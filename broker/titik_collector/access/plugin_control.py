@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
+from titik_collector.access.plugin_file import Command
+from titik_collector.access.rights import CONTROL
 from titik_collector.broker_link.conversation import Conversation
-from titik_collector.enrolment.access import Command
-from titik_collector.enrolment.rights import CONTROL
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from titik_collector.enrolment import rights
-from titik_collector.enrolment.access import Access
-from titik_collector.enrolment.passwords import Hash
+from titik_collector.access import rights
+from titik_collector.access.passwords import Hash
+from titik_collector.access.plugin_file import Access
 from titik_collector.files.replace import Owner, replace_file
 from titik_wire.topics import ALL, BROKER, PREFIX
 

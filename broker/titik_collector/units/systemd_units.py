@@ -10,14 +10,14 @@ import os
 import pwd
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from titik_collector.config import model as configuration
 from titik_collector.config.model import ConfigError
-from titik_collector.enrolment import moving
-from titik_collector.enrolment.broker_dir import BrokerDir, Settings
-from titik_collector.enrolment.moving import Layout
 from titik_collector.files.replace import Owner, replace_file
+from titik_collector.units import prerequisites
+from titik_collector.units.prerequisites import Layout
 
 DEFAULT_CONFIG = Path("/etc/titik/titik.toml")
 USER = "titik"  # the collector's
@@ -87,32 +87,42 @@ WantedBy=timers.target
 """
 
 
-def write(directory: BrokerDir, config: Path | None) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mosquitto:
+    """What the units must know of the city's broker."""
+
+    directory: Path
+    account: str  # who mosquitto runs as
+    collector: str  # the collector's user at the broker
+    lowest_port: int
+
+
+def write(broker: Mosquitto, config: Path | None) -> list[str]:
     """Write the units into `systemd/`; the lines for the operator."""
-    folder = directory.path.resolve() / "systemd"
+    folder = broker.directory.resolve() / "systemd"
     if config is None and (folder / COLLECTOR).exists():
         return []
-    place = find(directory, config or DEFAULT_CONFIG)
+    place = find(broker, config or DEFAULT_CONFIG)
     if place is None:
         return ["no units yet: titik broker init DIR --config FILE writes them"]
-    if commands := moving.commands(place):
+    if commands := prerequisites.commands(place):
         if (folder / COLLECTOR).exists():
             return ["the units stay as they are; first, as root:", *commands]
         return ["no units for systemd yet; to have them, as root:", *commands]
-    return _replace(folder, texts(place, directory.settings))
+    return _replace(folder, texts(place, broker))
 
 
-def find(directory: BrokerDir, config: Path) -> Layout | None:
+def find(broker: Mosquitto, config: Path) -> Layout | None:
     """Where the city is; None without a configuration that can be read."""
     try:
         store = configuration.load(config).store.path
     except ConfigError:
         return None
-    users = (directory.settings.account, USER, "root")  # root's city has its users
+    users = (broker.account, USER, "root")  # root's city has its users
     if os.geteuid() != 0:
         users = (pwd.getpwuid(os.geteuid()).pw_name,) * 3
     return Layout(
-        directory.path.resolve(),
+        broker.directory.resolve(),
         config.resolve(),
         store.parent.resolve() / store.name,
         Path(sys.executable).with_name("titik"),
@@ -120,11 +130,11 @@ def find(directory: BrokerDir, config: Path) -> Layout | None:
     )
 
 
-def texts(place: Layout, settings: Settings) -> dict[str, str]:
+def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
     """Every unit by its name."""
     return {
-        "titik-broker.service": _broker(place, settings),
-        COLLECTOR: _collector(place, settings),
+        "titik-broker.service": _broker(place, broker),
+        COLLECTOR: _collector(place, broker),
         "titik-renew.service": _renew(place),
         "titik-renew.timer": _TIMER.format(
             what="renew the revocation list and the broker's certificate", when="weekly"
@@ -134,10 +144,8 @@ def texts(place: Layout, settings: Settings) -> dict[str, str]:
     }
 
 
-def _broker(place: Layout, settings: Settings) -> str:
-    ports = settings.ports
-    low = min(ports.router, ports.engineer, ports.collector) < LOW_PORTS
-    rights = "CAP_NET_BIND_SERVICE" if low else ""
+def _broker(place: Layout, broker: Mosquitto) -> str:
+    rights = "CAP_NET_BIND_SERVICE" if broker.lowest_port < LOW_PORTS else ""
     return _service(
         "broker",
         place.broker_user,
@@ -152,8 +160,8 @@ def _broker(place: Layout, settings: Settings) -> str:
     )
 
 
-def _collector(place: Layout, settings: Settings) -> str:
-    secret = place.directory / "secrets" / f"{settings.collector}.password"
+def _collector(place: Layout, broker: Mosquitto) -> str:
+    secret = place.directory / "secrets" / f"{broker.collector}.password"
     return _service(
         "collector",
         place.collector_user,

@@ -16,19 +16,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from titik_collector.config.model import COLLECTOR_USER
-from titik_collector.config.schema import BEGINS, Slug
-from titik_collector.enrolment import broker_conf, former, rights, systemd_units
-from titik_collector.enrolment.broker_dir import (
+from titik_collector.access import acl_files, rights
+from titik_collector.access.passwords import read_secret
+from titik_collector.broker_setup import broker_conf
+from titik_collector.broker_setup.broker_dir import (
     BrokerDir,
     BrokerError,
     Ports,
     Settings,
     write_settings,
 )
-from titik_collector.enrolment.passwords import read_secret
+from titik_collector.config.model import COLLECTOR_USER
+from titik_collector.config.schema import BEGINS, Slug
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
+from titik_collector.units import systemd_units
 from titik_wire.kinds import SLUG
 
 LOOPBACK = "127.0.0.1"
@@ -93,14 +95,24 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     write_settings(path, settings)
     if settings.host is not None:
         lines += _make_authority(directory, before)
-        lines += systemd_units.write(directory, request.file)
+        lines += systemd_units.write(_for_units(directory), request.file)
     lines += cut_off
     lines += _write_config(directory)
-    lines += former.by_hand(path, _ctl(directory), _roles(settings))
+    lines += acl_files.by_hand(path, _ctl(directory), _roles(settings))
     lines += bring_together(directory, asked, ended)
     if directory.reload():
         lines.append("mosquitto is running: start it again to take changed ports and addresses")
     return directory, lines
+
+
+def _for_units(made: BrokerDir) -> systemd_units.Mosquitto:
+    settings, ports = made.settings, made.ports
+    return systemd_units.Mosquitto(
+        directory=made.path,
+        account=settings.account,
+        collector=settings.collector,
+        lowest_port=min(ports.router, ports.engineer, ports.collector),
+    )
 
 
 def bring_together(
@@ -127,7 +139,7 @@ def _routers(directory: BrokerDir, asked: Collection[str]) -> tuple[set[str], se
     """Who is let in, and who is not any more, whatever the plugin's file says."""
     if directory.settings.host is None:
         wanted = {*asked, *_routers_with_secrets(directory)}
-        known = former.passwords(directory.path)  # a former version may have been in charge since
+        known = acl_files.passwords(directory.path)  # an older version may have changed them
         return wanted, set(directory.routers()) - set(known) - wanted if known else set()
     issued = directory.authority.readable()
     good = {one.router for one in issued if not one.revoked}

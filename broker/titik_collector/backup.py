@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import model
 from titik_collector.config.model import Config
-from titik_collector.enrolment import broker_init
-from titik_collector.enrolment.broker_dir import BrokerDir, BrokerError
 from titik_collector.store import snapshot
 from titik_collector.store.database import files, held
 

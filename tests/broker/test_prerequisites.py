@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from tests.broker.enrolled import City
 from titik_collector.cli import titik
-from titik_collector.enrolment import moving, systemd_units
-from titik_collector.enrolment.moving import Layout
+from titik_collector.units import prerequisites, systemd_units
+from titik_collector.units.prerequisites import Layout
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 CONFIG = """\
@@ -38,9 +38,9 @@ def small(folder: Path, **other: object) -> Layout:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A city's folder; /etc and /var are below another one, and `home` is a home directory."""
-    monkeypatch.setattr(moving, "HOMES", (tmp_path / "home",))
-    monkeypatch.setattr(moving, "ETC", tmp_path / "etc")
-    monkeypatch.setattr(moving, "VAR", tmp_path / "var")
+    monkeypatch.setattr(prerequisites, "HOMES", (tmp_path / "home",))
+    monkeypatch.setattr(prerequisites, "ETC", tmp_path / "etc")
+    monkeypatch.setattr(prerequisites, "VAR", tmp_path / "var")
     folder = tmp_path / "home" / "a city"
     (folder / "broker/systemd").mkdir(parents=True)
     (folder / "titik.toml").write_text(CONFIG)
@@ -65,12 +65,12 @@ def units_of(city: City) -> dict[str, str]:
 def test_a_city_that_its_users_reach_needs_nothing(folder: Path, tmp_path: Path) -> None:
     """So the units are written at once."""
     elsewhere = folder.rename(tmp_path / "srv")
-    assert [] == moving.commands(small(elsewhere))
+    assert [] == prerequisites.commands(small(elsewhere))
 
 
 def test_the_commands_move_a_city_out_of_a_home_directory(folder: Path, tmp_path: Path) -> None:
     """Typed as they are said: afterwards there is nothing left to do."""
-    said = moving.commands(small(folder))
+    said = prerequisites.commands(small(folder))
     assert said[0] == "systemctl disable --now titik-broker.service titik-renew.timer"
     assert said[-1] == f"titik broker init {tmp_path}/var/broker --config {tmp_path}/etc/titik.toml"
     subprocess.run(["sh", "-euc", "\n".join(said[1:-1])], check=True)
@@ -85,13 +85,13 @@ def test_the_commands_move_a_city_out_of_a_home_directory(folder: Path, tmp_path
         config=tmp_path / "etc/titik.toml",
         store=tmp_path / "var/store/titik.db",
     )
-    assert [] == moving.commands(there)
+    assert [] == prerequisites.commands(there)
 
 
 def test_a_store_beside_other_things_gets_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:
     """Where the collector has a user of its own, who may replace every file there."""
     elsewhere = folder.rename(tmp_path / "srv")
-    said = moving.commands(small(elsewhere, collector_user="nobody"))
+    said = prerequisites.commands(small(elsewhere, collector_user="nobody"))
     assert f"mv {elsewhere}/titik.db {tmp_path}/var/store/" in said
     assert f"chown -R nobody: {tmp_path}/var/store" in said
     assert not any("mv -T" in line for line in said)
@@ -100,21 +100,21 @@ def test_a_store_beside_other_things_gets_a_folder_of_its_own(folder: Path, tmp_
 def test_a_user_that_is_not_there_is_made(folder: Path, tmp_path: Path) -> None:
     """By the first command."""
     elsewhere = folder.rename(tmp_path / "srv")
-    said = moving.commands(small(elsewhere, collector_user="no-such-user"))
+    said = prerequisites.commands(small(elsewhere, collector_user="no-such-user"))
     assert said[0].startswith("useradd --system ")
 
 
 def test_a_program_in_a_home_directory_is_installed_first(folder: Path, tmp_path: Path) -> None:
     """A service's user cannot run it there."""
     elsewhere = folder.rename(tmp_path / "srv")
-    said = moving.commands(small(elsewhere, program=tmp_path / "home/.venv/bin/titik"))
+    said = prerequisites.commands(small(elsewhere, program=tmp_path / "home/.venv/bin/titik"))
     assert said[0].startswith("make install")
 
 
 @pytest.mark.system
 def test_a_city_at_home_keeps_its_units(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is changed; the operator gets the commands."""
-    monkeypatch.setattr(moving, "HOMES", (city.folder,))
+    monkeypatch.setattr(prerequisites, "HOMES", (city.folder,))
     (city.folder / "broker/systemd").mkdir()
     unit = city.folder / "broker/systemd/titik-collector.service"
     unit.write_text("of an earlier version")
@@ -128,7 +128,7 @@ def test_a_first_init_at_home_names_the_way_to_units(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is none that could stay; a trial goes on without."""
-    monkeypatch.setattr(moving, "HOMES", (city.folder,))
+    monkeypatch.setattr(prerequisites, "HOMES", (city.folder,))
     said = city.says("broker", "init", str(city.folder / "broker"))
     assert "no units for systemd yet; to have them, as root:" in said
     assert "stay as they are" not in said

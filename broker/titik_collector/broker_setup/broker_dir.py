@@ -25,6 +25,10 @@ from typing import Annotated
 
 import psutil
 
+from titik_collector.access import acl_files, plugin_file, rights
+from titik_collector.access.passwords import make_secret, read_secret
+from titik_collector.access.plugin_control import Control
+from titik_collector.access.plugin_file import Access
 from titik_collector.config.schema import (
     ConfigError,
     Setting,
@@ -35,11 +39,7 @@ from titik_collector.config.schema import (
     Whole,
     read,
 )
-from titik_collector.enrolment import access, former, rights
-from titik_collector.enrolment.access import Access
 from titik_collector.enrolment.authority import Authority, bring_back
-from titik_collector.enrolment.control import Control
-from titik_collector.enrolment.passwords import make_secret, read_secret
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
 from titik_mqtt.failures import LinkDown
@@ -133,7 +133,7 @@ class BrokerDir:
     @property
     def access_file(self) -> Path:
         """The plugin's own, which it writes itself while mosquitto runs."""
-        return self.path / "data" / access.FILE
+        return self.path / "data" / plugin_file.FILE
 
     @property
     def database(self) -> Path:
@@ -167,7 +167,7 @@ class BrokerDir:
 
     def routers(self) -> list[str]:
         """Every router that has a password; with TLS none may have one, see `broker_init`."""
-        names = set(former.passwords(self.path))
+        names = set(acl_files.passwords(self.path))
         with suppress(BrokerError):
             known = self._read()
             names |= {one for one in known.clients() if known.hash_of(one) is not None}
@@ -265,7 +265,7 @@ class BrokerDir:
         """Routers of a trial whose password the former version's file has, and none of ours."""
         if self.settings.host is not None or self._is_commanded():
             return
-        for user, hashed in former.passwords(self.path).items():
+        for user, hashed in acl_files.passwords(self.path).items():
             if user not in known.clients() and user not in self.reserved():
                 own = rights.router_role(user)
                 known.put_role(own, rights.of_router(user))
@@ -302,11 +302,11 @@ class BrokerDir:
                 # mosquitto writes it in place and leaves it to the kernel: a power cut within half
                 # a minute of a command would lock everybody out.
                 sync(self.access_file)
-                former.end(self.path)
+                acl_files.end(self.path)
                 return
             replace_file(self.access_file, known.text(), self.owner(0o600))
-            former.follow(self.path, known, self.settings.engineers, self.owner(0o600))
-            if former.exists(self.path):
+            acl_files.follow(self.path, known, self.settings.engineers, self.owner(0o600))
+            if acl_files.exists(self.path):
                 self.reload()
 
     def _read(self) -> Access:
@@ -328,7 +328,7 @@ class BrokerDir:
                     self.access_file.replace(self.access_file.with_suffix(".damaged"))
                 return Access()
         with self._control() as control:  # which knows it all, and writes it at each change
-            control.send([access.DENY_BY_DEFAULT])
+            control.send([plugin_file.DENY_BY_DEFAULT])
         return self._read()
 
     @contextmanager
@@ -403,7 +403,7 @@ class BrokerDir:
         with locked(self.path):  # a signal that comes while it reads for another is forgotten
             try:
                 if not commanded:
-                    former.reload(pid)
+                    acl_files.reload(pid)
                     return True
                 os.kill(pid, signal.SIGHUP)
             except PermissionError as error:

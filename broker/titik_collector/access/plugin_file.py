@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from titik_collector.enrolment.passwords import Hash, hash_password, matches
-from titik_collector.enrolment.rights import Right
+from titik_collector.access.passwords import Hash, hash_password, matches
+from titik_collector.access.rights import Right
 
 FILE = "dynamic-security.json"
 _DEFAULTS = {

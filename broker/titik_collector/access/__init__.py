@@ -1,0 +1,1 @@
+"""Who may publish and subscribe to what at the broker, as mosquitto's plugin has it."""

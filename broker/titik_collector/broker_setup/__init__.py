@@ -1,0 +1,1 @@
+"""A private mosquitto: its folder, its configuration, and how it is written and run."""

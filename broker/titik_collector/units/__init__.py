@@ -1,0 +1,1 @@
+"""The systemd units that run the city on this machine."""
