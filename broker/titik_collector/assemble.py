@@ -16,7 +16,7 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Ingest
 from titik_collector.jobs import Jobs, OnDemand, Slot, Task
-from titik_collector.live import events, removed_topics
+from titik_collector.live import observed_events, removed_topics
 from titik_collector.live.hearing import Hearing
 from titik_collector.live.now import LiveState
 from titik_collector.live.now_publishing import NowPublishing
@@ -200,7 +200,7 @@ class Parts:
         self.removed.wanted = True
         # A router that was connected before it was added reports no second time that it is online.
         self.statuses_again.wanted |= bool(changes.added)
-        for event in events.of_registry(changes, self.registry, self._now_ms()):
+        for event in observed_events.of_registry(changes, self.registry, self._now_ms()):
             self.outputs.event_happened(event)
 
     # What jobs ask.

@@ -11,7 +11,7 @@ from tests.collector.test_presence import OTHER_BOOT, OTHER_RUN, outages, record
 from titik_collector.live import namesakes
 from titik_collector.live.namesakes import APART_MS, MAX_RUNS, Namesakes
 from titik_collector.queries import events, status
-from titik_collector.store import namesakes as times_of_two
+from titik_collector.store import namesake_rows as times_of_two
 
 A, B = RUN, OTHER_RUN
 

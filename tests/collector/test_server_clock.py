@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.cases import few
-from titik_collector.store.server_clock import Known
+from titik_collector.store.server_clock_row import Known
 from titik_collector.timeline.server_clock import Jump, ServerClock
 
 T0 = 1_795_400_000_000  # 2026-11-23

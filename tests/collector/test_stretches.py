@@ -22,9 +22,9 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import rollups
-from titik_collector.store.readings import ReadingRows, Uptimes
+from titik_collector.store.reading_rows import ReadingRows, Uptimes
 from titik_collector.store.rollups import Series
-from titik_collector.timeline.places import MAX_AHEAD_MS, MAX_BEHIND_MS
+from titik_collector.timeline.placing_rules import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec
 from titik_wire.messages import Sample

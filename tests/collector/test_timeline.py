@@ -14,7 +14,7 @@ from tests.collector.history import without_clock
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.received import Arrived, Item
-from titik_collector.timeline.places import Lone, offsets_of_lone
+from titik_collector.timeline.placing_rules import Lone, offsets_of_lone
 from titik_wire.messages import Held, Sample
 
 LATER_BOOT = "6b0f0000-0000-4000-8000-000000000002"

@@ -51,11 +51,11 @@ def test_no_page_has_a_banned_word(page: Path) -> None:
 KEPT = {
     ("titik_collector/config/schema.py", "letter"): "a character, not a message",
     ("titik_collector/screens/status_screen.py", "poison"): "a name of `status --json`",
-    ("titik_collector/store/changed_spans.py", "dirty"): "a table of the store",
+    ("titik_collector/store/changed_span_rows.py", "dirty"): "a table of the store",
     ("titik_collector/store/malformed.py", "poison"): "a stored name, and one of `status --json`",
     ("titik_collector/store/malformed.py", "quarantine"): "a table of the store",
     ("titik_collector/store/outages.py", "said"): "a column of the store",
-    ("titik_collector/store/presence.py", "said"): "a column of the store",
+    ("titik_collector/store/presence_rows.py", "said"): "a column of the store",
     ("titik_collector/store/stamps.py", "knock"): "a table of the store",
     ("titik_collector/store/stamps.py", "quarantine"): "a table of the store",
     ("titik_collector/store/unknown_routers.py", "knock"): "a table of the store",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.system.city import City, wall_ms
-from titik_collector.store import server_clock
+from titik_collector.store import server_clock_row
 from titik_collector.store.database import open_reader
 
 pytestmark = pytest.mark.system
@@ -51,9 +51,9 @@ def ask(city: City, sql: str) -> list[tuple[Any, ...]]:
         return db.execute(sql).fetchall()
 
 
-def known(city: City) -> server_clock.Known | None:
+def known(city: City) -> server_clock_row.Known | None:
     with closing(open_reader(city.store)) as db:
-        return server_clock.load(db)
+        return server_clock_row.load(db)
 
 
 def farthest_ms(city: City, began_ms: int) -> int:

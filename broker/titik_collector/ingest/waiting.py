@@ -14,7 +14,7 @@ import msgspec
 
 from titik_collector.ingest import decode
 from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
-from titik_collector.store import malformed, waiting
+from titik_collector.store import malformed, waiting_rows
 from titik_collector.store.database import Database, transaction
 from titik_collector.store.ids import Names
 from titik_collector.store.runs import Runs
@@ -49,16 +49,16 @@ def place(db: Database) -> None:
 
     StoreError: the rest is still there.
     """
-    if not waiting.is_there(db):
+    if not waiting_rows.is_there(db):
         return
-    samples = waiting.samples(db)
+    samples = waiting_rows.samples(db)
     if samples:
         log.info("placing samples that an earlier version left samples=%d", samples)
     left = _Left(db)
     while left.step():
         pass
     with transaction(db):
-        waiting.drop_table(db)
+        waiting_rows.drop_table(db)
 
 
 class _Left:
@@ -71,14 +71,14 @@ class _Left:
 
     def step(self) -> bool:
         """Place the oldest row of them; False if there is none."""
-        row = waiting.oldest(self._db)
+        row = waiting_rows.oldest(self._db)
         if row is None:
             return False
         with transaction(self._db):
             placed = self._placing.place(self._fit(_unpack(row.packed)))
             boot_times.settle_times(self._db, placed)
             self._runs.write()
-            waiting.remove(self._db, row.id)
+            waiting_rows.remove(self._db, row.id)
         return True
 
     def _fit(self, kept: list[WaitingSample]) -> Iterator[Accepted]:

@@ -8,7 +8,7 @@ Rule: until when it heard is in the store, so that a restart is such a time too.
 from collections.abc import Callable
 from typing import Literal
 
-from titik_collector.live.events import of_server
+from titik_collector.live.observed_events import of_server
 from titik_collector.live.presence import Presence
 from titik_collector.outputs.output import Event
 from titik_collector.store import server_outages, settings

@@ -4,7 +4,7 @@ Rule: a device never goes back to an earlier run of its agent. A run that makes 
 after another run did is a second device's.
 """
 
-from titik_collector.store import namesakes
+from titik_collector.store import namesake_rows
 from titik_collector.store.database import Database
 
 MAX_RUNS = 4  # of a router that are remembered
@@ -31,7 +31,7 @@ class Namesakes:
             del runs[next(iter(runs))]
         if known is None or is_last or connection <= known:
             return False
-        namesakes.note(self._db, router_id, now_ms, APART_MS)
+        namesake_rows.note(self._db, router_id, now_ms, APART_MS)
         return True
 
     def forget(self) -> None:

@@ -16,7 +16,7 @@ from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
 from titik_collector.live.presence import Presence
 from titik_collector.store import kept_messages
 from titik_collector.store.database import Database
-from titik_collector.timeline.places import MAX_BEHIND_MS
+from titik_collector.timeline.placing_rules import MAX_BEHIND_MS
 from titik_wire.kinds import MAX_WHOLE
 from titik_wire.messages import Now, Sample
 

@@ -16,9 +16,9 @@ from dataclasses import replace
 
 from titik_collector.ingest.received import Arrived, StatusReceived
 from titik_collector.live.namesakes import Namesakes
-from titik_collector.store import outages, presence, revocations
+from titik_collector.store import outages, presence_rows, revocations
 from titik_collector.store.database import Database
-from titik_collector.store.presence import PresenceRow
+from titik_collector.store.presence_rows import PresenceRow
 from titik_wire.messages import Status
 
 SILENT_AFTER_MS = 120_000  # four intervals of the default
@@ -45,7 +45,7 @@ class Presence:
     def state(self, router_id: int) -> PresenceRow:
         """What is known now."""
         if router_id not in self._states:
-            self._states[router_id] = presence.read(self._db, router_id) or PresenceRow()
+            self._states[router_id] = presence_rows.read(self._db, router_id) or PresenceRow()
         return self._states[router_id]
 
     def is_revoked(self, router_id: int) -> bool:
@@ -96,7 +96,7 @@ class Presence:
         self._resumed_ms, self._doubt_until_ms = now_ms, now_ms + DOUBT_MS
         self._broker_failed = broker
         self._came.clear()
-        routers = presence.went_offline(self._db, from_ms - EVE_MS)
+        routers = presence_rows.went_offline(self._db, from_ms - EVE_MS)
         outages.withdraw_offline(self._db, from_ms - EVE_MS)
         for router_id in routers:
             self._write(router_id, replace(self.state(router_id), state="unknown", since_ms=now_ms))
@@ -146,7 +146,7 @@ class Presence:
         twin = self._namesakes.came(router_id, status.run, status.connection, now_ms)
         if old.run is not None:
             if not same_run:
-                presence.end_run_of(self._db, router_id, old.run, old.connection or 0)
+                presence_rows.end_run_of(self._db, router_id, old.run, old.connection or 0)
             self._returned(router_id, old, status, now_ms, twin)
         else:  # of its first word nobody knows what was before: a check's sample, perhaps
             outages.end(self._db, router_id, now_ms)
@@ -156,11 +156,11 @@ class Presence:
         """Another run was heard after this connection of this one."""
         if old.run is None:
             return False
-        run = presence.known_run(self._db, router_id, status.run, old.run)
+        run = presence_rows.known_run(self._db, router_id, status.run, old.run)
         if run is None:
             return False
         if run.connection is None and run.was_heard:  # followed before connections were kept
-            presence.end_run(self._db, run.id, status.connection)
+            presence_rows.end_run(self._db, run.id, status.connection)
             return True
         return run.connection is not None and status.connection <= run.connection
 
@@ -229,7 +229,7 @@ class Presence:
         if (old.state, old.run) != (new.state, new.run):
             self._changed.add(router_id)
         self._states[router_id] = new
-        presence.write(self._db, router_id, new)
+        presence_rows.write(self._db, router_id, new)
 
 
 def _cause(old: PresenceRow, status: Status) -> str:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from titik_collector.live.events import of_server
+from titik_collector.live.observed_events import of_server
 from titik_collector.outputs.output import Event
 from titik_collector.store import kept_messages, outages, server_outages
 from titik_collector.store.database import Database, transaction

@@ -14,10 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.figures.windows import HOUR_MS
-from titik_collector.live.events import of_server
 from titik_collector.live.namesakes import REMEDY
+from titik_collector.live.observed_events import of_server
 from titik_collector.outputs.output import Event
-from titik_collector.store import events, namesakes, outages, places, revocations, server_outages
+from titik_collector.store import (
+    event_rows,
+    namesake_rows,
+    outages,
+    places,
+    revocations,
+    server_outages,
+)
 from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
 from titik_collector.store.server_outages import ServerOutage
@@ -171,12 +178,12 @@ def _overlap_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:
 
 def _registered(db: Database, since_ms: int) -> Iterator[Event]:
     """With the site of that time: the newest one before, else the first one after."""
-    for at_ms, router, site in events.registrations(db, since_ms, MAX_EVENTS):
+    for at_ms, router, site in event_rows.registrations(db, since_ms, MAX_EVENTS):
         yield Event(at_ms, "registered", router, f"at {site}" if site else "at no site")
 
 
 def _removed(db: Database, since_ms: int) -> Iterator[Event]:
-    for at_ms, router, site in events.removals(db, since_ms, MAX_EVENTS):
+    for at_ms, router, site in event_rows.removals(db, since_ms, MAX_EVENTS):
         yield Event(at_ms, "removed", router, f"from {site}" if site else "")
 
 
@@ -187,7 +194,7 @@ def _revoked(db: Database, since_ms: int) -> Iterator[Event]:
 
 
 def _namesakes(db: Database, since_ms: int) -> Iterator[Event]:
-    for one in namesakes.since(db, since_ms):
+    for one in namesake_rows.since(db, since_ms):
         length = when.length(one.last_ms - one.from_ms)
         text = f"two devices use this name, {one.times} changes in {length}; {REMEDY}"
         yield Event(one.from_ms, "clone", one.router, text)
@@ -202,8 +209,8 @@ def _lost(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
 
 def losses(db: Database, since_ms: int, now_ms: int) -> Iterator[Loss]:
     """Placed where the newest lost sample was: at the sample after it, else at the run's last."""
-    for run in events.lossy_runs(db, since_ms, MAX_EVENTS):
-        at_ms = events.taken_beside(db, run, events.newest_lost(db, run))
+    for run in event_rows.lossy_runs(db, since_ms, MAX_EVENTS):
+        at_ms = event_rows.taken_beside(db, run, event_rows.newest_lost(db, run))
         if at_ms is None:  # pruned; of its boot it is known to within an hour until when it was
             at_ms = run.alive_ms - HOUR_MS
         at_ms = min(at_ms, now_ms)

@@ -12,7 +12,7 @@ from titik_collector.config.model import Config
 from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
-from titik_collector.store import presence
+from titik_collector.store import presence_rows
 from titik_collector.store.database import Database, is_held
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
@@ -68,7 +68,7 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
 
 def _nobody_collects(db: Database | None, now_ms: int, start: str) -> str:
     """That no collector runs, and since when nothing was heard."""
-    heard_ms = None if db is None else presence.last_heard_ms(db)
+    heard_ms = None if db is None else presence_rows.last_heard_ms(db)
     if heard_ms is None:
         return f"no collector is running; start it: {start}"
     since = when.length(now_ms - heard_ms)

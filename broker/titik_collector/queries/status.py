@@ -15,9 +15,9 @@ from titik_collector.queries import events
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import namesakes, outages, places, status_rows, unknown_routers
+from titik_collector.store import namesake_rows, outages, places, status_rows, unknown_routers
 from titik_collector.store.database import Database
-from titik_collector.store.presence import PresenceRow
+from titik_collector.store.presence_rows import PresenceRow
 from titik_collector.store.status_rows import Tally
 from titik_collector.wording import when
 from titik_wire.messages import Now, Sample
@@ -176,7 +176,7 @@ class _Facts:
         self.coverage = _coverage(db, now_ms)
         self.causes = outages.open_causes(db)
         self.clocks_behind_ms = status_rows.clocks_behind_ms(db)
-        noticed = namesakes.since(db, now_ms - two_devices.NOW_MS)
+        noticed = namesake_rows.since(db, now_ms - two_devices.NOW_MS)
         self.namesakes = frozenset(one.router for one in noticed)
         self.lost: Counter[str] = Counter()
         totals = [0] * 5

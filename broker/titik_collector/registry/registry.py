@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from titik_collector.store import registry as stored
+from titik_collector.store import registry_rows as stored
 from titik_collector.store.database import Database
-from titik_collector.store.registry import PlacedRouter
+from titik_collector.store.registry_rows import PlacedRouter
 
 
 class Registry:

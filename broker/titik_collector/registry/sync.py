@@ -10,19 +10,19 @@ from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import minute
 from titik_collector.store import (
-    changed_spans,
+    changed_span_rows,
     membership,
     outages,
-    presence,
+    presence_rows,
     revocations,
     unknown_routers,
     waiting_hours,
 )
-from titik_collector.store import registry as stored
-from titik_collector.store.changed_spans import ChangedSpan
+from titik_collector.store import registry_rows as stored
+from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database, transaction
 from titik_collector.store.membership import Move
-from titik_collector.store.registry import SiteRow
+from titik_collector.store.registry_rows import SiteRow
 from titik_collector.store.rollups import Place
 
 CUT_MS = 60_000  # `titik router remove` cuts the connection before we read the file: no outage
@@ -120,7 +120,7 @@ def _end_presence(db: Database, router_id: int, now_ms: int) -> None:
     """Nobody listens to a removed router: whether it is away is no question any more."""
     outages.withdraw(db, router_id, now_ms - CUT_MS)
     outages.end(db, router_id, now_ms)
-    presence.remove(db, router_id)
+    presence_rows.remove(db, router_id)
 
 
 def _place(
@@ -150,7 +150,7 @@ def _place(
             changed[one] = min(from_ms, changed.get(one, from_ms))
     if since_ms is not None and from_ms < now_ms:
         # Rollups of both sites have counted this stretch otherwise.
-        changed_spans.add(db, router_id, [ChangedSpan(from_ms, now_ms)])
+        changed_span_rows.add(db, router_id, [ChangedSpan(from_ms, now_ms)])
     return last is not None
 
 

@@ -19,7 +19,7 @@ from titik_collector.figures.windows import HOUR_MS, MINUTE_MS, Calendar, Span, 
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.rollups.router import RouterRollups
 from titik_collector.rollups.site import HourPart, SiteRollups
-from titik_collector.store import changed_spans, membership, settings, waiting_hours
+from titik_collector.store import changed_span_rows, membership, settings, waiting_hours
 from titik_collector.store.database import Database, transaction
 from titik_collector.store.rollups import Place
 from titik_collector.store.waiting_hours import WaitingHour
@@ -73,7 +73,7 @@ class Rollups:
     def rebuild(self) -> None:
         """Compute all that is over and not sealed again; if all was right, nothing changes."""
         with transaction(self._db):
-            changed_spans.add_everything(self._db)
+            changed_span_rows.add_everything(self._db)
             waiting_hours.add_everything(self._db)
         while self._step_router() or self._step_sum():
             pass
@@ -82,13 +82,13 @@ class Rollups:
         """Compute one stretch of one router's time; False if none is due."""
         horizon_ms = minute(self._now_ms() - self._grace_ms).start_ms
         # In turn, so that one router with much to do holds up nobody.
-        router_id = changed_spans.next_router(self._db, horizon_ms, self._turn)
+        router_id = changed_span_rows.next_router(self._db, horizon_ms, self._turn)
         if router_id is None:
             return False
         self._turn = router_id
         with transaction(self._db):
             span = self._next_stretch(router_id, horizon_ms)
-            changed_spans.cross_off(self._db, router_id, span.end_ms)
+            changed_span_rows.cross_off(self._db, router_id, span.end_ms)
             if span.start_ms < span.end_ms:
                 self._routers.roll(router_id, span, self._sealed_ms(), self._now_ms())
                 self._add_sites(router_id, span)
@@ -96,7 +96,7 @@ class Rollups:
 
     def _next_stretch(self, router_id: int, horizon_ms: int) -> Span:
         """The first whole minutes of it that changed; an empty stretch if there is no data."""
-        spans = changed_spans.of_router(self._db, router_id, horizon_ms, MAX_SPANS)
+        spans = changed_span_rows.of_router(self._db, router_id, horizon_ms, MAX_SPANS)
         start_ms = end_ms = minute(spans[0].from_ms).start_ms
         for from_ms, to_ms in spans:
             if minute(from_ms).start_ms > end_ms:
@@ -104,7 +104,7 @@ class Rollups:
             end_ms = max(end_ms, minute(to_ms).end_ms)
         end_ms = min(end_ms, horizon_ms)
         # Years that nothing is known of are one step.
-        known_ms = changed_spans.earliest_known(self._db, router_id, start_ms)
+        known_ms = changed_span_rows.earliest_known(self._db, router_id, start_ms)
         if known_ms is None or known_ms >= end_ms:
             return Span(end_ms, end_ms)
         start_ms = max(start_ms, minute(known_ms).start_ms, self._sealed_ms())

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
-from titik_collector.store.presence import WENT_OFFLINE
+from titik_collector.store.presence_rows import WENT_OFFLINE
 
 
 class Outage(NamedTuple):

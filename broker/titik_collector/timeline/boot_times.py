@@ -18,16 +18,16 @@ from typing import NamedTuple
 
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.store import boot_samples, boot_time, samples, successions
-from titik_collector.store import changed_spans as stored_spans
+from titik_collector.store import changed_span_rows as stored_spans
 from titik_collector.store.boot_samples import SamplePosition, SampleRow
 from titik_collector.store.boot_time import BootTime, Quality
-from titik_collector.store.changed_spans import ChangedSpan
+from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.samples import CLIENT
 from titik_collector.timeline import changed_spans
 from titik_collector.timeline.change import Change
 from titik_collector.timeline.changed_spans import Floors, Gone, Placed, Stretch
-from titik_collector.timeline.places import (
+from titik_collector.timeline.placing_rules import (
     DRIFT,
     EARLIEST_MS,
     MAX_AHEAD_MS,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from titik_collector.figures.rates import BOOT_UP_MS, reach_ms
 from titik_collector.store import boot_samples
 from titik_collector.store.boot_samples import SamplePosition, SampleRow
-from titik_collector.store.changed_spans import ChangedSpan
+from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.samples import UPLINK, WIFI
 

@@ -12,7 +12,7 @@ from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.store.samples import UPLINK, WIFI, NewMessage, NewSample
 from titik_collector.timeline.change import Change
-from titik_collector.timeline.places import EARLIEST_MS, Claim
+from titik_collector.timeline.placing_rules import EARLIEST_MS, Claim
 from titik_wire.messages import Sample
 
 

@@ -18,9 +18,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from titik_collector.figures.windows import HOUR_MS
-from titik_collector.store import presence
+from titik_collector.store import presence_rows
 from titik_collector.store.database import Database
-from titik_collector.store.server_clock import Known, load
+from titik_collector.store.server_clock_row import Known, load
 from titik_collector.wording import when
 from titik_wire import instant
 
@@ -217,7 +217,7 @@ def _largest(witnesses: Sequence[int], server_ms: int) -> Sequence[int]:
 
 def of(db: Database) -> ServerClock:
     """The clock of a collector over this store."""
-    return ServerClock(load(db), presence.last_heard_ms(db))
+    return ServerClock(load(db), presence_rows.last_heard_ms(db))
 
 
 def shown_ms(db: Database | None) -> int:

@@ -7,10 +7,10 @@ has the right stamp already.
 import logging
 from collections.abc import Callable
 
-from titik_collector.store import server_clock
+from titik_collector.store import server_clock_row
 from titik_collector.store.database import Database, transaction
 from titik_collector.timeline import restamp
-from titik_collector.timeline.places import MAX_BEHIND_MS
+from titik_collector.timeline.placing_rules import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Settling:
             self._move_stamps()
         elif known.since_ms != before.since_ms:  # `titik status` goes by it
             with transaction(self._db):
-                server_clock.keep(self._db, known)
+                server_clock_row.keep(self._db, known)
         return False
 
     def _move_stamps(self) -> None:
@@ -77,6 +77,6 @@ class Settling:
             for jump in self._jumps:
                 restamp.move(self._db, jump, now_ms)
             restamp.mend(self._db, now_ms)
-            server_clock.keep(self._db, self._clock.known)
+            server_clock_row.keep(self._db, self._clock.known)
         self._jumps.clear()
         self._restamped()
