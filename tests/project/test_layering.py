@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -87,6 +88,17 @@ def test_every_room_says_in_one_sentence_what_it_is(package: str) -> None:
         said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
         assert len(said) > 20, folder
         assert said.split("\n")[0].endswith("."), folder
+
+
+@pytest.mark.parametrize("package", HALVES)
+def test_a_file_s_name_stands_in_one_room(package: str) -> None:
+    """Two would leave open which one is meant; a file of `commands` is called as its command."""
+    found = Counter(
+        file.name
+        for file in files(package)
+        if file.name != "__init__.py" and room_of(file) != "commands"
+    )
+    assert [] == [name for name, times in found.items() if times > 1]
 
 
 def room_of(file: Path) -> str:
