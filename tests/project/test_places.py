@@ -11,7 +11,7 @@ from titik_wire import topics
 
 BEGINS_A_TOPIC = re.compile(rf"{topics.PREFIX}|\$(SYS|CONTROL)/")
 # Reads a file of a former version, whose lines hold topics.
-FORMER = {"enrolment/former.py"}
+FORMER = {"access/acl_files.py"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
