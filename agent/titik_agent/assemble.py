@@ -145,7 +145,9 @@ def _run(settings: Config, target: Endpoint) -> None:
     uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
     changes = rtnetlink.RouteChanges()
     sources = _sources(settings, clock, lambda: publisher.day_starts, changes.any)
-    sampler = Sampler(settings.router, run_id, clock, spool, sources, lambda: publisher.open_runs)
+    sampler = Sampler(
+        settings.router, run_id, clock, spool, sources, lambda: publisher.unacked.acked
+    )
     schedule = Schedule(settings.interval_s, clock.monotonic(), rand)
     events = [one for one in sources if isinstance(one, EventSource)]
     watchdog = _watchdog(settings, clock)

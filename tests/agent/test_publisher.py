@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from titik_agent.spool.spool import Key, Spool
-from titik_agent.uplink.publisher import IDLE_S, RESERVE, Publisher
+from titik_agent.uplink.lanes import RESERVE
+from titik_agent.uplink.publisher import IDLE_S, Publisher
 from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 from titik_wire.codec import decode, encode
@@ -282,7 +283,7 @@ def test_puback_does_not_empty_the_spool(world: World) -> None:
     assert world.spool.spooled == 3
     world.ack(2)
     assert [Key(RUN, 3, 3)] == world.spool.keys()
-    assert (RUN,) == world.publisher.open_runs
+    assert [RUN] == list(world.publisher.unacked.acked)
 
 
 def test_what_was_acked_while_waiting_is_not_sent(world: World) -> None:
@@ -516,7 +517,16 @@ def test_an_ack_the_spool_ignores_changes_nothing(
     world.connect()
     world.ack(99)
     assert "ack ignored" in caplog.text
-    assert () == world.publisher.open_runs
+    assert [] == list(world.publisher.unacked.acked)
+
+
+def test_a_cleared_topic_that_is_no_collector_s_is_ignored(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What any client may retain and clear ends no connection."""
+    world.connect()
+    world.publisher.received("titik/v1/collector/UPPER/status", b"")
+    assert "message ignored" in caplog.text
 
 
 def test_garbled_messages_are_said_once(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,8 +16,9 @@ from tests.mosquitto import Mosquitto
 from tests.ports import free_port
 from titik_agent.spool.spool import Key, Spool
 from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.lanes import Pace
 from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Pace, Publisher
+from titik_agent.uplink.publisher import Publisher
 from titik_agent.uplink.uplink import Dial, Timing, Uplink
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint
@@ -414,7 +415,7 @@ def test_a_broker_that_forgets_everything_costs_nothing(
         wait_for(lambda: uplink.is_connected)
         take(spool, 1)
         uplink.wake()
-        wait_for(lambda: publisher._sent)  # the broker has it, nobody else
+        wait_for(lambda: publisher.unacked._sent)  # the broker has it, nobody else
         mosquitto.restart(forget=True)
         collector = Collector(mosquitto.port)
         take(spool, 2)

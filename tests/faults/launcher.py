@@ -27,8 +27,9 @@ from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.spool import spool
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.lanes import Pace
 from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Pace, Publisher
+from titik_agent.uplink.publisher import Publisher
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,10 +153,11 @@ MUTATIONS = {
         (
             Edit(
                 "agent/titik_agent/uplink/publisher.py",
-                "            self._sent[flight.key] = now\n",
+                "            self.unacked.add(key, now)\n",
                 """\
-            span = (flight.key.first_seq, flight.key.seq)
-            runs = (AckedRun(flight.key.run, 0, (span,)),)
+            from titik_wire.messages import AckedRun
+            span = (key.first_seq, key.seq)
+            runs = (AckedRun(key.run, 0, (span,)),)
             self._spool.settle(Ack(self._about.router, runs))
 """,
             ),

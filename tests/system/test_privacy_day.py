@@ -208,7 +208,7 @@ class Agent:
             LeasesSource(clock, (str(hotspot.leases),)),
             VisitorsSource(sketch),
         )
-        sampler = Sampler(ROUTER, run, clock, self.spool, sources, lambda: publisher.open_runs)
+        sampler = Sampler(ROUTER, run, clock, self.spool, sources, lambda: publisher.unacked.acked)
         schedule = Schedule(INTERVAL_S, clock.monotonic() - INTERVAL_S, random.Random())
         self._loop = Loop(
             sampler, schedule, self.spool, [self._hostapd], clock.monotonic, self.uplink.wake

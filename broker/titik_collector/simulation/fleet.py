@@ -25,8 +25,9 @@ from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import CAP_S, FIRST_S, Backoff
+from titik_agent.uplink.lanes import Pace
 from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Pace, Publisher
+from titik_agent.uplink.publisher import Publisher
 from titik_agent.uplink.uplink import Uplink
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_mqtt.connection import Events, Will
@@ -182,7 +183,7 @@ class Node:
             clock,
             self.spool,
             (self.radio, Wan(crowd, clock.boot)),
-            lambda: self.publisher.open_runs,
+            lambda: self.publisher.unacked.acked,
             rss_bytes=lambda: 0,
         )
         self._schedule = Schedule(interval_s, clock.monotonic(), rand)
