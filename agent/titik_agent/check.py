@@ -2,7 +2,6 @@
 
 import logging
 import os
-import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -242,16 +241,7 @@ def _drive(uplink: Uplink, seconds: float, done: Callable[[], bool]) -> bool:
         left = until - time.monotonic()
         if left <= 0:
             return False
-        wait_s = min(left, uplink.step(), 1.0)
-        fd = uplink.fileno()
-        poll = select.poll()
-        if fd >= 0:
-            poll.register(fd, select.POLLIN | (select.POLLOUT if uplink.want_write() else 0))
-        for _, event in poll.poll(max(wait_s, 0.01) * 1000):
-            if event & ~select.POLLOUT:
-                uplink.on_readable()
-            if event & select.POLLOUT:
-                uplink.on_writable()
+        uplink.turn(min(left, 1.0))
     return True
 
 

@@ -9,6 +9,7 @@ over.
 """
 
 import logging
+import math
 import os
 import select
 import threading
@@ -60,6 +61,9 @@ class Uplink:
         self.is_connected = False
         self.is_over = False  # stopped, and everything closed
         self._publisher = publisher
+        self.subscribed = publisher.subscribed
+        self.published = publisher.published
+        self.received = publisher.received
         self._dial = dial
         self._backoff = backoff
         self._timing = timing or Timing()
@@ -113,25 +117,26 @@ class Uplink:
     def _run(self) -> None:
         while not self.is_over:
             try:
-                self._turn()
+                if self._is_to_stop:
+                    self.stop_soon()
+                self.turn()
             except Exception:
                 # A bug here must not end reporting for good, unnoticed, with the process alive.
                 log.exception("uplink failed, connecting again")
                 self._lose(LinkDown("error in the agent, see the log"))
 
-    def _turn(self) -> None:
-        assert self._bell is not None
-        if self._is_to_stop:
-            self.stop_soon()
-        wait_s = self.step()
-        poll = select.poll()
-        poll.register(self._bell[0], select.POLLIN)
+    def turn(self, longest_s: float = math.inf) -> None:
+        """Do what is due, then wait for the broker or for `wake`, but no longer than that."""
+        wait_s = min(self.step(), longest_s)
+        bell_fd = self._bell[0] if self._bell is not None else -1
         link_fd = self.fileno()
+        poll = select.poll()
+        if bell_fd >= 0:
+            poll.register(bell_fd, select.POLLIN)
         if link_fd >= 0:
-            events = select.POLLIN | (select.POLLOUT if self.want_write() else 0)
-            poll.register(link_fd, events)
+            poll.register(link_fd, select.POLLIN | (select.POLLOUT if self.want_write() else 0))
         for fd, event in poll.poll(wait_s * 1000):
-            if fd != link_fd:
+            if fd == bell_fd:
                 os.read(fd, 4096)
                 self._publish_at = 0.0
                 continue
@@ -180,7 +185,7 @@ class Uplink:
             self._stop_by = self._monotonic() + self._timing.stop_s
             self._try(self._publisher.stop)
 
-    # Events of the link.
+    # Of the link's events the one that is not the publisher's alone.
 
     def connected(self) -> None:
         """The broker accepted us."""
@@ -189,18 +194,6 @@ class Uplink:
         log.info("uplink up")
         assert self._link is not None
         self._publisher.connected(self._link)
-
-    def subscribed(self, refused: str | None) -> None:
-        """See Publisher."""
-        self._publisher.subscribed(refused)
-
-    def published(self, mid: int, refused: str | None) -> None:
-        """See Publisher."""
-        self._publisher.published(mid, refused)
-
-    def received(self, topic: str, payload: bytes) -> None:
-        """See Publisher."""
-        self._publisher.received(topic, payload)
 
     def _connect(self) -> None:
         topic, payload = self._publisher.will()
