@@ -16,24 +16,22 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Ingest
 from titik_collector.jobs import Jobs, OnDemand, Slot, Task
-from titik_collector.live import observed_events, removed_topics
+from titik_collector.live import observed_events, removed_topics, rollup_topics
 from titik_collector.live.hearing import Hearing
 from titik_collector.live.now import LiveState
 from titik_collector.live.now_publishing import NowPublishing
 from titik_collector.live.presence import Presence
-from titik_collector.live.presence_tick import PresenceTick
+from titik_collector.live.rollup_topics import NewestAgain, Place
 from titik_collector.live.self_report import SelfReport
 from titik_collector.live.server_cause import ServerCause
-from titik_collector.live.window_publishing import FinishedWindows, NewestAgain, Place
 from titik_collector.outputs.family import Outputs
 from titik_collector.outputs.output import Output
 from titik_collector.outputs.topics import Topics
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
 from titik_collector.registry.registry import Registry
-from titik_collector.registry.reload import Reload
 from titik_collector.registry.sync import Changes, sync
-from titik_collector.registry.watch import ConfigWatch
+from titik_collector.registry.watch import ConfigWatch, Reload
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Restating, Upkeep
 from titik_collector.rollups.worker import Rollups
@@ -118,13 +116,11 @@ class Parts:
         self.acks_again = OnDemand(self.ingest.acknowledge_all)
         self.removed = OnDemand(lambda: removed_topics.clear(db, link, now_ms()))
         self.statuses_again = OnDemand(link.hear_statuses_again, self._is_connected)
-        self.tick = PresenceTick(db, self.presence, self.hearing, self.registry.routers, now_ms)
+        self.tick = Task(self._notice_silent, self.hearing.hears)
         self.now = NowPublishing(self.live, self.presence, outputs, now_ms)
         self.pruning = Pruning(db, self.clock, config.store)
         self.upkeep = upkeep = Upkeep(Rollups(db, config.city.timezone, now_ms), HOLD_S)
-        self.windows = FinishedWindows(
-            db, self.registry.city, outputs, self._is_connected, upkeep.is_whole, now_ms
-        )
+        self.windows = Task(self._report_windows, self._is_connected)
         self.newest_again = NewestAgain(
             db,
             outputs.window_retained,
@@ -207,6 +203,14 @@ class Parts:
 
     def _is_connected(self) -> bool:
         return self.link.connected
+
+    def _notice_silent(self) -> None:
+        self.hearing.notice_silent([router_id for router_id, _, _ in self.registry.routers()])
+
+    def _report_windows(self) -> bool:
+        """Finished windows wait in the store for a broker."""
+        city, is_whole = self.registry.city, self.upkeep.is_whole()
+        return rollup_topics.report(self.db, city, self.outputs, self._now_ms(), is_whole)
 
     def _places(self) -> Sequence[Place]:
         """Whatever has windows."""

@@ -23,21 +23,20 @@ class Job(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class Task:
-    """A job that is one function, done each time that it may be."""
+    """A job that is one function, done each time that it may be; true: there is more to do."""
 
-    def __init__(self, act: Callable[[], object], may: Callable[[], bool] = lambda: True) -> None:
-        self._act = act
-        self._may = may
+    _act: Callable[[], bool | None]
+    _may: Callable[[], bool] = lambda: True
 
     def due(self, _now: float) -> bool:
         """Whether it may be done."""
         return self._may()
 
     def step(self, _budget_s: float) -> bool:
-        """All of it."""
-        self._act()
-        return False
+        """All of it, or some."""
+        return bool(self._act())
 
 
 class OnDemand(Task):
@@ -51,9 +50,9 @@ class OnDemand(Task):
 
     def step(self, budget_s: float) -> bool:
         """All of it."""
-        super().step(budget_s)
+        more = super().step(budget_s)
         self.wanted = False
-        return False
+        return more
 
 
 @dataclass(slots=True)
@@ -77,12 +76,12 @@ class Slot:
             self._more = self.job.step(budget_s)
 
 
+@dataclass(eq=False)
 class Jobs:
     """All slots, in order."""
 
-    def __init__(self, slots: Sequence[Slot], monotonic: Callable[[], float]) -> None:
-        self._slots = slots
-        self._monotonic = monotonic
+    _slots: Sequence[Slot]
+    _monotonic: Callable[[], float]
 
     def run(self, idle: bool) -> None:
         """One round; `idle`: no message came in this turn."""

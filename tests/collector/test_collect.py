@@ -98,7 +98,7 @@ class Watched(Collector):
         self.parts.store.save([StatusReceived(status, at_ms)])
 
     def tick(self, listening_ms: int) -> None:
-        self.parts.hearing._since_ms = listening_ms
+        self.parts.hearing.since_ms = listening_ms
         self.parts.tick.step(0)
 
     def routers(self) -> list[str]:

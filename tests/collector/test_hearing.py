@@ -87,7 +87,7 @@ def test_the_time_without_a_collector_is_a_gap(tmp_path: Path) -> None:
         ears = hearing(db, clock, 0)
         ears.resume()
         ears.heard(T0 + 30_000)
-        ears.save()
+        ears.notice_silent([])
         hearing(db, clock, 3600).resume()
         assert [(30, 3600, "collector", "the collector did not run")] == gaps(db)
 

@@ -15,19 +15,25 @@ from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.received import Item, StatusReceived
 from titik_collector.live.now import LiveState, bps
 from titik_collector.live.presence import Presence
+from titik_collector.registry.registry import Registry
+from titik_collector.store.registry import PlacedRouter
 from titik_wire import codec, topics
 from titik_wire.messages import Net, Sample
 
 NAMES = ("tirosa-1", "tirosa-2", "solor-1")
 
 
-class Places:
+class Places(Registry):
     """Two routers at one site, one at another."""
 
-    city = "kupang"
+    def __init__(self) -> None:
+        self.city = "kupang"
+        self.at: dict[str, str | None] = dict(
+            zip(NAMES, ("tirosa", "tirosa", "solor"), strict=True)
+        )
 
-    def routers(self) -> Iterable[tuple[int, str, str | None]]:
-        return [(1, "tirosa-1", "tirosa"), (2, "tirosa-2", "tirosa"), (3, "solor-1", "solor")]
+    def routers(self) -> Iterable[PlacedRouter]:
+        return [PlacedRouter(NAMES.index(name) + 1, name, site) for name, site in self.at.items()]
 
     def sites(self) -> Iterable[tuple[int, str]]:
         return [(1, "tirosa"), (2, "solor")]
@@ -152,27 +158,12 @@ def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None
 State = Literal["online", "stopping", "offline"]
 
 
-class Moving:
-    """Routers at sites that a test moves."""
-
-    city = "kupang"
-
-    def __init__(self) -> None:
-        self.at: dict[str, str | None] = dict.fromkeys(NAMES, "tirosa")
-
-    def routers(self) -> Iterable[tuple[int, str, str | None]]:
-        return [(NAMES.index(name) + 1, name, site) for name, site in self.at.items()]
-
-    def sites(self) -> Iterable[tuple[int, str]]:
-        return [(1, "tirosa"), (2, "solor")]
-
-
 @pytest.mark.thorough
 def test_sums_kept_up_to_date_are_those_of_a_fresh_state(tmp_path: Path) -> None:
     """Whoever reports, leaves, falls silent, returns, moves or is removed, in any order."""
     rand = random.Random(3)
     with opened(tmp_path / "db", NAMES) as db:
-        presence, places = Presence(db), Moving()
+        presence, places = Presence(db), Places()
         live = LiveState(db, presence, places)
         stale: set[int] = set()
         placed = False

@@ -5,7 +5,8 @@ Rule: the time in which it could not hear is a server outage, and in no router's
 Rule: until when it heard is in the store, so that a restart is such a time too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from titik_collector.live.observed_events import of_server
@@ -16,60 +17,54 @@ from titik_collector.store.database import Database, StoreError, transaction
 from titik_collector.store.server_outages import ServerOutage
 
 LEAST_MS = 10_000  # a shorter gap is no event: a sample comes every 30 s
-
 What = Literal["broker", "store", "collector"]
 
 
+@dataclass(eq=False)
 class Hearing:
     """Ears open or shut; writes the table `server_outage`."""
 
-    def __init__(
-        self,
-        db: Database,
-        presence: Presence,
-        now_ms: Callable[[], int],
-        happened: Callable[[Event], object] = lambda _: None,
-    ) -> None:
-        self._db = db
-        self._happened = happened
-        self._presence = presence
-        self._now_ms = now_ms
-        self._started_ms = now_ms()
-        self._since_ms: int | None = None
-        self._until_ms = settings.number(db, "heard_until_ms")
-        self._what: What = "collector"
-        self._reason = "the collector did not run"
+    _db: Database
+    _presence: Presence
+    _now_ms: Callable[[], int]
+    _happened: Callable[[Event], object] = lambda _: None
+    since_ms: int | None = None  # since when all that routers report is heard; None: it cannot hear
+    _what: What = "collector"
+    _reason: str = "the collector did not run"
 
-    @property
-    def since_ms(self) -> int | None:
-        """Since when all that routers report is heard; None: it cannot hear."""
-        return self._since_ms
+    def __post_init__(self) -> None:
+        self._started_ms = self._now_ms()
+        self._until_ms = settings.number(self._db, "heard_until_ms")
+
+    def hears(self) -> bool:
+        """Whether all that routers report is heard now."""
+        return self.since_ms is not None
 
     def deaf_ms(self) -> int:
         """For how long it could not hear; 0 while it hears."""
-        if self._since_ms is not None:
+        if self.since_ms is not None:
             return 0
         from_ms = self._started_ms if self._until_ms is None else self._until_ms
         return max(0, self._now_ms() - from_ms)
 
     def heard(self, at_ms: int) -> None:
         """All that was reported until then has been heard."""
-        if self._since_ms is not None:
+        if self.since_ms is not None:
             self._until_ms = at_ms
 
     def move(self, by_ms: int) -> None:
         """Time jumped: what was noted by the clock of before is so much later."""
         self._started_ms += by_ms
-        if self._since_ms is not None:
-            self._since_ms += by_ms
+        if self.since_ms is not None:
+            self.since_ms += by_ms
             if self._until_ms is not None:
                 self._until_ms += by_ms
         self._presence.move(by_ms)
 
     def stop(self, what: What, reason: str) -> None:
         """It cannot hear from now on, for this reason; the first reason stays."""
-        if self._since_ms is not None:
-            self._since_ms, self._what, self._reason = None, what, reason
+        if self.since_ms is not None:
+            self.since_ms, self._what, self._reason = None, what, reason
 
     def resume(self) -> None:
         """It hears again; StoreError: call again, before anything that was heard is saved.
@@ -84,14 +79,20 @@ class Hearing:
         except StoreError:
             self._presence.forget()
             raise
-        self._since_ms = now_ms
+        self.since_ms = now_ms
         if from_ms is not None and now_ms - from_ms >= LEAST_MS:
             self._happened(of_server(ServerOutage(from_ms, now_ms, self._what, self._reason)))
 
-    def save(self) -> None:
-        """Write down until when it heard; part of the caller's transaction."""
-        if self._since_ms is not None and self._until_ms is not None:
-            settings.keep(self._db, "heard_until_ms", self._until_ms)
+    def notice_silent(self, router_ids: Sequence[int]) -> None:
+        """Who of them went silent, and write down until when it heard; while it hears."""
+        try:
+            with transaction(self._db):
+                self._presence.tick(self._now_ms(), router_ids, self.since_ms or 0)
+                if self._until_ms is not None:
+                    settings.keep(self._db, "heard_until_ms", self._until_ms)
+        except StoreError:
+            self._presence.forget()
+            raise
 
     def _close_gap(self, from_ms: int, now_ms: int) -> None:
         if self._what == "store":  # the broker kept every word, in order

@@ -10,10 +10,11 @@ Rule: whatever a router claims, a figure stays within the contract; or one route
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, cast
 
 from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
 from titik_collector.live.presence import Presence
+from titik_collector.registry.registry import Registry
 from titik_collector.store import kept_messages
 from titik_collector.store.database import Database
 from titik_collector.timeline.placing_rules import MAX_BEHIND_MS
@@ -22,20 +23,6 @@ from titik_wire.messages import Now, Sample
 
 Figures = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
 NOTHING: Figures = (None, None, None, None, None, None)
-
-
-class Places(Protocol):
-    """The registry as the live state needs it."""
-
-    city: str
-
-    def routers(self) -> Iterable[tuple[int, str, str | None]]:
-        """Id, name and site of every registered router."""
-        ...
-
-    def sites(self) -> Iterable[tuple[int, str]]:
-        """Id and name of every registered site."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +106,10 @@ class LiveTotals:
 class LiveState:
     """Keeps the newest live sample of each router, and the sums of sites and the city."""
 
-    def __init__(self, db: Database, presence: Presence, places: Places) -> None:
+    def __init__(self, db: Database, presence: Presence, known: Registry) -> None:
         self._db = db
         self._presence = presence
-        self._places = places
+        self._registry = known
         self._seen: dict[int, Seen] = {}
         self._routers: dict[int, tuple[str, str | None]] = {}  # name and site
         self._sites: dict[str, LiveTotals] = {}
@@ -135,11 +122,9 @@ class LiveState:
 
         `everything` is to be next, which sums them up again.
         """
-        self._routers = {one: (name, site) for one, name, site in self._places.routers()}
-        self._sites, self._city = (
-            {name: LiveTotals() for _, name in self._places.sites()},
-            LiveTotals(),
-        )
+        self._routers = {one: (name, site) for one, name, site in self._registry.routers()}
+        self._sites = {name: LiveTotals() for _, name in self._registry.sites()}
+        self._city = LiveTotals()
 
     def place_of(self, router_id: int) -> tuple[str, str | None] | None:
         """Name and site of a registered router."""
@@ -195,7 +180,7 @@ class LiveState:
             now = alone.now("router", name, now_ms)
             nows.append(replace(now, off_air=share.off_air, revoked=revoked))
         nows += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
-        nows.append(self._city.now("city", self._places.city, now_ms))
+        nows.append(self._city.now("city", self._registry.city, now_ms))
         return nows
 
     def _is_revoked(self, router_id: int) -> bool:

@@ -5,29 +5,24 @@ Rule: `everything` is for a start, a new connection, and a registry or a time th
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from titik_collector.live.now import LiveState
 from titik_collector.live.presence import Presence
 from titik_collector.outputs.output import Output, PresenceChange
 
 
+@dataclass(eq=False)
 class NowPublishing:
     """Knows the routers whose `now` is to be published."""
 
-    def __init__(
-        self,
-        live: LiveState,
-        presence: Presence,
-        outputs: Output,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._live = live
-        self._presence = presence
-        self._outputs = outputs
-        self._now_ms = now_ms
-        self._stale: set[int] = set()
-        self._moved: set[int] = set()  # whose presence is another
-        self._everything = True
+    _live: LiveState
+    _presence: Presence
+    _outputs: Output
+    _now_ms: Callable[[], int]
+    _stale: set[int] = field(default_factory=set)
+    _moved: set[int] = field(default_factory=set)  # whose presence is another
+    _everything: bool = True
 
     def changed(self, router_id: int) -> None:
         """A sample of it was stored."""

@@ -7,13 +7,17 @@ Rule: after each connect the newest are published again, while nothing else come
 what the broker still has, nor what was lost with the link: QoS 0 has no acknowledgement.
 """
 
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Window
+from titik_collector.outputs.output import Output
 from titik_collector.rollups import rollup_message
 from titik_collector.store import places, rollups, unpublished
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, transaction
 from titik_collector.store.rollups import Series, WindowKey
 from titik_wire.messages import Rollup
 
@@ -21,6 +25,17 @@ GRACE_MS = 10_000
 LONG_GRACE_MS = 60_000  # an hour's last minute is computed 40 s after it ended
 GRACES: dict[Window, int] = {"1m": GRACE_MS, "1h": LONG_GRACE_MS, "1d": LONG_GRACE_MS}
 MAX_AT_ONCE = 200
+
+Place = tuple[Scope, int, str]  # and its id and name
+
+
+def report(db: Database, city: str, outputs: Output, now_ms: int, sums: bool) -> bool:
+    """Report some finished windows of the store's list; True if there are more."""
+    with transaction(db):
+        found, more = take(db, city, now_ms, sums)
+    for rollup, is_newest in found:
+        outputs.window_finished(rollup, is_newest)
+    return more
 
 
 def take(
@@ -52,3 +67,39 @@ def newest(db: Database, scope: Scope, scope_id: int, name: str, now_ms: int) ->
         start_ms = rollups.newest_over(db, Series(scope, scope_id, window), now_ms - grace_ms)
         if start_ms is not None:
             yield rollup_message.read(db, WindowKey(scope, scope_id, window, start_ms), name)
+
+
+@dataclass(eq=False)
+class NewestAgain:
+    """The job that publishes the newest windows of all places again, after each connect."""
+
+    _db: Database
+    _publish: Callable[[Rollup], object]
+    _places: Callable[[], Sequence[Place]]
+    _may: Callable[[], bool]
+    _now_ms: Callable[[], int]
+    _left: deque[Place] = field(default_factory=deque)
+
+    def begin(self) -> None:
+        """The connection is new."""
+        self._left = deque(self._places())
+
+    def moved(self) -> None:
+        """Places are others than before."""
+        if self._left:
+            self.begin()
+
+    def due(self, _now: float) -> bool:
+        """Whether places are left and it may go on."""
+        return bool(self._left) and self._may()
+
+    def step(self, budget_s: float) -> bool:
+        """Some places; one that fails is tried again."""
+        until = time.monotonic() + budget_s
+        while self._left:
+            for rollup in newest(self._db, *self._left[0], self._now_ms()):
+                self._publish(rollup)
+            self._left.popleft()
+            if time.monotonic() >= until:
+                break
+        return bool(self._left)

@@ -11,6 +11,7 @@ Rule: evidence comes late, with the backlog: an outage is looked at again for LO
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from titik_collector.live.observed_events import of_server
@@ -50,24 +51,18 @@ class Fault(NamedTuple):
     evidence: str
 
 
+@dataclass(eq=False)
 class ServerCause:
     """Reads the evidence, a little at a time, and rewrites causes."""
 
-    def __init__(
-        self,
-        db: Database,
-        now_ms: Callable[[], int],
-        monotonic: Callable[[], float],
-        happened: Callable[[Event], object] = lambda _: None,
-    ) -> None:
-        self._db = db
-        self._happened = happened
-        self._now_ms = now_ms
-        self._monotonic = monotonic
-        self._next = 0.0
-        self._outages: list[EndedOutage] = []
-        self._queue: deque[EndedOutage] = deque()
-        self._verdicts: dict[int, Verdict] = {}
+    _db: Database
+    _now_ms: Callable[[], int]
+    _monotonic: Callable[[], float]
+    _happened: Callable[[Event], object] = lambda _: None
+    _next: float = 0.0
+    _outages: list[EndedOutage] = field(default_factory=list)
+    _queue: deque[EndedOutage] = field(default_factory=deque)
+    _verdicts: dict[int, Verdict] = field(default_factory=dict)
 
     def due(self, now: float) -> bool:
         """Whether `step` has something to do; `now` is monotonic seconds."""
