@@ -42,7 +42,6 @@ from titik_collector.timeline.pruning import Pruning
 from titik_collector.timeline.server_clock import ServerClock
 from titik_collector.timeline.settling import Settling
 from titik_mqtt.endpoint import Endpoint
-from titik_wire import __version__
 
 BUSY_S = 0.002  # a job's budget while messages come: one that waits is late by a step of this
 HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays nobody
@@ -99,7 +98,6 @@ class Parts:
         own, calendar = config.collector, Calendar(config.city.timezone)
         self.report = SelfReport(
             own.id,
-            __version__,
             StateFile(collector_state.places(own.state, own.id, config.store.path)),
             link,
             lambda: self.upkeep.behind_ms(),

@@ -19,7 +19,7 @@ from titik_collector.own_state.collector_state import (
 )
 
 T0 = 1_700_000_000_000
-WELL = CollectorState("main", 7, T0, True, True, None, None, T0 - 60_000, T0 - 100, 0, 3)
+WELL = CollectorState("main", 7, T0, T0 - 60_000, True, True, None, None, T0 - 100, 0, 3)
 FULL = replace(WELL, storing=False, store_problem="database or disk is full")
 GONE = replace(WELL, connected=False, broker_problem="nothing listens at 127.0.0.1:1883")
 

@@ -42,11 +42,12 @@ def test_a_port_that_is_silent_is_given_up() -> None:
 
 
 def test_a_broker_that_goes_away_ends_the_wait(broker: Mosquitto) -> None:
-    """At once, long before the patience is over."""
+    """At once, long before the patience is over; who asks again reads the same."""
     with conversation(broker.port).open() as asking:
         broker.kill()
-        with pytest.raises(LinkDown, match="closed the connection"):
-            asking.until(lambda: False, 1e6)
+        for _ in range(2):
+            with pytest.raises(LinkDown, match="closed the connection"):
+                asking.until(lambda: False, 1e6)
 
 
 def test_what_does_not_come_is_no_failure(broker: Mosquitto) -> None:

@@ -15,8 +15,8 @@ from tests.collector.build import OLD_RUN, RUN, Registered, conservation, opened
 from tests.collector.test_store import save
 from tests.mosquitto import Mosquitto
 from titik_collector.access.plugin_file import Access
-from titik_collector.broker_link import retained
-from titik_collector.broker_link.retained import TwinRunning
+from titik_collector.broker_link import takeover
+from titik_collector.broker_link.takeover import TwinRunning
 from titik_collector.broker_setup.broker_conf import plugin
 from titik_collector.ingest.batch import Store
 from titik_collector.store import conservation as check
@@ -120,8 +120,8 @@ def beating(other: Other, make: Callable[[int], CollectorStatus]) -> Iterator[No
         thread.join()
 
 
-def look(broker: Mosquitto, own: Identity = OURS, watch_s: float = 20.0) -> retained.Found:
-    return retained.look(Endpoint("127.0.0.1", broker.port), "main", own, watch_s)
+def look(broker: Mosquitto, own: Identity = OURS, watch_s: float = 20.0) -> takeover.Found:
+    return takeover.look(Endpoint("127.0.0.1", broker.port), "main", own, watch_s)
 
 
 @pytest.mark.system
@@ -230,7 +230,7 @@ def test_a_look_that_is_refused_is_none(tmp_path: Path) -> None:
 def test_a_broker_that_is_not_there_is_no_twin() -> None:
     """The collector connects when it comes."""
     with pytest.raises(LinkDown):
-        retained.look(Endpoint("127.0.0.1", 1), "main", OURS)
+        takeover.look(Endpoint("127.0.0.1", 1), "main", OURS)
 
 
 def test_what_a_newer_state_acknowledged_and_is_not_here_is_lost(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def failing(tmp_path: Path) -> CollectorState:
     """A collector whose disk is full, which says so in its file."""
     settings = model.load(tmp_path / "titik.toml")
     state = CollectorState(
-        "main", 1, AT, True, False, None, "database or disk is full", AT - 63_000, None, 0, 1
+        "main", 1, AT, AT - 63_000, connected=True, store_problem="database or disk is full"
     )
     (file,) = collector_state.places(tmp_path / "state.json", "main", settings.store.path)
     StateFile([file]).write(state)

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from titik_collector.broker_link import fast_paho
 from titik_collector.broker_link.inbox import ReceivedMessage
@@ -19,6 +20,7 @@ from titik_collector.broker_link.session import Session
 from titik_mqtt.connection import Will
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
+from titik_wire import topics
 
 log = logging.getLogger(__name__)
 
@@ -27,40 +29,26 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STABLE_S = 60.0  # a connection this old starts the waits again
 
 
+@dataclass(eq=False)
 class Link:
     """Keeps one connection up; `receive` is where all its work is done."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        collector: str,
-        will: Callable[[], tuple[str, bytes]],
-        on_connect: Callable[[], object],
-        on_lost: Callable[[str], object],
-        before: Callable[[], None] = lambda: None,
-        on_accept: Callable[[], object] = lambda: None,
-    ) -> None:
-        """`will`: topic and payload. `before` is called before each attempt, may raise LinkDown.
-
-        `on_accept` is called when messages may come: those that the broker kept come before its
-        answer to SUBSCRIBE. `on_connect` is called when that has come, and publishing works;
-        `on_lost` gets the reason in words, at every attempt.
-        """
-        self._endpoint = endpoint
-        self._collector = collector
-        self._will = will
-        self._before = before
-        self._on_accept = on_accept
-        self._on_connect = on_connect
-        self._on_lost = on_lost
-        self._session: Session | None = None
-        self._number = 0  # of the session
-        self._received: deque[ReceivedMessage] = deque()
-        self._unpublished: list[fast_paho.Message] = []
-        self._logged: str | None = None
-        self._heard_at: float | None = None
-        self._wait_s = FIRST_WAIT_S
-        self._next_try = 0.0
+    _endpoint: Endpoint
+    _collector: str  # its id
+    _will: Callable[[], tuple[str, bytes]]  # topic and payload
+    _on_connect: Callable[[], object]  # the broker answered SUBSCRIBE, and publishing works
+    _on_lost: Callable[[str], object]  # gets the reason in words, at every attempt
+    _before: Callable[[], object] = lambda: None  # before each attempt; may raise LinkDown
+    # Messages may come: those that the broker kept come before its answer to SUBSCRIBE.
+    _on_accept: Callable[[], object] = lambda: None
+    heard_at: float | None = None  # when the broker last sent anything, in monotonic seconds
+    _session: Session | None = None
+    _number: int = 0  # of the session
+    _received: deque[ReceivedMessage] = field(default_factory=deque)
+    _unpublished: list[fast_paho.Message] = field(default_factory=list)
+    _logged: str | None = None
+    _wait_s: float = FIRST_WAIT_S
+    _next_try: float = 0.0
 
     @property
     def accepted(self) -> bool:
@@ -71,11 +59,6 @@ class Link:
     def connected(self) -> bool:
         """Subscribed and able to publish."""
         return self._session is not None and self._session.is_subscribed
-
-    @property
-    def heard_at(self) -> float | None:
-        """When the broker last sent anything, in monotonic seconds; None: never."""
-        return self._heard_at
 
     def receive(self, most: int, wait_s: float) -> Sequence[ReceivedMessage]:
         """Up to `most` messages; the link is opened, fed and kept alive meanwhile."""
@@ -114,7 +97,7 @@ class Link:
         """Let the broker send every router's last word once more, as on a connect."""
         if self._session is not None and self.connected:
             with suppress(LinkDown):  # the next turn meets it again
-                self._session.hear_statuses_again()
+                self._session.connection.subscribe([topics.ALL_STATUSES])
 
     def keep_alive(self, wait_s: float, most: int) -> None:
         """Keep the connection up for so long; no more is read than `most` messages in hand."""
@@ -141,19 +124,19 @@ class Link:
             if hold and len(self._received) >= most:
                 self._session.wait_unread(wait_s)
                 if self._session.is_readable():
-                    self._heard_at = time.monotonic()
+                    self.heard_at = time.monotonic()
             else:
                 self.flush()
                 self._session.wait(wait_s)
                 self._read(self._session, most)
-            self._session.tick()
+            self._session.connection.tick()
         except LinkDown as down:
             self._lost(down.reason)
 
     def _read(self, session: Session, most: int) -> None:
         while len(self._received) < most and session.is_readable():
-            session.read()
-            self._heard_at = time.monotonic()
+            session.connection.read()
+            self.heard_at = time.monotonic()
 
     def _try_open(self, wait_s: float) -> None:
         now = time.monotonic()

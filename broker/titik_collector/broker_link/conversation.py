@@ -3,11 +3,11 @@
 Rule: one question at a time; what came before the answer is in `received_messages`.
 """
 
-import select
 import time
 from collections.abc import Callable
 from typing import Self
 
+from titik_collector.broker_link.waiting import until_readable
 from titik_mqtt.connection import Connection, Terms
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown, Remedies
@@ -70,7 +70,10 @@ class Conversation:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            self._turn(min(left, 1.0))
+            if until_readable(self._connection, min(left, 1.0)):
+                self._connection.read()
+            else:
+                self._connection.tick()
         return True
 
     def _await(self, otherwise: str, more_s: float = 0.0) -> None:
@@ -85,18 +88,6 @@ class Conversation:
         refused = self._answers.pop()
         if refused is not None:
             raise LinkDown(f"{otherwise}: {refused}", "login")
-
-    def _turn(self, wait_s: float) -> None:
-        connection = self._connection
-        if not connection.has_pending():
-            writers = [connection] if connection.want_write() else []
-            readable, writable, _ = select.select([connection], writers, [], wait_s)
-            if writable:
-                connection.on_writable()
-            if not readable:
-                connection.tick()
-                return
-        connection.read()
 
     # Events of the connection.
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from titik_collector.broker_link import fast_paho
 from titik_collector.broker_link.remedies import CollectorRemedies
+from titik_collector.broker_link.waiting import until_readable
 from titik_mqtt import failures
 from titik_mqtt.connection import Connection, Terms, Will
 from titik_mqtt.endpoint import Endpoint
@@ -41,45 +42,39 @@ class Session:
         self.accepted = False  # messages may come
         self.is_subscribed = False  # and publishing works
         self.opened_at = time.monotonic()
-        self.paho = fast_paho.make(
-            take, client_id=topics.CLIENT_ID + collector, reconnect_on_failure=False
-        )
+        client_id = topics.CLIENT_ID + collector
+        self.paho = fast_paho.make(take, client_id=client_id, reconnect_on_failure=False)
         self._endpoint = endpoint
         self._on_accept = on_accept
         self._on_connect = on_connect
         terms = Terms(
-            topics.CLIENT_ID + collector,
+            client_id,
             KEEPALIVE_S,
             CONNECT_S,
             clean_start=False,
             session_s=SESSION_S,
             receive_maximum=RECEIVE_MAXIMUM,
         )
-        self._connection = Connection(
+        self.connection = Connection(
             endpoint, terms, will, self, CollectorRemedies, make=lambda _: self.paho
         )
 
     def open(self) -> None:
         """Connect, blocking; the broker's answers come with `wait` and `read`."""
-        self._connection.open()
+        self.connection.open()
         self.opened_at = time.monotonic()
 
     def wait(self, wait_s: float) -> None:
         """Until there is something to read; what waits to be sent leaves meanwhile."""
-        connection = self._connection
-        connection.check_open()
-        if connection.has_pending():
+        if until_readable(self.connection, min(wait_s, LONGEST_S)):
             return
-        writers = [connection] if connection.want_write() else []
-        readable, writable, _ = select.select([connection], writers, [], min(wait_s, LONGEST_S))
-        if writable:
-            connection.on_writable()
-        if not readable:
-            self._check_answered()
+        late = time.monotonic() - self.opened_at > CONNECT_S
+        if self.accepted and not self.is_subscribed and late:
+            raise failures.unanswered("SUBSCRIBE", self._endpoint.where)
 
     def wait_unread(self, wait_s: float) -> None:
         """Leave what waits in the socket to the broker; its end is noticed all the same."""
-        connection = self._connection
+        connection = self.connection
         connection.check_open()
         poll = select.poll()
         writable = select.POLLOUT if connection.want_write() else 0
@@ -93,39 +88,23 @@ class Session:
 
     def is_readable(self) -> bool:
         """Whether `read` finds something."""
-        connection = self._connection
+        connection = self.connection
         return connection.has_pending() or bool(select.select([connection], [], [], 0)[0])
-
-    def read(self) -> None:
-        """Read once."""
-        self._connection.read()
-
-    def tick(self) -> None:
-        """Keep-alive and deadlines."""
-        self._connection.tick()
-
-    def hear_statuses_again(self) -> None:
-        """Let the broker send every router's last word once more, as on a connect."""
-        self._connection.subscribe([topics.ALL_STATUSES])
 
     def leave(self) -> None:
         """Say goodbye after what was published; the broker keeps the session."""
-        connection = self._connection
+        connection = self.connection
         deadline = time.monotonic() + GOODBYE_S
         with suppress(LinkDown):
-            while connection.want_write() and time.monotonic() < deadline:
-                self.wait(0.1)
+            while connection.want_write() and (left := deadline - time.monotonic()) > 0:
+                select.select([], [connection], [], left)  # what comes meanwhile comes again
+                connection.on_writable()
         connection.close(disconnect=True)
 
     def close(self) -> None:
         """End it, and all that it holds: the two of us are a circle, freed some time later."""
-        self._connection.close()
+        self.connection.close()
         del self.paho
-
-    def _check_answered(self) -> None:
-        late = time.monotonic() - self.opened_at > CONNECT_S
-        if self.accepted and not self.is_subscribed and late:
-            raise failures.unanswered("SUBSCRIBE", self._endpoint.where)
 
     # Events of the connection.
 
@@ -134,7 +113,7 @@ class Session:
         self.paho.ping_every(PING_S)
         # Each time the broker sends what it has retained: that is MQTT's default.
         wanted = (topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
-        self._connection.subscribe(wanted)
+        self.connection.subscribe(wanted)
         self.accepted = True
         self._on_accept()
 

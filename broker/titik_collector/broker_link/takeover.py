@@ -1,45 +1,58 @@
 """Before the first connect: who was at work at this broker, and how much it knows.
 
+A client that changes nothing reads what the broker holds of a collector before us.
+Rule: it is read before we connect as the collector, for that would evict a collector that runs
+there, and before anything retained is written over.
+Rule: the status of another store or epoch is a twin if it is still published. If it stands still
+for WATCH_S it is a ghost, left by a broker that lost power.
 Rule: what cannot be read holds up nobody. It is logged when the connection stands all the same.
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-from titik_collector.broker_link import retained
+from titik_collector.broker_link.conversation import Conversation
 from titik_collector.store import identity
 from titik_collector.store.database import FAILURES, Database
 from titik_collector.store.identity import Identity
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
-from titik_wire.messages import Ack
+from titik_wire import codec, topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Ack, CollectorStatus, Message
 
 log = logging.getLogger(__name__)
 
+WATCH_S = 25.0  # two beats and a half
+PATIENCE_S = 5.0  # for each answer of the broker
 MAX_NAMED = 20  # routers in the log; `titik db check` has the sum
 
 
+class TwinRunning(Exception):
+    """Another collector with our id is at work; the text gives the evidence and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The status and the acks that the broker holds; no acks if ours are the newest."""
+
+    status: CollectorStatus | None = None
+    acks: tuple[Ack, ...] = ()
+
+
+@dataclass(eq=False)
 class Takeover:
     """Looks once, and brings the store above what the broker has of it."""
 
-    def __init__(
-        self,
-        db: Database,
-        door: Endpoint | None,
-        collector: str,
-        own: Identity,
-        believe: Callable[[Sequence[Ack]], Mapping[str, int]],
-    ) -> None:
-        """`door`: where a second client may read; None: nobody looks.
-
-        `believe` stores acks and returns how many samples they cover that the store lacks.
-        """
-        self.identity = own
-        self._db = db
-        self._door = door
-        self._collector = collector
-        self._believe = believe
-        self._unread: str | None = None  # why the broker could not be read
+    _db: Database
+    _door: Endpoint | None  # where a second client may read; None: nobody looks
+    _collector: str  # its id
+    identity: Identity
+    # Stores acks; how many samples they cover that the store lacks, by router.
+    _believe: Callable[[Sequence[Ack]], Mapping[str, int]]
+    _unread: str | None = None  # why the broker could not be read
 
     def look(self) -> None:
         """TwinRunning if another collector is at work there; LinkDown if the store fails."""
@@ -47,7 +60,7 @@ class Takeover:
         if self._door is None:
             return
         try:
-            found = retained.look(self._door, self._collector, own)
+            found = look(self._door, self._collector, own)
             if found.status is not None and found.status.store == own.store:
                 own = identity.raise_above(self._db, own, found.status.epoch or 0)
             _log_lost(self._believe(found.acks))
@@ -75,3 +88,84 @@ def _log_lost(lost: Mapping[str, int]) -> None:
         )
     for router, samples in sorted(lost.items())[:MAX_NAMED]:
         log.warning("lost with a newer state of this store router=%s samples=%d", router, samples)
+
+
+def look(door: Endpoint, collector: str, own: Identity, watch_s: float = WATCH_S) -> Found:
+    """TwinRunning if another collector goes on publishing; LinkDown if the broker cannot be read.
+
+    The door must leave client ids to the clients, or our own session would be taken over.
+    """
+    if door.tls is not None:
+        # Perhaps by an address of this machine, which is not in the certificate.
+        door = door._replace(tls=door.tls._replace(check_hostname=False))
+    name = f"{topics.CLIENT_ID}look:{collector}"
+    with Conversation(door, name, PATIENCE_S).open() as conversation:
+        statuses = _statuses(_fetch(conversation, topics.collector(collector)))
+        status = statuses[-1] if statuses else None
+        if status is not None and _is_suspect(status, own):
+            _watch(conversation, collector, own, watch_s)
+        acks: list[Ack] = []
+        if not _is_ours(status, own):
+            found = _fetch(conversation, topics.ALL_ACKS)
+            acks = [one for one in found if isinstance(one, Ack)]
+    return Found(status, tuple(acks))
+
+
+def _is_alive(status: CollectorStatus) -> bool:
+    """Whether it was connected when it published this; one whose store fails says `offline`."""
+    return status.state == "online" or status.storing is not None
+
+
+def _is_suspect(status: CollectorStatus, own: Identity) -> bool:
+    """Our own lease shows that nobody else has this file open, whatever the status says."""
+    ours = status.store == own.store and (status.epoch or 0) < own.epoch and not own.moved
+    # A collector of a version without beats looks like a ghost.
+    return _is_alive(status) and status.beat is not None and not ours
+
+
+def _is_ours(status: CollectorStatus | None, own: Identity) -> bool:
+    """This very file wrote last at this broker, so that no ack there is above it."""
+    if status is None or own.moved:
+        return False
+    return (status.store, status.epoch) == (own.store, own.epoch - 1)
+
+
+def _watch(conversation: Conversation, collector: str, own: Identity, watch_s: float) -> None:
+    def moved() -> CollectorStatus | None:
+        live = _statuses(_messages(conversation))
+        others = [one for one in live if (one.store, one.epoch) != (own.store, own.epoch)]
+        return others[-1] if others else None
+
+    conversation.received_messages.clear()  # what is retained
+    beat = topics.beat(collector)
+    conversation.subscribe(beat, f"{beat} cannot be read", qos=0)
+    conversation.until(lambda: moved() is not None, watch_s)
+    twin = moved()
+    if twin is not None and _is_alive(twin):
+        raise TwinRunning(
+            f"another collector is at work here: id {twin.collector}, store {twin.store or '?'},"
+            f" epoch {twin.epoch or 0}, version {twin.version}; this store is {own.store}, epoch"
+            f" {own.epoch}. Stop one of the two. A copy of a city needs a broker of its own:"
+            " [broker] directory or port in its titik.toml"
+        )
+
+
+def _fetch(conversation: Conversation, topic: str) -> list[Message]:
+    """What is retained on a topic; QoS 0, so that it all comes before the second answer."""
+    conversation.received_messages.clear()
+    conversation.subscribe(topic, f"{topic} cannot be read", qos=0)
+    conversation.unsubscribe(topics.NOTHING, f"{topic} cannot be read")
+    return _messages(conversation)
+
+
+def _statuses(messages: Sequence[Message]) -> list[CollectorStatus]:
+    return [one for one in messages if isinstance(one, CollectorStatus)]
+
+
+def _messages(conversation: Conversation) -> list[Message]:
+    """What came, except what was cleared or is of a later version."""
+    found: list[Message] = []
+    for topic, payload in conversation.received_messages:
+        with suppress(WireError):
+            found.append(codec.decode(topic, payload))
+    return found

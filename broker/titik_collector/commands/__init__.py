@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console, RenderableType
 
-from titik_collector.broker_link.retained import TwinRunning
+from titik_collector.broker_link.takeover import TwinRunning
 from titik_collector.broker_setup.broker_dir import BrokerError
 from titik_collector.config.schema import ConfigError
 from titik_collector.enrolment.authority import AuthorityError

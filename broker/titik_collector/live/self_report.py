@@ -8,51 +8,42 @@ every BEAT_S on a topic that no router reads.
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from titik_collector.broker_link.inbox import Outbox
 from titik_collector.config.model import Config
 from titik_collector.own_state.collector_state import EVERY_S, CollectorState, StateFile, places
 from titik_collector.store.identity import Identity
-from titik_wire import codec, topics
+from titik_wire import __version__, codec, topics
 from titik_wire.messages import CollectorStatus
 
 BEAT_S = 10.0
 MAX_LABEL = 64  # of the contract's `Label`
 
 
+@dataclass(eq=False)
 class SelfReport:
     """Knows whether the collector is connected and storing; `step` when it is `due`."""
 
-    def __init__(
-        self,
-        collector: str,
-        version: str,
-        file: StateFile,
-        outbox: Outbox,
-        behind_ms: Callable[[], int],
-        now_ms: Callable[[], int],
-        identity: Callable[[], Identity],
-        day_starts: Callable[[], tuple[int, ...]] = tuple,
-    ) -> None:
-        """`identity` is the store's, which may rise; `day_starts` are the city's."""
-        self._collector = collector
-        self._version = version
-        self._file = file
-        self._outbox = outbox
-        self._behind_ms = behind_ms
-        self._now_ms = now_ms
-        self._identity = identity
-        self._day_starts = day_starts
-        self._connected = False
-        self._broker_problem: str | None = None
-        self._store_problem: str | None = None
-        self._since_ms = now_ms()
-        self._stored_ms: int | None = None
-        self._beat = 0
-        self._published: CollectorStatus | None = None  # on this connection, without what moves
-        self._beat_due = self._file_due = 0.0
+    _collector: str  # its id
+    _file: StateFile
+    _outbox: Outbox
+    _behind_ms: Callable[[], int]
+    _now_ms: Callable[[], int]
+    _identity: Callable[[], Identity]  # the store's, which may rise
+    _day_starts: Callable[[], tuple[int, ...]]  # the city's
+    _connected: bool = False
+    _broker_problem: str | None = None
+    _store_problem: str | None = None
+    _stored_ms: int | None = None
+    _beat: int = 0
+    _published: CollectorStatus | None = None  # on this connection, without what moves
+    _beat_due: float = 0.0
+    _file_due: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._since_ms = self._now_ms()
 
     @property
     def storing(self) -> bool:
@@ -116,7 +107,7 @@ class SelfReport:
 
     def _about(self, word: Literal["online", "offline"]) -> CollectorStatus:
         of = self._identity()
-        return CollectorStatus(self._collector, word, self._version, store=of.store, epoch=of.epoch)
+        return CollectorStatus(self._collector, word, __version__, store=of.store, epoch=of.epoch)
 
     def _changed(self) -> None:
         self._since_ms = self._now_ms()
@@ -127,11 +118,11 @@ class SelfReport:
             self._collector,
             os.getpid(),
             self._now_ms(),
+            self._since_ms,
             self._connected,
             self.storing,
             self._broker_problem,
             self._store_problem,
-            self._since_ms,
             self._stored_ms,
             self._behind_ms(),
             self._beat,
@@ -160,20 +151,8 @@ class SelfReport:
 
 def report_waiting(settings: Config, reason: str, since_ms: int) -> None:
     """The state file of a collector that waits for its store before it begins."""
-    own = settings.collector
-    state = CollectorState(
-        own.id,
-        os.getpid(),
-        time.time_ns() // 1_000_000,
-        connected=False,
-        storing=False,
-        broker_problem=None,
-        store_problem=reason,
-        since_ms=since_ms,
-        stored_ms=None,
-        behind_ms=0,
-        beat=0,
-    )
+    own, now_ms = settings.collector, time.time_ns() // 1_000_000
+    state = CollectorState(own.id, os.getpid(), now_ms, since_ms, store_problem=reason)
     StateFile(places(own.state, own.id, settings.store.path)).write(state)
 
 

@@ -31,19 +31,14 @@ class CollectorState:
     collector: str  # its id
     pid: int
     at_ms: int  # when all this was so
-    connected: bool  # to the broker, subscriptions included
-    storing: bool  # what is received is committed
-    broker_problem: str | None  # why it is not connected, in words
-    store_problem: str | None  # why it does not store, in words
     since_ms: int  # since when `connected` and `storing` are as they are
-    stored_ms: int | None  # when a batch was last committed; None: not since the start
-    behind_ms: int  # for how long work has waited without a pause
-    beat: int  # rises with each status that is published
-
-    @property
-    def hears(self) -> bool:
-        """Whether what routers report reaches the store; if not, routers are unknown."""
-        return self.connected and self.storing
+    connected: bool = False  # to the broker, subscriptions included
+    storing: bool = False  # what is received is committed
+    broker_problem: str | None = None  # why it is not connected, in words
+    store_problem: str | None = None  # why it does not store, in words
+    stored_ms: int | None = None  # when a batch was last committed; None: not since the start
+    behind_ms: int = 0  # for how long work has waited without a pause
+    beat: int = 0  # rises with each status that is published
 
     @property
     def problem(self) -> str | None:
@@ -91,12 +86,12 @@ def words(state: CollectorState, now_ms: int) -> str | None:
     return None
 
 
+@dataclass(eq=False)
 class StateFile:
     """Writes the file; the first place that can be written is used."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = list(files)
-        self._failed: str | None = None
+    _files: Sequence[Path]
+    _failed: str | None = None
 
     def write(self, state: CollectorState) -> None:
         """Write it; what cannot be written anywhere is logged once."""

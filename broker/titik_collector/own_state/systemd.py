@@ -8,6 +8,7 @@ import contextlib
 import shlex
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 EVERY_S = 5.0  # far below any WatchdogSec=
@@ -28,13 +29,13 @@ def start(store: Path, file: Path | None = None) -> str:
     return "titik collect" if file is None else f"titik collect --config {shlex.quote(str(file))}"
 
 
+@dataclass(eq=False)
 class Service:
-    """`address` is systemd's NOTIFY_SOCKET; None: nobody listens."""
+    """systemd, as far as it listens."""
 
-    def __init__(self, address: str | None, monotonic: Callable[[], float]) -> None:
-        self._address = address
-        self._monotonic = monotonic
-        self._due = monotonic()
+    _address: str | None  # its NOTIFY_SOCKET; None: nobody listens
+    _monotonic: Callable[[], float]
+    _due: float = 0.0
 
     def lives(self) -> None:
         """A turn has succeeded."""
