@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from titik_collector.store.registry import PlacedRouter
 
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
@@ -17,6 +16,7 @@ from titik_collector.ingest.received import Item, StatusReceived
 from titik_collector.live.now import LiveState, bps
 from titik_collector.live.presence import Presence
 from titik_collector.registry.registry import Registry
+from titik_collector.store.registry_rows import PlacedRouter
 from titik_wire import codec, topics
 from titik_wire.messages import Net, Sample
 
