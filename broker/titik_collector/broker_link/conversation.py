@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from titik_collector.broker_link.waiting import until_readable
+from titik_collector.broker_link.readable import until_readable
 from titik_mqtt.connection import Connection, Terms
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown, Remedies

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from titik_collector.broker_link import fast_paho
+from titik_collector.broker_link.readable import until_readable
 from titik_collector.broker_link.remedies import CollectorRemedies
-from titik_collector.broker_link.waiting import until_readable
 from titik_mqtt import failures
 from titik_mqtt.connection import Connection, Terms, Will
 from titik_mqtt.endpoint import Endpoint
