@@ -18,7 +18,7 @@ from typing import NamedTuple
 from bench import procfs
 from bench.agent_lab import PACKING, ROUTER, Lab, agent_python, environment, install, lab
 from bench.counting import Relay, Traffic
-from bench.results import Result
+from bench.results import Length, Result
 
 COMMAND = "python -m bench.agent"
 INTERVAL_S = 30  # the agent's default
@@ -44,9 +44,9 @@ class Usage(NamedTuple):
     payload: tuple[float, ...]
 
 
-def run(quick: bool) -> list[Result]:
+def run(length: Length) -> list[Result]:
     """All of it; quick shows that it works."""
-    if quick:
+    if length == "quick":
         return measure(20, QUICK_INTERVAL_S, 500, None)
     return measure(600, INTERVAL_S, GROWN, None)
 

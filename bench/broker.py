@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.results import Result
+from bench.results import Length, Result
 from tests.broker import enrolled
 from tests.broker.besieged import Besieged
 from tests.broker.raw import SUBACK, packet, text
@@ -19,8 +19,9 @@ SITE = "taman-tirosa"
 FLOOD = packet(0x82, b"\0\1\0" + (text("#") + b"\x01") * 4000)
 
 
-def run(quick: bool) -> list[Result]:
+def run(length: Length) -> list[Result]:
     """Every figure of the broker."""
+    quick = length == "quick"
     with tempfile.TemporaryDirectory() as folder:
         found = _large(Path(folder), 200 if quick else 5000)
     with tempfile.TemporaryDirectory() as folder:

@@ -20,8 +20,9 @@ from pathlib import Path
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bench.results import ROOT, Result
-from bench.store import Everybody, Router
+from bench import stages
+from bench.city import Everybody, Router
+from bench.results import ROOT, Length, Result
 from bench.window import WindowBroker
 from tests.mosquitto import Mosquitto
 from tests.ports import free_port
@@ -59,16 +60,7 @@ class Server:
     @contextlib.contextmanager
     def collector(self, tls: bool, port: int | None = None) -> Iterator[Path]:
         """`titik collect` on a new store, connected; gives the store's path."""
-        place = Path(tempfile.mkdtemp(dir=self.folder))
-        port = port or (self.tls if tls else self.broker.port)
-        ca = f'ca_file = "{self.folder / "cert.pem"}"\n' if tls else ""
-        text = '[city]\nname = "k"\ntitle = "K"\ntimezone = "Asia/Makassar"\n[store]\npath = "db"\n'
-        text += "max_samples_per_hour = 1000000\nmax_runs_per_hour = 10000\n"
-        text += f'[broker]\nport = {port}\n{ca}[[site]]\nname = "s"\ntitle = "S"\n'
-        text += "".join(
-            f'[[router]]\nname = "bench-{n}"\nsite = "s"\n' for n in range(1, PUBLISHERS + 1)
-        )
-        (place / "titik.toml").write_text(text)
+        place = self.configured(port or (self.tls if tls else self.broker.port), tls)
         log = (place / "log").open("wb")
         process = subprocess.Popen(
             [sys.executable, "-c", "from titik_collector.cli import main; main()", "collect",
@@ -83,9 +75,22 @@ class Server:
             process.terminate()
             process.wait(PATIENCE_S)
             log.close()
-            self._forget()
+            self.forget()
 
-    def _forget(self) -> None:
+    def configured(self, port: int, tls: bool = False) -> Path:
+        """A folder of its own with the configuration of a collector that has no store yet."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        ca = f'ca_file = "{self.folder / "cert.pem"}"\n' if tls else ""
+        text = '[city]\nname = "k"\ntitle = "K"\ntimezone = "Asia/Makassar"\n[store]\npath = "db"\n'
+        text += "max_samples_per_hour = 1000000\nmax_runs_per_hour = 10000\n"
+        text += f'[broker]\nport = {port}\n{ca}[[site]]\nname = "s"\ntitle = "S"\n'
+        text += "".join(
+            f'[[router]]\nname = "bench-{n}"\nsite = "s"\n' for n in range(1, PUBLISHERS + 1)
+        )
+        (place / "titik.toml").write_text(text)
+        return place
+
+    def forget(self) -> None:
         """End the collector's session, or the broker would keep what the next run sends for it."""
         client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id="titik:main", clean_session=True
@@ -126,6 +131,11 @@ class Flood:
             one.start()
         return threads
 
+    def send_all(self, port: int) -> None:
+        """All of them, until the broker has acknowledged the last."""
+        for one in self.send(port):
+            one.join(PATIENCE_S)
+
     def _send(self, port: int, number: int, packets: bytes) -> None:
         with socket.create_connection(("127.0.0.1", port)) as sock:
             name = f"flood-{number}".encode()
@@ -153,32 +163,39 @@ def _publish(topic: str, mid: int, payload: bytes) -> bytes:
             return b"\x32" + bytes(size) + body
 
 
-def run(quick: bool) -> list[Result]:
+def run(length: Length) -> list[Result]:
     """Every figure of the collector."""
+    quick = length == "quick"
     each, rounds = (50, 1) if quick else (1500, 5)
     rates: dict[str, list[float]] = {}
+    spent: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = Server(folder)
         server.broker.start()
         try:
             for _ in range(rounds):
-                _measure(server, each, rates)
+                spent.append(_measure(server, each, rates))
             waits = _waits(server, 100 if quick else 3000)
         finally:
             server.broker.stop()
         commits = _commits(folder / "commits", 100 if quick else 3000)
-    return _results(rates, waits, commits)
+    return _results(rates, waits, commits) + _of_stages(spent)
 
 
-def _measure(server: Server, each: int, rates: dict[str, list[float]]) -> None:
-    """In turn, so that a neighbour's load meets all of them."""
+def _measure(server: Server, each: int, rates: dict[str, list[float]]) -> dict[str, float]:
+    """In turn, so that a neighbour's load meets all of them; gives the time of each stage."""
     flood = Flood(each, time.time_ns() // 1_000_000)
     rates.setdefault("null", []).append(_null(server, flood))
     for name in ("plain", "tls"):
         rates.setdefault(name, []).append(_durable(server, flood, name == "tls"))
     for window in (1000, 20):
         rates.setdefault(f"window {window}", []).append(_windowed(server, flood, window))
+    port = server.broker.port
+    try:
+        return stages.measure(server.configured(port), flood.count, lambda: flood.send_all(port))
+    finally:
+        server.forget()
 
 
 def _windowed(server: Server, flood: Flood, window: int) -> float:
@@ -284,9 +301,9 @@ def _results(
 
     return [
         rate("a C subscriber that only acknowledges", "null"),
-        rate("the collector, durable", "plain"),
+        rate("the collector, durable and placed", "plain"),
         Result("the collector as a share of it", "ratio", ratio("plain", "null"),
-               ">= 0.65", COMMAND),
+               ">= 0.3", COMMAND, "durable and placed"),
         Result("over TLS as a share of plain", "ratio", ratio("tls", "plain"),
                ">= 0.7", COMMAND),
         Result("at a receive window of 20, as a share of 1000", "ratio",
@@ -297,6 +314,21 @@ def _results(
         Result("from publishing to the router's ack, at 300 a second (deciles)", "ms",
                _deciles(waits), None, COMMAND, "through the broker twice, the commit between"),
     ]  # fmt: skip
+
+
+def _of_stages(spent: list[dict[str, float]]) -> list[Result]:
+    """The table of a message's way."""
+    return [
+        Result(
+            f"a message: {stage}",
+            "us of CPU",
+            tuple(one[stage] for one in spent),
+            None,
+            COMMAND,
+            meaning,
+        )
+        for stage, meaning in stages.STAGES.items()
+    ]
 
 
 def _deciles(values: list[float]) -> tuple[float, ...]:

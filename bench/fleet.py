@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.results import Result
+from bench.results import Length, Result
 from tests.system.city import City, Process
 from titik_agent.uplink.backoff import FIRST_S
 from titik_collector.config import edit, model
@@ -20,8 +20,9 @@ FEW = 50
 BEGIN = "03:00"  # local time, when few come and go: little more than a sample each interval
 
 
-def run(quick: bool) -> list[Result]:
+def run(length: Length) -> list[Result]:
     """Every figure of a fleet."""
+    quick = length == "quick"
     many, interval_s, first_wait_s = (300, 5, 5.0) if quick else (10_000, 30, FIRST_S)
     few_kb = _memory(FEW)
     with tempfile.TemporaryDirectory() as folder, City(Path(folder)) as city:

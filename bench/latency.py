@@ -17,7 +17,7 @@ from typing import NamedTuple
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bench.results import Result
+from bench.results import Length, Result
 from tests.agent.fake_hostapd import FakeBss, FakeHostapd
 from tests.system.city import City
 
@@ -35,8 +35,9 @@ class Seen(NamedTuple):
     taken_ms: float | None  # from the sample's time to its arrival here
 
 
-def run(quick: bool) -> list[Result]:
+def run(length: Length) -> list[Result]:
     """Every figure of latency."""
+    quick = length == "quick"
     routers, changes = (2, 2) if quick else (10, 20)
     names = tuple(f"tirosa-{n}" for n in range(1, routers + 1))
     with tempfile.TemporaryDirectory() as folder, City(Path(folder), *names) as city:

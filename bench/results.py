@@ -6,13 +6,16 @@ import platform
 import sqlite3
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from statistics import median
+from typing import Any, Literal
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "bench" / "results.json"
+Length = Literal["quick", "usual", "full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Result:
     target: str | None
     command: str
     note: str = ""
+    server: tuple[float, ...] = ()  # the same of the database's own processes; empty: it has none
 
     @property
     def median(self) -> float:
@@ -77,10 +81,14 @@ def load(path: Path = FILE) -> dict[str, tuple[dict[str, str], list[Result]]]:
     return {
         name: (
             part["machine"],
-            [Result(**{**one, "runs": tuple(one["runs"])}) for one in part["results"]],
+            [_result(**one) for one in part["results"]],
         )
         for name, part in json.loads(path.read_text()).items()
     }
+
+
+def _result(runs: list[float], server: Sequence[float] = (), **rest: Any) -> Result:
+    return Result(runs=tuple(runs), server=tuple(server), **rest)
 
 
 def _said(*command: str) -> str:

@@ -8,20 +8,27 @@ from pathlib import Path
 import click
 
 from bench import results
+from bench.results import Length
 
 PARTS = ("store", "collector", "agent", "fleet", "broker", "latency")
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Small numbers: does it work? The figures mean little.")
+@click.option(
+    "--quick",
+    "length",
+    flag_value="quick",
+    help="Small numbers: does it work? The figures mean little.",
+)
+@click.option("--full", "length", flag_value="full", help="A city of 10,000 routers, too.")
 @click.option("--only", multiple=True, type=click.Choice(PARTS))
 @click.option("--out", type=click.Path(path_type=Path), default=results.FILE, show_default=True)
-def main(quick: bool, only: tuple[str, ...], out: Path) -> None:
+def main(length: Length | None, only: tuple[str, ...], out: Path) -> None:
     """Measure, and write the results as JSON; what was not measured stays as it is there."""
     for name in only or PARTS:
         began = time.monotonic()
         click.echo(f"{name} ...", err=True)
-        found = importlib.import_module(f"bench.{name}").run(quick)
+        found = importlib.import_module(f"bench.{name}").run(length or "usual")
         for one in found:
             verdict = {True: "reached", False: "NOT REACHED", None: ""}[one.reached()]
             click.echo(

@@ -1,5 +1,8 @@
 """Writes docs/performance.md from bench/results.json: `python -m bench.write_performance`."""
 
+from collections.abc import Sequence
+from statistics import median
+
 from bench import results
 from bench.results import ROOT, Result
 
@@ -40,20 +43,29 @@ def page() -> str:
         text += f"| {what} | {' | '.join(values)} |\n"
     for name, title in TITLES.items():
         if name in parts:
-            text += f"\n## {title}\n\n| figure | median | range | wanted | reached | command |\n"
-            text += "|---|---|---|---|---|---|\n"
-            text += "".join(_row(one) for one in parts[name][1])
+            text += f"\n## {title}\n\n{table(parts[name][1])}"
     return text
 
 
-def _row(one: Result) -> str:
+def table(part: Sequence[Result]) -> str:
+    """The figures of a part; with a column of the database's own where any has one."""
+    columns = ["figure", "median", "range", "wanted", "reached", "command"]
+    served = any(one.server for one in part)
+    if served:
+        columns.insert(3, "database")
+    text = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    return text + "".join(_row(one, served) for one in part)
+
+
+def _row(one: Result, served: bool) -> str:
     reached = {True: "yes", False: "**no**", None: ""}[one.reached()]
     note = f" ({one.note})" if one.note else ""
     span = f"{_number(min(one.runs))} to {_number(max(one.runs))}" if len(one.runs) > 1 else ""
+    server = f"{_number(median(one.server))} {one.unit}" if one.server else ""
     wanted = (one.target or "").replace("<=", "at most").replace(">=", "at least")
     return (
-        f"| {one.name}{note} | {_number(one.median)} {one.unit} | {span} | {wanted} | {reached}"
-        f" | `{one.command}` |\n"
+        f"| {one.name}{note} | {_number(one.median)} {one.unit} | {span}"
+        f"{f' | {server}' if served else ''} | {wanted} | {reached} | `{one.command}` |\n"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from bench.store import DAY_MS, T0, City
+from bench.city import DAY_MS, T0, City
 from tests.faults.size import Kept, predict
 from tests.faults.world import commit
 from titik_collector.store import retention

@@ -1,0 +1,127 @@
+"""Where a collector's time goes for a message of a flood, stage by stage.
+
+Rule: it is the whole collector, in this process, at a real broker and over a real store. Only its
+public methods are timed, from outside. What sends has a process of its own.
+Rule: a stage is processor time, so that a neighbour's load and the disk count little.
+"""
+
+import contextlib
+import multiprocessing
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from bench.statements import Counted
+from titik_collector.assemble import Parts
+from titik_collector.broker_setup.login import login
+from titik_collector.collect import Collector
+from titik_collector.config import model
+from titik_collector.ingest import ingest
+from titik_collector.store.database import open_writer
+
+PATIENCE_S = 120.0
+STAGES: Final = {
+    "receive": "from the socket to messages",
+    "decode": "from bytes to samples within the contract",
+    "place": "what is known of run and boot, and when it was taken",
+    "write": "rows and commits",
+    "acknowledge": "to the broker and to routers",
+    "jobs": "rollups above all, between batches",
+}
+_WRITES: Final = ("INSERT", "UPDATE", "DELETE", "COMMIT")
+
+
+class Stopwatch:
+    """Charges this process's time to one stage at a time."""
+
+    def __init__(self) -> None:
+        self.spent: defaultdict[str, float] = defaultdict(float)
+        self._stage = ""
+        self._since = time.process_time()
+
+    def clock(
+        self,
+        owner: Any,
+        name: str,
+        stage: str,
+        within: str = "",
+        when: Callable[..., bool] = lambda *_: True,
+    ) -> None:
+        """A call of this method is of a stage, unless one goes on that is not `within`."""
+        act = getattr(owner, name)
+
+        def timed(*values: Any, **named: Any) -> Any:
+            if self._stage != within or not when(*values):
+                return act(*values, **named)
+            self._switch(stage)
+            try:
+                return act(*values, **named)
+            finally:
+                self._switch(within)
+
+        setattr(owner, name, timed)
+
+    def _switch(self, stage: str) -> None:
+        now = time.process_time()
+        self.spent[self._stage] += now - self._since
+        self._stage, self._since = stage, now
+
+
+def measure(place: Path, count: int, send: Callable[[], object]) -> dict[str, float]:
+    """Microseconds a message by stage, of the `count` that `send` sends to a new collector."""
+    settings = model.load(place / "titik.toml")
+    with contextlib.closing(open_writer(settings.store.path)) as connection:
+        db: Any = Counted(connection)
+        parts = Parts(settings, db, login(settings))
+        collector, stored = Collector(parts), Counter[str]()
+        watch = Stopwatch()
+        with _clocked(watch, parts, db, stored):
+            _turn(collector, lambda: parts.link.connected)
+            watch.spent.clear()
+            sender = multiprocessing.get_context("fork").Process(target=send)
+            sender.start()
+            _turn(collector, lambda: stored["samples"] >= count)
+            sender.join(PATIENCE_S)
+        collector.close()
+    return {stage: watch.spent[stage] / count * 1e6 for stage in STAGES}
+
+
+@contextlib.contextmanager
+def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> Any:
+    """All stages are timed until the end of the block; what is stored is counted."""
+    functions = ingest.to_item, ingest.fit
+    save = parts.store.save
+
+    def counted(items: Any) -> Any:
+        saved = save(items)
+        stored["samples"] += saved.stored
+        return saved
+
+    parts.store.save = counted  # type: ignore[method-assign]
+    watch.clock(parts.link, "receive", "receive")
+    watch.clock(ingest, "to_item", "decode")
+    watch.clock(parts.store, "save", "place")
+    for name in ("execute", "executemany"):
+        watch.clock(db, name, "write", "place", lambda sql, *_: sql.startswith(_WRITES))
+    for owner, name in (
+        (parts.link, "acknowledge"),
+        (parts.store, "ack"),
+        (ingest, "fit"),
+        (parts.link, "publish"),
+        (parts.link, "flush"),
+    ):
+        watch.clock(owner, name, "acknowledge")
+    watch.clock(parts.jobs, "run", "jobs")
+    try:
+        yield
+    finally:
+        ingest.to_item, ingest.fit = functions
+
+
+def _turn(collector: Collector, until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not until():
+        assert time.monotonic() < deadline, f"not in {PATIENCE_S} s"
+        collector.turn()
