@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any, Final
 
-from titik_wire.codec import MAX_PAYLOAD
 from titik_wire.kinds import SLUG
+from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import Held
 from tools import schemas
 from tools.contract import CHANNELS, MESSAGES, Channel, about, parts

@@ -8,11 +8,8 @@ from dataclasses import MISSING, fields
 from typing import Any, Final, NamedTuple
 
 from titik_wire import messages, topics
-from titik_wire.codec import MAX_PAYLOAD
-from titik_wire.kinds import MAX_WHOLE
+from titik_wire.limits import MAX_ALSO, MAX_PAYLOAD, MAX_RUNS, MAX_WHOLE
 from titik_wire.messages import (
-    MAX_ALSO,
-    MAX_RUNS,
     Ack,
     AckedRun,
     CollectorStatus,

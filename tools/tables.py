@@ -12,7 +12,8 @@ from tests.project.sources import PACKAGES, ROOT
 from tests.project.test_layering import FLOORS
 from titik_collector.config import model as collector_config
 from titik_collector.config import schema
-from titik_wire.kinds import MAX_WHOLE, ByRun, Instant, Items, Real, Text, Whole
+from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
+from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Held, Span
 from tools import agent_keys
 from tools.contract import CHANNELS, LIMITS, MESSAGES, about, described, parts

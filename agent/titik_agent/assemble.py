@@ -46,6 +46,7 @@ from titik_agent.uplink.uplink import Dial, Uplink
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint, Tls
 from titik_wire import __version__, packed
+from titik_wire.limits import MAX_LABEL
 from titik_wire.messages import Status
 
 if TYPE_CHECKING:
@@ -317,8 +318,8 @@ def _first_line(*paths: str) -> str | None:
 
 
 def _label(text: str) -> str | None:
-    """Text as the contract has it: printable, at most 64 characters."""
-    return "".join(char for char in text.strip() if char.isprintable())[:64] or None
+    """Text as the contract has it: printable, at most MAX_LABEL characters."""
+    return "".join(char for char in text.strip() if char.isprintable())[:MAX_LABEL] or None
 
 
 def _new_run() -> str:

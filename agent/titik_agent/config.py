@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from operator import attrgetter
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from titik_agent.limits import MAX_SMALL_FILE, MAX_TARGETS
 from titik_wire.kinds import SLUG
 
 DEFAULT_FILE = "/etc/titik/agent.toml"
-MAX_TARGETS = 8
 RANGES = {  # of every whole number
     "broker.port": (0, 65535),
     "interval_s": (1, 3600),
@@ -133,7 +133,7 @@ def password(config: Config) -> str | None:
         return None
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read(4096).strip()
+            return file.read(MAX_SMALL_FILE).strip()
     except OSError as error:
         raise ConfigError(
             f"broker.password_file: {path}: {error.strerror}; put the router's password there,"

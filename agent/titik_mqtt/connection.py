@@ -24,7 +24,7 @@ from titik_mqtt.failures import LinkDown, Remedies
 
 # How often `tick` looks: a ping may be late by a ninth of the keep-alive, as brokers allow half.
 DEADLINE_TICK_S = 1.0
-MAX_TICK_S = 5.0
+LONGEST_TICK_S = 5.0
 
 
 class Events(Protocol):
@@ -307,7 +307,7 @@ class Connection:
         wished = getattr(properties, "ServerKeepAlive", None)
         client.follow_keep_alive(wished)
         keepalive_s = wished or self._terms.keepalive_s
-        self._tick_s = min(MAX_TICK_S, max(DEADLINE_TICK_S, keepalive_s / 9))
+        self._tick_s = min(LONGEST_TICK_S, max(DEADLINE_TICK_S, keepalive_s / 9))
         self._waiting.append((self._to.connected, ()))
 
     def _on_disconnect(self, client: Any, _: object, *rest: Any) -> None:

@@ -17,7 +17,8 @@ from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar, cast, get_
 
 from titik_wire import instant, topics
 from titik_wire.errors import UnknownVersion, WireError
-from titik_wire.kinds import MAX_WHOLE, ByRun, Instant, Items, Real, Text, Whole
+from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
+from titik_wire.limits import MAX_PAYLOAD, MAX_WHOLE
 from titik_wire.messages import (
     Ack,
     AckedRun,
@@ -30,7 +31,6 @@ from titik_wire.messages import (
     Span,
     Status,
 )
-from titik_wire.packed import MAX_PAYLOAD as MAX_PAYLOAD
 from titik_wire.packed import unpack
 
 VERSION: Final = 1

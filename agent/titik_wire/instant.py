@@ -6,7 +6,7 @@ It has its own arithmetic. `datetime` costs the router memory that nothing else 
 
 import re
 
-MAX_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can write
+from titik_wire.limits import MAX_MS
 
 _TEXT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z"

@@ -6,7 +6,7 @@ Every number that a counter may reach stays below 2**53, so that every JSON read
 from dataclasses import dataclass
 from typing import Annotated
 
-MAX_WHOLE = 2**53 - 1
+from titik_wire.limits import MAX_IFNAME, MAX_LABEL, MAX_PEOPLE, MAX_SSID, MAX_WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,11 @@ Slug = Annotated[str, Text(64, SLUG)]
 RunId = Annotated[str, Text(16, r"[0-9a-f]{16}")]
 Boot = Annotated[str, Text(36, r"[0-9a-f-]{1,36}")]
 Token = Annotated[str, Text(200)]
-Ifname = Annotated[str, Text(15)]
-Label = Annotated[str, Text(64)]
-Ssid = Annotated[str, Text(32)]
+Ifname = Annotated[str, Text(MAX_IFNAME)]
+Label = Annotated[str, Text(MAX_LABEL)]
+Ssid = Annotated[str, Text(MAX_SSID)]
 Count = Annotated[int, Whole()]
-# Far above any router; small enough that the sum over a nation's routers stays exact.
-People = Annotated[int, Whole(0, 1_000_000)]
+People = Annotated[int, Whole(0, MAX_PEOPLE)]
 Seq = Annotated[int, Whole(1)]
 Time = Annotated[int, Instant()]
 Ratio = Annotated[float, Real(0.0, 1.0)]

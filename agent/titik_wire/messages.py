@@ -28,18 +28,28 @@ from titik_wire.kinds import (
     Token,
     Whole,
 )
+from titik_wire.limits import (
+    MAX_ALSO,
+    MAX_BSSES,
+    MAX_DAY_STARTS,
+    MAX_FAILED,
+    MAX_LOAD,
+    MAX_MEAN,
+    MAX_NETS,
+    MAX_PAST,
+    MAX_RADIOS,
+    MAX_RTT_MS,
+    MAX_RUNS,
+)
 
 Dbm = Annotated[int, Whole(-120, -1)]
 Channel = Annotated[int, Whole(1, 253)]
 Celsius = Annotated[float, Real(-100.0, 200.0)]
-Load = Annotated[float, Real(0.0, 1e6)]
-Rtt = Annotated[float, Real(0.0, 3.6e6)]
-DayStarts = Annotated[tuple[Time, ...], Items(4)]
+Load = Annotated[float, Real(0.0, MAX_LOAD)]
+Mean = Annotated[float, Real(0.0, MAX_MEAN)]
+Rtt = Annotated[float, Real(0.0, MAX_RTT_MS)]
+DayStarts = Annotated[tuple[Time, ...], Items(MAX_DAY_STARTS)]
 Span = tuple[int, int]  # first and last seq, both included
-
-# What an ack or a sample can list, so that a router with thousands of runs cannot outgrow a packet.
-MAX_RUNS = 32
-MAX_ALSO = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +188,7 @@ class AgentState:
     merged: Count  # times two records became one
     lost: Count  # samples dropped because nothing could merge, or given up after ten resends
     corrupt: Count  # damaged records skipped
-    failed: Annotated[tuple[Label, ...], Items(16)] = ()  # sources that could not be read
+    failed: Annotated[tuple[Label, ...], Items(MAX_FAILED)] = ()  # sources that could not be read
     saturated: bool = False  # more clients than are tracked one by one; counts are still right
 
 
@@ -207,10 +217,10 @@ class Sample:
     active: People | None = None  # of BSSes on the air; absent when any could not be read
     client_ms: Count | None = None  # sum of clients times milliseconds, cumulative in this run
     observed_ms: Count | None = None  # time in which `clients` was known, cumulative in this run
-    bss: Annotated[tuple[Bss, ...], Items(64)] | None = None  # every BSS
-    radios: Annotated[tuple[Radio, ...], Items(16)] | None = None  # every radio
-    net: Annotated[tuple[Net, ...], Items(32)] | None = None  # uplink and LAN interfaces
-    past: Annotated[tuple[Past, ...], Items(64)] | None = None  # counters that ended, if merged
+    bss: Annotated[tuple[Bss, ...], Items(MAX_BSSES)] | None = None  # every BSS
+    radios: Annotated[tuple[Radio, ...], Items(MAX_RADIOS)] | None = None  # every radio
+    net: Annotated[tuple[Net, ...], Items(MAX_NETS)] | None = None  # uplink and LAN interfaces
+    past: Annotated[tuple[Past, ...], Items(MAX_PAST)] | None = None  # ended counters, if merged
     visitors: Visitors | None = None  # different clients today
     leases: People | None = None  # devices that hold a DHCP lease
     reach: Reach | None = None  # does the uplink carry traffic
@@ -285,10 +295,10 @@ class Rollup:
     window_start: Time  # first instant of the window
     revision: Seq  # rises when the content changes
     coverage_ratio: Ratio  # share of the window that samples cover, of the most routers at once
-    clients_mean: Annotated[float, Real(0.0, 1e9)] | None = None  # exact over the observed time
+    clients_mean: Mean | None = None  # exact over the observed time
     clients_min: Count | None = None  # fewest at once
     clients_max: Count | None = None  # most at once; of a site's minute the sum over its routers
-    active_mean: Annotated[float, Real(0.0, 1e9)] | None = None  # mean of active clients
+    active_mean: Mean | None = None  # mean of active clients
     wifi_down_bytes: Count | None = None  # over the air, to the visitors
     wifi_up_bytes: Count | None = None  # over the air, from the visitors
     uplink_down_bytes: Count | None = None  # from the internet

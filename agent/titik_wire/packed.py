@@ -16,10 +16,7 @@ import zlib
 from typing import Final
 
 from titik_wire.errors import WireError
-
-# The broker refuses packets over 20 KiB; this leaves room for topic and properties, and bounds
-# what anybody can make a reader parse.
-MAX_PAYLOAD: Final = 12 * 1024
+from titik_wire.limits import MAX_PAYLOAD
 
 MARKER: Final = b"\x01"
 

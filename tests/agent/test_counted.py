@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from titik_agent.sources.counted import MAX_COUNTED, Counted, Counting
+from titik_agent.limits import MAX_COUNTED
+from titik_agent.sources.counted import Counted, Counting
 from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.traffic import Traffic
 

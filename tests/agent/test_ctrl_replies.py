@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tests.agent.fake_hostapd import printf_encode, station
 from titik_agent.hostapd.control_replies import (
-    MAX_STATIONS,
     CannotListError,
     CtrlStatus,
     list_stations,
@@ -20,6 +19,7 @@ from titik_agent.hostapd.control_replies import (
 )
 from titik_agent.hostapd.control_socket import CtrlError
 from titik_agent.hostapd.station import Station
+from titik_agent.limits import MAX_STATIONS
 
 CAPTURES = Path(__file__).parent.parent / "captures" / "hwsim"
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_agent.sampling.client_time import MAX_METERS, ClientMeter, ClientReading, Meters, on_air
+from titik_agent.limits import MAX_SUMMED
+from titik_agent.sampling.client_time import ClientMeter, ClientReading, Meters, on_air
 from titik_wire.messages import Bss
 
 
@@ -84,10 +85,10 @@ def test_a_bss_that_vanished_and_returned_is_not_counted_meanwhile() -> None:
 def test_interfaces_that_never_return_are_forgotten() -> None:
     """A driver that renames its interfaces for ever costs no memory."""
     meters = Meters()
-    for number in range(10 * MAX_METERS):
+    for number in range(10 * MAX_SUMMED):
         meters.observe(number, (Bss(f"a{number}", clients=1),))
 
-    assert len(meters._bss) <= MAX_METERS + 1
+    assert len(meters._bss) <= MAX_SUMMED + 1
 
 
 OFF = Bss("off", off_air=True)

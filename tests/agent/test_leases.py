@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.fake_clock import FakeClock
+from titik_agent.limits import MAX_LEASE_FILE
 from titik_agent.sampling.source import SourceError
-from titik_agent.sources.leases import MAX_FILE, LeasesSource, count_devices
+from titik_agent.sources.leases import LeasesSource, count_devices
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 NOW_S = 1_795_450_000
@@ -150,7 +151,7 @@ def test_a_file_that_was_left_alone_ends_where_it_ends(tmp_path: Path, end: byte
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     """Memory stays bounded, whoever wrote it."""
     file = tmp_path / "leases"
-    file.write_bytes(b"x" * (MAX_FILE + 1))
+    file.write_bytes(b"x" * (MAX_LEASE_FILE + 1))
     with pytest.raises(SourceError, match="larger than"):
         LeasesSource(FakeClock(), (str(file),)).read()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.agent.test_sampler import HOSTAPD, FakeClock, FakeSpool
-from titik_agent.sampling.loop import MAX_WAIT_S, Loop
+from titik_agent.sampling.loop import LONGEST_S, Loop
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 
@@ -83,7 +83,7 @@ def test_a_stop_ends_the_wait_at_once() -> None:
     time.sleep(0.2)  # so that it waits, on most machines; if not yet, it need not wait at all
     stop.set()
     loop.wake()
-    running.join(MAX_WAIT_S / 2)  # it would look by itself after all of it
+    running.join(LONGEST_S / 2)  # it would look by itself after all of it
     assert not running.is_alive()
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from tests.agent.spooled import OTHER_RUN, sample
 from tests.wire.examples import BARE_SAMPLE, FULL_SAMPLE
-from titik_agent.spool.merge import MAX_PAST, CannotMerge, merge, merge_encoded
+from titik_agent.spool.merge import CannotMerge, merge, merge_encoded
 from titik_wire import topics
 from titik_wire.codec import decode, encode
+from titik_wire.limits import MAX_PAST
 from titik_wire.messages import Bss, Host, Net, Past, Reach, Sample, Visitors
 
 BSS = Bss("ap0", clients=3, clients_min=2, clients_max=5, client_ms=100, since="a")

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.agent.fake_clock import FakeClock
+from titik_agent.limits import MAX_TARGETS
 from titik_agent.sampling.source import SourceError
 from titik_agent.sources.reach import (
-    MAX_TARGETS,
     Closed,
     ReachSource,
     Targets,

@@ -8,6 +8,7 @@ import pytest
 from titik_agent.sampling.sampler import SHED_ORDER, Sampler, fit
 from titik_agent.sampling.source import Source, SourceError
 from titik_wire import codec, topics
+from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import (
     AgentState,
     Bss,
@@ -214,7 +215,7 @@ def test_what_does_not_fit_is_shed_in_order_and_said() -> None:
     """Sections that can be missed go first; counters never."""
     sample, payload = fit(crowded(40), {})
 
-    assert len(payload) <= codec.MAX_PAYLOAD
+    assert len(payload) <= MAX_PAYLOAD
     assert (True, None, None) == (sample.truncated, sample.probe, sample.reach)
     assert 40 == len(sample.bss or ())
 
@@ -223,7 +224,7 @@ def test_a_full_house_still_fits() -> None:
     """64 BSSes with every counter."""
     sample, payload = fit(crowded(64), {})
 
-    assert len(payload) <= codec.MAX_PAYLOAD
+    assert len(payload) <= MAX_PAYLOAD
     assert 10**12 == (sample.bss or ())[63].tx_bytes
     assert "bss" == SHED_ORDER[-1]
 
@@ -244,7 +245,7 @@ def test_totals_and_the_uplink_outlive_any_crowd() -> None:
     crowd = crowded(64)
     sample, payload = fit(replace(crowd, net=(*(crowd.net or ()), *lan), past=PAST), {})
 
-    assert len(payload) <= codec.MAX_PAYLOAD
+    assert len(payload) <= MAX_PAYLOAD
     assert (5, 1, 64) == (sample.clients, len(sample.net or ()), len(sample.past or ()))
 
 

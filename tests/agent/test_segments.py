@@ -12,7 +12,8 @@ from tests.wire.examples import RUN
 from titik_agent.spool.record import DamagedRecord, Key, pack, scan, unpack
 from titik_agent.spool.segments import Segments
 from titik_agent.spool.spool import Spool
-from titik_wire.codec import MAX_PAYLOAD, encode
+from titik_wire.codec import encode
+from titik_wire.limits import MAX_PAYLOAD
 
 
 def record(seq: int) -> bytes:

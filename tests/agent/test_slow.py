@@ -8,7 +8,7 @@ import pytest
 from tests.agent.fake_clock import FakeClock
 from titik_agent.sources import slow
 from titik_agent.sources.host import HostSource
-from titik_agent.sources.slow import FRESH_S, MAX_AGE_S, Slow
+from titik_agent.sources.slow import FRESH_S, STALE_S, Slow
 
 
 class Sensor:
@@ -92,7 +92,7 @@ def test_an_answer_grows_old(sensor: Sensor, monkeypatch: pytest.MonkeyPatch) ->
     sensor.answer.clear()
     monkeypatch.setattr(slow, "PATIENCE_S", 0.01)
 
-    clock.now_s += MAX_AGE_S
+    clock.now_s += STALE_S
     assert 1 == value.value()
     clock.now_s += 1
     assert value.value() is None

@@ -27,7 +27,8 @@ from titik_collector.store import settings as settings_of_store
 from titik_collector.store.runs import MAX_RANGES
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
-from titik_wire.kinds import MAX_WHOLE, Whole
+from titik_wire.kinds import Whole
+from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Bss, Held, Now, Sample, Status
 
 RUNS = (RUN, OLD_RUN, "c" * 16)

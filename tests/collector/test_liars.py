@@ -13,9 +13,9 @@ from tests.collector.test_collect import ROUTER, SITE, collecting
 from tests.collector.test_news import MINUTE_MS, finish
 from tests.collector.test_registry import HEAD
 from titik_collector.broker_link.connection import Link
-from titik_collector.figures.figures import MAX_WHOLE
 from titik_collector.ingest.ingest import to_item
 from titik_wire import codec, topics
+from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Bss, Rollup, Sample
 
 HOUR_MS = 3_600_000

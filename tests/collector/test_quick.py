@@ -16,6 +16,7 @@ from tests.wire.test_hostile import GOOD, HOSTILE, TOPIC
 from titik_collector.ingest import decode as quick
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
+from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import Bss, Message, Net, Sample, Status
 
 FULL = codec.encode(FULL_SAMPLE)
@@ -195,5 +196,5 @@ def test_a_sample_of_many_sections_is_read_quickly() -> None:
 def test_sizes_around_the_limit_are_judged_the_same() -> None:
     """12 KiB are read, one byte more is not."""
     for extra in (-1, 0, 1):
-        pad = codec.MAX_PAYLOAD + extra - len(GOOD)
+        pad = MAX_PAYLOAD + extra - len(GOOD)
         agree(TOPIC, GOOD + b" " * pad)

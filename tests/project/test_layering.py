@@ -32,6 +32,7 @@ SERVER_LIBRARIES = {"paho", "psutil", "click", "cryptography", "rich", "msgspec"
 # stands below it. Rooms of one floor know nothing of each other.
 FLOORS = {
     "titik_agent": (
+        {"limits"},
         {"clock", "config", "hostapd", "lazy_imports", "shared_files"},
         {"sampling", "spool"},
         {"sources", "uplink"},

@@ -1,4 +1,4 @@
-"""What stands in one file, so that a reader finds all of it there: topics."""
+"""What stands in one file, so that a reader finds all of it there: topics and limits."""
 
 import ast
 import re
@@ -33,3 +33,24 @@ def _is_a_topic(node: ast.expr, file: Path, package: str) -> bool:
     allowed = package == "titik_collector" and str(file.relative_to(PACKAGES[package])) in FORMER
     name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
     return name == "PREFIX" and not allowed
+
+
+LIMITS = {"titik_mqtt": "dial.py"}  # which has one, beside what keeps to it
+
+
+@pytest.mark.parametrize("package", ["titik_wire", "titik_mqtt", "titik_agent"])
+def test_every_limit_stands_in_one_file(package: str) -> None:
+    """How much and how many at most is a name `MAX_...`; how long stands where time passes."""
+    assert {LIMITS.get(package, "limits.py")} == {
+        str(file.relative_to(PACKAGES[package]))
+        for file in files(package)
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Name | ast.alias) and _is_new_limit(node)
+    }
+
+
+def _is_new_limit(node: ast.Name | ast.alias) -> bool:
+    """A name that is assigned, or given to what was imported under another."""
+    if isinstance(node, ast.alias):
+        return (node.asname or "").lstrip("_").startswith("MAX_")
+    return isinstance(node.ctx, ast.Store) and node.id.lstrip("_").startswith("MAX_")

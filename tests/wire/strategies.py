@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from titik_wire.instant import MAX_MS
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
+from titik_wire.limits import MAX_MS
 from titik_wire.messages import (
     Ack,
     CollectorStatus,

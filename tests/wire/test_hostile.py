@@ -7,7 +7,8 @@ import pytest
 
 from tests.wire.examples import BARE_SAMPLE, CASES, RUN
 from titik_wire import UnknownVersion, WireError, topics
-from titik_wire.codec import MAX_PAYLOAD, decode, encode, identity
+from titik_wire.codec import decode, encode, identity
+from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import Ack, AckedRun, Held, Sample
 
 TOPIC = topics.sample("tirosa-1")

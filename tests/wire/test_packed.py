@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from tests.wire.strategies import messages
 from titik_wire import WireError, topics
-from titik_wire.codec import MAX_PAYLOAD, decode, encode, identity
+from titik_wire.codec import decode, encode, identity
+from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import Sample
 from titik_wire.packed import DICTIONARY, MARKER, is_packed, pack, unpack
 

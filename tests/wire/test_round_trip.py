@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.wire.examples import CASES
 from tests.wire.strategies import MESSAGES, messages
 from titik_wire import WireError, topics
-from titik_wire.codec import MAX_PAYLOAD, decode, encode, identity
+from titik_wire.codec import decode, encode, identity
+from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import Message, Sample
 
 TOPICS = sorted({topic for _, topic, _ in CASES})

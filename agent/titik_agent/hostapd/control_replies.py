@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from titik_agent.hostapd.control_socket import CtrlError
 from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station
+from titik_agent.limits import MAX_STATIONS
+from titik_wire.limits import MAX_SSID
 
-MAX_STATIONS = 8192  # of a BSS; 802.11 numbers 2007
 WALKS = 3  # times a list is begun again, because a station in it left
 
 _MAC = re.compile(rb"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
@@ -117,7 +118,7 @@ def _ssid(ifname: str, values: dict[bytes, bytes]) -> str | None:
     numbers = (key[3:] for key, value in values.items() if key[:4] == b"bss[" and value == own)
     number = next(numbers, None)
     raw = unescape(values.get(b"ssid" + number, b"")) if number is not None else b""
-    return _UNPRINTABLE.sub("\ufffd", raw.decode("utf-8", "replace"))[:32] or None
+    return _UNPRINTABLE.sub("\ufffd", raw.decode("utf-8", "replace"))[:MAX_SSID] or None
 
 
 def _fields(reply: bytes) -> dict[bytes, bytes]:

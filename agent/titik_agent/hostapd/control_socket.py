@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from titik_agent.limits import MAX_CONTROL_REPLY
+
 REQUEST_S = 1.0  # for one answer; hostapd takes less than a millisecond, and a driver some
-MAX_REPLY = 8192  # twice hostapd's own buffer
 PUMP_EVENTS = 64  # handled per `pump` and BSS; the rest waits for the next
 
 _OURS = re.compile(r"titik-ctrl-(\d+)-[0-9a-f]{16}")
@@ -119,7 +120,7 @@ class Ctrl:
             self._socket.send(question)
             while True:
                 self._wait_until(by)
-                message = self._socket.recv(MAX_REPLY)
+                message = self._socket.recv(MAX_CONTROL_REPLY)
                 if not self._is_event(message):
                     return message
         except TimeoutError as error:
@@ -140,7 +141,7 @@ class Ctrl:
         self._socket.settimeout(0)
         try:
             for _ in range(PUMP_EVENTS):
-                self._is_event(self._socket.recv(MAX_REPLY))
+                self._is_event(self._socket.recv(MAX_CONTROL_REPLY))
         except BlockingIOError:
             return
         except OSError as error:

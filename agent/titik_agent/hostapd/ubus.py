@@ -24,14 +24,11 @@ from titik_agent.hostapd.ubus_blob import (
     text_member,
     to_text,
 )
+from titik_agent.limits import MAX_OBJECTS, MAX_UBUS_MESSAGE
 
 SOCKETS = ("/var/run/ubus/ubus.sock", "/var/run/ubus.sock")  # since 21.02, and before
 
-# Above the 1 MiB that ubusd itself relays (some 1500 clients of one BSS), and little enough for a
-# router with 64 MB.
-MAX_MESSAGE = 4 << 20
 READ_BYTES = 64 << 10  # at a time, of a large answer
-MAX_REPLIES = 256  # objects of a lookup, and so BSSes
 PUMP_BYTES = 16 << 10  # handled per `pump`: some 80 notifications
 
 HELLO, STATUS, DATA, PING, LOOKUP, INVOKE, ADD_OBJECT, REMOVE_OBJECT = range(8)
@@ -214,7 +211,7 @@ class Ubus:
                 self._handle(message)  # also the late answer to a request that timed out
             elif message.kind == DATA:
                 replies.append(message)
-                if len(replies) > MAX_REPLIES:
+                if len(replies) > MAX_OBJECTS:
                     raise self._broken("ubusd answers without end")
             else:
                 self._handle_buffered()
@@ -263,7 +260,7 @@ class Ubus:
             return None
         version, _, _, _, head = _FRAME.unpack_from(self._buffer)
         size = _HEADER.size + (head & 0xFF_FFFF)
-        if version != 0 or not _FRAME.size <= size <= MAX_MESSAGE:
+        if version != 0 or not _FRAME.size <= size <= MAX_UBUS_MESSAGE:
             raise self._broken("not the ubus protocol, or a message too large")
         if len(self._buffer) < size:
             return None

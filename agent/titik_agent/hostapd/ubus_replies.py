@@ -11,8 +11,8 @@ from typing import NamedTuple
 from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station, one_each
 from titik_agent.hostapd.ubus_blob import BlobTable, UbusError, Value, signed
+from titik_wire.limits import MAX_SSID, MAX_WHOLE
 
-MAX_SSID = 32
 # How netifd names an access point of several links (MLO). hostapd of 25.12 has one object for all
 # of them, which lists the clients of the first alone; later ones list all, and have `links`.
 _MLD = re.compile(r"(?:.*-)?ap-mld[0-9]+")
@@ -48,8 +48,8 @@ def parse_status(ifname: str, reply: BlobTable) -> BssStatus:
         freq_mhz=_whole(freq),
         channel=_within(_whole(channel), 1, 253),
         phy=phy if isinstance(phy, str) and phy else None,
-        airtime_active_ms=_within(active, 0, 2**53 - 1),
-        airtime_busy_ms=_within(busy, 0, 2**53 - 1),
+        airtime_active_ms=_within(active, 0, MAX_WHOLE),
+        airtime_busy_ms=_within(busy, 0, MAX_WHOLE),
         utilization_ratio=None if used is None else round(min(used, 255) / 255, 3),
         off_air=state in OFF_AIR,
         links=len(list(links.items())) if isinstance(links, BlobTable) else None,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from titik_agent.clock import Clock, SystemClock
+from titik_agent.limits import MAX_PROBE_MEMORY
 from titik_agent.shared_files import check_link, open_new
 from titik_agent.sources.probe_result import encode_result
 from titik_wire.messages import Probe
@@ -40,7 +41,7 @@ class ProbeSettings:
     uplink: str | None = None  # None: the default route's
     lan: tuple[str, ...] | None = None  # None: the bridges
     deadline_s: float = 60.0  # a round that takes longer is killed
-    memory_bytes: int = 256 << 20  # address space of a round; scapy needs 80 MB
+    memory_bytes: int = MAX_PROBE_MEMORY
     nice: int = 10  # forwarding comes first
 
 

@@ -21,6 +21,7 @@ from scapy.packet import Packet
 from scapy.sendrecv import sndrcv, srp
 from scapy.supersocket import SuperSocket
 
+from titik_agent.limits import MAX_SWEEP, MAX_TARGETS
 from titik_agent.probe.process import ProbeSettings
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.reach import median_ms
@@ -29,10 +30,8 @@ from titik_wire.messages import Probe
 log = logging.getLogger(__name__)
 
 ECHOES = 5  # to each target
-MAX_TARGETS = 8
 ECHO_PACE_S = 0.04
 ECHO_WAIT_S = 2.0
-MAX_SWEEP = 1024  # addresses; a larger LAN would fill the air with our questions
 SWEEP_PACE_S = 0.002
 SWEEP_WAIT_S = 1.5  # a phone that saves power wakes several times a second
 EVERYBODY = "ff:ff:ff:ff:ff:ff"

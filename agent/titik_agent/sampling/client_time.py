@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from titik_agent.limits import MAX_SUMMED
 from titik_wire.messages import Bss
-
-# Interfaces whose sums are kept; a contract message holds 64, the rest are long gone.
-MAX_METERS = 128
 
 
 class ClientReading(NamedTuple):
@@ -59,7 +57,7 @@ class Meters:
         seen = {one.ifname for one in bss or ()}
         for ifname in [name for name in self._bss if name not in seen]:
             self._bss[ifname].observe(at_ms, None)
-            if len(self._bss) > MAX_METERS:
+            if len(self._bss) > MAX_SUMMED:
                 del self._bss[ifname]
         filled = None if bss is None else tuple([self._fill(at_ms, one) for one in bss])
         return self._total.observe(at_ms, on_air(bss, lambda one: one.clients)), filled

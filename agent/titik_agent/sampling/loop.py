@@ -19,7 +19,7 @@ from titik_agent.sampling.source import EventSource
 log = logging.getLogger(__name__)
 
 # The longest sleep: bounds how late a checkpoint can be.
-MAX_WAIT_S = 60.0
+LONGEST_S = 60.0
 
 
 class SampleSpool(Protocol):
@@ -32,7 +32,7 @@ class SampleSpool(Protocol):
 class Loop:
     """Runs until `stop` is set; every sample is in the spool before `spooled` is called.
 
-    `alive` is called after each turn, at least every MAX_WAIT_S.
+    `alive` is called after each turn, at least every LONGEST_S.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Loop:
         self._bell = bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             while not stop.is_set():
-                self.turn(min(MAX_WAIT_S, self._schedule.wait_s(self._monotonic())))
+                self.turn(min(LONGEST_S, self._schedule.wait_s(self._monotonic())))
         finally:
             self._bell = None
             for fd in bell:

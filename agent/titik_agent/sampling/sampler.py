@@ -19,7 +19,8 @@ from titik_agent.sampling.client_time import Meters, on_air
 from titik_agent.sampling.source import Source, SourceError
 from titik_wire import codec
 from titik_wire.errors import WireError
-from titik_wire.messages import MAX_RUNS, AgentState, Bss, Held, Sample
+from titik_wire.limits import MAX_FAILED, MAX_RUNS
+from titik_wire.messages import AgentState, Bss, Held, Sample
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 SHED_ORDER: Final = (
     "probe", "reach", "radios", "host", "leases", "visitors", "bss details", "lan", "bss",
 )  # fmt: skip
-MAX_FAILED = 16  # names a sample can list
 
 
 class SpoolState(Protocol):

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from titik_agent.hostapd.station import Station
+from titik_agent.limits import MAX_TRACKED
 
 ACTIVE_S = 60  # a client that has sent nothing for longer is not active
 WEAK_DBM = -75
-MAX_TRACKED = 4096  # some 1 MB; a stadium, not a hotspot
 _PLAUSIBLE_DBM = range(-120, 0)  # old mt76 says 48, mwlwifi 0
 _PLAUSIBLE_MS = range(1 << 31)  # mwlwifi's inactive time wraps below zero to just under 2**32
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from titik_agent.limits import MAX_COUNTED
 from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.traffic import Traffic
 
@@ -19,7 +20,6 @@ log = logging.getLogger(__name__)
 ROUND: Final = 1 << 32  # what a 32-bit counter holds
 FRAME: Final = 1600  # bytes, the longest on a line to the internet
 LAG_S: Final = 1.0  # drivers update their counters up to this late
-MAX_COUNTED: Final = 512  # interfaces remembered; the least recently read is forgotten first
 
 
 class Counted(NamedTuple):

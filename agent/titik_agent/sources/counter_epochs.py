@@ -8,14 +8,10 @@ counter an earlier one's token, which would count bytes twice.
 import logging
 import os
 
+from titik_agent.limits import MAX_EPOCHS_FILE, MAX_IDENTITIES
 from titik_agent.shared_files import open_found, open_new
 
 log = logging.getLogger(__name__)
-
-# Identities remembered: interfaces of a boot. The least recently restarted is forgotten first; the
-# kernel never reuses an ifindex in a boot before it has counted through two thousand million.
-MAX_IDENTITIES = 512
-MAX_FILE = 64 * 1024
 
 
 class Since:
@@ -47,7 +43,7 @@ def _load(path: str) -> dict[str, int]:
     """What an earlier life of the agent saw restart; nothing if the file is gone or damaged."""
     try:
         with open(open_found(path), encoding="ascii") as file:
-            rows = [line.rsplit(" ", 1) for line in file.read(MAX_FILE).splitlines()]
+            rows = [line.rsplit(" ", 1) for line in file.read(MAX_EPOCHS_FILE).splitlines()]
         return {identity: int(restarts) for identity, restarts in rows[-MAX_IDENTITIES:]}
     except (OSError, ValueError):
         return {}

@@ -7,6 +7,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from titik_agent.limits import MAX_DNS_NAME, MAX_RECORDS, MAX_SERVERS
+
 HEADER = struct.Struct("!HHHHHH")  # id, flags, then how many of each of four sections
 QUESTION = struct.Struct("!HH")  # type, class
 RECORD = struct.Struct("!HHIH")  # type, class, time to live, length
@@ -17,9 +19,6 @@ RESPONSE, RECURSE = 0x8000, 0x0100
 # The name exists, and it does not exist: either says that the question travelled. A resolver that
 # is cut off says SERVFAIL or, as dnsmasq without a server upstream, REFUSED.
 ANSWERED = (0, 3)
-MAX_NAME = 253
-MAX_SERVERS = 3  # as in the C library
-MAX_RECORDS = 64  # looked at in an answer
 
 
 def nameservers(resolv_conf: str) -> tuple[str, ...]:
@@ -49,7 +48,7 @@ def encode_query(ident: int, name: str, kind: int = A) -> bytes:
     ValueError: no host can be called that.
     """
     labels = name.rstrip(".").encode("ascii").split(b".")
-    if not all(0 < len(label) < 64 for label in labels) or len(name) > MAX_NAME:
+    if not all(0 < len(label) < 64 for label in labels) or len(name) > MAX_DNS_NAME:
         raise ValueError(f"not a host name: {name}")
     question = b"".join(bytes((len(label),)) + label for label in labels)
     return HEADER.pack(ident, RECURSE, 1, 0, 0, 0) + question + b"\0" + QUESTION.pack(kind, IN)

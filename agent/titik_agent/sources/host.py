@@ -12,6 +12,7 @@ import psutil
 
 from titik_agent.clock import Clock
 from titik_agent.sources.slow import Slow
+from titik_wire.limits import MAX_LOAD
 from titik_wire.messages import Host
 
 T = TypeVar("T")
@@ -20,7 +21,6 @@ T = TypeVar("T")
 OVERLAY = "/overlay"
 # Sensors that are not connected read -273, 127 or 255 degrees.
 COLDEST_C, HOTTEST_C = -40.0, 125.0
-MAX_LOAD = 1e6
 
 
 class CpuTime(NamedTuple):

@@ -30,14 +30,13 @@ from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.bss_bytes import BssCounters
+from titik_wire.limits import MAX_BSSES, MAX_IFNAME
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)
 
 READ_S = 2.0  # for all of a read: a hung hostapd must not stall sampling
-MAX_BSSES = 64  # the contract's limit
 
-_MAX_IFNAME = 15  # Linux has no longer ones
 _LINK = re.compile(r"(.+)_link[0-9]+")
 _JOINED = b"AP-STA-CONNECTED "
 _CHANGES = (_JOINED, b"AP-STA-DISCONNECTED ", b"AP-ENABLED", b"AP-DISABLED", b"CTRL-EVENT-TERM")
@@ -280,7 +279,7 @@ class _Turn(NamedTuple):
 def interface(name: str) -> str:
     """The interface of a socket; cut to its length where it is none, so that its clients count."""
     link = _LINK.fullmatch(name)
-    return (link[1] if link else name)[:_MAX_IFNAME]
+    return (link[1] if link else name)[:MAX_IFNAME]
 
 
 def _is_socket(path: str) -> bool:

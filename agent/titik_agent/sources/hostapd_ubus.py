@@ -34,6 +34,7 @@ from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.bss_bytes import BssCounters
+from titik_wire.limits import MAX_BSSES, MAX_IFNAME
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,7 @@ CALL_S = 1.0  # for one answer; hostapd takes about a millisecond
 REGISTERED_S = 60.0
 
 _PREFIX = "hostapd."
-_MAX_IFNAME = 15  # Linux has no longer ones
 _ALWAYS_THERE = "service"  # procd's; the ACL that shows us hostapd.* shows us this one too
-MAX_BSSES = 64  # what a sample holds; some of them would be a smaller number than all
 
 _LEFT = frozenset(("disassoc", "deauth", "local-deauth", "inactive-deauth", "key-mismatch"))
 _OBJECT_EVENTS = ("ubus.object.add", "ubus.object.remove")
@@ -151,11 +150,11 @@ class HostapdUbus:
         """Object ids by interface."""
         found = self._questions.lookup(_PREFIX + "*", self._by(end))
         # Cut where it is no interface's name, so that its clients count.
-        named = {path.removeprefix(_PREFIX)[:_MAX_IFNAME]: i for path, i in found.items()}
+        named = {path.removeprefix(_PREFIX)[:MAX_IFNAME]: i for path, i in found.items()}
         objects = {ifname: target for ifname, target in named.items() if ifname}
         if not objects and not self._questions.lookup(_ALWAYS_THERE, self._by(end)):
             raise SourceError(NOTHING_VISIBLE)
-        if len(objects) > MAX_BSSES:
+        if len(objects) > MAX_BSSES:  # some of them would be a smaller number than all
             raise SourceError(f"more than {MAX_BSSES} hostapd.* objects")
         return objects
 

@@ -9,9 +9,9 @@ import re
 import time
 
 from titik_agent.clock import Clock
+from titik_agent.limits import MAX_LEASE_FILE
 from titik_agent.sampling.source import SourceError
 
-MAX_FILE = 1 << 20  # ten times what dnsmasq's default limit of 1000 leases can fill
 READS = 3  # dnsmasq writes in place: tries to read a file that nobody wrote to meanwhile
 # dnsmasq writes its file within milliseconds. One that was left alone for so long is whole, even
 # where a power cut took its last newline, or left NULs in place of what was not on the disk yet.
@@ -60,10 +60,10 @@ def read_settled(path: str) -> bytes | None:
             for _ in range(READS):
                 before = os.fstat(file.fileno())
                 file.seek(0)
-                text = file.read(MAX_FILE + 1)
+                text = file.read(MAX_LEASE_FILE + 1)
                 after = os.fstat(file.fileno())
-                if len(text) > MAX_FILE:
-                    raise SourceError(f"{path}: larger than {MAX_FILE} bytes")
+                if len(text) > MAX_LEASE_FILE:
+                    raise SourceError(f"{path}: larger than {MAX_LEASE_FILE} bytes")
                 same = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
                 left_alone = abs(time.time_ns() - after.st_mtime_ns) > SETTLED_NS
                 whole = text[-1:] in (b"", b"\n") or left_alone

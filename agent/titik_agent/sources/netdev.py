@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
+from titik_agent.limits import MAX_SMALL_FILE, MAX_SUMMED
 from titik_agent.sampling.source import SourceError
 from titik_agent.shared_files import open_found, open_new
 from titik_agent.sources import rtnetlink
@@ -31,12 +32,11 @@ from titik_agent.sources.traffic import (
 )
 from titik_agent.sources.way_out import Way, WaysOut
 from titik_agent.sources.wiring import Wiring
+from titik_wire.limits import MAX_NETS
 from titik_wire.messages import Net
 
 log = logging.getLogger(__name__)
 
-MAX_NETS = 32  # the contract's limit
-MAX_BSSES = 128  # whose sums are kept; the contract has 64
 BOOT_CHARS = 8  # of the boot's random id in a token: 32 bits, for 2 of a router's boots to differ
 LINE_BPS = 10e9  # where the driver does not know what the line carries
 # What no change shows: a port that counts less than what is above it, a gateway that moved.
@@ -144,7 +144,7 @@ class Interfaces:
     def _bss_bytes(self, ifname: str) -> BssBytes:
         found = self._bss.pop(ifname, None) or BssBytes(self._life)
         self._bss[ifname] = found
-        if len(self._bss) > MAX_BSSES:
+        if len(self._bss) > MAX_SUMMED:
             del self._bss[next(iter(self._bss))]
         return found
 
@@ -279,7 +279,7 @@ def _remembered(memory: str | None) -> Sequence[Way]:
         return ()
     with suppress(OSError, ValueError):
         with open(open_found(memory), encoding="ascii") as file:
-            pairs = [line.split() for line in file.read(4096).splitlines()]
+            pairs = [line.split() for line in file.read(MAX_SMALL_FILE).splitlines()]
         return [Way(ifname, route, f"{route} had a default route") for ifname, route in pairs]
     return ()
 

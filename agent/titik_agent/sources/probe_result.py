@@ -8,11 +8,9 @@ import os
 from dataclasses import asdict
 
 from titik_agent.clock import Clock
+from titik_agent.limits import MAX_DEVICES, MAX_SMALL_FILE
+from titik_wire.limits import MAX_RTT_MS, MAX_WHOLE
 from titik_wire.messages import Probe
-
-MAX_FILE = 4096
-MAX_DEVICES = 1 << 16
-MAX_RTT_MS = 3.6e6
 
 
 class ProbeSource:
@@ -32,7 +30,7 @@ class ProbeSource:
             # Never waits, should something else than a file be found there.
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(descriptor, "rb") as file:
-                content = file.read(MAX_FILE + 1) or b""
+                content = file.read(MAX_SMALL_FILE + 1) or b""
         except OSError:
             return None
         probe = decode_result(content, self._clock.boot)
@@ -50,12 +48,12 @@ def encode_result(boot: str, probe: Probe) -> bytes:
 def decode_result(content: bytes, boot: str) -> Probe | None:
     """The probe in a result file of this boot; None: not a whole and true one."""
     try:
-        found = json.loads(content) if len(content) <= MAX_FILE else None
+        found = json.loads(content) if len(content) <= MAX_SMALL_FILE else None
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.get("boot") != boot:
         return None
-    at, gateway_up = _whole(found.get("at_uptime_ms"), 2**53 - 1), found.get("gateway_up")
+    at, gateway_up = _whole(found.get("at_uptime_ms"), MAX_WHOLE), found.get("gateway_up")
     if at is None or not isinstance(gateway_up, bool):
         return None
     return Probe(

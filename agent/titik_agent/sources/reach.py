@@ -18,13 +18,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+from titik_agent.limits import MAX_DNS_ANSWER, MAX_SMALL_FILE, MAX_TARGETS
 from titik_agent.sampling.source import SourceError
 from titik_agent.sources import dns
 from titik_wire.messages import Reach
 
 log = logging.getLogger(__name__)
 
-MAX_TARGETS = 8  # names, and hosts: bounds how long a round can take
 RESOLV_CONF = "/etc/resolv.conf"
 # Reserved, so that no such name exists (RFC 6761). Unlike `.test` and `.invalid` it is asked of the
 # provider, for OpenWrt's dnsmasq answers those itself. One question a round, about nobody.
@@ -58,7 +58,7 @@ def system_servers() -> tuple[tuple[str, int], ...]:
     """The resolvers of this machine, looked up again, as DHCP may change them at any time."""
     try:
         with open(RESOLV_CONF, errors="replace") as file:
-            text = file.read(4096)
+            text = file.read(MAX_SMALL_FILE)
     except OSError:
         text = ""
     return tuple([(server, 53) for server in dns.nameservers(text)])
@@ -216,7 +216,7 @@ class ReachSource:
             sock.connect(server)  # so that only this server's datagrams come in
             sock.send(query)
             while self._wait(sock, select.POLLIN, deadline):
-                answer = dns.decode_answer(query, sock.recv(4096))
+                answer = dns.decode_answer(query, sock.recv(MAX_DNS_ANSWER))
                 if answer is not None:
                     return answer
         raise TimeoutError

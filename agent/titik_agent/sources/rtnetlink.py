@@ -1,8 +1,7 @@
 """What only rtnetlink shows: default routes of every table, and behind which port a gateway is.
 
 /proc/net/route lists one table of IPv4 and one hop of a route. Rule: anybody may ask, so no right
-is needed. Rule: parsing is pure; an answer is bounded by MAX_BYTES, and one that makes no sense
-ends there.
+is needed. Rule: parsing is pure; an answer is bounded, and one that makes no sense ends there.
 Rule: a machine whose routes stay as they are is not asked again; see `RouteChanges`.
 """
 
@@ -13,7 +12,8 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-MAX_BYTES: Final = 1 << 20  # of one answer: 10,000 routes; the default ones of a table come first
+from titik_agent.limits import MAX_NETLINK_ANSWER
+
 WAIT_S: Final = 1.0  # the kernel answers in the call itself
 RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 26, 30, 34
 AF_BRIDGE = 7
@@ -235,7 +235,7 @@ def _ask(kind: int, family: int) -> bytes:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
         sock.settimeout(WAIT_S)
         sock.sendto(request, (0, 0))
-        while len(answer) < MAX_BYTES:
+        while len(answer) < MAX_NETLINK_ANSWER:
             part = sock.recv(1 << 16)
             answer += part
             if not part or _is_last(part):

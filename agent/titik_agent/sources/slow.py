@@ -2,7 +2,7 @@
 
 Rule: who asks waits at most PATIENCE_S; an answer that comes later is given to who asks next.
 Rule: an answer is good for FRESH_S, because a thread costs a small router a millisecond.
-Rule: while none comes it is given until it is MAX_AGE_S old, then the value is unknown.
+Rule: while none comes it is given until it is STALE_S old, then the value is unknown.
 Rule: a thread lives only while a reading takes longer than it should, and there is one at most: a
 quick device costs no memory, and one that hangs for ever costs one thread.
 """
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 PATIENCE_S = 0.2  # a sample waits so long; where a sensor is a file in memory it takes 1 ms
 FRESH_S = 75.0  # three samples of the usual interval; a temperature and a free disk change slowly
-MAX_AGE_S = 120.0  # four samples; a temperature or a free disk is still worth knowing
+STALE_S = 120.0  # four samples; a temperature or a free disk is still worth knowing
 
 
 class Slow(Generic[T]):
@@ -40,7 +40,7 @@ class Slow(Generic[T]):
             self._thread.join(PATIENCE_S)
             if not self._thread.is_alive():
                 self._thread = None
-        if self._last is None or self._age_s() > MAX_AGE_S:
+        if self._last is None or self._age_s() > STALE_S:
             return None
         return self._last[0]
 

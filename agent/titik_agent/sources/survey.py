@@ -10,11 +10,9 @@ from typing import Protocol
 
 from titik_agent.hostapd import frequency
 from titik_agent.hostapd.ubus_replies import BssStatus, has_links
+from titik_agent.limits import MAX_PHY_NAME, MAX_PHYS
 from titik_agent.sampling.source import SourceError
 from titik_wire.messages import Radio
-
-MAX_PHYS = 64  # remembered; no router has as many, but names may change
-MAX_NAME = 60  # of a PHY, so that its band fits into a label with it
 
 
 class Statuses(Protocol):
@@ -80,7 +78,7 @@ def phy_name(status: BssStatus) -> str:
     prefix = status.ifname.partition("-")[0]
     if re.fullmatch(r"phy\d+\.\d+", prefix):
         return prefix
-    return (status.phy or prefix)[:MAX_NAME]
+    return (status.phy or prefix)[:MAX_PHY_NAME]
 
 
 def mhz(status: BssStatus) -> int:

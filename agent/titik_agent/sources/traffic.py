@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import psutil
 
 from titik_agent.sampling.source import SourceError
-from titik_wire.kinds import MAX_WHOLE
+from titik_wire.limits import MAX_WHOLE
 
 T = TypeVar("T")
 

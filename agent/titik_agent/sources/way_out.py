@@ -14,11 +14,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from titik_agent.limits import MAX_DEPTH, MAX_WAYS
 from titik_agent.sources.rtnetlink import DefaultRoute, Routes
-from titik_agent.sources.wiring import MAX_DEPTH, Wiring
+from titik_agent.sources.wiring import Wiring
 
 MAIN = 254
-MAX_WAYS = 8  # more lines to the internet than a router has ports
 _NO_PORT = re.compile("bat[0-9]")  # a mesh
 _LITTLE = 1 << 20  # bytes by which counters that are read one after another may differ
 

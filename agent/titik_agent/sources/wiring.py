@@ -6,6 +6,8 @@ Rule: one question is one small file or folder, read when it is asked.
 import os
 import re
 
+from titik_agent.limits import MAX_DEPTH, MAX_PPPOE_FILE, MAX_SYSFS_FILE
+
 ARPHRD_PPP = 512
 # Of a Layer 3 tunnel: IPIP, IPv6 in and over IPv6, 6in4, GRE, none (WireGuard, tun, 464XLAT).
 _TUNNELS = {768, 769, 776, 778, 823, 65534}
@@ -13,8 +15,6 @@ _TUNNELS = {768, 769, 776, 778, 823, 65534}
 _PPP_TUNNELS = re.compile("pptp-|l2tp-|sstp-")
 # Of a Layer 2 tunnel, as its driver names the kind of device.
 _LAYER_2 = {"vxlan", "geneve", "l2tpeth", "wireguard"}
-MAX_SESSIONS = 64
-MAX_DEPTH = 6  # session, VLAN, bridge, VLAN, port, and one to spare
 _SPEED_MBPS = re.compile("[1-9][0-9]{0,6}")
 
 
@@ -94,7 +94,7 @@ class Wiring:
         """The interface below each PPPoE session of this machine."""
         try:
             with open(os.path.join(self._proc, "pppoe"), errors="surrogateescape") as file:
-                rows = [line.split() for line in file.readlines(MAX_SESSIONS * 64)]
+                rows = [line.split() for line in file.readlines(MAX_PPPOE_FILE)]
         except OSError:
             return []  # a kernel without PPPoE
         return [row[2] for row in rows[1:] if len(row) == 3]
@@ -113,7 +113,7 @@ class Wiring:
     def _text(self, ifname: str, name: str) -> str:
         try:
             with open(self._path(ifname, name), errors="replace") as file:
-                return file.read(256).strip()
+                return file.read(MAX_SYSFS_FILE).strip()
         except OSError:
             return ""
 

@@ -8,13 +8,10 @@ Rule: the pair to merge is the one with the shortest span, of those the oldest.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from typing import Final
 
+from titik_agent.limits import MAX_SURPLUS
 from titik_agent.spool.record import Key
 from titik_agent.spool.segments import RecordPlace
-
-# Entries of blocks that are gone stay among the candidates; beyond this surplus start afresh.
-_SURPLUS: Final = 64
 
 
 class Block:
@@ -148,7 +145,7 @@ class Blocks:
         older = self._older_half(held, block)
         if older is not None:
             heappush(self._candidates, _candidate(held, older))
-        if len(self._candidates) > 2 * self._count + _SURPLUS:
+        if len(self._candidates) > 2 * self._count + MAX_SURPLUS:
             self._candidates = None
 
     def _all_candidates(self) -> list[tuple[int, int, str, int]]:

@@ -20,9 +20,8 @@ from typing import Any, Final, TypeVar
 from titik_wire import WireError, topics
 from titik_wire.codec import decode, encode
 from titik_wire.kinds import SLUG
+from titik_wire.limits import MAX_PAST
 from titik_wire.messages import Bss, Past, Sample
-
-MAX_PAST: Final = 64  # what the contract lets `past` hold
 
 # What names one counter: role, ifname, since.
 Counter = tuple[str, str, str | None]

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from titik_wire.codec import MAX_PAYLOAD
+from titik_wire.limits import MAX_PAYLOAD
 
 _FRAME: Final = struct.Struct(">II")  # length of what follows the frame, its CRC-32
 # Age of the run (1 is the oldest), run, first seq, seq. The age makes the order of runs independent

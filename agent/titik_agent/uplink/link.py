@@ -6,6 +6,7 @@ The will's delay and the session's life are one time: resuming the session suppr
 import time
 from collections.abc import Callable
 
+from titik_agent.limits import MAX_IN_FLIGHT, MAX_PACKET
 from titik_mqtt.connection import Connection, Events, Terms, Will
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import Remedies
@@ -18,8 +19,6 @@ KEEPALIVE_S = 45
 # The broker waits this long before it publishes the will, and keeps the session as long: an
 # uplink that flaps for less does not flap the router's status.
 WILL_DELAY_S = 30
-MAX_IN_FLIGHT = 32  # all that can be without PUBACK: backlog window, live samples and status
-MAX_PACKET = 20 * 1024  # we ask the broker to send nothing larger; an ack is at most 12 KiB
 
 
 class RouterRemedies(Remedies):

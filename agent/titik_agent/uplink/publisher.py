@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
 
+from titik_agent.limits import MAX_COLLECTORS
 from titik_agent.spool.spool import Key, Spool
 from titik_agent.uplink.lanes import Lane, Lanes, Outlet, Pace
 from titik_agent.uplink.unacked import Unacked
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 
 IDLE_S: Final = 60.0  # `step` asks to be called again within this, come what may
 SOON_S: Final = 1.0  # and this soon while something waits for a PUBACK
-MAX_COLLECTORS: Final = 64  # to remember; there are one or two
 
 
 class Publisher:

@@ -18,7 +18,7 @@ from titik_collector.registry.registry import Registry
 from titik_collector.store import kept_messages
 from titik_collector.store.database import Database
 from titik_collector.timeline.placing_rules import MAX_BEHIND_MS
-from titik_wire.kinds import MAX_WHOLE
+from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Now, Sample
 
 Figures = tuple[int | None, int | None, int | None, int | None, int | None, int | None]

@@ -17,18 +17,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from titik_collector.figures.figures import (
-    ADDITIVE,
-    KNOWN_TIMES,
-    MAX_WHOLE,
-    Figures,
-    thousandths,
-    with_rates,
-)
+from titik_collector.figures.figures import ADDITIVE, KNOWN_TIMES, Figures, thousandths, with_rates
 from titik_collector.figures.windows import Span
 from titik_collector.store import membership
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import Part
+from titik_wire.limits import MAX_WHOLE
 
 
 class Headcount:

@@ -6,11 +6,12 @@ empty, because another figure was published for it.
 
 from collections.abc import Mapping
 
-from titik_collector.figures.figures import MAX_WHOLE, Figures, is_empty
+from titik_collector.figures.figures import Figures, is_empty
 from titik_collector.figures.windows import Span
 from titik_collector.store import rollups, unpublished
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import RollupRow, Series
+from titik_wire.limits import MAX_WHOLE
 
 # A minute that is older when it changes is not published: a backfill would be a flood.
 PUBLISHED_MINUTES_MS = 600_000

@@ -6,7 +6,7 @@ gets a new number, which is the first byte of every body.
 
 import zlib
 
-from titik_wire.codec import MAX_PAYLOAD
+from titik_wire.limits import MAX_PAYLOAD
 
 # What nearly every sample contains, the most frequent last, where deflate finds it cheapest.
 _DICTIONARY_1 = (

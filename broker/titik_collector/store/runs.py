@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from titik_collector.store.database import Database
 from titik_collector.store.ranges import Ranges, Span
-from titik_wire.messages import MAX_ALSO, AckedRun
+from titik_wire.limits import MAX_ALSO
+from titik_wire.messages import AckedRun
 
 # Runs kept in memory between batches: several for each of 10,000 routers.
 MAX_CACHED = 40_000

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.fuzz.targets import CAPTURES, folder
 from titik_agent.hostapd.control_replies import CtrlStatus, list_stations, parse_status
-from titik_agent.hostapd.control_socket import MAX_REPLY, Addresses, Ctrl, CtrlError
+from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
+from titik_agent.limits import MAX_CONTROL_REPLY
 
 FOREVER = float("inf")
 
@@ -68,7 +69,7 @@ class Hostapd:
     """Says what it was given, an answer and the events before it at a time; then it is gone."""
 
     def __init__(self, datagrams: Sequence[bytes]) -> None:
-        self._left = [one[:MAX_REPLY] for one in datagrams]
+        self._left = [one[:MAX_CONTROL_REPLY] for one in datagrams]
         self._path = str(folder("ctrl") / "wlan0")
         Path(self._path).unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

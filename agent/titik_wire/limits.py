@@ -1,0 +1,28 @@
+"""How much a message of contract v1 may hold; the codec and the JSON Schemas read it."""
+
+# Bytes, packed or not. The broker refuses packets over 20 KiB; this leaves room for topic and
+# properties, and bounds what anybody can make a reader parse.
+MAX_PAYLOAD = 12 * 1024
+
+# Numbers.
+MAX_WHOLE = 2**53 - 1  # every JSON reader keeps it exact
+MAX_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can write
+MAX_PEOPLE = 1_000_000  # far above any router; the sum over a nation's routers stays exact
+MAX_MEAN = 1e9
+MAX_LOAD = 1e6
+MAX_RTT_MS = 3.6e6
+
+# Characters of a text.
+MAX_LABEL = 64
+MAX_SSID = 32
+MAX_IFNAME = 15  # Linux has no longer ones
+
+# What a message lists. A router with thousands of runs cannot outgrow a packet.
+MAX_RUNS = 32  # in a sample's `spool` or an ack
+MAX_ALSO = 16  # ranges of one run in an ack
+MAX_BSSES = 64
+MAX_RADIOS = 16
+MAX_NETS = 32
+MAX_PAST = 64  # counters that ended
+MAX_FAILED = 16  # sources that could not be read
+MAX_DAY_STARTS = 4
