@@ -21,7 +21,7 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.received import StatusReceived
 from titik_collector.live.presence import Presence
-from titik_collector.queries import server_warnings, status
+from titik_collector.queries import events, server_warnings, status
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.screens import status_screen
@@ -29,6 +29,7 @@ from titik_collector.simulation import demo
 from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation
 from titik_collector.store.database import held, open_reader, open_writer
+from titik_collector.wording import when
 from titik_wire.messages import AgentState, Sample
 
 CITY = """
@@ -135,6 +136,29 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
         after = status.gather(db, "kupang", T0 + 31_000)
     assert [6, 3, 3] == spooled(before)
     assert [3, None, 3] == spooled(after)  # the one with a problem comes first
+
+
+@pytest.mark.parametrize(("gone", "end_s"), [("offline", 64), ("silent", 160), ("silent", 1000)])
+def test_a_router_is_away_since_its_last_report(tmp_path: Path, gone: str, end_s: int) -> None:
+    """By `titik status` as by `titik events`: not since that was noticed."""
+    (tmp_path / "titik.toml").write_text(CITY)
+    with opened(tmp_path / "db", ()) as db:
+        sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
+        presence = Presence(db)
+        store = Store(db, Registry(db, "kupang"), derived=(presence,))
+        store.save([said("online", 0), to_item(letter(sample(1), True), T0 + 30_000)])
+        end_ms = T0 + end_s * 1000
+        if gone == "offline":
+            store.save([StatusReceived(replace(said("online", 0).status, state=gone), end_ms)])
+        presence.tick(T0 + 151_000, [1])
+        presence.tick(end_ms, [1])
+        (router,) = status.gather(db, "kupang", end_ms).sites[1].routers
+        outages = [one.text for one in events.gather(db, T0, end_ms) if one.kind == "outage"]
+    length = when.length(end_ms - T0 - 30_000)
+    assert router.since_ms == T0 + 30_000
+    assert (f"{router.now.state} for {length}",) == router.problems
+    if router.now.state == "offline":
+        assert [f"not over after {length}, cause unknown"] == outages
 
 
 @pytest.mark.thorough

@@ -154,7 +154,7 @@ def _outage(name: str, group: Sequence[Outage], now_ms: int, deaf: Sequence[Serv
     of_many = f"all {routers} routers, " if routers > 1 else ""
     known = [end for end in ends if end is not None]
     to_ms = max(known) if len(known) == len(ends) else now_ms
-    length_ms = to_ms - from_ms - _overlap_ms(deaf, from_ms, to_ms)
+    length_ms = away_ms(deaf, from_ms, to_ms)
     length = when.length(length_ms)
     over = "" if len(known) == len(ends) else "not over after "
     why = "; ".join(dict.fromkeys(one.evidence or _WHY[one.cause] for one in group))
@@ -170,10 +170,10 @@ def _server(db: Database, since_ms: int) -> Iterator[Event]:
         yield of_server(one)
 
 
-def _overlap_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:
-    """How much of this time is of the server; at most all of it."""
+def away_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:
+    """How long a router was away: this time without what of it is of the server."""
     within = (min(to_ms, one.to_ms) - max(from_ms, one.from_ms) for one in deaf)
-    return min(to_ms - from_ms, sum(ms for ms in within if ms > 0))
+    return max(0, to_ms - from_ms - sum(ms for ms in within if ms > 0))
 
 
 def _registered(db: Database, since_ms: int) -> Iterator[Event]:

@@ -15,7 +15,14 @@ from titik_collector.queries import events
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import namesake_rows, outages, places, status_rows, unknown_routers
+from titik_collector.store import (
+    namesake_rows,
+    outages,
+    places,
+    server_outages,
+    status_rows,
+    unknown_routers,
+)
 from titik_collector.store.database import Database
 from titik_collector.store.presence_rows import PresenceRow
 from titik_collector.store.status_rows import Tally
@@ -65,7 +72,7 @@ class RouterStatus(_Place):
 
     line: Line
     site: str | None  # its name
-    since_ms: int  # since when its state is what it is; 0: it was never heard
+    since_ms: int  # since when its state is what it is, its last report if away; 0: never heard
     cause: str | None  # why it is away, if that is known
     version: str | None  # of the agent
     firmware: str | None
@@ -174,7 +181,9 @@ class _Facts:
         self.now_ms = now_ms
         self.hears = hears
         self.coverage = _coverage(db, now_ms)
-        self.causes = outages.open_causes(db)
+        self.outages = outages.still_open(db)
+        first_ms = min((from_ms for from_ms, _ in self.outages.values()), default=now_ms)
+        self.deaf = server_outages.since(db, min(first_ms, now_ms - HOUR_MS), events.MAX_EVENTS)
         self.clocks_behind_ms = status_rows.clocks_behind_ms(db)
         noticed = namesake_rows.since(db, now_ms - two_devices.NOW_MS)
         self.namesakes = frozenset(one.router for one in noticed)
@@ -201,7 +210,9 @@ def _router(
 ) -> RouterStatus:
     sample = live.sample(router_id)
     agent = sample.agent if sample else None
-    cause = facts.causes.get(router_id)
+    since_ms, cause = facts.outages.get(router_id, (state.since_ms, "unknown"))
+    if now.state == "silent":  # an outage when it lasts, from the last report on
+        since_ms = state.heard_ms or since_ms
     line = Line(
         now.name,
         now,
@@ -214,7 +225,7 @@ def _router(
     one = RouterStatus(
         line,
         site,
-        state.since_ms,
+        since_ms,
         None if cause == "unknown" or now.state == "online" else cause,
         state.version,
         state.firmware,
@@ -237,7 +248,7 @@ def _problems(one: RouterStatus, facts: _Facts, behind_ms: int | None) -> Iterat
     elif one.now.state == "unknown" and not facts.hears:
         pass  # the fault is the server's, whose warning says it
     elif one.now.state != "online":
-        since = when.length(max(0, facts.now_ms - one.since_ms))
+        since = when.length(events.away_ms(facts.deaf, one.since_ms, facts.now_ms))
         cause = f" ({one.cause})" if one.cause else ""
         yield f"{one.now.state} for {since}{cause}"
     if behind_ms is not None and one.now.state == "online":

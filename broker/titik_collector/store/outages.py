@@ -110,9 +110,10 @@ def routers_there(db: Database, at_ms: int, heard_ms: int, gone_ms: int) -> int:
     return int(count)
 
 
-def open_causes(db: Database) -> dict[int, str]:
-    """Why routers are away now, by router."""
-    return dict(db.execute("SELECT router_id, cause FROM outage WHERE to_ms IS NULL").fetchall())
+def still_open(db: Database) -> dict[int, tuple[int, str]]:
+    """Since when routers are away now, and why, by router."""
+    rows = db.execute("SELECT router_id, from_ms, cause FROM outage WHERE to_ms IS NULL")
+    return {router_id: (from_ms, cause) for router_id, from_ms, cause in rows}
 
 
 def since(db: Database, since_ms: int, limit: int) -> list[Outage]:
