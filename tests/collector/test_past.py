@@ -104,7 +104,7 @@ def test_a_gap_is_drawn_as_a_gap(tmp_path: Path) -> None:
     with two_hours(tmp_path / "db") as here:
         shown = screen(here).splitlines()
     (curve,) = [line for line in shown if line.startswith("clients ")]
-    assert re.fullmatch(r"clients +█{18,20}·{18,20}█{17,19} up to 3\.0", curve)
+    assert re.fullmatch(r"clients +█{18,20}·{18,20}█{17,19} up to 3", curve)
     rows = [line.split() for line in shown if re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d  ", line)]
     gaps = [row for row in rows if row[2] == "gap"]
     assert [["gap", "·", "·", "·", "·", "·", "·", "0%"]] == [row[2:] for row in gaps]
@@ -169,6 +169,34 @@ def test_bytes_that_were_counted_over_a_gap_are_no_figures_of_it(tmp_path: Path)
         shown = shown_rows(screen(here))
     assert MINUTE_MS in counted
     assert ["3.0", "gap", "3.0", "gap"] == [one for one, _ in groupby(row[1] for row in shown)]
+
+
+@pytest.mark.parametrize("name", ["tirosa-1", "s1", "city"])
+def test_a_history_begins_when_its_first_router_was_registered(tmp_path: Path, name: str) -> None:
+    """Before that nobody was missed; what a router reported of it is shown all the same."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("UPDATE membership SET from_ms = ?", (START + 30 * MINUTE_MS,))
+        subject = history.find(here.db, name, "kupang")
+        shown = history.read(here.db, subject, "1m", HOUR, Calendar(ZONE))
+        earlier = Span(START - HOUR_MS, START)
+        assert [] == history.read(here.db, subject, "1m", earlier, Calendar(ZONE))
+        here.save(*(at(n) for n in range(21, 61)))
+        here.roll()
+        reported = history.read(here.db, subject, "1m", HOUR, Calendar(ZONE))
+    assert (START + 30 * MINUTE_MS, 30) == (shown[0].span.start_ms, len(shown))
+    if name == "tirosa-1":
+        assert START + 9 * MINUTE_MS == reported[0].span.start_ms
+
+
+def test_a_time_before_the_city_has_no_history(tmp_path: Path) -> None:
+    """The answer is what to type."""
+    titik_says(tmp_path, "status")  # makes the store
+    with contextlib.closing(open_writer(tmp_path / "db")) as db:
+        db.execute("UPDATE membership SET from_ms = ?", (START,))
+    asked = ["history", "--config", f"{tmp_path}/titik.toml", "city", "--since=3y", "--until=2y"]
+    done = CliRunner().invoke(titik, asked)
+    said = " ".join(done.output.split())
+    assert (2, True) == (done.exit_code, "city was registered after 2y; use a later" in said)
 
 
 def test_a_history_that_is_asked_for_ahead_ends_now(tmp_path: Path) -> None:

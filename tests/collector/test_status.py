@@ -149,7 +149,7 @@ def test_a_router_is_away_since_its_last_report(tmp_path: Path, gone: str, end_s
         store.save([said("online", 0), to_item(letter(sample(1), True), T0 + 30_000)])
         end_ms = T0 + end_s * 1000
         if gone == "offline":
-            store.save([StatusReceived(replace(said("online", 0).status, state=gone), end_ms)])
+            store.save([StatusReceived(replace(said("online", 0).status, state="offline"), end_ms)])
         presence.tick(T0 + 151_000, [1])
         presence.tick(end_ms, [1])
         (router,) = status.gather(db, "kupang", end_ms).sites[1].routers

@@ -25,7 +25,7 @@ def history_command(
 ) -> None:
     """The past of a site, a router or the city, window by window.
 
-    A gap is one row without numbers.
+    A gap is one row without numbers. CLIENTS and ACTIVE are means of the window.
     """
     with options.opened(file) as (settings, db):
         now_ms = server_clock.shown_ms(db)
@@ -40,4 +40,8 @@ def history_command(
         subject = options.find_subject(settings, db, name)
         pending = history.pending(db, subject, now_ms)
         points = history.read(db, subject, window, span, Calendar(zone))
+    if not points:
+        raise click.BadParameter(
+            f"{name} was registered after {until}; use a later time", param_hint="--until"
+        )
     show(history_screen.render(subject, window, points, None if utc else zone, now_ms, pending))

@@ -20,7 +20,7 @@ from titik_collector.figures.windows import (
 )
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import packed_minutes, places, waiting_hours
+from titik_collector.store import membership, packed_minutes, places, waiting_hours
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place, RollupRow, Series, WindowKey
 from titik_wire.messages import Rollup
@@ -93,12 +93,17 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def read(
     db: Database, subject: Subject, window: Window, span: Span, calendar: Calendar
 ) -> list[Point]:
-    """Every window that touches the span, in order; read at once, so ask for a bounded span."""
+    """Every window that touches the span, in order; read at once, so ask for a bounded span.
+
+    What was before the first registration is left out, but for what routers reported of it.
+    """
     edges = list(spans(window, span, calendar))
     if not edges:
         return []
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
     rows = packed_minutes.windows(db, Series(subject.scope, subject.id, window), whole)
+    reported = (start_ms for start_ms, row in rows.items() if row.figures.covered_ms)
+    begin_ms = min([membership.first_ms(db, Place(subject.scope, subject.id)) or 0, *reported])
     return [
         Point(
             edge,
@@ -107,6 +112,7 @@ def read(
             rows.get(edge.start_ms),
         )
         for edge in edges
+        if edge.end_ms > begin_ms
     ]
 
 

@@ -42,7 +42,7 @@ def render(
     span = f"{when.show(first, zone)} to {when.show(last, zone)} {when.zone_name(last, zone)}"
     parts: list[RenderableType] = [head + Text(span, "not bold"), Text("")]
     found = [_found(one, pending) for one in points]
-    parts += [_curve(label, [_value(one, name) for one in found]) for label, name in _CURVES]
+    parts += [_curve(label, found, name) for label, name in _CURVES]
     return Group(*parts, Text(""), _table([one.span for one in points], found, zone))
 
 
@@ -73,15 +73,18 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _curve(label: str, values: Sequence[float | None]) -> Text:
+def _curve(label: str, found: Sequence[Found], name: str) -> Text:
+    values = [_value(one, name) for one in found]
     known = [one for one in values if one is not None]
     if label == "covered":
         most = f"mean {sum(known) / len(known):.0%}" if known else "not known"
         values = [one or None for one in values]
     elif not known:
         most = "not known"
+    elif label == "clients":  # a mean is no number of clients
+        most = f"up to {max(one.clients_max or 0 for one in found if isinstance(one, Rollup))}"
     else:
-        most = f"up to {max(known):.1f}" if label == "clients" else f"up to {bps(int(max(known)))}"
+        most = f"up to {bps(int(max(known)))}"
     return Text(f"{label:8}") + Text(spark(values), "cyan") + Text(f" {most}")
 
 
@@ -152,4 +155,5 @@ def _row(start: str, one: Rollup) -> Sequence[RenderableType]:
 
 
 def _number(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.1f}"
+    """Three digits, as `bps`."""
+    return UNKNOWN if value is None else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"

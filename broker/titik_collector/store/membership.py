@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from titik_collector.figures.scope import FOR_EVER_MS
+from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS
 from titik_collector.store.database import Database
+from titik_collector.store.rollups import Place
 
 
 class Stay(NamedTuple):
@@ -44,6 +45,15 @@ def count(db: Database) -> int:
     """How many rows there are: another number means another membership."""
     (number,) = db.execute("SELECT count(*) FROM membership").fetchone()
     return int(number)
+
+
+def first_ms(db: Database, place: Place) -> int | None:
+    """From when on a router, or the first one of a site or the city, belonged to a site."""
+    column = {"router": "router_id", "site": "site_id", "city": CITY_ID}[place.scope]
+    (from_ms,) = db.execute(
+        f"SELECT min(from_ms) FROM membership WHERE {column} = ?", (place.scope_id,)
+    ).fetchone()
+    return None if from_ms is None else int(from_ms)
 
 
 def sites_of(db: Database, router_id: int) -> list[int]:
