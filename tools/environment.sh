@@ -4,7 +4,7 @@ set -eu
 dir=$1
 case "$2" in
     demo) extras=collector,probe ;;
-    dev) extras=collector,probe,dev ;;
+    dev) extras=collector,postgres,probe,dev ;;
 esac
 
 usable() {

@@ -11,6 +11,10 @@ for name in "$@"; do
             python3 -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null ||
                 missing="$missing python3 python3-venv"
             continue ;;
+        postgres)  # Debian keeps the server's programs out of PATH, a folder for each version
+            newest=$(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null | cut -d/ -f5 | sort -n | tail -n 1)
+            [ "${newest:-0}" -ge 15 ] || missing="$missing postgresql-15"
+            continue ;;
         busybox-static)  # the dynamic one does not run in a bare root directory
             [ -e /usr/share/doc/busybox-static ] || missing="$missing busybox-static"
             continue ;;
@@ -39,6 +43,12 @@ log=$(mktemp)
 # A private broker is started when wanted; Debian's own need not start with the package.
 policy=/usr/sbin/policy-rc.d
 [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; made=1; }
+# The same of a database: its package makes a cluster unless this file is there before it.
+clusters=/etc/postgresql-common/createcluster.conf
+case "$missing" in
+    *postgresql*)
+        [ -e "$clusters" ] || { mkdir -p "${clusters%/*}" && echo 'create_main_cluster = false' >"$clusters"; } ;;
+esac
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # words on purpose
 { apt-get update -q && apt-get -o DPkg::Lock::Timeout=120 install -qy --no-install-recommends $missing; } >"$log" 2>&1 ||

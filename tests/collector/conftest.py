@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.postgres import Postgres
 from titik_collector.store import database
 
 
@@ -27,3 +28,10 @@ def _new_stores_are_copies() -> Iterator[None]:
 
         patch.setattr(database, "_migrate", copy_or_migrate)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for all tests that ask for it; each takes a schema of its own."""
+    with Postgres() as server:
+        yield server

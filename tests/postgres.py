@@ -1,0 +1,108 @@
+"""A private PostgreSQL for tests: on a Unix socket alone, in a folder of its own, as no root.
+
+Rule: no cluster of this machine is touched, and no port is opened. Root's tests run it as the
+package's user, anybody else's as themselves.
+Rule: a shell outlives whoever started it, ends the server and removes the folder: it waits for the
+end of its own input, which comes however its parent ends.
+Rule: nothing is synced to disk: what is lost in a power cut is lost with its tests.
+"""
+
+import os
+import pwd
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = Path("/usr/lib/postgresql")  # Debian has a folder for each version
+OLDEST = 15
+REMEDY = "apt install postgresql-15"
+USER = "postgres"  # comes with the package
+START_S = 60.0
+_SCHEMAS = count(1)
+
+_RUN = """
+cd "$FOLDER" && "$BIN/initdb" --pgdata=data --username=titik --auth=trust --encoding=UTF8 \\
+    --locale=C --no-sync --no-instructions >log 2>&1 || echo failed >>log
+"$BIN/postgres" -D data -k "$FOLDER" -c listen_addresses= -c unix_socket_permissions=0700 \\
+    -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=32MB \\
+    -c max_connections=50 >>log 2>&1 &
+cat
+kill -QUIT $! && wait $!
+exec rm -rf "$FOLDER"
+"""
+
+
+class Postgres:
+    """A server that runs while the block goes on; `url` is that of its one database."""
+
+    def __init__(self, programs: Path = PROGRAMS) -> None:
+        self._programs = programs
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.folder = Path()
+
+    @property
+    def url(self) -> str:
+        """As libpq reads it."""
+        return f"postgresql:///postgres?host={self.folder}&user=titik"
+
+    def __enter__(self) -> "Postgres":
+        bin_ = newest(self._programs)
+        # Not pytest's: the path of a socket has 107 bytes at most.
+        self.folder = Path(tempfile.mkdtemp(prefix="titik-pg-", dir="/tmp"))
+        other: dict[str, Any] = {}
+        if os.getuid() == 0:
+            user = pwd.getpwnam(USER)
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            other = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        self._keeper = subprocess.Popen(
+            ["/bin/sh", "-c", _RUN],
+            env={"PATH": os.environ["PATH"], "FOLDER": str(self.folder), "BIN": str(bin_)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # what ends the tests' terminal is not meant for it
+            **other,
+        )
+        self._wait_until_ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._keeper is not None
+        self._keeper.communicate()
+        self._keeper = None
+
+    @contextmanager
+    def schema(self) -> Iterator[str]:
+        """The name of a new, empty schema, dropped at the end."""
+        import psycopg  # not in every environment that imports this module
+
+        name = f"t{next(_SCHEMAS)}"
+        with psycopg.connect(self.url, autocommit=True) as db:
+            db.execute(f"CREATE SCHEMA {name}")
+            try:
+                yield name
+            finally:
+                db.execute(f"DROP SCHEMA {name} CASCADE")
+
+    def _wait_until_ready(self) -> None:
+        """It writes `ready` in its last line; a program that asks would take longer."""
+        state, log = self.folder / "data" / "postmaster.pid", self.folder / "log"
+        deadline = time.monotonic() + START_S
+        while not (state.exists() and state.read_text().rstrip().endswith("ready")):
+            text = log.read_text() if log.exists() else ""
+            if time.monotonic() > deadline or "FATAL" in text or "failed\n" in text:
+                self.__exit__()
+                raise AssertionError(f"PostgreSQL did not start: {text}")
+            time.sleep(0.02)
+
+
+def newest(programs: Path = PROGRAMS) -> Path:
+    """Where the newest version's programs are; AssertionError with the remedy if there are none."""
+    versions = [int(one.parent.parent.name) for one in programs.glob("[1-9]*/bin/postgres")]
+    if max(versions, default=0) < OLDEST:
+        raise AssertionError(f"no PostgreSQL {OLDEST} or newer in {programs}: {REMEDY}")
+    return programs / str(max(versions)) / "bin"
