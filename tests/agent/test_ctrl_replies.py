@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.fake_hostapd import printf_encode, station
+from titik_agent.hostapd.bss_status import BssStatus
 from titik_agent.hostapd.control_replies import (
     CannotListError,
-    CtrlStatus,
     list_stations,
     parse_station,
     parse_status,
@@ -181,7 +181,7 @@ def test_any_bytes_give_a_status_or_an_error(rest: bytes) -> None:
 def test_a_captured_status_is_that_of_its_own_bss() -> None:
     """Every BSS of a radio is in the STATUS of each; its own is found by its interface."""
     raw = (CAPTURES / "hostapd_status_wlan0.txt").read_bytes()
-    expected = CtrlStatus("Hotspot-Open", freq_mhz=2437, channel=6, utilization_ratio=None)
+    expected = BssStatus("wlan0", "Hotspot-Open", freq_mhz=2437, channel=6)
     assert expected == parse_status("wlan0", raw)
 
 
@@ -229,7 +229,7 @@ def test_utilization_is_of_255(said: str, expected: float | None) -> None:
 
 def test_a_bss_without_a_channel_yet_has_none() -> None:
     """While it looks for one, hostapd says 0."""
-    expected = CtrlStatus(None, 0, None, None, off_air=True)
+    expected = BssStatus("x", freq_mhz=0, off_air=True)
     assert expected == parse_status("x", b"state=ACS\nfreq=0\nchannel=0\n")
 
 

@@ -202,7 +202,7 @@ class Agent:
         )
         sources: tuple[Source, ...] = (
             self._hostapd,
-            Survey(self._hostapd if isinstance(self._hostapd, HostapdUbus) else None),
+            *((Survey(self._hostapd),) if isinstance(self._hostapd, HostapdUbus) else ()),
             NetdevSource(Interfaces("lo", (), clock.boot)),
             HostSource(clock),
             LeasesSource(clock, (str(hotspot.leases),)),

@@ -2,10 +2,15 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from titik_agent.hostapd.bss_status import (
+    OFF_AIR,
+    BssStatus,
+    possible_channel,
+    printable,
+    utilization,
+)
 from titik_agent.hostapd.control_socket import CtrlError
-from titik_agent.hostapd.radio_state import OFF_AIR
 from titik_agent.hostapd.station import Station
 from titik_agent.limits import MAX_STATIONS
 from titik_wire.limits import MAX_SSID
@@ -17,40 +22,27 @@ _PEER = re.compile(rb"^peer_addr\[[0-9]+\]=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$", r
 _NUMBER = re.compile(rb"-?[0-9]{1,20}")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"e": b"\x1b"}
-# What the wire contract refuses in text; an SSID is any 32 bytes its owner likes.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class CannotListError(CtrlError):
     """This hostapd was built without the commands that list stations."""
 
 
-@dataclass(frozen=True, slots=True)
-class CtrlStatus:
-    """A reply of STATUS; None is what this release does not say."""
-
-    ssid: str | None
-    freq_mhz: int  # 0: no channel yet
-    channel: int | None
-    utilization_ratio: float | None  # where hostapd.conf sets chan_util_avg_period
-    off_air: bool = False  # it does not transmit
-
-
-def parse_status(ifname: str, reply: bytes) -> CtrlStatus | None:
+def parse_status(ifname: str, reply: bytes) -> BssStatus | None:
     """None if this is not the socket of a BSS; the global one, whatever its name, refuses."""
     if reply in (b"FAIL\n", b"UNKNOWN COMMAND\n"):
         return None
     values = _fields(reply)
     if b"state" not in values:
         raise CtrlError("STATUS answered without state")
-    channel = _number(values.get(b"channel"))
     used = _number(values.get(b"chan_util_avg"))
-    return CtrlStatus(
+    return BssStatus(
+        ifname,
         ssid=_ssid(ifname, values),
         freq_mhz=_number(values.get(b"freq")) or 0,
-        channel=channel if channel and 1 <= channel <= 253 else None,
+        channel=possible_channel(_number(values.get(b"channel"))),
         # 0 until the first average, and for ever where the driver does not measure.
-        utilization_ratio=round(min(used, 255) / 255, 3) if used and used > 0 else None,
+        utilization_ratio=utilization(used) if used and used > 0 else None,
         off_air=values[b"state"].decode("ascii", "replace") in OFF_AIR,
     )
 
@@ -118,7 +110,7 @@ def _ssid(ifname: str, values: dict[bytes, bytes]) -> str | None:
     numbers = (key[3:] for key, value in values.items() if key[:4] == b"bss[" and value == own)
     number = next(numbers, None)
     raw = unescape(values.get(b"ssid" + number, b"")) if number is not None else b""
-    return _UNPRINTABLE.sub("\ufffd", raw.decode("utf-8", "replace"))[:MAX_SSID] or None
+    return printable(raw)[:MAX_SSID] or None
 
 
 def _fields(reply: bytes) -> dict[bytes, bytes]:

@@ -5,9 +5,10 @@ Rule: nothing is decoded before it is asked for: of a client's forty members we 
 Numbers come out unsigned; `signed` turns those that are not.
 """
 
-import re
 import struct
 from collections.abc import Iterator
+
+from titik_agent.hostapd.bss_status import printable
 
 ARRAY, TABLE, STRING, INT64, INT32, INT16, INT8, DOUBLE = range(1, 9)
 
@@ -22,8 +23,6 @@ _NUMBERS = {
     INT8: struct.Struct(">B"),
     DOUBLE: struct.Struct(">d"),
 }
-# What the wire contract refuses in text; an SSID is any 32 bytes its owner likes.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class UbusError(Exception):
@@ -108,7 +107,7 @@ def attributes(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
 
 def to_text(raw: bytes) -> str:
     """Text up to the first NUL; bytes that are no UTF-8 and control characters become U+FFFD."""
-    return _UNPRINTABLE.sub("\ufffd", raw.split(b"\0", 1)[0].decode("utf-8", "replace"))
+    return printable(raw.split(b"\0", 1)[0])
 
 
 def signed(value: int, bits: int = 32) -> int:

@@ -8,7 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from titik_agent.hostapd.radio_state import OFF_AIR
+from titik_agent.hostapd.bss_status import (
+    OFF_AIR,
+    BssStatus,
+    possible_channel,
+    utilization,
+)
 from titik_agent.hostapd.station import Station, one_each
 from titik_agent.hostapd.ubus_blob import BlobTable, UbusError, Value, signed
 from titik_wire.limits import MAX_SSID, MAX_WHOLE
@@ -16,21 +21,6 @@ from titik_wire.limits import MAX_SSID, MAX_WHOLE
 # How netifd names an access point of several links (MLO). hostapd of 25.12 has one object for all
 # of them, which lists the clients of the first alone; later ones list all, and have `links`.
 _MLD = re.compile(r"(?:.*-)?ap-mld[0-9]+")
-
-
-class BssStatus(NamedTuple):
-    """A reply of `get_status`; None is what this release or driver does not say."""
-
-    ifname: str
-    ssid: str | None = None  # since 22.03
-    freq_mhz: int | None = None  # 0: no channel yet; None: no radio, 802.1X on a wire
-    channel: int | None = None
-    phy: str | None = None
-    airtime_active_ms: int | None = None  # cumulative
-    airtime_busy_ms: int | None = None  # cumulative
-    utilization_ratio: float | None = None
-    off_air: bool = False  # it does not transmit
-    links: int | None = None  # of an access point of several links (MLO)
 
 
 def parse_status(ifname: str, reply: BlobTable) -> BssStatus:
@@ -46,11 +36,11 @@ def parse_status(ifname: str, reply: BlobTable) -> BssStatus:
         ifname=ifname,
         ssid=ssid[:MAX_SSID] if isinstance(ssid, str) and ssid else None,
         freq_mhz=_whole(freq),
-        channel=_within(_whole(channel), 1, 253),
+        channel=possible_channel(_whole(channel)),
         phy=phy if isinstance(phy, str) and phy else None,
-        airtime_active_ms=_within(active, 0, MAX_WHOLE),
-        airtime_busy_ms=_within(busy, 0, MAX_WHOLE),
-        utilization_ratio=None if used is None else round(min(used, 255) / 255, 3),
+        airtime_active_ms=_possible(active),
+        airtime_busy_ms=_possible(busy),
+        utilization_ratio=utilization(used),
         off_air=state in OFF_AIR,
         links=len(list(links.items())) if isinstance(links, BlobTable) else None,
     )
@@ -100,5 +90,5 @@ def _whole(value: Value | None) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _within(value: int | None, minimum: int, maximum: int) -> int | None:
-    return value if value is not None and minimum <= value <= maximum else None
+def _possible(value: int | None) -> int | None:
+    return value if value is not None and value <= MAX_WHOLE else None

@@ -7,17 +7,8 @@ Rule: a sum lives as long as this process, so its token names this life of the a
 """
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from titik_agent.sources.counted import Counted
-
-
-class BssCounters(Protocol):
-    """Byte counters of a BSS: its own interface and the AP_VLANs under it."""
-
-    def bss_counters(self, ifname: str) -> tuple[str, int, int] | None:
-        """`since`, received and sent bytes; None if they cannot be read."""
-        ...
 
 
 class BssBytes:

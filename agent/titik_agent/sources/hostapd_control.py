@@ -17,25 +17,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from titik_agent.hostapd import frequency
-from titik_agent.hostapd.control_replies import (
-    CannotListError,
-    CtrlStatus,
-    list_stations,
-    parse_status,
-)
+from titik_agent.hostapd.bss_status import BssStatus
+from titik_agent.hostapd.control_replies import CannotListError, list_stations, parse_status
 from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
 from titik_agent.hostapd.station import Station, one_each
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
-from titik_agent.sources.bss_bytes import BssCounters
+from titik_agent.sources.bss_section import READ_S, BssCounters, BssSection
 from titik_wire.limits import MAX_BSSES, MAX_IFNAME
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)
-
-READ_S = 2.0  # for all of a read: a hung hostapd must not stall sampling
 
 _LINK = re.compile(r"(.+)_link[0-9]+")
 _JOINED = b"AP-STA-CONNECTED "
@@ -45,15 +38,12 @@ _CHANGES = (_JOINED, b"AP-STA-DISCONNECTED ", b"AP-ENABLED", b"AP-DISABLED", b"C
 class _Link(NamedTuple):
     """What one socket answered; a BSS has one, or several (MLO)."""
 
-    status: CtrlStatus
+    status: BssStatus
     stations: list[Station]
 
 
-class HostapdCtrl:
-    """The section `bss`."""
-
-    name = "hostapd"
-    field = "bss"
+class HostapdCtrl(BssSection):
+    """By its control interface."""
 
     def __init__(
         self,
@@ -64,21 +54,12 @@ class HostapdCtrl:
         addresses: Addresses | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._interfaces = interfaces
-        self._tracker = tracker
-        self._sketch = sketch
+        super().__init__(interfaces, tracker, sketch, monotonic)
         self._directory = directory
         self._addresses = addresses or Addresses()
-        self._monotonic = monotonic
         self._listeners: dict[str, Ctrl] = {}  # by socket
         self._failing: dict[str, None] = {}  # BSSes, the one asked longest ago first
         self._deaf: set[str] = set()  # sockets that refused events, logged once
-        self._changed = False
-
-    @property
-    def saturated(self) -> bool:
-        """More clients than are tracked one by one; counts are still right."""
-        return self._tracker.saturated
 
     def read(self) -> tuple[Bss, ...]:
         end = self._monotonic() + READ_S
@@ -109,8 +90,7 @@ class HostapdCtrl:
                 name = os.path.basename(server)
                 log.warning("events lost, until the next sample bss=%s reason=%s", name, error)
                 self._listeners.pop(server).close()
-        changed, self._changed = self._changed, False
-        return changed
+        return self._take_changed()
 
     def close(self) -> None:
         self._forget_all_but({})
@@ -152,7 +132,7 @@ class HostapdCtrl:
         if turn.is_over():
             # Not asked, so it keeps its place, before those that were.
             failures.append(CtrlError("no time left to ask it"))
-            return self._bss(ifname, ())
+            return self._bss(BssStatus(ifname), None)
         try:
             links = [self._ask(ifname, server, turn) for server in servers]
         except CannotListError as error:
@@ -160,10 +140,12 @@ class HostapdCtrl:
         except CtrlError as error:
             failures.append(error)
             self._say_failed(ifname, error)
-            return self._bss(ifname, ())
+            return self._bss(BssStatus(ifname), None)
         self._say_back(ifname)
         known = [link for link in links if link is not None]
-        return self._bss(ifname, known) if known else None
+        if not known:
+            return None
+        return self._bss(_joined(known), one_each(each for link in known for each in link.stations))
 
     def _ask(self, ifname: str, server: str, turn: "_Turn") -> _Link | None:
         ctrl = Ctrl(self._addresses, server, monotonic=self._monotonic)
@@ -212,33 +194,6 @@ class HostapdCtrl:
             self._sketch.add(mac)  # it may be gone before the next read
         self._changed |= event.startswith(_CHANGES)
 
-    def _bss(self, ifname: str, links: Sequence[_Link]) -> Bss:
-        """Without links: it could not be asked."""
-        since, rx_bytes, tx_bytes = self._interfaces.bss_counters(ifname) or (None, None, None)
-        off_air = bool(links) and all(link.status.off_air for link in links)
-        tally = None
-        if links and not off_air:
-            stations = one_each(each for link in links for each in link.stations)
-            tally = self._tracker.tally(ifname, stations)
-            self._sketch.add(*[each.mac for each in stations if each.authorized])
-        # Several links have each their own channel.
-        alone = links[0].status if len(links) == 1 else None
-        freq_mhz = alone.freq_mhz if alone else 0
-        return Bss(
-            ifname=ifname,
-            ssid=links[0].status.ssid if links else None,
-            band=frequency.band(freq_mhz),
-            channel=(alone.channel if alone else None) or frequency.channel(freq_mhz),
-            utilization_ratio=alone.utilization_ratio if alone else None,
-            clients=tally.clients if tally else None,
-            active=tally.active if tally else None,
-            weak=tally.weak if tally else None,
-            since=since,
-            rx_bytes=rx_bytes,
-            tx_bytes=tx_bytes,
-            off_air=off_air or None,
-        )
-
     def _forget_all_but(self, servers: dict[str, list[str]]) -> None:
         """What is known of BSSes that are no more."""
         paths = {path for each in servers.values() for path in each}
@@ -274,6 +229,15 @@ class _Turn(NamedTuple):
 
     def is_over(self) -> bool:
         return self.monotonic() >= self.end
+
+
+def _joined(links: Sequence[_Link]) -> BssStatus:
+    """Several links have each a channel of their own, and are off the air together."""
+    status = links[0].status
+    if len(links) == 1:
+        return status
+    off_air = all(link.status.off_air for link in links)
+    return BssStatus(status.ifname, status.ssid, off_air=off_air)
 
 
 def interface(name: str) -> str:

@@ -20,11 +20,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from titik_agent.hostapd import frequency
+from titik_agent.hostapd.bss_status import BssStatus
 from titik_agent.hostapd.ubus import PERMISSION_DENIED, SOCKETS, Ubus, UbusEvent, UbusRefused
 from titik_agent.hostapd.ubus_blob import UbusError
 from titik_agent.hostapd.ubus_replies import (
-    BssStatus,
     Clients,
     has_links,
     parse_clients,
@@ -33,13 +32,12 @@ from titik_agent.hostapd.ubus_replies import (
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sampling.visitor_sketch import Sketch
-from titik_agent.sources.bss_bytes import BssCounters
+from titik_agent.sources.bss_section import READ_S, BssCounters, BssSection
 from titik_wire.limits import MAX_BSSES, MAX_IFNAME
 from titik_wire.messages import Bss
 
 log = logging.getLogger(__name__)
 
-READ_S = 2.0  # for all of a read: a hung ubusd or hostapd must not stall sampling
 CALL_S = 1.0  # for one answer; hostapd takes about a millisecond
 # After ubusd was restarted, hostapd tries to reach it each second, and has most BSSes back at once.
 REGISTERED_S = 60.0
@@ -55,11 +53,8 @@ REMEDY = "is /usr/share/acl.d/titik-agent.json there, root's, mode 0644? then: k
 NOTHING_VISIBLE = f"no hostapd.* object is visible, nor is `service`: the ACL hides them ({REMEDY})"
 
 
-class HostapdUbus:
-    """The section `bss`."""
-
-    name = "hostapd"
-    field = "bss"
+class HostapdUbus(BssSection):
+    """By ubus."""
 
     def __init__(
         self,
@@ -69,10 +64,7 @@ class HostapdUbus:
         paths: Sequence[str] = SOCKETS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._interfaces = interfaces
-        self._tracker = tracker
-        self._sketch = sketch
-        self._monotonic = monotonic
+        super().__init__(interfaces, tracker, sketch, monotonic)
         self._questions = Ubus(paths, monotonic=monotonic)
         self._events = Ubus(paths, on_event=self._hear, monotonic=monotonic)
         self._subscribed: dict[str, int] = {}
@@ -80,13 +72,7 @@ class HostapdUbus:
         self._missed: frozenset[str] = frozenset()  # of them, lost with ubusd, perhaps to return
         self._missed_until = 0.0
         self._deaf = ""  # why there are no events, logged once
-        self._changed = False
         self._statuses: tuple[BssStatus, ...] | None = None
-
-    @property
-    def saturated(self) -> bool:
-        """More clients than are tracked one by one; counts are still right."""
-        return self._tracker.saturated
 
     def statuses(self) -> tuple[BssStatus, ...] | None:
         """What the last read learnt of each radio; None if it failed."""
@@ -114,8 +100,7 @@ class HostapdUbus:
         except UbusError as error:
             # The next read connects and subscribes again: ubusd needs a moment to come back.
             log.warning("ubus events lost, until the next sample reason=%s", error)
-        changed, self._changed = self._changed, False
-        return changed
+        return self._take_changed()
 
     def close(self) -> None:
         self._events.close()
@@ -137,9 +122,9 @@ class HostapdUbus:
             status = self._status(ifname, target, by) if clients else None
             if clients and clients.freq_mhz is None and (status is None or status.freq_mhz is None):
                 continue  # 802.1X on a wire, since 25.12
-            bsses.append(self._bss(ifname, clients, status))
+            bsses.append(self._answered(ifname, clients, status))
             statuses += [status] if status else []
-        bsses += [self._bss(ifname, None, None) for ifname in sorted(missed)]
+        bsses += [self._bss(BssStatus(ifname), None) for ifname in sorted(missed)]
         if failures and len(failures) == len(bsses):
             raise _unreadable(failures[0])
         self._known = frozenset([bss.ifname for bss in bsses])
@@ -181,31 +166,15 @@ class HostapdUbus:
             log.debug("get_status failed ifname=%s reason=%s", ifname, error)
             return None
 
-    def _bss(self, ifname: str, clients: Clients | None, status: BssStatus | None) -> Bss:
-        asked, status = status is not None, status or BssStatus(ifname)
-        one_link = not has_links(status)
-        freq_mhz = status.freq_mhz or (clients.freq_mhz if clients else None) or 0
-        freq_mhz = freq_mhz if one_link else 0  # several links have each their own
-        since, rx_bytes, tx_bytes = self._interfaces.bss_counters(ifname) or (None, None, None)
-        tally = None
-        if clients and not status.off_air:
-            tally = self._tracker.tally(ifname, clients.stations)
-            self._sketch.add(*[each.mac for each in clients.stations if each.authorized])
-        return Bss(
-            ifname=ifname,
-            ssid=status.ssid,
-            band=frequency.band(freq_mhz),
-            channel=(status.channel if one_link else None) or frequency.channel(freq_mhz),
-            utilization_ratio=status.utilization_ratio if one_link else None,
-            clients=tally.clients if tally else None,
-            active=tally.active if tally else None,
-            weak=tally.weak if tally else None,
-            since=since,
-            rx_bytes=rx_bytes,
-            tx_bytes=tx_bytes,
-            off_air=status.off_air or None,
-            undercounted=True if asked and not one_link and status.links is None else None,
-        )
+    def _answered(self, ifname: str, clients: Clients | None, status: BssStatus | None) -> Bss:
+        known = status or BssStatus(ifname)
+        undercounted = False
+        if has_links(known):  # each of them has a channel of its own
+            known = known._replace(freq_mhz=None, channel=None, utilization_ratio=None)
+            undercounted = status is not None and status.links is None
+        elif clients and not known.freq_mhz:
+            known = known._replace(freq_mhz=clients.freq_mhz)
+        return self._bss(known, clients and clients.stations, undercounted)
 
     def _follow(self, objects: dict[str, int], end: float) -> None:
         """Subscribe to the objects that are new. Without events, samples come at their interval."""

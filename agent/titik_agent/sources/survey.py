@@ -6,36 +6,27 @@ keeps such a name while another band is off the air, or its counters would seem 
 """
 
 import re
-from typing import Protocol
 
 from titik_agent.hostapd import frequency
-from titik_agent.hostapd.ubus_replies import BssStatus, has_links
+from titik_agent.hostapd.bss_status import BssStatus
+from titik_agent.hostapd.ubus_replies import has_links
 from titik_agent.limits import MAX_PHY_NAME, MAX_PHYS
 from titik_agent.sampling.source import SourceError
+from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_wire.messages import Radio
 
 
-class Statuses(Protocol):
-    """The source that asks hostapd."""
-
-    def statuses(self) -> tuple[BssStatus, ...] | None:
-        """One per BSS; None if the last read failed."""
-        ...
-
-
 class Survey:
-    """The section `radios`; None where hostapd is not on ubus, whose control socket lacks it."""
+    """The section `radios`; hostapd's control interface has no such figures."""
 
     name = "survey"
     field = "radios"
 
-    def __init__(self, hostapd: Statuses | None) -> None:
+    def __init__(self, hostapd: HostapdUbus) -> None:
         self._hostapd = hostapd
         self._bands: dict[str, set[str]] = {}  # seen of each PHY
 
-    def read(self) -> tuple[Radio, ...] | None:
-        if self._hostapd is None:
-            return None
+    def read(self) -> tuple[Radio, ...]:
         statuses = self._hostapd.statuses()
         if statuses is None:
             raise SourceError("hostapd could not be asked")

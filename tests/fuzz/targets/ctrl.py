@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.targets import CAPTURES, folder
-from titik_agent.hostapd.control_replies import CtrlStatus, list_stations, parse_status
+from titik_agent.hostapd.bss_status import BssStatus
+from titik_agent.hostapd.control_replies import list_stations, parse_status
 from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
 from titik_agent.limits import MAX_CONTROL_REPLY
 
@@ -44,7 +45,7 @@ def one(data: bytes) -> None:
         ctrl = hostapd.connect(heard)
         try:
             status = parse_status("wlan0", _ask(hostapd, ctrl, b"STATUS"))
-            assert status is None or isinstance(status, CtrlStatus)
+            assert status is None or isinstance(status, BssStatus)
             stations = list_stations(lambda question: _ask(hostapd, ctrl, question))
             assert len({one.mac for one in stations}) == len(stations)
             hostapd.say()
