@@ -30,14 +30,13 @@ from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import EventSource, Source
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.leases import LeasesSource
-from titik_agent.sources.netdev import Interfaces, NetdevSource
+from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.probe_result import ProbeSource
-from titik_agent.sources.visitors import VisitorsSource
+from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import Backoff
 from titik_agent.uplink.link import Link
@@ -109,8 +108,8 @@ def check_all(
     _reach_once(sources)
     good = check.sources(sources, print)
     for source in sources:
-        if isinstance(source, NetdevSource):
-            check.uplink(source.interfaces, sources, print)
+        if isinstance(source, Interfaces):
+            check.uplink(source, sources, print)
     good &= check.clock(clock, print)
     good &= check.spool_folder(settings.spool.directory, print)
     reached = check.broker(target, print)
@@ -199,12 +198,12 @@ def _sources(
     hostapd = _hostapd(settings.sources, interfaces, sketch)
     sources: list[Source | None] = [
         *hostapd,
-        NetdevSource(interfaces),
+        interfaces,
         HostSource(clock),
         LeasesSource(clock, settings.sources.lease_files),
         _reach(settings.reach),
         ProbeSource(settings.probe.result_file, clock, settings.probe.max_age_s),
-        VisitorsSource(sketch) if hostapd else None,
+        sketch if hostapd else None,
     ]
     return [source for source in sources if source is not None]
 

@@ -5,18 +5,18 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 from titik_agent import shared_files
 from titik_agent.clock import Clock
 from titik_agent.sampling.source import Source, SourceError
-from titik_agent.sources.way_out import Way
+from titik_agent.sources.netdev import Interfaces
+from titik_agent.spool.spool import Spool
 from titik_agent.uplink.link import CONNECT_TIMEOUT_S, RouterRemedies
 from titik_agent.uplink.uplink import Uplink
 from titik_mqtt.dial import dial, resolve
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
-from titik_wire.messages import Net
 
 Say = Callable[[str], None]
 LOGIN_S = 15.0  # to be accepted by the broker
@@ -29,13 +29,6 @@ FAR_LESS = 20  # what stays in the LAN, a film from a neighbour's disk, is hardl
 _OFF = {
     "hostapd": '; if this is no access point, set hostapd = "off" under [sources] in agent.toml'
 }
-
-
-class SpoolSize(Protocol):
-    """A spool's size."""
-
-    @property
-    def spooled(self) -> int: ...
 
 
 def user(say: Say) -> None:
@@ -51,13 +44,6 @@ def user(say: Say) -> None:
         say(f"ok    user: {pwd.getpwuid(uid).pw_name}")
     except KeyError:
         say(f"ok    user: {uid}")
-
-
-class Uplinks(Protocol):
-    """This machine's, and what leads out."""
-
-    def ways(self) -> Sequence[Way]: ...
-    def net(self) -> tuple[Net, ...]: ...
 
 
 def sources(every: Sequence[Source], say: Say) -> bool:
@@ -76,7 +62,7 @@ def sources(every: Sequence[Source], say: Say) -> bool:
     return good
 
 
-def uplink(interfaces: Uplinks, every: Sequence[Source], say: Say) -> None:
+def uplink(interfaces: Interfaces, every: Sequence[Source], say: Say) -> None:
     """Which interfaces are taken as uplink, and why; what is likely wrong is no failure."""
     try:
         ways, nets = interfaces.ways(), interfaces.net()
@@ -199,7 +185,7 @@ def broker(target: Endpoint, say: Say) -> bool:
     return True
 
 
-def chain(uplink: Uplink, spool: SpoolSize, say: Say) -> bool:
+def chain(uplink: Uplink, spool: Spool, say: Say) -> bool:
     """Log in, publish the one sample in the spool, and wait until the collector has it."""
     trouble = _Trouble()
     log = logging.getLogger("titik_agent")
@@ -215,7 +201,7 @@ def chain(uplink: Uplink, spool: SpoolSize, say: Say) -> bool:
     return good
 
 
-def _chain(uplink: Uplink, spool: SpoolSize, say: Say, trouble: "_Trouble") -> bool:
+def _chain(uplink: Uplink, spool: Spool, say: Say, trouble: "_Trouble") -> bool:
     if not _drive(uplink, LOGIN_S, lambda: uplink.is_connected or bool(trouble.reasons)):
         say("FAIL  login: no answer from the broker; is there an MQTT 5 broker at this port?")
         return False

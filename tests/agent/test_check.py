@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from titik_agent import assemble, check, commands
 from titik_agent.clock import SystemClock
+from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.way_out import Way
 from titik_mqtt.endpoint import Endpoint
 from titik_wire.messages import Bss, Net
@@ -155,7 +156,6 @@ def test_a_check_says_as_whom_it_looks(
     assert [said] == lines
 
 
-@pytest.mark.usefixtures("not_looked_at")
 @pytest.mark.parametrize(
     ("is_openwrt", "remedy"),
     [
@@ -176,6 +176,7 @@ def test_a_clock_that_nobody_vouches_for_has_a_remedy(
     assert [f"--    clock: not known to be set; if it is right, {remedy}"] == said
 
 
+@pytest.mark.usefixtures("not_looked_at")
 def test_a_machine_that_is_no_access_point_is_told_once_how_to_say_so(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,10 +230,11 @@ def test_a_check_fails_where_another_router_s_agent_has_the_spool(
     ) in result.output.splitlines()
 
 
-class Nets:
+class Nets(Interfaces):
     """Interfaces as `check.uplink` asks for them."""
 
     def __init__(self, ways: tuple[Way, ...], *nets: Net) -> None:
+        super().__init__(None, None, "")
         self._ways, self._nets = ways, nets
 
     def ways(self) -> tuple[Way, ...]:

@@ -7,14 +7,15 @@ import pytest
 
 from tests.agent.fake_clock import FakeClock
 from titik_agent.clock import SystemClock
-from titik_agent.sources.host import CpuTime, HostSource, busy_ratio, hottest
+from titik_agent.sources.host import CpuTime, HostSource, Machine, busy_ratio, hottest
 from titik_wire.messages import Host
 
 
-class GoodMachine:
+class GoodMachine(Machine):
     """Answers everything."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.times = [CpuTime(10.0, 100.0), CpuTime(15.0, 120.0)]
 
     def load(self) -> float:

@@ -18,9 +18,9 @@ from titik_agent.hostapd import control_socket
 from titik_agent.hostapd.control_socket import PUMP_EVENTS, Addresses, Ctrl
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources import hostapd_control
 from titik_agent.sources.hostapd_control import HostapdCtrl
+from titik_agent.sources.visitors import Sketch
 from titik_wire.messages import Bss
 
 ONE, TWO, THREE = (f"02:00:00:00:0{n}:00" for n in (1, 2, 3))

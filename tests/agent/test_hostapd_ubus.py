@@ -12,10 +12,10 @@ from tests.agent.test_sketch import FakeClock
 from titik_agent.hostapd import frequency, ubus, ubus_blob
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources import bss_section, hostapd_ubus
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.survey import Survey
+from titik_agent.sources.visitors import Sketch
 from titik_wire.messages import Bss, Radio
 
 AP0, AP1 = "hostapd.phy0-ap0", "hostapd.phy1-ap0"

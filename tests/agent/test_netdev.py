@@ -10,7 +10,7 @@ import pytest
 from tests.system.netns import hotspot, ip
 from titik_agent.sampling.source import SourceError
 from titik_agent.sources.counter_epochs import Since
-from titik_agent.sources.netdev import LOOK_S, Interfaces, NetdevSource, identify
+from titik_agent.sources.netdev import LOOK_S, Interfaces, identify
 from titik_agent.sources.rtnetlink import DefaultRoute, Routes
 from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.sources.wiring import Wiring
@@ -230,7 +230,7 @@ def test_a_machine_with_neither_has_no_section(router: Router) -> None:
     """None is no failure."""
     router.routes()
     router.remove("br-lan")
-    assert NetdevSource(router.interfaces()).read() is None
+    assert router.interfaces().read() is None
 
 
 def test_counters_are_reported_as_they_are(router: Router) -> None:

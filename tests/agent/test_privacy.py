@@ -21,17 +21,16 @@ from tests.agent.test_sampler import FakeClock
 from titik_agent.hostapd.control_socket import Addresses
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
-from titik_agent.sources.netdev import Interfaces, NetdevSource
+from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.reach import Targets
 from titik_agent.sources.rtnetlink import AF_BRIDGE, RTM_GETROUTE, RTM_GETRULE
 from titik_agent.sources.survey import Survey
-from titik_agent.sources.visitors import VisitorsSource
+from titik_agent.sources.visitors import Sketch
 from titik_agent.sources.wiring import Wiring
 from titik_agent.spool.spool import Spool
 
@@ -183,7 +182,7 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
         monkeypatch.setattr(rtnetlink, "_ask", kernel.ask)
         interfaces = kernel.interfaces(str(tmp_path / "spool" / "uplink"))
         sources = (
-            hostapd, Survey(hostapd), leased, VisitorsSource(sketch), NetdevSource(interfaces),
+            hostapd, Survey(hostapd), leased, sketch, interfaces,
             Broken(),
         )  # fmt: skip
         sampler = Sampler("a", "0" * 16, clock, spool, sources, rss_bytes=lambda: 1)

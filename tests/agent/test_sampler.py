@@ -7,6 +7,7 @@ import pytest
 
 from titik_agent.sampling.sampler import SHED_ORDER, Sampler, fit
 from titik_agent.sampling.source import Source, SourceError
+from titik_agent.spool.spool import Spool
 from titik_wire import codec, topics
 from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import (
@@ -43,11 +44,12 @@ class FakeClock:
         return "ntp"
 
 
-class FakeSpool:
+class FakeSpool(Spool):
     spooled, merged, lost, corrupt = 4, 1, 2, 3
     complete = True
 
     def __init__(self, **held: tuple[int, int]) -> None:
+        super().__init__(None)
         self._held = held
 
     def held(self) -> dict[str, tuple[int, int]]:

@@ -6,8 +6,7 @@ from typing import Literal
 
 import pytest
 
-from titik_agent.sampling.visitor_sketch import Sketch
-from titik_agent.sources.visitors import VisitorsSource
+from titik_agent.sources.visitors import Sketch
 from titik_wire.instant import from_text
 from titik_wire.messages import Visitors
 
@@ -107,7 +106,7 @@ def test_counting_starts_with_the_run() -> None:
     counted = sketch(FakeClock())
     counted.add("a")
     since = from_text("2026-11-23T02:00:00.000Z")
-    assert Visitors(count=1, since=since) == counted.visitors()
+    assert Visitors(count=1, since=since) == counted.read()
 
 
 def test_local_midnight_starts_a_new_count() -> None:
@@ -118,7 +117,7 @@ def test_local_midnight_starts_a_new_count() -> None:
     clock.go(30_000)
     counted.add("c")
     since = from_text("2026-11-23T16:00:00.000Z")
-    assert Visitors(count=1, since=since) == counted.visitors()
+    assert Visitors(count=1, since=since) == counted.read()
 
 
 def test_midnight_passes_once_though_the_clock_wavers() -> None:
@@ -131,7 +130,7 @@ def test_midnight_passes_once_though_the_clock_wavers() -> None:
     counted.add("b")
     clock.go(30_000)
     since = from_text("2026-11-23T16:00:00.000Z")
-    assert Visitors(count=2, since=since) == counted.visitors()
+    assert Visitors(count=2, since=since) == counted.read()
 
 
 def test_a_clock_set_after_the_start_keeps_the_count() -> None:
@@ -143,7 +142,7 @@ def test_a_clock_set_after_the_start_keeps_the_count() -> None:
     clock.wall = from_text("2026-11-23T02:00:00.000Z")
     counted.add("b")
     since = from_text("2026-11-23T01:55:00.000Z")
-    assert Visitors(count=2, since=since) == counted.visitors()
+    assert Visitors(count=2, since=since) == counted.read()
 
 
 def test_a_clock_set_to_another_day_starts_a_new_count_now() -> None:
@@ -158,7 +157,7 @@ def test_a_clock_set_to_another_day_starts_a_new_count_now() -> None:
     clock.wall = from_text("2026-11-22T17:00:00.000Z")  # an hour after midnight
     counted.add("b")
     since = from_text("2026-11-22T17:00:00.000Z")
-    assert Visitors(count=1, since=since) == counted.visitors()
+    assert Visitors(count=1, since=since) == counted.read()
 
 
 def test_midnight_is_midnight_when_summer_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,15 +171,15 @@ def test_midnight_is_midnight_when_summer_time_ends(monkeypatch: pytest.MonkeyPa
     counted.add("b")
     # Seen at 21:59:50 UTC and again hours later: the day turned in between.
     since = from_text("2026-10-24T22:00:00.000Z")
-    assert Visitors(count=1, since=since) == counted.visitors()
+    assert Visitors(count=1, since=since) == counted.read()
 
 
 def test_nothing_is_said_before_anyone_looked() -> None:
     """Not seen is not zero."""
     counted = sketch(FakeClock())
-    assert VisitorsSource(counted).read() is None
+    assert counted.read() is None
     counted.add()
-    visitors = VisitorsSource(counted).read()
+    visitors = counted.read()
     assert visitors is not None
     assert 0 == visitors.count
 
@@ -202,7 +201,7 @@ def test_a_day_is_the_city_s_where_a_collector_says_when_it_begins(
     sinces = []
     for _ in range(6 * 24):
         counted.add("02:00:5e:00:00:01")
-        visitors = counted.visitors()
+        visitors = counted.read()
         assert visitors is not None
         sinces.append(visitors.since)
         clock.go(HOUR_MS)
@@ -221,7 +220,7 @@ def test_a_day_of_25_hours_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     sinces = set()
     for _ in range(48):
         counted.add("02:00:5e:00:00:01")
-        visitors = counted.visitors()
+        visitors = counted.read()
         assert visitors is not None
         sinces.add(visitors.since)
         clock.go(HOUR_MS)

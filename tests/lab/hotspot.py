@@ -24,10 +24,10 @@ from tests.lab.as_ubus import UbusHostapd
 from titik_agent.clock import SystemClock
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.netdev import Interfaces
+from titik_agent.sources.visitors import Sketch
 
 SOCKETS = "/run/hostapd"
 UBUS = "/run/ubus.sock"

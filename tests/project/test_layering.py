@@ -34,7 +34,8 @@ FLOORS = {
     "titik_agent": (
         {"limits"},
         {"clock", "config", "hostapd", "lazy_imports", "shared_files"},
-        {"sampling", "spool"},
+        {"spool"},
+        {"sampling"},
         {"sources", "uplink"},
         {"check", "probe"},
         {"assemble"},

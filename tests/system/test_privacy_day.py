@@ -36,14 +36,13 @@ from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import Source
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
-from titik_agent.sources.netdev import Interfaces, NetdevSource
+from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.survey import Survey
-from titik_agent.sources.visitors import VisitorsSource
+from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import Backoff
 from titik_agent.uplink.link import Link
@@ -203,10 +202,10 @@ class Agent:
         sources: tuple[Source, ...] = (
             self._hostapd,
             *((Survey(self._hostapd),) if isinstance(self._hostapd, HostapdUbus) else ()),
-            NetdevSource(Interfaces("lo", (), clock.boot)),
+            Interfaces("lo", (), clock.boot),
             HostSource(clock),
             LeasesSource(clock, (str(hotspot.leases),)),
-            VisitorsSource(sketch),
+            sketch,
         )
         sampler = Sampler(ROUTER, run, clock, self.spool, sources, lambda: publisher.unacked.acked)
         schedule = Schedule(INTERVAL_S, clock.monotonic() - INTERVAL_S, random.Random())

@@ -10,23 +10,16 @@ import select
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import EventSource
+from titik_agent.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 
 # The longest sleep: bounds how late a checkpoint can be.
 LONGEST_S = 60.0
-
-
-class SampleSpool(Protocol):
-    """Where samples go."""
-
-    def append(self, run: str, seq: int, payload: bytes) -> None: ...
-    def checkpoint_if_due(self) -> None: ...
 
 
 class Loop:
@@ -39,7 +32,7 @@ class Loop:
         self,
         sampler: Sampler,
         schedule: Schedule,
-        spool: SampleSpool,
+        spool: Spool,
         events: Sequence[EventSource],
         monotonic: Callable[[], float],
         spooled: Callable[[], None],

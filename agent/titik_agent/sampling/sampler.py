@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple
 
 import psutil
 
 from titik_agent.clock import Clock
 from titik_agent.sampling.client_time import Meters, on_air
 from titik_agent.sampling.source import Source, SourceError
+from titik_agent.spool.spool import Spool
 from titik_wire import codec
 from titik_wire.errors import WireError
 from titik_wire.limits import MAX_FAILED, MAX_RUNS
@@ -30,22 +31,6 @@ SHED_ORDER: Final = (
 )  # fmt: skip
 
 
-class SpoolState(Protocol):
-    """What a sample reports about the spool."""
-
-    @property
-    def spooled(self) -> int: ...
-    @property
-    def merged(self) -> int: ...
-    @property
-    def lost(self) -> int: ...
-    @property
-    def corrupt(self) -> int: ...
-    @property
-    def complete(self) -> bool: ...
-    def held(self) -> dict[str, tuple[int, int]]: ...
-
-
 class Sampler:
     """Takes the samples of one run, numbered from 1."""
 
@@ -54,7 +39,7 @@ class Sampler:
         router: str,
         run: str,
         clock: Clock,
-        spool: SpoolState,
+        spool: Spool,
         sources: Sequence[Source],
         open_runs: Callable[[], Iterable[str]] = tuple,
         rss_bytes: Callable[[], int] | None = None,

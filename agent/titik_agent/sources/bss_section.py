@@ -11,7 +11,7 @@ from titik_agent.hostapd import frequency
 from titik_agent.hostapd.bss_status import BssStatus
 from titik_agent.hostapd.station import Station
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
+from titik_agent.sources.visitors import Sketch
 from titik_wire.messages import Bss
 
 READ_S: Final = 2.0  # for all of a read: one that hangs must not stall sampling

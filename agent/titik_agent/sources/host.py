@@ -6,7 +6,7 @@ Rule: what may wait for a device, sensors and the disk, is read apart; see `slow
 
 import os
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import psutil
 
@@ -30,21 +30,11 @@ class CpuTime(NamedTuple):
     total: float
 
 
-class Machine(Protocol):
-    """What psutil knows of the machine; each may raise OSError, ValueError and the like."""
+class Machine:
+    """What psutil knows of the machine; each may raise OSError, ValueError and the like.
 
-    def load(self) -> float: ...
-    def cpu(self) -> CpuTime: ...
-    def memory(self) -> tuple[int, int]:
-        """Total and available bytes."""
-        ...
-
-    def disk_free(self) -> int: ...
-    def temperatures(self) -> Iterable[float]: ...
-
-
-class ThisMachine:
-    """The machine we run on. `disk`: a path of the file system that matters."""
+    `disk`: a path of the file system that matters.
+    """
 
     def __init__(self, disk: str | None = None) -> None:
         self._disk = disk or (OVERLAY if os.path.isdir(OVERLAY) else "/")
@@ -59,6 +49,7 @@ class ThisMachine:
         return CpuTime(total - times.idle - getattr(times, "iowait", 0.0), total)
 
     def memory(self) -> tuple[int, int]:
+        """Total and available bytes."""
         memory = psutil.virtual_memory()
         return memory.total, memory.available
 
@@ -79,7 +70,7 @@ class HostSource:
 
     def __init__(self, clock: Clock, machine: Machine | None = None) -> None:
         self._clock = clock
-        self._machine = machine or ThisMachine()
+        self._machine = machine or Machine()
         self._cpu: CpuTime | None = None  # at the previous reading
         self._devices = Slow(self._read_devices, clock.monotonic)
 

@@ -23,8 +23,8 @@ from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
 from titik_agent.hostapd.station import Station, one_each
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.bss_section import READ_S, BssCounters, BssSection
+from titik_agent.sources.visitors import Sketch
 from titik_wire.limits import MAX_BSSES, MAX_IFNAME
 from titik_wire.messages import Bss
 

@@ -31,8 +31,8 @@ from titik_agent.hostapd.ubus_replies import (
 )
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sampling.visitor_sketch import Sketch
 from titik_agent.sources.bss_section import READ_S, BssCounters, BssSection
+from titik_agent.sources.visitors import Sketch
 from titik_wire.limits import MAX_BSSES, MAX_IFNAME
 from titik_wire.messages import Bss
 

@@ -46,7 +46,7 @@ NOT_LAN = re.compile(r"docker|podman|virbr|lxc|lxd|cni|br-[0-9a-f]{12}$")
 
 
 class Interfaces:
-    """This machine's interfaces, and which of them are uplink and LAN.
+    """The section `net`: this machine's interfaces, and which of them are uplink and LAN.
 
     `uplink` (one or several, separated by spaces) and `lan` are the configured names; None: found
     by looking. `changed`: whether interfaces or routes may have changed since it was last asked;
@@ -54,6 +54,9 @@ class Interfaces:
     read again: a sample has them for its every BSS. `memory` is a file on a RAM disk: which ways
     out were last found.
     """
+
+    name = "netdev"
+    field = "net"
 
     def __init__(
         self,
@@ -115,6 +118,10 @@ class Interfaces:
         """Every way to the internet; the last that were found while there is no default route."""
         self._look(self._read())
         return self._found
+
+    def read(self) -> tuple[Net, ...] | None:
+        """None: this machine has neither an uplink nor a LAN that we could find."""
+        return self.net() or None
 
     def net(self) -> tuple[Net, ...]:
         """Every way out and the LAN as they are now; a LAN that does not exist is left out."""
@@ -245,20 +252,6 @@ class Interfaces:
             self._monotonic() if self._last is None else self._last[0],
             lambda: self._wiring.speed_bps(ifname) or LINE_BPS,
         )
-
-
-class NetdevSource:
-    """Uplink and LAN in a sample."""
-
-    name = "netdev"
-    field = "net"
-
-    def __init__(self, interfaces: Interfaces) -> None:
-        self.interfaces = interfaces
-
-    def read(self) -> tuple[Net, ...] | None:
-        """None: this machine has neither an uplink nor a LAN that we could find."""
-        return self.interfaces.net() or None
 
 
 def identify(boot: str, ifindex: int) -> str:
