@@ -5,6 +5,7 @@ Rule: this file alone knows all parts. A job gets what it needs of another as a 
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.takeover import Takeover
@@ -16,8 +17,9 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Ingest
 from titik_collector.jobs import Jobs, OnDemand, Slot, Task
-from titik_collector.live import observed_events, removed_topics, rollup_topics
-from titik_collector.live.hearing import Hearing
+from titik_collector.live import removed_topics, rollup_topics
+from titik_collector.live.event_reporting import EventReporting
+from titik_collector.live.hearing import LEAST_MS, Hearing
 from titik_collector.live.now import LiveState
 from titik_collector.live.now_publishing import NowPublishing
 from titik_collector.live.presence import Presence
@@ -29,6 +31,7 @@ from titik_collector.outputs.output import Output
 from titik_collector.outputs.topics import Topics
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
+from titik_collector.queries import events
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import Changes, sync
 from titik_collector.registry.watch import ConfigWatch, Reload
@@ -90,6 +93,7 @@ class Parts:
         self.ingest = Ingest(self.link, self.link, self.store, now_ms)
         self.outputs = Outputs(Topics(self.link), outputs)
         self._make_jobs(config)
+        self.events = self._events() if outputs else None
         self.jobs, self.always = self._in_order()
         self.live.load()
 
@@ -105,7 +109,7 @@ class Parts:
             lambda: self.takeover.identity,
             lambda: calendar.day_starts(now_ms(), DAYS_AHEAD),
         )
-        self.hearing = Hearing(db, self.presence, now_ms, outputs.event_happened)
+        self.hearing = Hearing(db, self.presence, now_ms)
         self.heard = Task(lambda: self.hearing.heard(self._heard_ms()), self._is_connected)
         self.settling = Settling(db, self.clock, self.hearing.move, self.restamped)
         self.reload = Reload(
@@ -121,13 +125,13 @@ class Parts:
         self.windows = Task(self._report_windows, self._is_connected)
         self.newest_again = NewestAgain(
             db,
-            outputs.window_retained,
+            outputs.windows_retained,
             self._places,
             lambda: link.connected and upkeep.is_whole(),
             now_ms,
         )
         self.restating = Restating(Restate(db), lambda: not upkeep.is_behind)
-        self.server_cause = ServerCause(db, now_ms, time.monotonic, outputs.event_happened)
+        self.server_cause = ServerCause(db, now_ms, time.monotonic)
 
     def _in_order(self) -> tuple[Jobs, Jobs]:
         """The jobs, and those that run whether the store works or not.
@@ -143,6 +147,7 @@ class Parts:
             Slot(self.statuses_again, 0.0),
             Slot(self.tick, 5.0),
             Slot(self.now, 0.2),
+            *((Slot(self.events, 15.0),) if self.events else ()),
             Slot(self.pruning, 1.0),
             Slot(self.upkeep, 0.0, 0.05, BUSY_S),
             Slot(self.windows, 2.0),  # after the rollups, to know of what this batch changed
@@ -151,8 +156,18 @@ class Parts:
             Slot(self.server_cause, 0.0, 0.01, BUSY_S),
             Slot(self.heard, 0.0),  # last: a round that a failing store ended was not heard
         )
-        always = (Slot(Task(self.outputs.watch), 5.0), Slot(self.report, 0.0))
+        always = (
+            Slot(Task(self.now.deaf, lambda: self.hearing.deaf_ms() >= LEAST_MS), 0.0),
+            Slot(Task(self.outputs.watch), 5.0),
+            Slot(self.report, 0.0),
+        )
         return Jobs(jobs, time.monotonic), Jobs(always, time.monotonic)
+
+    def _events(self) -> EventReporting:
+        """Asks much of the store, so only where there are outputs that want it."""
+        now_ms = self._now_ms
+        gather = partial(events.gather, self.db, late=True)
+        return EventReporting(gather, self.outputs, now_ms, now_ms() - self.hearing.deaf_ms())
 
     # What happens, and which parts it concerns.
 
@@ -194,8 +209,6 @@ class Parts:
         self.removed.wanted = True
         # A router that was connected before it was added reports no second time that it is online.
         self.statuses_again.wanted |= bool(changes.added)
-        for event in observed_events.of_registry(changes, self.registry, self._now_ms()):
-            self.outputs.event_happened(event)
 
     # What jobs ask.
 

@@ -11,7 +11,6 @@ import logging
 from titik_collector.assemble import Parts
 from titik_collector.ingest.ingest import MAX_BATCH
 from titik_collector.ingest.saved import Saved
-from titik_collector.live.hearing import LEAST_MS
 from titik_collector.store import writable
 from titik_collector.store.database import FAILURES
 
@@ -68,6 +67,7 @@ class Collector:
     def abandon(self) -> None:
         """End without a status: the broker is another collector's."""
         self.parts.report.withdraw()
+        self.parts.outputs.close()
 
     def _get_ready(self) -> None:
         """What has to be right before a message is stored."""
@@ -90,8 +90,6 @@ class Collector:
         parts.report.failed(str(error))
         parts.hearing.stop("store", str(error))
         parts.always.run(idle=True)
-        if parts.hearing.deaf_ms() >= LEAST_MS:
-            parts.now.deaf()
         parts.link.keep_alive(RETRY_S, MAX_BATCH)
 
     def _store_works(self) -> None:

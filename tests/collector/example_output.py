@@ -1,5 +1,6 @@
 """The smallest output: a line for each router whose presence changed."""
 
+from collections.abc import Sequence
 from typing import TextIO
 
 from titik_collector.outputs.output import Output, PresenceChange
@@ -13,6 +14,11 @@ class Lines(Output):
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def presence_changed(self, change: PresenceChange) -> None:
+    def presence_changed(self, changes: Sequence[PresenceChange]) -> None:
         """As soon as it is known."""
-        print(f"{change.router} is {change.state}", file=self._file, flush=True)
+        for one in changes:
+            print(f"{one.router} is {one.state}", file=self._file, flush=True)
+
+    def close(self) -> None:
+        """The collector ends."""
+        self._file.close()

@@ -11,6 +11,7 @@ from tests.collector.test_presence import OTHER_BOOT, OTHER_RUN, outages, record
 from titik_collector.live import namesakes
 from titik_collector.live.namesakes import APART_MS, MAX_RUNS, Namesakes
 from titik_collector.queries import events, status
+from titik_collector.screens import event_screen
 from titik_collector.store import namesake_rows as times_of_two
 
 A, B = RUN, OTHER_RUN
@@ -102,7 +103,7 @@ def test_an_engineer_reads_of_it(tmp_path: Path) -> None:
         found = events.gather(db, T0, T0 + 90_000)
         console = Console(width=80)
         with console.capture() as capture:
-            console.print(events.render(found, None, T0))
+            console.print(event_screen.render(found, None, T0))
         told = "two devices use this name"
         text = f"{told}, 2 changes in 1 min; give one its own: titik router add"
 

@@ -11,11 +11,9 @@ import pytest
 
 from tests.collector.example_output import Lines
 from tests.project.sources import ROOT
-from titik_collector.outputs.apart import HANG_S, Apart
+from titik_collector.outputs.carrier import HANG_S, STEADY_S, Carrier
 from titik_collector.outputs.family import Outputs
-from titik_collector.outputs.guard import STEADY_S, Guard
 from titik_collector.outputs.output import Event, Output, PresenceChange
-from titik_wire.messages import Now
 
 CHANGE = PresenceChange("park-1", "park", "online", 1)
 
@@ -30,29 +28,38 @@ class Clock:
         return self.at
 
 
+class Silent(Output):
+    """Reports none of the four things."""
+
+    name = "silent"
+
+
 class Remembering(Output):
     """Keeps what it was given."""
 
     name = "remembering"
 
     def __init__(self) -> None:
-        self.changes: list[PresenceChange] = []
+        self.got: list[PresenceChange | str] = []
 
-    def presence_changed(self, change: PresenceChange) -> None:
-        self.changes.append(change)
+    def presence_changed(self, changes: Sequence[PresenceChange]) -> None:
+        self.got += changes
+
+    def close(self) -> None:
+        self.got.append("closed")
 
 
 class Failing(Output):
-    """Raises whatever it is told to."""
+    """Raises what it has."""
 
     name = "failing"
 
-    def __init__(self, reason: str | None = "no route") -> None:
-        self.reason = reason
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
 
-    def presence_changed(self, _change: PresenceChange) -> None:
-        if self.reason is not None:
-            raise OSError(self.reason)
+    def presence_changed(self, _changes: Sequence[PresenceChange]) -> None:
+        if self.error is not None:
+            raise self.error
 
 
 class Hanging(Output):
@@ -63,12 +70,24 @@ class Hanging(Output):
     def __init__(self) -> None:
         self.released = threading.Event()
         self.entered = threading.Event()
-        self.changes = 0
+        self.calls = 0
 
-    def presence_changed(self, _change: PresenceChange) -> None:
+    def presence_changed(self, _changes: Sequence[PresenceChange]) -> None:
         self.entered.set()
         self.released.wait()
-        self.changes += 1
+        self.calls += 1
+
+
+class Wordless(Exception):
+    """Raises again when somebody asks for its text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def report(output: Output) -> None:
+    """One change."""
+    output.presence_changed([CHANGE])
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -80,131 +99,162 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def hanging(apart: Callable[[Output], Apart]) -> Iterator[tuple[Hanging, Apart]]:
+def hanging(clock: Clock, most: int = 10) -> Iterator[tuple[Hanging, Carrier]]:
     """An output that hangs in its first call; released at the end."""
     output = Hanging()
-    carrier = apart(output)
-    carrier.carry(lambda one: one.presence_changed(CHANGE))
+    carrier = Carrier(output, clock, most)
+    carrier.carry(report, 1)
     assert output.entered.wait(20)
     try:
         yield output, carrier
     finally:
         output.released.set()
-        carrier.close(20)
+        carrier.end()
+        carrier.join(20)
 
 
-def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in caplog.records]
-
-
-def test_a_failure_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
-    """An output is back when it has worked for a while; one that flutters fills no log."""
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The lines that were logged."""
     caplog.set_level(logging.INFO)
+    return lambda: [one.getMessage() for one in caplog.records]
+
+
+def test_a_failure_is_logged_once_and_so_is_its_end(log: Callable[[], list[str]]) -> None:
+    """An output is back when it has worked for a while; one that flutters fills no log."""
     clock, output = Clock(), Failing()
-    guard = Guard(output, clock)
-    for after_s, reason in (
-        (0, "no route"), (1, "no route"), (2, None), (3, "no route"), (4, None),
-        (4 + STEADY_S, None), (5 + STEADY_S, None),
+    carrier, error = Carrier(output, clock), OSError("no route")
+    for after_s, raised in (
+        (0, error), (1, error), (2, None), (3, error), (4, None), (4 + STEADY_S, None),
+        (5 + STEADY_S, None),
     ):  # fmt: skip
         clock.at = 100 + after_s
-        output.reason = reason
-        guard.call(lambda one: one.presence_changed(CHANGE))
+        output.error = raised
+        carrier.call(report, 2)
+        carrier.watch()
     assert [
-        "output fails output=failing reason=OSError: no route",
-        "output works again output=failing lost=3",
-    ] == lines(caplog)
+        "output fails output=failing lost=2 waiting=0 reason=OSError: no route",
+        "output works again output=failing lost=6",
+    ] == log()
 
 
-def test_another_reason_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_another_reason_is_logged_too(log: Callable[[], list[str]]) -> None:
     """But not each of many."""
     clock, output = Clock(), Failing()
-    guard = Guard(output, clock)
+    carrier = Carrier(output, clock)
     for after_s, reason in ((0, "one"), (1, "two"), (STEADY_S, "three"), (STEADY_S + 1, "four")):
         clock.at = 100 + after_s
-        output.reason = reason
-        guard.call(lambda one: one.presence_changed(CHANGE))
-    assert ["one", "three"] == [line.rpartition(" ")[2] for line in lines(caplog)]
+        output.error = OSError(reason)
+        carrier.call(report, 1)
+        carrier.watch()
+    assert ["one", "three"] == [line.rpartition(" ")[2] for line in log()]
 
 
-def test_the_topics_go_on_when_they_fail_once(caplog: pytest.LogCaptureFixture) -> None:
-    """They are in the collector's thread, and no exception of theirs reaches it."""
-    outputs = Outputs(Failing(), [seen := Remembering()])
-    outputs.presence_changed(CHANGE)
-    until(lambda: seen.changes == [CHANGE])
-    outputs.close()
-    assert 1 == len(lines(caplog))
-
-
-def test_nobody_waits_for_an_output_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
-    """What waits for it is bounded: the newest stay."""
-    with hanging(lambda output: Apart(output, Clock(), max_waiting=10)) as (output, apart):
-        for _ in range(1000):
-            apart.carry(lambda one: one.presence_changed(CHANGE))
-        apart.watch()
-        apart.watch()
-        output.released.set()
-        until(lambda: output.changes == 11)
-        apart.watch()
-        assert 1 == len([line for line in lines(caplog) if "hangs or is too slow" in line])
-        assert 11 == output.changes
-
-
-def test_a_hang_is_logged_though_nothing_was_dropped(caplog: pytest.LogCaptureFixture) -> None:
-    """And logged again when it is over."""
-    caplog.set_level(logging.INFO)
-    clock = Clock()
-    with hanging(lambda output: Apart(output, clock)) as (output, apart):
-        apart.watch()
-        clock.at += HANG_S + 1
-        apart.watch()
-        apart.watch()
-        output.released.set()
-        until(lambda: apart._busy_since is None)
-        apart.watch()
-    assert [
-        "output hangs or is too slow, the oldest of what waits is dropped"
-        " output=hanging busy_s=31 waiting=0",
-        "output keeps up again output=hanging dropped=0",
-    ] == lines(caplog)
-
-
-def test_the_end_waits_for_no_output_that_hangs() -> None:
-    """Its thread ends with the process."""
-    with hanging(Apart) as (output, apart):
-        apart.close(0.01)
-        assert (False, 0) == (output.released.is_set(), output.changes)
-
-
-def test_what_waits_is_reported_at_the_end() -> None:
-    """If that is soon."""
+@pytest.mark.parametrize("raised", [KeyError("x"), Wordless(), KeyboardInterrupt(), SystemExit(1)])
+def test_nothing_that_an_output_raises_goes_on(
+    raised: BaseException, log: Callable[[], list[str]]
+) -> None:
+    """Its thread lives, and so does the collector; the next thing is given to it."""
     seen = Remembering()
-    outputs = Outputs(Silent(), [seen])
-    for _ in range(100):
-        outputs.presence_changed(CHANGE)
+    outputs = Outputs(Failing(raised), [seen, failing := Failing(raised)])
+    report(outputs)
+    until(lambda: seen.got == [CHANGE])
+    failing.error = None
+    report(outputs)
     outputs.close()
-    assert 100 == len(seen.changes)
+    assert [CHANGE, CHANGE, "closed"] == seen.got
+    assert [type(raised).__name__] * 2 == [
+        line.partition("reason=")[2].partition(":")[0].rpartition(".")[2] for line in log()
+    ]
 
 
-class Silent(Output):
-    """Reports none of the four things."""
+def test_nobody_waits_for_an_output_that_hangs(log: Callable[[], list[str]]) -> None:
+    """What waits is bounded by things, the newest stay, and the loss is logged."""
+    clock = Clock()
+    with hanging(clock, most=10) as (output, carrier):
+        for _ in range(1000):
+            carrier.carry(report, 5)
+        carrier.watch()
+        output.released.set()
+        until(lambda: output.calls == 3)
+        clock.at += STEADY_S
+        carrier.watch()
+    assert [
+        "output fails output=hanging lost=4990 waiting=10 reason=too slow, the oldest are dropped",
+        "output works again output=hanging lost=4990",
+    ] == log()
 
-    name = "nothing"
+
+def test_one_call_that_is_larger_than_all_that_may_wait_is_carried() -> None:
+    """As `now` of a city after a new connection."""
+    seen = Remembering()
+    carrier = Carrier(seen, Clock(), most=10)
+    carrier.carry(report, 11)
+    carrier.end()
+    carrier.join(20)
+    assert [CHANGE, "closed"] == seen.got
 
 
-def test_an_output_overrides_only_what_it_reports() -> None:
+def test_a_hang_is_logged_though_nothing_was_dropped(log: Callable[[], list[str]]) -> None:
+    """And logged again when it is over."""
+    clock = Clock()
+    with hanging(clock) as (output, carrier):
+        carrier.watch()
+        clock.at += HANG_S + 1
+        carrier.watch()
+        carrier.watch()
+        output.released.set()
+        until(lambda: carrier._busy_since is None)
+        clock.at += STEADY_S
+        carrier.watch()
+    assert [
+        "output fails output=hanging lost=0 waiting=0 reason=it does not return within 30 s",
+        "output works again output=hanging lost=0",
+    ] == log()
+
+
+def test_the_end_waits_for_no_output_that_hangs(log: Callable[[], list[str]]) -> None:
+    """Its thread ends with the process, and what it did not report is logged."""
+    with hanging(Clock()) as (output, carrier):
+        carrier.carry(report, 7)
+        carrier.end()
+        carrier.join(0.01)
+        carrier.watch()
+        assert (False, 0) == (output.released.is_set(), output.calls)
+    assert 1 == len([line for line in log() if "lost=7" in line])
+
+
+def test_what_waits_is_reported_before_the_end() -> None:
+    """If that is soon; then the output is closed, once."""
+    seen = Remembering()
+    outputs = Outputs(topics := Remembering(), [seen])
+    for _ in range(100):
+        report(outputs)
+    outputs.close()
+    assert [CHANGE] * 100 + ["closed"] == seen.got == topics.got
+
+
+def test_an_output_is_closed_though_nothing_was_reported() -> None:
+    """It may have opened something when it was made."""
+    seen = Remembering()
+    Outputs(Silent(), [seen]).close()
+    assert ["closed"] == seen.got
+
+
+def test_an_output_overrides_only_what_it_reports(log: Callable[[], list[str]]) -> None:
     """The other things are given to it all the same."""
-    outputs = Outputs(Silent())
-    nows: Sequence[Now] = ()
-    outputs.now_changed(nows)
-    outputs.event_happened(Event(1, "server", "server", "3 min, no broker"))
+    outputs = Outputs(Silent(), [Silent()])
+    outputs.events_happened([Event(1, "server", "server", "3 min, no broker")])
+    outputs.close()
+    assert [] == log()
 
 
 def test_the_example_of_the_contributing_page(tmp_path: Path) -> None:
     """It is this file, and it works."""
     source = (ROOT / "tests/collector/example_output.py").read_text()
     assert f"```python\n{source}```" in (ROOT / "CONTRIBUTING.md").read_text()
-    with (tmp_path / "lines").open("w+") as file:
+    with (tmp_path / "lines").open("w") as file:
         outputs = Outputs(Silent(), [Lines(file)])
-        outputs.presence_changed(CHANGE)
+        report(outputs)
         outputs.close()
-        assert "park-1 is online\n" == (tmp_path / "lines").read_text()
+        assert (True, "park-1 is online\n") == (file.closed, (tmp_path / "lines").read_text())

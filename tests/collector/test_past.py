@@ -32,7 +32,7 @@ from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar
 from titik_collector.ingest.received import Arrived
 from titik_collector.queries import events, export, history
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.screens import history_screen
+from titik_collector.screens import event_screen, history_screen
 from titik_collector.store import packed_minutes
 from titik_collector.store.database import StoreError, open_writer, transaction
 from titik_collector.wording import when
@@ -377,7 +377,9 @@ def test_an_outage_of_a_whole_site_is_one_event(tmp_path: Path) -> None:
             (START + 2 * HOUR_MS, "tirosa-2", "45 s, cause unknown"),
             (START + 3 * HOUR_MS, "solor-1", "not over after 1 h 00 min, cause unknown"),
         ] == [(one.at_ms, one.name, one.text) for one in found if one.kind == "outage"]
-        assert all(len(line) <= 80 for line in text(events.render(found, ZONE, START)).splitlines())
+        assert all(
+            len(line) <= 80 for line in text(event_screen.render(found, ZONE, START)).splitlines()
+        )
 
 
 def test_an_outage_of_every_router_is_the_city_s(tmp_path: Path) -> None:
@@ -465,7 +467,7 @@ def test_a_time_of_the_server_is_an_event_and_in_no_outage(tmp_path: Path) -> No
             ("server", "59 min, nothing was stored"),
         ] == [(one.name, one.text) for one in found if one.kind in ("outage", "server")]
         plain, why = (
-            text(events.render(found, ZONE, START, evidence)) for evidence in (False, True)
+            text(event_screen.render(found, ZONE, START, evidence)) for evidence in (False, True)
         )
     assert ("because" in plain, "because disk full" in why) == (False, True)
     assert all(len(line) <= 80 for line in why.splitlines())
@@ -560,7 +562,7 @@ def test_a_router_that_is_removed_is_an_event(tmp_path: Path) -> None:
             (START, "registered", "tirosa-1", "at s1"),
             (START + 60_000, "removed", "tirosa-1", "from s1"),
         ] == [(one.at_ms, one.kind, one.name, one.text) for one in found]
-        assert "removed" in text(events.render(found, ZONE, START))
+        assert "removed" in text(event_screen.render(found, ZONE, START))
 
 
 def titik_says(tmp_path: Path, *args: str) -> tuple[int, str]:

@@ -16,12 +16,13 @@ from tests.mosquitto import Mosquitto
 from titik_collector.assemble import Parts
 from titik_collector.collect import Collector
 from titik_collector.config import model
-from titik_collector.outputs.output import Event, Output, PresenceChange
+from titik_collector.live.hearing import LEAST_MS, Hearing
+from titik_collector.outputs.output import Event, FinishedWindow, Output, PresenceChange
 from titik_collector.outputs.topics import Topics
 from titik_collector.store.database import Database, open_writer
 from titik_mqtt.endpoint import Endpoint
 from titik_wire import codec, topics
-from titik_wire.messages import Ack, Now, Rollup, Status
+from titik_wire.messages import Ack, Now, Status
 
 pytestmark = pytest.mark.system
 
@@ -32,16 +33,16 @@ class Remembering(Output):
     name = "remembering"
 
     def __init__(self) -> None:
-        self.got: list[object] = []
+        self.got: list[tuple[object, ...]] = []
 
-    def presence_changed(self, change: PresenceChange) -> None:
-        self.got.append((change.router, change.site, change.state))
+    def presence_changed(self, changes: Sequence[PresenceChange]) -> None:
+        self.got += [(one.router, one.site, one.state) for one in changes]
 
     def now_changed(self, nows: Sequence[Now]) -> None:
         self.got += [(one.scope, one.name, one.clients) for one in nows]
 
-    def event_happened(self, event: Event) -> None:
-        self.got.append((event.kind, event.name))
+    def events_happened(self, events: Sequence[Event]) -> None:
+        self.got += [(one.kind, one.name, one.text) for one in events]
 
 
 class Asleep(Output):
@@ -62,17 +63,17 @@ class Raising(Output):
 
     name = "raising"
 
-    def presence_changed(self, change: PresenceChange) -> None:
-        raise KeyError(change.router)
+    def presence_changed(self, changes: Sequence[PresenceChange]) -> None:
+        raise KeyError(changes[0].router)
 
     def now_changed(self, nows: Sequence[Now]) -> None:
         raise KeyError(len(nows) > 0)
 
-    def window_finished(self, rollup: Rollup, newest: bool) -> None:
-        raise KeyError(rollup.name, newest)
+    def windows_finished(self, windows: Sequence[FinishedWindow]) -> None:
+        raise KeyError(windows[0].rollup.name)
 
-    def event_happened(self, event: Event) -> None:
-        raise SystemExit(event.kind)
+    def events_happened(self, events: Sequence[Event]) -> None:
+        raise SystemExit(events[0].kind)
 
 
 @pytest.fixture
@@ -107,6 +108,13 @@ def collecting(file: Path, db: Database, broker: Mosquitto, outputs: Sequence[Ou
     return collector
 
 
+def found(collector: Collector, sound: Remembering) -> set[object]:
+    """The kinds of what was reported, after another look for events."""
+    assert collector.parts.events is not None
+    collector.parts.events.step(0)
+    return {one[0] for one in sound.got}
+
+
 class Router:
     """A router, and what the broker publishes of it."""
 
@@ -119,10 +127,16 @@ class Router:
         online = Status("park-1", "online", RUN, 1, BOOT, "0.1.0")
         client.send(topics.status("park-1"), codec.encode(online))
 
-    def report(self, seq: int) -> None:
-        """A sample with as many clients."""
-        one = codec.encode(sample(seq, router="park-1", clients=seq))
-        self._client.send(topics.sample("park-1"), one)
+    def report(self, seq: int, lowest: int = 1) -> None:
+        """A sample with as many clients, while `lowest` and later are held."""
+        now_ms = time.time_ns() // 1_000_000
+        one = sample(seq, router="park-1", clients=seq, lowest=lowest, taken_at=now_ms)
+        self._client.send(topics.sample("park-1"), codec.encode(one))
+
+    def leave(self) -> None:
+        """Its will."""
+        offline = Status("park-1", "offline", RUN, 1, BOOT, "0.1.0")
+        self._client.send(topics.status("park-1"), codec.encode(offline))
 
     def hears(self) -> tuple[int, int | None]:
         """Up to where the newest ack goes, and the clients of the newest `now`."""
@@ -175,16 +189,48 @@ def test_topics_that_raise_hold_up_neither_acks_nor_others(
     assert 1 == caplog.text.count("output fails output=topics")
 
 
-def test_a_router_that_is_added_and_removed_is_an_event(
+def test_what_the_collector_finds_is_an_event(
     file: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While the collector runs."""
+    """While it runs: routers that are added or removed, lost samples and outages."""
     sound = Remembering()
-    with closing(open_writer(file.with_name("titik.db"))) as db:
+    with closing(open_writer(file.with_name("titik.db"))) as db, Client(broker.port) as client:
         collector = collecting(file, db, broker, (sound,))
+        turn_until(collector, lambda: ("registered", "park-1", "at park") in sound.got)
+        router = Router(client)
+        router.report(1)
+        router.report(9, lowest=9)
+        turn_until(collector, lambda: router.hears() == (9, 9))
+        router.leave()
+        turn_until(collector, lambda: {"lost", "outage"} <= found(collector, sound))
         file.write_text(HEAD + SITE + ROUTER.replace("park-1", "park-2"))
-        turn_until(collector, lambda: ("removed", "park-1") in sound.got)
+        turn_until(collector, lambda: "removed" in found(collector, sound))
         collector.close()
 
-    assert ("registered", "park-2") in sound.got
+    assert {
+        ("lost", "park-1", f"7 samples of run {RUN} declared lost"),
+        ("registered", "park-2", "at park"),
+        ("removed", "park-1", "from park"),
+    } <= set(sound.got)
     assert "output" not in caplog.text
+
+
+def test_a_router_that_cannot_be_heard_is_reported_as_unknown(
+    file: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as what it is, when it is heard again."""
+    monkeypatch.setattr(Hearing, "deaf_ms", lambda self: 0 if self.hears() else LEAST_MS)
+    sound = Remembering()
+    with closing(open_writer(file.with_name("titik.db"))) as db, Client(broker.port) as client:
+        collector = collecting(file, db, broker, (sound,))
+        router = Router(client)
+        router.report(1)
+        turn_until(collector, lambda: ("park-1", "park", "online") in sound.got)
+        sound.got.clear()
+        collector.parts.lost("the broker is gone")
+        collector.parts.always.run(idle=True)
+        turn_until(collector, lambda: ("park-1", "park", "online") in sound.got)
+        collector.close()
+
+    states = [one for one in sound.got if one[0] == "park-1"]
+    assert [("park-1", "park", "unknown"), ("park-1", "park", "online")] == states[:2]

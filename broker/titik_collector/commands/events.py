@@ -6,6 +6,7 @@ import click
 
 from titik_collector.commands import options, show
 from titik_collector.queries import events
+from titik_collector.screens import event_screen
 from titik_collector.timeline import server_clock
 
 
@@ -24,4 +25,4 @@ def events_command(file: Path, since: str, why: bool, utc: bool) -> None:
         start_ms = options.read_time(settings, "--since", since, now_ms)
         options.check_order(since, start_ms, "now", now_ms)
         found = events.gather(db, start_ms, now_ms)
-    show(events.render(found, None if utc else zone, now_ms, why))
+    show(event_screen.render(found, None if utc else zone, now_ms, why))

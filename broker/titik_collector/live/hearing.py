@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from titik_collector.live.observed_events import of_server
 from titik_collector.live.presence import Presence
-from titik_collector.outputs.output import Event
 from titik_collector.store import server_outages, settings
 from titik_collector.store.database import Database, StoreError, transaction
 from titik_collector.store.server_outages import ServerOutage
@@ -27,7 +25,6 @@ class Hearing:
     _db: Database
     _presence: Presence
     _now_ms: Callable[[], int]
-    _happened: Callable[[Event], object] = lambda _: None
     since_ms: int | None = None  # since when all that routers report is heard; None: it cannot hear
     _what: What = "collector"
     _reason: str = "the collector did not run"
@@ -80,8 +77,6 @@ class Hearing:
             self._presence.forget()
             raise
         self.since_ms = now_ms
-        if from_ms is not None and now_ms - from_ms >= LEAST_MS:
-            self._happened(of_server(ServerOutage(from_ms, now_ms, self._what, self._reason)))
 
     def notice_silent(self, router_ids: Sequence[int]) -> None:
         """Who of them went silent, and write down until when it heard; while it hears."""

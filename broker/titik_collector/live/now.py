@@ -8,7 +8,7 @@ Rule: whatever a router claims, a figure stays within the contract; or one route
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, cast
 
@@ -129,6 +129,10 @@ class LiveState:
     def place_of(self, router_id: int) -> tuple[str, str | None] | None:
         """Name and site of a registered router."""
         return self._routers.get(router_id)
+
+    def router_ids(self) -> Set[int]:
+        """All registered routers."""
+        return self._routers.keys()
 
     def load(self) -> None:
         """Take the two newest samples of each router's run from the store, after a start."""

@@ -2,14 +2,16 @@
 
 Rule: what changed is remembered until it was reported, so a store that fails loses none of it.
 Rule: `everything` is for a start, a new connection, and a registry or a time that changed.
+Rule: a router that cannot be heard is unknown and has no figures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from titik_collector.live.now import LiveState
 from titik_collector.live.presence import Presence
 from titik_collector.outputs.output import Output, PresenceChange
+from titik_wire.messages import Now
 
 
 @dataclass(eq=False)
@@ -37,10 +39,10 @@ class NowPublishing:
         self._live.hears = self._everything = True
 
     def deaf(self) -> None:
-        """A router that cannot be heard is unknown and has no figures; reported at once."""
+        """Nobody can be heard; reported at once, and without the store, which may be failing."""
         if self._live.hears or self._everything:
             self._live.hears = False
-            self._outputs.now_changed(self._live.everything(self._now_ms()))
+            self._report(self._live.everything(self._now_ms()), self._live.router_ids())
             self._everything = False
 
     def due(self, _now: float) -> bool:
@@ -51,15 +53,22 @@ class NowPublishing:
     def step(self, _budget_s: float) -> bool:
         """Report what changed; what cannot be read now stays for the next step."""
         now_ms = self._now_ms()
-        live, stale = self._live, self._stale | self._moved
+        live, stale, moved = self._live, self._stale | self._moved, self._moved
         nows = live.everything(now_ms) if self._everything else live.messages(stale, now_ms)
-        changes = [one for one in map(self._change, sorted(self._moved)) if one is not None]
+        self._report(nows, live.router_ids() if self._everything else moved)
         self._stale, self._moved, self._everything = set(), set(), False
-        for change in changes:
-            self._outputs.presence_changed(change)
-        self._outputs.now_changed(nows)
         return False
 
+    def _report(self, nows: Sequence[Now], moved: Iterable[int]) -> None:
+        changes = [one for one in map(self._change, sorted(moved)) if one is not None]
+        self._outputs.presence_changed(changes)
+        self._outputs.now_changed(nows)
+
     def _change(self, router_id: int) -> PresenceChange | None:
-        place, known = self._live.place_of(router_id), self._presence.state(router_id)
-        return None if place is None else PresenceChange(*place, known.state, known.since_ms)
+        place = self._live.place_of(router_id)
+        if place is None:
+            return None
+        if not self._live.hears:
+            return PresenceChange(*place, "unknown", self._now_ms())
+        known = self._presence.state(router_id)
+        return PresenceChange(*place, known.state, known.since_ms)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Window
-from titik_collector.outputs.output import Output
+from titik_collector.outputs.output import FinishedWindow, Output
 from titik_collector.rollups import rollup_message
 from titik_collector.store import places, rollups, unpublished
 from titik_collector.store.database import Database, transaction
@@ -33,15 +33,14 @@ def report(db: Database, city: str, outputs: Output, now_ms: int, sums: bool) ->
     """Report some finished windows of the store's list; True if there are more."""
     with transaction(db):
         found, more = take(db, city, now_ms, sums)
-    for rollup, is_newest in found:
-        outputs.window_finished(rollup, is_newest)
+    outputs.windows_finished(found)
     return more
 
 
 def take(
     db: Database, city: str, now_ms: int, sums: bool = True
-) -> tuple[list[tuple[Rollup, bool]], bool]:
-    """What is due, each with whether it is the newest; True if there is more of it.
+) -> tuple[list[FinishedWindow], bool]:
+    """What is due; True if there is more of it.
 
     `sums`: of sites and the city too. In a transaction of the caller's.
     """
@@ -57,7 +56,7 @@ def take(
         if name is None or (not is_newest and key.window == "1m"):
             continue
         one = rollup_message.read(db, key, name)
-        published.append((one, is_newest))
+        published.append(FinishedWindow(one, is_newest))
     return published, len(due) == MAX_AT_ONCE
 
 
@@ -74,7 +73,7 @@ class NewestAgain:
     """The job that publishes the newest windows of all places again, after each connect."""
 
     _db: Database
-    _publish: Callable[[Rollup], object]
+    _publish: Callable[[Sequence[FinishedWindow]], object]
     _places: Callable[[], Sequence[Place]]
     _may: Callable[[], bool]
     _now_ms: Callable[[], int]
@@ -97,8 +96,8 @@ class NewestAgain:
         """Some places; one that fails is tried again."""
         until = time.monotonic() + budget_s
         while self._left:
-            for rollup in newest(self._db, *self._left[0], self._now_ms()):
-                self._publish(rollup)
+            found = newest(self._db, *self._left[0], self._now_ms())
+            self._publish([FinishedWindow(one, is_newest=True) for one in found])
             self._left.popleft()
             if time.monotonic() >= until:
                 break

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from titik_collector.live.observed_events import of_server
-from titik_collector.outputs.output import Event
 from titik_collector.store import kept_messages, outages, server_outages
 from titik_collector.store.database import Database, transaction
 from titik_collector.store.outages import EndedOutage
@@ -58,7 +56,6 @@ class ServerCause:
     _db: Database
     _now_ms: Callable[[], int]
     _monotonic: Callable[[], float]
-    _happened: Callable[[Event], object] = lambda _: None
     _next: float = 0.0
     _outages: list[EndedOutage] = field(default_factory=list)
     _queue: deque[EndedOutage] = field(default_factory=deque)
@@ -95,15 +92,12 @@ class ServerCause:
 
     def _conclude(self) -> None:
         found = list(faults(self._outages, self._verdicts, self._there))
-        new = [(fault, one) for fault in found for one in fault.outages if one.cause != "server"]
-        if not new:
+        if all(one.cause == "server" for fault in found for one in fault.outages):
             return
         with transaction(self._db):
             for fault in found:
                 self._write(fault)
         self._outages = []
-        for fault in {fault.from_ms: fault for fault, _ in new}.values():
-            self._happened(of_server(_as_outage(fault)))
 
     def _there(self, at_ms: int) -> int:
         """How many routers were heard of late then, and not away already."""
@@ -111,11 +105,8 @@ class ServerCause:
 
     def _write(self, fault: Fault) -> None:
         outages.blame_server(self._db, [one.id for one in fault.outages], fault.evidence)
-        server_outages.put_line(self._db, _as_outage(fault), TOGETHER_MS)
-
-
-def _as_outage(fault: Fault) -> ServerOutage:
-    return ServerOutage(fault.from_ms, fault.to_ms, "line", fault.evidence)
+        line = ServerOutage(fault.from_ms, fault.to_ms, "line", fault.evidence)
+        server_outages.put_line(self._db, line, TOGETHER_MS)
 
 
 def faults(

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 
-from titik_collector.outputs.apart import Apart
-from titik_collector.outputs.guard import Call, Guard
-from titik_collector.outputs.output import Event, Output, PresenceChange
-from titik_wire.messages import Now, Rollup
+from titik_collector.outputs.carrier import Call, Carrier
+from titik_collector.outputs.output import Event, FinishedWindow, Output, PresenceChange
+from titik_wire.messages import Now
 
 CLOSE_S = 2.0  # for all outputs together to report what waits
 
@@ -23,42 +22,47 @@ class Outputs(Output):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`topics` only hands over to the collector's own connection, so it waits for nothing."""
-        self._topics = Guard(topics, monotonic)
-        self._others = [Apart(one, monotonic) for one in others]
+        self._topics = Carrier(topics, monotonic)
+        self._others = [Carrier(one, monotonic) for one in others]
         self._monotonic = monotonic
 
-    def presence_changed(self, change: PresenceChange) -> None:
+    def presence_changed(self, changes: Sequence[PresenceChange]) -> None:
         """To all."""
-        self._each(lambda output: output.presence_changed(change))
+        self._each(lambda output: output.presence_changed(changes), len(changes))
 
     def now_changed(self, nows: Sequence[Now]) -> None:
         """To all."""
-        self._each(lambda output: output.now_changed(nows))
+        self._each(lambda output: output.now_changed(nows), len(nows))
 
-    def window_finished(self, rollup: Rollup, newest: bool) -> None:
+    def windows_finished(self, windows: Sequence[FinishedWindow]) -> None:
         """To all."""
-        self._each(lambda output: output.window_finished(rollup, newest))
+        self._each(lambda output: output.windows_finished(windows), len(windows))
 
-    def window_retained(self, rollup: Rollup) -> None:
-        """The newest of its length once more, to the topics alone: a broker may have lost it."""
-        self._topics.call(lambda output: output.window_finished(rollup, newest=True))
+    def windows_retained(self, windows: Sequence[FinishedWindow]) -> None:
+        """The newest once more, to the topics alone: a broker may have lost them."""
+        self._topics.call(lambda output: output.windows_finished(windows), len(windows))
 
-    def event_happened(self, event: Event) -> None:
+    def events_happened(self, events: Sequence[Event]) -> None:
         """To all."""
-        self._each(lambda output: output.event_happened(event))
+        self._each(lambda output: output.events_happened(events), len(events))
 
     def watch(self) -> None:
-        """Log which of them hang; call it every few seconds."""
-        for one in self._others:
+        """Log which of them fail; call it every few seconds."""
+        for one in (self._topics, *self._others):
             one.watch()
 
     def close(self) -> None:
-        """Let them report what waits."""
+        """Let them report what waits, and end; what they do not report is logged."""
+        self._topics.call(lambda output: output.close(), 0)
+        for one in self._others:
+            one.end()
         until = self._monotonic() + CLOSE_S
         for one in self._others:
-            one.close(max(0.0, until - self._monotonic()))
+            one.join(max(0.0, until - self._monotonic()))
+        self.watch()
 
-    def _each(self, call: Call) -> None:
-        self._topics.call(call)
-        for one in self._others:
-            one.carry(call)
+    def _each(self, call: Call, things: int) -> None:
+        if things:
+            self._topics.call(call, things)
+            for one in self._others:
+                one.carry(call, things)

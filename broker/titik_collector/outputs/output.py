@@ -6,7 +6,7 @@ Rule: an output reads no store and waits for nothing that belongs to the collect
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from titik_wire.messages import Now, Rollup
 
@@ -21,6 +21,13 @@ class PresenceChange:
     since_ms: int
 
 
+class FinishedWindow(NamedTuple):
+    """A window that is over, or was computed again."""
+
+    rollup: Rollup
+    is_newest: bool  # no window of its length is later
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of `titik events`: when it began, what of, and what."""
@@ -30,25 +37,33 @@ class Event:
     name: str
     text: str
     why: str = ""  # what a cause is concluded from
+    goes_on: bool = False  # it is not over: its text grows with time
 
 
 class Output(Protocol):
-    """Somewhere outside. Inherit from it, and override what is to be reported there."""
+    """Somewhere outside. Inherit from it, and override what is to be reported there.
+
+    Each call has one thing or more.
+    """
 
     name: str  # in the log
 
-    def presence_changed(self, change: PresenceChange) -> None:  # noqa: ARG002
-        """A router is online, silent, offline or unknown now."""
+    def presence_changed(self, changes: Sequence[PresenceChange]) -> None:  # noqa: ARG002
+        """Routers are online, silent, offline or unknown now; all after a start and a connect."""
         return
 
     def now_changed(self, nows: Sequence[Now]) -> None:  # noqa: ARG002
         """These are the present now; all of them after a start and on each new connection."""
         return
 
-    def window_finished(self, rollup: Rollup, newest: bool) -> None:  # noqa: ARG002
-        """A window is over, or was computed again; `newest`: none of its length is later."""
+    def windows_finished(self, windows: Sequence[FinishedWindow]) -> None:  # noqa: ARG002
+        """Windows are over, or were computed again."""
         return
 
-    def event_happened(self, event: Event) -> None:  # noqa: ARG002
-        """A router was registered or removed, or the server could not hear or be reached."""
+    def events_happened(self, events: Sequence[Event]) -> None:  # noqa: ARG002
+        """These are new lines of `titik events`, or say something else than before."""
+        return
+
+    def close(self) -> None:
+        """The collector ends: nothing comes after this."""
         return

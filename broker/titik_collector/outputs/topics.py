@@ -7,10 +7,10 @@ import logging
 from collections.abc import Sequence
 
 from titik_collector.broker_link.inbox import Outbox
-from titik_collector.outputs.output import Output
+from titik_collector.outputs.output import FinishedWindow, Output
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
-from titik_wire.messages import Message, Now, Rollup
+from titik_wire.messages import Message, Now
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,11 @@ class Topics(Output):
             self._publish(one, topics.now(one.scope, one.name), retain=True)
         self._outbox.flush()
 
-    def window_finished(self, rollup: Rollup, newest: bool) -> None:
+    def windows_finished(self, windows: Sequence[FinishedWindow]) -> None:
         """The newest retained; others pass by, for those that listen now."""
-        topic = topics.rollup(rollup.window, rollup.scope, rollup.name)
-        self._publish(rollup, topic, retain=newest)
+        for rollup, is_newest in windows:
+            topic = topics.rollup(rollup.window, rollup.scope, rollup.name)
+            self._publish(rollup, topic, retain=is_newest)
 
     def _publish(self, message: Message, topic: str, retain: bool) -> None:
         try:

@@ -7,15 +7,9 @@ was over before another began is not of its event.
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
-
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from titik_collector.figures.windows import HOUR_MS
 from titik_collector.live.namesakes import REMEDY
-from titik_collector.live.observed_events import of_server
 from titik_collector.outputs.output import Event
 from titik_collector.store import (
     event_rows,
@@ -44,6 +38,13 @@ class Loss(NamedTuple):
 
 
 SOON_MS = 60_000  # a router that is back by then went and came while nobody could hear
+SERVER = "server"  # the name of what no router did
+_WHAT = {
+    "broker": "no broker",
+    "store": "nothing was stored",
+    "collector": "no collector",
+    "line": "routers could not reach the server",
+}
 _WHY = {
     "power cut": "it came back with another boot, and had not reported that it stops",
     "reboot": "it reported that it stops, and came back with another boot",
@@ -55,53 +56,28 @@ _WHY = {
 }
 
 
-def gather(db: Database, since_ms: int, now_ms: int) -> list[Event]:
-    """In order of time, the newest MAX_EVENTS."""
+def gather(db: Database, since_ms: int, now_ms: int, *, late: bool = False) -> list[Event]:
+    """In order of time, the newest MAX_EVENTS.
+
+    `late`: with losses of before, too, of runs that went on since then.
+    """
     found = [
         *_outages(db, since_ms, now_ms),
         *_server(db, since_ms),
         *_registered(db, since_ms),
         *_removed(db, since_ms),
         *_revoked(db, since_ms),
-        *_lost(db, since_ms, now_ms),
+        *_lost(db, since_ms, now_ms, 0 if late else since_ms),
         *_namesakes(db, since_ms),
     ]
     return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
 
 
-def render(
-    events: Sequence[Event], zone: ZoneInfo | None, now_ms: int, why: bool = False
-) -> RenderableType:
-    """The screen for a terminal of 80 columns or more; `why` adds the evidence of causes."""
-    if not events:
-        return Text("nothing happened in this time")
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(f"began ({when.zone_name(now_ms, zone)})", no_wrap=True, min_width=16)
-    table.add_column("event", no_wrap=True, min_width=6)
-    table.add_column("of", overflow="fold", min_width=10, max_width=24)
-    table.add_column("what", overflow="fold")
-    for one in events:
-        kind = Text(one.kind, _COLOURS[one.kind])
-        table.add_row(when.show(one.at_ms, zone), kind, one.name, one.text)
-        if why and one.why:
-            table.add_row("", "", "", Text(f"because {one.why}", "dim"))
-    return Group(table)
-
-
-_COLOURS = {
-    "outage": "yellow",
-    "server": "red",
-    "lost": "red",
-    "registered": "green",
-    "removed": "magenta",
-    "revoked": "magenta",
-    "clone": "red",
-}
-
-
 def _outages(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
     found = outages.since(db, since_ms, MAX_EVENTS)
-    first_ms = min((one.from_ms for one in found), default=since_ms)
+    if not found:
+        return
+    first_ms = min(one.from_ms for one in found)
     deaf = server_outages.since(db, first_ms, MAX_EVENTS)
     for name, group in _named(found, places.routers_by_site(db)):
         yield _outage(name, group, now_ms, deaf)
@@ -113,8 +89,9 @@ def _named(
     """Those of the whole city, then of whole sites, then of single routers; each outage once."""
     scopes = [("city", set().union(*sites.values()))]
     scopes += sorted((site, routers) for site, routers in sites.items() if site)
+    away = {one.router for one in left}
     for name, routers in scopes:
-        if len(routers) < 2:
+        if len(routers) < 2 or not routers <= away:
             continue
         for group in list(_together(left, routers)):
             yield name, group
@@ -162,12 +139,14 @@ def _outage(name: str, group: Sequence[Outage], now_ms: int, deaf: Sequence[Serv
     if in_deafness and not over and length_ms < SOON_MS:
         length = "while the server could not hear"
         why += "; nobody could hear a goodbye in that time"
-    return Event(from_ms, "outage", name, f"{of_many}{over}{length}, {cause}", why)
+    return Event(from_ms, "outage", name, f"{of_many}{over}{length}, {cause}", why, bool(over))
 
 
 def _server(db: Database, since_ms: int) -> Iterator[Event]:
     for one in server_outages.since(db, since_ms, MAX_EVENTS):
-        yield of_server(one)
+        text = f"{when.length(one.to_ms - one.from_ms)}, {_WHAT[one.what]}"
+        why = f"{one.reason}; routers are unknown meanwhile, and have no outage"
+        yield Event(one.from_ms, "server", SERVER, text, why)
 
 
 def away_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:
@@ -197,22 +176,25 @@ def _namesakes(db: Database, since_ms: int) -> Iterator[Event]:
     for one in namesake_rows.since(db, since_ms):
         length = when.length(one.last_ms - one.from_ms)
         text = f"two devices use this name, {one.times} changes in {length}; {REMEDY}"
-        yield Event(one.from_ms, "clone", one.router, text)
+        yield Event(one.from_ms, "clone", one.router, text, goes_on=True)
 
 
-def _lost(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
-    for one in losses(db, since_ms, now_ms):
+def _lost(db: Database, since_ms: int, now_ms: int, dated_ms: int) -> Iterator[Event]:
+    for one in losses(db, since_ms, now_ms, dated_ms):
         plural = "sample" if one.samples == 1 else "samples"
         text = f"{one.samples:,} {plural} of run {one.run} declared lost"
         yield Event(one.at_ms, "lost", one.router, text)
 
 
-def losses(db: Database, since_ms: int, now_ms: int) -> Iterator[Loss]:
-    """Placed where the newest lost sample was: at the sample after it, else at the run's last."""
+def losses(db: Database, since_ms: int, now_ms: int, dated_ms: int) -> Iterator[Loss]:
+    """Of runs that went on since then, with a loss at `dated_ms` or later.
+
+    A loss is placed where its newest sample was: at the sample after it, else at the run's last.
+    """
     for run in event_rows.lossy_runs(db, since_ms, MAX_EVENTS):
         at_ms = event_rows.taken_beside(db, run, event_rows.newest_lost(db, run))
         if at_ms is None:  # pruned; of its boot it is known to within an hour until when it was
             at_ms = run.alive_ms - HOUR_MS
         at_ms = min(at_ms, now_ms)
-        if at_ms >= since_ms:
+        if at_ms >= dated_ms:
             yield Loss(at_ms, run.router, run.token, run.lost)

@@ -196,7 +196,7 @@ class _Facts:
         self.totals: Totals = (taken, stored, refused, lost, in_spool)
         self.lost_today: Counter[str] = Counter()
         if lost:
-            for one in events.losses(db, now_ms - DAY_MS, now_ms):
+            for one in events.losses(db, now_ms - DAY_MS, now_ms, now_ms - DAY_MS):
                 self.lost_today[one.router] += one.samples
 
 

@@ -64,11 +64,14 @@ def removals(db: Database, since_ms: int, limit: int) -> list[Removal]:
 def lossy_runs(db: Database, since_ms: int, limit: int) -> list[LossyRun]:
     """Runs with lost samples that were alive then or later, the newest first."""
     rows = db.execute(
-        "SELECT run.id, max(base, gone, min(floor, highest)), boot_time.last_ms,"
-        " v.router, v.run, v.lost FROM v_conservation AS v"
-        " JOIN run ON run.token = v.run JOIN router ON router.id = run.router_id"
-        " AND router.name = v.router JOIN boot_time ON boot_time.boot_id = run.boot_id"
-        " WHERE v.lost > 0 AND boot_time.last_ms >= ? ORDER BY boot_time.last_ms DESC LIMIT ?",
+        "WITH alive AS (SELECT run.id, max(base, gone, min(floor, highest)) AS upto, last_ms,"
+        " name, token, base_stored + base_refused AS below FROM boot_time"
+        " JOIN run ON run.router_id = boot_time.router_id AND run.boot_id = boot_time.boot_id"
+        " JOIN router ON router.id = run.router_id WHERE last_ms >= ?),"
+        " counted AS (SELECT id, upto, last_ms, name, token, upto - below - (SELECT"
+        " coalesce(sum(max(0, min(last_seq, upto) - first_seq + 1)), 0)"
+        " FROM settled WHERE run_id = alive.id) AS lost FROM alive)"
+        " SELECT * FROM counted WHERE lost > 0 ORDER BY last_ms DESC LIMIT ?",
         (since_ms, limit),
     )
     return [LossyRun(*row) for row in rows]
