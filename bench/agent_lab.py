@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from bench.counting import Relay
 from tests.agent.fake_ubusd import FakeUbusd, answer, capture
 from tests.ports import free_port
-from titik_collector.store.database import open_reader
+from titik_collector.store.sqlite import open_reader
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = ("paho", "psutil", "click")

@@ -13,7 +13,8 @@ from titik_collector.ingest.received import Arrived
 from titik_collector.live.presence import Presence
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
-from titik_collector.store.database import Database, open_writer, transaction
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_writer
 from titik_wire import codec
 from titik_wire.messages import (
     AgentState,
@@ -150,7 +151,7 @@ class City:
 
     def prune(self) -> bool:
         """One step of pruning, with the usual limits."""
-        with transaction(self.db):
+        with self.db.transaction():
             return retention.prune(self.db, self.now_ms, 1, 30, 90)
 
     def size(self) -> int:

@@ -31,7 +31,7 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
-from titik_collector.store.database import open_reader, open_writer
+from titik_collector.store.sqlite import open_reader, open_writer
 
 COMMAND = "python -m bench.run --only collector"
 PATIENCE_S = 120.0

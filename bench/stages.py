@@ -19,7 +19,7 @@ from titik_collector.broker_setup.login import login
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.ingest import ingest
-from titik_collector.store.database import open_writer
+from titik_collector.store.sqlite import open_writer
 
 PATIENCE_S = 120.0
 STAGES: Final = {

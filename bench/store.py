@@ -1,6 +1,5 @@
 """What a sample takes on disk, what rollups cost, and how long a question takes."""
 
-import sqlite3
 import tempfile
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from bench.city import DAY_MS, T0, ZONE, City
 from bench.results import Length, Result
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.queries import events, history
-from titik_collector.store.database import open_writer, transaction
+from titik_collector.store.sqlite import SqliteDatabase, open_writer
 
 COMMAND = "python -m bench.run --only store"
 
@@ -105,7 +104,7 @@ def _questions(quick: bool) -> list[Result]:
     return found
 
 
-def _fill(db: sqlite3.Connection, routers: int, hours: int) -> None:
+def _fill(db: SqliteDatabase, routers: int, hours: int) -> None:
     """Hours and days of every router, and an outage a week of each."""
     days = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ? - 1)"
     names = [row[1] for row in db.execute("PRAGMA table_info(rollup)")]
@@ -115,7 +114,7 @@ def _fill(db: sqlite3.Connection, routers: int, hours: int) -> None:
     }  # fmt: skip
     for router in range(1, routers + 1):
         db.execute("INSERT INTO router VALUES (?, ?, 1, 0)", (router, f"bench-{router}"))
-        with transaction(db):
+        with db.transaction():
             for window, length, count in (("1h", 3_600_000, hours), ("1d", DAY_MS, hours // 24)):
                 start = T0 if window == "1h" else T0 + 16 * 3_600_000
                 row = values | {

@@ -23,7 +23,8 @@ from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.store import snapshot
-from titik_collector.store.database import files, held
+from titik_collector.store.lease import held
+from titik_collector.store.sqlite import files
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's

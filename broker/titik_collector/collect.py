@@ -12,7 +12,7 @@ from titik_collector.assemble import Parts
 from titik_collector.ingest.ingest import MAX_BATCH
 from titik_collector.ingest.saved import Saved
 from titik_collector.store import writable
-from titik_collector.store.database import FAILURES
+from titik_collector.store.database import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Collector:
             if saved is not None:
                 self.take_in(saved)
             self.parts.jobs.run(idle=saved is None)
-        except FAILURES as error:
+        except StoreError as error:
             self._store_failed(error)
         else:
             self._store_works()
@@ -61,7 +61,7 @@ class Collector:
         self.parts.outputs.close()
         try:
             self.parts.upkeep.finish(FINISH_S)
-        except FAILURES as error:
+        except StoreError as error:
             log.warning("store fails, rollups are computed at the next start reason=%s", error)
 
     def abandon(self) -> None:

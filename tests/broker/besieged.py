@@ -7,7 +7,6 @@ Rule: after an attack nothing is in the store but what they took, and all of tha
 import contextlib
 import random
 import re
-import sqlite3
 import subprocess
 import threading
 import time
@@ -23,7 +22,8 @@ from tests.broker.running import RunningBroker
 from tests.system.city import QUICK, ZONE, Process, Remembering, turn
 from titik_collector.simulation.fleet import Node, Plan, WorldTime
 from titik_collector.store import body, conservation
-from titik_collector.store.database import open_reader
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_reader
 from titik_mqtt.endpoint import Tls
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
@@ -225,7 +225,7 @@ class Besieged:
             return {value for (value,) in db.execute(sql)}
 
     @contextlib.contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
+    def _reader(self) -> Iterator[Database]:
         with contextlib.closing(open_reader(self.city.folder / "titik.db")) as db:
             yield db
 

@@ -14,7 +14,8 @@ import pytest
 from tests.broker.enrolled import SAMPLE, City, Router
 from tests.broker.running import RunningBroker
 from titik_collector.store import conservation
-from titik_collector.store.database import held, open_writer
+from titik_collector.store.lease import held
+from titik_collector.store.sqlite import open_writer
 
 pytestmark = pytest.mark.system
 
@@ -69,7 +70,7 @@ def test_the_store_is_the_same(city: City, kept: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(city.folder / "titik.db")) as db:
         before = list(db.iterdump())
     with closing(open_writer(there.folder / "titik.db")) as db:
-        assert before == list(db.iterdump())
+        assert before == list(db.raw.iterdump())
         assert [] == conservation.findings(db)
 
 

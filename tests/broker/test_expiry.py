@@ -16,7 +16,7 @@ from tests.broker.enrolled import City
 from tests.broker.running import PATIENCE_S, ROOT, RunningBroker
 from titik_collector.cli import titik
 from titik_collector.enrolment.authority import EPOCH, SERVER_RENEW_DAYS, WARN_DAYS, Expiry
-from titik_collector.store.database import open_writer
+from titik_collector.store.sqlite import open_writer
 
 TRIES_S = 2.0  # a refused client is told at once
 pytestmark = pytest.mark.system

@@ -1,13 +1,12 @@
 """Samples, letters and an open store for tests of the collector."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.store.database import open_writer
+from titik_collector.store.sqlite import SqliteDatabase, open_writer
 from titik_wire import codec, topics
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample
 
@@ -72,7 +71,7 @@ def letter(message: Sample, live: bool = False, token: int = 1) -> ReceivedMessa
 
 
 @contextmanager
-def opened(path: Path, routers: Sequence[str] = ("tirosa-1",)) -> Iterator[sqlite3.Connection]:
+def opened(path: Path, routers: Sequence[str] = ("tirosa-1",)) -> Iterator[SqliteDatabase]:
     """A store in which these routers are registered, with ids from 1."""
     db = open_writer(path)
     try:
@@ -93,12 +92,12 @@ class Registered:
         return self.names.index(name) + 1 if name in self.names else None
 
 
-def rows(db: sqlite3.Connection) -> list[tuple[int, int]]:
+def rows(db: SqliteDatabase) -> list[tuple[int, int]]:
     """First seq and seq of every stored sample."""
     return db.execute("SELECT first_seq, seq FROM sample ORDER BY run_id, seq").fetchall()
 
 
-def conservation(db: sqlite3.Connection) -> dict[str, tuple[int, int, int, int, int]]:
+def conservation(db: SqliteDatabase) -> dict[str, tuple[int, int, int, int, int]]:
     """Taken, stored, refused, lost and in spool of each run."""
     return {
         row[0]: row[1:]

@@ -3,30 +3,34 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.postgres import Postgres
-from titik_collector.store import database
+from titik_collector.store import sqlite
+from titik_collector.store.sqlite import SqliteDatabase
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _new_stores_are_copies() -> Iterator[None]:
     """One empty store is migrated, and copied page by page; one of an earlier schema migrates."""
-    migrate = database._migrate
+    migrate = sqlite._migrate
     with (
-        contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as blank,
+        contextlib.closing(
+            SqliteDatabase(sqlite3.connect(":memory:", isolation_level=None), Path(":memory:"))
+        ) as blank,
         pytest.MonkeyPatch.context() as patch,
     ):
         migrate(blank)
 
-        def copy_or_migrate(db: sqlite3.Connection) -> None:
+        def copy_or_migrate(db: SqliteDatabase) -> None:
             db.execute("PRAGMA synchronous = OFF")  # no test here cuts the power
             if not db.execute("PRAGMA schema_version").fetchone()[0]:
-                blank.backup(db)
+                blank.raw.backup(db.raw)
             migrate(db)
 
-        patch.setattr(database, "_migrate", copy_or_migrate)
+        patch.setattr(sqlite, "_migrate", copy_or_migrate)
         yield
 
 

@@ -1,7 +1,6 @@
 """Histories of routers for tests: boots, runs, clocks not yet set, failures, reloads and merges."""
 
 import random
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +8,7 @@ from tests.collector.build import T0
 from titik_agent.spool.merge import CannotMerge, merge
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.received import Arrived
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample, Visitors
 
@@ -147,7 +147,7 @@ def without_clock(one: Sample) -> Sample:
     return replace(one, clock="guess", taken_at=BUILT + one.uptime_ms)
 
 
-def content(db: sqlite3.Connection) -> list[object]:
+def content(db: SqliteDatabase) -> list[object]:
     """Samples with their places, and what rollups say; ids and revisions left out."""
     names = [row[1] for row in db.execute("PRAGMA table_info(rollup)") if row[1] != "revision"]
     return [

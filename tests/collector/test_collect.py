@@ -21,8 +21,9 @@ from titik_collector.ingest.received import Item, StatusReceived
 from titik_collector.ingest.saved import Saved
 from titik_collector.live import rollup_topics
 from titik_collector.queries import events
-from titik_collector.store import database
+from titik_collector.store import sqlite
 from titik_collector.store.database import StoreError
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.server_clock import Jump
 from titik_mqtt.endpoint import Endpoint
 from titik_wire import codec, topics
@@ -38,7 +39,7 @@ MOVED = ROUTER.replace('site = "park"', 'site = "hill"')
 class Watched(Collector):
     """A collector that keeps what it publishes."""
 
-    def __init__(self, file: Path, db: sqlite3.Connection) -> None:
+    def __init__(self, file: Path, db: SqliteDatabase) -> None:
         super().__init__(Parts(model.load(file), db, NOBODY))
         self.published: list[tuple[str, bytes]] = []
         self.parts.link.publish = self._keep  # type: ignore[method-assign]
@@ -106,8 +107,8 @@ class Watched(Collector):
 
 
 @contextmanager
-def collecting(file: Path) -> Iterator[tuple[Watched, sqlite3.Connection]]:
-    with closing(database.open_writer(file.with_name("titik.db"))) as db:
+def collecting(file: Path) -> Iterator[tuple[Watched, SqliteDatabase]]:
+    with closing(sqlite.open_writer(file.with_name("titik.db"))) as db:
         db.execute("PRAGMA busy_timeout = 0")
         yield Watched(file, db), db
 
@@ -135,11 +136,11 @@ def test_routers_that_cannot_be_read_after_an_edit_are_told_later(tmp_path: Path
     file.write_text(HEAD + SITE)
     with collecting(file) as (collector, db):
         file.write_text(HEAD + SITE + ROUTER)
-        db.set_authorizer(no_presence)
+        db.raw.set_authorizer(no_presence)
         collector.reload()
-        with pytest.raises(sqlite3.Error):
+        with pytest.raises(StoreError):
             collector.publish_now()
-        db.set_authorizer(None)
+        db.raw.set_authorizer(None)
         collector.publish_now()
 
         assert [("router", 1), ("site", 1), ("city", 1)] == collector.known()

@@ -27,7 +27,9 @@ from titik_collector.commands import plainly
 from titik_collector.config import model
 from titik_collector.config.schema import ConfigError
 from titik_collector.simulation.demo import HERE, Demo, _sources
-from titik_collector.store.database import StoreError, held, reading
+from titik_collector.store.database import StoreError
+from titik_collector.store.lease import held
+from titik_collector.store.sqlite import reading
 
 LEAST = TEXT.partition("[[site]]")[0]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kupang.toml"

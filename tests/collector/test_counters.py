@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from titik_collector.store.counters import pack, unpack
-from titik_collector.store.database import migrations, open_writer
+from titik_collector.store.sqlite import migrations, open_writer
 
 NUMBERS = st.integers(0, 2**53 - 1)
 

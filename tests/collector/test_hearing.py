@@ -1,6 +1,5 @@
 """The times in which the collector could not hear."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from tests.collector.build import T0, opened
 from titik_collector.live.hearing import Hearing
 from titik_collector.live.presence import Presence
 from titik_collector.store.database import StoreError
+from titik_collector.store.sqlite import SqliteDatabase
 
 
 class Clock:
@@ -21,13 +21,13 @@ class Clock:
         return T0 + self.at_s * 1000
 
 
-def hearing(db: sqlite3.Connection, clock: Clock, at_s: int) -> Hearing:
+def hearing(db: SqliteDatabase, clock: Clock, at_s: int) -> Hearing:
     """As it is after a start."""
     clock.at_s = at_s
     return Hearing(db, Presence(db), clock.now_ms)
 
 
-def gaps(db: sqlite3.Connection) -> list[tuple[int, int, str, str]]:
+def gaps(db: SqliteDatabase) -> list[tuple[int, int, str, str]]:
     rows = db.execute("SELECT from_ms, to_ms, what, reason FROM server_outage")
     return [((start - T0) // 1000, (end - T0) // 1000, *rest) for start, end, *rest in rows]
 

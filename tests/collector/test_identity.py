@@ -21,8 +21,8 @@ from titik_collector.broker_setup.broker_conf import plugin
 from titik_collector.ingest.batch import Store
 from titik_collector.store import conservation as check
 from titik_collector.store import identity
-from titik_collector.store.database import open_writer
 from titik_collector.store.identity import Identity
+from titik_collector.store.sqlite import open_writer
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics

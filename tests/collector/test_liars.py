@@ -1,6 +1,5 @@
 """What one router says that no message could: told as far as it can be, it silences nobody."""
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.collector.test_news import MINUTE_MS, finish
 from tests.collector.test_registry import HEAD
 from titik_collector.broker_link.connection import Link
 from titik_collector.ingest.ingest import to_item
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec, topics
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Bss, Rollup, Sample
@@ -97,7 +97,7 @@ def test_all_that_follows_from_a_lie_is_told(
 PLACES = (("router", "park-1"), ("site", "park"), ("city", "kupang"))
 
 
-def ended(db: sqlite3.Connection, before_ms: int) -> set[str]:
+def ended(db: SqliteDatabase, before_ms: int) -> set[str]:
     """The topics that have something to be told."""
     names = dict(PLACES)
     rows = db.execute("SELECT DISTINCT window, scope FROM rollup WHERE end_ms <= ?", (before_ms,))

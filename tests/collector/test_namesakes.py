@@ -1,6 +1,5 @@
 """Two devices of one name are noticed, named, and never shown as crashes."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,12 @@ from titik_collector.live.namesakes import APART_MS, MAX_RUNS, Namesakes
 from titik_collector.queries import events, status
 from titik_collector.screens import event_screen
 from titik_collector.store import namesake_rows as times_of_two
+from titik_collector.store.sqlite import SqliteDatabase
 
 A, B = RUN, OTHER_RUN
 
 
-def noted(db: sqlite3.Connection) -> list[tuple[int, int, int]]:
+def noted(db: SqliteDatabase) -> list[tuple[int, int, int]]:
     return [
         ((one.from_ms - T0) // 1000, (one.last_ms - T0) // 1000, one.times)
         for one in times_of_two.since(db, 0)
@@ -115,5 +115,5 @@ def test_an_engineer_reads_of_it(tmp_path: Path) -> None:
         ]
 
 
-def _routers(db: sqlite3.Connection, at_ms: int) -> list[status.RouterStatus]:
+def _routers(db: SqliteDatabase, at_ms: int) -> list[status.RouterStatus]:
     return list(status.gather(db, "kupang", at_ms).routers())

@@ -1,19 +1,19 @@
 """Which finished windows are told, when, and which of them is retained."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.collector.build import opened
 from titik_collector.live import rollup_topics
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import topics
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 H0 = 1_795_395_600_000  # a whole hour
 
 
-def told(db: sqlite3.Connection, now_ms: int) -> list[tuple[str, int, bool]]:
+def told(db: SqliteDatabase, now_ms: int) -> list[tuple[str, int, bool]]:
     return [
         (
             topics.rollup(one.window, one.scope, one.name),
@@ -25,7 +25,7 @@ def told(db: sqlite3.Connection, now_ms: int) -> list[tuple[str, int, bool]]:
 
 
 def finish(
-    db: sqlite3.Connection,
+    db: SqliteDatabase,
     window: str,
     start_ms: int,
     length_ms: int,

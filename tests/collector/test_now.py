@@ -277,9 +277,9 @@ def test_a_start_costs_the_same_for_a_router_that_is_away_for_long(tmp_path: Pat
             db.execute("DELETE FROM body")
             live = LiveState(db, presence, Places())
             ticks: list[int] = []
-            db.set_progress_handler(lambda ticks=ticks: ticks.append(1), 10)  # type: ignore[misc]
+            db.raw.set_progress_handler(lambda ticks=ticks: ticks.append(1), 10)  # type: ignore[misc]
             live.load()
-            db.set_progress_handler(None, 0)
+            db.raw.set_progress_handler(None, 0)
             costs.append(len(ticks))
         assert costs[1] < 1.5 * costs[0]
 

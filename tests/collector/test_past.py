@@ -34,7 +34,8 @@ from titik_collector.queries import events, export, history
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import event_screen, history_screen
 from titik_collector.store import packed_minutes
-from titik_collector.store.database import StoreError, open_writer, transaction
+from titik_collector.store.database import StoreError
+from titik_collector.store.sqlite import open_writer
 from titik_collector.wording import when
 from titik_wire import codec
 from titik_wire.messages import Held
@@ -82,7 +83,7 @@ def _two_hours() -> bytes:
             )
             here.store.save([Arrived(again, codec.encode(again), True, again.taken_at + 300)])
         here.roll()
-        return here.db.serialize()
+        return here.db.raw.serialize()
 
 
 def text(shown: RenderableType, colour: bool = False) -> str:
@@ -288,7 +289,7 @@ def test_packed_minutes_are_shown_like_the_others(tmp_path: Path) -> None:
     """Where the store keeps them is its own business."""
     with two_hours(tmp_path / "db") as here:
         before = screen(here)
-        with transaction(here.db):
+        with here.db.transaction():
             while packed_minutes.freeze(here.db, START + 100 * DAY_MS):
                 pass
         assert before == screen(here)
@@ -800,9 +801,9 @@ def test_a_history_reads_its_own_windows_only(tmp_path: Path) -> None:
     try:
         subject = history.Subject("router", 7, "r", "r")
         asked: list[str] = []
-        db.set_trace_callback(asked.append)
+        db.raw.set_trace_callback(asked.append)
         history.read(db, subject, "1m", HOUR, Calendar(ZONE))
-        db.set_trace_callback(None)
+        db.raw.set_trace_callback(None)
         for query in asked:
             for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}"):
                 assert step.startswith("SEARCH") or "B-TREE" in step

@@ -1,6 +1,5 @@
 """What the collector asks between batches, however much is stored, is found by an index."""
 
-import sqlite3
 from pathlib import Path
 
 from tests.collector.build import T0, Registered, letter, opened, sample
@@ -8,10 +7,11 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live import rollup_topics
 from titik_collector.store import retention
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.readings import Readings
 
 
-def whole_tables(db: sqlite3.Connection, asked: list[str]) -> set[str]:
+def whole_tables(db: SqliteDatabase, asked: list[str]) -> set[str]:
     """The big tables that any of the statements reads from end to end."""
     plans = [
         str(row[3])
@@ -27,9 +27,9 @@ def test_pruning_reads_no_table_whole(tmp_path: Path) -> None:
     """Ninety days of minutes are a hundred million rows, and samples wait meanwhile."""
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
-        db.set_trace_callback(asked.append)
+        db.raw.set_trace_callback(asked.append)
         retention.prune(db, T0, 1, 30, 90)
-        db.set_trace_callback(None)
+        db.raw.set_trace_callback(None)
 
         assert len(asked) >= 3
         assert set() == whole_tables(db, asked)
@@ -39,10 +39,10 @@ def test_news_read_no_table_whole(tmp_path: Path) -> None:
     """They are looked for every two seconds."""
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
-        db.set_trace_callback(asked.append)
+        db.raw.set_trace_callback(asked.append)
         list(rollup_topics.newest(db, "city", 0, "kupang", T0))
         rollup_topics.take(db, "kupang", T0)
-        db.set_trace_callback(None)
+        db.raw.set_trace_callback(None)
 
         assert len(asked) >= 1
         assert set() == whole_tables(db, asked)
@@ -53,9 +53,9 @@ def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
         Store(db, Registered()).save([to_item(letter(sample(seq)), T0) for seq in range(1, 9)])
-        db.set_trace_callback(asked.append)
+        db.raw.set_trace_callback(asked.append)
         found = Readings(db).of(1, T0 + 60_000, T0 + 120_000)
-        db.set_trace_callback(None)
+        db.raw.set_trace_callback(None)
         asked = [sql for sql in asked if " interface " not in sql]  # looked up once
 
         assert 4 <= len(found)

@@ -1,6 +1,5 @@
 """Who is there, whose word counts, and why a router was away."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.received import Arrived, StatusReceived
 from titik_collector.live.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import Status
 
@@ -29,14 +29,14 @@ def live(at_s: int) -> Arrived:
     return Arrived(sample(1), b"", True, T0 + at_s * 1000)
 
 
-def record(db: sqlite3.Connection, *items: StatusReceived | Arrived) -> Presence:
+def record(db: SqliteDatabase, *items: StatusReceived | Arrived) -> Presence:
     presence = Presence(db)
     for item in items:
         presence.record([(1, item)])
     return presence
 
 
-def outages(db: sqlite3.Connection) -> list[tuple[int, int | None, str]]:
+def outages(db: SqliteDatabase) -> list[tuple[int, int | None, str]]:
     return [
         ((start - T0) // 1000, None if end is None else (end - T0) // 1000, cause)
         for start, end, cause in db.execute("SELECT from_ms, to_ms, cause FROM outage")
@@ -223,7 +223,7 @@ def test_a_failed_batch_takes_back_no_change_before_it(tmp_path: Path) -> None:
 
 
 def broker_died(
-    db: sqlite3.Connection, *items: StatusReceived | Arrived, since_s: int = 60
+    db: SqliteDatabase, *items: StatusReceived | Arrived, since_s: int = 60
 ) -> Presence:
     """The router reports for a minute, then the broker is gone until 100; what comes then."""
     presence = record(db, said("online", 0), live(30), *items)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from titik_collector.config.model import Config
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import Changes, sync
 from titik_collector.registry.watch import ConfigWatch
-from titik_collector.store import database
+from titik_collector.store import database, sqlite
+from titik_collector.store.sqlite import SqliteDatabase
 
 HEAD = """
 [city]
@@ -38,14 +38,14 @@ def city(sites: str, **routers: str) -> Config:
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+def db(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """An empty store."""
-    opened = database.open_writer(tmp_path / "titik.db")
+    opened = sqlite.open_writer(tmp_path / "titik.db")
     yield opened
     opened.close()
 
 
-def memberships(db: sqlite3.Connection) -> list[tuple[str, int, str | None]]:
+def memberships(db: SqliteDatabase) -> list[tuple[str, int, str | None]]:
     """Router, from when, site."""
     return db.execute(
         "SELECT router.name, from_ms, site.name FROM membership"
@@ -54,36 +54,36 @@ def memberships(db: sqlite3.Connection) -> list[tuple[str, int, str | None]]:
     ).fetchall()
 
 
-def test_a_new_router_is_at_its_site_from_this_minute_on(db: sqlite3.Connection) -> None:
+def test_a_new_router_is_at_its_site_from_this_minute_on(db: SqliteDatabase) -> None:
     """Without `since`; the site's minute has what it reports at once."""
     assert Changes(added=("a",)) == sync(db, city("x", a="x"), 61_000)
     assert [("a", 60_000, "x")] == memberships(db)
     assert [] == db.execute("SELECT * FROM dirty").fetchall()
 
 
-def test_since_dates_a_new_router_back(db: sqlite3.Connection) -> None:
+def test_since_dates_a_new_router_back(db: SqliteDatabase) -> None:
     """A router that was there before today says so."""
     sync(db, city("x", a="x since 2026-11-23T00:00:00Z"), 1795392009000)
     assert [("a", 1795392000000, "x")] == memberships(db)
 
 
-def test_the_second_time_changes_nothing(db: sqlite3.Connection) -> None:
+def test_the_second_time_changes_nothing(db: SqliteDatabase) -> None:
     """Restarts and reloads of the same file leave no trace."""
     before = city("x y", a="x", b="y since 2020-01-01")
     sync(db, before, 1000)
-    was = list(db.iterdump())
+    was = list(db.raw.iterdump())
     assert Changes() == sync(db, before, 2000)
-    assert was == list(db.iterdump())
+    assert was == list(db.raw.iterdump())
 
 
-def test_a_move_adds_a_row_and_keeps_the_past(db: sqlite3.Connection) -> None:
+def test_a_move_adds_a_row_and_keeps_the_past(db: SqliteDatabase) -> None:
     """What the router saw at the old site stays the old site's."""
     sync(db, city("x y", a="x"), 1000)
     assert Changes(moved=("a",)) == sync(db, city("x y", a="y"), 2000)
     assert [("a", 0, "x"), ("a", 2000, "y")] == memberships(db)
 
 
-def test_a_move_may_be_dated_back(db: sqlite3.Connection) -> None:
+def test_a_move_may_be_dated_back(db: SqliteDatabase) -> None:
     """The stretch since then is counted again, because both sites had it otherwise."""
     since = 1795392000000
     sync(db, city("x y", a="x"), since - 5000)
@@ -92,14 +92,14 @@ def test_a_move_may_be_dated_back(db: sqlite3.Connection) -> None:
     assert [(1, since, since + 5000)] == db.execute("SELECT * FROM dirty").fetchall()
 
 
-def test_a_since_of_the_earlier_stay_is_not_the_moves(db: sqlite3.Connection) -> None:
+def test_a_since_of_the_earlier_stay_is_not_the_moves(db: SqliteDatabase) -> None:
     """Who changes `site` and forgets `since` gets a move from now."""
     sync(db, city("x y", a="x since 2026-11-23T00:00:00Z"), 1795392009000)
     sync(db, city("x y", a="y since 2026-11-23T00:00:00Z"), 1795392019000)
     assert [("a", 1795392000000, "x"), ("a", 1795392019000, "y")] == memberships(db)
 
 
-def test_removing_keeps_the_router_and_its_history(db: sqlite3.Connection) -> None:
+def test_removing_keeps_the_router_and_its_history(db: SqliteDatabase) -> None:
     """A removed router belongs to no site from then on, and is not known any more."""
     sync(db, city("x", a="x"), 1000)
     assert Changes(removed=("a",)) == sync(db, city("x"), 2000)
@@ -109,7 +109,7 @@ def test_removing_keeps_the_router_and_its_history(db: sqlite3.Connection) -> No
     assert Changes() == sync(db, city("x"), 3000)
 
 
-def test_a_router_that_returns_is_the_same_router(db: sqlite3.Connection) -> None:
+def test_a_router_that_returns_is_the_same_router(db: SqliteDatabase) -> None:
     """Its id, and with it its past, is what it was."""
     sync(db, city("x", b="x", a="x"), 1000)
     known = Registry(db, "kupang").router_id("a")
@@ -119,14 +119,14 @@ def test_a_router_that_returns_is_the_same_router(db: sqlite3.Connection) -> Non
     assert [0, 2000, 3000] == [at for name, at, _ in memberships(db) if name == "a"]
 
 
-def test_a_clock_that_was_set_back_does_not_rewrite(db: sqlite3.Connection) -> None:
+def test_a_clock_that_was_set_back_does_not_rewrite(db: SqliteDatabase) -> None:
     """A row is never dated before the one it follows."""
     sync(db, city("x y", a="x"), 65_000)
     sync(db, city("x y", a="y"), 1000)
     assert [("a", 60_000, "x"), ("a", 60_001, "y")] == memberships(db)
 
 
-def test_a_site_changes_and_goes(db: sqlite3.Connection) -> None:
+def test_a_site_changes_and_goes(db: SqliteDatabase) -> None:
     """Titles follow the file; a site that is gone stays for its history."""
     sync(db, city("x y", a="x"), 1000)
     assert Changes(moved=("a",), removed_sites=("x",)) == sync(db, city("y", a="y"), 2000)
@@ -134,7 +134,7 @@ def test_a_site_changes_and_goes(db: sqlite3.Connection) -> None:
     assert [(1, "x", "X", 0), (2, "y", "Y", 1)] == rows
 
 
-def test_the_registry_is_what_is_registered_now(db: sqlite3.Connection) -> None:
+def test_the_registry_is_what_is_registered_now(db: SqliteDatabase) -> None:
     """Ids, names and sites, by name; a reload takes what a sync changed."""
     sync(db, city("x y", b="y", a="x"), 1000)
     known = Registry(db, "kupang")
@@ -147,7 +147,7 @@ def test_the_registry_is_what_is_registered_now(db: sqlite3.Connection) -> None:
     assert [(2, "a", "y")] == list(known.routers())
 
 
-def test_a_sync_that_fails_leaves_nothing(db: sqlite3.Connection) -> None:
+def test_a_sync_that_fails_leaves_nothing(db: SqliteDatabase) -> None:
     """All or nothing: half a registry would refuse routers."""
     db.execute("CREATE TRIGGER no BEFORE INSERT ON membership BEGIN SELECT raise(ABORT, 'no'); END")
     with pytest.raises(database.StoreError):

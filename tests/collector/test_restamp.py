@@ -1,6 +1,5 @@
 """What was stamped while the server's clock was wrong goes where it belongs."""
 
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from titik_collector.ingest.boots import MAX_JUDGED
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
 from titik_collector.queries import status
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline import restamp
 from titik_collector.timeline.server_clock import Jump
 from titik_wire.messages import Sample
@@ -22,7 +22,7 @@ HOUR = 3_600_000
 WRONG = [sign * ms for ms in (3 * HOUR, 40 * 24 * HOUR, 12 * 365 * 24 * HOUR) for sign in (1, -1)]
 
 
-def places(db: sqlite3.Connection) -> list[tuple[int, int, str]]:
+def places(db: SqliteDatabase) -> list[tuple[int, int, str]]:
     return db.execute("SELECT seq, at_ms - ?, quality FROM sample ORDER BY seq", (T0,)).fetchall()
 
 

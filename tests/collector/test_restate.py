@@ -1,7 +1,6 @@
 """The throughput that an older version stored for sites and the city, computed anew."""
 
 import json
-import sqlite3
 import time
 import zlib
 from pathlib import Path
@@ -24,8 +23,9 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, Window
 from titik_collector.rollups.restate import Restate
 from titik_collector.store import packed_minutes, rollups
-from titik_collector.store.database import StoreError, migrations
+from titik_collector.store.database import StoreError
 from titik_collector.store.rollups import RollupRow, Series
+from titik_collector.store.sqlite import SqliteDatabase, migrations
 
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))
@@ -40,7 +40,7 @@ def fill(here: City, packed: bool) -> None:
         here.freeze()
 
 
-def forget_rates(db: sqlite3.Connection) -> None:
+def forget_rates(db: SqliteDatabase) -> None:
     """Make the store one of the schema before rates, as its migration leaves it."""
     db.execute(f"UPDATE rollup SET {', '.join(f'{name} = NULL' for name in RATES)}")
     for number, packed in db.execute("SELECT id, packed FROM cold").fetchall():
@@ -54,7 +54,7 @@ def forget_rates(db: sqlite3.Connection) -> None:
     db.execute(sql[sql.index("INSERT INTO restate") :].partition(";")[0])
 
 
-def everything(db: sqlite3.Connection) -> dict[tuple[Scope, int, Window], dict[int, RollupRow]]:
+def everything(db: SqliteDatabase) -> dict[tuple[Scope, int, Window], dict[int, RollupRow]]:
     """All windows of the sites and the city, packed or not."""
     found = {}
     for scope, scope_id in PLACES:

@@ -1,6 +1,5 @@
 """What is let go of, and what is computed no more because of it."""
 
-import sqlite3
 from pathlib import Path
 
 from tests.collector.build import T0, Registered, letter, opened, sample
@@ -8,12 +7,13 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.store import retention
 from titik_collector.store.retention import DAY_MS
+from titik_collector.store.sqlite import SqliteDatabase
 
 DAYS = (1, 30, 90)  # messages, samples, minutes
 IN_2039 = 2_177_452_800_000
 
 
-def sealed(db: sqlite3.Connection) -> int:
+def sealed(db: SqliteDatabase) -> int:
     row = db.execute("SELECT value FROM setting WHERE name = 'sealed_before_ms'").fetchone()
     return int(row[0])
 

@@ -1,7 +1,6 @@
 """Minutes, hours and days of routers, sites and the city, whatever arrives when."""
 
 import random
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,9 +31,10 @@ from titik_collector.rollups.aggregation import (
 )
 from titik_collector.rollups.worker import GRACE_MS, Rollups
 from titik_collector.store import packed_minutes, retention, rollups
-from titik_collector.store.database import StoreError, transaction
+from titik_collector.store.database import StoreError
 from titik_collector.store.rollup_sums import Part
 from titik_collector.store.rollups import Place, Series, WindowKey
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
 from titik_wire.messages import Past, Sample, Visitors
@@ -49,7 +49,7 @@ FOR_EVER = Span(0, 2**60)
 class Listening:
     """A connection that writes down the statements it is given."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: SqliteDatabase) -> None:
         self._db = db
         self.statements: set[str] = set()
 
@@ -68,7 +68,7 @@ class Listening:
 class City:
     """A store with two routers at one site, and its rollups at an instant of the test's choice."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: SqliteDatabase) -> None:
         db.execute("PRAGMA synchronous = OFF")
         for number in (SITE, OTHER_SITE):
             db.execute(
@@ -95,7 +95,7 @@ class City:
 
     def freeze(self) -> None:
         """Pack every minute there is."""
-        with transaction(self.db):
+        with self.db.transaction():
             while packed_minutes.freeze(self.db, START + 100 * DAY_MS):
                 pass
 
@@ -656,17 +656,17 @@ def test_a_crash_repeats_a_step_and_loses_none(tmp_path: Path) -> None:
 
     with city(tmp_path / "whole") as here:
         here.save(*hour_of())
-        here.db.set_progress_handler(tick, 1000)
+        here.db.raw.set_progress_handler(tick, 1000)
         here.roll()
         total, expected = -ticks[0], content(here.db)
     for tenth in range(10):
         with city(tmp_path / f"db{tenth}") as here:
             here.save(*hour_of())
             ticks[0] = 1 + total * tenth // 10
-            here.db.set_progress_handler(tick, 1000)
+            here.db.raw.set_progress_handler(tick, 1000)
             with pytest.raises(StoreError, match="interrupted"):
                 here.roll()
-            here.db.set_progress_handler(None, 0)
+            here.db.raw.set_progress_handler(None, 0)
             while Rollups(here.db, ZONE, lambda now=here.now_ms: now).work(1, time.monotonic):  # type: ignore[misc]
                 pass
             assert expected == content(here.db)
@@ -798,7 +798,7 @@ def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
             assert with_sums_of_means(day, list(each.values())) == day
 
 
-def move_about(db: sqlite3.Connection, rand: random.Random) -> None:
+def move_about(db: SqliteDatabase, rand: random.Random) -> None:
     """Both routers, from site to site and off both, at any time of the hours that they live."""
     for router_id in (1, 2):
         for moved_ms in sorted(rand.sample(range(T0, T0 + 4 * HOUR_MS), rand.randrange(5))):
@@ -917,7 +917,7 @@ def test_an_hour_that_is_not_sealed_keeps_its_minutes(tmp_path: Path) -> None:
         here.save(*(one for one in hour_of() if one.seq != late.seq))
         here.roll()
         before = here.windows("router", 1, "1h")[START]
-        with transaction(here.db):
+        with here.db.transaction():
             while retention.prune(here.db, START + 2 * DAY_MS + HOUR_MS // 2, 1, 2, 2):
                 pass
         here.save(late)
@@ -948,7 +948,7 @@ def test_another_minute_needs_no_other_statement(tmp_path: Path) -> None:
     """A connection keeps many; statements with a minute's times in them would be kept in vain."""
     with opened(tmp_path / "db", ROUTERS) as db:
         city, listening = City(db), Listening(db)
-        rollups = Rollups(cast(sqlite3.Connection, listening), ZONE, lambda: city.now_ms)
+        rollups = Rollups(cast(SqliteDatabase, listening), ZONE, lambda: city.now_ms)
         heard = []
         for seq in range(1, 200):
             at_ms = START + seq * 30_000

@@ -12,7 +12,6 @@ from tests.collector.test_store import save
 from titik_collector.ingest.batch import Store
 from titik_collector.store import conservation as check
 from titik_collector.store import runs
-from titik_collector.store.database import transaction
 from titik_collector.store.runs import KEPT_RANGES, MAX_RANGES, Run
 
 STEP = st.tuples(st.sampled_from(["store", "refuse", "hold"]), st.integers(1, 4000))
@@ -91,7 +90,7 @@ def test_a_store_of_more_ranges_is_bounded_when_the_run_goes_on(tmp_path: Path) 
     """As an earlier version left them."""
     with opened(tmp_path / "db") as db:
         save(Store(db, Registered()), sample(1))
-        with transaction(db):
+        with db.transaction():
             db.executemany(
                 "INSERT INTO settled VALUES (1, 'stored', ?, ?)",
                 [(n, n) for n in range(3, 9000, 2)],

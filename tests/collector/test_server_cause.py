@@ -1,6 +1,5 @@
 """Outages that are the server's fault though the collector heard all the time."""
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from tests.collector.build import T0, Registered, opened, sample
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.received import Arrived
 from titik_collector.live.server_cause import ServerCause, verdict
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import Net, Reach, Sample
 
@@ -46,7 +46,7 @@ def taken(router: str, internet: str, seqs: Sequence[int] = range(8, 23)) -> lis
 
 
 def judged(
-    db: sqlite3.Connection, internets: Sequence[str], away: Sequence[int] | None = None
+    db: SqliteDatabase, internets: Sequence[str], away: Sequence[int] | None = None
 ) -> list[str]:
     """The causes after these routers were away together, and said this of their internet."""
     store = Store(db, Named())
@@ -69,7 +69,7 @@ def judged(
     return [cause for (cause,) in db.execute("SELECT cause FROM outage ORDER BY router_id")]
 
 
-def judge(db: sqlite3.Connection) -> None:
+def judge(db: SqliteDatabase) -> None:
     """Until it has nothing more to do."""
     job = ServerCause(db, lambda: TO_MS + 60_000, time.monotonic)
     assert job.due(time.monotonic())

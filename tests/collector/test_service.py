@@ -11,7 +11,8 @@ import pytest
 from tests.broker.enrolled import CONFIG
 from titik_collector.own_state import systemd as service
 from titik_collector.own_state.systemd import EVERY_S, Service
-from titik_collector.store.database import StoreError, held
+from titik_collector.store.database import StoreError
+from titik_collector.store.lease import held
 
 ROOT = Path(__file__).parents[2]
 PATH = os.pathsep.join([str(ROOT / "agent"), str(ROOT / "broker")])

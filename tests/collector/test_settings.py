@@ -22,15 +22,15 @@ def test_an_unchanged_seal_writes_nothing(tmp_path: Path) -> None:
     """Retention keeps it with every step, and each write is a commit to the disk."""
     with opened(tmp_path / "db") as db:
         settings.change(db, "sealed_before_ms", 5)
-        before = db.total_changes
+        before = db.raw.total_changes
         settings.change(db, "sealed_before_ms", 5)
-        assert before == db.total_changes
+        assert before == db.raw.total_changes
 
 
 def test_a_store_proves_itself_with_a_row_in_every_instant(tmp_path: Path) -> None:
     """A clock that stands still does not make a full disk look sound."""
     with opened(tmp_path / "db") as db:
         writable.prove(db, 5)
-        before = db.total_changes
+        before = db.raw.total_changes
         writable.prove(db, 5)
-        assert before + 1 == db.total_changes
+        assert before + 1 == db.raw.total_changes

@@ -28,7 +28,8 @@ from titik_collector.screens import status_screen
 from titik_collector.simulation import demo
 from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation
-from titik_collector.store.database import held, open_reader, open_writer
+from titik_collector.store.lease import held
+from titik_collector.store.sqlite import open_reader, open_writer
 from titik_collector.wording import when
 from titik_wire.messages import AgentState, Sample
 

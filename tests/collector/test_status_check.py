@@ -18,7 +18,8 @@ from titik_collector.queries import status_check, status_json
 from titik_collector.queries.server_warnings import Server, Warned
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import CRITICAL, OK, WARNING, Limits
-from titik_collector.store.database import held, open_writer
+from titik_collector.store.lease import held
+from titik_collector.store.sqlite import open_writer
 from titik_wire.messages import Now
 
 AT = 1_795_400_000_000

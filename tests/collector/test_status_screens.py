@@ -23,7 +23,8 @@ from titik_collector.queries.status import CityStatus
 from titik_collector.registry.sync import sync
 from titik_collector.screens import status_detail, status_screen
 from titik_collector.screens.top_screen import TopScreen
-from titik_collector.store.database import held, open_writer
+from titik_collector.store.lease import held
+from titik_collector.store.sqlite import open_writer
 from titik_wire.messages import Bss, Host, Visitors
 
 ZONE = ZoneInfo("Asia/Makassar")

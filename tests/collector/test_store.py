@@ -33,6 +33,7 @@ from titik_collector.store import retention
 from titik_collector.store.counters import unpack
 from titik_collector.store.database import StoreError
 from titik_collector.store.samples import WIFI
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.store.unknown_routers import LATELY_MS, MAX_NAMES
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
@@ -70,7 +71,7 @@ def test_a_merged_range_and_its_originals_end_the_same(
         assert [] == check.findings(db)
 
 
-def content(db: sqlite3.Connection) -> list[object]:
+def content(db: SqliteDatabase) -> list[object]:
     """Everything that must not depend on the order of arrival."""
     queries = (
         "SELECT token, highest, floor, gone FROM run ORDER BY token",
@@ -199,7 +200,7 @@ def test_a_stranger_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
         assert 20 == db.execute("SELECT count(*) FROM knock").fetchone()[0]
 
 
-def knock(db: sqlite3.Connection, name: str, at_ms: int) -> list[str]:
+def knock(db: SqliteDatabase, name: str, at_ms: int) -> list[str]:
     """A stranger's sample; who knocks after it."""
     Store(db, Registered()).save([to_item(letter(sample(1, router=name), True), at_ms)])
     return [one for (one,) in db.execute("SELECT name FROM knock ORDER BY name")]
@@ -271,10 +272,10 @@ def test_a_failed_commit_is_forgotten_though_the_disk_does_not_read_either(tmp_p
         store.save([StatusReceived(online, NOW)])
         store.save([StatusReceived(replace(online, state="offline"), NOW + 1000)])
         back = StatusReceived(replace(online, connection=2), NOW + 60_000)
-        db.set_authorizer(refuse)
+        db.raw.set_authorizer(refuse)
         with pytest.raises(StoreError):
             store.save([back])
-        db.set_authorizer(None)
+        db.raw.set_authorizer(None)
         store.save([back])
 
         assert [("online",)] == db.execute("SELECT state FROM presence").fetchall()
@@ -288,7 +289,7 @@ def test_an_ack_said_again_writes_nothing(tmp_path: Path) -> None:
         save(store, *(sample(1, run=f"{number:016x}") for number in range(1, 6)))
         store.ack(1, "tirosa-1")
         asked: list[str] = []
-        db.set_trace_callback(asked.append)
+        db.raw.set_trace_callback(asked.append)
         save(store, sample(1))
 
         assert 1 == sum(one.startswith("UPDATE run") for one in asked)
@@ -310,7 +311,7 @@ def test_a_store_restored_from_an_older_copy_declares_what_nobody_has(tmp_path: 
     with opened(tmp_path / "old") as old, opened(tmp_path / "copy") as copy:
         store = Store(old, Registered())
         save(store, *(sample(n) for n in range(1, 5)))
-        old.backup(copy)
+        old.raw.backup(copy.raw)
         save(store, *(sample(n, lowest=n) for n in range(5, 9)))
         restored = Store(copy, Registered())
         save(restored, sample(9, lowest=9))

@@ -1,7 +1,6 @@
 """Minutes are the same in whatever stretches they are computed, however a router's clock is set."""
 
 import random
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from titik_collector.rollups.worker import Rollups
 from titik_collector.store import rollups
 from titik_collector.store.reading_rows import ReadingRows, Uptimes
 from titik_collector.store.rollups import Series
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.placing_rules import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec
@@ -92,7 +92,7 @@ def _without(one: Sample, lacks: str) -> Sample:
     return replace(one, **{lacks: None}) if lacks else one  # type: ignore[arg-type]
 
 
-def stored(db: sqlite3.Connection, arrivals: Sequence[Arrived]) -> int:
+def stored(db: SqliteDatabase, arrivals: Sequence[Arrived]) -> int:
     """Save them; the row of their boot."""
     db.execute("PRAGMA synchronous = OFF")
     Store(db, Registered()).save(arrivals)
@@ -108,7 +108,7 @@ def minutes(readings: Sequence[Reading], span: Span) -> dict[int, Figures]:
     return {start_ms: one for start_ms, one in found if one != EMPTY}
 
 
-def whole(db: sqlite3.Connection, boot_id: int) -> dict[int, Figures]:
+def whole(db: SqliteDatabase, boot_id: int) -> dict[int, Figures]:
     """What all samples of a boot give, walked once from end to end."""
     return minutes(ReadingRows(db).around(boot_id, Uptimes(0, 2**60)), EVER)
 
@@ -164,9 +164,7 @@ def test_the_minutes_of_a_router_are_what_it_lived(seed: int) -> None:
     ]
 
 
-def roll_as_they_come(
-    db: sqlite3.Connection, arrivals: Sequence[Arrived], rand: random.Random
-) -> int:
+def roll_as_they_come(db: SqliteDatabase, arrivals: Sequence[Arrived], rand: random.Random) -> int:
     """Save them in batches, and roll up between these; the row of their boot."""
     now_ms, boot_id, todo = START, 0, list(arrivals)
     worker = Rollups(db, ZoneInfo("Asia/Makassar"), lambda: now_ms, grace_ms=0)
@@ -183,7 +181,7 @@ def roll_as_they_come(
     return boot_id
 
 
-def rolled(db: sqlite3.Connection) -> dict[int, Figures]:
+def rolled(db: SqliteDatabase) -> dict[int, Figures]:
     """The router's minutes as they are stored; none that nothing is known of."""
     rows = rollups.read(db, Series("router", 1, "1m"), Span(0, 2**60))
     return {start_ms: row.figures for start_ms, row in rows.items() if row.figures != EMPTY}

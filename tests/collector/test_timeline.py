@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tests.collector.history import without_clock
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.received import Arrived, Item
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.placing_rules import Lone, offsets_of_lone
 from titik_wire.messages import Held, Sample
 
@@ -29,7 +29,7 @@ def arrived(one: Sample, live: bool = True, late_ms: int = 700) -> Item:
     return to_item(letter(one, live), T0 + (one.uptime_ms - 1_000_000) + late_ms)
 
 
-def places(db: sqlite3.Connection) -> dict[int, tuple[int, str]]:
+def places(db: SqliteDatabase) -> dict[int, tuple[int, str]]:
     """Of every seq, milliseconds after T0 and the quality."""
     return {
         seq: (at_ms - T0, quality)
@@ -37,7 +37,7 @@ def places(db: sqlite3.Connection) -> dict[int, tuple[int, str]]:
     }
 
 
-def dirty(db: sqlite3.Connection) -> list[tuple[int, int]]:
+def dirty(db: SqliteDatabase) -> list[tuple[int, int]]:
     """Stretches marked, in seconds after T0; forgets them."""
     found = db.execute("DELETE FROM dirty RETURNING from_ms, to_ms").fetchall()
     return sorted(((one - T0) // 1000, (two - T0) // 1000) for one, two in found)
@@ -275,8 +275,8 @@ def test_a_live_sample_costs_the_same_after_a_long_time(tmp_path: Path) -> None:
             store.save([arrived(sample(n)) for n in range(1, count + 1)])
             db.execute("DELETE FROM dirty")
             ticks: list[int] = []
-            db.set_progress_handler(lambda ticks=ticks: ticks.append(1), 10)  # type: ignore[misc]
+            db.raw.set_progress_handler(lambda ticks=ticks: ticks.append(1), 10)  # type: ignore[misc]
             store.save([arrived(sample(count + 1))])
-            db.set_progress_handler(None, 0)
+            db.raw.set_progress_handler(None, 0)
             costs.append(len(ticks))
         assert costs[1] < 1.5 * costs[0]

@@ -1,6 +1,5 @@
 """Stores of the fifth schema that hold samples which are acknowledged and not placed."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ from tests.collector.test_migrations import at_version
 from tests.collector.test_registry import HEAD
 from titik_collector.ingest import waiting
 from titik_collector.store import conservation as check
-from titik_collector.store.database import StoreError, open_writer
+from titik_collector.store.database import StoreError
+from titik_collector.store.sqlite import SqliteDatabase, open_writer
 
 # Written by that version: seq 1 placed; in the table 2 to 6, 7 that breaks the contract, 8; then a
 # damaged row of 9 to 12; then 1 to 4 merged; then 13 and a sample of an older run.
@@ -21,14 +21,14 @@ LEFT = Path(__file__).with_name("waiting_of_schema_5.sql")
 
 
 @contextmanager
-def upgraded(path: Path) -> Iterator[sqlite3.Connection]:
+def upgraded(path: Path) -> Iterator[SqliteDatabase]:
     with closing(at_version(path, 5)) as old:
         old.executescript(LEFT.read_text())
     with closing(open_writer(path)) as db:
         yield db
 
 
-def placed(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
+def placed(db: SqliteDatabase) -> list[tuple[str, int, int]]:
     return db.execute(
         "SELECT token, first_seq, seq FROM sample JOIN run ON run.id = run_id ORDER BY token, seq"
     ).fetchall()

@@ -5,7 +5,6 @@ Rule: it runs when everything has stopped, and believes no counter of ours: only
 
 import hashlib
 import json
-import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -20,7 +19,8 @@ from tests.system.city import HOUR_MS, SLACK_MS, ZONE, wall_ms
 from titik_agent.spool.spool import Spool
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import body
-from titik_collector.store.database import open_reader, open_writer
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_reader, open_writer
 
 TIME_ERROR_MS = 1000  # what may pass between reading the clocks and appending, and not more
 READINGS_MS = 20  # what may pass between reading one clock and the other
@@ -97,7 +97,7 @@ def slack_ms(speed: float) -> int:
     return max(SLACK_MS, round(READINGS_MS * speed))
 
 
-def _known(db: sqlite3.Connection) -> list[tuple[str, str]]:
+def _known(db: Database) -> list[tuple[str, str]]:
     return db.execute(
         "SELECT router.name, run.token FROM run JOIN router ON router.id = run.router_id"
     ).fetchall()
@@ -116,7 +116,7 @@ def _spooled(world: World) -> dict[tuple[str, str], set[int]]:
 
 
 def _compare(
-    db: sqlite3.Connection,
+    db: Database,
     name: tuple[str, str],
     taken: dict[int, oracle.Taken],
     spooled: set[int],
@@ -146,7 +146,7 @@ def _compare(
     _compare_rows(db, name, taken, verdict)
 
 
-def terms(db: sqlite3.Connection, name: tuple[str, str]) -> dict[str, set[int]]:
+def terms(db: Database, name: tuple[str, str]) -> dict[str, set[int]]:
     """The seqs of a run that are stored, refused and declared lost."""
     found: dict[str, set[int]] = {"stored": set(), "refused": set(), "declared": set()}
     row = db.execute(
@@ -165,7 +165,7 @@ def terms(db: sqlite3.Connection, name: tuple[str, str]) -> dict[str, set[int]]:
 
 
 def _compare_rows(
-    db: sqlite3.Connection,
+    db: Database,
     name: tuple[str, str],
     taken: dict[int, oracle.Taken],
     verdict: Verdict,
@@ -267,7 +267,7 @@ def rebuild(store: Path, now_ms: int, verdict: Verdict) -> None:
     verdict.rollups_excused = len(excused)
 
 
-def _beside_pruned(db: sqlite3.Connection) -> list[tuple[int, int, int]]:
+def _beside_pruned(db: Database) -> list[tuple[int, int, int]]:
     """Router, start and end of what a rebuild attributes otherwise, because a sample is pruned.
 
     A clock that is set back by years puts samples behind the seal, where they are pruned among
@@ -294,7 +294,7 @@ def _is_beside(row: tuple[Any, ...], stretches: Iterable[tuple[int, int, int]]) 
     )
 
 
-def _rollups(db: sqlite3.Connection) -> set[tuple[object, ...]]:
+def _rollups(db: Database) -> set[tuple[object, ...]]:
     """Every window without its revision, which says how often it was computed."""
     names = [row[1] for row in db.execute("PRAGMA table_info(rollup)") if row[1] != "revision"]
     return set(db.execute(f"SELECT {', '.join(names)} FROM rollup"))

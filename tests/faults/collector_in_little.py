@@ -4,10 +4,10 @@ Rule: nothing else differs, so that what still grows is a leak.
 """
 
 from titik_collector import cli
-from titik_collector.store import database
+from titik_collector.store import sqlite
 
 CACHE_KIB = 1024
 
 if __name__ == "__main__":
-    database.CACHE_KIB = CACHE_KIB
+    sqlite.CACHE_KIB = CACHE_KIB
     cli.main()

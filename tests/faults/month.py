@@ -17,7 +17,6 @@ from bench.city import DAY_MS, T0, City
 from tests.faults.size import Kept, predict
 from tests.faults.world import commit
 from titik_collector.store import retention
-from titik_collector.store.database import transaction
 
 KEPT = Kept(messages_days=1, samples_days=5, minutes_days=10)
 SETTLED_DAYS = 14  # by then the oldest minutes of the first days are gone
@@ -32,7 +31,7 @@ class ShortCity(City):
     """Forgets earlier."""
 
     def prune(self) -> bool:
-        with transaction(self.db):
+        with self.db.transaction():
             days = (KEPT.messages_days, KEPT.samples_days, KEPT.minutes_days)
             return retention.prune(self.db, self.now_ms, *days)
 
@@ -62,7 +61,7 @@ def live(days: int, routers: int) -> dict[str, Any]:
             sizes.append(city.size())
             memory.append(psutil.Process().memory_info().rss)
         (settled,) = city.db.execute("SELECT count(*) FROM sample").fetchone()
-        tables = dict(
+        tables: dict[str, int] = dict(
             city.db.execute(
                 "SELECT name, sum(pgsize) FROM dbstat GROUP BY name HAVING sum(pgsize) > 65536"
             ).fetchall()

@@ -17,8 +17,8 @@ from tests.faults.trial import Trial
 from tests.faults.world import World, settled
 from titik_agent.spool.checkpoint import FILE
 from titik_agent.spool.record import scan
-from titik_collector.store.database import open_reader
 from titik_collector.store.ranges import Ranges
+from titik_collector.store.sqlite import open_reader
 
 CHECKPOINT_S = 4
 SETTINGS = Settings("", patience_s=1.0, checkpoint_s=float(CHECKPOINT_S))

@@ -1,6 +1,5 @@
 """What closing the books calls a second that is counted twice, and what it says of it."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.system.overlap import assert_minutes_never_overlap
 from titik_collector.ingest.batch import Store
 from titik_collector.ingest.received import Arrived
 from titik_collector.rollups.worker import Rollups
+from titik_collector.store.database import Database
 from titik_wire import codec
 
 SAMPLES = 20
@@ -22,13 +22,13 @@ EARLY = 11  # the first seq by the clock that was set back
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+def db(tmp_path: Path) -> Iterator[Database]:
     """A store with one router."""
     with opened(tmp_path / "titik.db") as found:
         yield found
 
 
-def rolled(db: sqlite3.Connection, early_ms: int = 0) -> None:
+def rolled(db: Database, early_ms: int = 0) -> None:
     """Ten minutes; the router's clock was set back by so much before one of the samples."""
     shifts = [early_ms if seq >= EARLY else 0 for seq in range(1, SAMPLES + 1)]
     ours = [
@@ -42,7 +42,7 @@ def rolled(db: sqlite3.Connection, early_ms: int = 0) -> None:
         pass
 
 
-def with_more(db: sqlite3.Connection, figure: str, more_ms: int) -> None:
+def with_more(db: Database, figure: str, more_ms: int) -> None:
     """As if the fullest minute had counted so much twice."""
     db.execute(
         f"UPDATE rollup SET {figure} = {figure} + ? WHERE scope = 'router' AND window = '1m'"
@@ -53,7 +53,7 @@ def with_more(db: sqlite3.Connection, figure: str, more_ms: int) -> None:
 
 
 @pytest.mark.parametrize("figure", ["covered_ms", "observed_ms", "up_ms"])
-def test_a_minute_with_more_in_it_is_named(db: sqlite3.Connection, figure: str) -> None:
+def test_a_minute_with_more_in_it_is_named(db: Database, figure: str) -> None:
     """What is wrong is said with its figures."""
     rolled(db)
     with_more(db, figure, 1800)
@@ -61,14 +61,14 @@ def test_a_minute_with_more_in_it_is_named(db: sqlite3.Connection, figure: str) 
         assert_minutes_never_overlap(db, SLACK_MS)
 
 
-def test_a_moment_of_a_fast_clock_is_no_overlap(db: sqlite3.Connection) -> None:
+def test_a_moment_of_a_fast_clock_is_no_overlap(db: Database) -> None:
     """One millisecond between two readings is 1.8 s where time runs 1800 times as fast."""
     rolled(db)
     with_more(db, "observed_ms", 1800)
     assert_minutes_never_overlap(db, slack_ms(1800.0))
 
 
-def test_a_minute_that_is_counted_twice_is_found_on_a_fast_clock(db: sqlite3.Connection) -> None:
+def test_a_minute_that_is_counted_twice_is_found_on_a_fast_clock(db: Database) -> None:
     """However fast it is there."""
     rolled(db)
     with_more(db, "observed_ms", 60_000)
@@ -77,9 +77,7 @@ def test_a_minute_that_is_counted_twice_is_found_on_a_fast_clock(db: sqlite3.Con
 
 
 @pytest.mark.parametrize("early_ms", [1000, 29_000])
-def test_what_a_router_lived_twice_by_its_clock_is_no_overlap(
-    db: sqlite3.Connection, early_ms: int
-) -> None:
+def test_what_a_router_lived_twice_by_its_clock_is_no_overlap(db: Database, early_ms: int) -> None:
     """A clock that is set back names the same seconds again, and clients were there in both."""
     rolled(db, early_ms)
     (most_ms,) = db.execute(
@@ -90,7 +88,7 @@ def test_what_a_router_lived_twice_by_its_clock_is_no_overlap(
 
 
 def test_a_second_counted_twice_is_found_where_a_clock_was_set_back(
-    db: sqlite3.Connection,
+    db: Database,
 ) -> None:
     """No more is allowed than what the clock named again."""
     rolled(db, 1000)

@@ -1,6 +1,5 @@
 """Which rollups the checker calls wrong where a clock was set back and its samples are pruned."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from titik_collector.ingest.batch import Store
 from titik_collector.ingest.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
-from titik_collector.store.database import transaction
+from titik_collector.store.database import Database
 from titik_wire import codec
 
 START = T0 // HOUR_MS * HOUR_MS
@@ -25,7 +24,7 @@ SET_BACK = range(31, 34)  # samples taken with a clock that is nine days behind
 
 
 @contextmanager
-def pruned(file: Path) -> Iterator[sqlite3.Connection]:
+def pruned(file: Path) -> Iterator[Database]:
     """A store whose rollups were computed before those samples were let go of."""
     with opened(file, ("r-1",)) as db:
         db.execute("PRAGMA synchronous = OFF")
@@ -44,8 +43,8 @@ def pruned(file: Path) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-def _prune(db: sqlite3.Connection) -> None:
-    with transaction(db):
+def _prune(db: Database) -> None:
+    with db.transaction():
         retention.prune(db, NOW, 1, 2, 90)
 
 

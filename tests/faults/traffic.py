@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import random
-import sqlite3
 import uuid
 from collections import defaultdict
 from contextlib import closing
@@ -17,7 +16,8 @@ from tests.faults.world import World
 from tests.system.city import City, bytes_of
 from tests.system.test_order import ROLLED, STORED, deliver, is_all_in, two_boots
 from tests.wire.test_hostile import GOOD, HOSTILE
-from titik_collector.store.database import open_reader
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_reader
 from titik_wire import topics
 
 BATCH = 100
@@ -155,7 +155,7 @@ def counters(trial: Trial) -> None:
             trial.wrong.append(f"least {least}, {[down, up]} of {passed} that passed")
 
 
-def _known(world: World, db: sqlite3.Connection) -> tuple[list[int], int]:
+def _known(world: World, db: Database) -> tuple[list[int], int]:
     """Down and up between successive samples of one counter; how many counters there were."""
     rows = defaultdict(list)
     for name, run in oracle.read(world.folder / "oracle").items():

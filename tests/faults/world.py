@@ -28,8 +28,9 @@ from tests.faults import oracle
 from tests.faults.launcher import Settings
 from tests.faults.nemesis import HUB, Spaces
 from tests.system.city import City, Process
-from titik_collector.store.database import StoreError, open_reader
+from titik_collector.store.database import StoreError
 from titik_collector.store.ranges import Ranges
+from titik_collector.store.sqlite import open_reader
 from titik_wire import topics
 
 AP = "hostapd.phy0-ap0"

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import re
 import shlex
-import sqlite3
 import time
 import tomllib
 from pathlib import Path
@@ -18,7 +17,8 @@ from titik_agent import config as agent_config
 from titik_agent.commands import titik_agent
 from titik_collector.cli import titik
 from titik_collector.config import model as server_config
-from titik_collector.store.database import open_writer
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_writer
 from tools import contract
 
 PAGES = [
@@ -131,7 +131,7 @@ def test_the_last_whole_hour_is_every_sites(tmp_path: Path) -> None:
     assert {expected} == {row[1] for row in rows}
 
 
-def add_hour(db: sqlite3.Connection, site: int, start_ms: int) -> None:
+def add_hour(db: Database, site: int, start_ms: int) -> None:
     """A rollup of an hour; whatever must be there is 0."""
     columns: dict[str, object] = {
         name: 0

@@ -9,7 +9,6 @@ import os
 import random
 import select
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -29,7 +28,8 @@ from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.rollups.worker import Rollups
 from titik_collector.simulation.fleet import Node, Plan, SimulatedClock, WorldTime
 from titik_collector.store import conservation
-from titik_collector.store.database import open_reader, open_writer
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_reader, open_writer
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
 
@@ -378,7 +378,7 @@ uplink = "lo"
     # What the store holds
 
     @contextlib.contextmanager
-    def reader(self) -> Iterator[sqlite3.Connection]:
+    def reader(self) -> Iterator[Database]:
         """The store as a reader sees it, while the collector writes."""
         with contextlib.closing(open_reader(self.store)) as db:
             yield db
@@ -459,14 +459,14 @@ def turn(nodes: Sequence[Node], most_s: float) -> None:
             owners[fd].uplink.on_writable()
 
 
-def roll(db: sqlite3.Connection, ahead_ms: int = 2 * HOUR_MS) -> None:
+def roll(db: Database, ahead_ms: int = 2 * HOUR_MS) -> None:
     """Compute all rollups, as if it were later."""
     rollups = Rollups(db, ZoneInfo(ZONE), lambda: wall_ms() + ahead_ms)
     while rollups.work(1.0, time.monotonic):
         pass
 
 
-def bytes_of(db: sqlite3.Connection, router: str) -> tuple[int, int, int, int]:
+def bytes_of(db: Database, router: str) -> tuple[int, int, int, int]:
     """Wi-Fi down and up, uplink down and up: all that the minutes of a router hold."""
     row = db.execute(
         "SELECT coalesce(sum(wifi_down_bytes), 0), coalesce(sum(wifi_up_bytes), 0),"

@@ -1,10 +1,11 @@
 """Whether the minutes of a store count any second of a router twice."""
 
-import sqlite3
 from collections import Counter
 
+from titik_collector.store.database import Database
 
-def assert_minutes_never_overlap(db: sqlite3.Connection, slack_ms: int) -> None:
+
+def assert_minutes_never_overlap(db: Database, slack_ms: int) -> None:
     """No second is counted twice: not in the minutes, and not from samples to minutes.
 
     But for those that a router lived twice, by its clock: what it observed in both is there.
@@ -31,7 +32,7 @@ def assert_minutes_never_overlap(db: sqlite3.Connection, slack_ms: int) -> None:
         assert covered_ms <= most_ms + slack_ms, f"{covered_ms} ms covered of {most_ms}"
 
 
-def lived_twice(db: sqlite3.Connection) -> Counter[tuple[int, int]]:
+def lived_twice(db: Database) -> Counter[tuple[int, int]]:
     """How much of each minute, by router and start, a clock that was set back named again.
 
     The time since the sample before began, by the uptime, before the stamp of that sample.

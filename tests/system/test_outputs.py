@@ -19,7 +19,8 @@ from titik_collector.config import model
 from titik_collector.live.hearing import LEAST_MS, Hearing
 from titik_collector.outputs.output import Event, FinishedWindow, Output, PresenceChange
 from titik_collector.outputs.topics import Topics
-from titik_collector.store.database import Database, open_writer
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_writer
 from titik_mqtt.endpoint import Endpoint
 from titik_wire import codec, topics
 from titik_wire.messages import Ack, Now, Status

@@ -49,7 +49,7 @@ from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
 from titik_agent.uplink.uplink import Uplink
 from titik_collector.store import body
-from titik_collector.store.database import open_reader
+from titik_collector.store.sqlite import open_reader
 from titik_mqtt.endpoint import Endpoint
 from titik_wire import __version__, codec, topics
 from titik_wire.messages import Sample, Status

@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.city import City, wall_ms
 from titik_collector.store import server_clock_row
-from titik_collector.store.database import open_reader
+from titik_collector.store.sqlite import open_reader
 
 pytestmark = pytest.mark.system
 

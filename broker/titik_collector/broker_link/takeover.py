@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from titik_collector.broker_link.conversation import Conversation
 from titik_collector.store import identity
-from titik_collector.store.database import FAILURES, Database
+from titik_collector.store.database import Database, StoreError
 from titik_collector.store.identity import Identity
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
@@ -67,7 +67,7 @@ class Takeover:
         except LinkDown as error:
             self._unread = str(error)
             return  # the connection fails too, or there is no such door
-        except FAILURES as error:
+        except StoreError as error:
             raise LinkDown(f"the store fails: {error}") from error
         self.identity, self._door, self._unread = own, None, None
 

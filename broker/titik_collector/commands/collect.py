@@ -22,7 +22,9 @@ from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
-from titik_collector.store.database import StoreBusy, held, open_writer, worded
+from titik_collector.store.database import StoreBusy
+from titik_collector.store.lease import held
+from titik_collector.store.sqlite import open_writer
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +71,8 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
         while True:
             try:
                 db = stack.enter_context(contextlib.closing(open_writer(settings.store.path)))
-                with worded(settings.store.path):
-                    door = reading_login(settings)
-                    parts = Parts(settings, db, login(settings), reading=door)
+                door = reading_login(settings)
+                parts = Parts(settings, db, login(settings), reading=door)
                 break
             except StoreBusy as error:
                 stack.close()

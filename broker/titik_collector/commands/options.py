@@ -15,7 +15,8 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Span
 from titik_collector.queries import history
-from titik_collector.store.database import Database, reading
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import reading
 from titik_collector.wording import when
 
 Command = TypeVar("Command", bound=Callable[..., Any])

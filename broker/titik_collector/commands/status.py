@@ -18,7 +18,9 @@ from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
-from titik_collector.store.database import Database, StoreError, is_held, reading
+from titik_collector.store.database import Database, StoreError
+from titik_collector.store.lease import is_held
+from titik_collector.store.sqlite import reading
 from titik_collector.timeline import server_clock
 
 COUNT = click.IntRange(0, 1_000_000)

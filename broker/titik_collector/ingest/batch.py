@@ -19,7 +19,7 @@ from titik_collector.ingest.received import Arrived, Item, Malformed, StatusRece
 from titik_collector.ingest.saved import Saved
 from titik_collector.ingest.seqs import Seqs
 from titik_collector.store import malformed, unknown_routers
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.store.places import NamedRouter
 from titik_collector.store.runs import Run
@@ -124,7 +124,7 @@ class Store:
         """One transaction; what is in memory stays as true as what is stored."""
         self._caps.begin()
         try:
-            with transaction(self._db):
+            with self._db.transaction():
                 yield
         except BaseException:
             self._forget()

@@ -15,7 +15,7 @@ import msgspec
 from titik_collector.ingest import decode
 from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
 from titik_collector.store import malformed, waiting_rows
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.store.runs import Runs
 from titik_collector.timeline import boot_times
@@ -57,7 +57,7 @@ def place(db: Database) -> None:
     left = _Left(db)
     while left.step():
         pass
-    with transaction(db):
+    with db.transaction():
         waiting_rows.drop_table(db)
 
 
@@ -74,7 +74,7 @@ class _Left:
         row = waiting_rows.oldest(self._db)
         if row is None:
             return False
-        with transaction(self._db):
+        with self._db.transaction():
             placed = self._placing.place(self._fit(_unpack(row.packed)))
             boot_times.settle_times(self._db, placed)
             self._runs.write()

@@ -11,7 +11,7 @@ from typing import Literal
 
 from titik_collector.live.presence import Presence
 from titik_collector.store import server_outages, settings
-from titik_collector.store.database import Database, StoreError, transaction
+from titik_collector.store.database import Database, StoreError
 from titik_collector.store.server_outages import ServerOutage
 
 LEAST_MS = 10_000  # a shorter gap is no event: a sample comes every 30 s
@@ -70,7 +70,7 @@ class Hearing:
         """
         now_ms, from_ms = self._now_ms(), self._until_ms
         try:
-            with transaction(self._db):
+            with self._db.transaction():
                 if from_ms is not None:
                     self._close_gap(from_ms, now_ms)
         except StoreError:
@@ -81,7 +81,7 @@ class Hearing:
     def notice_silent(self, router_ids: Sequence[int]) -> None:
         """Who of them went silent, and write down until when it heard; while it hears."""
         try:
-            with transaction(self._db):
+            with self._db.transaction():
                 self._presence.tick(self._now_ms(), router_ids, self.since_ms or 0)
                 if self._until_ms is not None:
                     settings.keep(self._db, "heard_until_ms", self._until_ms)

@@ -17,7 +17,7 @@ from titik_collector.figures.windows import Window
 from titik_collector.outputs.output import FinishedWindow, Output
 from titik_collector.rollups import rollup_message
 from titik_collector.store import places, rollups, unpublished
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.store.rollups import Series, WindowKey
 from titik_wire.messages import Rollup
 
@@ -31,7 +31,7 @@ Place = tuple[Scope, int, str]  # and its id and name
 
 def report(db: Database, city: str, outputs: Output, now_ms: int, sums: bool) -> bool:
     """Report some finished windows of the store's list; True if there are more."""
-    with transaction(db):
+    with db.transaction():
         found, more = take(db, city, now_ms, sums)
     outputs.windows_finished(found)
     return more

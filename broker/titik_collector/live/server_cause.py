@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from titik_collector.store import kept_messages, outages, server_outages
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.store.outages import EndedOutage
 from titik_collector.store.server_outages import ServerOutage
 from titik_wire.messages import Reach, Sample
@@ -94,7 +94,7 @@ class ServerCause:
         found = list(faults(self._outages, self._verdicts, self._there))
         if all(one.cause == "server" for fault in found for one in fault.outages):
             return
-        with transaction(self._db):
+        with self._db.transaction():
             for fault in found:
                 self._write(fault)
         self._outages = []

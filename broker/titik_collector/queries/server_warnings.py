@@ -13,7 +13,8 @@ from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.store import presence_rows
-from titik_collector.store.database import Database, is_held
+from titik_collector.store.database import Database
+from titik_collector.store.lease import is_held
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
 

@@ -20,7 +20,7 @@ from titik_collector.store import (
 )
 from titik_collector.store import registry_rows as stored
 from titik_collector.store.changed_span_rows import ChangedSpan
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.store.membership import Move
 from titik_collector.store.registry_rows import SiteRow
 from titik_collector.store.rollups import Place
@@ -49,7 +49,7 @@ class Changes:
 
 def sync(db: Database, config: Config, now_ms: int) -> Changes:
     """Write the file's sites and routers into the store; the second time changes nothing."""
-    with transaction(db):
+    with db.transaction():
         removed_sites = _sync_sites(db, config)
         sites, was = stored.site_ids(db), stored.routers(db)
         added, moved = [], []

@@ -19,7 +19,7 @@ from titik_collector.figures.windows import DAY_MS, HOUR_MS, Span, Window
 from titik_collector.rollups import aggregation
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.store import packed_minutes, restatements, rollups, unpublished
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import Part
 from titik_collector.store.rollups import RollupRow, Series
 
@@ -53,12 +53,12 @@ class Restate:
             series, before_ms = found
             newest_ms = self._newest(series, before_ms)
             if newest_ms is None:
-                with transaction(self._db):
+                with self._db.transaction():
                     restatements.remove(self._db, series)
                 continue
             span = self._stretch(series.window, newest_ms)
             rates = yield from self._rates(series, span)
-            with transaction(self._db):
+            with self._db.transaction():
                 self._write(series, span, rates)
                 restatements.advance(self._db, series, span.start_ms)
 

@@ -20,7 +20,7 @@ from titik_collector.rollups.aggregation import Membership
 from titik_collector.rollups.router import RouterRollups
 from titik_collector.rollups.site import HourPart, SiteRollups
 from titik_collector.store import changed_span_rows, membership, settings, waiting_hours
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place
 from titik_collector.store.waiting_hours import WaitingHour
 
@@ -72,7 +72,7 @@ class Rollups:
 
     def rebuild(self) -> None:
         """Compute all that is over and not sealed again; if all was right, nothing changes."""
-        with transaction(self._db):
+        with self._db.transaction():
             changed_span_rows.add_everything(self._db)
             waiting_hours.add_everything(self._db)
         while self._step_router() or self._step_sum():
@@ -86,7 +86,7 @@ class Rollups:
         if router_id is None:
             return False
         self._turn = router_id
-        with transaction(self._db):
+        with self._db.transaction():
             span = self._next_stretch(router_id, horizon_ms)
             changed_span_rows.cross_off(self._db, router_id, span.end_ms)
             if span.start_ms < span.end_ms:
@@ -133,7 +133,7 @@ class Rollups:
         if place is None:
             return False
         sealed_ms = self._sealed_ms()
-        with transaction(self._db):
+        with self._db.transaction():
             sites = self._site_rollups()
             most = (
                 1 if place.scope == "city" else max(1, MAX_HOURS // sites.routers(place.scope_id))

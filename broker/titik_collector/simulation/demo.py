@@ -31,7 +31,9 @@ from titik_collector.queries import status
 from titik_collector.screens import status_screen
 from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation
-from titik_collector.store.database import StoreError, lease, reading
+from titik_collector.store.database import StoreError
+from titik_collector.store.lease import lease
+from titik_collector.store.sqlite import reading
 from titik_wire import topics
 
 HERE = "this-machine"

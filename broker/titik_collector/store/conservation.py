@@ -52,7 +52,7 @@ def _all(db: Database) -> Iterator[str]:
 
 
 def _conservation(db: Database) -> Iterator[str]:
-    for router, run, taken, stored, refused, lost, in_spool in db.execute(
+    for router, run, taken, stored, refused, lost, in_spool in db.stream(
         "SELECT router, run, taken, stored, refused, lost, in_spool FROM v_conservation"
     ):
         terms = (stored, refused, lost, in_spool)
@@ -90,7 +90,7 @@ def _run(db: Database, run_id: int, base: int, name: str) -> Iterator[str]:
 
 def _bodies(db: Database) -> Iterator[str]:
     """Every body is a message of its own row."""
-    rows = db.execute(
+    rows = db.stream(
         "SELECT router.name, run.token, sample.first_seq, sample.seq, body.packed FROM body"
         " JOIN sample USING (run_id, seq) JOIN run ON run.id = sample.run_id"
         " JOIN router ON router.id = sample.router_id"
@@ -109,7 +109,7 @@ def _bodies(db: Database) -> Iterator[str]:
 def totals(db: Database) -> SampleTotals:
     """Over all runs."""
     # Not by SQLite, whose sums end at 2**63: a broken router may claim 2**53 seqs in each run.
-    rows = db.execute("SELECT taken, stored, refused, lost, in_spool FROM v_conservation")
+    rows = db.stream("SELECT taken, stored, refused, lost, in_spool FROM v_conservation")
     totals = [0] * len(SampleTotals._fields)
     for row in rows:
         totals = [total + term for total, term in zip(totals, row, strict=True)]

@@ -9,7 +9,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 
 ID_BYTES = 8
 
@@ -26,8 +26,8 @@ class Identity:
 def opened(db: Database, path: Path) -> Identity:
     """Raise the epoch of a store that is open for writing; StoreError if it cannot be written."""
     place = _place(path)
-    with transaction(db):
-        known = dict(
+    with db.transaction():
+        known: dict[str, str] = dict(
             db.execute(
                 "SELECT name, value FROM setting WHERE name IN ('store', 'epoch', 'place')"
             ).fetchall()
@@ -42,7 +42,7 @@ def raise_above(db: Database, own: Identity, epoch: int) -> Identity:
     """An epoch above one that was published by a later state of this store."""
     if epoch < own.epoch:
         return own
-    with transaction(db):
+    with db.transaction():
         _write(db, epoch=str(epoch + 1))
     return Identity(own.store, epoch + 1, own.moved)
 

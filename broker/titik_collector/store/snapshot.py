@@ -4,7 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from titik_collector.store.database import Database, StoreError, open_reader
+from titik_collector.store.database import StoreError
+from titik_collector.store.sqlite import open_reader
 
 _HEADER = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html
 
@@ -21,7 +22,7 @@ def take(store: Path, copy: Path) -> None:
     """Copy the store into an empty file; StoreError if that cannot be, or if it is damaged."""
     with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
         try:
-            source.backup(into)
+            source.raw.backup(into)
         except sqlite3.Error as error:  # of the one or of the other
             raise Uncopied(f"{store} to {copy}: {error}") from error
         found = _damage(into)
@@ -35,7 +36,7 @@ def is_database(file: Path) -> bool:
         return raw.read(len(_HEADER)) == _HEADER
 
 
-def _damage(db: Database) -> str | None:
+def _damage(db: sqlite3.Connection) -> str | None:
     try:
         (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:

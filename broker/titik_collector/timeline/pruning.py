@@ -4,7 +4,7 @@ import time
 
 from titik_collector.config import model
 from titik_collector.store import retention, server_clock_row
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.timeline.server_clock import ServerClock
 
 PAUSE_S = 60.0  # when nothing is left to remove
@@ -25,7 +25,7 @@ class Pruning:
 
     def step(self, _budget_s: float) -> bool:
         """One small part; the clock is kept with it, so that it never goes back behind it."""
-        with transaction(self._db):
+        with self._db.transaction():
             server_clock_row.keep(self._db, self._clock.known)
             more = retention.prune(
                 self._db,

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from titik_collector.store import server_clock_row
-from titik_collector.store.database import Database, transaction
+from titik_collector.store.database import Database
 from titik_collector.timeline import restamp
 from titik_collector.timeline.placing_rules import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock
@@ -67,13 +67,13 @@ class Settling:
         if self._jumps or (known.sure and not before.sure):
             self._move_stamps()
         elif known.since_ms != before.since_ms:  # `titik status` goes by it
-            with transaction(self._db):
+            with self._db.transaction():
                 server_clock_row.keep(self._db, known)
         return False
 
     def _move_stamps(self) -> None:
         now_ms = self._clock.now_ms()
-        with transaction(self._db):
+        with self._db.transaction():
             for jump in self._jumps:
                 restamp.move(self._db, jump, now_ms)
             restamp.mend(self._db, now_ms)

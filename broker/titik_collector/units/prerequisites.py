@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from titik_collector.store.database import files
+from titik_collector.store.sqlite import files
 
 HOMES = (Path("/root"), Path("/home"), Path("/run/user"))  # what ProtectHome= hides
 ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")

@@ -5,7 +5,6 @@ done between batches. At the end everything comes once more, and no row changes.
 """
 
 import shutil
-import sqlite3
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,8 @@ from titik_collector.ingest.ingest import Ingest
 from titik_collector.live.presence import Presence
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import conservation, retention
-from titik_collector.store.database import open_writer, transaction
+from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_writer
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Held, Sample, Status
 
@@ -79,7 +79,7 @@ def one(data: bytes) -> None:
 class Collector:
     """Ingest over a real store, with what surrounds it in `collect.py`."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._now_ms = T0
         self._all: list[ReceivedMessage] = []
@@ -139,7 +139,7 @@ class Collector:
     def _work(self) -> None:
         while self._rollups.work(1.0, time.monotonic):
             pass
-        with transaction(self._db):
+        with self._db.transaction():
             retention.prune(self._db, self._now_ms, 1, 30, 90)
 
     def _judge(self) -> None:

@@ -1,0 +1,186 @@
+"""SQLite: the file, opened durable and migrated by number.
+
+Rule: what is committed survives a power cut (`synchronous=FULL`).
+Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from importlib import resources
+from pathlib import Path
+
+from titik_collector.own_state import systemd
+from titik_collector.store.counters import Packer
+from titik_collector.store.database import Row, Rows, StoreBusy, StoreError, Unstorable, Values
+
+# Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
+BUSY_MS = 1000
+CACHE_KIB = 65536  # of pages; what a collector holds of a large store at most
+
+
+class SqliteDatabase:
+    """An open file."""
+
+    def __init__(self, raw: sqlite3.Connection, path: Path) -> None:
+        self.raw = raw
+        self._path = path
+
+    def execute(self, sql: str, values: Values = ()) -> Rows:
+        """One statement; StoreError if it fails."""
+        try:
+            cursor = self.raw.execute(sql, values)
+            return Rows(cursor.fetchall(), cursor.rowcount)
+        except sqlite3.Error as error:
+            raise worded(error, self._path) from error
+
+    def executemany(self, sql: str, rows: Iterable[Values]) -> None:
+        """One statement for each of many rows; StoreError if it fails."""
+        try:
+            self.raw.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise worded(error, self._path) from error
+
+    def stream(self, sql: str, values: Values = ()) -> Iterator[Row]:
+        """The rows of a long answer; StoreError if it fails."""
+        try:
+            yield from self.raw.execute(sql, values)
+        except sqlite3.Error as error:
+            raise worded(error, self._path) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; StoreError if it cannot be."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self.raw.in_transaction:
+                self.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.raw.close()
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Number and SQL of every migration, in order; file names are `0001_what.sql`."""
+    folder = resources.files("titik_collector.store") / "schema"
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda f: f.name
+    )
+    return [(int(file.name[:4]), file.read_text(encoding="utf-8")) for file in files]
+
+
+def files(path: Path) -> list[Path]:
+    """The store's, whether they are there or not; what SQLite left beside it belongs to it."""
+    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+
+
+def open_writer(path: Path) -> SqliteDatabase:
+    """Open, or make, the store for writing, brought to the newest migration."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+    except OSError as error:
+        raise StoreError(f"{path}: {error}") from error
+    except sqlite3.Error as error:
+        raise worded(error, path) from error
+    db = SqliteDatabase(raw, path)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        _migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_reader(path: Path, file: Path | None = None) -> SqliteDatabase:
+    """Open an existing store for reading only; StoreError says if there is none.
+
+    `file`: the configuration that makes one.
+    """
+    if not path.exists():
+        raise StoreError(
+            f"{path}: no store there yet; start the collector, which makes it:"
+            f" {systemd.start(path, file)}"
+        )
+    try:
+        db = SqliteDatabase(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5), path)
+    except sqlite3.Error as error:
+        raise worded(error, path) from error
+    try:
+        version, newest = _version(db), migrations()[-1][0]
+        if version != newest:
+            raise StoreError(f"{path}: {_other_schema(version, newest)}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def reading(path: Path, file: Path | None = None) -> Iterator[SqliteDatabase]:
+    """The store for reading, until the end of the block."""
+    with closing(open_reader(path, file)) as db:
+        yield db
+
+
+def worded(error: sqlite3.Error, path: Path) -> StoreError:
+    """What SQLite says of a store, with the remedy."""
+    # sqlite3 raises some errors itself, without a code.
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # without the extension
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return StoreError(f"{path}: {error}; may this user write it, and its folder?")
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return StoreError(
+            f"{path}: {error}; stop the collector, move the store and its -wal and -shm away,"
+            " and bring back a backup: titik restore --only-store FILE"
+        )
+    if code in _BUGS:
+        return Unstorable(f"{path}: {error}")
+    return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreError)(f"{path}: {error}")
+
+
+_BUGS = (
+    *(sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG),
+    *(sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE),
+)
+
+
+def _other_schema(version: int, newest: int) -> str:
+    versions = f"schema {version}, this program reads {newest}"
+    if version == 0:
+        return (
+            f"{versions}; its -wal is missing, or it is no store: put the -wal back beside it, or"
+            " move it away and bring back a backup: titik restore --only-store FILE"
+        )
+    if version > newest:
+        return f"{versions}; upgrade this program"
+    return f"{versions}; `titik collect` brings it up to date"
+
+
+def _version(db: SqliteDatabase) -> int:
+    return int(db.execute("PRAGMA user_version")[0][0])
+
+
+def _migrate(db: SqliteDatabase) -> None:
+    """Apply what is missing, each migration whole or not at all."""
+    have = _version(db)
+    known = migrations()
+    if have > known[-1][0]:
+        raise StoreError(f"schema {have} is newer than this program, which knows {known[-1][0]}")
+    # typeshed knows only aggregates that give an integer.
+    db.raw.create_aggregate("pack_counters", 3, Packer)  # type: ignore[arg-type]
+    for number, sql in known:
+        if number > have:
+            script = f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;"
+            try:
+                db.raw.executescript(script)
+            except sqlite3.Error as error:
+                raise worded(error, db._path) from error
