@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.received import Arrived
 from titik_collector.live.presence import Presence
+from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.database import Database
@@ -118,7 +118,7 @@ class City:
             )
             self.db.execute("INSERT INTO router VALUES (?, ?, 1, 0)", (number, f"bench-{number}"))
             self.db.execute("INSERT INTO membership VALUES (?, 0, ?)", (number, site))
-        self.store = Store(self.db, Everybody(), Caps(1_000_000, 1000), (Presence(self.db),))
+        self.store = BatchWriter(self.db, Everybody(), Caps(1_000_000, 1000), Presence(self.db))
         self.now_ms = T0
         self.rollups = Rollups(self.db, ZONE, lambda: self.now_ms)
         self.routers = [Router(number) for number in range(1, routers + 1)]

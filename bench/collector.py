@@ -27,7 +27,7 @@ from bench.window import WindowBroker
 from tests.mosquitto import Mosquitto
 from tests.ports import free_port
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
@@ -246,7 +246,7 @@ def _commits(folder: Path, count: int) -> list[float]:
     router, took = Router(1, 3), []
     with contextlib.closing(open_writer(folder / "db")) as db:
         db.execute("INSERT INTO router VALUES (1, 'bench-1', 1, 0)")
-        store = Store(db, Everybody(), Caps(1_000_000, 1000), (Presence(db),))
+        store = BatchWriter(db, Everybody(), Caps(1_000_000, 1000), (Presence(db),))
         begun = time.perf_counter()
         for n in range(count):
             now_ms = time.time_ns() // 1_000_000

@@ -19,7 +19,7 @@ from bench.statements import Counted
 from titik_collector.assemble import BUSY_S
 from titik_collector.figures.windows import MINUTE_MS
 from titik_collector.ingest.ingest import MAX_BATCH
-from titik_collector.ingest.received import Arrived
+from titik_collector.received import Arrived
 from titik_collector.rollups.worker import GRACE_MS
 
 COMMAND = "python -m bench.run --only store"

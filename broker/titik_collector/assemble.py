@@ -13,7 +13,7 @@ from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import Calendar
 from titik_collector.ingest import waiting
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Ingest
 from titik_collector.jobs import Jobs, OnDemand, Slot, Task
@@ -77,7 +77,7 @@ class Parts:
         self.registry = Registry(db, config.city.name)
         self.presence = Presence(db)
         caps = Caps(config.store.max_samples_per_hour, config.store.max_runs_per_hour)
-        self.store = Store(db, self.registry, caps, (self.presence,))
+        self.batches = BatchWriter(db, self.registry, caps, self.presence)
         self.live = LiveState(db, self.presence, self.registry)
         self.link = Link(
             login,
@@ -89,8 +89,8 @@ class Parts:
             self.hear_again,
         )
         own = identity.opened(db, config.store.path)
-        self.takeover = Takeover(db, reading, config.collector.id, own, self.store.believe)
-        self.ingest = Ingest(self.link, self.link, self.store, now_ms)
+        self.takeover = Takeover(db, reading, config.collector.id, own, self.batches.believe)
+        self.ingest = Ingest(self.link, self.link, self.batches, now_ms)
         self.outputs = Outputs(Topics(self.link), outputs)
         self._make_jobs(config)
         self.events = self._events() if outputs else None
@@ -134,32 +134,28 @@ class Parts:
         self.server_cause = ServerCause(db, now_ms, time.monotonic)
 
     def _in_order(self) -> tuple[Jobs, Jobs]:
-        """The jobs, and those that run whether the store works or not.
-
-        In order, with how often each runs, its budget while nothing comes, and its budget while
-        messages come.
-        """
+        """The jobs in order, and those that run whether the store works or not."""
         jobs = (
-            Slot(self.settling, 1.0),  # looks at a witness for each router
-            Slot(self.acks_again, 0.0),
-            Slot(self.reload, 2.0),
-            Slot(self.removed, 0.0),
-            Slot(self.statuses_again, 0.0),
-            Slot(self.tick, 5.0),
-            Slot(self.now, 0.2),
-            *((Slot(self.events, 15.0),) if self.events else ()),
-            Slot(self.pruning, 1.0),
-            Slot(self.upkeep, 0.0, 0.05, BUSY_S),
-            Slot(self.windows, 2.0),  # after the rollups, to know of what this batch changed
-            Slot(self.newest_again, 0.0, 0.04, None),
-            Slot(self.restating, 0.0, 0.01, None),  # of some 0.2 s: nobody waits for it
-            Slot(self.server_cause, 0.0, 0.01, BUSY_S),
-            Slot(self.heard, 0.0),  # last: a round that a failing store ended was not heard
+            Slot(self.settling, every_s=1.0),  # looks at a witness for each router
+            Slot(self.acks_again),
+            Slot(self.reload, every_s=2.0),
+            Slot(self.removed),
+            Slot(self.statuses_again),
+            Slot(self.tick, every_s=5.0),
+            Slot(self.now, every_s=0.2),
+            *((Slot(self.events, every_s=15.0),) if self.events else ()),
+            Slot(self.pruning, every_s=1.0),
+            Slot(self.upkeep, idle_s=0.05, busy_s=BUSY_S),
+            Slot(self.windows, every_s=2.0),  # after the rollups, which this batch changed
+            Slot(self.newest_again, idle_s=0.04, busy_s=None),
+            Slot(self.restating, idle_s=0.01, busy_s=None),  # of some 0.2 s: nobody waits for it
+            Slot(self.server_cause, idle_s=0.01, busy_s=BUSY_S),
+            Slot(self.heard),  # last: a round that a failing store ended was not heard
         )
         always = (
-            Slot(Task(self.now.deaf, lambda: self.hearing.deaf_ms() >= LEAST_MS), 0.0),
-            Slot(Task(self.outputs.watch), 5.0),
-            Slot(self.report, 0.0),
+            Slot(Task(self.now.deaf, lambda: self.hearing.deaf_ms() >= LEAST_MS)),
+            Slot(Task(self.outputs.watch), every_s=5.0),
+            Slot(self.report),
         )
         return Jobs(jobs, time.monotonic), Jobs(always, time.monotonic)
 
@@ -195,7 +191,7 @@ class Parts:
 
     def restamped(self) -> None:
         """Stamps in the store are others than before."""
-        self.store.time_jumped()
+        self.batches.time_jumped()
         self.live.load()
         self.now.everything()
 

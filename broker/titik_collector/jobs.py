@@ -6,7 +6,7 @@ Rule: a store that fails ends the round. The next round begins with the first jo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import inf
 from typing import Protocol
 
@@ -60,7 +60,8 @@ class Slot:
     """A job's place in the order: how often it runs, and for how long each time."""
 
     job: Job
-    every_s: float  # from one step to the next; while no message comes, the rest follows at once
+    _: KW_ONLY
+    every_s: float = 0.0  # 0: each round. While no message comes, the rest follows at once
     idle_s: float = inf  # its budget while no message comes; inf: its steps are short anyway
     busy_s: float | None = inf  # its budget while messages come; None: it waits until none comes
     _next: float = 0.0

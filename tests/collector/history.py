@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from tests.collector.build import T0
 from titik_agent.spool.merge import CannotMerge, merge
-from titik_collector.ingest.batch import Store
-from titik_collector.ingest.received import Arrived
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.received import Arrived
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample, Visitors
@@ -137,7 +137,7 @@ def _tree(made: Sequence[Sample]) -> Sample:
     return merge(_tree(made[:half]), _tree(made[half:]))
 
 
-def deliver(store: Store, arrivals: Iterable[Arrived]) -> None:
+def deliver(store: BatchWriter, arrivals: Iterable[Arrived]) -> None:
     """One batch."""
     store.save(list(arrivals))
 

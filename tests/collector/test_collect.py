@@ -17,10 +17,10 @@ from titik_collector.broker_link.connection import Link
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.received import Item, StatusReceived
 from titik_collector.ingest.saved import Saved
 from titik_collector.live import rollup_topics
 from titik_collector.queries import events
+from titik_collector.received import Item, StatusReceived
 from titik_collector.store import sqlite
 from titik_collector.store.database import StoreError
 from titik_collector.store.sqlite import SqliteDatabase
@@ -86,7 +86,7 @@ class Watched(Collector):
             self.parts.windows.step(0)
 
     def save(self, items: list[Item]) -> Saved:
-        return self.parts.store.save(items)
+        return self.parts.batches.save(items)
 
     def roll(self) -> None:
         """Everything that is due."""
@@ -96,7 +96,7 @@ class Watched(Collector):
     def hear(self, state: Literal["online", "offline"], at_ms: int) -> None:
         """The router's status, as the broker has it."""
         status = Status("park-1", state, RUN, 1, BOOT, "0.1.0")
-        self.parts.store.save([StatusReceived(status, at_ms)])
+        self.parts.batches.save([StatusReceived(status, at_ms)])
 
     def tick(self, listening_ms: int) -> None:
         self.parts.hearing.since_ms = listening_ms

@@ -134,7 +134,7 @@ def _take(collector: Watched, message: Sample | Status, live: bool, now_ms: int)
         payload = codec.encode(message)
     except WireError:  # too large, or its fields do not fit together: no message
         return
-    saved = collector.parts.store.save([to_item(ReceivedMessage(topic, payload, (1, 1)), now_ms)])
+    saved = collector.parts.batches.save([to_item(ReceivedMessage(topic, payload, (1, 1)), now_ms)])
     collector.take_in(saved)
     collector.roll()
     collector.publish_now()
@@ -169,7 +169,7 @@ def test_now_shows_no_clients_that_cannot_be(tmp_path: Path) -> None:
         many = sample(1, router="park-1", clients=MAX_CLIENTS + 1, bss=None)
         online = Status("park-1", "online", RUN, 1, BOOT, "0.1.0")
         _take(collector, online, True, T0)
-        saved = collector.parts.store.save([to_item(letter(many, live=True), T0)])
+        saved = collector.parts.batches.save([to_item(letter(many, live=True), T0)])
         collector.take_in(saved)
         collector.publish_now()
 

@@ -18,7 +18,7 @@ from titik_collector.access.plugin_file import Access
 from titik_collector.broker_link import takeover
 from titik_collector.broker_link.takeover import TwinRunning
 from titik_collector.broker_setup.broker_conf import plugin
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.store import conservation as check
 from titik_collector.store import identity
 from titik_collector.store.identity import Identity
@@ -236,7 +236,7 @@ def test_a_broker_that_is_not_there_is_no_twin() -> None:
 def test_what_a_newer_state_acknowledged_and_is_not_here_is_lost(tmp_path: Path) -> None:
     """Counted once, whatever is read again; a router's own word and late arrivals come first."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, *(sample(n) for n in (1, 2, 3, 7)))
         acks = [Ack("tirosa-1", (AckedRun(RUN, 9), AckedRun(OLD_RUN, 4))), Ack("foreign", ())]
         assert [{"tirosa-1": 9}, {}] == [store.believe(acks), store.believe(acks)]
@@ -251,7 +251,7 @@ def test_what_a_newer_state_acknowledged_and_is_not_here_is_lost(tmp_path: Path)
 def test_acks_that_the_store_has_are_no_loss(tmp_path: Path) -> None:
     """As after any restart."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, *(sample(n) for n in range(1, 6)), sample(9, lowest=8))
         before = conservation(db)
 

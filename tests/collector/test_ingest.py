@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import Ingest, fit, to_item
-from titik_collector.ingest.received import Arrived, Item, Malformed, StatusReceived
 from titik_collector.ingest.saved import Saved
+from titik_collector.live.presence import Presence
+from titik_collector.received import Arrived, Item, Malformed, StatusReceived
 from titik_collector.store.database import StoreError
 from titik_wire import codec, packed, topics
 from titik_wire.messages import Ack, AckedRun
@@ -45,7 +46,7 @@ class FakeLink:
         """Everything left at once."""
 
 
-class WatchedStore(Store):
+class WatchedStore(BatchWriter):
     """A store that says when it has committed, and fails as often as it is told to."""
 
     link: FakeLink
@@ -195,20 +196,14 @@ def test_no_letter_can_break_the_collector(topic: str, payload: bytes) -> None:
     assert to_item(ReceivedMessage(topic, payload, (1, 1)), T0)
 
 
-class Buggy:
+class Buggy(Presence):
     """Something of ours that trips over one router."""
-
-    def __init__(self, router_id: int) -> None:
-        self._router_id = router_id
 
     def record(self, items: Sequence[tuple[int, Arrived | StatusReceived]]) -> None:
         """Like presence, with a bug in it."""
         for router_id, _ in items:
-            if router_id == self._router_id:
+            if router_id == 2:
                 raise KeyError(router_id)
-
-    def forget(self) -> None:
-        """Nothing is remembered."""
 
 
 BOTH = [letter(sample(1)), letter(sample(1, router="tirosa-2")), letter(sample(2))]
@@ -222,7 +217,7 @@ def test_a_message_that_meets_a_bug_holds_up_no_other(
     with opened(tmp_path / "db", ("tirosa-1", "tirosa-2")) as db:
         store = WatchedStore(db, Registered("tirosa-1", "tirosa-2"))
         if bug == "ours":
-            store = WatchedStore(db, Registered("tirosa-1", "tirosa-2"), derived=(Buggy(2),))
+            store = WatchedStore(db, Registered("tirosa-1", "tirosa-2"), presence=Buggy(db))
         else:
             db.execute(
                 "CREATE TRIGGER bug BEFORE INSERT ON sample WHEN new.router_id = 2"

@@ -10,11 +10,11 @@ import pytest
 
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.received import Item, StatusReceived
 from titik_collector.live.now import LiveState, bps
 from titik_collector.live.presence import Presence
+from titik_collector.received import Item, StatusReceived
 from titik_collector.registry.registry import Registry
 from titik_collector.store.registry_rows import PlacedRouter
 from titik_wire import codec, topics
@@ -123,7 +123,9 @@ def test_an_older_sample_never_replaces_a_newer(tmp_path: Path) -> None:
 def test_a_start_takes_the_present_from_the_store(tmp_path: Path) -> None:
     """A restarted collector knows the rates at once."""
     with opened(tmp_path / "db") as db:
-        Store(db, Registered()).save([to_item(letter(sample(n), True), T0) for n in (1, 2, 3)])
+        BatchWriter(db, Registered()).save(
+            [to_item(letter(sample(n), True), T0) for n in (1, 2, 3)]
+        )
         presence = Presence(db)
         presence.record([(1, said("online", 0))])
         live = LiveState(db, presence, Places())
@@ -216,7 +218,10 @@ def test_the_newest_boot_is_the_present_whatever_its_clock_says(
     """By its first sample, and in `titik status`, which reads the store."""
     with opened(tmp_path / "db") as db:
         presence, places = Presence(db), Places()
-        store, live = Store(db, Registered(), derived=(presence,)), LiveState(db, presence, places)
+        store, live = (
+            BatchWriter(db, Registered(), presence=presence),
+            LiveState(db, presence, places),
+        )
         news: list[Item] = [said("online", 0), arrived(sample(2), T0 + 60_000)]
         news.append(said("online", 90, NEXT_RUN, 1, NEXT_BOOT))
         one = sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7)
@@ -236,7 +241,7 @@ def test_a_restart_and_its_first_sample_in_one_batch_are_of_now(tmp_path: Path) 
     """A collector that is behind takes both at once; the router is shown by its new run."""
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        store = Store(db, Registered(), derived=(presence,))
+        store = BatchWriter(db, Registered(), presence=presence)
         store.save([said("online", 0), arrived(sample(2), T0)])
         one = replace(sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7), uptime_ms=40_000)
         one = replace(one, taken_at=T0 + 100_000)
@@ -269,7 +274,7 @@ def test_a_start_costs_the_same_for_a_router_that_is_away_for_long(tmp_path: Pat
     with opened(tmp_path / "db") as db:
         db.execute("PRAGMA synchronous = OFF")
         presence = Presence(db)
-        store = Store(db, Registered(), derived=(presence,))
+        store = BatchWriter(db, Registered(), presence=presence)
         store.save([said("online", 0)])
         costs = []
         for count in (50, 2000):

@@ -29,8 +29,8 @@ from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
 from titik_collector.cli import titik
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
-from titik_collector.ingest.received import Arrived
 from titik_collector.queries import events, export, history
+from titik_collector.received import Arrived
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import event_screen, history_screen
 from titik_collector.store import packed_minutes

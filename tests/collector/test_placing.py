@@ -18,7 +18,7 @@ from tests.collector.build import (
 )
 from tests.collector.test_store import content, save
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import to_item
 from titik_collector.store import conservation as check
@@ -27,7 +27,7 @@ from titik_wire.messages import AckedRun, Bss, Held
 NOW = T0 + 3_600_000
 
 
-def take(store: Store, *letters: ReceivedMessage) -> None:
+def take(store: BatchWriter, *letters: ReceivedMessage) -> None:
     """One batch."""
     store.save([to_item(one, NOW) for one in letters])
 
@@ -47,10 +47,10 @@ def test_batches_of_any_size_end_as_the_same_samples_one_by_one(tmp_path: Path, 
     history += [sample(65, others=[Held("0a2c41d07be35a60", (1, 4))])]
     history += [sample(n, run="0a2c41d07be35a60", boot="0" * 8) for n in range(1, 5)]
     with opened(tmp_path / "a") as one_by_one, opened(tmp_path / "b") as batches:
-        save(Store(one_by_one, Registered()), *history)
+        save(BatchWriter(one_by_one, Registered()), *history)
         mixed = [(one, False) for one in history * 3] + [(one, True) for one in history]
         rand.shuffle(mixed)
-        store = Store(batches, Registered())
+        store = BatchWriter(batches, Registered())
         while mixed:
             batch = [mixed.pop() for _ in range(min(len(mixed), rand.randrange(1, 60)))]
             take(store, *(letter(one, live and one.first_seq == one.seq) for one, live in batch))
@@ -65,7 +65,7 @@ def test_what_is_acked_is_a_row(tmp_path: Path) -> None:
     """However many come at once, and whatever is among them."""
     many = [letter(sample(n)) for n in range(1, 1001) if n != 500]
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         take(store, *many, broken(500))
 
         assert (AckedRun(RUN, 1000),) == store.ack(1, "tirosa-1").runs
@@ -79,7 +79,7 @@ def test_what_is_acked_is_a_row(tmp_path: Path) -> None:
 def test_a_good_sample_after_a_malformed_one_of_its_seq_is_stored(tmp_path: Path) -> None:
     """Refused becomes stored when it comes whole."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         take(store, broken(1))
         save(store, sample(1))
 
@@ -89,7 +89,7 @@ def test_a_good_sample_after_a_malformed_one_of_its_seq_is_stored(tmp_path: Path
 def test_a_merged_sample_that_breaks_the_contract_swallows_no_row(tmp_path: Path) -> None:
     """A false range could take out true rows."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         take(store, letter(sample(1)), broken(4, 1))
 
         assert {RUN: (4, 1, 3, 0, 0)} == conservation(db)
@@ -98,7 +98,7 @@ def test_a_merged_sample_that_breaks_the_contract_swallows_no_row(tmp_path: Path
 def test_new_interfaces_over_the_cap_are_not_acked(tmp_path: Path) -> None:
     """A stolen key must not fill a disk this way either; what an honest router has waits."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered(), Caps(samples=5000))
+        store = BatchWriter(db, Registered(), Caps(samples=5000))
         bss = (tuple(Bss(f"p{n}", since=f"{at}") for n in range(64)) for at in range(1, 30))
         counted = [
             tuple(Bss(one.ifname, since=one.since, rx_bytes=1, tx_bytes=1) for one in row)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.collector.build import T0, Registered, letter, opened, sample
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live import rollup_topics
 from titik_collector.store import retention
@@ -52,7 +52,9 @@ def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:
     """They are looked for with every minute of every router, by three statements."""
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
-        Store(db, Registered()).save([to_item(letter(sample(seq)), T0) for seq in range(1, 9)])
+        BatchWriter(db, Registered()).save(
+            [to_item(letter(sample(seq)), T0) for seq in range(1, 9)]
+        )
         db.raw.set_trace_callback(asked.append)
         found = Readings(db).of(1, T0 + 60_000, T0 + 120_000)
         db.raw.set_trace_callback(None)
@@ -70,7 +72,7 @@ def test_old_samples_and_minutes_go_and_hours_stay(tmp_path: Path) -> None:
     """Of routers, sites and the city; nothing younger is touched."""
     with opened(tmp_path / "db") as db:
         db.execute("INSERT INTO site (id, name, title, registered) VALUES (1, 's', 'S', 1)")
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([to_item(letter(sample(seq)), T0) for seq in (1, 2)])
         names = [row[1] for row in db.execute("PRAGMA table_info(rollup)")]
         for scope, number in (("router", 1), ("site", 1), ("city", 0)):

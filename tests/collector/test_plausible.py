@@ -7,7 +7,7 @@ import pytest
 
 from tests.collector.build import OLD_RUN, RUN, T0, Registered, conservation, letter, opened, sample
 from tests.collector.test_store import NOW, malformed, save
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
 from titik_collector.store import conservation as check
@@ -33,7 +33,7 @@ def test_a_seq_that_the_boot_has_no_time_for_is_refused_and_not_counted(
 ) -> None:
     """One message would make the city's losses absurd for ever."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1))
         odd = sample(seq, lowest=seq, uptime_ms=uptime_ms, taken_at=T0, bss=None, net=None)
         saved = save(store, replace(odd, client_ms=None, observed_ms=None, covers_ms=0))
@@ -47,7 +47,7 @@ def test_a_seq_that_the_boot_has_no_time_for_is_refused_and_not_counted(
 def test_an_older_run_of_which_too_much_is_said_is_not_believed(tmp_path: Path) -> None:
     """What it really holds is accounted as it comes."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1, others=[Held(OLD_RUN, (MAX_LEAP + 1, MAX_LEAP + 1))]))
         assert [RUN] == list(conservation(db))
         save(store, sample(2, others=[Held(OLD_RUN, (MAX_LEAP, MAX_LEAP))]))
@@ -59,7 +59,7 @@ def test_a_broken_message_cannot_refuse_more_than_a_run_can_have(tmp_path: Path)
     """Its beginning is kept; nothing is counted."""
     broken = f'{{"v":1,"run":"{RUN}","first_seq":1,"seq":{2**52}}}'.encode()
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1))
         store.save([to_item(malformed(broken), NOW)])
 
@@ -71,7 +71,7 @@ def test_a_floor_above_the_sample_itself_is_none(tmp_path: Path) -> None:
     """Its own sample is in its spool when it is taken; nothing that comes later is lost."""
     lie = replace(sample(1), spool=(Held(RUN, (TOP, TOP)),))
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([to_item(letter(lie), NOW)])
         save(store, sample(9, lowest=2))
 

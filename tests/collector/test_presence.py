@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
-from titik_collector.ingest.batch import Store
-from titik_collector.ingest.received import Arrived, StatusReceived
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.ingest.caps import Caps
 from titik_collector.live.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
+from titik_collector.received import Arrived, StatusReceived
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import Status
@@ -207,9 +208,19 @@ def test_a_sample_said_again_is_no_life(tmp_path: Path) -> None:
     """So does the retained sample; it was stored before."""
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        store = Store(db, Registered(), derived=(presence,))
+        store = BatchWriter(db, Registered(), presence=presence)
         store.save([replace(live(at_s), payload=b"{}") for at_s in (0, 900)])
 
+        assert T0 == presence.state(1).heard_ms
+
+
+def test_a_sample_over_a_cap_is_life(tmp_path: Path) -> None:
+    """It gets no row, but its router sent it now."""
+    with opened(tmp_path / "db") as db:
+        presence = Presence(db)
+        saved = BatchWriter(db, Registered(), Caps(runs=0), presence).save([live(0)])
+
+        assert (0, 1) == (saved.stored, saved.capped)
         assert T0 == presence.state(1).heard_ms
 
 
@@ -329,7 +340,7 @@ def test_an_older_run_that_a_broker_retains_is_not_there_again(tmp_path: Path) -
     """A broker brought back from a backup says it; the dead router stays dead."""
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        store = Store(db, Registered(), derived=(presence,))
+        store = BatchWriter(db, Registered(), presence=presence)
         other = sample(1, run=OTHER_RUN, boot=OTHER_BOOT)
         for item in (
             said("online", 0),
@@ -349,7 +360,7 @@ def test_a_run_that_connects_again_is_there(tmp_path: Path) -> None:
     """Its twin of the same name was heard meanwhile."""
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        store = Store(db, Registered(), derived=(presence,))
+        store = BatchWriter(db, Registered(), presence=presence)
         for item in (
             said("online", 0),
             live(5),

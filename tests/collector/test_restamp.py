@@ -8,7 +8,7 @@ import pytest
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
 from tests.collector.test_presence import said
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.boots import MAX_JUDGED
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
@@ -39,7 +39,7 @@ def test_samples_of_a_wrong_server_are_in_the_right_minute_once_it_is_right(
     """With a clock of their own or without, whether more come of the boot or not."""
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        store = Store(db, Registered(), derived=(presence,))
+        store = BatchWriter(db, Registered(), presence=presence)
         taken = [without_clock(sample(n)) if guess else sample(n) for n in range(1, 8)]
         store.save([replace(said("online", 0), arrived_ms=T0 + wrong_ms)])
         for one in taken[:5]:
@@ -62,7 +62,7 @@ def test_a_sample_placed_while_the_server_was_behind_is_not_held_at_its_arrival(
 ) -> None:
     """One believed sample places all of its boot, though their arrivals are hours earlier."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for n in range(1, 6):
             store.save([live(sample(n), -3 * HOUR)])  # type: ignore[list-item]
         for n in (6, 7):
@@ -73,7 +73,7 @@ def test_a_sample_placed_while_the_server_was_behind_is_not_held_at_its_arrival(
 def test_a_live_clock_hours_behind_is_not_believed(tmp_path: Path) -> None:
     """By two samples that came as they were taken; the boot is placed by arrival."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for n in range(1, 6):
             one = sample(n, taken_at=T0 + n * 30_000 - 5 * HOUR)
             store.save([live(one, 0)])  # type: ignore[list-item]
@@ -83,7 +83,7 @@ def test_a_live_clock_hours_behind_is_not_believed(tmp_path: Path) -> None:
 def test_status_names_the_router_whose_clock_is_behind(tmp_path: Path) -> None:
     """And by how much; a right one beside it has no problem."""
     with opened(tmp_path / "db", ("tirosa-1", "tirosa-2")) as db:
-        store = Store(db, Registered("tirosa-1", "tirosa-2"), derived=(Presence(db),))
+        store = BatchWriter(db, Registered("tirosa-1", "tirosa-2"), presence=Presence(db))
         for n in range(1, 6):
             wrong = sample(n, taken_at=T0 + n * 30_000 - 5 * HOUR)
             store.save([live(wrong, 0), live(sample(n, router="tirosa-2"), 0)])  # type: ignore[list-item]
@@ -97,7 +97,7 @@ def test_status_names_the_router_whose_clock_is_behind(tmp_path: Path) -> None:
 def test_samples_that_waited_for_a_collector_keep_their_clock(tmp_path: Path) -> None:
     """A broker hands over the live samples of hours; they are of then."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for n in range(1, 60):
             one = sample(n)
             store.save([live(one, 0, 5 * HOUR - n * 29_000)])  # type: ignore[list-item]
@@ -110,7 +110,7 @@ def test_samples_that_waited_for_a_collector_keep_their_clock(tmp_path: Path) ->
 def test_two_boots_of_a_router_do_not_overlap(tmp_path: Path) -> None:
     """The second has a clock that is 40 s behind; no second is covered twice."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for n in range(1, 41):
             one = sample(n, uptime_ms=1_000_000 + n * 1000, taken_at=T0 + n * 1000, covers_ms=1000)
             store.save([live(one, 0)])  # type: ignore[list-item]
@@ -132,7 +132,7 @@ def test_a_whole_city_is_judged_a_few_boots_at_a_time(tmp_path: Path) -> None:
     """Of a batch MAX_JUDGED are looked through, however many routers it is of; then the next."""
     names = [f"park-{n}" for n in range(1, 2 * MAX_JUDGED + 1)]
     with opened(tmp_path / "db", names) as db:
-        store = Store(db, Registered(*names))
+        store = BatchWriter(db, Registered(*names))
         known = []
         for n in range(1, 5):
             batch = [live(sample(n, router=name), 0) for name in names]

@@ -18,9 +18,9 @@ from titik_collector.figures.figures import Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, steps
 from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.received import Arrived
+from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.aggregation import (
@@ -78,7 +78,7 @@ class City:
         for number in (1, 2):
             db.execute("INSERT OR IGNORE INTO membership VALUES (?, 0, ?)", (number, SITE))
         self.db = db
-        self.store = Store(db, Registered(*ROUTERS))
+        self.store = BatchWriter(db, Registered(*ROUTERS))
         self.now_ms = T0 + 30 * DAY_MS
         self.rollups = Rollups(db, ZONE, lambda: self.now_ms)
 
@@ -965,7 +965,7 @@ def test_visitors_counted_anew_within_the_day_are_at_most_the_sum(tmp_path: Path
     """A router whose midnight is 08:00 in the city; what it counted before is not forgotten."""
     day = Calendar(ZONE).day(START)
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         told = [(7, 900, -16), (9, 3, 8), (23, 1600, 8)]  # hour, count, hour of since
         for seq, (hour, count, since) in enumerate(told, 1):
             at_ms = day.start_ms + hour * HOUR_MS

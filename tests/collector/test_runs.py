@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.collector.build import RUN, Registered, conservation, opened, rows, sample
 from tests.collector.test_store import save
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.store import conservation as check
 from titik_collector.store import runs
 from titik_collector.store.runs import KEPT_RANGES, MAX_RANGES, Run
@@ -54,7 +54,7 @@ def test_ranges_are_bounded_and_nothing_is_counted_twice(
 def test_a_router_with_a_hole_after_each_sample_costs_no_more_than_others(tmp_path: Path) -> None:
     """A stolen key that sends odd seqs; the oldest holes are lost, and accounted."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for at in range(1, 2001, 200):
             save(store, *(sample(seq, lowest=1) for seq in range(at, at + 200, 2)))
         most = db.execute("SELECT count(*) FROM settled").fetchone()[0]
@@ -73,7 +73,7 @@ def test_what_comes_below_the_bound_is_a_duplicate(tmp_path: Path) -> None:
     """After a restart as before it; a merged range that reaches above it is stored."""
     with opened(tmp_path / "db") as db:
         for _ in range(2):
-            store = Store(db, Registered())
+            store = BatchWriter(db, Registered())
             save(store, *(sample(seq, lowest=1) for seq in range(1, 1025, 2)))
             before = conservation(db)
             saved = save(store, sample(2), sample(64, 33))
@@ -89,14 +89,14 @@ def test_what_comes_below_the_bound_is_a_duplicate(tmp_path: Path) -> None:
 def test_a_store_of_more_ranges_is_bounded_when_the_run_goes_on(tmp_path: Path) -> None:
     """As an earlier version left them."""
     with opened(tmp_path / "db") as db:
-        save(Store(db, Registered()), sample(1))
+        save(BatchWriter(db, Registered()), sample(1))
         with db.transaction():
             db.executemany(
                 "INSERT INTO settled VALUES (1, 'stored', ?, ?)",
                 [(n, n) for n in range(3, 9000, 2)],
             )
             db.execute("UPDATE run SET highest = 8999")
-        save(Store(db, Registered()), sample(9001))
+        save(BatchWriter(db, Registered()), sample(9001))
 
         assert (runs.KEPT_RANGES,) == db.execute("SELECT count(*) FROM settled").fetchone()
         assert (9001, 4501) == conservation(db)[RUN][:2]

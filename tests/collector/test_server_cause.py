@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.collector.build import T0, Registered, opened, sample
-from titik_collector.ingest.batch import Store
-from titik_collector.ingest.received import Arrived
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.live.server_cause import ServerCause, verdict
+from titik_collector.received import Arrived
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import Net, Reach, Sample
@@ -49,7 +49,7 @@ def judged(
     db: SqliteDatabase, internets: Sequence[str], away: Sequence[int] | None = None
 ) -> list[str]:
     """The causes after these routers were away together, and said this of their internet."""
-    store = Store(db, Named())
+    store = BatchWriter(db, Named())
     for router, internet in zip(ROUTERS, internets, strict=True):
         samples = taken(router, internet)
         store.save([Arrived(one, codec.encode(one), False, one.taken_at) for one in samples])

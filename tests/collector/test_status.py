@@ -17,11 +17,11 @@ from tests.collector.build import T0, letter, opened, sample
 from tests.collector.test_presence import said
 from titik_collector.cli import titik
 from titik_collector.config import model
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.received import StatusReceived
 from titik_collector.live.presence import Presence
 from titik_collector.queries import events, server_warnings, status
+from titik_collector.received import StatusReceived
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.screens import status_screen
@@ -71,7 +71,7 @@ def screen(
         sync(db, settings, T0 - 86_400_000)
         registered = Registry(db, "kupang")
         presence = Presence(db)
-        store = Store(db, registered, derived=(presence,))
+        store = BatchWriter(db, registered, presence=presence)
         store.save([said("online", 0)])
         letters = [letter(sample(n, lowest=n), True) for n in (1, 2, 4)]
         letters.append(letter(sample(1, router="new-1")))
@@ -123,7 +123,7 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
     with opened(tmp_path / "db", ()) as db:
         sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
         presence = Presence(db)
-        store = Store(db, Registry(db, "kupang"), derived=(presence,))
+        store = BatchWriter(db, Registry(db, "kupang"), presence=presence)
         full = AgentState(1, 4, 0, 0, 0)
         for router in ("tirosa-1", "solor-1"):
             word = replace(said("online", 0).status, router=router)
@@ -146,7 +146,7 @@ def test_a_router_is_away_since_its_last_report(tmp_path: Path, gone: str, end_s
     with opened(tmp_path / "db", ()) as db:
         sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
         presence = Presence(db)
-        store = Store(db, Registry(db, "kupang"), derived=(presence,))
+        store = BatchWriter(db, Registry(db, "kupang"), presence=presence)
         store.save([said("online", 0), to_item(letter(sample(1), True), T0 + 30_000)])
         end_ms = T0 + end_s * 1000
         if gone == "offline":

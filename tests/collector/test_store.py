@@ -22,12 +22,12 @@ from tests.collector.build import (
     sample,
 )
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.received import Item, Malformed, StatusReceived
 from titik_collector.ingest.saved import Saved
 from titik_collector.live.presence import Presence
+from titik_collector.received import Item, Malformed, StatusReceived
 from titik_collector.store import conservation as check
 from titik_collector.store import retention
 from titik_collector.store.counters import unpack
@@ -40,14 +40,14 @@ from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 NOW = T0 + 3_600_000
 
 
-def save(store: Store, *samples: Sample, live: bool = False) -> Saved:
+def save(store: BatchWriter, *samples: Sample, live: bool = False) -> Saved:
     return store.save([to_item(letter(one, live), NOW) for one in samples])
 
 
 def test_redelivery_is_stored_once_and_acked_twice(tmp_path: Path) -> None:
     """At-least-once delivery becomes exactly-once storage."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         first, second = save(store, sample(1)), save(store, sample(1))
 
         assert [(1, 0), (0, 1)] == [(one.stored, one.duplicates) for one in (first, second)]
@@ -62,7 +62,7 @@ def test_a_merged_range_and_its_originals_end_the_same(
     """Before, after or between its originals: the merged range is what stays."""
     arrivals = [sample(n) for n in (1, 2, 3, 4)] + [sample(4, 1)]
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for number in order:
             save(store, arrivals[number])
 
@@ -99,10 +99,10 @@ def test_shuffled_and_tripled_delivery_gives_the_same_store(tmp_path: Path, seed
     history += [*old, sample(33, others=[Held(OLD_RUN, None)])]
     last = sample(34, others=[Held(OLD_RUN, None)])  # said until no ack lists the run
     with opened(tmp_path / "a") as straight, opened(tmp_path / "b") as shuffled:
-        save(Store(straight, Registered()), *history, last)
+        save(BatchWriter(straight, Registered()), *history, last)
         mixed = history * 3
         random.Random(seed).shuffle(mixed)
-        store = Store(shuffled, Registered())
+        store = BatchWriter(shuffled, Registered())
         while mixed:
             save(store, *(mixed.pop() for _ in range(min(len(mixed), 7))))
         save(store, last)
@@ -114,7 +114,7 @@ def test_shuffled_and_tripled_delivery_gives_the_same_store(tmp_path: Path, seed
 def test_a_hole_below_the_floor_is_lost_and_passed_over(tmp_path: Path) -> None:
     """What the spool let go of and nobody stored is lost for good; the ack goes on."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1), sample(2), sample(9, lowest=5))
 
         assert {RUN: (9, 3, 0, 2, 4)} == conservation(db)
@@ -124,7 +124,7 @@ def test_a_hole_below_the_floor_is_lost_and_passed_over(tmp_path: Path) -> None:
 def test_a_late_arrival_turns_lost_into_stored(tmp_path: Path) -> None:
     """Lost is what is known so far."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(9, lowest=9))
         save(store, sample(3))
 
@@ -134,7 +134,7 @@ def test_a_late_arrival_turns_lost_into_stored(tmp_path: Path) -> None:
 def test_a_closed_run_is_lost_up_to_its_highest_and_no_longer_acked(tmp_path: Path) -> None:
     """`[]` says that the spool holds nothing of a run any more."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1, run=OLD_RUN), sample(4, run=OLD_RUN))
         save(store, sample(1, others=[Held(OLD_RUN, None)]))
 
@@ -145,7 +145,7 @@ def test_a_closed_run_is_lost_up_to_its_highest_and_no_longer_acked(tmp_path: Pa
 def test_an_older_run_in_the_spool_is_learnt_of_before_it_arrives(tmp_path: Path) -> None:
     """The collector knows what is still to come."""
     with opened(tmp_path / "db") as db:
-        save(Store(db, Registered()), sample(1, others=[Held(OLD_RUN, (3, 8))]))
+        save(BatchWriter(db, Registered()), sample(1, others=[Held(OLD_RUN, (3, 8))]))
 
         assert (8, 0, 0, 2, 6) == conservation(db)[OLD_RUN]
 
@@ -158,7 +158,7 @@ def test_a_malformed_message_with_a_seq_is_refused_and_acked(tmp_path: Path) -> 
     """A router must not keep for ever what can never be stored."""
     broken = f'{{"v":1,"run":"{RUN}","first_seq":2,"seq":2,"clients":-1}}'.encode()
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([to_item(letter(sample(1)), NOW), to_item(malformed(broken), NOW)])
 
         assert {RUN: (2, 1, 1, 0, 0)} == conservation(db)
@@ -170,7 +170,7 @@ def test_a_refused_seq_that_arrives_after_all_is_stored(tmp_path: Path) -> None:
     """Inside a merged range a refused sample may be sound."""
     broken = f'{{"v":1,"run":"{RUN}","seq":2}}'.encode()
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([to_item(malformed(broken), NOW)])
         save(store, sample(2, 1))
         store.save([to_item(malformed(broken), NOW)])
@@ -183,7 +183,7 @@ def test_an_unknown_version_is_neither_refused_nor_acked(tmp_path: Path) -> None
     """The router keeps it until the collector is upgraded."""
     later = f'{{"v":2,"run":"{RUN}","seq":1}}'.encode()
     with opened(tmp_path / "db") as db:
-        saved = Store(db, Registered()).save([to_item(malformed(later), NOW)])
+        saved = BatchWriter(db, Registered()).save([to_item(malformed(later), NOW)])
 
         assert (1, {}) == (saved.later_version, saved.routers)
         assert {} == conservation(db)
@@ -193,7 +193,9 @@ def test_an_unknown_version_is_neither_refused_nor_acked(tmp_path: Path) -> None
 def test_a_stranger_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
     """Unknown routers get no ack and no rows, but are seen to knock."""
     with opened(tmp_path / "db") as db:
-        saved = save(Store(db, Registered()), *(sample(1, router=f"new-{n}") for n in range(30)))
+        saved = save(
+            BatchWriter(db, Registered()), *(sample(1, router=f"new-{n}") for n in range(30))
+        )
 
         assert (30, {}) == (saved.unregistered, saved.routers)
         assert 0 == db.execute("SELECT count(*) FROM run").fetchone()[0]
@@ -202,7 +204,7 @@ def test_a_stranger_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
 
 def knock(db: SqliteDatabase, name: str, at_ms: int) -> list[str]:
     """A stranger's sample; who knocks after it."""
-    Store(db, Registered()).save([to_item(letter(sample(1, router=name), True), at_ms)])
+    BatchWriter(db, Registered()).save([to_item(letter(sample(1, router=name), True), at_ms)])
     return [one for (one,) in db.execute("SELECT name FROM knock ORDER BY name")]
 
 
@@ -231,7 +233,7 @@ def test_who_knocks_no_more_is_forgotten(tmp_path: Path) -> None:
 def test_over_the_cap_nothing_is_stored_or_acked(tmp_path: Path) -> None:
     """A stolen key cannot fill the disk; what an honest router has over the cap waits."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered(), Caps(samples=2, runs=1))
+        store = BatchWriter(db, Registered(), Caps(samples=2, runs=1))
         saved = save(store, sample(1), sample(2), sample(3), sample(1, run=OLD_RUN))
 
         assert (2, 2) == (saved.stored, saved.capped)
@@ -242,7 +244,7 @@ def test_a_failed_transaction_keeps_nothing_and_can_be_tried_again(tmp_path: Pat
     """A locked database stops acknowledgements and is used again when it is free."""
     with opened(tmp_path / "db") as db:
         db.execute("PRAGMA busy_timeout = 10")
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1))
         other = sqlite3.connect(tmp_path / "db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -267,7 +269,7 @@ def test_a_failed_commit_is_forgotten_though_the_disk_does_not_read_either(tmp_p
 
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        store = Store(db, Registered(), derived=(presence,))
+        store = BatchWriter(db, Registered(), presence=presence)
         online = Status("tirosa-1", "online", RUN, 1, BOOT, "0.1.0")
         store.save([StatusReceived(online, NOW)])
         store.save([StatusReceived(replace(online, state="offline"), NOW + 1000)])
@@ -285,7 +287,7 @@ def test_a_failed_commit_is_forgotten_though_the_disk_does_not_read_either(tmp_p
 def test_an_ack_said_again_writes_nothing(tmp_path: Path) -> None:
     """On each connect all are; the next batch writes the runs that it touches."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, *(sample(1, run=f"{number:016x}") for number in range(1, 6)))
         store.ack(1, "tirosa-1")
         asked: list[str] = []
@@ -298,7 +300,7 @@ def test_an_ack_said_again_writes_nothing(tmp_path: Path) -> None:
 def test_what_is_kept_of_malformed_messages_is_bounded(tmp_path: Path) -> None:
     """Malformed messages for ever cost a fixed number of rows, the newest kept."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([to_item(malformed(b"x%d" % n), NOW) for n in range(1100)])
 
         assert (1000, b"x1099") == db.execute(
@@ -309,11 +311,11 @@ def test_what_is_kept_of_malformed_messages_is_bounded(tmp_path: Path) -> None:
 def test_a_store_restored_from_an_older_copy_declares_what_nobody_has(tmp_path: Path) -> None:
     """The routers have forgotten what the copy lacks: it is lost, not resent for ever."""
     with opened(tmp_path / "old") as old, opened(tmp_path / "copy") as copy:
-        store = Store(old, Registered())
+        store = BatchWriter(old, Registered())
         save(store, *(sample(n) for n in range(1, 5)))
         old.raw.backup(copy.raw)
         save(store, *(sample(n, lowest=n) for n in range(5, 9)))
-        restored = Store(copy, Registered())
+        restored = BatchWriter(copy, Registered())
         save(restored, sample(9, lowest=9))
 
         assert {RUN: (9, 5, 0, 4, 0)} == conservation(copy)
@@ -337,7 +339,7 @@ def flood(number: int) -> list[Item]:
 def test_no_message_makes_rows_without_end(tmp_path: Path, table: str, most: int) -> None:
     """Whatever a router sends counts against its caps: rows of these tables are never pruned."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered(), Caps(samples=200, runs=5))
+        store = BatchWriter(db, Registered(), Caps(samples=200, runs=5))
         for number in range(1, 301):
             store.save(flood(number))
 
@@ -349,7 +351,7 @@ def test_no_message_makes_rows_without_end(tmp_path: Path, table: str, most: int
 def test_a_live_copy_places_its_boot_in_any_order(tmp_path: Path, live: tuple[bool, ...]) -> None:
     """A sample that came as backlog first still tells, live, that the router was heard."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for one in live:
             save(store, sample(1, clock="guess"), live=one)
 
@@ -359,7 +361,7 @@ def test_a_live_copy_places_its_boot_in_any_order(tmp_path: Path, live: tuple[bo
 def test_a_status_places_what_came_before_it(tmp_path: Path) -> None:
     """The router was heard in this boot, so its samples are not older than the boot."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1, clock="guess"))
         store.save([StatusReceived(Status("tirosa-1", "online", RUN, 1, BOOT, "0"), NOW)])
 
@@ -370,7 +372,10 @@ def test_a_bss_off_the_air_hides_nothing_of_the_others(tmp_path: Path) -> None:
     """It has no stations and perhaps no interface: weak clients and bytes are those on the air."""
     with opened(tmp_path / "db") as db:
         on = sample(1)
-        save(Store(db, Registered()), replace(on, bss=(*(on.bss or ()), Bss("b", off_air=True))))
+        save(
+            BatchWriter(db, Registered()),
+            replace(on, bss=(*(on.bss or ()), Bss("b", off_air=True))),
+        )
 
         assert [(0, WIFI)] == db.execute(
             "SELECT weak, sections & ? FROM sample", (WIFI,)

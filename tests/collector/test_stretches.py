@@ -17,8 +17,8 @@ from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
 from titik_collector.figures.figures import ADDITIVE, EMPTY, Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, Reading, steps
 from titik_collector.figures.windows import HOUR_MS, MINUTE_MS, Span
-from titik_collector.ingest.batch import Store
-from titik_collector.ingest.received import Arrived
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import rollups
 from titik_collector.store.reading_rows import ReadingRows, Uptimes
@@ -95,7 +95,7 @@ def _without(one: Sample, lacks: str) -> Sample:
 def stored(db: SqliteDatabase, arrivals: Sequence[Arrived]) -> int:
     """Save them; the row of their boot."""
     db.execute("PRAGMA synchronous = OFF")
-    Store(db, Registered()).save(arrivals)
+    BatchWriter(db, Registered()).save(arrivals)
     (boot_id,) = db.execute("SELECT id FROM boot WHERE token = ?", (BOOT,)).fetchone()
     return int(boot_id)
 

@@ -10,9 +10,9 @@ import pytest
 from tests.cases import few
 from tests.collector.build import OLD_RUN, T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.received import Arrived, Item
+from titik_collector.received import Arrived, Item
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.placing_rules import Lone, offsets_of_lone
 from titik_wire.messages import Held, Sample
@@ -46,7 +46,7 @@ def dirty(db: SqliteDatabase) -> list[tuple[int, int]]:
 def test_a_clock_that_is_believed_is_kept(tmp_path: Path) -> None:
     """The router knows best."""
     with opened(tmp_path / "db") as db:
-        Store(db, Registered()).save([arrived(sample(3))])
+        BatchWriter(db, Registered()).save([arrived(sample(3))])
         assert {3: (90_000, "ntp")} == places(db)
 
 
@@ -54,7 +54,7 @@ def test_a_clock_ahead_of_its_arrival_is_a_guess(tmp_path: Path) -> None:
     """By more than two minutes; then the arrival counts."""
     ahead = replace(sample(3), taken_at=T0 + 90_000 + 200_000)
     with opened(tmp_path / "db") as db:
-        Store(db, Registered()).save([arrived(ahead)])
+        BatchWriter(db, Registered()).save([arrived(ahead)])
         assert {3: (90_000, "arrival")} == places(db)
 
 
@@ -66,7 +66,7 @@ def test_samples_before_ntp_are_placed_by_the_nearest_after_it(
     # The clock was 400 ms behind until after seq 4.
     history = [*GUESSED[:2], replace(sample(4), taken_at=T0 + 120_400), sample(9)]
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for number in order:
             store.save([arrived(history[number], live=number % 2 == 0)])
         assert {
@@ -81,7 +81,7 @@ def test_between_two_clocks_equally_near_the_earlier_counts(tmp_path: Path) -> N
     """A rule, so that order does not decide."""
     with opened(tmp_path / "db") as db:
         later = replace(sample(3), taken_at=T0 + 90_500)
-        Store(db, Registered()).save(
+        BatchWriter(db, Registered()).save(
             [arrived(one) for one in (later, without_clock(sample(2)), sample(1))]
         )
         assert (60_000, "ntp") == places(db)[2]
@@ -90,7 +90,7 @@ def test_between_two_clocks_equally_near_the_earlier_counts(tmp_path: Path) -> N
 def test_without_any_clock_the_fastest_arrival_places_the_boot(tmp_path: Path) -> None:
     """To the second, downwards: no sample arrives before it is taken."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for one, late_ms in zip(GUESSED, (9000, 1900, 7000, 40_000), strict=True):
             store.save([arrived(one, late_ms=late_ms)])
         assert {n: (n * 30_000 + 1000, "arrival") for n in (1, 2, 3, 4)} == places(db)
@@ -99,7 +99,7 @@ def test_without_any_clock_the_fastest_arrival_places_the_boot(tmp_path: Path) -
 def test_a_clock_that_is_set_later_moves_the_whole_boot(tmp_path: Path) -> None:
     """And marks the time it leaves and the time it enters."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([arrived(one, late_ms=3_600_000) for one in GUESSED])
         dirty(db)
         store.save([arrived(sample(5))])
@@ -114,7 +114,7 @@ def test_a_clock_that_is_set_later_moves_the_whole_boot(tmp_path: Path) -> None:
 def test_a_boot_loses_its_clock_with_the_only_sample_that_had_one(tmp_path: Path) -> None:
     """A merged range takes the sample's place, and its clock is not believed."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([arrived(GUESSED[0], late_ms=5000), arrived(sample(4))])
         assert (30_000, "ntp") == places(db)[1]
         dirty(db)
@@ -126,7 +126,7 @@ def test_a_boot_loses_its_clock_with_the_only_sample_that_had_one(tmp_path: Path
 def test_the_fastest_arrival_goes_with_its_sample(tmp_path: Path) -> None:
     """A merged range an hour late replaces it: the boot moves, and the time it left is marked."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         for one, late_ms in zip(GUESSED, (3_600_000, 3_600_000, 1900, 2500), strict=True):
             store.save([arrived(one, late_ms=late_ms)])
         assert (121_000, "arrival") == places(db)[4]
@@ -151,7 +151,7 @@ def test_a_boot_never_heard_ends_before_the_next_begins(tmp_path: Path) -> None:
     """Its power went at the latest then; it is bounded, not known."""
     newer = later(1, LATER_RUN, LATER_BOOT, OLD_RUN, uptime_ms=20_000, taken_at=T0 + 3_600_000)
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         items: list[Item] = [Arrived(newer, letter(newer).payload, True, T0 + 3_600_100)]
         items += [Arrived(one, b"{}", False, T0 + 3_700_000) for one in lonely()]
         for item in items:
@@ -191,7 +191,7 @@ def test_a_chain_of_boots_never_heard_is_placed_from_its_end(tmp_path: Path) -> 
         items = chain()
         random.Random(seed).shuffle(items)
         with opened(tmp_path / f"db{seed}") as db:
-            store = Store(db, Registered())
+            store = BatchWriter(db, Registered())
             for item in items:
                 store.save([item])
             found.add(
@@ -224,14 +224,14 @@ def test_a_circle_of_boots_ends() -> None:
 def test_a_boot_of_which_nothing_else_is_known_arrived_at_the_latest(tmp_path: Path) -> None:
     """Not heard while it ran, and no other boot says when: the arrival bounds it."""
     with opened(tmp_path / "db") as db:
-        Store(db, Registered()).save([arrived(one, live=False) for one in GUESSED])
+        BatchWriter(db, Registered()).save([arrived(one, live=False) for one in GUESSED])
         assert {n: (n * 30_000, "bounded") for n in (1, 2, 3, 4)} == places(db)
 
 
 def test_a_sample_marks_the_time_from_the_one_before_to_the_one_after(tmp_path: Path) -> None:
     """Rates lie between samples."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([arrived(sample(n)) for n in (1, 2, 5, 6)])
         dirty(db)
         store.save([arrived(sample(4))])
@@ -243,7 +243,7 @@ def test_a_sample_marks_the_time_from_the_one_before_to_the_one_after(tmp_path: 
 def test_a_sample_without_counters_is_passed_over(tmp_path: Path) -> None:
     """The bytes across it lie between the samples that have them."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([arrived(one) for one in (sample(1), sample(2, bss=None), sample(3, bss=None))])
         dirty(db)
         store.save([arrived(sample(4))])
@@ -255,7 +255,7 @@ def test_a_sample_without_counters_is_passed_over(tmp_path: Path) -> None:
 def test_a_merged_range_marks_what_it_replaces(tmp_path: Path) -> None:
     """From the sample before the range to the one after it."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         store.save([arrived(sample(n)) for n in (2, 5, 6, 7, 9)])
         dirty(db)
         store.save([arrived(sample(8, 5))])
@@ -269,7 +269,7 @@ def test_a_live_sample_costs_the_same_after_a_long_time(tmp_path: Path) -> None:
     """Steps of SQLite's machine, in a boot of 100 samples and in one of 5000."""
     with opened(tmp_path / "db") as db:
         db.execute("PRAGMA synchronous = OFF")
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         costs = []
         for count in (100, 5000):
             store.save([arrived(sample(n)) for n in range(1, count + 1)])

@@ -15,7 +15,7 @@ from tests.collector.build import (
     sample,
 )
 from tests.collector.test_store import save
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.store import conservation as check
 from titik_wire.messages import Ack, Held, Sample
 
@@ -55,7 +55,7 @@ def test_no_device_loses_what_it_holds(tmp_path: Path, seed: int) -> None:
     """Outages of each, backlogs in pieces, and acks heard before or after the next sample."""
     rand = random.Random(seed)
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         devices = [Device(MINE), Device(OTHERS)]
         for _ in range(40):
             here = rand.choice(devices)
@@ -78,7 +78,7 @@ def test_no_device_loses_what_it_holds(tmp_path: Path, seed: int) -> None:
 def test_a_device_that_is_back_is_believed_and_not_who_never_held_its_run(tmp_path: Path) -> None:
     """What the other lacks counts as lost until then, and is never acknowledged for it."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1), sample(9, lowest=2), live=True)
         save(store, sample(1, run=OTHERS, others=[Held(MINE, None)]), live=True)
         assert (9, 2, 0, 7, 0) == conservation(db)[MINE]
@@ -93,7 +93,7 @@ def test_a_device_that_is_back_is_believed_and_not_who_never_held_its_run(tmp_pa
 def test_a_late_sample_of_a_run_that_is_over_takes_nothing_back(tmp_path: Path) -> None:
     """It was on its way; the next life has the last word."""
     with opened(tmp_path / "db") as db:
-        store = Store(db, Registered())
+        store = BatchWriter(db, Registered())
         save(store, sample(1, run=OTHERS), sample(9, run=OTHERS, lowest=2))
         save(store, sample(1, others=[Held(OTHERS, None)]))
         save(store, sample(8, run=OTHERS, lowest=2))

@@ -110,8 +110,8 @@ MUTATIONS = {
         r"^duplicated",
         (
             Edit(
-                "broker/titik_collector/ingest/batch.py",
-                "covered = run.has(sample.first_seq, sample.seq)",
+                "broker/titik_collector/ingest/intake.py",
+                "covered = run is not None and run.has(sample.first_seq, sample.seq)",
                 "covered = False",
             ),
             Edit(

@@ -11,8 +11,8 @@ from tests.collector.build import T0, Registered, opened, sample
 from tests.faults.checker import slack_ms
 from tests.system.city import HOUR_MS, SLACK_MS, ZONE
 from tests.system.overlap import assert_minutes_never_overlap
-from titik_collector.ingest.batch import Store
-from titik_collector.ingest.received import Arrived
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store.database import Database
 from titik_wire import codec
@@ -34,7 +34,7 @@ def rolled(db: Database, early_ms: int = 0) -> None:
     ours = [
         sample(seq, taken_at=T0 + seq * 30_000 - shift) for seq, shift in enumerate(shifts, start=1)
     ]
-    Store(db, Registered()).save(
+    BatchWriter(db, Registered()).save(
         [Arrived(one, codec.encode(one), True, one.taken_at) for one in ours]
     )
     rollups = Rollups(db, ZoneInfo(ZONE), lambda: T0 + 2 * HOUR_MS)

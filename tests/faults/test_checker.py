@@ -11,8 +11,8 @@ from tests.collector.build import T0, Registered, opened, sample
 from tests.faults.checker import Verdict, rebuild
 from tests.system.city import ZONE
 from titik_collector.figures.windows import DAY_MS, HOUR_MS
-from titik_collector.ingest.batch import Store
-from titik_collector.ingest.received import Arrived
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.database import Database
@@ -29,7 +29,7 @@ def pruned(file: Path) -> Iterator[Database]:
     with opened(file, ("r-1",)) as db:
         db.execute("PRAGMA synchronous = OFF")
         _prune(db)  # what is that old is sealed before it comes
-        store = Store(db, Registered("r-1"))
+        store = BatchWriter(db, Registered("r-1"))
         arrived = []
         for seq in range(1, 61):
             up_ms = (seq - 1) * 30_000

@@ -117,7 +117,6 @@ DELIBERATE = {
     "Reach": "a table of the configuration, and the section that it makes",
     "Real": "the limits of a field of the contract, and of a setting",
     "Spool": "a table of the configuration, and what it configures",
-    "Store": "a table of the configuration, and what it configures",
     "Text": "the limits of a field of the contract, and of a setting",
     "Whole": "the limits of a field of the contract, and of a setting",
 }

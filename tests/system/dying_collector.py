@@ -16,8 +16,8 @@ from titik_collector.broker_link import connection
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.cli import titik
 from titik_collector.ingest import batch, ingest
-from titik_collector.ingest.received import Arrived, Item
 from titik_collector.ingest.saved import Saved
+from titik_collector.received import Arrived, Item
 
 MOMENTS = ("received", "committed", "acknowledged")
 
@@ -28,7 +28,7 @@ def die() -> NoReturn:
     raise AssertionError("still alive")
 
 
-class DyingStore(batch.Store):
+class DyingWriter(batch.BatchWriter):
     def save(self, items: Sequence[Item]) -> Saved:
         """Dies before the transaction."""
         if any(isinstance(one, Arrived) for one in items):
@@ -61,7 +61,7 @@ def main() -> None:
     moment = sys.argv.pop(1)
     assert moment in MOMENTS
     if moment == "received":
-        assemble.Store = DyingStore  # type: ignore[attr-defined]
+        assemble.BatchWriter = DyingWriter  # type: ignore[attr-defined]
     elif moment == "committed":
         assemble.Link = DyingLink  # type: ignore[attr-defined]
     else:

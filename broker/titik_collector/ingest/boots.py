@@ -1,7 +1,7 @@
 """What the messages of a batch show of a boot: that it is, that it ran, and when it began."""
 
 from titik_collector.ingest.caps import Meter
-from titik_collector.ingest.received import Arrived
+from titik_collector.received import Arrived
 from titik_collector.store import boot_time
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names

@@ -16,9 +16,9 @@ from dataclasses import replace
 
 from titik_collector.broker_link.inbox import Inbox, Outbox, ReceivedMessage
 from titik_collector.ingest import decode, plausible
-from titik_collector.ingest.batch import Store
-from titik_collector.ingest.received import Arrived, Item, Malformed, StatusReceived
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.saved import Saved
+from titik_collector.received import Arrived, Item, Malformed, StatusReceived
 from titik_collector.store.database import StoreError, Unstorable
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
@@ -37,12 +37,12 @@ class Ingest:
         self,
         inbox: Inbox,
         outbox: Outbox,
-        store: Store,
+        batches: BatchWriter,
         now_ms: Callable[[], int],
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
-        self._store = store
+        self._batches = batches
         self._now_ms = now_ms
         self._batch: Sequence[ReceivedMessage] = ()
         self._items: list[tuple[ReceivedMessage, Item]] = []
@@ -64,7 +64,7 @@ class Ingest:
 
     def _save(self) -> Saved:
         try:
-            return self._store.save([item for _, item in self._items])
+            return self._batches.save([item for _, item in self._items])
         except Exception as error:
             if _is_the_store_s(error):
                 raise
@@ -77,7 +77,7 @@ class Ingest:
     def _save_one(self, received: ReceivedMessage, item: Item) -> Saved:
         """Store it, or put it away: its router sends it again, and gives it up in the end."""
         try:
-            return self._store.save([item])
+            return self._batches.save([item])
         except Exception as error:
             if _is_the_store_s(error):
                 raise
@@ -86,7 +86,7 @@ class Ingest:
                 "message not stored, its beginning is kept topic=%s reason=%s", received.topic, rule
             )
             whole = Malformed(received.topic, received.payload, rule, self._now_ms())
-            return self._store.save([whole])
+            return self._batches.save([whole])
 
     def drop_batch(self) -> None:
         """Forget what is not committed: a broker delivers it again on the next connection."""
@@ -94,12 +94,12 @@ class Ingest:
 
     def acknowledge_all(self) -> None:
         """Publish every open ack again, on each connect."""
-        for router_id, router in self._store.routers_with_open_runs():
-            self._publish(self._store.ack(router_id, router))
+        for router_id, router in self._batches.routers_with_open_runs():
+            self._publish(self._batches.ack(router_id, router))
 
     def _acknowledge_routers(self, routers: Mapping[int, str]) -> None:
         for router_id, router in routers.items():
-            self._publish(self._store.ack(router_id, router))
+            self._publish(self._batches.ack(router_id, router))
         self._outbox.flush()
 
     def _publish(self, ack: Ack) -> None:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from titik_collector.ingest.received import Arrived
+from titik_collector.received import Arrived
+from titik_collector.store.malformed import MALFORMED, Counted
 
 
 @dataclass(slots=True)
@@ -18,6 +19,15 @@ class Saved:
     routers: dict[int, str] = field(default_factory=dict)  # id and name of those to be acked
     fresh: list[tuple[int, Arrived]] = field(default_factory=list)  # live and stored, with router
     prompt: set[int] = field(default_factory=set)  # whose newest fresh one came as it was taken
+
+    def counts(self) -> dict[Counted, int]:
+        """What the store counts of it."""
+        return {
+            MALFORMED: self.malformed,
+            "later_version": self.later_version,
+            "capped": self.capped,
+            "unregistered": self.unregistered,
+        }
 
     def add(self, other: "Saved") -> None:
         """Another batch, too."""

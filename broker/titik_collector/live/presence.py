@@ -14,8 +14,8 @@ publishes every will: until they had time to come back, they are unknown and hav
 from collections.abc import Sequence
 from dataclasses import replace
 
-from titik_collector.ingest.received import Arrived, StatusReceived
 from titik_collector.live.namesakes import Namesakes
+from titik_collector.received import Arrived, StatusReceived
 from titik_collector.store import outages, presence_rows, revocations
 from titik_collector.store.database import Database
 from titik_collector.store.presence_rows import PresenceRow

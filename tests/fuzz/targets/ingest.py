@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.ingest.batch import Store
+from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import Ingest
 from titik_collector.live.presence import Presence
 from titik_collector.rollups.worker import Rollups
@@ -86,7 +86,7 @@ class Collector:
         self._batch: list[ReceivedMessage] = []
         self._acked: list[ReceivedMessage] = []
         presence = Presence(db)
-        self._store = Store(db, self, derived=(presence,))
+        self._store = BatchWriter(db, self, presence=presence)
         self._ingest = Ingest(self, self, self._store, lambda: self._now_ms)
         self._rollups = Rollups(db, ZONE, lambda: self._now_ms)
 
