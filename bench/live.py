@@ -17,10 +17,10 @@ from bench.city import T0, City
 from bench.results import Length, Result
 from bench.statements import Counted
 from titik_collector.assemble import BUSY_S
-from titik_collector.figures.windows import MINUTE_MS
-from titik_collector.ingest.ingest import MAX_BATCH
+from titik_collector.limits import MAX_BATCH
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import GRACE_MS
+from titik_wire.instant import MINUTE_MS
 
 COMMAND = "python -m bench.run --only store"
 STEP_MS = 30_000

@@ -8,6 +8,8 @@ import re
 
 from titik_wire.limits import MAX_MS
 
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+
 _TEXT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z"
 )
@@ -17,7 +19,7 @@ def to_text(ms: int) -> str:
     """`0` gives `1970-01-01T00:00:00.000Z`; ValueError outside 1970 to 9999."""
     if not 0 <= ms <= MAX_MS:
         raise ValueError("outside the years 1970 to 9999")
-    days, milli = divmod(ms, 86_400_000)
+    days, milli = divmod(ms, DAY_MS)
     year, month, day = _date(days)
     second = milli // 1000
     return (

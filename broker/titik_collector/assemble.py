@@ -45,10 +45,10 @@ from titik_collector.timeline.pruning import Pruning
 from titik_collector.timeline.server_clock import ServerClock
 from titik_collector.timeline.settling import Settling
 from titik_mqtt.endpoint import Endpoint
+from titik_wire.limits import MAX_DAY_STARTS
 
 BUSY_S = 0.002  # a job's budget while messages come: one that waits is late by a step of this
 HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays nobody
-DAYS_AHEAD = 4  # starts of the city's day that are published; the contract's most
 
 
 class Parts:
@@ -107,7 +107,7 @@ class Parts:
             lambda: self.upkeep.behind_ms(),
             now_ms,
             lambda: self.takeover.identity,
-            lambda: calendar.day_starts(now_ms(), DAYS_AHEAD),
+            lambda: calendar.day_starts(now_ms(), MAX_DAY_STARTS),
         )
         self.hearing = Hearing(db, self.presence, now_ms)
         self.heard = Task(lambda: self.hearing.heard(self._heard_ms()), self._is_connected)

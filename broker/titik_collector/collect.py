@@ -9,8 +9,8 @@ acknowledged. At most one more batch is read.
 import logging
 
 from titik_collector.assemble import Parts
-from titik_collector.ingest.ingest import MAX_BATCH
 from titik_collector.ingest.saved import Saved
+from titik_collector.limits import MAX_BATCH
 from titik_collector.store import writable
 from titik_collector.store.database import StoreError
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.broker.running import Client, RunningBroker, made
-from titik_collector.access.plugin_control import MAX_PACKET, Control
+from titik_collector.access.plugin_control import Control
 from titik_collector.access.plugin_file import Access, Command
 from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.limits import MAX_COMMANDS
 from titik_wire.topics import CLIENT_ID
 
 MANY = 300
@@ -66,7 +67,7 @@ def test_many_at_once_are_told_to_a_broker_that_runs(
         assert names == broker.directory.admit(names)
         assert enters(broker.directory, names[-1])
     assert sum(sent) == 2 * MANY
-    assert len(sent) < 2 * MANY * 1000 // MAX_PACKET
+    assert len(sent) < 2 * MANY * 1000 // MAX_COMMANDS
 
 
 def enters(directory: BrokerDir, name: str) -> bool:

@@ -19,6 +19,7 @@ from titik_collector.broker_link.connection import Link
 from titik_collector.broker_setup import broker_init, broker_run
 from titik_collector.broker_setup.broker_dir import BrokerError
 from titik_collector.broker_setup.broker_init import Request
+from titik_collector.limits import MAX_MEMORY
 from titik_mqtt.endpoint import Endpoint
 from titik_wire.topics import CLIENT_ID
 
@@ -444,7 +445,7 @@ def test_the_memory_is_limited(broker: RunningBroker) -> None:
     """What floods the broker does not take the machine with it."""
     limits = Path(f"/proc/{broker.directory.pid()}/limits").read_text()
     line = next(one for one in limits.splitlines() if one.startswith("Max data size"))
-    assert [str(broker_run.MEMORY)] * 2 == line.split()[3:5]
+    assert [str(MAX_MEMORY)] * 2 == line.split()[3:5]
 
 
 def test_many_commands_are_obeyed_one_after_another(broker: RunningBroker) -> None:

@@ -1,6 +1,7 @@
 """How much one router may add in an hour, and what is taken back when a batch fails."""
 
-from titik_collector.ingest.caps import HOUR_MS, Caps, Meter
+from titik_collector.ingest.caps import Caps, Meter
+from titik_wire.instant import HOUR_MS
 
 ROUTER, OTHER = 1, 2
 

@@ -380,7 +380,7 @@ def test_many_news_wait_for_nothing_while_nothing_comes(
 ) -> None:
     """A fleet of 10,000 has more each minute than leave at the usual times."""
     monkeypatch.setattr(Link, "connected", True)
-    monkeypatch.setattr(rollup_topics, "MAX_AT_ONCE", 2)
+    monkeypatch.setattr(rollup_topics, "MAX_PUBLISHED", 2)
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
     topic = topics.rollup("1h", "city", "kupang")

@@ -16,17 +16,17 @@ from tests.collector.test_registry import HEAD
 from tests.wire.strategies import messages
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.inbox import ReceivedMessage
-from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
-from titik_collector.figures.windows import DAY_MS
+from titik_collector.figures.rates import WIRE_BPS
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
+from titik_collector.ingest.plausible import MIN_SPACING_MS, SPARE
+from titik_collector.limits import MAX_CLIENTS, MAX_LEAP, MAX_RANGES, MAX_UPTIME_MS
 from titik_collector.live.now import bps
 from titik_collector.queries import status
 from titik_collector.store import conservation
 from titik_collector.store import settings as settings_of_store
-from titik_collector.store.runs import MAX_RANGES
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
+from titik_wire.instant import DAY_MS
 from titik_wire.kinds import Whole
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Bss, Held, Now, Sample, Status

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from titik_collector.figures.figures import Minutes
 from titik_collector.figures.rates import COVERED, FIGURES, Step
-from titik_collector.figures.windows import MINUTE_MS
+from titik_wire.instant import MINUTE_MS
 
 STRETCHES = st.lists(st.tuples(st.integers(0, 600), st.integers(0, 200)), min_size=1, max_size=30)
 

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from tests.collector.build import RUN, T0, opened
 from tests.collector.test_presence import OTHER_BOOT, OTHER_RUN, outages, record, said
+from titik_collector.limits import MAX_DEVICES
 from titik_collector.live import namesakes
-from titik_collector.live.namesakes import APART_MS, MAX_RUNS, Namesakes
+from titik_collector.live.namesakes import APART_MS, Namesakes
 from titik_collector.queries import events, status
 from titik_collector.screens import event_screen
 from titik_collector.store import namesake_rows as times_of_two
@@ -87,7 +88,7 @@ def test_what_is_remembered_and_written_is_bounded(tmp_path: Path) -> None:
             known.came(1, f"{number:016x}", 1, T0)
 
         assert 2 == db.execute("SELECT count(*) FROM namesake").fetchone()[0]
-        assert MAX_RUNS == len(known._runs[1])
+        assert MAX_DEVICES == len(known._runs[1])
 
 
 def test_an_engineer_reads_of_it(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from rich.console import Console, RenderableType
 from tests.collector.build import OLD_RUN, RUN, opened
 from tests.collector.test_rollup import START, City, at, city
 from titik_collector.cli import titik
-from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
+from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import events, export, history
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import GRACE_MS
@@ -38,6 +38,7 @@ from titik_collector.store.database import StoreError
 from titik_collector.store.sqlite import open_writer
 from titik_collector.wording import when
 from titik_wire import codec
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Held
 
 ZONE = ZoneInfo("Asia/Makassar")

@@ -9,7 +9,8 @@ from tests.collector.build import OLD_RUN, RUN, T0, Registered, conservation, le
 from tests.collector.test_store import NOW, malformed, save
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
-from titik_collector.ingest.plausible import MAX_LEAP, MAX_UPTIME_MS, MIN_SPACING_MS, SPARE
+from titik_collector.ingest.plausible import MIN_SPACING_MS, SPARE
+from titik_collector.limits import MAX_LEAP, MAX_UPTIME_MS
 from titik_collector.store import conservation as check
 from titik_wire.messages import AckedRun, Held
 

@@ -18,8 +18,8 @@ from titik_collector.figures.rates import (
     Step,
     steps,
 )
-from titik_collector.figures.windows import HOUR_MS, MINUTE_MS
 from titik_collector.rollups.aggregation import plus
+from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 T0 = 1_795_400_000_000 // HOUR_MS * HOUR_MS
 BOOTED = T0 - 10_000_000

@@ -9,8 +9,8 @@ from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.history import without_clock
 from tests.collector.test_presence import said
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.boots import MAX_JUDGED
 from titik_collector.ingest.ingest import to_item
+from titik_collector.limits import MAX_JUDGED
 from titik_collector.live.presence import Presence
 from titik_collector.queries import status
 from titik_collector.store.sqlite import SqliteDatabase

@@ -20,12 +20,13 @@ from tests.collector.test_rollup import (
 )
 from titik_collector.figures.figures import RATES, Figures
 from titik_collector.figures.scope import CITY_ID, Scope
-from titik_collector.figures.windows import DAY_MS, HOUR_MS, Window
+from titik_collector.figures.windows import Window
 from titik_collector.rollups.restate import Restate
 from titik_collector.store import packed_minutes, rollups
 from titik_collector.store.database import StoreError
 from titik_collector.store.rollups import RollupRow, Series
 from titik_collector.store.sqlite import SqliteDatabase, migrations
+from titik_wire.instant import DAY_MS, HOUR_MS
 
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))

@@ -6,8 +6,8 @@ from tests.collector.build import T0, Registered, letter, opened, sample
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.store import retention
-from titik_collector.store.retention import DAY_MS
 from titik_collector.store.sqlite import SqliteDatabase
+from titik_wire.instant import DAY_MS
 
 DAYS = (1, 30, 90)  # messages, samples, minutes
 IN_2039 = 2_177_452_800_000

@@ -17,7 +17,7 @@ from titik_collector.config.model import parse
 from titik_collector.figures.figures import Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, steps
 from titik_collector.figures.scope import CITY_ID, Scope
-from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, Window
+from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.received import Arrived
@@ -37,6 +37,7 @@ from titik_collector.store.rollups import Place, Series, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Past, Sample, Visitors
 
 ZONE = ZoneInfo("Asia/Makassar")

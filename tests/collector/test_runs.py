@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tests.collector.build import RUN, Registered, conservation, opened, rows, sample
 from tests.collector.test_store import save
 from titik_collector.ingest.batch import BatchWriter
+from titik_collector.limits import MAX_RANGES
 from titik_collector.store import conservation as check
 from titik_collector.store import runs
-from titik_collector.store.runs import KEPT_RANGES, MAX_RANGES, Run
+from titik_collector.store.runs import KEPT_RANGES, Run
 
 STEP = st.tuples(st.sampled_from(["store", "refuse", "hold"]), st.integers(1, 4000))
 

@@ -26,6 +26,7 @@ from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import to_item
 from titik_collector.ingest.saved import Saved
+from titik_collector.limits import MAX_UNKNOWN
 from titik_collector.live.presence import Presence
 from titik_collector.received import Item, Malformed, StatusReceived
 from titik_collector.store import conservation as check
@@ -34,7 +35,7 @@ from titik_collector.store.counters import unpack
 from titik_collector.store.database import StoreError
 from titik_collector.store.samples import WIFI
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_collector.store.unknown_routers import LATELY_MS, MAX_NAMES
+from titik_collector.store.unknown_routers import LATELY_MS
 from titik_wire.messages import AckedRun, Bss, Held, Sample, Status
 
 NOW = T0 + 3_600_000
@@ -211,7 +212,7 @@ def knock(db: SqliteDatabase, name: str, at_ms: int) -> list[str]:
 def test_a_stranger_takes_the_place_of_one_that_knocks_no_more(tmp_path: Path) -> None:
     """The longest unheard goes; a flood of names displaces none that was heard lately."""
     with opened(tmp_path / "db") as db:
-        names = [f"old-{n:02}" for n in range(MAX_NAMES)]
+        names = [f"old-{n:02}" for n in range(MAX_UNKNOWN)]
         for at, name in enumerate(names):
             knock(db, name, T0 + at)
         later_ms = T0 + LATELY_MS + 1

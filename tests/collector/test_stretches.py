@@ -16,17 +16,18 @@ from hypothesis import strategies as st
 from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
 from titik_collector.figures.figures import ADDITIVE, EMPTY, Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, Reading, steps
-from titik_collector.figures.windows import HOUR_MS, MINUTE_MS, Span
+from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
+from titik_collector.limits import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import rollups
 from titik_collector.store.reading_rows import ReadingRows, Uptimes
 from titik_collector.store.rollups import Series
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_collector.timeline.placing_rules import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.timeline.readings import Readings
 from titik_wire import codec
+from titik_wire.instant import HOUR_MS, MINUTE_MS
 from titik_wire.messages import Sample
 
 START = T0 // MINUTE_MS * MINUTE_MS

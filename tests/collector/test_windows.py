@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.cases import few
-from titik_collector.figures.windows import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Span, minute
+from titik_collector.figures.windows import Calendar, Span, minute
 from titik_wire import instant, topics
 from titik_wire.codec import decode, encode
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import CollectorStatus
 
 ZONES = [

@@ -3,11 +3,12 @@
 Rule: nothing else differs, so that what still grows is a leak.
 """
 
-from titik_collector import cli
-from titik_collector.store import sqlite
+from titik_collector import limits
 
 CACHE_KIB = 1024
 
 if __name__ == "__main__":
-    sqlite.CACHE_KIB = CACHE_KIB
+    limits.MAX_PAGES_KIB = CACHE_KIB
+    from titik_collector import cli  # which imports what keeps to it
+
     cli.main()

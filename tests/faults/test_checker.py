@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 from tests.collector.build import T0, Registered, opened, sample
 from tests.faults.checker import Verdict, rebuild
 from tests.system.city import ZONE
-from titik_collector.figures.windows import DAY_MS, HOUR_MS
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.database import Database
 from titik_wire import codec
+from titik_wire.instant import DAY_MS, HOUR_MS
 
 START = T0 // HOUR_MS * HOUR_MS
 NOW = START + HOUR_MS

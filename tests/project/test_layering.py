@@ -43,6 +43,7 @@ FLOORS = {
         {"__main__"},
     ),
     "titik_collector": (
+        {"limits"},
         {"figures", "files", "jobs", "own_state", "received", "wording"},
         {"config", "store"},
         {"broker_link", "enrolment", "registry", "timeline", "units"},

@@ -38,7 +38,7 @@ def _is_a_topic(node: ast.expr, file: Path, package: str) -> bool:
 LIMITS = {"titik_mqtt": "dial.py"}  # which has one, beside what keeps to it
 
 
-@pytest.mark.parametrize("package", ["titik_wire", "titik_mqtt", "titik_agent"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_every_limit_stands_in_one_file(package: str) -> None:
     """How much and how many at most is a name `MAX_...`; how long stands where time passes."""
     assert {LIMITS.get(package, "limits.py")} == {

@@ -18,13 +18,13 @@ except ImportError:
     from hashlib import blake2b
 
 from titik_agent.clock import Clock
+from titik_wire.instant import DAY_MS
 from titik_wire.messages import Visitors
 
 _INDEX_BITS = 12
 _REGISTERS = 1 << _INDEX_BITS
 _RANK_BITS = 64 - _INDEX_BITS
 _ALPHA = 0.7213 / (1 + 1.079 / _REGISTERS)  # Flajolet's constant for this many registers
-_DAY_MS = 86_400_000
 _STEP_MS = 60_000  # a clock that moved by more than this against the uptime was set
 
 
@@ -116,7 +116,7 @@ def _day_start_ms(now_ms: int, starts: Sequence[int]) -> int:
     if 0 < len(begun) < len(starts):
         return max(begun)
     edge_ms = max(begun, default=min(starts))
-    return edge_ms + (now_ms - edge_ms) // _DAY_MS * _DAY_MS
+    return edge_ms + (now_ms - edge_ms) // DAY_MS * DAY_MS
 
 
 def _midnight_ms(now_ms: int) -> int:

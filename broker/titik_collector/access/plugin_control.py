@@ -12,6 +12,7 @@ from typing import Any, Self
 from titik_collector.access.plugin_file import Command
 from titik_collector.access.rights import CONTROL
 from titik_collector.broker_link.conversation import Conversation
+from titik_collector.limits import MAX_COMMANDS
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics
@@ -20,7 +21,6 @@ from titik_wire.messages import Status
 
 PATIENCE_S = 8.0
 COMMAND_S = 0.5  # more for each command: the plugin writes its whole file every time
-MAX_PACKET = 16_000  # below the broker's max_packet_size
 _GONE = {"deleteClient": "Client not found", "deleteRole": "Role not found"}
 
 
@@ -92,7 +92,7 @@ def _batches(commands: Sequence[Command]) -> Iterator[list[Command]]:
     size = 0
     for command in commands:
         length = len(json.dumps(command)) + 2
-        if batch and size + length > MAX_PACKET:
+        if batch and size + length > MAX_COMMANDS:
             yield batch
             batch, size = [], 0
         batch.append(command)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from titik_collector.broker_link import fast_paho
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.broker_link.session import Session
+from titik_collector.limits import MAX_UNSENT
 from titik_mqtt.connection import Will
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
@@ -24,7 +25,6 @@ from titik_wire import topics
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING = 256  # messages that leave in one write, some 100 kB
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STABLE_S = 60.0  # a connection this old starts the waits again
 
@@ -84,7 +84,7 @@ class Link:
         """
         if self.connected:
             self._unpublished.append((topic, payload, retain))
-            if len(self._unpublished) >= MAX_WAITING:
+            if len(self._unpublished) >= MAX_UNSENT:
                 self.flush()
 
     def flush(self) -> None:

@@ -26,6 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from titik_collector.limits import MAX_KNOWN_TOPICS
 from titik_mqtt.paho_client import Client
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ Take = Callable[[Sequence[Packet]], object]
 _PLAIN: Final = frozenset((0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B))
 _PUBACK: Final = 0x40
 _PINGRESP: Final = b"\xd0\x00"
-_MAX_TOPICS: Final = 20_000  # kept decoded: two or three for each router
 
 # What is used of paho, and how it is called; there since 2.0.
 _METHODS: Final = {
@@ -258,7 +258,7 @@ def _well_formed(properties: bytes) -> bool:
     return True
 
 
-@functools.lru_cache(_MAX_TOPICS)
+@functools.lru_cache(MAX_KNOWN_TOPICS)
 def _topic(raw: bytes) -> str | None:
     try:
         return raw.decode()

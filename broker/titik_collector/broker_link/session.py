@@ -11,6 +11,7 @@ from contextlib import suppress
 from titik_collector.broker_link import fast_paho
 from titik_collector.broker_link.readable import until_readable
 from titik_collector.broker_link.remedies import CollectorRemedies
+from titik_collector.limits import MAX_RECEIVED
 from titik_mqtt import failures
 from titik_mqtt.connection import Connection, Terms, Will
 from titik_mqtt.endpoint import Endpoint
@@ -18,7 +19,6 @@ from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 
 SESSION_S = 14 * 86400  # the broker keeps the queue while a collector is away
-RECEIVE_MAXIMUM = 10_000  # ten batches
 KEEPALIVE_S = 30  # for the broker, which waits half as long again before it publishes the will
 PING_S = 10  # we ask after so much silence, and wait as long for the answer
 CONNECT_S = 5.0  # for TCP, for TLS and for the answers to CONNECT and SUBSCRIBE, each
@@ -53,7 +53,7 @@ class Session:
             CONNECT_S,
             clean_start=False,
             session_s=SESSION_S,
-            receive_maximum=RECEIVE_MAXIMUM,
+            receive_maximum=MAX_RECEIVED,
         )
         self.connection = Connection(
             endpoint, terms, will, self, CollectorRemedies, make=lambda _: self.paho

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from titik_collector.broker_link.conversation import Conversation
+from titik_collector.limits import MAX_NAMED
 from titik_collector.store import identity
 from titik_collector.store.database import Database, StoreError
 from titik_collector.store.identity import Identity
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 WATCH_S = 25.0  # two beats and a half
 PATIENCE_S = 5.0  # for each answer of the broker
-MAX_NAMED = 20  # routers in the log; `titik db check` has the sum
 
 
 class TwinRunning(Exception):

@@ -42,6 +42,7 @@ from titik_collector.config.schema import (
 from titik_collector.enrolment.authority import Authority, bring_back
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
+from titik_collector.limits import MAX_ENGINEERS
 from titik_mqtt.failures import LinkDown
 
 PLUGIN = "mosquitto_dynamic_security.so"
@@ -70,7 +71,7 @@ class Settings:
     engineer_listen: Annotated[str, Setting(Text(64), "the address of the engineers' listener")]
     collector: Annotated[str, Setting(Slug(), "the collector's user")]
     collector_id: Annotated[str, Setting(Slug(), "the collector's id")]
-    engineers: Annotated[tuple[str, ...], Setting(Slugs(1000), "the engineers' users")]
+    engineers: Annotated[tuple[str, ...], Setting(Slugs(MAX_ENGINEERS), "the engineers' users")]
     ports: Annotated[Ports, Setting(Table(Ports), "the listeners' ports")]
     host: Annotated[
         str | None, Setting(Text(253), "the name in the broker's certificate", "no TLS")

@@ -30,6 +30,7 @@ from titik_collector.config.model import COLLECTOR_USER
 from titik_collector.config.schema import BEGINS, Slug
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
+from titik_collector.limits import MAX_HOST
 from titik_collector.units import systemd_units
 from titik_wire.kinds import SLUG
 
@@ -38,7 +39,6 @@ ANY_PORT = 0  # whichever is free: there is one wherever there is the address
 FIRST_PORT = 1883  # MQTT's own; the others follow it
 FIRST_TLS_PORT = 8883  # likewise, for routers and engineers
 FIRST_ENGINEER = "engineer"  # everybody's, until there are some by name
-MAX_HOST = 253  # characters of a DNS name
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 

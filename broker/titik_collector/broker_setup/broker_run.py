@@ -28,11 +28,9 @@ from titik_collector.broker_setup.broker_init import (
     listeners,
 )
 from titik_collector.files.replace import replace_file
+from titik_collector.limits import MAX_DAMAGED, MAX_MEMORY, MAX_OPEN_FILES
 
-OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
-MEMORY = 1 << 30  # far above what a city's queues take; a flood must not take the machine with it
 TRIAL_S = 120.0  # for reading the largest database that the queue limits allow
-MAX_DAMAGED = 3  # databases moved aside that are kept
 TRIAL = "data/trial"  # in mosquitto's own folder, for all of this may run as its user
 PLACES = "/usr/sbin:/usr/local/sbin"
 MISSING = "mosquitto is missing; apt-get install mosquitto"
@@ -196,12 +194,12 @@ def _ending_tidily() -> Iterator[None]:
 
 def _allow_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _limit_memory() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+    most = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -2,6 +2,7 @@
 
 from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
+from titik_collector.limits import MAX_PASSWORD_FILE
 from titik_mqtt.endpoint import Endpoint, Tls
 
 
@@ -41,7 +42,7 @@ def reading(config: Config) -> Endpoint | None:
 def _password(config: Config) -> str:
     assert config.broker.password_file is not None
     try:
-        return config.broker.password_file.read_text(encoding="utf-8")[:4096].strip()
+        return config.broker.password_file.read_text(encoding="utf-8")[:MAX_PASSWORD_FILE].strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             config.file, "broker.password_file", str(error), "allowed: a readable file"

@@ -6,11 +6,10 @@ import click
 
 from titik_collector.commands import options, show
 from titik_collector.figures.windows import Calendar, Window
+from titik_collector.limits import MAX_WINDOWS
 from titik_collector.queries import history
 from titik_collector.screens import history_screen
 from titik_collector.timeline import server_clock
-
-MAX_ROWS = 11_000  # windows of a history: a week of minutes, a year of hours
 
 
 @click.command(name="history")
@@ -30,9 +29,9 @@ def history_command(
     with options.opened(file) as (settings, db):
         now_ms = server_clock.shown_ms(db)
         span = options.read_span(settings, since, until, now_ms)
-        if (rows := history.count(window, span)) > MAX_ROWS:
+        if (rows := history.count(window, span)) > MAX_WINDOWS:
             raise click.BadParameter(
-                f"{rows} windows of {window}, at most {MAX_ROWS} are shown;"
+                f"{rows} windows of {window}, at most {MAX_WINDOWS} are shown;"
                 " use a longer --window, a later --since, or `titik export`",
                 param_hint="--window",
             )

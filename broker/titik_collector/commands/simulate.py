@@ -16,11 +16,11 @@ from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.commands import options, plainly
 from titik_collector.config import edit
 from titik_collector.config.model import Config, ConfigError, Router
+from titik_collector.limits import MAX_NAMED
 
 if TYPE_CHECKING:
     from titik_collector.simulation.fleet import Node
 
-SHOWN = 20  # routers that an error names
 DEFAULT_CAPACITY = 100  # of a site that does not say
 FILES_PER_ROUTER = 2
 SPARE_FILES = 256
@@ -178,7 +178,7 @@ def _check_outage(outage: _Outage, chosen: list[Router]) -> None:
 
 
 def _no_router(name: str, known: list[Router], option: str) -> click.BadParameter:
-    names = ", ".join(one.name for one in known[:SHOWN]) + ", ..." * (len(known) > SHOWN)
+    names = ", ".join(one.name for one in known[:MAX_NAMED]) + ", ..." * (len(known) > MAX_NAMED)
     return click.BadParameter(f"{name} is not simulated; there are {names}", param_hint=option)
 
 

@@ -27,12 +27,10 @@ from titik_collector.config.schema import (
     Zone,
     read,
 )
+from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES
 from titik_wire import topics
 
 DEFAULT_FILE = Path("titik.toml")
-MAX_BYTES = 8 << 20  # far above 10,000 routers; bounds what a wrong path can make us read
-MAX_SITES = 10_000
-MAX_ROUTERS = 100_000
 COLLECTOR_USER = "collector"  # its user at the broker unless the file says otherwise
 
 __all__ = [
@@ -234,11 +232,11 @@ def load(file: Path) -> Config:
     """Read and check the file; ConfigError at the first thing that is wrong."""
     try:
         with file.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
+            content = opened.read(MAX_CONFIG + 1)
     except OSError as error:
         raise _unread(file, error) from error
-    if len(content) > MAX_BYTES:
-        raise ConfigError(file, "", "is too large", f"allowed: {MAX_BYTES} bytes")
+    if len(content) > MAX_CONFIG:
+        raise ConfigError(file, "", "is too large", f"allowed: {MAX_CONFIG} bytes")
     return parse(content, file)
 
 
@@ -339,5 +337,5 @@ def no_such_site(name: str, sites: list[str]) -> str:
         return f"did you mean {near[0]}?"
     if not sites:
         return "add a [[site]] first"
-    more = f" and {len(sites) - 20} more" if len(sites) > 20 else ""
-    return f"allowed: {', '.join(sites[:20])}{more}"
+    more = f" and {len(sites) - MAX_NAMED} more" if len(sites) > MAX_NAMED else ""
+    return f"allowed: {', '.join(sites[:MAX_NAMED])}{more}"

@@ -23,9 +23,8 @@ from titik_collector.figures.rates import (
     WIFI_PEAK,
     Step,
 )
-from titik_collector.figures.windows import MINUTE_MS
-
-MAX_WHOLE = 2**53 - 1  # what the contract and JSON readers keep exact
+from titik_wire.instant import MINUTE_MS
+from titik_wire.limits import MAX_WHOLE
 
 
 class Figures(NamedTuple):

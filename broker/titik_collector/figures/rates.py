@@ -13,6 +13,9 @@ of a run speaks for all the time the run had observed by then.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar, cast
 
+from titik_collector.limits import MAX_BRIDGE_MS, MAX_CLIENTS
+from titik_wire.limits import MAX_RADIOS
+
 (
     COVERED,
     UP,
@@ -34,11 +37,7 @@ from typing import NamedTuple, TypeVar, cast
 CLIENTS_MAX, WIFI_PEAK, UPLINK_PEAK, CLIENTS_MIN = range(4)
 FIGURES, EXTREMES = 16, 4  # how many there are
 
-# Samples are kept about as long. Bounds how far back a router's uptime can make us look.
-MAX_BRIDGE_MS = 31 * 86_400_000
 BOOT_UP_MS = 600_000  # a router was powered at least this long before its agent's first sample
-MAX_CLIENTS = 65_535  # more cannot be; bounds the sums that a broken router can cause
-MAX_RADIOS = 16  # as in the contract
 WIRE_BPS = 10e9  # no interface of a router carries more
 SLACK = 1.25  # a line carries a little more than it is sold for, in bursts
 LAG_MS = 1000  # drivers update their counters up to this late

@@ -13,11 +13,9 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-Window = Literal["1m", "1h", "1d"]
+from titik_wire.instant import HOUR_MS, MINUTE_MS
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
+Window = Literal["1m", "1h", "1d"]
 
 
 class Span(NamedTuple):

@@ -1,16 +1,13 @@
 """What the messages of a batch show of a boot: that it is, that it ran, and when it began."""
 
 from titik_collector.ingest.caps import Meter
+from titik_collector.limits import MAX_JUDGED
 from titik_collector.received import Arrived
 from titik_collector.store import boot_time
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.timeline.change import Change
 from titik_collector.timeline.promptness import Promptness
-
-# Boots that one batch looks through; the rest wait for their next sample. A boot of a month takes
-# 0.1 s, and after an upgrade all boots of a city are due.
-MAX_JUDGED = 10
 
 
 class Boots:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-HOUR_MS = 3_600_000
-MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays
+from titik_collector.limits import MAX_NEW_INTERFACES
+from titik_wire.instant import HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,22 +19,21 @@ from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from titik_collector.limits import MAX_KNOWN_TOPICS, MAX_NESTING
 from titik_wire import codec, instant, topics
 from titik_wire.errors import WireError
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
-from titik_wire.limits import MAX_PAYLOAD
+from titik_wire.limits import MAX_PAYLOAD, MAX_WHOLE
 from titik_wire.messages import Held, Message, Sample, Status
 
 _RUN: Final = r"^[0-9a-f]{16}\Z"
-_SEQ: Any = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+_SEQ: Any = Annotated[int, Meta(ge=1, le=MAX_WHOLE)]
 _SMALL: Final = 1600  # bytes, in which nothing nests deeper than Python reads
-_MAX_NESTING: Final = 300  # a sample cannot have more lists and objects; Python reads some 900
 # Python refuses longer whole numbers, wherever they are.
-_MAX_DIGITS: Final = sys.get_int_max_str_digits() or MAX_PAYLOAD
-_LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % _MAX_DIGITS)
+_DIGITS: Final = sys.get_int_max_str_digits() or MAX_PAYLOAD
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % _DIGITS)
 _CONTROL: Final = re.compile("[\x7f-\x9f]")  # the ones below are errors in JSON, unless escaped
 _SECOND: Final = re.compile(r"[0-5][0-9]\.[0-9]{3}Z")
-_MAX_TOPICS: Final = 20_000  # two or three for each router
 
 _set: Final = object.__setattr__
 
@@ -79,15 +78,15 @@ def _is_doubtful(payload: bytes) -> bool:
 def _is_odd(payload: bytes) -> bool:
     return (
         len(payload) > MAX_PAYLOAD
-        or payload.count(b"[") + payload.count(b"{") > _MAX_NESTING
-        or (len(payload) > _MAX_DIGITS and _LONG_NUMBER.search(payload) is not None)
+        or payload.count(b"[") + payload.count(b"{") > MAX_NESTING
+        or (len(payload) > _DIGITS and _LONG_NUMBER.search(payload) is not None)
     )
 
 
 Reader = tuple[str, Callable[[bytes], Any], Callable[[Any], None]]
 
 
-@lru_cache(_MAX_TOPICS)
+@lru_cache(MAX_KNOWN_TOPICS)
 def _reader(topic: str) -> Reader | None:
     """The router of a topic, and how its messages are read and made real."""
     address = topics.parse(topic)

@@ -18,6 +18,7 @@ from titik_collector.broker_link.inbox import Inbox, Outbox, ReceivedMessage
 from titik_collector.ingest import decode, plausible
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.saved import Saved
+from titik_collector.limits import MAX_BATCH
 from titik_collector.received import Arrived, Item, Malformed, StatusReceived
 from titik_collector.store.database import StoreError, Unstorable
 from titik_wire import codec, packed, topics
@@ -26,7 +27,6 @@ from titik_wire.messages import Ack, Sample, Status
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 1000
 _MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
 

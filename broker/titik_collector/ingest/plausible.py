@@ -4,14 +4,12 @@ A claim beyond these limits is refused as such and changes no figure: one messag
 make the losses of a whole city absurd. A router within its limits never comes near them.
 """
 
+from titik_collector.limits import MAX_LEAP, MAX_UPTIME_MS
 from titik_wire.messages import Sample
 
 # An agent takes at most one sample a second, and one more each 5 s when clients come and go.
 MIN_SPACING_MS = 500
 SPARE = 1000  # samples; for clocks that stand still
-MAX_UPTIME_MS = 10 * 366 * 86_400_000  # no router runs longer without a reboot
-# Samples of a run that were heard of without its uptime: a year of them, one each 30 s.
-MAX_LEAP = 1_000_000
 
 
 def doubt(sample: Sample) -> str | None:

@@ -6,12 +6,12 @@ Rule: after a start, what began before the collector last heard was reported bef
 
 from collections.abc import Callable
 
+from titik_collector.limits import MAX_LOSSES
 from titik_collector.outputs.output import Event, Output
 
 # A fault of the server's line is found within an hour after it.
 LOOK_BACK_MS = 7_200_000
 MARGIN_MS = 60_000  # of the last minute before it ended, perhaps not
-MAX_KNOWN = 20_000  # what a run lost stays known while its router is away, up to so many
 
 Gather = Callable[[int, int], list[Event]]  # what went on between two times
 
@@ -37,7 +37,7 @@ class EventReporting:
         """Report what is new."""
         found = self._found()
         new = [one for one in found if self._known.get(_key(one)) != _words(one)]
-        if len(self._known) > MAX_KNOWN:
+        if len(self._known) > MAX_LOSSES:
             self._known.clear()
         self._known |= {_key(one): _words(one) for one in found}
         if new:

@@ -4,12 +4,13 @@ Rule: a device never goes back to an earlier run of its agent. A run that makes 
 after another run did is a second device's.
 """
 
+from titik_collector.limits import MAX_DEVICES
 from titik_collector.store import namesake_rows
 from titik_collector.store.database import Database
+from titik_wire.instant import HOUR_MS
 
-MAX_RUNS = 4  # of a router that are remembered
 # They evict each other, and each tries again after 5 minutes at most.
-APART_MS = 6 * 3_600_000  # after so long without a change it is another event
+APART_MS = 6 * HOUR_MS  # after so long without a change it is another event
 NOW_MS = 1_800_000  # they may still be at it
 REMEDY = "give one its own: titik router add"
 
@@ -27,7 +28,7 @@ class Namesakes:
         is_last = next(reversed(runs), run) == run
         known = runs.pop(run, None)
         runs[run] = max(connection, known or 0)
-        if len(runs) > MAX_RUNS:
+        if len(runs) > MAX_DEVICES:
             del runs[next(iter(runs))]
         if known is None or is_last or connection <= known:
             return False

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, cast
 
-from titik_collector.figures.rates import MAX_CLIENTS, WIRE_BPS
+from titik_collector.figures.rates import WIRE_BPS
+from titik_collector.limits import MAX_BEHIND_MS, MAX_CLIENTS
 from titik_collector.live.presence import Presence
 from titik_collector.registry.registry import Registry
 from titik_collector.store import kept_messages
 from titik_collector.store.database import Database
-from titik_collector.timeline.placing_rules import MAX_BEHIND_MS
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Now, Sample
 

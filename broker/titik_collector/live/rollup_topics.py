@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Window
+from titik_collector.limits import MAX_PUBLISHED
 from titik_collector.outputs.output import FinishedWindow, Output
 from titik_collector.rollups import rollup_message
 from titik_collector.store import places, rollups, unpublished
@@ -24,7 +25,6 @@ from titik_wire.messages import Rollup
 GRACE_MS = 10_000
 LONG_GRACE_MS = 60_000  # an hour's last minute is computed 40 s after it ended
 GRACES: dict[Window, int] = {"1m": GRACE_MS, "1h": LONG_GRACE_MS, "1d": LONG_GRACE_MS}
-MAX_AT_ONCE = 200
 
 Place = tuple[Scope, int, str]  # and its id and name
 
@@ -45,7 +45,7 @@ def take(
     `sums`: of sites and the city too. In a transaction of the caller's.
     """
     minutes_ms, longer_ms = now_ms - GRACE_MS, now_ms - LONG_GRACE_MS
-    due = unpublished.due(db, minutes_ms, longer_ms, sums, MAX_AT_ONCE)
+    due = unpublished.due(db, minutes_ms, longer_ms, sums, MAX_PUBLISHED)
     published = []
     for key, has_rollup in due:
         unpublished.remove(db, key)
@@ -57,7 +57,7 @@ def take(
             continue
         one = rollup_message.read(db, key, name)
         published.append(FinishedWindow(one, is_newest))
-    return published, len(due) == MAX_AT_ONCE
+    return published, len(due) == MAX_PUBLISHED
 
 
 def newest(db: Database, scope: Scope, scope_id: int, name: str, now_ms: int) -> Iterator[Rollup]:

@@ -16,10 +16,10 @@ from titik_collector.config.model import Config
 from titik_collector.own_state.collector_state import EVERY_S, CollectorState, StateFile, places
 from titik_collector.store.identity import Identity
 from titik_wire import __version__, codec, topics
+from titik_wire.limits import MAX_LABEL
 from titik_wire.messages import CollectorStatus
 
 BEAT_S = 10.0
-MAX_LABEL = 64  # of the contract's `Label`
 
 
 @dataclass(eq=False)

@@ -14,19 +14,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from titik_collector.limits import MAX_SEARCHED
 from titik_collector.store import kept_messages, outages, server_outages
 from titik_collector.store.database import Database
 from titik_collector.store.outages import EndedOutage
 from titik_collector.store.server_outages import ServerOutage
+from titik_wire.instant import HOUR_MS
 from titik_wire.messages import Reach, Sample
 
 EVERY_S = 30.0
-LOOK_BACK_MS = 3_600_000
+LOOK_BACK_MS = HOUR_MS
 TOGETHER_MS = 120_000  # routers that go within this time went together
 LATE_MS = 300_000  # who needs so much longer than half of the others had an outage of its own
 FIRST_MS = 600_000  # of an outage: its last samples may be of when the router's line worked again
 SAMPLES = 20  # so many are read of these, evenly
-MAX_FOUND = 10_000
 ENOUGH = 3  # rounds; more would not change the mind
 BUSY_BYTES_S = 10_000  # received a second: visitors were using the internet
 
@@ -208,7 +209,7 @@ def _evidence(db: Database, one: EndedOutage) -> tuple[Sample | None, list[Sampl
     """The sample before the outage, and some that were taken in its first minutes."""
     last = kept_messages.last_until(db, one.router_id, one.from_ms)
     end_ms = min(one.to_ms, one.from_ms + FIRST_MS)
-    during = kept_messages.between(db, one.router_id, one.from_ms, end_ms, MAX_FOUND)
+    during = kept_messages.between(db, one.router_id, one.from_ms, end_ms, MAX_SEARCHED)
     some = during[:: -(-len(during) // SAMPLES) or 1]
     found = (kept_messages.sample(db, one.router, key) for key in some)
     before = None if last is None else kept_messages.sample(db, one.router, last)

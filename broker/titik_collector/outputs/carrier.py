@@ -2,7 +2,7 @@
 
 What is hard: no call in a thread can be cut off from outside. So nobody waits for it: the collector
 only lays down what is to be reported, and goes on.
-Rule: at most MAX_WAITING things wait. When there are more, the oldest are dropped and counted.
+Rule: at most MAX_CARRIED things wait. When there are more, the oldest are dropped and counted.
 Rule: an output that fails gets what comes next all the same, so it is back when its cause is gone.
 Rule: a problem is logged once, again when its reason changes, and when it was over for STEADY_S.
 """
@@ -14,14 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from titik_collector.limits import MAX_CARRIED, MAX_REASON
 from titik_collector.outputs.output import Output
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING = 20_000  # things of 1 kB: all windows and `now` of 1,000 routers for minutes
 HANG_S = 30.0  # longer than any timeout that an output should have
 STEADY_S = 60.0  # also between two lines about one output
-MAX_REASON = 200  # characters of an error's text
 
 Call = Callable[[Output], None]  # things that are ready to be reported
 
@@ -30,7 +29,7 @@ class Carrier:
     """One output, and what waits for it."""
 
     def __init__(
-        self, output: Output, monotonic: Callable[[], float], most: int = MAX_WAITING
+        self, output: Output, monotonic: Callable[[], float], most: int = MAX_CARRIED
     ) -> None:
         self._output = output
         self._monotonic = monotonic

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from titik_collector.limits import MAX_PROBLEM
+
 log = logging.getLogger(__name__)
 
 RUN = Path("/run/titik")  # memory: it can be written when every disk is full
 BYTES = 2048  # of the file, always; two problems of MAX_PROBLEM characters fit
-MAX_PROBLEM = 300
 EVERY_S = 5.0  # it is written this often
 STALE_MS = 30_000  # an older file means that the collector hangs or was killed
 

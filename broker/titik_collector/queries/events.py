@@ -8,7 +8,7 @@ was over before another began is not of its event.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from titik_collector.figures.windows import HOUR_MS
+from titik_collector.limits import MAX_EVENTS
 from titik_collector.live.namesakes import REMEDY
 from titik_collector.outputs.output import Event
 from titik_collector.store import (
@@ -23,9 +23,9 @@ from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
 from titik_collector.store.server_outages import ServerOutage
 from titik_collector.wording import when
+from titik_wire.instant import HOUR_MS
 
 TOGETHER_MS = 120_000  # routers notice a cut within their keep-alives, and are missed within them
-MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
 
 
 class Loss(NamedTuple):

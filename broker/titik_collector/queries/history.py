@@ -9,20 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from titik_collector.figures.scope import CITY_ID, Scope
-from titik_collector.figures.windows import (
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    Calendar,
-    Span,
-    Window,
-    minute,
-)
+from titik_collector.figures.windows import Calendar, Span, Window, minute
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import membership, packed_minutes, places, waiting_hours
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place, RollupRow, Series, WindowKey
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Rollup
 
 EVER_MS = 2**62

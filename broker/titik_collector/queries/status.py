@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from titik_collector.limits import MAX_EVENTS, MAX_SPOOLED, MAX_UNKNOWN
 from titik_collector.live import namesakes as two_devices
 from titik_collector.live.now import LiveState
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence
@@ -27,13 +28,9 @@ from titik_collector.store.database import Database
 from titik_collector.store.presence_rows import PresenceRow
 from titik_collector.store.status_rows import Tally
 from titik_collector.wording import when
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Now, Sample
 
-MAX_SPOOLED = 10_000_000  # records; a spool of a gigabyte has fewer
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
-MINUTE_MS = 60_000
-MAX_UNREGISTERED = 20
 Totals = tuple[int, int, int, int, int]  # taken, stored, refused, lost, in spool
 
 
@@ -183,7 +180,7 @@ class _Facts:
         self.coverage = _coverage(db, now_ms)
         self.outages = outages.still_open(db)
         first_ms = min((from_ms for from_ms, _ in self.outages.values()), default=now_ms)
-        self.deaf = server_outages.since(db, min(first_ms, now_ms - HOUR_MS), events.MAX_EVENTS)
+        self.deaf = server_outages.since(db, min(first_ms, now_ms - HOUR_MS), MAX_EVENTS)
         self.clocks_behind_ms = status_rows.clocks_behind_ms(db)
         noticed = namesake_rows.since(db, now_ms - two_devices.NOW_MS)
         self.namesakes = frozenset(one.router for one in noticed)
@@ -294,6 +291,6 @@ def _unregistered(db: Database, now_ms: int) -> tuple[Unregistered, ...]:
     return tuple(
         [
             Unregistered(one.name, one.messages, now_ms - one.last_ms)
-            for one in unknown_routers.newest(db, MAX_UNREGISTERED)
+            for one in unknown_routers.newest(db, MAX_UNKNOWN)
         ]
     )

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from titik_collector.limits import MAX_PAGED
 from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import CityStatus, RouterStatus
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-MAX_NAMED = 5  # of routers or sites in the line; a pager shows no more
 AWAY = ("offline", "silent")
 
 
@@ -106,8 +106,8 @@ def _many(found: list[str], what: str) -> str:
 
 
 def _names(found: list[str]) -> str:
-    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return ", ".join(found[:MAX_NAMED]) + more
+    more = f" and {len(found) - MAX_PAGED} more" if len(found) > MAX_PAGED else ""
+    return ", ".join(found[:MAX_PAGED]) + more
 
 
 def _data(city: CityStatus, server: Server, limits: Limits) -> str:

@@ -15,13 +15,14 @@ from typing import Final
 
 from titik_collector.figures.figures import RATES, Figures, with_rates
 from titik_collector.figures.scope import FOR_EVER_MS, Scope
-from titik_collector.figures.windows import DAY_MS, HOUR_MS, Span, Window
+from titik_collector.figures.windows import Span, Window
 from titik_collector.rollups import aggregation
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.store import packed_minutes, restatements, rollups, unpublished
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import Part
 from titik_collector.store.rollups import RollupRow, Series
+from titik_wire.instant import DAY_MS, HOUR_MS
 
 # Windows read at once, of one part: some 60, a few milliseconds.
 STRETCH_MS: Final[dict[Window, int]] = {"1d": 60 * DAY_MS, "1h": 2 * DAY_MS, "1m": HOUR_MS}

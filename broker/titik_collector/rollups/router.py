@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
 from titik_collector.figures.rates import WIRE_BPS, Step, steps
-from titik_collector.figures.windows import MINUTE_MS, Calendar, Span
+from titik_collector.figures.windows import Calendar, Span
+from titik_collector.limits import MAX_COUNTS
 from titik_collector.rollups import aggregation, revisions
 from titik_collector.store import (
     boot_spans,
@@ -20,8 +21,7 @@ from titik_collector.store import (
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Series
 from titik_collector.timeline.readings import Readings
-
-MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
+from titik_wire.instant import MINUTE_MS
 
 
 class RouterRollups:

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from titik_collector.figures.figures import Figures
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS, Scope
-from titik_collector.figures.windows import MINUTE_MS, Calendar, Span, Window
+from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.rollups import aggregation, revisions
 from titik_collector.rollups.aggregation import Headcount, Membership
 from titik_collector.store import boot_spans, packed_minutes, rollup_sums
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import Part
 from titik_collector.store.rollups import Place, Series
+from titik_wire.instant import MINUTE_MS
 
 
 class HourPart(NamedTuple):

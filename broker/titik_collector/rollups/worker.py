@@ -15,7 +15,8 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from titik_collector.figures.scope import CITY_ID
-from titik_collector.figures.windows import HOUR_MS, MINUTE_MS, Calendar, Span, minute
+from titik_collector.figures.windows import Calendar, Span, minute
+from titik_collector.limits import MAX_HOURS, MAX_SPANS
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.rollups.router import RouterRollups
 from titik_collector.rollups.site import HourPart, SiteRollups
@@ -23,11 +24,10 @@ from titik_collector.store import changed_span_rows, membership, settings, waiti
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place
 from titik_collector.store.waiting_hours import WaitingHour
+from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 GRACE_MS = 40_000  # a router samples every 30 s; the figures of a minute come with its next sample
 CHUNK_MS = 6 * HOUR_MS  # of a router's time in one transaction: bounds memory and waiting
-MAX_HOURS = 6  # of a site's time in one transaction; fewer where many routers are summed
-MAX_SPANS = 1000  # of a router looked at for one transaction
 
 
 class Rollups:

@@ -12,15 +12,14 @@ from rich.console import Console, ConsoleOptions, Group, JustifyMethod, Renderab
 from rich.table import Table
 from rich.text import Text
 
+from titik_collector.limits import MAX_PROBLEMS, MAX_ROWS
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 
 UNKNOWN = "·"
 COLOURS = {"online": "green", "silent": "yellow", "offline": "red", "unknown": "dim"}
 LEVELS = {"critical": "bold red", "warning": "yellow"}
-MAX_ROWS = 60  # of the table unfolded, where no terminal says how many fit
 MIN_ROWS = 5
-MAX_PROBLEMS = 200  # lines; `titik status --json` has all
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,10 @@ from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint, Tls
 from titik_mqtt.failures import LinkDown
 from titik_wire import __version__
+from titik_wire.instant import DAY_MS
 from titik_wire.messages import Bss, Net, Status
 
-MAX_SLEEP_S = 0.5
+LONGEST_S = 0.5
 DRAIN_S = 5.0  # for the last acks at the end
 STOP_S = 3.0  # and for goodbyes
 
@@ -65,7 +66,7 @@ class SimulatedClock:
 
     def __init__(self, rand: random.Random) -> None:
         self.boot = str(uuid.uuid4())  # never from the seed: a second fleet is not the first
-        self._offset_ms = rand.randrange(300_000, 86_400_000)
+        self._offset_ms = rand.randrange(300_000, DAY_MS)
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -264,8 +265,8 @@ class Fleet:
             at, _, node = heapq.heappop(self._due)
             if self._when.get(node) == at:
                 self._run(node)
-        wait_s = self._due[0][0] - time.monotonic() if self._due else MAX_SLEEP_S
-        for fd, event in self._poll.poll(max(0.0, min(MAX_SLEEP_S, wait_s))):
+        wait_s = self._due[0][0] - time.monotonic() if self._due else LONGEST_S
+        for fd, event in self._poll.poll(max(0.0, min(LONGEST_S, wait_s))):
             owner = self._owners.get(fd)
             if owner is not None:
                 self._hear(owner, event)
@@ -278,7 +279,7 @@ class Fleet:
             node.uplink.on_writable()
 
     def _run(self, node: Node) -> None:
-        wait_s = MAX_SLEEP_S if node.uplink.is_over else node.turn()
+        wait_s = LONGEST_S if node.uplink.is_over else node.turn()
         self._watch(node)
         self._plan(node, wait_s)
 

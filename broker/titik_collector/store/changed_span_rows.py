@@ -6,8 +6,8 @@ Rule: they are written with what changed, and crossed off with what was computed
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from titik_collector.figures.windows import DAY_MS
 from titik_collector.store.database import Database
+from titik_wire.instant import DAY_MS
 
 
 class ChangedSpan(NamedTuple):

@@ -6,14 +6,13 @@ taken = stored + refused + lost + in spool, each term from seq ranges and none f
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from titik_collector.limits import MAX_FINDINGS
 from titik_collector.store import body
 from titik_collector.store.database import Database
 from titik_collector.store.ranges import Ranges
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Sample
-
-MAX_FINDINGS = 100
 
 
 class SampleTotals(NamedTuple):

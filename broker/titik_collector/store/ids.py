@@ -7,10 +7,9 @@ Rule: what is kept in memory is bounded, and dropped when a transaction fails.
 from collections import OrderedDict
 from typing import Any
 
+from titik_collector.limits import MAX_KNOWN_IDS
 from titik_collector.store.database import Database
 from titik_wire.messages import Sample
-
-MAX_CACHED = 100_000
 
 Interface = tuple[str, str, str]  # role, ifname and since
 Bytes = tuple[int, int]  # received and sent
@@ -109,5 +108,5 @@ def counters(sample: Sample) -> dict[Interface, Bytes]:
 
 
 def _trim(cache: OrderedDict[Any, Any]) -> None:
-    while len(cache) > MAX_CACHED:
+    while len(cache) > MAX_KNOWN_IDS:
         cache.popitem(last=False)

@@ -3,10 +3,8 @@
 import hashlib
 from typing import Literal
 
+from titik_collector.limits import MAX_MALFORMED, MAX_MALFORMED_HEAD, MAX_MALFORMED_TEXT
 from titik_collector.store.database import Database
-
-MAX_ROWS = 1000  # the newest are kept
-MAX_HEAD = 512  # bytes of a payload that are kept
 
 Counted = Literal["poison", "later_version", "capped", "unregistered", "restored"]
 MALFORMED: Counted = "poison"  # the store's name for messages that broke the contract
@@ -17,10 +15,16 @@ def keep(db: Database, topic: str, payload: bytes, rule: str, arrived_ms: int) -
     digest = hashlib.sha256(payload).hexdigest()
     db.execute(
         "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head) VALUES (?, ?, ?, ?, ?)",
-        (arrived_ms, topic[:256], rule[:256], digest, payload[:MAX_HEAD]),
+        (
+            arrived_ms,
+            topic[:MAX_MALFORMED_TEXT],
+            rule[:MAX_MALFORMED_TEXT],
+            digest,
+            payload[:MAX_MALFORMED_HEAD],
+        ),
     )
     db.execute(
-        "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (MAX_ROWS,)
+        "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (MAX_MALFORMED,)
     )
 
 

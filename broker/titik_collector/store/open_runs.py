@@ -4,13 +4,13 @@ Rule: a run that goes on is written down as touched every TOUCH_EVERY_MS, once a
 Rule: a router has at most MAX_OPEN_RUNS; the ones touched longest ago are no longer open.
 """
 
+from titik_collector.limits import MAX_OPEN_RUNS
 from titik_collector.store.database import Database
 from titik_collector.store.places import NamedRouter
 from titik_collector.store.runs import Run
 from titik_wire.limits import MAX_RUNS
 
 TOUCH_EVERY_MS = 5000
-MAX_OPEN_RUNS = 64  # per router; an ack lists MAX_RUNS of them
 
 
 class OpenRuns:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from titik_collector.figures.figures import RATES, Figures, with_means
 from titik_collector.figures.scope import Scope
-from titik_collector.figures.windows import DAY_MS, MINUTE_MS, Span
+from titik_collector.figures.windows import Span
 from titik_collector.store import rollups, settings
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place, RollupRow, Series
+from titik_wire.instant import DAY_MS, MINUTE_MS
 
 COLD_MS = 2 * DAY_MS  # most of what comes late has come by then
 STEP = 1  # days frozen, or let go of, in one transaction: 1440 rows take 30 ms

@@ -6,6 +6,7 @@ Rule: interfaces never change, so they are looked up once.
 from typing import NamedTuple
 
 from titik_collector.figures.rates import Reading
+from titik_collector.limits import MAX_KNOWN_INTERFACES
 from titik_collector.store import counters
 from titik_collector.store.database import Database
 from titik_collector.store.samples import UPLINK, WIFI
@@ -14,7 +15,6 @@ _COLUMNS = (
     "run_id, seq, uptime_ms, at_ms, covers_ms, clients, clients_min, clients_max, active, weak,"
     " client_ms, observed_ms, airtime_busy_ms, airtime_active_ms"
 )
-MAX_INTERFACES = 100_000  # kept in memory
 
 Wifi = dict[int, counters.Bytes]  # by interface row
 Uplink = dict[tuple[str, int], counters.Bytes]  # by ifname and interface row
@@ -79,7 +79,7 @@ class ReadingRows:
         return wifi, uplink
 
     def _interface(self, interface_id: int) -> tuple[str, str]:
-        if len(self._interfaces) >= MAX_INTERFACES:
+        if len(self._interfaces) >= MAX_KNOWN_INTERFACES:
             self._interfaces.clear()
         role, ifname = self._db.execute(
             "SELECT role, ifname FROM interface WHERE id = ?", (interface_id,)

@@ -8,8 +8,8 @@ Rule: the tables are asked router by router (CROSS JOIN keeps that order), never
 
 from titik_collector.store import packed_minutes, settings, unknown_routers
 from titik_collector.store.database import Database
+from titik_wire.instant import DAY_MS
 
-DAY_MS = 86_400_000
 STEP = 500  # rows per transaction: a few milliseconds
 
 

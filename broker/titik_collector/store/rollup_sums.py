@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from titik_collector.figures.figures import ADDITIVE, KNOWN_TIMES, RATES, Figures
 from titik_collector.figures.scope import Scope
-from titik_collector.figures.windows import MINUTE_MS, Span, Window
+from titik_collector.figures.windows import Span, Window
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Series
+from titik_wire.instant import MINUTE_MS
 
 _LOWER: dict[Window, Window] = {"1h": "1m", "1d": "1h"}
 _MEANS = ("clients_mean", "active_mean")

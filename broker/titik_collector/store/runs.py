@@ -12,16 +12,13 @@ lost for good, and only the numbers of what is stored and refused there are kept
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from titik_collector.limits import MAX_KNOWN_RUNS, MAX_RANGES
 from titik_collector.store.database import Database
 from titik_collector.store.ranges import Ranges, Span
 from titik_wire.limits import MAX_ALSO
 from titik_wire.messages import AckedRun
 
-# Runs kept in memory between batches: several for each of 10,000 routers.
-MAX_CACHED = 40_000
-# Far above what outages and reordering make of an honest run; each write looks at all of them.
-MAX_RANGES = 256
-KEPT_RANGES = 128  # of the newest, when they were too many
+KEPT_RANGES = MAX_RANGES // 2  # of the newest, when they were too many
 
 
 @dataclass(slots=True)
@@ -163,7 +160,7 @@ class Runs:
 
     def trim(self) -> None:
         """Bound the cache; called between batches."""
-        while len(self._cache) > MAX_CACHED:
+        while len(self._cache) > MAX_KNOWN_RUNS:
             _, run = self._cache.popitem(last=False)
             del self._saved[run.id]
 

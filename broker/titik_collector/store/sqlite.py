@@ -10,13 +10,13 @@ from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
+from titik_collector.limits import MAX_PAGES_KIB
 from titik_collector.own_state import systemd
 from titik_collector.store.counters import Packer
 from titik_collector.store.database import Row, Rows, StoreBusy, StoreError, Unstorable, Values
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
 BUSY_MS = 1000
-CACHE_KIB = 65536  # of pages; what a collector holds of a large store at most
 
 
 class SqliteDatabase:
@@ -92,7 +92,7 @@ def open_writer(path: Path) -> SqliteDatabase:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        db.execute(f"PRAGMA cache_size = -{MAX_PAGES_KIB}")
         _migrate(db)
     except BaseException:
         db.close()

@@ -5,6 +5,7 @@ Rule: what two rows of a key would share stays as it is: better a wrong stamp th
 
 from typing import NamedTuple
 
+from titik_collector.limits import MAX_RESTAMPED
 from titik_collector.store.database import Database
 
 # Tables and the columns that hold when something happened.
@@ -19,7 +20,6 @@ STAMPS = (
     ("knock", ("first_ms", "last_ms")),
     ("quarantine", ("arrived_ms",)),
 )
-MAX_SAMPLES = 100_000  # newest; more come only where no router has a clock for days
 
 
 class MovedArrival(NamedTuple):
@@ -46,7 +46,7 @@ def move_arrivals(db: Database, since_ms: int, by_ms: int) -> list[MovedArrival]
     """Move the arrivals of samples since then; the newest messages are of that time."""
     keys = []
     for number, run_id, seq, arrived_ms in db.execute(
-        "SELECT id, run_id, seq, arrived_ms FROM body ORDER BY id DESC LIMIT ?", (MAX_SAMPLES,)
+        "SELECT id, run_id, seq, arrived_ms FROM body ORDER BY id DESC LIMIT ?", (MAX_RESTAMPED,)
     ):
         if arrived_ms < since_ms:
             break

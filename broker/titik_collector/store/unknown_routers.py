@@ -1,16 +1,17 @@
 """Names of routers that send and are not registered, for an installer who looks for one.
 
-Rule: at most MAX_NAMES are kept. A new name takes the place of the longest unheard, unless that was
-heard lately. So a flood of names writes nothing.
+Rule: at most MAX_UNKNOWN are kept. A new name takes the place of the longest unheard, unless that
+was heard lately. So a flood of names writes nothing.
 """
 
 from typing import NamedTuple
 
+from titik_collector.limits import MAX_UNKNOWN
 from titik_collector.store.database import Database
+from titik_wire.instant import DAY_MS, HOUR_MS
 
-MAX_NAMES = 20  # the rest are a count
-LATELY_MS = 3_600_000  # a router that was heard within this may be connected, and keeps its place
-KEPT_MS = 7 * 86_400_000  # an installer may come next week
+LATELY_MS = HOUR_MS  # a router that was heard within this may be connected, and keeps its place
+KEPT_MS = 7 * DAY_MS  # an installer may come next week
 
 
 class UnknownRouter(NamedTuple):
@@ -29,7 +30,7 @@ def hear(db: Database, name: str, now_ms: int) -> None:
     if known:
         return
     names, oldest_ms = db.execute("SELECT count(*), min(last_ms) FROM knock").fetchone()
-    if names >= MAX_NAMES:
+    if names >= MAX_UNKNOWN:
         if oldest_ms >= now_ms - LATELY_MS:
             return
         db.execute(

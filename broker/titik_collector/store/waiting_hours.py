@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from titik_collector.figures.scope import Scope
-from titik_collector.figures.windows import DAY_MS, Span
+from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place
+from titik_wire.instant import DAY_MS
 
 
 class WaitingHour(NamedTuple):

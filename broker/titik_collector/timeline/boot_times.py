@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from titik_collector.figures.windows import HOUR_MS
+from titik_collector.limits import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.store import boot_samples, boot_time, samples, successions
 from titik_collector.store import changed_span_rows as stored_spans
 from titik_collector.store.boot_samples import SamplePosition, SampleRow
@@ -30,8 +30,6 @@ from titik_collector.timeline.changed_spans import Floors, Gone, Placed, Stretch
 from titik_collector.timeline.placing_rules import (
     DRIFT,
     EARLIEST_MS,
-    MAX_AHEAD_MS,
-    MAX_BEHIND_MS,
     Claim,
     Lone,
     offsets_of_lone,
@@ -39,6 +37,7 @@ from titik_collector.timeline.placing_rules import (
     place_by_offset,
     to_grain,
 )
+from titik_wire.instant import HOUR_MS
 
 
 class Region(NamedTuple):

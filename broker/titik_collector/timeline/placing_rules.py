@@ -8,14 +8,12 @@ Rule: no place is later than its sample's arrival allows, whatever a clock or an
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from titik_collector.limits import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.store.boot_samples import SampleRow
+from titik_wire.instant import DAY_MS
 
 # No sample is placed outside of this, whatever uptime it claims: windows must have dates.
-EARLIEST_MS = 2 * 86_400_000
-MAX_AHEAD_MS = 120_000  # a clock that is later than the arrival by more is not believed
-# Nor one by which the boot began so much earlier than it did. What messages take is in it; a clock
-# that was not set since drifts by less than a thousandth.
-MAX_BEHIND_MS = 30_000
+EARLIEST_MS = 2 * DAY_MS
 DRIFT = 1000
 # Arrivals and the starts of boots are used to the second: otherwise every sample that travelled a
 # millisecond faster than all before would move its whole boot.

@@ -7,12 +7,12 @@ Rule: a boot's `prompt_ms` is the smallest arrival minus uptime, from the first 
 router was switched on then, to within the time that a message takes.
 """
 
+from titik_collector.limits import MAX_KNOWN_BOOTS
 from titik_collector.store import boot_time
 from titik_collector.store.database import Database
 from titik_wire.messages import Sample
 
 GRAIN_MS = 1000  # a message that took so much less changes nothing
-MAX_BOOTS = 50_000  # kept in memory
 
 
 class Promptness:
@@ -45,7 +45,7 @@ class Promptness:
     def of(self, boot_id: int) -> int | None:
         """The boot's `prompt_ms`; None while it is not known."""
         if boot_id not in self._known:
-            if len(self._known) >= MAX_BOOTS:
+            if len(self._known) >= MAX_KNOWN_BOOTS:
                 self._known.clear()
             self._known[boot_id] = boot_time.prompt_ms(self._db, boot_id)
         return self._known[boot_id]

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from titik_collector.figures.rates import Reading
+from titik_collector.limits import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.store import boot_samples, boot_time
 from titik_collector.store.boot_samples import SamplePosition, SampleRow
 from titik_collector.store.database import Database
 from titik_collector.store.reading_rows import ReadingRows, Uptimes, offsets_within
 from titik_collector.store.samples import CLIENT, UPLINK, WIFI
-from titik_collector.timeline.placing_rules import MAX_AHEAD_MS, MAX_BEHIND_MS
 
 STEP_MS = MAX_AHEAD_MS + MAX_BEHIND_MS  # a believed clock is set by at most so much
 

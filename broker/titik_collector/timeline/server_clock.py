@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from titik_collector.figures.windows import HOUR_MS
 from titik_collector.store import presence_rows
 from titik_collector.store.database import Database
 from titik_collector.store.server_clock_row import Known, load
 from titik_collector.wording import when
 from titik_wire import instant
+from titik_wire.instant import HOUR_MS
 
 log = logging.getLogger(__name__)
 

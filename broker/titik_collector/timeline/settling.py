@@ -7,10 +7,10 @@ has the right stamp already.
 import logging
 from collections.abc import Callable
 
+from titik_collector.limits import MAX_BEHIND_MS
 from titik_collector.store import server_clock_row
 from titik_collector.store.database import Database
 from titik_collector.timeline import restamp
-from titik_collector.timeline.placing_rules import MAX_BEHIND_MS
 from titik_collector.timeline.server_clock import Jump, ServerClock
 
 log = logging.getLogger(__name__)

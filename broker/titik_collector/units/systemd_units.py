@@ -16,6 +16,7 @@ from pathlib import Path
 from titik_collector.config import model as configuration
 from titik_collector.config.model import ConfigError
 from titik_collector.files.replace import Owner, replace_file
+from titik_collector.limits import MAX_BACKUPS
 from titik_collector.units import prerequisites
 from titik_collector.units.prerequisites import Layout
 
@@ -24,7 +25,6 @@ USER = "titik"  # the collector's
 COLLECTOR = "titik-collector.service"
 ENABLED = "titik-broker titik-collector titik-renew.timer titik-backup.timer"
 LOW_PORTS = 1024  # below, only who may bind them
-KEPT = 14  # nightly backups
 
 _SERVICE = """\
 # Written by `titik broker init`.
@@ -205,7 +205,7 @@ def _backup(place: Layout) -> str:
         "backup",
         place.keys_user,
         f"{_quoted(place.program)} backup --config {_quoted(place.config)}"
-        f" --keep {KEPT} %S/titik-backups",
+        f" --keep {MAX_BACKUPS} %S/titik-backups",
         "Type=oneshot",
         "MemoryMax=2G",
         "TasksMax=16",

@@ -4,7 +4,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-_UNITS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000, "y": 366 * 86_400_000}
+from titik_wire.instant import DAY_MS, HOUR_MS
+
+_UNITS = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS, "y": 366 * DAY_MS}
 _WANTED = "such as 90m, 24h, 7d, 1y, 2026-11-23 or 2026-11-23T08:00"
 
 

@@ -1,0 +1,80 @@
+"""How much and how many at most, in the server half; the contract's are in `titik_wire.limits`."""
+
+from titik_wire.instant import DAY_MS
+
+# The configuration, and what may be put into it.
+MAX_CONFIG = 8 << 20  # bytes, far above 10,000 routers; bounds what a wrong path can make us read
+MAX_SITES = 10_000
+MAX_ROUTERS = 100_000
+MAX_ENGINEERS = 1000
+MAX_PASSWORD_FILE = 4096  # characters
+MAX_HOST = 253  # characters of a DNS name
+
+# What the broker and its trials may take, and what is kept of them.
+MAX_OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
+MAX_MEMORY = 1 << 30  # bytes, far above a city's queues; a flood must not take the machine with it
+MAX_DAMAGED = 3  # databases moved aside
+MAX_BACKUPS = 14  # of the nights
+MAX_COMMANDS = 16_000  # bytes of those in one message, below the broker's max_packet_size
+
+# What is received.
+MAX_RECEIVED = 10_000  # messages before an answer: ten batches
+MAX_BATCH = 1000  # messages
+MAX_NESTING = 300  # a sample cannot have more lists and objects; Python reads some 900
+MAX_UPTIME_MS = 10 * 366 * DAY_MS  # no router runs longer without a reboot
+# Samples of a run that were heard of without its uptime: a year of them, one each 30 s.
+MAX_LEAP = 1_000_000
+MAX_SPOOLED = 10_000_000  # records; a spool of a gigabyte has fewer
+MAX_CLIENTS = 65_535  # more cannot be; bounds the sums that a broken router can cause
+# Samples are kept about as long. Bounds how far back a router's uptime can make us look.
+MAX_BRIDGE_MS = 31 * DAY_MS
+MAX_AHEAD_MS = 120_000  # a clock that is later than the arrival by more is not believed
+# Nor one by which the boot began so much earlier than it did. What messages take is in it; a clock
+# that was not set since drifts by less than a thousandth.
+MAX_BEHIND_MS = 30_000
+
+# Rows that a router, or who has its key, can make.
+MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays
+MAX_OPEN_RUNS = 64  # per router; an ack lists MAX_RUNS of them
+# Far above what outages and reordering make of an honest run; each write looks at all of them.
+MAX_RANGES = 256
+MAX_MALFORMED = 1000  # messages, the newest
+MAX_MALFORMED_HEAD = 512  # bytes of a payload
+MAX_MALFORMED_TEXT = 256  # characters of a topic and of a rule
+MAX_UNKNOWN = 20  # routers by name; the rest are a count
+
+# What is kept in memory.
+MAX_PAGES_KIB = 65536  # of the database; what a collector holds of a large store
+MAX_KNOWN_IDS = 100_000
+MAX_KNOWN_RUNS = 40_000  # between batches: several for each of 10,000 routers
+MAX_KNOWN_INTERFACES = 100_000
+MAX_KNOWN_BOOTS = 50_000
+MAX_KNOWN_TOPICS = 20_000  # two or three for each router
+MAX_LOSSES = 20_000  # what runs lost stays known while their routers are away
+MAX_DEVICES = 4  # with a router's key that are remembered, by their runs
+
+# One transaction or step.
+# Boots that one batch looks through; the rest wait for their next sample. A boot of a month takes
+# 0.1 s, and after an upgrade all boots of a city are due.
+MAX_JUDGED = 10
+MAX_HOURS = 6  # of a site's time; fewer where many routers are summed
+MAX_SPANS = 1000  # of a router
+MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
+MAX_PUBLISHED = 200  # windows
+MAX_RESTAMPED = 100_000  # samples, newest; more come only where no router has a clock for days
+MAX_SEARCHED = 10_000  # samples of an outage
+
+# What waits to be sent.
+MAX_UNSENT = 256  # messages that leave in one write, some 100 kB
+MAX_CARRIED = 20_000  # things of 1 kB: all windows and `now` of 1,000 routers for minutes
+
+# What is shown and logged.
+MAX_NAMED = 20  # routers or sites in a line
+MAX_PAGED = 5  # of them in the line for a pager, which shows no more
+MAX_REASON = 200  # characters of an output's error
+MAX_PROBLEM = 300  # characters of one in the collector's state
+MAX_FINDINGS = 100
+MAX_ROWS = 60  # of a table unfolded, where no terminal says how many fit
+MAX_PROBLEMS = 200  # lines; `titik status --json` has all
+MAX_WINDOWS = 11_000  # of a history: a week of minutes, a year of hours
+MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
