@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from titik_agent.sampling.watchdog import Watchdog
     from titik_agent.sources.reach import ReachSource
 
-titik_agent.lazy_imports.later.settle()
+titik_agent.lazy_imports.later.finish()
 log = logging.getLogger("titik_agent")
 
 MACHINE = "/sys/class/dmi/id/product_name"  # x86

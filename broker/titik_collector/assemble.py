@@ -43,7 +43,7 @@ from titik_collector.store.database import Database
 from titik_collector.timeline import server_clock
 from titik_collector.timeline.pruning import Pruning
 from titik_collector.timeline.server_clock import ServerClock
-from titik_collector.timeline.settling import Settling
+from titik_collector.timeline.timekeeping import Timekeeping
 from titik_mqtt.endpoint import Endpoint
 from titik_wire.limits import MAX_DAY_STARTS
 
@@ -111,7 +111,7 @@ class Parts:
         )
         self.hearing = Hearing(db, self.presence, now_ms)
         self.heard = Task(lambda: self.hearing.heard(self._heard_ms()), self._is_connected)
-        self.settling = Settling(db, self.clock, self.hearing.move, self.restamped)
+        self.timekeeping = Timekeeping(db, self.clock, self.hearing.move, self.restamped)
         self.reload = Reload(
             db, ConfigWatch(config.file), self.registry, self.registry_changed, now_ms
         )
@@ -136,7 +136,7 @@ class Parts:
     def _in_order(self) -> tuple[Jobs, Jobs]:
         """The jobs in order, and those that run whether the store works or not."""
         jobs = (
-            Slot(self.settling, every_s=1.0),  # looks at a witness for each router
+            Slot(self.timekeeping, every_s=1.0),  # looks at a witness for each router
             Slot(self.acks_again),
             Slot(self.reload, every_s=2.0),
             Slot(self.removed),

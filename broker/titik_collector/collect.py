@@ -52,7 +52,7 @@ class Collector:
             self.parts.now.changed(router_id)
             if prompt and sample.clock == "ntp":
                 ahead_ms = sample.taken_at - arrived.arrived_ms
-                self.parts.settling.hear(router_id, sample.router, ahead_ms)
+                self.parts.timekeeping.hear(router_id, sample.router, ahead_ms)
 
     def close(self) -> None:
         """Publish `offline`; the broker keeps what arrives. Then finish what was begun."""
@@ -75,7 +75,7 @@ class Collector:
             writable.prove(self.parts.db, self.parts.clock.now_ms())
             self.parts.store_proved = True
         self.parts.hear_again()
-        self.parts.settling.catch_up()
+        self.parts.timekeeping.catch_up()
 
     def _patience_s(self) -> float:
         """How long to wait for a message."""

@@ -16,7 +16,7 @@ from titik_agent.config import ConfigError
 from titik_agent.probe import process
 from titik_agent.sampling.source import SourceError
 from titik_agent.sources.counter_epochs import Since
-from titik_agent.sources.leases import LeasesSource, read_settled
+from titik_agent.sources.leases import LeasesSource, read_unchanged
 from titik_agent.spool import checkpoint
 from titik_agent.spool.record import Key
 
@@ -124,7 +124,7 @@ def test_nobody_waits_for_a_pipe(folder: Path) -> None:
     for name in ("leases", "since", assemble.LOCK):
         os.mkfifo(folder / name)
     with pytest.raises(SourceError):
-        read_settled(str(folder / "leases"))
+        read_unchanged(str(folder / "leases"))
     Since(str(folder / "since"))
     assert "leases" == LeasesSource(SystemClock(False), ()).name
     with pytest.raises(ConfigError), assemble._alone(str(folder), "a"):

@@ -44,7 +44,7 @@ class Watched(Collector):
         self.published: list[tuple[str, bytes]] = []
         self.parts.link.publish = self._keep  # type: ignore[method-assign]
         # These tests stamp as they like; a clock that settles meanwhile would depend on the load.
-        self.parts.clock.settle = lambda: None  # type: ignore[method-assign]
+        self.parts.clock.decide = lambda: None  # type: ignore[method-assign]
 
     def _keep(self, topic: str, payload: bytes, retain: bool) -> None:
         assert retain or topic.startswith(f"{topics.PREFIX}/rollup/")
@@ -439,7 +439,7 @@ def test_a_router_s_wrong_clock_is_logged_once(
     """And again when it was right meanwhile."""
     with collecting(connected) as (collector, _):
         for ahead_ms in (-18_000_000, -18_000_100, 20, -40_000):
-            collector.parts.settling.hear(1, "park-1", ahead_ms)
+            collector.parts.timekeeping.hear(1, "park-1", ahead_ms)
     said = [one.getMessage() for one in caplog.records if "NTP clock" in one.getMessage()]
     assert ["off_s=-18000", "off_s=-40"] == [line.split()[-1] for line in said]
 
@@ -455,7 +455,7 @@ def test_what_comes_after_a_jump_that_could_not_be_written_is_not_moved(
             to_item(letter(sample(seq, router="park-1"), live=True), now_ms) for seq in (1, 2)
         )
         collector.save([before])
-        collector.parts.settling._jumps.append(
+        collector.parts.timekeeping._jumps.append(
             Jump(now_ms - 1000, 500)
         )  # not written when time jumped
         monkeypatch.setattr(collector.parts.ingest, "step", lambda _: collector.save([after]))

@@ -16,7 +16,7 @@ from tests.collector.test_store import save
 from tests.mosquitto import Mosquitto
 from titik_collector.access.plugin_file import Access
 from titik_collector.broker_link import takeover
-from titik_collector.broker_link.takeover import TwinRunning
+from titik_collector.broker_link.takeover import OtherCollector
 from titik_collector.broker_setup.broker_conf import plugin
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.store import conservation as check
@@ -147,7 +147,10 @@ def test_a_collector_that_goes_on_publishing_is_a_twin(
 
     other = Other(broker)
     other.say(make(3))
-    with beating(other, make), pytest.raises(TwinRunning, match=f"store {store}, epoch {epoch}"):
+    with (
+        beating(other, make),
+        pytest.raises(OtherCollector, match=f"store {store}, epoch {epoch}"),
+    ):
         look(broker, own)
     other.close()
 

@@ -49,7 +49,7 @@ class World:
             if second % 30 == 0:
                 for router_id, wrong in self.routers.items():
                     clock.hear(router_id, self.now + wrong - clock.now_ms())
-            jump = clock.settle()
+            jump = clock.decide()
             if jump is not None:
                 yield jump
 

@@ -4,10 +4,10 @@ Measured with Debian's Python 3.11 on x86-64: 1.4 MB less resident memory, of 22
 
 Rule: a stand-in becomes the true module at the first use of anything in it, so nothing can be
 missing: a traceback is printed as ever, it is only then that its code is read.
-Rule: a module that somebody has loaded already is left alone. After `settle`, an import gives the
+Rule: a module that somebody has loaded already is left alone. After `finish`, an import gives the
 true one.
 
-`import titik_agent.lazy_imports.later` comes before whatever imports them; `settle` after it.
+`import titik_agent.lazy_imports.later` comes before whatever imports them; `finish` after it.
 """
 
 import sys
@@ -36,7 +36,7 @@ def put_off(*names: str) -> None:
         sys.modules.setdefault(name, Later(name))
 
 
-def settle() -> None:
+def finish() -> None:
     """From now on an import gives the true module; who holds a stand-in keeps it."""
     for name, module in list(sys.modules.items()):
         if isinstance(module, Later):

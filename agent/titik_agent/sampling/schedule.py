@@ -6,8 +6,8 @@ Rule: soon after a client joined or left too, but at most one such extra sample 
 
 import random
 
-# A join is a burst of events and the count must settle first; the promise is one second.
-SETTLE_S = 0.2
+# A join is a burst of events and the count must be steady first; the promise is one second.
+STEADY_S = 0.2
 EXTRA_EVERY_S = 5.0
 
 
@@ -23,7 +23,7 @@ class Schedule:
     def changed(self, now: float) -> None:
         """A client joined or left."""
         if self._extra is None:
-            self._extra = max(now + SETTLE_S, self._earliest_extra)
+            self._extra = max(now + STEADY_S, self._earliest_extra)
 
     def wait_s(self, now: float) -> float:
         """Seconds until `take` will be true."""

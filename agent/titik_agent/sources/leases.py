@@ -15,7 +15,7 @@ from titik_agent.sampling.source import SourceError
 READS = 3  # dnsmasq writes in place: tries to read a file that nobody wrote to meanwhile
 # dnsmasq writes its file within milliseconds. One that was left alone for so long is whole, even
 # where a power cut took its last newline, or left NULs in place of what was not on the disk yet.
-SETTLED_NS = 10 * 10**9
+LEFT_ALONE_NS = 10 * 10**9
 # `<expiry> <hardware address> <IPv4 address> <hostname> <client id>`. A device without a hardware
 # address has `00-` there; one that is not on Ethernet has its type before it, as `06-aa:bb:...`.
 IPV4_ROW = re.compile(
@@ -42,14 +42,14 @@ class LeasesSource:
 
     def read(self) -> int | None:
         """None: there is no lease file, so dnsmasq serves no DHCP here."""
-        files = [text for path in self._paths if (text := read_settled(path)) is not None]
+        files = [text for path in self._paths if (text := read_unchanged(path)) is not None]
         if not files:
             return None
         believed = self._clock.quality() == "ntp"
         return count_devices(files, self._clock.wall_ms() // 1000 if believed else None)
 
 
-def read_settled(path: str) -> bytes | None:
+def read_unchanged(path: str) -> bytes | None:
     """The whole file, from a moment in which nobody wrote to it; None if there is none.
 
     Without a last newline it may be half written, so it has to have been left alone for a while.
@@ -65,7 +65,7 @@ def read_settled(path: str) -> bytes | None:
                 if len(text) > MAX_LEASE_FILE:
                     raise SourceError(f"{path}: larger than {MAX_LEASE_FILE} bytes")
                 same = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
-                left_alone = abs(time.time_ns() - after.st_mtime_ns) > SETTLED_NS
+                left_alone = abs(time.time_ns() - after.st_mtime_ns) > LEFT_ALONE_NS
                 whole = text[-1:] in (b"", b"\n") or left_alone
                 if same and len(text) == after.st_size and whole:
                     return text.rstrip(b"\0")

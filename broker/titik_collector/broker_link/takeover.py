@@ -3,8 +3,8 @@
 A client that changes nothing reads what the broker holds of a collector before us.
 Rule: it is read before we connect as the collector, for that would evict a collector that runs
 there, and before anything retained is written over.
-Rule: the status of another store or epoch is a twin if it is still published. If it stands still
-for WATCH_S it is a ghost, left by a broker that lost power.
+Rule: a status of another store or epoch that is still published is another collector's. One that
+stands still for WATCH_S is a ghost, left by a broker that lost power.
 Rule: what cannot be read holds up nobody. It is logged when the connection stands all the same.
 """
 
@@ -30,7 +30,7 @@ WATCH_S = 25.0  # two beats and a half
 PATIENCE_S = 5.0  # for each answer of the broker
 
 
-class TwinRunning(Exception):
+class OtherCollector(Exception):
     """Another collector with our id is at work; the text gives the evidence and the remedy."""
 
 
@@ -55,7 +55,7 @@ class Takeover:
     _unread: str | None = None  # why the broker could not be read
 
     def look(self) -> None:
-        """TwinRunning if another collector is at work there; LinkDown if the store fails."""
+        """OtherCollector if one is at work there; LinkDown if the store fails."""
         own = self.identity
         if self._door is None:
             return
@@ -91,7 +91,7 @@ def _log_lost(lost: Mapping[str, int]) -> None:
 
 
 def look(door: Endpoint, collector: str, own: Identity, watch_s: float = WATCH_S) -> Found:
-    """TwinRunning if another collector goes on publishing; LinkDown if the broker cannot be read.
+    """OtherCollector if one goes on publishing; LinkDown if the broker cannot be read.
 
     The door must leave client ids to the clients, or our own session would be taken over.
     """
@@ -140,11 +140,11 @@ def _watch(conversation: Conversation, collector: str, own: Identity, watch_s: f
     beat = topics.beat(collector)
     conversation.subscribe(beat, f"{beat} cannot be read", qos=0)
     conversation.until(lambda: moved() is not None, watch_s)
-    twin = moved()
-    if twin is not None and _is_alive(twin):
-        raise TwinRunning(
-            f"another collector is at work here: id {twin.collector}, store {twin.store or '?'},"
-            f" epoch {twin.epoch or 0}, version {twin.version}; this store is {own.store}, epoch"
+    other = moved()
+    if other is not None and _is_alive(other):
+        raise OtherCollector(
+            f"another collector is at work here: id {other.collector}, store {other.store or '?'},"
+            f" epoch {other.epoch or 0}, version {other.version}; this store is {own.store}, epoch"
             f" {own.epoch}. Stop one of the two. A copy of a city needs a broker of its own:"
             " [broker] directory or port in its titik.toml"
         )

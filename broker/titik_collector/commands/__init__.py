@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console, RenderableType
 
-from titik_collector.broker_link.takeover import TwinRunning
+from titik_collector.broker_link.takeover import OtherCollector
 from titik_collector.broker_setup.broker_dir import BrokerError
 from titik_collector.config.schema import ConfigError
 from titik_collector.enrolment.authority import AuthorityError
@@ -24,7 +24,7 @@ def plainly() -> Iterator[None]:
     """What the operator can mend is one line, not a traceback."""
     try:
         yield
-    except (AuthorityError, BrokerError, ConfigError, StoreError, TwinRunning) as error:
+    except (AuthorityError, BrokerError, ConfigError, StoreError, OtherCollector) as error:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:  # who reads has seen enough
         raise

@@ -14,7 +14,7 @@ import click
 
 from titik_collector import collect
 from titik_collector.assemble import Parts
-from titik_collector.broker_link.takeover import TwinRunning
+from titik_collector.broker_link.takeover import OtherCollector
 from titik_collector.broker_setup.login import login
 from titik_collector.broker_setup.login import reading as reading_login
 from titik_collector.commands import options, plainly
@@ -93,7 +93,7 @@ def _run(collector: collect.Collector) -> None:
         while not stopped:
             collector.turn()
             service.lives()
-    except TwinRunning:
+    except OtherCollector:
         collector.abandon()
         raise
     collector.close()

@@ -53,7 +53,7 @@ class BatchWriter:
                 self._intake.take(item, batch)
             self._seqs.write()
             changes = self._boots.take_changes() + self._placing.place(batch.accepted)
-            boot_times.settle_times(self._db, changes)
+            boot_times.place_boots(self._db, changes)
             self._presence.record(batch.heard)
             for name, more in batch.saved.counts().items():
                 malformed.count(self._db, name, more)

@@ -52,11 +52,11 @@ def _decode(topic: str, payload: bytes) -> Message | None:
     reader = _reader(topic)
     if reader is None or _is_doubtful(payload):
         return None
-    router, read, settle = reader
+    router, read, finish = reader
     message = read(payload)
     if message.router != router:
         return None
-    settle(message)
+    finish(message)
     codec.check_whole(message)  # the rules between fields, in one place
     return cast(Message, message)
 
@@ -133,12 +133,12 @@ def _hint(annotation: Any) -> Any:
     raise TypeError(f"no hint for {annotation}")
 
 
-def _settler(cls: type[Any]) -> Callable[[Any], None]:
+def _finisher(cls: type[Any]) -> Callable[[Any], None]:
     """What makes an object of the mirror, with all that it holds, one of `cls`."""
     plain = [(one.name, real) for one in fields(cls) if (real := _plain(one.type)) is not None]
     steps = [(one.name, step) for one in fields(cls) if (step := _step(one.type)) is not None]
 
-    def settle(value: Any) -> None:
+    def finish(value: Any) -> None:
         for name, real in plain:
             part = getattr(value, name)
             if type(part) is tuple:
@@ -152,11 +152,11 @@ def _settler(cls: type[Any]) -> Callable[[Any], None]:
                 _set(value, name, step(part))
         _set(value, "__class__", cls)
 
-    return settle
+    return finish
 
 
 def _plain(annotation: Any) -> type[Any] | None:
-    """The class of a field that holds one object or several with nothing to settle in them."""
+    """The class of a field that holds one object or several with nothing to finish in them."""
     annotation = codec.present(annotation)
     if get_origin(annotation) is Annotated and isinstance(get_args(annotation)[1], Items):
         annotation = get_args(get_args(annotation)[0])[0]
@@ -180,13 +180,13 @@ def _step(annotation: Any) -> Callable[[Any], Any] | None:
             case Items() if is_dataclass(get_args(base)[0]) and _plain(annotation) is None:
                 raise TypeError(f"no step for {annotation}")
     if is_dataclass(annotation) and _plain(annotation) is None:
-        return _whole(_settler(cast(type[Any], annotation)))
+        return _whole(_finisher(cast(type[Any], annotation)))
     return None
 
 
-def _whole(settle: Callable[[Any], None]) -> Callable[[Any], Any]:
+def _whole(finish: Callable[[Any], None]) -> Callable[[Any], Any]:
     def step(part: Any) -> Any:
-        settle(part)
+        finish(part)
         return part
 
     return step
@@ -219,6 +219,6 @@ def _minute(text: str) -> int:
 
 _MIRRORS: Final[dict[type[Any], type[Any]]] = {}
 _READERS: Final = {
-    kind: (msgspec.json.Decoder(_mirror(cls)).decode, _settler(cls))
+    kind: (msgspec.json.Decoder(_mirror(cls)).decode, _finisher(cls))
     for kind, cls in (("sample", Sample), ("backlog", Sample), ("status", Status))
 }

@@ -1,7 +1,7 @@
-"""What one router may claim before nobody believes it; pure.
+"""What a sample claims that cannot be true, so that it is refused; pure.
 
-A claim beyond these limits is refused as such and changes no figure: one message would otherwise
-make the losses of a whole city absurd. A router within its limits never comes near them.
+Such a claim changes no figure: one message would otherwise make the losses of a whole city absurd.
+A sound router never comes near.
 """
 
 from titik_collector.limits import MAX_LEAP, MAX_UPTIME_MS

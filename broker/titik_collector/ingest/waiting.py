@@ -76,7 +76,7 @@ class _Left:
             return False
         with self._db.transaction():
             placed = self._placing.place(self._fit(_unpack(row.packed)))
-            boot_times.settle_times(self._db, placed)
+            boot_times.place_boots(self._db, placed)
             self._runs.write()
             waiting_rows.remove(self._db, row.id)
         return True

@@ -143,11 +143,11 @@ class Presence:
             status.firmware,
             now_ms,
         )
-        twin = self._namesakes.came(router_id, status.run, status.connection, now_ms)
+        is_namesake = self._namesakes.came(router_id, status.run, status.connection, now_ms)
         if old.run is not None:
             if not same_run:
                 presence_rows.end_run_of(self._db, router_id, old.run, old.connection or 0)
-            self._returned(router_id, old, status, now_ms, twin)
+            self._returned(router_id, old, status, now_ms, is_namesake)
         else:  # of its first word nobody knows what was before: a check's sample, perhaps
             outages.end(self._db, router_id, now_ms)
         self._write(router_id, back)
@@ -204,15 +204,15 @@ class Presence:
         self._write(router_id, replace(known, state="offline", since_ms=now_ms))
 
     def _returned(
-        self, router_id: int, old: PresenceRow, status: Status, now_ms: int, twin: bool
+        self, router_id: int, old: PresenceRow, status: Status, now_ms: int, is_namesake: bool
     ) -> None:
         """Close the outage that was seen, or add one that only the new run betrays.
 
-        `twin`: the run is another device's, so it betrays nothing.
+        `is_namesake`: the run is another device's, so it betrays nothing.
         """
-        cause = "unknown" if twin else _cause(old, status)
+        cause = "unknown" if is_namesake else _cause(old, status)
         explained = outages.explain(self._db, router_id, now_ms, cause)
-        if not explained and old.run != status.run and not twin:
+        if not explained and old.run != status.run and not is_namesake:
             outages.add(self._db, router_id, self._last_ms(old, now_ms), now_ms, cause)
 
     def _heard(self, router_id: int, now_ms: int) -> None:

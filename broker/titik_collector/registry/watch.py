@@ -31,9 +31,9 @@ class ConfigWatch:
     def poll(self) -> Config | None:
         """The new configuration, once, after an edit that is complete and right."""
         signature = self._signature()
-        settled = signature == self._seen
+        unchanged = signature == self._seen
         self._seen = signature
-        if not settled or signature == self._taken:
+        if not unchanged or signature == self._taken:
             return None
         self._taken = signature
         try:

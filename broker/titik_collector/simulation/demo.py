@@ -43,7 +43,7 @@ CUT = "ketapang-1"
 # Longer than the 30 s that the broker waits before it publishes the will.
 CUT_AFTER_S, CUT_LENGTH_S = 8, 34
 FIRST_WAIT_S = 1.0
-SETTLE_S = 1.0  # for the last message on its way, after the routers stopped
+LAST_MESSAGE_S = 1.0  # for the last message on its way, after the routers stopped
 STOP_S = 10.0
 BROKER_S = 10.0
 
@@ -95,7 +95,7 @@ class Demo:
         """Routers first, so that the collector can still store and ack their last samples."""
         self._end("fleet", signal.SIGINT)
         self._end("agent", signal.SIGTERM)
-        time.sleep(SETTLE_S)
+        time.sleep(LAST_MESSAGE_S)
         self._end("collector", signal.SIGTERM)
         self._end("broker", signal.SIGTERM)
 

@@ -212,8 +212,8 @@ class Node:
         self.cut_until = time.monotonic() + seconds
         fd = self.uplink.fileno()
         if fd >= 0:
-            with socket.socket(fileno=os.dup(fd)) as twin:
-                twin.shutdown(socket.SHUT_RDWR)
+            with socket.socket(fileno=os.dup(fd)) as same:
+                same.shutdown(socket.SHUT_RDWR)
 
     def _dial(self, will: Will, events: Events) -> Link:
         if time.monotonic() < self.cut_until:

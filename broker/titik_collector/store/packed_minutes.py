@@ -1,6 +1,6 @@
 """Minutes that are two days old, packed by the day: a fifth of the size.
 
-Rule: a minute is in `rollup` or in `cold`, never in both. What computes minutes again thaws their
+Rule: a minute is in `rollup` or in `cold`, never in both. What computes minutes again unpacks their
 days first, in its transaction, so nothing else needs to know of this.
 Rule: no minute from `edge` on is cold, so the usual work asks for one setting and nothing more.
 """

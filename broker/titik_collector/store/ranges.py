@@ -44,9 +44,9 @@ class Ranges:
 
     def copy(self) -> "Ranges":
         """An independent set of the same numbers."""
-        twin = Ranges()
-        twin._firsts, twin._lasts = self._firsts.copy(), self._lasts.copy()
-        return twin
+        same = Ranges()
+        same._firsts, same._lasts = self._firsts.copy(), self._lasts.copy()
+        return same
 
     def add(self, first: int, last: int) -> None:
         """Add every number from `first` to `last`; nothing if first is above last."""

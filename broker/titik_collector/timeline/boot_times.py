@@ -50,7 +50,7 @@ class Region(NamedTuple):
 
 @dataclass(slots=True)
 class _Boot:
-    """A boot that is being settled."""
+    """A boot that is being placed."""
 
     router_id: int
     id: int
@@ -87,7 +87,7 @@ class _Boot:
         return [change for change in self.changes if change.kind == "removed"]
 
 
-def settle_times(db: Database, changes: Sequence[Change]) -> None:
+def place_boots(db: Database, changes: Sequence[Change]) -> None:
     """Place what is new and what moves because of it; in the transaction of the changes."""
     routers: defaultdict[int, dict[int, _Boot]] = defaultdict(dict)
     for change in changes:
@@ -104,12 +104,12 @@ def settle_times(db: Database, changes: Sequence[Change]) -> None:
             if kinds & {"judged", "restamped"}:
                 _judge(db, boot)
             if boot.quality == "ntp":
-                _settle_by_clock(db, boot)
+                _move_by_clock(db, boot)
             elif boot.quality == "arrival":
                 _learn_arrival(db, boot)
-                _settle_by_offset(db, boot, to_grain(boot.arrival_ms or 0))
+                _move_by_offset(db, boot, to_grain(boot.arrival_ms or 0))
         if _concerns_lone_boots(db, boots.values()):
-            _settle_lone(db, router_id, boots)
+            _move_lone(db, router_id, boots)
 
 
 def _recall(db: Database, boot: _Boot) -> None:
@@ -154,7 +154,7 @@ def _judge(db: Database, boot: _Boot) -> None:
     boot.quality = _quality(db, boot)
 
 
-def _settle_by_clock(db: Database, boot: _Boot) -> None:
+def _move_by_clock(db: Database, boot: _Boot) -> None:
     regions = (
         _regions(db, boot) if boot.was == "ntp" and not boot.all_again else [_whole(db, boot.id)]
     )
@@ -192,7 +192,7 @@ def _learn_arrival(db: Database, boot: _Boot) -> None:
             boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
 
 
-def _settle_by_offset(db: Database, boot: _Boot, offset_ms: int) -> None:
+def _move_by_offset(db: Database, boot: _Boot, offset_ms: int) -> None:
     if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.all_again:
         found = (boot_samples.one(db, change.run_id, change.seq) for change in boot.stored)
         regions = [Region([row], False, False) for row in found if row is not None]
@@ -209,7 +209,7 @@ def _concerns_lone_boots(db: Database, boots: Iterable[_Boot]) -> bool:
     )
 
 
-def _settle_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> None:
+def _move_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> None:
     """All boots of a router that were never heard, together: each bounds those before it."""
     boots = {boot.id: boot for boot in changed.values() if boot.quality == "bounded"}
     for boot_id in boot_time.bounded(db, router_id):
@@ -232,7 +232,7 @@ def _settle_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> 
                 starts[newer_id] = to_grain(start.at_ms - start.uptime_ms)
     for boot_id, offset_ms in offsets_of_lone(lone, starts).items():
         if boots[boot_id].changes or boots[boot_id].offset_ms != offset_ms:
-            _settle_by_offset(db, boots[boot_id], offset_ms)
+            _move_by_offset(db, boots[boot_id], offset_ms)
 
 
 def _apply(

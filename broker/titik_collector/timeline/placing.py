@@ -43,7 +43,7 @@ class Placing:
         self._prompt_ms = prompt_ms
 
     def place(self, samples: Iterable[Accepted]) -> list[Change]:
-        """Insert samples, take out what they contain; times are settled by the caller."""
+        """Insert samples, take out what they contain; the caller gives them their times."""
         changes: list[Change] = []
         rows: list[NewSample] = []
         messages: list[NewMessage] = []

@@ -72,7 +72,7 @@ def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dic
     """Instant minus uptime of boots never heard: just before the next began, at the latest.
 
     `starts` are those of boots heard while they ran. A chain of lone boots is no longer than their
-    number, so as many rounds settle it. A circle, which no real router makes, ends there too.
+    number, so as many rounds are enough. A circle, which no real router makes, ends there too.
     """
     offsets = {boot_id: to_grain(lone.arrival_ms) for boot_id, lone in boots.items()}
     for _ in range(len(boots)):

@@ -23,7 +23,7 @@ def move(db: Database, jump: Jump, now_ms: int) -> None:
     ]
     # When their boots began is learnt again, from arrivals by the right clock.
     boot_time.forget_prompt_ms(db, sorted({one.boot_id for one in moved}))
-    boot_times.settle_times(db, moved)
+    boot_times.place_boots(db, moved)
 
 
 def mend(db: Database, now_ms: int) -> None:

@@ -56,7 +56,7 @@ def boot_id() -> str:
 
 
 class ServerClock:
-    """Keeps the time of one collector; `settle` is to be called every second or so."""
+    """Keeps the time of one collector; `decide` is to be called every second or so."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class ServerClock:
         self._uptime_ms = uptime_ms
         self._routers: dict[int, tuple[int, int]] = {}  # how far ahead, and the uptime then
         self._stepped: tuple[int, int] | None = None  # where the server's clock stands since when
-        self._settled_ms = up_ms = uptime_ms()
+        self._decided_ms = up_ms = uptime_ms()
         self._heard_ms = heard_ms
         self._began_ms = up_ms
         boot = boot or boot_id()
@@ -107,10 +107,10 @@ class ServerClock:
         """A router reported just now that it is so much later than `now_ms`, by NTP."""
         self._routers[router_id] = (ahead_ms, self._uptime_ms())
 
-    def settle(self) -> Jump | None:
+    def decide(self) -> Jump | None:
         """Go by the witnesses; the caller moves the stamps if time jumped."""
         up_ms = self._uptime_ms()
-        elapsed_ms, self._settled_ms = max(0, up_ms - self._settled_ms), up_ms
+        elapsed_ms, self._decided_ms = max(0, up_ms - self._decided_ms), up_ms
         server_ms = self._wall_ms() - self.now_ms()
         by_ms, agreed_up_ms = self._verdict(server_ms, up_ms)
         agreed = agreed_up_ms is not None
@@ -191,7 +191,7 @@ class ServerClock:
     def _forget(self, elapsed_ms: int, agreed: bool) -> None:
         now_ms, forget_ms = self.now_ms(), self._known.forget_ms
         if not forget_ms:
-            alone = not self._routers and self._settled_ms - self._began_ms >= HOLD_MS
+            alone = not self._routers and self._decided_ms - self._began_ms >= HOLD_MS
             forget_ms = now_ms if agreed or alone else 0
         elif not agreed:
             forget_ms = max(forget_ms, min(now_ms, forget_ms + elapsed_ms))

@@ -1,4 +1,4 @@
-"""The job that settles what time it is, and moves stamps of a wrong time.
+"""The job that decides what time it is, and moves stamps of a wrong time.
 
 Rule: a jump that could not be written is written before anything else is stored. What comes next
 has the right stamp already.
@@ -16,7 +16,7 @@ from titik_collector.timeline.server_clock import Jump, ServerClock
 log = logging.getLogger(__name__)
 
 
-class Settling:
+class Timekeeping:
     """Goes by what routers report of the time."""
 
     def __init__(
@@ -57,9 +57,9 @@ class Settling:
         return True
 
     def step(self, _budget_s: float) -> bool:
-        """Settle it, and keep it."""
+        """Decide what time it is, and keep it."""
         before = self._clock.known
-        jump = self._clock.settle()
+        jump = self._clock.decide()
         if jump is not None:
             self._jumps.append(jump)
             self._jumped(jump.by_ms)
