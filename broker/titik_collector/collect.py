@@ -7,6 +7,7 @@ acknowledged. At most one more batch is read.
 """
 
 import logging
+from dataclasses import dataclass
 
 from titik_collector.assemble import Parts
 from titik_collector.ingest.saved import Saved
@@ -21,11 +22,11 @@ RETRY_S = 1.0  # between tries of a store that fails
 FINISH_S = 2.0  # for rollups when it ends; the rest is done at the next start
 
 
+@dataclass(eq=False)
 class Collector:
     """Everything `titik collect` does; `turn` is one round of it."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    parts: Parts
 
     def turn(self) -> None:
         """One batch, then the jobs that are due."""

@@ -30,14 +30,14 @@ from titik_collector.access.passwords import make_secret, read_secret
 from titik_collector.access.plugin_control import Control
 from titik_collector.access.plugin_file import Access
 from titik_collector.config.schema import (
+    NAME,
     ConfigError,
     Setting,
-    Slug,
-    Slugs,
     Table,
-    Text,
-    Whole,
+    names,
     read,
+    text,
+    whole,
 )
 from titik_collector.enrolment.authority import Authority, bring_back
 from titik_collector.files.locks import locked
@@ -57,24 +57,24 @@ class BrokerError(Exception):
 class Ports:
     """[ports]"""
 
-    router: Annotated[int, Setting(Whole(1, 65535), "the routers' listener")]
-    engineer: Annotated[int, Setting(Whole(1, 65535), "the engineers' listener")]
-    collector: Annotated[int, Setting(Whole(1, 65535), "the collector's listener")]
+    router: Annotated[int, Setting(whole(1, 65535), "the routers' listener")]
+    engineer: Annotated[int, Setting(whole(1, 65535), "the engineers' listener")]
+    collector: Annotated[int, Setting(whole(1, 65535), "the collector's listener")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """broker.toml"""
 
-    account: Annotated[str, Setting(Text(32), "the account that mosquitto runs as")]
-    listen: Annotated[str, Setting(Text(64), "the address of the routers' listener")]
-    engineer_listen: Annotated[str, Setting(Text(64), "the address of the engineers' listener")]
-    collector: Annotated[str, Setting(Slug(), "the collector's user")]
-    collector_id: Annotated[str, Setting(Slug(), "the collector's id")]
-    engineers: Annotated[tuple[str, ...], Setting(Slugs(MAX_ENGINEERS), "the engineers' users")]
+    account: Annotated[str, Setting(text(32), "the account that mosquitto runs as")]
+    listen: Annotated[str, Setting(text(64), "the address of the routers' listener")]
+    engineer_listen: Annotated[str, Setting(text(64), "the address of the engineers' listener")]
+    collector: Annotated[str, Setting(NAME, "the collector's user")]
+    collector_id: Annotated[str, Setting(NAME, "the collector's id")]
+    engineers: Annotated[tuple[str, ...], Setting(names(MAX_ENGINEERS), "the engineers' users")]
     ports: Annotated[Ports, Setting(Table(Ports), "the listeners' ports")]
     host: Annotated[
-        str | None, Setting(Text(253), "the name in the broker's certificate", "no TLS")
+        str | None, Setting(text(253), "the name in the broker's certificate", "no TLS")
     ] = None
 
 

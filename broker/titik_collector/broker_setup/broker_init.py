@@ -27,7 +27,7 @@ from titik_collector.broker_setup.broker_dir import (
     write_settings,
 )
 from titik_collector.config.model import COLLECTOR_USER
-from titik_collector.config.schema import BEGINS, Slug
+from titik_collector.config.schema import BEGINS, NAME
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.limits import MAX_HOST
@@ -58,6 +58,7 @@ class Request:
     engineers: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()
     insecure: bool = False  # an address that others reach, without TLS
+    move: bool = False  # to other ports where somebody else has taken its own meanwhile
     force: bool = False
 
 
@@ -226,11 +227,13 @@ def listeners(settings: Settings) -> dict[str, tuple[str, int]]:
 
 def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Ports:
     """As asked for, else as they were, else the first that are free on this machine."""
-    was = settings.ports
+    was = listeners(settings)
+    if request.move and (before is None or before.pid() is None):
+        was = {name: (at, port if is_free(at, port) else 0) for name, (at, port) in was.items()}
     asked = Ports(
-        router=request.router_port or was.router,
-        engineer=request.engineer_port or was.engineer,
-        collector=request.collector_port or was.collector,
+        router=request.router_port or was["--port"][1],
+        engineer=request.engineer_port or was["--engineer-port"][1],
+        collector=request.collector_port or was["--collector-port"][1],
     )
     chosen = listeners(replace(settings, ports=asked))
     taken = [port for _, port in chosen.values() if port]
@@ -360,7 +363,7 @@ def _check_names(settings: Settings, routers: Iterable[str]) -> None:
     users = [settings.collector, *settings.engineers]
     for name in {*users, *routers}:
         if re.fullmatch(SLUG, name) is None:  # it becomes part of topics and roles
-            raise BrokerError(f"{name!r}: is no user name; allowed: {Slug.allowed}")
+            raise BrokerError(f"{name!r}: is no user name; allowed: {NAME.allowed}")
         if users.count(name) > 1 and name == settings.collector:
             raise BrokerError(f"{name}: is the collector's user; name the engineer otherwise")
         if (name in routers) + users.count(name) > 1:

@@ -50,7 +50,7 @@ def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None
     """Become mosquitto, after `check`; returns only by BrokerError."""
     with _ending_tidily():
         set_damaged_aside(directory, program, say)
-    _allow_open_files()
+    allow_open_files(MAX_OPEN_FILES)
     _limit_memory()
     os.chdir(directory.path)
     os.execv(program, [str(program), "-c", directory.config_file.name])
@@ -192,11 +192,12 @@ def _ending_tidily() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _allow_open_files() -> None:
+def allow_open_files(wanted: int) -> None:
+    """As many descriptors in this process, if the system lets us."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _limit_memory() -> None:

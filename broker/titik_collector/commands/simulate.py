@@ -2,10 +2,8 @@
 
 import contextlib
 import re
-import resource
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_run import allow_open_files
 from titik_collector.commands import options, plainly
 from titik_collector.config import edit
 from titik_collector.config.model import Config, ConfigError, Router
@@ -27,13 +26,7 @@ SPARE_FILES = 256
 MIN_S = 0.1  # between samples, and of the window of first waits; below it is no router
 
 
-@dataclass(frozen=True, slots=True)
-class _Outage:
-    """One router's uplink, cut once."""
-
-    router: str
-    after_s: float
-    length_s: float
+_Outage = tuple[str, float, float]  # one router's uplink, cut once: after seconds, for seconds
 
 
 def _time_of_day(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
@@ -51,7 +44,7 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
     found = re.fullmatch(r"([^:]+):(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", text)
     if found is None:
         raise click.BadParameter(f"{text}: use ROUTER:AFTER:LENGTH, as tirosa-1:60:300")
-    return _Outage(found[1], float(found[2]), float(found[3]))
+    return found[1], float(found[2]), float(found[3])
 
 
 @click.command()
@@ -123,10 +116,9 @@ def simulate(
     with plainly(), edit.editing(file) as city:
         made = _broker(city)
         known = _chosen(city, routers)
-        _check_leave(leave, known)
+        _check_simulated(leave, known, "--leave")
         chosen = [one for one in known if one.name not in leave]
-        if outage is not None:
-            _check_outage(outage, chosen)
+        _check_simulated(outage[:1] if outage else (), chosen, "--outage")
         there = _register(city, made, known)
         capacity = {site.name: site.capacity or DEFAULT_CAPACITY for site in city.site}
         plans = [
@@ -134,15 +126,14 @@ def simulate(
         ]
     if there != file:
         click.echo(f"routers that {file} lacks are in {there}: titik collect --config {there}")
-    _allow_files(len(plans))
+    allow_open_files(len(plans) * FILES_PER_ROUTER + SPARE_FILES)
     zone = city.city.timezone
     world = WorldTime(zone, speed, begin and begin.replace(tzinfo=zone))
     fleet = build(plans, made.host, made.ports.router, interval, world, seed, first_wait, spools)
     click.echo(f"simulating {len(plans)} routers, local time there {world.text()}, x{speed:g}")
     until = float("inf") if seconds is None else time.monotonic() + seconds
-    cut = _Cut(outage, fleet.nodes)
     with contextlib.suppress(KeyboardInterrupt):
-        fleet.run(until, cut)
+        fleet.run(until, _cutting(outage, fleet.nodes))
     fleet.stop()
     taken = sum(node.sampler.seq for node in fleet.nodes)
     held = sum(node.spool.spooled for node in fleet.nodes)
@@ -151,35 +142,24 @@ def simulate(
     click.echo(f"routers took {taken} samples; merged {merged}, lost {lost}, not yet acked {held}")
 
 
-class _Cut:
-    """Cuts one router's uplink once, after a while."""
+def _cutting(outage: _Outage | None, nodes: "Sequence[Node]") -> Callable[[], None]:
+    """Cuts the router's uplink once, when its time has come."""
+    began = time.monotonic()
+    left = [(node, *outage[1:]) for node in nodes if outage and node.name == outage[0]]
 
-    def __init__(self, outage: _Outage | None, nodes: "Sequence[Node]") -> None:
-        self._at = float("inf")
-        if outage is not None:
-            self._at, self._length = time.monotonic() + outage.after_s, outage.length_s
-            (self._node,) = (node for node in nodes if node.name == outage.router)
+    def cut() -> None:
+        if left and time.monotonic() - began >= left[0][1]:
+            node, _, length_s = left.pop()
+            node.cut(length_s)
 
-    def __call__(self) -> None:
-        if time.monotonic() >= self._at:
-            self._at = float("inf")
-            self._node.cut(self._length)
+    return cut
 
 
-def _check_leave(leave: tuple[str, ...], known: list[Router]) -> None:
-    for name in leave:
-        if name not in {one.name for one in known}:
-            raise _no_router(name, known, "--leave")
-
-
-def _check_outage(outage: _Outage, chosen: list[Router]) -> None:
-    if outage.router not in {one.name for one in chosen}:
-        raise _no_router(outage.router, chosen, "--outage")
-
-
-def _no_router(name: str, known: list[Router], option: str) -> click.BadParameter:
-    names = ", ".join(one.name for one in known[:MAX_NAMED]) + ", ..." * (len(known) > MAX_NAMED)
-    return click.BadParameter(f"{name} is not simulated; there are {names}", param_hint=option)
+def _check_simulated(names: Sequence[str], routers: list[Router], option: str) -> None:
+    there = [one.name for one in routers]
+    for name in set(names) - set(there):
+        shown = ", ".join(there[:MAX_NAMED]) + ", ..." * (len(there) > MAX_NAMED)
+        raise click.BadParameter(f"{name} is not simulated; there are {shown}", param_hint=option)
 
 
 def _broker(city: Config) -> BrokerDir:
@@ -224,11 +204,3 @@ def _register(city: Config, made: BrokerDir, chosen: list[Router]) -> Path:
         edit.add_many(city, new, there)
     made.admit([one.name for one in chosen])
     return there
-
-
-def _allow_files(routers: int) -> None:
-    """As many descriptors as the routers need, if the system lets us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = routers * FILES_PER_ROUTER + SPARE_FILES
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))

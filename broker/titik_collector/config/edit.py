@@ -15,7 +15,7 @@ from pathlib import Path
 
 from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError, Router, no_such_site
-from titik_collector.config.schema import BEGINS, Slug
+from titik_collector.config.schema import BEGINS, NAME
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 
@@ -35,9 +35,9 @@ def check_new(config: Config, router: Router) -> None:
     """ConfigError if the router could not be added."""
     name, site = router.name, router.site
     try:
-        Slug().read(name, config.file.parent)
+        NAME.read(name, config.file.parent)
     except ValueError as error:
-        raise ConfigError(config.file, "router", str(error), f"allowed: {Slug.allowed}") from error
+        raise ConfigError(config.file, "router", str(error), f"allowed: {NAME.allowed}") from error
     if not name[0].isalnum():
         raise ConfigError(config.file, "router", f'"{name}" begins with -', BEGINS)
     for one in config.router:

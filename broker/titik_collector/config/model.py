@@ -14,46 +14,33 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from titik_collector.config.schema import (
-    ConfigError,
-    File,
-    Moment,
-    Real,
+    FILE,
+    MOMENT,
+    NAME,
+    ZONE,
     Setting,
-    Slug,
     Table,
     Tables,
-    Text,
-    Whole,
-    Zone,
     read,
+    real,
+    text,
+    whole,
 )
+from titik_collector.config.schema import ConfigError as ConfigError
 from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES
 from titik_wire import topics
 
 DEFAULT_FILE = Path("titik.toml")
 COLLECTOR_USER = "collector"  # its user at the broker unless the file says otherwise
 
-__all__ = [
-    "Broker",
-    "City",
-    "Collector",
-    "Config",
-    "ConfigError",
-    "Router",
-    "Site",
-    "Store",
-    "load",
-    "parse",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class City:
     """[city]"""
 
-    name: Annotated[str, Setting(Slug(), "the city's name")]
-    title: Annotated[str, Setting(Text(), "the name people read")]
-    timezone: Annotated[ZoneInfo, Setting(Zone(), "the days of daily rollups are this zone's")]
+    name: Annotated[str, Setting(NAME, "the city's name")]
+    title: Annotated[str, Setting(text(), "the name people read")]
+    timezone: Annotated[ZoneInfo, Setting(ZONE, "the days of daily rollups are this zone's")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,33 +50,33 @@ class Broker:
     directory: Annotated[
         Path | None,
         Setting(
-            File(),
+            FILE,
             "what `titik broker init` wrote; the other keys of this table are then taken from"
             " there, unless they are given here",
         ),
     ] = None
     host: Annotated[
         str | None,
-        Setting(Text(255), "the broker's name or address", "the directory's, else `127.0.0.1`"),
+        Setting(text(255), "the broker's name or address", "the directory's, else `127.0.0.1`"),
     ] = None
     port: Annotated[
         int | None,
         Setting(
-            Whole(1, 65535), "the port of the collector's listener", "the directory's, else 1883"
+            whole(1, 65535), "the port of the collector's listener", "the directory's, else 1883"
         ),
     ] = None
     username: Annotated[
         str | None,
-        Setting(Slug(), "the collector's user", 'the directory\'s, else `"collector"`'),
+        Setting(NAME, "the collector's user", 'the directory\'s, else `"collector"`'),
     ] = None
     password_file: Annotated[
         Path | None,
-        Setting(File(), "file with that user's password, mode 0600", "the directory's, else none"),
+        Setting(FILE, "file with that user's password, mode 0600", "the directory's, else none"),
     ] = None
     ca_file: Annotated[
         Path | None,
         Setting(
-            File(), "certificate authorities (PEM) to check the broker with; if given, TLS is used"
+            FILE, "certificate authorities (PEM) to check the broker with; if given, TLS is used"
         ),
     ] = None
 
@@ -98,13 +85,13 @@ class Broker:
 class Collector:
     """[collector]"""
 
-    id: Annotated[str, Setting(Slug(), f"names this collector in `{topics.collector('<id>')}`")] = (
+    id: Annotated[str, Setting(NAME, f"names this collector in `{topics.collector('<id>')}`")] = (
         "main"
     )
     state: Annotated[
         Path | None,
         Setting(
-            File(),
+            FILE,
             "the file with the collector's own state, for `titik status`; best in memory, so that"
             " it can be written when the disk is full",
             "in `/run/titik` if that can be written, else beside the store",
@@ -116,32 +103,32 @@ class Collector:
 class Store:
     """[store]"""
 
-    path: Annotated[Path, Setting(File(), "the SQLite file; made if it is missing")]
+    path: Annotated[Path, Setting(FILE, "the SQLite file; made if it is missing")]
     messages_days: Annotated[
         int,
-        Setting(Whole(1, 3650), "days that samples are kept as received, with every field"),
+        Setting(whole(1, 3650), "days that samples are kept as received, with every field"),
     ] = 1
     samples_days: Annotated[
         int,
         Setting(
-            Whole(2, 3650),
+            whole(2, 3650),
             "days that the figures of samples are kept; what arrives later is counted, not drawn",
         ),
     ] = 30
     minutes_days: Annotated[
-        int, Setting(Whole(2, 3650), "days that `1m` rollups are kept; at least `samples_days`")
+        int, Setting(whole(2, 3650), "days that `1m` rollups are kept; at least `samples_days`")
     ] = 90
     max_samples_per_hour: Annotated[
         int,
         Setting(
-            Whole(120, 1_000_000),
+            whole(120, 1_000_000),
             "new samples taken of one router in an hour; the rest wait in its spool, so that a"
             " stolen key fills no disk",
         ),
     ] = 5000
     max_runs_per_hour: Annotated[
         int,
-        Setting(Whole(1, 10_000), "new runs (starts of the agent) taken of one router in an hour"),
+        Setting(whole(1, 10_000), "new runs (starts of the agent) taken of one router in an hour"),
     ] = 60
 
 
@@ -150,18 +137,18 @@ class Site:
     """[[site]]"""
 
     name: Annotated[
-        str, Setting(Slug(), "the site's name; do not change it, because history refers to it")
+        str, Setting(NAME, "the site's name; do not change it, because history refers to it")
     ]
-    title: Annotated[str, Setting(Text(), "the name people read")]
-    latitude: Annotated[float | None, Setting(Real(-90, 90), "degrees north")] = None
-    longitude: Annotated[float | None, Setting(Real(-180, 180), "degrees east")] = None
+    title: Annotated[str, Setting(text(), "the name people read")]
+    latitude: Annotated[float | None, Setting(real(-90, 90), "degrees north")] = None
+    longitude: Annotated[float | None, Setting(real(-180, 180), "degrees east")] = None
     capacity: Annotated[
-        int | None, Setting(Whole(1, 1_000_000), "how many visitors it is meant for at once")
+        int | None, Setting(whole(1, 1_000_000), "how many visitors it is meant for at once")
     ] = None
     uplink_mbps: Annotated[
         float | None,
         Setting(
-            Real(0.01, 1_000_000), "what its lines to the internet can carry together, in Mbit/s"
+            real(0.01, 1_000_000), "what its lines to the internet can carry together, in Mbit/s"
         ),
     ] = None
 
@@ -171,13 +158,13 @@ class Router:
     """[[router]]"""
 
     name: Annotated[
-        str, Setting(Slug(), "the router's name: its user name at the broker and in its topics")
+        str, Setting(NAME, "the router's name: its user name at the broker and in its topics")
     ]
-    site: Annotated[str, Setting(Slug(), "the site that it stands at")]
+    site: Annotated[str, Setting(NAME, "the site that it stands at")]
     since: Annotated[
         date | datetime | None,
         Setting(
-            Moment(),
+            MOMENT,
             "when it came to this site; looked at once, when it is first seen at the site",
             "when the collector reads it",
         ),
@@ -185,7 +172,7 @@ class Router:
     revoked: Annotated[
         date | datetime | None,
         Setting(
-            Moment(),
+            MOMENT,
             "since when it has no access; `titik router revoke` writes it, and `titik router"
             " rotate` takes it out",
         ),

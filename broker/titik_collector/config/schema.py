@@ -9,17 +9,18 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import MISSING, dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from titik_wire.kinds import SLUG
 
 T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 # Where a name is new: to programs one that begins with - is an option. Those that a city has stay.
 BEGINS = "begin a name with a letter or a digit"
 
@@ -34,143 +35,106 @@ class ConfigError(Exception):
         self.path = path
 
 
-class ValueKind(Protocol):
+@dataclass(frozen=True, slots=True)
+class Kind:
     """What a key may hold."""
 
-    @property
-    def allowed(self) -> str:
-        """For people: `a number from 1 to 10`."""
-        ...
-
-    def read(self, value: object, base: Path) -> Any:
-        """The value as the program holds it; ValueError says what is wrong with it."""
-        ...
+    allowed: str  # for people: `a number from 1 to 10`
+    # The value as the program holds it; paths start at the folder. ValueError: what is wrong.
+    read: Callable[[object, Path], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+def text(max_chars: int = 200) -> Kind:
     """Text on one line."""
 
-    max_chars: int = 200
-
-    @property
-    def allowed(self) -> str:
-        return f"text in quotes, one line of 1 to {self.max_chars} characters"
-
-    def read(self, value: object, base: Path) -> str:  # noqa: ARG002
+    def read(value: object, _base: Path) -> str:
         if not isinstance(value, str):
             raise ValueError(f"{_shown(value)} is not text")
-        if not 1 <= len(value) <= self.max_chars or not value.isprintable():
+        if not 1 <= len(value) <= max_chars or not value.isprintable():
             raise ValueError(f"{_shown(value)} does not fit")
         return value
 
-
-@dataclass(frozen=True, slots=True)
-class Slug:
-    """A name that is part of topics and of URLs."""
-
-    allowed = 'a name in quotes: a-z, 0-9 and -, at most 64 characters, such as "taman-tirosa"'
-
-    def read(self, value: object, base: Path) -> str:  # noqa: ARG002
-        if not isinstance(value, str) or re.fullmatch(SLUG, value) is None:
-            raise ValueError(f"{_shown(value)} is no such name")
-        return value
+    return Kind(f"text in quotes, one line of 1 to {max_chars} characters", read)
 
 
-@dataclass(frozen=True, slots=True)
-class Slugs:
-    """Several such names."""
-
-    maximum: int
-
-    @property
-    def allowed(self) -> str:
-        return f"a list of at most {self.maximum} names"
-
-    def read(self, value: object, base: Path) -> tuple[str, ...]:
-        if not isinstance(value, list) or len(value) > self.maximum:
-            raise ValueError(f"{_shown(value)} does not fit")
-        return tuple(Slug().read(one, base) for one in value)
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
+def whole(minimum: int, maximum: int) -> Kind:
     """A whole number."""
 
-    minimum: int
-    maximum: int
-
-    @property
-    def allowed(self) -> str:
-        return f"a whole number from {self.minimum} to {self.maximum}"
-
-    def read(self, value: object, base: Path) -> int:  # noqa: ARG002
+    def read(value: object, _base: Path) -> int:
         if type(value) is not int:  # True is an int to isinstance
             raise ValueError(f"{_shown(value)} is no whole number")
-        if not self.minimum <= value <= self.maximum:
-            raise ValueError(f"{value} is too {'small' if value < self.minimum else 'large'}")
-        return value
+        return _within(value, minimum, maximum)
+
+    return Kind(f"a whole number from {minimum} to {maximum}", read)
 
 
-@dataclass(frozen=True, slots=True)
-class Real:
+def real(minimum: float, maximum: float) -> Kind:
     """A number."""
 
-    minimum: float
-    maximum: float
-
-    @property
-    def allowed(self) -> str:
-        return f"a number from {self.minimum:g} to {self.maximum:g}"
-
-    def read(self, value: object, base: Path) -> float:  # noqa: ARG002
+    def read(value: object, _base: Path) -> float:
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
             raise ValueError(f"{_shown(value)} is no number")
-        number = float(value)  # type: ignore[arg-type]
-        if not self.minimum <= number <= self.maximum:
-            raise ValueError(f"{number:g} is too {'small' if number < self.minimum else 'large'}")
-        return number
+        return _within(float(value), minimum, maximum)  # type: ignore[arg-type]
+
+    return Kind(f"a number from {minimum:g} to {maximum:g}", read)
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file or directory; a relative path starts at the config file's directory."""
+def names(maximum: int) -> Kind:
+    """Several names."""
 
-    allowed = "a path in quotes; a relative one starts at this file's directory"
+    def read(value: object, base: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or len(value) > maximum:
+            raise ValueError(f"{_shown(value)} does not fit")
+        return tuple(NAME.read(one, base) for one in value)
 
-    def read(self, value: object, base: Path) -> Path:
-        if not isinstance(value, str) or not value or "\0" in value:
-            raise ValueError(f"{_shown(value)} is no path")
-        return base / value
-
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """An IANA time zone."""
-
-    allowed = 'an IANA time zone in quotes, such as "Asia/Makassar"'
-
-    def read(self, value: object, base: Path) -> ZoneInfo:  # noqa: ARG002
-        if not isinstance(value, str):
-            raise ValueError(f"{_shown(value)} is no time zone")
-        try:
-            return ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(_no_zone(value)) from error
+    return Kind(f"a list of at most {maximum} names", read)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A TOML date or time; without an offset it is the city's."""
+def _within(number: Number, minimum: float, maximum: float) -> Number:
+    if not minimum <= number <= maximum:
+        shown = f"{number:g}" if isinstance(number, float) else number
+        raise ValueError(f"{shown} is too {'small' if number < minimum else 'large'}")
+    return number
 
-    allowed = "a date or time without quotes, such as 2026-11-23 or 2026-11-23T08:00:00+08:00"
 
-    def read(self, value: object, base: Path) -> date | datetime:  # noqa: ARG002
-        if not isinstance(value, date):  # a datetime is a date
-            raise ValueError(f"{_shown(value)} is no date or time")
-        if not 1971 <= value.year <= 9998:
-            raise ValueError(f"the year {value.year} is outside 1971 to 9998")
-        return value
+def _read_name(value: object, _base: Path) -> str:
+    if not isinstance(value, str) or re.fullmatch(SLUG, value) is None:
+        raise ValueError(f"{_shown(value)} is no such name")
+    return value
+
+
+def _read_path(value: object, base: Path) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{_shown(value)} is no path")
+    return base / value
+
+
+def _read_zone(value: object, _base: Path) -> ZoneInfo:
+    if not isinstance(value, str):
+        raise ValueError(f"{_shown(value)} is no time zone")
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(_no_zone(value)) from error
+
+
+def _read_moment(value: object, _base: Path) -> date | datetime:
+    if not isinstance(value, date):  # a datetime is a date
+        raise ValueError(f"{_shown(value)} is no date or time")
+    if not 1971 <= value.year <= 9998:
+        raise ValueError(f"the year {value.year} is outside 1971 to 9998")
+    return value
+
+
+# A name is part of topics and of URLs. A moment without an offset is the city's.
+NAME = Kind(
+    'a name in quotes: a-z, 0-9 and -, at most 64 characters, such as "taman-tirosa"', _read_name
+)
+FILE = Kind("a path in quotes; a relative one starts at this file's directory", _read_path)
+ZONE = Kind('an IANA time zone in quotes, such as "Asia/Makassar"', _read_zone)
+MOMENT = Kind(
+    "a date or time without quotes, such as 2026-11-23 or 2026-11-23T08:00:00+08:00", _read_moment
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +161,7 @@ class Tables:
 class Setting:
     """What a key holds and what it is for, in the `Annotated` type of its field."""
 
-    kind: ValueKind | Table | Tables
+    kind: Kind | Table | Tables
     doc: str
     shown: str = ""  # the default as the documentation shows it, where it differs
 

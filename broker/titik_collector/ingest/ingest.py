@@ -12,7 +12,7 @@ collector, which would meet it again at its next start, nor holds up the message
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from titik_collector.broker_link.inbox import Inbox, Outbox, ReceivedMessage
 from titik_collector.ingest import decode, plausible
@@ -30,22 +30,16 @@ log = logging.getLogger(__name__)
 _MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
 
+@dataclass(eq=False)
 class Ingest:
     """Drives messages through decode, save and the two acknowledgements."""
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        outbox: Outbox,
-        batches: BatchWriter,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._inbox = inbox
-        self._outbox = outbox
-        self._batches = batches
-        self._now_ms = now_ms
-        self._batch: Sequence[ReceivedMessage] = ()
-        self._items: list[tuple[ReceivedMessage, Item]] = []
+    _inbox: Inbox
+    _outbox: Outbox
+    _batches: BatchWriter
+    _now_ms: Callable[[], int]
+    _batch: Sequence[ReceivedMessage] = ()
+    _items: list[tuple[ReceivedMessage, Item]] = field(default_factory=list)
 
     def step(self, wait_s: float) -> Saved | None:
         """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""

@@ -2,27 +2,27 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.worker import Rollups
 
 
+@dataclass(eq=False)
 class Upkeep:
     """Computes what changed."""
 
-    def __init__(
-        self, rollups: Rollups, hold_s: float, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        """`hold_s`: so long sums wait for their routers; one that never ends delays nobody."""
-        self._rollups = rollups
-        self._hold_s = hold_s
-        self._monotonic = monotonic
-        self._whole_at = monotonic()  # when nothing was left to compute
-        self.is_behind = True
+    _rollups: Rollups
+    _hold_s: float  # so long sums wait for their routers; one that never ends delays nobody
+    _monotonic: Callable[[], float] = time.monotonic
+    is_behind: bool = True
+
+    def __post_init__(self) -> None:
+        self.begin()
 
     def begin(self) -> None:
         """The connection is new: what waited at the routers comes now, and sums wait for it."""
-        self._whole_at = self._monotonic()
+        self._whole_at = self._monotonic()  # when nothing was left to compute
 
     def behind_ms(self) -> int:
         """For how long something has been left to compute, without a pause."""
@@ -49,12 +49,12 @@ class Upkeep:
         self._rollups.finish(budget_s, self._monotonic)
 
 
+@dataclass(eq=False)
 class Restating:
     """Computes rates of the past again while nothing else is to be computed."""
 
-    def __init__(self, restate: Restate, may: Callable[[], bool]) -> None:
-        self._restate = restate
-        self._may = may
+    _restate: Restate
+    _may: Callable[[], bool]
 
     def due(self, _now: float) -> bool:
         """Whether nothing else is."""

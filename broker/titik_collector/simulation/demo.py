@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, replace
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -24,7 +23,6 @@ from rich.text import Text
 from titik_agent.config import Sources
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
-from titik_collector.broker_setup.broker_init import FIRST_PORT, LOOPBACK, Request, is_free
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, Router
 from titik_collector.queries import status
@@ -71,10 +69,9 @@ class Demo:
             edit.add_many(made, [Router(name=HERE, site=HERE)])
         made = model.load(self._file)
         assert made.broker.directory is not None
-        request = Request(
-            collector_id=made.collector.id, routers=tuple(one.name for one in made.router)
-        )
-        broker_init.init(made.broker.directory, _with_free_ports(request, made.broker.directory))
+        names = tuple(one.name for one in made.router)
+        request = broker_init.Request(collector_id=made.collector.id, routers=names, move=True)
+        broker_init.init(made.broker.directory, request)
         return made
 
     def start(self) -> None:
@@ -167,23 +164,6 @@ def _sources(default: Sources) -> str:
     if os.path.exists(default.ubus_socket) or os.path.exists(default.control_dir):
         return ""
     return '\n[sources]\nhostapd = "off"\n'
-
-
-def _with_free_ports(request: Request, broker: Path) -> Request:
-    """Other ports for a broker, if somebody has taken one of its own since the last run."""
-    if not (broker / "broker.toml").exists():
-        return request
-    made = BrokerDir.open(broker)
-    if made.pid() is not None or all(is_free(LOOPBACK, port) for port in astuple(made.ports)):
-        return request
-    tried = range(FIRST_PORT, FIRST_PORT + 1000)
-    free = (port for port in tried if is_free(LOOPBACK, port))
-    return replace(
-        request,
-        router_port=next(free, None),
-        engineer_port=next(free, None),
-        collector_port=next(free, None),
-    )
 
 
 def run(directory: Path, example: Path, seconds: float | None) -> int:

@@ -1,6 +1,7 @@
 """The job that deletes what is older than `[store]` keeps: when it runs, not what it deletes."""
 
 import time
+from dataclasses import dataclass
 
 from titik_collector.config import model
 from titik_collector.store import retention, server_clock_row
@@ -10,14 +11,14 @@ from titik_collector.timeline.server_clock import ServerClock
 PAUSE_S = 60.0  # when nothing is left to remove
 
 
+@dataclass(eq=False)
 class Pruning:
     """Removes a little at a time; `keep` may be replaced at any time."""
 
-    def __init__(self, db: Database, clock: ServerClock, keep: model.Store) -> None:
-        self.keep = keep
-        self._db = db
-        self._clock = clock
-        self._next = 0.0
+    _db: Database
+    _clock: ServerClock
+    keep: model.Store
+    _next: float = 0.0
 
     def due(self, now: float) -> bool:
         """Whether there was more, or the pause is over."""

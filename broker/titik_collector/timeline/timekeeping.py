@@ -6,6 +6,7 @@ has the right stamp already.
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from titik_collector.limits import MAX_BEHIND_MS
 from titik_collector.store import server_clock_row
@@ -16,23 +17,16 @@ from titik_collector.timeline.server_clock import Jump, ServerClock
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Timekeeping:
     """Goes by what routers report of the time."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: ServerClock,
-        jumped: Callable[[int], object],
-        restamped: Callable[[], object],
-    ) -> None:
-        """`jumped` gets by how many ms; `restamped` is called when the store has the new stamps."""
-        self._db = db
-        self._clock = clock
-        self._jumped = jumped
-        self._restamped = restamped
-        self._jumps: list[Jump] = []  # after which stamps were not moved yet
-        self._wrong: set[int] = set()  # routers whose NTP clock is not our time
+    _db: Database
+    _clock: ServerClock
+    _jumped: Callable[[int], object]  # gets by how many ms
+    _restamped: Callable[[], object]  # called when the store has the new stamps
+    _jumps: list[Jump] = field(default_factory=list)  # after which stamps were not moved yet
+    _wrong: set[int] = field(default_factory=set)  # routers whose NTP clock is not our time
 
     def hear(self, router_id: int, router: str, ahead_ms: int) -> None:
         """A router with NTP reported just now that it is so much later than we think.
