@@ -13,13 +13,14 @@ Rule: who may do what follows from settings, secrets and certificates. A broker 
 commanded and writes its file itself; while none runs the file is edited.
 """
 
+import json
 import os
 import pwd
 import signal
 import tomllib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -144,6 +145,10 @@ class BrokerDir:
         """Where a user's password lies."""
         name = "control" if user == rights.CONTROL else f"{user}.password"
         return self.path / "secrets" / name
+
+    def bundle_file(self, user: str) -> Path:
+        """Where the file lies that makes a machine a router, or an engineer's tools its readers."""
+        return self.path / "secrets" / f"{user}.sh"
 
     def password(self, user: str) -> str:
         """A user's password; BrokerError if it has none or is not ours to read."""
@@ -441,20 +446,11 @@ def local(address: str) -> str:
 
 def write_settings(path: Path, settings: Settings) -> None:
     """broker.toml, from which `open` reads the same settings again."""
-    engineers = ", ".join(f'"{name}"' for name in settings.engineers)
-    host = "" if settings.host is None else f'host = "{settings.host}"\n'
-    text = f"""\
-# Written by `titik broker init`; run it again to change something.
-account = "{settings.account}"
-listen = "{settings.listen}"
-engineer_listen = "{settings.engineer_listen}"
-collector = "{settings.collector}"
-collector_id = "{settings.collector_id}"
-engineers = [{engineers}]
-{host}
-[ports]
-router = {settings.ports.router}
-engineer = {settings.ports.engineer}
-collector = {settings.ports.collector}
-"""
+    plain = asdict(settings)
+    tables = {"": plain, "\n[ports]\n": plain.pop("ports")}
+    text = "# Written by `titik broker init`; run it again to change something.\n"
+    for head, table in tables.items():
+        # JSON's text, lists and numbers are TOML's too.
+        known = {name: value for name, value in table.items() if value is not None}
+        text += head + "".join(f"{name} = {json.dumps(known[name])}\n" for name in known)
     replace_file(path / "broker.toml", text, Owner(-1, -1, 0o644))

@@ -3,6 +3,7 @@
 import ipaddress
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,7 +38,9 @@ def broker() -> None:
 )
 @click.option("--listen", metavar="ADDRESS", help=f"Where routers connect{_AT_FIRST}.")
 @click.option("--engineer-listen", metavar="ADDRESS", help=f"Where engineers connect{_AT_FIRST}.")
-@click.option("--port", type=_PORT, help="For routers; 1883 or the next that is free.")
+@click.option(
+    "--port", "router_port", type=_PORT, help="For routers; 1883 or the next that is free."
+)
 @click.option("--engineer-port", type=_PORT, help="For engineers.")
 @click.option("--collector-port", type=_PORT, help="For the collector, always on 127.0.0.1.")
 @click.option("--engineer", "engineers", multiple=True, metavar="NAME", help="One more engineer.")
@@ -45,42 +48,16 @@ def broker() -> None:
     "--insecure", is_flag=True, help="Without --host: listen also where others can read passwords."
 )
 @click.option("--force", is_flag=True, help="New passwords for everybody and an empty broker.")
-def init(
-    directory: Path,
-    file: Path | None,
-    host: str | None,
-    listen: str | None,
-    engineer_listen: str | None,
-    port: int | None,
-    engineer_port: int | None,
-    collector_port: int | None,
-    engineers: tuple[str, ...],
-    insecure: bool,
-    force: bool,
-) -> None:
+def init(directory: Path, file: Path | None, **asked: Any) -> None:
     """Write a complete configuration.
 
     Again: change it, keeping passwords and data.
     """
     with plainly(), nullcontext() if file is None else edit.editing(file) as city:
-        made, notes = broker_init.init(
-            directory,
-            broker_init.Request(
-                host=host,
-                file=file,
-                listen=listen,
-                engineer_listen=engineer_listen,
-                router_port=port,
-                engineer_port=engineer_port,
-                collector_port=collector_port,
-                collector=None if city is None else city.broker.username,
-                collector_id=None if city is None else city.collector.id,
-                engineers=engineers,
-                routers=() if city is None else tuple(one.name for one in city.router),
-                insecure=insecure,
-                force=force,
-            ),
-        )
+        if city is not None:
+            asked |= {"collector": city.broker.username, "collector_id": city.collector.id}
+            asked["routers"] = tuple(one.name for one in city.router)
+        made, notes = broker_init.init(directory, broker_init.Request(file=file, **asked))
     notes += [] if city is None else _unfound(made, city)
     for line in [*notes, *_summary(made)]:
         click.echo(line)

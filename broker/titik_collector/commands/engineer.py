@@ -35,7 +35,7 @@ def add(name: str, file: Path) -> None:
             click.echo(f"{name} may read; the password is in {made.password_file(name)}")
             return
         text = bundle.of_engineer(name, host, made.ports.engineer, made.authority.ca_pem, password)
-        there = made.path / "secrets" / f"{name}.sh"
+        there = made.bundle_file(name)
         replace_file(there, text, Owner(-1, -1, 0o600))
     click.echo(f"{name} may read; give them {there}, and they run: sh {there.name}")
 
@@ -57,7 +57,7 @@ def remove(name: str, file: Path) -> None:
     with plainly(), edit.editing(file) as city:
         made = _broker(city)
         broker_init.remove_engineer(made, name)
-        (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
+        made.bundle_file(name).unlink(missing_ok=True)
     click.echo(f"{name} may no longer read")
 
 

@@ -67,7 +67,6 @@ def _add(name: str, site: str | None, file: Path) -> None:
         now = datetime.now(city.city.timezone).replace(microsecond=0)
         new = Router(name=name, site=site, since=now)
         made = _broker(city)
-        _check_revoked(city, made, new)
         listed = _lacks_credential(city, made, new)
         if not listed:
             edit.check_new(city, new)
@@ -123,7 +122,7 @@ def show(name: str, file: Path) -> None:
     """A router's site and certificates."""
     with plainly():
         city = model.load(file)
-        (one,) = [one for one in city.router if one.name == name] or [_unknown(city, name)]
+        one = edit.find(city, name)
         made = _broker(city)
         click.echo(f"{name}  site={one.site}  since={one.since or '-'}")
         if made is None or made.settings.host is None:
@@ -141,8 +140,7 @@ def show(name: str, file: Path) -> None:
 def rotate(name: str, file: Path) -> None:
     """A new key; the old one works until `revoke --old`, so that the router is not cut off."""
     with plainly(), edit.editing(file) as city:
-        if name not in {one.name for one in city.router}:
-            _unknown(city, name)
+        edit.find(city, name)
         made = _with_tls(city)
         replaces = _credentials(made, [name])[name] == CERTIFICATE
         made.admit([name])
@@ -166,7 +164,7 @@ def revoke(name: str, old: bool, file: Path) -> None:
             raise _nothing_revoked(city, made, name)
         ended = made.interrupt(name) if old else made.cut_off(name)
         if not old:
-            (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
+            made.bundle_file(name).unlink(missing_ok=True)
             _note_revoked(city, name, datetime.now(city.city.timezone).replace(microsecond=0))
     click.echo(f"{name}: {count} certificate{'s' * (count > 1)} revoked; {ended}")
     if not old:
@@ -193,7 +191,7 @@ def remove(name: str, file: Path) -> None:
         known = False
         if made is not None and certified and made.authority.revoke(name):
             made.cut_off(name)
-            (made.path / "secrets" / f"{name}.sh").unlink(missing_ok=True)
+            made.bundle_file(name).unlink(missing_ok=True)
         elif made is not None and name not in made.reserved():
             known = bool(made.expel([name]))
     click.echo(f"{name} is no longer registered in {file}; its history stays")
@@ -237,50 +235,39 @@ def _with_tls(city: Config) -> BrokerDir:
 
 
 def _lacks_credential(city: Config, made: BrokerDir | None, new: Router) -> bool:
-    """Whether the file has the router already, at this site, and only its credential is missing."""
-    if (new.name, new.site) not in {(one.name, one.site) for one in city.router}:
+    """Whether the file has the router already, at this site, and only its credential is missing.
+
+    An operator who adds a revoked router, at another site too, wants it let in again.
+    """
+    sites = {one.name: one.site for one in city.router}
+    held = _credentials(made, [new.name])[new.name]
+    if new.name in sites and held == REVOKED:
+        raise BrokerError(
+            f"{new.name}: is there already, and its certificate is revoked; to let it in again:"
+            f" titik router rotate {new.name}"
+        )
+    if sites.get(new.name) != new.site:
         return False
     if made is None:
         raise BrokerError(
             f"{new.name}: is there already; {city.file}: broker.directory is not set, so its"
             f" credential is made at your broker; {NAME_IT}"
         )
-    held = _credentials(made, [new.name])[new.name]
     if held == CERTIFICATE:
         raise BrokerError(
             f"{new.name}: is there already, and its certificate was made; for another:"
             f" titik router rotate {new.name}"
         )
-    return made.settings.host is not None or not made.password_file(new.name).exists()
+    return held in (NONE, MISSING)
 
 
-def _check_revoked(city: Config, made: BrokerDir | None, new: Router) -> None:
-    """An operator who adds a revoked router, at another site too, wants it let in again."""
-    if made is None or new.name not in {one.name for one in city.router}:
-        return
-    if _credentials(made, [new.name])[new.name] == REVOKED:
-        raise BrokerError(
-            f"{new.name}: is there already, and its certificate is revoked; to let it in again:"
-            f" titik router rotate {new.name}"
-        )
-
-
-def _nothing_revoked(city: Config, made: BrokerDir, name: str) -> BrokerError | ConfigError:
+def _nothing_revoked(city: Config, made: BrokerDir, name: str) -> BrokerError:
     held = _credentials(made, [name])[name]
     if held == CERTIFICATE:
         return BrokerError(f"{name}: has only one certificate, and nothing older to revoke")
-    if held == NONE and name not in {one.name for one in city.router}:
-        return _no_such(city, name)
+    if held == NONE:
+        edit.find(city, name)
     return BrokerError(f"{name}: has no certificate to revoke; see: titik router show {name}")
-
-
-def _unknown(city: Config, name: str) -> Router:
-    raise _no_such(city, name)
-
-
-def _no_such(city: Config, name: str) -> ConfigError:
-    wrong = f'there is no router "{name}"'
-    return ConfigError(city.file, "router", wrong, "see: titik router list")
 
 
 def _bundle(made: BrokerDir, name: str) -> Path:
@@ -289,7 +276,7 @@ def _bundle(made: BrokerDir, name: str) -> Path:
     host = made.settings.host
     assert host is not None
     text = bundle.of_router(name, host, made.ports.router, made.authority.ca_pem, certificate, key)
-    there = made.path / "secrets" / f"{name}.sh"
+    there = made.bundle_file(name)
     replace_file(there, text, Owner(-1, -1, 0o600))
     return there
 

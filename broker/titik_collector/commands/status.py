@@ -52,10 +52,7 @@ def status_command(
     everything: bool,
     as_json: bool,
     as_check: bool,
-    away: int,
-    away_critical: int,
-    lost: int,
-    cert_days: int,
+    **limits: int,
 ) -> None:
     """Every site and router now, problems first.
 
@@ -65,19 +62,14 @@ def status_command(
     it hears or stores nothing. With --check 0 is OK, 1 is a warning, 2 is critical, 3 is unknown.
     """
     if as_check:
-        _check(file, Limits(away, away_critical, lost, cert_days))
+        _check(file, Limits(**limits))
     with plainly():
         settings = model.load(file)
         city, server = _gather(settings)
     found = None if name is None else _find(city, name)
     console = Console()
     if as_json:
-        plain = (
-            status_json.document(city, server)
-            if found is None
-            else status_json.of_one(found, city.at_ms)
-        )
-        click.echo(status_json.text(plain))
+        click.echo(status_json.text(status_json.document(city, server, found)))
     elif found is not None:
         show(status_detail.render(city, found, settings.city.timezone))
     elif only_problems:

@@ -73,14 +73,19 @@ def add_many(config: Config, routers: Sequence[Router], into: Path | None = None
     _write(config.file, text, replace(config, router=(*config.router, *routers)), into)
 
 
+def find(config: Config, name: str) -> Router:
+    """The router of that name; ConfigError if it is not there."""
+    for one in config.router:
+        if one.name == name:
+            return one
+    wrong = f'there is no router "{name}"'
+    raise ConfigError(config.file, "router", wrong, "see: titik router list")
+
+
 def remove(config: Config, name: str) -> None:
     """Take the router's table out of the file; ConfigError if it is not there."""
-    names = [one.name for one in config.router]
-    if name not in names:
-        wrong = f'there is no router "{name}"'
-        raise ConfigError(config.file, "router", wrong, "see: titik router list")
     lines = _text(config.file).splitlines(keepends=True)
-    first, last = _block(lines, names.index(name))
+    first, last = _block(lines, config.router.index(find(config, name)))
     meant = replace(config, router=tuple(one for one in config.router if one.name != name))
     _write(config.file, "".join(lines[:first] + lines[last:]), meant)
 

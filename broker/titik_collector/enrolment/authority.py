@@ -38,6 +38,7 @@ SERVER_DAYS = 3 * 365
 SERVER_RENEW_DAYS = 2 * 365  # renewed when less is left, by a weekly timer
 CRL_DAYS = 10 * 365  # renewed every week; a list that expired would lock every router out
 WARN_DAYS = 60
+RENEW = "titik broker renew"
 
 OURS = Owner(-1, -1, 0o600)
 Key = ec.EllipticCurvePrivateKey
@@ -63,11 +64,16 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Something that ends; `renewed` if the timer renews it."""
+    """Something that ends."""
 
     what: str
     until: dt.datetime
-    renewed: bool
+    remedy: str
+
+    @property
+    def renewed(self) -> bool:
+        """Whether the timer renews it."""
+        return self.remedy == RENEW
 
     def days(self, now: dt.datetime) -> int:
         """How many are left."""
@@ -212,11 +218,12 @@ class Authority:
 
     def expiries(self) -> Iterator[Expiry]:
         """Everything that ends, of revoked certificates nothing."""
-        yield Expiry("certificate authority", _until(self._certificate()), False)
-        yield Expiry("server certificate", _until(self._server()), True)
-        yield Expiry("revocation list", _naive(self._crl(), "next_update"), True)
+        yield Expiry("certificate authority", _until(self._certificate()), "make a new city CA")
+        yield Expiry("server certificate", _until(self._server()), RENEW)
+        yield Expiry("revocation list", _naive(self._crl(), "next_update"), RENEW)
         for one in _newest(self.issued()):
-            yield Expiry(f"certificate of router {one.router}", one.until, False)
+            remedy = f"titik router rotate {one.router}"
+            yield Expiry(f"certificate of router {one.router}", one.until, remedy)
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
         """What ends within WARN_DAYS or does not belong together, with the remedy."""
@@ -225,11 +232,8 @@ class Authority:
         for one in self.expiries():
             left, gone = one.days(now), (now - one.until).days
             if left < WARN_DAYS:
-                router = one.what.removeprefix("certificate of router ")
-                remedy = f"titik router rotate {router}" if router != one.what else None
-                remedy = remedy or ("titik broker renew" if one.renewed else "make a new city CA")
                 when = f"expires in {left} days" if left >= 0 else f"expired {gone} days ago"
-                found.append(f"{one.what} {when}: {remedy}")
+                found.append(f"{one.what} {when}: {one.remedy}")
         return found
 
     def _uncertified(self) -> Iterator[str]:

@@ -64,8 +64,7 @@ def gather(db: Database, since_ms: int, now_ms: int, *, late: bool = False) -> l
     found = [
         *_outages(db, since_ms, now_ms),
         *_server(db, since_ms),
-        *_registered(db, since_ms),
-        *_removed(db, since_ms),
+        *_registry(db, since_ms),
         *_revoked(db, since_ms),
         *_lost(db, since_ms, now_ms, 0 if late else since_ms),
         *_namesakes(db, since_ms),
@@ -155,13 +154,10 @@ def away_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:
     return max(0, to_ms - from_ms - sum(ms for ms in within if ms > 0))
 
 
-def _registered(db: Database, since_ms: int) -> Iterator[Event]:
+def _registry(db: Database, since_ms: int) -> Iterator[Event]:
     """With the site of that time: the newest one before, else the first one after."""
     for at_ms, router, site in event_rows.registrations(db, since_ms, MAX_EVENTS):
         yield Event(at_ms, "registered", router, f"at {site}" if site else "at no site")
-
-
-def _removed(db: Database, since_ms: int) -> Iterator[Event]:
     for at_ms, router, site in event_rows.removals(db, since_ms, MAX_EVENTS):
         yield Event(at_ms, "removed", router, f"from {site}" if site else "")
 

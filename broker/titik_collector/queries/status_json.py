@@ -14,14 +14,24 @@ from titik_wire import codec, instant
 TERMS = ("taken", "stored", "refused", "lost", "in_spool")
 
 
-def document(city: CityStatus, server: Server) -> dict[str, Any]:
-    """Everything."""
+def document(
+    city: CityStatus, server: Server, one: SiteStatus | RouterStatus | None = None
+) -> dict[str, Any]:
+    """Everything; or one router, or one site with its routers."""
+    head = {"v": 1, "at": instant.to_text(city.at_ms)}
+    if isinstance(one, RouterStatus):
+        return {**head, "router": _router(one)}
+    if one is not None:
+        return {**head, "site": _site(one), "routers": [_router(router) for router in one.routers]}
     return {
-        "v": 1,
-        "at": instant.to_text(city.at_ms),
+        **head,
         "ok": not (city.warnings or any(one.problems for one in city.routers())),
         "server": _server(server),
-        "city": {**_line(city.line), **_samples(city)},
+        "city": {
+            **_line(city.line),
+            "samples": dict(zip(TERMS, city.totals, strict=True)),
+            "not_stored": dict(city.tallies),
+        },
         "sites": [_site(one) for one in city.sites],
         "routers": [_router(one) for one in city.routers()],
         "unregistered": [
@@ -29,14 +39,6 @@ def document(city: CityStatus, server: Server) -> dict[str, Any]:
             for one in city.unregistered
         ],
     }
-
-
-def of_one(one: SiteStatus | RouterStatus, at_ms: int) -> dict[str, Any]:
-    """A site with its routers, or a router."""
-    head = {"v": 1, "at": instant.to_text(at_ms)}
-    if isinstance(one, RouterStatus):
-        return {**head, "router": _router(one)}
-    return {**head, "site": _site(one), "routers": [_router(router) for router in one.routers]}
 
 
 def text(plain: dict[str, Any]) -> str:
@@ -58,13 +60,6 @@ def _server(server: Server) -> dict[str, Any]:
         }
         found |= _known(problem=state.problem)
     return found | _known(certificate_days=server.expires_days)
-
-
-def _samples(city: CityStatus) -> dict[str, Any]:
-    return {
-        "samples": dict(zip(TERMS, city.totals, strict=True)),
-        "not_stored": dict(city.tallies),
-    }
 
 
 def _site(one: SiteStatus) -> dict[str, Any]:
@@ -89,18 +84,15 @@ def _router(one: RouterStatus) -> dict[str, Any]:
 
 def _line(one: Line) -> dict[str, Any]:
     now = json.loads(codec.encode(one.now))
+    covered = None if one.coverage is None else round(one.coverage, 4)
     return {
         "name": one.now.name,
         "title": one.title,
         "now": {key: value for key, value in now.items() if key not in ("v", "scope", "name")},
         "lost": one.lost,
         "lost_24h": one.lost_today,
-        **_known(coverage_ratio=_rounded(one.coverage), spooled=one.spooled),
+        **_known(coverage_ratio=covered, spooled=one.spooled),
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 def _known(**values: Any) -> dict[str, Any]:

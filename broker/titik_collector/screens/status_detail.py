@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
-from titik_collector.screens.status_screen import UNKNOWN, TableRow, bps, table, warnings, whole
+from titik_collector.screens.status_screen import UNKNOWN, Rows, TableRow, bps, warnings, whole
 from titik_collector.wording import when
 from titik_wire.messages import Bss, Net, Sample
 
@@ -23,10 +23,10 @@ def render(
     parts = [*warnings(city.warnings), Text(_title(one), "bold")]
     if isinstance(one, RouterStatus):
         parts += [Text(f"  {problem}", "yellow") for problem in one.problems]
-        return Group(*parts, table([TableRow(0, one.name, one.line)]), *_router(one, zone))
+        return Group(*parts, Rows([TableRow(0, one.name, one.line)]), *_router(one, zone))
     rows = [TableRow(0, one.line.title, one.line)]
     rows += [TableRow(1, router.name, router.line) for router in one.routers]
-    parts.append(table(rows))
+    parts.append(Rows(rows))
     for router in one.routers:
         lines = [*router.problems, *_kept(router)]
         parts.append(Text(f"{router.name}: {'; '.join(lines)}"))
@@ -114,14 +114,9 @@ def _net(found: tuple[Net, ...]) -> RenderableType:
     grid = _grid("interface", "role", "link", "received", "sent")
     for one in found:
         link = UNKNOWN if one.up is None else "up" if one.up else "down"
-        sizes = (_size(one.rx_bytes), _size(one.tx_bytes))
-        grid.add_row(one.ifname, one.role, link, *sizes)
+        # Bytes since the counter began: `12.3M`.
+        grid.add_row(one.ifname, one.role, link, bps(one.rx_bytes), bps(one.tx_bytes))
     return grid
-
-
-def _size(count: int | None) -> str:
-    """Bytes since the counter began: `12.3M`."""
-    return bps(count)
 
 
 def _grid(*names: str) -> Table:

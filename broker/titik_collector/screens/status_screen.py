@@ -42,9 +42,9 @@ def render(
     rows = all_rows(city)
     most = MAX_ROWS if height is None else max(MIN_ROWS, height - len(head) - len(foot) - 3)
     if everything or len(rows) <= most:
-        return Group(*head, _Lines(rows), *foot)
+        return Group(*head, Rows(rows), *foot)
     rows, folded = _fold(city, most)
-    return Group(*head, _Lines(rows), Text(folded, "dim"), *foot)
+    return Group(*head, Rows(rows), Text(folded, "dim"), *foot)
 
 
 def render_problems(city: CityStatus) -> RenderableType:
@@ -75,11 +75,6 @@ def problems(city: CityStatus, most: int | None = None) -> list[RenderableType]:
         more = "--json" if most == MAX_PROBLEMS else "--problems"
         lines.append(Text(f"  and {len(found) - most} more: titik status {more}"))
     return lines
-
-
-def table(rows: Sequence[TableRow]) -> RenderableType:
-    """A header and these rows."""
-    return _Lines(rows)
 
 
 def all_rows(city: CityStatus) -> list[TableRow]:
@@ -141,8 +136,8 @@ def _footer(city: CityStatus) -> Iterator[RenderableType]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
-    """The table; it learns of the terminal's width when it is drawn."""
+class Rows:
+    """A header and these rows; it learns of the terminal's width when it is drawn."""
 
     rows: Sequence[TableRow]
 

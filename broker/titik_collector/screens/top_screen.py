@@ -66,7 +66,7 @@ class TopScreen:
         room = max(1, height - len(above) - 2)  # the head of the table, and the last line
         self._first = max(0, min(self._first, len(rows) - room))
         shown = rows[self._first : self._first + room]  # drawing all of them takes half a second
-        table = console.render_lines(status_screen.table(shown), options, pad=False)
+        table = console.render_lines(status_screen.Rows(shown), options, pad=False)
         foot = console.render_lines(self._foot(len(shown), len(rows)), options, pad=False)
         yield from _lines([*above, *table, *foot])
 
@@ -101,18 +101,13 @@ def _wait(screen: TopScreen, live: Live, every_s: float) -> bool:
     while (left := until - time.monotonic()) > 0:
         if not select.select([sys.stdin], [], [], left)[0]:
             continue
-        key = _key()
+        key = os.read(sys.stdin.fileno(), 8)  # what a terminal sends for an arrow comes at once
         if key in QUIT or not key:
             return False
         if key in KEYS:
             screen.scroll(KEYS[key])
             live.refresh()
     return True
-
-
-def _key() -> bytes:
-    """One key; what a terminal sends for an arrow comes at once."""
-    return os.read(sys.stdin.fileno(), 8)
 
 
 @contextlib.contextmanager
