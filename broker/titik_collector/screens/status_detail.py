@@ -11,7 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
-from titik_collector.screens.status_screen import UNKNOWN, Rows, TableRow, bps, warnings, whole
+from titik_collector.screens.status_screen import (
+    UNKNOWN,
+    StatusTable,
+    TableRow,
+    bps,
+    warnings,
+    whole,
+)
 from titik_collector.wording import when
 from titik_wire.messages import Bss, Net, Sample
 
@@ -23,10 +30,10 @@ def render(
     parts = [*warnings(city.warnings), Text(_title(one), "bold")]
     if isinstance(one, RouterStatus):
         parts += [Text(f"  {problem}", "yellow") for problem in one.problems]
-        return Group(*parts, Rows([TableRow(0, one.name, one.line)]), *_router(one, zone))
+        return Group(*parts, StatusTable([TableRow(0, one.name, one.line)]), *_router(one, zone))
     rows = [TableRow(0, one.line.title, one.line)]
     rows += [TableRow(1, router.name, router.line) for router in one.routers]
-    parts.append(Rows(rows))
+    parts.append(StatusTable(rows))
     for router in one.routers:
         lines = [*router.problems, *_kept(router)]
         parts.append(Text(f"{router.name}: {'; '.join(lines)}"))

@@ -42,9 +42,9 @@ def render(
     rows = all_rows(city)
     most = MAX_ROWS if height is None else max(MIN_ROWS, height - len(head) - len(foot) - 3)
     if everything or len(rows) <= most:
-        return Group(*head, Rows(rows), *foot)
+        return Group(*head, StatusTable(rows), *foot)
     rows, folded = _fold(city, most)
-    return Group(*head, Rows(rows), Text(folded, "dim"), *foot)
+    return Group(*head, StatusTable(rows), Text(folded, "dim"), *foot)
 
 
 def render_problems(city: CityStatus) -> RenderableType:
@@ -136,7 +136,7 @@ def _footer(city: CityStatus) -> Iterator[RenderableType]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class StatusTable:
     """A header and these rows; it learns of the terminal's width when it is drawn."""
 
     rows: Sequence[TableRow]

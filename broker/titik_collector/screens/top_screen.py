@@ -66,7 +66,7 @@ class TopScreen:
         room = max(1, height - len(above) - 2)  # the head of the table, and the last line
         self._first = max(0, min(self._first, len(rows) - room))
         shown = rows[self._first : self._first + room]  # drawing all of them takes half a second
-        table = console.render_lines(status_screen.Rows(shown), options, pad=False)
+        table = console.render_lines(status_screen.StatusTable(shown), options, pad=False)
         foot = console.render_lines(self._foot(len(shown), len(rows)), options, pad=False)
         yield from _lines([*above, *table, *foot])
 
