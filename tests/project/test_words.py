@@ -115,10 +115,7 @@ DELIBERATE = {
     "Link": "the connection to the broker that each half keeps up",
     "Probe": "a table of the configuration, and the section that it makes",
     "Reach": "a table of the configuration, and the section that it makes",
-    "Real": "the limits of a field of the contract, and of a setting",
     "Spool": "a table of the configuration, and what it configures",
-    "Text": "the limits of a field of the contract, and of a setting",
-    "Whole": "the limits of a field of the contract, and of a setting",
 }
 
 
