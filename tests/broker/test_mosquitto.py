@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -400,6 +401,31 @@ def test_a_sigterm_while_the_database_is_tried_leaves_nothing_running(tmp_path: 
         assert 0 == process.wait(PATIENCE_S)
     assert not trial.is_running()
     assert not (directory.path / broker_run.TRIAL).exists()
+
+
+def test_a_screen_shows_no_harmless_line(tmp_path: Path) -> None:
+    """A deprecation at each start, and who looked at a port; anything else passes."""
+    directory = made(tmp_path / "broker", "a-1")
+    code = "from titik_collector.cli import main; main()"
+    terminal, screen = os.openpty()
+    command = (sys.executable, "-c", code, "broker", "run", str(directory.path))
+    with subprocess.Popen(command, stderr=screen) as process:
+        os.close(screen)
+        port = directory.ports.router
+        wait_for(lambda: psutil.Process(process.pid) if serves(port) else None)
+        socket.create_connection(("127.0.0.1", port)).close()
+        assert serves(port)
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(PATIENCE_S)
+    shown = b""
+    with suppress(OSError):  # a terminal that all have closed
+        while more := os.read(terminal, 4096):
+            shown += more
+    os.close(terminal)
+    lines = shown.decode().splitlines()
+    assert "broker starts" in lines[0]
+    assert any("disconnected, not authorised" in line for line in lines)
+    assert [] == [line for line in lines if "deprecated" in line or "closed its conn" in line]
 
 
 def reads_fifo(process: psutil.Process) -> bool:

@@ -33,6 +33,12 @@ from titik_collector.limits import MAX_DAMAGED, MAX_MEMORY, MAX_OPEN_FILES
 TRIAL_S = 120.0  # for reading the largest database that the queue limits allow
 TRIAL = "data/trial"  # in mosquitto's own folder, for all of this may run as its user
 PLACES = "/usr/sbin:/usr/local/sbin"
+# What mosquitto writes at every start, and of somebody who only looked whether the port is open.
+HARMLESS = (
+    "The 'clientid_prefixes' option is now deprecated",
+    r"<unknown> closed its connection\.$",
+)
+SCREEN = 2  # stderr, where mosquitto logs
 MISSING = "mosquitto is missing; apt-get install mosquitto"
 
 _TRIAL = """\
@@ -50,6 +56,8 @@ def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None
     """Become mosquitto, after `check`; returns only by BrokerError."""
     with _ending_tidily():
         set_damaged_aside(directory, program, say)
+    if os.isatty(SCREEN):  # a log keeps every line
+        _leave_out_harmless()
     allow_open_files(MAX_OPEN_FILES)
     _limit_memory()
     os.chdir(directory.path)
@@ -190,6 +198,14 @@ def _ending_tidily() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _leave_out_harmless() -> None:
+    """What goes to the screen passes grep, in a session of its own: Ctrl-C is mosquitto's."""
+    command = ["grep", "--line-buffered", "-Ev", "|".join(HARMLESS)]
+    grep = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=SCREEN, start_new_session=True)
+    assert grep.stdin is not None
+    os.dup2(grep.stdin.fileno(), SCREEN)
 
 
 def allow_open_files(wanted: int) -> None:
