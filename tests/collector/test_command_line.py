@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from titik_collector.cli import titik
 from titik_collector.commands import plainly
 from titik_collector.config import model
 from titik_collector.config.schema import ConfigError
-from titik_collector.simulation.demo import HERE, Demo, _sources
+from titik_collector.simulation.demo import HERE, Demo, _sources, lines_to_try
 from titik_collector.store.database import StoreError
 from titik_collector.store.lease import held
 from titik_collector.store.sqlite import reading
@@ -50,6 +51,26 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "titik.toml"
     path.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
     return path
+
+
+def test_a_broker_without_tls_is_checked(file: Path) -> None:
+    """It is in order without a certificate."""
+    folder = file.parent / "broker"
+    assert (
+        f"mosquitto does not run on {folder} without TLS: no certificates, and passwords that"
+        " never end "
+    ) == says("broker", "check", str(folder), status=0)
+
+
+def test_an_engineer_of_a_broker_without_tls_gets_a_command(file: Path) -> None:
+    """There is no file to hand over but the password."""
+    said = says("engineer", "add", "ina", "--config", str(file), status=0)
+    made = BrokerDir.open(file.parent / "broker")
+    secret = file.parent / "broker/secrets/ina.password"
+    assert (
+        f"ina may read; the password is in {secret} on this machine: mosquitto_sub -h 127.0.0.1"
+        f" -p {made.ports.engineer} -u ina -P \"$(cat {secret})\" -v -t 'titik/v1/now/#' "
+    ) == said
 
 
 def test_a_folder_that_is_not_there_begins_no_second_store(file: Path) -> None:
@@ -227,6 +248,28 @@ def test_a_demo_goes_on_with_other_ports_where_its_own_were_taken(tmp_path: Path
         assert is_free("127.0.0.1", after.collector)
         assert f"port = {after.router}\n" in demo._agent_file().read_text()
     assert after == Demo(tmp_path, EXAMPLE).broker.ports
+
+
+@pytest.mark.parametrize(("seconds", "short"), [(None, False), (60.0, True), (75.0, False)])
+def test_a_demo_s_commands_can_be_pasted_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None, short: bool
+) -> None:
+    """Every path is absolute; and it is there when the first minute has been computed."""
+    demo = Demo(tmp_path / "a demo", EXAMPLE)
+    monkeypatch.chdir("/")
+    lines = lines_to_try(demo, 1_795_872_025_000, seconds)
+    typed = [shlex.split(one, comments=True) for one in lines if one.startswith("  ")]
+    assert {"mosquitto_sub", str(Path(sys.executable).parent / "titik")} == {
+        one[0] for one in typed
+    }
+    for one in typed:
+        if one[0] == "mosquitto_sub":
+            secret = subprocess.run(["sh", "-c", f"echo {one[8]}"], capture_output=True, check=True)
+            assert secret.stdout.strip()
+        else:
+            assert Path(one[-1]) == tmp_path / "a demo/titik.toml"
+    assert 2 == sum("in 75 s" in one for one in lines)
+    assert short == any(one.startswith("--for 60.0 ends before that") for one in lines)
 
 
 def test_a_store_that_cannot_be_held_is_told_with_its_key(file: Path) -> None:

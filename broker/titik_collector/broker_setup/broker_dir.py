@@ -16,6 +16,7 @@ commanded and writes its file itself; while none runs the file is edited.
 import json
 import os
 import pwd
+import shlex
 import signal
 import tomllib
 from collections.abc import Collection, Iterable, Iterator
@@ -119,12 +120,20 @@ class BrokerDir:
         """The address at which programs on this machine reach the engineers' listener."""
         return local(self.settings.engineer_listen)
 
+    def watch(self, engineer: str) -> str:
+        """What an engineer types on this machine where there is no TLS; topics are to follow."""
+        return (
+            f"mosquitto_sub -h {self.engineer_host} -p {self.ports.engineer} -u {engineer}"
+            f' -P "$(cat {shlex.quote(str(self.password_file(engineer)))})" -v'
+        )
+
     @property
     def authority(self) -> Authority:
         """The city's own; BrokerError if the broker was made without `--host`."""
         if self.settings.host is None:
             raise BrokerError(
-                f"{self.path}: is without TLS; titik broker init {self.path} --host NAME"
+                f"{self.path}: is without TLS, so there is no certificate;"
+                f" titik broker init {self.path} --host NAME makes them"
             )
         return Authority(self.path, self.owner(0o600))
 

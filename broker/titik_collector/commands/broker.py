@@ -80,7 +80,7 @@ def run(directory: Path) -> None:
 @broker.command()
 @click.argument("directory", type=_DIRECTORY)
 def renew(directory: Path) -> None:
-    """Renew the revocation list, and the broker's certificate in time."""
+    """Renew the revocation list, and the broker's certificate in time; only with --host."""
     with plainly():
         made = BrokerDir.open(directory)
         authority = made.authority
@@ -93,12 +93,17 @@ def renew(directory: Path) -> None:
 @broker.command()
 @click.argument("directory", type=_DIRECTORY)
 def check(directory: Path) -> None:
-    """Whether everything belongs together, and until when it is valid.
+    """Whether mosquitto runs, and keys and certificates are in order.
 
-    Exit status 1 if not, or if something ends within 60 days.
+    Exit status 1 if they do not belong together, or if one ends within 60 days. A broker without
+    --host has none.
     """
     with plainly():
         made = BrokerDir.open(directory)
+        click.echo(f"mosquitto {'runs' if made.pid() else 'does not run'} on {directory}")
+        if made.settings.host is None:
+            click.echo("without TLS: no certificates, and passwords that never end")
+            return
         authority = made.authority
         for one in authority.expiries():
             click.echo(f"{one.until:%Y-%m-%d}  {one.what}{', renews itself' * one.renewed}")
@@ -113,7 +118,6 @@ def check(directory: Path) -> None:
                 f"the broker does not know {broker_init.listed(strange)}, who has a certificate:"
                 f" titik broker init {directory}"
             )
-    click.echo(f"mosquitto {'runs' if made.pid() else 'does not run'} on {directory}")
     if not authority.can_sign:  # some keep it elsewhere
         click.echo(
             f"warning: without {directory / 'ca' / 'ca.key'} no router can be added or revoked"
@@ -154,8 +158,7 @@ def _summary(made: BrokerDir) -> list[str]:
     return [
         *lines,
         f"start it: titik broker run {made.path}",
-        f"watch:    mosquitto_sub -h {made.engineer_host} -p {made.ports.engineer} -u {engineer}"
-        f" -P \"$(cat {made.password_file(engineer)})\" -v -t '{topics.ALL_NOW}'",
+        f"watch:    {made.watch(engineer)} -t '{topics.ALL_NOW}'",
     ]
 
 

@@ -11,6 +11,7 @@ from titik_collector.config import edit, model
 from titik_collector.config.model import Config
 from titik_collector.enrolment import bundle
 from titik_collector.files.replace import Owner, replace_file
+from titik_wire import topics
 
 
 @click.group()
@@ -22,7 +23,10 @@ def engineer() -> None:
 @click.argument("name")
 @options.CONFIG
 def add(name: str, file: Path) -> None:
-    """Make a reader; everything its tools need is in one file."""
+    """Make a reader, and print the command that reads.
+
+    With TLS one file has everything that its tools need.
+    """
     with plainly(), edit.editing(file) as city:
         made = _broker(city)
         if name in {one.name for one in city.router}:
@@ -33,6 +37,7 @@ def add(name: str, file: Path) -> None:
         host, password = made.settings.host, made.password(name)
         if host is None:
             click.echo(f"{name} may read; the password is in {made.password_file(name)}")
+            click.echo(f"on this machine: {made.watch(name)} -t '{topics.ALL_NOW}'")
             return
         text = bundle.of_engineer(name, host, made.ports.engineer, made.authority.ca_pem, password)
         there = made.bundle_file(name)

@@ -8,6 +8,7 @@ Rule: one demo in a directory at a time; a second one touches nothing there.
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -25,7 +26,9 @@ from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, Router
+from titik_collector.figures.windows import minute
 from titik_collector.queries import status
+from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import status_screen
 from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation
@@ -38,6 +41,7 @@ HERE = "this-machine"
 INTERVAL_S = 5
 SPEED = 30.0  # the simulated day passes in 48 minutes
 CUT = "ketapang-1"
+HISTORY = "history city --window 1m --since 1h"
 # Longer than the 30 s that the broker waits before it publishes the will.
 CUT_AFTER_S, CUT_LENGTH_S = 8, 34
 FIRST_WAIT_S = 1.0
@@ -184,7 +188,7 @@ def _run(directory: Path, example: Path, seconds: float | None) -> int:
     demo = Demo(directory, example)
     world = WorldTime(demo.config.city.timezone, SPEED)
     failed: list[str] = []
-    for line in _lines_to_try(demo):
+    for line in lines_to_try(demo, time.time_ns() // 1_000_000, seconds):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         demo.start()
@@ -230,25 +234,24 @@ def screen(demo: Demo, world: WorldTime) -> Group:
     return Group(head, table)
 
 
-def _lines_to_try(demo: Demo) -> list[str]:
+def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
+    """Commands to paste anywhere, and when there is something to see; `seconds`: its length."""
     made = demo.broker
-    user = made.settings.engineers[0]
-    secret = os.path.relpath(made.password_file(user))
-    login = (
-        f"mosquitto_sub -h {made.engineer_host} -p {made.ports.engineer} -u {user}"
-        f' -P "$(cat {secret})" -v'
-    )
+    login = made.watch(made.settings.engineers[0])
+    first_s = (minute(now_ms).end_ms + GRACE_MS - now_ms) // 1000
+    short = seconds is not None and seconds < first_s
     return [
         f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s: it goes"
         " offline half a minute later, comes back, and what it spooled is stored.",
         "As an engineer, in another terminal:",
         f"  {login} -t '{topics.ALL_NOW}'",
-        f"  {login} -t '{topics.rollup('1m', 'city', '')}'   # once a minute, 40 s after it ended",
+        f"  {login} -t '{topics.rollup('1m', 'city', '')}'   # each minute; first in {first_s} s",
         f"  {login} -t '{topics.sample(HERE)}'",
         "Or at the prompt, as long as the data is there:",
-        f"  {_titik()} status {CUT} --config {demo.config.file}",
-        f"  {_titik()} events --why --config {demo.config.file}   # the cause, once it is back",
-        f"  {_titik()} history city --window 1m --since 1h --config {demo.config.file}",
+        f"  {_titik(demo, f'status {CUT}')}",
+        f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
+        f"  {_titik(demo, HISTORY)}   # first minute in {first_s} s",
+        *[f"--for {seconds} ends before that: then ask history when it has ended"] * short,
         "",
     ]
 
@@ -275,17 +278,18 @@ def _summary(demo: Demo, console: Console) -> bool:
         "what is not yet acked waits in the routers' spools for the next run",
         *found,
         f"the data lies in {path}; `make demo` again goes on with it",
-        f"ask it: {_titik()} status --config {demo.config.file}",
+        f"ask it: {_titik(demo, 'status')}",
         f"minutes, each computed 40 s after it ended or when the collector stopped:"
-        f" {_titik()} history city --window 1m --since 1h --config {demo.config.file}",
+        f" {_titik(demo, HISTORY)}",
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return not found
 
 
-def _titik() -> str:
-    return os.path.relpath(Path(sys.executable).parent / "titik")
+def _titik(demo: Demo, words: str) -> str:
+    program = Path(sys.executable).parent / "titik"
+    return f"{shlex.quote(str(program))} {words} --config {shlex.quote(str(demo.config.file))}"
 
 
 @contextlib.contextmanager
