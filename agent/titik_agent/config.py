@@ -23,6 +23,7 @@ RANGES = {  # of every whole number
     "reach.every_s": (5, 3600),
     "probe.max_age_s": (10, 86400),
 }
+SPOOL_BYTES = 1 << 20
 # OpenWrt's default (uci dhcp.@dnsmasq[].leasefile) and Debian's.
 LEASE_FILES = ("/tmp/dhcp.leases", "/var/lib/misc/dnsmasq.leases")
 
@@ -52,7 +53,7 @@ class Spool:
     """[spool]: what the collector has not committed yet."""
 
     directory: Path = "/tmp/titik"  # of this agent alone; on OpenWrt a RAM disk: no flash wear
-    limit_bytes: int = 1 << 20  # size of the spool; older samples are merged to stay within
+    limit_bytes: int = SPOOL_BYTES  # size of the spool; older samples are merged to stay within
     persist_dir: Path | None = None  # on flash: outages longer than 5 minutes survive a power cut
 
 

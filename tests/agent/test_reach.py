@@ -100,7 +100,7 @@ def reach(
     targets: Targets, *servers: tuple[str, int], timeout_s: float = 60.0
 ) -> Iterator[ReachSource]:
     """A source that asks these servers."""
-    source = ReachSource(targets, timeout_s=timeout_s, servers=lambda: servers)
+    source = ReachSource(targets, 60.0, timeout_s=timeout_s, servers=lambda: servers)
     try:
         yield source
     finally:
@@ -343,7 +343,7 @@ def test_the_thread_makes_rounds() -> None:
 @pytest.mark.usefixtures("caplog")  # it warns of the uplink
 def test_a_dead_thread_is_a_failed_source() -> None:
     """Its last figures would otherwise be reported for ever."""
-    source = ReachSource(Targets(("t.test",)), servers=lambda: ())
+    source = ReachSource(Targets(("t.test",)), 60.0, servers=lambda: ())
     source.start()
     source.close()
     with pytest.raises(SourceError, match="ended"):
@@ -372,7 +372,7 @@ def test_a_hanging_thread_is_a_failed_source() -> None:
 def test_a_closed_source_makes_no_round() -> None:
     """`once` and `check` call it without the thread."""
     with resolver(None) as dns:
-        source = ReachSource(Targets(("t.test",)), servers=lambda: (dns.address,))
+        source = ReachSource(Targets(("t.test",)), 60.0, servers=lambda: (dns.address,))
         source.close()
         with pytest.raises(Closed):
             source.round()
@@ -390,7 +390,7 @@ def test_a_closed_source_makes_no_round() -> None:
 def test_targets_that_cannot_be_are_refused(targets: Targets) -> None:
     """At start, as a ValueError that the configuration turns into words."""
     with pytest.raises(ValueError, match=r"targets|host name"):
-        ReachSource(targets)
+        ReachSource(targets, 60.0)
 
 
 @pytest.mark.parametrize(

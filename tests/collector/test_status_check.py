@@ -25,6 +25,7 @@ from titik_wire.messages import Now
 AT = 1_795_400_000_000
 DOCS = Path(__file__).parents[2] / "docs" / "operating.md"
 WELL = Server(None, (), 400)
+USUAL = Limits(away=1, away_critical=0, lost=1, cert_days=60)
 
 
 def router(name: str, state: str = "online", site: str = "tirosa", lost: int = 0) -> RouterStatus:
@@ -57,22 +58,29 @@ BOTH = [router("tirosa-1"), router("tirosa-2")]
 ONE_AWAY = [router("tirosa-1"), router("tirosa-2", "offline")]
 GONE = [router("solor-1", "offline", "solor")]
 CASES = [
-    ("all is well", city(("tirosa", BOTH)), WELL, Limits(), OK, "2 of 2 routers online"),
+    ("all is well", city(("tirosa", BOTH)), WELL, USUAL, OK, "2 of 2 routers online"),
     (
         "one of two is away",
         city(("tirosa", ONE_AWAY)),
         WELL,
-        Limits(),
+        USUAL,
         WARNING,
         "1 router away: tirosa-2",
     ),
-    ("silent is away", city(("a", [BOTH[0], router("b", "silent")])), WELL, Limits(), WARNING, "b"),
-    ("so few away are fine", city(("tirosa", ONE_AWAY)), WELL, Limits(away=2), OK, "1 of 2"),
+    ("silent is away", city(("a", [BOTH[0], router("b", "silent")])), WELL, USUAL, WARNING, "b"),
+    (
+        "so few away are fine",
+        city(("tirosa", ONE_AWAY)),
+        WELL,
+        replace(USUAL, away=2),
+        OK,
+        "1 of 2",
+    ),
     (
         "so many away are critical",
         city(("tirosa", ONE_AWAY)),
         WELL,
-        Limits(away_critical=1),
+        replace(USUAL, away_critical=1),
         CRITICAL,
         "1 router away",
     ),
@@ -80,34 +88,41 @@ CASES = [
         "a site without any router",
         city(("tirosa", BOTH), ("solor", GONE)),
         WELL,
-        Limits(),
+        USUAL,
         CRITICAL,
         "1 site without any router: solor",
     ),
-    ("the city is mute", city(("solor", GONE)), WELL, Limits(), CRITICAL, "none of 1 routers"),
+    ("the city is mute", city(("solor", GONE)), WELL, USUAL, CRITICAL, "none of 1 routers"),
     (
         "samples are lost",
         city(("tirosa", [router("tirosa-1", lost=3)])),
         WELL,
-        Limits(),
+        USUAL,
         WARNING,
         "3 samples lost in 24 h",
     ),
-    ("losses are fine", city(("a", [router("a", lost=3)])), WELL, Limits(lost=0), OK, "1 of 1"),
+    (
+        "losses are fine",
+        city(("a", [router("a", lost=3)])),
+        WELL,
+        replace(USUAL, lost=0),
+        OK,
+        "1 of 1",
+    ),
     (
         "a certificate ends",
         city(("tirosa", BOTH)),
         replace(WELL, expires_days=59),
-        Limits(),
+        USUAL,
         WARNING,
         "a certificate ends in 59 days",
     ),
-    ("it ends later", city(("a", BOTH)), replace(WELL, expires_days=60), Limits(), OK, "2 of 2"),
+    ("it ends later", city(("a", BOTH)), replace(WELL, expires_days=60), USUAL, OK, "2 of 2"),
     (
         "a router was never heard",
         city(("tirosa", [BOTH[0], router("tirosa-2", "unknown")])),
         WELL,
-        Limits(),
+        USUAL,
         WARNING,
         "1 router not heard: tirosa-2",
     ),
@@ -115,7 +130,7 @@ CASES = [
         "a source cannot be read",
         city(("tirosa", [replace(BOTH[0], failed=("hostapd",)), BOTH[1]])),
         WELL,
-        Limits(),
+        USUAL,
         WARNING,
         "1 router cannot read a source: tirosa-1 (hostapd)",
     ),
@@ -123,7 +138,7 @@ CASES = [
         "what a router that is away could not read is not news",
         city(("tirosa", [BOTH[0], replace(ONE_AWAY[1], failed=("hostapd",))])),
         WELL,
-        Limits(away=2),
+        replace(USUAL, away=2),
         OK,
         "1 of 2 routers online",
     ),
@@ -131,11 +146,11 @@ CASES = [
         "the server fails, and hides the rest",
         city(("solor", GONE)),
         Server(None, (Warned("critical", "nothing is stored for 63 s: disk full"),), None),
-        Limits(),
+        USUAL,
         CRITICAL,
         "TITIK CRITICAL - nothing is stored for 63 s: disk full |",
     ),
-    ("an empty city is fine", city(), WELL, Limits(), OK, "0 of 0 routers online"),
+    ("an empty city is fine", city(), WELL, USUAL, OK, "0 of 0 routers online"),
 ]
 
 
@@ -157,7 +172,7 @@ def test_a_check_says_how_bad_it_is(
 
 def test_figures_of_a_check_are_performance_data() -> None:
     """Each is label=value;warn;crit;min;max."""
-    _, line = status_check.check(city(("tirosa", ONE_AWAY)), WELL, Limits())
+    _, line = status_check.check(city(("tirosa", ONE_AWAY)), WELL, USUAL)
     data = line.split(" | ")[1].split()
 
     assert [

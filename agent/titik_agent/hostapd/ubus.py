@@ -26,8 +26,6 @@ from titik_agent.hostapd.ubus_blob import (
 )
 from titik_agent.limits import MAX_OBJECTS, MAX_UBUS_MESSAGE
 
-SOCKETS = ("/var/run/ubus/ubus.sock", "/var/run/ubus.sock")  # since 21.02, and before
-
 READ_BYTES = 64 << 10  # at a time, of a large answer
 PUMP_BYTES = 16 << 10  # handled per `pump`: some 80 notifications
 
@@ -102,7 +100,7 @@ class Ubus:
 
     def __init__(
         self,
-        paths: Sequence[str] = SOCKETS,
+        paths: Sequence[str],
         on_event: Callable[[UbusEvent], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -50,7 +50,7 @@ class HostapdCtrl(BssSection):
         interfaces: BssCounters,
         tracker: Tracker,
         sketch: Sketch,
-        directory: str = "/var/run/hostapd",
+        directory: str,
         addresses: Addresses | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

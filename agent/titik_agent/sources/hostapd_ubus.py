@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from titik_agent.hostapd.bss_status import BssStatus
-from titik_agent.hostapd.ubus import PERMISSION_DENIED, SOCKETS, Ubus, UbusEvent, UbusRefused
+from titik_agent.hostapd.ubus import PERMISSION_DENIED, Ubus, UbusEvent, UbusRefused
 from titik_agent.hostapd.ubus_blob import UbusError
 from titik_agent.hostapd.ubus_replies import (
     Clients,
@@ -61,7 +61,7 @@ class HostapdUbus(BssSection):
         interfaces: BssCounters,
         tracker: Tracker,
         sketch: Sketch,
-        paths: Sequence[str] = SOCKETS,
+        paths: Sequence[str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(interfaces, tracker, sketch, monotonic)

@@ -76,7 +76,7 @@ class ReachSource:
     def __init__(
         self,
         targets: Targets,
-        every_s: float = 60.0,
+        every_s: float,
         timeout_s: float = 3.0,
         *,
         servers: Callable[[], tuple[tuple[str, int], ...]] = system_servers,

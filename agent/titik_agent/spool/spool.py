@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from titik_agent.config import SPOOL_BYTES
 from titik_agent.spool.checkpoint import Checkpoint
 from titik_agent.spool.index import Block, Blocks
 from titik_agent.spool.merge import CannotMerge, merge_encoded
@@ -34,7 +35,7 @@ class Spool:
     def __init__(
         self,
         directory: str | None,
-        limit_bytes: int = 1 << 20,
+        limit_bytes: int = SPOOL_BYTES,
         persist_dir: str | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,

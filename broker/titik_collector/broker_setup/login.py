@@ -1,7 +1,7 @@
 """How the collector reaches its broker: the file's keys first, then the broker's directory."""
 
 from titik_collector.broker_setup.broker_dir import BrokerDir
-from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
+from titik_collector.config.model import COLLECTOR_USER, PORT, Config, ConfigError
 from titik_collector.limits import MAX_PASSWORD_FILE
 from titik_mqtt.endpoint import Endpoint, Tls
 
@@ -18,7 +18,7 @@ def login(config: Config) -> Endpoint:
         password = directory.password(username)
     return Endpoint(
         host=broker.host or "127.0.0.1",
-        port=broker.port or (directory.ports.collector if directory else 1883),
+        port=broker.port or (directory.ports.collector if directory else PORT),
         username=username,
         password=password,
         tls=None if broker.ca_file is None else Tls(str(broker.ca_file)),

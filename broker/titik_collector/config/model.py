@@ -31,7 +31,10 @@ from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES
 from titik_wire import topics
 
 DEFAULT_FILE = Path("titik.toml")
-COLLECTOR_USER = "collector"  # its user at the broker unless the file says otherwise
+# Unless the file says otherwise.
+COLLECTOR_USER = "collector"  # the collector's user at the broker
+PORT = 1883  # of the collector's listener
+SAMPLES_PER_HOUR, RUNS_PER_HOUR = 5000, 60  # taken of one router
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,12 @@ class Broker:
     port: Annotated[
         int | None,
         Setting(
-            whole(1, 65535), "the port of the collector's listener", "the directory's, else 1883"
+            whole(1, 65535), "the port of the collector's listener", f"the directory's, else {PORT}"
         ),
     ] = None
     username: Annotated[
         str | None,
-        Setting(NAME, "the collector's user", 'the directory\'s, else `"collector"`'),
+        Setting(NAME, "the collector's user", f'the directory\'s, else `"{COLLECTOR_USER}"`'),
     ] = None
     password_file: Annotated[
         Path | None,
@@ -125,11 +128,11 @@ class Store:
             "new samples taken of one router in an hour; the rest wait in its spool, so that a"
             " stolen key fills no disk",
         ),
-    ] = 5000
+    ] = SAMPLES_PER_HOUR
     max_runs_per_hour: Annotated[
         int,
         Setting(whole(1, 10_000), "new runs (starts of the agent) taken of one router in an hour"),
-    ] = 60
+    ] = RUNS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

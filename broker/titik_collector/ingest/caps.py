@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from titik_collector.config.model import RUNS_PER_HOUR, SAMPLES_PER_HOUR
 from titik_collector.limits import MAX_NEW_INTERFACES
 from titik_wire.instant import HOUR_MS
 
@@ -10,8 +11,8 @@ from titik_wire.instant import HOUR_MS
 class Caps:
     """The most that one router may add in an hour."""
 
-    samples: int = 20_000  # also of statuses, and of malformed messages that settle seqs
-    runs: int = 200  # also of boots
+    samples: int = SAMPLES_PER_HOUR  # also of statuses, and of malformed messages that settle seqs
+    runs: int = RUNS_PER_HOUR  # also of boots
 
 
 DEFAULT_CAPS = Caps()

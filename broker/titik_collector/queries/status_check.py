@@ -22,10 +22,10 @@ AWAY = ("offline", "silent")
 class Limits:
     """From which figure on a check warns, and is critical; 0 switches one off."""
 
-    away: int = 1  # routers that are offline or silent
-    away_critical: int = 0
-    lost: int = 1  # samples lost in 24 hours
-    cert_days: int = 60
+    away: int  # routers that are offline or silent
+    away_critical: int
+    lost: int  # samples lost in 24 hours
+    cert_days: int
 
 
 def check(city: CityStatus, server: Server, limits: Limits) -> tuple[int, str]:
