@@ -4,6 +4,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.results import Length, Result
@@ -38,14 +39,13 @@ def _large(folder: Path, routers: int) -> list[Result]:
         city.broker.authority.certify_router(one.name)
     names = [f"more-{n}" for n in range(5)]
     with RunningBroker(city.broker) as broker:
-        told = [_seconds(lambda name=name: city.broker.admit([name])) for name in names]
+        told = [_seconds(partial(city.broker.admit, [name])) for name in names]
         added = [
-            _seconds(lambda name=name: city.says("router", "add", f"whole-{name}", "--site", SITE))
+            _seconds(partial(city.says, "router", "add", f"whole-{name}", "--site", SITE))
             for name in names
         ]
         revoked = [
-            _seconds(lambda name=name: city.says("router", "revoke", f"whole-{name}"))
-            for name in names
+            _seconds(partial(city.says, "router", "revoke", f"whole-{name}")) for name in names
         ]
         again = [_seconds(lambda: _restart(broker)) for _ in range(3)]
     note = f"{routers} routers"

@@ -2,9 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from titik_collector.ingest.batch import BatchWriter
@@ -13,7 +13,6 @@ from titik_collector.live.presence import Presence
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
-from titik_collector.store.database import Database
 from titik_collector.store.sqlite import open_writer
 from titik_wire import codec
 from titik_wire.messages import (
@@ -94,20 +93,11 @@ class Router:
 
 
 class City:
-    """A store with routers, so many at each site, driven through simulated time.
+    """A store with routers, so many at each site, driven through simulated time."""
 
-    `through` gives the connection that all parts get; the writer's own, unless it is counted.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        routers: int,
-        per_site: int = 1,
-        through: Callable[[Database], Any] = lambda db: db,
-    ) -> None:
+    def __init__(self, folder: Path, routers: int, per_site: int = 1) -> None:
         self.path = folder / "db"
-        self.db = through(open_writer(self.path))
+        self.db = open_writer(self.path)
         self.db.execute("PRAGMA synchronous = OFF")  # only size and processor time are of interest
         for number in range(1, routers + 1):
             site = (number - 1) // per_site + 1

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.presence import Presence
+from titik_collector.store.database import Database
 from titik_collector.store.sqlite import open_reader, open_writer
 
 COMMAND = "python -m bench.run --only collector"
@@ -237,7 +237,7 @@ def _durable(server: Server, flood: Flood, tls: bool) -> float:
     return flood.count / took_s
 
 
-def _rows(db: sqlite3.Connection) -> int:
+def _rows(db: Database) -> int:
     return int(db.execute("SELECT count(*) FROM sample").fetchone()[0])
 
 
@@ -246,7 +246,7 @@ def _commits(folder: Path, count: int) -> list[float]:
     router, took = Router(1, 3), []
     with contextlib.closing(open_writer(folder / "db")) as db:
         db.execute("INSERT INTO router VALUES (1, 'bench-1', 1, 0)")
-        store = BatchWriter(db, Everybody(), Caps(1_000_000, 1000), (Presence(db),))
+        store = BatchWriter(db, Everybody(), Caps(1_000_000, 1000), Presence(db))
         begun = time.perf_counter()
         for n in range(count):
             now_ms = time.time_ns() // 1_000_000

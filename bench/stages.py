@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from bench.statements import Counted
 from titik_collector.assemble import Parts
 from titik_collector.broker_setup.login import login
 from titik_collector.collect import Collector
@@ -72,8 +71,7 @@ class Stopwatch:
 def measure(place: Path, count: int, send: Callable[[], object]) -> dict[str, float]:
     """Microseconds a message by stage, of the `count` that `send` sends to a new collector."""
     settings = model.load(place / "titik.toml")
-    with contextlib.closing(open_writer(settings.store.path)) as connection:
-        db: Any = Counted(connection)
+    with contextlib.closing(open_writer(settings.store.path)) as db:
         parts = Parts(settings, db, login(settings))
         collector, stored = Collector(parts), Counter[str]()
         watch = Stopwatch()
@@ -92,22 +90,22 @@ def measure(place: Path, count: int, send: Callable[[], object]) -> dict[str, fl
 def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> Any:
     """All stages are timed until the end of the block; what is stored is counted."""
     functions = ingest.to_item, ingest.fit
-    save = parts.store.save
+    save = parts.batches.save
 
     def counted(items: Any) -> Any:
         saved = save(items)
         stored["samples"] += saved.stored
         return saved
 
-    parts.store.save = counted  # type: ignore[method-assign]
+    parts.batches.save = counted  # type: ignore[method-assign]
     watch.clock(parts.link, "receive", "receive")
     watch.clock(ingest, "to_item", "decode")
-    watch.clock(parts.store, "save", "place")
+    watch.clock(parts.batches, "save", "place")
     for name in ("execute", "executemany"):
         watch.clock(db, name, "write", "place", lambda sql, *_: sql.startswith(_WRITES))
     for owner, name in (
         (parts.link, "acknowledge"),
-        (parts.store, "ack"),
+        (parts.batches, "ack"),
         (ingest, "fit"),
         (parts.link, "publish"),
         (parts.link, "flush"),

@@ -1,29 +1,29 @@
-"""A database that counts its statements.
+"""How many statements a store is asked.
 
-Rule: an executemany counts once, however many its rows are; so do BEGIN and COMMIT.
+Rule: an executemany counts once, however many its rows are, and not at all without any. BEGIN and
+COMMIT are statements, too.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Values
 
 
-class Counted:
-    """Stands before a database; whatever is no statement goes straight there."""
+class Statements:
+    """Counts those of one open database, from now on."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self.statements = 0
+    def __init__(self, db: Any) -> None:
+        self.number = 0
+        execute, executemany = db.execute, db.executemany
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._db, name)
+        def counted(sql: str, values: Values = ()) -> Any:
+            self.number += 1
+            return execute(sql, values)
 
-    def execute(self, sql: str, *values: Any) -> Any:
-        """As the database does."""
-        self.statements += 1
-        return self._db.execute(sql, *values)
+        def counted_many(sql: str, rows: Iterable[Values]) -> None:
+            rows = list(rows)
+            self.number += bool(rows)
+            executemany(sql, rows)
 
-    def executemany(self, sql: str, *values: Any) -> Any:
-        """As the database does."""
-        self.statements += 1
-        return self._db.executemany(sql, *values)
+        db.execute, db.executemany = counted, counted_many
