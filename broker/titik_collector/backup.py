@@ -16,12 +16,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import model
 from titik_collector.config.model import Config
+from titik_collector.files.replace import replacing
 from titik_collector.store import snapshot
 from titik_collector.store.lease import held
 from titik_collector.store.sqlite import files
@@ -38,11 +38,10 @@ class BackupError(BrokerError):
 def backup(city: Config, file: Path) -> set[str]:
     """Write the city into `file`, while everything runs; CONFIG, BROKER, STORE: what there was."""
     holds = {CONFIG}
-    beside, copy = file.with_name(f".{file.name}.new"), file.with_name(f".{file.name}.db")
-    for old in (beside, copy):
-        old.unlink(missing_ok=True)
+    copy = file.with_name(f".{file.name}.db")
+    copy.unlink(missing_ok=True)
     try:
-        with _private(beside) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
+        with replacing(file) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
             tar.add(city.file, CONFIG, filter=_ours)
             if city.broker.directory is not None:
                 holds.add(BROKER)
@@ -52,10 +51,8 @@ def backup(city: Config, file: Path) -> set[str]:
                 holds.add(STORE)
                 _copy_store(city.store.path, copy)
                 tar.add(copy, STORE, filter=_ours)
-        beside.replace(file)
     finally:
-        for rest in (beside, copy):
-            rest.unlink(missing_ok=True)
+        copy.unlink(missing_ok=True)
     return holds
 
 
@@ -84,9 +81,8 @@ def restore(
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
         _unpack(tar, city, file)
-    with _private(target.with_name(f".{target.name}.new")) as raw:
+    with replacing(target) as raw:
         raw.write(text)
-    target.with_name(f".{target.name}.new").replace(target)
     made, notes = None, list[str]()
     if city.broker.directory is not None:
         notes = broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
@@ -220,7 +216,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     source = tar.extractfile(member)
     assert source is not None  # a regular file
-    with source, _private(file) as raw:
+    with source, replacing(file) as raw:
         shutil.copyfileobj(source, raw, 1 << 20)
     os.utime(file, (member.mtime, member.mtime))  # the newest certificate is found by it
 
@@ -233,16 +229,6 @@ def _content(tar: tarfile.TarFile, name: str, file: Path) -> bytes:
     assert source is not None
     with source:
         return source.read()
-
-
-@contextmanager
-def _private(file: Path) -> Iterator[BinaryIO]:
-    """A new file for its owner alone, on the disk when it is closed."""
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
-        yield raw
-        raw.flush()
-        os.fsync(raw.fileno())
 
 
 def _ours(member: tarfile.TarInfo) -> tarfile.TarInfo:

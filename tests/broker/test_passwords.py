@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from titik_collector.access.passwords import Hash, hash_password, make_secret, matches
-from titik_collector.files.replace import Owner, replace_file
+from titik_collector.files.replace import Owner, replace_file, replacing
 
 # Written by mosquitto_passwd 2.0.11 for the password "rahasia".
 MOSQUITTOS = Hash(
@@ -77,8 +77,16 @@ def test_a_replacement_is_its_owners_while_it_is_written(tmp_path: Path) -> None
     """Whatever the umask allows, and whoever may read it afterwards."""
     before = os.umask(0)
     try:
-        with pytest.raises(UnicodeEncodeError):
-            replace_file(tmp_path / "key", "half\udcff", Owner(-1, -1, 0o644))
+        with replacing(tmp_path / "key", Owner(-1, -1, 0o644)):
+            assert 0o600 == (tmp_path / ".key.new").stat().st_mode & 0o777
     finally:
         os.umask(before)
-    assert 0o600 == (tmp_path / ".key.new").stat().st_mode & 0o777
+
+
+def test_of_a_replacement_that_fails_nothing_stays(tmp_path: Path) -> None:
+    """What was there is as it was; half a key lies nowhere."""
+    (tmp_path / "key").write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        replace_file(tmp_path / "key", "half\udcff", Owner(-1, -1, 0o644))
+    assert ["key"] == [one.name for one in tmp_path.iterdir()]
+    assert "old" == (tmp_path / "key").read_text()

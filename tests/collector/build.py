@@ -1,11 +1,14 @@
 """Samples, letters and an open store for tests of the collector."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from titik_collector.broker_link.inbox import ReceivedMessage
+from titik_collector.rollups.worker import Rollups
+from titik_collector.store.database import Database
 from titik_collector.store.sqlite import SqliteDatabase, open_writer
 from titik_wire import codec, topics
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample
@@ -105,3 +108,20 @@ def conservation(db: SqliteDatabase) -> dict[str, tuple[int, int, int, int, int]
             "SELECT run, taken, stored, refused, lost, in_spool FROM v_conservation"
         )
     }
+
+
+def rebuild(db: Database, rollups: Rollups) -> None:
+    """Compute all that is over again; if all was right, nothing changes."""
+    with db.transaction():
+        db.execute(
+            "INSERT OR IGNORE INTO dirty SELECT router_id, min(first_ms), max(last_ms) FROM ("
+            " SELECT router_id, first_ms, last_ms FROM boot_time UNION ALL"
+            " SELECT scope_id, start_ms, end_ms FROM rollup WHERE scope = 'router')"
+            " GROUP BY router_id"
+        )
+        db.execute(
+            "INSERT OR REPLACE INTO stale SELECT scope, scope_id, start_ms, start_ms, end_ms"
+            " FROM rollup WHERE window = '1h' AND scope != 'router'"
+        )
+    while rollups.work(10, time.monotonic):
+        pass

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, sample
+from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, rebuild, sample
 from tests.collector.history import Life, content, without_clock
 from titik_collector.config.model import parse
 from titik_collector.figures.figures import Figures, Minutes
@@ -603,7 +603,7 @@ def test_a_revision_rises_only_when_the_content_changed(tmp_path: Path) -> None:
         here.roll()
         here.db.execute("DELETE FROM rollup_news")
         before = revisions()
-        here.rollups.rebuild()
+        rebuild(here.db, here.rollups)
         assert before == revisions()
         assert [] == here.db.execute("SELECT * FROM rollup_news").fetchall()
         here.save(at(50))
@@ -642,7 +642,7 @@ def test_sealed_windows_are_left_alone(tmp_path: Path) -> None:
         assert {ms: hour[ms] for ms in hour if ms < sealed} == {
             ms: one for ms, one in here.windows("city", 0, "1h").items() if ms < sealed
         }
-        here.rollups.rebuild()
+        rebuild(here.db, here.rollups)
         assert after == here.windows("router", 1, "1m")
 
 
@@ -710,7 +710,7 @@ def test_a_router_that_is_never_heard_counts_in_the_day_it_is_registered(
         hours = [here.windows(*key, "1h")[START].routers for key in rows]
         days = [here.windows(*key, "1d")[day_ms].routers for key in rows]
         before = here.db.execute("SELECT * FROM rollup").fetchall()
-        here.rollups.rebuild()
+        rebuild(here.db, here.rollups)
         assert before == here.db.execute("SELECT * FROM rollup").fetchall()
     assert ([2, 2], [2, 2]) == (hours, days)
 
@@ -777,7 +777,7 @@ def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
         here.save(*samples)
         here.roll()
         move_about(here.db, rand)
-        here.rollups.rebuild()
+        rebuild(here.db, here.rollups)
         here.freeze()
         here.db.execute(
             "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms, start_ms FROM rollup"
@@ -819,7 +819,7 @@ def reference(path: Path, arrivals: Sequence[Arrived], seed: int) -> list[object
         move_about(here.db, random.Random(seed + 2000))
         here.store.save(arrivals)
         here.db.execute("DELETE FROM dirty")
-        here.rollups.rebuild()
+        rebuild(here.db, here.rollups)
         return content(here.db)
 
 
@@ -848,7 +848,7 @@ def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, 
 
         tables = ("rollup", "dirty", "stale", "boot_time", "sample")
         before = [here.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
-        here.rollups.rebuild()
+        rebuild(here.db, here.rollups)
         assert before == [here.db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
 
 
@@ -973,7 +973,7 @@ def test_visitors_counted_anew_within_the_day_are_at_most_the_sum(tmp_path: Path
             visitors = Visitors(count, day.start_ms + since * HOUR_MS)
             one = sample(seq, taken_at=at_ms, uptime_ms=at_ms - day.start_ms + 9, visitors=visitors)
             store.save([to_item(letter(one, True), at_ms + 100)])
-        Rollups(db, ZONE, lambda: day.end_ms + HOUR_MS).rebuild()
+        rebuild(db, Rollups(db, ZONE, lambda: day.end_ms + HOUR_MS))
         assert [(1600, 2500)] == db.execute(
             "SELECT visitors_min, visitors_max FROM rollup"
             " WHERE scope = 'router' AND window = '1d' AND start_ms = ?",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
+from tests.collector.build import BOOT, RUN, T0, Registered, opened, rebuild, sample
 from titik_collector.figures.figures import ADDITIVE, EMPTY, Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, Reading, steps
 from titik_collector.figures.windows import Span
@@ -224,7 +224,7 @@ def test_a_clock_set_back_within_a_batch_brings_back_the_minute_before(tmp_path:
         now_ms = START + 63_000
         worker = Rollups(db, ZoneInfo("Asia/Makassar"), lambda: now_ms, grace_ms=0)
         stored(db, arrivals[:62])
-        worker.rebuild()
+        rebuild(db, worker)
         boot_id = stored(db, [arrivals[62], a_second(64, -29_000, waited_ms=29_000)])
         now_ms += 30_000
         while worker.work(10, time.monotonic):

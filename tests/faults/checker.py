@@ -5,7 +5,6 @@ Rule: it runs when everything has stopped, and believes no counter of ours: only
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.collector import build
 from tests.faults import oracle
 from tests.faults.world import World, slopes
 from tests.system.city import HOUR_MS, SLACK_MS, ZONE, wall_ms
@@ -254,9 +254,7 @@ def rebuild(store: Path, now_ms: int, verdict: Verdict) -> None:
         db.execute("DELETE FROM rollup")
         db.execute("DELETE FROM cold")
         later = Rollups(db, ZoneInfo(ZONE), lambda: now_ms)
-        later.rebuild()
-        while later.work(1.0, time.monotonic):
-            pass
+        build.rebuild(db, later)
         after = _rollups(db)
         stretches = _beside_pruned(db)
     # Minutes of old days lie packed elsewhere; computed anew they are rows again.

@@ -10,7 +10,7 @@ from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config
 from titik_collector.enrolment import bundle
-from titik_collector.files.replace import Owner, replace_file
+from titik_collector.files.replace import replace_file
 from titik_wire import topics
 
 
@@ -41,7 +41,7 @@ def add(name: str, file: Path) -> None:
             return
         text = bundle.of_engineer(name, host, made.ports.engineer, made.authority.ca_pem, password)
         there = made.bundle_file(name)
-        replace_file(there, text, Owner(-1, -1, 0o600))
+        replace_file(there, text)
     click.echo(f"{name} may read; give them {there}, and they run: sh {there.name}")
 
 

@@ -11,7 +11,7 @@ from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.enrolment import bundle
-from titik_collector.files.replace import Owner, replace_file
+from titik_collector.files.replace import replace_file
 
 NONE, CERTIFICATE, REVOKED = "none", "certificate", "revoked"
 PASSWORD, MISSING = "password", "missing"  # where there is no TLS
@@ -277,7 +277,7 @@ def _bundle(made: BrokerDir, name: str) -> Path:
     assert host is not None
     text = bundle.of_router(name, host, made.ports.router, made.authority.ca_pem, certificate, key)
     there = made.bundle_file(name)
-    replace_file(there, text, Owner(-1, -1, 0o600))
+    replace_file(there, text)
     return there
 
 

@@ -40,7 +40,6 @@ CRL_DAYS = 10 * 365  # renewed every week; a list that expired would lock every 
 WARN_DAYS = 60
 RENEW = "titik broker renew"
 
-OURS = Owner(-1, -1, 0o600)
 Key = ec.EllipticCurvePrivateKey
 _Read = TypeVar("_Read")
 # What cryptography raises of bytes that are no certificate, key or list, or none that we made.
@@ -139,7 +138,7 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
         (self._ca / "revoked").touch(0o600)
-        replace_file(self._ca / "ca.key", _key_pem(key), OURS)
+        replace_file(self._ca / "ca.key", _key_pem(key))
         # Last: with it, all is there.
         replace_file(self._tls / "ca.crt", _pem(certificate), self._readable())
         return True
@@ -170,7 +169,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(router, key, ROUTER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH, [])
         file = self._issued_file(certificate.serial_number)
-        replace_file(file, _pem(certificate), OURS)
+        replace_file(file, _pem(certificate))
         return _pem(certificate), _key_pem(key)
 
     def issued(self) -> list[Issued]:
@@ -325,7 +324,7 @@ class Authority:
     def _write_revoked(self, revoked: dict[int, dt.datetime]) -> None:
         pem = self._crl_pem(revoked)
         lines = "".join(f"{serial:x} {at.isoformat()}\n" for serial, at in revoked.items())
-        replace_file(self._ca / "revoked", lines, OURS)
+        replace_file(self._ca / "revoked", lines)
         replace_file(self._tls / "crl.pem", pem, self._readable())
 
     def _crl_pem(self, revoked: dict[int, dt.datetime]) -> str:

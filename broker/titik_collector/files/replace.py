@@ -1,8 +1,11 @@
 """A file is replaced whole or not at all, also when the power fails."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +17,30 @@ class Owner:
     mode: int
 
 
-def replace_file(file: Path, text: str, owner: Owner) -> None:
+OURS = Owner(-1, -1, 0o600)
+
+
+def replace_file(file: Path, text: str, owner: Owner = OURS) -> None:
     """Write the file beside its place, then put it there."""
+    with replacing(file, owner) as raw:
+        raw.write(text.encode())
+
+
+@contextmanager
+def replacing(file: Path, owner: Owner = OURS) -> Iterator[BinaryIO]:
+    """The same piece by piece; its owner's alone from its first byte, gone if it fails."""
     beside = file.with_name(f".{file.name}.new")
     beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fchown(opened.fileno(), owner.uid, owner.gid)
-        os.fchmod(opened.fileno(), owner.mode)
-        os.fsync(opened.fileno())
-    beside.replace(file)
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
+            yield raw
+            raw.flush()
+            os.fchown(raw.fileno(), owner.uid, owner.gid)
+            os.fchmod(raw.fileno(), owner.mode)
+            os.fsync(raw.fileno())
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def sync(file: Path) -> None:

@@ -70,14 +70,6 @@ class Rollups:
         self._grace_ms = 0
         return self.work(budget_s, clock)
 
-    def rebuild(self) -> None:
-        """Compute all that is over and not sealed again; if all was right, nothing changes."""
-        with self._db.transaction():
-            changed_span_rows.add_everything(self._db)
-            waiting_hours.add_everything(self._db)
-        while self._step_router() or self._step_sum():
-            pass
-
     def _step_router(self) -> bool:
         """Compute one stretch of one router's time; False if none is due."""
         horizon_ms = minute(self._now_ms() - self._grace_ms).start_ms

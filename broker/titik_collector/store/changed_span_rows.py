@@ -25,16 +25,6 @@ def add(db: Database, router_id: int, spans: Iterable[ChangedSpan]) -> None:
     )
 
 
-def add_everything(db: Database) -> None:
-    """Compute all that is known of routers again."""
-    db.execute(
-        "INSERT OR IGNORE INTO dirty SELECT router_id, min(first_ms), max(last_ms) FROM ("
-        " SELECT router_id, first_ms, last_ms FROM boot_time UNION ALL"
-        " SELECT scope_id, start_ms, end_ms FROM rollup WHERE scope = 'router')"
-        " GROUP BY router_id"
-    )
-
-
 def next_router(db: Database, before_ms: int, after: int) -> int | None:
     """A router that changed before a time: the first with a greater id than `after`, else any."""
     due = "SELECT min(router_id) FROM dirty WHERE from_ms < ?"

@@ -44,14 +44,6 @@ def add_since(db: Database, place: Place, from_ms: int) -> None:
     )
 
 
-def add_everything(db: Database) -> None:
-    """Sum every hour again."""
-    db.execute(
-        "INSERT OR REPLACE INTO stale SELECT scope, scope_id, start_ms, start_ms, end_ms"
-        " FROM rollup WHERE window = '1h' AND scope != 'router'"
-    )
-
-
 def next_place(db: Database) -> Place | None:
     """A site with hours that wait; the city when no site has any."""
     row = db.execute("SELECT scope, scope_id FROM stale ORDER BY scope DESC LIMIT 1").fetchone()
