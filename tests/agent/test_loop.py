@@ -4,12 +4,16 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.agent.test_sampler import HOSTAPD, FakeClock, FakeSpool
-from titik_agent.sampling.loop import LONGEST_S, Loop
+from tests.until import PATIENCE_S
+from titik_agent.sampling import loop
+from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 
@@ -52,50 +56,57 @@ def test_a_join_is_sampled_and_spooled_before_the_uplink_hears_of_it() -> None:
     clock, ears, spool = FakeClock(), Ears(), ListedSpool(happened)
     sampler = Sampler("a", "0" * 16, clock, spool, (HOSTAPD,), rss_bytes=lambda: 1)
     schedule = Schedule(3600, clock.monotonic(), random.Random(1))
-    loop = Loop(
-        sampler, schedule, spool, (ears,), clock.monotonic, lambda: happened.append("woken")
-    )
+    one = Loop(sampler, schedule, spool, (ears,), clock.monotonic, lambda: happened.append("woken"))
     with ears.here, ears.there:
         ears.there.send(b"probe")
-        loop.turn(0.0)
+        one.turn(0.0)
         assert ["checkpoint?"] == happened
         ears.there.send(b"joined")
-        loop.turn(0.0)
+        one.turn(0.0)
         clock.now_ms += 1000
-        loop.turn(0.0)
+        one.turn(0.0)
 
     assert ["spooled 1", "woken", "checkpoint?"] == happened[-3:]
 
 
-def quiet_loop(spool: ListedSpool) -> Loop:
-    """Nothing happens, and the next sample is due in an hour at the most."""
-    clock = FakeClock()
+@contextmanager
+def running(spool: ListedSpool) -> Iterator[threading.Thread]:
+    """A loop that waits in a thread, where nothing happens; in the end it is stopped."""
+    stop, waiting, clock = threading.Event(), threading.Event(), FakeClock()
+
+    def monotonic() -> float:
+        waiting.set()  # the loop asks for the time before it waits
+        return clock.monotonic()
+
     sampler = Sampler("a", "0" * 16, clock, spool, (HOSTAPD,), rss_bytes=lambda: 1)
-    schedule = Schedule(3600, clock.monotonic(), random.Random(1))
-    return Loop(sampler, schedule, spool, (), clock.monotonic, lambda: None)
+    schedule = Schedule(7200, clock.monotonic(), random.Random(1))
+    quiet = Loop(sampler, schedule, spool, (), monotonic, lambda: None)
+    thread = threading.Thread(target=quiet.run, args=(stop,), daemon=True)
+    thread.start()
+    assert waiting.wait(PATIENCE_S)
+    yield thread
+    stop.set()
+    quiet.wake()
+    thread.join(PATIENCE_S)
+
+
+@pytest.fixture(autouse=True)
+def _long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself it looks after an hour, so that it does not in the time of a test."""
+    monkeypatch.setattr(loop, "LONGEST_S", 3600.0)
 
 
 def test_a_stop_ends_the_wait_at_once() -> None:
     """procd kills five seconds after it asked."""
-    stop, loop = threading.Event(), quiet_loop(ListedSpool([]))
-    running = threading.Thread(target=loop.run, args=(stop,))
-    running.start()
-    time.sleep(0.2)  # so that it waits, on most machines; if not yet, it need not wait at all
-    stop.set()
-    loop.wake()
-    running.join(LONGEST_S / 2)  # it would look by itself after all of it
-    assert not running.is_alive()
+    with running(ListedSpool([])) as thread:
+        assert thread.is_alive()
+    assert not thread.is_alive()
 
 
 @pytest.mark.thorough
 def test_nothing_is_looked_at_while_nothing_happens() -> None:
     """To wake up costs more than to look."""
     happened: list[str] = []
-    stop, loop = threading.Event(), quiet_loop(ListedSpool(happened))
-    running = threading.Thread(target=loop.run, args=(stop,))
-    running.start()
-    time.sleep(1.5)
-    assert [] == happened
-    stop.set()
-    loop.wake()
-    running.join(5.0)
+    with running(ListedSpool(happened)):
+        time.sleep(1.5)
+        assert [] == happened

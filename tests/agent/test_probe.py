@@ -226,9 +226,10 @@ def test_a_round_is_limited(tmp_path: Path) -> None:
 
     path = tmp_path / "result.json"
     before = resource.getrlimit(resource.RLIMIT_AS), os.nice(0)
+    nicer = min(3, 19 - before[1])  # these tests may be nice themselves
     settings = ProbeSettings(str(path), memory_bytes=1 << 40, nice=3)
     assert one_round(settings, limits, FakeClock()) == OK
-    expected = Probe(at_uptime_ms=1 << 40, gateway_up=True, lan_devices=before[1] + 3)
+    expected = Probe(at_uptime_ms=1 << 40, gateway_up=True, lan_devices=before[1] + nicer)
     assert decode_result(path.read_bytes(), BOOT) == expected
     assert (resource.getrlimit(resource.RLIMIT_AS), os.nice(0)) == before
 
@@ -267,11 +268,13 @@ def test_a_probe_that_goes_on_stops_when_told(tmp_path: Path) -> None:
     assert path.exists()
 
 
+# As important as all else here: scapy does not look at an answer for which it woke too late.
 PROBE = """
 import logging, sys
 from titik_agent.probe.process import ProbeSettings, run_probe
 logging.basicConfig(stream=sys.stderr)
-sys.exit(run_probe(ProbeSettings({path!r}, {targets!r}, lan={lan!r}, deadline_s=600)))
+settings = ProbeSettings({path!r}, {targets!r}, lan={lan!r}, deadline_s=600, nice=0)
+sys.exit(run_probe(settings))
 """
 
 FORWARD = "with open('/proc/sys/net/ipv4/ip_forward', 'w') as file: file.write('1')"

@@ -309,7 +309,8 @@ def make(port: int, spool: Spool) -> tuple[Publisher, Uplink]:
     """An uplink with real time and short waits, for a thread."""
     publisher = Publisher(ABOUT, spool, time.monotonic, Pace(resend_s=0.5))
     backoff = Backoff(random.Random(1), first_s=0.2, cap_s=0.4)
-    return publisher, Uplink(publisher, dialler(port), backoff, timing=Timing(tick_s=0.1))
+    timing = Timing(tick_s=0.1, stop_s=60.0, join_s=60.0)
+    return publisher, Uplink(publisher, dialler(port), backoff, timing=timing)
 
 
 def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
