@@ -1,7 +1,7 @@
 """Our own Python files, and what each of them imports."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def everything() -> list[Path]:
 @cache
 def imports(file: Path) -> frozenset[str]:
     """What a file names in its import statements, wherever they stand."""
-    return frozenset(_imports(tree(file)))
+    return frozenset(_imports(nodes(file)))
 
 
 @cache
@@ -37,8 +37,14 @@ def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text())
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """All of the file's tree; to walk it takes as long as to parse it."""
+    return tuple(ast.walk(tree(file)))
+
+
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.sources import ROOT, everything, files, tree
+from tests.project.sources import ROOT, everything, files, nodes
 
 LAZY = ("map", "filter", "zip")
 DOCSTRING = re.compile(r'(#.*\n|\n)*"""\S')  # parsing every file takes a second
@@ -41,7 +41,7 @@ def test_no_function_of_a_router_makes_tuples_of_unknown_length() -> None:
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for package in ("titik_agent", "titik_mqtt", "titik_wire")
         for file in files(package)
-        for function in ast.walk(tree(file))
+        for function in nodes(file)
         if isinstance(function, ast.FunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Call) and _cuts(node)

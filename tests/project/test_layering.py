@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.sources import PACKAGES, files, imports, tops, tree, who_imports
+from tests.project.sources import PACKAGES, files, imports, nodes, tops, who_imports
 
 # What OpenWrt's python3-light holds and the agent uses; each further module costs memory, and the
 # ones missing here (datetime, pathlib, asyncio, subprocess, ...) are missing on purpose.
@@ -173,7 +173,7 @@ def test_only_the_store_holds_sql() -> None:
         (str(file.relative_to(PACKAGES["titik_collector"])), node.lineno)
         for file in files("titik_collector")
         if room_of(file) != "store"
-        for node in ast.walk(tree(file))
+        for node in nodes(file)
         if isinstance(node, ast.expr) and _is_sql(node)
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.sources import PACKAGES, files, tree
+from tests.project.sources import PACKAGES, files, nodes
 from titik_wire import topics
 
 BEGINS_A_TOPIC = re.compile(rf"{topics.PREFIX}|\$(SYS|CONTROL)/")
@@ -21,7 +21,7 @@ def test_every_topic_is_built_in_one_file(package: str) -> None:
         (str(file.relative_to(PACKAGES[package])), node.lineno)
         for file in files(package)
         if file.name != "topics.py" or package != "titik_wire"
-        for node in ast.walk(tree(file))
+        for node in nodes(file)
         if isinstance(node, ast.expr) and _is_a_topic(node, file, package)
     }
 
@@ -44,7 +44,7 @@ def test_every_limit_stands_in_one_file(package: str) -> None:
     assert {LIMITS.get(package, "limits.py")} == {
         str(file.relative_to(PACKAGES[package]))
         for file in files(package)
-        for node in ast.walk(tree(file))
+        for node in nodes(file)
         if isinstance(node, ast.Name | ast.alias) and _is_new_limit(node)
     }
 

@@ -109,6 +109,7 @@ def test_every_topic_is_in_the_table() -> None:
     assert built == {channel["address"] for channel in DOCUMENT["channels"].values()}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
 @given(data=st.data())
 def test_what_encode_writes_meets_its_schema(cls: type[Message], data: st.DataObject) -> None:

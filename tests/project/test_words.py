@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.project.prose import cells, pages, sentences, words
-from tests.project.sources import PACKAGES, ROOT, files, tree
+from tests.project.sources import PACKAGES, ROOT, files, nodes, tree
 
 LONGEST = 25  # words; a longer sentence is two
 BANNED = re.compile(r"^\| (?!banned|---)([^|]+) \| [^|]+ \|$", re.M)
@@ -71,11 +71,12 @@ def spoken(text: str) -> Iterator[str]:
             yield " ".join(PART.findall(token.string)).lower()
 
 
+@cache
 def held(file: Path) -> set[tuple[str, str]]:
     """The banned words of a file, each with the file."""
     name = f"{file.relative_to(PACKAGES[file.parts[len(ROOT.parts) + 1]].parent)}"
     wanted = re.compile(rf"\b({'|'.join(banned())})\b")
-    return {(name, found) for one in spoken(file.read_text()) for found in wanted.findall(one)}
+    return {(name, found) for found in wanted.findall("\n".join(spoken(file.read_text())))}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -87,7 +88,7 @@ def test_no_code_has_a_banned_word(package: str) -> None:
 
 def docstrings(file: Path) -> Iterator[str]:
     """Those of a file, of its classes and of its functions."""
-    for node in ast.walk(tree(file)):
+    for node in nodes(file):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             yield (ast.get_docstring(node) or "").replace("\nRule:", "\n\nRule:")
 
