@@ -134,6 +134,7 @@ class Router:
     def close(self) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
+        self._paho._reset_sockets()
 
 
 def stranger(folder: Path, name: str = "other") -> Authority:

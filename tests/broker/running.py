@@ -213,9 +213,10 @@ class Client:
         return False
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Say goodbye, and leave no socket to the garbage collector."""
         self._paho.disconnect()
         self._paho.loop_stop()
+        self._paho._reset_sockets()
 
     def __enter__(self) -> "Client":
         return self

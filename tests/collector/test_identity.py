@@ -81,11 +81,12 @@ class Other:
     def say(self, message: CollectorStatus | Ack) -> None:
         self._client.publish(
             topics.topic_of(message), codec.encode(message), 1, retain=True
-        ).wait_for_publish(10)
+        ).wait_for_publish(60)
 
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client._reset_sockets()
 
 
 def status(store: str | None, epoch: int | None, beat: int | None = 3) -> CollectorStatus:

@@ -193,6 +193,7 @@ def publish(port: int, count: int) -> None:
         one.wait_for_publish(60)
     client.disconnect()
     client.loop_stop()
+    client._reset_sockets()
 
 
 class serving:

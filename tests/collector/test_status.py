@@ -262,7 +262,9 @@ def test_before_the_first_start_it_is_said_what_to_do(tmp_path: Path) -> None:
     open_writer(tmp_path / "db").close()
     assert "no router is known yet; a running collector takes those of its file," in said()
     assert "titik router add NAME --site SITE" in said()
-    assert said().startswith(f"critical: no collector is running; start it: {start}")
+    first = f"critical: no collector is running; start it: {start}"
+    # A path longer than a line is cut to its width.
+    assert said().replace(" ", "").startswith(first.replace(" ", ""))
 
 
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
