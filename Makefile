@@ -27,9 +27,9 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop b
 	@$(RUN) titik demo $(ARGS)
 
 check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network, no sleep
-	@$(BIN)/pytest -q -n logical -m "not system and not thorough and not long"
+	@$(BIN)/pytest -q -n logical --dist loadscope -m "not system and not thorough and not long"
 
-# pytest runs last, so that its closing line is the last word. Three folders are tested at a time:
+# pytest runs last, so that its closing line is the last word. Three files are tested at a time:
 # most system tests wait.
 test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 12 minutes (as root)
 	@sh tools/need.sh mosquitto mosquitto_sub postgres ip nft systemd-analyze shellcheck shfmt busybox-static faketime

@@ -15,23 +15,41 @@ EVERYWHERE = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     derandomize=True,  # the same commit gives the same verdict
 )
-settings.register_profile("quick", EVERYWHERE, max_examples=10)
+settings.register_profile("quick", EVERYWHERE, max_examples=5)
 settings.register_profile("matrix", EVERYWHERE, max_examples=20)
 settings.register_profile("thorough", EVERYWHERE, max_examples=300)
 settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
 SQLITE3_CONNECT: Callable[..., sqlite3.Connection] = sqlite3.connect
+LONGEST = ("tests/system/test_lab", "tests/broker/")  # minutes on the air, and of brokers
+TOGETHER = ("tests/broker", "tests/openwrt")  # take a broker's own ports; build packages once
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait for brokers and machines go first, the longest before them."""
+    waiting = {item.path for item in items if item.get_closest_marker("system")}
+    items.sort(key=lambda item: (not item.nodeid.startswith(LONGEST), item.path not in waiting))
 
 
 @pytest.hookimpl(optionalhook=True)  # the environments of the matrix have no xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadscope` a folder's tests run one after the other, beside another folder's."""
+    """With `--dist loadscope` a file's tests run one after the other, beside another file's.
+
+    So do those of a folder whose files are not to meet.
+    """
     if config.getvalue("dist") != "loadscope":
         return None
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+    config.option.loadscopereorder = False  # in the order of their collection
     scheduler = LoadScopeScheduling(config, log)
-    scheduler._split_scope = lambda nodeid: nodeid.partition("::")[0].rpartition("/")[0]
+    scheduler._split_scope = _file_or_folder
     return scheduler
+
+
+def _file_or_folder(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    folder = file.rpartition("/")[0]
+    return folder if folder in TOGETHER else file
 
 
 class Loudest(logging.Handler):
