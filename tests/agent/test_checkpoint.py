@@ -61,6 +61,7 @@ def test_a_healthy_router_writes_no_flash(router: Router) -> None:
     assert not router.flash.exists()
 
 
+@pytest.mark.thorough
 def test_an_ack_that_takes_minutes_is_no_outage(router: Router) -> None:
     """Every record is acked within five minutes, though something always waits."""
     for seq in range(1, 1000):
@@ -82,6 +83,7 @@ def test_it_is_written_when_a_record_has_waited_five_minutes(router: Router) -> 
     assert [(n, n) for n in range(1, 12)] == spans(router.spool)
 
 
+@pytest.mark.thorough
 def test_a_merged_record_has_waited_as_long_as_its_older_half(tmp_path: Path) -> None:
     """A small spool that merges all the time is copied no later."""
     router = Router(tmp_path, SMALL)
@@ -145,6 +147,7 @@ def test_it_goes_when_everything_in_it_is_acked(router: Router) -> None:
     assert {RUN: (14, 14)} == router.spool.held()
 
 
+@pytest.mark.thorough
 def test_one_record_that_is_never_acked_does_not_wear_the_flash(router: Router) -> None:
     """It is in the copy already; the others are healthy."""
     router.live(range(1, 12))
@@ -188,6 +191,7 @@ def test_restored_records_keep_their_run_and_come_first(router: Router) -> None:
     assert router.written() is None
 
 
+@pytest.mark.thorough
 def test_a_restart_waits_with_the_next_copy(router: Router) -> None:
     """How old the copy is cannot be known, so it counts as new: no crash loop wears the flash."""
     router.live(range(1, 12))

@@ -127,6 +127,7 @@ def test_a_list_that_breaks_off_is_an_error() -> None:
         list_stations(answering(*[station("02:00:00:00:01:00"), "FAIL\n"] * 100))
 
 
+@pytest.mark.thorough
 def test_a_list_longer_than_any_bss_is_an_error() -> None:
     """What a liar can make us hold is bounded."""
     macs = (f"02:00:00:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}" for n in range(1 << 20))

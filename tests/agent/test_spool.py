@@ -591,6 +591,7 @@ class Life(RuleBasedStateMachine):
             self.temporary.cleanup()
 
 
+@pytest.mark.thorough
 def test_every_seq_is_held_settled_or_counted_as_lost(caplog: pytest.LogCaptureFixture) -> None:
     """For any course of appends, acks, give-ups, disk failures, crashes and restarts."""
     run_state_machine_as_test(Life, settings=settings(stateful_step_count=30))
@@ -653,6 +654,7 @@ def _with_gaps(directory: Path, disk: Disk) -> Spool:
     return spool
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("caplog")
 def test_a_segment_that_cannot_be_read_now_is_rewritten_later(tmp_path: Path) -> None:
     """Its file stays until what is live in it has been copied."""

@@ -75,6 +75,7 @@ def test_hostile_json_breaks_the_same_rule(payload: bytes) -> None:
     agree(TOPIC, payload)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cls", [Sample, Status], ids=lambda cls: cls.__name__)
 @given(data=st.data())
 def test_any_valid_message_is_read_the_same(cls: type[Message], data: st.DataObject) -> None:

@@ -124,6 +124,7 @@ def stretches(rand: random.Random, last_ms: int) -> Iterator[Span]:
         from_ms += length * MINUTE_MS
 
 
+@pytest.mark.thorough
 @given(seed=st.integers(0, 2**32))
 def test_a_stretch_has_what_the_whole_boot_has_in_it(seed: int) -> None:
     """Where order by uptime and order by stamp differ near its ends, too."""
@@ -137,6 +138,7 @@ def test_a_stretch_has_what_the_whole_boot_has_in_it(seed: int) -> None:
         assert whole(db, boot_id) == apart
 
 
+@pytest.mark.thorough
 @given(seed=st.integers(0, 2**32))
 def test_minutes_computed_as_samples_come_are_those_of_the_whole_boot(seed: int) -> None:
     """Whatever the worker computes when, and in whatever order the samples come."""
@@ -149,6 +151,7 @@ def test_minutes_computed_as_samples_come_are_those_of_the_whole_boot(seed: int)
         assert whole(db, boot_id) == rolled(db)
 
 
+@pytest.mark.thorough
 @given(seed=st.integers(0, 2**32))
 def test_the_minutes_of_a_router_are_what_it_lived(seed: int) -> None:
     """All its client time and bytes, once each, however its clock is set back and forward."""

@@ -9,6 +9,7 @@ from tests.fuzz import targets
 CORPUS = Path(__file__).parent / "corpus"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("caplog")  # what is read is damaged, and the readers say so
 @pytest.mark.parametrize("name", targets.NAMES)
 def test_nothing_in_the_corpus_is_a_finding(name: str) -> None:
