@@ -39,7 +39,7 @@ from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Restating, Upkeep
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import identity
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 from titik_collector.timeline.pruning import Pruning
 from titik_collector.timeline.server_clock import ServerClock
@@ -96,6 +96,7 @@ class Parts:
         self.events = self._events() if outputs else None
         self.jobs, self.always = self._in_order()
         self.live.load()
+        self.live.hears = False  # until the broker accepts us
 
     def _make_jobs(self, config: Config) -> None:
         db, link, outputs, now_ms = self.db, self.link, self.outputs, self._now_ms
@@ -157,7 +158,8 @@ class Parts:
             Slot(Task(self.outputs.watch), every_s=5.0),
             Slot(self.report),
         )
-        return Jobs(jobs, time.monotonic), Jobs(always, time.monotonic)
+        run = partial(Jobs, _monotonic=time.monotonic, _store_fails=StoreError)
+        return run(jobs), run(always)
 
     def _events(self) -> EventReporting:
         """Asks much of the store, so only where there are outputs that want it."""

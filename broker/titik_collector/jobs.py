@@ -3,12 +3,18 @@
 Rule: a job holds its own state and knows no other job. What it needs of another is a function that
 it gets where the jobs are put together.
 Rule: a store that fails ends the round. The next round begins with the first job again.
+Rule: a job that a bug of ours stops is tried again later. It stops neither samples nor other jobs.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from math import inf
 from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+REST_S = 60.0  # before a job that a bug stopped is tried again, and logged again
 
 
 class Job(Protocol):
@@ -76,6 +82,10 @@ class Slot:
             self._next = now + self.every_s
             self._more = self.job.step(budget_s)
 
+    def rest(self, until: float) -> None:
+        """Do nothing until then."""
+        self._next, self._more = until, False
+
 
 @dataclass(eq=False)
 class Jobs:
@@ -83,8 +93,16 @@ class Jobs:
 
     _slots: Sequence[Slot]
     _monotonic: Callable[[], float]
+    _store_fails: type[Exception]  # whoever runs the round deals with it
 
     def run(self, idle: bool) -> None:
         """One round; `idle`: no message came in this turn."""
         for slot in self._slots:
-            slot.run(idle, self._monotonic())
+            now = self._monotonic()
+            try:
+                slot.run(idle, now)
+            except self._store_fails:
+                raise
+            except Exception:
+                slot.rest(now + REST_S)
+                log.exception("a bug stops a job, it is tried again after %.0f s", REST_S)

@@ -41,6 +41,7 @@ class Watched(Collector):
 
     def __init__(self, file: Path, db: SqliteDatabase) -> None:
         super().__init__(Parts(model.load(file), db, NOBODY))
+        self.parts.now.hears()
         self.published: list[tuple[str, bytes]] = []
         self.parts.link.publish = self._keep  # type: ignore[method-assign]
         # These tests stamp as they like; a clock that settles meanwhile would depend on the load.

@@ -235,3 +235,24 @@ def test_a_router_that_cannot_be_heard_is_reported_as_unknown(
 
     states = [one for one in sound.got if one[0] == "park-1"]
     assert [("park-1", "park", "unknown"), ("park-1", "park", "online")] == states[:2]
+
+
+def test_before_anything_is_heard_every_router_is_unknown(
+    file: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store's last state is of before; nobody knows what happened since."""
+    sound = Remembering()
+    with closing(open_writer(file.with_name("titik.db"))) as db, Client(broker.port) as client:
+        collector = collecting(file, db, broker, ())
+        router = Router(client)
+        router.report(1)
+        turn_until(collector, lambda: router.hears() == (1, 1))
+        collector.close()
+        nobody = Endpoint("127.0.0.1", 1)
+        again = Collector(Parts(model.load(file), db, nobody, outputs=(sound,)))
+        turn_until(again, lambda: any(one[0] == "park-1" for one in sound.got))
+        again.close()
+
+    states = {one for one in sound.got if one[0] == "park-1"}
+    assert {("park-1", "park", "unknown")} == states
+    assert "nothing listens" in caplog.text
