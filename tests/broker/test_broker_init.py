@@ -600,7 +600,8 @@ def test_a_directory_that_is_none_is_said_with_the_remedy(tmp_path: Path) -> Non
     """The command that makes it is in the message."""
     done = run("run", str(tmp_path / "x"))
     assert 1 == done.exit_code
-    assert f"no broker there; make it: titik broker init {tmp_path / 'x'}" in done.output
+    made = f"titik broker init {tmp_path / 'x'} --config titik.toml"
+    assert f"no broker there; make it: {made}; or" in done.output
 
 
 def test_a_directory_that_cannot_be_made_is_said_with_the_remedy() -> None:

@@ -243,6 +243,8 @@ def test_what_is_not_computed_yet_is_no_gap(tmp_path: Path) -> None:
         now_ms = START + 30 * MINUTE_MS + GRACE_MS
         pending = history.pending(here.db, subject, now_ms)
         shown = text(history_screen.render(subject, "1m", points, ZONE, now_ms, pending))
+        later = history_screen.render(subject, "1m", points[12:], ZONE, now_ms, pending)
+    assert ["computes a minute" in one for one in (shown, text(later))] == [False, True]
     assert [
         *([f"{when.show(START + n * MINUTE_MS, ZONE)[11:]}", "3.0"] for n in range(10)),
         [when.show(START + 10 * MINUTE_MS, ZONE)[11:], "not yet"],

@@ -189,7 +189,10 @@ def test_a_broker_that_is_elsewhere_is_to_be_named(file: Path) -> None:
     file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
     done = run(file, "add", "tirosa-1", "--site", "taman-tirosa")
     broker = file.parent / "broker"
-    assert f"{broker}: no broker there; make it: titik broker init {broker};" in done.output
+    assert (
+        f"{broker}: no broker there; make it: titik broker init {broker} --config titik.toml;"
+        in done.output
+    )
     assert "or let directory under [broker] of titik.toml name the one that there is" in done.output
 
 

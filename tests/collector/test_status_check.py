@@ -90,7 +90,7 @@ CASES = [
         WELL,
         USUAL,
         CRITICAL,
-        "1 site without any router: solor",
+        "1 site without a router online: solor",
     ),
     ("the city is mute", city(("solor", GONE)), WELL, USUAL, CRITICAL, "none of 1 routers"),
     (

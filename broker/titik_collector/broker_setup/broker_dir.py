@@ -95,7 +95,7 @@ class BrokerDir:
             content = file.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise BrokerError(
-                f"{path}: no broker there; make it: titik broker init {path};"
+                f"{path}: no broker there; make it: titik broker init {path} --config titik.toml;"
                 " or let directory under [broker] of titik.toml name the one that there is"
             ) from error
         except PermissionError as error:

@@ -27,7 +27,7 @@ from titik_collector.broker_setup.broker_dir import (
     write_settings,
 )
 from titik_collector.config.model import COLLECTOR_USER
-from titik_collector.config.schema import BEGINS, NAME
+from titik_collector.config.schema import BEGINS
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.limits import MAX_HOST
@@ -363,7 +363,7 @@ def _check_names(settings: Settings, routers: Iterable[str]) -> None:
     users = [settings.collector, *settings.engineers]
     for name in {*users, *routers}:
         if re.fullmatch(SLUG, name) is None:  # it becomes part of topics and roles
-            raise BrokerError(f"{name!r}: is no user name; allowed: {NAME.allowed}")
+            raise BrokerError(f"{name!r}: is no user name; use a-z, 0-9 and -, 64 at most")
         if users.count(name) > 1 and name == settings.collector:
             raise BrokerError(f"{name}: is the collector's user; name the engineer otherwise")
         if (name in routers) + users.count(name) > 1:

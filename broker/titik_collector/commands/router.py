@@ -124,7 +124,7 @@ def show(name: str, file: Path) -> None:
         city = model.load(file)
         one = edit.find(city, name)
         made = _broker(city)
-        click.echo(f"{name}  site={one.site}  since={one.since or '-'}")
+        click.echo(f"{name}  site={one.site}{f'  since={one.since}' if one.since else ''}")
         if made is None or made.settings.host is None:
             click.echo(f"password: {_password(made, name)}")
             return

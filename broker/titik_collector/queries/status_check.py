@@ -61,7 +61,7 @@ def _found(city: CityStatus, server: Server, limits: Limits) -> Iterator[tuple[i
             site.line.title for site in city.sites if site.routers and not site.now.routers_online
         ]
         if dark:
-            yield CRITICAL, f"{_many(dark, 'site')} without any router: {_names(dark)}"
+            yield CRITICAL, f"{_many(dark, 'site')} without a router online: {_names(dark)}"
         yield from _away(city, limits)
     unheard = [one.name for one in city.routers() if one.now.state == "unknown"]
     if unheard and now.routers_online:

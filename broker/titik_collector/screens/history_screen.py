@@ -43,7 +43,10 @@ def render(
     parts: list[RenderableType] = [head + Text(span, "not bold"), Text("")]
     found = [_found(one, pending) for one in points]
     parts += [_curve(label, found, name) for label, name in _CURVES]
-    return Group(*parts, Text(""), _table([one.span for one in points], found, zone))
+    parts += [Text(""), _table([one.span for one in points], found, zone)]
+    if NOT_YET in found and not any(isinstance(one, Rollup) for one in found):
+        parts.append(Text("the collector computes a minute 40 s after its end"))
+    return Group(*parts)
 
 
 def _found(point: Point, pending: Sequence[Span]) -> Found:

@@ -251,7 +251,7 @@ def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
         f"  {_titik(demo, f'status {CUT}')}",
         f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
         f"  {_titik(demo, HISTORY)}   # first minute in {first_s} s",
-        *[f"--for {seconds} ends before that: then ask history when it has ended"] * short,
+        *[f"--for {seconds:g} ends before that: then ask history when it has ended"] * short,
         "",
     ]
 
