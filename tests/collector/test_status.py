@@ -255,7 +255,8 @@ def test_before_the_first_start_it_is_said_what_to_do(tmp_path: Path) -> None:
     file.write_text(CITY)
 
     def said() -> str:
-        return " ".join(CliRunner().invoke(titik, ["status", "--config", str(file)]).output.split())
+        wide = CliRunner(env={"COLUMNS": "1000"})  # so that it cuts no path
+        return " ".join(wide.invoke(titik, ["status", "--config", str(file)]).output.split())
 
     start = f"titik collect --config {file}"
     assert f"no store there yet; start the collector, which makes it: {start}" in said()
