@@ -63,6 +63,8 @@ WRONG = [
     (GOOD + 'ca_file = "x"\n', "broker.ca_file: needs broker.tls = true"),
     (GOOD + 'tls = true\ncert_file = "x"\n', "broker.cert_file: and broker.key_file go together"),
     (GOOD + '[reach]\ntargets = ["a"]\n', "reach.targets: 'a' is no address"),
+    (GOOD + f"[reach]\ntargets = {['a:1'] * 9}\n", "reach.targets: at most 8"),
+    (GOOD + f"[reach]\nnames = {['a.test'] * 9}\n", "reach.names: at most 8"),
     (GOOD + "[reach]\ntargets = [1]\n", "reach.targets: [1] must be a list of texts"),
     (GOOD + "[spool]\nlimit_bytes = 10\n", "spool.limit_bytes: 10 is out of range"),
     ("spool = 1\n" + GOOD, "spool: must be a table"),

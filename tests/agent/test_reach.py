@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import pytest
 
 from tests.agent.fake_clock import FakeClock
-from titik_agent.limits import MAX_TARGETS
 from titik_agent.sampling.source import SourceError
 from titik_agent.sources.reach import (
     Closed,
@@ -378,18 +377,10 @@ def test_a_closed_source_makes_no_round() -> None:
             source.round()
 
 
-@pytest.mark.parametrize(
-    "targets",
-    [
-        Targets(("a.test",) * (MAX_TARGETS + 1)),
-        Targets(hosts=((HERE, 1),) * (MAX_TARGETS + 1)),
-        Targets(("a..test",)),
-        Targets(hosts=(("a b" * 100, 1),)),
-    ],
-)
+@pytest.mark.parametrize("targets", [Targets(("a..test",)), Targets(hosts=(("a b" * 100, 1),))])
 def test_targets_that_cannot_be_are_refused(targets: Targets) -> None:
     """At start, as a ValueError that the configuration turns into words."""
-    with pytest.raises(ValueError, match=r"targets|host name"):
+    with pytest.raises(ValueError, match="host name"):
         ReachSource(targets, 60.0)
 
 

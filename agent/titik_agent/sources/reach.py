@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from titik_agent.limits import MAX_DNS_ANSWER, MAX_SMALL_FILE, MAX_TARGETS
+from titik_agent.limits import MAX_DNS_ANSWER, MAX_SMALL_FILE
 from titik_agent.sampling.source import SourceError
 from titik_agent.sources import dns
 from titik_wire.messages import Reach
@@ -67,7 +67,7 @@ def system_servers() -> tuple[tuple[str, int], ...]:
 class ReachSource:
     """What the last round found, in a sample. `start` it, or call `round` yourself.
 
-    ValueError: too many targets, or a name that no host can have.
+    ValueError: a name that no host can have.
     """
 
     name = "reach"
@@ -86,8 +86,6 @@ class ReachSource:
         hosts = (host for host, _ in targets.hosts if host in self._wanted)
         self._names = tuple(dict.fromkeys((*targets.names, *hosts)))
         self._hosts = targets.hosts
-        if len(targets.names) > MAX_TARGETS or len(targets.hosts) > MAX_TARGETS:
-            raise ValueError(f"more than {MAX_TARGETS} targets")
         for name in self._names:
             dns.encode_query(0, full_name(name))
         self._every_s = every_s

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from titik_collector.ingest.boots import Boots
-from titik_collector.ingest.caps import DEFAULT_CAPS, Caps, Meter
+from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.intake import Batch, Intake, Registered
 from titik_collector.ingest.saved import Saved
 from titik_collector.ingest.seqs import Seqs
@@ -31,14 +31,14 @@ class BatchWriter:
         self,
         db: Database,
         registered: Registered,
-        caps: Caps = DEFAULT_CAPS,
+        caps: Caps | None = None,
         presence: Presence | None = None,
     ) -> None:
         """`presence`: kept for those who ask it; None: nobody does."""
         self._db = db
         self._registered = registered
         self._presence = presence or Presence(db)
-        self._caps = Meter(caps)
+        self._caps = caps or Caps()
         self._names = Names(db)
         self._seqs = Seqs(db, self._caps)
         self._boots = Boots(db, self._names, self._caps)

@@ -1,6 +1,6 @@
 """What the messages of a batch show of a boot: that it is, that it ran, and when it began."""
 
-from titik_collector.ingest.caps import Meter
+from titik_collector.ingest.caps import Caps
 from titik_collector.limits import MAX_JUDGED
 from titik_collector.received import Arrived
 from titik_collector.store import boot_time
@@ -13,7 +13,7 @@ from titik_collector.timeline.promptness import Promptness
 class Boots:
     """Numbers boots, and notes which of them must be placed again."""
 
-    def __init__(self, db: Database, names: Names, caps: Meter) -> None:
+    def __init__(self, db: Database, names: Names, caps: Caps) -> None:
         self._db = db
         self._names = names
         self._caps = caps
@@ -22,7 +22,7 @@ class Boots:
 
     def may_be(self, router_id: int, token: str, now_ms: int) -> bool:
         """The boot is known, or may be made."""
-        return self._names.has_boot(router_id, token) or self._caps.boot(router_id, now_ms)
+        return self._names.has_boot(router_id, token) or self._caps.allow("boot", router_id, now_ms)
 
     def make(self, router_id: int, token: str, online: bool) -> int:
         """The boot's number; `online` marks it as heard while it ran."""

@@ -1,30 +1,24 @@
 """How much one router may add to the store in an hour: a stolen key must not fill a disk."""
 
-from dataclasses import dataclass
+from typing import Literal
 
 from titik_collector.config.model import RUNS_PER_HOUR, SAMPLES_PER_HOUR
 from titik_collector.limits import MAX_NEW_INTERFACES
 from titik_wire.instant import HOUR_MS
 
+Kind = Literal["sample", "run", "boot", "interface"]
 
-@dataclass(frozen=True, slots=True)
+
 class Caps:
-    """The most that one router may add in an hour."""
+    """The most of each kind, and what each router added in the hour of arrival that runs."""
 
-    samples: int = SAMPLES_PER_HOUR  # also of statuses, and of malformed messages that settle seqs
-    runs: int = RUNS_PER_HOUR  # also of boots
-
-
-DEFAULT_CAPS = Caps()
-
-
-class Meter:
-    """Counts what each router added in the hour of arrival that runs."""
-
-    def __init__(self, caps: Caps) -> None:
-        self._caps = caps
-        self._counts: dict[tuple[str, int], tuple[int, int]] = {}  # hour and count
-        self._before: list[tuple[tuple[str, int], tuple[int, int]]] = []  # what stood there
+    def __init__(self, samples: int = SAMPLES_PER_HOUR, runs: int = RUNS_PER_HOUR) -> None:
+        """Statuses, and malformed messages that settle seqs, count as samples; boots as runs."""
+        self._most: dict[Kind, int] = {
+            "sample": samples, "run": runs, "boot": runs, "interface": MAX_NEW_INTERFACES,
+        }  # fmt: skip
+        self._counts: dict[tuple[Kind, int], tuple[int, int]] = {}  # hour and count
+        self._before: list[tuple[tuple[Kind, int], tuple[int, int]]] = []  # what stood there
 
     def begin(self) -> None:
         """What is counted from here on can be undone."""
@@ -36,30 +30,15 @@ class Meter:
             self._counts[key] = counted
         self._before.clear()
 
-    def sample(self, router_id: int, now_ms: int) -> bool:
-        """Count one more sample; False, and nothing is counted, if it is over the cap."""
-        return self._allow("sample", router_id, now_ms, self._caps.samples)
-
-    def run(self, router_id: int, now_ms: int) -> bool:
-        """The same for a new run."""
-        return self._allow("run", router_id, now_ms, self._caps.runs)
-
-    def boot(self, router_id: int, now_ms: int) -> bool:
-        """The same for a new boot."""
-        return self._allow("boot", router_id, now_ms, self._caps.runs)
-
-    def interfaces(self, router_id: int, now_ms: int, more: int) -> bool:
-        """The same for new interfaces."""
-        return self._allow("interface", router_id, now_ms, MAX_NEW_INTERFACES, more)
-
-    def _allow(self, what: str, router_id: int, now_ms: int, cap: int, more: int = 1) -> bool:
-        key, this_hour = (what, router_id), now_ms // HOUR_MS
+    def allow(self, kind: Kind, router_id: int, now_ms: int, more: int = 1) -> bool:
+        """Count that many more; False, and nothing is counted, if it is over the cap."""
+        key, this_hour = (kind, router_id), now_ms // HOUR_MS
         before = hour, count = self._counts.get(key, (0, 0))
         if hour < this_hour:
             count = 0
         if hour != this_hour + 1:  # it is ahead where the clock was; by more, it was wrong
             hour = this_hour
-        if count + more > cap:
+        if count + more > self._most[kind]:
             return False
         self._before.append((key, before))
         self._counts[key] = hour, count + more

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from titik_collector.ingest.boots import Boots
-from titik_collector.ingest.caps import Meter
+from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.saved import Saved
 from titik_collector.ingest.seqs import Seqs
 from titik_collector.received import Arrived, Item, Malformed, StatusReceived
@@ -47,7 +47,7 @@ class Intake:
         self,
         db: Database,
         registered: Registered,
-        caps: Meter,
+        caps: Caps,
         names: Names,
         seqs: Seqs,
         boots: Boots,
@@ -115,12 +115,12 @@ class Intake:
         """None of the rows that the sample adds is over a cap; its interfaces have numbers then."""
         now_ms = item.arrived_ms
         if not (
-            self._caps.sample(router_id, now_ms)
+            self._caps.allow("sample", router_id, now_ms)
             and self._boots.may_be(router_id, item.sample.boot, now_ms)
         ):
             return False
         new = self._names.new_interfaces(router_id, item.sample)
-        if new and not self._caps.interfaces(router_id, now_ms, len(new)):
+        if new and not self._caps.allow("interface", router_id, now_ms, len(new)):
             return False
         for name in new:
             self._names.interface(router_id, name)
@@ -128,9 +128,8 @@ class Intake:
 
     def _take_status(self, router_id: int, item: StatusReceived, batch: Batch) -> None:
         token, now_ms = item.status.boot, item.arrived_ms
-        if not (
-            self._caps.sample(router_id, now_ms) and self._boots.may_be(router_id, token, now_ms)
-        ):
+        allowed = self._caps.allow("sample", router_id, now_ms)
+        if not (allowed and self._boots.may_be(router_id, token, now_ms)):
             batch.saved.capped += 1
             return
         batch.heard.append((router_id, item))
@@ -149,7 +148,7 @@ class Intake:
         if item.router is None or item.span is None:
             return
         router_id = self._registered.router_id(item.router)
-        if router_id is None or not self._caps.sample(router_id, item.arrived_ms):
+        if router_id is None or not self._caps.allow("sample", router_id, item.arrived_ms):
             return
         if self._seqs.refuse(router_id, item.span, item.arrived_ms):
             saved.routers[router_id] = item.router

@@ -3,7 +3,7 @@
 A sample settles its own seqs, and reports of each run what its router's spool still holds.
 """
 
-from titik_collector.ingest.caps import Meter
+from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.plausible import leaps
 from titik_collector.store import successions
 from titik_collector.store.database import Database
@@ -16,7 +16,7 @@ from titik_wire.messages import Ack, Sample
 class Seqs:
     """The runs of all routers; what changes is written with the batch."""
 
-    def __init__(self, db: Database, caps: Meter) -> None:
+    def __init__(self, db: Database, caps: Caps) -> None:
         self._db = db
         self._caps = caps
         self._runs = Runs(db)
@@ -25,7 +25,7 @@ class Seqs:
     def run(self, router_id: int, token: str, now_ms: int) -> Run | None:
         """The run, new if it may be; None: over the cap."""
         found = self._runs.find(router_id, token)
-        if found is None and self._caps.run(router_id, now_ms):
+        if found is None and self._caps.allow("run", router_id, now_ms):
             found = self._runs.make(router_id, token)
         return found
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from titik_collector.ingest import decode
-from titik_collector.ingest.caps import DEFAULT_CAPS, Meter
+from titik_collector.ingest.caps import Caps
 from titik_collector.store import malformed, waiting_rows
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
@@ -67,7 +67,7 @@ class _Left:
         self._names = Names(db)
         self._placing = Placing(db, self._names)
         self._runs = Runs(db)
-        self._caps = Meter(DEFAULT_CAPS)
+        self._caps = Caps()
 
     def step(self) -> bool:
         """Place the oldest row of them; False if there is none."""
@@ -95,7 +95,7 @@ class _Left:
         if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
             raise WireError("is not what it was accepted for", "seq")
         new = self._names.new_interfaces(one.router_id, sample)
-        if new and not self._caps.interfaces(one.router_id, one.arrived_ms, len(new)):
+        if new and not self._caps.allow("interface", one.router_id, one.arrived_ms, len(new)):
             raise WireError("more new interfaces than a router may make in an hour", "net")
         return sample
 
