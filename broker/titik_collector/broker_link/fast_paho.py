@@ -11,7 +11,6 @@ Rule: a paho without the parts used here is used as it is, slower; logged once.
 """
 
 import functools
-import inspect
 import logging
 import ssl
 import struct
@@ -41,13 +40,6 @@ _PLAIN: Final = frozenset((0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B))
 _PUBACK: Final = 0x40
 _PINGRESP: Final = b"\xd0\x00"
 
-# What is used of paho, and how it is called; there since 2.0.
-_METHODS: Final = {
-    "_sock_recv": ["bufsize"],
-    "_packet_read": [],
-    "_loop_rc_handle": ["rc"],
-    "_packet_queue": ["command", "packet", "mid", "qos", "info"],
-}
 _LAST_HEARD: Final = ("_last_bytes_received", "_last_msg_in")  # since 2.2; until 2.1
 
 
@@ -276,24 +268,16 @@ def make(take: Take, fast: type[StockClient] = BulkClient, **options: Any) -> St
 
 
 def _absent(fast: type[StockClient]) -> str:
-    """What `fast` needs and this paho lacks; nothing: it fits."""
-    if not paho_version.startswith("2."):
-        return f"version {paho_version} is not 2.x"
-    for name, wanted in _METHODS.items():
-        method = getattr(fast, name, None)
-        if method is None or list(inspect.signature(method).parameters)[1:] != wanted:
-            return name
-    return _rehearse(fast)
+    """What `fast` needs and this paho lacks; nothing: it fits.
 
-
-def _rehearse(fast: type[StockClient]) -> str:
-    """Let it read a packet and queue another without a connection."""
+    It reads two packets and queues another, without a connection.
+    """
     heard: list[Sequence[Packet]] = []
     try:
         client: Any = fast(heard.append)
         _last_heard(client)
         client._ping_t, client._unread = 1.0, _PINGRESP
-        rc = client._digest()
+        rc = client._loop_rc_handle(client._digest())
         if (rc, client._ping_t, client._unread, client._sock) != (0, 0.0, b"", None):
             return "_packet_read"
         client._unread = b"\x32\x08\x00\x01t\x00\x07\x00ok"

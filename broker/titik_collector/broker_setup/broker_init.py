@@ -230,12 +230,11 @@ def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Po
     was = listeners(settings)
     if request.move and (before is None or before.pid() is None):
         was = {name: (at, port if is_free(at, port) else 0) for name, (at, port) in was.items()}
-    asked = Ports(
-        router=request.router_port or was["--port"][1],
-        engineer=request.engineer_port or was["--engineer-port"][1],
-        collector=request.collector_port or was["--collector-port"][1],
-    )
-    chosen = listeners(replace(settings, ports=asked))
+    asked = (request.router_port, request.engineer_port, request.collector_port)
+    chosen = {
+        option: (address, new or old)
+        for (option, (address, old)), new in zip(was.items(), asked, strict=True)
+    }
     taken = [port for _, port in chosen.values() if port]
     if len(set(taken)) != len(taken):
         raise BrokerError(f"the listeners need a port each, not {', '.join(map(str, taken))}")

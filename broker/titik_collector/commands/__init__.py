@@ -10,7 +10,8 @@ import click
 from rich.console import Console, RenderableType
 
 from titik_collector.broker_link.takeover import OtherCollector
-from titik_collector.broker_setup.broker_dir import BrokerError
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
 from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.store.database import StoreError
@@ -34,6 +35,16 @@ def plainly() -> Iterator[None]:
                 f"{folder}: there is no such folder; make it: mkdir -p {folder}"
             ) from error
         raise click.ClickException(_refused(error) or _as_given(error)) from error
+
+
+def broker_of(city: Config, made_there: str) -> BrokerDir:
+    """The broker that the file names; BrokerError if it names none, with what another makes."""
+    if city.broker.directory is None:
+        raise BrokerError(
+            f"{city.file}: broker.directory is not set, so {made_there} are made at your broker;"
+            f" {NAME_IT}"
+        )
+    return BrokerDir.open(city.broker.directory)
 
 
 def show(screen: RenderableType) -> None:

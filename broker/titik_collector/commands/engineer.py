@@ -5,10 +5,9 @@ from pathlib import Path
 import click
 
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
-from titik_collector.commands import NAME_IT, options, plainly
+from titik_collector.broker_setup.broker_dir import BrokerError
+from titik_collector.commands import broker_of, options, plainly
 from titik_collector.config import edit, model
-from titik_collector.config.model import Config
 from titik_collector.enrolment import bundle
 from titik_collector.files.replace import replace_file
 from titik_wire import topics
@@ -28,7 +27,7 @@ def add(name: str, file: Path) -> None:
     With TLS one file has everything that its tools need.
     """
     with plainly(), edit.editing(file) as city:
-        made = _broker(city)
+        made = broker_of(city, "users")
         if name in {one.name for one in city.router}:
             raise BrokerError(f"{name}: is a router; name the engineer otherwise")
         for line in broker_init.end_router_passwords(made):
@@ -50,7 +49,7 @@ def add(name: str, file: Path) -> None:
 def list_(file: Path) -> None:
     """Every engineer's name."""
     with plainly():
-        for name in sorted(_broker(model.load(file)).settings.engineers):
+        for name in sorted(broker_of(model.load(file), "users").settings.engineers):
             click.echo(name)
 
 
@@ -60,16 +59,7 @@ def list_(file: Path) -> None:
 def remove(name: str, file: Path) -> None:
     """Take a reader out; its tools are cut off."""
     with plainly(), edit.editing(file) as city:
-        made = _broker(city)
+        made = broker_of(city, "users")
         broker_init.remove_engineer(made, name)
         made.bundle_file(name).unlink(missing_ok=True)
     click.echo(f"{name} may no longer read")
-
-
-def _broker(city: Config) -> BrokerDir:
-    directory = city.broker.directory
-    if directory is None:
-        raise BrokerError(
-            f"{city.file}: broker.directory is not set, so users are made at your broker; {NAME_IT}"
-        )
-    return BrokerDir.open(directory)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
-from titik_collector.commands import NAME_IT, options, plainly
+from titik_collector.commands import NAME_IT, broker_of, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.enrolment import bundle
@@ -40,12 +40,7 @@ def add(name: str | None, site: str | None, every: bool, file: Path) -> None:
 def _add_all(file: Path) -> None:
     """Credentials for those that the file has and that have none; a revoked one stays out."""
     with plainly(), edit.editing(file) as city:
-        made = _broker(city)
-        if made is None:
-            raise BrokerError(
-                f"{file}: broker.directory is not set, so credentials are made at your broker;"
-                f" {NAME_IT}"
-            )
+        made = broker_of(city, "credentials")
         certified = _certifies(made)
         held = _credentials(made, [one.name for one in city.router])
         names = [name for name, what in held.items() if what in (NONE, MISSING)]
@@ -220,11 +215,7 @@ def _certifies(made: BrokerDir | None) -> bool:
 
 
 def _with_tls(city: Config) -> BrokerDir:
-    made = _broker(city)
-    if made is None:
-        raise BrokerError(
-            f"{city.file}: broker.directory is not set, so keys are made at your broker; {NAME_IT}"
-        )
+    made = broker_of(city, "keys")
     if made.settings.host is None:
         raise BrokerError(
             f"{made.path}: is without TLS, so no router has a certificate;"

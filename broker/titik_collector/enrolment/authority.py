@@ -411,7 +411,7 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise AuthorityError(_missing(file)) from error
+        raise AuthorityError(f"{file}: is missing; {_remedy(file)}") from error
 
 
 def _load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
@@ -486,10 +486,6 @@ def _entry(serial: int, at: dt.datetime) -> x509.RevokedCertificate:
 def _listed(crl: x509.CertificateRevocationList) -> dict[int, dt.datetime]:
     """As `_entries`, of mosquitto's copy."""
     return {one.serial_number: _naive(one, "revocation_date") for one in crl}
-
-
-def _missing(file: Path) -> str:
-    return f"{file}: is missing; {_remedy(file)}"
 
 
 def _remedy(file: Path) -> str:
