@@ -269,7 +269,7 @@ def test_a_demo_s_commands_can_be_pasted_anywhere(
         else:
             assert Path(one[-1]) == tmp_path / "a demo/titik.toml"
     assert 2 == sum("in 75 s" in one for one in lines)
-    assert short == any(one.startswith("--for 60 ends before that") for one in lines)
+    assert short == any(one.startswith("this demo ends earlier") for one in lines)
 
 
 def test_a_store_that_cannot_be_held_is_told_with_its_key(file: Path) -> None:

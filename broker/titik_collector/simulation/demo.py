@@ -239,7 +239,7 @@ def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
     made = demo.broker
     login = made.watch(made.settings.engineers[0])
     first_s = (minute(now_ms).end_ms + GRACE_MS - now_ms) // 1000
-    short = seconds is not None and seconds < first_s
+    late = ["this demo ends earlier: ask history afterwards"] * ((seconds or first_s) < first_s)
     return [
         f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s: it goes"
         " offline half a minute later, comes back, and what it spooled is stored.",
@@ -251,7 +251,7 @@ def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
         f"  {_titik(demo, f'status {CUT}')}",
         f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
         f"  {_titik(demo, HISTORY)}   # first minute in {first_s} s",
-        *[f"--for {seconds:g} ends before that: then ask history when it has ended"] * short,
+        *late,
         "",
     ]
 
