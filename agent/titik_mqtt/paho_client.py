@@ -11,9 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import titik_mqtt.slim_paho  # noqa: F401  before paho, which it makes smaller
-
-# isort: split
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties

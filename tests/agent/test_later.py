@@ -13,7 +13,7 @@ from titik_agent.lazy_imports.later import RARE
 def printed_by(code: str) -> list[str]:
     """What a fresh process prints as JSON."""
     done = subprocess.run(
-        [sys.executable, "-c", f"import json, sys; {code}"],
+        [sys.executable, "-c", f"import importlib, json, sys; {code}"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         check=True,

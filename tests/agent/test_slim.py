@@ -1,16 +1,13 @@
 """What the agent loads, and that it works without the rest."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from titik_agent.__main__ import _plain_run
-from titik_mqtt import slim_paho
 
 HEAVY = {"click", "email.parser", "http.client", "scapy", "urllib.request", "uuid"}
 
@@ -41,37 +38,6 @@ def test_what_is_loaded_already_is_left_alone() -> None:
     code = "import uuid, titik_agent.uplink.link, urllib.request, base64; uuid.uuid4()"
     code += "; urllib.request.Request; base64.b64encode(b'')"
     assert {"uuid", "urllib.request", "base64"} <= modules_after(code)
-
-
-def test_a_module_that_needs_one_after_all_is_imported_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As a later paho may; it costs memory and is said once."""
-    (tmp_path / "needy.py").write_text("import colorsys\nhalf = colorsys.rgb_to_hls(0, 0, 0)\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    try:
-        with caplog.at_level(logging.WARNING):
-            needy = slim_paho.load("needy", ["colorsys"])
-        assert (0, 0, 0) == needy.half
-        assert ["imported whole"] == [one.message[:14] for one in caplog.records]
-        assert "rgb_to_hls" in vars(sys.modules["colorsys"])
-    finally:
-        sys.modules.pop("needy", None)
-
-
-def test_a_stand_in_says_why_it_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever turns websockets on finds this file."""
-    (tmp_path / "lazy.py").write_text("import colorsys\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    try:
-        lazy = slim_paho.load("lazy", ["colorsys"])
-        with pytest.raises(AttributeError, match=r"colorsys.hls_to_rgb is left out .*slim"):
-            _ = lazy.colorsys.hls_to_rgb
-        assert "colorsys" not in sys.modules
-    finally:
-        sys.modules.pop("lazy", None)
 
 
 @pytest.mark.parametrize(
