@@ -9,15 +9,6 @@ from typing import Final, Literal, cast
 
 from titik_wire.errors import WireError
 from titik_wire.kinds import SLUG
-from titik_wire.messages import (
-    Ack,
-    CollectorStatus,
-    Message,
-    Now,
-    Rollup,
-    Sample,
-    Status,
-)
 
 PREFIX: Final = "titik/v1"
 Kind = Literal["status", "sample", "backlog", "ack", "collector", "now", "rollup"]
@@ -89,23 +80,6 @@ def rollup(window: str, scope: str, name: str) -> str:
     """A finished window of a router, a site or the city, the newest retained."""
     base = f"{PREFIX}/rollup/{window}"
     return f"{base}/city" if scope == "city" else f"{base}/{scope}/{name}"
-
-
-def topic_of(message: Message) -> str:
-    """Where a message belongs; a sample's is `sample`, its `backlog` is the sender's choice."""
-    match message:
-        case Status():
-            return status(message.router)
-        case Sample():
-            return sample(message.router)
-        case Ack():
-            return ack(message.router)
-        case CollectorStatus():
-            return collector(message.collector)
-        case Now():
-            return now(message.scope, message.name)
-        case Rollup():
-            return rollup(message.window, message.scope, message.name)
 
 
 @dataclass(frozen=True, slots=True)

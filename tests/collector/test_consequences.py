@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.collector.build import BOOT, OLD_RUN, RUN, T0, letter, sample
 from tests.collector.test_collect import ROUTER, SITE, Watched, collecting
 from tests.collector.test_registry import HEAD
+from tests.wire.examples import topic_of
 from tests.wire.strategies import messages
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.inbox import ReceivedMessage
@@ -127,7 +128,7 @@ def test_no_message_has_a_consequence_that_is_absurd(
 
 def _take(collector: Watched, message: Sample | Status, live: bool, now_ms: int) -> None:
     """As the collector's turn does, with the rollups to their end."""
-    topic = topics.topic_of(message)
+    topic = topic_of(message)
     if isinstance(message, Sample) and not live:
         topic = topics.backlog(message.router)
     try:

@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.collector.build import OLD_RUN, RUN, Registered, conservation, opened, sample
 from tests.collector.test_store import save
 from tests.mosquitto import Mosquitto
+from tests.wire.examples import topic_of
 from titik_collector.access.plugin_file import Access
 from titik_collector.broker_link import takeover
 from titik_collector.broker_link.takeover import OtherCollector
@@ -25,7 +26,7 @@ from titik_collector.store.identity import Identity
 from titik_collector.store.sqlite import open_writer
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
-from titik_wire import codec, topics
+from titik_wire import codec
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Held
 
 OURS = Identity("ours", 7)
@@ -80,7 +81,7 @@ class Other:
 
     def say(self, message: CollectorStatus | Ack) -> None:
         self._client.publish(
-            topics.topic_of(message), codec.encode(message), 1, retain=True
+            topic_of(message), codec.encode(message), 1, retain=True
         ).wait_for_publish(60)
 
     def close(self) -> None:

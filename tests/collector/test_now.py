@@ -10,6 +10,7 @@ import pytest
 
 from tests.collector.build import T0, Registered, letter, opened, sample
 from tests.collector.test_presence import said
+from tests.wire.examples import topic_of
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live.now import LiveState, bps
@@ -17,7 +18,7 @@ from titik_collector.live.presence import Presence
 from titik_collector.received import Item, StatusReceived
 from titik_collector.registry.registry import Registry
 from titik_collector.store.registry_rows import PlacedRouter
-from titik_wire import codec, topics
+from titik_wire import codec
 from titik_wire.messages import Net, Sample
 
 NAMES = ("tirosa-1", "tirosa-2", "solor-1")
@@ -152,7 +153,7 @@ def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None
                 live.show(number, replace(claim, net=(net,)), T0 + seq)
         told = live.messages({1, 2, 3}, T0 + 65_000)
 
-    assert told == [codec.decode(topics.topic_of(one), codec.encode(one)) for one in told]
+    assert told == [codec.decode(topic_of(one), codec.encode(one)) for one in told]
     one = next(one for one in told if one.name == "tirosa-1")
     assert (None, None) == (one.clients, one.uplink_down_bps)
 

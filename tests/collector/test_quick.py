@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cases import few
-from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
+from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE, topic_of
 from tests.wire.strategies import messages
 from tests.wire.test_hostile import GOOD, HOSTILE, TOPIC
 from titik_collector.ingest import decode as quick
@@ -82,8 +82,8 @@ def test_any_valid_message_is_read_the_same(cls: type[Message], data: st.DataObj
     """Whatever an agent may send."""
     message = data.draw(messages(cls))
     payload = codec.encode(message)
-    assert message == quick.decode(topics.topic_of(message), payload)
-    agree(topics.topic_of(message), payload)
+    assert message == quick.decode(topic_of(message), payload)
+    agree(topic_of(message), payload)
 
 
 ODD = [

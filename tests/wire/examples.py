@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from titik_wire import topics
 from titik_wire.messages import (
     Ack,
     AckedRun,
@@ -203,3 +204,20 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"beat":8641}',
     ),
 ]
+
+
+def topic_of(message: Message) -> str:
+    """Where a message belongs; a sample's is `sample`."""
+    match message:
+        case Status():
+            return topics.status(message.router)
+        case Sample():
+            return topics.sample(message.router)
+        case Ack():
+            return topics.ack(message.router)
+        case CollectorStatus():
+            return topics.collector(message.collector)
+        case Now():
+            return topics.now(message.scope, message.name)
+        case Rollup():
+            return topics.rollup(message.window, message.scope, message.name)

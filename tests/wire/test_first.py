@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import first
-from tests.wire.examples import CASES
+from tests.wire.examples import CASES, topic_of
 from tests.wire.strategies import MESSAGES, messages
 from titik_wire import messages as messages_now
-from titik_wire import topics
 from titik_wire.codec import encode
 from titik_wire.messages import Message
 
@@ -23,7 +22,7 @@ CODEC, MESSAGES_THEN = (first.contract()[name] for name in ("codec", "messages")
 
 def read_by_the_first(message: Message) -> Any:
     """The message as the first codec decodes it; its WireError if it refuses it."""
-    return CODEC.decode(topics.topic_of(message), encode(message))
+    return CODEC.decode(topic_of(message), encode(message))
 
 
 def known_to(old: Any, new: Any) -> Any:

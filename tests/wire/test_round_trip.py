@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire.examples import CASES
+from tests.wire.examples import CASES, topic_of
 from tests.wire.strategies import MESSAGES, messages
-from titik_wire import WireError, topics
+from titik_wire import WireError
 from titik_wire.codec import decode, encode, identity
 from titik_wire.limits import MAX_PAYLOAD
 from titik_wire.messages import Message, Sample
@@ -32,8 +32,8 @@ def test_decode_reads_what_encode_wrote(cls: type[Message], data: st.DataObject)
     """encode and decode are inverse for every message."""
     message = data.draw(messages(cls))
     payload = encode(message)
-    assert message == decode(topics.topic_of(message), payload)
-    assert payload == encode(decode(topics.topic_of(message), payload))
+    assert message == decode(topic_of(message), payload)
+    assert payload == encode(decode(topic_of(message), payload))
     assert len(payload) <= MAX_PAYLOAD
 
 
