@@ -31,11 +31,11 @@ from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import EventSource, Source
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import rtnetlink
-from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.probe_result import ProbeSource
+from titik_agent.sources.since import Since
 from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import Backoff

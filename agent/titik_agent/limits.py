@@ -4,7 +4,7 @@
 MAX_SMALL_FILE = 4096  # a password, resolv.conf, what the probe or an earlier agent left
 MAX_SYSFS_FILE = 256
 MAX_PPPOE_FILE = 64 * 64  # 64 sessions
-MAX_EPOCHS_FILE = 64 * 1024
+MAX_SINCE_FILE = 64 * 1024
 MAX_LEASE_FILE = 1 << 20  # ten times what dnsmasq's default limit of 1000 leases can fill
 
 # Bytes of one message.

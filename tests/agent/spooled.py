@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 
 from tests.wire.examples import BARE_SAMPLE, RUN
-from titik_agent.spool.segments import RecordPlace, Segments
+from titik_agent.spool.segments import Position, Segments
 from titik_agent.spool.spool import Key, Spool
 from titik_wire import topics
 from titik_wire.codec import decode, encode
@@ -53,10 +53,10 @@ class _Segments(Segments):
         super().__init__(directory, segment_bytes, disk.write)
         self._disk = disk
 
-    def read(self, place: RecordPlace) -> bytes:
+    def read(self, position: Position) -> bytes:
         if self._disk.short:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return super().read(place)
+        return super().read(position)
 
     def _contents(self, number: int) -> bytes:
         error = self._disk.unread.get(f"{number:010d}.seg")

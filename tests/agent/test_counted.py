@@ -7,7 +7,7 @@ import pytest
 
 from titik_agent.limits import MAX_COUNTED
 from titik_agent.sources.counted import Counted, Counting
-from titik_agent.sources.counter_epochs import Since
+from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import Traffic
 
 ROUND = 2**32

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from titik_agent.limits import MAX_SUMMED
-from titik_agent.sampling.client_time import ClientMeter, ClientReading, Meters, on_air
+from titik_agent.sampling.client_time import ClientMeter, ClientTime, Meters, on_air
 from titik_wire.messages import Bss
 
 
@@ -15,9 +15,9 @@ def test_a_count_holds_until_the_next_reading() -> None:
     readings = [meter.observe(at_ms, count) for at_ms, count in ((1000, 3), (4000, 5), (6000, 0))]
 
     assert readings == [
-        ClientReading(3, 3, 0, 0),
-        ClientReading(3, 5, 9000, 3000),
-        ClientReading(0, 5, 19000, 5000),
+        ClientTime(3, 3, 0, 0),
+        ClientTime(3, 5, 9000, 3000),
+        ClientTime(0, 5, 19000, 5000),
     ]
 
 
@@ -29,10 +29,10 @@ def test_a_failed_reading_adds_no_observed_time() -> None:
     ]
 
     assert readings == [
-        ClientReading(4, 4, 0, 0),
+        ClientTime(4, 4, 0, 0),
         None,
-        ClientReading(4, 4, 0, 0),
-        ClientReading(4, 4, 40, 10),
+        ClientTime(4, 4, 0, 0),
+        ClientTime(4, 4, 40, 10),
     ]
 
 
@@ -69,7 +69,7 @@ def test_a_router_without_a_bss_is_not_observed() -> None:
     meters.observe(10, ())
     whole, _ = meters.observe(30, (Bss("a", clients=1),))
 
-    assert ClientReading(1, 1, 0, 0) == whole
+    assert ClientTime(1, 1, 0, 0) == whole
 
 
 def test_a_bss_that_vanished_and_returned_is_not_counted_meanwhile() -> None:

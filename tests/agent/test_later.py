@@ -27,7 +27,7 @@ def printed_by(code: str) -> list[str]:
 def test_what_is_put_off_works_when_it_is_used(name: str) -> None:
     """Also by a library that took the stand-in; the true module is then everyone's."""
     code = f"from titik_agent.lazy_imports import later; import {name} as held; later.finish()"
-    code += f"; public = [one for one in vars(__import__('{name}')) if one[0] != '_']"
+    code += f"; public = [one for one in vars(importlib.import_module('{name}')) if one[0] != '_']"
     code += "; print(json.dumps([one for one in public if not hasattr(held, one)]))"
     assert [] == printed_by(code)
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.system.netns import hotspot, ip
 from titik_agent.sampling.source import SourceError
-from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.netdev import LOOK_S, Interfaces, identify
 from titik_agent.sources.rtnetlink import DefaultRoute, Routes
+from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.sources.wiring import Wiring
 from titik_wire.messages import Net

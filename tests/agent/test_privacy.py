@@ -22,13 +22,13 @@ from titik_agent.hostapd.control_socket import Addresses
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import rtnetlink
-from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.hostapd_control import HostapdCtrl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.reach import Targets
 from titik_agent.sources.rtnetlink import AF_BRIDGE, RTM_GETROUTE, RTM_GETRULE
+from titik_agent.sources.since import Since
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import Sketch
 from titik_agent.sources.wiring import Wiring

@@ -215,11 +215,11 @@ def test_the_most_wasteful_segment_is_rewritten_first(tmp_path: Path) -> None:
     disk = Segments(str(tmp_path), 3 * len(record(9)) + 60)
     places = [disk.append(record(seq)) for seq in range(1, 10)]
     assert [1, 1, 1, 2, 2, 2, 3, 3, 3] == [place.segment for place in places]
-    assert disk.dirtiest() is None
+    assert disk.most_dead() is None
 
     for place in (places[0], places[3], places[4]):
         disk.forget(place)
-    assert places[3].segment == places[4].segment == disk.dirtiest()
+    assert places[3].segment == places[4].segment == disk.most_dead()
     disk.close()
 
 

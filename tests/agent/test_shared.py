@@ -15,8 +15,8 @@ from titik_agent.clock import SystemClock
 from titik_agent.config import ConfigError
 from titik_agent.probe import process
 from titik_agent.sampling.source import SourceError
-from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.leases import LeasesSource, read_unchanged
+from titik_agent.sources.since import Since
 from titik_agent.spool import checkpoint
 from titik_agent.spool.record import Key
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from titik_agent.limits import MAX_IDENTITIES
-from titik_agent.sources.counter_epochs import Since
+from titik_agent.sources.since import Since
 
 
 def test_a_restart_is_a_new_token() -> None:

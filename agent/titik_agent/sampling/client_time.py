@@ -12,7 +12,7 @@ from titik_agent.limits import MAX_SUMMED
 from titik_wire.messages import Bss
 
 
-class ClientReading(NamedTuple):
+class ClientTime(NamedTuple):
     """What a meter says at one reading; the first two since the reading before it."""
 
     least: int
@@ -30,17 +30,17 @@ class ClientMeter:
         self._client_ms = 0
         self._observed_ms = 0
 
-    def observe(self, at_ms: int, count: int | None) -> ClientReading | None:
+    def observe(self, at_ms: int, count: int | None) -> ClientTime | None:
         """Take a reading at `at_ms` of the boot's clock; None when the count is unknown."""
         last, self._last = self._last, count
         elapsed, self._at_ms = at_ms - self._at_ms, at_ms
         if count is None:
             return None
         if last is None:
-            return ClientReading(count, count, self._client_ms, self._observed_ms)
+            return ClientTime(count, count, self._client_ms, self._observed_ms)
         self._client_ms += last * elapsed
         self._observed_ms += elapsed
-        return ClientReading(min(last, count), max(last, count), self._client_ms, self._observed_ms)
+        return ClientTime(min(last, count), max(last, count), self._client_ms, self._observed_ms)
 
 
 class Meters:
@@ -52,7 +52,7 @@ class Meters:
 
     def observe(
         self, at_ms: int, bss: tuple[Bss, ...] | None
-    ) -> tuple[ClientReading | None, tuple[Bss, ...] | None]:
+    ) -> tuple[ClientTime | None, tuple[Bss, ...] | None]:
         """The reading of the total, and the BSSes with their own filled in."""
         seen = {one.ifname for one in bss or ()}
         for ifname in [name for name in self._bss if name not in seen]:

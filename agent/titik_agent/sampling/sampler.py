@@ -65,7 +65,7 @@ class Sampler:
         sample = self._build(now, sections, failed)
         wrong: dict[str, str] = {}
         fitted, payload = fit(sample, wrong)
-        self._say_wrong(wrong)
+        self._log_wrong(wrong)
         self.seq = fitted.seq
         self._last_ms = now.uptime_ms
         return fitted, payload
@@ -87,15 +87,15 @@ class Sampler:
                 sections[source.field] = source.read()
             except SourceError as error:
                 failed.append(source.name)
-                self._say_failed(source.name, str(error))
+                self._log_failed(source.name, str(error))
             except Exception as error:
                 # A bug in one source, or a kernel that answers as none before it, must not end
                 # the agent: after a few such ends in a row procd does not start it again.
                 failed.append(source.name)
                 # Its text may be of a visitor, as a KeyError's is the key.
-                self._say_failed(source.name, f"{type(error).__name__} at {_place(error)}")
+                self._log_failed(source.name, f"{type(error).__name__} at {_place(error)}")
             else:
-                self._say_back(source.name)
+                self._log_back(source.name)
         return sections, failed
 
     def _build(self, now: "_Now", sections: dict[str, Any], failed: list[str]) -> Sample:
@@ -156,17 +156,17 @@ class Sampler:
             saturated=any(getattr(source, "saturated", False) for source in self._sources),
         )
 
-    def _say_failed(self, name: str, reason: str) -> None:
+    def _log_failed(self, name: str, reason: str) -> None:
         if name not in self._failing:
             self._failing.add(name)
             log.warning("source failed, section left out source=%s reason=%s", name, reason)
 
-    def _say_back(self, name: str) -> None:
+    def _log_back(self, name: str) -> None:
         if name in self._failing:
             self._failing.discard(name)
             log.info("source back source=%s", name)
 
-    def _say_wrong(self, wrong: dict[str, str]) -> None:
+    def _log_wrong(self, wrong: dict[str, str]) -> None:
         for path in wrong.keys() - self._wrong:
             log.warning("left out, not in the contract reason=%s", wrong[path])
         self._wrong = set(wrong)

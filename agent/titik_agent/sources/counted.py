@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from titik_agent.limits import MAX_COUNTED
-from titik_agent.sources.counter_epochs import Since
+from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import Traffic
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Counting:
             self._since.restart(identity)
         if isinstance(followed, _Unseen):
             now = now._replace(is_reported=False)
-            self._say(identity)
+            self._log_unknown(identity)
         self._remember(identity, now)
         if not now.is_reported:
             return None
@@ -80,7 +80,7 @@ class Counting:
         if len(self._last) > MAX_COUNTED:
             del self._last[next(iter(self._last))]
 
-    def _say(self, identity: str) -> None:
+    def _log_unknown(self, identity: str) -> None:
         if identity not in self._logged and len(self._logged) < MAX_COUNTED:
             self._logged.add(identity)
             ifindex = identity.rpartition("/")[2]

@@ -139,9 +139,9 @@ class HostapdCtrl(BssSection):
             raise SourceError(str(error)) from error
         except CtrlError as error:
             failures.append(error)
-            self._say_failed(ifname, error)
+            self._log_failed(ifname, error)
             return self._bss(BssStatus(ifname), None)
-        self._say_back(ifname)
+        self._log_back(ifname)
         known = [link for link in links if link is not None]
         if not known:
             return None
@@ -203,13 +203,13 @@ class HostapdCtrl(BssSection):
         self._deaf &= paths
         self._tracker.keep(servers)
 
-    def _say_failed(self, ifname: str, error: CtrlError) -> None:
+    def _log_failed(self, ifname: str, error: CtrlError) -> None:
         if ifname not in self._failing:
             log.warning("bss unreadable bss=%s reason=%s", ifname, error)
         self._failing.pop(ifname, None)
         self._failing[ifname] = None  # asked last the next time
 
-    def _say_back(self, ifname: str) -> None:
+    def _log_back(self, ifname: str) -> None:
         if ifname in self._failing:
             del self._failing[ifname]
             log.info("bss readable again bss=%s", ifname)

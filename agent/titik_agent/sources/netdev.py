@@ -20,8 +20,8 @@ from titik_agent.shared_files import open_found, open_new
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.bss_bytes import BssBytes
 from titik_agent.sources.counted import Counted, Counting
-from titik_agent.sources.counter_epochs import Since
 from titik_agent.sources.rtnetlink import Routes
+from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import (
     SeenInterface,
     Traffic,

@@ -123,18 +123,20 @@ class ReachSource:
         for name, answer in answers.items():
             if answer.addresses:
                 self._addresses[name] = answer.addresses[0]
-        met = [self._meet(host, port) for host, port in self._hosts if self._is_due(host, answers)]
+        connected = [
+            self._connect(host, port) for host, port in self._hosts if self._is_due(host, answers)
+        ]
         self._attempts += 1
         self._dns_failures += len(self._names) - len(answers)
-        self._tcp_failures += met.count(None)
+        self._tcp_failures += connected.count(None)
         reach = Reach(
             dns_ms=median_ms([answer.took_s for answer in answers.values()]),
             dns_failures=self._dns_failures if self._names else None,
-            tcp_ms=median_ms(met),
+            tcp_ms=median_ms(connected),
             tcp_failures=self._tcp_failures if self._hosts else None,
             attempts=self._attempts,
         )
-        self._log(bool(answers) or any(took is not None for took in met))
+        self._log(bool(answers) or any(took is not None for took in connected))
         self._last = self._monotonic(), reach
         return reach
 
@@ -219,7 +221,7 @@ class ReachSource:
                     return answer
         raise TimeoutError
 
-    def _meet(self, host: str, port: int) -> float | None:
+    def _connect(self, host: str, port: int) -> float | None:
         """Seconds until a TCP connection stood; None: it did not in time, or has no address.
 
         A host that refuses has answered: the packets went there and back.

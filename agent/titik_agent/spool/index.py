@@ -11,18 +11,18 @@ from heapq import heapify, heappop, heappush
 
 from titik_agent.limits import MAX_SURPLUS
 from titik_agent.spool.record import Key
-from titik_agent.spool.segments import RecordPlace
+from titik_agent.spool.segments import Position
 
 
 class Block:
-    """A record in the spool: on disk at a place, or in memory."""
+    """A record in the spool: on disk at a position, or in memory."""
 
-    __slots__ = ("key", "place", "since", "size", "stuck")
+    __slots__ = ("key", "position", "since", "size", "stuck")
 
-    def __init__(self, key: Key, size: int, place: RecordPlace | bytes, since: float) -> None:
+    def __init__(self, key: Key, size: int, position: Position | bytes, since: float) -> None:
         self.key = key
         self.size = size
-        self.place = place
+        self.position = position
         self.since = since  # monotonic time from which it has waited for its ack
         self.stuck = False  # the older half of a pair that cannot be merged
 

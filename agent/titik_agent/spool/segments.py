@@ -16,12 +16,12 @@ from typing import Final, NamedTuple
 
 from titik_agent.spool.record import FoundRecord, scan
 
-GONE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
+NO_FILE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
 SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # that pass
 _NAME: Final = re.compile(r"([0-9]{10})\.seg")
 
 
-class RecordPlace(NamedTuple):
+class Position(NamedTuple):
     """Where a record lies."""
 
     segment: int
@@ -34,7 +34,7 @@ class _Segment:
     """One file of the spool."""
 
     size: int  # of the file
-    live: int  # bytes of records that are still needed
+    needed: int  # bytes of records that are still needed
 
 
 class Segments:
@@ -64,11 +64,11 @@ class Segments:
             os.close(self._lock)
             raise
 
-    def read_all(self) -> Iterator[tuple[RecordPlace, FoundRecord] | None]:
+    def read_all(self) -> Iterator[tuple[Position, FoundRecord] | None]:
         """What earlier processes left, in the order written; None for each damaged stretch.
 
         OSError if there is a shortage just now.
-        Nothing of it is live until `keep`; `sweep` then deletes the files without any.
+        Nothing of it is needed until `keep`; `sweep` then deletes the files without any.
         """
         for number in sorted(self._numbers()):
             self._newest = number
@@ -78,7 +78,7 @@ class Segments:
             except OSError as error:
                 if error.errno in SHORTAGES:
                     raise
-                if error.errno in GONE:
+                if error.errno in NO_FILE:
                     yield None
                 else:
                     self.complete = False  # the file stays: another process may have better luck
@@ -88,20 +88,20 @@ class Segments:
             whole = True
             for found in scan(data):
                 whole = found is not None
-                yield found and (RecordPlace(number, found.offset, found.size), found)
+                yield found and (Position(number, found.offset, found.size), found)
             if whole and len(data) < self._segment_bytes:
                 self._go_on_with(number)
 
-    def keep(self, place: RecordPlace) -> None:
+    def keep(self, position: Position) -> None:
         """A record that `read_all` gave is needed."""
-        self._segments[place.segment].live += place.size
+        self._segments[position.segment].needed += position.size
 
     def sweep(self) -> None:
         """Delete every segment in which nothing is needed."""
-        for number in [n for n, segment in self._segments.items() if not segment.live]:
+        for number in [n for n, segment in self._segments.items() if not segment.needed]:
             self.delete(number)
 
-    def append(self, record: bytes) -> RecordPlace:
+    def append(self, record: bytes) -> Position:
         """Write one record; after an OSError nothing of it is there."""
         number = self._with_room_for(len(record))
         segment = self._segments[number]
@@ -114,37 +114,37 @@ class Segments:
                 os.ftruncate(self._fd, offset)
             raise
         segment.size += len(record)
-        segment.live += len(record)
+        segment.needed += len(record)
         self.used_bytes += len(record)
-        return RecordPlace(number, offset, len(record))
+        return Position(number, offset, len(record))
 
-    def read(self, place: RecordPlace) -> bytes:
-        """The bytes at a place, perhaps fewer than written."""
-        if place.segment == self._active:
-            return os.pread(self._fd, place.size, place.offset)
-        fd = os.open(self._path(place.segment), os.O_RDONLY)
+    def read(self, position: Position) -> bytes:
+        """The bytes at a position, perhaps fewer than written."""
+        if position.segment == self._active:
+            return os.pread(self._fd, position.size, position.offset)
+        fd = os.open(self._path(position.segment), os.O_RDONLY)
         try:
-            return os.pread(fd, place.size, place.offset)
+            return os.pread(fd, position.size, position.offset)
         finally:
             os.close(fd)
 
-    def forget(self, place: RecordPlace) -> None:
+    def forget(self, position: Position) -> None:
         """A record is needed no more."""
-        segment = self._segments[place.segment]
-        segment.live -= place.size
-        if segment.live:
+        segment = self._segments[position.segment]
+        segment.needed -= position.size
+        if segment.needed:
             return
-        if place.segment != self._active:
-            self.delete(place.segment)
+        if position.segment != self._active:
+            self.delete(position.segment)
             return
         with suppress(OSError):  # then its dead bytes stay counted
             os.ftruncate(self._fd, 0)
             self.used_bytes -= segment.size
             segment.size = 0
 
-    def dirtiest(self) -> int | None:
-        """The segment with most dead bytes, closed for appending; None if all bytes are live."""
-        dead = {n: one.size - one.live for n, one in self._segments.items()}
+    def most_dead(self) -> int | None:
+        """The segment with most dead bytes, closed for appending; None if all bytes are needed."""
+        dead = {n: one.size - one.needed for n, one in self._segments.items()}
         number = max(dead, key=dead.__getitem__, default=None)
         if number is None or not dead[number]:
             return None

@@ -172,30 +172,30 @@ class Spool:
         return own if own > others else others + 1
 
     def _keep(self, key: Key, age: int, record: bytes, since: float) -> None:
-        if len(record) > self._storage.budget:
+        if len(record) > self._storage.held_limit:
             self._lost += key.span
             return
         self._storage.put(key, age, record, since)
 
     def _make_room(self, size: int) -> None:
         """Merge, or failing that drop, until there is room for a record of `size` bytes."""
-        self._fit_budget(size)
+        self._fit_limit(size)
         while in_the_way := self._storage.in_the_way(size):
             log.warning("spool is full and cannot be read, dropped records=%d", len(in_the_way))
             for block in in_the_way:
                 self._lose(block)
 
-    def _fit_budget(self, size: int) -> None:
-        if self._storage.live + size <= self._storage.budget:
+    def _fit_limit(self, size: int) -> None:
+        if self._storage.held_bytes + size <= self._storage.held_limit:
             self._dropping = False
             return
-        while self._storage.live + size > self._storage.budget:
+        while self._storage.held_bytes + size > self._storage.held_limit:
             try:
                 if self._merge_next():
                     continue
                 unread = False
             except OSError:
-                if self._storage.live + size <= self._storage.stretched:
+                if self._storage.held_bytes + size <= self._storage.stretched_limit:
                     return  # it can merge when it can be read
                 unread = True
             oldest = self._blocks.oldest()

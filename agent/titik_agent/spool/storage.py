@@ -4,7 +4,7 @@ Rule: a disk that fails is tried again at most once a minute. Nothing here ever 
 `read`: the record is as good as before, and cannot be read now.
 Rule: files and memory together stay within `limit_bytes`. A sixteenth of it is for the copy of a
 segment that is being rewritten, two more are for dead records: when files and memory would grow
-beyond, the segment with the most dead bytes is rewritten. The rest, `budget`, is for live records.
+beyond, the segment with the most dead bytes is rewritten. The rest is `held_limit`.
 (While two records are being merged, one can pass a limit under 64 KiB. A segment's copy can pass
 any limit, after files could not be read for long.)
 """
@@ -16,7 +16,7 @@ from typing import Final
 
 from titik_agent.spool.index import Block, Blocks
 from titik_agent.spool.record import DamagedRecord, Key, unpack
-from titik_agent.spool.segments import GONE, RecordPlace, Segments
+from titik_agent.spool.segments import NO_FILE, Position, Segments
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +49,11 @@ class Storage:
             False  # as last logged: until memory is empty again, so that it is logged once
         )
         self._in_memory = 0  # bytes
-        self.budget = limit_bytes if directory is None else limit_bytes - 3 * self._segment_bytes
-        # For live records while some cannot be read to be merged: a share of the dead ones.
-        self.stretched = self.budget if directory is None else self.budget + self._segment_bytes
-        self.live = 0  # bytes of the blocks held
+        spare = 0 if directory is None else self._segment_bytes
+        self.held_limit = limit_bytes - 3 * spare
+        # While some records cannot be read to be merged: a share of the dead ones.
+        self.stretched_limit = self.held_limit + spare
+        self.held_bytes = 0  # bytes of the blocks held
         self.corrupt = 0  # damaged records skipped
         self._working_disk()
 
@@ -74,21 +75,21 @@ class Storage:
         """Keep a record; blocks within its range are let go of once it is safe."""
         self._reclaim(len(record))
         block = Block(key, len(record), self._store(record), since)
-        self.live += block.size
+        self.held_bytes += block.size
         for replaced in self._blocks.add(block, age):
             self._release(replaced)
         self._return_to_disk()
 
     def read(self, block: Block) -> bytes | None:
         """The whole record; None if it is damaged, then it is let go of."""
-        if isinstance(block.place, bytes):
-            return block.place
+        if isinstance(block.position, bytes):
+            return block.position
         try:
-            record = self._read(block.place)
+            record = self._read(block.position)
             unpack(record, block.key)
         except OSError as error:
-            if error.errno not in GONE:  # such as no free descriptor
-                self._say_unread(error)
+            if error.errno not in NO_FILE:  # such as no free descriptor
+                self._log_unread(error)
                 raise
             self._give_up(block, error)
             return None
@@ -98,7 +99,7 @@ class Storage:
         self._unread = False
         return record
 
-    def _say_unread(self, error: OSError) -> None:
+    def _log_unread(self, error: OSError) -> None:
         if not self._unread:
             log.warning("spool cannot be read, records are kept error=%s", error)
         self._unread = True
@@ -129,36 +130,36 @@ class Storage:
         if self._disk:
             self._disk.close()
 
-    def _read(self, place: RecordPlace) -> bytes:
+    def _read(self, position: Position) -> bytes:
         assert self._disk is not None  # it gave the place
-        return self._disk.read(place)
+        return self._disk.read(position)
 
     def _release(self, block: Block) -> None:
-        self.live -= block.size
-        self._free(block.place)
+        self.held_bytes -= block.size
+        self._free(block.position)
 
-    def _free(self, place: RecordPlace | bytes) -> None:
-        if isinstance(place, bytes):
-            self._in_memory -= len(place)
+    def _free(self, position: Position | bytes) -> None:
+        if isinstance(position, bytes):
+            self._in_memory -= len(position)
         elif self._disk:
-            self._disk.forget(place)
+            self._disk.forget(position)
 
-    def _store(self, record: bytes) -> RecordPlace | bytes:
+    def _store(self, record: bytes) -> Position | bytes:
         disk = self._working_disk()
         if disk:
             try:
-                place = disk.append(record)
+                position = disk.append(record)
             except OSError as error:
                 self._disk_failed(error)
             else:
                 self._retry_at = None
-                return place
+                return position
         self._in_memory += len(record)
         return record
 
     def _move(self, block: Block, record: bytes) -> None:
         """Store a record again, wherever records go now."""
-        old, block.place = block.place, self._store(record)
+        old, block.position = block.position, self._store(record)
         self._free(old)
 
     def _reclaim(self, size: int) -> int | None:
@@ -167,7 +168,7 @@ class Storage:
         The segment at which that ended, as it cannot be read now.
         """
         while self._disk and self.used_bytes + size > self._limit - self._segment_bytes:
-            victim = self._disk.dirtiest()
+            victim = self._disk.most_dead()
             if victim is None:
                 return None
             try:
@@ -184,7 +185,7 @@ class Storage:
         return [
             block
             for block in self._blocks
-            if isinstance(block.place, RecordPlace) and block.place.segment == number
+            if isinstance(block.position, Position) and block.position.segment == number
         ]
 
     def _return_to_disk(self) -> None:
@@ -199,8 +200,8 @@ class Storage:
     def _move_to_disk(self, size: int) -> None:
         """What is in memory, up to so many bytes and a record, while the disk takes it."""
         for block in list(self._blocks) if size else ():
-            if isinstance(block.place, bytes):
-                self._move(block, block.place)
+            if isinstance(block.position, bytes):
+                self._move(block, block.position)
                 size -= block.size
             if size <= 0 or self._retry_at is not None:
                 return
@@ -234,16 +235,16 @@ class Storage:
             if one is None:
                 damaged += 1
                 continue
-            place, found = one
+            position, found = one
             if not self._blocks.contains(found.key):
-                block = Block(found.key, found.size, place, self._monotonic())
+                block = Block(found.key, found.size, position, self._monotonic())
                 for replaced in self._blocks.add(block, found.age):
-                    if isinstance(replaced.place, bytes):
+                    if isinstance(replaced.position, bytes):
                         self._release(replaced)
         for block in self._blocks:
-            if isinstance(block.place, RecordPlace):
-                disk.keep(block.place)
-                self.live += block.size
+            if isinstance(block.position, Position):
+                disk.keep(block.position)
+                self.held_bytes += block.size
         disk.sweep()
         self.corrupt += damaged
         if not disk.complete:

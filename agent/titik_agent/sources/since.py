@@ -8,7 +8,7 @@ counter an earlier one's token, which would count bytes twice.
 import logging
 import os
 
-from titik_agent.limits import MAX_EPOCHS_FILE, MAX_IDENTITIES
+from titik_agent.limits import MAX_IDENTITIES, MAX_SINCE_FILE
 from titik_agent.shared_files import open_found, open_new
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def _load(path: str) -> dict[str, int]:
     """What an earlier life of the agent saw restart; nothing if the file is gone or damaged."""
     try:
         with open(open_found(path), encoding="ascii") as file:
-            rows = [line.rsplit(" ", 1) for line in file.read(MAX_EPOCHS_FILE).splitlines()]
+            rows = [line.rsplit(" ", 1) for line in file.read(MAX_SINCE_FILE).splitlines()]
         return {identity: int(restarts) for identity, restarts in rows[-MAX_IDENTITIES:]}
     except (OSError, ValueError):
         return {}
