@@ -11,6 +11,7 @@ from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.live.presence import Presence
 from titik_collector.received import Arrived
+from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.sqlite import open_writer
@@ -34,8 +35,11 @@ BAND_2G: Final[Band] = "2g"
 BAND_5G: Final[Band] = "5g"
 
 
-class Everybody:
+class Everybody(Registry):
     """Every router is registered, under the number in its name."""
+
+    def __init__(self) -> None:
+        """No store is asked."""
 
     def router_id(self, name: str) -> int | None:
         """The store's id."""

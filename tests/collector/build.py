@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from titik_collector.broker_link.inbox import ReceivedMessage
+from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store.database import Database
 from titik_collector.store.sqlite import SqliteDatabase, open_writer
@@ -85,7 +86,7 @@ def opened(path: Path, routers: Sequence[str] = ("tirosa-1",)) -> Iterator[Sqlit
         db.close()
 
 
-class Registered:
+class Registered(Registry):
     """The registry of `opened`."""
 
     def __init__(self, *names: str) -> None:

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 
 from titik_collector.ingest.boots import Boots
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.intake import Batch, Intake, Registered
+from titik_collector.ingest.intake import Batch, Intake
 from titik_collector.ingest.saved import Saved
 from titik_collector.ingest.seqs import Seqs
 from titik_collector.live.presence import Presence
 from titik_collector.received import Item
+from titik_collector.registry.registry import Registry
 from titik_collector.store import malformed
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
@@ -30,7 +31,7 @@ class BatchWriter:
     def __init__(
         self,
         db: Database,
-        registered: Registered,
+        registered: Registry,
         caps: Caps | None = None,
         presence: Presence | None = None,
     ) -> None:

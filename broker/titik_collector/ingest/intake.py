@@ -8,26 +8,18 @@ Rule: what is not registered, over the cap, or of a later contract is counted, a
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from titik_collector.ingest.boots import Boots
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.saved import Saved
 from titik_collector.ingest.seqs import Seqs
 from titik_collector.received import Arrived, Item, Malformed, StatusReceived
+from titik_collector.registry.registry import Registry
 from titik_collector.store import malformed, unknown_routers
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.store.runs import Run
 from titik_collector.timeline.placing import Accepted
-
-
-class Registered(Protocol):
-    """Which routers are registered."""
-
-    def router_id(self, name: str) -> int | None:
-        """The store's id, or None if it is not registered."""
-        ...
 
 
 @dataclass(slots=True)
@@ -46,7 +38,7 @@ class Intake:
     def __init__(
         self,
         db: Database,
-        registered: Registered,
+        registered: Registry,
         caps: Caps,
         names: Names,
         seqs: Seqs,

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from tests.collector.build import Registered
 from tests.fuzz.targets import folder
 from tests.wire.examples import BARE_SAMPLE, CASES, FULL_SAMPLE
 from titik_collector.broker_link.inbox import ReceivedMessage
@@ -86,12 +87,9 @@ class Collector:
         self._batch: list[ReceivedMessage] = []
         self._acked: list[ReceivedMessage] = []
         presence = Presence(db)
-        self._store = BatchWriter(db, self, presence=presence)
+        self._store = BatchWriter(db, Registered(*OURS), presence=presence)
         self._ingest = Ingest(self, self, self._store, lambda: self._now_ms)
         self._rollups = Rollups(db, ZONE, lambda: self._now_ms)
-
-    def router_id(self, name: str) -> int | None:
-        return OURS.index(name) + 1 if name in OURS else None
 
     def receive(self, most: int, wait_s: float) -> Sequence[ReceivedMessage]:  # noqa: ARG002
         found, self._batch = self._batch, []
