@@ -88,7 +88,8 @@ class Parts:
             lambda: self.takeover.look(),
             self.hear_again,
         )
-        own = identity.opened(db, config.store.path)
+        self.store_path = config.store.path
+        own = identity.opened(db, self.store_path)
         self.takeover = Takeover(db, reading, config.collector.id, own, self.batches.believe)
         self.ingest = Ingest(self.link, self.link, self.batches, now_ms)
         self.outputs = Outputs(Topics(self.link), outputs)

@@ -88,8 +88,10 @@ class Collector:
         if parts.report.storing:
             log.error("store fails, nothing is acknowledged until it works reason=%s", error)
         parts.store_proved = False
-        parts.report.failed(str(error))
-        parts.hearing.stop("store", str(error))
+        # The store is the collector's only one, and a long path would cut the reason off.
+        reason = str(error).removeprefix(f"{parts.store_path}: ")
+        parts.report.failed(reason)
+        parts.hearing.stop("store", reason)
         parts.always.run(idle=True)
         parts.link.keep_alive(RETRY_S, MAX_BATCH)
 
