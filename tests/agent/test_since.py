@@ -29,6 +29,7 @@ def test_the_next_life_never_gives_an_old_token_to_a_later_counter(tmp_path: Pat
     assert after.token("b/1") == "b/1#2"
 
 
+@pytest.mark.thorough
 def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
     """It may be anything after a power cut, and is nothing that sampling depends on."""
     path = tmp_path / "since"

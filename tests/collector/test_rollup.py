@@ -410,6 +410,7 @@ def test_a_clock_set_back_loses_and_doubles_no_client_time(tmp_path: Path) -> No
     assert MINUTE_MS == max(one.covered_ms for one in minutes)
 
 
+@pytest.mark.thorough
 def test_a_site_of_one_router_says_what_the_router_says(tmp_path: Path) -> None:
     """Minute by minute; the city's minutes are the sums of both sites."""
     with city(tmp_path / "db") as here:

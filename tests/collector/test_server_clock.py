@@ -92,7 +92,7 @@ def test_a_step_of_the_server_while_it_runs_moves_nothing(
     assert clock.known.since_ms is None
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", few(3, STEPS))
 @pytest.mark.parametrize("routers", few(1, [2, 20]))
 @pytest.mark.parametrize("restored", [False, True])
 def test_a_server_that_starts_with_a_wrong_clock_is_set_right(

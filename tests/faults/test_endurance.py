@@ -39,6 +39,7 @@ def test_slope_is_a_share_of_the_memory_an_hour() -> None:
     assert 0.0198 == pytest.approx(found, abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_two_percent_an_hour_is_growth() -> None:
     """One is allowed."""
     line = {"one": trend(readings(rss_per_hour=400_000))}
