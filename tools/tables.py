@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from tests.lab.topologies import TOPOLOGIES
 from tests.project.sources import PACKAGES, ROOT
 from tests.project.test_layering import FLOORS
+from titik_agent.sampling.sampler import SHED_ORDER
 from titik_collector.config import model as collector_config
 from titik_collector.config import schema
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
@@ -47,6 +48,10 @@ def _fields(name: str) -> str:
     if cls in MESSAGES:
         rows.insert(0, ("`v`", "1", "yes", "version of the contract"))
     return f"{about(cls)}\n\n" + _table(("field", "kind", "always", "meaning"), rows)
+
+
+def _shed(_: str) -> str:
+    return _table(("order", "left out"), [(n, f"`{one}`") for n, one in enumerate(SHED_ORDER, 1)])
 
 
 def _keys(name: str) -> str:
@@ -87,6 +92,7 @@ _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "keys": _keys,
     "topologies": _topologies,
     "rooms": _rooms,
+    "shed": _shed,
 }
 
 

@@ -25,10 +25,22 @@ from titik_wire.messages import AgentState, Bss, Held, Sample
 
 log = logging.getLogger(__name__)
 
-# What is left out first when a sample does not fit its packet; totals and `past` never are.
-SHED_ORDER: Final = (
+# What a source may fill: all that a sample can lack, so that a new section is covered too.
+_SECTIONS: Final = tuple([one.name for one in fields(Sample) if one.default is None])
+# Totals and what no sample may lose; of `net` the uplink stays.
+_KEPT: Final = (
+    "clients", "clients_min", "clients_max", "active", "client_ms", "observed_ms",
+    "net", "past", "truncated", "off_air",
+)  # fmt: skip
+_SHED_LAST: Final = (
     "probe", "reach", "radios", "host", "leases", "visitors", "bss details", "lan", "bss",
 )  # fmt: skip
+# What is left out first when a sample does not fit its packet: sections that are named nowhere here
+# come first of all.
+SHED_ORDER: Final = (
+    *[one for one in _SECTIONS if one not in _KEPT + _SHED_LAST],
+    *_SHED_LAST,
+)
 
 
 class Sampler:
@@ -199,10 +211,6 @@ def fit(sample: Sample, wrong: dict[str, str]) -> tuple[Sample, bytes]:
                 if step is None:
                     raise
                 sample = replace(_shed(sample, step), truncated=True)
-
-
-# What a source may fill: all that a sample can lack, so that a new section is covered too.
-_SECTIONS: Final = frozenset(one.name for one in fields(Sample) if one.default is None)
 
 
 # `bss[1].rx_bytes`, `host.temp_c`, `leases`.
