@@ -103,7 +103,7 @@ class Access:
             self._note("enableClient", username=name)
         if password is None or matches(password, _hash(client)):
             return False
-        client.update(_hashed(password))
+        client.update(_kept(hash_password(password)))
         self._note("setClientPassword", username=name, password=password)
         return True
 
@@ -136,7 +136,7 @@ class Access:
         client["roles"] = [{"rolename": role} for role in roles]
         given = dict(client)
         if password is not None:
-            client.update(_hashed(password))
+            client.update(_kept(hash_password(password)))
             given["password"] = password
         self._clients[name] = client
         self._note("createClient", **given)
@@ -147,10 +147,6 @@ class Access:
 
 def _line(right: Right) -> dict[str, Any]:
     return {"acltype": right.kind, "topic": right.topic, "priority": 0, "allow": True}
-
-
-def _hashed(password: str) -> dict[str, Any]:
-    return _kept(hash_password(password))
 
 
 def _kept(hashed: Hash) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Rule: the file has what is now, the store keeps what was: a move or a removal ad
 Rule: ids never change; a router that is removed and added again is the same router.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID
@@ -87,17 +87,7 @@ def removed(db: Database) -> Changes:
 
 def _sync_sites(db: Database, config: Config) -> list[str]:
     for site in config.site:
-        stored.put_site(
-            db,
-            SiteRow(
-                site.name,
-                site.title,
-                site.latitude,
-                site.longitude,
-                site.capacity,
-                site.uplink_mbps,
-            ),
-        )
+        stored.put_site(db, SiteRow(**asdict(site)))
     removed = sorted(stored.registered_sites(db).keys() - {site.name for site in config.site})
     for name in removed:
         stored.remove_site(db, name)
