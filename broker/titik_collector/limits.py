@@ -69,6 +69,7 @@ MAX_UNSENT = 256  # messages that leave in one write, some 100 kB
 MAX_CARRIED = 20_000  # things of 1 kB: all windows and `now` of 1,000 routers for minutes
 
 # What is shown and logged.
+MAX_LISTED = 12  # users in a line
 MAX_NAMED = 20  # routers or sites in a line
 MAX_PAGED = 5  # of them in the line for a pager, which shows no more
 MAX_REASON = 200  # characters of an output's error

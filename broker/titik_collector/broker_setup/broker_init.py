@@ -30,7 +30,7 @@ from titik_collector.config.model import COLLECTOR_USER
 from titik_collector.config.schema import BEGINS
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.limits import MAX_HOST
+from titik_collector.limits import MAX_HOST, MAX_LISTED
 from titik_collector.units import systemd_units
 from titik_wire.kinds import SLUG
 
@@ -574,5 +574,5 @@ def _replace(file: Path, text: str, whose: Owner) -> list[str]:
 
 def listed(names: list[str]) -> str:
     """The first of them, where a city's would fill the screen."""
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return ", ".join(names[:12]) + more
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more
