@@ -6,7 +6,7 @@ Every number that a counter may reach stays below 2**53, so that every JSON read
 from dataclasses import dataclass
 from typing import Annotated
 
-from titik_wire.limits import MAX_IFNAME, MAX_LABEL, MAX_PEOPLE, MAX_SSID, MAX_WHOLE
+from titik_wire import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Whole:
     """An integer between `minimum` and `maximum`, both included."""
 
     minimum: int = 0
-    maximum: int = MAX_WHOLE
+    maximum: int = limits.MAX_WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Items:
 class ByRun:
     """A JSON object whose keys are the values' `run`; at most `maximum` of them."""
 
-    maximum: int
+    maximum: int = limits.MAX_RUNS
 
 
 SLUG = r"[a-z0-9-]{1,64}"
@@ -61,12 +61,16 @@ Slug = Annotated[str, Text(64, SLUG)]
 RunId = Annotated[str, Text(16, r"[0-9a-f]{16}")]
 Boot = Annotated[str, Text(36, r"[0-9a-f-]{1,36}")]
 Token = Annotated[str, Text(200)]
-Ifname = Annotated[str, Text(MAX_IFNAME)]
-Label = Annotated[str, Text(MAX_LABEL)]
-Ssid = Annotated[str, Text(MAX_SSID)]
+Ifname = Annotated[str, Text(limits.MAX_IFNAME)]
+Label = Annotated[str, Text(limits.MAX_LABEL)]
+Ssid = Annotated[str, Text(limits.MAX_SSID)]
 Count = Annotated[int, Whole()]
-People = Annotated[int, Whole(0, MAX_PEOPLE)]
+People = Annotated[int, Whole(0, limits.MAX_PEOPLE)]
 Seq = Annotated[int, Whole(1)]
 Time = Annotated[int, Instant()]
 Ratio = Annotated[float, Real(0.0, 1.0)]
 Bps = Annotated[int, Whole()]
+Load = Annotated[float, Real(0.0, limits.MAX_LOAD)]
+Mean = Annotated[float, Real(0.0, limits.MAX_MEAN)]
+Rtt = Annotated[float, Real(0.0, limits.MAX_RTT_MS)]
+DayStarts = Annotated[tuple[Time, ...], Items(limits.MAX_DAY_STARTS)]

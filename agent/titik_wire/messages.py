@@ -14,12 +14,16 @@ from titik_wire.kinds import (
     Bps,
     ByRun,
     Count,
+    DayStarts,
     Ifname,
     Items,
     Label,
+    Load,
+    Mean,
     People,
     Ratio,
     Real,
+    Rtt,
     RunId,
     Seq,
     Slug,
@@ -28,27 +32,11 @@ from titik_wire.kinds import (
     Token,
     Whole,
 )
-from titik_wire.limits import (
-    MAX_ALSO,
-    MAX_BSSES,
-    MAX_DAY_STARTS,
-    MAX_FAILED,
-    MAX_LOAD,
-    MAX_MEAN,
-    MAX_NETS,
-    MAX_PAST,
-    MAX_RADIOS,
-    MAX_RTT_MS,
-    MAX_RUNS,
-)
+from titik_wire.limits import MAX_ALSO, MAX_BSSES, MAX_FAILED, MAX_NETS, MAX_PAST, MAX_RADIOS
 
 Dbm = Annotated[int, Whole(-120, -1)]
 Channel = Annotated[int, Whole(1, 253)]
 Celsius = Annotated[float, Real(-100.0, 200.0)]
-Load = Annotated[float, Real(0.0, MAX_LOAD)]
-Mean = Annotated[float, Real(0.0, MAX_MEAN)]
-Rtt = Annotated[float, Real(0.0, MAX_RTT_MS)]
-DayStarts = Annotated[tuple[Time, ...], Items(MAX_DAY_STARTS)]
 Span = tuple[int, int]  # first and last seq, both included
 
 
@@ -204,7 +192,7 @@ class Sample:
     run: RunId  # the life of the agent that took it
     first_seq: Seq  # first seq covered; equals `seq` unless merged
     seq: Seq  # counts from 1 in each run
-    spool: Annotated[tuple[Held, ...], ByRun(MAX_RUNS)]  # what the spool held when this was taken
+    spool: Annotated[tuple[Held, ...], ByRun()]  # what the spool held when this was taken
     boot: Boot  # the kernel's boot_id
     uptime_ms: Count  # since boot, suspended time included
     taken_at: Time  # by the router's clock
@@ -244,7 +232,7 @@ class Ack:
     """What the collector has committed of one router: the samples that these ranges cover."""
 
     router: Slug  # in the topic only
-    runs: Annotated[tuple[AckedRun, ...], ByRun(MAX_RUNS)]  # the open runs
+    runs: Annotated[tuple[AckedRun, ...], ByRun()]  # the open runs
 
 
 @dataclass(frozen=True, slots=True)
