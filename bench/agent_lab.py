@@ -226,9 +226,9 @@ class Lab:
     def _spawn(
         self, log: Path, command: list[str], env: dict[str, str] | None = None
     ) -> "subprocess.Popen[bytes]":
-        with log.open("wb") as said:
+        with log.open("wb") as output:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=env
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env
             )
         self._stack.callback(_end, process)
         return process
@@ -293,8 +293,8 @@ _STATUS = answer({"ssid": "Kota", "freq": 5180, "channel": 36, "phy": "phy0"})
 
 
 def _clients(radio: int, number: int) -> dict[str, Any]:
-    """As many as that, each as a router with an 802.11ac radio told of one."""
-    said = capture("s-get_clients-vht-2102.txt")
-    (one, *_) = said["clients"].values()
-    said["clients"] = {f"02:00:5e:00:{radio:02x}:{n:02x}": one for n in range(number)}
-    return said
+    """As many as that, each as a router with an 802.11ac radio that knows of one."""
+    output = capture("s-get_clients-vht-2102.txt")
+    (one, *_) = output["clients"].values()
+    output["clients"] = {f"02:00:5e:00:{radio:02x}:{n:02x}": one for n in range(number)}
+    return output

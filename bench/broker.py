@@ -39,7 +39,7 @@ def _large(folder: Path, routers: int) -> list[Result]:
         city.broker.authority.certify_router(one.name)
     names = [f"more-{n}" for n in range(5)]
     with RunningBroker(city.broker) as broker:
-        told = [_seconds(partial(city.broker.admit, [name])) for name in names]
+        reported = [_seconds(partial(city.broker.admit, [name])) for name in names]
         added = [
             _seconds(partial(city.says, "router", "add", f"whole-{name}", "--site", SITE))
             for name in names
@@ -50,7 +50,7 @@ def _large(folder: Path, routers: int) -> list[Result]:
         again = [_seconds(lambda: _restart(broker)) for _ in range(3)]
     note = f"{routers} routers"
     return [
-        Result("one router more, at the broker alone", "s", tuple(told), "<= 1", COMMAND, note),
+        Result("one router more, at the broker alone", "s", tuple(reported), "<= 1", COMMAND, note),
         Result("`titik router add`, all of it", "s", tuple(added), None, COMMAND, note),
         Result("`titik router revoke`, all of it", "s", tuple(revoked), None, COMMAND, note),
         Result("a restart of the broker", "s", tuple(again), "<= 10", COMMAND, note),

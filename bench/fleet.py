@@ -106,7 +106,7 @@ def _returns(city: City, routers: int, first_wait_s: float) -> float:
     """Kill the broker, start it again, and count who connects when."""
     city.broker.stop(signal.SIGKILL)
     time.sleep(3.0)
-    said = len(city.broker.said)
+    output = len(city.broker.output)
     city.broker.start()
     seconds: Counter[int] = Counter()
     deadline = time.monotonic() + 8 * first_wait_s  # young connections: the second window or third
@@ -114,7 +114,7 @@ def _returns(city: City, routers: int, first_wait_s: float) -> float:
         time.sleep(1.0)
         seconds = Counter(
             calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
-            for line in city.broker.said[said:]
+            for line in city.broker.output[output:]
             if (
                 found := re.match(r"(\S{19}): New client connected from \S+ as (?!collector)", line)
             )

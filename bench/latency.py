@@ -74,7 +74,7 @@ def _percentiles(name: str, unit: str, values: list[float], target: str) -> list
 
 @contextmanager
 def _listening(city: City) -> Iterator[list[Seen]]:
-    """Everything that an engineer is told, as it arrives."""
+    """Everything that an engineer receives, as it arrives."""
     seen: list[Seen] = []
 
     def heard(_client: object, _data: object, message: paho.MQTTMessage) -> None:
@@ -148,7 +148,7 @@ def _join(
 
 
 def _first(seen: list[Seen], first: int, topic: str, wanted: int, at: float) -> float:
-    """When so many clients were first told of on a topic."""
+    """When so many clients were first published on a topic."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         for one in seen[first:]:

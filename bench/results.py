@@ -55,13 +55,13 @@ def machine() -> dict[str, str]:
     )
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": _said("git", "rev-parse", "--short=12", "HEAD"),
+        "commit": _output("git", "rev-parse", "--short=12", "HEAD"),
         "load at the end": f"{os.getloadavg()[0]:.1f}",
         "processor": f"{os.cpu_count()} x {model}",
         "kernel": platform.release(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        "mosquitto": _said("mosquitto", "-h").splitlines()[0].removeprefix("mosquitto version "),
+        "mosquitto": _output("mosquitto", "-h").splitlines()[0].removeprefix("mosquitto version "),
         **{name: metadata.version(name) for name in ("paho-mqtt", "psutil", "click", "rich")},
     }
 
@@ -91,6 +91,6 @@ def _result(runs: list[float], server: Sequence[float] = (), **rest: Any) -> Res
     return Result(runs=tuple(runs), server=tuple(server), **rest)
 
 
-def _said(*command: str) -> str:
+def _output(*command: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""A table of cases of which `make check` runs the first few, and `make test` all."""
+"""A table of cases; `make check` runs the first few, and `make test` all."""
 
 from collections.abc import Iterable
 

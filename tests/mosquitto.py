@@ -12,7 +12,7 @@ from tests.ports import free_port
 BINARY = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 START_S = 60.0
 
-# Loud enough to be read after a failure, quick enough to be killed in a test. Unless told, it drops
+# Loud enough to be read after a failure, quick enough to be killed in a test. By default it drops
 # what waits for a client beyond 1000 messages, QoS 1 too: a slow test would miss some.
 BASE = """
 log_dest file {folder}/log

@@ -83,10 +83,10 @@ def passes(name: str) -> bool:
     command = [str(python(name)), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
     command += [f"--deselect={one}" for one in NOT_EMULATED]
     done = subprocess.run(command, cwd=ROOT, check=False, text=True, capture_output=True)
-    said = (done.stdout + done.stderr).strip()
+    output = (done.stdout + done.stderr).strip()
     if done.returncode == 0:
-        said = said.splitlines()[-1]
-    print(f"== {name}, {time.monotonic() - started:.0f} s: {said}", flush=True)
+        output = output.splitlines()[-1]
+    print(f"== {name}, {time.monotonic() - started:.0f} s: {output}", flush=True)
     return done.returncode == 0
 
 

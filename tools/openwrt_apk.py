@@ -29,7 +29,7 @@ START = """\
 export root="${{IPKG_INSTROOT}}"
 export pkgname="{package}"
 """
-UNLESS_TOLD = '[ "${IPKG_NO_SCRIPT}" = "1" ] && exit 0\n'
+UNLESS_GIVEN = '[ "${IPKG_NO_SCRIPT}" = "1" ] && exit 0\n'
 
 
 def build(out: Path, feed: Path = FEED) -> list[Path]:
@@ -56,8 +56,8 @@ def _apk() -> str:
     asked = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
     version = re.search(r"apk-tools (\d+)\.", asked.stdout)
     if version is None or int(version[1]) < MAJOR:
-        said = asked.stdout.strip() or asked.stderr.strip()
-        sys.exit(f"apk {MAJOR} makes these packages, and {found} is another ({said}): {GET_APK}")
+        output = asked.stdout.strip() or asked.stderr.strip()
+        sys.exit(f"apk {MAJOR} makes these packages, and {found} is another ({output}): {GET_APK}")
     return found
 
 
@@ -120,7 +120,7 @@ def _make(apk: str, built: Built, package: str, root: Path, file: Path) -> None:
 def scripts(built: Built, package: str) -> dict[str, str]:
     """What apk runs, by its own names; at an upgrade nothing of the old package is run."""
     after, gone = (_body(built.says(package, name)) for name in ("postinst", "postrm"))
-    start = START.format(first=UNLESS_TOLD, package=package)
+    start = START.format(first=UNLESS_GIVEN, package=package)
     install = f"{start}add_group_and_user\ndefault_postinst\n{after}"
     found = {
         "post-install": install,

@@ -23,7 +23,7 @@ MARKED: Final = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re
 
 
 def refreshed(page: str) -> str:
-    """The page with every generated table written anew."""
+    """The page with every generated table written again."""
     return MARKED.sub(lambda found: found[1] + _WRITERS[found[2]](found[3]) + found[4], page)
 
 

@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/ anew: `make docs`. A test fails when they are not current."""
+"""Writes the generated parts of docs/: `make docs`. A test fails when they are not current."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
-    """Write every file anew."""
+    """Write every file."""
     for path, text in current().items():
         path.write_text(text)
 

@@ -117,7 +117,7 @@ class FakeBroker:
         self.sessions: list[Session] = []
 
     def accept(self) -> Session:
-        """The next client, before it said anything."""
+        """The next client, before it sent anything."""
         session = Session(self._server.accept()[0])
         self.sessions.append(session)
         return session

@@ -31,9 +31,9 @@ num_sta[1]={stations}
 """
 
 
-def station(mac: str, flags: str = "[AUTH][ASSOC][AUTHORIZED][WMM][HT]", **said: object) -> str:
+def station(mac: str, flags: str = "[AUTH][ASSOC][AUTHORIZED][WMM][HT]", **output: object) -> str:
     """What hostapd says of a station."""
-    figures = {"rx_packets": 16, "tx_packets": 7, "inactive_msec": 884, "signal": -30} | said
+    figures = {"rx_packets": 16, "tx_packets": 7, "inactive_msec": 884, "signal": -30} | output
     lines = [f"{name}={value}\n" for name, value in figures.items() if value is not None]
     return f"{mac}\nflags={flags}\naid=1\ncapability=0x431\n{''.join(lines)}connected_time=4\n"
 
@@ -57,7 +57,7 @@ class FakeBss:
     channel: int = 6
     status: str | None = None  # the whole reply instead
     mood: Callable[[bytes], bytes | None] | None = None  # answers before we do; None: we do
-    held: list[tuple[bytes, bytes]] = field(default_factory=list)  # late answers, and for whom
+    held: list[tuple[bytes, bytes]] = field(default_factory=list)  # late answers, by client
     listeners: list[bytes] = field(default_factory=list)  # addresses
     errors: dict[bytes, int] = field(default_factory=dict)
 
@@ -71,7 +71,7 @@ class FakeBss:
             case "STA-FIRST":
                 return self._station(0)
             case "STA-NEXT":
-                macs = [said[:17] for said in self.stations]
+                macs = [output[:17] for output in self.stations]
                 return self._station(macs.index(argument) + 1) if argument in macs else b"FAIL\n"
             case "ATTACH":
                 self.listeners += [sender] if sender not in self.listeners else []
@@ -158,7 +158,7 @@ class FakeHostapd:
     def leave(self, ifname: str, mac: str) -> None:
         """A station goes."""
         bss = self.bsses[ifname]
-        bss.stations = [said for said in bss.stations if not said.startswith(mac)]
+        bss.stations = [output for output in bss.stations if not output.startswith(mac)]
         self.event(ifname, f"AP-STA-DISCONNECTED {mac}")
 
     def event(self, ifname: str, text: str) -> None:

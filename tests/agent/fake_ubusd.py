@@ -1,4 +1,4 @@
-"""ubusd with hostapd behind it, on a real socket from a thread of its own; the client cannot tell.
+"""ubusd with hostapd behind it, on a real socket from a thread of its own.
 
 Objects live in the fake itself: `methods` maps a name to a function whose answer is a table (bytes
 of `encode`), a status other than 0 (int), or None: it never answers.
@@ -164,7 +164,7 @@ class FakeUbusd:
             return identity
 
     def remove(self, path: str) -> None:
-        """An object goes, as at `wifi reload`; its subscribers are told."""
+        """An object goes, as at `wifi reload`; its subscribers are informed."""
         with self._changed:
             identity, gone = self._find(path)
             del self._objects[identity]
@@ -177,7 +177,7 @@ class FakeUbusd:
     def notify(
         self, path: str, name: str, data: Mapping[str, Any], reply: bool = False, times: int = 1
     ) -> None:
-        """hostapd tells its subscribers; `times` in one go, which the socket takes more of."""
+        """hostapd informs its subscribers; `times` in one go, which the socket takes more of."""
         with self._changed:
             identity, target = self._find(path)
             for client, own in target.subscribers:

@@ -16,7 +16,7 @@ INTERVAL_MS = 30_000
 
 
 class Clock:
-    """A monotonic clock that moves when told to."""
+    """A monotonic clock that moves when asked to."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -18,14 +18,14 @@ from titik_mqtt.endpoint import Endpoint
 from titik_wire.messages import Bss, Net
 
 
-def test_a_host_that_no_name_can_be_is_said_with_its_key() -> None:
+def test_a_host_that_no_name_can_be_is_reported_with_its_key() -> None:
     """A typing error in the configuration gives a line with the remedy, not a traceback."""
-    said: list[str] = []
-    reached = check.broker(Endpoint("mq..example", 1883, "tirosa-1"), said.append)
+    output: list[str] = []
+    reached = check.broker(Endpoint("mq..example", 1883, "tirosa-1"), output.append)
 
     assert not reached
-    assert ["FAIL  dns: no address for mq..example"] == [line[:37] for line in said]
-    assert "check broker.host" in said[0]
+    assert ["FAIL  dns: no address for mq..example"] == [line[:37] for line in output]
+    assert "check broker.host" in output[0]
 
 
 class Fixed:
@@ -53,11 +53,11 @@ def test_what_is_right_and_looks_wrong_is_a_warning(
     bsses: tuple[Bss, ...], warning: str | None
 ) -> None:
     """Wi-Fi that is off is no failure, and an under-count is not passed over."""
-    said: list[str] = []
-    assert check.sources([Fixed(*bsses)], said.append)
-    assert "ok    source hostapd: " == said[0][:22]
+    output: list[str] = []
+    assert check.sources([Fixed(*bsses)], output.append)
+    assert "ok    source hostapd: " == output[0][:22]
     starts = [f"--    source hostapd: {warning}"] if warning else []
-    assert starts == [line[: len(start)] for line, start in zip(said[1:], starts, strict=True)]
+    assert starts == [line[: len(start)] for line, start in zip(output[1:], starts, strict=True)]
 
 
 @pytest.fixture
@@ -73,23 +73,23 @@ def config(tmp_path: Path) -> str:
     return str(file)
 
 
-def test_a_spool_that_cannot_be_written_is_said_with_its_key(tmp_path: Path) -> None:
+def test_a_spool_that_cannot_be_written_is_reported_with_its_key(tmp_path: Path) -> None:
     """Before the agent is started there and ends; a folder that is not there yet is no failure."""
-    said: list[str] = []
+    output: list[str] = []
     folder = tmp_path / "spool"
-    assert check.spool_folder(f"{folder}/of/router", said.append)
+    assert check.spool_folder(f"{folder}/of/router", output.append)
     folder.write_text("a file")
-    assert not check.spool_folder(f"{folder}/of/router", said.append)
+    assert not check.spool_folder(f"{folder}/of/router", output.append)
     folder.unlink()
     folder.mkdir(0o500)
-    assert check.spool_folder(f"{tmp_path}/", said.append)
+    assert check.spool_folder(f"{tmp_path}/", output.append)
     with somebody():
-        assert not check.spool_folder(str(folder), said.append)
-    assert f"ok    spool: {folder}/of/router, not there yet" == said[0]
-    assert f"FAIL  spool: {folder}: is no directory; name another as spool.directory" == said[1]
-    assert f"ok    spool: {tmp_path}/" == said[2]
-    assert "this user may not write there" in said[3]
-    assert "name another spool.directory" in said[3]
+        assert not check.spool_folder(str(folder), output.append)
+    assert f"ok    spool: {folder}/of/router, not there yet" == output[0]
+    assert f"FAIL  spool: {folder}: is no directory; name another as spool.directory" == output[1]
+    assert f"ok    spool: {tmp_path}/" == output[2]
+    assert "this user may not write there" in output[3]
+    assert "name another spool.directory" in output[3]
 
 
 @contextmanager
@@ -140,20 +140,20 @@ def test_settings_alone_can_be_checked(config: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uid", "said"),
+    ("uid", "output"),
     [
         (0, "--    user: root, who may read more than the agent's own user"),
         (2**31 - 7, "ok    user: 2147483641"),
     ],
 )
-def test_a_check_says_as_whom_it_looks(
-    monkeypatch: pytest.MonkeyPatch, uid: int, said: str
+def test_a_check_says_as_who_it_looks(
+    monkeypatch: pytest.MonkeyPatch, uid: int, output: str
 ) -> None:
     """Root sees what the service's user may not."""
     monkeypatch.setattr("os.geteuid", lambda: uid)
     lines: list[str] = []
     check.user(lines.append)
-    assert [said] == lines
+    assert [output] == lines
 
 
 @pytest.mark.parametrize(
@@ -171,13 +171,13 @@ def test_a_clock_that_nobody_vouches_for_has_a_remedy(
     monkeypatch.setattr(check, "_SERVICE", str(service))
     if is_openwrt:
         service.touch()
-    said: list[str] = []
-    assert check.clock(SystemClock(marks=()), said.append)
-    assert [f"--    clock: not known to be set; if it is right, {remedy}"] == said
+    output: list[str] = []
+    assert check.clock(SystemClock(marks=()), output.append)
+    assert [f"--    clock: not known to be set; if it is right, {remedy}"] == output
 
 
 @pytest.mark.usefixtures("not_looked_at")
-def test_a_machine_that_is_no_access_point_is_told_once_how_to_say_so(
+def test_a_machine_that_is_no_access_point_is_reported_once_how_to_say_so(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Any Linux machine may report; the line that fails bears the remedy."""
@@ -246,12 +246,12 @@ class Nets(Interfaces):
 
 def about_uplink(ways: tuple[Way, ...], *nets: Net) -> list[str]:
     """What `check` says of it."""
-    said: list[str] = []
-    check.uplink(Nets(ways, *nets), (), said.append)
-    return said
+    output: list[str] = []
+    check.uplink(Nets(ways, *nets), (), output.append)
+    return output
 
 
-def test_the_uplink_is_said_with_its_reason() -> None:
+def test_the_uplink_is_reported_with_its_reason() -> None:
     """Each way out on a line of its own."""
     ways = Way("eth0", "br-lan", "br-lan has a default route, by eth0"), Way("eth1", "eth1", "why")
     assert [
@@ -260,11 +260,11 @@ def test_the_uplink_is_said_with_its_reason() -> None:
     ] == about_uplink(ways, Net("eth0", "uplink", True, "b/1", 1, 1))
 
 
-def test_an_uplink_that_is_likely_wrong_is_said_so() -> None:
+def test_an_uplink_that_is_likely_wrong_is_reported_so() -> None:
     """No default route, a bridge whose port is not known, and one that the bytes do not pass."""
     doubtful = Way("br-lan", "br-lan", "why", "look again")
     lan = Net("br-lan", "lan", True, "b/2", 60_000_000, 1)
     assert ["--    uplink: no default route"] == [one[:30] for one in about_uplink((), lan)]
     assert ["--    uplink: br-lan; why; look again"] == about_uplink((doubtful,))
-    said = about_uplink((Way("wan", "wan", ""),), Net("wan", "uplink", True, "b/1", 28, 0), lan)
-    assert "--    uplink: 0.0 MB have passed it since boot, 60.0 MB the visitors' side" in said[1]
+    output = about_uplink((Way("wan", "wan", ""),), Net("wan", "uplink", True, "b/1", 28, 0), lan)
+    assert "--    uplink: 0.0 MB have passed it since boot, 60.0 MB the visitors' side" in output[1]

@@ -249,7 +249,7 @@ def test_a_damaged_copy_is_read_as_far_as_it_is_whole(
     assert [] == caplog.messages
 
 
-def test_flash_that_cannot_be_used_is_said_and_survived(
+def test_flash_that_cannot_be_used_is_reported_and_survived(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file in the way of the directory; the next try is 15 minutes later."""

@@ -14,9 +14,9 @@ from titik_wire import codec, topics
 from titik_wire.messages import Sample
 
 
-@pytest.mark.usefixtures("caplog")  # this machine may lack an access point, which is said
+@pytest.mark.usefixtures("caplog")  # this machine may lack an access point, which is reported
 def test_once_prints_a_sample_of_this_machine(tmp_path: Path) -> None:
-    """A laptop without an access point still has an uplink or a host to tell of."""
+    """A laptop without an access point still has an uplink or a host to report."""
     file = tmp_path / "agent.toml"
     file.write_text('router = "laptop"\nspool.directory = "spool"\n')
     arguments = ["once", "--config", str(file), "--broker", "localhost"]
@@ -31,7 +31,7 @@ def test_once_prints_a_sample_of_this_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["run"], "/agent.toml: No such file or directory; write it as docs/config.md shows"),
         (["run", "--router", "a"], "or give --router and --broker"),
@@ -40,7 +40,7 @@ def test_once_prints_a_sample_of_this_machine(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_one_line(
-    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No traceback, and the remedy beside it."""
     # This machine may have an agent of its own.
@@ -48,7 +48,7 @@ def test_what_is_wrong_is_one_line(
     result = CliRunner().invoke(commands.titik_agent, arguments)
 
     assert 1 == result.exit_code
-    assert said in result.output
+    assert output in result.output
     assert 1 == len(result.output.splitlines())
 
 
@@ -82,7 +82,7 @@ def test_a_second_agent_on_one_spool_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     """An installer mends a wrong path; an agent in RAM for ever would hide it."""
     (tmp_path / "file").touch()
     with (

@@ -73,8 +73,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), WRONG)
-def test_an_error_names_file_key_and_remedy(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "output"), WRONG)
+def test_an_error_names_file_key_and_remedy(tmp_path: Path, text: str, output: str) -> None:
     """The operator mends it without reading code."""
     file = tmp_path / "agent.toml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -82,7 +82,7 @@ def test_an_error_names_file_key_and_remedy(tmp_path: Path, text: str, said: str
         config.load(str(file))
 
     assert str(file) in str(caught.value)
-    assert said in str(caught.value)
+    assert output in str(caught.value)
 
 
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def traffic(rx_bytes: int, rx_packets: int, tx_bytes: int = 0, tx_packets: int =
     return Traffic(rx_bytes, tx_bytes, rx_packets, tx_packets, 0, 0, 0, 0)
 
 
-def told(
+def counters_of(
     readings: Iterable[Traffic], line_bps: float = 1e9, every_s: float = 30.0
 ) -> list[tuple[str, int] | None]:
     """Token and received bytes at each reading."""
@@ -35,7 +35,7 @@ def day(mbps: float, every_s: int, line_bps: float, width: int = ROUND) -> tuple
     """Of a day: bytes that passed, bytes that are known, and intervals that are unknown."""
     each = int(mbps * 1e6 / 8 * every_s)
     numbers = range(DAY_S // every_s + 1)
-    found = told(
+    found = counters_of(
         [traffic(each * number % width, each * number // 1500) for number in numbers],
         line_bps,
         every_s,
@@ -76,7 +76,7 @@ def test_a_64_bit_counter_is_known_at_any_speed() -> None:
 
 def test_a_quiet_interface_of_unknown_speed_is_known() -> None:
     """Its packets could not have carried 4 GiB."""
-    found = told([traffic(1000, 10), traffic(3000, 12)], line_bps=10e9)
+    found = counters_of([traffic(1000, 10), traffic(3000, 12)], line_bps=10e9)
     assert [("b/1", 1000), ("b/1", 3000)] == found
 
 
@@ -90,26 +90,26 @@ def test_a_quiet_interface_of_unknown_speed_is_known() -> None:
 )
 def test_what_fell_otherwise_has_restarted(now: Traffic) -> None:
     """The bytes until now are unknown, and nothing is invented."""
-    found = told([traffic(2_000_000_000, 100), now], line_bps=10e9)
+    found = counters_of([traffic(2_000_000_000, 100), now], line_bps=10e9)
     assert [("b/1", 2_000_000_000), ("b/1#1", 5)] == found
 
 
 def test_bytes_that_are_unknown_for_long_cost_one_token() -> None:
-    """Each would be a row of the store that stays; the first known ones after it begin anew."""
+    """Each would be a row of the store that stays; the first known ones after it begin again."""
     busy = traffic(5, 10_000_000), traffic(9, 20_000_000), traffic(7, 30_000_000)
-    found = told([traffic(4, 0), *busy, traffic(8, 30_000_001)], line_bps=10e9)
+    found = counters_of([traffic(4, 0), *busy, traffic(8, 30_000_001)], line_bps=10e9)
     assert [("b/1", 4), None, None, None, ("b/1#1", 8)] == found
 
 
 def test_more_than_the_line_carries_has_restarted() -> None:
     """Packets would allow it, 10 Mbit/s do not."""
-    found = told([traffic(2_000_000_000, 0), traffic(5, 2_000_000)], line_bps=10e6)
+    found = counters_of([traffic(2_000_000_000, 0), traffic(5, 2_000_000)], line_bps=10e6)
     assert ("b/1#1", 5) == found[-1]
 
 
 def test_a_64_bit_counter_that_fell_has_restarted() -> None:
     """However many packets went by."""
-    found = told([traffic(ROUND + 5, 0), traffic(5, 4_000_000)])
+    found = counters_of([traffic(ROUND + 5, 0), traffic(5, 4_000_000)])
     assert ("b/1#1", 5) == found[-1]
 
 

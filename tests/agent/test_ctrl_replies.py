@@ -72,42 +72,42 @@ def test_no_station_is_an_empty_list() -> None:
 
 def test_a_wrong_key_is_no_client() -> None:
     """A station that is associated but not authorized says so."""
-    said = station("02:00:00:00:02:00", flags="[AUTH][ASSOC][SHORT_PREAMBLE][WMM][HT]")
-    assert not parse_station(said.encode()).authorized
+    output = station("02:00:00:00:02:00", flags="[AUTH][ASSOC][SHORT_PREAMBLE][WMM][HT]")
+    assert not parse_station(output.encode()).authorized
 
 
 def test_a_station_without_the_drivers_word_is_a_station() -> None:
     """hostapd prints no figures at all when the driver cannot be read."""
-    said = station(
+    output = station(
         "02:00:00:00:02:00", rx_packets=None, tx_packets=None, inactive_msec=None, signal=None
     )
     expected = Station("02:00:00:00:02:00", True, signal_dbm=None, received=None, inactive_ms=None)
-    assert expected == parse_station(said.encode())
+    assert expected == parse_station(output.encode())
 
 
 def test_a_station_that_counts_bytes_alone_has_sent_those() -> None:
-    """A driver tells either."""
-    said = station("02:00:00:00:02:00", rx_packets=None, rx_bytes=900, tx_bytes=70)
-    assert 900 == parse_station(said.encode()).received
+    """A driver reports either."""
+    output = station("02:00:00:00:02:00", rx_packets=None, rx_bytes=900, tx_bytes=70)
+    assert 900 == parse_station(output.encode()).received
 
 
 def test_the_addresses_of_a_stations_links_are_known() -> None:
     """One for each link (MLO)."""
-    said = station("02:00:5e:00:00:01") + (
+    output = station("02:00:5e:00:00:01") + (
         "peer_addr[0]=02:00:5e:00:10:01\npeer_addr[1]=02:00:5e:00:11:01\n"
     )
     expected = ("02:00:5e:00:10:01", "02:00:5e:00:11:01")
-    assert expected == parse_station(said.encode()).aliases
+    assert expected == parse_station(output.encode()).aliases
 
 
-def test_a_list_begins_anew_when_a_station_leaves() -> None:
+def test_a_list_begins_again_when_a_station_leaves() -> None:
     """A station that left cannot be asked for its next; hostapd says FAIL."""
     one, two = station("02:00:00:00:01:00"), station("02:00:00:00:02:00")
     stations = list_stations(answering(one, "FAIL\n", two))
     assert ["02:00:00:00:02:00"] == [each.mac for each in stations]
 
 
-def test_a_list_begins_anew_when_a_station_comes_back() -> None:
+def test_a_list_begins_again_when_a_station_comes_back() -> None:
     """A station that left and came back is at the front again, and would be listed twice."""
     one, two = station("02:00:00:00:01:00"), station("02:00:00:00:02:00")
     stations = list_stations(answering(one, two, one, two, one))
@@ -203,7 +203,7 @@ def test_unescape_is_the_inverse_of_hostapds_printing(ssid: bytes) -> None:
 
 @given(st.binary(max_size=32))
 def test_every_ssid_fits_the_contract(ssid: bytes) -> None:
-    """Whatever a stranger names his network, the sample can be sent."""
+    """Whatever somebody names his network, the sample can be sent."""
     reply = f"state=ENABLED\nbss[0]=wlan0\nssid[0]={printf_encode(ssid)}\n"
     status = parse_status("wlan0", reply.encode())
     assert status is not None
@@ -213,7 +213,7 @@ def test_every_ssid_fits_the_contract(ssid: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("output", "expected"),
     [
         ("chan_util_avg=128", 0.502),
         ("chan_util_avg=999", 1.0),
@@ -221,9 +221,9 @@ def test_every_ssid_fits_the_contract(ssid: bytes) -> None:
         ("", None),
     ],
 )
-def test_utilization_is_of_255(said: str, expected: float | None) -> None:
+def test_utilization_is_of_255(output: str, expected: float | None) -> None:
     """hostapd says it in 255ths, and 0 while it has not measured."""
-    status = parse_status("wlan0", f"state=ENABLED\n{said}\n".encode())
+    status = parse_status("wlan0", f"state=ENABLED\n{output}\n".encode())
     assert status is not None
     assert expected == status.utilization_ratio
 

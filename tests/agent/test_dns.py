@@ -74,7 +74,7 @@ def test_only_an_answer_to_this_question_is_one(
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(noise: bytes) -> None:
-    """A stranger can send anything to a port, and a server anything as an answer."""
+    """Anybody can send anything to a port, and a server anything as an answer."""
     decode_answer(QUERY, noise)
     decode_answer(QUERY, answer(records=noise, count=65535))
 
@@ -94,7 +94,7 @@ def test_resolvers_are_the_c_library_s(text: str, servers: tuple[str, ...]) -> N
     assert nameservers(text) == servers
 
 
-def test_addresses_are_told_from_names() -> None:
+def test_addresses_are_distinguished_from_names() -> None:
     """A name is asked for, an address is not."""
     known = [is_address(host) for host in ("192.0.2.1", "::1", "titik.test", "1.2", "", "a\0")]
     assert known == [True, True, False, False, False, False]

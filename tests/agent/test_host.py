@@ -67,7 +67,7 @@ def test_what_cannot_be_read_is_left_out() -> None:
     assert HostSource(FakeClock(up_ms=61_999), BadMachine()).read() == Host(uptime_s=61)
 
 
-def test_a_failed_reading_starts_the_cpu_anew() -> None:
+def test_a_failed_reading_starts_the_cpu_again() -> None:
     """The share is of one interval between two readings, never of a longer one."""
     machine = GoodMachine()
     source = HostSource(FakeClock(), machine)

@@ -145,7 +145,7 @@ def test_a_stripped_hostapd_is_a_failure_that_says_why(bench: Bench) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("command", [b"STATUS", b"STA-FIRST", b"STA-NEXT " + TWO.encode()])
 def test_a_bss_that_hangs_has_no_count(bench: Bench, command: bytes) -> None:
-    """The other has; the bytes of both are known, for the kernel tells them."""
+    """The other has; the bytes of both are known, for the kernel reports them."""
     stations = [station(ONE), station(TWO), station(THREE)]
     hanging = FakeBss("wlan0", stations=stations, mood={command: HANG}.get)
     with FakeHostapd(bench.directory, hanging, FakeBss("wlan1", stations=stations)):
@@ -253,7 +253,7 @@ def test_a_late_answer_is_not_taken_for_the_next(
         assert {"wlan0": 1} == bench.clients()
 
 
-def test_a_failure_is_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """And so is its end."""
     caplog.set_level(logging.INFO)
     bss = FakeBss("wlan0", mood=quiet)
@@ -273,7 +273,7 @@ def test_a_failure_is_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_station_that_leaves_while_listed_is_not_counted(bench: Bench) -> None:
-    """The list begins anew; it is neither cut off there nor does it fail."""
+    """The list begins again; it is neither cut off there nor does it fail."""
     bss = FakeBss("wlan0", stations=[station(ONE), station(TWO), station(THREE)])
 
     def leave(question: bytes) -> None:
@@ -493,16 +493,16 @@ def test_what_a_killed_agent_left_is_removed(bench: Bench) -> None:
     assert (False, True) == (os.path.exists(left), os.path.exists(living))
 
 
-def test_a_listener_is_safe_from_strangers(bench: Bench) -> None:
+def test_a_listener_is_safe_from_unknown_routers(bench: Bench) -> None:
     """Only hostapd can send to our sockets: whoever else does is refused by the kernel."""
     with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
         bench.source.read()
         (listener,) = hostapd.bsses["wlan0"].listeners
         with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as intruder,
             pytest.raises(PermissionError),
         ):
-            stranger.sendto(b"<3>AP-STA-CONNECTED " + ONE.encode(), listener)
+            intruder.sendto(b"<3>AP-STA-CONNECTED " + ONE.encode(), listener)
         assert not bench.source.pump()
 
 

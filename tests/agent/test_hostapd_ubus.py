@@ -125,7 +125,7 @@ def test_a_bss_is_described_in_full(router: Router) -> None:
     ],
 )
 def test_captured_replies_are_counted(router: Router, name: str, expected: Bss) -> None:
-    """Of 21.02, which tells no SSID; a driver that fails tells no activity, but the client is."""
+    """21.02 reports no SSID. A driver that fails reports no activity; the client still counts."""
     router.ubusd.add(AP0, {"get_clients": answer(capture(name))})
     bss = router.read_one()
     assert (expected.band, expected.channel) == (bss.band, bss.channel)
@@ -403,7 +403,7 @@ def test_the_clients_of_a_bss_that_is_gone_are_forgotten(router: Router) -> None
 def test_after_a_restart_of_ubusd_events_are_heard_again(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The next read connects and subscribes anew."""
+    """The next read connects and subscribes again."""
     router.serve(AP0, clients(client(1)))
     router.source.read()
     router.ubusd.stop()
@@ -470,7 +470,7 @@ def test_a_flood_of_probes_takes_no_sample(router: Router) -> None:
     assert 1 == sum(pumps)
 
 
-def test_events_the_acl_refuses_are_missed_and_said_once(
+def test_events_the_acl_refuses_are_missed_and_logged_once(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Counts go on at the interval."""
@@ -487,7 +487,7 @@ def test_events_the_acl_refuses_are_missed_and_said_once(
 def test_without_the_right_to_listen_the_end_of_an_object_is_still_heard(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """ubusd tells subscribers that their object is gone."""
+    """ubusd informs subscribers that their object is gone."""
     router.ubusd.refuse_listen = True
     router.serve(AP0, clients())
     router.source.read()
@@ -509,7 +509,7 @@ def test_every_client_is_a_visitor(router: Router) -> None:
 
 @pytest.mark.thorough
 def test_more_clients_than_are_tracked_are_counted(router: Router) -> None:
-    """5000 on one BSS: the count is right, and saturation is said."""
+    """5000 on one BSS: the count is right, and saturation is reported."""
     router.serve(AP0, clients(*(client(number) for number in range(5000))))
     bss = router.read_one()
     assert (5000, None, 0) == (bss.clients, bss.active, bss.weak)
@@ -549,7 +549,7 @@ def test_radios_come_from_the_statuses_of_the_same_read(router: Router) -> None:
     assert asked == len(router.ubusd.calls)
 
 
-def test_radios_of_one_phy_are_told_apart(router: Router) -> None:
+def test_radios_of_one_phy_are_distinguished(router: Router) -> None:
     """A multi-radio PHY has interfaces phy0.0-ap0 and phy0.1-ap0, and one `phy`."""
     router.serve("hostapd.phy0.0-ap0", clients(), {"freq": 2437, "phy": "phy0"})
     router.serve("hostapd.phy0.1-ap0", clients(), {"freq": 5180, "phy": "phy0"})
@@ -558,7 +558,7 @@ def test_radios_of_one_phy_are_told_apart(router: Router) -> None:
     assert expected == Survey(router.source).read()
 
 
-def test_radios_of_one_phy_with_names_of_their_own_are_told_apart(router: Router) -> None:
+def test_radios_of_one_phy_with_names_of_their_own_are_distinguished(router: Router) -> None:
     """By their bands; a name stays while another band is off the air."""
     bands = {"wifi24": (2437, 1_000_000, 900_000), "wifi5": (5180, 2_000_000, 200_000)}
     bands["wifi6"] = (5975, 3_000_000, 3000)

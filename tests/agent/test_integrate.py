@@ -41,7 +41,7 @@ READINGS = st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 50)), min_siz
 
 @given(READINGS)
 def test_the_mean_is_exact_however_readings_are_left_out(readings: list[tuple[int, int]]) -> None:
-    """The last reading alone tells the whole run's client time."""
+    """The last reading alone gives the whole run's client time."""
     meter, at_ms, expected, last = ClientMeter(), 0, 0, None
     reading = None
     for elapsed, count in readings:

@@ -70,10 +70,10 @@ def test_the_agent_does_not_use_them_at_start() -> None:
 def test_a_traceback_is_printed_as_ever() -> None:
     """By logging, from within the agent's process."""
     code = (
-        "import titik_agent.assemble, io, logging; said = io.StringIO()\n"
-        "logging.basicConfig(stream=said)\n"
+        "import titik_agent.assemble, io, logging; output = io.StringIO()\n"
+        "logging.basicConfig(stream=output)\n"
         "try:\n    1 / 0\n"
         "except ZeroDivisionError:\n    logging.exception('oh')\n"
-        "print(json.dumps(said.getvalue().splitlines()[-1:]))"
+        "print(json.dumps(output.getvalue().splitlines()[-1:]))"
     )
     assert ["ZeroDivisionError: division by zero"] == printed_by(code)

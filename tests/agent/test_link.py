@@ -153,17 +153,17 @@ def void(_: object) -> None:
 
 
 def test_puback_carries_its_reason(broker: FakeBroker) -> None:
-    """paho 1.6.1 parses the reason of a PUBACK and tells nobody; only MQTT 5 has it at all."""
+    """paho 1.6.1 parses the reason of a PUBACK and hides it; only MQTT 5 has it at all."""
     heard = Heard()
     link, session = connect(broker, heard)
     mids = [link.publish("t", b"x", False) for _ in range(4)]
     for mid, code in zip(mids, (None, 0x10, 0x87, 0x97), strict=True):
         session.puback(mid, code)
     pump(link, lambda: len(heard.events) == 5)
-    told = [event[2] for event in heard.events[1:]]
-    assert told[:2] == [None, None]
-    assert "not authorized" in told[2]
-    assert "quota" in told[3]
+    reported = [event[2] for event in heard.events[1:]]
+    assert reported[:2] == [None, None]
+    assert "not authorized" in reported[2]
+    assert "quota" in reported[3]
     link.close()
 
 
@@ -230,7 +230,7 @@ def test_paho_never_holds_more_than_the_window(broker: FakeBroker) -> None:
 
 
 @pytest.mark.parametrize(("properties", "room"), [(b"", 32), (b"\x21\0\2", 2), (b"\x21\1\0", 32)])
-def test_the_brokers_receive_maximum_is_told(
+def test_the_brokers_receive_maximum_is_reported(
     broker: FakeBroker, properties: bytes, room: int
 ) -> None:
     """More without PUBACK than it allows would make the broker hang up."""
@@ -278,7 +278,7 @@ def test_a_link_is_looked_at_as_often_as_its_keepalive_needs(
 def test_a_refused_connection_says_why(
     broker: FakeBroker, code: int, slow: bool, words: str
 ) -> None:
-    """What only a person can mend is told apart from what passes."""
+    """What only a person can mend is distinguished from what passes."""
     link = make(broker.port)
     link.open()
     session = broker.accept()
@@ -290,7 +290,9 @@ def test_a_refused_connection_says_why(
 
 
 @pytest.mark.parametrize("properties", [b"", b"\0"])
-def test_takeover_is_told_from_a_lost_connection(broker: FakeBroker, properties: bytes) -> None:
+def test_takeover_is_distinguished_from_a_lost_connection(
+    broker: FakeBroker, properties: bytes
+) -> None:
     """paho 1.6.1 overlooks the reason of a DISCONNECT that carries nothing else."""
     link, session = connect(broker, Heard())
     session.send(DISCONNECT, b"\x8e" + properties)
@@ -345,14 +347,14 @@ def test_a_port_for_tls_that_hangs_up_on_plain_words_is_guessed(
     assert "before it answered: check broker.port and broker.tls" in down(link).reason
 
 
-def test_nobody_listening_is_said_in_words() -> None:
+def test_nobody_listening_is_reported_in_words() -> None:
     """The installer's first mistake is the port."""
     with pytest.raises(LinkDown, match=r"nothing listens at 127\.0\.0\.1") as caught:
         make(free_port()).open()
     assert caught.value.step == "tcp"
 
 
-def test_an_unknown_name_is_said_in_words() -> None:
+def test_an_unknown_name_is_reported_in_words() -> None:
     """A label of 64 letters is no name, which is known without asking anyone."""
     link = Link(Endpoint("x" * 64, 1883, "r1"), WILL, Heard())
     with pytest.raises(LinkDown, match="no address for xxx") as caught:
@@ -369,7 +371,7 @@ def test_a_proxy_of_the_environment_is_not_followed(
     link.close()
 
 
-def test_goodbye_is_said_before_closing(broker: FakeBroker) -> None:
+def test_goodbye_is_reported_before_closing(broker: FakeBroker) -> None:
     """DISCONNECT with reason 0 makes the broker forget the will."""
     link, session = connect(broker, Heard())
     link.close(disconnect=True)
@@ -404,7 +406,7 @@ def test_fifty_connections_leave_no_descriptor(broker: FakeBroker) -> None:
 
 @pytest.mark.system
 def test_a_peer_that_goes_silent_is_given_up_after_one_ping(broker: FakeBroker) -> None:
-    """Its kernel still confirms our bytes, so only an unanswered ping tells."""
+    """Its kernel still confirms our bytes, so only an unanswered ping shows it."""
     link, session = connect(broker, Heard(), keepalive_s=1)
     assert "no answer" in down(link).reason
     link.close()
@@ -423,7 +425,7 @@ def test_a_peer_that_goes_silent_is_noticed_while_we_publish(broker: FakeBroker)
 
 @pytest.mark.system
 def test_a_link_that_publishes_does_not_ping(broker: FakeBroker) -> None:
-    """A publish tells the broker as much; a ping and its answer cost 200 bytes more."""
+    """A publish shows the broker as much; a ping and its answer cost 200 bytes more."""
     link, session = connect(broker, Heard(), keepalive_s=1)
     for _ in range(12):
         link.publish("t", b"x", False)
@@ -680,7 +682,7 @@ def test_a_certificate_that_does_not_fit_says_what_to_check(
 
 
 @pytest.mark.system
-def test_plain_port_is_told_from_tls(tmp_path: Path, keys: Path) -> None:
+def test_plain_port_is_distinguished_from_tls(tmp_path: Path, keys: Path) -> None:
     """The wrong one of two ports is a common mistake."""
     with (
         Mosquitto(tmp_path) as mosquitto,
@@ -691,7 +693,7 @@ def test_plain_port_is_told_from_tls(tmp_path: Path, keys: Path) -> None:
 
 @pytest.mark.system
 @pytest.mark.parametrize(("cert", "accepted"), [("router", True), (None, False), ("old", False)])
-def test_the_brokers_verdict_on_our_certificate_is_told(
+def test_the_brokers_verdict_on_our_certificate_is_reported(
     tmp_path: Path, keys: Path, cert: str | None, accepted: bool
 ) -> None:
     """Under TLS 1.3 it comes after the handshake, inside paho, which makes a number of it."""
@@ -706,7 +708,9 @@ def test_the_brokers_verdict_on_our_certificate_is_told(
 
 
 @pytest.mark.system
-def test_a_revoked_certificate_is_told_from_a_wrong_one(tmp_path: Path, keys: Path) -> None:
+def test_a_revoked_certificate_is_distinguished_from_a_wrong_one(
+    tmp_path: Path, keys: Path
+) -> None:
     """Nothing in the router's files is wrong, so the installer is sent for new ones."""
     (keys / "index").touch()
     (keys / "ca.conf").write_text(
@@ -737,7 +741,7 @@ def ask(port: int, tls: Tls) -> LinkDown | None:
 
 
 @pytest.mark.system
-def test_wrong_password_is_said_in_words(tmp_path: Path) -> None:
+def test_wrong_password_is_reported_in_words(tmp_path: Path) -> None:
     """mosquitto 2.0.11 says 'not authorized' for it."""
     (tmp_path / "passwords").write_text("")
     conf = "allow_anonymous false\npassword_file {folder}/passwords\n"

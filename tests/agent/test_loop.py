@@ -1,4 +1,4 @@
-"""The sampling loop: events in, samples out, spooled before anyone is told."""
+"""The sampling loop: events in, samples out, spooled before anything is reported."""
 
 import random
 import socket

@@ -124,7 +124,7 @@ def test_of_a_counter_in_both_pasts_the_later_value_stays() -> None:
 
 
 def test_a_bss_whose_bytes_failed_keeps_the_last_it_had() -> None:
-    """The same counter is not told in `past` besides, which the contract forbids."""
+    """The same counter is not reported in `past` besides, which the contract forbids."""
     older = replace(sample(1), bss=(replace(BSS, rx_bytes=7, tx_bytes=8),))
     newer = replace(sample(2), bss=(replace(BSS, clients=4),))
 
@@ -307,17 +307,19 @@ def _samples(steps: list[Step]) -> list[Sample]:
 
 
 def _readings(one: Sample) -> dict[Counter, tuple[int, int]]:
-    """Every counter value that a sample tells."""
-    told = {
+    """Every counter value in a sample."""
+    reported = {
         ("bss", bss.ifname, bss.since or ""): (bss.rx_bytes or 0, bss.tx_bytes or 0)
         for bss in one.bss or ()
     }
-    told |= {(n.role, n.ifname, n.since): (n.rx_bytes, n.tx_bytes) for n in one.net or ()}
-    return told | {(p.role, p.ifname, p.since): (p.rx_bytes, p.tx_bytes) for p in one.past or ()}
+    reported |= {(n.role, n.ifname, n.since): (n.rx_bytes, n.tx_bytes) for n in one.net or ()}
+    return reported | {
+        (p.role, p.ifname, p.since): (p.rx_bytes, p.tx_bytes) for p in one.past or ()
+    }
 
 
 def _bytes_after(first: Sample, rest: list[Sample]) -> dict[Counter, tuple[int, int]]:
-    """What each counter that `first` tells grew by until its last reading."""
+    """What each counter that `first` has grew by until its last reading."""
     last: dict[Counter, tuple[int, int]] = {}
     for one in rest:
         last |= _readings(one)

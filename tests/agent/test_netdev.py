@@ -290,7 +290,7 @@ def reading(router: Router, looks: list[dict[str, int]], rx_bytes: list[int]) ->
 
 
 def test_counters_and_ifindex_are_of_the_same_interface(router: Router) -> None:
-    """Created anew while it was read: it is read again, so old bytes get no new token."""
+    """Created again while it was read: it is read again, so old bytes get no new token."""
     old, new = {"wan": 2}, {"wan": 7}
     net = reading(router, [old, new, new, new], [5000, 100]).net()[0]
     assert (net.since, net.rx_bytes) == ("b0/7", 100)
@@ -355,15 +355,15 @@ def test_a_vlan_on_top_of_a_bss_is_not_counted_twice(router: Router) -> None:
 def test_stations_that_come_and_go_cost_no_bytes_of_the_others(router: Router) -> None:
     """One token from the first station on, and never a fall; a new interface grew from zero."""
     interfaces = router.interfaces()
-    told = [interfaces.bss_counters("phy0-ap0")]
+    reported = [interfaces.bss_counters("phy0-ap0")]
     for second in range(1, 6):
         router.count("phy0-ap0", second, second)
         router.add_child(f"phy0-ap0.sta{second}", 20 + second, "phy0-ap0")
         router.count(f"phy0-ap0.sta{second}", 100, 200)
         if second > 1:
             router.remove(f"phy0-ap0.sta{second - 1}")
-        told.append(interfaces.bss_counters("phy0-ap0"))
-    assert told == [
+        reported.append(interfaces.bss_counters("phy0-ap0"))
+    assert reported == [
         ("b0/4", 0, 0),
         *[("b0/4+0", 101 * second, 201 * second) for second in range(1, 6)],
     ]
@@ -373,11 +373,11 @@ def test_a_station_s_counters_that_restart_count_from_there(router: Router) -> N
     """The seconds of its restart are missing; nothing is invented."""
     interfaces = router.interfaces()
     router.add_child("phy0-ap0.sta1", 20, "phy0-ap0")
-    told = []
+    reported = []
     for rx_bytes in (100, 150, 10, 30):
         router.count("phy0-ap0.sta1", rx_bytes, 0)
-        told.append(interfaces.bss_counters("phy0-ap0"))
-    assert [one and one[1] for one in told] == [0, 50, 50, 70]
+        reported.append(interfaces.bss_counters("phy0-ap0"))
+    assert [one and one[1] for one in reported] == [0, 50, 50, 70]
 
 
 def test_two_lives_of_the_agent_never_share_a_sum_s_token(router: Router) -> None:
@@ -404,12 +404,12 @@ def test_an_impossible_number_is_unknown_alone(router: Router, rubbish: dict[str
 def test_impossible_bytes_are_unknown_once(router: Router, rubbish: int) -> None:
     """The other interfaces stand, and the next reading has all that passed meanwhile."""
     interfaces = router.interfaces()
-    told = []
+    reported = []
     for rx_bytes in (1000, rubbish, 3000):
         router.count("wan", rx_bytes, 7)
-        told.append([(net.ifname, net.since, net.rx_bytes) for net in interfaces.net()])
+        reported.append([(net.ifname, net.since, net.rx_bytes) for net in interfaces.net()])
     lan = ("br-lan", "b0/3", 0)
-    assert told == [[("wan", "b0/2", 1000), lan], [lan], [("wan", "b0/2", 3000), lan]]
+    assert reported == [[("wan", "b0/2", 1000), lan], [lan], [("wan", "b0/2", 3000), lan]]
     router.count("phy0-ap0", rubbish, 7)
     assert interfaces.bss_counters("phy0-ap0") is None
 
@@ -417,11 +417,11 @@ def test_impossible_bytes_are_unknown_once(router: Router, rubbish: int) -> None
 def test_a_drop_counter_that_flutters_costs_no_bytes(router: Router) -> None:
     """Only the bytes say whether the bytes restarted."""
     interfaces = router.interfaces()
-    told = []
+    reported = []
     for number, drops in enumerate((100, 97, 100, 97)):
         router.traffic["wan"] = SILENT._replace(rx_bytes=number, rx_drops=drops)
-        told.append(interfaces.net()[0].since)
-    assert told == ["b0/2"] * 4
+        reported.append(interfaces.net()[0].since)
+    assert reported == ["b0/2"] * 4
 
 
 def test_a_bss_that_is_gone_has_no_counters(router: Router) -> None:
@@ -430,7 +430,7 @@ def test_a_bss_that_is_gone_has_no_counters(router: Router) -> None:
 
 
 def test_a_sample_has_one_reading_of_the_counters(router: Router) -> None:
-    """For its BSSes and its interfaces; the next sample reads them anew."""
+    """For its BSSes and its interfaces; the next sample reads them again."""
     interfaces = router.interfaces(keep_s=0.2)
     interfaces.net()
     router.count("phy0-ap0", 7, 8)
@@ -440,7 +440,7 @@ def test_a_sample_has_one_reading_of_the_counters(router: Router) -> None:
     assert interfaces.bss_counters("phy0-ap0") == ("b0/4", 7, 8)
 
 
-def test_a_token_is_short_and_tells_boots_apart() -> None:
+def test_a_token_is_short_and_distinguishes_boots() -> None:
     """It is sent for every interface in every sample."""
     assert identify("6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11", 4) == "6b0f3c52/4"
     assert identify("6b0f3c53-1f0a-4c55-9a57-2f3f1c0d9e11", 4) == "6b0f3c53/4"

@@ -64,7 +64,7 @@ def identifiers() -> Iterator[bytes]:
         yield ip(number).encode()
         yield socket.inet_aton(ip(number))
         yield octets
-        yield octets[2:]  # without what the manufacturer's part tells
+        yield octets[2:]  # without what the manufacturer's part shows
         yield plain[6:].encode()
         yield base64.b64encode(octets)
         for algorithm in ("md5", "sha1", "sha256"):

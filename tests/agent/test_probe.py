@@ -70,7 +70,7 @@ def test_no_probe_is_no_failure(tmp_path: Path) -> None:
 def test_a_stale_result_is_none(
     tmp_path: Path, up_ms: int, boot: str, expected: Probe | None
 ) -> None:
-    """The probe has stopped; its last word is no news."""
+    """The probe has stopped; its last word is old."""
     path = tmp_path / "result.json"
     path.write_bytes(encode_result(BOOT, SEEN))
     assert source(path, up_ms, boot).read() == expected
@@ -164,7 +164,7 @@ def failing(error: BaseException) -> Measure:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "output"),
     [
         (ImportError("scapy"), NO_SCAPY, "scapy is missing"),
         (PermissionError(1, "Operation not permitted"), NO_RIGHTS, "no right to raw sockets"),
@@ -174,19 +174,19 @@ def failing(error: BaseException) -> Measure:
     ],
 )
 def test_a_round_that_fails_says_why_and_leaves_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception, code: int, said: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception, code: int, output: str
 ) -> None:
     """An exit code for each remedy."""
     settings = ProbeSettings(str(tmp_path / "result.json"))
     assert run_probe(settings, measure=failing(error), clock=FakeClock()) == code
-    assert said in caplog.text
+    assert output in caplog.text
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("error", [ImportError("scapy"), PermissionError(1, "not permitted")])
 @pytest.mark.usefixtures("caplog")
 def test_what_no_further_round_can_mend_ends_the_process(error: Exception) -> None:
-    """Even one that was told to go on."""
+    """Even one that was asked to go on."""
     settings = ProbeSettings("/nowhere/result.json")
     code = run_probe(settings, 3600.0, measure=failing(error), clock=FakeClock())
     assert code in (NO_SCAPY, NO_RIGHTS)
@@ -255,7 +255,7 @@ sys.exit(run_probe(ProbeSettings(sys.argv[1]), 3600.0, measure=lambda _, at: Pro
 
 
 @pytest.mark.thorough
-def test_a_probe_that_goes_on_stops_when_told(tmp_path: Path) -> None:
+def test_a_probe_that_goes_on_stops_when_asked(tmp_path: Path) -> None:
     """Between rounds there is no child, and SIGTERM is a clean end."""
     path = tmp_path / "result.json"
     command = (sys.executable, "-c", GOING_ON, str(path))
@@ -344,7 +344,7 @@ def test_a_lan_too_large_is_not_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
-def test_a_user_without_rights_is_told(tmp_path: Path) -> None:
+def test_a_user_without_rights_is_reported(tmp_path: Path) -> None:
     """Before scapy is loaded, and whether or not it is there."""
     code = "import os; os.setuid(65534)\n" + PROBE.format(
         path=str(tmp_path / "result.json"), targets=(), lan=None
@@ -378,7 +378,7 @@ def test_raw_sockets_are_all_the_right_it_needs(right: int, devices: int | None)
         code = PROBE.format(path=str(path), targets=(GATEWAY,), lan=None).replace(
             "sys.exit", "print"
         )
-        said = place.python(CONFINED.format(right=right) + code)
+        output = place.python(CONFINED.format(right=right) + code)
         found = decode_result(path.read_bytes(), SystemClock().boot) if path.exists() else None
-    assert f"{OK if right else NO_RIGHTS}\n" == said
+    assert f"{OK if right else NO_RIGHTS}\n" == output
     assert devices == (None if found is None else found.lan_devices)

@@ -147,7 +147,7 @@ def test_will_bears_the_number_of_the_connection_it_is_for(world: World) -> None
 
 
 def test_newest_first_then_the_rest_oldest_first(world: World) -> None:
-    """The present is shown before the past is told."""
+    """The present is shown before the past is published."""
     world.take(1, 2, run=OLD)
     world.take(1, 2, 3)
     world.connect()
@@ -189,7 +189,7 @@ def test_live_samples_go_out_at_once(world: World) -> None:
 
 
 def test_of_several_live_samples_only_the_newest_is_the_present(world: World) -> None:
-    """The others are told, not shown."""
+    """The others are published, not shown."""
     world.connect()
     world.take(1, 2, 3)
     world.publisher.step()
@@ -267,7 +267,7 @@ def test_collectors_are_online_while_any_is(world: World) -> None:
 
 
 def test_a_collector_is_forgotten_with_the_connection(world: World) -> None:
-    """It may have gone meanwhile; the broker tells again."""
+    """It may have gone meanwhile; the broker publishes again."""
     world.connect()
     world.cut()
     world.take(1, 2)
@@ -529,7 +529,7 @@ def test_a_cleared_topic_that_is_no_collector_s_is_ignored(
     assert "message ignored" in caplog.text
 
 
-def test_garbled_messages_are_said_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_garbled_messages_are_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Until the topic makes sense again."""
     world.connect(collecting=False)
     for payload in (b"{", b"\xff", b'{"v":1,"runs":[]}', b'{"v":2}'):
@@ -550,7 +550,7 @@ def test_a_cleared_ack_is_nothing(world: World) -> None:
     assert [Key(RUN, 1, 1)] == world.spool.keys()
 
 
-def test_a_refused_topic_is_said_once_and_tried_slowly(
+def test_a_refused_topic_is_logged_once_and_tried_slowly(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One record every four minutes, not a window of them in a loop."""
@@ -617,7 +617,7 @@ def test_a_refused_subscription_is_asked_for_again(
     assert 2 == len(world.link.subscriptions)
 
 
-def test_stopping_is_said_and_nothing_after_it(world: World) -> None:
+def test_stopping_is_reported_and_nothing_after_it(world: World) -> None:
     """The last word is retained and has the connection's number."""
     world.take(*range(1, 40))
     world.connect()
@@ -646,7 +646,7 @@ def test_a_run_that_nobody_is_to_miss_says_nothing_of_itself() -> None:
 
 
 def test_stopping_without_a_connection_is_nothing(world: World) -> None:
-    """There is nobody to tell."""
+    """There is nobody to report to."""
     world.publisher.stop()
     assert world.publisher.idle()
     assert IDLE_S == world.publisher.step()

@@ -292,7 +292,7 @@ def test_a_starred_name_is_new_in_every_round() -> None:
     assert full_name("titik.test") == "titik.test"
 
 
-def test_losing_and_finding_traffic_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_losing_and_finding_traffic_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """One line per change, not per round."""
     caplog.set_level("INFO")
     with resolver() as dns, reach(Targets(("t.test",)), dns.address) as source:

@@ -57,7 +57,7 @@ class FakeSpool(Spool):
 
 
 class Fixed:
-    """A source that gives what it is told to; an exception is raised."""
+    """A source that gives what it is asked to; an exception is raised."""
 
     def __init__(self, name: str, field: str, *values: Any) -> None:
         self.name, self.field = name, field
@@ -161,7 +161,7 @@ def test_samples_are_numbered_and_say_what_time_they_cover() -> None:
     assert [(1, 0), (2, 30_000), (3, 30_000)] == [(one.seq, one.covers_ms) for one in samples]
 
 
-def test_the_spool_is_told_of_with_runs_that_are_gone() -> None:
+def test_the_spool_is_reported_with_runs_that_are_gone() -> None:
     """A run that the ack lists and the spool no longer holds is closed by `[]`."""
     old, gone = "0" * 16, "1" * 16
     spool = FakeSpool(**{old: (3, 9), RUN: (1, 1)})
@@ -171,7 +171,7 @@ def test_the_spool_is_told_of_with_runs_that_are_gone() -> None:
     assert AgentState(20_000_000, 5, 1, 2, 3) == sample.agent
 
 
-def test_nothing_is_said_of_older_runs_before_they_have_been_read() -> None:
+def test_nothing_is_reported_of_older_runs_before_they_have_been_read() -> None:
     """What the collector takes for gone would be thrown away by its ack once it is found."""
     spool = FakeSpool(**{"0" * 16: (3, 9), RUN: (1, 1)})
     spool.complete = False
@@ -183,13 +183,13 @@ def test_nothing_is_said_of_older_runs_before_they_have_been_read() -> None:
 
 
 def test_many_runs_take_turns() -> None:
-    """A crash-looping router's runs are all told of within a few samples."""
+    """A crash-looping router's runs are all reported within a few samples."""
     runs = {f"{n:016x}": (1, 1) for n in range(100)}
     taker = sampler(spool=FakeSpool(**runs))
-    told = [taker.take()[0].spool for _ in range(4)]
+    reported = [taker.take()[0].spool for _ in range(4)]
 
-    assert [32] * 4 == [len(held) for held in told]
-    assert set(runs) | {RUN} == {one.run for held in told for one in held}
+    assert [32] * 4 == [len(held) for held in reported]
+    assert set(runs) | {RUN} == {one.run for held in reported for one in held}
 
 
 PAST = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))
@@ -213,7 +213,7 @@ def crowded(bsses: int) -> Sample:
     )
 
 
-def test_what_does_not_fit_is_shed_in_order_and_said() -> None:
+def test_what_does_not_fit_is_shed_in_order_and_reported() -> None:
     """Sections that can be missed go first; counters never."""
     sample, payload = fit(crowded(40), {})
 
@@ -242,7 +242,7 @@ def test_every_section_is_shed_or_kept_on_purpose() -> None:
 
 
 def test_totals_and_the_uplink_outlive_any_crowd() -> None:
-    """Even a router with more than fits tells how many clients it has and what its uplink did."""
+    """Even a router with more than fits reports how many clients it has and what its uplink did."""
     lan = tuple(Net(f"lan{n}", "lan", True, f"6b0f/{n}", *[10**12] * 8) for n in range(31))
     crowd = crowded(64)
     sample, payload = fit(replace(crowd, net=(*(crowd.net or ()), *lan), past=PAST), {})
@@ -291,7 +291,7 @@ def test_an_impossible_number_is_unknown_alone(field: str, strange: Any, mended:
 
 
 def test_past_counters_are_never_shed() -> None:
-    """They are bytes that nothing else tells of."""
+    """They are bytes that nothing else reports."""
     past = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))
     sample, _ = fit(replace(crowded(30), past=past), {})
 
@@ -306,7 +306,7 @@ def test_a_bug_in_a_source_costs_its_section_alone() -> None:
     assert (("leases",), None, 5) == (sample.agent.failed, sample.leases, sample.clients)
 
 
-def test_a_section_outside_the_contract_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_section_outside_the_contract_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """A router's log is a few hundred lines, and this happens at every sample."""
     good = (Net("wan", "uplink", True, "x", 1, 1),)
     strange = (Net("wan", "uplink", True, "x", -1, 1),)

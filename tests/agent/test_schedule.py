@@ -9,7 +9,7 @@ from titik_agent.sampling.schedule import EXTRA_EVERY_S, Schedule
 
 
 def taken(schedule: Schedule, end: float, changes: tuple[float, ...] = ()) -> list[float]:
-    """The moments of samples when the loop wakes as told, and changes happen at these moments."""
+    """The moments of samples when the loop wakes as asked, and changes happen at these moments."""
     now, moments, left = 0.0, list[float](), sorted(changes)
     while now < end:
         now += min(schedule.wait_s(now), left[0] - now if left else end)

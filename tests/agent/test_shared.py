@@ -20,7 +20,7 @@ from titik_agent.sources.since import Since
 from titik_agent.spool import checkpoint
 from titik_agent.spool.record import Key
 
-STRANGER = 65534
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -56,32 +56,32 @@ def test_a_folder_where_others_may_write_is_refused(folder: Path, mode: int) -> 
         assemble._alone(str(folder), "a"),
     ):
         pass
-    said = CliRunner().invoke(commands.titik_agent, ["check", "--config", written(folder)]).output
-    assert f"FAIL  spool: others may write in {folder}: chmod go-w {folder}" in said
+    output = CliRunner().invoke(commands.titik_agent, ["check", "--config", written(folder)]).output
+    assert f"FAIL  spool: others may write in {folder}: chmod go-w {folder}" in output
     folder.chmod(0o755)
     with assemble._alone(str(folder), "a"):
         pass
 
 
 @pytest.mark.system
-def test_a_strangers_folder_is_refused(folder: Path) -> None:
+def test_a_unknown_routers_folder_is_refused(folder: Path) -> None:
     """He may put another file in the place of each."""
-    os.chown(folder, STRANGER, STRANGER)
+    os.chown(folder, NOBODY, NOBODY)
     with (
-        pytest.raises(ConfigError, match=f"is user {STRANGER}'s"),
+        pytest.raises(ConfigError, match=f"is user {NOBODY}'s"),
         assemble._alone(str(folder), "a"),
     ):
         pass
 
 
 @pytest.mark.system
-def test_a_strangers_link_to_a_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_unknown_routers_link_to_a_folder_is_refused(folder: Path, tmp_path: Path) -> None:
     """Root's own leads where root wants it to."""
     link = tmp_path / "link"
     link.symlink_to(folder)
     with assemble._alone(str(link), "a"):
         pass
-    os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
+    os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
     with pytest.raises(ConfigError, match="is a link of user"), assemble._alone(str(link), "a"):
         pass
 
@@ -109,11 +109,11 @@ def test_a_new_file_takes_the_place_of_a_link(folder: Path, victim: Path) -> Non
 
 
 @pytest.mark.system
-def test_the_probe_follows_no_strangers_link(folder: Path, tmp_path: Path) -> None:
+def test_the_probe_follows_no_unknown_routers_link(folder: Path, tmp_path: Path) -> None:
     """It runs with more rights than the agent."""
     link = tmp_path / "link"
     link.symlink_to(folder)
-    os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
+    os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
     with pytest.raises(shared_files.NotOurs, match="remove it"):
         process.write_result(str(link / "result.json"), b"{}")
     assert [] == os.listdir(folder)

@@ -15,7 +15,7 @@ HOUR_MS = 3_600_000
 
 
 class FakeClock:
-    """A clock that stands until it is told to go; `wall` can be set like a router's."""
+    """A clock that stands until it is asked to go; `wall` can be set like a router's."""
 
     boot = "b"
 
@@ -83,14 +83,14 @@ def test_the_same_client_counts_once() -> None:
 
 
 def test_two_runs_cannot_be_compared() -> None:
-    """The same clients leave different marks, because the key is drawn anew."""
+    """The same clients leave different marks, because the key is drawn each day."""
     first, second = Sketch(FakeClock()), Sketch(FakeClock())
     first.add(*macs(100))
     second.add(*macs(100))
     assert first._ranks != second._ranks
 
 
-def test_the_key_is_drawn_anew_each_day() -> None:
+def test_the_key_is_drawn_again_each_day() -> None:
     """So that yesterday's marks mean nothing today."""
     clock = FakeClock()
     counted = sketch(clock)
@@ -175,7 +175,7 @@ def test_midnight_is_midnight_when_summer_time_ends(monkeypatch: pytest.MonkeyPa
     assert Visitors(count=1, since=since) == counted.read()
 
 
-def test_nothing_is_said_before_anyone_looked() -> None:
+def test_nothing_is_reported_before_anyone_looked() -> None:
     """Not seen is not zero."""
     counted = sketch(FakeClock())
     assert counted.read() is None

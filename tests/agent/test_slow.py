@@ -35,7 +35,7 @@ def sensor() -> Iterator[Sensor]:
 
 
 def test_a_quick_answer_is_given_at_once(sensor: Sensor) -> None:
-    """It is read anew when it is no longer fresh, and no thread stays."""
+    """It is read again when it is no longer fresh, and no thread stays."""
     clock = FakeClock()
     sensor.answer.set()
     value = Slow(sensor.read, clock.monotonic)

@@ -176,7 +176,7 @@ def test_a_block_covered_in_part_stays() -> None:
 def test_an_ack_above_what_was_taken_is_ignored_whole(
     claim: Ack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A forged ack drops nothing, not even of the runs it is right about, and is said once."""
+    """A forged ack drops nothing, not even of the runs it is right about, and is logged once."""
     spool = Spool(None)
     take(spool, 1, run=OTHER_RUN)
     take(spool, 1, 2, 3)
@@ -267,7 +267,7 @@ def test_runs_are_not_merged_with_each_other(caplog: pytest.LogCaptureFixture) -
 
 
 def test_the_oldest_is_lost_when_nothing_can_merge(caplog: pytest.LogCaptureFixture) -> None:
-    """Only every second seq: no pair is free of gaps. What goes is counted, and said once."""
+    """Only every second seq: no pair is free of gaps. What goes is counted, and logged once."""
     spool = Spool(None, SMALL)
     take(spool, *range(1, 101, 2))
     held = spans(spool)
@@ -395,7 +395,7 @@ def test_an_orderly_end_tries_the_disk_once_more(
     take(spool, 2, 3)
     disk.error = None if works else errno.EIO
     spool.close()
-    assert 1 == len(caplog.messages)  # said before
+    assert 1 == len(caplog.messages)  # reported before
 
     reopened = Spool(str(tmp_path))
     assert [(n, n) for n in range(1, 4 if works else 2)] == spans(reopened)
@@ -624,7 +624,7 @@ def test_the_files_never_outgrow_the_limit(tmp_path: Path) -> None:
 def test_a_spool_that_cannot_be_read_for_a_moment_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a free descriptor the bytes are as good as before; it is said once."""
+    """Without a free descriptor the bytes are as good as before; it is logged once."""
     spool = Spool(str(tmp_path))
     for seq in range(1, 30):
         spool.append(RUN, seq, encode(sample(seq)))
@@ -646,7 +646,7 @@ def test_a_spool_that_cannot_be_read_for_a_moment_loses_nothing(
 
 
 def _with_gaps(directory: Path, disk: Disk) -> Spool:
-    """A spool of which half is in use, and half of that dead bytes in every segment."""
+    """A spool that is half in use, and half of that dead bytes in every segment."""
     spool = Spool(str(directory), 1 << 16, open_segments=disk.open)
     for seq in range(1, 31):
         spool.append(RUN, seq, encode(typical(seq)))

@@ -79,7 +79,7 @@ def test_active_is_unknown_if_it_is_unknown_of_any_client() -> None:
     assert StationTally(clients=2, active=None, weak=0) == Tracker().tally("ap0", stations)
 
 
-def test_inactive_time_tells_where_counters_do_not() -> None:
+def test_inactive_time_shows_where_counters_do_not() -> None:
     """Up to 60 s."""
     stations = [station(f"{ms}", received=None, inactive=ms) for ms in (60_000, 60_001)]
     assert 1 == Tracker().tally("ap0", stations).active
@@ -90,15 +90,15 @@ def captured(name: str, sent_more: int = 0, transmitted_more: int = 0) -> list[S
     text = (CAPTURES / f"s-iw-{name}.txt").read_text()
     found = []
     for chunk in text.split("Station ")[1:]:
-        said = dict(re.findall(r"^\t([a-z ]+):\s+(-?\d+)", chunk, re.M))
+        output = dict(re.findall(r"^\t([a-z ]+):\s+(-?\d+)", chunk, re.M))
         reply = fake_hostapd.station(
             chunk[:17],
-            rx_packets=int(said["rx packets"]) + sent_more,
-            tx_packets=int(said["tx packets"]) + transmitted_more,
-            rx_bytes=int(said["rx bytes"]) + 100 * sent_more,
-            tx_bytes=int(said["tx bytes"]) + 100 * transmitted_more,
-            inactive_msec=said["inactive time"],
-            signal=said["signal"],
+            rx_packets=int(output["rx packets"]) + sent_more,
+            tx_packets=int(output["tx packets"]) + transmitted_more,
+            rx_bytes=int(output["rx bytes"]) + 100 * sent_more,
+            tx_bytes=int(output["tx bytes"]) + 100 * transmitted_more,
+            inactive_msec=output["inactive time"],
+            signal=output["signal"],
         )
         found.append(parse_station(reply.encode()))
     return found
@@ -131,7 +131,7 @@ def test_a_phone_that_is_gone_is_not_active_however_much_is_sent_to_it(
     assert clients == tracker.tally("ap0", captured(name, sent_more=1)).active
 
 
-def test_an_inactive_time_that_starts_anew_does_not_revive_a_phone() -> None:
+def test_an_inactive_time_that_starts_again_does_not_revive_a_phone() -> None:
     """A driver of 24.10 says 0 ms of a phone that was switched off."""
     time = Time()
     tracker = Tracker(time)
@@ -141,14 +141,14 @@ def test_an_inactive_time_that_starts_anew_does_not_revive_a_phone() -> None:
 
 
 def test_a_counter_that_stays_zero_is_a_driver_that_does_not_count() -> None:
-    """Nobody is authorized without a word; the inactive time tells, if it is told."""
+    """Nobody is authorized without a word; the inactive time shows it, if it is reported."""
     stations = [station("a", received=0, inactive=10), station("b", received=0, inactive=61_000)]
     assert 1 == Tracker().tally("ap0", stations).active
     assert None is Tracker().tally("ap0", [station(received=0)]).active
 
 
 def test_a_reading_without_counters_revives_nobody() -> None:
-    """The driver failed once; what it said before is remembered."""
+    """The driver failed once; what it reported before is remembered."""
     time = Time()
     tracker = Tracker(time)
     tracker.tally("ap0", [station(received=5)])

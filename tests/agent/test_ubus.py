@@ -219,7 +219,7 @@ def test_call_returns_what_the_method_answered(ubusd: FakeUbusd, client: Ubus) -
 
 
 def test_a_refused_call_says_why(ubusd: FakeUbusd, client: Ubus) -> None:
-    """The status is kept for whoever can tell what it means."""
+    """The status is kept for whoever knows what it means."""
     target = ubusd.add("x", {})
     with pytest.raises(UbusRefused, match="method not found") as refusal:
         client.call(target, "get", soon())
@@ -425,7 +425,7 @@ def test_pump_has_nothing_to_do_when_nothing_came(client: Ubus) -> None:
     assert client.is_open
 
 
-def test_pump_tells_that_ubusd_has_gone(ubusd: FakeUbusd, client: Ubus) -> None:
+def test_pump_shows_that_ubusd_has_gone(ubusd: FakeUbusd, client: Ubus) -> None:
     """And leaves nothing to wait on."""
     ubusd.stop()
     with pytest.raises(UbusError):

@@ -118,7 +118,7 @@ def test_connects_on_the_first_step(router: Router, broker: FakeBroker) -> None:
     assert (SAMPLE, b"b1", True) == session.published()[:3]
 
 
-def test_first_connection_waits_as_told(broker: FakeBroker) -> None:
+def test_first_connection_waits_as_asked(broker: FakeBroker) -> None:
     """The delay of a boot."""
     router = Router(broker.port, wait_s=20.0)
     assert 20 == router.uplink.step()
@@ -130,7 +130,7 @@ def test_first_connection_waits_as_told(broker: FakeBroker) -> None:
     assert router.is_over()
 
 
-def test_trouble_is_said_once_and_tried_ever_more_rarely(
+def test_trouble_is_logged_once_and_tried_ever_more_rarely(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One line per change of state, not per attempt."""
@@ -224,8 +224,8 @@ def test_an_evicted_router_comes_back_slowly_and_says_so_once(
         wait = router.uplink.step()
         assert 150 <= wait <= 300
         router.now += wait
-    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert 1 == sum("taken over" in line for line in told)
+    reported = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert 1 == sum("taken over" in line for line in reported)
 
 
 def test_short_connections_in_a_row_are_guessed_to_be_evictions(
@@ -360,7 +360,7 @@ class Collector:
         self._owes_ack = False
 
     def states(self) -> list[str]:
-        """What `status` said."""
+        """What `status` printed."""
         statuses = [decode(topic, text) for topic, text in self.seen if topic == STATUS]
         return [status.state for status in statuses if isinstance(status, Status)]
 

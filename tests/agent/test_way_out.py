@@ -85,7 +85,7 @@ def test_a_bridged_access_point_leaves_by_its_port(machine: Machine) -> None:
 
 
 def test_of_several_ports_the_gateway_s_is_the_way_out(machine: Machine) -> None:
-    """It is remembered when the bridge has forgotten the gateway; until it is known, said so."""
+    """It is remembered when the bridge forgets the gateway; an unknown one is reported as such."""
     machine.add("lan1")
     machine.bridge("br-lan", "eth0", "lan1", "phy0-ap0")
     machine.route("br-lan")
@@ -120,7 +120,7 @@ def test_a_repeater_s_way_out_is_its_radio(machine: Machine) -> None:
 
 
 def test_a_repeater_s_radio_stays_the_way_out_while_it_is_gone(machine: Machine) -> None:
-    """Wi-Fi that is loaded anew makes it again; the wired port did not lead out meanwhile."""
+    """Wi-Fi that is loaded again makes it again; the wired port did not lead out meanwhile."""
     machine.add("phy0-sta0", has="phy80211")
     machine.bridge("br-lan", "eth0", "phy0-sta0")
     machine.route("br-lan")

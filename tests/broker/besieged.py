@@ -70,7 +70,7 @@ class Besieged:
                 *("-c", "from titik_collector.cli import main; main()"),
                 *("collect", "--config", str(self.city.folder / "titik.toml")),
             )
-            self._until(lambda: "broker connected" in self.collector.said(), "the collector")
+            self._until(lambda: "broker connected" in self.collector.output(), "the collector")
             self.nodes = [self._node(n) for n in range(len(self.names))]
             self._thread.start()
             with self.holds():
@@ -128,15 +128,15 @@ class Besieged:
     # Attackers' tools
 
     def thief(self, version: int = 5) -> Wire:
-        """A connection with the stolen certificate; nothing is said yet."""
+        """A connection with the stolen certificate; nothing is sent yet."""
         return secure(self.city, self.directory.ports.router, self.keys[THIEF], version)
 
     def engineer(self, version: int = 5) -> Wire:
-        """A connection to the engineers' listener; nothing is said yet."""
+        """A connection to the engineers' listener; nothing is sent yet."""
         return secure(self.city, self.directory.ports.engineer, None, version)
 
     def local(self, version: int = 5) -> Wire:
-        """A connection to the collector's listener; nothing is said yet."""
+        """A connection to the collector's listener; nothing is sent yet."""
         return plain(self.directory.ports.collector, version)
 
     @contextlib.contextmanager
@@ -194,7 +194,7 @@ class Besieged:
     def _is_delivered(self) -> bool:
         for node in self.nodes:
             node.uplink.wake()
-        # Told to stop, a router may still be taking a sample, which has a number and no place yet.
+        # Asked to stop, a router may still be taking a sample, which has a number and no place yet.
         return all(
             len(spool.taken) == node.sampler.seq and spool.spooled == 0
             for node, spool in zip(self.nodes, self.spools, strict=True)
@@ -232,7 +232,7 @@ class Besieged:
     def _entries(self) -> int:
         """How often honest routers and the collector have connected."""
         names = {*self.names, self.directory.settings.collector}
-        came = [found.groups() for line in self.broker.said if (found := ENTRY.search(line))]
+        came = [found.groups() for line in self.broker.output if (found := ENTRY.search(line))]
         return sum(
             client_id in names or (user in self.names and client_id == CLIENT_ID + user)
             for client_id, user in came
@@ -242,7 +242,9 @@ class Besieged:
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, (
-                f"still not: {what}\n" + "\n".join(self.broker.said[-20:]) + self.collector.said()
+                f"still not: {what}\n"
+                + "\n".join(self.broker.output[-20:])
+                + self.collector.output()
             )
             time.sleep(0.05)
 

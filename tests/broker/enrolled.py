@@ -137,7 +137,7 @@ class Router:
         self._paho._reset_sockets()
 
 
-def stranger(folder: Path, name: str = "other") -> Authority:
+def foreign_authority(folder: Path, name: str = "other") -> Authority:
     """Somebody else's authority."""
     folder.mkdir()
     other = Authority(folder, Owner(-1, -1, 0o600))

@@ -78,7 +78,7 @@ class Wire:
         self._none = b"\0" if version == 5 else b""
 
     def send(self, data: bytes) -> None:
-        """Also to a broker that has hung up, which `read` tells."""
+        """Also to a broker that has hung up, which `read` shows."""
         try:
             self.sock.sendall(data)
         except OSError:
@@ -152,8 +152,8 @@ class Wire:
 
     def subscribe(self, pattern: str | bytes) -> int | None:
         """The reason in SUBACK; below 0x80 is granted."""
-        said = self.subscribe_all([pattern])
-        return None if said is None else said[-1]
+        output = self.subscribe_all([pattern])
+        return None if output is None else output[-1]
 
     def subscribe_all(self, patterns: Sequence[str | bytes]) -> bytes | None:
         """The reason for each pattern of one SUBSCRIBE."""

@@ -67,13 +67,13 @@ def serves(port: int, patience_s: float = PATIENCE_S) -> bool:
 
 
 class RunningBroker:
-    """`titik broker run` as a process; `said` is what it wrote."""
+    """`titik broker run` as a process; `output` is what it wrote."""
 
     def __init__(self, directory: BrokerDir, source: Path = ROOT) -> None:
         """`source`: a checkout, of another version perhaps."""
         self.directory = directory
         self.source = source
-        self.said: list[str] = []
+        self.output: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
@@ -91,8 +91,8 @@ class RunningBroker:
         self._reader.start()
         deadline = time.monotonic() + START_S
         while not self._answers():
-            assert self._process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
+            assert self._process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
@@ -111,7 +111,7 @@ class RunningBroker:
         assert self._process is not None
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self.said.append(line.rstrip())
+            self.output.append(line.rstrip())
 
     def _answers(self) -> bool:
         return serves(self.directory.ports.router)
@@ -131,7 +131,7 @@ class RunningBroker:
 
 
 class Client:
-    """An MQTT 5 client that tells what the broker answered."""
+    """An MQTT 5 client that records what the broker answered."""
 
     def __init__(
         self,
@@ -170,11 +170,11 @@ class Client:
         self.received.put((message.topic, bytes(message.payload)))
 
     def answer(self) -> str:
-        """What the broker said to CONNECT."""
+        """What the broker answered to CONNECT."""
         return str(self.connected.get(timeout=PATIENCE_S))
 
     def publish(self, topic: str, payload: bytes = b"x", retain: bool = False) -> str:
-        """What the broker said to a QoS 1 PUBLISH."""
+        """What the broker answered to a QoS 1 PUBLISH."""
         self._paho.publish(topic, payload, qos=1, retain=retain)
         return str(self._published.get(timeout=PATIENCE_S))
 
@@ -183,11 +183,11 @@ class Client:
         self._paho.publish(topic, payload, qos=1)
 
     def published(self) -> str:
-        """What the broker said to an earlier `send`."""
+        """What the broker answered to an earlier `send`."""
         return str(self._published.get(timeout=PATIENCE_S))
 
     def subscribe(self, topic: str) -> str:
-        """What the broker said to a SUBSCRIBE."""
+        """What the broker answered to a SUBSCRIBE."""
         self._paho.subscribe(topic, qos=1)
         (reason,) = self._subscribed.get(timeout=PATIENCE_S)
         return str(reason)

@@ -92,8 +92,8 @@ def test_a_router_forges_nothing_outside_its_three_topics(besieged: Besieged, ve
     with nothing_forged(besieged), besieged.thief(version) as thief:
         assert 0 == thief.connect("titik:x")
         for topic, payload in forgeries(node.name, node.run):
-            said = thief.publish(topic, payload)
-            assert said == (0x87 if version == 5 else 0), topic
+            output = thief.publish(topic, payload)
+            assert output == (0x87 if version == 5 else 0), topic
 
 
 @VERSIONS
@@ -105,8 +105,8 @@ def test_an_engineer_forges_nothing(besieged: Besieged, version: int) -> None:
         assert 0 == tool.connect("", "ina", password)
         own = [(f"titik/v1/router/ina/{leaf}", MARK) for leaf in ("status", "sample", "backlog")]
         for topic, payload in [*forgeries(node.name, node.run), *own]:
-            said = tool.publish(topic, payload)
-            assert said == (0x87 if version == 5 else 0), topic
+            output = tool.publish(topic, payload)
+            assert output == (0x87 if version == 5 else 0), topic
 
 
 @VERSIONS
@@ -175,8 +175,8 @@ def test_an_engineer_takes_over_nobodys_session(besieged: Besieged, version: int
         for client_id in stolen_ids(besieged):
             with besieged.engineer(version) as tool:
                 allowed = client_id.startswith("titik:") or client_id == ""
-                said = tool.connect(client_id, "ina", password)
-                assert said == (0 if allowed else raw.NOT_AUTHORIZED[version]), client_id
+                output = tool.connect(client_id, "ina", password)
+                assert output == (0 if allowed else raw.NOT_AUTHORIZED[version]), client_id
                 time.sleep(0.05)
 
 
@@ -313,9 +313,10 @@ def test_three_tools_of_one_engineer_live_side_by_side(besieged: Besieged) -> No
             )
             for _ in range(3)
         ]
-        said = [one.communicate(timeout=150) for one in tools]
+        output = [one.communicate(timeout=150) for one in tools]
     assert [(0, 20, b"")] * 3 == [
-        (one.returncode, out.count(b"\n"), err) for one, (out, err) in zip(tools, said, strict=True)
+        (one.returncode, out.count(b"\n"), err)
+        for one, (out, err) in zip(tools, output, strict=True)
     ]
 
 
@@ -337,8 +338,8 @@ def test_the_commanding_password_opens_nothing_from_outside(besieged: Besieged) 
         for version in (4, 5):
             for client_id in ("", CONTROL, "titik:ctl", f"titik:{CONTROL}"):
                 with besieged.engineer(version) as tool:
-                    said = tool.connect(client_id, CONTROL, password)
-                    assert said == raw.NOT_AUTHORIZED[version]
+                    output = tool.connect(client_id, CONTROL, password)
+                    assert output == raw.NOT_AUTHORIZED[version]
         with besieged.local() as tool:
             assert 0 == tool.connect("titik:ctl", CONTROL, password)
 

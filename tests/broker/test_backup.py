@@ -74,14 +74,14 @@ def test_the_store_is_the_same(city: City, kept: Path, tmp_path: Path) -> None:
         assert [] == conservation.findings(db)
 
 
-def test_a_damaged_store_is_brought_back_as_it_is_said(city: City, kept: Path) -> None:
+def test_a_damaged_store_is_brought_back_as_the_remedy_reads(city: City, kept: Path) -> None:
     """Moved away with what lies beside it, and the backup's alone put in its place."""
     store = city.folder / "titik.db"
     before = (city.folder / "broker/data/dynamic-security.json").read_bytes()
     store.write_bytes(b"no store at all " * 512)
-    said = city.says("status", status=1)
-    assert "move the store and its -wal and -shm away" in said
-    assert "titik restore --only-store FILE" in said
+    output = city.says("status", status=1)
+    assert "move the store and its -wal and -shm away" in output
+    assert "titik restore --only-store FILE" in output
     wal, shm = city.folder / "titik.db-wal", city.folder / "titik.db-shm"
     wal.write_bytes(b"of the damaged one")  # SQLite would play it back into the other store
     shm.unlink(missing_ok=True)
@@ -113,9 +113,9 @@ def test_a_damaged_store_is_in_no_backup(city: City, tmp_path: Path) -> None:
     with store.open("r+b") as raw:  # every page from the middle on; the first ones are the schema's
         raw.seek(size // 8192 * 4096)
         raw.write(b"\xa5" * (size - size // 8192 * 4096))
-    said = city.says("backup", str(file), status=1)
-    assert f"{store}: is damaged" in said
-    assert "titik restore --only-store FILE" in said
+    output = city.says("backup", str(file), status=1)
+    assert f"{store}: is damaged" in output
+    assert "titik restore --only-store FILE" in output
     assert before == file.read_bytes()
     assert [file] == list(tmp_path.glob("*kept*"))
 
@@ -123,24 +123,25 @@ def test_a_damaged_store_is_in_no_backup(city: City, tmp_path: Path) -> None:
 def test_a_backup_says_what_is_in_it_and_what_is_not(city: City, tmp_path: Path) -> None:
     """A store that is not begun, and a broker that the file does not name."""
     file = tmp_path / "city.tar.gz"
-    said = city.says("backup", str(file))
-    assert "holds configuration and broker, with every key of the city: keep it secret" in said
+    output = city.says("backup", str(file))
+    assert "holds configuration and broker, with every key of the city: keep it secret" in output
     assert (
-        f"warning: left out: the store, because there is none at {city.folder / 'titik.db'}" in said
+        f"warning: left out: the store, because there is none at {city.folder / 'titik.db'}"
+        in output
     )
     with closing(open_writer(city.folder / "titik.db")):
-        said = city.says("backup", str(file))
-        assert "holds configuration, broker and store, with every key" in said
-        assert "warning" not in said
+        output = city.says("backup", str(file))
+        assert "holds configuration, broker and store, with every key" in output
+        assert "warning" not in output
         toml = city.folder / "titik.toml"
         toml.write_text(toml.read_text().replace('directory = "broker"', ""))
-        said = city.says("backup", str(file))
-    assert "holds configuration and store, without any key" in said
+        output = city.says("backup", str(file))
+    assert "holds configuration and store, without any key" in output
     assert (
         f"warning: left out: the broker with every key of the city, because {toml} names none"
-        in said
+        in output
     )
-    assert 'set directory = "DIR" under [broker]' in said
+    assert 'set directory = "DIR" under [broker]' in output
     with tarfile.open(file) as tar:
         assert ["titik.toml", "titik.db"] == tar.getnames()
 
@@ -166,8 +167,8 @@ def test_the_store_of_another_city_is_refused(city: City, kept: Path) -> None:
     file = city.folder / "titik.toml"
     text = file.read_text()
     file.write_text(text.replace('name = "kupang"', 'name = "soe"'))
-    said = city.says("restore", "--only-store", str(kept), status=1)
-    assert "is of the city kupang, not of soe" in said
+    output = city.says("restore", "--only-store", str(kept), status=1)
+    assert "is of the city kupang, not of soe" in output
     file.write_text(text)
     kept.write_bytes(kept.read_bytes()[:-20])
     assert "is no whole backup" in city.says("restore", "--only-store", str(kept), status=1)
@@ -245,9 +246,9 @@ def test_a_backup_writes_outside_of_its_folder_only_by_force(
     elsewhere.parent.mkdir()
     replaced(kept, "titik.toml", text.replace(old, f'{key} = "{elsewhere}"').encode())
     there = City(tmp_path / "there")
-    said = there.says("restore", str(kept), status=1)
-    assert f"the backup puts {elsewhere}" in said
-    assert "titik restore --force FILE" in said
+    output = there.says("restore", str(kept), status=1)
+    assert f"the backup puts {elsewhere}" in output
+    assert "titik restore --force FILE" in output
     assert [] == list(elsewhere.parent.iterdir())
     there.says("restore", "--force", str(kept))
     assert elsewhere.exists()
@@ -264,8 +265,8 @@ def test_what_is_no_database_is_not_put_in_the_stores_place(
         there = city
         for one in city.folder.glob("titik.db*"):
             one.unlink()
-    said = there.says("restore", *option, str(kept), status=1)
-    assert "as titik.db is no database; use another backup" in said
+    output = there.says("restore", *option, str(kept), status=1)
+    assert "as titik.db is no database; use another backup" in output
     assert [] == [one for one in there.folder.glob("*titik.db*") if one.suffix != ".lease"]
 
 

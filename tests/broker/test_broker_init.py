@@ -46,7 +46,7 @@ def options(path: Path, name: str) -> list[str]:
     return [line.partition(" ")[2] for line in text.splitlines() if line.split()[:1] == [name]]
 
 
-def test_every_listener_is_on_loopback_unless_told(path: Path) -> None:
+def test_every_listener_is_on_loopback_unless_asked(path: Path) -> None:
     """Three listeners, three ports."""
     made, _ = init(path, Request())
     ports = made.ports
@@ -155,12 +155,12 @@ def test_secrets_are_closed_and_files_are_mosquittos(path: Path) -> None:
 
 
 def test_a_second_init_keeps_everything(path: Path) -> None:
-    """Nothing is said because nothing changed."""
+    """Nothing is reported because nothing changed."""
     made, _ = init(path, Request(routers=("a-1",), listen="0.0.0.0", insecure=True))
     made.database.write_bytes(b"kept")
     before = {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
-    _, said = init(path, Request())
-    assert [] == said
+    _, output = init(path, Request())
+    assert [] == output
     assert before == {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
 
 
@@ -168,19 +168,19 @@ def test_a_second_init_says_what_changed(path: Path) -> None:
     """What was given changes; the rest, passwords first of all, stays."""
     first, _ = init(path, Request(routers=("a-1",), router_port=20001))
     password = first.password("a-1")
-    made, said = init(path, Request(router_port=20002, routers=("b-1",)))
+    made, output = init(path, Request(router_port=20002, routers=("b-1",)))
     assert (20002, first.ports.engineer) == (made.ports.router, made.ports.engineer)
     assert password == made.password("a-1")
     assert [
         "port for routers: 20001 is now 20002",
         "broker.conf is written again, the one before is broker.conf.old",
         f"made passwords for b-1 in {path / 'secrets'}",
-    ] == [line for line in said if not line.startswith("warning: ")]
+    ] == [line for line in output if not line.startswith("warning: ")]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\0", b"[]", b'{"clients":[{}]}'])
 def test_a_damaged_file_of_users_is_made_again(path: Path, content: bytes | None) -> None:
-    """Everybody's, also of routers that no registry was given for; other commands tell to init."""
+    """Everybody's, also of routers without a registry; other commands name init as the remedy."""
     made, _ = init(path, Request(routers=("a-1",), engineers=("ina",)))
     users = {name: made.password(name) for name in made.users()}
     made.access_file.unlink()
@@ -195,8 +195,8 @@ def test_a_damaged_file_of_users_is_made_again(path: Path, content: bytes | None
     ):
         with pytest.raises(BrokerError, match=remedy):
             command()
-    made, said = init(path, Request())
-    assert f"made {made.access_file} for 4 users" in said
+    made, output = init(path, Request())
+    assert f"made {made.access_file} for 4 users" in output
     assert users == {name: made.password(name) for name in made.users()}
     assert [] == made.admit(made.users())  # each hash is that of its secret
     kept = made.access_file.with_suffix(".damaged")
@@ -249,7 +249,7 @@ def test_a_file_that_lost_users_and_rights_is_made_whole(path: Path) -> None:
     assert whole["defaultACLAccess"] == document(made)["defaultACLAccess"]
 
 
-def test_a_lost_file_of_users_is_told_by_a_check(path: Path) -> None:
+def test_a_lost_file_of_users_is_reported_by_a_check(path: Path) -> None:
     """Nobody would be let in."""
     made, _ = init(path, Request(host="localhost"))
     made.access_file.unlink()
@@ -259,13 +259,15 @@ def test_a_lost_file_of_users_is_told_by_a_check(path: Path) -> None:
     assert 0 == run("check", str(path)).exit_code
 
 
-def test_a_router_whom_the_broker_does_not_know_is_told_by_a_check(path: Path) -> None:
+def test_a_router_unknown_to_the_broker_is_reported_by_a_check(path: Path) -> None:
     """Its certificate is good, and it would be let do nothing."""
     made, _ = init(path, Request(host="localhost"))
     made.authority.certify_router("a-1")
     done = run("check", str(path))
-    said = f"warning: the broker does not know a-1, who has a certificate: titik broker init {path}"
-    assert (1, True) == (done.exit_code, said in done.output), done.output
+    output = (
+        f"warning: the broker does not know a-1, who has a certificate: titik broker init {path}"
+    )
+    assert (1, True) == (done.exit_code, output in done.output), done.output
     assert 0 == run("init", str(path)).exit_code
     assert 0 == run("check", str(path)).exit_code
     assert "a-1" in made.users()
@@ -290,15 +292,15 @@ def test_mosquittos_account_says_who_can_make_the_file_of_users_again() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\0"])
-def test_a_damaged_secret_is_made_anew(path: Path, content: bytes) -> None:
+def test_a_damaged_secret_is_made_again(path: Path, content: bytes) -> None:
     """An empty password would be nobody's and everybody's; the others keep theirs."""
     made, _ = init(path, Request(engineers=("ina",)))
     kept = made.password("engineer")
     made.password_file("ina").write_bytes(content)
     with pytest.raises(BrokerError, match=f"ina.password: is damaged; .*titik broker init {path}$"):
         made.password("ina")
-    made, said = init(path, Request())
-    assert [f"made passwords for ina in {path / 'secrets'}"] == said
+    made, output = init(path, Request())
+    assert [f"made passwords for ina in {path / 'secrets'}"] == output
     assert (32, kept) == (len(made.password("ina")), made.password("engineer"))
     assert 0o600 == stat.S_IMODE(made.password_file("ina").stat().st_mode)
     assert [] == made.admit(made.users())
@@ -308,8 +310,8 @@ def test_force_names_the_engineers_whose_files_are_gone(path: Path) -> None:
     """They were given a file each, which has the password of before."""
     init(path, Request(engineers=("maria",)))
     (path / "secrets/maria.sh").touch()
-    _, said = init(path, Request(force=True))
-    assert "--force: new files are needed for maria: titik engineer add NAME" in said
+    _, output = init(path, Request(force=True))
+    assert "--force: new files are needed for maria: titik engineer add NAME" in output
 
 
 def test_force_makes_everything_new(path: Path) -> None:
@@ -317,19 +319,19 @@ def test_force_makes_everything_new(path: Path) -> None:
     made, _ = init(path, Request(routers=("a-1",)))
     made.database.write_bytes(b"old")
     password = made.password("a-1")
-    _, said = init(path, Request(force=True))
+    _, output = init(path, Request(force=True))
     assert password != made.password("a-1")
     assert not made.database.exists()
-    assert "--force: every password is new, sessions and retained messages are gone" in said
+    assert "--force: every password is new, sessions and retained messages are gone" in output
 
 
 def test_another_directory_is_left_alone(path: Path) -> None:
     """Files that are not ours are a reason to stop."""
     path.mkdir()
-    (path / "letter.txt").write_text("dear")
+    (path / "note.txt").write_text("dear")
     with pytest.raises(BrokerError, match="holds something else; give a directory of its own"):
         init(path, Request())
-    assert ["letter.txt"] == os.listdir(path)
+    assert ["note.txt"] == os.listdir(path)
 
 
 def test_a_port_that_is_held_is_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,20 +339,20 @@ def test_a_port_that_is_held_is_passed_over(path: Path, monkeypatch: pytest.Monk
     with socket.create_server(("127.0.0.1", 0)) as other:
         held = other.getsockname()[1]
         monkeypatch.setattr(broker_init, "FIRST_PORT", held)
-        made, said = init(path, Request())
-        assert f"port {held} is in use, routers use {made.ports.router}" in said
+        made, output = init(path, Request())
+        assert f"port {held} is in use, routers use {made.ports.router}" in output
     assert held < made.ports.router
     assert made.ports == BrokerDir.open(path).ports
 
 
-def test_another_port_is_told_as_the_agent_needs_it(path: Path) -> None:
+def test_another_port_is_reported_as_the_agent_needs_it(path: Path) -> None:
     """Or its configuration would lead to whoever holds MQTT's own."""
     (port,) = free_ports(1)
     done = run("init", str(path), "--port", str(port))
     assert f"agent.toml needs the line: port = {port}" in done.output
 
 
-def test_a_port_that_is_held_later_is_said(path: Path) -> None:
+def test_a_port_that_is_held_later_is_reported(path: Path) -> None:
     """With the command that chooses another."""
     (held,) = free_ports(1)
     made, _ = init(path, Request(engineer_port=held))
@@ -364,15 +366,15 @@ def test_a_port_that_is_held_later_is_said(path: Path) -> None:
 def test_the_ports_of_tls_are_passed_over_if_they_are_held(
     path: Path, monkeypatch: pytest.MonkeyPatch, trial: bool
 ) -> None:
-    """As those of a first init without it are, and said."""
+    """As those of a first init without it are, and reported."""
     if trial:
         init(path, Request())
     with socket.create_server(("0.0.0.0", 0)) as other:
         held = other.getsockname()[1]
         monkeypatch.setattr(broker_init, "FIRST_TLS_PORT", held)
-        made, said = init(path, Request(host="localhost"))
+        made, output = init(path, Request(host="localhost"))
     assert held < made.ports.router < made.ports.engineer
-    assert f"port {held} is in use, routers use {made.ports.router}" in said
+    assert f"port {held} is in use, routers use {made.ports.router}" in output
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -451,7 +453,7 @@ def test_a_name_or_an_address_is_a_host(path: Path, host: str) -> None:
     assert host == init(path, Request(host=host))[0].settings.host
 
 
-def test_a_new_name_says_whom_it_cuts_off(path: Path) -> None:
+def test_a_new_name_says_who_is_cut_off(path: Path) -> None:
     """Those whose files bear the old one; a city that has enrolled nobody may change it at will."""
     made, _ = init(path, Request(host="old.example.org"))
     assert [] == [line for line in init(path, Request(host="b.example.org"))[1] if "warn" in line]
@@ -476,14 +478,14 @@ def test_with_a_host_no_router_gets_a_password(path: Path) -> None:
 def test_a_trials_passwords_end_with_tls(path: Path, force: bool) -> None:
     """With a line that names the routers and what lets them in; the others keep theirs."""
     init(path, Request(routers=("a-1", "b-1")))
-    made, said = init(path, Request(host="localhost", collector="reader", force=force))
+    made, output = init(path, Request(host="localhost", collector="reader", force=force))
     assert ["engineer", "reader"] == made.users()
     assert not made.password_file("a-1").exists()
-    assert "ended the passwords of a-1, b-1: with --host routers have certificates only" in said
-    (cut,) = [line for line in said if line.startswith("warning: ")]
+    assert "ended the passwords of a-1, b-1: with --host routers have certificates only" in output
+    (cut,) = [line for line in output if line.startswith("warning: ")]
     assert "cut off until they have certificates: a-1, b-1;" in cut
     assert "titik router add NAME --site SITE" in cut
-    assert any(line.startswith("engineers keep their passwords (engineer)") for line in said)
+    assert any(line.startswith("engineers keep their passwords (engineer)") for line in output)
     assert not any("password" in line for line in init(path, Request(routers=("a-1",)))[1])
 
 
@@ -492,10 +494,10 @@ def test_an_engineer_named_as_an_old_router_has_a_password_of_its_own(path: Path
     made, _ = init(path, Request(host="localhost"))
     give_passwords(made, "budi", "a-1")
     left = made.password("budi")
-    made, said = init(path, Request(engineers=("budi",)))
+    made, output = init(path, Request(engineers=("budi",)))
     assert made.password("budi") != left
     assert ["budi", "collector", "engineer"] == made.users()
-    assert "ended the passwords of a-1, budi: with --host routers have certificates only" in said
+    assert "ended the passwords of a-1, budi: with --host routers have certificates only" in output
 
 
 def give_passwords(made: BrokerDir, *routers: str) -> None:
@@ -526,16 +528,16 @@ def test_who_has_a_certificate_is_not_cut_off_by_a_password_that_ends(path: Path
     assert f"warning: a-1, b-1 may log in by password: titik broker init {path} ends" in (
         checked.output
     )
-    _, said = init(path, Request())
-    assert "ended the passwords of a-1, b-1: with --host routers have certificates only" in said
-    assert not any("cut off" in line for line in said)
+    _, output = init(path, Request())
+    assert "ended the passwords of a-1, b-1: with --host routers have certificates only" in output
+    assert not any("cut off" in line for line in output)
     assert (0, False) == ((done := run("check", str(path))).exit_code, "warning" in done.output)
 
 
-def test_a_broker_that_runs_is_not_said_to_start(
+def test_a_broker_that_runs_is_not_reported_to_start(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is in the way is found before anything is said."""
+    """What is in the way is found before anything is done."""
     init(path, Request())
     program = path.parent / "mosquitto"
     program.write_text("#!/bin/sh\n")
@@ -577,7 +579,7 @@ def test_the_plugin_is_found_on_every_processor(tmp_path: Path, place: str) -> N
     assert tmp_path / place / PLUGIN == broker_conf.plugin(tmp_path)
 
 
-def test_a_missing_plugin_is_said_with_what_brings_it(
+def test_a_missing_plugin_is_reported_with_what_brings_it(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """mosquitto would let nobody in without it."""
@@ -596,7 +598,7 @@ def test_another_program_with_the_old_process_id_is_not_mosquitto(path: Path) ->
     assert not made.reload()
 
 
-def test_a_directory_that_is_none_is_said_with_the_remedy(tmp_path: Path) -> None:
+def test_a_directory_that_is_none_is_reported_with_the_remedy(tmp_path: Path) -> None:
     """The command that makes it is in the message."""
     done = run("run", str(tmp_path / "x"))
     assert 1 == done.exit_code
@@ -604,14 +606,14 @@ def test_a_directory_that_is_none_is_said_with_the_remedy(tmp_path: Path) -> Non
     assert f"no broker there; make it: {made}; or" in done.output
 
 
-def test_a_directory_that_cannot_be_made_is_said_with_the_remedy() -> None:
-    """The system's reason alone does not tell what to type instead."""
+def test_a_directory_that_cannot_be_made_is_reported_with_the_remedy() -> None:
+    """The system's reason alone does not show what to type instead."""
     done = run("init", "/proc/x")
     assert 1 == done.exit_code
     assert "/proc/x: cannot be made (No such file or directory); give a direct" in done.output
 
 
-def test_a_damaged_settings_file_is_said(path: Path) -> None:
+def test_a_damaged_settings_file_is_reported(path: Path) -> None:
     """Not a traceback."""
     init(path, Request())
     (path / "broker.toml").write_text("account = 1\n")
@@ -641,7 +643,7 @@ def test_init_reads_the_citys_file(tmp_path: Path) -> None:
         ('[broker]\ndirectory = "x/../mq/"\n', "mq", None),
     ],
 )
-def test_a_file_that_does_not_name_the_broker_is_said(
+def test_a_file_that_does_not_name_the_broker_is_reported(
     tmp_path: Path, table: str, folder: str, expected: str | None
 ) -> None:
     """Every other command looks where the file says; the line to write is the message's."""
@@ -652,13 +654,13 @@ def test_a_file_that_does_not_name_the_broker_is_said(
     file.write_text(city + table)
     done = run("init", str(base / folder), "--config", str(file))
     assert 0 == done.exit_code, done.output
-    said = [line for line in done.output.splitlines() if line.startswith("warning: ")]
+    output = [line for line in done.output.splitlines() if line.startswith("warning: ")]
     if expected is None:
-        assert [] == said
+        assert [] == output
         return
     so = "titik router, engineer, collect and backup do not find this broker"
     named = expected.format(base=base, up=tmp_path)
-    assert [f"warning: {so}: {file} {named} under [broker] there"] == said
+    assert [f"warning: {so}: {file} {named} under [broker] there"] == output
 
 
 def test_the_collector_logs_in_with_what_init_wrote(tmp_path: Path) -> None:
@@ -673,7 +675,7 @@ def test_the_collector_logs_in_with_what_init_wrote(tmp_path: Path) -> None:
     assert ("192.0.2.9", 8883) == (found.host, found.port)
 
 
-def test_opening_to_the_network_is_said(tmp_path: Path) -> None:
+def test_opening_to_the_network_is_reported(tmp_path: Path) -> None:
     """Until there is TLS, everything on that address can be overheard."""
     done = run("init", str(tmp_path / "broker"), "--listen", "0.0.0.0", "--insecure")
     assert "warning: on 0.0.0.0 passwords and reports travel unencrypted" in done.output

@@ -28,7 +28,7 @@ main()
 
 
 def at_once(city: City, *commands: Sequence[str]) -> list[str]:
-    """Run `titik` so often, each in its own process; what those that failed said."""
+    """Run `titik` so often, each in its own process; what those that failed printed."""
     file = str(city.folder / "titik.toml")
     running = [
         subprocess.Popen(
@@ -48,8 +48,8 @@ def at_once(city: City, *commands: Sequence[str]) -> list[str]:
         assert one.stdin is not None
         one.stdin.write("\n")
         one.stdin.flush()
-    said = [one.communicate(timeout=60)[0] for one in running]
-    return [text for one, text in zip(running, said, strict=True) if one.returncode]
+    output = [one.communicate(timeout=60)[0] for one in running]
+    return [text for one, text in zip(running, output, strict=True) if one.returncode]
 
 
 def add(name: str) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def test_routers_added_at_once_are_all_there(city: City) -> None:
 
 
 def test_what_is_revoked_at_once_stays_revoked(city: City) -> None:
-    """While routers come and go, and the weekly timer writes the list anew."""
+    """While routers come and go, and the weekly timer writes the list again."""
     old, gone = {f"old-{number}" for number in range(4)}, {"gone-0", "gone-1"}
     for name in old | gone:
         city.says(*add(name))

@@ -107,8 +107,8 @@ def _is_shown(city: City, state: str) -> bool:
     """`titik status` says so of the router in the end."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        said = city.says("status", status=None).splitlines()
-        if any(one.startswith("tirosa-1 ") and state in one.split() for one in said):
+        output = city.says("status", status=None).splitlines()
+        if any(one.startswith("tirosa-1 ") and state in one.split() for one in output):
             return True
         time.sleep(0.2)
     return False
@@ -175,15 +175,15 @@ def test_a_routers_certificate_writes_its_own_topics_alone(running: City, tmp_pa
     keys = running.enrol("tirosa-2", tmp_path / "two")
     thief = Router(keys, running.broker.ports.router, name="tirosa-1")
     assert thief.is_in()
-    said: list[str] = []
-    thief._paho.on_publish = lambda *got: said.append(str(got[3]))
+    output: list[str] = []
+    thief._paho.on_publish = lambda *got: output.append(str(got[3]))
     for topic in (SAMPLE, "titik/v1/router/tirosa-2/sample"):
         thief._paho.publish(topic, b"x", 1).wait_for_publish(60)
     deadline = time.monotonic() + 60
-    while len(said) < 2 and time.monotonic() < deadline:
+    while len(output) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     thief.close()
-    assert ["Not authorized", "No matching subscribers"] == said
+    assert ["Not authorized", "No matching subscribers"] == output
 
 
 def test_an_engineers_file_is_all_it_takes(running: City) -> None:
@@ -218,7 +218,7 @@ def test_the_servers_certificate_renews_under_routers(running: City, tmp_path: P
     router.close()
 
 
-def test_what_ends_soon_is_said(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ends_soon_is_reported(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the remedy, 60 days ahead; renewing ends it."""
     city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
     directory = str(city.folder / "broker")
@@ -227,8 +227,8 @@ def test_what_ends_soon_is_said(city: City, monkeypatch: pytest.MonkeyPatch) -> 
     assert any("revocation list" in one for one in city.broker.authority.warnings(later))
     monkeypatch.setattr("titik_collector.enrolment.authority.CRL_DAYS", 30)
     city.broker.authority.write_crl()
-    told = CliRunner().invoke(titik, ["broker", "check", directory])
-    assert (1, True) == (told.exit_code, "revocation list expires in" in told.output)
+    reported = CliRunner().invoke(titik, ["broker", "check", directory])
+    assert (1, True) == (reported.exit_code, "revocation list expires in" in reported.output)
     monkeypatch.undo()
     assert CliRunner().invoke(titik, ["broker", "renew", directory]).exit_code == 0
     assert CliRunner().invoke(titik, ["broker", "check", directory]).exit_code == 0

@@ -18,7 +18,7 @@ from titik_collector.cli import titik
 from titik_collector.enrolment.authority import EPOCH, SERVER_RENEW_DAYS, WARN_DAYS, Expiry
 from titik_collector.store.sqlite import open_writer
 
-TRIES_S = 2.0  # a refused client is told at once
+TRIES_S = 2.0  # a refused client learns of it at once
 pytestmark = pytest.mark.system
 
 ROUTER = "certificate of router tirosa-1"
@@ -48,7 +48,7 @@ def ends(city: City, what: str) -> Expiry:
     return found
 
 
-def said() -> str:
+def output() -> str:
     """The page that states lifetimes."""
     return " ".join((ROOT / "docs/operating.md").read_text().split())
 
@@ -61,16 +61,16 @@ def test_everything_that_ends_is_one_of_these(city: City) -> None:
 @pytest.mark.parametrize("what", KINDS)
 def test_it_lives_as_long_as_the_page_says(city: City, what: str) -> None:
     """Years of 365 days from when it was made."""
-    row = re.search(rf"\| {KINDS[what][0]} \| (\d+) years \|", said())
+    row = re.search(rf"\| {KINDS[what][0]} \| (\d+) years \|", output())
     assert row is not None
     assert int(row[1]) * 365 == (ends(city, what).until - now()).days + 1
 
 
 def test_the_other_times_are_as_the_page_says() -> None:
     """When the broker's certificate is renewed, how early is warned, from when all is valid."""
-    assert f"when less than {SERVER_RENEW_DAYS // 365} years are left" in said()
-    assert f"warn {WARN_DAYS} days ahead" in said()
-    assert f"valid from {EPOCH.year} on" in said()
+    assert f"when less than {SERVER_RENEW_DAYS // 365} years are left" in output()
+    assert f"warn {WARN_DAYS} days ahead" in output()
+    assert f"valid from {EPOCH.year} on" in output()
 
 
 @pytest.mark.parametrize("what", KINDS)
@@ -83,9 +83,9 @@ def test_status_warns_sixty_days_ahead(
     for days, warns in ((61, False), (59.5, True)):
         at = until - dt.timedelta(days=days)
         monkeypatch.setattr("titik_collector.enrolment.authority._now", lambda at=at: at)
-        said = " ".join(city.says("status", status=None).split())  # a long line is wrapped
-        assert warns == (line in said)
-        assert warns == (f"{what} expires" in said)
+        output = " ".join(city.says("status", status=None).split())  # a long line is wrapped
+        assert warns == (line in output)
+        assert warns == (f"{what} expires" in output)
 
 
 @pytest.fixture
@@ -142,19 +142,19 @@ def until_let_in(city: City, let_in: bool, router: str = "tirosa-1") -> bool:
     return True
 
 
-def test_an_expired_list_is_told_and_renewing_lets_routers_in_again(
+def test_an_expired_list_is_reported_and_renewing_lets_routers_in_again(
     running: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does keep them out; `status` and `broker check` say so, and one command mends it."""
     assert until_let_in(running, True)
     let_the_list_expire(running, monkeypatch)
     assert until_let_in(running, False)
-    told = "warning: revocation list expired 3 days ago: titik broker renew\n"
-    assert told in running.says("status", status=None)
+    reported = "warning: revocation list expired 3 days ago: titik broker renew\n"
+    assert reported in running.says("status", status=None)
     directory = str(running.folder / "broker")
     checked = CliRunner().invoke(titik, ["broker", "check", directory])
     assert checked.exit_code == 1
-    assert told in checked.output
+    assert reported in checked.output
 
     assert CliRunner().invoke(titik, ["broker", "renew", directory]).exit_code == 0
     assert until_let_in(running, True)
@@ -172,7 +172,7 @@ def test_a_list_that_expires_ends_no_session(
         router.stdin.write(b"before\n")
         router.stdin.flush()
         deadline = time.monotonic() + PATIENCE_S
-        while not any("u'tirosa-1'" in line for line in broker.said):  # it is in
+        while not any("u'tirosa-1'" in line for line in broker.output):  # it is in
             assert time.monotonic() < deadline
             time.sleep(0.02)
         let_the_list_expire(running, monkeypatch)

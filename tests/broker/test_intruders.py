@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.broker.besieged import SILENT, Besieged
-from tests.broker.enrolled import stranger
+from tests.broker.enrolled import foreign_authority
 from tests.broker.raw import CONNECT, hello, packet, plain, secure
 
 pytestmark = pytest.mark.system
@@ -88,10 +88,10 @@ def test_no_certificate_is_refused(besieged: Besieged) -> None:
 def test_a_certificate_of_another_authority_is_refused(besieged: Besieged, tmp_path: Path) -> None:
     """Whatever name it says, of the authority or of the router."""
     victim = besieged.names[0]
-    other = stranger(tmp_path / "other")
+    other = foreign_authority(tmp_path / "other")
     with besieged.holds():
         assert not enters(besieged, put(tmp_path / "1", *other.certify_router(victim)), victim)
-        namesake = stranger(tmp_path / "namesake", "Titik city CA of localhost")
+        namesake = foreign_authority(tmp_path / "namesake", "Titik city CA of localhost")
         assert not enters(besieged, put(tmp_path / "2", *namesake.certify_router(victim)), victim)
 
 

@@ -1,4 +1,4 @@
-"""When a file of the certificate authority is lost: who says so, and that it is not made anew."""
+"""When a file of the certificate authority is lost: who says so, and that it is not made again."""
 
 import datetime as dt
 import random
@@ -60,16 +60,16 @@ def files(city: City) -> dict[str, bytes]:
     return {str(one): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
-def obey(city: City, said: str) -> None:
+def obey(city: City, output: str) -> None:
     """Do what the message says."""
-    if "tar -xzf" not in said:
-        assert f"titik broker renew {city.folder / 'broker'}" in said
+    if "tar -xzf" not in output:
+        assert f"titik broker renew {city.folder / 'broker'}" in output
         assert 0 == run(city, "renew").exit_code
         return
-    command = said[said.index("tar -xzf") :].partition(",")[0]
+    command = output[output.index("tar -xzf") :].partition(",")[0]
     words = command.replace("BACKUP", str(city.folder / "city.tar.gz")).split()
     subprocess.run(words, check=True)
-    assert f"then titik broker init {city.folder / 'broker'}" in said
+    assert f"then titik broker init {city.folder / 'broker'}" in output
     assert 0 == (done := run(city, "init")).exit_code, done.output
 
 
@@ -104,7 +104,7 @@ def replace_authority(city: City) -> None:
 
 @pytest.mark.parametrize("name", ["ca/ca.key", "ca/revoked", "tls/ca.crt"])
 @pytest.mark.parametrize("options", few(1, [(), ("--force",), ("--host", "other.example.org")]))
-def test_a_lost_authority_is_not_made_anew(
+def test_a_lost_authority_is_not_made_again(
     enrolled: City, name: str, options: tuple[str, ...]
 ) -> None:
     """Nothing is changed; the file, the remedy and who is cut off without it are named."""
@@ -193,11 +193,11 @@ def test_a_check_says_what_is_damaged(
 
 
 @pytest.mark.thorough
-# A serial number can become negative, of which the library warns; it is told as another's.
+# A serial number can become negative, and the library warns of it; it is reported as another's.
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.parametrize("command", ["check", "renew"])
 @pytest.mark.parametrize("name", [*LOST, "ca/issued"])
-def test_a_flipped_bit_is_told_or_does_no_harm(enrolled: City, name: str, command: str) -> None:
+def test_a_flipped_bit_is_reported_or_does_no_harm(enrolled: City, name: str, command: str) -> None:
     """Whichever it is, nothing ends in a traceback."""
     enrolled.says("router", "add", "tirosa-2", "--site", "taman-tirosa")
     enrolled.says("router", "revoke", "tirosa-1")
@@ -229,7 +229,7 @@ def test_a_certificate_that_is_none_of_ours_is_damaged(enrolled: City) -> None:
     assert 0 == run(enrolled, "check").exit_code
 
 
-def test_a_damaged_authority_is_told_by_its_own_signature(enrolled: City) -> None:
+def test_a_damaged_authority_is_reported_by_its_own_signature(enrolled: City) -> None:
     """No other file shows it while nobody but the routers, who have a copy, look at it."""
     file = enrolled.folder / "broker/tls/ca.crt"
     file.write_bytes(unsigned(file.read_bytes()))
@@ -257,7 +257,7 @@ def test_a_server_certificate_that_is_damaged_is_made_again(enrolled: City) -> N
     assert 0 == run(enrolled, "check").exit_code
 
 
-def test_a_key_of_another_certificate_is_told(enrolled: City) -> None:
+def test_a_key_of_another_certificate_is_reported(enrolled: City) -> None:
     """mosquitto would not start with it."""
     folder = enrolled.folder / "broker/tls"
     key = (folder / "server.key").read_bytes()
@@ -279,7 +279,7 @@ def test_a_key_that_is_kept_elsewhere_is_no_error(enrolled: City) -> None:
     assert f"warning: without {key} no router can be added or revoked" in done.output
 
 
-def test_a_check_tells_another_authority_from_the_citys(enrolled: City) -> None:
+def test_a_check_distinguishes_another_authority_from_the_citys(enrolled: City) -> None:
     """It signed neither the broker nor a router, so all of them are refused."""
     replace_authority(enrolled)
     done = run(enrolled, "check")
@@ -290,7 +290,7 @@ def test_a_check_tells_another_authority_from_the_citys(enrolled: City) -> None:
     assert 0 == run(enrolled, "check").exit_code
 
 
-def test_a_router_that_got_another_certificate_is_not_told(enrolled: City) -> None:
+def test_a_router_that_got_another_certificate_is_not_reported(enrolled: City) -> None:
     """Only what it logs in with counts."""
     replace_authority(enrolled)
     assert 0 == run(enrolled, "init", "--host", "127.0.0.1").exit_code
@@ -305,10 +305,10 @@ def test_the_key_of_another_authority_signs_nothing(enrolled: City) -> None:
     crt = (folder / "tls/ca.crt").read_bytes()
     replace_authority(enrolled)
     (folder / "tls/ca.crt").write_bytes(crt)
-    said = f"{folder / 'ca/ca.key'}: is not the key of {folder / 'tls/ca.crt'}; bring back"
-    assert said in enrolled.says("router", "rotate", "tirosa-1", status=1)
-    assert said in run(enrolled, "init").output
-    assert (1, True) == ((done := run(enrolled, "check")).exit_code, said in done.output)
+    output = f"{folder / 'ca/ca.key'}: is not the key of {folder / 'tls/ca.crt'}; bring back"
+    assert output in enrolled.says("router", "rotate", "tirosa-1", status=1)
+    assert output in run(enrolled, "init").output
+    assert (1, True) == ((done := run(enrolled, "check")).exit_code, output in done.output)
 
 
 @pytest.mark.parametrize("name", few(1, ["ca/ca.key", "ca/revoked", "tls/ca.crt"]))
@@ -329,10 +329,10 @@ def test_what_cannot_be_signed_is_not_begun(
     lost.unlink()
     file = enrolled.folder / "titik.toml"
     before = files(enrolled), file.read_text()
-    said = enrolled.says("router", *words, status=1)
-    assert f"{lost}: is missing; bring back" in said
+    output = enrolled.says("router", *words, status=1)
+    assert f"{lost}: is missing; bring back" in output
     assert before == (files(enrolled), file.read_text())
-    obey(enrolled, said)
+    obey(enrolled, output)
     enrolled.says("router", *words)
 
 
@@ -367,7 +367,7 @@ def listed(city: City) -> set[int]:
 def test_a_damaged_list_of_revoked_lets_nobody_in_again(
     enrolled: City, damage: Callable[[bytes], bytes]
 ) -> None:
-    """Of two copies the other has it; a check tells, and a renewal gives it back."""
+    """Of two copies the other has it; a check shows it, and a renewal gives it back."""
     enrolled.says("router", "add", "tirosa-2", "--site", "taman-tirosa")
     for name in ("tirosa-1", "tirosa-2"):
         enrolled.says("router", "revoke", name)
@@ -395,11 +395,11 @@ def damaged(city: City, router: str, damage: Callable[[bytes], bytes]) -> Path:
 
 @pytest.mark.parametrize("command", ["revoke", "remove"])
 def test_a_damaged_certificate_keeps_no_other_router_in(enrolled: City, command: str) -> None:
-    """Revoking one is urgent; that the other is damaged is said beside it."""
+    """Revoking one is urgent; that the other is damaged is reported beside it."""
     enrolled.says("router", "add", "tirosa-2", "--site", "taman-tirosa")
     file = damaged(enrolled, "tirosa-1", half)
-    said = enrolled.says("router", command, "tirosa-2")
-    assert f"warning: it may be of tirosa-2: {file}: is damaged; bring back" in said
+    output = enrolled.says("router", command, "tirosa-2")
+    assert f"warning: it may be of tirosa-2: {file}: is damaged; bring back" in output
     assert 1 == len(listed(enrolled))
     assert 0 == run(enrolled, "renew").exit_code
 
@@ -407,8 +407,8 @@ def test_a_damaged_certificate_keeps_no_other_router_in(enrolled: City, command:
 def test_a_damaged_certificate_is_revoked_by_its_name(enrolled: City) -> None:
     """Of its router nothing is known any more; so it says, where there is no backup."""
     file = damaged(enrolled, "tirosa-1", emptied)
-    said = enrolled.says("router", "revoke", "tirosa-1", status=1)
-    echo, remove, _ = said.partition("revoke it: ")[2].split("; ", 2)
+    output = enrolled.says("router", "revoke", "tirosa-1", status=1)
+    echo, remove, _ = output.partition("revoke it: ")[2].split("; ", 2)
     subprocess.run(["sh", "-ec", f"{echo}; {remove}"], check=True)
     assert 0 == run(enrolled, "renew").exit_code
     assert {int(file.stem, 16)} == listed(enrolled)
@@ -425,7 +425,7 @@ def test_a_certificate_under_another_number_is_damaged(enrolled: City) -> None:
 
 
 def test_a_new_name_changes_nothing_where_a_certificate_is_damaged(enrolled: City) -> None:
-    """Whom it cuts off must be said."""
+    """Who is cut off must be reported."""
     file = damaged(enrolled, "tirosa-1", half)
     before = files(enrolled)
     done = run(enrolled, "init", "--host", "other.example.org")
@@ -433,7 +433,7 @@ def test_a_new_name_changes_nothing_where_a_certificate_is_damaged(enrolled: Cit
     assert before == files(enrolled)
 
 
-def test_a_revocation_list_of_another_is_told(enrolled: City) -> None:
+def test_a_revocation_list_of_another_is_reported(enrolled: City) -> None:
     """mosquitto lets nobody in with it."""
     folder = enrolled.folder / "broker"
     replace_authority(enrolled)
@@ -454,18 +454,18 @@ def test_a_city_that_was_backed_up_without_its_key_is_restored_but_for_it(
     """No other authority takes its place; an init with the key finishes it."""
     key = enrolled.folder / "broker/ca/ca.key"
     kept = key.rename(enrolled.folder / "ca.key")
-    said = enrolled.says("backup", str(tmp_path / "without.tar.gz"))
-    assert f"warning: left out: {key}, because it is not there; keep that safe too" in said
+    output = enrolled.says("backup", str(tmp_path / "without.tar.gz"))
+    assert f"warning: left out: {key}, because it is not there; keep that safe too" in output
     there = City(tmp_path / "there")
-    said = there.says("restore", str(tmp_path / "without.tar.gz"), status=1)
-    assert f"{there.folder / 'broker/ca/ca.key'}: is missing; " in said
+    output = there.says("restore", str(tmp_path / "without.tar.gz"), status=1)
+    assert f"{there.folder / 'broker/ca/ca.key'}: is missing; " in output
     shutil.copy(kept, there.folder / "broker/ca/ca.key")
     assert 0 == run(there, "init").exit_code
     assert 0 == run(there, "check").exit_code
     there.says("router", "rotate", "tirosa-1")
 
 
-def test_damaged_settings_come_back_as_it_is_said(enrolled: City) -> None:
+def test_damaged_settings_come_back_as_the_remedy_reads(enrolled: City) -> None:
     """An init, which was named before, failed with the same words."""
     file = enrolled.folder / "broker/broker.toml"
     before = file.read_text()

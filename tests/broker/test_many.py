@@ -50,7 +50,7 @@ def test_many_at_once_go_into_the_file_before_a_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
-def test_many_at_once_are_told_to_a_broker_that_runs(
+def test_many_at_once_are_reported_to_a_broker_that_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In packets below its limit, with many commands each."""

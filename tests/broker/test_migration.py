@@ -76,7 +76,7 @@ def city(tmp_path: Path, source: Path) -> City:
 
 
 def kept(city: City) -> dict[str, bytes]:
-    """What nobody may have to be given anew: keys, certificates, passwords, bundles."""
+    """What nobody may have to be given again: keys, certificates, passwords, bundles."""
     folder = city.folder / "broker"
     files = [one for name in ("secrets", "ca", "tls") for one in (folder / name).rglob("*")]
     return {
@@ -95,10 +95,10 @@ def is_in(city: City, name: str) -> bool:
     try:
         if not router.is_in():
             return False
-        said: list[str] = []
-        router._paho.on_publish = lambda *got: said.append(str(got[3]))
+        output: list[str] = []
+        router._paho.on_publish = lambda *got: output.append(str(got[3]))
         router._paho.publish(topics.sample(name), b"x", 1).wait_for_publish(5)
-        return said != ["Not authorized"]
+        return output != ["Not authorized"]
     finally:
         router.close()
 
@@ -121,9 +121,9 @@ def test_an_init_and_a_restart_change_nothing_for_anybody(city: City, source: Pa
     before, broker = kept(city), RunningBroker(city.broker, source)
     with broker:
         assert is_in(city, "a-1")
-        said = now("broker", "init", str(city.folder / "broker"))
-        assert "mosquitto is running: start it again" in said
-        assert "made passwords" not in said
+        output = now("broker", "init", str(city.folder / "broker"))
+        assert "mosquitto is running: start it again" in output
+        assert "made passwords" not in output
         assert before == kept(city)
         assert is_in(city, "a-1")
         assert reads(city, "ina")
@@ -157,8 +157,8 @@ def test_commands_before_the_restart_hold_for_both(city: City, source: Path) -> 
         city.says("router", "add", "d-1", "--site", SITE)
         city.says("engineer", "add", "budi")
         leaving = city.broker.password("ina")
-        said = city.says("router", "revoke", "b-1")
-        assert "its session ends when the broker, which an earlier version began, is" in said
+        output = city.says("router", "revoke", "b-1")
+        assert "its session ends when the broker, which an earlier version began, is" in output
         city.says("router", "remove", "c-1")
         city.says("engineer", "remove", "ina")
         for _ in range(2):
@@ -245,7 +245,7 @@ def test_a_trial_keeps_its_passwords(tmp_path: Path, source: Path) -> None:
 def test_lines_that_were_added_by_hand_are_named_with_what_replaces_them(
     city: City, source: Path
 ) -> None:
-    """The command that is said works as it stands, and nothing else of the ACL is named."""
+    """The command that is printed works as it stands, and nothing else of the ACL is named."""
     folder = city.folder / "broker"
     assert "acl, of" not in now("broker", "init", str(folder))
     acl = folder / "acl"
@@ -254,9 +254,9 @@ def test_lines_that_were_added_by_hand_are_named_with_what_replaces_them(
         "user a-1\ntopic doors/a-1\npattern read doors/%u/x\npattern read all\n"
     )
     with RunningBroker(city.broker, source):
-        said = now("broker", "init", str(folder)).splitlines()
-    wanted = [line.strip() for line in said if "mosquitto_ctrl" in line]
-    assert [line for line in said if line.startswith("acl, of")] == [
+        output = now("broker", "init", str(folder)).splitlines()
+    wanted = [line.strip() for line in output if "mosquitto_ctrl" in line]
+    assert [line for line in output if line.startswith("acl, of")] == [
         "acl, of ina: topic read titik/v2/#",
         "acl, of ina: topic write door/open",
         "acl, of a-1: topic doors/a-1",

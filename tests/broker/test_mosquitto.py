@@ -40,7 +40,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
 
 
 def router(broker: RunningBroker, name: str = "a-1", client_id: str | None = None) -> Client:
-    """A router's client, client id and user name alike unless told."""
+    """A router's client, client id and user name alike unless asked."""
     directory = broker.directory
     chosen = CLIENT_ID + (name if client_id is None else client_id)
     return Client(directory.ports.router, name, directory.password(name), chosen)
@@ -255,7 +255,7 @@ def test_a_packet_above_the_limit_ends_the_connection(broker: RunningBroker) -> 
 
 
 def test_a_router_that_is_added_may_enter_at_once(broker: RunningBroker) -> None:
-    """The running broker is told; nobody else notices."""
+    """The running broker is informed; nobody else notices."""
     with collector(broker) as reader:
         broker.directory.admit(["c-1"])
         with router(broker, "c-1") as client:
@@ -275,7 +275,7 @@ def test_a_router_that_is_removed_is_cut_off(broker: RunningBroker) -> None:
         assert DENIED == again.answer()
 
 
-def test_a_collector_with_a_wrong_password_is_told_which_key_to_mend(
+def test_a_collector_with_a_wrong_password_is_reported_which_key_to_mend(
     broker: RunningBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The configuration's, not the broker's words alone."""
@@ -344,19 +344,19 @@ def test_a_damaged_database_is_moved_aside(tmp_path: Path, damage: bytes | None)
         whole = directory.database.read_bytes()
         directory.database.write_bytes(whole[: len(whole) * 2 // 3] if damage is None else damage)
         broker.start()
-        assert any("broker database damaged, moved to" in line for line in broker.said)
+        assert any("broker database damaged, moved to" in line for line in broker.output)
         assert 1 == len(list(directory.database.parent.glob("mosquitto.db.damaged-*")))
         with router(broker) as client:
             assert GRANTED == client.answer()
 
 
 @pytest.mark.parametrize("left", [0, 300])
-def test_users_of_whom_a_power_cut_left_half_are_let_in(tmp_path: Path, left: int) -> None:
+def test_users_that_a_power_cut_left_half_are_let_in(tmp_path: Path, left: int) -> None:
     """mosquitto writes their file in place; it is made again from settings and secrets."""
     directory = made(tmp_path / "broker", "a-1")
     directory.access_file.write_bytes(directory.access_file.read_bytes()[:left])
     with RunningBroker(directory) as broker:
-        assert any(f"made {directory.access_file} for 3 users" in line for line in broker.said)
+        assert any(f"made {directory.access_file} for 3 users" in line for line in broker.output)
         with router(broker) as client:
             assert GRANTED == client.answer()
 
@@ -385,7 +385,7 @@ def test_an_empty_database_is_as_good_as_none(tmp_path: Path) -> None:
     directory = made(tmp_path / "broker", "a-1")
     directory.database.touch()
     with RunningBroker(directory) as broker:
-        assert not any("damaged" in line for line in broker.said)
+        assert not any("damaged" in line for line in broker.output)
 
 
 def test_a_sigterm_while_the_database_is_tried_leaves_nothing_running(tmp_path: Path) -> None:

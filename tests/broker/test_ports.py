@@ -15,8 +15,8 @@ pytestmark = pytest.mark.system
 
 def warnings(city: City, **asked: int) -> list[str]:
     """What an init with these ports warns of."""
-    _, said = init(city.folder / "broker", Request(**asked))  # type: ignore[arg-type]
-    return [line for line in said if line.startswith("warning: ")]
+    _, output = init(city.folder / "broker", Request(**asked))  # type: ignore[arg-type]
+    return [line for line in output if line.startswith("warning: ")]
 
 
 def test_another_port_for_routers_names_who_is_cut_off(city: City) -> None:
@@ -52,8 +52,8 @@ def test_a_trials_routers_need_a_line(tmp_path: Path) -> None:
     was, now, engineer, collector = free_ports(4)
     ports = {"engineer_port": engineer, "collector_port": collector}
     init(tmp_path / "broker", Request(router_port=was, routers=("a-1",), **ports))  # type: ignore[arg-type]
-    _, said = init(tmp_path / "broker", Request(router_port=now))
-    (warning,) = [line for line in said if line.startswith("warning: ")]
+    _, output = init(tmp_path / "broker", Request(router_port=now))
+    (warning,) = [line for line in output if line.startswith("warning: ")]
     assert f"1 routers (a-1) know port {was}" in warning
     assert warning.endswith(f"or give each the line: port = {now}")
 
@@ -69,10 +69,10 @@ def test_all_of_the_file_are_enrolled_at_once(city: City) -> None:
     city.says("router", "add", "tirosa-2")
     city.says("router", "revoke", "tirosa-2")
     before = (city.folder / "broker/secrets/tirosa-1.sh").read_text()
-    said = city.says("router", "add", "--all")
-    assert "2 of 4 routers got credentials; run each on its router as root" in said
+    output = city.says("router", "add", "--all")
+    assert "2 of 4 routers got credentials; run each on its router as root" in output
     secrets = city.folder / "broker/secrets"
-    assert f"  {secrets}/tirosa-3.sh\n  {secrets}/tirosa-4.sh\n" in said
+    assert f"  {secrets}/tirosa-3.sh\n  {secrets}/tirosa-4.sh\n" in output
     assert before == (secrets / "tirosa-1.sh").read_text()
     assert not (secrets / "tirosa-2.sh").exists()
     assert "nothing to do: each of 4 routers has credentials, or is revoked\n" == city.says(
@@ -82,8 +82,8 @@ def test_all_of_the_file_are_enrolled_at_once(city: City) -> None:
 
 def test_a_router_that_the_file_lacks_needs_a_site(city: City) -> None:
     """And only one of a name and --all is asked for."""
-    said = city.says("router", "add", "tirosa-1", status=1)
-    assert "does not have it; name its site: --site SITE" in said
+    output = city.says("router", "add", "tirosa-1", status=1)
+    assert "does not have it; name its site: --site SITE" in output
     for words in ((), ("tirosa-1", "--all"), ("--all", "--site", "taman-tirosa")):
         assert "--all alone" in city.says("router", "add", *words, status=2)
 
@@ -98,10 +98,10 @@ def typed(city: City, *words: str) -> str:
 
 def test_a_new_name_begins_with_a_letter_or_a_digit(city: City) -> None:
     """To programs one that begins with - is an option; a city that has one keeps it."""
-    said = typed(city, "router", "add", "--site", "taman-tirosa")
-    assert '"-x" begins with -; begin a name with a letter or a digit' in said
-    said = typed(city, "engineer", "add")
-    assert "-x: begins with -; begin a name with a letter or a digit" in said
+    output = typed(city, "router", "add", "--site", "taman-tirosa")
+    assert '"-x" begins with -; begin a name with a letter or a digit' in output
+    output = typed(city, "engineer", "add")
+    assert "-x: begins with -; begin a name with a letter or a digit" in output
     toml = city.folder / "titik.toml"
     toml.write_text(toml.read_text() + '[[router]]\nname = "-x"\nsite = "taman-tirosa"\n')
     assert "-x" in city.says("router", "list")

@@ -69,11 +69,13 @@ def test_a_city_that_its_users_reach_needs_nothing(folder: Path, tmp_path: Path)
 
 
 def test_the_commands_move_a_city_out_of_a_home_directory(folder: Path, tmp_path: Path) -> None:
-    """Typed as they are said: afterwards there is nothing left to do."""
-    said = prerequisites.commands(small(folder))
-    assert said[0] == "systemctl disable --now titik-broker.service titik-renew.timer"
-    assert said[-1] == f"titik broker init {tmp_path}/var/broker --config {tmp_path}/etc/titik.toml"
-    subprocess.run(["sh", "-euc", "\n".join(said[1:-1])], check=True)
+    """Typed as they are printed: afterwards there is nothing left to do."""
+    output = prerequisites.commands(small(folder))
+    assert output[0] == "systemctl disable --now titik-broker.service titik-renew.timer"
+    assert (
+        output[-1] == f"titik broker init {tmp_path}/var/broker --config {tmp_path}/etc/titik.toml"
+    )
+    subprocess.run(["sh", "-euc", "\n".join(output[1:-1])], check=True)
     text = (tmp_path / "etc/titik.toml").read_text()
     assert f'path = "{tmp_path}/var/store/titik.db"' in text
     assert f'directory = "{tmp_path}/var/broker"' in text
@@ -91,24 +93,24 @@ def test_the_commands_move_a_city_out_of_a_home_directory(folder: Path, tmp_path
 def test_a_store_beside_other_things_gets_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:
     """Where the collector has a user of its own, who may replace every file there."""
     elsewhere = folder.rename(tmp_path / "srv")
-    said = prerequisites.commands(small(elsewhere, collector_user="nobody"))
-    assert f"mv {elsewhere}/titik.db {tmp_path}/var/store/" in said
-    assert f"chown -R nobody: {tmp_path}/var/store" in said
-    assert not any("mv -T" in line for line in said)
+    output = prerequisites.commands(small(elsewhere, collector_user="nobody"))
+    assert f"mv {elsewhere}/titik.db {tmp_path}/var/store/" in output
+    assert f"chown -R nobody: {tmp_path}/var/store" in output
+    assert not any("mv -T" in line for line in output)
 
 
 def test_a_user_that_is_not_there_is_made(folder: Path, tmp_path: Path) -> None:
     """By the first command."""
     elsewhere = folder.rename(tmp_path / "srv")
-    said = prerequisites.commands(small(elsewhere, collector_user="no-such-user"))
-    assert said[0].startswith("useradd --system ")
+    output = prerequisites.commands(small(elsewhere, collector_user="no-such-user"))
+    assert output[0].startswith("useradd --system ")
 
 
 def test_a_program_in_a_home_directory_is_installed_first(folder: Path, tmp_path: Path) -> None:
     """A service's user cannot run it there."""
     elsewhere = folder.rename(tmp_path / "srv")
-    said = prerequisites.commands(small(elsewhere, program=tmp_path / "home/.venv/bin/titik"))
-    assert said[0].startswith("make install")
+    output = prerequisites.commands(small(elsewhere, program=tmp_path / "home/.venv/bin/titik"))
+    assert output[0].startswith("make install")
 
 
 @pytest.mark.system
@@ -118,8 +120,8 @@ def test_a_city_at_home_keeps_its_units(city: City, monkeypatch: pytest.MonkeyPa
     (city.folder / "broker/systemd").mkdir()
     unit = city.folder / "broker/systemd/titik-collector.service"
     unit.write_text("of an earlier version")
-    said = city.says("broker", "init", str(city.folder / "broker"))
-    assert "the units stay as they are; first, as root:" in said
+    output = city.says("broker", "init", str(city.folder / "broker"))
+    assert "the units stay as they are; first, as root:" in output
     assert {unit.name: "of an earlier version"} == units_of(city)
 
 
@@ -129,9 +131,9 @@ def test_a_first_init_at_home_names_the_way_to_units(
 ) -> None:
     """There is none that could stay; a trial goes on without."""
     monkeypatch.setattr(prerequisites, "HOMES", (city.folder,))
-    said = city.says("broker", "init", str(city.folder / "broker"))
-    assert "no units for systemd yet; to have them, as root:" in said
-    assert "stay as they are" not in said
+    output = city.says("broker", "init", str(city.folder / "broker"))
+    assert "no units for systemd yet; to have them, as root:" in output
+    assert "stay as they are" not in output
 
 
 @pytest.mark.system
@@ -155,8 +157,8 @@ def test_units_go_over_to_a_configuration_that_init_is_given(city: City) -> None
     city.says("broker", "init", str(city.folder / "broker"))
     other = city.folder / "other.toml"
     other.write_text((city.folder / "titik.toml").read_text())
-    said = typed("broker", "init", str(city.folder / "broker"), "--config", str(other))
-    assert "systemctl daemon-reload" in said
+    output = typed("broker", "init", str(city.folder / "broker"), "--config", str(other))
+    assert "systemctl daemon-reload" in output
     assert f"--config {other}" in units_of(city)["titik-collector.service"]
 
 

@@ -130,10 +130,10 @@ def test_nothing_else_is_accepted_for_it(tmp_path: Path) -> None:
     """Another authority's certificate, or one for another name."""
     folder, other = tmp_path / "broker", tmp_path / "other"
     other.mkdir()
-    stranger = Authority(other, Owner(-1, -1, 0o600))
-    stranger.make("Titik city CA of localhost")
+    foreign = Authority(other, Owner(-1, -1, 0o600))
+    foreign.make("Titik city CA of localhost")
     assert "CERTIFICATE_VERIFY_FAILED" in shaken(folder, context(authority_of(other)))
-    stranger.certify_server("elsewhere.example")
+    foreign.certify_server("elsewhere.example")
     assert "Hostname mismatch" in shaken(other, context(authority_of(other)))
 
 

@@ -86,9 +86,9 @@ def test_a_misspelled_key_is_a_complaint(tmp_path: Path, key: str) -> None:
 def test_little_is_exposed(tmp_path: Path, name: str) -> None:
     """What a program can do that was taken over, by systemd's own measure."""
     written(tmp_path)
-    said = analyzed("security", "--offline=yes", str(tmp_path / name))
-    (exposure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", said)
-    assert float(exposure) <= MAX_EXPOSURE, said
+    output = analyzed("security", "--offline=yes", str(tmp_path / name))
+    (exposure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", output)
+    assert float(exposure) <= MAX_EXPOSURE, output
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -133,7 +133,7 @@ def test_the_collector_may_write_where_the_store_is(tmp_path: Path) -> None:
 
 
 def test_only_the_collector_is_watched(tmp_path: Path) -> None:
-    """A process that never tells systemd that it lives would be killed again and again."""
+    """A process that never reports to systemd that it lives would be killed again and again."""
     watched = [one.name for one in written(tmp_path) if "WatchdogSec" in one.read_text()]
     assert ["titik-collector.service"] == watched
 
@@ -142,10 +142,10 @@ def test_the_timer_renews_long_before_anything_ends(tmp_path: Path) -> None:
     """Every week, and missed weeks are made up for; it may fail for years and nothing has ended."""
     written(tmp_path)
     timer = tmp_path / "titik-renew.timer"
-    told = analyzed("calendar", value(timer, "OnCalendar"), "--base-time=2026-11-24 12:00:00 UTC",
-                    "--iterations=3")  # fmt: skip
-    days = [int(day) for day in re.findall(r"2026-1[12]-(\d\d) 00:00:00 UTC", told)][-3:]
-    assert [30, 7, 14] == days, told
+    base = "--base-time=2026-11-24 12:00:00 UTC"
+    reported = analyzed("calendar", value(timer, "OnCalendar"), base, "--iterations=3")
+    days = [int(day) for day in re.findall(r"2026-1[12]-(\d\d) 00:00:00 UTC", reported)][-3:]
+    assert [30, 7, 14] == days, reported
     assert "true" == value(timer, "Persistent")
     assert 7 * 52 < SERVER_RENEW_DAYS < CRL_DAYS
     assert "titik-renew.timer titik-backup.timer" in systemd_units.ENABLED

@@ -68,7 +68,7 @@ def sample(
     return replace(plain, **fields)  # type: ignore[arg-type]
 
 
-def letter(message: Sample, live: bool = False, token: int = 1) -> ReceivedMessage:
+def received(message: Sample, live: bool = False, token: int = 1) -> ReceivedMessage:
     """The sample as the broker delivers it."""
     topic = topics.sample(message.router) if live else topics.backlog(message.router)
     return ReceivedMessage(topic, codec.encode(message), (1, token))

@@ -85,7 +85,7 @@ class Fed:
         """What the client wrote."""
         try:
             return self.far.recv(1 << 20)
-        except ConnectionResetError:  # closed with bytes unread; said once, before what was sent
+        except ConnectionResetError:  # closed with bytes unread; logged once, before what was sent
             return self.sent()
         except BlockingIOError:
             return b""
@@ -230,9 +230,9 @@ def test_many_words_leave_in_one_write_as_paho_would_write_them(make: Make) -> N
     words = [("t", b"", True), ("a/b", b"x" * 120, False), ("é", b"y" * 20_000, True)]
     for fed in (stock, fast):
         fed.client.publish_all(words)
-    said = fast.sent()
-    assert said == stock.sent()
-    assert 20_000 < len(said)
+    output = fast.sent()
+    assert output == stock.sent()
+    assert 20_000 < len(output)
 
 
 def test_reading_counts_as_hearing_the_broker(make: Make) -> None:
@@ -248,12 +248,12 @@ def test_reading_counts_as_hearing_the_broker(make: Make) -> None:
 def test_the_end_of_the_stream_ends_the_connection(make: Make) -> None:
     """As paho does it, with the callback."""
     fed = make(BulkClient)
-    said: list[object] = []
-    fed.client.on_disconnect = lambda *arguments: said.append(arguments[3])
+    output: list[object] = []
+    fed.client.on_disconnect = lambda *arguments: output.append(arguments[3])
     fed.far.close()
     assert paho.MQTT_ERR_CONN_LOST == fed.client.loop_read()
     assert fed.client.socket() is None
-    assert 1 == len(said)
+    assert 1 == len(output)
 
 
 def test_a_new_connection_begins_with_a_new_packet() -> None:
@@ -308,7 +308,7 @@ CHANGED = [WithoutQueue, WithOtherRead, WithOwnSocket, WithOtherClock]
 def test_a_changed_paho_is_used_as_it_is(
     changed: type[StockClient], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Slower, said once, and not an error."""
+    """Slower, logged once, and not an error."""
     fast_paho._log_slow.cache_clear()
     with caplog.at_level(logging.WARNING):
         kinds = {type(fast_paho.make(len, changed)) for _ in range(3)}
@@ -333,7 +333,7 @@ def test_a_missing_ca_file_is_an_unreachable_broker(tmp_path: Path) -> None:
         ("mq..example", r"no address for mq\.\.example: check broker\.host"),
     ],
 )
-def test_a_broker_that_is_not_there_is_said_with_its_key(host: str, expected: str) -> None:
+def test_a_broker_that_is_not_there_is_reported_with_its_key(host: str, expected: str) -> None:
     """The operator's first mistake is the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -439,7 +439,7 @@ def test_a_changed_paho_still_receives(
 def test_the_last_words_of_routers_are_heard_again(
     kind: type[StockClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a connect, and that is told once."""
+    """As on a connect, and that is logged once."""
     monkeypatch.setattr(fast_paho, "make", lambda take, **options: kind(take, **options))
     connects: list[int] = []
     with Mosquitto(tmp_path) as broker:

@@ -26,7 +26,7 @@ def test_a_clock_set_back_opens_no_new_hour() -> None:
 
 
 def test_a_clock_that_was_far_ahead_caps_nobody_for_long() -> None:
-    """Until the next hour, not until the year that it said."""
+    """Until the next hour, not until the year that it reported."""
     caps = Caps(samples=2)
 
     assert caps.allow("sample", ROUTER, 9000 * HOUR_MS)

@@ -9,9 +9,9 @@ from typing import Literal
 
 import pytest
 
-from tests.collector.build import BOOT, RUN, T0, letter, sample
-from tests.collector.test_news import H0, HOUR_MS, finish
+from tests.collector.build import BOOT, RUN, T0, received, sample
 from tests.collector.test_registry import HEAD
+from tests.collector.test_rollup_topics import H0, HOUR_MS, finish
 from titik_collector.assemble import Parts
 from titik_collector.broker_link.connection import Link
 from titik_collector.collect import Collector
@@ -70,9 +70,9 @@ class Watched(Collector):
 
     def now(self) -> list[Now]:
         """Each `now`, in the order published; forgets them."""
-        told = [codec.decode(topic, payload) for topic, payload in self.published if payload]
+        messages = [codec.decode(topic, payload) for topic, payload in self.published if payload]
         self.published.clear()
-        return [one for one in told if isinstance(one, Now)]
+        return [one for one in messages if isinstance(one, Now)]
 
     def known(self) -> list[tuple[str, int]]:
         """Of how many routers each `now` was."""
@@ -131,7 +131,7 @@ def test_an_edit_of_the_registry_outlasts_a_store_that_fails(tmp_path: Path) -> 
         assert [("router", 1), ("site", 1), ("city", 1)] == collector.known()
 
 
-def test_routers_that_cannot_be_read_after_an_edit_are_told_later(tmp_path: Path) -> None:
+def test_routers_that_cannot_be_read_after_an_edit_are_reported_later(tmp_path: Path) -> None:
     """The edit is in the store then; the sums of its routers are not lost."""
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE)
@@ -223,7 +223,7 @@ def test_a_router_added_again_was_not_away_meanwhile(tmp_path: Path) -> None:
 def test_an_outage_ends_where_the_router_is_removed(
     tmp_path: Path, offline_s: int, outages: list[tuple[int, int]]
 ) -> None:
-    """A removal cuts the connection, which is none; nobody can tell when another would end."""
+    """A removal cuts the connection, which is none; nobody can know when another would end."""
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
     now_ms = time.time_ns() // 1_000_000
@@ -295,8 +295,8 @@ def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_finished_windows_are_told_again_on_each_connect(connected: Path) -> None:
-    """The broker may have come back empty, or the link have broken as the day was told."""
+def test_finished_windows_are_reported_again_on_each_connect(connected: Path) -> None:
+    """The broker may have come back empty, or the link have broken as the day was published."""
     with collecting(connected) as (collector, db):
         collector.roll()
         finish(db, "1h", H0, HOUR_MS)
@@ -309,11 +309,11 @@ def test_finished_windows_are_told_again_on_each_connect(connected: Path) -> Non
         assert [CITY_HOUR] * 3 == [one for one, _ in collector.published if one == CITY_HOUR]
 
 
-def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
+def test_the_city_is_reported_when_it_is_whole_and_waits_for_nobody_for_ever(
     connected: Path,
 ) -> None:
     """A router that never ends to send what is old keeps nothing back."""
-    told = []
+    messages = []
     with collecting(connected) as (collector, db):
         for number in range(3):  # there may be more to compute; there is not; there is for long
             finish(db, "1h", H0 + number * HOUR_MS, HOUR_MS)
@@ -323,9 +323,9 @@ def test_the_city_is_told_when_it_is_whole_and_waits_for_nobody_for_ever(
                 collector.parts.upkeep.is_behind = True
                 collector.parts.upkeep._hold_s = 0
             collector.publish_windows()
-            told.append(sum(one == CITY_HOUR for one, _ in collector.published))
+            messages.append(sum(one == CITY_HOUR for one, _ in collector.published))
 
-    assert [0, 2, 3] == told
+    assert [0, 2, 3] == messages
 
 
 class Unfinished:
@@ -347,7 +347,7 @@ def test_a_sum_is_not_published_while_what_it_is_made_of_is_computed(connected: 
 
 
 def test_what_waited_at_the_routers_is_waited_for_from_the_connect_on(connected: Path) -> None:
-    """However long the broker was away, the city is not told of the first routers alone."""
+    """However long the broker was away, the city is not informed of the first routers alone."""
     with collecting(connected) as (collector, db):
         collector.parts.upkeep._whole_at -= 3600
         collector.connected()
@@ -357,10 +357,10 @@ def test_what_waited_at_the_routers_is_waited_for_from_the_connect_on(connected:
         assert [] == [one for one, _ in collector.published if one == CITY_HOUR]
 
 
-def test_a_router_removed_before_its_windows_were_told_again_stays_cleared(
+def test_a_router_removed_before_its_windows_were_reported_again_stays_cleared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list of what is to be told again is as old as the connection."""
+    """The list of what is to be published again is as old as the connection."""
     monkeypatch.setattr(Link, "connected", True)
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)
@@ -376,7 +376,7 @@ def test_a_router_removed_before_its_windows_were_told_again_stays_cleared(
         assert [b""] == [payload for one, payload in collector.published if one == topic]
 
 
-def test_many_news_wait_for_nothing_while_nothing_comes(
+def test_many_changes_wait_for_nothing_while_nothing_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fleet of 10,000 has more each minute than leave at the usual times."""
@@ -441,8 +441,8 @@ def test_a_router_s_wrong_clock_is_logged_once(
     with collecting(connected) as (collector, _):
         for ahead_ms in (-18_000_000, -18_000_100, 20, -40_000):
             collector.parts.timekeeping.hear(1, "park-1", ahead_ms)
-    said = [one.getMessage() for one in caplog.records if "NTP clock" in one.getMessage()]
-    assert ["off_s=-18000", "off_s=-40"] == [line.split()[-1] for line in said]
+    output = [one.getMessage() for one in caplog.records if "NTP clock" in one.getMessage()]
+    assert ["off_s=-18000", "off_s=-40"] == [line.split()[-1] for line in output]
 
 
 @pytest.mark.thorough
@@ -453,7 +453,7 @@ def test_what_comes_after_a_jump_that_could_not_be_written_is_not_moved(
     with collecting(connected) as (collector, db):
         now_ms = collector.parts.clock.now_ms()
         before, after = (
-            to_item(letter(sample(seq, router="park-1"), live=True), now_ms) for seq in (1, 2)
+            to_item(received(sample(seq, router="park-1"), live=True), now_ms) for seq in (1, 2)
         )
         collector.save([before])
         collector.parts.timekeeping._jumps.append(

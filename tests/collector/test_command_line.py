@@ -64,22 +64,22 @@ def test_a_broker_without_tls_is_checked(file: Path) -> None:
 
 def test_an_engineer_of_a_broker_without_tls_gets_a_command(file: Path) -> None:
     """There is no file to hand over but the password."""
-    said = says("engineer", "add", "ina", "--config", str(file), status=0)
+    output = says("engineer", "add", "ina", "--config", str(file), status=0)
     made = BrokerDir.open(file.parent / "broker")
     secret = file.parent / "broker/secrets/ina.password"
     assert (
         f"ina may read; the password is in {secret} on this machine: mosquitto_sub -h 127.0.0.1"
         f" -p {made.ports.engineer} -u ina -P \"$(cat {secret})\" -v -t 'titik/v1/now/#' "
-    ) == said
+    ) == output
 
 
 def test_a_folder_that_is_not_there_begins_no_second_store(file: Path) -> None:
     """A slip in the path would; nothing is made."""
     file.write_text(file.read_text().replace('"titik.db"', '"dta/titik.db"'))
     folder = file.parent / "dta"
-    said = says("collect", "--config", str(file), status=1)
+    output = says("collect", "--config", str(file), status=1)
     assert (
-        f"store.path: there is no folder {folder}; correct the path, or make it: mkdir -p" in said
+        f"store.path: there is no folder {folder}; correct the path, or make it: mkdir -p" in output
     )
     assert not folder.exists()
 
@@ -108,7 +108,7 @@ def test_a_fleet_that_cannot_be_is_refused(
 
 @pytest.mark.parametrize("option", ["--leave", "--outage"])
 def test_a_fleet_that_is_refused_registers_nobody(file: Path, option: str) -> None:
-    """What is typed wrong is said before a router is added to the file or at the broker."""
+    """What is typed wrong is reported before a router is added to the file or at the broker."""
     text, users = file.read_text(), BrokerDir.open(file.parent / "broker").users()
     name = {"--leave": "nope", "--outage": "nope:1:2"}[option]
     given = ("simulate", "--config", str(file), "--for", "0", "--routers", "5", option, name)
@@ -120,36 +120,36 @@ def test_a_fleet_that_is_refused_registers_nobody(file: Path, option: str) -> No
 def test_a_fleet_has_a_file_of_its_own(file: Path) -> None:
     """The city's file is the city's: made-up routers do not stay in it."""
     text, there = file.read_text(), file.with_name("titik.simulated.toml")
-    said = says("simulate", "--config", str(file), "--for", "0", "--routers", "4", status=0)
-    assert f"titik collect --config {there}" in said
+    output = says("simulate", "--config", str(file), "--for", "0", "--routers", "4", status=0)
+    assert f"titik collect --config {there}" in output
     assert text == file.read_text()
     names = [one.name for one in model.load(there).router]
     assert ["tirosa-1", "tirosa-2", "sim-0001", "sim-0002"] == names
     assert replace(model.load(there), file=file, router=()) == replace(model.load(file), router=())
-    said = says("simulate", "--config", str(file), "--for", "0", "--routers", "3", status=0)
+    output = says("simulate", "--config", str(file), "--for", "0", "--routers", "3", status=0)
     assert 3 == len(model.load(there).router)
-    assert "not yet acked" in said
+    assert "not yet acked" in output
 
 
 def test_a_fleet_needs_a_site(file: Path) -> None:
-    """New routers have to stand somewhere; a traceback told of a division by zero."""
+    """New routers have to stand somewhere; a traceback spoke of a division by zero."""
     text = LEAST + '\n[broker]\ndirectory = "broker"\n'
     file.write_text(text)
     given = ("simulate", "--config", str(file), "--for", "0", "--routers", "5")
-    said = says(*given, status=1)
+    output = says(*given, status=1)
     assert (
-        f"{file}: site: there is none where 5 more routers could be; add a [[site]] first" in said
+        f"{file}: site: there is none where 5 more routers could be; add a [[site]] first" in output
     )
     assert text == file.read_text()
 
 
 def test_a_fleet_cannot_speak_to_routers_tls(tmp_path: Path) -> None:
-    """It is said before it tries for ever."""
+    """It is reported before it tries for ever."""
     broker_init.init(tmp_path / "broker", Request(host="localhost"))
     file = tmp_path / "titik.toml"
     file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
-    said = says("simulate", "--config", str(file), "--for", "0", status=1)
-    assert "made without --host" in said
+    output = says("simulate", "--config", str(file), "--for", "0", status=1)
+    assert "made without --host" in output
 
 
 @pytest.fixture
@@ -166,8 +166,10 @@ def demo(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_second_demo_in_one_directory_is_refused(demo: Path) -> None:
     """At once, with the process that runs; nothing of the first one is touched."""
-    said = says("demo", "--for", "0", "--directory", str(demo), "--example", str(EXAMPLE), status=1)
-    assert f"{demo}: another demo (process {os.getpid()}) runs there; end it with Ctrl-C" in said
+    output = says(
+        "demo", "--for", "0", "--directory", str(demo), "--example", str(EXAMPLE), status=1
+    )
+    assert f"{demo}: another demo (process {os.getpid()}) runs there; end it with Ctrl-C" in output
     assert ["demo.lock"] == [one.name for one in demo.iterdir()]
 
 
@@ -214,8 +216,8 @@ def test_a_demo_in_the_background_ends_its_routers(tmp_path: Path) -> None:
                 time.sleep(0.1)
         finally:
             demo.terminate()
-            said = demo.communicate()[0]
-    assert "\nin this run the simulated routers took " in said
+            output = demo.communicate()[0]
+    assert "\nin this run the simulated routers took " in output
     assert 0 == demo.returncode
 
 
@@ -272,24 +274,24 @@ def test_a_demo_s_commands_can_be_pasted_anywhere(
     assert short == any(one.startswith("this demo ends earlier") for one in lines)
 
 
-def test_a_store_that_cannot_be_held_is_told_with_its_key(file: Path) -> None:
+def test_a_store_that_cannot_be_held_is_reported_with_its_key(file: Path) -> None:
     """The lease beside it is nothing that an operator knows."""
     (file.parent / "titik.db.lease").mkdir()
-    said = says("collect", "--config", str(file), status=1)
-    assert f"store.path: {file.parent}/titik.db.lease: Is a directory; run as its owner" in said
+    output = says("collect", "--config", str(file), status=1)
+    assert f"store.path: {file.parent}/titik.db.lease: Is a directory; run as its owner" in output
 
 
-def test_a_second_collector_is_told_how_to_end_the_first(file: Path) -> None:
+def test_a_second_collector_is_reported_how_to_end_the_first(file: Path) -> None:
     """With the process that holds the store."""
     with held(file.parent / "titik.db"):
-        said = says("collect", "--config", str(file), status=1)
-    assert f"(process {os.getpid()}) holds this store; stop it, or give each" in said
+        output = says("collect", "--config", str(file), status=1)
+    assert f"(process {os.getpid()}) holds this store; stop it, or give each" in output
 
 
-def test_a_folder_in_the_place_of_the_file_is_told_with_the_file(tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_the_file_is_reported_with_the_file(tmp_path: Path) -> None:
     """Whoever names the folder of titik.toml."""
-    said = says("collect", "--config", str(tmp_path), status=1)
-    assert f"{tmp_path}: is a folder; name the file: --config {tmp_path}/titik.toml" in said
+    output = says("collect", "--config", str(tmp_path), status=1)
+    assert f"{tmp_path}: is a folder; name the file: --config {tmp_path}/titik.toml" in output
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_a_folder_in_the_place_of_the_file_is_told_with_the_file(tmp_path: Path)
         (errno.EROFS, "nothing can be written there (Read-only file system); choose another"),
     ],
 )
-def test_a_folder_that_cannot_be_written_is_told(
+def test_a_folder_that_cannot_be_written_is_reported(
     tmp_path: Path, number: int, expected: str
 ) -> None:
     """By its name, not by that of a file which would have been in it for a moment."""
@@ -308,7 +310,7 @@ def test_a_folder_that_cannot_be_written_is_told(
     assert f"{tmp_path}: {expected}" in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_told(file: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(file: Path) -> None:
     """It is there, so its own name is the one to look at."""
     with pytest.raises(click.ClickException) as caught, plainly():
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))

@@ -32,7 +32,7 @@ def parse(text: str) -> Config:
 
 
 def error(text: str) -> str:
-    """What is said about a file of this text."""
+    """What is reported about a file of this text."""
     with pytest.raises(ConfigError) as caught:
         parse(text)
     return str(caught.value)
@@ -145,7 +145,7 @@ def test_a_syntax_error_names_its_line() -> None:
 
 
 def test_a_file_that_is_not_utf8_names_its_line() -> None:
-    """An editor's wrong encoding is said as such."""
+    """An editor's wrong encoding is reported as such."""
     with pytest.raises(ConfigError, match="line 2: is not UTF-8; save the file as UTF-8"):
         model.parse(b"# a\n# \xff\n", FILE)
 
@@ -154,8 +154,8 @@ def test_minutes_are_kept_as_long_as_samples() -> None:
     """Else a sample that comes late would leave an hour of what little is left."""
     with pytest.raises(ConfigError) as caught:
         parse(f"{LEAST}minutes_days = 29\n")
-    said = "store.minutes_days: 29 is less than store.samples_days, 30; allowed: from 30 on"
-    assert said in str(caught.value)
+    output = "store.minutes_days: 29 is less than store.samples_days, 30; allowed: from 30 on"
+    assert output in str(caught.value)
     assert 30 == parse(f"{LEAST}minutes_days = 30\n").store.minutes_days
 
 
@@ -165,7 +165,7 @@ def test_nesting_does_not_crash() -> None:
         model.parse(b"x = " + b"[" * 100_000, FILE)
 
 
-def test_a_missing_file_is_said_with_the_remedy(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_remedy(tmp_path: Path) -> None:
     """The option that names another is part of the message."""
     with pytest.raises(ConfigError, match="No such file or directory; name another with --config"):
         model.load(tmp_path / "titik.toml")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.collector.build import BOOT, OLD_RUN, RUN, T0, letter, sample
+from tests.collector.build import BOOT, OLD_RUN, RUN, T0, received, sample
 from tests.collector.test_collect import ROUTER, SITE, Watched, collecting
 from tests.collector.test_registry import HEAD
 from tests.wire.examples import topic_of
@@ -170,7 +170,7 @@ def test_now_shows_no_clients_that_cannot_be(tmp_path: Path) -> None:
         many = sample(1, router="park-1", clients=MAX_CLIENTS + 1, bss=None)
         online = Status("park-1", "online", RUN, 1, BOOT, "0.1.0")
         _take(collector, online, True, T0)
-        saved = collector.parts.batches.save([to_item(letter(many, live=True), T0)])
+        saved = collector.parts.batches.save([to_item(received(many, live=True), T0)])
         collector.take_in(saved)
         collector.publish_now()
 

@@ -1,4 +1,4 @@
-"""Two collectors at one broker, and a store that was brought back: told by id, epoch and acks."""
+"""Two collectors at one broker, and a store that was brought back: by id, epoch and acks."""
 
 import shutil
 import threading
@@ -220,7 +220,7 @@ def test_a_look_changes_nothing(broker: Mosquitto) -> None:
 
 @pytest.mark.system
 def test_a_look_that_is_refused_is_none(tmp_path: Path) -> None:
-    """A broker that has nothing for us cannot be told from one that shows us nothing."""
+    """A broker that has nothing for us looks the same as one that shows us nothing."""
     (tmp_path / "users.json").write_text(Access().text())
     conf = (
         f"allow_anonymous true\nplugin {plugin()}\nplugin_opt_config_file {{folder}}/users.json\n"

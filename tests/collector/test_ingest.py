@@ -1,4 +1,4 @@
-"""The order of commit and the two acknowledgements, and what each letter is to the store."""
+"""The order of commit and the two acknowledgements, and what each message is to the store."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.collector.build import RUN, T0, Registered, letter, opened, rows, sample
+from tests.collector.build import RUN, T0, Registered, opened, received, rows, sample
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import Ingest, fit, to_item
@@ -47,7 +47,7 @@ class FakeLink:
 
 
 class WatchedStore(BatchWriter):
-    """A store that says when it has committed, and fails as often as it is told to."""
+    """A store that says when it has committed, and fails as often as it is asked to."""
 
     link: FakeLink
     failures = 0
@@ -69,7 +69,7 @@ def ingest(store: WatchedStore, *batches: Sequence[ReceivedMessage]) -> tuple[In
 def test_commit_then_puback_then_router_ack(tmp_path: Path) -> None:
     """Whatever dies in between, the message comes again."""
     with opened(tmp_path / "db") as db:
-        taking, link = ingest(WatchedStore(db, Registered()), [letter(sample(1), live=True)])
+        taking, link = ingest(WatchedStore(db, Registered()), [received(sample(1), live=True)])
         taking.step(0.0)
 
         assert ["commit 1", "puback 1", f"publish {ACK}"] == link.happened
@@ -80,7 +80,7 @@ def test_a_store_that_fails_keeps_the_batch_and_acknowledges_nothing(tmp_path: P
     """Memory holds one batch, and it is saved when the store is back."""
     with opened(tmp_path / "db") as db:
         store = WatchedStore(db, Registered())
-        taking, link = ingest(store, [letter(sample(1))], [letter(sample(2))])
+        taking, link = ingest(store, [received(sample(1))], [received(sample(2))])
         store.failures = 2
         for _ in range(2):
             with pytest.raises(StoreError):
@@ -96,7 +96,7 @@ def test_what_a_lost_connection_brought_is_forgotten(tmp_path: Path) -> None:
     """The broker delivers it again."""
     with opened(tmp_path / "db") as db:
         store = WatchedStore(db, Registered())
-        taking, link = ingest(store, [letter(sample(1))])
+        taking, link = ingest(store, [received(sample(1))])
         store.failures = 1
         with pytest.raises(StoreError):
             taking.step(0.0)
@@ -106,12 +106,12 @@ def test_what_a_lost_connection_brought_is_forgotten(tmp_path: Path) -> None:
         assert [] == link.happened
 
 
-def test_every_open_ack_is_said_again(tmp_path: Path) -> None:
+def test_every_open_ack_is_sent_again(tmp_path: Path) -> None:
     """Nobody knows what the broker still has after a connect."""
     names = ("tirosa-1", "solor-1")
     with opened(tmp_path / "db", names) as db:
         store = WatchedStore(db, Registered(*names))
-        taking, link = ingest(store, [letter(sample(1, router=name)) for name in names])
+        taking, link = ingest(store, [received(sample(1, router=name)) for name in names])
         taking.step(0.0)
         link.published.clear()
         taking.acknowledge_all()
@@ -136,7 +136,7 @@ def test_a_cleared_topic_is_not_malformed(tmp_path: Path) -> None:
 
 def test_a_packed_sample_is_to_the_store_what_the_sample_is() -> None:
     """It is unpacked at the door, so that everything behind it sees JSON."""
-    plain = letter(sample(1), live=True)
+    plain = received(sample(1), live=True)
     for topic in (topics.sample("tirosa-1"), topics.backlog("tirosa-1")):
         one = plain._replace(topic=topic)
         assert to_item(one, T0) == to_item(one._replace(payload=packed.pack(one.payload)), T0)
@@ -144,7 +144,7 @@ def test_a_packed_sample_is_to_the_store_what_the_sample_is() -> None:
 
 def test_a_packed_sample_that_breaks_the_contract_is_accounted() -> None:
     """Its run and seq can be read, so they count as refused and the router lets go of it."""
-    good = letter(sample(1))
+    good = received(sample(1))
     bad = good._replace(payload=packed.pack(good.payload.replace(b'"ntp"', b'"sun"')))
     item = to_item(bad, T0)
     assert isinstance(item, Malformed)
@@ -153,7 +153,7 @@ def test_a_packed_sample_that_breaks_the_contract_is_accounted() -> None:
 
 def test_a_damaged_packed_sample_is_malformed() -> None:
     """It is kept as it came."""
-    good = letter(sample(1))
+    good = received(sample(1))
     bad = good._replace(payload=packed.pack(good.payload)[:-1])
     item = to_item(bad, T0)
     assert isinstance(item, Malformed)
@@ -162,7 +162,7 @@ def test_a_damaged_packed_sample_is_malformed() -> None:
 
 def test_live_is_what_came_on_the_topic_sample() -> None:
     """The backlog is the past."""
-    live = [to_item(letter(sample(1), one), T0) for one in (True, False)]
+    live = [to_item(received(sample(1), one), T0) for one in (True, False)]
 
     assert [True, False] == [isinstance(one, Arrived) and one.live for one in live]
 
@@ -183,15 +183,15 @@ def test_an_ack_that_is_too_large_leaves_ranges_out() -> None:
     also = tuple((top - 40 + 2 * n, top - 40 + 2 * n) for n in range(16))
     ack = Ack("tirosa-1", tuple(AckedRun(f"{n:016x}", 1, also) for n in range(32)))
 
-    told = codec.decode(ACK, fit(ack))
+    reported = codec.decode(ACK, fit(ack))
 
-    assert isinstance(told, Ack)
-    assert [one.run for one in ack.runs] == [one.run for one in told.runs]
-    assert told.runs[0].also == also[: len(told.runs[0].also)] != ()
+    assert isinstance(reported, Ack)
+    assert [one.run for one in ack.runs] == [one.run for one in reported.runs]
+    assert reported.runs[0].also == also[: len(reported.runs[0].also)] != ()
 
 
 @given(st.text(max_size=80), st.binary(max_size=200))
-def test_no_letter_can_break_the_collector(topic: str, payload: bytes) -> None:
+def test_no_message_can_break_the_collector(topic: str, payload: bytes) -> None:
     """Any topic and any bytes are an item."""
     assert to_item(ReceivedMessage(topic, payload, (1, 1)), T0)
 
@@ -206,7 +206,7 @@ class Buggy(Presence):
                 raise KeyError(router_id)
 
 
-BOTH = [letter(sample(1)), letter(sample(1, router="tirosa-2")), letter(sample(2))]
+BOTH = [received(sample(1)), received(sample(1, router="tirosa-2")), received(sample(2))]
 
 
 @pytest.mark.parametrize("bug", ["ours", "of the tables"])
@@ -241,7 +241,7 @@ def test_a_store_that_fails_is_no_bug_of_a_message(tmp_path: Path) -> None:
     """Nothing counts as malformed because a disk is full."""
     with opened(tmp_path / "db") as db:
         store = WatchedStore(db, Registered())
-        taking, _ = ingest(store, [letter(sample(1))])
+        taking, _ = ingest(store, [received(sample(1))])
         store.failures = 1
         with pytest.raises(StoreError):
             taking.step(0.0)

@@ -1,4 +1,4 @@
-"""What one router says that no message could: told as far as it can be, it silences nobody."""
+"""What one router says that no message could: reported as far as it can be, it silences nobody."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.cases import few
-from tests.collector.build import BOOT, letter, sample
+from tests.collector.build import BOOT, received, sample
 from tests.collector.test_collect import ROUTER, SITE, collecting
-from tests.collector.test_news import MINUTE_MS, finish
 from tests.collector.test_registry import HEAD
+from tests.collector.test_rollup_topics import MINUTE_MS, finish
 from titik_collector.broker_link.connection import Link
 from titik_collector.ingest.ingest import to_item
 from titik_collector.store.sqlite import SqliteDatabase
@@ -61,7 +61,7 @@ def many_lives_at_once(now_ms: int) -> Iterator[Sample]:
 @pytest.mark.parametrize(
     "lie", few(1, [fewer_at_most_than_now, much_in_no_time, many_lives_at_once])
 )
-def test_all_that_follows_from_a_lie_is_told(
+def test_all_that_follows_from_a_lie_is_reported(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -74,23 +74,27 @@ def test_all_that_follows_from_a_lie_is_told(
     file.write_text(HEAD + SITE + ROUTER)
     with collecting(file) as (collector, db):
         db.execute("UPDATE membership SET from_ms = 0")
-        said = [letter(one) for one in lie(now_ms)]
-        for hour in range(-(-len(said) // AN_HOUR)):
-            some = said[hour * AN_HOUR : (hour + 1) * AN_HOUR]
+        messages = [received(one) for one in lie(now_ms)]
+        for hour in range(-(-len(messages) // AN_HOUR)):
+            some = messages[hour * AN_HOUR : (hour + 1) * AN_HOUR]
             collector.save([to_item(one, now_ms + hour * HOUR_MS) for one in some])
         collector.roll()
         collector.connected()
         collector.publish_windows()
         for _ in range(5):
             collector.idle()
-        told = {topic: codec.decode(topic, payload) for topic, payload in collector.published}
+        topics_seen = {
+            topic: codec.decode(topic, payload) for topic, payload in collector.published
+        }
         over = ended(db, now_ms - 60_000)
 
-    assert over <= told.keys()
+    assert over <= topics_seen.keys()
     assert {topics.rollup("1m", scope, name) for scope, name in PLACES} <= over
     assert "breaks the contract" not in caplog.text
     assert all(
-        (one.wifi_down_bytes or 0) <= MAX_WHOLE for one in told.values() if isinstance(one, Rollup)
+        (one.wifi_down_bytes or 0) <= MAX_WHOLE
+        for one in topics_seen.values()
+        if isinstance(one, Rollup)
     )
 
 
@@ -98,13 +102,13 @@ PLACES = (("router", "park-1"), ("site", "park"), ("city", "kupang"))
 
 
 def ended(db: SqliteDatabase, before_ms: int) -> set[str]:
-    """The topics that have something to be told."""
+    """The topics that have something to be published."""
     names = dict(PLACES)
     rows = db.execute("SELECT DISTINCT window, scope FROM rollup WHERE end_ms <= ?", (before_ms,))
     return {topics.rollup(window, scope, names[scope]) for window, scope in rows}
 
 
-def test_a_rollup_that_cannot_be_said_is_passed_over_and_named_once(
+def test_a_rollup_that_cannot_be_reported_is_passed_over_and_named_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An older version may have stored it."""
@@ -121,9 +125,9 @@ def test_a_rollup_that_cannot_be_said_is_passed_over_and_named_once(
             collector.connected()
             for _ in range(3):
                 collector.idle()
-        told = [topic for topic, _ in collector.published]
+        topics_seen = [topic for topic, _ in collector.published]
 
-    assert (0, 3) == (told.count(bad), told.count(good))
+    assert (0, 3) == (topics_seen.count(bad), topics_seen.count(good))
     assert 1 == caplog.text.count(
         f"not published, it breaks the contract topic={bad}"
         " reason=clients_min: is above clients_max"

@@ -26,7 +26,7 @@ def at_version(path: Path, version: int) -> sqlite3.Connection:
 def zeros(
     db: sqlite3.Connection | SqliteDatabase, table: str, **values: object
 ) -> tuple[str, list[object]]:
-    """A statement that inserts a row, and its values, zero where nothing is said."""
+    """A statement that inserts a row, and its values, zero where nothing is given."""
     names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
     marks = ", ".join("?" * len(names))
     return f"INSERT INTO {table} VALUES ({marks})", [values.get(name, 0) for name in names]

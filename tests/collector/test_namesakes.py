@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tests.collector.build import RUN, T0, opened
-from tests.collector.test_presence import OTHER_BOOT, OTHER_RUN, outages, record, said
+from tests.collector.test_presence import OTHER_BOOT, OTHER_RUN, outages, record, reported
 from titik_collector.limits import MAX_DEVICES
 from titik_collector.live import namesakes
 from titik_collector.live.namesakes import APART_MS, Namesakes
@@ -25,16 +25,16 @@ def noted(db: SqliteDatabase) -> list[tuple[int, int, int]]:
     ]
 
 
-def test_a_run_that_connects_anew_after_another_is_a_second_device(tmp_path: Path) -> None:
+def test_a_run_that_connects_again_after_another_is_a_second_device(tmp_path: Path) -> None:
     """Each change counts; the first of them looks like a crash still."""
     with opened(tmp_path / "db") as db:
         record(
             db,
-            said("online", 0, A, 1),
-            said("online", 10, B, 1, OTHER_BOOT),
-            said("online", 20, A, 2),
-            said("online", 30, B, 2, OTHER_BOOT),
-            said("online", 40, A, 3),
+            reported("online", 0, A, 1),
+            reported("online", 10, B, 1, OTHER_BOOT),
+            reported("online", 20, A, 2),
+            reported("online", 30, B, 2, OTHER_BOOT),
+            reported("online", 40, A, 3),
         )
 
         assert [(20, 40, 3)] == noted(db)
@@ -45,12 +45,12 @@ def test_a_run_that_connects_anew_after_another_is_a_second_device(tmp_path: Pat
     "heard",
     [
         # a flapping uplink
-        [said("online", 0, A, 1), said("online", 9, A, 2), said("online", 20, A, 7)],
+        [reported("online", 0, A, 1), reported("online", 9, A, 2), reported("online", 20, A, 7)],
         # reboots, one after the other
-        [said("online", 9 * n, f"{n:016x}", 1, f"{n:08x}") for n in range(9)],
+        [reported("online", 9 * n, f"{n:016x}", 1, f"{n:08x}") for n in range(9)],
         # a word of an earlier run that comes again
-        [said("online", 0, A, 3), said("online", 9, B), said("online", 20, A, 3)],
-        [said("online", 0, A, 3), said("online", 9, B), said("online", 20, A, 2)],
+        [reported("online", 0, A, 3), reported("online", 9, B), reported("online", 20, A, 3)],
+        [reported("online", 0, A, 3), reported("online", 9, B), reported("online", 20, A, 2)],
     ],
 )
 def test_one_device_is_none(tmp_path: Path, heard: list[object]) -> None:
@@ -66,10 +66,10 @@ def test_an_outage_of_a_name_that_two_use_has_no_cause(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         record(
             db,
-            said("online", 0, A, 1),
-            said("online", 10, B, 1, OTHER_BOOT),
-            said("offline", 20, B, 1, OTHER_BOOT),
-            said("online", 50, A, 2),
+            reported("online", 0, A, 1),
+            reported("online", 10, B, 1, OTHER_BOOT),
+            reported("offline", 20, B, 1, OTHER_BOOT),
+            reported("online", 50, A, 2),
         )
 
         assert (10, 50, "unknown") == outages(db)[-1]
@@ -96,22 +96,22 @@ def test_an_engineer_reads_of_it(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         record(
             db,
-            said("online", 0, A, 1),
-            said("online", 10, B, 1, OTHER_BOOT),
-            said("online", 20, A, 2),
-            said("online", 80, B, 2, OTHER_BOOT),
+            reported("online", 0, A, 1),
+            reported("online", 10, B, 1, OTHER_BOOT),
+            reported("online", 20, A, 2),
+            reported("online", 80, B, 2, OTHER_BOOT),
         )
         found = events.gather(db, T0, T0 + 90_000)
         console = Console(width=80)
         with console.capture() as capture:
             console.print(event_screen.render(found, None, T0))
-        told = "two devices use this name"
-        text = f"{told}, 2 changes in 1 min; give one its own: titik router add"
+        problem_text = "two devices use this name"
+        text = f"{problem_text}, 2 changes in 1 min; give one its own: titik router add"
 
         assert text in [one.text for one in found if one.kind == "clone"]
         assert "clone" in capture.get()
         assert [True, False] == [
-            any(told in problem for one in _routers(db, at_ms) for problem in one.problems)
+            any(problem_text in problem for one in _routers(db, at_ms) for problem in one.problems)
             for at_ms in (T0 + 90_000, T0 + 80_001 + namesakes.NOW_MS)
         ]
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import pytest
 
-from tests.collector.build import T0, Registered, letter, opened, sample
-from tests.collector.test_presence import said
+from tests.collector.build import T0, Registered, opened, received, sample
+from tests.collector.test_presence import reported
 from tests.wire.examples import topic_of
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
@@ -59,9 +59,9 @@ def test_every_uplink_counts_and_each_must_be_known() -> None:
     second = Net("wanb", "uplink", True, "b/9", 0, 0)
     old, new = (replace(sample(n), net=(*(sample(n).net or ()), second)) for n in (1, 2))
     grown = replace(new, net=(*(sample(2).net or ()), replace(second, rx_bytes=30_000)))
-    anew = replace(new, net=(*(sample(2).net or ()), replace(second, since="b/9#1")))
+    restarted = replace(new, net=(*(sample(2).net or ()), replace(second, since="b/9#1")))
     assert (293_333 + 8_000, 29_333) == bps(old, grown)[2:]
-    assert (None, None) == bps(old, anew)[2:]
+    assert (None, None) == bps(old, restarted)[2:]
 
 
 def test_sites_and_the_city_sum_those_that_are_online(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_sites_and_the_city_sum_those_that_are_online(tmp_path: Path) -> None:
         presence = Presence(db)
         live = LiveState(db, presence, Places())
         for number in (1, 2):
-            about = replace(said("online", 0).status, router=NAMES[number - 1])
+            about = replace(reported("online", 0).status, router=NAMES[number - 1])
             presence.record([(number, StatusReceived(about, T0))])
             for seq in (1, 2):
                 live.show(number, sample(seq, router=NAMES[number - 1]), T0 + seq * 30_000)
@@ -97,7 +97,7 @@ def test_a_router_with_its_wifi_off_says_so(tmp_path: Path) -> None:
         live = LiveState(db, presence, Places())
         off = sample(1, clients=None, bss=(), off_air=True)
         for number, one in ((1, off), (2, replace(sample(1), router="tirosa-2"))):
-            about = replace(said("online", 0).status, router=one.router)
+            about = replace(reported("online", 0).status, router=one.router)
             presence.record([(number, StatusReceived(about, T0))])
             live.show(number, one, T0)
         now = {one.name: one for one in live.messages({1, 2}, T0)}
@@ -113,7 +113,7 @@ def test_an_older_sample_never_replaces_a_newer(tmp_path: Path) -> None:
     """Delivery may be late."""
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        presence.record([(1, said("online", 0))])
+        presence.record([(1, reported("online", 0))])
         live = LiveState(db, presence, Places())
         live.show(1, sample(2, clients=9), T0)
         live.show(1, sample(1, clients=1), T0)
@@ -125,10 +125,10 @@ def test_a_start_takes_the_present_from_the_store(tmp_path: Path) -> None:
     """A restarted collector knows the rates at once."""
     with opened(tmp_path / "db") as db:
         BatchWriter(db, Registered()).save(
-            [to_item(letter(sample(n), True), T0) for n in (1, 2, 3)]
+            [to_item(received(sample(n), True), T0) for n in (1, 2, 3)]
         )
         presence = Presence(db)
-        presence.record([(1, said("online", 0))])
+        presence.record([(1, reported("online", 0))])
         live = LiveState(db, presence, Places())
         live.load()
 
@@ -145,16 +145,16 @@ def test_no_router_can_push_a_figure_out_of_the_contract(tmp_path: Path) -> None
         presence = Presence(db)
         live = LiveState(db, presence, Places())
         for number in (1, 2):
-            about = replace(said("online", 0).status, router=NAMES[number - 1])
+            about = replace(reported("online", 0).status, router=NAMES[number - 1])
             presence.record([(number, StatusReceived(about, T0))])
             for seq in (1, 2):
                 claim = sample(seq, router=NAMES[number - 1], clients=most, uptime_ms=seq)
                 net = replace(claim.net[0], rx_bytes=(seq - 1) * most)  # type: ignore[index]
                 live.show(number, replace(claim, net=(net,)), T0 + seq)
-        told = live.messages({1, 2, 3}, T0 + 65_000)
+        messages = live.messages({1, 2, 3}, T0 + 65_000)
 
-    assert told == [codec.decode(topic_of(one), codec.encode(one)) for one in told]
-    one = next(one for one in told if one.name == "tirosa-1")
+    assert messages == [codec.decode(topic_of(one), codec.encode(one)) for one in messages]
+    one = next(one for one in messages if one.name == "tirosa-1")
     assert (None, None) == (one.clients, one.uplink_down_bps)
 
 
@@ -184,7 +184,7 @@ def test_sums_kept_up_to_date_are_those_of_a_fresh_state(tmp_path: Path) -> None
                     live.show(number, one, now_ms)
                     stale.add(number)
                 case 2:
-                    about = replace(said("online", 0).status, router=name, connection=step)
+                    about = replace(reported("online", 0).status, router=name, connection=step)
                     states: tuple[State, ...] = ("online", "stopping", "offline")
                     about = replace(about, state=rand.choice(states))
                     presence.record([(number, StatusReceived(about, now_ms))])
@@ -199,13 +199,13 @@ def test_sums_kept_up_to_date_are_those_of_a_fresh_state(tmp_path: Path) -> None
                     placed = True
             if rand.random() < 0.5:
                 stale |= presence.take_changed()
-                told = live.everything(now_ms) if placed else live.messages(stale, now_ms)
+                messages = live.everything(now_ms) if placed else live.messages(stale, now_ms)
                 stale, placed = set(), False
                 fresh = LiveState(db, presence, places)
                 for router_id, one, arrived_ms in shown:
                     fresh.show(router_id, one, arrived_ms)
                 right = {(one.scope, one.name): one for one in fresh.everything(now_ms)}
-                assert [right[one.scope, one.name] for one in told] == told, step
+                assert [right[one.scope, one.name] for one in messages] == messages, step
 
 
 NEXT_RUN = "4d2c41d07be35a63"
@@ -223,12 +223,12 @@ def test_the_newest_boot_is_the_present_whatever_its_clock_says(
             BatchWriter(db, Registered(), presence=presence),
             LiveState(db, presence, places),
         )
-        news: list[Item] = [said("online", 0), arrived(sample(2), T0 + 60_000)]
-        news.append(said("online", 90, NEXT_RUN, 1, NEXT_BOOT))
+        items: list[Item] = [reported("online", 0), arrived(sample(2), T0 + 60_000)]
+        items.append(reported("online", 90, NEXT_RUN, 1, NEXT_BOOT))
         one = sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7)
         one = replace(one, uptime_ms=40_000, taken_at=T0 + 100_000 + wrong_ms)
-        news.append(arrived(one, T0 + 100_100))
-        for item in news:
+        items.append(arrived(one, T0 + 100_100))
+        for item in items:
             for router_id, fresh in store.save([item]).fresh:
                 live.show(router_id, fresh.sample, fresh.arrived_ms)
         assert 7 == live.messages({1}, T0 + 100_200)[0].clients
@@ -243,10 +243,10 @@ def test_a_restart_and_its_first_sample_in_one_batch_are_of_now(tmp_path: Path) 
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
         store = BatchWriter(db, Registered(), presence=presence)
-        store.save([said("online", 0), arrived(sample(2), T0)])
+        store.save([reported("online", 0), arrived(sample(2), T0)])
         one = replace(sample(1, run=NEXT_RUN, boot=NEXT_BOOT, clients=7), uptime_ms=40_000)
         one = replace(one, taken_at=T0 + 100_000)
-        store.save([said("online", 90, NEXT_RUN, 1, NEXT_BOOT), arrived(one, T0 + 100_100)])
+        store.save([reported("online", 90, NEXT_RUN, 1, NEXT_BOOT), arrived(one, T0 + 100_100)])
         live = LiveState(db, presence, Places())
         live.load()
         shown = live.messages({1}, T0 + 100_200)[0]
@@ -259,14 +259,14 @@ def test_a_sample_that_came_as_it_was_taken_is_of_now(tmp_path: Path) -> None:
     """Its clock may be hours behind; the router is not."""
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
-        presence.record([(1, said("online", 0))])
+        presence.record([(1, reported("online", 0))])
         live = LiveState(db, presence, Places())
         live.show(1, sample(2, taken_at=T0 - 18_000_000), T0 + 60_000, True)
         assert 1000 == live.messages({1}, T0 + 61_000)[0].age_ms
 
 
 def arrived(one: Sample, at_ms: int) -> Item:
-    return to_item(letter(one, True), at_ms)
+    return to_item(received(one, True), at_ms)
 
 
 @pytest.mark.thorough
@@ -276,10 +276,10 @@ def test_a_start_costs_the_same_for_a_router_that_is_away_for_long(tmp_path: Pat
         db.execute("PRAGMA synchronous = OFF")
         presence = Presence(db)
         store = BatchWriter(db, Registered(), presence=presence)
-        store.save([said("online", 0)])
+        store.save([reported("online", 0)])
         costs = []
         for count in (50, 2000):
-            store.save([to_item(letter(sample(n)), T0 + n) for n in range(1, count + 1)])
+            store.save([to_item(received(sample(n)), T0 + n) for n in range(1, count + 1)])
             db.execute("DELETE FROM body")
             live = LiveState(db, presence, Places())
             ticks: list[int] = []

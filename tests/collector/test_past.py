@@ -61,7 +61,7 @@ site = "s1"
 
 @contextmanager
 def two_hours(path: Path) -> Iterator[City]:
-    """Two hours of one router, of which the minutes from 20 to 40 are missing."""
+    """Two hours of one router, without the minutes from 20 to 40."""
     if not path.exists():
         path.write_bytes(_two_hours())
     with city(path) as here:
@@ -138,7 +138,7 @@ def test_a_history_ends_now_though_its_last_window_runs_on(
 
 
 def shown_rows(shown: str) -> list[list[str]]:
-    """Of the table: the time of day, then what is said of it."""
+    """Of the table: the time of day, then what is reported of it."""
     found = re.findall(r"^20\d\d-\d\d-\d\d (\d\d:\d\d) +(not yet|\S+) .* (\S+) *$", shown, re.M)
     return [list(row) for row in found if row[1] != "to"]
 
@@ -197,8 +197,8 @@ def test_a_time_before_the_city_has_no_history(tmp_path: Path) -> None:
         db.execute("UPDATE membership SET from_ms = ?", (START,))
     asked = ["history", "--config", f"{tmp_path}/titik.toml", "city", "--since=3y", "--until=2y"]
     done = CliRunner().invoke(titik, asked)
-    said = " ".join(done.output.split())
-    assert (2, True) == (done.exit_code, "city was registered after 2y; use a later" in said)
+    printed = " ".join(done.output.split())
+    assert (2, True) == (done.exit_code, "city was registered after 2y; use a later" in printed)
 
 
 def test_a_history_that_is_asked_for_ahead_ends_now(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_store_that_knows_nobody_says_who_fills_it(tmp_path: Path) -> None:
             history.find(db, "tirosa-1", "kupang")
 
 
-def test_an_unknown_name_is_told_what_is_near(tmp_path: Path) -> None:
+def test_an_unknown_name_is_reported_what_is_near(tmp_path: Path) -> None:
     """A slip of the finger is the usual case."""
     with city(tmp_path / "db") as here, pytest.raises(history.UnknownName) as caught:
         history.find(here.db, "tirosa1", "kupang")
@@ -348,7 +348,7 @@ def _exported(here: City, kind: str) -> str:
 
 
 def test_csv_and_jsonl_say_the_same_and_leave_out_what_is_unknown(tmp_path: Path) -> None:
-    """Only windows of which something is known; absent is empty or left out, zero is 0."""
+    """Only windows that something is known of; absent is empty or left out, zero is 0."""
     with two_hours(tmp_path / "db") as here:
         table = list(csv.DictReader(io.StringIO(_exported(here, "csv"))))
         lines = [json.loads(line) for line in _exported(here, "jsonl").splitlines()]
@@ -361,7 +361,7 @@ def test_csv_and_jsonl_say_the_same_and_leave_out_what_is_unknown(tmp_path: Path
 
 
 def test_an_outage_of_a_whole_site_is_one_event(tmp_path: Path) -> None:
-    """And one of a single router is its own; causes and lengths are said."""
+    """And one of a single router is its own; causes and lengths are reported."""
     with city(tmp_path / "db") as here:
         here.db.execute("INSERT INTO router VALUES (3, 'solor-1', 1, 0)")
         here.db.execute("UPDATE site SET name = 'tirosa' WHERE id = 1")
@@ -433,7 +433,7 @@ def test_the_largest_event_keeps_its_routers(tmp_path: Path) -> None:
         ]
 
 
-def test_a_router_that_said_goodbye_is_not_a_riddle(tmp_path: Path) -> None:
+def test_a_router_that_stopped_cleanly_is_not_a_riddle(tmp_path: Path) -> None:
     """Its agent was stopped; of one that fell silent the cause is known when it is back."""
     with city(tmp_path / "db") as here:
         here.db.executemany(
@@ -478,14 +478,14 @@ def test_a_time_of_the_server_is_an_event_and_in_no_outage(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("away_ms", "said", "goodbye"),
+    ("away_ms", "printed", "goodbye"),
     [
         (800, "while the server could not hear, power cut", True),
         (HOUR_MS, "1 h 00 min, power cut", False),
     ],
 )
 def test_a_restart_while_the_server_could_not_hear_has_no_length(
-    tmp_path: Path, away_ms: int, said: str, goodbye: bool
+    tmp_path: Path, away_ms: int, printed: str, goodbye: bool
 ) -> None:
     """The router is back with the server; an hour later it was away for an hour."""
     back = START + HOUR_MS
@@ -499,7 +499,7 @@ def test_a_restart_while_the_server_could_not_hear_has_no_length(
         )
         found = events.gather(here.db, START, START + 3 * HOUR_MS)
     (outage,) = [one for one in found if one.kind == "outage"]
-    assert said == outage.text
+    assert printed == outage.text
     assert goodbye == outage.why.endswith("; nobody could hear a goodbye in that time")
 
 
@@ -633,13 +633,13 @@ def test_an_export_to_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 def export_hour(tmp_path: Path, output: str) -> str:
-    """An hour of the router to some place; what is said."""
-    code, said = titik_says(
+    """An hour of the router to some place; what is printed."""
+    code, printed = titik_says(
         tmp_path, "export", "tirosa-1", "--since", when.iso(START, None),
         "--until", when.iso(START + HOUR_MS, None), "--output", output,
     )  # fmt: skip
     assert 0 == code
-    return said
+    return printed
 
 
 def test_an_export_into_a_pipe_leaves_it_a_pipe(tmp_path: Path) -> None:
@@ -684,8 +684,8 @@ def test_a_screen_that_cannot_be_written_is_one_line(tmp_path: Path, command: st
             env={**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)},
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
-    said = [line for line in done.stderr.splitlines() if not line.startswith("nothing is known")]
-    assert (1, ["Error: No space left on device"]) == (done.returncode, said)
+    printed = [line for line in done.stderr.splitlines() if not line.startswith("nothing is known")]
+    assert (1, ["Error: No space left on device"]) == (done.returncode, printed)
 
 
 def test_an_export_in_which_no_window_begins_says_so(tmp_path: Path) -> None:
@@ -710,7 +710,7 @@ def test_an_export_of_nothing_says_so(tmp_path: Path) -> None:
     assert result.stderr.startswith("nothing is known of this time")
 
 
-def test_a_small_backup_is_told_in_kb(tmp_path: Path) -> None:
+def test_a_small_backup_is_reported_in_kb(tmp_path: Path) -> None:
     """0.0 MB would read as if nothing was saved."""
     code, output = titik_says(tmp_path, "backup", str(tmp_path / "city.tar.gz"))
 
@@ -746,7 +746,7 @@ def test_an_export_whose_reader_has_seen_enough_ends_in_silence(tmp_path: Path) 
 
 @pytest.mark.parametrize("command", ["export --output", "backup"])
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, command: str) -> None:
-    """And not the file beside the target, of which nobody has heard."""
+    """And not the file beside the target, which nobody knows."""
     code, output = titik_says(tmp_path, *command.split(), str(tmp_path / "nope/x"))
     nope = f"{tmp_path}/nope"
     error = f"Error: {nope}: there is no such folder; make it: mkdir -p {nope}\n"
@@ -754,7 +754,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, command: str) -> No
 
 
 def test_a_store_that_is_none_names_the_remedy(tmp_path: Path) -> None:
-    """A backup is what helps; test_backup does what is said."""
+    """A backup is what helps; test_backup does what it prints."""
     (tmp_path / "db").write_bytes(b"no store at all " * 512)
     (tmp_path / "titik.toml").write_text(CONFIG)
     done = CliRunner().invoke(titik, ["status", "--config", str(tmp_path / "titik.toml")])

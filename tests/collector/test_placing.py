@@ -11,8 +11,8 @@ from tests.collector.build import (
     T0,
     Registered,
     conservation,
-    letter,
     opened,
+    received,
     rows,
     sample,
 )
@@ -34,7 +34,7 @@ def take(store: BatchWriter, *letters: ReceivedMessage) -> None:
 
 def broken(seq: int, first: int | None = None) -> ReceivedMessage:
     """A sample whose head is right and whose end breaks the contract."""
-    right = letter(sample(seq, first))
+    right = received(sample(seq, first))
     return right._replace(payload=right.payload.replace(b'"weak":0', b'"weak":-1'))
 
 
@@ -53,7 +53,7 @@ def test_batches_of_any_size_end_as_the_same_samples_one_by_one(tmp_path: Path, 
         store = BatchWriter(batches, Registered())
         while mixed:
             batch = [mixed.pop() for _ in range(min(len(mixed), rand.randrange(1, 60)))]
-            take(store, *(letter(one, live and one.first_seq == one.seq) for one, live in batch))
+            take(store, *(received(one, live and one.first_seq == one.seq) for one, live in batch))
             assert conservation(batches)
 
         assert content(one_by_one) == content(batches)
@@ -63,7 +63,7 @@ def test_batches_of_any_size_end_as_the_same_samples_one_by_one(tmp_path: Path, 
 @pytest.mark.thorough
 def test_what_is_acked_is_a_row(tmp_path: Path) -> None:
     """However many come at once, and whatever is among them."""
-    many = [letter(sample(n)) for n in range(1, 1001) if n != 500]
+    many = [received(sample(n)) for n in range(1, 1001) if n != 500]
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
         take(store, *many, broken(500))
@@ -90,7 +90,7 @@ def test_a_merged_sample_that_breaks_the_contract_swallows_no_row(tmp_path: Path
     """A false range could take out true rows."""
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
-        take(store, letter(sample(1)), broken(4, 1))
+        take(store, received(sample(1)), broken(4, 1))
 
         assert {RUN: (4, 1, 3, 0, 0)} == conservation(db)
 
@@ -104,7 +104,7 @@ def test_new_interfaces_over_the_cap_are_not_acked(tmp_path: Path) -> None:
             tuple(Bss(one.ifname, since=one.since, rx_bytes=1, tx_bytes=1) for one in row)
             for row in bss
         ]
-        take(store, *(letter(sample(n, net=None, bss=row)) for n, row in enumerate(counted, 1)))
+        take(store, *(received(sample(n, net=None, bss=row)) for n, row in enumerate(counted, 1)))
 
         assert (960,) == db.execute("SELECT count(*) FROM interface").fetchone()
         assert (AckedRun(RUN, 15),) == store.ack(1, "tirosa-1").runs

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.collector.build import T0, Registered, letter, opened, sample
+from tests.collector.build import T0, Registered, opened, received, sample
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live import rollup_topics
@@ -35,7 +35,7 @@ def test_pruning_reads_no_table_whole(tmp_path: Path) -> None:
         assert set() == whole_tables(db, asked)
 
 
-def test_news_read_no_table_whole(tmp_path: Path) -> None:
+def test_changes_read_no_table_whole(tmp_path: Path) -> None:
     """They are looked for every two seconds."""
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
@@ -53,7 +53,7 @@ def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
         BatchWriter(db, Registered()).save(
-            [to_item(letter(sample(seq)), T0) for seq in range(1, 9)]
+            [to_item(received(sample(seq)), T0) for seq in range(1, 9)]
         )
         db.raw.set_trace_callback(asked.append)
         found = Readings(db).of(1, T0 + 60_000, T0 + 120_000)
@@ -73,7 +73,7 @@ def test_old_samples_and_minutes_go_and_hours_stay(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         db.execute("INSERT INTO site (id, name, title, registered) VALUES (1, 's', 'S', 1)")
         store = BatchWriter(db, Registered())
-        store.save([to_item(letter(sample(seq)), T0) for seq in (1, 2)])
+        store.save([to_item(received(sample(seq)), T0) for seq in (1, 2)])
         names = [row[1] for row in db.execute("PRAGMA table_info(rollup)")]
         for scope, number in (("router", 1), ("site", 1), ("city", 0)):
             for window, start_ms in (("1m", 0), ("1h", 0), ("1m", YOUNG)):

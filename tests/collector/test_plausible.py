@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.build import OLD_RUN, RUN, T0, Registered, conservation, letter, opened, sample
+from tests.collector.build import (
+    OLD_RUN,
+    RUN,
+    T0,
+    Registered,
+    conservation,
+    opened,
+    received,
+    sample,
+)
 from tests.collector.test_store import NOW, malformed, save
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
@@ -45,7 +54,7 @@ def test_a_seq_that_the_boot_has_no_time_for_is_refused_and_not_counted(
         assert 1 - stored == db.execute("SELECT count(*) FROM quarantine").fetchone()[0]
 
 
-def test_an_older_run_of_which_too_much_is_said_is_not_believed(tmp_path: Path) -> None:
+def test_an_older_run_with_too_much_is_reported_is_not_believed(tmp_path: Path) -> None:
     """What it really holds is accounted as it comes."""
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
@@ -73,7 +82,7 @@ def test_a_floor_above_the_sample_itself_is_none(tmp_path: Path) -> None:
     lie = replace(sample(1), spool=(Held(RUN, (TOP, TOP)),))
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
-        store.save([to_item(letter(lie), NOW)])
+        store.save([to_item(received(lie), NOW)])
         save(store, sample(9, lowest=2))
 
         assert {RUN: (9, 2, 0, 0, 7)} == conservation(db)

@@ -67,7 +67,7 @@ def test_a_counter_that_falls_gives_nothing() -> None:
     assert (900, 200, 30_000) == (got.wifi_down_bytes, got.wifi_up_bytes, got.wifi_known_ms)
 
 
-def test_a_new_counter_starts_anew() -> None:
+def test_a_new_counter_starts_again() -> None:
     """An interface that was made again has another row; the gap is unknown."""
     got = figures(reading(10, wifi={7: (0, 5000)}), reading(40, wifi={8: (0, 700_000)}))
     assert (0, 0) == (got.wifi_down_bytes, got.wifi_known_ms)

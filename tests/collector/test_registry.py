@@ -192,7 +192,7 @@ def test_half_an_edit_is_not_taken(file: Path) -> None:
     assert watch.poll() is not None
 
 
-def test_a_broken_edit_is_said_once_and_then_mended(
+def test_a_broken_edit_is_logged_once_and_then_mended(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The configuration before stays; the next right edit is taken."""

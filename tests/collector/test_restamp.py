@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.cases import few
-from tests.collector.build import T0, Registered, letter, opened, sample
+from tests.collector.build import T0, Registered, opened, received, sample
 from tests.collector.history import without_clock
-from tests.collector.test_presence import said
+from tests.collector.test_presence import reported
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.limits import MAX_JUDGED
@@ -28,7 +28,7 @@ def places(db: SqliteDatabase) -> list[tuple[int, int, str]]:
 
 
 def live(one: Sample, wrong_ms: int, late_ms: int = 100) -> object:
-    return to_item(letter(one, True), T0 + one.uptime_ms - 1_000_000 + late_ms + wrong_ms)
+    return to_item(received(one, True), T0 + one.uptime_ms - 1_000_000 + late_ms + wrong_ms)
 
 
 @pytest.mark.parametrize("wrong_ms", few(2, WRONG))
@@ -42,7 +42,7 @@ def test_samples_of_a_wrong_server_are_in_the_right_minute_once_it_is_right(
         presence = Presence(db)
         store = BatchWriter(db, Registered(), presence=presence)
         taken = [without_clock(sample(n)) if guess else sample(n) for n in range(1, 8)]
-        store.save([replace(said("online", 0), arrived_ms=T0 + wrong_ms)])
+        store.save([replace(reported("online", 0), arrived_ms=T0 + wrong_ms)])
         for one in taken[:5]:
             store.save([live(one, wrong_ms)])  # type: ignore[list-item]
         db.execute("BEGIN")
@@ -54,8 +54,8 @@ def test_samples_of_a_wrong_server_are_in_the_right_minute_once_it_is_right(
         quality = "arrival" if guess else "ntp"
         assert [(n, n * 30_000, quality) for n in range(1, 8 if stays else 6)] == places(db)
         assert T0 + (210_100 if stays else 150_100) == presence.state(1).heard_ms
-        dirty = db.execute("SELECT min(from_ms), max(to_ms) FROM dirty").fetchone()
-        assert dirty[0] <= T0 + 30_000 + min(0, wrong_ms)
+        changed = db.execute("SELECT min(from_ms), max(to_ms) FROM dirty").fetchone()
+        assert changed[0] <= T0 + 30_000 + min(0, wrong_ms)
 
 
 def test_a_sample_placed_while_the_server_was_behind_is_not_held_at_its_arrival(
@@ -120,7 +120,7 @@ def test_two_boots_of_a_router_do_not_overlap(tmp_path: Path) -> None:
             one = sample(n, run="b" * 16, boot="b" * 8, uptime_ms=30_000 + n * 1000)
             one = replace(one, taken_at=began_ms + one.uptime_ms - 40_000, covers_ms=1000)
             arrived_ms = began_ms + one.uptime_ms + 100
-            store.save([to_item(letter(one, True), arrived_ms)])
+            store.save([to_item(received(one, True), arrived_ms)])
         rows = db.execute(
             "SELECT boot_id, min(at_ms), max(at_ms), quality FROM sample GROUP BY boot_id"
         ).fetchall()

@@ -1,4 +1,4 @@
-"""The throughput that an older version stored for sites and the city, computed anew."""
+"""The throughput that an older version stored for sites and the city, computed again."""
 
 import json
 import time
@@ -94,8 +94,13 @@ def test_hours_and_days_are_published_again_and_minutes_are_not(tmp_path: Path) 
         fill(here, packed=False)
         forget_rates(here.db)
         Restate(here.db).work(60, time.monotonic)
-        news = here.db.execute("SELECT DISTINCT scope, window FROM rollup_news ORDER BY 1, 2")
-        assert [("city", "1d"), ("city", "1h"), ("site", "1d"), ("site", "1h")] == news.fetchall()
+        windows = here.db.execute("SELECT DISTINCT scope, window FROM rollup_news ORDER BY 1, 2")
+        assert [
+            ("city", "1d"),
+            ("city", "1h"),
+            ("site", "1d"),
+            ("site", "1h"),
+        ] == windows.fetchall()
 
 
 def test_years_are_not_published_again(tmp_path: Path) -> None:
@@ -109,9 +114,9 @@ def test_years_are_not_published_again(tmp_path: Path) -> None:
             (START - old_ms, START - old_ms),
         )
         Restate(here.db).work(60, time.monotonic)
-        news = here.db.execute("SELECT DISTINCT window FROM rollup_news").fetchall()
+        windows = here.db.execute("SELECT DISTINCT window FROM rollup_news").fetchall()
         lacking = "SELECT count(*) FROM rollup WHERE window = '1d' AND scope = 'city'"
-        assert [("1h",)] == news
+        assert [("1h",)] == windows
         assert [(0,)] == here.db.execute(f"{lacking} AND wifi_down_bps IS NULL").fetchall()
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.collector.build import T0, Registered, letter, opened, sample
+from tests.collector.build import T0, Registered, opened, received, sample
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.store import retention
@@ -29,7 +29,7 @@ def test_a_seal_goes_back_with_the_time(tmp_path: Path) -> None:
 def test_a_seal_stays_before_what_was_pruned(tmp_path: Path) -> None:
     """Or days would be computed again from the half of their samples."""
     with opened(tmp_path / "db") as db:
-        BatchWriter(db, Registered()).save([to_item(letter(sample(1), True), T0 + 30_100)])
+        BatchWriter(db, Registered()).save([to_item(received(sample(1), True), T0 + 30_100)])
         later = T0 + 40 * DAY_MS
         retention.prune(db, later, *DAYS)
         assert [] == db.execute("SELECT seq FROM sample").fetchall()

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.collector.build import OLD_RUN, RUN, T0, Registered, letter, opened, rebuild, sample
+from tests.collector.build import OLD_RUN, RUN, T0, Registered, opened, rebuild, received, sample
 from tests.collector.history import Life, content, without_clock
 from titik_collector.config.model import parse
 from titik_collector.figures.figures import Figures, Minutes
@@ -360,14 +360,14 @@ def test_a_clock_set_back_makes_no_line_faster(tmp_path: Path, key: tuple[Scope,
     with city(tmp_path / "db") as here:
         here.save(*set_back())
         here.roll()
-        told = [
+        reported = [
             rollup_message.read(here.db, WindowKey(*key, "1m", ms), "x")
             for ms in here.windows(*key, "1m")
         ]
     flowed = {(266_666, 26_666, 293_333, 29_333)}
     assert flowed == {
         (one.wifi_down_bps, one.wifi_up_bps, one.uplink_down_bps, one.uplink_up_bps)
-        for one in told
+        for one in reported
         if one.wifi_coverage_ratio
     }
 
@@ -378,13 +378,13 @@ def test_a_router_whose_clock_was_set_back_hides_no_other(tmp_path: Path, window
     with city(tmp_path / "db") as here:
         here.save(*set_back())
         here.roll()
-        told = [
+        reported = [
             rollup_message.read(here.db, WindowKey("site", SITE, window, start_ms), "x")
             for start_ms in here.windows("site", SITE, window)
         ]
     shares = [
         share
-        for one in told
+        for one in reported
         for share in (
             one.coverage_ratio,
             one.uptime_ratio or 0.0,
@@ -439,7 +439,7 @@ def _twice(value: int | None) -> int | None:
 
 
 def test_hours_of_a_site_that_come_together_change_its_day_once(tmp_path: Path) -> None:
-    """So a backlog costs one day, and engineers are told one."""
+    """So a backlog costs one day, and engineers receive one."""
     with city(tmp_path / "db") as here:
         here.db.execute("UPDATE membership SET site_id = NULL WHERE router_id = 2")
         here.save(*(at(n) for n in range(1, 361)))
@@ -612,17 +612,17 @@ def test_a_revision_rises_only_when_the_content_changed(tmp_path: Path) -> None:
         assert 2 == max(revisions())
 
 
-def test_only_hours_and_days_of_the_past_are_news(tmp_path: Path) -> None:
-    """A backfill is no flood; the minutes just over are told."""
+def test_only_hours_and_days_of_the_past_are_published(tmp_path: Path) -> None:
+    """A backfill is no flood; the minutes just over are published."""
     with city(tmp_path / "db") as here:
         here.save(*hour_of())
         here.roll()
-        news = "SELECT DISTINCT window FROM rollup_news ORDER BY window"
-        assert [("1d",), ("1h",)] == here.db.execute(news).fetchall()
+        unpublished = "SELECT DISTINCT window FROM rollup_news ORDER BY window"
+        assert [("1d",), ("1h",)] == here.db.execute(unpublished).fetchall()
         here.now_ms = START + HOUR_MS + 5 * MINUTE_MS
         here.save(*(at(n) for n in range(122, 126)))
         here.roll()
-        assert [("1d",), ("1h",), ("1m",)] == here.db.execute(news).fetchall()
+        assert [("1d",), ("1h",), ("1m",)] == here.db.execute(unpublished).fetchall()
 
 
 @pytest.mark.thorough
@@ -931,9 +931,9 @@ def test_an_hour_that_is_not_sealed_keeps_its_minutes(tmp_path: Path) -> None:
 
 
 def test_an_item_decoded_from_the_wire_rolls_up(tmp_path: Path) -> None:
-    """The whole way from a letter to a message that engineers read."""
+    """The whole way from a message to a message that engineers read."""
     with city(tmp_path / "db") as here:
-        here.store.save([to_item(letter(at(n)), START + n * 30_000) for n in range(1, 122)])
+        here.store.save([to_item(received(at(n)), START + n * 30_000) for n in range(1, 122)])
         here.roll()
         got = rollup_message.read(here.db, WindowKey("router", 1, "1h", START), "tirosa-1")
         assert (1.0, 3.0, 1.0, 0.0, 120_000_000 * 8000 // HOUR_MS) == (
@@ -963,17 +963,17 @@ def test_another_minute_needs_no_other_statement(tmp_path: Path) -> None:
     assert 0 < heard[9] == heard[-1]
 
 
-def test_visitors_counted_anew_within_the_day_are_at_most_the_sum(tmp_path: Path) -> None:
+def test_visitors_counted_again_within_the_day_are_at_most_the_sum(tmp_path: Path) -> None:
     """A router whose midnight is 08:00 in the city; what it counted before is not forgotten."""
     day = Calendar(ZONE).day(START)
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
-        told = [(7, 900, -16), (9, 3, 8), (23, 1600, 8)]  # hour, count, hour of since
-        for seq, (hour, count, since) in enumerate(told, 1):
+        reported = [(7, 900, -16), (9, 3, 8), (23, 1600, 8)]  # hour, count, hour of since
+        for seq, (hour, count, since) in enumerate(reported, 1):
             at_ms = day.start_ms + hour * HOUR_MS
             visitors = Visitors(count, day.start_ms + since * HOUR_MS)
             one = sample(seq, taken_at=at_ms, uptime_ms=at_ms - day.start_ms + 9, visitors=visitors)
-            store.save([to_item(letter(one, True), at_ms + 100)])
+            store.save([to_item(received(one, True), at_ms + 100)])
         rebuild(db, Rollups(db, ZONE, lambda: day.end_ms + HOUR_MS))
         assert [(1600, 2500)] == db.execute(
             "SELECT visitors_min, visitors_max FROM rollup"

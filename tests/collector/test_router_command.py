@@ -97,7 +97,7 @@ def test_adding_appends_and_touches_nothing_else(file: Path) -> None:
 
 
 def test_adding_writes_down_since_when(file: Path) -> None:
-    """To the second, in the city's time: a store that is begun anew knows it too."""
+    """To the second, in the city's time: a store that is begun again knows it too."""
     before = datetime.now(UTC).replace(microsecond=0)
     run(file, "add", "perumnas-1", "--site", "perumnas")
     since = model.load(file).router[-1].since
@@ -177,7 +177,7 @@ def test_a_credential_without_a_broker_names_what_is_missing(
     assert 'set directory = "DIR" under [broker] to what `titik broker init DIR` ma' in done.output
 
 
-def test_a_router_that_is_new_without_a_broker_is_told_the_same(file: Path) -> None:
+def test_a_router_that_is_new_without_a_broker_is_reported_the_same(file: Path) -> None:
     """It is registered, and its credential is another matter."""
     done = run(file, "add", "perumnas-1", "--site", "perumnas")
     assert 0 == done.exit_code
@@ -251,7 +251,7 @@ def test_the_list_fits_a_terminal(file: Path) -> None:
 
 
 def test_a_router_that_the_file_lists_gets_its_first_certificate(certified: Path) -> None:
-    """`add` makes it once, for the same site; the list tells what a router has."""
+    """`add` makes it once, for the same site; the list shows what a router has."""
     text = certified.read_text()
     assert credentials(certified) == {"tirosa-1": "none", "tirosa-2": "none"}
     done = run(certified, "add", "tirosa-1", "--site", "taman-tirosa")
@@ -317,7 +317,7 @@ def test_what_cannot_be_revoked_says_why(certified: Path) -> None:
 
 @pytest.mark.usefixtures("broker")
 @pytest.mark.parametrize("verb", ["revoke", "rotate"])
-def test_without_tls_it_is_said_what_cuts_a_router_off(file: Path, verb: str) -> None:
+def test_without_tls_it_is_reported_what_cuts_a_router_off(file: Path, verb: str) -> None:
     """Passwords cannot be revoked; and what would make certificates is named."""
     done = run(file, verb, "tirosa-1")
     assert 1 == done.exit_code

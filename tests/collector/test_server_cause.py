@@ -48,7 +48,7 @@ def taken(router: str, internet: str, seqs: Sequence[int] = range(8, 23)) -> lis
 def judged(
     db: SqliteDatabase, internets: Sequence[str], away: Sequence[int] | None = None
 ) -> list[str]:
-    """The causes after these routers were away together, and said this of their internet."""
+    """The causes after these routers were away together, and reported this of their internet."""
     store = BatchWriter(db, Named())
     for router, internet in zip(ROUTERS, internets, strict=True):
         samples = taken(router, internet)
@@ -88,7 +88,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("internets", "causes"), CASES)
-def test_what_routers_spooled_tells_whose_fault_it_was(
+def test_what_routers_spooled_shows_whose_fault_it_was(
     tmp_path: Path, internets: Sequence[str], causes: list[str]
 ) -> None:
     """Most went together, and came back in the same run."""
@@ -145,6 +145,6 @@ def test_visitors_who_use_the_internet_prove_it() -> None:
 
 def test_a_round_of_before_the_outage_proves_nothing() -> None:
     """Its answer is repeated by every sample until the next round."""
-    said = Reach(tcp_ms=20.0, tcp_failures=0, attempts=7)
-    before, *during = (sample(seq, reach=said, net=()) for seq in (1, 2, 3))
+    output = Reach(tcp_ms=20.0, tcp_failures=0, attempts=7)
+    before, *during = (sample(seq, reach=output, net=()) for seq in (1, 2, 3))
     assert "unknown" == verdict(before, during).internet

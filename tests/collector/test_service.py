@@ -36,7 +36,7 @@ def listener(address: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told_of_each_success(tmp_path: Path, abstract: bool) -> None:
+def test_systemd_hears_of_each_success(tmp_path: Path, abstract: bool) -> None:
     """But not more often than it needs to know."""
     name = f"titik-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with listener("\0" + name if abstract else name) as systemd:

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from tests.collector.build import T0, letter, opened, sample
-from tests.collector.test_presence import said
+from tests.collector.build import T0, opened, received, sample
+from tests.collector.test_presence import reported
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.ingest.batch import BatchWriter
@@ -63,7 +63,7 @@ def screen(
     later_ms: int = 0,
     last: Sample | None = None,
 ) -> str:
-    """What `titik status` prints after three samples of one router and one of a stranger."""
+    """What `titik status` prints after three samples of one router and one of an unknown router."""
     file = tmp_path / "titik.toml"
     file.write_text(CITY)
     settings = model.load(file)
@@ -72,10 +72,10 @@ def screen(
         registered = Registry(db, "kupang")
         presence = Presence(db)
         store = BatchWriter(db, registered, presence=presence)
-        store.save([said("online", 0)])
-        letters = [letter(sample(n, lowest=n), True) for n in (1, 2, 4)]
-        letters.append(letter(sample(1, router="new-1")))
-        letters += [] if last is None else [letter(last, True)]
+        store.save([reported("online", 0)])
+        letters = [received(sample(n, lowest=n), True) for n in (1, 2, 4)]
+        letters.append(received(sample(1, router="new-1")))
+        letters += [] if last is None else [received(last, True)]
         store.save([to_item(one, T0 + 120_000) for one in letters])
         shown = status_screen.render(status.gather(db, "kupang", T0 + 125_000 + later_ms))
     out = io.StringIO()
@@ -126,9 +126,9 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
         store = BatchWriter(db, Registry(db, "kupang"), presence=presence)
         full = AgentState(1, 4, 0, 0, 0)
         for router in ("tirosa-1", "solor-1"):
-            word = replace(said("online", 0).status, router=router)
+            word = replace(reported("online", 0).status, router=router)
             one = sample(1, router=router, agent=full)
-            store.save([StatusReceived(word, T0), to_item(letter(one, True), T0 + 30_000)])
+            store.save([StatusReceived(word, T0), to_item(received(one, True), T0 + 30_000)])
         before = status.gather(db, "kupang", T0 + 31_000)
         if end == "stopping":
             store.save([StatusReceived(replace(word, state="stopping"), T0 + 30_500)])
@@ -147,10 +147,12 @@ def test_a_router_is_away_since_its_last_report(tmp_path: Path, gone: str, end_s
         sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
         presence = Presence(db)
         store = BatchWriter(db, Registry(db, "kupang"), presence=presence)
-        store.save([said("online", 0), to_item(letter(sample(1), True), T0 + 30_000)])
+        store.save([reported("online", 0), to_item(received(sample(1), True), T0 + 30_000)])
         end_ms = T0 + end_s * 1000
         if gone == "offline":
-            store.save([StatusReceived(replace(said("online", 0).status, state="offline"), end_ms)])
+            store.save(
+                [StatusReceived(replace(reported("online", 0).status, state="offline"), end_ms)]
+            )
         presence.tick(T0 + 151_000, [1])
         presence.tick(end_ms, [1])
         (router,) = status.gather(db, "kupang", end_ms).sites[1].routers
@@ -182,7 +184,7 @@ def test_a_terminal_without_unicode_gets_dots(tmp_path: Path, columns: str) -> N
     assert re.search(r"^solor-1 .* unknown( +\.)+ +0$", shown, re.M)
 
 
-def test_the_screen_tells_clients_rates_losses_and_strangers(tmp_path: Path) -> None:
+def test_the_screen_shows_clients_rates_losses_and_unknown_routers(tmp_path: Path) -> None:
     """One look says what is there, what is missing and what to do."""
     lines = screen(tmp_path, 100).splitlines()
     cells = {line.split()[0]: line.split()[-9:] for line in lines if line.strip()}
@@ -249,23 +251,23 @@ def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) 
         status_screen.render(status.gather(db, "kupang", T0))
 
 
-def test_before_the_first_start_it_is_said_what_to_do(tmp_path: Path) -> None:
+def test_before_the_first_start_it_is_reported_what_to_do(tmp_path: Path) -> None:
     """There is no store yet; then there is one, in which nobody was heard and no router stands."""
     file = tmp_path / "titik.toml"
     file.write_text(CITY)
 
-    def said() -> str:
+    def reported() -> str:
         wide = CliRunner(env={"COLUMNS": "1000"})  # so that it cuts no path
         return " ".join(wide.invoke(titik, ["status", "--config", str(file)]).output.split())
 
     start = f"titik collect --config {file}"
-    assert f"no store there yet; start the collector, which makes it: {start}" in said()
+    assert f"no store there yet; start the collector, which makes it: {start}" in reported()
     open_writer(tmp_path / "db").close()
-    assert "no router is known yet; a running collector takes those of its file," in said()
-    assert "titik router add NAME --site SITE" in said()
+    assert "no router is known yet; a running collector takes those of its file," in reported()
+    assert "titik router add NAME --site SITE" in reported()
     first = f"critical: no collector is running; start it: {start}"
     # A path longer than a line is cut to its width.
-    assert said().replace(" ", "").startswith(first.replace(" ", ""))
+    assert reported().replace(" ", "").startswith(first.replace(" ", ""))
 
 
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
@@ -274,7 +276,7 @@ def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
     file = tmp_path / "titik.toml"
     screen(tmp_path)
 
-    def said_of() -> str | None:
+    def problem_of() -> str | None:
         with contextlib.closing(open_reader(store)) as db:
             server = server_warnings.look(model.load(file), T0 + 3_720_000, db)
         return server.warnings[0].text if server.warnings else None
@@ -287,9 +289,9 @@ def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
         "no collector is running; the last report came 1 h 00 min ago; start it: titik collect"
         f" --config {file}"
     )
-    assert expected == said_of()
+    assert expected == problem_of()
     assert len(AS) == len(printed())
     with held(store):
-        assert said_of() is None
+        assert problem_of() is None
         assert [] == printed()
-    assert expected == said_of()
+    assert expected == problem_of()

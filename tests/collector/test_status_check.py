@@ -135,7 +135,7 @@ CASES = [
         "1 router cannot read a source: tirosa-1 (hostapd)",
     ),
     (
-        "what a router that is away could not read is not news",
+        "what a router that is away could not read is nothing new",
         city(("tirosa", [BOTH[0], replace(ONE_AWAY[1], failed=("hostapd",))])),
         WELL,
         replace(USUAL, away=2),

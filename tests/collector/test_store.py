@@ -16,8 +16,8 @@ from tests.collector.build import (
     T0,
     Registered,
     conservation,
-    letter,
     opened,
+    received,
     rows,
     sample,
 )
@@ -42,7 +42,7 @@ NOW = T0 + 3_600_000
 
 
 def save(store: BatchWriter, *samples: Sample, live: bool = False) -> Saved:
-    return store.save([to_item(letter(one, live), NOW) for one in samples])
+    return store.save([to_item(received(one, live), NOW) for one in samples])
 
 
 def test_redelivery_is_stored_once_and_acked_twice(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_shuffled_and_tripled_delivery_gives_the_same_store(tmp_path: Path, seed
     history += [sample(8, 5), sample(12, 9), sample(16, 9), sample(32, 31)]
     old = [sample(n, run=OLD_RUN, boot="0" * 8) for n in range(1, 9) if n != 4]
     history += [*old, sample(33, others=[Held(OLD_RUN, None)])]
-    last = sample(34, others=[Held(OLD_RUN, None)])  # said until no ack lists the run
+    last = sample(34, others=[Held(OLD_RUN, None)])  # reported until no ack lists the run
     with opened(tmp_path / "a") as straight, opened(tmp_path / "b") as shuffled:
         save(BatchWriter(straight, Registered()), *history, last)
         mixed = history * 3
@@ -160,7 +160,7 @@ def test_a_malformed_message_with_a_seq_is_refused_and_acked(tmp_path: Path) -> 
     broken = f'{{"v":1,"run":"{RUN}","first_seq":2,"seq":2,"clients":-1}}'.encode()
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
-        store.save([to_item(letter(sample(1)), NOW), to_item(malformed(broken), NOW)])
+        store.save([to_item(received(sample(1)), NOW), to_item(malformed(broken), NOW)])
 
         assert {RUN: (2, 1, 1, 0, 0)} == conservation(db)
         assert (AckedRun(RUN, 2),) == store.ack(1, "tirosa-1").runs
@@ -191,8 +191,8 @@ def test_an_unknown_version_is_neither_refused_nor_acked(tmp_path: Path) -> None
         assert [("later_version", 1)] == db.execute("SELECT * FROM tally").fetchall()
 
 
-def test_a_stranger_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
-    """Unknown routers get no ack and no rows, but are seen to knock."""
+def test_an_unknown_router_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
+    """Unknown routers get no ack and no rows, but are seen to report."""
     with opened(tmp_path / "db") as db:
         saved = save(
             BatchWriter(db, Registered()), *(sample(1, router=f"new-{n}") for n in range(30))
@@ -203,32 +203,32 @@ def test_a_stranger_is_counted_and_leaves_no_rows(tmp_path: Path) -> None:
         assert 20 == db.execute("SELECT count(*) FROM knock").fetchone()[0]
 
 
-def knock(db: SqliteDatabase, name: str, at_ms: int) -> list[str]:
-    """A stranger's sample; who knocks after it."""
-    BatchWriter(db, Registered()).save([to_item(letter(sample(1, router=name), True), at_ms)])
+def unknown_after(db: SqliteDatabase, name: str, at_ms: int) -> list[str]:
+    """The sample of an unknown router; who is listed after it."""
+    BatchWriter(db, Registered()).save([to_item(received(sample(1, router=name), True), at_ms)])
     return [one for (one,) in db.execute("SELECT name FROM knock ORDER BY name")]
 
 
-def test_a_stranger_takes_the_place_of_one_that_knocks_no_more(tmp_path: Path) -> None:
+def test_an_unknown_router_takes_the_place_of_one_that_reports_no_more(tmp_path: Path) -> None:
     """The longest unheard goes; a flood of names displaces none that was heard lately."""
     with opened(tmp_path / "db") as db:
         names = [f"old-{n:02}" for n in range(MAX_UNKNOWN)]
         for at, name in enumerate(names):
-            knock(db, name, T0 + at)
+            unknown_after(db, name, T0 + at)
         later_ms = T0 + LATELY_MS + 1
 
-        assert names == knock(db, "flood", later_ms - 1)
-        assert ["new", *names[1:]] == knock(db, "new", later_ms)
-        assert ["new", *names[1:]] == knock(db, "flood", later_ms)
+        assert names == unknown_after(db, "flood", later_ms - 1)
+        assert ["new", *names[1:]] == unknown_after(db, "new", later_ms)
+        assert ["new", *names[1:]] == unknown_after(db, "flood", later_ms)
 
 
 def test_who_knocks_no_more_is_forgotten(tmp_path: Path) -> None:
     """After a week; it may come to the list again."""
     with opened(tmp_path / "db") as db:
-        knock(db, "gone", T0)
+        unknown_after(db, "gone", T0)
         retention.prune(db, T0 + 8 * 86_400_000, 1, 30, 90)
 
-        assert ["new"] == knock(db, "new", T0 + 8 * 86_400_000)
+        assert ["new"] == unknown_after(db, "new", T0 + 8 * 86_400_000)
 
 
 def test_over_the_cap_nothing_is_stored_or_acked(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_failed_commit_is_forgotten_though_the_disk_does_not_read_either(tmp_p
         assert [(NOW + 60_000,)] == db.execute("SELECT to_ms FROM outage").fetchall()
 
 
-def test_an_ack_said_again_writes_nothing(tmp_path: Path) -> None:
+def test_an_ack_sent_again_writes_nothing(tmp_path: Path) -> None:
     """On each connect all are; the next batch writes the runs that it touches."""
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
@@ -329,8 +329,8 @@ def flood(number: int) -> list[Item]:
     boot = f"{number:08x}"
     return [
         StatusReceived(Status("tirosa-1", "online", RUN, number, boot, "0"), NOW),
-        to_item(letter(sample(number, bss=bss)), NOW),
-        to_item(letter(sample(number, run=OLD_RUN, boot=boot)), NOW),
+        to_item(received(sample(number, bss=bss)), NOW),
+        to_item(received(sample(number, run=OLD_RUN, boot=boot)), NOW),
         Malformed("", b"", "", NOW, "tirosa-1", ("f" * 16, 2 * number, 2 * number)),
     ]
 
@@ -350,7 +350,7 @@ def test_no_message_makes_rows_without_end(tmp_path: Path, table: str, most: int
 
 @pytest.mark.parametrize("live", [(True, False), (False, True)])
 def test_a_live_copy_places_its_boot_in_any_order(tmp_path: Path, live: tuple[bool, ...]) -> None:
-    """A sample that came as backlog first still tells, live, that the router was heard."""
+    """A sample that came as backlog first still shows, live, that the router was heard."""
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
         for one in live:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cases import few
-from tests.collector.build import OLD_RUN, T0, Registered, letter, opened, sample
+from tests.collector.build import OLD_RUN, T0, Registered, opened, received, sample
 from tests.collector.history import without_clock
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
@@ -26,7 +26,7 @@ GUESSED = [without_clock(sample(n)) for n in range(1, 5)]
 
 def arrived(one: Sample, live: bool = True, late_ms: int = 700) -> Item:
     """The sample, some time after it was truly taken."""
-    return to_item(letter(one, live), T0 + (one.uptime_ms - 1_000_000) + late_ms)
+    return to_item(received(one, live), T0 + (one.uptime_ms - 1_000_000) + late_ms)
 
 
 def places(db: SqliteDatabase) -> dict[int, tuple[int, str]]:
@@ -37,7 +37,7 @@ def places(db: SqliteDatabase) -> dict[int, tuple[int, str]]:
     }
 
 
-def dirty(db: SqliteDatabase) -> list[tuple[int, int]]:
+def changed_spans(db: SqliteDatabase) -> list[tuple[int, int]]:
     """Stretches marked, in seconds after T0; forgets them."""
     found = db.execute("DELETE FROM dirty RETURNING from_ms, to_ms").fetchall()
     return sorted(((one - T0) // 1000, (two - T0) // 1000) for one, two in found)
@@ -101,10 +101,10 @@ def test_a_clock_that_is_set_later_moves_the_whole_boot(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
         store.save([arrived(one, late_ms=3_600_000) for one in GUESSED])
-        dirty(db)
+        changed_spans(db)
         store.save([arrived(sample(5))])
         assert {n: (n * 30_000, "ntp") for n in (1, 2, 3, 4, 5)} == places(db)
-        (early_from, early_to), (late_from, late_to) = dirty(db)
+        (early_from, early_to), (late_from, late_to) = changed_spans(db)
         assert early_from <= 30
         assert early_to >= 150
         assert late_from <= 3600 + 30
@@ -117,10 +117,10 @@ def test_a_boot_loses_its_clock_with_the_only_sample_that_had_one(tmp_path: Path
         store = BatchWriter(db, Registered())
         store.save([arrived(GUESSED[0], late_ms=5000), arrived(sample(4))])
         assert (30_000, "ntp") == places(db)[1]
-        dirty(db)
+        changed_spans(db)
         store.save([arrived(without_clock(sample(4, 3)), late_ms=9000)])
         assert {1: (35_000, "arrival"), 4: (125_000, "arrival")} == places(db)
-        assert 125 == max(to_s for _, to_s in dirty(db))
+        assert 125 == max(to_s for _, to_s in changed_spans(db))
 
 
 def test_the_fastest_arrival_goes_with_its_sample(tmp_path: Path) -> None:
@@ -130,10 +130,10 @@ def test_the_fastest_arrival_goes_with_its_sample(tmp_path: Path) -> None:
         for one, late_ms in zip(GUESSED, (3_600_000, 3_600_000, 1900, 2500), strict=True):
             store.save([arrived(one, late_ms=late_ms)])
         assert (121_000, "arrival") == places(db)[4]
-        dirty(db)
+        changed_spans(db)
         store.save([arrived(without_clock(sample(4, 3)), late_ms=3_600_000)])
         assert {n: (n * 30_000 + 3_600_000, "arrival") for n in (1, 2, 4)} == places(db)
-        assert any(from_s <= 31 and to_s >= 121 for from_s, to_s in dirty(db))
+        assert any(from_s <= 31 and to_s >= 121 for from_s, to_s in changed_spans(db))
 
 
 def lonely(last: int = 4) -> list[Sample]:
@@ -152,7 +152,7 @@ def test_a_boot_never_heard_ends_before_the_next_begins(tmp_path: Path) -> None:
     newer = later(1, LATER_RUN, LATER_BOOT, OLD_RUN, uptime_ms=20_000, taken_at=T0 + 3_600_000)
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
-        items: list[Item] = [Arrived(newer, letter(newer).payload, True, T0 + 3_600_100)]
+        items: list[Item] = [Arrived(newer, received(newer).payload, True, T0 + 3_600_100)]
         items += [Arrived(one, b"{}", False, T0 + 3_700_000) for one in lonely()]
         for item in items:
             store.save([item])
@@ -221,7 +221,7 @@ def test_a_circle_of_boots_ends() -> None:
     assert {1, 2} == offsets_of_lone(circle, {}).keys()
 
 
-def test_a_boot_of_which_nothing_else_is_known_arrived_at_the_latest(tmp_path: Path) -> None:
+def test_a_boot_with_nothing_else_is_known_arrived_at_the_latest(tmp_path: Path) -> None:
     """Not heard while it ran, and no other boot says when: the arrival bounds it."""
     with opened(tmp_path / "db") as db:
         BatchWriter(db, Registered()).save([arrived(one, live=False) for one in GUESSED])
@@ -233,9 +233,9 @@ def test_a_sample_marks_the_time_from_the_one_before_to_the_one_after(tmp_path: 
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
         store.save([arrived(sample(n)) for n in (1, 2, 5, 6)])
-        dirty(db)
+        changed_spans(db)
         store.save([arrived(sample(4))])
-        ((from_s, to_s),) = dirty(db)
+        ((from_s, to_s),) = changed_spans(db)
         assert 60 - 2 <= from_s <= 60
         assert 150 == to_s
 
@@ -245,9 +245,9 @@ def test_a_sample_without_counters_is_passed_over(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
         store.save([arrived(one) for one in (sample(1), sample(2, bss=None), sample(3, bss=None))])
-        dirty(db)
+        changed_spans(db)
         store.save([arrived(sample(4))])
-        ((from_s, to_s),) = dirty(db)
+        ((from_s, to_s),) = changed_spans(db)
         assert from_s <= 30
         assert 120 == to_s
 
@@ -257,9 +257,9 @@ def test_a_merged_range_marks_what_it_replaces(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
         store.save([arrived(sample(n)) for n in (2, 5, 6, 7, 9)])
-        dirty(db)
+        changed_spans(db)
         store.save([arrived(sample(8, 5))])
-        marked = dirty(db)
+        marked = changed_spans(db)
         assert min(from_s for from_s, _ in marked) <= 60
         assert 270 == max(to_s for _, to_s in marked)
 

@@ -45,15 +45,15 @@ def forged_acks(trial: Trial) -> None:
             password = world.city.directory.password(settings.collector)
             with Client(ports.collector, settings.collector, password) as thief:
                 assert thief.answer() == "Success"
-                said = forged if fault.kind == "above" else stale
-                assert thief.publish(topics.ack(fault.target), said, retain=True) == "Success"
+                output = forged if fault.kind == "above" else stale
+                assert thief.publish(topics.ack(fault.target), output, retain=True) == "Success"
             with world.city.impostor(next(r for r in world.routers if r != fault.target)) as other:
                 answer = other.publish(topics.ack(fault.target), forged, retain=True)
                 if answer != "Not authorized":
                     trial.wrong.append(f"a router's ack for another: {answer}")
             world.sleep(fault.after_s + 0.3)
             collector.popen.send_signal(signal.SIGCONT)
-        ignored = sum(world.agents[one].said().count("ack ignored") for one in world.routers)
+        ignored = sum(world.agents[one].output().count("ack ignored") for one in world.routers)
         trial.figures["acks_ignored"] = ignored
         if any(one.kind == "above" for one in plan) and not ignored:
             trial.wrong.append("no agent noticed a forged ack")

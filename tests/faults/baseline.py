@@ -2,7 +2,7 @@
 
 Rule: the broker is configured as Debian ships it, but for a listener, a folder of its own and what
 a case names; the client library's defaults stand but for what its user must say.
-Rule: a message counts only if its PUBACK came: the sender was told that it is safe.
+Rule: a message counts only if its PUBACK came: the sender was assured that it is safe.
 """
 
 import argparse
@@ -171,14 +171,14 @@ class Subscriber:
 
 
 def _publish(port: int, messages: int) -> set[bytes]:
-    """Those of which the broker said that it has them."""
-    told: set[int] = set()
+    """Those that the broker acknowledged."""
+    acked: set[int] = set()
     done = threading.Event()
 
     def on_publish(_c: object, _d: object, mid: int, reason: Any, _p: object) -> None:
         if not reason.is_failure:
-            told.add(mid)
-        if len(told) == messages:
+            acked.add(mid)
+        if len(acked) == messages:
             done.set()
 
     client = _client("router")
@@ -189,10 +189,10 @@ def _publish(port: int, messages: int) -> set[bytes]:
     for number in range(messages):
         payload = f"{number}".encode()
         sent[client.publish(TOPIC, payload, qos=1).mid] = payload
-    assert done.wait(PATIENCE_S), f"{len(told)} of {messages} acknowledged"
+    assert done.wait(PATIENCE_S), f"{len(acked)} of {messages} acknowledged"
     client.disconnect()
     client.loop_stop()
-    return {sent[mid] for mid in told}
+    return {sent[mid] for mid in acked}
 
 
 def _client(name: str) -> mqtt.Client:

@@ -141,8 +141,8 @@ def _compare(
     verdict.torn += len(taken.keys() - kept - stored - spooled - declared)
     verdict.lost += len(missing)
     verdict.phantom += len((stored | refused | declared) - taken.keys())
-    _tell(verdict, name, "lost", missing)
-    _tell(verdict, name, "phantom", (stored | refused | declared) - taken.keys())
+    _note(verdict, name, "lost", missing)
+    _note(verdict, name, "phantom", (stored | refused | declared) - taken.keys())
     _compare_rows(db, name, taken, verdict)
 
 
@@ -204,7 +204,7 @@ def _compare_rows(
             )
         if not same:
             verdict.altered += 1
-            _tell(verdict, name, "altered", covered)
+            _note(verdict, name, "altered", covered)
 
 
 def _is_merge(merged: dict[str, Any], parts: list[oracle.Taken]) -> bool:
@@ -240,7 +240,7 @@ def _ended(merged: dict[str, Any], parts: list[dict[str, Any]]) -> bool:
     return _counters(merged) | past == set(found.values())
 
 
-def _tell(verdict: Verdict, name: tuple[str, str], what: str, seqs: Iterable[int]) -> None:
+def _note(verdict: Verdict, name: tuple[str, str], what: str, seqs: Iterable[int]) -> None:
     found = sorted(seqs)
     if found and len(verdict.examples) < 20:
         verdict.examples.append(f"{name[0]} {name[1]} {what} {found[:10]} of {len(found)}")
@@ -257,7 +257,7 @@ def rebuild(store: Path, now_ms: int, verdict: Verdict) -> None:
         build.rebuild(db, later)
         after = _rollups(db)
         stretches = _beside_pruned(db)
-    # Minutes of old days lie packed elsewhere; computed anew they are rows again.
+    # Minutes of old days lie packed elsewhere; computed again they are rows again.
     differ = before - after if packed else before ^ after
     excused = {row for row in differ if _is_beside(row, stretches)}
     verdict.rollup_rows = len(before)

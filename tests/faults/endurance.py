@@ -177,7 +177,7 @@ def _immortal(world: World) -> Mapping[str, psutil.Process]:
 
 
 def grown(trends: Mapping[str, Trend], lasts_s: float) -> list[str]:
-    """In words, what grew; memory is judged where the time is long enough to tell."""
+    """In words, what grew; memory is judged where the time is long enough to see."""
     found = [f"{name}: {leak}" for name, one in trends.items() for leak in one.leaks()]
     if lasts_s * (1 - WARM_RATIO) >= LONG_S:
         found += [

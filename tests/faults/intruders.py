@@ -1,6 +1,6 @@
-"""What a thief, an engineer and a stranger try: forged samples in numbers, and the tests of each.
+"""What a thief, an engineer and an outsider try: forged samples in numbers, and the tests of each.
 
-Rule: a group of tests of which none ran is as wrong as one that failed.
+Rule: a group of tests without one that ran is as wrong as one that failed.
 """
 
 import json
@@ -20,7 +20,7 @@ BROKER = "tests/broker/test_attacks.py::"
 TESTS = {
     "12 wrong certificate, captive portal": (
         "tests/agent/test_link.py::test_a_certificate_that_does_not_fit_says_what_to_check",
-        "tests/agent/test_link.py::test_plain_port_is_told_from_tls",
+        "tests/agent/test_link.py::test_plain_port_is_distinguished_from_tls",
         "tests/broker/test_intruders.py::test_a_certificate_of_another_authority_is_refused",
         "tests/broker/test_intruders.py::test_an_expired_certificate_is_refused",
     ),

@@ -59,40 +59,40 @@ class LyingClock(SystemClock):
 
     def __init__(self, trusted: bool = False) -> None:
         super().__init__(trusted)
-        self.boot = str(self._told().get("boot", self.boot))
+        self.boot = str(self._given().get("boot", self.boot))
 
     def wall_ms(self) -> int:
-        return super().wall_ms() + int(self._told().get("wrong_ms", 0))
+        return super().wall_ms() + int(self._given().get("wrong_ms", 0))
 
     def quality(self) -> Literal["ntp", "guess"]:
-        return "guess" if self._told().get("guess") else super().quality()
+        return "guess" if self._given().get("guess") else super().quality()
 
-    def _told(self) -> dict[str, Any]:
-        return self.told(self.lie)
+    def _given(self) -> dict[str, Any]:
+        return self.calls(self.lie)
 
     @staticmethod
-    def told(lie: str | None) -> dict[str, Any]:
+    def calls(lie: str | None) -> dict[str, Any]:
         """What the file says now."""
         try:
             with open(lie or "", encoding="ascii") as file:
-                told: dict[str, Any] = json.load(file)
+                given: dict[str, Any] = json.load(file)
         except FileNotFoundError:
             return {}
-        return told
+        return given
 
 
 def wrapping(lie: str | None) -> Callable[[], dict[str, Traffic]]:
     """Counters of 32 bits that come round after so many bytes as the file says."""
-    told = LyingClock.told(lie)
-    if "wraps_after" not in told:
+    given = LyingClock.calls(lie)
+    if "wraps_after" not in given:
         return read_traffic
-    first = _first(f"{lie}.{told['boot']}")
+    first = _first(f"{lie}.{given['boot']}")
 
     def read() -> dict[str, Traffic]:
         return {
             name: Traffic(
                 *(
-                    ((now or 0) - (was or 0) + 2**32 - told["wraps_after"]) % 2**32
+                    ((now or 0) - (was or 0) + 2**32 - given["wraps_after"]) % 2**32
                     if at < 2
                     else now
                     for at, (now, was) in enumerate(zip(seen, first.get(name, seen), strict=True))
@@ -153,7 +153,7 @@ class Oracle(Spool):
     folder = ""
 
     def append(self, run: str, seq: int, payload: bytes) -> None:
-        """`taken` before the spool has it, `kept` when the spool has said so."""
+        """`taken` before the spool has it, `kept` when the spool has acknowledged it."""
         # CPython keeps up to 4096 names of attributes that were looked up, which at a sample a
         # second looks like a leak for an hour.
         sys._clear_type_cache()

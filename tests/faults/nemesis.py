@@ -66,7 +66,7 @@ def as_json(faults: Sequence[Fault]) -> list[dict[str, object]]:
 
 
 def digest(faults: Sequence[Fault]) -> str:
-    """Tells schedules apart."""
+    """Distinguishes schedules."""
     return hashlib.sha256(json.dumps(as_json(faults)).encode()).hexdigest()[:16]
 
 
@@ -125,7 +125,7 @@ class Spaces:
         return ("ip", "netns", "exec", self._names[router])
 
     def renew_radio(self, router: str) -> None:
-        """Its access point is an interface that was created anew, as `wifi reload` makes it."""
+        """Its access point is an interface that was made again, as `wifi reload` makes it."""
         inside = ("-n", self._names[router], "link")
         ip(*inside, "del", "phy0-ap0", check=False)
         ip(*inside, "add", "phy0-ap0", "type", "veth", "peer", "name", "air")

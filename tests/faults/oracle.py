@@ -25,11 +25,11 @@ def read(folder: Path) -> Runs:
     runs: Runs = defaultdict(dict)
     for file in sorted(folder.glob("*/*.log")):
         for line in file.read_text().split("\n")[:-1]:  # a torn last line was never appended
-            said = json.loads(line)
-            run = runs[file.parent.name, said["run"]]
-            if said["kind"] == "taken":
-                payload = json.loads(said["payload"])
-                run[said["seq"]] = Taken(said["true_ms"], said["sha"], payload)
+            output = json.loads(line)
+            run = runs[file.parent.name, output["run"]]
+            if output["kind"] == "taken":
+                payload = json.loads(output["payload"])
+                run[output["seq"]] = Taken(output["true_ms"], output["sha"], payload)
             else:
-                run[said["seq"]].kept = True
+                run[output["seq"]].kept = True
     return runs

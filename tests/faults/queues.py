@@ -34,7 +34,7 @@ def collector_restarts(trial: Trial) -> None:
     """What queued while the collector was away comes from the broker: no router sends it again.
 
     Of a session that a restart wiped, or of a PUBACK before the commit, the routers would mend
-    the loss a minute later. Here they are told to wait for ever, so that it shows.
+    the loss a minute later. Here they are set to wait for ever, so that it shows.
     """
     with World(trial.folder, 3, settings=Settings("", resend_s=NEVER_S)) as world:
         plan = trial.plan(ENDS, ("collector",), (0.0, 1.0))
@@ -57,7 +57,7 @@ def collector_restarts(trial: Trial) -> None:
                 world.until(lambda dying=dying: dying.is_over, "it dies")  # type: ignore[misc]
             world.city.collect()
         verdict = trial.settle(world)
-        again = sum(agent.said().count("sending again") for agent in world.agents.values())
+        again = sum(agent.output().count("sending again") for agent in world.agents.values())
         # Where all drained, a spool has only what was taken while the routers were being stopped.
         held = 0 if "drain_s" in trial.figures else verdict.spooled
         if held or again:

@@ -91,7 +91,7 @@ def collector_kills(trial: Trial) -> None:
         for fault in plan:
             dying = world.city.collect(dies=fault.kind)
             world.until(lambda dying=dying: dying.is_over, f"dies {fault.kind}")  # type: ignore[misc]
-            assert dying.popen.returncode == -signal.SIGKILL, dying.said()[-2000:]
+            assert dying.popen.returncode == -signal.SIGKILL, dying.output()[-2000:]
         trial.settle(world)
 
 

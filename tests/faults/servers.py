@@ -26,18 +26,18 @@ def broker_restarts(trial: Trial) -> None:
             if status != 0:
                 trial.wrong.append(f"the broker ended with {status}")
             world.sleep(fault.lasts_s)
-            said = len(world.city.broker.said)
+            output = len(world.city.broker.output)
             world.city.broker.start()
             began = time.monotonic()
-            world.until(lambda said=said: _are_back(world, said), "all come back")  # type: ignore[misc]
+            world.until(lambda output=output: _are_back(world, output), "all come back")  # type: ignore[misc]
             slowest = max(slowest, time.monotonic() - began)
         trial.figures["slowest_back_s"] = round(slowest, 1)
         trial.settle(world)
 
 
 def _are_back(world: World, since: int) -> bool:
-    said = [one for one in world.city.broker.said[since:] if "New client connected" in one]
-    return all(any(f" as {router} (" in one for one in said) for router in world.routers)
+    output = [one for one in world.city.broker.output[since:] if "New client connected" in one]
+    return all(any(f" as {router} (" in one for one in output) for router in world.routers)
 
 
 def damaged_databases(trial: Trial) -> None:
@@ -65,7 +65,7 @@ def damaged_databases(trial: Trial) -> None:
             world.city.broker.stop()
             usual = max(usual, _start_s(world))
             collector.popen.send_signal(signal.SIGCONT)
-        aside = sum("broker database damaged" in one for one in world.city.broker.said)
+        aside = sum("broker database damaged" in one for one in world.city.broker.output)
         trial.figures |= {
             "slowest_up_s": round(slowest, 2),
             "slowest_up_undamaged_s": round(usual, 2),
@@ -134,10 +134,12 @@ def second_collector(trial: Trial) -> None:
             )
             world.until(lambda second=second: second.is_over, "the second stays out")  # type: ignore[misc]
             tries += 1
-            if second.popen.returncode == 0 or "holds this store" not in second.said():
-                trial.wrong.append(f"the second: {second.popen.returncode} {second.said()[-500:]}")
+            if second.popen.returncode == 0 or "holds this store" not in second.output():
+                trial.wrong.append(
+                    f"the second: {second.popen.returncode} {second.output()[-500:]}"
+                )
             world.sleep(1.0)
-        connects = first.said().count("broker connected")
+        connects = first.output().count("broker connected")
         trial.figures |= {"tries": tries, "connects": connects, "cycles": tries}
         if connects > 10 or first.is_over:
             trial.wrong.append(f"{connects} connects of the first")
@@ -156,15 +158,15 @@ def half_open(trial: Trial) -> None:
         for fault in plan:
             agent = world.agents[fault.target]
             world.until(
-                lambda agent=agent: _is_up(agent.said()),  # type: ignore[misc]
+                lambda agent=agent: _is_up(agent.output()),  # type: ignore[misc]
                 "the uplink is up",
             )
             world.sleep(fault.after_s)
-            downs = agent.said().count("uplink down")
+            downs = agent.output().count("uplink down")
             world.spaces.break_uplink(fault.target, fault.kind)
             began = time.monotonic()
             world.until(
-                lambda agent=agent, downs=downs: agent.said().count("uplink down") > downs,  # type: ignore[misc]
+                lambda agent=agent, downs=downs: agent.output().count("uplink down") > downs,  # type: ignore[misc]
                 "it is found out",
             )
             took.append(time.monotonic() - began)
@@ -179,6 +181,6 @@ def half_open(trial: Trial) -> None:
         trial.settle(world)
 
 
-def _is_up(said: str) -> bool:
+def _is_up(output: str) -> bool:
     """The last word on the uplink."""
-    return said.rfind("uplink up") > said.rfind("uplink down")
+    return output.rfind("uplink up") > output.rfind("uplink down")

@@ -81,7 +81,7 @@ def spool_disk(trial: Trial) -> None:
                     _again(world, in_ram=True, options="remount,rw")
             trial.settle(world, declared=2 * in_ram)
             lives = sum(one.kind == "read-only" for one in plan) * 2 + 1
-            started = world.agents["r-1"].said().count("agent started")
+            started = world.agents["r-1"].output().count("agent started")
             if started != lives:
                 trial.wrong.append(f"{started} lives of the agent, not {lives}")
             assert trial.verdict is not None
@@ -149,9 +149,9 @@ def store_disk(trial: Trial) -> None:
             for fault in plan:
                 world.sleep(fault.after_s)
                 fill(disk)
-                failed, rss = collector.said().count("store fails"), _rss(world)
+                failed, rss = collector.output().count("store fails"), _rss(world)
                 world.until(
-                    lambda failed=failed: collector.said().count("store fails") > failed,  # type: ignore[misc]
+                    lambda failed=failed: collector.output().count("store fails") > failed,  # type: ignore[misc]
                     "the collector says that it cannot store",
                 )
                 world.sleep(fault.lasts_s)

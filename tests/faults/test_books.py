@@ -54,7 +54,7 @@ def with_more(db: Database, figure: str, more_ms: int) -> None:
 
 @pytest.mark.parametrize("figure", ["covered_ms", "observed_ms", "up_ms"])
 def test_a_minute_with_more_in_it_is_named(db: Database, figure: str) -> None:
-    """What is wrong is said with its figures."""
+    """What is wrong is reported with its figures."""
     rolled(db)
     with_more(db, figure, 1800)
     with pytest.raises(AssertionError, match=r"more than a minute in them.*61800"):

@@ -29,7 +29,7 @@ def readings(rss_per_hour: int = 0, fds_at_end: int = 8, dip: int = 8) -> list[R
 
 
 def test_a_level_line_does_not_grow() -> None:
-    """Nothing is said of a process that stays as it is."""
+    """Nothing is reported of a process that stays as it is."""
     assert [] == grown({"one": trend(readings())}, HOUR_S)
 
 

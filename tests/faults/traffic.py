@@ -1,4 +1,4 @@
-"""Messages that are poison, or come in any order; counters that start anew."""
+"""Malformed messages, or come in any order; counters that start again."""
 
 import hashlib
 import itertools
@@ -76,10 +76,10 @@ def _until_read(world: World, thief: Client) -> None:
 def replay(trial: Trial) -> None:
     """The whole history three times, shuffled, by `count` seeds: the same rows and rollups."""
     trial.plan(("shuffle",), ("history",), (0.0, 0.0), count=1)
-    told = two_boots()
-    orders = [told]
+    given = two_boots()
+    orders = [given]
     for _ in range(trial.count):
-        orders.append(3 * told)
+        orders.append(3 * given)
         trial.rand.shuffle(orders[-1])
     digests = []
     for number, letters in enumerate(orders):
@@ -92,8 +92,8 @@ def replay(trial: Trial) -> None:
             books = city.close_books()
             scopes = (("router", 1), ("site", 1), ("city", 0))
             rolled = [city.ask(ROLLED, *scope) for scope in scopes]
-            said = repr((sorted(books.items()), city.ask(STORED), rolled)).encode()
-            digests.append(hashlib.sha256(said).hexdigest())
+            output = repr((sorted(books.items()), city.ask(STORED), rolled)).encode()
+            digests.append(hashlib.sha256(output).hexdigest())
             rows = len(rolled[0])
     different = sum(one != digests[0] for one in digests)
     trial.figures |= {
@@ -108,7 +108,7 @@ def replay(trial: Trial) -> None:
 
 
 def counters(trial: Trial) -> None:
-    """A router's uplink is made anew, its counters wrap, it boots and its agent dies.
+    """A router's uplink is made again, its counters wrap, it boots and its agent dies.
 
     What is rolled up is what the samples of each counter say, and no more than the kernel counted.
     """
@@ -129,10 +129,10 @@ def counters(trial: Trial) -> None:
             world.kill_agent("r-1")
             if fault.kind != "kill agent":
                 # The kernel's own counter goes on: a real boot would have lost what was before.
-                told: dict[str, object] = {"boot": str(uuid.uuid4())}
+                given: dict[str, object] = {"boot": str(uuid.uuid4())}
                 if fault.kind == "boot before a wrap":
-                    told["wraps_after"] = 3000
-                world.lie("r-1").write_text(json.dumps(told))
+                    given["wraps_after"] = 3000
+                world.lie("r-1").write_text(json.dumps(given))
             world.start_agent("r-1")
         verdict = trial.settle(world)
         passed = [a + b for a, b in zip(passed, world.spaces.passed("r-1"), strict=True)]

@@ -261,7 +261,7 @@ hostapd = "ubus"
 ubus_socket = "{self.radios[router].ubusd.path}"
 """
         )
-        told = replace(
+        settings = replace(
             self.settings,
             oracle=str(self.folder / "oracle" / router),
             lie=str(self.lie(router)),
@@ -273,7 +273,7 @@ ubus_socket = "{self.radios[router].ubusd.path}"
             sys.executable,
             "-m",
             "tests.faults.launcher",
-            told.text(),
+            settings.text(),
             "run",
             "--config",
             str(file),
@@ -361,7 +361,7 @@ ubus_socket = "{self.radios[router].ubusd.path}"
         if process is not None and process.is_over:
             status = process.popen.returncode
             if status not in (0, -signal.SIGKILL):
-                self.died.append(f"{name} ended by itself with {status}: {process.said()[-300:]}")
+                self.died.append(f"{name} ended by itself with {status}: {process.output()[-300:]}")
 
     def heal(self) -> None:
         """Everything works again."""
@@ -419,7 +419,7 @@ ubus_socket = "{self.radios[router].ubusd.path}"
         for agent in self.agents.values():
             agent.popen.send_signal(signal.SIGTERM)
         for router, agent in self.agents.items():
-            assert agent.popen.wait(20) == 0, (router, agent.said()[-2000:])
+            assert agent.popen.wait(20) == 0, (router, agent.output()[-2000:])
         self.sleep(1.0)
 
 

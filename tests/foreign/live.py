@@ -26,8 +26,8 @@ KINDS = {"armhf": ("little", 4), "s390x": ("big", 8)}
 def test_the_processor_is_foreign(name: str) -> None:
     """Of the byte order and the width of a pointer that it is here for."""
     code = "import struct, sys; print(sys.byteorder, struct.calcsize('P'))"
-    said = subprocess.run([foreign.python(name), "-c", code], check=True, capture_output=True)
-    order, width = said.stdout.decode().split()
+    output = subprocess.run([foreign.python(name), "-c", code], check=True, capture_output=True)
+    order, width = output.stdout.decode().split()
     assert KINDS[name] == (order, int(width))
     assert struct.calcsize("P") == 8
 
@@ -51,7 +51,7 @@ def test_what_a_foreign_router_takes_is_stored(tmp_path: Path, name: str) -> Non
             )
         finally:
             status = agent.stop()
-        assert 0 == status, agent.said()
+        assert 0 == status, agent.output()
         ((taken, stored, refused, lost, in_spool),) = city.close_books().values()
         assert (taken, 0, 0) == (stored + in_spool, refused, lost)
         ((packed,),) = city.ask("SELECT packed FROM body ORDER BY seq DESC LIMIT 1")

@@ -108,7 +108,7 @@ def _search(name: str, options: argparse.Namespace, found: Path, corpus: Sequenc
 
 
 def _crashes(found: Path) -> Iterator[str]:
-    """The inputs, without what was said about them."""
+    """The inputs, without what was noted about them."""
     return (file.name for file in found.glob("crash-*") if file.suffix != ".txt")
 
 

@@ -49,7 +49,7 @@ class Search:
         self._target = target
         self._found = found
         self._places: set[tuple[str, str, int]] = set()
-        self._told_s = 0.0
+        self._reported_s = 0.0
         self.executions = 0
 
     def one(self, data: bytes) -> None:
@@ -60,12 +60,12 @@ class Search:
         except Exception as error:
             # Whatever it is, it is what we look for.
             self._keep(data, error)
-        if time.monotonic() - self._told_s > 1.0:
-            self.tell()
+        if time.monotonic() - self._reported_s > 1.0:
+            self.report()
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """For the runner, which hears no more when an engine ends the process."""
-        self._told_s = time.monotonic()
+        self._reported_s = time.monotonic()
         (self._found / "executions.json").write_text(json.dumps(self.executions))
 
     def _keep(self, data: bytes, error: Exception) -> None:
@@ -120,7 +120,7 @@ def _hypothesis(options: argparse.Namespace) -> None:
             suppress_health_check=list(HealthCheck),
         )
         seed(number)(profile(given(inputs)(search.one)))()
-    search.tell()
+    search.report()
 
 
 def _changed(st: Any, known: Sequence[bytes]) -> Any:

@@ -32,7 +32,7 @@ def test_a_finding_comes_with_its_traceback(tmp_path: Path) -> None:
     assert "ValueError: b'a1'" in text.read_text()
 
 
-def test_executions_are_told_while_the_engine_runs(tmp_path: Path) -> None:
+def test_executions_are_reported_while_the_engine_runs(tmp_path: Path) -> None:
     """It ends the process, and nothing of ours runs after that."""
     Search(Target("planted", one, list), tmp_path).one(b"c")
     assert 1 == json.loads((tmp_path / "executions.json").read_text())

@@ -1,6 +1,6 @@
 """The air, in the machine: an access point of two radios, and the phones that use it.
 
-Rule: what happens is asked of the kernel with `iw`; nothing here is told by the agent.
+Rule: what happens is asked of the kernel with `iw`; nothing here comes from the agent.
 
 The access point is phy0 (2.4 GHz, channel 6) and phy1 (5 GHz, channel 36), each with the open
 network and the WPA2 one; the phones are the other radios, each in a network namespace of its own,
@@ -24,7 +24,7 @@ BSSES = ("wlan0", "wlan0-1", "wlan1", "wlan1-1")  # open and office, of each rad
 ADDRESS = "192.168.77.1"
 LEASES = "/run/leases"
 PATIENCE_S = 60.0  # emulated, on a machine that has other things to do
-# A phone is not active after 60 s without a packet, of which a sample must have the time to tell.
+# A phone is not active after 60 s without a packet, and a sample must come in time to show it.
 INACTIVE_S = 100  # hostapd lets a silent phone go after that, and up to 23 s more
 HWSIM = "/sys/kernel/debug/ieee80211/{}/hwsim/{}"
 PRIVATE_RULES = "regtest=5"  # hwsim's custom world: channel 36 may be used
@@ -91,9 +91,9 @@ def stations(ifname: str) -> dict[str, bool]:
 def dump(ifname: str) -> dict[str, dict[str, str]]:
     """`iw dev X station dump`, by address; nothing if there is no such interface now."""
     command = ["iw", "dev", ifname, "station", "dump"]
-    said = subprocess.run(command, check=False, text=True, capture_output=True).stdout
+    output = subprocess.run(command, check=False, text=True, capture_output=True).stdout
     found: dict[str, dict[str, str]] = {}
-    for line in said.splitlines():
+    for line in output.splitlines():
         if line.startswith("Station "):
             found[line.split()[1]] = {}
         else:
@@ -185,19 +185,19 @@ class Phone:
 
     def join(self, ssid: str, bssid: str) -> None:
         number = 0 if ssid == OPEN else 1
-        self._tell(f"BSSID {number} {bssid}")
-        self._tell(f"SELECT_NETWORK {number}")
+        self._command(f"BSSID {number} {bssid}")
+        self._command(f"SELECT_NETWORK {number}")
 
     def roam(self, bssid: str) -> None:
         """To another BSS of the same network, as a phone does that walks: without leaving."""
-        self._tell("BSSID 0 00:00:00:00:00:00")
-        self._tell("SCAN TYPE=ONLY freq=2437,5180")
-        wait_until(lambda: bssid in self._tell("SCAN_RESULTS"), "the other radio is heard")
-        self._tell(f"ROAM {bssid}")
-        self._tell(f"BSSID 0 {bssid}")  # and back to it, should hostapd be started again
+        self._command("BSSID 0 00:00:00:00:00:00")
+        self._command("SCAN TYPE=ONLY freq=2437,5180")
+        wait_until(lambda: bssid in self._command("SCAN_RESULTS"), "the other radio is heard")
+        self._command(f"ROAM {bssid}")
+        self._command(f"BSSID 0 {bssid}")  # and back to it, should hostapd be started again
 
     def leave(self) -> None:
-        self._tell("DISCONNECT")
+        self._command("DISCONNECT")
 
     def sleep(self) -> None:
         """Stays a client, and says nothing more."""
@@ -207,7 +207,7 @@ class Phone:
         write(HWSIM.format(self._phy, "ps"), "0")
 
     def vanish(self) -> None:
-        """Its battery is empty: the access point is told nothing."""
+        """Its battery is empty: the access point hears nothing."""
         write(HWSIM.format(self._phy, "group"), str(DEAF_TO_AP))
 
     def ask_for_address(self) -> None:
@@ -219,8 +219,8 @@ class Phone:
         os.chmod(script, 0o755)
         _do_there("busybox", "udhcpc", "-i", self.ifname, "-n", "-q", "-t", "9", "-T", "2",
                   "-s", script)  # fmt: skip
-        said = _do_there("ip", "-4", "-o", "addr", "show", "dev", self.ifname)
-        self.address = said.split("inet ")[1].split("/")[0]
+        output = _do_there("ip", "-4", "-o", "addr", "show", "dev", self.ifname)
+        self.address = output.split("inet ")[1].split("/")[0]
 
     def socket(self) -> socket.socket:
         """A datagram socket of the phone."""
@@ -231,7 +231,7 @@ class Phone:
         made.settimeout(0.5)
         return made
 
-    def _tell(self, command: str) -> str:
+    def _command(self, command: str) -> str:
         """A word to wpa_supplicant, and its answer."""
         own = f"/run/{self.ifname}-ask"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:

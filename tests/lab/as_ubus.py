@@ -1,4 +1,4 @@
-"""In the machine: what the real hostapd tells on its control socket, in the form of OpenWrt's ubus.
+"""In the machine: what hostapd reports on its control socket, in the form of OpenWrt's ubus.
 
 Names, nesting and widths are those of tests/captures/s-get_clients-*. Rule: every answer is asked
 of hostapd just then; nothing is remembered.
@@ -62,7 +62,7 @@ class UbusHostapd:
     def _appear(self, ifname: str) -> None:
         server = os.path.join(self._directory, ifname)
         try:
-            listener = Ctrl(self._events, server, lambda event: self._tell(ifname, event))
+            listener = Ctrl(self._events, server, lambda event: self._notify(ifname, event))
         except CtrlError:
             return  # not listening yet, or no more
         try:
@@ -79,7 +79,7 @@ class UbusHostapd:
         self._ubusd.add(f"hostapd.{ifname}", methods)
         self._listeners[ifname] = listener
 
-    def _tell(self, ifname: str, event: bytes) -> None:
+    def _notify(self, ifname: str, event: bytes) -> None:
         name, _, rest = event.partition(b" ")
         if name in _EVENTS and ifname in self._listeners:
             mac = rest.split(b" ")[0].decode()
@@ -132,21 +132,21 @@ def _clients(ifname: str, ask: Callable[[bytes], bytes]) -> dict[str, Any]:
     return {"freq": _status(ifname, ask)["freq"], "clients": clients}
 
 
-def _client(said: dict[str, str]) -> dict[str, Any]:
+def _client(output: dict[str, str]) -> dict[str, Any]:
     def both(name: str, kind: type[int] = int) -> dict[str, int]:
-        return {way: kind(said.get(f"{way}_{name}", 0)) for way in ("rx", "tx")}
+        return {way: kind(output.get(f"{way}_{name}", 0)) for way in ("rx", "tx")}
 
     def rate(way: str) -> int:
-        return int(said.get(f"{way}_rate_info", "0").split()[0]) * 100
+        return int(output.get(f"{way}_rate_info", "0").split()[0]) * 100
 
     return {
-        **{name: f"[{flag}]" in said["flags"] for name, flag in _FLAGS.items()},
+        **{name: f"[{flag}]" in output["flags"] for name, flag in _FLAGS.items()},
         "rrm": [0, 0, 0, 0, 0],
-        "aid": int(said.get("aid", 0)),
+        "aid": int(output.get("aid", 0)),
         "bytes": both("bytes", Wide),
         "airtime": {"rx": Wide(0), "tx": Wide(0)},
         "packets": both("packets"),
         "rate": {"rx": rate("rx"), "tx": rate("tx")},
-        "signal": int(said.get("signal", 0)),
+        "signal": int(output.get("signal", 0)),
         "capabilities": {},
     }

@@ -63,8 +63,8 @@ class Agent:
         )
 
     def is_connected(self) -> bool:
-        said = read("/lab-out/agent.log")
-        return said.count("uplink up\n") > said.count("uplink down ")
+        output = read("/lab-out/agent.log")
+        return output.count("uplink up\n") > output.count("uplink down ")
 
     def rss_bytes(self) -> int:
         return int(read(f"/proc/{self._process.pid}/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -105,7 +105,7 @@ class Evening:
         open(f"/lab-out/{name}", "w").close()
 
     def until(self, ifname: str, count: int) -> None:
-        """Until so many are on that BSS, and then long enough to tell this from what follows."""
+        """Until so many are on that BSS, and then long enough to see it apart from what follows."""
         self.truth.wait_for(ifname, count)
         time.sleep(APART_S)
 
@@ -175,7 +175,7 @@ class Evening:
         self.phones[2].vanish()
         self.record["died_s"] = boottime()
 
-    def dirty_uplink(self) -> None:
+    def lossy_uplink(self) -> None:
         self.step("uplink: delay and loss")
         self.uplink.spoil("delay", "200ms", "50ms", "loss", "10%")
         self.leave(self.phones[3], "wlan1-1")
@@ -301,7 +301,7 @@ def main(config: str, path: str) -> None:
     evening.roam()
     evening.sleep_and_die()
     evening.transfer("after roaming", phones[0], "wlan1", phones[5], "wlan0-1")
-    evening.dirty_uplink()
+    evening.lossy_uplink()
     evening.burial()
     evening.come_and_go()
     evening.restart()

@@ -2,7 +2,7 @@
 
 The one that asks over ubus has a ubusd in front of the same hostapd.
 
-Writes what both said at each moment to the file named on the command line; the test outside
+Writes what both reported at each moment to the file named on the command line; the test outside
 compares. wlan0 and wlan0-1 are the access point, open and WPA2; wlan1 to wlan4 are clients.
 """
 
@@ -129,7 +129,7 @@ def wait_until(true: Callable[[], bool]) -> bool:
 
 
 class Observer:
-    """The sources under test, and the record of what they said."""
+    """The sources under test, and the record of what they reported."""
 
     def __init__(self, radio: Radio) -> None:
         clock = SystemClock()
@@ -144,7 +144,7 @@ class Observer:
         self.moments: dict[str, dict[str, Any]] = {}
 
     def read(self) -> dict[str, Any]:
-        """What the control socket tells, and under `ubus` what ubus tells."""
+        """What the control socket reports, and under `ubus` what ubus reports."""
         return self._read(CONTROL) | {OVER_UBUS: self._read(OVER_UBUS)}
 
     def _read(self, name: str) -> dict[str, Any]:
@@ -166,9 +166,9 @@ class Observer:
         """Read between two looks of iw that agree, so that both speak of the same instant."""
         for _ in range(20):
             before = self._radio.stations()
-            said = self.read()
+            output = self.read()
             if before == self._radio.stations():
-                self.moments[moment] = said | {"iw": before} | more
+                self.moments[moment] = output | {"iw": before} | more
                 return
 
     def hear(self, happened: Callable[[], bool]) -> dict[str, float | None]:
@@ -203,9 +203,9 @@ class Observer:
         self._ubus.close()
 
 
-def has_both(said: dict[str, Any]) -> bool:
+def has_both(output: dict[str, Any]) -> bool:
     """Both sources read both BSSes."""
-    return all(len(one.get("clients", ())) == 2 for one in (said, said[OVER_UBUS]))
+    return all(len(one.get("clients", ())) == 2 for one in (output, output[OVER_UBUS]))
 
 
 def main(path: str) -> None:

@@ -225,7 +225,7 @@ def play(row: Topology, number: int) -> dict[str, Any]:
 def settled(world: World, down: tuple[str, ...]) -> dict[str, Any]:
     """The first sample that lists these uplinks as down, or the last before patience ends.
 
-    The kernel tells a VLAN of its port's link a second later.
+    The kernel reports a VLAN of its port's link a second later.
     """
     end = time.monotonic() + PATIENCE_S
     while True:

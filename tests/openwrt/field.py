@@ -1,7 +1,7 @@
 """A router that lives: the packages' own Python in its root directory, a city that it reports to.
 
 Rule: the library is what the packages' dependencies name; a process has the rights that procd was
-told to give it.
+asked to give it.
 """
 
 import json
@@ -136,9 +136,9 @@ def folder_of(path: Path) -> Iterator[str]:
 def running(
     *command: str, log: Path, env: dict[str, str] | None = None
 ) -> Iterator[Callable[[], str]]:
-    """A process for as long as it is looked at; what it has said."""
-    with log.open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=env)
+    """A process for as long as it is looked at; what it has printed."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=env)
         try:
             yield log.read_text
         finally:
@@ -147,10 +147,10 @@ def running(
 
 
 def instance(router: Router, *more: str) -> tuple[list[str], dict[str, str]]:
-    """What procd would start by what it was told last: command and environment; `more` of that."""
-    told = router.told()
-    last = max(at for at, one in enumerate(told) if one[0] == "open")
-    params = {one[0]: one[1:] for one in told[last:]}
+    """What procd was asked to start last: command and environment; `more` of that."""
+    calls = router.calls()
+    last = max(at for at, one in enumerate(calls) if one[0] == "open")
+    params = {one[0]: one[1:] for one in calls[last:]}
     assert ["titik"] == params["user"] == params["group"]
     env = dict(one.split("=", 1) for one in params["env"])
     words = ("/bin/busybox", "env", *more, *params["command"])
@@ -160,7 +160,7 @@ def instance(router: Router, *more: str) -> tuple[list[str], dict[str, str]]:
 def until(
     condition: Callable[[], bool], what: Callable[[], str], seconds: float = PATIENCE_S
 ) -> None:
-    """Wait for it; what is said if it does not come."""
+    """Wait for it; what is printed if it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what()

@@ -138,19 +138,19 @@ class Router:
         return done.stdout
 
     def service(self, name: str, action: str = "start") -> list[list[str]]:
-        """What procd was told, a list for each call."""
+        """What procd was asked for, a list for each call."""
         (self.root / "tmp/procd").unlink(missing_ok=True)
         self.says(f"/etc/init.d/{name}", action)
-        return self.told()
+        return self.calls()
 
-    def told(self) -> list[list[str]]:
-        """What procd was told since somebody looked whether it was."""
+    def calls(self) -> list[list[str]]:
+        """What procd was asked for since somebody looked whether it was."""
         file = self.root / "tmp/procd"
         lines = file.read_text().splitlines() if file.exists() else []
         return [line.rstrip("\t").split("\t") for line in lines]
 
     def log(self) -> str:
-        """What was said to the system's log."""
+        """What was written to the system's log."""
         file = self.root / "tmp/log"
         return file.read_text() if file.exists() else ""
 

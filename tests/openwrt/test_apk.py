@@ -37,19 +37,19 @@ def info(package: Path) -> dict[str, str]:
 def is_real() -> bool:
     """Whether apk 3 itself is here."""
     asked = [shutil.which("apk") or "false", "--version"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    return re.match(r"apk-tools ([3-9]|\d\d)\.", said) is not None
+    output = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    return re.match(r"apk-tools ([3-9]|\d\d)\.", output) is not None
 
 
 def test_a_package_says_what_the_ipk_says(apks: list[list[Path]], packages: list[Path]) -> None:
     """Name, version and dependencies are one Makefile's; 25.12 knows noarch."""
     for package, ipk in zip(apks[0], packages, strict=True):
-        told, other = info(package), control(ipk)
-        assert package.name == f"{told['name']}-{told['version']}.apk"
-        assert f"Package: {told['name']}\nVersion: {told['version']}\n" in other
+        stated, other = info(package), control(ipk)
+        assert package.name == f"{stated['name']}-{stated['version']}.apk"
+        assert f"Package: {stated['name']}\nVersion: {stated['version']}\n" in other
         depends = re.findall(r"^Depends: (.*)$", other, re.M)[0].split(", ")
-        assert depends == told["depends"].split()
-        assert ("noarch", "Apache-2.0") == (told["arch"], told["license"])
+        assert depends == stated["depends"].split()
+        assert ("noarch", "Apache-2.0") == (stated["arch"], stated["license"])
 
 
 def test_the_bytecode_is_the_releases(apks: list[list[Path]]) -> None:
@@ -136,7 +136,7 @@ def test_files_are_roots_with_the_makefiles_modes(apks: list[list[Path]]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "output"),
     [
         (None, "apk 3 makes these packages, and is not in PATH"),
         ("echo 'apk-tools 2.14.4, compiled for x86_64.'", "is another (apk-tools 2.14.4"),
@@ -144,14 +144,14 @@ def test_files_are_roots_with_the_makefiles_modes(apks: list[list[Path]]) -> Non
     ],
 )
 def test_without_apk_3_it_says_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str | None, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str | None, output: str
 ) -> None:
     """Apk 2 knows no mkpkg, and Android's tools have the name too."""
     if body is not None:
         (tmp_path / "apk").write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / "apk").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SystemExit, match=re.escape(said)):
+    with pytest.raises(SystemExit, match=re.escape(output)):
         openwrt_apk.build(tmp_path / "out")
 
 

@@ -64,7 +64,7 @@ def test_a_bundle_sets_a_router_up(router: Router, bundle: Path) -> None:
         "router.key": (0o600, UID),
     } == {name: was[1:] for name, was in state(router).items()}
     assert "localhost\n" == router.says("uci", "get", "titik-agent.broker.host")
-    assert ["stop", "open"] == [one[0] for one in router.told() if one[0] in ("stop", "open")]
+    assert ["stop", "open"] == [one[0] for one in router.calls() if one[0] in ("stop", "open")]
     assert (router.root / "etc/rc.d/S95titik-agent").exists()
 
 
@@ -97,7 +97,7 @@ def test_a_bundle_may_come_before_the_package(
     put(bundle, router)
     router.install(packages[0])
     assert (0o600, UID) == state(router)["router.key"][1:]
-    assert "open" in [one[0] for one in router.told()]
+    assert "open" in [one[0] for one in router.calls()]
 
 
 def test_an_image_is_a_reporting_hotspot_at_its_first_boot(router: Router, bundle: Path) -> None:
@@ -111,7 +111,7 @@ def test_an_image_is_a_reporting_hotspot_at_its_first_boot(router: Router, bundl
     shutil.copy(bundle, defaults / "90-titik")
     router.says("sh", "-c", FIRST_BOOT)
     assert [] == list(defaults.iterdir())
-    assert [] == router.told()  # there is no uplink to check yet, and nothing to wait for
+    assert [] == router.calls()  # there is no uplink to check yet, and nothing to wait for
     shown = router.says("uci", "show", "wireless").splitlines()
     for radio in ("radio0", "radio1"):
         assert f"wireless.{radio}.disabled='0'" in shown
@@ -121,4 +121,4 @@ def test_an_image_is_a_reporting_hotspot_at_its_first_boot(router: Router, bundl
     assert "tirosa-1\n" == router.says("uci", "get", "system.cfg1.hostname")
     assert (0o600, UID) == state(router)["router.key"][1:]
     router.says("/etc/rc.d/S95titik-agent", "start")
-    assert ["agent"] == [one[1] for one in router.told() if one[0] == "open"]
+    assert ["agent"] == [one[1] for one in router.calls() if one[0] == "open"]

@@ -65,9 +65,9 @@ def field(city: City, python: str, packages: list[Path], tmp_path: Path) -> Iter
     with (
         hostapd(router) as ubusd,
         RunningBroker(city.broker),
-        running(*collect, log=tmp_path / "collector.log", env=paths) as said,
+        running(*collect, log=tmp_path / "collector.log", env=paths) as output,
     ):
-        until(lambda: "broker connected" in said(), said)
+        until(lambda: "broker connected" in output(), output)
         yield Field(city, router, ubusd)
 
 
@@ -106,11 +106,11 @@ def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Pat
     assert "not enrolled" in follow(field, packages, "What the log says")
     router.shell("sh", "-c", HOTPLUG, ACTION="stratum")
 
-    said = follow(field, packages, "Enrol")
+    output = follow(field, packages, "Enrol")
     chapter = PAGE.split("\n## Enrol\n")[1].split("\n## ")[0]
     promised = re.findall(r"^    (ok    [^…\n]+)", chapter, re.M)
     assert len(promised) == 9
-    assert [] == [one for one in promised if said.count(one.strip()) != 2], said
+    assert [] == [one for one in promised if output.count(one.strip()) != 2], output
     assert not (router.root / f"tmp/{NAME}.sh").exists()
     assert (router.root / "etc/rc.d/S95titik-agent").exists()
     spool = router.root / "var/run/titik-agent/spool"

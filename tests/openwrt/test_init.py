@@ -1,4 +1,4 @@
-"""The init scripts under busybox: what procd is told, and what the agent finds."""
+"""The init scripts under busybox: what procd is asked for, and what the agent finds."""
 
 import dataclasses
 import json
@@ -63,8 +63,8 @@ def toml(router: Router) -> dict[str, Any]:
     return tomllib.loads((router.root / "var/run/titik-agent/agent.toml").read_text())
 
 
-def params(told: list[list[str]]) -> dict[str, list[str]]:
-    return {one[0]: one[1:] for one in told}
+def params(reported: list[list[str]]) -> dict[str, list[str]]:
+    return {one[0]: one[1:] for one in reported}
 
 
 def test_a_new_router_starts_nothing_and_says_why(router: Router) -> None:
@@ -73,7 +73,7 @@ def test_a_new_router_starts_nothing_and_says_why(router: Router) -> None:
     assert "not enrolled" in router.log()
 
 
-def test_procd_is_told_all_it_needs(router: Router) -> None:
+def test_procd_is_reported_all_it_needs(router: Router) -> None:
     """For ever, with a watchdog, as its own user, with no right at all."""
     router.uci(ENROLLED)
     router.ujail()
@@ -104,8 +104,12 @@ def test_procd_is_told_all_it_needs(router: Router) -> None:
 def test_small_images_run_without_a_jail(router: Router) -> None:
     """As the user all the same."""
     router.uci(ENROLLED)
-    told = params(router.service("titik-agent"))
-    assert (["titik"], False, False) == (told["user"], "jail" in told, "capabilities" in told)
+    reported = params(router.service("titik-agent"))
+    assert (["titik"], False, False) == (
+        reported["user"],
+        "jail" in reported,
+        "capabilities" in reported,
+    )
 
 
 def test_the_least_configuration_is_accepted(router: Router) -> None:
@@ -226,7 +230,7 @@ def test_it_can_be_switched_off(router: Router) -> None:
     assert [["trigger", "titik-agent"]] == router.service("titik-agent")
 
 
-def test_no_secret_is_told_to_procd(router: Router) -> None:
+def test_no_secret_is_reported_to_procd(router: Router) -> None:
     """Arguments and environment are there for every user to see."""
     router.uci(EVERYTHING)
     assert "reboot" not in str(router.service("titik-agent"))
@@ -237,16 +241,16 @@ def test_the_probe_has_one_right_and_the_rest_of_the_time(router: Router) -> Non
     router.uci(EVERYTHING)
     router.ujail()
     router.service("titik-agent")
-    told = params(router.service("titik-agent-probe"))
-    assert ["/usr/bin/titik-agent", "probe"] == told["command"][:2]
+    reported = params(router.service("titik-agent-probe"))
+    assert ["/usr/bin/titik-agent", "probe"] == reported["command"][:2]
     assert (["titik"], ["15"], ["1"], ["titik-agent-probe"]) == (
-        told["user"],
-        told["nice"],
-        told["no_new_privs"],
-        told["jail"],
+        reported["user"],
+        reported["nice"],
+        reported["no_new_privs"],
+        reported["jail"],
     )
-    assert "as=268435456 268435456" in told["limits"]
-    rights = json.loads((router.root / told["capabilities"][0][1:]).read_text())
+    assert "as=268435456 268435456" in reported["limits"]
+    rights = json.loads((router.root / reported["capabilities"][0][1:]).read_text())
     assert [["CAP_NET_RAW"]] * 5 == list(rights.values())
 
 
@@ -285,9 +289,9 @@ def test_check_stops_the_service_meanwhile(router: Router) -> None:
     """Two agents of one name would put each other out; it is started again whatever came of it."""
     router.uci(ENROLLED)
     router.program("usr/bin/titik-agent", 'printf "ran\\t%s\\t\\n" "$*" >>/tmp/procd')
-    told = router.root / "tmp/procd"
-    told.write_text("")
-    told.chmod(0o666)
+    reported = router.root / "tmp/procd"
+    reported.write_text("")
+    reported.chmod(0o666)
     router.says("/etc/init.d/titik-agent", "check")
     config = "--config /var/run/titik-agent/"
     assert [
@@ -295,7 +299,7 @@ def test_check_stops_the_service_meanwhile(router: Router) -> None:
         ["stop", "titik-agent"],
         ["ran", f"check {config}agent.toml"],
         ["open", "agent"],
-    ] == router.told()[:4]
+    ] == router.calls()[:4]
 
 
 def test_check_is_the_services_own_user(router: Router) -> None:
@@ -304,8 +308,8 @@ def test_check_is_the_services_own_user(router: Router) -> None:
     group = router.root / "etc/group"
     group.write_text(group.read_text() + "sensors:x:500:titik\n")
     router.program("usr/bin/titik-agent", "id -u; id -g; id -G")
-    said = router.says("/etc/init.d/titik-agent", "check").split()
-    assert [str(UID), str(UID), {str(UID), "500"}] == [*said[:2], set(said[2:])]
+    output = router.says("/etc/init.d/titik-agent", "check").split()
+    assert [str(UID), str(UID), {str(UID), "500"}] == [*output[:2], set(output[2:])]
 
 
 def test_one_sample_is_the_services_own_users_too(router: Router) -> None:
@@ -313,16 +317,16 @@ def test_one_sample_is_the_services_own_users_too(router: Router) -> None:
     router.uci(ENROLLED)
     router.program("usr/bin/titik-agent", 'echo "$(id -u) $*"')
     router.service("titik-agent")
-    said = router.says("/etc/init.d/titik-agent", "once")
-    assert f"{UID} once --config /var/run/titik-agent/agent.toml\n" == said
-    assert "stop" not in [one[0] for one in router.told()]
+    output = router.says("/etc/init.d/titik-agent", "once")
+    assert f"{UID} once --config /var/run/titik-agent/agent.toml\n" == output
+    assert "stop" not in [one[0] for one in router.calls()]
 
 
 def test_a_check_of_a_router_that_is_not_enrolled_says_so(router: Router) -> None:
     """To whoever typed it, not only to the log; and the service is left as it was."""
     done = router.shell("sh", "/etc/rc.common", "/etc/init.d/titik-agent", "check")
     assert (1, True) == (done.returncode, done.stdout.startswith("FAIL  config: not enrolled"))
-    assert "stop" not in [one[0] for one in router.told()]
+    assert "stop" not in [one[0] for one in router.calls()]
 
 
 def test_a_check_starts_nothing_that_is_switched_off(router: Router) -> None:
@@ -340,7 +344,7 @@ def test_a_check_that_is_interrupted_starts_the_service_again(router: Router, si
     router.program("usr/bin/titik-agent", f"kill -{signal} $PPID; exit 1")
     (router.root / "tmp/procd").unlink()
     router.shell("ash", "/etc/rc.common", "/etc/init.d/titik-agent", "check")
-    assert ["stop", "open"] == [one[0] for one in router.told() if one[0] in ("stop", "open")]
+    assert ["stop", "open"] == [one[0] for one in router.calls() if one[0] in ("stop", "open")]
 
 
 def test_the_access_list_names_what_the_agent_calls() -> None:
@@ -420,7 +424,7 @@ def test_ubusd_is_woken_when_the_user_is_there(router: Router) -> None:
 
 
 def test_a_changed_password_restarts_the_agent(router: Router) -> None:
-    """A reload compares the files that procd was told of; the other one is the same as before."""
+    """A reload compares the files that procd knows of; the other one is the same as before."""
     router.uci(EVERYTHING)
     first = watched(router)
     router.uci(EVERYTHING.replace("reboot", "other"))

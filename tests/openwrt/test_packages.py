@@ -50,7 +50,7 @@ def reporting(folder: Path, packages: list[Path]) -> Router:
 
 
 def test_an_install_starts_both(versions: list[list[Path]], tmp_path: Path) -> None:
-    """With the settings that were there; ubusd is told, and the next boot starts them too."""
+    """With the settings that were there; ubusd is informed, and the next boot starts them too."""
     router = reporting(tmp_path / "router", versions[0])
     assert {router.code()} == {router.running(one) for one in SERVICES}
     assert "-HUP ubusd\n" in (router.root / "tmp/killed").read_text()

@@ -61,7 +61,7 @@ def complaints(router: Router) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "output"),
     [
         ("main.interval_s", "abc", "'abc' must be a whole number, from 1 to 3600"),
         ("main.interval_s", "030", "'030' must be a whole number, from 1 to 3600"),
@@ -79,7 +79,7 @@ def complaints(router: Router) -> list[str]:
     ],
 )
 def test_a_wrong_value_is_logged_once_and_starts_nothing(
-    living: Router, key: str, value: str, said: str
+    living: Router, key: str, value: str, output: str
 ) -> None:
     """A crash loop of Python would cost the router more than the agent does."""
     living.uci(settings(GOOD | {key: value}))
@@ -87,7 +87,7 @@ def test_a_wrong_value_is_logged_once_and_starts_nothing(
     (line,) = complaints(living)
     assert "settings refused: " in line
     assert f"{key}: " in line or f"{key.split('.')[1]}: " in line
-    assert said in line
+    assert output in line
 
 
 def test_right_settings_start_it(living: Router) -> None:
@@ -186,14 +186,14 @@ def test_what_is_ignored_is_logged(router: Router) -> None:
     given = settings(GOOD | {"main.intervall_s": "60"})
     router.uci(f"{given}config reach\n\tlist targets 'a:1'\n\nconfig x 'more'\n\toption a 'b'\n")
     router.service(SERVICE)
-    said = complaints(router)
-    assert 3 == len(said), said
-    assert "section ignored, it has no name; the names are main broker" in said[0]
-    assert "uci delete titik-agent.cfg" in said[0]
-    assert "section ignored, it is none of main broker" in said[1]
-    assert "uci delete titik-agent.more" in said[1]
-    assert "option ignored, there is none of this name: titik-agent.main.intervall_s" in said[2]
-    assert "open" in [one[0] for one in router.told()]
+    output = complaints(router)
+    assert 3 == len(output), output
+    assert "section ignored, it has no name; the names are main broker" in output[0]
+    assert "uci delete titik-agent.cfg" in output[0]
+    assert "section ignored, it is none of main broker" in output[1]
+    assert "uci delete titik-agent.more" in output[1]
+    assert "option ignored, there is none of this name: titik-agent.main.intervall_s" in output[2]
+    assert "open" in [one[0] for one in router.calls()]
 
 
 def test_a_file_that_uci_cannot_read_is_logged(router: Router) -> None:
@@ -233,9 +233,9 @@ def test_empty_values_are_not_set(router: Router) -> None:
     """As LuCI leaves them."""
     router.uci(settings(GOOD | {"main.interval_s": "", "broker.tls": "", "interfaces.uplink": ""}))
     router.service(SERVICE)
-    told = toml(router)
-    assert ("interval_s" in told, told["interfaces"]) == (False, {})
-    assert {"host": "mqtt.example"} == told["broker"]
+    reported = toml(router)
+    assert ("interval_s" in reported, reported["interfaces"]) == (False, {})
+    assert {"host": "mqtt.example"} == reported["broker"]
 
 
 def test_an_option_where_a_list_is_meant_is_cut_at_blanks(router: Router) -> None:

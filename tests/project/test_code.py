@@ -1,4 +1,4 @@
-"""How the code reads, as far as a machine can tell."""
+"""How the code reads, as far as a machine can see."""
 
 import ast
 import re
@@ -50,7 +50,7 @@ def test_no_function_of_a_router_makes_tuples_of_unknown_length() -> None:
 
 
 def _cuts(call: ast.Call) -> bool:
-    """Whether it makes a tuple of something that cannot tell its length."""
+    """Whether it makes a tuple of something that does not know its length."""
     given = [one.value for one in call.args if isinstance(one, ast.Starred)]
     if isinstance(call.func, ast.Name) and call.func.id == "tuple":
         given += call.args

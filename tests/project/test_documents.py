@@ -51,7 +51,7 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Every command line that a page tells its reader to type."""
+    """Every command line that a page asks its reader to type."""
     joined = [(page, body.replace("\\\n", " ")) for page, body in blocks("sh")]
     lines = [(page, line.strip()) for page, body in joined for line in body.splitlines()]
     return [(page, line) for page, line in lines if line and not line.startswith("#")]
@@ -59,12 +59,12 @@ def commands() -> list[tuple[str, str]]:
 
 def test_every_line_of_the_agents_log_is_explained() -> None:
     """By its event, which is what a technician searches for."""
-    said = set()
+    output = set()
     for file in (ROOT / "agent/titik_agent").rglob("*.py"):
         found = re.findall(r'log\.(?:info|warning|error)\(\s*"([^"]*)"', file.read_text())
-        said |= {re.split(r"[:,]? \w+=|, |: ", one)[0] for one in found if one != "%s"}
+        output |= {re.split(r"[:,]? \w+=|, |: ", one)[0] for one in found if one != "%s"}
     page = (ROOT / "docs/routers.md").read_text()
-    assert [] == sorted(one for one in said if f"`{one}" not in page and one not in page)
+    assert [] == sorted(one for one in output if f"`{one}" not in page and one not in page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -221,16 +221,16 @@ def test_every_test_that_a_page_names_is_there(page: Path) -> None:
 def test_the_privacy_page_says_how_long_the_store_keeps() -> None:
     """As the configuration has it."""
     text = (ROOT / "docs/privacy.md").read_text()
-    said = dict(re.findall(r"`store\.(\w+_days)`, (\d+) if not set", text))
+    output = dict(re.findall(r"`store\.(\w+_days)`, (\d+) if not set", text))
     fields = dataclasses.fields(server_config.Store)
-    assert {one.name: str(one.default) for one in fields if one.name.endswith("_days")} == said
+    assert {one.name: str(one.default) for one in fields if one.name.endswith("_days")} == output
 
 
 def test_the_privacy_page_says_how_many_spellings_are_searched() -> None:
     """`KINDS` of the test that lives through a day."""
-    said = re.search(r"\b(\d+) spellings", (ROOT / "docs/privacy.md").read_text())
-    assert said is not None
-    assert str(len(KINDS)) == said[1]
+    output = re.search(r"\b(\d+) spellings", (ROOT / "docs/privacy.md").read_text())
+    assert output is not None
+    assert str(len(KINDS)) == output[1]
 
 
 def test_every_test_that_the_security_page_names_is_there() -> None:

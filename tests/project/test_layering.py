@@ -87,9 +87,9 @@ def test_every_room_stands_on_a_floor(package: str) -> None:
 def test_every_room_says_in_one_sentence_what_it_is(package: str) -> None:
     """Whoever opens the folder reads it first."""
     for folder in {file.parent for file in files(package)}:
-        said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-        assert len(said) > 20, folder
-        assert said.split("\n")[0].endswith("."), folder
+        output = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+        assert len(output) > 20, folder
+        assert output.split("\n")[0].endswith("."), folder
 
 
 @pytest.mark.parametrize("package", HALVES)

@@ -19,7 +19,7 @@ def test_a_test_is_in_one_of_the_two_lengths_that_are_all() -> None:
 
 
 def test_the_fast_tests_are_part_of_make_test() -> None:
-    """So `make check` tells nothing that `make test` would not."""
+    """So `make check` shows nothing that `make test` would not."""
     (fast,) = selected("check")
     assert {"not system", "not thorough", "not long"} == set(fast.split(" and "))
 

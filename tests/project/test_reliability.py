@@ -6,7 +6,7 @@ from tools import write_reliability as report
 
 
 def test_the_page_is_made_of_the_results() -> None:
-    """Nobody edits a figure by hand, and `python -m tests.faults report` writes it anew."""
+    """Nobody edits a figure by hand, and `python -m tests.faults report` writes it again."""
     assert report.PAGE.read_text() == report.page()
 
 

@@ -104,7 +104,7 @@ def test_the_server_explains_its_commands(server: Path, tmp_path: Path, command:
     assert "Usage:" in run(server / "titik", *command.split(), "--help", cwd=tmp_path)
 
 
-def test_both_commands_tell_the_version(server: Path, tmp_path: Path) -> None:
+def test_both_commands_show_the_version(server: Path, tmp_path: Path) -> None:
     """The one in titik_wire, because a router has no dist-info."""
     for name in ("titik", "titik-agent"):
         assert __version__ in run(server / name, "--version", cwd=tmp_path)

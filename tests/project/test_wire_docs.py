@@ -59,7 +59,7 @@ def test_the_lines_that_unpack_do() -> None:
 
 
 def test_every_json_block_is_an_example() -> None:
-    """None escapes the tests for want of a topic above it."""
+    """None escapes the tests because a topic is missing above it."""
     assert PAGE.count("```json") == len(EXAMPLES)
 
 
@@ -78,12 +78,12 @@ def test_every_field_is_explained(cls: type[Any]) -> None:
 
 def test_every_message_and_part_has_a_table() -> None:
     """A new dataclass gets a section of the page."""
-    wanted = {cls.__name__ for cls in contract.parts()} - {"Held"}  # told in words at `spool`
+    wanted = {cls.__name__ for cls in contract.parts()} - {"Held"}  # described in words at `spool`
     tabled = {found[3] for found in tables.MARKED.finditer(PAGE) if found[2] == "fields"}
     assert wanted == tabled
 
 
-def test_the_page_tells_the_order_of_shedding() -> None:
+def test_the_page_shows_the_order_of_shedding() -> None:
     """What a long sample leaves out first is a promise."""
     section = PAGE.partition("## What is left out")[2].partition("\n## ")[0]
     assert list(SHED_ORDER) == re.findall(r"^\| \d+ \| `(.+)` \|$", section, re.M)
@@ -91,7 +91,7 @@ def test_the_page_tells_the_order_of_shedding() -> None:
 
 @pytest.mark.parametrize("channel", contract.CHANNELS, ids=lambda channel: channel.name)
 def test_every_topic_is_one_that_readers_know(channel: contract.Channel) -> None:
-    """The table of topics and topics.py agree on what is said where."""
+    """The table of topics and topics.py agree on what is published where."""
     topic = re.sub(r"\{\w+\}", lambda found: SLUGS[found[0]], channel.address)
     carried = {row[1]: type(row[0]) for row in CASES}
     kinds = {topics.parse(topic).kind: message for topic, message in carried.items()}

@@ -99,17 +99,17 @@ class Process:
 
     def __init__(self, log: Path, *arguments: str, python: str = sys.executable) -> None:
         self._log = log
-        with log.open("ab") as said:
+        with log.open("ab") as output:
             self.popen = subprocess.Popen(
                 [python, *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 env=_environment(),
                 cwd=ROOT,
             )
 
-    def said(self) -> str:
+    def output(self) -> str:
         """All that it wrote, also before it was started again."""
         return self._log.read_text(errors="replace")
 
@@ -208,7 +208,7 @@ max_runs_per_hour = 10000
         started = self._spawn(where, *program, "collect", "--config", str(self.file))
         self.collector = started
         self.until(
-            lambda: started.is_over or started.said().count("broker connected") > before,
+            lambda: started.is_over or started.output().count("broker connected") > before,
             "the collector connects",
         )
         return started
@@ -343,8 +343,8 @@ uplink = "lo"
         deadline = time.monotonic() + patience_s
         while not condition():
             if time.monotonic() > deadline:
-                said = self.collector.said()[-3000:] if self.collector is not None else ""
-                raise AssertionError(f"still not: {what}\nbooks {self.books()}\n{said}")
+                output = self.collector.output()[-3000:] if self.collector is not None else ""
+                raise AssertionError(f"still not: {what}\nbooks {self.books()}\n{output}")
             self.run(0.05)
 
     def until_heard(self, client: Client, wanted: Callable[[str, bytes], bool], what: str) -> None:
@@ -404,7 +404,7 @@ uplink = "lo"
     def close_books(self, slack_ms: int = SLACK_MS) -> Books:
         """Stop the collector, compute what is left, and audit; the law of each run."""
         if self.collector is not None and not self.collector.is_over:
-            assert self.collector.stop() == 0, self.collector.said()
+            assert self.collector.stop() == 0, self.collector.output()
         with contextlib.closing(open_writer(self.store)) as db:
             roll(db)
             found = conservation.findings(db)

@@ -2,8 +2,8 @@
 
     python -m tests.system.dying_collector MOMENT collect --config FILE
 
-received: before they are committed. committed: before the broker is told. acknowledged: after
-that, before the routers are told.
+received: before they are committed. committed: before the broker gets its acknowledgement.
+acknowledged: after that, before the routers get their acks.
 """
 
 import os
@@ -23,7 +23,7 @@ MOMENTS = ("received", "committed", "acknowledged")
 
 
 def die() -> NoReturn:
-    """SIGKILL: nothing is closed, nothing is said."""
+    """SIGKILL: nothing is closed, nothing is reported."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still alive")
 
@@ -46,7 +46,7 @@ class DyingLink(connection.Link):
 
 class DyingIngest(ingest.Ingest):
     def _acknowledge_routers(self, routers: Mapping[int, str]) -> None:
-        """Dies once the broker knows; what it was told has left this process."""
+        """Dies once the broker knows; what it sent has left this process."""
         if routers:
             assert isinstance(self._inbox, connection.Link)
             self._inbox.close()

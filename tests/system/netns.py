@@ -17,7 +17,7 @@ NOBODY = "198.51.100.9"  # beyond the gateway, which knows no such host
 
 
 def ip(*words: str, check: bool = True) -> None:
-    """`ip`, which must succeed unless told."""
+    """`ip`, which must succeed unless asked."""
     subprocess.run(("ip", *words), check=check, capture_output=True, text=True, timeout=60)
 
 

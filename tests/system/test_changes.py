@@ -1,6 +1,6 @@
 """What was found before holds until something changes, whatever it is: real interfaces and routes.
 
-Two readers look at one network while it changes at random: one looks anew each time, the other only
+Two readers look at one network while it changes at random. One looks each time, the other only
 when the kernel says that something changed. Both must report the same.
 """
 
@@ -38,7 +38,7 @@ rand, changes = random.Random(int(sys.argv[1])), RouteChanges()
 lazy, eager = (Interfaces(None, None, "b0", changed=one) for one in (changes.any, lambda: True))
 answers = set()
 for turn in range(150):
-    ip(rand.choice(STEPS))  # one, as another would tell of it too
+    ip(rand.choice(STEPS))  # one, as another would report it too
     deadline = time.monotonic() + 60  # the kernel publishes a carrier when it has time
     while found(lazy) != found(eager) and time.monotonic() < deadline:
         time.sleep(0.01)

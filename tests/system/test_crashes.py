@@ -78,7 +78,7 @@ def test_an_agent_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
         # The broker kept nothing of the dead but the newest sample: nobody had subscribed.
         city.collect()
         city.until(lambda: len(city.books()) == 4, "four runs are known")
-        own = agent.said().rpartition("run=")[2].partition(" ")[0]
+        own = agent.output().rpartition("run=")[2].partition(" ")[0]
         city.until(lambda: all_stored(city, but=own), "the dead ones' samples are stored")
         books = city.close_books()
         del books[own]

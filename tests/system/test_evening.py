@@ -139,9 +139,9 @@ lease_files = ["/run/leases"]
     machine += ["-t", str(PATIENCE_S), "-o", out]
     script: list[str | Path] = [sys.executable, LAB / "evening.py", config, "/lab-out/record.json"]
     done = subprocess.run([*machine, *script], check=False, text=True, capture_output=True)
-    said = out / "agent.log"
-    agent_said = said.read_text() if said.exists() else ""
-    assert 0 == done.returncode, done.stdout + done.stderr + agent_said
+    output = out / "agent.log"
+    agent_output = output.read_text() if output.exists() else ""
+    assert 0 == done.returncode, done.stdout + done.stderr + agent_output
     result: dict[str, Any] = json.loads((out / "record.json").read_text())
     return result
 
@@ -293,7 +293,7 @@ def test_the_evenings_bytes_are_the_kernels(evening: Evening) -> None:
     assert (down, up) == pytest.approx(evening.rolled[:2], rel=ALIKE)
 
 
-def test_nothing_is_lost_on_a_dirty_uplink(evening: Evening) -> None:
+def test_nothing_is_lost_on_a_lossy_uplink(evening: Evening) -> None:
     """Taken is stored plus spool: loss, delay, a cut and a pulled cable cost no sample."""
     (run,) = evening.books
     last = max(evening.samples[-1].seq, evening.record["spool"].get(run, (0, 0))[1])

@@ -67,25 +67,25 @@ def test_an_agent_runs_and_ends_well_on_a_full_disk(full: Path) -> None:
             assert 0 == agent.wait(30)
         finally:
             agent.kill()
-    said = log.read_text()
-    assert "spool not locked, going on" in said
-    assert "No space left on device" in said
-    assert "Traceback" not in said
+    output = log.read_text()
+    assert "spool not locked, going on" in output
+    assert "No space left on device" in output
+    assert "Traceback" not in output
 
 
 def test_the_check_sees_that_the_disk_is_full(full: Path, tmp_path: Path) -> None:
     """With the remedy; once there is room it is content."""
-    said: list[str] = []
-    assert not check.spool_folder(str(full), said.append)
-    assert "the disk is full (0 KiB are free)" in said[0]
+    output: list[str] = []
+    assert not check.spool_folder(str(full), output.append)
+    assert "the disk is full (0 KiB are free)" in output[0]
     (tmp_path / "disk" / "filler").unlink()
-    assert check.spool_folder(str(full), said.append)
+    assert check.spool_folder(str(full), output.append)
 
 
 def test_the_check_sees_a_disk_without_room_for_a_file(tmp_path: Path) -> None:
     """Bytes are not all that a disk runs out of."""
-    said: list[str] = []
+    output: list[str] = []
     with mounted(tmp_path / "disk", "size=1m,nr_inodes=2"):
         (tmp_path / "disk" / "file").touch()
-        assert not check.spool_folder(str(tmp_path / "disk"), said.append)
-    assert "it takes no more files" in said[0]
+        assert not check.spool_folder(str(tmp_path / "disk"), output.append)
+    assert "it takes no more files" in output[0]

@@ -132,7 +132,7 @@ def test_every_byte_of_a_router_is_in_its_minutes_once(tmp_path: Path) -> None:
         assert {"router": sums["router"], "site": sums["router"], "city": sums["router"]} == sums
 
 
-def test_a_finished_minute_is_told_to_engineers(tmp_path: Path) -> None:
+def test_a_finished_minute_is_reported_to_engineers(tmp_path: Path) -> None:
     """Router, site and city, once the minute is over: here the last of what a router spooled."""
     start_ms = wall_ms() - 540_000
     spooled = [replace(sample(n, lowest=1), taken_at=start_ms + n * 30_000) for n in range(1, 12)]

@@ -59,8 +59,8 @@ def test_what_is_malformed_is_kept_and_all_else_flows(tmp_path: Path) -> None:
         own = books.pop(node.run)
         assert (node.sampler.seq, node.sampler.seq, 0, 0, 0) == own
         assert [(5, 3, 2, 0, 0)] == list(books.values())
-        status, said = city.titik("db", "check", "--config", str(city.file))
-        assert (status, True) == (0, "refused 2" in said)
+        status, output = city.titik("db", "check", "--config", str(city.file))
+        assert (status, True) == (0, "refused 2" in output)
 
 
 def stored(city: City, router: str) -> int:
@@ -115,19 +115,19 @@ def test_a_router_can_write_only_its_own_topics(tmp_path: Path) -> None:
         assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
 
 
-def test_a_wrong_password_is_said_once_and_costs_no_sample(
+def test_a_wrong_password_is_logged_once_and_costs_no_sample(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is tried again only after minutes, and the samples wait."""
     with City(tmp_path) as city:
         city.collect()
         node = city.node(password="wrong")
-        city.until(lambda: bool(caplog.records), "it is said")
+        city.until(lambda: bool(caplog.records), "it is reported")
         city.until_taken(node, 20)
         assert node.sampler.seq == node.spool.spooled
         assert city.books() == {}
-        (said,) = [one.getMessage() for one in caplog.records]
-    found = re.search(r"uplink down reason=(.*) next_try_s=(\d+)", said)
+        (output,) = [one.getMessage() for one in caplog.records]
+    found = re.search(r"uplink down reason=(.*) next_try_s=(\d+)", output)
     assert found is not None
     assert "not authorized" in found[1].lower() or "password" in found[1].lower()
     assert 150 <= int(found[2]) <= 300

@@ -55,9 +55,9 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]
         shutil.rmtree(made.path)
 
 
-def install_units(machine: Machine, said: str) -> None:
+def install_units(machine: Machine, output: str) -> None:
     """By the line that init printed; there is no systemd to start them."""
-    (line,) = [one[9:] for one in said.splitlines() if one.startswith("install:")]
+    (line,) = [one[9:] for one in output.splitlines() if one.startswith("install:")]
     machine.says(line.replace(" --now", ""))
 
 
@@ -85,20 +85,20 @@ def reports(machine: Machine, before: int = 0) -> None:
 
 def stored(machine: Machine, check: str = f"titik db check {TOML}") -> int:
     """How many samples of routers are in the store; 0 while it is being made."""
-    said = machine.says(f"{check} || true")
-    found = re.match(r"samples taken \d+ = stored (\d+)", said)
+    output = machine.says(f"{check} || true")
+    found = re.match(r"samples taken \d+ = stored (\d+)", output)
     return int(found[1]) if found else 0
 
 
 def test_every_unit_works_as_its_user(machine: Machine) -> None:
     """From a clone to a sample that is stored, renewed keys and a backup."""
-    said = machine.says("make -C /root/titik install")
-    assert "installed; next" in said
+    output = machine.says("make -C /root/titik install")
+    assert "installed; next" in output
     assert "/usr/local/bin/titik" in machine.says("command -v titik")
     (machine.path / "etc/titik/titik.toml").write_text(CONFIG)
-    said = machine.says(f"titik broker init {BROKER} --host localhost {TOML}")
-    assert "install:  systemctl link" in said
-    install_units(machine, said)
+    output = machine.says(f"titik broker init {BROKER} --host localhost {TOML}")
+    assert "install:  systemctl link" in output
+    install_units(machine, output)
     assert "" == machine.says("systemd-analyze verify --man=no /etc/systemd/system/titik-*")
     enrolled(machine)
     reports(machine)
@@ -147,14 +147,14 @@ def test_an_earlier_installation_is_upgraded(machine: Machine) -> None:
     before = stored(machine, "cd /root/city; /root/env/bin/titik db check")
     assert before > 0
     machine.says("make -C /root/titik install; rm -r /root/env /root/old")
-    said = machine.says("titik broker init /root/city/broker --config /root/city/titik.toml")
+    output = machine.says("titik broker init /root/city/broker --config /root/city/titik.toml")
     assert (
         "User=" not in (machine.path / "root/city/broker/systemd/titik-broker.service").read_text()
     )
-    _, _, commands = said.partition("first, as root:\n")
+    _, _, commands = output.partition("first, as root:\n")
     typed = [one for one in commands.splitlines() if one.startswith(COMMANDS)]
-    said = machine.says("set -e\n" + "\n".join(typed).replace(" --now", ""))
-    install_units(machine, said)
+    output = machine.says("set -e\n" + "\n".join(typed).replace(" --now", ""))
+    install_units(machine, output)
     # The agent's settings are of before there was a service, and say nothing of its folders.
     machine.says("printf '[spool]\\ndirectory = \"/run/titik-agent\"\\n' >>/etc/titik/agent.toml")
     machine.says("chown -R titik: /etc/titik/*.key /etc/titik/agent.toml")

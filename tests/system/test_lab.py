@@ -32,7 +32,7 @@ def lab() -> Path:
 
 @pytest.fixture(scope="module")
 def report(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the source and iw said in the machine; one run serves all tests."""
+    """What the source and iw reported in the machine; one run serves all tests."""
     out = tmp_path_factory.mktemp("lab")
     command: list[str | Path] = [sys.executable, LAB / "hotspot.py", "/lab-out/report.json"]
     machine: list[str | Path] = [lab, "-c", "-t", "600", "-o", out]
@@ -59,10 +59,10 @@ MOMENTS = pytest.mark.parametrize(
 def test_the_counts_are_the_kernels(
     report: dict[str, Any], moment: str, expected: dict[str, int]
 ) -> None:
-    """The source counts whom iw lists as authorized, at the same instant."""
-    said = report["moments"][moment]
-    assert expected == said["clients"]
-    assert expected == {ifname: sum(listed) for ifname, listed in said["iw"].items()}
+    """The source counts the clients that iw lists as authorized, at the same instant."""
+    output = report["moments"][moment]
+    assert expected == output["clients"]
+    assert expected == {ifname: sum(listed) for ifname, listed in output["iw"].items()}
 
 
 @MOMENTS
@@ -76,8 +76,8 @@ def test_over_ubus_the_counts_are_the_kernels(
 @pytest.mark.parametrize("figure", ["ssid", "channel", "since"])
 def test_over_ubus_the_other_figures_are_the_same(report: dict[str, Any], figure: str) -> None:
     """Whichever way hostapd was asked, at every moment."""
-    for said in report["moments"].values():
-        assert said.get(figure) == said["ubus"].get(figure)
+    for output in report["moments"].values():
+        assert output.get(figure) == output["ubus"].get(figure)
 
 
 def test_over_ubus_a_stopped_hostapd_is_a_failure(report: dict[str, Any]) -> None:
@@ -87,10 +87,10 @@ def test_over_ubus_a_stopped_hostapd_is_a_failure(report: dict[str, Any]) -> Non
 
 def test_a_wrong_key_is_listed_and_not_counted(report: dict[str, Any]) -> None:
     """The kernel has two stations, one of them not authorized; nobody joined."""
-    said = report["moments"]["wrong key"]
-    assert [False, True] == sorted(said["iw"]["wlan0-1"])
-    assert 1 == said["clients"]["wlan0-1"]
-    assert said["heard"] is False
+    output = report["moments"]["wrong key"]
+    assert [False, True] == sorted(output["iw"]["wlan0-1"])
+    assert 1 == output["clients"]["wlan0-1"]
+    assert output["heard"] is False
 
 
 @pytest.mark.parametrize("source", ["control", "ubus"])
@@ -105,7 +105,7 @@ def test_joins_and_leaves_are_heard_at_once(
 
 
 def test_a_restart_is_a_failure_and_then_a_new_counter(report: dict[str, Any]) -> None:
-    """While hostapd is away nothing is counted; a re-created interface counts anew."""
+    """While hostapd is away nothing is counted; a re-created interface counts again."""
     moments = report["moments"]
     assert "hostapd is not running" in moments["stopped"]["failed"]
     assert moments["stopped"]["heard"] is True
@@ -116,13 +116,13 @@ def test_a_restart_is_a_failure_and_then_a_new_counter(report: dict[str, Any]) -
 
 def test_names_and_channel_are_the_access_points(report: dict[str, Any]) -> None:
     """As its configuration says, each BSS its own."""
-    said = report["moments"]["full"]
-    assert {"wlan0": "Kupang Smart City", "wlan0-1": "Kupang Office"} == said["ssid"]
-    assert {"wlan0": 6, "wlan0-1": 6} == said["channel"]
+    output = report["moments"]["full"]
+    assert {"wlan0": "Kupang Smart City", "wlan0-1": "Kupang Office"} == output["ssid"]
+    assert {"wlan0": 6, "wlan0-1": 6} == output["channel"]
 
 
 def test_visitors_are_the_different_clients(report: dict[str, Any]) -> None:
-    """Three, of whom two joined twice; the wrong key is none."""
+    """Three, and two of them joined twice; the wrong key is none."""
     assert {"control": 3, "ubus": 3} == report["visitors"]
 
 

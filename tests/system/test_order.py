@@ -66,11 +66,11 @@ def deliver(client: Client, samples: Iterable[Sample]) -> None:
 
 def test_shuffled_and_tripled_delivery_gives_the_same_store(tmp_path: Path) -> None:
     """Samples, places in time, rollups of router, site and city, and the books."""
-    told = two_boots()
-    shuffled = 3 * told
+    in_order = two_boots()
+    shuffled = 3 * in_order
     random.Random(7).shuffle(shuffled)
     seen = []
-    for number, letters in enumerate((told, shuffled)):
+    for number, letters in enumerate((in_order, shuffled)):
         folder = tmp_path / str(number)
         folder.mkdir()
         with City(folder) as city, city.impostor("tirosa-1") as router:
@@ -108,13 +108,13 @@ def test_a_merged_range_may_come_before_after_or_between_its_originals(tmp_path:
     with City(tmp_path, *names) as city:
         city.collect()
         for name in names:
-            told = taken(name, run=f"{names.index(name):016x}")
-            block = merged(told[8:16])
+            in_order = taken(name, run=f"{names.index(name):016x}")
+            block = merged(in_order[8:16])
             order = {
-                "before": [block, *told],
-                "after": [*told, block],
-                "between": [*told[:12], block, *told[12:]],
-                "never": told,
+                "before": [block, *in_order],
+                "after": [*in_order, block],
+                "between": [*in_order[:12], block, *in_order[12:]],
+                "never": in_order,
             }[name]
             with city.impostor(name) as router:
                 deliver(router, order)

@@ -105,7 +105,7 @@ def test_a_broker_whose_queue_was_too_short_loses_nothing(tmp_path: Path) -> Non
 
 
 def test_a_locked_store_stops_acknowledgements_and_resumes(tmp_path: Path) -> None:
-    """Routers are told, memory stays bounded, nothing is lost; it goes on by itself."""
+    """Routers are informed, memory stays bounded, nothing is lost; it goes on by itself."""
     with City(tmp_path) as city:
         collector = city.collect()
         node = city.node(interval_s=0.01)
@@ -128,30 +128,30 @@ def test_a_locked_store_stops_acknowledgements_and_resumes(tmp_path: Path) -> No
             assert "online" == json.loads(engineer.next()[1])["state"]
         city.until_acked()
         assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
-        assert 1 == collector.said().count("store fails")
-        assert 1 == collector.said().count("store works again")
+        assert 1 == collector.output().count("store fails")
+        assert 1 == collector.output().count("store works again")
 
 
 def test_a_collector_waits_for_a_store_that_somebody_else_writes(tmp_path: Path) -> None:
     """Started while the store is locked, it says so once, and begins when it can."""
     with City(tmp_path) as city:
         assert 0 == city.collect().stop()
-        said = (tmp_path / "collector.log").read_text
+        output = (tmp_path / "collector.log").read_text
         with (
             closing(sqlite3.connect(city.store, isolation_level=None)) as other,
             ThreadPoolExecutor(1) as thread,
         ):
             other.execute("BEGIN IMMEDIATE")
             started = thread.submit(city.collect)
-            city.until(lambda: "store is busy" in said(), "the collector says so")
+            city.until(lambda: "store is busy" in output(), "the collector says so")
             city.until(lambda: "is locked" in str(city.state()), "its state file says so")
             other.execute("ROLLBACK")
             assert not started.result(60).is_over
-        assert 1 == said().count("store is busy")
+        assert 1 == output().count("store is busy")
 
 
 def test_a_store_restored_from_an_older_copy_goes_on(tmp_path: Path) -> None:
-    """What the copy lacks is lost and said to be; no router sends for ever, none is stuck."""
+    """What the copy lacks is lost and reported to be; no router sends for ever, none is stuck."""
     with City(tmp_path) as city:
         city.collect()
         node = city.node()
@@ -174,7 +174,7 @@ def test_a_store_restored_from_an_older_copy_goes_on(tmp_path: Path) -> None:
         ((taken, stored, refused, lost, in_spool),) = city.close_books().values()
         assert (node.sampler.seq, 0, 0) == (taken, refused, in_spool)
         assert taken == stored + lost
-        # The floor is what the collector had been told; the router may have let go of more.
+        # The floor is what the collector had heard; the router may have let go of more.
         assert gone - copied <= lost < taken - copied
         assert isinstance(node.spool, Remembering)
         with city.reader() as db:

@@ -100,7 +100,7 @@ class DayClock:
 
 
 class Hotspot:
-    """Who is there, as the router's Wi-Fi and its DHCP server tell it."""
+    """Who is there, as the router's Wi-Fi and its DHCP server report it."""
 
     def __init__(self, folder: Path) -> None:
         self.leases = folder / "dhcp.leases"
@@ -116,15 +116,15 @@ class Hotspot:
         before, self.present, self.leased = self.present, _here(at, STAYS), _here(at, LEASED)
         for number in range(max(before.stop, self.present.start), self.present.stop):
             self._hostapd.join(IFNAME, visitors()[number].mac)
-            self._tell("sta-authorized", visitors()[number].mac)
+            self._notify("sta-authorized", visitors()[number].mac)
         for number in range(before.start, min(before.stop, self.present.start)):
             self._hostapd.leave(IFNAME, visitors()[number].mac)
-            self._tell("disassoc", visitors()[number].mac)
+            self._notify("disassoc", visitors()[number].mac)
         rows = [visitors()[number] for number in self.leased]
         text = "".join(f"0 {one.mac} {one.ip} {one.host} 01:{one.mac}\n" for one in rows)
         self.leases.write_text(text)
 
-    def _tell(self, event: str, mac: str) -> None:
+    def _notify(self, event: str, mac: str) -> None:
         self._ubusd.notify(f"hostapd.{IFNAME}", event, {"address": mac})
 
     def _clients(self) -> bytes:
@@ -266,7 +266,7 @@ class Story:
 
 
 def live(city: City, lines: dict[str, Wiretap], hotspot: Hotspot) -> Story:
-    """The day, of which the story tells."""
+    """The day of the story."""
     story = Story(city, hotspot, lines["router"])
     city.collect(debug=True)
     agent = story.agent(over_ubus=True)
@@ -307,14 +307,14 @@ def close(city: City, story: Story, lines: dict[str, Wiretap]) -> None:
     minutes = "SELECT count(*) FROM rollup WHERE window = '1m' AND start_ms < ?"
     city.until(lambda: city.number(minutes, yesterday_ms) == 0, "all is packed")
     for words in (("status",), ("export", "--window", "1m", "--since", "7d"), ("events",)):
-        status, said = city.titik(*words, "--config", str(city.file))
-        assert 0 == status, said
-        story.texts[f"titik {words[0]}"] = said.encode()
+        status, output = city.titik(*words, "--config", str(city.file))
+        assert 0 == status, output
+        story.texts[f"titik {words[0]}"] = output.encode()
     assert city.collector is not None
     assert 0 == city.collector.stop()
     city.broker.stop()
     story.keep("the end", "titik.db", "broker/data", "collector.log", "agent.log")
-    story.texts["mosquitto's log"] = "\n".join(city.broker.said).encode()
+    story.texts["mosquitto's log"] = "\n".join(city.broker.output).encode()
     for name, line in lines.items():
         story.texts |= {f"line: {name} {n}": one for n, one in enumerate(line.streams())}
     story.texts["unpacked"] = b"\n".join(unpacked(city.store))
@@ -390,7 +390,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 
 
 def planting(limits: dict[str, int]) -> tuple[dict[str, set[int]], dict[str, bytes]]:
-    """Of each kind a text that has just enough of it, in all its forms; and of whom."""
+    """Of each kind a text with just enough of it, in all its forms, and the people behind it."""
     planted: dict[str, set[int]] = {}
     texts: dict[str, bytes] = {}
     for kind in KINDS:
@@ -420,12 +420,12 @@ def blobs(store: Path) -> set[tuple[str, str]]:
 def test_nothing_of_a_visitor_leaves_the_router_or_is_written(day: Day) -> None:
     """Not in what is sent, stored, spooled or logged; plain, spelled otherwise, cut or hashed."""
     places: dict[str, dict[str, int]] = defaultdict(dict)
-    whom: dict[str, set[int]] = defaultdict(set)
+    seen: dict[str, set[int]] = defaultdict(set)
     for (text, kind), who in day.found.items():
         if text in day.story.texts:
             places[kind][text] = len(who)
-            whom[kind] |= who
-    assert {} == {kind: places[kind] for kind in whom if len(whom[kind]) > day.limits[kind]}
+            seen[kind] |= who
+    assert {} == {kind: places[kind] for kind in seen if len(seen[kind]) > day.limits[kind]}
 
 
 @pytest.mark.parametrize("kind", KINDS)

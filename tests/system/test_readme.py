@@ -56,9 +56,9 @@ def test_a_newcomer_s_trial_works_as_printed(tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / "kupang.toml", tmp_path / "titik.toml")
     init, run, collect, status = typed("titik")
     check, _ = typed("titik-agent")
-    said = says(tmp_path, init)
+    output = says(tmp_path, init)
     (settings,) = re.findall(r"```toml\n(# agent\.toml\n.*?)```", README, re.S)
-    if port := re.search(r"needs the line: (port = \d+)", said):
+    if port := re.search(r"needs the line: (port = \d+)", output):
         settings = re.sub(r"^# port = .*$", port[1], settings, flags=re.M)
     (tmp_path / "agent.toml").write_text(settings)
     with ExitStack() as stack:
@@ -71,6 +71,6 @@ def test_a_newcomer_s_trial_works_as_printed(tmp_path: Path) -> None:
         while not (tmp_path / "titik.db").exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        said = says(tmp_path, check)
-        assert "ok    publish and ack" in said
+        output = says(tmp_path, check)
+        assert "ok    publish and ack" in output
         assert "City" in says(tmp_path, status)

@@ -21,7 +21,9 @@ def test_a_router_that_knocks_is_shown_and_stored_once_it_is_added(tmp_path: Pat
     with City(tmp_path, unregistered=["oesapa-1"]) as city:
         city.collect()
         node = city.node("oesapa-1")
-        city.until(lambda: city.number("SELECT count(*) FROM knock") == 1, "the knock is noted")
+        city.until(
+            lambda: city.number("SELECT count(*) FROM knock") == 1, "the unknown router is noted"
+        )
         city.until_taken(node, 5)
         _, screen = city.titik("status", "--config", str(city.file))
         command = next(line for line in screen.splitlines() if "titik router add" in line)
@@ -36,7 +38,7 @@ def test_a_router_that_knocks_is_shown_and_stored_once_it_is_added(tmp_path: Pat
 
 
 def test_a_router_removed_and_added_again_is_the_same_router(tmp_path: Path) -> None:
-    """Meanwhile it is a stranger who keeps its samples; its retained topics are cleared."""
+    """Meanwhile it is unknown and keeps its samples; its retained topics are cleared."""
     with City(tmp_path, "tirosa-1", "tirosa-2") as city:
         city.collect()
         node = city.node("tirosa-2")
@@ -63,7 +65,7 @@ def test_a_router_removed_and_added_again_is_the_same_router(tmp_path: Path) -> 
 def test_a_router_that_came_back_while_removed_is_online_once_added(
     tmp_path: Path, edited_meanwhile: bool
 ) -> None:
-    """What it said as a stranger is heard again; that it left as it was removed is no outage."""
+    """What it sent while unknown is heard again; that it left as it was removed is no outage."""
     with City(tmp_path, "tirosa-1", "tirosa-2") as city:
         city.collect()
         node = city.node("tirosa-2")
@@ -86,7 +88,7 @@ def test_a_router_that_came_back_while_removed_is_online_once_added(
         city.until(lambda: presence(city) == ["online"], "it is online again", 10.0)
         assert [] == city.ask("SELECT * FROM outage")
         assert city.collector is not None
-        assert 1 == city.collector.said().count("broker connected")
+        assert 1 == city.collector.output().count("broker connected")
 
 
 def presence(city: City) -> list[object]:
@@ -151,9 +153,9 @@ def test_a_second_collector_on_the_same_store_does_not_start(tmp_path: Path) -> 
     """It says who holds the store; the first goes on."""
     with City(tmp_path) as city:
         first = city.collect()
-        status, said = city.titik("collect", "--config", str(city.file))
+        status, output = city.titik("collect", "--config", str(city.file))
         assert status == 1
-        assert f"another collector (process {first.popen.pid}) holds this store" in said
+        assert f"another collector (process {first.popen.pid}) holds this store" in output
         node = city.node()
         city.until_taken(node, 3)
         city.until_acked()

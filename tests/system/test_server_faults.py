@@ -86,13 +86,13 @@ def test_a_full_disk_is_reported_and_the_connection_stays(tmp_path: Path, disk: 
         city.until(lambda: storing(city) is True, "the state file says that all is well")
         with city.engineer(ABOUT) as engineer:
             filler = fill(disk)
-            said = until_says(city, engineer, "offline")
-            assert (False, "database or disk is full") == (said["storing"], said["problem"])
+            output = until_says(city, engineer, "offline")
+            assert (False, "database or disk is full") == (output["storing"], output["problem"])
             city.until(lambda: storing(city) is False, "the state file says so")
             state = city.state()
             assert state is not None
             assert (True, "database or disk is full") == (state.connected, state.problem)
-            beat = said["beat"]
+            beat = output["beat"]
             assert isinstance(beat, int)
 
             def beats(_: str, payload: bytes) -> bool:
@@ -100,12 +100,12 @@ def test_a_full_disk_is_reported_and_the_connection_stays(tmp_path: Path, disk: 
 
             city.until_heard(engineer, beats, "it reports on")
             filler.unlink()
-            said = until_says(city, engineer, "online")
-            assert (True, None) == (said["storing"], said.get("problem"))
+            output = until_says(city, engineer, "online")
+            assert (True, None) == (output["storing"], output.get("problem"))
         city.until_acked()
         assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
-        assert 1 == collector.said().count("broker connected")
-        assert 0 == collector.said().count("will retry")
+        assert 1 == collector.output().count("broker connected")
+        assert 0 == collector.output().count("will retry")
         assert city.state() is None
 
 
@@ -118,8 +118,8 @@ def test_an_idle_city_notices_its_full_disk_once(tmp_path: Path, disk: Path) -> 
         city.until(lambda: storing(city) is False, "the state file says so")
         filler.unlink()
         city.until(lambda: storing(city) is True, "the state file says that all is well again")
-        assert 1 == collector.said().count("store fails")
-        assert 1 == collector.said().count("store works again")
+        assert 1 == collector.output().count("store fails")
+        assert 1 == collector.output().count("store works again")
 
 
 def test_a_locked_store_is_named(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_store_that_became_read_only_is_named(tmp_path: Path, dying_disk: Path
             assert state.problem is not None
             assert "may this user write it" in state.problem or "I/O error" in state.problem
             until_now(city, engineer, "unknown")
-        assert 1 == collector.said().count("broker connected")
+        assert 1 == collector.output().count("broker connected")
 
 
 def until_now(city: City, engineer: Client, state: str) -> None:
@@ -241,16 +241,16 @@ def test_a_broker_that_ends_is_in_no_routers_outage(
         assert state is not None
         assert state.problem is not None
         assert "nothing listens at 127.0.0.1" in state.problem
-        status, said = city.titik("status", "--config", str(city.file))
-        assert (1, True, False) == (status, "no broker for" in said, "offline" in said)
-        assert 2 == said.count("unknown")
+        status, output = city.titik("status", "--config", str(city.file))
+        assert (1, True, False) == (status, "no broker for" in output, "offline" in output)
+        assert 2 == output.count("unknown")
         city.broker.start()
         until_back(city)
         assert [] == city.ask("SELECT * FROM outage")
         assert ["broker"] == [what for what, _ in server_outages(city)]
-        status, said = city.titik("events", "--why", "--config", str(city.file))
-        assert (0, 1) == (status, said.count("no broker"))
-        assert "uplink lost" not in said
+        status, output = city.titik("events", "--why", "--config", str(city.file))
+        assert (0, 1) == (status, output.count("no broker"))
+        assert "uplink lost" not in output
     assert "uplink down" in caplog.text
 
 
@@ -350,8 +350,8 @@ def test_a_line_that_is_cut_before_the_broker_is_the_servers(
         )
         assert [] == city.ask("SELECT * FROM v_outage")
         assert ["line"] == [what for what, _ in server_outages(city)]
-        status, said = city.titik("events", "--why", "--config", str(city.file))
+        status, output = city.titik("events", "--why", "--config", str(city.file))
         assert 0 == status
-        assert "could not reach the server" in said
-        assert "2 of 2 routers" in " ".join(said.split())
+        assert "could not reach the server" in output
+        assert "2 of 2 routers" in " ".join(output.split())
     assert "uplink down" in caplog.text

@@ -35,7 +35,7 @@ for seq in itertools.count(1):
 
 
 def append_until_killed(directory: Path, run: str, after_s: float) -> int:
-    """The last seq that a child said before SIGKILL hit it."""
+    """The last seq that a child reported before SIGKILL hit it."""
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(directory), str(LIMIT), run],
         stdout=subprocess.PIPE,
@@ -44,12 +44,12 @@ def append_until_killed(directory: Path, run: str, after_s: float) -> int:
     )
     assert child.stdout is not None
     with child, child.stdout:
-        said = child.stdout.readline()  # it has opened the spool
+        output = child.stdout.readline()  # it has opened the spool
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
         signal.setitimer(signal.ITIMER_REAL, after_s)
         signal.sigwait([signal.SIGALRM])
         child.kill()
-        whole = (said + child.stdout.read()).split(b"\n")[:-1]
+        whole = (output + child.stdout.read()).split(b"\n")[:-1]
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
     return int(whole[-1])
 
@@ -65,7 +65,7 @@ def test_sigkill_loses_no_sample(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         spool = Spool(str(tmp_path), LIMIT)
         held = spool.held()
         lost += spool.lost
-        assert spool.corrupt <= 1  # a record torn by the kill, which was never said
+        assert spool.corrupt <= 1  # a record torn by the kill, which was never reported
         for one, last in appended.items():
             covered = [seq for first, end in spans(spool, one) for seq in range(first, end + 1)]
             assert [*range(1, held[one][1] + 1)] == covered

@@ -1,4 +1,4 @@
-"""Samples land in the minute in which they were taken, whatever the router's clock said."""
+"""Samples land in the minute in which they were taken, whatever the router's clock showed."""
 
 from pathlib import Path
 

@@ -30,14 +30,14 @@ def test_a_copied_city_does_not_collect_beside_the_first(tmp_path: Path) -> None
         beside = city.file.with_name("copy.toml")
         text = city.file.read_text().replace(str(city.store), str(copy))
         beside.write_text(text.replace(str(city.state_file), str(tmp_path / "copy.state")))
-        status, said = city.titik("collect", "--config", str(beside))
+        status, output = city.titik("collect", "--config", str(beside))
         assert status == 1
-        assert "another collector is at work here" in said
+        assert "another collector is at work here" in output
         assert not (tmp_path / "copy.state").exists()
         city.until_taken(node, 5)
         city.until_acked()
         assert city.collector is not None
-        assert "connection lost" not in city.collector.said()
+        assert "connection lost" not in city.collector.output()
         assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
 
 
@@ -73,7 +73,7 @@ def test_what_a_restored_store_lacks_is_counted_before_its_acks_are_written_over
         assert lost > 0
         assert "uplink down" in caplog.text
         assert (acked, 1, 0, acked - 1, 0) == books[ending.run]  # the broker has the newest
-        assert "lost with a newer state of this store router=tirosa-2" in city.collector.said()
+        assert "lost with a newer state of this store router=tirosa-2" in city.collector.output()
         assert (
             "had been acknowledged by a newer state"
             in city.titik("db", "check", "--config", str(city.file))[1]
@@ -95,4 +95,4 @@ def test_a_door_that_does_not_open_stops_nobody(tmp_path: Path) -> None:
         city.until_taken(node, 3)
         city.until_acked()
         assert city.collector is not None
-        assert 1 == city.collector.said().count("without a look at the broker")
+        assert 1 == city.collector.output().count("without a look at the broker")

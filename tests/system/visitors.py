@@ -2,7 +2,7 @@
 
 Rule: what is looked for is drawn at random, so that the odds of finding it by chance are known. An
 octet of a MAC address has a letter, so that no time of day and no plain number looks like three of
-them; IP addresses are of 198.18.0.0/15, which nothing else here uses.
+them; IP addresses are of 198.18.0.0/15, and nothing else here uses those.
 """
 
 import base64

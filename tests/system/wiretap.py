@@ -18,13 +18,13 @@ class Wiretap:
         self.port: int = self._server.getsockname()[1]
         self.is_cut = False
         self._peers: dict[socket.socket, socket.socket] = {}
-        self._said: dict[socket.socket, list[bytes]] = {}
+        self._sent: dict[socket.socket, list[bytes]] = {}
         self._heard: list[list[bytes]] = []  # one for each direction of each connection
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def streams(self) -> Iterator[bytes]:
-        """What was said on each connection, in each direction, whole."""
+        """What was sent on each connection, in each direction, whole."""
         for one in list(self._heard):
             yield b"".join(one)
 
@@ -55,13 +55,13 @@ class Wiretap:
         for one, other in ((caller, target), (target, caller)):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._peers[one] = other
-            self._said[one] = []
-            self._heard.append(self._said[one])
+            self._sent[one] = []
+            self._heard.append(self._sent[one])
 
     def _pass_on(self, one: socket.socket) -> None:
         try:
             chunk = one.recv(1 << 16)
-            self._said[one].append(chunk)
+            self._sent[one].append(chunk)
             self._peers[one].sendall(chunk)
         except OSError:
             chunk = b""

@@ -100,7 +100,7 @@ class Hostapd:
 
 
 class Seen(Addresses):
-    """Tells where a client listens."""
+    """Says where a client listens."""
 
     last = ""
 

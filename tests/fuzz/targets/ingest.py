@@ -1,6 +1,6 @@
 """The collector's ingest: any letters in any batches leave a sound store, and once is enough.
 
-An input is steps of a few bytes: the next letter, the end of a batch, or a step of what is
+An input is steps of a few bytes: the next message, the end of a batch, or a step of what is
 done between batches. At the end everything comes once more, and no row changes.
 """
 
@@ -106,7 +106,7 @@ class Collector:
         pass
 
     def take(self, step: "ReceivedMessage | int") -> None:
-        """A letter, or the number of what else happens."""
+        """A message, or the number of what else happens."""
         self._now_ms += 7_000
         match step:
             case ReceivedMessage():
@@ -132,7 +132,7 @@ class Collector:
         waiting = len(self._batch)
         acked = len(self._acked)
         self._ingest.step(0.0)
-        assert len(self._acked) - acked == waiting, "a letter was not acknowledged"
+        assert len(self._acked) - acked == waiting, "a message was not acknowledged"
 
     def _work(self) -> None:
         while self._rollups.work(1.0, time.monotonic):
@@ -164,7 +164,7 @@ def _steps(data: bytes) -> Iterator[ReceivedMessage | int]:
         if kind in (0, 1, 2, 3):
             words = data[at : at + SAMPLE.size].ljust(SAMPLE.size, b"\0")
             at += SAMPLE.size
-            yield _letter(kind, words, number)
+            yield _received(kind, words, number)
         elif kind == 4:
             what, length = struct.unpack(">BH", data[at : at + 3].ljust(3, b"\0"))
             yield _raw(what, data[at + 3 : at + 3 + length], number)
@@ -173,7 +173,7 @@ def _steps(data: bytes) -> Iterator[ReceivedMessage | int]:
             yield kind
 
 
-def _letter(kind: int, words: bytes, number: int) -> ReceivedMessage:
+def _received(kind: int, words: bytes, number: int) -> ReceivedMessage:
     router = ROUTERS[words[0] % 3]
     if kind == 2:
         status = _status(router, words)

@@ -1,6 +1,6 @@
 """The ubus client: whatever a server sends on a real socket ends in data or a UbusError.
 
-An input of which the first byte is even is the server's bytes. Otherwise it is messages that are
+An input whose first byte is even is the server's bytes. Otherwise it is messages that are
 framed and greeted for it: kind, seq, length, and the body.
 """
 
@@ -35,13 +35,13 @@ def seeds() -> Sequence[bytes]:
     found = ubus_blob.text_attribute(ubus.ATTR_OBJPATH, "hostapd.phy0-ap0")
     found += ubus_blob.number_attribute(ubus.ATTR_OBJID, 7)
     own = ubus_blob.number_attribute(ubus.ATTR_OBJID, 9)
-    said = ubus_blob.text_attribute(ubus.ATTR_METHOD, "assoc")
-    said += ubus_blob.attribute(ubus.ATTR_DATA, encode({"address": "02:00:00:00:00:01"}))
+    output = ubus_blob.text_attribute(ubus.ATTR_METHOD, "assoc")
+    output += ubus_blob.attribute(ubus.ATTR_DATA, encode({"address": "02:00:00:00:00:01"}))
     clients, status = (ubus_blob.attribute(ubus.ATTR_DATA, one) for one in (CLIENTS, STATUS))
     whole = [
         (ubus.DATA, 1, found), (ubus.STATUS, 1, ok), (ubus.DATA, 2, clients), (ubus.STATUS, 2, ok),
         (ubus.DATA, 3, status), (ubus.STATUS, 3, ok), (ubus.DATA, 4, own), (ubus.STATUS, 4, ok),
-        (ubus.STATUS, 5, ok), (ubus.INVOKE, 0, said), (ubus.STATUS, 6, ok),
+        (ubus.STATUS, 5, ok), (ubus.INVOKE, 0, output), (ubus.STATUS, 6, ok),
         (ubus.UNSUBSCRIBE, 0, b""),
     ]  # fmt: skip
     framed = [b"\1" + b"".join(_packed(*one) for one in whole[:upto]) for upto in (2, 4, 12)]
@@ -114,7 +114,7 @@ def _message(kind: int, seq: int, body: bytes) -> bytes:
 
 
 class Server(threading.Thread):
-    """Sends each client what it was told to, hears nothing, and hangs up."""
+    """Sends each client what it was asked to, hears nothing, and hangs up."""
 
     def __init__(self, path: str) -> None:
         super().__init__(daemon=True)

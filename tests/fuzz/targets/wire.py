@@ -24,9 +24,9 @@ def seeds() -> Sequence[bytes]:
 def one(data: bytes) -> None:
     raw, _, payload = data.partition(b"\n")
     topic = raw.decode("utf-8", "replace")
-    message, said = _decode(topic, payload)
+    message, output = _decode(topic, payload)
     codec.identity(payload)
-    _agrees(topic, payload, message, said)
+    _agrees(topic, payload, message, output)
     if message is not None:
         _returns(topic, message)
 
@@ -38,7 +38,7 @@ def _decode(topic: str, payload: bytes) -> tuple[Message | None, str]:
         return None, repr(error)
 
 
-def _agrees(topic: str, payload: bytes, message: Message | None, said: str) -> None:
+def _agrees(topic: str, payload: bytes, message: Message | None, output: str) -> None:
     """The collector's decoder gives the same, down to the types, and words errors alike.
 
     How deep Python reads JSON depends on who calls: beyond, only the kind of error is compared.
@@ -48,8 +48,8 @@ def _agrees(topic: str, payload: bytes, message: Message | None, said: str) -> N
     except WireError as error:
         other, worded = None, repr(error)
     if payload.count(b"[") + payload.count(b"{") > DEEP:
-        said, worded = said and "WireError", worded and "WireError"
-    assert (repr(message), said) == (repr(other), worded)
+        output, worded = output and "WireError", worded and "WireError"
+    assert (repr(message), output) == (repr(other), worded)
 
 
 def _returns(topic: str, message: Message) -> None:

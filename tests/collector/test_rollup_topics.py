@@ -1,4 +1,4 @@
-"""Which finished windows are told, when, and which of them is retained."""
+"""Which finished windows are published, when, and which of them is retained."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 H0 = 1_795_395_600_000  # a whole hour
 
 
-def told(db: SqliteDatabase, now_ms: int) -> list[tuple[str, int, bool]]:
+def reported(db: SqliteDatabase, now_ms: int) -> list[tuple[str, int, bool]]:
     return [
         (
             topics.rollup(one.window, one.scope, one.name),
@@ -32,7 +32,7 @@ def finish(
     scope: str = "city",
     scope_id: int = 0,
 ) -> None:
-    """A window with nothing in it, and the news of it."""
+    """A window with nothing in it, and the note that it changed."""
     columns = [row[1:4] for row in db.execute("PRAGMA table_info(rollup)")]
     values = {name: 0 for name, kind, needed in columns if needed and kind == "INTEGER"}
     values |= {"start_ms": start_ms, "end_ms": start_ms + length_ms, "revision": 1, "routers": 1}
@@ -48,7 +48,7 @@ def finish(
 @pytest.mark.parametrize(
     ("window", "length_ms", "grace_ms"), [("1m", MINUTE_MS, 10_000), ("1h", HOUR_MS, 60_000)]
 )
-def test_a_window_is_told_once_when_its_last_samples_are_in(
+def test_a_window_is_reported_once_when_its_last_samples_are_in(
     tmp_path: Path, window: str, length_ms: int, grace_ms: int
 ) -> None:
     """An hour waits for its last minute."""
@@ -57,23 +57,23 @@ def test_a_window_is_told_once_when_its_last_samples_are_in(
         finish(db, window, H0, length_ms)
         due_ms = H0 + length_ms + grace_ms
 
-        assert [] == told(db, due_ms - 1)
-        assert [(topic, 0, True)] == told(db, due_ms)
-        assert [] == told(db, due_ms)
+        assert [] == reported(db, due_ms - 1)
+        assert [(topic, 0, True)] == reported(db, due_ms)
+        assert [] == reported(db, due_ms)
 
 
-def test_news_of_what_is_gone_do_not_stay(tmp_path: Path) -> None:
-    """A minute may be packed, or pruned, before it is told: the collector was down for days."""
+def test_changes_of_what_is_gone_do_not_stay(tmp_path: Path) -> None:
+    """A minute may be packed, or pruned, before it is published: the collector was down."""
     with opened(tmp_path / "db") as db:
         finish(db, "1m", H0, MINUTE_MS)
         db.execute("DELETE FROM rollup")
 
-        assert [] == told(db, H0 + HOUR_MS)
+        assert [] == reported(db, H0 + HOUR_MS)
         assert (0,) == db.execute("SELECT count(*) FROM rollup_news").fetchone()
 
 
 def test_a_sum_waits_while_rollups_are_computed(tmp_path: Path) -> None:
-    """Of the first routers only it would be wrong, and the later revision is not told."""
+    """Of the first routers only it would be wrong, and the later revision is not published."""
     due_ms = H0 + MINUTE_MS + 10_000
     with opened(tmp_path / "db") as db:
         for scope, number in (("city", 0), ("router", 1)):
@@ -81,16 +81,18 @@ def test_a_sum_waits_while_rollups_are_computed(tmp_path: Path) -> None:
         first, _ = rollup_topics.take(db, "kupang", due_ms, sums=False)
         then, _ = rollup_topics.take(db, "kupang", due_ms)
 
-    assert [["router"], ["city"]] == [[one.scope for one, _ in told] for told in (first, then)]
+    assert [["router"], ["city"]] == [
+        [one.scope for one, _ in reported] for reported in (first, then)
+    ]
 
 
-def test_a_backfill_tells_old_hours_unretained_and_old_minutes_not_at_all(tmp_path: Path) -> None:
+def test_a_backfill_shows_old_hours_unretained_and_old_minutes_not_at_all(tmp_path: Path) -> None:
     """The newest stays on the topic, and a flood of minutes helps nobody."""
     with opened(tmp_path / "db") as db:
         for window, length_ms in (("1m", MINUTE_MS), ("1h", HOUR_MS)):
             for number in range(2):
                 finish(db, window, H0 + number * length_ms, length_ms)
-        found = told(db, H0 + 10 * HOUR_MS)
+        found = reported(db, H0 + 10 * HOUR_MS)
 
     assert [
         ("titik/v1/rollup/1h/city", 0, False),
@@ -100,7 +102,7 @@ def test_a_backfill_tells_old_hours_unretained_and_old_minutes_not_at_all(tmp_pa
 
 
 def test_the_newest_window_of_each_length_that_is_over(tmp_path: Path) -> None:
-    """What a broker that lost everything is told."""
+    """What a broker that lost everything receives."""
     with opened(tmp_path / "db") as db:
         for window, length_ms in (("1m", MINUTE_MS), ("1h", HOUR_MS)):
             for number in range(3):
@@ -114,9 +116,9 @@ def test_the_newest_window_of_each_length_that_is_over(tmp_path: Path) -> None:
 
 
 def test_what_goes_on_is_not_looked_for(tmp_path: Path) -> None:
-    """Of 10,000 routers 20,000 hours and days are news to come; only whether they are is asked."""
+    """10,000 routers have 20,000 open hours and days; only whether they are over is asked."""
     with opened(tmp_path / "db") as db:
         finish(db, "1d", H0, 23 * HOUR_MS)  # the day on which clocks go forward
 
-        assert [] == told(db, H0 + 23 * HOUR_MS)
-        assert 1 == len(told(db, H0 + 23 * HOUR_MS + 60_000))
+        assert [] == reported(db, H0 + 23 * HOUR_MS)
+        assert 1 == len(reported(db, H0 + 23 * HOUR_MS + 60_000))
