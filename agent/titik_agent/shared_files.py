@@ -49,6 +49,14 @@ def open_new(path: str, mode: int = 0o600) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
 
 
+def replace(path: str, content: bytes, mode: int = 0o600) -> None:
+    """Write a file whole, so that its reader never sees half of one."""
+    new = path + ".new"
+    with open(open_new(new, mode), "wb") as file:
+        file.write(content)
+    os.replace(new, path)
+
+
 def open_kept(path: str) -> int:
     """A descriptor of a file that stays from run to run, made if it is missing; nothing is cut."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -17,7 +17,7 @@ from types import FrameType
 
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.limits import MAX_PROBE_MEMORY
-from titik_agent.shared_files import check_link, open_new
+from titik_agent.shared_files import check_link, replace
 from titik_agent.sources.probe_result import encode_result
 from titik_wire.messages import Probe
 
@@ -91,17 +91,14 @@ def one_round(settings: ProbeSettings, measure: Measure, clock: Clock) -> int:
 
 
 def write_result(path: str, content: bytes) -> None:
-    """Replace the result file whole, so that its reader never sees half of one.
+    """Replace the result file whole.
 
     The folder may be the agent's, for this process has more rights; but no link of somebody's.
     """
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, mode=0o755, exist_ok=True)
     check_link(folder)
-    new = path + ".new"
-    with open(open_new(new, 0o644), "wb") as file:
-        file.write(content)
-    os.replace(new, path)
+    replace(path, content, 0o644)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001

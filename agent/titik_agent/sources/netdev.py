@@ -7,7 +7,6 @@ has no uplink.
 """
 
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Literal
 
 from titik_agent.limits import MAX_SMALL_FILE, MAX_SUMMED
 from titik_agent.sampling.source import SourceError
-from titik_agent.shared_files import open_found, open_new
+from titik_agent.shared_files import open_found, replace
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.bss_bytes import BssBytes
 from titik_agent.sources.counted import Counted, Counting
@@ -281,8 +280,7 @@ def _remember(memory: str | None, ways: Sequence[Way]) -> None:
     if memory is None:
         return
     try:
-        with open(open_new(memory + ".new"), "w", encoding="ascii") as file:
-            file.writelines(f"{way.ifname} {way.route}\n" for way in ways)
-        os.replace(memory + ".new", memory)
+        rows = [f"{way.ifname} {way.route}\n" for way in ways]
+        replace(memory, "".join(rows).encode("ascii"))
     except (OSError, UnicodeEncodeError) as error:
         log.debug("uplinks not remembered reason=%s", error)

@@ -6,10 +6,9 @@ counter an earlier one's token, which would count bytes twice.
 """
 
 import logging
-import os
 
 from titik_agent.limits import MAX_IDENTITIES, MAX_SINCE_FILE
-from titik_agent.shared_files import open_found, open_new
+from titik_agent.shared_files import open_found, replace
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,8 @@ class Since:
         if self._path is None:
             return
         try:
-            _save(self._path, self._restarts)
+            rows = [f"{one} {count}\n" for one, count in self._restarts.items()]
+            replace(self._path, "".join(rows).encode("ascii"))
         except OSError as error:
             log.debug("counter restarts not remembered reason=%s", error)
 
@@ -47,10 +47,3 @@ def _load(path: str) -> dict[str, int]:
         return {identity: int(restarts) for identity, restarts in rows[-MAX_IDENTITIES:]}
     except (OSError, ValueError):
         return {}
-
-
-def _save(path: str, restarts: dict[str, int]) -> None:
-    new = path + ".new"
-    with open(open_new(new), "w", encoding="ascii") as file:
-        file.writelines(f"{identity} {count}\n" for identity, count in restarts.items())
-    os.replace(new, path)
