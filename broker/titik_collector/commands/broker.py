@@ -80,7 +80,7 @@ def run(directory: Path) -> None:
 @broker.command()
 @click.argument("directory", type=_DIRECTORY)
 def renew(directory: Path) -> None:
-    """Renew the revocation list and the broker's certificate (with --host)."""
+    """Renew the revocation list, and with --host the certificate."""
     with plainly():
         made = BrokerDir.open(directory)
         authority = made.authority
