@@ -173,11 +173,21 @@ def test_a_hung_hostapd_cannot_use_up_the_time_of_another(
     hung = [FakeBss(f"wlan{n}", mood=quiet) for n in range(3)]
     late = FakeBss("wlan9", mood=quiet)
     silent = dict.fromkeys(("wlan0", "wlan1", "wlan2"))
+
+    def first() -> dict[str, int | None]:
+        """What a source counts that does not know yet who hangs."""
+        new = Bench(bench.place)
+        try:
+            return new.tried()
+        finally:
+            new.source.close()
+
     with FakeHostapd(bench.directory, *hung, late, FakeBss("xfine")):
-        for count in (None, 0):
-            expected = {**silent, "wlan9": count, "xfine": 0}
-            assert expected == bench.comes_to(expected)
-            late.mood = None
+        expected = {**silent, "wlan9": None, "xfine": 0}
+        assert expected == until(first, expected)
+        assert expected == bench.comes_to(expected)
+        late.mood = None
+        assert expected | {"wlan9": 0} == bench.comes_to(expected | {"wlan9": 0})
 
 
 @pytest.mark.parametrize(
