@@ -139,6 +139,17 @@ def test_a_router_that_is_gone_shows_no_spool(tmp_path: Path, end: str) -> None:
     assert [3, None, 3] == spooled(after)  # the one with a problem comes first
 
 
+def test_an_agent_that_was_stopped_is_no_riddle(tmp_path: Path) -> None:
+    """It reported that it stops; what else happened then is known when it is back."""
+    (tmp_path / "titik.toml").write_text(CITY)
+    with opened(tmp_path / "db", ()) as db:
+        sync(db, model.load(tmp_path / "titik.toml"), T0 - 86_400_000)
+        store = BatchWriter(db, Registry(db, "kupang"), presence=Presence(db))
+        store.save([reported("online", 0), reported("stopping", 1)])
+        (router,) = status.gather(db, "kupang", T0 + 60_000).sites[1].routers
+    assert router.cause == "agent stopped"
+
+
 @pytest.mark.parametrize(("gone", "end_s"), [("offline", 64), ("silent", 160), ("silent", 1000)])
 def test_a_router_is_away_since_its_last_report(tmp_path: Path, gone: str, end_s: int) -> None:
     """By `titik status` as by `titik events`: not since that was noticed."""

@@ -40,7 +40,7 @@ def export_command(
     output: Path | None,
     utc: bool,
 ) -> None:
-    """Rollups of these, or of everything, for other programs.
+    """Write rollups of these, or of everything, for other programs.
 
     An export has the windows that begin from --since on and before --until. If a site and a router
     have the same name, write router/NAME for the router.

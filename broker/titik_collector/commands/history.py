@@ -24,7 +24,7 @@ def history_command(
 ) -> None:
     """The past of a site, a router or the city, window by window.
 
-    A gap is one row without numbers. CLIENTS and ACTIVE are means of the window.
+    A gap is one row without numbers. `clients` and `active` are means of the window.
     """
     with options.opened(file) as (settings, db):
         now_ms = server_clock.shown_ms(db)

@@ -34,16 +34,31 @@ COUNT = click.IntRange(0, 1_000_000)
 @click.option("--json", "as_json", is_flag=True, help="For programs; see docs/operating.md.")
 @click.option("--check", "as_check", is_flag=True, help="One line and exit status for Nagios.")
 @click.option(
-    "--away", type=COUNT, default=1, show_default=True, help="--check warns from so many on."
+    "--away",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="--check warns if so many routers are away.",
 )
 @click.option(
-    "--away-critical", type=COUNT, default=0, help="--check is critical from so many on; 0: never."
+    "--away-critical",
+    type=COUNT,
+    default=0,
+    help="--check is critical if so many are away; 0: never.",
 )
 @click.option(
-    "--lost", type=COUNT, default=1, show_default=True, help="--check warns of so many in 24 h."
+    "--lost",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="--check warns if so many samples were lost in 24 h.",
 )
 @click.option(
-    "--cert-days", type=COUNT, default=60, show_default=True, help="--check warns below so many."
+    "--cert-days",
+    type=COUNT,
+    default=60,
+    show_default=True,
+    help="--check warns if a certificate ends earlier.",
 )
 def status_command(
     file: Path,
@@ -82,7 +97,13 @@ def status_command(
 
 @click.command()
 @options.CONFIG
-@click.option("--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True)
+@click.option(
+    "--every",
+    type=click.FloatRange(0.5, 3600),
+    default=2.0,
+    show_default=True,
+    help="Seconds between two screens.",
+)
 def top(file: Path, every: float) -> None:
     """The status screen, live. Arrows, Page Up and Page Down scroll; q ends it.
 

@@ -208,6 +208,8 @@ def _router(
     sample = live.sample(router_id)
     agent = sample.agent if sample else None
     since_ms, cause = facts.outages.get(router_id, (state.since_ms, "unknown"))
+    if cause == "unknown" and state.reported == "stopping":
+        cause = "agent stopped"
     if now.state == "silent":  # an outage when it lasts, from the last report on
         since_ms = state.heard_ms or since_ms
     line = Line(
