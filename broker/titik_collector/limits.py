@@ -57,8 +57,11 @@ MAX_DEVICES = 4  # with a router's key that are remembered, by their runs
 # Boots that one batch looks through; the rest wait for their next sample. A boot of a month takes
 # 0.1 s, and after an upgrade all boots of a city are due.
 MAX_JUDGED = 10
-MAX_HOURS = 6  # of a site's time; fewer where many routers are summed
-MAX_SPANS = 1000  # of a router
+MAX_PASS = 500  # routers whose rollups are computed together
+MAX_PASS_MINUTES = 2000  # of their time in all: a quarter of a second
+MAX_SPANS = 2000  # of these routers
+MAX_SUMMED = 20_000  # minutes of routers that are summed to minutes of sites
+MAX_SITE_HOURS = 1000
 MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
 MAX_PUBLISHED = 200  # windows
 MAX_RESTAMPED = 100_000  # samples, newest; more come only where no router has a clock for days

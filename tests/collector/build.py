@@ -7,10 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from titik_collector.broker_link.inbox import ReceivedMessage
+from titik_collector.figures.rates import Reading
+from titik_collector.figures.windows import Span
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import Rollups
+from titik_collector.store import boot_spans
 from titik_collector.store.database import Database
+from titik_collector.store.reading_rows import ReadingRows, Uptimes
+from titik_collector.store.rollup_sums import Part
 from titik_collector.store.sqlite import SqliteDatabase, open_writer
+from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
 from titik_wire.messages import AgentState, Bss, Held, Net, Sample
 
@@ -126,3 +132,16 @@ def rebuild(db: Database, rollups: Rollups) -> None:
         )
     while rollups.work(10, time.monotonic):
         pass
+
+
+def readings_of(db: Database, boot_id: int, span: Span) -> list[Reading]:
+    """What is read of a boot for a stretch of time."""
+    for boot in boot_spans.boots(db, [Part(one, 0, 2**60) for one in (1, 2)]):
+        if boot.id == boot_id:
+            return Readings(db).of([(boot, span)])[0]
+    return []
+
+
+def all_readings(db: Database, boot_id: int) -> list[Reading]:
+    """Every sample of a boot."""
+    return ReadingRows(db).around([(boot_id, Uptimes(0, 2**60))])[0]

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tests.collector.build import T0, Registered, opened, received, sample
+from tests.collector.build import T0, Registered, opened, readings_of, received, sample
+from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live import rollup_topics
 from titik_collector.store import retention
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_collector.timeline.readings import Readings
 
 
 def whole_tables(db: SqliteDatabase, asked: list[str]) -> set[str]:
@@ -56,7 +56,7 @@ def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:
             [to_item(received(sample(seq)), T0) for seq in range(1, 9)]
         )
         db.raw.set_trace_callback(asked.append)
-        found = Readings(db).of(1, T0 + 60_000, T0 + 120_000)
+        found = readings_of(db, 1, Span(T0 + 60_000, T0 + 120_000))
         db.raw.set_trace_callback(None)
         asked = [sql for sql in asked if " interface " not in sql]  # looked up once
 

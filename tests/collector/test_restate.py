@@ -24,7 +24,7 @@ from titik_collector.figures.windows import Window
 from titik_collector.rollups.restate import Restate
 from titik_collector.store import packed_minutes, rollups
 from titik_collector.store.database import StoreError
-from titik_collector.store.rollups import RollupRow, Series
+from titik_collector.store.rollups import RollupRow, Series, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase, migrations
 from titik_wire.instant import DAY_MS, HOUR_MS
 
@@ -144,7 +144,7 @@ def test_late_data_that_comes_meanwhile_wins(tmp_path: Path) -> None:
         forget_rates(here.db)
         mine = Figures(wifi_known_ms=1, wifi_down_bps=1)
         rollups.put(
-            here.db, Series("site", SITE, "1h"), {START: RollupRow(START + HOUR_MS, 9, mine)}
+            here.db, [(WindowKey("site", SITE, "1h", START), RollupRow(START + HOUR_MS, 9, mine))]
         )
         Restate(here.db).work(60, time.monotonic)
         assert RollupRow(START + HOUR_MS, 9, mine) == everything(here.db)["site", SITE, "1h"][START]

@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.collector.build import OLD_RUN, RUN, T0, Registered, opened, rebuild, received, sample
+from tests.collector.build import (
+    OLD_RUN,
+    RUN,
+    T0,
+    Registered,
+    opened,
+    readings_of,
+    rebuild,
+    received,
+    sample,
+)
 from tests.collector.history import Life, content, without_clock
 from titik_collector.config.model import parse
 from titik_collector.figures.figures import Figures, Minutes
@@ -27,6 +37,7 @@ from titik_collector.rollups.aggregation import (
     Headcount,
     Membership,
     plus,
+    sums_of_means,
     with_sums_of_means,
 )
 from titik_collector.rollups.worker import GRACE_MS, Rollups
@@ -35,7 +46,6 @@ from titik_collector.store.database import StoreError
 from titik_collector.store.rollup_sums import Part
 from titik_collector.store.rollups import Place, Series, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_collector.timeline.readings import Readings
 from titik_wire import codec, topics
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Past, Sample, Visitors
@@ -797,7 +807,7 @@ def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
                 for at_ms, one in routers[part.id].items():
                     if part.from_ms <= at_ms < part.to_ms:
                         each[part.id] = plus(each.get(part.id, Figures()), one)
-            assert with_sums_of_means(day, list(each.values())) == day
+            assert with_sums_of_means(day, [sums_of_means(each.values())]) == day
 
 
 def move_about(db: SqliteDatabase, rand: random.Random) -> None:
@@ -868,7 +878,7 @@ def test_stretches_computed_apart_are_the_same_as_one_walk(tmp_path: Path, seed:
                 "SELECT boot_id FROM boot_time WHERE router_id = ? AND quality != 'bounded'",
                 (router_id,),
             ).fetchall():
-                readings = Readings(here.db).of(boot_id, 0, 2**50)
+                readings = readings_of(here.db, boot_id, Span(0, 2**50))
                 for step in steps(readings, lambda _: WIRE_BPS):
                     minutes.add(step)
             found = here.windows("router", router_id, "1m")

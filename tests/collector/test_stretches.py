@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cases import few
-from tests.collector.build import BOOT, RUN, T0, Registered, opened, rebuild, sample
+from tests.collector.build import (
+    BOOT,
+    RUN,
+    T0,
+    Registered,
+    all_readings,
+    opened,
+    readings_of,
+    rebuild,
+    sample,
+)
 from titik_collector.figures.figures import ADDITIVE, EMPTY, Figures, Minutes
 from titik_collector.figures.rates import WIRE_BPS, Reading, steps
 from titik_collector.figures.windows import Span
@@ -23,10 +33,8 @@ from titik_collector.limits import MAX_AHEAD_MS, MAX_BEHIND_MS
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import rollups
-from titik_collector.store.reading_rows import ReadingRows, Uptimes
 from titik_collector.store.rollups import Series
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_collector.timeline.readings import Readings
 from titik_wire import codec
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 from titik_wire.messages import Sample
@@ -112,7 +120,7 @@ def minutes(readings: Sequence[Reading], span: Span) -> dict[int, Figures]:
 
 def whole(db: SqliteDatabase, boot_id: int) -> dict[int, Figures]:
     """What all samples of a boot give, walked once from end to end."""
-    return minutes(ReadingRows(db).around(boot_id, Uptimes(0, 2**60)), EVER)
+    return minutes(all_readings(db, boot_id), EVER)
 
 
 def stretches(rand: random.Random, last_ms: int) -> Iterator[Span]:
@@ -133,9 +141,9 @@ def test_a_stretch_has_what_the_whole_boot_has_in_it(seed: int) -> None:
     walk = Walk(rand)
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "db") as db:
         boot_id = stored(db, walk.arrivals)
-        readings, apart = Readings(db), dict[int, Figures]()
+        apart: dict[int, Figures] = {}
         for span in stretches(rand, walk.arrivals[-1].arrived_ms):
-            apart |= minutes(readings.of(boot_id, *span), span)
+            apart |= minutes(readings_of(db, boot_id, span), span)
         assert whole(db, boot_id) == apart
 
 
@@ -216,8 +224,8 @@ def test_a_clock_set_back_at_the_end_of_a_minute_loses_nothing_of_it(
     span = Span(START, START + MINUTE_MS)
     with opened(tmp_path / "db") as db:
         boot_id = stored(db, arrivals)
-        everything = ReadingRows(db).around(boot_id, Uptimes(0, 2**60))
-        found = Readings(db).of(boot_id, *span)
+        everything = all_readings(db, boot_id)
+        found = readings_of(db, boot_id, span)
         assert minutes(everything, span) == minutes(found, span)
 
 
@@ -234,7 +242,7 @@ def test_a_clock_set_back_within_a_batch_brings_back_the_minute_before(tmp_path:
         while worker.work(10, time.monotonic):
             pass
         minute = Span(START, START + MINUTE_MS)
-        everything = ReadingRows(db).around(boot_id, Uptimes(0, 2**60))
+        everything = all_readings(db, boot_id)
         assert minutes(everything, minute)[START] == rolled(db)[START]
 
 

@@ -17,11 +17,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from titik_collector.figures.figures import ADDITIVE, KNOWN_TIMES, Figures, thousandths, with_rates
+from titik_collector.figures.figures import (
+    ADDITIVE,
+    KNOWN_TIMES,
+    Figures,
+    thousandths,
+    with_rates,
+)
 from titik_collector.figures.windows import Span
 from titik_collector.store import membership
 from titik_collector.store.database import Database
-from titik_collector.store.rollup_sums import Part
+from titik_collector.store.rollup_sums import Part, SumsOfMeans
 from titik_wire.limits import MAX_WHOLE
 
 
@@ -85,16 +91,25 @@ class Membership:
         """How many routers belonged to a site, or without one to any, over time."""
         return self._city if site_id is None else self._headcounts.get(site_id, Headcount(()))
 
-    def last_of(self, site_id: int, span: Span) -> list[Part]:
+    def parts(self, site_id: int) -> int:
+        """How many parts a sum of the site can be of."""
+        return len(self._sites.get(site_id, ()))
+
+    def sites_of(self, router_id: int) -> set[int]:
+        """Every site that a router ever belonged to."""
+        return {site_id for site_id, _ in self._routers.get(router_id, ())}
+
+    def last_of(self, site_id: int, span: Span) -> list[int]:
         """The routers that belonged to a site in a stretch of time, and to no other after it."""
-        return [
-            Part(part.id, *span)
+        last = (
+            part.id
             for part in self.of(site_id, span)
             if all(
                 (other == site_id or later.to_ms <= part.to_ms or later.from_ms >= span.end_ms)
                 for other, later in self._routers[part.id]
             )
-        ]
+        )
+        return list(dict.fromkeys(last))  # one that left and came back counts once
 
 
 def plus(one: Figures, two: Figures, sign: int = 1) -> Figures:
@@ -111,16 +126,36 @@ def known_within(extra: Figures, had: Figures, span: Span) -> Figures:
     return extra._replace(**{name: min(getattr(extra, name), most) for name, most in left.items()})
 
 
-def with_sums_of_means(figures: Figures, each: Sequence[Figures]) -> Figures:
-    """The same with means and rates of a site, from what each router gave."""
+def sums_of_means(each: Iterable[Figures]) -> SumsOfMeans:
+    """Of what each router gave."""
     clients: list[int] = []
     active: list[int] = []
+    rates: list[Figures] = []
     for one in each:
         clients += thousandths(one.client_ms, one.observed_ms)
         active += thousandths(one.active_ms, one.active_observed_ms)
-    return with_sums_of_rates(figures, [with_rates(one) for one in each])._replace(
-        clients_mean=sum(clients) / 1000 if clients else None,
-        active_mean=sum(active) / 1000 if active else None,
+        rates.append(with_rates(one))
+    summed = with_sums_of_rates(Figures(), rates)
+    return SumsOfMeans(
+        sum(clients) if clients else None,
+        sum(active) if active else None,
+        summed.wifi_down_bps,
+        summed.wifi_up_bps,
+        summed.uplink_down_bps,
+        summed.uplink_up_bps,
+    )
+
+
+def with_sums_of_means(figures: Figures, parts: Sequence[SumsOfMeans]) -> Figures:
+    """The same with means and rates of a site, from the sums of its routers."""
+    sums = SumsOfMeans._make(_sum(column) for column in zip(*parts, strict=True))
+    return figures._replace(
+        clients_mean=None if sums.clients is None else sums.clients / 1000,
+        active_mean=None if sums.active is None else sums.active / 1000,
+        wifi_down_bps=sums.wifi_down_bps,
+        wifi_up_bps=sums.wifi_up_bps,
+        uplink_down_bps=sums.uplink_down_bps,
+        uplink_up_bps=sums.uplink_up_bps,
     )
 
 

@@ -21,7 +21,7 @@ from titik_collector.rollups.aggregation import Membership
 from titik_collector.store import packed_minutes, restatements, rollups, unpublished
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import Part
-from titik_collector.store.rollups import RollupRow, Series
+from titik_collector.store.rollups import RollupRow, Series, WindowKey
 from titik_wire.instant import DAY_MS, HOUR_MS
 
 # Windows read at once, of one part: some 60, a few milliseconds.
@@ -105,10 +105,10 @@ class Restate:
         """What lacks rates still: late data may have come meanwhile, and brought its own."""
         rows = _restated(rollups.read(self._db, series, span), rates)
         newest_ms = self._newest(series._replace(window="1h"), FOR_EVER_MS) or 0
-        rollups.put(self._db, series, rows)
+        rollups.put(self._db, [(WindowKey(*series, at_ms), row) for at_ms, row in rows.items()])
         if series.window != "1m":
-            late = [start_ms for start_ms in rows if start_ms >= newest_ms - PUBLISHED_MS]
-            unpublished.add(self._db, series, late)
+            late = (at_ms for at_ms in rows if at_ms >= newest_ms - PUBLISHED_MS)
+            unpublished.add(self._db, (WindowKey(*series, at_ms) for at_ms in late))
         elif rates:
             minutes = packed_minutes.read(self._db, series.place, span)
             if minutes:

@@ -4,29 +4,40 @@ Rule: `revision` counts changes of content. A window that nothing is known of an
 empty, because another figure was published for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from titik_collector.figures.figures import Figures, is_empty
 from titik_collector.figures.windows import Span
 from titik_collector.store import rollups, unpublished
 from titik_collector.store.database import Database
-from titik_collector.store.rollups import RollupRow, Series
+from titik_collector.store.rollups import RollupRow, Series, WindowKey
 from titik_wire.limits import MAX_WHOLE
 
 # A minute that is older when it changes is not published: a backfill would be a flood.
 PUBLISHED_MINUTES_MS = 600_000
 
 
-def write(
-    db: Database, series: Series, span: Span, computed: Mapping[Span, Figures], now_ms: int
-) -> list[int]:
-    """Make the windows that begin in `span` be what was computed; the starts of those changed."""
-    rows = _changed(rollups.read(db, series, span), computed)
-    rollups.put(db, series, rows)
-    oldest_ms = now_ms - PUBLISHED_MINUTES_MS if series.window == "1m" else -1
-    published = [start_ms for start_ms, row in rows.items() if row.end_ms > oldest_ms]
-    unpublished.add(db, series, published)
-    return list(rows)
+class Computed(NamedTuple):
+    """The windows of a series that begin in a stretch of time; those left out are empty."""
+
+    series: Series
+    span: Span
+    windows: Mapping[Span, Figures]
+
+
+def write(db: Database, computed: Sequence[Computed], now_ms: int) -> list[WindowKey]:
+    """Make the windows be what was computed; those that changed."""
+    before = rollups.read_many(db, [(one.series, one.span) for one in computed])
+    rows = [
+        (WindowKey(*one.series, start_ms), row)
+        for one, was in zip(computed, before, strict=True)
+        for start_ms, row in _changed(was, one.windows).items()
+    ]
+    rollups.put(db, rows)
+    oldest_ms = now_ms - PUBLISHED_MINUTES_MS
+    unpublished.add(db, [key for key, row in rows if key.window != "1m" or row.end_ms > oldest_ms])
+    return [key for key, _ in rows]
 
 
 def _changed(

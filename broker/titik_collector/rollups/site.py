@@ -2,28 +2,49 @@
 
 Rule: a site's minutes are sums over its routers, the city's over its sites; their hours and days
 follow as a router's do. What `aggregation` says of means, extremes and visitors holds.
+Rule: a router that was at a site for a whole hour or day counts with that window of its own. Only
+where it came or went its minutes are summed.
+Rule: many sites are summed together, so the number of statements does not depend on how many.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from titik_collector.figures.figures import Figures
-from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS, Scope
+from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.rollups import aggregation, revisions
 from titik_collector.rollups.aggregation import Headcount, Membership
-from titik_collector.store import boot_spans, packed_minutes, rollup_sums
+from titik_collector.rollups.revisions import Computed
+from titik_collector.store import boot_spans, packed_minutes, rollup_sums, rollups
 from titik_collector.store.database import Database
-from titik_collector.store.rollup_sums import Part
-from titik_collector.store.rollups import Place, Series
+from titik_collector.store.rollup_sums import Asked, Part, SumsOfMeans
+from titik_collector.store.rollups import Series
 from titik_wire.instant import MINUTE_MS
 
 
-class HourPart(NamedTuple):
-    """What of an hour is to be summed again."""
+class SiteHour(NamedTuple):
+    """What of an hour of a site is to be summed again."""
 
+    site_id: int
     hour: Span
     minutes: Span
+
+
+class SiteDay(NamedTuple):
+    """One day of one site."""
+
+    site_id: int
+    day: Span
+
+
+class Bounded(NamedTuple):
+    """What a router knows of a day beyond its hours, and what the hours have."""
+
+    extra: Figures
+    had: Figures
 
 
 class SiteRollups:
@@ -36,123 +57,231 @@ class SiteRollups:
 
     def routers(self, site_id: int) -> int:
         """How many a sum of the site can be of, at least one."""
-        return max(1, len(self._membership.of(site_id, Span(0, FOR_EVER_MS))))
+        return max(1, self._membership.parts(site_id))
 
-    def roll_site(
-        self, site_id: int, parts: Sequence[HourPart], sealed_ms: int, now_ms: int
-    ) -> bool:
-        """Some minutes of each of these hours, the hours, and their days; True if any changed."""
-        changed = 0
-        for hour, minutes in parts:
-            routers = {part.id for part in self._membership.of(site_id, hour)}
-            packed_minutes.unpack(self._db, "router", routers, hour)
-            packed_minutes.unpack(self._db, "site", (site_id,), hour)
-            changed += self._write_minutes(
-                Place("site", site_id), self._membership.of(site_id, minutes), minutes, now_ms
-            )
-            if hour.start_ms >= sealed_ms:
-                changed += self._write(
-                    Series("site", site_id, "1h"), hour, self._site_hour(site_id, hour), now_ms
-                )
-        for day in sorted({self._calendar.day(hour.start_ms) for hour, _ in parts}):
-            if day.start_ms >= sealed_ms:
-                changed += self._write(
-                    Series("site", site_id, "1d"), day, self._site_day(site_id, day), now_ms
-                )
-        return bool(changed)
+    def sites_of(self, router_id: int) -> set[int]:
+        """Every site that a router ever belonged to."""
+        return self._membership.sites_of(router_id)
 
-    def roll_city(self, part: HourPart, sealed_ms: int, now_ms: int) -> None:
+    def roll_sites(self, hours: Sequence[SiteHour], sealed_ms: int, now_ms: int) -> set[int]:
+        """Some minutes of these hours, the hours, and their days; which sites changed."""
+        self._unpack(hours)
+        changed = revisions.write(self._db, self._minutes(hours), now_ms)
+        open_hours = [one for one in hours if one.hour.start_ms >= sealed_ms]
+        changed += revisions.write(self._db, self._hours(open_hours), now_ms)
+        days = sorted(
+            {SiteDay(one.site_id, self._calendar.day(one.hour.start_ms)) for one in hours}
+        )
+        open_days = [one for one in days if one.day.start_ms >= sealed_ms]
+        changed += revisions.write(self._db, self._days(open_days), now_ms)
+        return {one.scope_id for one in changed}
+
+    def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
-        hour, minutes = part
-        packed_minutes.unpack(self._db, "site", self._membership.sites(), hour)
-        packed_minutes.unpack(self._db, "city", (CITY_ID,), hour)
-        self._write_minutes(Place("city", CITY_ID), self._sites(minutes), minutes, now_ms)
+        sites = self._membership.sites()
+        if hour.start_ms < packed_minutes.edge(self._db):
+            packed_minutes.unpack(self._db, "site", sites, hour)
+            packed_minutes.unpack(self._db, "city", (CITY_ID,), hour)
+        of_minutes = rollup_sums.of_minutes(
+            self._db, "site", [Asked(0, Part(one, *minutes)) for one in sites]
+        )
+        one = Computed(
+            Series("city", CITY_ID, "1m"),
+            minutes,
+            self._counted(self._membership.headcount(), minutes, of_minutes),
+        )
+        revisions.write(self._db, [one], now_ms)
         windows: tuple[tuple[Window, Span], ...] = (
             ("1h", hour),
             ("1d", self._calendar.day(hour.start_ms)),
         )
         for window, span in windows:
             if span.start_ms >= sealed_ms:
-                self._write(Series("city", CITY_ID, window), span, self._city(window, span), now_ms)
+                series = Series("city", CITY_ID, window)
+                figures = self._city(series, span, sites)
+                revisions.write(self._db, [Computed(series, span, {span: figures})], now_ms)
 
-    def _write(self, series: Series, span: Span, figures: Figures, now_ms: int) -> int:
-        """One window; how many changed."""
-        return len(revisions.write(self._db, series, span, {span: figures}, now_ms))
+    def _unpack(self, hours: Sequence[SiteHour]) -> None:
+        edge_ms = packed_minutes.edge(self._db)
+        for site_id, hour, _ in hours:
+            if hour.start_ms < edge_ms:
+                routers = {part.id for part in self._membership.of(site_id, hour)}
+                packed_minutes.unpack(self._db, "router", routers, hour)
+                packed_minutes.unpack(self._db, "site", (site_id,), hour)
 
-    def _write_minutes(
-        self, place: Place, parts: Sequence[Part], minutes: Span, now_ms: int
-    ) -> int:
-        """What they sum to, each of the routers that were there as it began; how many changed."""
-        headcount = self._headcount(place)
-        always = headcount.at(minutes.start_ms) if headcount.steady(minutes) else None
-        lower: Scope = "router" if place.scope == "site" else "site"
-        computed = {
-            Span(start_ms, start_ms + MINUTE_MS): one
-            if one.routers == always
-            else one._replace(routers=headcount.at(start_ms) if always is None else always)
-            for start_ms, one in rollup_sums.of_minutes(self._db, lower, parts).items()
+    def _minutes(self, hours: Sequence[SiteHour]) -> list[Computed]:
+        """What they sum to, each of the routers that were there as it began."""
+        asked = [
+            Asked(n, part)
+            for n, one in enumerate(hours)
+            for part in self._membership.of(one.site_id, one.minutes)
+        ]
+        found: list[list[tuple[int, int, Figures]]] = [[] for _ in hours]
+        for one in rollup_sums.of_minutes(self._db, "router", asked):
+            found[one[0]].append(one)
+        return [
+            Computed(
+                Series("site", site_id, "1m"),
+                minutes,
+                self._counted(self._membership.headcount(site_id), minutes, found[n]),
+            )
+            for n, (site_id, _, minutes) in enumerate(hours)
+        ]
+
+    def _counted(
+        self, headcount: Headcount, span: Span, minutes: Iterable[tuple[int, int, Figures]]
+    ) -> dict[Span, Figures]:
+        """Minutes with how many routers they are of."""
+        always = headcount.at(span.start_ms) if headcount.steady(span) else None
+        return {
+            Span(start_ms, start_ms + MINUTE_MS): figures._replace(
+                routers=headcount.at(start_ms) if always is None else always
+            )
+            for _, start_ms, figures in minutes
         }
-        return len(revisions.write(self._db, Series(*place, "1m"), minutes, computed, now_ms))
 
-    def _headcount(self, place: Place) -> Headcount:
-        return self._membership.headcount(None if place.scope == "city" else place.scope_id)
+    def _hours(self, hours: Sequence[SiteHour]) -> list[Computed]:
+        asked = [(Series("site", site_id, "1h"), hour) for site_id, hour, _ in hours]
+        means = self._means("1h", [(site_id, hour) for site_id, hour, _ in hours])
+        return [
+            Computed(
+                series,
+                hour,
+                {
+                    hour: aggregation.with_sums_of_means(sums, means[n])._replace(
+                        routers=self._membership.headcount(series.scope_id).most(hour)
+                    )
+                },
+            )
+            for n, ((series, hour), sums) in enumerate(
+                zip(asked, rollup_sums.of_lower(self._db, asked), strict=True)
+            )
+        ]
 
-    def _site_hour(self, site_id: int, hour: Span) -> Figures:
-        parts = self._membership.of(site_id, hour)
-        each = list(rollup_sums.of_each_router(self._db, parts, "1m").values())
-        figures = rollup_sums.of_lower(self._db, Series("site", site_id, "1h"), hour)
-        routers = self._membership.headcount(site_id).most(hour)
-        return aggregation.with_sums_of_means(figures, each)._replace(routers=routers)
+    def _days(self, days: Sequence[SiteDay]) -> list[Computed]:
+        """Their hours, and what routers know of the day but not of the hour."""
+        asked = [(Series("site", site_id, "1d"), day) for site_id, day in days]
+        sums = rollup_sums.of_lower(self._db, asked)
+        last = [self._membership.last_of(site_id, day) for site_id, day in days]
+        bounded = self._bounded(days, last)
+        means = self._means("1d", days, bounded)
+        visitors = rollup_sums.visitors(
+            self._db,
+            [
+                Asked(n, Part(router_id, *days[n].day))
+                for n, routers in enumerate(last)
+                for router_id in routers
+            ],
+        )
+        computed = []
+        for n, (series, day) in enumerate(asked):
+            figures = sums[n]
+            for extra, had in bounded.get(n, {}).values():
+                figures = aggregation.plus(figures, aggregation.known_within(extra, had, day))
+            least, most = visitors.get(n, (None, None))
+            figures = aggregation.with_sums_of_means(figures, means[n])._replace(
+                routers=self._membership.headcount(series.scope_id).most(day),
+                visitors_min=least,
+                visitors_max=most,
+            )
+            computed.append(Computed(series, day, {day: figures}))
+        return computed
 
-    def _site_day(self, site_id: int, day: Span) -> Figures:
-        """Its hours, and what routers know of the day but not of the hour."""
-        figures = rollup_sums.of_lower(self._db, Series("site", site_id, "1d"), day)
-        each = self._each_router(site_id, day)
-        last = self._membership.last_of(site_id, day)
-        for router_id in boot_spans.routers_with_bounded(self._db, last, day):
-            extra, had = self._bounded_share(router_id, day), each.get(router_id, Figures())
-            figures = aggregation.plus(figures, aggregation.known_within(extra, had, day))
-            each[router_id] = aggregation.plus(had, extra)
-        visitors = rollup_sums.of_parts(self._db, "router", last, "1d", day.start_ms)
-        return aggregation.with_sums_of_means(figures, list(each.values()))._replace(
-            routers=self._membership.headcount(site_id).most(day),
-            visitors_min=visitors.visitors_min,
-            visitors_max=visitors.visitors_max,
+    def _means(
+        self,
+        window: Window,
+        asked: Sequence[tuple[int, Span]],
+        bounded: Mapping[int, Mapping[int, Bounded]] = MappingProxyType({}),
+    ) -> list[list[SumsOfMeans]]:
+        """What the means and rates of the routers of each site sum to, in one hour or day of it."""
+        whole: list[Asked] = []
+        rest: list[tuple[int, Part]] = []
+        for n, (site_id, span) in enumerate(asked):
+            for part in self._membership.of(site_id, span):
+                if (part.from_ms, part.to_ms) == span:
+                    whole.append(Asked(n, part))
+                else:
+                    rest.append((n, part))
+        sums = rollup_sums.of_whole(self._db, window, whole)
+        each = self._each_router(window, rest) if rest else {}
+        for n, routers in bounded.items():
+            for router_id, (extra, _) in routers.items():
+                had = each.get(n, {}).get(router_id)
+                if had is not None:
+                    each[n][router_id] = aggregation.plus(had, extra)
+        return [
+            [sums.get(n, SumsOfMeans()), aggregation.sums_of_means(each.get(n, {}).values())]
+            for n in range(len(asked))
+        ]
+
+    def _each_router(
+        self, window: Window, parts: Sequence[tuple[int, Part]]
+    ) -> dict[int, dict[int, Figures]]:
+        """Client time and bytes of routers that came or went: whole hours, and minutes."""
+        hours, minutes = [], []
+        for n, part in parts:
+            inside, edges = self._split(part) if window == "1d" else ([], [part])
+            hours += [Asked(n, one) for one in inside]
+            minutes += [Asked(n, one) for one in edges]
+        edge_ms = packed_minutes.edge(self._db)
+        for _, part in minutes:
+            if part.from_ms < edge_ms:
+                packed_minutes.unpack(
+                    self._db, "router", (part.id,), Span(part.from_ms, part.to_ms)
+                )
+        found: defaultdict[int, dict[int, Figures]] = defaultdict(dict)
+        lower: tuple[tuple[Window, list[Asked]], ...] = (("1h", hours), ("1m", minutes))
+        for window, asked in lower:
+            for n, router_id, more in rollup_sums.of_each_router(self._db, window, asked):
+                had = found[n].get(router_id, Figures())
+                found[n][router_id] = aggregation.plus(had, more)
+        return found
+
+    def _split(self, part: Part) -> tuple[list[Part], list[Part]]:
+        """The whole hours of a part, and what is left of those in which it begins and ends."""
+        router_id, from_ms, to_ms = part
+        first, last = self._calendar.hour(from_ms), self._calendar.hour(to_ms)
+        whole_ms = from_ms if from_ms == first.start_ms else min(first.end_ms, to_ms)
+        end_ms = max(whole_ms, last.start_ms)
+        edges = (from_ms, whole_ms), (end_ms, to_ms)
+        return (
+            [Part(router_id, whole_ms, end_ms)] if whole_ms < end_ms else [],
+            [Part(router_id, *edge) for edge in edges if edge[0] < edge[1]],
         )
 
-    def _each_router(self, site_id: int, day: Span) -> dict[int, Figures]:
-        """Client time that each router gave: whole hours, and minutes where it came or went."""
-        hours, minutes = self._split(self._membership.of(site_id, day))
-        packed_minutes.unpack(self._db, "router", {part.id for part in minutes}, day)
-        each = rollup_sums.of_each_router(self._db, hours, "1h")
-        for router_id, extra in rollup_sums.of_each_router(self._db, minutes, "1m").items():
-            each[router_id] = aggregation.plus(each.get(router_id, Figures()), extra)
-        return each
+    def _bounded(
+        self, days: Sequence[SiteDay], last: Sequence[Sequence[int]]
+    ) -> dict[int, dict[int, Bounded]]:
+        """Of the routers that each site had last what their day has beyond their hours."""
+        parts = {
+            Part(router_id, *day)
+            for (_, day), routers in zip(days, last, strict=True)
+            for router_id in routers
+        }
+        boots = boot_spans.boots(self._db, sorted(parts), bounded=True)
+        having = {boot.router_id for boot in boots}
+        asked = [
+            (n, Series("router", router_id, "1d"), day)
+            for n, ((_, day), routers) in enumerate(zip(days, last, strict=True))
+            for router_id in routers
+            if router_id in having
+        ]
+        if not asked:
+            return {}
+        of_router = [(series, day) for _, series, day in asked]
+        hours = rollup_sums.of_lower(self._db, of_router)
+        rows = rollups.read_many(self._db, of_router)
+        found: defaultdict[int, dict[int, Bounded]] = defaultdict(dict)
+        for (n, series, day), had, row in zip(asked, hours, rows, strict=True):
+            whole = row[day.start_ms].figures if row else had
+            extra = aggregation.plus(whole, had, -1)
+            found[n][series.scope_id] = Bounded(extra, had)
+        return found
 
-    def _split(self, parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
-        """The whole hours of parts, and what is left of the hours in which they begin and end."""
-        hours, minutes = [], []
-        for router_id, from_ms, to_ms in parts:
-            first, last = self._calendar.hour(from_ms), self._calendar.hour(to_ms)
-            whole_ms = from_ms if from_ms == first.start_ms else min(first.end_ms, to_ms)
-            end_ms = max(whole_ms, last.start_ms)
-            edges = (from_ms, whole_ms), (end_ms, to_ms)
-            minutes += [Part(router_id, *edge) for edge in edges if edge[0] < edge[1]]
-            if whole_ms < end_ms:
-                hours.append(Part(router_id, whole_ms, end_ms))
-        return hours, minutes
-
-    def _bounded_share(self, router_id: int, day: Span) -> Figures:
-        """What the router's day has beyond its hours."""
-        part = Part(router_id, *day)
-        whole = rollup_sums.of_parts(self._db, "router", [part], "1d", day.start_ms)
-        hours = rollup_sums.of_lower(self._db, Series("router", router_id, "1d"), day)
-        return aggregation.plus(whole, hours, -1)
-
-    def _city(self, window: Window, span: Span) -> Figures:
+    def _city(self, series: Series, span: Span, sites: Sequence[int]) -> Figures:
         """Extremes from the windows below, everything else from the sites."""
-        lower = rollup_sums.of_lower(self._db, Series("city", CITY_ID, window), span)
-        parts = rollup_sums.of_parts(self._db, "site", self._sites(span), window, span.start_ms)
+        (lower,) = rollup_sums.of_lower(self._db, [(series, span)])
+        parts = rollup_sums.of_sites(self._db, series.window, span.start_ms, sites)
         return parts._replace(
             routers=self._membership.headcount().most(span),
             clients_min=lower.clients_min,
@@ -160,6 +289,3 @@ class SiteRollups:
             wifi_down_peak_bps=lower.wifi_down_peak_bps,
             uplink_down_peak_bps=lower.uplink_down_peak_bps,
         )
-
-    def _sites(self, span: Span) -> list[Part]:
-        return [Part(site_id, *span) for site_id in self._membership.sites()]

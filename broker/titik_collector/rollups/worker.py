@@ -11,16 +11,24 @@ empty. Windows that begin before `sealed_before_ms` are never computed again.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import Calendar, Span, minute
-from titik_collector.limits import MAX_HOURS, MAX_SPANS
+from titik_collector.limits import (
+    MAX_PASS,
+    MAX_PASS_MINUTES,
+    MAX_SITE_HOURS,
+    MAX_SPANS,
+    MAX_SUMMED,
+)
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.rollups.router import RouterRollups
-from titik_collector.rollups.site import HourPart, SiteRollups
+from titik_collector.rollups.site import SiteHour, SiteRollups
 from titik_collector.store import changed_span_rows, membership, settings, waiting_hours
+from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place
 from titik_collector.store.waiting_hours import WaitingHour
@@ -58,9 +66,9 @@ class Rollups:
         start = clock()
         while (spent := clock() - start) < budget_s:
             if spent < budget_s / 2:
-                busy = self._step_router() or self._step_sum()
+                busy = self._step_routers() or self._step_sums()
             else:
-                busy = self._step_sum() or self._step_router()
+                busy = self._step_sums() or self._step_routers()
             if not busy:
                 return False
         return True
@@ -70,81 +78,95 @@ class Rollups:
         self._grace_ms = 0
         return self.work(budget_s, clock)
 
-    def _step_router(self) -> bool:
-        """Compute one stretch of one router's time; False if none is due."""
+    def _step_routers(self) -> bool:
+        """Compute a stretch of the time of each of some routers; False if none is due."""
         horizon_ms = minute(self._now_ms() - self._grace_ms).start_ms
         # In turn, so that one router with much to do holds up nobody.
-        router_id = changed_span_rows.next_router(self._db, horizon_ms, self._turn)
-        if router_id is None:
+        due = changed_span_rows.due(self._db, horizon_ms, self._turn, MAX_SPANS)
+        due = dict(islice(due.items(), MAX_PASS))
+        if not due:
             return False
-        self._turn = router_id
+        self._turn = list(due)[-1]
         with self._db.transaction():
-            span = self._next_stretch(router_id, horizon_ms)
-            changed_span_rows.cross_off(self._db, router_id, span.end_ms)
-            if span.start_ms < span.end_ms:
-                self._routers.roll(router_id, span, self._sealed_ms(), self._now_ms())
-                self._add_sites(router_id, span)
+            sealed_ms = self._sealed_ms()
+            stretches = self._next_stretches(due, horizon_ms, sealed_ms)
+            ends = {router_id: span.end_ms for router_id, span in stretches.items()}
+            changed_span_rows.cross_off(self._db, ends)
+            stretches = {
+                one: span for one, span in stretches.items() if span.start_ms < span.end_ms
+            }
+            if stretches:
+                self._routers.roll(stretches, sealed_ms, self._now_ms())
+                self._add_sites(stretches)
         return True
 
-    def _next_stretch(self, router_id: int, horizon_ms: int) -> Span:
-        """The first whole minutes of it that changed; an empty stretch if there is no data."""
-        spans = changed_span_rows.of_router(self._db, router_id, horizon_ms, MAX_SPANS)
-        start_ms = end_ms = minute(spans[0].from_ms).start_ms
-        for from_ms, to_ms in spans:
-            if minute(from_ms).start_ms > end_ms:
-                break
-            end_ms = max(end_ms, minute(to_ms).end_ms)
-        end_ms = min(end_ms, horizon_ms)
+    def _next_stretches(
+        self, due: Mapping[int, Sequence[ChangedSpan]], horizon_ms: int, sealed_ms: int
+    ) -> dict[int, Span]:
+        """The first whole minutes of each that changed; an empty stretch if there is no data."""
+        found = {one: _first_changed(spans, horizon_ms) for one, spans in due.items()}
         # Years that nothing is known of are one step.
-        known_ms = changed_span_rows.earliest_known(self._db, router_id, start_ms)
-        if known_ms is None or known_ms >= end_ms:
-            return Span(end_ms, end_ms)
-        start_ms = max(start_ms, minute(known_ms).start_ms, self._sealed_ms())
-        return Span(start_ms, max(start_ms, min(end_ms, start_ms + CHUNK_MS)))
+        long = {one: span.start_ms for one, span in found.items() if _length(span) > HOUR_MS}
+        known = changed_span_rows.earliest_known(self._db, long) if long else {}
+        most_ms = max(MINUTE_MS, min(CHUNK_MS, MAX_PASS_MINUTES // len(due) * MINUTE_MS))
+        for router_id, (start_ms, end_ms) in found.items():
+            if router_id in long:
+                known_ms = known.get(router_id, end_ms)
+                start_ms = max(start_ms, minute(min(known_ms, end_ms)).start_ms)
+            if start_ms < end_ms:
+                start_ms = max(start_ms, sealed_ms)
+                end_ms = max(start_ms, min(end_ms, start_ms + most_ms))
+            found[router_id] = Span(start_ms, end_ms)
+        return found
 
-    def _add_sites(self, router_id: int, span: Span) -> None:
-        """Every site it ever belonged to, because its membership may be what changed."""
-        for site_id in membership.sites_of(self._db, router_id):
-            self._add_hours(Place("site", site_id), span)
+    def _add_sites(self, stretches: Mapping[int, Span]) -> None:
+        """Every site they ever belonged to, because a membership may be what changed."""
+        sites = self._site_rollups()
+        waiting_hours.add(
+            self._db,
+            [
+                hour
+                for router_id, span in stretches.items()
+                for site_id in sites.sites_of(router_id)
+                for hour in self._hours(Place("site", site_id), span)
+            ],
+        )
 
-    def _add_hours(self, place: Place, span: Span) -> None:
-        """The hours of a stretch wait to be summed."""
-        hours = [
-            WaitingHour(
-                hour.start_ms,
-                max(hour.start_ms, span.start_ms),
-                min(hour.end_ms, span.end_ms),
+    def _hours(self, place: Place, span: Span) -> Iterator[WaitingHour]:
+        """The hours of a stretch, as they wait to be summed."""
+        for start_ms, end_ms in self._calendar.hours(*span):
+            yield WaitingHour(
+                *place, start_ms, max(start_ms, span.start_ms), min(end_ms, span.end_ms)
             )
-            for hour in self._calendar.hours(*span)
-        ]
-        waiting_hours.add(self._db, place, hours)
 
-    def _step_sum(self) -> bool:
-        """Sum up hours of a site, or one of the city when no site is left; False if none is due."""
-        place = waiting_hours.next_place(self._db)
-        if place is None:
+    def _step_sums(self) -> bool:
+        """Sum up hours of sites, or one of the city when no site is left; False if none is due."""
+        waiting = waiting_hours.due(self._db, MAX_SITE_HOURS)
+        if not waiting:
             return False
-        sealed_ms = self._sealed_ms()
         with self._db.transaction():
-            sites = self._site_rollups()
-            most = (
-                1 if place.scope == "city" else max(1, MAX_HOURS // sites.routers(place.scope_id))
-            )
-            hours = waiting_hours.of_place(self._db, place, most)
-            parts = [
-                HourPart(
-                    self._calendar.hour(hour_ms),
-                    Span(max(from_ms, sealed_ms), max(to_ms, sealed_ms)),
-                )
-                for hour_ms, from_ms, to_ms in hours
-            ]
-            if place.scope == "city":
-                sites.roll_city(parts[0], sealed_ms, self._now_ms())
-            elif sites.roll_site(place.scope_id, parts, sealed_ms, self._now_ms()):
-                for _, from_ms, to_ms in hours:
-                    self._add_hours(Place("city", CITY_ID), Span(from_ms, to_ms))
-            waiting_hours.cross_off(self._db, place, hours)
+            sites, sealed_ms = self._site_rollups(), self._sealed_ms()
+            if waiting[0].scope == "city":
+                hour, minutes = self._parts(waiting[0], sealed_ms)
+                sites.roll_city(hour, minutes, sealed_ms, self._now_ms())
+            else:
+                waiting = _within(waiting, sites)
+                hours = [SiteHour(one.scope_id, *self._parts(one, sealed_ms)) for one in waiting]
+                changed = sites.roll_sites(hours, sealed_ms, self._now_ms())
+                city = [
+                    hour
+                    for one in waiting
+                    if one.scope_id in changed
+                    for hour in self._hours(Place("city", CITY_ID), Span(one.from_ms, one.to_ms))
+                ]
+                waiting_hours.add(self._db, city)
+            waiting_hours.cross_off(self._db, waiting)
         return True
+
+    def _parts(self, waiting: WaitingHour, sealed_ms: int) -> tuple[Span, Span]:
+        """The hour, and what of it is not sealed."""
+        minutes = Span(max(waiting.from_ms, sealed_ms), max(waiting.to_ms, sealed_ms))
+        return self._calendar.hour(waiting.hour_ms), minutes
 
     def _site_rollups(self) -> SiteRollups:
         """With the membership of now; rows are only ever added to it."""
@@ -157,3 +179,30 @@ class Rollups:
     def _sealed_ms(self) -> int:
         sealed_ms = settings.number(self._db, "sealed_before_ms") or 0
         return -(-sealed_ms // MINUTE_MS) * MINUTE_MS
+
+
+def _first_changed(spans: Sequence[ChangedSpan], horizon_ms: int) -> Span:
+    """The whole minutes of the first spans, as far as they follow each other."""
+    start_ms = end_ms = minute(spans[0].from_ms).start_ms
+    for from_ms, to_ms in spans:
+        if minute(from_ms).start_ms > end_ms:
+            break
+        end_ms = max(end_ms, minute(to_ms).end_ms)
+    return Span(start_ms, min(end_ms, horizon_ms))
+
+
+def _length(span: Span) -> int:
+    return span.end_ms - span.start_ms
+
+
+def _within(waiting: Sequence[WaitingHour], sites: SiteRollups) -> list[WaitingHour]:
+    """As many as are summed in a short time, at least one."""
+    found: list[WaitingHour] = []
+    left = MAX_SUMMED
+    for one in waiting:
+        minutes = (one.to_ms - one.from_ms) // MINUTE_MS + 1
+        left -= sites.routers(one.scope_id) * minutes
+        if found and left < 0:
+            break
+        found.append(one)
+    return found

@@ -3,6 +3,7 @@
 Rule: what a live sample asks for is found by an index, however many samples the boot has.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
@@ -142,3 +143,44 @@ def _edge(db: Database, boot_id: int, order: str) -> Edge | None:
         (boot_id,),
     ).fetchone()
     return None if row is None else Edge(*row)
+
+
+class Beside(NamedTuple):
+    """A place in a boot whose neighbour is looked for."""
+
+    n: int  # a number of the caller's
+    boot_id: int
+    at: SamplePosition
+    sections: int  # the neighbour has all of these
+    run_id: int | None = None  # the neighbour is one of this run, and has client time
+
+
+def beside(db: Database, asked: Sequence[Beside], older: bool) -> list[tuple[int, int, int]]:
+    """By the caller's number, run and seq of the sample next to each place; none where none is."""
+    side, order = ("<", "DESC") if older else (">", "ASC")
+    plain = [(one.n, one.boot_id, *one.at, one.sections) for one in asked if one.run_id is None]
+    found: list[tuple[int, int, int]] = []
+    if plain:
+        head, values = db.keyed(("n", "boot", "up_ms", "run", "at", "bits"), plain)
+        found += db.execute(
+            f"{head} SELECT key.n, run_id, seq FROM key CROSS JOIN sample"
+            " WHERE (run_id, seq) = (SELECT o.run_id, o.seq FROM sample AS o"
+            f" WHERE o.boot_id = key.boot AND (o.uptime_ms, o.run_id, o.seq) {side}"
+            " (key.up_ms, key.run, key.at) AND o.sections & key.bits = key.bits"
+            f" ORDER BY o.uptime_ms {order}, o.run_id {order}, o.seq {order} LIMIT 1)",
+            values,
+        )
+    counting = [
+        (one.n, one.boot_id, one.run_id, one.at.seq) for one in asked if one.run_id is not None
+    ]
+    if counting:
+        head, values = db.keyed(("n", "boot", "run", "at"), counting)
+        found += db.execute(
+            f"{head} SELECT key.n, run_id, seq FROM key CROSS JOIN sample"
+            " WHERE run_id = key.run AND seq = (SELECT o.seq FROM sample AS o"
+            f" WHERE o.run_id = key.run AND o.boot_id = key.boot AND o.seq {side} key.at"
+            " AND o.client_ms IS NOT NULL AND o.observed_ms IS NOT NULL"
+            f" ORDER BY o.seq {order} LIMIT 1)",
+            values,
+        )
+    return found

@@ -3,7 +3,7 @@
 Rule: they are written with what changed, and crossed off with what was computed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
@@ -19,54 +19,64 @@ class ChangedSpan(NamedTuple):
 
 def add(db: Database, router_id: int, spans: Iterable[ChangedSpan]) -> None:
     """Write the spans down, until their rollups are computed."""
-    db.executemany(
-        "INSERT OR IGNORE INTO dirty (router_id, from_ms, to_ms) VALUES (?, ?, ?)",
-        [(router_id, *span) for span in spans],
-    )
+    _add(db, [(router_id, *span) for span in spans])
 
 
-def next_router(db: Database, before_ms: int, after: int) -> int | None:
-    """A router that changed before a time: the first with a greater id than `after`, else any."""
-    due = "SELECT min(router_id) FROM dirty WHERE from_ms < ?"
-    if db.execute(due, (before_ms,)).fetchone()[0] is None:
-        return None
-    (router_id,) = db.execute(
-        f"SELECT coalesce(({due} AND router_id > ?), ({due}))", (before_ms, after, before_ms)
-    ).fetchone()
-    return int(router_id)
+def due(db: Database, before_ms: int, after: int, limit: int) -> dict[int, list[ChangedSpan]]:
+    """By router, the spans that begin before a time, at most `limit`, the oldest of each first.
+
+    Routers with a greater id than `after` come first. Of the last one some may be left out.
+    """
+    found: dict[int, list[ChangedSpan]] = {}
+    for side in (">", "<="):
+        rows = db.execute(
+            "SELECT router_id, from_ms, to_ms FROM dirty"
+            f" WHERE from_ms < ? AND router_id {side} ? ORDER BY router_id, from_ms LIMIT ?",
+            (before_ms, after, limit),
+        )
+        for router_id, *span in rows:
+            found.setdefault(router_id, []).append(ChangedSpan(*span))
+        limit -= len(rows)
+        if limit <= 0:
+            break
+    return found
 
 
-def of_router(db: Database, router_id: int, before_ms: int, limit: int) -> list[ChangedSpan]:
-    """Those of a router that begin before a time, the oldest first."""
+def earliest_known(db: Database, since: Mapping[int, int]) -> dict[int, int]:
+    """From when on anything is, or has been, known of each router that is not before its time.
+
+    A router is left out of which nothing is known since then.
+    """
+    head, values = db.keyed(("id", "at_ms"), list(since.items()))
     rows = db.execute(
-        "SELECT from_ms, to_ms FROM dirty WHERE router_id = ? AND from_ms < ?"
-        " ORDER BY from_ms LIMIT ?",
-        (router_id, before_ms, limit),
+        f"{head} SELECT id, at_ms,"
+        " (SELECT min(first_ms) FROM boot_time WHERE router_id = id AND last_ms >= at_ms),"
+        " (SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = key.id"
+        "  AND window = '1m' AND start_ms >= at_ms),"
+        " (SELECT min(day_ms) FROM cold WHERE scope = 'router' AND scope_id = key.id"
+        f"  AND day_ms > at_ms - {DAY_MS}),"
+        " (SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = key.id"
+        f"  AND window = '1d' AND start_ms > at_ms - {2 * DAY_MS}) FROM key",
+        values,
     )
-    return [ChangedSpan(*row) for row in rows]
+    known = {router_id: [ms for ms in found if ms is not None] for router_id, _, *found in rows}
+    return {one: max(since[one], min(found)) for one, found in known.items() if found}
 
 
-def earliest_known(db: Database, router_id: int, at_ms: int) -> int | None:
-    """From when on anything is, or has been, known of a router that is not before a time."""
-    (found,) = db.execute(
-        "SELECT min(ms) FROM (SELECT min(first_ms) AS ms FROM boot_time"
-        " WHERE router_id = :router AND last_ms >= :at UNION ALL"
-        " SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = :router"
-        "  AND window = '1m' AND start_ms >= :at UNION ALL"
-        " SELECT min(day_ms) FROM cold WHERE scope = 'router' AND scope_id = :router"
-        "  AND day_ms > :at - :day UNION ALL"
-        " SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = :router"
-        "  AND window = '1d' AND start_ms > :at - :days)",
-        {"router": router_id, "at": at_ms, "day": DAY_MS, "days": 2 * DAY_MS},
-    ).fetchone()
-    return None if found is None else max(at_ms, int(found))
-
-
-def cross_off(db: Database, router_id: int, end_ms: int) -> None:
-    """What lies before `end_ms` is computed; the rest of a span stays."""
-    db.execute(
-        "INSERT OR IGNORE INTO dirty SELECT router_id, ?, max(to_ms) FROM dirty"
-        " WHERE router_id = ? AND from_ms < ? AND to_ms >= ? GROUP BY router_id",
-        (end_ms, router_id, end_ms, end_ms),
+def cross_off(db: Database, ends: Mapping[int, int]) -> None:
+    """What of each router lies before its time is computed; the rest of a span stays."""
+    head, values = db.keyed(("id", "end_ms"), list(ends.items()))
+    rest = db.execute(
+        f"{head} SELECT id, end_ms, max(to_ms) FROM key CROSS JOIN dirty"
+        " WHERE router_id = id AND from_ms < end_ms AND to_ms >= end_ms GROUP BY id, end_ms",
+        values,
     )
-    db.execute("DELETE FROM dirty WHERE router_id = ? AND from_ms < ?", (router_id, end_ms))
+    db.executemany("DELETE FROM dirty WHERE router_id = ? AND from_ms < ?", ends.items())
+    _add(db, rest)
+
+
+def _add(db: Database, rows: Iterable[Sequence[int]]) -> None:
+    db.executemany(
+        "INSERT INTO dirty (router_id, from_ms, to_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        rows,
+    )

@@ -62,6 +62,15 @@ class Database(Protocol):
         """The rows of a long answer, a few in memory at a time."""
         ...
 
+    def keyed(
+        self, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+    ) -> tuple[str, tuple[Value, ...]]:
+        """The head of a statement that joins with these rows as the table `key`, and its values.
+
+        However many rows there are, the text is the same, so the engine reads it once.
+        """
+        ...
+
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing."""
         ...

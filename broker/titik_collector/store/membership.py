@@ -1,5 +1,6 @@
 """Which router belonged to which site from when to when; a move adds a row and changes none."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS
@@ -56,23 +57,17 @@ def first_ms(db: Database, place: Place) -> int | None:
     return None if from_ms is None else int(from_ms)
 
 
-def sites_of(db: Database, router_id: int) -> list[int]:
-    """Every site that the router ever belonged to."""
-    rows = db.execute(
-        "SELECT DISTINCT site_id FROM membership WHERE router_id = ? AND site_id IS NOT NULL",
-        (router_id,),
-    )
-    return [site_id for (site_id,) in rows]
-
-
-def uplink_limits(db: Database, router_id: int) -> list[UplinkLimit]:
-    """The newest first."""
-    rows = db.execute(
-        "SELECT from_ms, uplink_mbps FROM membership LEFT JOIN site ON site.id = site_id"
-        " WHERE router_id = ? ORDER BY from_ms DESC",
-        (router_id,),
-    )
-    return [UplinkLimit(*row) for row in rows]
+def uplink_limits(db: Database, routers: Sequence[int]) -> dict[int, list[UplinkLimit]]:
+    """Of each router the newest first."""
+    head, values = db.keyed(("one",), [(one,) for one in routers])
+    found: dict[int, list[UplinkLimit]] = {}
+    for router_id, *limit in db.execute(
+        f"{head} SELECT router_id, from_ms, uplink_mbps FROM key CROSS JOIN membership"
+        " LEFT JOIN site ON site.id = site_id WHERE router_id = one ORDER BY from_ms DESC",
+        values,
+    ):
+        found.setdefault(router_id, []).append(UplinkLimit(*limit))
+    return found
 
 
 def newest_move(db: Database, router_id: int) -> Move | None:

@@ -3,12 +3,13 @@
 Rule: interfaces never change, so they are looked up once.
 """
 
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from titik_collector.figures.rates import Reading
 from titik_collector.limits import MAX_KNOWN_INTERFACES
 from titik_collector.store import counters
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, Values
 from titik_collector.store.samples import UPLINK, WIFI
 
 _COLUMNS = (
@@ -34,6 +35,17 @@ class Offsets(NamedTuple):
     most_ms: int
 
 
+class AskedOffsets(NamedTuple):
+    """A stretch of time of a boot, and where the boot begins and ends."""
+
+    router_id: int
+    boot_id: int
+    first_ms: int
+    from_ms: int
+    to_ms: int
+    last_ms: int
+
+
 class ReadingRows:
     """Reads them from an open database."""
 
@@ -41,36 +53,49 @@ class ReadingRows:
         self._db = db
         self._interfaces: dict[int, tuple[str, str]] = {}
 
-    def around(self, boot_id: int, uptimes: Uptimes) -> list[Reading]:
-        """The samples of a boot from the last before an uptime to the first at or after another."""
-        return self._read(
-            "boot_id = :boot AND uptime_ms BETWEEN"
+    def around(self, asked: Sequence[tuple[int, Uptimes]]) -> list[list[Reading]]:
+        """Of each boot the samples from the last before an uptime to the first after another.
+
+        In order of uptime; the first at the later uptime counts as after it.
+        """
+        head, values = self._db.keyed(
+            ("n", "boot", "from_ms", "to_ms"),
+            [(n, boot_id, *uptimes) for n, (boot_id, uptimes) in enumerate(asked)],
+        )
+        found: list[list[Reading]] = [[] for _ in asked]
+        for n, reading in self._read(
+            f"{head} SELECT key.n, sections, counters, {_COLUMNS} FROM key CROSS JOIN sample"
+            " WHERE boot_id = key.boot AND uptime_ms BETWEEN"
             " coalesce((SELECT max(uptime_ms) FROM sample"
-            "  WHERE boot_id = :boot AND uptime_ms < :from), :from)"
+            "  WHERE boot_id = key.boot AND uptime_ms < key.from_ms), key.from_ms)"
             " AND coalesce((SELECT min(uptime_ms) FROM sample"
-            "  WHERE boot_id = :boot AND uptime_ms >= :to), :to)"
-            " ORDER BY uptime_ms, run_id, seq",
-            {"boot": boot_id, "from": uptimes.from_ms, "to": uptimes.to_ms},
+            "  WHERE boot_id = key.boot AND uptime_ms >= key.to_ms), key.to_ms)"
+            " ORDER BY key.n, uptime_ms, run_id, seq",
+            values,
+        ):
+            found[n].append(reading)
+        return found
+
+    def named(self, asked: Sequence[tuple[int, int, int]]) -> list[tuple[int, Reading]]:
+        """Samples by a number of the caller's, their run and their seq; none that is not stored."""
+        head, values = self._db.keyed(("n", "run", "at"), asked)
+        return self._read(
+            f"{head} SELECT key.n, sections, counters, {_COLUMNS} FROM key CROSS JOIN sample"
+            " WHERE run_id = key.run AND seq = key.at",
+            values,
         )
 
-    def one(self, run_id: int, seq: int) -> list[Reading]:
-        """The sample; empty if it is not stored."""
-        return self._read("run_id = :run AND seq = :seq", {"run": run_id, "seq": seq})
+    def _read(self, sql: str, values: Values) -> list[tuple[int, Reading]]:
+        rows = [(*row, counters.unpack(row[2])) for row in self._db.execute(sql, values)]
+        self._learn({one for row in rows for one in row[-1]} - self._interfaces.keys())
+        return [(row[0], Reading._make(row[3:-1] + self._split(row[1], row[-1]))) for row in rows]
 
-    def _read(self, where: str, values: dict[str, int]) -> list[Reading]:
-        return [
-            Reading._make(row[2:] + self._split(row[0], row[1]))
-            for row in self._db.execute(
-                f"SELECT sections, counters, {_COLUMNS} FROM sample WHERE {where}", values
-            )
-        ]
-
-    def _split(self, sections: int, blob: bytes) -> tuple[Wifi, Uplink]:
+    def _split(self, sections: int, values: dict[int, counters.Bytes]) -> tuple[Wifi, Uplink]:
         """The counters of the BSSs and those of the uplinks; none of an incomplete section."""
         wifi: Wifi = {}
         uplink: Uplink = {}
-        for interface, value in counters.unpack(blob).items():
-            role, ifname = self._interfaces.get(interface) or self._interface(interface)
+        for interface, value in values.items():
+            role, ifname = self._interfaces[interface]
             if role == "bss":
                 if sections & WIFI:
                     wifi[interface] = value
@@ -78,40 +103,37 @@ class ReadingRows:
                 uplink[ifname, interface] = value
         return wifi, uplink
 
-    def _interface(self, interface_id: int) -> tuple[str, str]:
+    def _learn(self, unknown: Set[int]) -> None:
+        """What these interfaces are."""
+        if not unknown:
+            return
         if len(self._interfaces) >= MAX_KNOWN_INTERFACES:
             self._interfaces.clear()
-        role, ifname = self._db.execute(
-            "SELECT role, ifname FROM interface WHERE id = ?", (interface_id,)
-        ).fetchone()
-        self._interfaces[interface_id] = (role, ifname)
-        return role, ifname
+        head, values = self._db.keyed(("one",), [(one,) for one in unknown])
+        rows = self._db.execute(
+            f"{head} SELECT id, role, ifname FROM key CROSS JOIN interface WHERE id = key.one",
+            values,
+        )
+        self._interfaces |= {one: (role, ifname) for one, role, ifname in rows}
 
 
-def offsets_within(
-    db: Database, router_id: int, boot_id: int, edges: tuple[int, int, int, int]
-) -> Offsets | None:
-    """Of a boot's samples in a stretch of time and next to it; None if there are none.
-
-    `edges`: where the boot begins, from when to before when the stretch is, where the boot ends.
-    """
-    first_ms, from_ms, to_ms, last_ms = edges
-    least_ms, most_ms = db.execute(
-        "SELECT min(at_ms - uptime_ms), max(at_ms - uptime_ms) FROM ("
-        " SELECT at_ms, uptime_ms FROM sample"
-        "  WHERE router_id = :router AND at_ms >= :from AND at_ms < :to AND boot_id = :boot"
-        " UNION ALL SELECT * FROM (SELECT at_ms, uptime_ms FROM sample WHERE router_id = :router"
-        "  AND at_ms >= :first AND at_ms < :from AND boot_id = :boot"
-        "  ORDER BY at_ms DESC LIMIT 1)"
-        " UNION ALL SELECT * FROM (SELECT at_ms, uptime_ms FROM sample WHERE router_id = :router"
-        "  AND at_ms >= :to AND at_ms <= :last AND boot_id = :boot ORDER BY at_ms LIMIT 1))",
-        {
-            "router": router_id,
-            "boot": boot_id,
-            "first": first_ms,
-            "from": from_ms,
-            "to": to_ms,
-            "last": last_ms,
-        },
-    ).fetchone()
-    return None if least_ms is None else Offsets(least_ms, most_ms)
+def offsets_within(db: Database, asked: Sequence[AskedOffsets]) -> list[Offsets | None]:
+    """Of each boot's samples in a stretch of time and next to it; None if there are none."""
+    names = ("n", "router", "boot", "first_ms", "from_ms", "to_ms", "last_ms")
+    head, values = db.keyed(names, [(n, *one) for n, one in enumerate(asked)])
+    of_boot = "FROM sample WHERE router_id = key.router AND boot_id = key.boot AND at_ms"
+    found: list[Offsets | None] = [None] * len(asked)
+    for n, *offsets in db.execute(
+        f"{head} SELECT n,"
+        f" (SELECT min(at_ms - uptime_ms) {of_boot} >= from_ms AND at_ms < to_ms),"
+        f" (SELECT max(at_ms - uptime_ms) {of_boot} >= from_ms AND at_ms < to_ms),"
+        f" (SELECT at_ms - uptime_ms {of_boot} >= first_ms AND at_ms < from_ms"
+        "  ORDER BY at_ms DESC LIMIT 1),"
+        f" (SELECT at_ms - uptime_ms {of_boot} >= to_ms AND at_ms <= last_ms"
+        "  ORDER BY at_ms LIMIT 1) FROM key",
+        values,
+    ):
+        known = [one for one in offsets if one is not None]
+        if known:
+            found[n] = Offsets(min(known), max(known))
+    return found

@@ -5,14 +5,13 @@ rows does not matter.
 Rule: a rate is computed from its bytes for a router, whose row may be older than the column.
 """
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.figures.figures import ADDITIVE, KNOWN_TIMES, RATES, Figures
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Span, Window
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, Value
 from titik_collector.store.rollups import Series
 from titik_wire.instant import MINUTE_MS
 
@@ -55,7 +54,9 @@ def _of(name: str, scope: Scope) -> str:
     """A minute's figure of one router or site, in SQL; some routers' rows are older than rates."""
     if scope == "router" and name in RATES:
         return _rate(name)
-    return f"min({name}, {MINUTE_MS})" if scope == "router" and name in KNOWN_TIMES else name
+    if scope == "router" and name in KNOWN_TIMES:
+        return f"CASE WHEN {name} > {MINUTE_MS} THEN {MINUTE_MS} ELSE {name} END"
+    return name
 
 
 def _sum_of(name: str, scope: Scope) -> str:
@@ -64,8 +65,33 @@ def _sum_of(name: str, scope: Scope) -> str:
 
 
 _PARTS: tuple[Scope, Scope] = ("router", "site")
-_ALONE = {scope: ", ".join(_of(name, scope) for name in Figures._fields) for scope in _PARTS}
 _SUMMED = {scope: ", ".join(_sum_of(name, scope) for name in Figures._fields) for scope in _PARTS}
+
+
+def _thousandths(amount: str, length: str) -> str:
+    """A mean in thousandths as `figures.mean` rounds it, in SQL; NULL where it is not known."""
+    return f"({amount} * 1000 + {length} / 2) / nullif({length}, 0)"
+
+
+# Rows that are older than rates have none.
+_SUMS_OF_WHOLE = ", ".join(
+    (
+        f"sum({_thousandths('client_ms', 'observed_ms')})",
+        f"sum({_thousandths('active_ms', 'active_observed_ms')})",
+        *(f"sum(coalesce({name}, {_rate(name)}))" for name in RATES),
+    )
+)
+
+
+class SumsOfMeans(NamedTuple):
+    """What the means, in thousandths, and the rates of several routers sum to; None: not known."""
+
+    clients: int | None = None
+    active: int | None = None
+    wifi_down_bps: int | None = None
+    wifi_up_bps: int | None = None
+    uplink_down_bps: int | None = None
+    uplink_up_bps: int | None = None
 
 
 class Part(NamedTuple):
@@ -76,69 +102,107 @@ class Part(NamedTuple):
     to_ms: int
 
 
-# The head of a query that joins with `part`; its value is parts as JSON. Not as text: a connection
-# keeps the last 128 statements, and every minute's would be other ones.
-WITH_PARTS = (
-    "WITH part (id, from_ms, to_ms) AS (SELECT json_extract(value, '$[0]'),"
-    " json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?))"
-)
+class Asked(NamedTuple):
+    """A part, by a number of the caller's; parts of one number are summed together."""
+
+    n: int
+    part: Part
 
 
-def of_lower(db: Database, series: Series, span: Span) -> Figures:
-    """An hour of its minutes or a day of its hours; means and visitors are left out."""
-    scope, scope_id, window = series
-    row = db.execute(
-        f"SELECT {_SUMS}, {_EXTREMES_OF_LOWER} FROM rollup"
-        " WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms >= ? AND start_ms < ?",
-        (scope, scope_id, _LOWER[window], *span),
-    ).fetchone()
-    return Figures(**dict(zip((*ADDITIVE, *_EXTREMES), row, strict=True)))
-
-
-def of_minutes(db: Database, scope: Scope, parts: Sequence[Part]) -> dict[int, Figures]:
-    """The minutes of a site from its routers, or of the city from its sites, by their start.
-
-    How many routers they are of is left out.
-    """
-    # A sum of one is that one.
-    columns = _ALONE[scope] if len(parts) == 1 else _SUMMED[scope]
-    end = "" if len(parts) == 1 else " GROUP BY start_ms"
-    rows = db.execute(
-        f"{WITH_PARTS} SELECT start_ms, {columns} FROM part CROSS JOIN rollup"
-        " ON scope = ? AND scope_id = part.id AND window = '1m'"
-        f" AND start_ms >= part.from_ms AND start_ms < part.to_ms{end}",
-        (json.dumps(parts), scope),
+def of_lower(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[Figures]:
+    """Each hour of its minutes, or day of its hours; means and visitors are left out."""
+    head, values = db.keyed(
+        ("n", "of_scope", "id", "length", "from_ms", "to_ms"),
+        [
+            (n, scope, scope_id, _LOWER[window], *span)
+            for n, ((scope, scope_id, window), span) in enumerate(asked)
+        ],
     )
-    return {start_ms: Figures._make(values) for start_ms, *values in rows}
+    found = [Figures()] * len(asked)
+    for n, *sums in db.execute(
+        f"{head} SELECT n, {_SUMS}, {_EXTREMES_OF_LOWER} FROM key CROSS JOIN rollup"
+        " WHERE scope = of_scope AND scope_id = id AND window = length"
+        " AND start_ms >= from_ms AND start_ms < to_ms GROUP BY n",
+        values,
+    ):
+        found[n] = Figures(**dict(zip((*ADDITIVE, *_EXTREMES), sums, strict=True)))
+    return found
 
 
-def of_parts(
-    db: Database, scope: Scope, parts: Sequence[Part], window: Window, start_ms: int
-) -> Figures:
-    """What the same window of several routers or sites sums to, extremes left out."""
+def of_minutes(
+    db: Database, scope: Scope, asked: Sequence[Asked]
+) -> list[tuple[int, int, Figures]]:
+    """The minutes of sites from their routers, or of the city from its sites.
+
+    Each with the caller's number and its start. How many routers they are of is left out.
+    """
+    head, values = _keyed(db, asked)
+    rows = db.execute(
+        f"{head} SELECT n, start_ms, {_SUMMED[scope]} FROM key CROSS JOIN rollup"
+        " WHERE scope = ? AND scope_id = id AND window = '1m'"
+        " AND start_ms >= from_ms AND start_ms < to_ms GROUP BY n, start_ms",
+        (*values, scope),
+    )
+    return [(n, start_ms, Figures._make(figures)) for n, start_ms, *figures in rows]
+
+
+def of_sites(db: Database, window: Window, start_ms: int, sites: Sequence[int]) -> Figures:
+    """What the same window of several sites sums to, extremes left out."""
     means = ", ".join(f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0" for name in _MEANS)
     visitors = ", ".join(f"sum({name})" for name in _VISITORS)
-    of_rates = ", ".join(_sum_of(name, scope) for name in RATES)
+    of_rates = ", ".join(f"sum({name})" for name in RATES)
+    head, values = db.keyed(("id",), [(one,) for one in sites])
     row = db.execute(
-        f"{WITH_PARTS} SELECT {_SUMS}, {means}, {visitors}, {of_rates} FROM part CROSS JOIN rollup"
-        " ON scope = ? AND scope_id = part.id AND window = ? AND start_ms = ?",
-        (json.dumps(parts), scope, window, start_ms),
-    ).fetchone()
+        f"{head} SELECT {_SUMS}, {means}, {visitors}, {of_rates} FROM key CROSS JOIN rollup"
+        " WHERE scope = 'site' AND scope_id = id AND window = ? AND start_ms = ?",
+        (*values, window, start_ms),
+    )[0]
     return Figures(**dict(zip((*ADDITIVE, *_MEANS, *_VISITORS, *RATES), row, strict=True)))
 
 
-def of_each_router(db: Database, parts: Sequence[Part], window: Window) -> dict[int, Figures]:
+def of_whole(db: Database, window: Window, asked: Sequence[Asked]) -> dict[int, SumsOfMeans]:
+    """The sums of the means and rates of routers, each of its window that begins with its part."""
+    head, values = _keyed(db, asked)
+    rows = db.execute(
+        f"{head} SELECT n, {_SUMS_OF_WHOLE} FROM key CROSS JOIN rollup"
+        " WHERE scope = 'router' AND scope_id = id AND window = ? AND start_ms = from_ms"
+        " GROUP BY n",
+        (*values, window),
+    )
+    return {n: SumsOfMeans._make(sums) for n, *sums in rows}
+
+
+def visitors(db: Database, asked: Sequence[Asked]) -> dict[int, tuple[int | None, int | None]]:
+    """At least and at most so many, summed over the days of routers that begin with their part."""
+    head, values = _keyed(db, asked)
+    rows = db.execute(
+        f"{head} SELECT n, sum(visitors_min), sum(visitors_max) FROM key CROSS JOIN rollup"
+        " WHERE scope = 'router' AND scope_id = id AND window = '1d' AND start_ms = from_ms"
+        " GROUP BY n",
+        values,
+    )
+    return {n: (least, most) for n, least, most in rows}
+
+
+def of_each_router(
+    db: Database, window: Window, asked: Sequence[Asked]
+) -> list[tuple[int, int, Figures]]:
     """Client time and bytes of each router, from its windows that begin while it was there.
 
-    That is all that means and rates need.
+    Each with the caller's number and the router's. That is all that means and rates need.
     """
+    head, values = _keyed(db, asked)
     rows = db.execute(
-        f"{WITH_PARTS} SELECT part.id, {_SUMS_OF_MEANS} FROM part CROSS JOIN rollup"
-        " ON scope = 'router' AND scope_id = part.id AND window = ?"
-        " AND start_ms >= part.from_ms AND start_ms < part.to_ms GROUP BY part.id",
-        (json.dumps(parts), window),
+        f"{head} SELECT n, id, {_SUMS_OF_MEANS} FROM key CROSS JOIN rollup"
+        " WHERE scope = 'router' AND scope_id = id AND window = ?"
+        " AND start_ms >= from_ms AND start_ms < to_ms GROUP BY n, id",
+        (*values, window),
     )
-    return {
-        router_id: Figures(**dict(zip(_OF_MEANS, values, strict=True)))
-        for router_id, *values in rows
-    }
+    return [
+        (n, router_id, Figures(**dict(zip(_OF_MEANS, sums, strict=True))))
+        for n, router_id, *sums in rows
+    ]
+
+
+def _keyed(db: Database, asked: Sequence[Asked]) -> tuple[str, tuple[Value, ...]]:
+    return db.keyed(("n", "id", "from_ms", "to_ms"), [(n, *part) for n, part in asked])

@@ -1,6 +1,6 @@
 """The table of rollups: what is known of each window of a router, a site or the city."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from titik_collector.figures.figures import Figures
@@ -10,10 +10,12 @@ from titik_collector.store.database import Database
 
 COLUMNS = ", ".join(Figures._fields)
 _OF_SERIES = "scope = ? AND scope_id = ? AND window = ?"
+_KEY = ("scope", "scope_id", "window", "start_ms")
+_NAMES = (*_KEY, "end_ms", "revision", *Figures._fields)
 _PUT = (
-    "INSERT OR REPLACE INTO rollup"
-    f" (scope, scope_id, window, start_ms, end_ms, revision, {COLUMNS})"
-    f" VALUES ({', '.join('?' * (6 + len(Figures._fields)))})"
+    f"INSERT INTO rollup ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
+    f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[len(_KEY) :])
 )
 
 
@@ -64,6 +66,23 @@ def read(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
     return {row[0]: RollupRow(row[1], row[2], Figures._make(row[3:])) for row in rows}
 
 
+def read_many(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[dict[int, RollupRow]]:
+    """The same for many series, in the order in which they are asked for."""
+    head, values = db.keyed(
+        ("n", "of_scope", "id", "length", "from_ms", "to_ms"),
+        [(n, *series, *span) for n, (series, span) in enumerate(asked)],
+    )
+    found: list[dict[int, RollupRow]] = [{} for _ in asked]
+    for n, start_ms, end_ms, revision, *figures in db.execute(
+        f"{head} SELECT n, start_ms, end_ms, revision, {COLUMNS} FROM key CROSS JOIN rollup"
+        " WHERE scope = of_scope AND scope_id = id AND window = length"
+        " AND start_ms >= from_ms AND start_ms < to_ms",
+        values,
+    ):
+        found[n][start_ms] = RollupRow(end_ms, revision, Figures._make(figures))
+    return found
+
+
 def one(db: Database, key: WindowKey) -> RollupRow:
     """A window that is there."""
     end_ms, revision, *figures = db.execute(
@@ -72,15 +91,9 @@ def one(db: Database, key: WindowKey) -> RollupRow:
     return RollupRow(end_ms, revision, Figures._make(figures))
 
 
-def put(db: Database, series: Series, rows: Mapping[int, RollupRow]) -> None:
-    """Rows by their start, each instead of the one that begins then."""
-    db.executemany(
-        _PUT,
-        [
-            (*series, start_ms, row.end_ms, row.revision, *row.figures)
-            for start_ms, row in rows.items()
-        ],
-    )
+def put(db: Database, rows: Iterable[tuple[WindowKey, RollupRow]]) -> None:
+    """Rows, each instead of the one of the same window."""
+    db.executemany(_PUT, [(*key, row.end_ms, row.revision, *row.figures) for key, row in rows])
 
 
 def newest(db: Database, series: Series, before_ms: int) -> int | None:

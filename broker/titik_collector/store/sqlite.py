@@ -4,16 +4,26 @@ Rule: what is committed survives a power cut (`synchronous=FULL`).
 Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from titik_collector.limits import MAX_PAGES_KIB
 from titik_collector.own_state import systemd
 from titik_collector.store.counters import Packer
-from titik_collector.store.database import Row, Rows, StoreBusy, StoreError, Unstorable, Values
+from titik_collector.store.database import (
+    Row,
+    Rows,
+    StoreBusy,
+    StoreError,
+    Unstorable,
+    Value,
+    Values,
+)
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
 BUSY_MS = 1000
@@ -48,6 +58,12 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise worded(error, self._path) from error
 
+    def keyed(
+        self, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+    ) -> tuple[str, tuple[Value, ...]]:
+        """The head of a statement that joins with rows; they travel as JSON."""
+        return _keyed(tuple(columns)), (json.dumps(rows),)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; StoreError if it cannot be."""
@@ -63,6 +79,13 @@ class SqliteDatabase:
     def close(self) -> None:
         """Let go of the file."""
         self.raw.close()
+
+
+@cache
+def _keyed(columns: tuple[str, ...]) -> str:
+    parts = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(columns)))
+    # Else SQLite reads the JSON again wherever a column is named.
+    return f"WITH key ({', '.join(columns)}) AS MATERIALIZED (SELECT {parts} FROM json_each(?))"
 
 
 def migrations() -> list[tuple[int, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
-from titik_collector.store.rollups import Series, WindowKey
+from titik_collector.store.rollups import WindowKey
 
 
 class Unpublished(NamedTuple):
@@ -14,11 +14,12 @@ class Unpublished(NamedTuple):
     has_rollup: bool
 
 
-def add(db: Database, series: Series, starts: Iterable[int]) -> None:
-    """Publish the windows that begin then."""
+def add(db: Database, keys: Iterable[WindowKey]) -> None:
+    """Publish these windows."""
     db.executemany(
-        "INSERT OR IGNORE INTO rollup_news (scope, scope_id, window, start_ms) VALUES (?, ?, ?, ?)",
-        [(*series, start_ms) for start_ms in starts],
+        "INSERT INTO rollup_news (scope, scope_id, window, start_ms) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        keys,
     )
 
 

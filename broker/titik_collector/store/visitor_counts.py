@@ -1,54 +1,56 @@
-"""How many visitors the samples of a router's run counted."""
+"""How many visitors the samples of a router's runs counted."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database
 
+_COUNT = "visitors, visitors_since_ms, taken_ms"
+
 
 class VisitorCount(NamedTuple):
     """What one sample reported."""
 
+    run_id: int
     visitors: int
     since_ms: int  # when the router began to count
     taken_ms: int | None  # None: the router's clock was not believed
 
 
-class LastSeq(NamedTuple):
-    """The newest sample of a run."""
-
-    run_id: int
-    seq: int
-
-
-def last_seqs(db: Database, router_id: int, span: Span) -> list[LastSeq]:
-    """The newest sample of each run of a router that has any in a stretch of time."""
-    rows = db.execute(
-        # Answered from the index alone: a day has thousands of samples and a few runs.
-        "SELECT run_id, max(seq) FROM sample WHERE router_id = ? AND at_ms >= ? AND at_ms < ?"
-        " GROUP BY run_id",
-        (router_id, *span),
+def last(db: Database, asked: Sequence[tuple[int, int, Span]]) -> list[tuple[int, VisitorCount]]:
+    """Of boots the newest count of each run in a stretch of time; by the caller's number."""
+    head, values = db.keyed(
+        ("n", "boot", "from_ms", "to_ms"), [(n, boot_id, *span) for n, boot_id, span in asked]
     )
-    return [LastSeq(*row) for row in rows]
+    rows = db.execute(
+        f"{head} SELECT n, run_id, {_COUNT} FROM key CROSS JOIN run CROSS JOIN sample"
+        " WHERE run.boot_id = boot AND run_id = run.id AND seq = ("
+        " SELECT o.seq FROM sample AS o WHERE o.run_id = run.id AND o.at_ms >= from_ms"
+        "  AND o.at_ms < to_ms AND o.visitors IS NOT NULL ORDER BY o.seq DESC LIMIT 1)",
+        values,
+    )
+    return [(n, VisitorCount(*count)) for n, *count in rows]
 
 
-def last(db: Database, upto: LastSeq, span: Span) -> VisitorCount | None:
-    """The run's newest count up to a sample, in a stretch of time."""
-    row = db.execute(
-        "SELECT visitors, visitors_since_ms, taken_ms FROM sample WHERE run_id = ?"
-        " AND seq <= ? AND at_ms >= ? AND at_ms < ? AND visitors IS NOT NULL"
-        " ORDER BY seq DESC LIMIT 1",
-        (*upto, *span),
-    ).fetchone()
-    return None if row is None else VisitorCount(*row)
+def latest(
+    db: Database, asked: Sequence[tuple[int, int, int, Span]]
+) -> list[tuple[int, VisitorCount]]:
+    """Of runs the latest count in a stretch of time; by the caller's number.
 
-
-def latest(db: Database, router_id: int, run_id: int, span: Span) -> VisitorCount | None:
-    """The run's latest count in a stretch of time."""
-    row = db.execute(
-        "SELECT visitors, visitors_since_ms, taken_ms FROM sample WHERE router_id = ?"
-        " AND at_ms >= ? AND at_ms < ? AND run_id = ? AND visitors IS NOT NULL"
-        " ORDER BY at_ms DESC LIMIT 1",
-        (router_id, *span, run_id),
-    ).fetchone()
-    return None if row is None else VisitorCount(*row)
+    Asked by number, router and run. A run that began later has none, and nothing is looked through.
+    """
+    head, values = db.keyed(
+        ("n", "router", "run", "from_ms", "to_ms"),
+        [(n, router_id, run_id, *span) for n, router_id, run_id, span in asked],
+    )
+    rows = db.execute(
+        f"{head} SELECT n, run_id, {_COUNT} FROM key CROSS JOIN sample"
+        " WHERE to_ms > ("
+        "  SELECT f.at_ms FROM sample AS f WHERE f.run_id = run ORDER BY f.seq LIMIT 1)"
+        " AND (run_id, seq) = (SELECT o.run_id, o.seq FROM sample AS o WHERE o.router_id = router"
+        "  AND o.at_ms >= from_ms AND o.at_ms < to_ms AND o.run_id = run"
+        "  AND o.visitors IS NOT NULL ORDER BY o.at_ms DESC LIMIT 1)",
+        values,
+    )
+    return [(n, VisitorCount(*count)) for n, *count in rows]

@@ -14,20 +14,28 @@ from titik_wire.instant import DAY_MS
 
 
 class WaitingHour(NamedTuple):
-    """An hour, and what of it is to be summed again."""
+    """An hour of a site or of the city, and what of it is to be summed again."""
 
+    scope: Scope
+    scope_id: int
     hour_ms: int
     from_ms: int
     to_ms: int
 
 
-def add(db: Database, place: Place, hours: Iterable[WaitingHour]) -> None:
+_EARLIER = "CASE WHEN excluded.from_ms < stale.from_ms THEN excluded.from_ms ELSE stale.from_ms END"
+_LATER = "CASE WHEN excluded.to_ms > stale.to_ms THEN excluded.to_ms ELSE stale.to_ms END"
+_BOTH = (
+    f" ON CONFLICT (scope, scope_id, hour_ms) DO UPDATE SET from_ms = {_EARLIER}, to_ms = {_LATER}"
+)
+
+
+def add(db: Database, hours: Iterable[WaitingHour]) -> None:
     """Sum these too; of an hour that waits already, what is between them as well."""
     db.executemany(
-        "INSERT INTO stale VALUES (?, ?, ?, ?, ?) ON CONFLICT (scope, scope_id, hour_ms) DO"
-        " UPDATE SET from_ms = min(from_ms, excluded.from_ms),"
-        " to_ms = max(to_ms, excluded.to_ms)",
-        [(*place, *hour) for hour in hours],
+        "INSERT INTO stale (scope, scope_id, hour_ms, from_ms, to_ms) VALUES (?, ?, ?, ?, ?)"
+        + _BOTH,
+        hours,
     )
 
 
@@ -35,36 +43,32 @@ def add_since(db: Database, place: Place, from_ms: int) -> None:
     """Sum the hours and days again that ended after a time."""
     db.execute(
         # Of a day at least its first hour, with which the day is computed.
-        "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms,"
-        "  iif(window = '1h', end_ms, start_ms) FROM rollup WHERE scope = ?1 AND scope_id = ?2"
-        "  AND window IN ('1h', '1d') AND start_ms > ?3 - ?4 AND end_ms > ?3"
-        " ON CONFLICT (scope, scope_id, hour_ms) DO UPDATE SET"
-        " from_ms = min(from_ms, excluded.from_ms), to_ms = max(to_ms, excluded.to_ms)",
-        (*place, from_ms, 2 * DAY_MS),
+        "INSERT INTO stale (scope, scope_id, hour_ms, from_ms, to_ms)"
+        " SELECT scope, scope_id, start_ms, start_ms,"
+        "  CASE window WHEN '1h' THEN end_ms ELSE start_ms END FROM rollup"
+        "  WHERE scope = ? AND scope_id = ? AND window IN ('1h', '1d')"
+        "  AND start_ms > ? AND end_ms > ?" + _BOTH,
+        (*place, from_ms - 2 * DAY_MS, from_ms),
     )
 
 
-def next_place(db: Database) -> Place | None:
-    """A site with hours that wait; the city when no site has any."""
-    row = db.execute("SELECT scope, scope_id FROM stale ORDER BY scope DESC LIMIT 1").fetchone()
-    return None if row is None else Place(*row)
-
-
-def of_place(db: Database, place: Place, limit: int) -> list[WaitingHour]:
-    """The oldest first."""
+def due(db: Database, limit: int) -> list[WaitingHour]:
+    """Hours of sites, site by site and the oldest first; one of the city when no site has any."""
     rows = db.execute(
-        "SELECT hour_ms, from_ms, to_ms FROM stale WHERE scope = ? AND scope_id = ?"
-        " ORDER BY hour_ms LIMIT ?",
-        (*place, limit),
+        "SELECT scope, scope_id, hour_ms, from_ms, to_ms FROM stale WHERE scope = 'site'"
+        " ORDER BY scope_id, hour_ms LIMIT ?",
+        (limit,),
+    ) or db.execute(
+        "SELECT scope, scope_id, hour_ms, from_ms, to_ms FROM stale ORDER BY hour_ms LIMIT 1"
     )
     return [WaitingHour(*row) for row in rows]
 
 
-def cross_off(db: Database, place: Place, hours: Iterable[WaitingHour]) -> None:
+def cross_off(db: Database, hours: Iterable[WaitingHour]) -> None:
     """These are summed."""
     db.executemany(
         "DELETE FROM stale WHERE scope = ? AND scope_id = ? AND hour_ms = ?",
-        [(*place, one.hour_ms) for one in hours],
+        [one[:3] for one in hours],
     )
 
 
