@@ -140,7 +140,7 @@ def _place(
             changed[one] = min(from_ms, changed.get(one, from_ms))
     if since_ms is not None and from_ms < now_ms:
         # Rollups of both sites have counted this stretch otherwise.
-        changed_span_rows.add(db, router_id, [ChangedSpan(from_ms, now_ms)])
+        changed_span_rows.add(db, [(router_id, ChangedSpan(from_ms, now_ms))])
     return last is not None
 
 

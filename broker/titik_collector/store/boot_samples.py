@@ -13,13 +13,13 @@ _COLUMNS = (
     " CASE WHEN client_ms IS NOT NULL THEN observed_ms END, sections"
 )
 
-# From the last believed clock before an uptime to the first after it, or the ends of the boot.
+# From the last believed clock before an uptime to the first after another, or the boot's ends.
 _BETWEEN_CLOCKS = (
-    "uptime_ms BETWEEN coalesce((SELECT uptime_ms FROM sample"
-    " WHERE boot_id = :boot AND uptime_ms < :uptime AND taken_ms IS NOT NULL"
-    " ORDER BY uptime_ms DESC LIMIT 1), 0) AND coalesce((SELECT uptime_ms FROM sample"
-    " WHERE boot_id = :boot AND uptime_ms > :uptime AND taken_ms IS NOT NULL"
-    " ORDER BY uptime_ms LIMIT 1), 1 << 62)"
+    "uptime_ms BETWEEN coalesce((SELECT c.uptime_ms FROM sample AS c"
+    " WHERE c.boot_id = boot AND c.uptime_ms < low_ms AND c.taken_ms IS NOT NULL"
+    " ORDER BY c.uptime_ms DESC LIMIT 1), 0) AND coalesce((SELECT c.uptime_ms FROM sample AS c"
+    " WHERE c.boot_id = boot AND c.uptime_ms > high_ms AND c.taken_ms IS NOT NULL"
+    f" ORDER BY c.uptime_ms LIMIT 1), {2**62})"
 )
 
 
@@ -53,12 +53,15 @@ class Edge(NamedTuple):
     uptime_ms: int
 
 
-def one(db: Database, run_id: int, seq: int) -> SampleRow | None:
-    """The sample; None if it is not stored."""
-    row = db.execute(
-        f"SELECT {_COLUMNS} FROM sample WHERE run_id = ? AND seq = ?", (run_id, seq)
-    ).fetchone()
-    return None if row is None else SampleRow(*row)
+def named(db: Database, names: Sequence[tuple[int, int]]) -> dict[tuple[int, int], SampleRow]:
+    """Samples by run and seq, those that are stored."""
+    head, values = db.keyed(("run", "at"), names)
+    rows = db.execute(
+        f"{head} SELECT {_COLUMNS} FROM key CROSS JOIN sample WHERE run_id = run AND seq = at",
+        values,
+    )
+    found = (SampleRow(*row) for row in rows)
+    return {(row.run_id, row.seq): row for row in found}
 
 
 def whole(db: Database, boot_id: int) -> list[SampleRow]:
@@ -70,14 +73,19 @@ def whole(db: Database, boot_id: int) -> list[SampleRow]:
     return [SampleRow(*row) for row in rows]
 
 
-def between_clocks(db: Database, boot_id: int, uptime_ms: int) -> list[SampleRow]:
-    """Around an uptime: from a believed clock to the next, both included."""
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM sample WHERE boot_id = :boot AND {_BETWEEN_CLOCKS}"
-        " ORDER BY uptime_ms, run_id, seq",
-        {"boot": boot_id, "uptime": uptime_ms},
+def between_clocks(db: Database, asked: Sequence[tuple[int, int, int]]) -> list[list[SampleRow]]:
+    """Around two uptimes of each boot: from a believed clock to the next, both included."""
+    head, values = db.keyed(
+        ("n", "boot", "low_ms", "high_ms"), [(n, *one) for n, one in enumerate(asked)]
     )
-    return [SampleRow(*row) for row in rows]
+    found: list[list[SampleRow]] = [[] for _ in asked]
+    for n, *row in db.execute(
+        f"{head} SELECT n, {_COLUMNS} FROM key CROSS JOIN sample"
+        f" WHERE boot_id = boot AND {_BETWEEN_CLOCKS} ORDER BY n, uptime_ms, run_id, seq",
+        values,
+    ):
+        found[n].append(SampleRow._make(row))
+    return found
 
 
 def next_to(
@@ -108,15 +116,17 @@ def next_in_run(
     return None if row is None else SampleRow(*row)
 
 
-def have_clock(db: Database, boot_id: int) -> bool:
-    """The clock of any is believed."""
+def with_clock(db: Database, boots: Sequence[int]) -> set[int]:
+    """Those of some boots of which the clock of any sample is believed."""
+    head, values = db.keyed(("boot",), [(one,) for one in boots])
     # The newest are the likeliest to have one, and no row is the latest where all have.
-    found = db.execute(
-        "SELECT 1 FROM sample WHERE boot_id = ? AND taken_ms IS NOT NULL"
-        " ORDER BY uptime_ms DESC LIMIT 1",
-        (boot_id,),
-    ).fetchone()
-    return found is not None
+    rows = db.execute(
+        f"{head} SELECT boot FROM key WHERE (SELECT 1 FROM sample"
+        " WHERE boot_id = boot AND taken_ms IS NOT NULL"
+        " ORDER BY uptime_ms DESC LIMIT 1) IS NOT NULL",
+        values,
+    )
+    return {boot_id for (boot_id,) in rows}
 
 
 def smallest_arrival(db: Database, boot_id: int) -> int | None:

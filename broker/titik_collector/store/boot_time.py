@@ -1,6 +1,6 @@
 """Table `boot_time`: by what each boot's samples are placed in time, and when it began."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from titik_collector.store.database import Database
@@ -19,15 +19,6 @@ class BootTime(NamedTuple):
     last_ms: int  # nor after
 
 
-class Extent(NamedTuple):
-    """Where a boot's figures may lie, and what its samples have."""
-
-    router_id: int
-    first_ms: int
-    last_ms: int
-    has: int
-
-
 class Boot(NamedTuple):
     """What the store knows of a boot."""
 
@@ -36,34 +27,29 @@ class Boot(NamedTuple):
     time: BootTime | None  # None: none of its samples was placed yet
 
 
-def load(db: Database, boot_id: int) -> Boot | None:
-    """The boot; None if the store does not know it."""
-    row = db.execute(
-        "SELECT online, prompt_ms, quality, offset_ms, arrival_ms, has, first_ms, last_ms"
-        " FROM boot LEFT JOIN boot_time ON boot_id = id WHERE id = ?",
-        (boot_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    online, prompt_ms, *time = row
-    return Boot(bool(online), prompt_ms, None if time[0] is None else BootTime(*time))
-
-
-def keep(db: Database, boot_id: int, router_id: int, time: BootTime) -> None:
-    """Write down by what the boot is placed now."""
-    db.execute(
-        "INSERT OR REPLACE INTO boot_time (boot_id, router_id, quality, offset_ms, arrival_ms,"
-        " has, first_ms, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (boot_id, router_id, *time),
+def load(db: Database, boots: Sequence[int]) -> dict[int, Boot]:
+    """Those of some boots that the store knows."""
+    head, values = db.keyed(("one",), [(one,) for one in boots])
+    rows = db.execute(
+        f"{head} SELECT id, online, prompt_ms, quality, offset_ms, arrival_ms, has, first_ms,"
+        " last_ms FROM key CROSS JOIN boot LEFT JOIN boot_time ON boot_id = id WHERE id = one",
+        values,
     )
+    return {
+        boot_id: Boot(bool(online), prompt_ms, None if time[0] is None else BootTime(*time))
+        for boot_id, online, prompt_ms, *time in rows
+    }
 
 
-def extent(db: Database, boot_id: int) -> Extent | None:
-    """Where to look for the boot's samples; None if none of them was placed yet."""
-    row = db.execute(
-        "SELECT router_id, first_ms, last_ms, has FROM boot_time WHERE boot_id = ?", (boot_id,)
-    ).fetchone()
-    return None if row is None else Extent(*row)
+def keep(db: Database, times: Iterable[tuple[int, int, BootTime]]) -> None:
+    """Write down by what boots are placed now; each with its router."""
+    names = ("quality", "offset_ms", "arrival_ms", "has", "first_ms", "last_ms")
+    db.executemany(
+        f"INSERT INTO boot_time (boot_id, router_id, {', '.join(names)})"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (boot_id) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in names),
+        [(boot_id, router_id, *time) for boot_id, router_id, time in times],
+    )
 
 
 def is_bounded(db: Database, boot_id: int) -> bool:

@@ -17,9 +17,9 @@ class ChangedSpan(NamedTuple):
     to_ms: int
 
 
-def add(db: Database, router_id: int, spans: Iterable[ChangedSpan]) -> None:
-    """Write the spans down, until their rollups are computed."""
-    _add(db, [(router_id, *span) for span in spans])
+def add(db: Database, spans: Iterable[tuple[int, ChangedSpan]]) -> None:
+    """Write spans of routers down, until their rollups are computed."""
+    _add(db, [(router_id, *span) for router_id, span in spans])
 
 
 def due(db: Database, before_ms: int, after: int, limit: int) -> dict[int, list[ChangedSpan]]:

@@ -1,6 +1,6 @@
 """The rows of stored samples, and the messages that they came from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from titik_collector.store.boot_time import Quality
@@ -112,12 +112,12 @@ def remove_inside(db: Database, run_id: int, first: int, last: int) -> list[Remo
     return [RemovedSample(*row) for row in rows]
 
 
-def move(db: Database, run_id: int, seq: int, at_ms: int, quality: Quality) -> None:
-    """The sample was taken at another time, or that is known otherwise."""
-    db.execute(
-        "UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?",
-        (at_ms, quality, run_id, seq),
-    )
+def move(db: Database, moved: Iterable[tuple[int, Quality, int, int]]) -> None:
+    """Samples were taken at another time, or that is known otherwise.
+
+    Each by instant and quality, run and seq.
+    """
+    db.executemany("UPDATE sample SET at_ms = ?, quality = ? WHERE run_id = ? AND seq = ?", moved)
 
 
 def doubtful_clocks(

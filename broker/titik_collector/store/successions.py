@@ -4,7 +4,7 @@ So the boots of those runs ended before the later one began.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 
 from titik_collector.store.database import Database
 
@@ -26,11 +26,16 @@ def newer_boots(db: Database, router_id: int) -> Mapping[int, Set[int]]:
     return newer
 
 
-def follows_bounded(db: Database, boot_id: int, router_id: int) -> bool:
-    """The boot followed another, and the router has boots whose time is only bounded."""
-    (found,) = db.execute(
-        "SELECT EXISTS (SELECT 1 FROM succession WHERE newer_boot_id = ?) AND EXISTS"
-        " (SELECT 1 FROM boot_time WHERE router_id = ? AND quality = 'bounded')",
-        (boot_id, router_id),
-    ).fetchone()
-    return bool(found)
+def following_bounded(db: Database, boots: Sequence[tuple[int, int]]) -> set[int]:
+    """Routers of which a boot followed another, and which have boots whose time is only bounded.
+
+    Asked by boot and router.
+    """
+    head, values = db.keyed(("boot", "router"), boots)
+    rows = db.execute(
+        f"{head} SELECT DISTINCT router FROM key"
+        " WHERE EXISTS (SELECT 1 FROM succession WHERE newer_boot_id = boot) AND EXISTS"
+        " (SELECT 1 FROM boot_time WHERE router_id = router AND quality = 'bounded')",
+        values,
+    )
+    return {router_id for (router_id,) in rows}

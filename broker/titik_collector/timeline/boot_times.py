@@ -11,8 +11,8 @@ Rule: what moves marks the time it leaves and the time it enters as changed. Tha
 the sample before and on to the sample after, because rates lie between samples.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ from titik_collector.timeline.placing_rules import (
     to_grain,
 )
 from titik_wire.instant import HOUR_MS
+
+NEAR_MS = 300_000  # of uptime: a router takes some ten samples meanwhile
 
 
 class Region(NamedTuple):
@@ -88,52 +90,65 @@ class _Boot:
 
 
 def place_boots(db: Database, changes: Sequence[Change]) -> None:
-    """Place what is new and what moves because of it; in the transaction of the changes."""
-    routers: defaultdict[int, dict[int, _Boot]] = defaultdict(dict)
+    """Place what is new and what moves because of it; in the transaction of the changes.
+
+    Statements are for all boots together, but for those that nobody heard and those judged again.
+    """
+    boots: dict[int, _Boot] = {}
     for change in changes:
-        boots = routers[change.router_id]
         boot = boots.setdefault(change.boot_id, _Boot(change.router_id, change.boot_id))
         boot.changes.append(change)
-    for router_id, boots in routers.items():
-        for boot in boots.values():
-            _recall(db, boot)
-            kinds = {change.kind for change in boot.changes}
-            if "restamped" in kinds:
-                # Where there are clocks, only what is between those around each change can move.
-                boot.all_again, boot.arrival_ms = boot.was != "ntp", None
-            if kinds & {"judged", "restamped"}:
-                _judge(db, boot)
-            if boot.quality == "ntp":
-                _move_by_clock(db, boot)
-            elif boot.quality == "arrival":
-                _learn_arrival(db, boot)
-                _move_by_offset(db, boot, to_grain(boot.arrival_ms or 0))
-        if _concerns_lone_boots(db, boots.values()):
-            _move_lone(db, router_id, boots)
+    _recall(db, boots.values())
+    for boot in boots.values():
+        kinds = {change.kind for change in boot.changes}
+        if "restamped" in kinds:
+            # Where there are clocks, only what is between those around each change can move.
+            boot.all_again, boot.arrival_ms = boot.was != "ntp", None
+        if kinds & {"judged", "restamped"}:
+            _judge(db, boot)
+    _apply(
+        db,
+        [
+            *_by_clock(db, [boot for boot in boots.values() if boot.quality == "ntp"]),
+            *_by_arrival(db, [boot for boot in boots.values() if boot.quality == "arrival"]),
+        ],
+    )
+    routers: defaultdict[int, dict[int, _Boot]] = defaultdict(dict)
+    for boot in boots.values():
+        routers[boot.router_id][boot.id] = boot
+    for router_id in sorted(_with_lone_boots(db, boots.values())):
+        _move_lone(db, router_id, routers[router_id])
 
 
-def _recall(db: Database, boot: _Boot) -> None:
-    """What is known of the boot, and by what it is to be placed from now on."""
-    known = boot_time.load(db, boot.id)
-    if known is not None:
+def _recall(db: Database, boots: Collection[_Boot]) -> None:
+    """What is known of the boots, and by what each is to be placed from now on."""
+    loaded = boot_time.load(db, [boot.id for boot in boots])
+    for boot in boots:
+        known = loaded.get(boot.id)
+        if known is None:
+            continue
         boot.online, boot.prompt_ms, boot.known = known
         if known.time is not None:
             boot.was, boot.offset_ms, boot.arrival_ms, boot.has, boot.first_ms, boot.last_ms = (
                 known.time
             )
-    boot.quality = _quality(db, boot)
+    _choose(db, boots)
 
 
-def _quality(db: Database, boot: _Boot) -> Quality:
-    if _has_clock(db, boot):
-        return "ntp"
-    return "arrival" if boot.online else "bounded"
-
-
-def _has_clock(db: Database, boot: _Boot) -> bool:
-    if boot.was == "ntp" and not boot.removed and not boot.all_again:
-        return True
-    return boot_samples.have_clock(db, boot.id)
+def _choose(db: Database, boots: Iterable[_Boot]) -> None:
+    """By what each is to be placed: by a clock if any is believed."""
+    unsure = []
+    for boot in boots:
+        if boot.was == "ntp" and not boot.removed and not boot.all_again:
+            boot.quality = "ntp"
+        else:
+            unsure.append(boot)
+    clocked = boot_samples.with_clock(db, [boot.id for boot in unsure]) if unsure else ()
+    for boot in unsure:
+        if boot.id in clocked:
+            boot.quality = "ntp"
+        else:
+            boot.quality = "arrival" if boot.online else "bounded"
 
 
 def _judge(db: Database, boot: _Boot) -> None:
@@ -151,62 +166,111 @@ def _judge(db: Database, boot: _Boot) -> None:
             Change(*key, "removed", one.at_ms, one.reach_ms),
             Change(*key, "stored", None),
         ]
-    boot.quality = _quality(db, boot)
+    _choose(db, [boot])
 
 
-def _move_by_clock(db: Database, boot: _Boot) -> None:
-    regions = (
-        _regions(db, boot) if boot.was == "ntp" and not boot.all_again else [_whole(db, boot.id)]
-    )
-    boot.offset_ms = boot.arrival_ms = None
-    _apply(db, boot, regions, [place_by_clock(region.rows) for region in regions])
+class _Placed(NamedTuple):
+    """A boot, some regions of it, and where their rows belong."""
+
+    boot: _Boot
+    regions: Sequence[Region] = ()
+    places: Sequence[Sequence[int]] = ()
+
+
+def _by_clock(db: Database, boots: Sequence[_Boot]) -> list[_Placed]:
+    """Boots of which a clock is believed."""
+    partly = [boot for boot in boots if boot.was == "ntp" and not boot.all_again]
+    regions = _regions(db, partly)
+    placed = []
+    for boot in boots:
+        boot.offset_ms = boot.arrival_ms = None
+        some = regions[boot.id] if boot.id in regions else [_whole(db, boot.id)]
+        placed.append(_Placed(boot, some, [place_by_clock(one.rows) for one in some]))
+    return placed
 
 
 def _whole(db: Database, boot_id: int) -> Region:
     return Region(boot_samples.whole(db, boot_id), True, True)
 
 
-def _regions(db: Database, boot: _Boot) -> list[Region]:
-    """The rows whose place the changes can touch: between the believed clocks around each."""
-    regions: list[Region] = []
-    for uptime_ms in sorted({one.uptime_ms for one in boot.changes if one.run_id}):
-        if regions and regions[-1].rows and uptime_ms < regions[-1].rows[-1].uptime_ms:
-            continue  # it lies inside the one before
-        rows = boot_samples.between_clocks(db, boot.id, uptime_ms)
-        if rows:
+def _regions(db: Database, boots: Sequence[_Boot]) -> dict[int, list[Region]]:
+    """Of each boot the rows that the changes can move: between the believed clocks around them.
+
+    Changes near each other are asked for together, as one. Then those that lie in what was read are
+    passed over, and the next of each boot are asked for.
+    """
+    found: dict[int, list[Region]] = {boot.id: [] for boot in boots}
+    left = {
+        boot.id: deque(sorted({one.uptime_ms for one in boot.changes if one.run_id}))
+        for boot in boots
+    }
+    while left := {boot_id: uptimes for boot_id, uptimes in left.items() if uptimes}:
+        asked = [(boot_id, *_near(uptimes)) for boot_id, uptimes in left.items()]
+        read = boot_samples.between_clocks(db, asked)
+        for (boot_id, low_ms, high_ms), rows in zip(asked, read, strict=True):
+            if not rows:
+                continue
             clocks = [row.uptime_ms for row in rows if row.taken_ms is not None]
-            first = not clocks or clocks[0] >= uptime_ms
-            last = not clocks or clocks[-1] <= uptime_ms
-            regions.append(Region(rows, first, last))
-    return regions
+            first = not clocks or clocks[0] >= low_ms
+            last = not clocks or clocks[-1] <= high_ms
+            found[boot_id].append(Region(rows, first, last))
+            while left[boot_id] and left[boot_id][0] < rows[-1].uptime_ms:
+                left[boot_id].popleft()
+    return found
 
 
-def _learn_arrival(db: Database, boot: _Boot) -> None:
+def _near(uptimes: deque[int]) -> tuple[int, int]:
+    """Take the first off, and those that follow it closely; the smallest and the largest."""
+    low_ms = high_ms = uptimes.popleft()
+    while uptimes and uptimes[0] - high_ms <= NEAR_MS:
+        high_ms = uptimes.popleft()
+    return low_ms, high_ms
+
+
+def _by_arrival(db: Database, boots: Sequence[_Boot]) -> list[_Placed]:
+    """Boots that were heard while they ran, and have no clock."""
+    rows = _changed_rows(db, boots)
+    for boot in boots:
+        _learn_arrival(db, boot, rows)
+    return [_by_offset(db, boot, to_grain(boot.arrival_ms or 0), rows) for boot in boots]
+
+
+_Rows = Mapping[tuple[int, int], SampleRow]  # by run and seq
+
+
+def _changed_rows(db: Database, boots: Iterable[_Boot]) -> _Rows:
+    names = [(one.run_id, one.seq) for boot in boots for one in boot.stored if one.run_id]
+    return boot_samples.named(db, names) if names else {}
+
+
+def _learn_arrival(db: Database, boot: _Boot, rows: _Rows) -> None:
     """Keep the smallest arrival minus uptime; look again only when it may have risen."""
     if boot.arrival_ms is None or boot.removed:
         boot.arrival_ms = boot_samples.smallest_arrival(db, boot.id)
         return
-    for change in boot.stored:
-        row = boot_samples.one(db, change.run_id, change.seq)
-        if row is not None:
-            boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
+    for row in _stored_rows(boot, rows):
+        boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
 
 
-def _move_by_offset(db: Database, boot: _Boot, offset_ms: int) -> None:
+def _stored_rows(boot: _Boot, rows: _Rows) -> list[SampleRow]:
+    names = ((one.run_id, one.seq) for one in boot.stored)
+    return [rows[name] for name in names if name in rows]
+
+
+def _by_offset(db: Database, boot: _Boot, offset_ms: int, rows: _Rows) -> _Placed:
     if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.all_again:
-        found = (boot_samples.one(db, change.run_id, change.seq) for change in boot.stored)
-        regions = [Region([row], False, False) for row in found if row is not None]
+        regions = [Region([row], False, False) for row in _stored_rows(boot, rows)]
     else:
         regions = [_whole(db, boot.id)]
     boot.offset_ms = offset_ms
-    _apply(db, boot, regions, [place_by_offset(region.rows, offset_ms) for region in regions])
+    return _Placed(boot, regions, [place_by_offset(one.rows, offset_ms) for one in regions])
 
 
-def _concerns_lone_boots(db: Database, boots: Iterable[_Boot]) -> bool:
-    return any(
-        boot.quality == "bounded" or successions.follows_bounded(db, boot.id, boot.router_id)
-        for boot in boots
-    )
+def _with_lone_boots(db: Database, boots: Collection[_Boot]) -> set[int]:
+    """Routers that have a boot that nobody heard, and that these concern."""
+    found = {boot.router_id for boot in boots if boot.quality == "bounded"}
+    rest = [(boot.id, boot.router_id) for boot in boots if boot.router_id not in found]
+    return found | successions.following_bounded(db, rest) if rest else found
 
 
 def _move_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> None:
@@ -215,15 +279,16 @@ def _move_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> No
     for boot_id in boot_time.bounded(db, router_id):
         if boot_id not in changed:
             boots[boot_id] = _Boot(router_id, boot_id)
-            _recall(db, boots[boot_id])
+    _recall(db, [boot for boot_id, boot in boots.items() if boot_id not in changed])
+    rows = _changed_rows(db, boots.values())
     newer = successions.newer_boots(db, router_id)
     lone, starts = {}, {}
     for boot in boots.values():
-        _learn_arrival(db, boot)
+        _learn_arrival(db, boot, rows)
         end = boot_samples.last(db, boot.id)
         if boot.arrival_ms is None or end is None:  # all of its samples are gone
             if boot.changes:
-                _apply(db, boot)
+                _apply(db, [_Placed(boot)])
             continue
         lone[boot.id] = Lone(boot.arrival_ms, end.uptime_ms, frozenset(newer.get(boot.id, ())))
         for newer_id in newer.get(boot.id, frozenset()) - boots.keys():
@@ -232,44 +297,49 @@ def _move_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> No
                 starts[newer_id] = to_grain(start.at_ms - start.uptime_ms)
     for boot_id, offset_ms in offsets_of_lone(lone, starts).items():
         if boots[boot_id].changes or boots[boot_id].offset_ms != offset_ms:
-            _move_by_offset(db, boots[boot_id], offset_ms)
+            _apply(db, [_by_offset(db, boots[boot_id], offset_ms, rows)])
 
 
-def _apply(
-    db: Database,
-    boot: _Boot,
-    regions: Sequence[Region] = (),
-    places: Sequence[Sequence[int]] = (),
-) -> None:
+def _apply(db: Database, placed: Sequence[_Placed]) -> None:
     """Write the places that differ, and mark the time around what is new, moved or gone."""
-    new = {(change.run_id, change.seq) for change in boot.stored}
-    stretches = [
-        Stretch(
-            [
-                Placed(row, at_ms, None if (row.run_id, row.seq) in new else row.at_ms)
-                for row, at_ms in zip(region.rows, placed, strict=True)
-            ],
-            region.first,
-            region.last,
-        )
-        for region, placed in zip(regions, places, strict=True)
-    ]
-    for stretch in stretches:
-        for row, at_ms, _ in stretch.rows:
-            boot.has |= row.sections | (0 if row.observed_ms is None else CLIENT)
-            if (at_ms, boot.quality) != (row.at_ms, row.quality):
-                samples.move(db, row.run_id, row.seq, at_ms, boot.quality)
-    spans: list[ChangedSpan] = []
+    stretches = [(one.boot, [*_stretches(one)]) for one in placed]
+    moved = []
+    for boot, some in stretches:
+        for stretch in some:
+            for row, at_ms, _ in stretch.rows:
+                boot.has |= row.sections | (0 if row.observed_ms is None else CLIENT)
+                if (at_ms, boot.quality) != (row.at_ms, row.quality):
+                    moved.append((at_ms, boot.quality, row.run_id, row.seq))
+    samples.move(db, moved)
+    changed: list[tuple[int, ChangedSpan]] = []
+    times: list[tuple[int, int, BootTime]] = []
+    for boot, some in stretches:
+        spans = changed_spans.merged(_changed(db, boot, some), EARLIEST_MS)
+        changed += [(boot.router_id, span) for span in spans]
+        if _grow(boot, spans):
+            times.append((boot.id, boot.router_id, boot.time()))
+    stored_spans.add(db, changed)
+    boot_time.keep(db, times)
+
+
+def _stretches(placed: _Placed) -> Iterator[Stretch]:
+    new = {(change.run_id, change.seq) for change in placed.boot.stored}
+    for region, places in zip(placed.regions, placed.places, strict=True):
+        rows = [
+            Placed(row, at_ms, None if (row.run_id, row.seq) in new else row.at_ms)
+            for row, at_ms in zip(region.rows, places, strict=True)
+        ]
+        yield Stretch(rows, region.first, region.last)
+
+
+def _changed(db: Database, boot: _Boot, stretches: Iterable[Stretch]) -> Iterator[ChangedSpan]:
     floors: Floors = {}
+    # A boot that is believed otherwise leaves or enters minutes without moving.
+    all_moved = boot.was != boot.quality
     for stretch in stretches:
-        # A boot that is believed otherwise leaves or enters minutes without moving.
-        all_moved = boot.was != boot.quality
-        spans += changed_spans.around(db, boot.id, stretch, floors, all_moved=all_moved)
+        yield from changed_spans.around(db, boot.id, stretch, floors, all_moved=all_moved)
     for gone in _gone(boot):
-        spans += changed_spans.around_removed(db, boot.id, gone)
-    spans = changed_spans.merged(spans, EARLIEST_MS)
-    stored_spans.add(db, boot.router_id, spans)
-    _remember(db, boot, spans)
+        yield from changed_spans.around_removed(db, boot.id, gone)
 
 
 def _gone(boot: _Boot) -> Iterable[list[Gone]]:
@@ -282,13 +352,11 @@ def _gone(boot: _Boot) -> Iterable[list[Gone]]:
     return runs.values()
 
 
-def _remember(db: Database, boot: _Boot, spans: Sequence[ChangedSpan]) -> None:
-    """What the boot is placed by, and where its figures may lie."""
+def _grow(boot: _Boot, spans: Sequence[ChangedSpan]) -> bool:
+    """Where its figures may lie; True if what is known of the boot is new."""
     if spans:
         boot.first_ms = min(boot.first_ms, spans[0].from_ms)
         if spans[-1].to_ms > boot.last_ms:
             # An hour in advance, so that a live router does not write this with each sample.
             boot.last_ms = spans[-1].to_ms + HOUR_MS
-    time = boot.time()
-    if time != boot.known:
-        boot_time.keep(db, boot.id, boot.router_id, time)
+    return boot.time() != boot.known
