@@ -71,8 +71,8 @@ class Presence:
                 self._reported(router_id, item.status, item.arrived_ms)
             elif item.live:
                 heard[router_id] = max(heard.get(router_id, 0), item.arrived_ms)
-        for router_id, at_ms in heard.items():
-            self._heard(router_id, at_ms)
+        rows = {router_id: self._heard(router_id, at_ms) for router_id, at_ms in heard.items()}
+        presence_rows.write(self._db, rows)
 
     def forget(self) -> None:
         """The transaction failed, or routers changed: what is in memory may not be true."""
@@ -215,21 +215,26 @@ class Presence:
         if not explained and old.run != status.run and not is_namesake:
             outages.add(self._db, router_id, self._last_ms(old, now_ms), now_ms, cause)
 
-    def _heard(self, router_id: int, now_ms: int) -> None:
+    def _heard(self, router_id: int, now_ms: int) -> PresenceRow:
+        """It sent a live sample; its new row is to be written."""
         old = self.state(router_id)
         heard = replace(old, heard_ms=max(old.heard_ms or 0, now_ms))
         # A sample may be older than the word `offline`; it ends only what was silence.
         if old.state != "online" and old.reported in ("online", "unknown"):
             heard = replace(heard, state="online", since_ms=now_ms)
             outages.end(self._db, router_id, now_ms)
-        self._write(router_id, heard)
+        self._set(router_id, heard)
+        return heard
 
     def _write(self, router_id: int, new: PresenceRow) -> None:
+        self._set(router_id, new)
+        presence_rows.write(self._db, {router_id: new})
+
+    def _set(self, router_id: int, new: PresenceRow) -> None:
         old = self.state(router_id)
         if (old.state, old.run) != (new.state, new.run):
             self._changed.add(router_id)
         self._states[router_id] = new
-        presence_rows.write(self._db, router_id, new)
 
 
 def _cause(old: PresenceRow, status: Status) -> str:

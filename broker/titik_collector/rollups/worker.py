@@ -13,6 +13,7 @@ empty. Windows that begin before `sealed_before_ms` are never computed again.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from math import inf
 from zoneinfo import ZoneInfo
 
 from titik_collector.figures.scope import CITY_ID
@@ -35,6 +36,7 @@ from titik_collector.store.waiting_hours import WaitingHour
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 GRACE_MS = 40_000  # a router samples every 30 s; the figures of a minute come with its next sample
+HOLD_S = 10.0  # four minutes of 10,000 routers are computed in it
 CHUNK_MS = 6 * HOUR_MS  # of a router's time in one transaction: bounds memory and waiting
 
 
@@ -55,20 +57,21 @@ class Rollups:
         self._routers = RouterRollups(db, self._calendar)
         self._sites: SiteRollups | None = None
         self._memberships = -1  # how many the sums know of
+        self._summed_s = -inf  # when nothing waited to be summed
         self._turn = 0  # router whose turn it was last
 
     def work(self, budget_s: float, clock: Callable[[], float]) -> bool:
         """Work for about so long; True if there is more to do.
 
-        Routers first, because sites are sums of them; but sites get half of the time, so that a
-        long backfill does not starve them.
+        All routers first, because sites are sums of them. But sites wait HOLD_S at most, so that
+        a long backfill does not starve them.
         """
         start = clock()
-        while (spent := clock() - start) < budget_s:
-            if spent < budget_s / 2:
-                busy = self._step_routers() or self._step_sums()
+        while clock() - start < budget_s:
+            if clock() - self._summed_s < HOLD_S:
+                busy = self._step_routers() or self._sum(clock)
             else:
-                busy = self._step_sums() or self._step_routers()
+                busy = self._sum(clock) or self._step_routers()
             if not busy:
                 return False
         return True
@@ -77,6 +80,13 @@ class Rollups:
         """The last work before an end: minutes that are over, waiting for nothing."""
         self._grace_ms = 0
         return self.work(budget_s, clock)
+
+    def _sum(self, clock: Callable[[], float]) -> bool:
+        """Sum some hours; False if none waits."""
+        busy = self._step_sums()
+        if not busy:
+            self._summed_s = clock()
+        return busy
 
     def _step_routers(self) -> bool:
         """Compute a stretch of the time of each of some routers; False if none is due."""

@@ -117,7 +117,7 @@ def next_in_run(
 
 
 def with_clock(db: Database, boots: Sequence[int]) -> set[int]:
-    """Those of some boots of which the clock of any sample is believed."""
+    """Those of some boots that have a sample whose clock is believed."""
     head, values = db.keyed(("boot",), [(one,) for one in boots])
     # The newest are the likeliest to have one, and no row is the latest where all have.
     rows = db.execute(

@@ -45,7 +45,7 @@ def due(db: Database, before_ms: int, after: int, limit: int) -> dict[int, list[
 def earliest_known(db: Database, since: Mapping[int, int]) -> dict[int, int]:
     """From when on anything is, or has been, known of each router that is not before its time.
 
-    A router is left out of which nothing is known since then.
+    A router is left out if nothing is known of it since then.
     """
     head, values = db.keyed(("id", "at_ms"), list(since.items()))
     rows = db.execute(

@@ -4,6 +4,8 @@ Rule: a run that goes on is written down as touched every TOUCH_EVERY_MS, once a
 Rule: a router has at most MAX_OPEN_RUNS; the ones touched longest ago are no longer open.
 """
 
+from collections.abc import Set
+
 from titik_collector.limits import MAX_OPEN_RUNS
 from titik_collector.store.database import Database
 from titik_collector.store.places import NamedRouter
@@ -35,15 +37,22 @@ class OpenRuns:
         self._db.execute("DELETE FROM open_run WHERE run_id = ?", (run.id,))
 
     def write(self) -> None:
-        """Write what was touched; only a run that was not open can make them too many."""
-        for run_id, (router_id, touched_ms) in self._touched.items():
-            known = self._db.execute(
-                "UPDATE open_run SET touched_ms = max(touched_ms, ?) WHERE run_id = ?",
-                (touched_ms, run_id),
-            ).rowcount
-            if not known:
-                self._db.execute("INSERT INTO open_run VALUES (?, ?)", (run_id, touched_ms))
-                self._trim(router_id)
+        """Write what was touched; only runs that were not open can make them too many."""
+        if not self._touched:
+            return
+        head, values = self._db.keyed(("one",), [(run_id,) for run_id in self._touched])
+        known = self._db.execute(
+            f"{head} SELECT run_id FROM key CROSS JOIN open_run WHERE run_id = one", values
+        )
+        self._db.executemany(
+            "INSERT INTO open_run (run_id, touched_ms) VALUES (?, ?) ON CONFLICT (run_id) DO"
+            " UPDATE SET touched_ms = excluded.touched_ms"
+            " WHERE excluded.touched_ms > open_run.touched_ms",
+            [(run_id, touched_ms) for run_id, (_, touched_ms) in self._touched.items()],
+        )
+        new = self._touched.keys() - {run_id for (run_id,) in known}
+        if new:
+            self._trim({self._touched[run_id][0] for run_id in new})
         self._touched.clear()
 
     def forget(self) -> None:
@@ -68,10 +77,13 @@ class OpenRuns:
         )
         return [NamedRouter(*row) for row in rows]
 
-    def _trim(self, router_id: int) -> None:
-        self._db.execute(
-            "DELETE FROM open_run WHERE run_id IN (SELECT open_run.run_id FROM open_run"
-            " JOIN run ON run.id = open_run.run_id WHERE run.router_id = ?"
-            " ORDER BY open_run.touched_ms DESC, run.id DESC LIMIT -1 OFFSET ?)",
-            (router_id, MAX_OPEN_RUNS),
+    def _trim(self, routers: Set[int]) -> None:
+        head, values = self._db.keyed(("one",), [(router_id,) for router_id in routers])
+        over = self._db.execute(
+            f"{head} SELECT run_id FROM (SELECT run_id, row_number() OVER ("
+            "  PARTITION BY router_id ORDER BY touched_ms DESC, run_id DESC) AS place"
+            " FROM key CROSS JOIN run CROSS JOIN open_run WHERE router_id = one AND run_id = id)"
+            " AS open WHERE place > ?",
+            (*values, MAX_OPEN_RUNS),
         )
+        self._db.executemany("DELETE FROM open_run WHERE run_id = ?", over)

@@ -1,9 +1,15 @@
 """What is known of each router's presence, and the last connection of its runs that are over."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
+
+_NAMES = (
+    *("router_id", "state", "said", "since_ms", "run", "connection", "boot"),
+    *("version", "model", "firmware", "heard_ms"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +46,28 @@ def read(db: Database, router_id: int) -> PresenceRow | None:
     return None if row is None else PresenceRow(*row)
 
 
-def write(db: Database, router_id: int, one: PresenceRow) -> None:
-    """Instead of what was known before."""
-    db.execute(
-        f"INSERT OR REPLACE INTO presence VALUES ({', '.join('?' * 11)})",
-        (
-            router_id,
-            one.state,
-            one.reported,
-            one.since_ms,
-            one.run,
-            one.connection,
-            one.boot,
-            one.version,
-            one.model,
-            one.firmware,
-            one.heard_ms,
-        ),
+def write(db: Database, rows: Mapping[int, PresenceRow]) -> None:
+    """By router, instead of what was known before."""
+    db.executemany(
+        f"INSERT INTO presence ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
+        " ON CONFLICT (router_id) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:]),
+        [
+            (
+                router_id,
+                one.state,
+                one.reported,
+                one.since_ms,
+                one.run,
+                one.connection,
+                one.boot,
+                one.version,
+                one.model,
+                one.firmware,
+                one.heard_ms,
+            )
+            for router_id, one in rows.items()
+        ],
     )
 
 

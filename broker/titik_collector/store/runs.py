@@ -122,6 +122,9 @@ class Run:
         return AckedRun(self.token, upto, tuple(above[:MAX_ALSO]))
 
 
+_KINDS = ("stored", "refused")
+
+
 class Runs:
     """The runs of a store: loaded when first needed, written back with the batch."""
 
@@ -154,8 +157,42 @@ class Runs:
 
     def write(self) -> None:
         """Write every run found or made since the last call."""
-        for run in self._touched.values():
-            self._write(run)
+        runs = list(self._touched.values())
+        self._db.executemany(
+            "UPDATE run SET boot_id = ?, highest = ?, floor = ?, gone = ?, base = ?,"
+            " base_stored = ?, base_refused = ? WHERE id = ?",
+            [
+                (
+                    run.boot_id,
+                    run.highest,
+                    run.floor,
+                    run.gone,
+                    run.base,
+                    run.base_stored,
+                    run.base_refused,
+                    run.id,
+                )
+                for run in runs
+            ],
+        )
+        gone: list[tuple[int, str, int]] = []
+        new: list[tuple[int, str, int, int]] = []
+        for run in runs:
+            now = list(run.stored), list(run.refused)
+            for kind, before, after in zip(_KINDS, self._saved[run.id], now, strict=True):
+                if before != after:
+                    firsts = {first for first, _ in after}
+                    gone += [(run.id, kind, one) for one, _ in before if one not in firsts]
+                    new += [(run.id, kind, *span) for span in set(after) - set(before)]
+            self._saved[run.id] = now
+        self._db.executemany(
+            "DELETE FROM settled WHERE run_id = ? AND kind = ? AND first_seq = ?", gone
+        )
+        self._db.executemany(
+            "INSERT INTO settled (run_id, kind, first_seq, last_seq) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (run_id, kind, first_seq) DO UPDATE SET last_seq = excluded.last_seq",
+            new,
+        )
         self._touched.clear()
 
     def trim(self) -> None:
@@ -187,38 +224,3 @@ class Runs:
         self._cache[router_id, token] = run
         self._saved[run.id] = (list(run.stored), list(run.refused))
         return run
-
-    def _write(self, run: Run) -> None:
-        self._db.execute(
-            "UPDATE run SET boot_id = ?, highest = ?, floor = ?, gone = ?, base = ?,"
-            " base_stored = ?, base_refused = ? WHERE id = ?",
-            (
-                run.boot_id,
-                run.highest,
-                run.floor,
-                run.gone,
-                run.base,
-                run.base_stored,
-                run.base_refused,
-                run.id,
-            ),
-        )
-        stored, refused = list(run.stored), list(run.refused)
-        before = self._saved[run.id]
-        self._write_ranges(run.id, "stored", before[0], stored)
-        self._write_ranges(run.id, "refused", before[1], refused)
-        self._saved[run.id] = (stored, refused)
-
-    def _write_ranges(self, run_id: int, kind: str, before: list[Span], after: list[Span]) -> None:
-        if before == after:
-            return
-        gone = {first for first, _ in before} - {first for first, _ in after}
-        self._db.executemany(
-            "DELETE FROM settled WHERE run_id = ? AND kind = ? AND first_seq = ?",
-            [(run_id, kind, first) for first in gone],
-        )
-        self._db.executemany(
-            "INSERT INTO settled (run_id, kind, first_seq, last_seq) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (run_id, kind, first_seq) DO UPDATE SET last_seq = excluded.last_seq",
-            [(run_id, kind, first, last) for first, last in set(after) - set(before)],
-        )

@@ -4,13 +4,14 @@ Rule: what is committed survives a power cut (`synchronous=FULL`).
 Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
+
+import msgspec
 
 from titik_collector.limits import MAX_PAGES_KIB
 from titik_collector.own_state import systemd
@@ -62,7 +63,7 @@ class SqliteDatabase:
         self, columns: Sequence[str], rows: Sequence[Sequence[Value]]
     ) -> tuple[str, tuple[Value, ...]]:
         """The head of a statement that joins with rows; they travel as JSON."""
-        return _keyed(tuple(columns)), (json.dumps(rows),)
+        return _keyed(tuple(columns)), (msgspec.json.encode(rows).decode(),)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -27,7 +27,7 @@ def newer_boots(db: Database, router_id: int) -> Mapping[int, Set[int]]:
 
 
 def following_bounded(db: Database, boots: Sequence[tuple[int, int]]) -> set[int]:
-    """Routers of which a boot followed another, and which have boots whose time is only bounded.
+    """Routers with a boot that followed another, and with boots whose time is only bounded.
 
     Asked by boot and router.
     """

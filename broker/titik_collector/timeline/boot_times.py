@@ -178,7 +178,7 @@ class _Placed(NamedTuple):
 
 
 def _by_clock(db: Database, boots: Sequence[_Boot]) -> list[_Placed]:
-    """Boots of which a clock is believed."""
+    """Boots that have a believed clock."""
     partly = [boot for boot in boots if boot.was == "ntp" and not boot.all_again]
     regions = _regions(db, partly)
     placed = []
