@@ -56,6 +56,7 @@ KEPT = {
     ("titik_collector/store/changed_span_rows.py", "dirty"): "a table of the store",
     ("titik_collector/store/malformed.py", "poison"): "a stored name, and one of `status --json`",
     ("titik_collector/store/outages.py", "said"): "a column of the store",
+    ("titik_collector/store/presence_rows.py", "said"): "a column of the store",
     ("titik_collector/store/stamps.py", "knock"): "a table of the store",
     ("titik_collector/store/stamps.py", "quarantine"): "a table of the store",
     ("titik_collector/store/unpublished.py", "news"): "a table of the store",
