@@ -1,4 +1,4 @@
-"""What hostapd says of one station, the same over ubus and over its control interface."""
+"""What hostapd reports of one station, the same over ubus and over its control interface."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

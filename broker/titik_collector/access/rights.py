@@ -1,4 +1,4 @@
-"""Who may send, hear and subscribe to what at the broker: one table for each kind of user.
+"""Who may publish, receive and subscribe to what: one table for each kind of user.
 
 Rule: what is not here is refused, in SUBACK and PUBACK too.
 Rule: a router's filters are literal, so that it holds at most three subscriptions.

@@ -1,4 +1,4 @@
-"""Waits for one connection."""
+"""Waits until a connection to the broker has something to read, and sends meanwhile."""
 
 import select
 

@@ -1,4 +1,4 @@
-"""What two successive samples say about the time between them; pure.
+"""What two successive samples show of the time between them; pure.
 
 Rule: a cumulative counter gives a figure only between two readings of the same counter
 (interface row: role, ifname and `since`). Where it falls, it has started again: the gap is unknown,

@@ -1,1 +1,1 @@
-"""What the collector knows of itself, and what systemd hears of it."""
+"""What the collector knows of itself, and what it reports to systemd."""

@@ -1,4 +1,4 @@
-"""What systemd hears of the collector: that it is ready, and that its turns go on.
+"""What the collector reports to systemd: that it is ready, and that its turns go on.
 
 Rule: a process that calls `lives` has just succeeded. One that hangs is silent, and systemd
 starts it again.

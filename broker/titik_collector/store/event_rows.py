@@ -1,4 +1,4 @@
-"""Routers registered and removed, and samples that are lost for good."""
+"""Rows of `titik events`: routers registered and removed, and samples that are lost for good."""
 
 from typing import NamedTuple
 

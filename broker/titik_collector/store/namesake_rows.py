@@ -1,4 +1,4 @@
-"""Times in which two devices used one router's name."""
+"""Table `namesake`: times in which two devices used one router's name."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Routers and sites, registered or not any more.
+"""The rows of routers and sites, registered or not any more.
 
 Rule: ids never change, and no row goes: what is removed is only not registered any more.
 """

@@ -1,4 +1,4 @@
-"""What made it necessary to look at the times of a boot again."""
+"""A change to a boot, after which its times are looked at again; data."""
 
 from dataclasses import dataclass
 from typing import Literal
