@@ -68,7 +68,6 @@ KEPT = {
     ("tests/lab/topologies.py", "letter"): "a character, not a message",
     ("tests/system/leaks.py", "letter"): "a character of an address",
     ("tests/system/test_privacy_day.py", "quarantine"): "a table of the store",
-    ("tests/system/test_registry_live.py", "knock"): "a table of the store",
     ("tests/system/visitors.py", "letter"): "a character of an address",
     ("tools/write_reliability.py", "poison"): "a scenario of docs/reliability.md",
 }

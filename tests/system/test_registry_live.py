@@ -16,7 +16,7 @@ MINUTE_MS = 60_000
 SITES = ("taman-tirosa", "pantai-ketapang")
 
 
-def test_a_router_that_knocks_is_shown_and_stored_once_it_is_added(tmp_path: Path) -> None:
+def test_an_unknown_router_is_shown_and_stored_once_it_is_added(tmp_path: Path) -> None:
     """`titik status` gives the command, and its spool from before is stored."""
     with City(tmp_path, unregistered=["oesapa-1"]) as city:
         city.collect()
@@ -34,7 +34,7 @@ def test_a_router_that_knocks_is_shown_and_stored_once_it_is_added(tmp_path: Pat
         city.until(lambda: bool(city.books()), "it is stored")
         city.until_acked()
         assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
-        assert "knock" not in city.titik("status", "--config", str(city.file))[1]
+        assert "titik router add" not in city.titik("status", "--config", str(city.file))[1]
 
 
 def test_a_router_removed_and_added_again_is_the_same_router(tmp_path: Path) -> None:
