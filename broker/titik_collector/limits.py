@@ -32,6 +32,7 @@ MAX_AHEAD_MS = 120_000  # a clock that is later than the arrival by more is not 
 # Nor one by which the boot began so much earlier than it did. What messages take is in it; a clock
 # that was not set since drifts by less than a thousandth.
 MAX_BEHIND_MS = 30_000
+MAX_STEP_MS = MAX_AHEAD_MS + MAX_BEHIND_MS  # a believed clock is set by at most so much
 
 # Rows that a router, or who has its key, can make.
 MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays

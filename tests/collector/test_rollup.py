@@ -506,6 +506,18 @@ def test_a_boot_of_unknown_time_counts_in_its_day_only(tmp_path: Path) -> None:
             )
 
 
+def test_a_boot_of_unknown_time_is_in_the_mean_of_the_site_its_router_came_to(
+    tmp_path: Path,
+) -> None:
+    """On the day of the move, too, though nothing else is known of the router there."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("INSERT INTO membership VALUES (1, ?, ?)", (START - HOUR_MS, OTHER_SITE))
+        here.save(*(without_clock(at(n)) for n in range(1, 41)), live=False)
+        here.roll()
+        day = here.only("site", OTHER_SITE, "1d")
+        assert (39 * 90_000, 3.0, 266_666) == (day.client_ms, day.clients_mean, day.wifi_down_bps)
+
+
 def test_a_boot_longer_than_its_day_hides_no_other_router(tmp_path: Path) -> None:
     """All of it counts in the day it is placed in, but as no more than a day of that router."""
     long = at(2, uptime_ms=40 * HOUR_MS, covers_ms=40 * HOUR_MS, observed_ms=40 * HOUR_MS)
@@ -990,3 +1002,17 @@ def test_visitors_counted_again_within_the_day_are_at_most_the_sum(tmp_path: Pat
             " WHERE scope = 'router' AND window = '1d' AND start_ms = ?",
             (day.start_ms,),
         ).fetchall()
+
+
+def test_visitors_counted_before_a_clock_was_set_back_are_not_forgotten(tmp_path: Path) -> None:
+    """The run's first sample is the latest by its clock; two others came before it was set back."""
+    with city(tmp_path / "db") as here:
+        for seq, taken_at, visitors in (
+            (1, START + 90_000, Visitors(3, START)),
+            (2, START + 31_000, Visitors(5, START)),
+            (3, START + 61_000, Visitors(2, START + 50_000)),
+        ):
+            here.save(at(seq, None, taken_at=taken_at, visitors=visitors))
+        here.roll()
+        day = here.only("router", 1, "1d")
+        assert (5, 7) == (day.visitors_min, day.visitors_max)

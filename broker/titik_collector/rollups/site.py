@@ -204,11 +204,12 @@ class SiteRollups:
                     rest.append((n, part))
         sums = rollup_sums.of_whole(self._db, window, whole)
         each = self._each_router(window, rest) if rest else {}
-        for n, routers in bounded.items():
-            for router_id, (extra, _) in routers.items():
-                had = each.get(n, {}).get(router_id)
-                if had is not None:
-                    each[n][router_id] = aggregation.plus(had, extra)
+        # A window of its own has what is beyond its hours.
+        for n, router_id in {(n, part.id) for n, part in rest}:
+            beyond = bounded.get(n, {}).get(router_id)
+            if beyond is not None:
+                had = each[n].get(router_id, Figures())
+                each[n][router_id] = aggregation.plus(had, beyond.extra)
         return [
             [sums.get(n, SumsOfMeans()), aggregation.sums_of_means(each.get(n, {}).values())]
             for n in range(len(asked))

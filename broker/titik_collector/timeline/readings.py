@@ -3,8 +3,8 @@
 Rule: the time between two samples lies before the newer, by its clock. So a stretch of time is one
 of uptime for each offset (instant minus uptime). Samples are read from the first of these to the
 last, with the one before and the one after.
-Rule: believed clocks of a boot differ by `STEP_MS` at most. A clock may be set back by that long
-after the stretch, so its end is later by as much. A router that is up to date has no sample there.
+Rule: believed clocks of a boot differ by `MAX_STEP_MS` at most. So far may a clock be set back
+after the stretch: its end is later by as much. A router that is up to date has no sample there.
 Rule: where samples lack client time or counters, the next that have them are read too.
 Rule: the stretches of many boots are read together, with a few statements for all.
 """
@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 
 from titik_collector.figures.rates import Reading
 from titik_collector.figures.windows import Span
-from titik_collector.limits import MAX_AHEAD_MS, MAX_BEHIND_MS
+from titik_collector.limits import MAX_STEP_MS
 from titik_collector.store import boot_samples
 from titik_collector.store.boot_samples import Beside, SamplePosition
 from titik_collector.store.boot_spans import BootSpan
 from titik_collector.store.database import Database
 from titik_collector.store.reading_rows import AskedOffsets, ReadingRows, Uptimes, offsets_within
 from titik_collector.store.samples import CLIENT, UPLINK, WIFI
-
-STEP_MS = MAX_AHEAD_MS + MAX_BEHIND_MS  # a believed clock is set by at most so much
 
 
 @dataclass(slots=True)
@@ -69,8 +67,8 @@ class Readings:
                 boot.router_id,
                 boot.id,
                 boot.first_ms,
-                span.start_ms - STEP_MS,
-                span.end_ms + STEP_MS,
+                span.start_ms - MAX_STEP_MS,
+                span.end_ms + MAX_STEP_MS,
                 boot.last_ms,
             )
             for boot, span in asked
@@ -80,7 +78,7 @@ class Readings:
             if offsets is None:
                 continue
             boot, span = asked[n]
-            end_ms = span.end_ms + STEP_MS - offsets.least_ms
+            end_ms = span.end_ms + MAX_STEP_MS - offsets.least_ms
             uptimes.append((boot.id, Uptimes(span.start_ms - offsets.most_ms, end_ms)))
             stretches.append(_Stretch(boot, span.start_ms, end_ms))
             where.append(n)
