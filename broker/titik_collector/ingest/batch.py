@@ -50,9 +50,11 @@ class BatchWriter:
         """Commit a batch; StoreError if nothing of it was kept."""
         batch = Batch()
         with self._all_or_nothing():
+            # `take` decides what is new and keeps what is malformed; `write` writes the runs.
             for item in items:
                 self._intake.take(item, batch)
             self._seqs.write()
+            # `place` inserts the rows of samples (store/samples.py), with the time known now.
             changes = self._boots.take_changes() + self._placing.place(batch.accepted)
             boot_times.place_boots(self._db, changes)
             self._presence.record(batch.heard)
