@@ -26,7 +26,7 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop b
 	@sh tools/need.sh mosquitto
 	@$(RUN) titik demo $(ARGS)
 
-check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network, no sleep
+check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, no sleep
 	@$(BIN)/pytest -q -n logical --dist loadscope -m "not system and not thorough and not long"
 
 # pytest runs last, so that its closing line is the last word. Three files are tested at a time:

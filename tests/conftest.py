@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,15 @@ SQLITE3_CONNECT: Callable[..., sqlite3.Connection] = sqlite3.connect
 # Minutes on the air, of brokers, and of a server that is cut off.
 LONGEST = ("tests/system/test_lab", "tests/broker/", "tests/system/test_server_faults")
 TOGETHER = ("tests/broker", "tests/openwrt")  # take a broker's own ports; build packages once
+
+
+def pytest_configure() -> None:
+    """Without loopback every test that plays a broker would wait for its whole patience."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("127.0.0.1", 9))  # asks for the way there and sends nothing
+        except OSError as error:
+            raise pytest.UsageError("the loopback is down: ip link set lo up") from error
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -118,7 +118,10 @@ class FakeBroker:
 
     def accept(self) -> Session:
         """The next client, before it sent anything."""
-        session = Session(self._server.accept()[0])
+        try:
+            session = Session(self._server.accept()[0])
+        except TimeoutError:
+            raise AssertionError(f"no client came within {TIMEOUT_S:.0f} s") from None
         self.sessions.append(session)
         return session
 

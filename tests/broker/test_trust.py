@@ -55,12 +55,14 @@ class Server:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "tls/server.crt", folder / "tls/server.key")
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(60.0)
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
     def _serve(self) -> None:
         with self._socket, self._socket.accept()[0] as one:
+            one.settimeout(60.0)
             try:
                 self._context.wrap_socket(one, server_side=True).close()
             except OSError:  # whoever came did not like us
