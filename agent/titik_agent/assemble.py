@@ -43,7 +43,7 @@ from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
 from titik_agent.uplink.uplink import Dial, Uplink
 from titik_mqtt.connection import Events, Will
-from titik_mqtt.endpoint import Endpoint, Tls
+from titik_mqtt.endpoint import PORT, TLS_PORT, Endpoint, Tls
 from titik_wire import __version__, packed
 from titik_wire.limits import MAX_LABEL
 from titik_wire.messages import Status
@@ -261,7 +261,7 @@ def _target(settings: Config) -> Endpoint:
     """Where to connect, and under which name."""
     broker = settings.broker
     tls = Tls(broker.ca_file, broker.cert_file, broker.key_file) if broker.tls else None
-    port = broker.port or (8883 if broker.tls else 1883)
+    port = broker.port or (TLS_PORT if broker.tls else PORT)
     return Endpoint(broker.host, port, settings.router, config.password(settings), tls)
 
 

@@ -5,6 +5,9 @@ They are frozen as named tuples: a dataclass costs a router twice as much memory
 
 from typing import NamedTuple
 
+LOOPBACK = "127.0.0.1"
+PORT, TLS_PORT = 1883, 8883  # MQTT's own
+
 
 class Tls(NamedTuple):
     """Files in PEM; without a CA file the system's count."""

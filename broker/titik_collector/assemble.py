@@ -9,7 +9,7 @@ from functools import partial
 
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.takeover import Takeover
-from titik_collector.config.model import Config
+from titik_collector.config.model import STATE_FOLDER, Config
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import Calendar
 from titik_collector.ingest import waiting
@@ -29,7 +29,6 @@ from titik_collector.live.server_cause import ServerCause
 from titik_collector.outputs.family import Outputs
 from titik_collector.outputs.output import Output
 from titik_collector.outputs.topics import Topics
-from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import StateFile
 from titik_collector.queries import events
 from titik_collector.registry.registry import Registry
@@ -104,7 +103,7 @@ class Parts:
         own, calendar = config.collector, Calendar(config.city.timezone)
         self.report = SelfReport(
             own.id,
-            StateFile(collector_state.places(own.state, own.id, config.store.path)),
+            StateFile(config.state_files, STATE_FOLDER),
             link,
             lambda: self.upkeep.behind_ms(),
             now_ms,

@@ -21,7 +21,7 @@ from titik_collector.wording import clean
 from titik_wire import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__)
 def titik() -> None:
     """Collect, store and show what the hotspots' routers report."""

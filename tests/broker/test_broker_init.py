@@ -338,7 +338,7 @@ def test_a_port_that_is_held_is_passed_over(path: Path, monkeypatch: pytest.Monk
     """The next free one is taken and written down."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         held = other.getsockname()[1]
-        monkeypatch.setattr(broker_init, "FIRST_PORT", held)
+        monkeypatch.setattr(broker_init, "PORT", held)
         made, output = init(path, Request())
         assert f"port {held} is in use, routers use {made.ports.router}" in output
     assert held < made.ports.router
@@ -371,7 +371,7 @@ def test_the_ports_of_tls_are_passed_over_if_they_are_held(
         init(path, Request())
     with socket.create_server(("0.0.0.0", 0)) as other:
         held = other.getsockname()[1]
-        monkeypatch.setattr(broker_init, "FIRST_TLS_PORT", held)
+        monkeypatch.setattr(broker_init, "TLS_PORT", held)
         made, output = init(path, Request(host="localhost"))
     assert held < made.ports.router < made.ports.engineer
     assert f"port {held} is in use, routers use {made.ports.router}" in output

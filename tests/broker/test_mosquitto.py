@@ -301,7 +301,7 @@ def test_it_takes_the_next_ports_beside_another_broker(
 ) -> None:
     """Debian's own mosquitto may hold 1883; ours takes what is free and starts."""
     (first,) = free_ports(1)  # not 1883, after which others look at the same time
-    monkeypatch.setattr(broker_init, "FIRST_PORT", first)
+    monkeypatch.setattr(broker_init, "PORT", first)
     command: list[str | Path] = [broker_run.find_mosquitto(), "-p", str(first)]
     other = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:

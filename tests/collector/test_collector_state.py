@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from titik_collector.config import model
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import (
     BYTES,
@@ -114,10 +115,32 @@ def test_an_operator_reads_one_line(
     assert expected == words(state, T0 + after_ms)
 
 
+def state_files(text: str) -> list[Path]:
+    """What a configuration with these tables leads to."""
+    city = '[city]\nname = "a"\ntitle = "A"\ntimezone = "UTC"\n'
+    return model.parse(f"{city}[broker]\n{text}".encode(), Path("/srv/titik.toml")).state_files
+
+
 def test_two_stores_on_a_machine_have_two_files() -> None:
     """Two cities may both call their collector `main`."""
-    one, two = (collector_state.places(None, "main", Path(f"/srv/{city}.db")) for city in "ab")
-    assert set() == set(one) & set(two)
+    city = '[city]\nname = "a"\ntitle = "A"\ntimezone = "UTC"\n[store]\npath = "/srv/{}.db"\n'
+    files = [
+        model.parse(city.format(name).encode(), Path("titik.toml")).state_files for name in "ab"
+    ]
+    assert 4 == len(set(files[0] + files[1]))
+
+
+def test_a_configured_file_is_the_only_place() -> None:
+    """Else an old file elsewhere might answer."""
+    text = '[store]\npath = "a.db"\n[collector]\nstate = "own.json"\n'
+    assert [Path("/srv/own.json")] == state_files(text)
+
+
+def test_the_folder_in_memory_is_made(tmp_path: Path) -> None:
+    """It is gone after each start of the machine."""
+    folder = tmp_path / "run"
+    StateFile([folder / "state"], folder).write(FULL)
+    assert FULL == collector_state.read([folder / "state"])
 
 
 @pytest.fixture

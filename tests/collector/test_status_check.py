@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 from tests.collector.test_status import CITY, screen
 from titik_collector.cli import titik
 from titik_collector.config import model
-from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState, StateFile
 from titik_collector.queries import status_check, status_json
 from titik_collector.queries.server_warnings import Server, Warned
@@ -197,8 +196,7 @@ def failing(tmp_path: Path) -> CollectorState:
     state = CollectorState(
         "main", 1, AT, AT - 63_000, connected=True, store_problem="database or disk is full"
     )
-    (file,) = collector_state.places(tmp_path / "state.json", "main", settings.store.path)
-    StateFile([file]).write(state)
+    StateFile(settings.state_files).write(state)
     return state
 
 

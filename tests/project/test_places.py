@@ -54,3 +54,44 @@ def _is_new_limit(node: ast.Name | ast.alias) -> bool:
     if isinstance(node, ast.alias):
         return (node.asname or "").lstrip("_").startswith("MAX_")
     return isinstance(node.ctx, ast.Store) and node.id.lstrip("_").startswith("MAX_")
+
+
+# Which hold the defaults of each half, and what both halves begin with.
+DEFAULTS = {
+    "titik_agent": "config.py",
+    "titik_collector": "config/model.py",
+    "titik_mqtt": "endpoint.py",
+}
+LOOPBACK = re.compile(r"(?<![\d.])127\.0\.0\.1(?![\d.])")
+FOLDER = re.compile(r"/(etc|run|var/lib)/titik(/|\Z)")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_default_of_place_stands_in_one_file(package: str) -> None:
+    """MQTT's ports, this machine's address and our folders; others import them."""
+    assert set() == {
+        (str(file.relative_to(PACKAGES[package])), node.lineno)
+        for file in files(package)
+        if str(file.relative_to(PACKAGES[package])) != DEFAULTS.get(package)
+        for node in nodes(file)
+        if isinstance(node, ast.Constant) and _is_a_place(node.value)
+    }
+
+
+def _is_a_place(value: object) -> bool:
+    """In a text, where it is no sentence: a docstring may name a folder."""
+    if isinstance(value, str):
+        return FOLDER.match(value) is not None or LOOPBACK.search(value) is not None
+    return value in (1883, 8883)
+
+
+def test_a_default_of_a_command_is_a_name() -> None:
+    """`config/model.py` has its value, and so those of all commands."""
+    assert set() == {
+        (file.name, node.value.lineno)
+        for file in files("titik_collector")
+        if file.parent.name == "commands"
+        for node in nodes(file)
+        if isinstance(node, ast.keyword) and node.arg == "default"
+        if not isinstance(node.value, ast.Name | ast.Attribute)
+    }

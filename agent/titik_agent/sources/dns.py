@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from titik_agent.limits import MAX_DNS_NAME, MAX_RECORDS, MAX_SERVERS
+from titik_mqtt.endpoint import LOOPBACK
 
 HEADER = struct.Struct("!HHHHHH")  # id, flags, then how many of each of four sections
 QUESTION = struct.Struct("!HH")  # type, class
@@ -25,7 +26,7 @@ def nameservers(resolv_conf: str) -> tuple[str, ...]:
     """The resolver's addresses; the machine itself where none is named, as in the C library."""
     rows = (line.split() for line in resolv_conf.splitlines())
     named = [row[1] for row in rows if row[:1] == ["nameserver"] and len(row) > 1]
-    return tuple([server for server in named if is_address(server)])[:MAX_SERVERS] or ("127.0.0.1",)
+    return tuple([server for server in named if is_address(server)])[:MAX_SERVERS] or (LOOPBACK,)
 
 
 def is_address(host: str) -> bool:

@@ -13,7 +13,7 @@ from titik_collector.access.plugin_file import Command
 from titik_collector.access.rights import CONTROL
 from titik_collector.broker_link.conversation import Conversation
 from titik_collector.limits import MAX_COMMANDS
-from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.endpoint import LOOPBACK, Endpoint
 from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
@@ -29,7 +29,7 @@ class Control(Conversation):
 
     def __init__(self, port: int, password: str) -> None:
         self._refusal = f"the broker on port {port} did not"
-        endpoint = Endpoint("127.0.0.1", port, CONTROL, password)
+        endpoint = Endpoint(LOOPBACK, port, CONTROL, password)
         # This listener takes the user's name instead of our client id.
         super().__init__(endpoint, topics.CLIENT_ID + "control", PATIENCE_S)
 

@@ -45,6 +45,7 @@ from titik_collector.enrolment.authority import Authority, bring_back
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
 from titik_collector.limits import MAX_ENGINEERS
+from titik_mqtt.endpoint import LOOPBACK
 from titik_mqtt.failures import LinkDown
 
 PLUGIN = "mosquitto_dynamic_security.so"
@@ -450,7 +451,7 @@ def owner(account: str, mode: int) -> Owner:
 
 def local(address: str) -> str:
     """How a program on this machine reaches a listener."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(address, address)
 
 
 def write_settings(path: Path, settings: Settings) -> None:

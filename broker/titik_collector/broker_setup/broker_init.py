@@ -26,19 +26,16 @@ from titik_collector.broker_setup.broker_dir import (
     Settings,
     write_settings,
 )
-from titik_collector.config.model import COLLECTOR_USER
+from titik_collector.config.model import COLLECTOR_USER, ENGINEER
 from titik_collector.config.schema import BEGINS
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.limits import MAX_HOST, MAX_LISTED
 from titik_collector.units import systemd_units
+from titik_mqtt.endpoint import LOOPBACK, PORT, TLS_PORT
 from titik_wire.kinds import SLUG
 
-LOOPBACK = "127.0.0.1"
 ANY_PORT = 0  # whichever is free: there is one wherever there is the address
-FIRST_PORT = 1883  # MQTT's own; the others follow it
-FIRST_TLS_PORT = 8883  # likewise, for routers and engineers
-FIRST_ENGINEER = "engineer"  # everybody's, until there are some by name
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -191,7 +188,7 @@ def _settings(request: Request, before: BrokerDir | None) -> Settings:
             engineer_listen=LOOPBACK,
             collector=COLLECTOR_USER,
             collector_id="main",
-            engineers=(FIRST_ENGINEER,),
+            engineers=(ENGINEER,),
             ports=Ports(router=0, engineer=0, collector=0),
         )
     else:
@@ -239,9 +236,9 @@ def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Po
     if len(set(taken)) != len(taken):
         raise BrokerError(f"the listeners need a port each, not {', '.join(map(str, taken))}")
     _check_free(chosen, before)
-    first = (FIRST_PORT,) * 3
+    first = (PORT,) * 3  # MQTT's own; the others follow it
     if settings.host is not None:
-        first = (FIRST_TLS_PORT, FIRST_TLS_PORT + 1, FIRST_PORT)
+        first = (TLS_PORT, TLS_PORT + 1, PORT)
     ports = []
     for (address, port), begin in zip(chosen.values(), first, strict=True):
         ports.append(port or _free_port(address, begin, taken))
@@ -266,7 +263,7 @@ def _check_free(chosen: dict[str, tuple[str, int]], before: BrokerDir | None) ->
 
 def _passed_over(settings: Settings) -> list[str]:
     """Why a new listener is not where agents, or an operator, look for one."""
-    first, port = FIRST_PORT if settings.host is None else FIRST_TLS_PORT, settings.ports.router
+    first, port = PORT if settings.host is None else TLS_PORT, settings.ports.router
     return [] if port == first else [f"port {first} is in use, routers use {port}"]
 
 
@@ -500,7 +497,7 @@ def _enrolled(before: BrokerDir) -> tuple[list[str], list[str]]:
     engineers = [
         name
         for name in before.settings.engineers
-        if name != FIRST_ENGINEER or (before.path / "secrets" / f"{name}.sh").exists()
+        if name != ENGINEER or (before.path / "secrets" / f"{name}.sh").exists()
     ]
     return sorted(routers), engineers
 

@@ -1,9 +1,9 @@
 """How the collector reaches its broker: the file's keys first, then the broker's directory."""
 
 from titik_collector.broker_setup.broker_dir import BrokerDir
-from titik_collector.config.model import COLLECTOR_USER, PORT, Config, ConfigError
+from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
 from titik_collector.limits import MAX_PASSWORD_FILE
-from titik_mqtt.endpoint import Endpoint, Tls
+from titik_mqtt.endpoint import LOOPBACK, PORT, Endpoint, Tls
 
 
 def login(config: Config) -> Endpoint:
@@ -17,7 +17,7 @@ def login(config: Config) -> Endpoint:
     elif directory is not None:
         password = directory.password(username)
     return Endpoint(
-        host=broker.host or "127.0.0.1",
+        host=broker.host or LOOPBACK,
         port=broker.port or (directory.ports.collector if directory else PORT),
         username=username,
         password=password,

@@ -12,10 +12,11 @@ from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.commands import plainly
 from titik_collector.config import edit
 from titik_collector.config.model import Config
+from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
 
 _PORT = click.IntRange(1, 65535)
-_AT_FIRST = "; at first 127.0.0.1, with --host 0.0.0.0"
+_AT_FIRST = f"; at first {LOOPBACK}, with --host 0.0.0.0"
 _DIRECTORY = click.Path(readable=False, path_type=Path)  # what is wrong with it is worded by us
 
 
@@ -39,10 +40,10 @@ def broker() -> None:
 @click.option("--listen", metavar="ADDRESS", help=f"Where routers connect{_AT_FIRST}.")
 @click.option("--engineer-listen", metavar="ADDRESS", help=f"Where engineers connect{_AT_FIRST}.")
 @click.option(
-    "--port", "router_port", type=_PORT, help="For routers; 1883 or the next that is free."
+    "--port", "router_port", type=_PORT, help=f"For routers; {PORT} or the next that is free."
 )
 @click.option("--engineer-port", type=_PORT, help="For engineers.")
-@click.option("--collector-port", type=_PORT, help="For the collector, always on 127.0.0.1.")
+@click.option("--collector-port", type=_PORT, help=f"For the collector, always on {LOOPBACK}.")
 @click.option("--engineer", "engineers", multiple=True, metavar="NAME", help="One more engineer.")
 @click.option(
     "--insecure", is_flag=True, help="Without --host: listen also where others can read passwords."
@@ -153,7 +154,7 @@ def _summary(made: BrokerDir) -> list[str]:
             f"start it: titik broker run {made.path}",
             "next:     titik router add NAME --site SITE; titik engineer add NAME",
         ]
-    if made.ports.router != broker_init.FIRST_PORT:  # what an agent takes by itself
+    if made.ports.router != PORT:  # what an agent takes by itself
         lines.append(f"agents:   [broker] of agent.toml needs the line: port = {made.ports.router}")
     return [
         *lines,
@@ -167,5 +168,5 @@ def _listeners(made: BrokerDir) -> str:
     return (
         f"routers={settings.listen}:{ports.router}"
         f" engineers={settings.engineer_listen}:{ports.engineer}"
-        f" collector=127.0.0.1:{ports.collector}"
+        f" collector={LOOPBACK}:{ports.collector}"
     )

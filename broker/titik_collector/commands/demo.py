@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from titik_collector.commands import plainly
+from titik_collector.config import model
 
 
 @click.command()
@@ -18,15 +19,13 @@ from titik_collector.commands import plainly
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("var/demo"),
-    show_default=True,
+    default=model.DEMO,
     help="Where broker, database and logs lie.",
 )
 @click.option(
     "--example",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=Path("examples/kupang.toml"),
-    show_default=True,
+    default=model.EXAMPLE,
     help="The city to begin with.",
 )
 def demo(seconds: float | None, directory: Path, example: Path) -> None:

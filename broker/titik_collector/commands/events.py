@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from titik_collector.commands import options, show
+from titik_collector.config import model
 from titik_collector.queries import events
 from titik_collector.screens import event_screen
 from titik_collector.timeline import server_clock
@@ -12,7 +13,7 @@ from titik_collector.timeline import server_clock
 
 @click.command(name="events")
 @options.CONFIG
-@options.since("7d")
+@options.since(model.LIST_SINCE)
 @click.option("--why", is_flag=True, help="Also the evidence for each cause.")
 @options.UTC
 def events_command(file: Path, since: str, why: bool, utc: bool) -> None:

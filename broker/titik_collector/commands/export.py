@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from titik_collector.commands import options
+from titik_collector.config import model
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import export, history
 from titik_collector.timeline import server_clock
@@ -23,11 +24,9 @@ from titik_collector.timeline import server_clock
 @options.CONFIG
 @click.argument("names", nargs=-1, metavar="[SITE|ROUTER|city]...")
 @options.WINDOW
-@options.since("7d")
+@options.since(model.LIST_SINCE)
 @options.UNTIL
-@click.option(
-    "--format", "kind", type=click.Choice(("csv", "jsonl")), default="csv", show_default=True
-)
+@click.option("--format", "kind", type=click.Choice(("csv", "jsonl")), default=model.FORMAT)
 @click.option("--output", type=click.Path(path_type=Path), help="A file; - is stdout.")
 @options.UTC
 def export_command(

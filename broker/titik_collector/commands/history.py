@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from titik_collector.commands import options, show
+from titik_collector.config import model
 from titik_collector.figures.windows import Calendar, Window
 from titik_collector.limits import MAX_WINDOWS
 from titik_collector.queries import history
@@ -16,7 +17,7 @@ from titik_collector.timeline import server_clock
 @options.CONFIG
 @click.argument("name", metavar="SITE|ROUTER|city")
 @options.WINDOW
-@options.since("24h")
+@options.since(model.CURVE_SINCE)
 @options.UNTIL
 @options.UTC
 def history_command(

@@ -32,7 +32,6 @@ def config(
         type=click.Path(path_type=Path),
         metavar="FILE",
         default=model.DEFAULT_FILE,
-        show_default=True,
         help=about,
     )
 
@@ -42,17 +41,14 @@ def since(default: str) -> Callable[[Command], Command]:
     return click.option(
         "--since",
         default=default,
-        show_default=True,
         help="90m, 24h, 7d, 1y, or a date or time of the city.",
     )
 
 
 CONFIG = config()
-UNTIL = click.option("--until", default="now", show_default=True, help="As --since.")
+UNTIL = click.option("--until", default=model.UNTIL, help="As --since.")
 UTC = click.option("--utc", is_flag=True, help="ISO 8601 in UTC instead of the city's time.")
-WINDOW = click.option(
-    "--window", type=click.Choice(("1m", "1h", "1d")), default="1h", show_default=True
-)
+WINDOW = click.option("--window", type=click.Choice(("1m", "1h", "1d")), default=model.WINDOW)
 
 
 @contextlib.contextmanager

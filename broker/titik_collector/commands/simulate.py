@@ -13,14 +13,13 @@ import click
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.broker_setup.broker_run import allow_open_files
 from titik_collector.commands import options, plainly
-from titik_collector.config import edit
+from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.limits import MAX_NAMED
 
 if TYPE_CHECKING:
     from titik_collector.simulation.fleet import Node
 
-DEFAULT_CAPACITY = 100  # of a site that does not say
 FILES_PER_ROUTER = 2
 SPARE_FILES = 256
 MIN_S = 0.1  # between samples, and of the window of first waits; below it is no router
@@ -53,16 +52,14 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
 @click.option(
     "--interval",
     type=click.FloatRange(MIN_S, 3600),
-    default=30.0,
-    show_default=True,
+    default=model.INTERVAL_S,
     help="Seconds between samples.",
 )
 @click.option("--for", "seconds", type=click.FloatRange(min=0), help="Stop after so many seconds.")
 @click.option(
     "--speed",
     type=click.FloatRange(0, 10_000, min_open=True),
-    default=1.0,
-    show_default=True,
+    default=model.SPEED,
     help="How fast the simulated day runs.",
 )
 @click.option(
@@ -71,12 +68,11 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
     metavar="HH:MM",
     help="Local time at which the simulated day begins; else now.",
 )
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same people.")
+@click.option("--seed", default=model.SEED, help="The same seed gives the same people.")
 @click.option(
     "--first-wait",
     type=click.FloatRange(MIN_S, 3600),
-    default=40.0,
-    show_default=True,
+    default=model.FIRST_WAIT_S,
     help="Longest first wait (s).",
 )
 @click.option(
@@ -120,7 +116,7 @@ def simulate(
         chosen = [one for one in known if one.name not in leave]
         _check_simulated(outage[:1] if outage else (), chosen, "--outage")
         there = _register(city, made, known)
-        capacity = {site.name: site.capacity or DEFAULT_CAPACITY for site in city.site}
+        capacity = {site.name: site.capacity or model.CAPACITY for site in city.site}
         plans = [
             Plan(one.name, one.site, capacity[one.site], made.password(one.name)) for one in chosen
         ]

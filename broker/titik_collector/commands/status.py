@@ -36,28 +36,26 @@ COUNT = click.IntRange(0, 1_000_000)
 @click.option(
     "--away",
     type=COUNT,
-    default=1,
-    show_default=True,
+    default=model.AWAY,
     help="--check warns if so many routers are away.",
 )
 @click.option(
     "--away-critical",
     type=COUNT,
-    default=0,
+    default=model.AWAY_CRITICAL,
+    show_default=False,
     help="--check is critical if so many are away; 0: never.",
 )
 @click.option(
     "--lost",
     type=COUNT,
-    default=1,
-    show_default=True,
+    default=model.LOST,
     help="--check warns if so many samples were lost in 24 h.",
 )
 @click.option(
     "--cert-days",
     type=COUNT,
-    default=60,
-    show_default=True,
+    default=model.CERT_DAYS,
     help="--check warns if a certificate ends earlier.",
 )
 def status_command(
@@ -100,8 +98,7 @@ def status_command(
 @click.option(
     "--every",
     type=click.FloatRange(0.5, 3600),
-    default=2.0,
-    show_default=True,
+    default=model.SCREEN_S,
     help="Seconds between two screens.",
 )
 def top(file: Path, every: float) -> None:

@@ -5,6 +5,7 @@ Rule: what two keys say together is checked here too; nothing later meets a wron
 """
 
 import difflib
+import hashlib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,13 +29,25 @@ from titik_collector.config.schema import (
 )
 from titik_collector.config.schema import ConfigError as ConfigError
 from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES
+from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
 
 DEFAULT_FILE = Path("titik.toml")
 # Unless the file says otherwise.
 COLLECTOR_USER = "collector"  # the collector's user at the broker
-PORT = 1883  # of the collector's listener
+STATE_FOLDER = Path("/run/titik")  # memory: it can be written when every disk is full
 SAMPLES_PER_HOUR, RUNS_PER_HOUR = 5000, 60  # taken of one router
+CAPACITY = 100  # of a simulated site
+# Where a city lies that is not at home.
+ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")
+# Unless the command line says otherwise.
+ENGINEER = "engineer"  # everybody's, until there are some by name
+WINDOW, UNTIL, FORMAT = "1h", "now", "csv"
+CURVE_SINCE, LIST_SINCE = "24h", "7d"
+AWAY, AWAY_CRITICAL, LOST, CERT_DAYS = 1, 0, 1, 60  # from which on `status --check` warns
+SCREEN_S = 2.0  # between two screens of `titik top`
+DEMO, EXAMPLE = Path("var/demo"), Path("examples/kupang.toml")
+INTERVAL_S, FIRST_WAIT_S, SPEED, SEED = 30.0, 40.0, 1.0, 1  # of a simulation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +73,7 @@ class Broker:
     ] = None
     host: Annotated[
         str | None,
-        Setting(text(255), "the broker's name or address", "the directory's, else `127.0.0.1`"),
+        Setting(text(255), "the broker's name or address", f"the directory's, else `{LOOPBACK}`"),
     ] = None
     port: Annotated[
         int | None,
@@ -97,7 +110,7 @@ class Collector:
             FILE,
             "the file with the collector's own state, for `titik status`; best in memory, so that"
             " it can be written when the disk is full",
-            "in `/run/titik` if that can be written, else beside the store",
+            f"in `{STATE_FOLDER}` if that can be written, else beside the store",
         ),
     ] = None
 
@@ -199,6 +212,21 @@ class Config:
         tuple[Router, ...],
         Setting(Tables(Router, MAX_ROUTERS), "An OpenWrt device; one table each"),
     ] = ()
+
+    @property
+    def state_files(self) -> list[Path]:
+        """Where the collector's own state may be, the best place first.
+
+        Two cities on one machine have two stores, and so two names.
+        """
+        if self.collector.state is not None:
+            return [self.collector.state]
+        store = self.store.path
+        name = hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:8]
+        return [
+            STATE_FOLDER / f"collector-{self.collector.id}-{name}.json",
+            store.with_name(f"{store.name}.state"),
+        ]
 
     def since_ms(self, router: Router) -> int | None:
         """When the file says that the router came to its site, in milliseconds since 1970."""

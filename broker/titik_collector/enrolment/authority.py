@@ -30,6 +30,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
+from titik_mqtt.endpoint import LOOPBACK
 
 EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
 CA_DAYS = 40 * 365
@@ -150,7 +151,7 @@ class Authority:
             names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(host))]
         except ValueError:
             names = [x509.DNSName(host)]
-        local = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))  # tools on this machine
+        local = x509.IPAddress(ipaddress.ip_address(LOOPBACK))  # tools on this machine
         certificate = self._sign(
             host, key, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH, [*names, local]
         )

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from titik_collector.broker_link.inbox import Outbox
-from titik_collector.config.model import Config
-from titik_collector.own_state.collector_state import EVERY_S, CollectorState, StateFile, places
+from titik_collector.config.model import STATE_FOLDER, Config
+from titik_collector.own_state.collector_state import EVERY_S, CollectorState, StateFile
 from titik_collector.store.identity import Identity
 from titik_wire import __version__, codec, topics
 from titik_wire.limits import MAX_LABEL
@@ -153,7 +153,7 @@ def report_waiting(settings: Config, reason: str, since_ms: int) -> None:
     """The state file of a collector that waits for its store before it begins."""
     own, now_ms = settings.collector, time.time_ns() // 1_000_000
     state = CollectorState(own.id, os.getpid(), now_ms, since_ms, store_problem=reason)
-    StateFile(places(own.state, own.id, settings.store.path)).write(state)
+    StateFile(settings.state_files, STATE_FOLDER).write(state)
 
 
 def _label(text: str) -> str:

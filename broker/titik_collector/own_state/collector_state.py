@@ -7,7 +7,6 @@ its length never changes, so that this needs no new block.
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from titik_collector.limits import MAX_PROBLEM
 
 log = logging.getLogger(__name__)
 
-RUN = Path("/run/titik")  # memory: it can be written when every disk is full
 BYTES = 2048  # of the file, always; two problems of MAX_PROBLEM characters fit
 EVERY_S = 5.0  # it is written this often
 STALE_MS = 30_000  # an older file means that the collector hangs or was killed
@@ -51,20 +49,6 @@ class CollectorState:
         return now_ms - self.at_ms > STALE_MS
 
 
-def places(configured: Path | None, collector: str, store: Path) -> list[Path]:
-    """Where the file may be, the best place first.
-
-    Two cities on one machine have two stores, and so two names.
-    """
-    if configured is not None:
-        return [configured]
-    name = hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:8]
-    return [
-        RUN / f"collector-{collector}-{name}.json",
-        store.with_name(f"{store.name}.state"),
-    ]
-
-
 def read(files: Sequence[Path]) -> CollectorState | None:
     """The newest state that one of these files has; None: no collector runs, or none can be read.
 
@@ -92,6 +76,7 @@ class StateFile:
     """Writes the file; the first place that can be written is used."""
 
     _files: Sequence[Path]
+    _folder: Path | None = None  # made if it is missing, as after each start of the machine
     _failed: str | None = None
 
     def write(self, state: CollectorState) -> None:
@@ -100,7 +85,7 @@ class StateFile:
         reasons = []
         for file in self._files:
             try:
-                _write(file, content)
+                self._write(file, content)
             except OSError as error:
                 reasons.append(f"{file}: {error.strerror}")
             else:
@@ -111,26 +96,25 @@ class StateFile:
             log.warning("state file cannot be written reason=%s", reason)
         self._failed = reason
 
+    def _write(self, file: Path, content: bytes) -> None:
+        if file.parent == self._folder:
+            self._folder.mkdir(mode=0o755, exist_ok=True)
+        new = file.with_name(f"{file.name}.new")
+        try:
+            new.write_bytes(content)
+            new.chmod(0o644)  # no secrets, and monitoring runs as another user
+            new.replace(file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                new.unlink()
+            with open(file, "r+b", buffering=0) as there:
+                there.write(content)
+
     def remove(self) -> None:
         """The collector stops: without a file nobody takes it for running."""
         for file in self._files:
             with contextlib.suppress(OSError):
                 file.unlink()
-
-
-def _write(file: Path, content: bytes) -> None:
-    if file.parent == RUN:
-        RUN.mkdir(mode=0o755, exist_ok=True)
-    new = file.with_name(f"{file.name}.new")
-    try:
-        new.write_bytes(content)
-        new.chmod(0o644)  # no secrets, and monitoring runs as another user
-        new.replace(file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        with open(file, "r+b", buffering=0) as there:
-            there.write(content)
 
 
 def _encode(state: CollectorState) -> bytes:

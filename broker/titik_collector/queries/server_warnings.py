@@ -48,8 +48,7 @@ class Server:
 def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     """Ask the state file, the lease, the store if it can be read, and the certificates."""
     store = settings.store.path
-    files = collector_state.places(settings.collector.state, settings.collector.id, store)
-    state = collector_state.read(files)
+    state = collector_state.read(settings.state_files)
     warnings = []
     start = systemd.start(store, settings.file)
     idle = _nobody_collects(db, now_ms, start) if is_held(store) is False else None

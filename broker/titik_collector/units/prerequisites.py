@@ -11,10 +11,10 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from titik_collector.config.model import DEFAULT_FILE, ETC, VAR
 from titik_collector.store.sqlite import files
 
 HOMES = (Path("/root"), Path("/home"), Path("/run/user"))  # what ProtectHome= hides
-ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def commands(place: Layout) -> list[str]:
     moved = replace(
         place,
         directory=VAR / "broker" if _at_home(place.directory) else place.directory,
-        config=ETC / "titik.toml" if _at_home(place.config) else place.config,
+        config=ETC / DEFAULT_FILE if _at_home(place.config) else place.config,
         store=VAR / "store" / place.store.name if _must_move(place) else place.store,
     )
     lines = [*_installing(place), *_stopping(place, moved), *_moving(place, moved)]

@@ -20,7 +20,6 @@ from titik_collector.limits import MAX_BACKUPS
 from titik_collector.units import prerequisites
 from titik_collector.units.prerequisites import Layout
 
-DEFAULT_CONFIG = Path("/etc/titik/titik.toml")
 USER = "titik"  # the collector's
 COLLECTOR = "titik-collector.service"
 ENABLED = "titik-broker titik-collector titik-renew.timer titik-backup.timer"
@@ -102,7 +101,7 @@ def write(broker: Mosquitto, config: Path | None) -> list[str]:
     folder = broker.directory.resolve() / "systemd"
     if config is None and (folder / COLLECTOR).exists():
         return []
-    place = find(broker, config or DEFAULT_CONFIG)
+    place = find(broker, config or configuration.ETC / configuration.DEFAULT_FILE)
     if place is None:
         return ["no units yet: titik broker init DIR --config FILE writes them"]
     if commands := prerequisites.commands(place):
