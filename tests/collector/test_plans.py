@@ -2,13 +2,24 @@
 
 from pathlib import Path
 
-from tests.collector.build import T0, Registered, opened, readings_of, received, sample
+from tests.collector.build import (
+    OLD_RUN,
+    RUN,
+    T0,
+    Registered,
+    opened,
+    readings_of,
+    received,
+    sample,
+)
 from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
 from titik_collector.live import rollup_topics
-from titik_collector.store import retention
+from titik_collector.store import retention, visitor_counts
 from titik_collector.store.sqlite import SqliteDatabase
+from titik_wire.instant import DAY_MS, HOUR_MS
+from titik_wire.messages import Sample, Visitors
 
 
 def whole_tables(db: SqliteDatabase, asked: list[str]) -> set[str]:
@@ -63,6 +74,43 @@ def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:
         assert 4 <= len(found)
         assert 3 == len(asked)
         assert set() == whole_tables(db, asked)
+
+
+def steps_of_visitors(path: Path, before: int) -> int:
+    """Of SQLite, for a day's visitors, when a run of the boot had so many samples before it."""
+    runs = [(RUN, T0 - HOUR_MS - before * 30_000, before), (OLD_RUN, T0, 20)]
+    steps = 0
+
+    def stepped() -> None:
+        nonlocal steps
+        steps += 1
+
+    with opened(path) as db:
+        for run, from_ms, count in runs:
+            BatchWriter(db, Registered()).save(
+                [
+                    to_item(received(_counting(run, seq, from_ms)), T0 + HOUR_MS)
+                    for seq in range(1, count + 1)
+                ]
+            )
+        db.raw.set_progress_handler(stepped, 1)
+        found = visitor_counts.last(db, [(0, 1, 1, Span(T0, T0 + HOUR_MS))])
+        db.raw.set_progress_handler(None, 0)
+    assert 1 == len(found)
+    return steps
+
+
+def _counting(run: str, seq: int, from_ms: int) -> Sample:
+    at_ms = from_ms + seq * 30_000
+    uptime_ms = DAY_MS + at_ms - T0
+    visitors = Visitors(seq, from_ms)
+    return sample(seq, run=run, taken_at=at_ms, uptime_ms=uptime_ms, visitors=visitors)
+
+
+def test_the_visitors_of_a_day_do_not_look_through_the_runs_before(tmp_path: Path) -> None:
+    """An agent that was started again today may have had a run of weeks in the same boot."""
+    few, many = (steps_of_visitors(tmp_path / str(n), n) for n in (20, 1000))
+    assert many < 2 * few
 
 
 YOUNG = T0 + 39 * 86_400_000

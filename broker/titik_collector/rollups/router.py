@@ -120,7 +120,7 @@ class RouterRollups:
         least: list[list[int]] = [[] for _ in days]
         most: list[list[int]] = [[] for _ in days]
         asked = [
-            (n, boot.id, day)
+            (n, router_id, boot.id, day)
             for n, (router_id, day) in enumerate(days)
             for boot in boots.get(router_id, ())
             if boot.touches(day)
