@@ -1,6 +1,11 @@
 """What the collector asks between batches, however much is stored, is found by an index."""
 
+import random
+import re
+from collections.abc import Iterable
 from pathlib import Path
+
+import pytest
 
 from tests.collector.build import (
     OLD_RUN,
@@ -12,6 +17,7 @@ from tests.collector.build import (
     received,
     sample,
 )
+from tests.collector.test_together import ROUTERS, drawn, rolled
 from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
@@ -21,17 +27,24 @@ from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire.instant import DAY_MS, HOUR_MS
 from titik_wire.messages import Sample, Visitors
 
+HISTORY = {"sample", "rollup", "settled", "boot_time", "boot", "run", "body", "counter", "cold"}
 
-def whole_tables(db: SqliteDatabase, asked: list[str]) -> set[str]:
-    """The big tables that any of the statements reads from end to end."""
-    plans = [
-        str(row[3])
-        for sql in asked
-        if sql.lstrip().startswith(("SELECT", "DELETE", "WITH"))
-        for row in db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
-    ]
-    read = {plan.split()[1] for plan in plans if plan.startswith("SCAN")}
-    return read & {"sample", "counter", "rollup", "r"}
+
+def whole_tables(db: SqliteDatabase, asked: Iterable[str]) -> set[str]:
+    """The tables that any of the statements reads from end to end, and grow with history.
+
+    An automatic index is made of a whole table, too.
+    """
+    found = set()
+    for sql in asked:
+        if sql.split()[0] in ("BEGIN", "COMMIT", "PRAGMA"):
+            continue
+        names = {alias: name for name, alias in re.findall(r"(\w+) AS (\w+)", sql)}
+        for *_, plan in db.execute(f"EXPLAIN QUERY PLAN {sql}"):
+            if plan.startswith("SCAN") or " AUTOMATIC " in plan:
+                table = plan.split()[1]
+                found.add(names.get(table, table))
+    return found & HISTORY
 
 
 def test_pruning_reads_no_table_whole(tmp_path: Path) -> None:
@@ -107,10 +120,26 @@ def _counting(run: str, seq: int, from_ms: int) -> Sample:
     return sample(seq, run=run, taken_at=at_ms, uptime_ms=uptime_ms, visitors=visitors)
 
 
+@pytest.mark.thorough
 def test_the_visitors_of_a_day_do_not_look_through_the_runs_before(tmp_path: Path) -> None:
     """An agent that was started again today may have had a run of weeks in the same boot."""
     few, many = (steps_of_visitors(tmp_path / str(n), n) for n in (20, 1000))
     assert many < 2 * few
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(3))
+def test_no_batch_and_no_pass_reads_a_table_whole(tmp_path: Path, seed: int) -> None:
+    """Whatever comes: merged ranges, boots never heard, moves, clocks not set."""
+    with opened(tmp_path / "db", ROUTERS) as db:
+        asked: dict[str, str] = {}
+        db.raw.set_trace_callback(
+            lambda sql: asked.setdefault(re.sub(r"'[^']*'|\d+", "", sql), sql)
+        )
+        rolled(db, *drawn(random.Random(seed)))
+        db.raw.set_trace_callback(None)
+        assert 60 <= len(asked)
+        assert set() == whole_tables(db, asked.values())
 
 
 YOUNG = T0 + 39 * 86_400_000
