@@ -9,6 +9,7 @@ from typing import Any
 
 from titik_agent import shared_files
 from titik_agent.clock import Clock
+from titik_agent.limits import MAX_SHOWN
 from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.spool.spool import Spool
@@ -268,4 +269,4 @@ def _shown(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     given = [f"{name}={getattr(value, name)}" for name in value.__slots__]
-    return " ".join(one for one in given if not one.endswith("=None"))[:120]
+    return " ".join(one for one in given if not one.endswith("=None"))[:MAX_SHOWN]

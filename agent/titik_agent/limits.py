@@ -1,4 +1,7 @@
-"""How much and how many at most, in the router half; the contract's are in `titik_wire.limits`."""
+"""How much and how many at most, in the router half; the contract's are in `titik_wire.limits`.
+
+Rule: what is above is cut, refused or forgotten. How much at a time stands where it is done.
+"""
 
 # Bytes read of a file.
 MAX_SMALL_FILE = 4096  # a password, resolv.conf, what the probe or an earlier agent left
@@ -46,3 +49,4 @@ MAX_DEPTH = 6  # of interfaces: session, VLAN, bridge, VLAN, port, and one to sp
 MAX_DNS_NAME = 253  # characters
 MAX_PHY_NAME = 60  # characters, so that its band fits into a label with it
 MAX_DEVICES = 1 << 16
+MAX_SHOWN = 120  # characters of a section in `titik-agent check`

@@ -55,12 +55,13 @@ class ByRun:
     maximum: int = limits.MAX_RUNS
 
 
-SLUG = r"[a-z0-9-]{1,64}"
+SLUG = rf"[a-z0-9-]{{1,{limits.MAX_SLUG}}}"
 
-Slug = Annotated[str, Text(64, SLUG)]
+Slug = Annotated[str, Text(limits.MAX_SLUG, SLUG)]
+# Of one length, which is no limit.
 RunId = Annotated[str, Text(16, r"[0-9a-f]{16}")]
 Boot = Annotated[str, Text(36, r"[0-9a-f-]{1,36}")]
-Token = Annotated[str, Text(200)]
+Token = Annotated[str, Text(limits.MAX_TOKEN)]
 Ifname = Annotated[str, Text(limits.MAX_IFNAME)]
 Label = Annotated[str, Text(limits.MAX_LABEL)]
 Ssid = Annotated[str, Text(limits.MAX_SSID)]

@@ -14,6 +14,8 @@ MAX_RTT_MS = 3.6e6
 
 # Characters of a text.
 MAX_LABEL = 64
+MAX_SLUG = 64
+MAX_TOKEN = 200
 MAX_SSID = 32
 MAX_IFNAME = 15  # Linux has no longer ones
 

@@ -1,4 +1,7 @@
-"""How much and how many at most, in the server half; the contract's are in `titik_wire.limits`."""
+"""How much and how many at most, in the server half; the contract's are in `titik_wire.limits`.
+
+Rule: what is above is cut, refused or forgotten. How much at a time stands where it is done.
+"""
 
 from titik_wire.instant import DAY_MS
 
@@ -77,6 +80,7 @@ MAX_LISTED = 12  # users in a line
 MAX_NAMED = 20  # routers or sites in a line
 MAX_PAGED = 5  # of them in the line for a pager, which shows no more
 MAX_REASON = 200  # characters of an output's error
+MAX_SHOWN = 80  # characters of a wrong value
 MAX_PROBLEM = 300  # characters of one in the collector's state
 MAX_FINDINGS = 100
 MAX_ROWS = 60  # of a table unfolded, where no terminal says how many fit

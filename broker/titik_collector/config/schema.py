@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from titik_collector.limits import MAX_SHOWN
 from titik_wire.kinds import SLUG
 
 T = TypeVar("T")
@@ -281,9 +282,9 @@ def _shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         quoted = '"' + value.encode("unicode_escape").decode("ascii") + '"'
-        return quoted if len(quoted) <= 80 else quoted[:77] + '..."'
+        return quoted if len(quoted) <= MAX_SHOWN else quoted[: MAX_SHOWN - 3] + '..."'
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
         return "a list"
-    return str(value)[:80]
+    return str(value)[:MAX_SHOWN]
