@@ -190,7 +190,7 @@ def test_a_damaged_file_of_users_is_made_again(path: Path, content: bytes | None
     for command in (
         made.users,
         lambda: made.admit(["b-1"]),
-        lambda: made.expel(["a-1"]),
+        lambda: made.remove_users(["a-1"]),
         lambda: broker_init.remove_engineer(made, "ina"),
     ):
         with pytest.raises(BrokerError, match=remedy):
@@ -228,7 +228,7 @@ def test_what_an_operator_added_stays(path: Path) -> None:
     assert "door" in made.users()
     assert ("publishClientSend", "titik/v1/router/a-1/door") in rights_of(made, "router:a-1")
     assert ["collector:second"] == roles_of(made, "collector")
-    made.expel(["a-1"])
+    made.remove_users(["a-1"])
     names = [one["rolename"] for one in document(made)["roles"]]
     assert ("door" in names, "router:a-1" in names) == (True, False)
     assert "collector:main" not in names

@@ -269,7 +269,7 @@ def test_a_router_that_is_removed_is_cut_off(broker: RunningBroker) -> None:
     password = broker.directory.password("d-1")
     with router(broker, "d-1") as client:
         assert GRANTED == client.answer()
-        broker.directory.expel(["d-1"])
+        broker.directory.remove_users(["d-1"])
         client.lost.get(timeout=PATIENCE_S)
     with Client(broker.directory.ports.router, "d-1", password, "d-1") as again:
         assert DENIED == again.answer()
@@ -479,7 +479,7 @@ def test_many_commands_are_obeyed_one_after_another(broker: RunningBroker) -> No
     names = [f"many-{number}" for number in range(12)]
     for name in names:
         assert [name] == broker.directory.admit([name])
-    assert names == sorted(broker.directory.expel(names), key=names.index)
+    assert names == sorted(broker.directory.remove_users(names), key=names.index)
 
 
 def test_a_router_is_added_though_ports_changed(tmp_path: Path) -> None:

@@ -18,7 +18,13 @@ from paho.mqtt import __version__ as paho_version
 from tests.mosquitto import Mosquitto
 from titik_collector.broker_link import fast_paho
 from titik_collector.broker_link.connection import Link
-from titik_collector.broker_link.fast_paho import READ_BYTES, BulkClient, Packet, StockClient, cut
+from titik_collector.broker_link.fast_paho import (
+    READ_BYTES,
+    BulkClient,
+    Packet,
+    StockClient,
+    split_packets,
+)
 from titik_mqtt.dial import dial
 from titik_mqtt.endpoint import Endpoint, Tls
 from titik_mqtt.failures import LinkDown, Remedies
@@ -345,9 +351,9 @@ def test_a_broker_that_is_not_there_is_reported_with_its_key(host: str, expected
 def test_what_is_cut_ends_before_the_first_unfinished_packet() -> None:
     """The rest waits, or is paho's."""
     whole = publish(b"t", b"x", 1, 1)
-    assert ([("t", b"x", 1)], len(whole), False) == cut(whole + whole[:-1])
-    assert ([("t", b"x", 1)], len(whole), True) == cut(whole + PINGRESP)
-    assert ([], 0, True) == cut(publish(b"t", b"x", 1, 2))
+    assert ([("t", b"x", 1)], len(whole), False) == split_packets(whole + whole[:-1])
+    assert ([("t", b"x", 1)], len(whole), True) == split_packets(whole + PINGRESP)
+    assert ([], 0, True) == split_packets(publish(b"t", b"x", 1, 2))
 
 
 # --- with a real broker ---

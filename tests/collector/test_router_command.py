@@ -329,7 +329,7 @@ def test_a_router_that_the_file_lists_gets_its_missing_password(
     file: Path, broker: BrokerDir
 ) -> None:
     """As it would be made with the router; one that has it is there already."""
-    broker.expel(["tirosa-2"])
+    broker.remove_users(["tirosa-2"])
     assert 0 == run(file, "add", "tirosa-2", "--site", "taman-tirosa").exit_code
     assert "tirosa-2" in broker.users()
     done = run(file, "add", "tirosa-2", "--site", "taman-tirosa")

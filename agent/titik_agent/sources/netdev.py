@@ -1,4 +1,4 @@
-"""Byte counters and link state of every way out, the LAN and each BSS.
+"""The sample's sections for ways out, LAN and each BSS: their bytes and link state.
 
 Rule: one reading of the kernel's counters serves a sample's every figure.
 Rule: ways out and LAN are found again when the kernel reports a change, and now and then.

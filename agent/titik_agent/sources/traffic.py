@@ -1,4 +1,4 @@
-"""Every interface's counters as the kernel has them, and which interface each belongs to.
+"""Reads the kernel's raw counters of every interface, by ifindex; `netdev` chooses among them.
 
 Rule: they are raw: psutil's `nowrap` would add the old value to the new one whenever an interface
 is re-created, which is every `wifi reload`.

@@ -140,7 +140,7 @@ class BulkClient(StockClient):
         """All packets in hand, in order."""
         while self._unread:
             if self._in_packet["command"] == 0:  # paho is not in the middle of one
-                packets, used, whole = cut(self._unread)
+                packets, used, whole = split_packets(self._unread)
                 self._unread = self._unread[used:]
                 if packets:
                     self.take(packets)
@@ -163,7 +163,7 @@ class BulkClient(StockClient):
         return data
 
 
-def cut(data: bytes) -> tuple[list[Packet], int, bool]:
+def split_packets(data: bytes) -> tuple[list[Packet], int, bool]:
     """The plain PUBLISH packets at the start, their length, and whether what follows is for paho.
 
     It is not if it is the beginning of one more of them.

@@ -44,7 +44,7 @@ from titik_collector.config.schema import (
 from titik_collector.enrolment.authority import Authority, bring_back
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
-from titik_collector.limits import MAX_ENGINEERS
+from titik_collector.limits import MAX_ENGINEERS, MAX_HOST
 from titik_mqtt.endpoint import LOOPBACK
 from titik_mqtt.failures import LinkDown
 
@@ -77,7 +77,7 @@ class Settings:
     engineers: Annotated[tuple[str, ...], Setting(names(MAX_ENGINEERS), "the engineers' users")]
     ports: Annotated[Ports, Setting(Table(Ports), "the listeners' ports")]
     host: Annotated[
-        str | None, Setting(text(253), "the name in the broker's certificate", "no TLS")
+        str | None, Setting(text(MAX_HOST), "the name in the broker's certificate", "no TLS")
     ] = None
 
 
@@ -201,7 +201,7 @@ class BrokerDir:
         with self._editing() as known:
             return [user for user in users if self._put(known, user)]
 
-    def expel(self, users: Iterable[str]) -> list[str]:
+    def remove_users(self, users: Iterable[str]) -> list[str]:
         """Forget users, which ends their sessions; those that there were."""
         users = list(users)
         with self._editing() as known:
@@ -237,7 +237,7 @@ class BrokerDir:
         Its status is `offline` from now on.
         """
         self.reload()  # first: it would come back with the certificate
-        self.expel([router])
+        self.remove_users([router])
         if not self._is_commanded():
             return self._not_commanded()
         with self._control() as control:

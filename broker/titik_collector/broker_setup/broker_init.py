@@ -555,7 +555,7 @@ def remove_engineer(directory: BrokerDir, name: str) -> None:
             raise BrokerError(f"{name}: is no engineer; there are {', '.join(left)}")
         made = BrokerDir(directory.path, replace(settings, engineers=left))
         write_settings(made.path, made.settings)
-        made.expel([name])
+        made.remove_users([name])
 
 
 def _replace(file: Path, text: str, whose: Owner) -> list[str]:

@@ -1,4 +1,4 @@
-"""How the collector reaches its broker: the file's keys first, then the broker's directory."""
+"""How the collector and `titik` reach the broker: the file's keys, then the broker's directory."""
 
 from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError

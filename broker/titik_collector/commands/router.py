@@ -188,7 +188,7 @@ def remove(name: str, file: Path) -> None:
             made.cut_off(name)
             made.bundle_file(name).unlink(missing_ok=True)
         elif made is not None and name not in made.reserved():
-            known = bool(made.expel([name]))
+            known = bool(made.remove_users([name]))
     click.echo(f"{name} is no longer registered in {file}; its history stays")
     if known:
         click.echo("its user at the broker is removed")

@@ -34,10 +34,7 @@ COUNT = click.IntRange(0, 1_000_000)
 @click.option("--json", "as_json", is_flag=True, help="For programs; see docs/operating.md.")
 @click.option("--check", "as_check", is_flag=True, help="One line and exit status for Nagios.")
 @click.option(
-    "--away",
-    type=COUNT,
-    default=model.AWAY,
-    help="--check warns if so many routers are away.",
+    "--away", type=COUNT, default=model.AWAY, help="--check warns if so many routers are away."
 )
 @click.option(
     "--away-critical",

@@ -219,7 +219,7 @@ class Authority:
     def expiries(self) -> Iterator[Expiry]:
         """Everything that ends, of revoked certificates nothing."""
         yield Expiry("certificate authority", _until(self._certificate()), "make a new city CA")
-        yield Expiry("server certificate", _until(self._server()), RENEW)
+        yield Expiry("server certificate", _until(self._server_certificate()), RENEW)
         yield Expiry("revocation list", _naive(self._crl(), "next_update"), RENEW)
         for one in _newest(self.issued()):
             remedy = f"titik router rotate {one.router}"
@@ -245,7 +245,7 @@ class Authority:
                 yield str(error)
         authority = self._certificate()
         others = self._of_another()
-        if not _is_signed(self._server(), authority):
+        if not _is_signed(self._server_certificate(), authority):
             file = self._tls / "server.crt"
             yield (
                 f"{file}: is not signed by {self._tls / 'ca.crt'}, so who trusts the one refuses"
@@ -298,7 +298,7 @@ class Authority:
             self._server_key()
         except AuthorityError:
             return True
-        server = self._server()
+        server = self._server_certificate()
         if not _is_signed(server, self._certificate()) and not self._of_another():
             return True  # it is damaged, though it parses
         return (_until(server) - _now()).days < SERVER_RENEW_DAYS
@@ -342,15 +342,15 @@ class Authority:
         return crl.public_bytes(serialization.Encoding.PEM).decode()
 
     def _server_key(self) -> Key:
-        file, certificate = self._tls / "server.key", self._server()
-        key = _load(file, _private)
+        file, certificate = self._tls / "server.key", self._server_certificate()
+        key = _load(file, _private_key)
         if not _is_pair(key, certificate):
             raise AuthorityError(f"{file}: is not the key of server.crt; {_remedy(file)}")
         return key
 
     def _key(self) -> Key:
         file = self._ca / "ca.key"
-        key = _load(file, _private)
+        key = _load(file, _private_key)
         if not _is_pair(key, self._certificate()):
             raise AuthorityError(
                 f"{file}: is not the key of {self._tls / 'ca.crt'};"
@@ -361,7 +361,7 @@ class Authority:
     def _certificate(self) -> x509.Certificate:
         return _load(self._tls / "ca.crt", _authority)
 
-    def _server(self) -> x509.Certificate:
+    def _server_certificate(self) -> x509.Certificate:
         return _load(self._tls / "server.crt", _certificate)
 
     def _crl(self) -> x509.CertificateRevocationList:
@@ -423,7 +423,7 @@ def _load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
         raise AuthorityError(f"{file}: is damaged; {_remedy(file)}") from error
 
 
-def _private(pem: bytes) -> Key:
+def _private_key(pem: bytes) -> Key:
     key = serialization.load_pem_private_key(pem, None)
     if not isinstance(key, Key):
         raise ValueError("a key of another kind")

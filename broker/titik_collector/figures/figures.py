@@ -1,4 +1,4 @@
-"""The figures of one window, and how steps of time become those of minutes; pure.
+"""The figures of one window: sums, means, rates and how they are rounded; pure.
 
 Rule: additive figures are integers, and an amount is split by the floors of its running total, so
 that the parts always sum to the whole.

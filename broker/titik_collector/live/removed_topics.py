@@ -1,4 +1,4 @@
-"""What a removed router or site leaves at the broker, and how it is cleared."""
+"""Clears what a removed router or site leaves at the broker: its retained messages."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Chooses which finished windows are published, and which is retained as the newest.
+"""The job that chooses which finished windows outputs get, and which is retained as the newest.
 
 Rule: a window is published a little after it ended, so that its last samples are in it. While
 rollups are being computed sites and the city wait: they would be of some of their routers only.

@@ -92,7 +92,7 @@ class ServerCause:
         )
 
     def _conclude(self) -> None:
-        found = list(faults(self._outages, self._verdicts, self._there))
+        found = list(faults(self._outages, self._verdicts, self._routers_there))
         if all(one.cause == "server" for fault in found for one in fault.outages):
             return
         with self._db.transaction():
@@ -100,7 +100,7 @@ class ServerCause:
                 self._write(fault)
         self._outages = []
 
-    def _there(self, at_ms: int) -> int:
+    def _routers_there(self, at_ms: int) -> int:
         """How many routers were heard of late then, and not away already."""
         return outages.routers_there(self._db, at_ms, at_ms - LOOK_BACK_MS, at_ms - TOGETHER_MS)
 
@@ -163,7 +163,7 @@ def _fault(
 
 def verdict(before: Sample | None, during: Sequence[Sample]) -> Verdict:
     """What the samples that were taken during an outage say; the one before it is the baseline."""
-    rounds = _rounds(before, during)
+    rounds = _reach_results(before, during)
     if rounds:
         answered = sum(rounds)
         internet: Internet = "fine" if 2 * answered > len(rounds) else "gone"
@@ -173,7 +173,7 @@ def verdict(before: Sample | None, during: Sequence[Sample]) -> Verdict:
     return Verdict("unknown", False)
 
 
-def _rounds(before: Sample | None, during: Sequence[Sample]) -> list[bool]:
+def _reach_results(before: Sample | None, during: Sequence[Sample]) -> list[bool]:
     """Whether the internet answered, for each round of tests that was made during the outage."""
     last = before.reach.attempts if before is not None and before.reach is not None else None
     found = []

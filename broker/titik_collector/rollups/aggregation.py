@@ -1,4 +1,4 @@
-"""Rollups made of others: hours of minutes, days of hours, sites of routers, the city of sites.
+"""Which rollups make another, and their sums: minutes to hours to days, routers to sites to city.
 
 Rule: additive figures are summed. The lowest and highest of an hour or a day are those of the
 windows in it. At one minute those of a site are the sums over its routers: at most and at least.

@@ -1,4 +1,4 @@
-"""The jobs that keep rollups up to date, and whether sums are of all their routers."""
+"""Jobs that compute rollups and restate the past; how far behind, and when sums are published."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`titik simulate`: many routers in one process on one event loop.
+"""`titik simulate`, and the hotspots of `titik demo`: many routers in one process, one event loop.
 
 Rule: sampler, schedule, spool, publisher, link and back-off are the agent's own code; only the
 radio and the uplink's counters are made up (see `world`). This file and demo.py are the only ones

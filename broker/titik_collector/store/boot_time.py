@@ -1,4 +1,4 @@
-"""Table `boot_time`: by what each boot's samples are placed in time, and when it began."""
+"""Table `boot_time`, rows alone: what `timeline.boot_times` decided of when a boot began."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple

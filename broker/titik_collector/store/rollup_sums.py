@@ -1,4 +1,4 @@
-"""The sums of `rollups.aggregation` that the database computes: over windows, and over places.
+"""The sums of `rollups.aggregation` as SQL; means are divided and rounded in `figures.figures`.
 
 Rule: additive figures are summed. A mean is summed in whole thousandths, so that the order of the
 rows does not matter.

@@ -1,4 +1,4 @@
-"""Which runs were still in a router's spool when a later boot took samples.
+"""Orders boots without a clock: whose runs were still in a spool when a later boot took samples.
 
 So the boots of those runs ended before the later one began.
 """

@@ -1,1 +1,1 @@
-"""When samples were taken: the best that is known now, and better when more is known."""
+"""When samples were taken, as well as is known now; what is too old is deleted."""

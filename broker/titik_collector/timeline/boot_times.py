@@ -1,4 +1,4 @@
-"""By what each boot is placed in time, and what must move when something better is known.
+"""Decides by what each boot is placed in time, and what must move when something better is known.
 
 Rule: a sample whose clock is believed (`taken_ms`) keeps it. Another sample of its boot is placed
 by the nearest such sample through `uptime_ms`. The quality of all of them is `ntp`.

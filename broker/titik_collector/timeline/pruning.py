@@ -1,4 +1,4 @@
-"""The job that deletes what is older than `[store]` keeps: when it runs, not what it deletes."""
+"""The job that deletes old rows: when it runs; `store.retention` decides what it deletes."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What time it is: the server's clock is a witness, not a judge.
+"""Decides what time it is: the server's clock is a witness, not a judge.
 
 Rule: time goes on by the server's uptime, whatever its clock does meanwhile.
 Rule: at least two witnesses that agree set the time, if no more agree on another. Witnesses are

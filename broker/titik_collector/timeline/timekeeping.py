@@ -1,4 +1,4 @@
-"""The job that decides what time it is, and moves stamps of a wrong time.
+"""The job that asks `server_clock` for the time, and moves stamps of a wrong time.
 
 Rule: a jump that could not be written is written before anything else is stored. What comes next
 has the right stamp already.

@@ -38,13 +38,13 @@ def commands(place: Layout) -> list[str]:
         config=ETC / DEFAULT_FILE if _at_home(place.config) else place.config,
         store=VAR / "store" / place.store.name if _must_move(place) else place.store,
     )
-    lines = [*_installing(place), *_stopping(place, moved), *_moving(place, moved)]
+    lines = [*_installs(place), *_stops(place, moved), *_moves(place, moved)]
     if not lines:
         return []
     return [*lines, f"titik broker init {_shell(moved.directory)} --config {_shell(moved.config)}"]
 
 
-def _installing(place: Layout) -> list[str]:
+def _installs(place: Layout) -> list[str]:
     if _at_home(place.program):
         return ["make install    # in the clone of titik"]
     if _uid(place.collector_user) is None:
@@ -55,14 +55,14 @@ def _installing(place: Layout) -> list[str]:
     return []
 
 
-def _stopping(place: Layout, moved: Layout) -> list[str]:
+def _stops(place: Layout, moved: Layout) -> list[str]:
     if moved == place or not (place.directory / "systemd").is_dir():
         return []
     names = " ".join(sorted(one.name for one in (place.directory / "systemd").iterdir()))
     return [f"systemctl disable --now {names}"] if names else []
 
 
-def _moving(place: Layout, moved: Layout) -> list[str]:
+def _moves(place: Layout, moved: Layout) -> list[str]:
     lines = []
     if (moved.directory, moved.config) != (place.directory, place.config):
         lines.append(f"mkdir -p {ETC} {VAR}")
@@ -80,7 +80,7 @@ def _moving(place: Layout, moved: Layout) -> list[str]:
 def _handing_over(place: Layout, moved: Layout) -> list[str]:
     """The store and its folder, to the collector's user."""
     folder, user = moved.store.parent, place.collector_user
-    if moved.store == place.store and _is_of(folder, user):
+    if moved.store == place.store and _belongs_to(folder, user):
         return []
     lines = [f"mkdir -p {_shell(folder)}"]
     if moved.store != place.store:
@@ -108,7 +108,7 @@ def _must_move(place: Layout) -> bool:
     return any(not one.name.startswith((name, f".{name}")) for one in folder.iterdir())
 
 
-def _is_of(folder: Path, user: str) -> bool:
+def _belongs_to(folder: Path, user: str) -> bool:
     """A folder, and every file in it, of the user."""
     if not folder.is_dir():
         return False
