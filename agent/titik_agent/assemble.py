@@ -59,7 +59,7 @@ MACHINE = "/sys/class/dmi/id/product_name"  # x86
 BOARD = "/tmp/sysinfo/model"  # OpenWrt
 _BROKEN_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 ONE_SAMPLE_S = 0.2  # what is read once in this time is of one sample; the next is a second away
-LOCK = "agent.lock"  # in the spool's directory, held while the agent runs: its process and router
+LOCK = "agent.lock"  # in the spool's directory, held while the agent runs: process, router, broker
 
 
 def run(file: str | None, router: str | None, broker: str | None) -> None:
@@ -67,9 +67,10 @@ def run(file: str | None, router: str | None, broker: str | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     with _plainly():
         settings = config.load(file, router, broker)
-        with _alone(settings.spool.directory, settings.router):
+        target = _target(settings)
+        with _alone(settings.spool.directory, f"{settings.router} {target.where}"):
             _check_persist(settings.spool.persist_dir)
-            _run(settings, _target(settings))
+            _run(settings, target)
 
 
 def once(file: str | None, router: str | None, broker: str | None) -> None:
@@ -139,7 +140,7 @@ def _run(settings: Config, target: Endpoint) -> None:
     rand = random.Random()
     run_id = _new_run()
     spool = Spool(settings.spool.directory, settings.spool.limit_bytes, settings.spool.persist_dir)
-    publisher = _publisher(settings, run_id, clock, spool)
+    publisher = _publisher(settings, run_id, clock, spool, target.where)
     backoff = Backoff(rand)
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
     uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
@@ -273,11 +274,11 @@ def _dialler(target: Endpoint) -> Dial:
 
 
 def _publisher(
-    settings: Config, run_id: str, clock: Clock, spool: Spool, announce: bool = True
+    settings: Config, run_id: str, clock: Clock, spool: Spool, where: str, announce: bool = True
 ) -> Publisher:
     about = _about(settings.router, run_id, clock)
     pack = packed.pack if settings.broker.compress else bytes
-    return Publisher(about, spool, clock.monotonic, pack=pack, announce=announce)
+    return Publisher(about, spool, clock.monotonic, pack=pack, announce=announce, where=where)
 
 
 def _about(router: str, run_id: str, clock: Clock) -> Status:
@@ -326,7 +327,7 @@ def _new_run() -> str:
 
 
 @contextmanager
-def _alone(directory: str, router: str) -> Iterator[None]:
+def _alone(directory: str, who: str) -> Iterator[None]:
     """One agent per spool: two would report the same clients twice.
 
     A full or read-only disk cannot be locked; the spool lives in RAM then, and the agent goes on.
@@ -336,14 +337,14 @@ def _alone(directory: str, router: str) -> Iterator[None]:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             shared_files.check_own(directory)
             descriptor = shared_files.open_kept(os.path.join(directory, LOCK))
-            _lock(stack.enter_context(open(descriptor, "r+", encoding="ascii")), router)
+            _lock(stack.enter_context(open(descriptor, "r+", encoding="ascii")), who)
         except shared_files.NotOurs as error:
             raise ConfigError(f"spool.directory: {error}") from error
         except BlockingIOError:
-            holder = _holder(directory)
-            who = f"the agent of {holder}" if holder else "another agent"
+            holder, _ = _holder(directory)
+            other = f"the agent of {holder}" if holder else "another agent"
             raise ConfigError(
-                f"spool.directory: {who} runs in {directory}; stop it, or name another"
+                f"spool.directory: {other} runs in {directory}; stop it, or name another"
             ) from None
         except PermissionError as error:
             raise ConfigError(
@@ -367,11 +368,11 @@ def _check_persist(directory: str | None) -> None:
         log.debug("spool.persist_dir not looked at reason=%s", error)
 
 
-class _OtherRouter(ConfigError):
-    """The spool is another router's."""
+class _OtherAgent(ConfigError):
+    """The agent that runs there is another router's, or uses another broker."""
 
 
-def _refuse_beside_agent(directory: str, router: str) -> None:
+def _refuse_beside_agent(directory: str, router: str, where: str) -> None:
     """ConfigError if an agent runs, or may run, on this spool.
 
     Nothing is created: an installer checks as root, and the agent could not write what root left.
@@ -382,28 +383,37 @@ def _refuse_beside_agent(directory: str, router: str) -> None:
     except FileNotFoundError:
         return
     except BlockingIOError:
-        if (holder := _holder(directory)) not in (None, router):
-            raise _OtherRouter(
-                f"the agent of {holder} runs in {directory}; restart it if that is this router's"
-                " old name, else name another spool.directory"
+        holder, at = _holder(directory)
+        if holder not in ("", router):
+            raise _OtherAgent(
+                f"spool: the agent of {holder} runs in {directory}; restart it if that is this"
+                " router's old name, else name another spool.directory"
             ) from None
-        raise ConfigError(f"an agent runs in {directory}; its log shows its state") from None
+        if at not in ("", where):
+            raise _OtherAgent(
+                f"login: not tried at {where}: the agent that runs in {directory} uses {at}; stop"
+                " it and check again, or restart it"
+            ) from None
+        raise ConfigError(
+            f"an agent runs in {directory}; its log shows its state; to try them, stop it"
+        ) from None
     except OSError as error:
         raise ConfigError(f"spool.directory: {error}; check as root or as its user") from error
 
 
-def _lock(file: IO[str], router: str) -> None:
+def _lock(file: IO[str], who: str) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     file.truncate(0)
     # Not through the file's buffer, which would be written again, to a full disk, at its close.
-    os.write(file.fileno(), f"{os.getpid()} {router}\n".encode())
+    os.write(file.fileno(), f"{os.getpid()} {who}\n".encode())
 
 
-def _holder(directory: str) -> str | None:
-    """The router whose agent wrote the lock; None if an older agent did."""
+def _holder(directory: str) -> tuple[str, str]:
+    """The router and the broker of the agent that wrote the lock; empty if an older one did."""
     descriptor = shared_files.open_found(os.path.join(directory, LOCK))
     with open(descriptor, encoding="ascii", errors="replace") as file:
-        return file.readline().partition(" ")[2].strip() or None
+        _, router, at = (*file.readline().split(), "", "", "")[:3]
+        return router, at
 
 
 @contextmanager
@@ -426,18 +436,18 @@ def _check_chain(
     from titik_agent import check
 
     try:
-        _refuse_beside_agent(settings.spool.directory, settings.router)
-    except _OtherRouter as error:
-        print(f"FAIL  spool: {error}")
+        _refuse_beside_agent(settings.spool.directory, settings.router, target.where)
+    except _OtherAgent as error:
+        print(f"FAIL  {error}")
         return False
     except ConfigError as error:
         print(f"--    login, publish, ack: not tried: {error}")
         return True
     spool, run_id = Spool(None), _new_run()
-    publisher = _publisher(settings, run_id, clock, spool, announce=False)
+    publisher = _publisher(settings, run_id, clock, spool, target.where, announce=False)
     uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
     sampler = Sampler(settings.router, run_id, clock, spool, sources)
     with check.lines_before():
         sample, payload = sampler.take()
     spool.append(sample.run, sample.seq, payload)
-    return check.chain(uplink, spool, print)
+    return check.chain(uplink, spool, publisher, print)

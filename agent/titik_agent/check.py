@@ -14,6 +14,7 @@ from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.link import CONNECT_TIMEOUT_S, RouterRemedies
+from titik_agent.uplink.publisher import Publisher
 from titik_agent.uplink.uplink import Uplink
 from titik_mqtt.dial import dial, resolve
 from titik_mqtt.endpoint import Endpoint
@@ -186,14 +187,14 @@ def broker(target: Endpoint, say: Say) -> bool:
     return True
 
 
-def chain(uplink: Uplink, spool: Spool, say: Say) -> bool:
+def chain(uplink: Uplink, spool: Spool, publisher: Publisher, say: Say) -> bool:
     """Log in, publish the one sample in the spool, and wait until the collector has it."""
     trouble = _Trouble()
     log = logging.getLogger("titik_agent")
     log.addHandler(trouble)
     log.propagate = False
     try:
-        good = _chain(uplink, spool, say, trouble)
+        good = _chain(uplink, spool, publisher, say, trouble)
     finally:
         uplink.stop_soon()
         _drive(uplink, GOODBYE_S, lambda: uplink.is_over)
@@ -202,7 +203,9 @@ def chain(uplink: Uplink, spool: Spool, say: Say) -> bool:
     return good
 
 
-def _chain(uplink: Uplink, spool: Spool, say: Say, trouble: "_Trouble") -> bool:
+def _chain(
+    uplink: Uplink, spool: Spool, publisher: Publisher, say: Say, trouble: "_Trouble"
+) -> bool:
     if not _drive(uplink, LOGIN_S, lambda: uplink.is_connected or bool(trouble.reasons)):
         say("FAIL  login: no answer from the broker; is there an MQTT 5 broker at this port?")
         return False
@@ -214,9 +217,8 @@ def _chain(uplink: Uplink, spool: Spool, say: Say, trouble: "_Trouble") -> bool:
     if trouble.reasons:
         say(f"FAIL  publish: {trouble.reasons[0]}")
     elif not acked:
-        say(
-            "FAIL  ack: the collector did not answer; is it running, and is this router registered?"
-        )
+        silent = "the collector did not answer; on the server see titik status, titik router list"
+        say(f"FAIL  ack: {publisher.doubt or silent}")
     else:
         say("ok    publish and ack: the collector has committed a sample")
     return acked and not trouble.reasons

@@ -267,7 +267,7 @@ class Connection:
         early = self._down.step == "lost" and self._connack_by is not None
         if early and not self._endpoint.tls:
             # As a port for TLS does, which takes our CONNECT for a broken handshake.
-            what = f"{self._down.reason} before it answered"
+            what = f"{self._endpoint.where}: {self._down.reason} before it answered"
             self._down = LinkDown(failures.advise(what, self._remedies.tls), "login")
         self.close()
         return self._down
@@ -287,7 +287,7 @@ class Connection:
         return LinkDown(f"not understood: {type(error).__name__}: {error}")
 
     def _refused(self, step: failures.Step, code: int) -> LinkDown:
-        return failures.refused(step, code, self._remedies)
+        return failures.refused(step, code, self._remedies, self._endpoint.where)
 
     def _refusal(self, codes: Sequence[int]) -> str | None:
         """The first failure among these reason codes, in words."""

@@ -79,11 +79,11 @@ def reason(code: int, remedies: type[Remedies]) -> str:
     return f"{advise(what, getattr(remedies, remedy) if remedy else '')} (0x{code:02X})"
 
 
-def refused(step: Step, code: int, remedies: type[Remedies]) -> LinkDown:
+def refused(step: Step, code: int, remedies: type[Remedies], where: str) -> LinkDown:
     """The broker ended the connection with this reason code, 0: with none."""
     if code == 0:
         return closed()
-    return LinkDown(reason(code, remedies), step, slow=code in _SLOW)
+    return LinkDown(f"{where}: {reason(code, remedies)}", step, slow=code in _SLOW)
 
 
 def closed() -> LinkDown:

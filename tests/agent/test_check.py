@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -213,6 +214,24 @@ def test_a_check_beside_an_agent_does_not_log_in(config: str, tmp_path: Path) ->
 
     assert "not tried: an agent runs" in result.output
     assert "login" not in result.output.replace("login, publish, ack: not tried", "")
+
+
+@pytest.mark.usefixtures("not_looked_at")
+@pytest.mark.parametrize(("other", "status"), [(False, 0), (True, 1)])
+def test_a_check_fails_where_the_agent_that_runs_uses_another_broker(
+    config: str, tmp_path: Path, other: bool, status: int
+) -> None:
+    """What these settings name was not tried, and is not what reports now."""
+    (mine,) = re.findall(r"port = (\d+)", Path(config).read_text())
+    at = "127.0.0.1:1" if other else f"127.0.0.1:{mine}"
+    with assemble._alone(str(tmp_path / "spool"), f"tirosa-1 {at}"):
+        result = CliRunner().invoke(commands.titik_agent, ["check", "--config", config])
+
+    assert (status, other) == (
+        result.exit_code,
+        f"FAIL  login: not tried at 127.0.0.1:{mine}: the agent that runs in {tmp_path}/spool uses"
+        " 127.0.0.1:1; stop it and check again, or restart it" in result.output.splitlines(),
+    )
 
 
 @pytest.mark.usefixtures("not_looked_at")

@@ -6,7 +6,7 @@ import pytest
 
 from titik_agent.spool.spool import Key, Spool
 from titik_agent.uplink.lanes import RESERVE
-from titik_agent.uplink.publisher import IDLE_S, Publisher
+from titik_agent.uplink.publisher import DOUBT_S, IDLE_S, Publisher
 from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 from titik_wire.codec import decode, encode
@@ -422,6 +422,7 @@ def test_what_gets_through_behind_a_blocked_record_hastens_the_rest(world: World
     assert set(world.out()) >= set(backlog(*range(21, 81)))
 
 
+@pytest.mark.usefixtures("caplog")
 def test_no_resend_without_a_collector(world: World) -> None:
     """Its silence is no loss; the minute counts from when it is back."""
     world.take(1)
@@ -732,3 +733,29 @@ def test_a_topic_that_opened_again_with_nobody_to_collect_is_not_polled() -> Non
     world.now += 300.0
 
     assert 0.0 < world.publisher.step()
+
+
+def test_a_broker_where_no_collector_ever_reported_is_doubted_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another mosquitto that lets anybody in looks well otherwise, and no ack ever comes."""
+    world.connect(collecting=False)
+    world.later(DOUBT_S - 1)
+    assert [] == caplog.messages
+    world.later(2 * DOUBT_S)
+    world.connect(collecting=False)
+    world.later(2 * DOUBT_S)
+    assert ["no collector has ever reported at the broker"] == [
+        line.partition(":")[0] for line in caplog.messages
+    ]
+    caplog.clear()
+
+
+def test_a_collector_that_is_offline_raises_no_doubt(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its status is kept by the city's broker, so this is the right one."""
+    world.connect(collecting=False)
+    world.collector("c1", False)
+    world.later(2 * DOUBT_S)
+    assert (None, []) == (world.publisher.doubt, caplog.messages)

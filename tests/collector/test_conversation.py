@@ -37,7 +37,10 @@ def test_what_is_retained_comes_before_the_second_answer(broker: Mosquitto) -> N
 
 def test_a_port_that_is_silent_is_given_up() -> None:
     """It accepts, and no answer to CONNECT ever comes."""
-    with serving(b"") as port, pytest.raises(LinkDown, match=f"127.0.0.1:{port}.* no answer"):
+    with (
+        serving(b"") as port,
+        pytest.raises(LinkDown, match=f"no answer to CONNECT from 127.0.0.1:{port}"),
+    ):
         conversation(port, 0.2).open()
 
 
@@ -61,7 +64,7 @@ def test_a_refused_login_is_named(tmp_path: Path) -> None:
     """With the broker's address, as several are tried."""
     with (
         Mosquitto(tmp_path, "allow_anonymous false\n") as broker,
-        pytest.raises(LinkDown, match=r"did not let us in: not authorized \(0x87\)"),
+        pytest.raises(LinkDown, match=r"^127\.0\.0\.1:\d+: not authorized \(0x87\)$"),
     ):
         conversation(broker.port).open()
 

@@ -79,9 +79,8 @@ def test_a_packet_that_paho_cannot_read_ends_the_connection_alone(
         until(lambda: not link.receive(1, 0.1) and bool(events.lost))
         assert not link.connected
     advice = "check broker.port and broker.ca_file"
-    assert [f"the broker sent bytes that are not valid MQTT before it answered: {advice}"] == (
-        events.lost
-    )
+    what = "the broker sent bytes that are not valid MQTT before it answered"
+    assert [f"127.0.0.1:{port}: {what}: {advice}"] == events.lost
     assert "will retry" in caplog.text
 
 

@@ -27,7 +27,7 @@ REFUSED, TIMEOUT = ConnectionRefusedError(111, "refused"), TimeoutError()
 
 def refused(code: int, remedies: type[Remedies]) -> LinkDown:
     """By CONNACK."""
-    return failures.refused("login", code, remedies)
+    return failures.refused("login", code, remedies, "b:1")
 
 
 CASES: list[tuple[Make, str, str, str]] = [
@@ -35,8 +35,8 @@ CASES: list[tuple[Make, str, str, str]] = [
     (lambda of: failures.unreachable("b:1", REFUSED, of), "nothing listens at b:1", "", "a.port"),
     (lambda of: failures.unreachable("b:1", TIMEOUT, of), "no answer from b:1", "", "a.line"),
     (lambda of: failures.silent(90, of), "no answer from the broker for 90 s", "", "a.wire"),
-    (lambda of: refused(0x86, of), "wrong user name or password", " (0x86)", "a.password"),
-    (lambda of: refused(0x87, of), "not authorized", " (0x87)", "a.name"),
+    (lambda of: refused(0x86, of), "b:1: wrong user name or password", " (0x86)", "a.password"),
+    (lambda of: refused(0x87, of), "b:1: not authorized", " (0x87)", "a.name"),
 ]
 
 
@@ -59,7 +59,7 @@ def test_a_ban_names_who_is_banned() -> None:
 @pytest.mark.parametrize(("code", "slow"), [(0x88, False), (0x86, True), (0, False), (0xEE, False)])
 def test_what_only_a_person_can_mend_is_tried_slowly(code: int, slow: bool) -> None:
     """An unknown code passes like a broker that is busy."""
-    assert slow == failures.refused("login", code, Remedies).slow
+    assert slow == failures.refused("login", code, Remedies, "b:1").slow
 
 
 def test_a_link_that_is_down_was_lost_unless_it_says_where_it_ended() -> None:

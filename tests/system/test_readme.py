@@ -52,14 +52,14 @@ def typed(program: str) -> list[str]:
 
 
 def test_a_newcomer_s_trial_works_as_printed(tmp_path: Path) -> None:
-    """Only the broker's port may differ, where another one holds MQTT's; init names the line."""
+    """Only the broker's port may differ, where another one holds MQTT's; init prints it."""
     shutil.copy(ROOT / "examples" / "kupang.toml", tmp_path / "titik.toml")
     init, run, collect, status = typed("titik")
     check, _ = typed("titik-agent")
     output = says(tmp_path, init)
     (settings,) = re.findall(r"```toml\n(# agent\.toml\n.*?)```", README, re.S)
-    if port := re.search(r"needs the line: (port = \d+)", output):
-        settings = re.sub(r"^# port = .*$", port[1], settings, flags=re.M)
+    port = re.findall(r"routers=127\.0\.0\.1:(\d+)", output)[0]
+    settings = re.sub(r"^port = \d+", f"port = {port}", settings, flags=re.M)
     (tmp_path / "agent.toml").write_text(settings)
     with ExitStack() as stack:
         stack.enter_context(terminal(tmp_path, run))

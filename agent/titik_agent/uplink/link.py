@@ -36,7 +36,10 @@ class RouterRemedies(Remedies):
     revoked = "ask for a new bundle (titik router rotate)"
     client_id = "check the router's name"
     credentials = "check the router's name and broker.password_file"
-    permission = "is this router registered, and its password right?"
+    permission = (
+        "is this router registered (titik router list), its password right, and this the city's"
+        " broker? titik broker check on the server shows its ports"
+    )
     taken_over = "another device connects under this router's name"
 
 

@@ -23,6 +23,7 @@ from titik_wire.messages import Ack, CollectorStatus, Status
 log = logging.getLogger(__name__)
 
 IDLE_S: Final = 60.0  # `step` asks to be called again within this, come what may
+DOUBT_S: Final = 60.0  # a broker keeps a collector's status, and sends it at once
 SOON_S: Final = 1.0  # and this soon while something waits for a PUBACK
 
 
@@ -37,8 +38,10 @@ class Publisher:
         pace: Pace | None = None,
         pack: Callable[[bytes], bytes] = bytes,
         announce: bool = True,
+        where: str = "the broker",
     ) -> None:
         """`about`: who we are; its state and connection are filled in. `pack`: as samples are sent.
+        `where`: the broker's address, for the log.
 
         Without `announce` nothing goes to `status`, for a run that nobody is to miss.
         """
@@ -55,14 +58,29 @@ class Publisher:
         self._connection = 0
         self._stopping = False
         self._subscribe_at = math.inf  # again, because the broker refused it
+        self._where = where
+        self._is_known = False  # this is the city's broker: it has a collector's status
+        self._doubt_at = 0.0  # of a connection; infinite once doubted
         self._collectors: dict[str, float] = {}  # that are online, and since when
         self._unsent: deque[Key] = deque()  # oldest first
         self._newest_shown = 0  # highest seq of this run that went to `sample`
         self._malformed: set[str] = set()  # topics whose last message was none
 
+    @property
+    def doubt(self) -> str | None:
+        """Why this may not be the city's broker; None once a collector's status has come."""
+        if self._is_known:
+            return None
+        return (
+            f"no collector has ever reported at {self._where}: is this the city's broker?"
+            " titik broker check on the server shows its ports"
+        )
+
     def connected(self, link: Outlet) -> None:
         """The broker accepted us: report that, listen, then send the newest and the rest."""
         self._lanes.open(link)
+        if self._doubt_at < math.inf:
+            self._doubt_at = self._monotonic() + DOUBT_S
         self._report("online")
         self._subscribe(link)
         self.step()
@@ -75,6 +93,10 @@ class Publisher:
         now = self._monotonic()
         if now >= self._subscribe_at:
             self._subscribe(link)
+        if now >= self._doubt_at:
+            self._doubt_at = math.inf
+            if self.doubt is not None:
+                log.warning(self.doubt)
         self._look()
         self._send_newest(now)
         if now >= self._resend_at():
@@ -103,6 +125,7 @@ class Publisher:
             return
         self._malformed.discard(topic)
         now = self._monotonic()
+        self._is_known |= isinstance(message, CollectorStatus)
         if isinstance(message, Ack):
             self.unacked.settle(message, now)
         elif isinstance(message, CollectorStatus) and message.state == "online":

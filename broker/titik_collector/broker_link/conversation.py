@@ -32,11 +32,8 @@ class Conversation:
         try:
             self._connection.open()
             self._await(self._where)
-        except LinkDown as down:
+        except LinkDown:
             self._connection.close()
-            if down.step == "login":
-                words = f"the broker at {self._where} did not let us in: {down.reason}"
-                raise LinkDown(words, "login") from down
             raise
         return self
 

@@ -101,7 +101,8 @@ def check(directory: Path) -> None:
     """
     with plainly():
         made = BrokerDir.open(directory)
-        click.echo(f"mosquitto {'runs' if made.pid() else 'does not run'} on {directory}")
+        runs = "runs" if made.pid() else f"does not run (start it: titik broker run {directory})"
+        click.echo(f"mosquitto {runs} on {directory}: {_listeners(made)}")
         if made.settings.host is None:
             click.echo("without TLS: no certificates, and passwords that never end")
             return
