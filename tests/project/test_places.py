@@ -1,4 +1,4 @@
-"""What stands in one file, so that a reader finds all of it there: topics and limits."""
+"""What stands in one file, so that a reader finds all of it there: topics, limits, defaults."""
 
 import ast
 import re
@@ -56,6 +56,19 @@ def _is_new_limit(node: ast.Name | ast.alias) -> bool:
     return isinstance(node.ctx, ast.Store) and node.id.lstrip("_").startswith("MAX_")
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_cut_is_cut_at_a_limit_with_a_name(package: str) -> None:
+    """A short head of digits or of a hash is no limit."""
+    assert set() == {
+        (str(file.relative_to(PACKAGES[package])), node.lineno)
+        for file in files(package)
+        for node in nodes(file)
+        if isinstance(node, ast.Slice) and node.lower is None
+        if isinstance(node.upper, ast.Constant) and isinstance(node.upper.value, int)
+        if node.upper.value > 32
+    }
+
+
 # Which hold the defaults of each half, and what both halves begin with.
 DEFAULTS = {
     "titik_agent": "config.py",
@@ -86,11 +99,12 @@ def _is_a_place(value: object) -> bool:
 
 
 def test_a_default_of_a_command_is_a_name() -> None:
-    """`config/model.py` has its value, and so those of all commands."""
+    """The file of the defaults has its value, and so those of all commands."""
     assert set() == {
         (file.name, node.value.lineno)
-        for file in files("titik_collector")
-        if file.parent.name == "commands"
+        for package in PACKAGES
+        for file in files(package)
+        if "commands" in (file.stem, file.parent.name)
         for node in nodes(file)
         if isinstance(node, ast.keyword) and node.arg == "default"
         if not isinstance(node.value, ast.Name | ast.Attribute)

@@ -1,4 +1,4 @@
-"""Starts mosquitto on a broker's directory, in the foreground, in this process's place.
+"""Starts mosquitto in the foreground, in this process's place, with the open files it needs.
 
 Rule: every reason not to start is found and printed before mosquitto starts.
 Rule: a damaged database is moved aside, not mended: the routers still have what was in it.

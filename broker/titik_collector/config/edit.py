@@ -1,4 +1,4 @@
-"""Adds and removes routers in the configuration file without touching anything else in it.
+"""Adds, revokes and removes routers in the configuration file, while no other command edits it.
 
 Rule: an edit is a few whole lines; comments, order and spelling of the rest stay.
 Rule: the edited text is read again before it is written, and must say exactly what was meant.

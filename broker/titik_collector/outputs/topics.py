@@ -1,4 +1,4 @@
-"""The output that publishes the MQTT topics `now` and `rollup`.
+"""The output over MQTT: the topics `now`, with presence in it, and `rollup`; none for events.
 
 Rule: what the contract cannot hold is not published, and logged once for each topic.
 """

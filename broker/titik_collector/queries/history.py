@@ -1,4 +1,4 @@
-"""The past of a router, a site or the city, window by window, as rollups have it.
+"""The past of a router, a site or the city, found by name, window by window, as rollups have it.
 
 Rule: every window of the time asked for is there; one without any known figure has no rollup.
 Rule: a query reads its own windows by the table's key, whatever else the store holds.
