@@ -22,8 +22,8 @@ install-agent:  ## the agent alone, for a Debian machine that is an access point
 uninstall:  ## remove the program and its units; the city's data stays (as root)
 	@sh tools/install.sh remove
 
-demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 60" to stop by itself)
-	@sh tools/need.sh mosquitto
+demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 150" to stop by itself)
+	@sh tools/need.sh mosquitto mosquitto_sub
 	@$(RUN) titik demo $(ARGS)
 
 check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, no sleep

@@ -26,4 +26,5 @@ if ! usable "$dir/bin/python"; then
         { echo "Python 3.11 or newer is needed" >&2; exit 1; }
     "$python" -m venv --clear "$dir"
 fi
+echo "preparing Python's packages in $dir; the first time a minute or two"
 "$dir/bin/python" -m pip install -q --disable-pip-version-check -e ".[$extras]"

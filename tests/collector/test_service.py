@@ -58,13 +58,25 @@ def test_a_store_of_the_service_is_started_by_systemd(
 ) -> None:
     """A trial beside it is not; nor is anything where no unit is installed."""
     unit = tmp_path / "titik-collector.service"
-    monkeypatch.setattr(service, "UNIT", unit)
+    monkeypatch.setattr(service, "UNITS", tmp_path)
     ours, other = tmp_path / "store/titik.db", tmp_path / "trial/titik.db"
     assert "titik collect" == service.start(ours)
     assert "titik collect --config 'a city.toml'" == service.start(ours, Path("a city.toml"))
     unit.write_text(f"[Service]\nReadWritePaths={ours.parent}\n")
     assert ["systemctl start titik-collector", "titik collect"] == [
         service.start(one) for one in (ours, other)
+    ]
+
+
+def test_a_broker_of_the_service_is_started_by_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial's broker has no unit, and is started by hand."""
+    monkeypatch.setattr(service, "UNITS", tmp_path)
+    ours, other = tmp_path / "broker", tmp_path / "a trial"
+    (tmp_path / "titik-broker.service").write_text(f"ExecStart=titik broker run {ours}\n")
+    assert ["systemctl start titik-broker", f"titik broker run '{other}'"] == [
+        service.start_broker(one) for one in (ours, other)
     ]
 
 

@@ -281,6 +281,17 @@ def test_before_the_first_start_it_is_reported_what_to_do(tmp_path: Path) -> Non
     assert reported().replace(" ", "").startswith(first.replace(" ", ""))
 
 
+def test_a_city_that_is_stopped_says_how_to_start_its_broker_too(tmp_path: Path) -> None:
+    """As after a demo: a collector alone would find none."""
+    file = tmp_path / "titik.toml"
+    file.write_text(f'{CITY}\n[broker]\ndirectory = "broker"\n')
+    open_writer(tmp_path / "db").close()
+    with contextlib.closing(open_reader(tmp_path / "db")) as db:
+        critical = server_warnings.look(model.load(file), T0, db).warnings[0]
+    assert f"no collector is running; start it: titik collect --config {file}" in critical.text
+    assert critical.text.endswith(f"; if its broker is stopped: titik broker run {tmp_path}/broker")
+
+
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
     """With the age of what is shown; a look takes the lease from nobody, nor keeps it."""
     store = tmp_path / "db"

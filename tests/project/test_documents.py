@@ -17,6 +17,7 @@ from titik_agent import config as agent_config
 from titik_agent.commands import titik_agent
 from titik_collector.cli import titik
 from titik_collector.config import model as server_config
+from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store.database import Database
 from titik_collector.store.sqlite import open_writer
 from tools import contract
@@ -55,6 +56,12 @@ def commands() -> list[tuple[str, str]]:
     joined = [(page, body.replace("\\\n", " ")) for page, body in blocks("sh")]
     lines = [(page, line.strip()) for page, body in joined for line in body.splitlines()]
     return [(page, line) for page, line in lines if line and not line.startswith("#")]
+
+
+def test_the_demo_s_length_in_the_readme_shows_a_rollup() -> None:
+    """It begins within a minute, which is computed when its grace is over."""
+    (seconds,) = re.findall(r"--for (\d+)", (ROOT / "README.md").read_text())
+    assert 60 + GRACE_MS // 1000 < int(seconds)
 
 
 def test_every_line_of_the_agents_log_is_explained() -> None:

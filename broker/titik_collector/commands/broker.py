@@ -12,6 +12,7 @@ from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.commands import plainly
 from titik_collector.config import edit
 from titik_collector.config.model import Config
+from titik_collector.own_state import systemd
 from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
 
@@ -101,8 +102,9 @@ def check(directory: Path) -> None:
     """
     with plainly():
         made = BrokerDir.open(directory)
-        runs = "runs" if made.pid() else f"does not run (start it: titik broker run {directory})"
-        click.echo(f"mosquitto {runs} on {directory}: {_listeners(made)}")
+        start = f"does not run on {directory}; start it: {systemd.start_broker(directory)}"
+        click.echo(f"mosquitto {f'runs on {directory}' if made.pid() else start}")
+        click.echo(_listeners(made))
         if made.settings.host is None:
             click.echo("without TLS: no certificates, and passwords that never end")
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EVERY_S = 5.0  # far below any WatchdogSec=
-UNIT = Path("/etc/systemd/system/titik-collector.service")
+UNITS = Path("/etc/systemd/system")
 
 
 def start(store: Path, file: Path | None = None) -> str:
@@ -20,13 +20,25 @@ def start(store: Path, file: Path | None = None) -> str:
 
     Typed as root, `titik collect` would make files that the service's user may not write.
     """
-    try:
-        is_ours = str(store.parent.resolve()) in UNIT.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        is_ours = False
-    if is_ours:
+    if _names("titik-collector", store.parent):
         return "systemctl start titik-collector"
     return "titik collect" if file is None else f"titik collect --config {shlex.quote(str(file))}"
+
+
+def start_broker(directory: Path) -> str:
+    """The command that starts the broker of this directory."""
+    if _names("titik-broker", directory):
+        return "systemctl start titik-broker"
+    return f"titik broker run {shlex.quote(str(directory))}"
+
+
+def _names(unit: str, place: Path) -> bool:
+    """Whether an installed unit is the one of this place."""
+    try:
+        text = (UNITS / f"{unit}.service").read_text(encoding="utf-8")
+        return str(place.resolve()) in text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 @dataclass(eq=False)

@@ -51,11 +51,13 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     state = collector_state.read(settings.state_files)
     warnings = []
     start = systemd.start(store, settings.file)
-    idle = _nobody_collects(db, now_ms, start) if is_held(store) is False else None
+    place = settings.broker.directory
+    broker = "" if place is None else f"; if its broker is stopped: {systemd.start_broker(place)}"
+    idle = _nobody_collects(db, now_ms, start + broker) if is_held(store) is False else None
     if idle is not None:
         warnings.append(Warned("critical", idle))
     elif state is not None and (words := collector_state.words(state, now_ms)) is not None:
-        warnings.append(Warned("critical", words))
+        warnings.append(Warned("critical", words if state.connected else words + broker))
     elif state is not None and state.behind_ms >= BEHIND_MS:
         behind = when.length(state.behind_ms)
         warnings.append(Warned("warning", f"the collector has been behind for {behind}"))

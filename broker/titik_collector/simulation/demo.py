@@ -224,7 +224,10 @@ def _watch(
 
 def screen(demo: Demo, world: WorldTime) -> Group:
     """What is shown while it runs, once."""
-    head = Text(f"Kupang, simulated local time {world.text()} (x{SPEED:g})", style="bold")
+    head = Text(
+        f"Kupang; its simulated day runs {SPEED:g} times as fast and is at {world.text()}",
+        style="bold",
+    )
     try:
         with reading(demo.config.store.path) as db:
             screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
@@ -239,19 +242,20 @@ def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
     made = demo.broker
     login = made.watch(made.settings.engineers[0])
     first_s = (minute(now_ms).end_ms + GRACE_MS - now_ms) // 1000
-    late = ["this demo ends earlier: ask history afterwards"] * ((seconds or first_s) < first_s)
+    first = f"first in {first_s} s"
+    if (seconds or first_s) < first_s:
+        first += ", after this demo's end"
     return [
         f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s: it goes"
         " offline half a minute later, comes back, and what it spooled is stored.",
         "As an engineer, in another terminal:",
         f"  {login} -t '{topics.ALL_NOW}'",
-        f"  {login} -t '{topics.rollup('1m', 'city', '')}'   # each minute; first in {first_s} s",
+        f"  {login} -t '{topics.rollup('1m', 'city', '')}'   # each minute; {first}",
         f"  {login} -t '{topics.sample(HERE)}'",
         "Or at the prompt, as long as the data is there:",
         f"  {_titik(demo, f'status {CUT}')}",
         f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
-        f"  {_titik(demo, HISTORY)}   # first minute in {first_s} s",
-        *late,
+        f"  {_titik(demo, HISTORY)}   # each minute; {first}",
         "",
     ]
 
@@ -277,7 +281,7 @@ def _summary(demo: Demo, console: Console) -> bool:
         *(f"in this run the simulated {one}" for one in fleet if one.startswith("routers took")),
         "what is not yet acked waits in the routers' spools for the next run",
         *found,
-        f"the data lies in {path}; `make demo` again goes on with it",
+        f"the data lies in {path}; the same command again goes on with it",
         f"ask it: {_titik(demo, 'status')}",
         f"minutes, each computed 40 s after it ended or when the collector stopped:"
         f" {_titik(demo, HISTORY)}",
