@@ -80,7 +80,8 @@ def test_a_packet_that_paho_cannot_read_ends_the_connection_alone(
         assert not link.connected
     advice = "check broker.port and broker.ca_file"
     what = "the broker sent bytes that are not valid MQTT before it answered"
-    assert [f"127.0.0.1:{port}: {what}: {advice}"] == events.lost
+    # It may have tried again meanwhile.
+    assert {f"127.0.0.1:{port}: {what}: {advice}"} == set(events.lost)
     assert "will retry" in caplog.text
 
 
@@ -95,9 +96,8 @@ def test_a_port_that_accepts_and_says_nothing_is_named(
         link = linked(port, events)
         until(lambda: not link.receive(1, 0.1) and bool(events.lost))
     where = f"127.0.0.1:{port}"
-    assert [f"no answer to CONNECT from {where}: is there an MQTT broker at this port?"] == (
-        events.lost
-    )
+    reason = f"no answer to CONNECT from {where}: is there an MQTT broker at this port?"
+    assert {reason} == set(events.lost)
     assert 1 == len(caplog.records)
 
 
