@@ -1,4 +1,7 @@
-"""The database server that tests start for themselves."""
+"""The database server that tests start for themselves.
+
+Its library is imported where it is used: other versions of Python read this file without it.
+"""
 
 import os
 import signal
@@ -7,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.postgres import Postgres, newest
@@ -26,6 +28,8 @@ with Postgres() as server:
 
 def test_each_test_has_a_schema_of_its_own(postgres: Postgres) -> None:
     """What one writes is neither seen by the next nor left behind."""
+    import psycopg
+
     with postgres.schema() as one, postgres.schema() as other, psycopg.connect(postgres.url) as db:
         for name in (one, other):
             db.execute(f"CREATE TABLE {name}.router (name text)")
@@ -39,6 +43,8 @@ def test_each_test_has_a_schema_of_its_own(postgres: Postgres) -> None:
 
 def test_the_server_is_nobody_else_s(postgres: Postgres) -> None:
     """It listens on no port, and is neither root's nor a cluster of the machine."""
+    import psycopg
+
     with psycopg.connect(postgres.url) as db:
         assert ("",) == db.execute("SHOW listen_addresses").fetchone()
         assert (str(postgres.folder / "data"),) == db.execute("SHOW data_directory").fetchone()
