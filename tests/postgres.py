@@ -37,6 +37,14 @@ exec rm -rf "$FOLDER"
 """
 
 
+def _text(file: Path) -> str:
+    """Its text; empty where there is none: initdb makes a state file of its own and removes it."""
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 class Postgres:
     """A server that runs while the block goes on; `url` is that of its one database."""
 
@@ -92,7 +100,7 @@ class Postgres:
         """It writes `ready` in its last line; a program that asks would take longer."""
         state, log = self.folder / "data" / "postmaster.pid", self.folder / "log"
         deadline = time.monotonic() + START_S
-        while not (state.exists() and state.read_text().rstrip().endswith("ready")):
+        while not _text(state).rstrip().endswith("ready"):
             text = log.read_text() if log.exists() else ""
             if time.monotonic() > deadline or "FATAL" in text or "failed\n" in text:
                 self.__exit__()
