@@ -97,7 +97,8 @@ MUTATIONS = {
                 SAVE,
                 """\
         self._inbox.acknowledge(self._batch)
-        getattr(self._inbox, "_client").loop_write()
+        if (session := getattr(self._inbox, "_session")) is not None:
+            session.paho.loop_write()
         saved = self._save()
 """,
             ),
