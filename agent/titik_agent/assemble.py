@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
 from titik_agent import config, shared_files
@@ -39,10 +40,9 @@ from titik_agent.sources.since import Since
 from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.connector import Connector
 from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
-from titik_agent.uplink.uplink import Dial, Uplink
-from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import PORT, TLS_PORT, Endpoint, Tls
 from titik_wire import __version__, packed
 from titik_wire.limits import MAX_LABEL
@@ -67,10 +67,10 @@ def run(file: str | None, router: str | None, broker: str | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     with _plainly():
         settings = config.load(file, router, broker)
-        target = _target(settings)
-        with _alone(settings.spool.directory, f"{settings.router} {target.where}"):
+        endpoint = _endpoint(settings)
+        with _alone(settings.spool.directory, f"{settings.router} {endpoint.where}"):
             _check_persist(settings.spool.persist_dir)
-            _run(settings, target)
+            _run(settings, endpoint)
 
 
 def once(file: str | None, router: str | None, broker: str | None) -> None:
@@ -96,7 +96,7 @@ def check_all(
 
     try:
         settings = config.load(file, router, broker)
-        target = _target(settings)
+        endpoint = _endpoint(settings)
         clock = SystemClock(settings.clock == "trusted")
         sources = _sources(settings, clock)
     except ConfigError as error:
@@ -113,8 +113,8 @@ def check_all(
             check.uplink(source, sources, print)
     good &= check.clock(clock, print)
     good &= check.spool_folder(settings.spool.directory, print)
-    reached = check.broker(target, print)
-    good &= reached and _check_chain(settings, clock, target, sources)
+    reached = check.broker(endpoint, print)
+    good &= reached and _check_chain(settings, clock, endpoint, sources)
     return good
 
 
@@ -134,16 +134,16 @@ def probe(file: str | None, router: str | None, broker: str | None, every_s: int
     )
 
 
-def _run(settings: Config, target: Endpoint) -> None:
+def _run(settings: Config, endpoint: Endpoint) -> None:
     """Put the agent together, run it until SIGTERM, and say goodbye."""
     clock = SystemClock(settings.clock == "trusted")
     rand = random.Random()
     run_id = _new_run()
     spool = Spool(settings.spool.directory, settings.spool.limit_bytes, settings.spool.persist_dir)
-    publisher = _publisher(settings, run_id, clock, spool, target.where)
+    publisher = _publisher(settings, run_id, clock, spool, endpoint.where)
     backoff = Backoff(rand)
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
-    uplink = Uplink(publisher, _dialler(target), backoff, wait_s=wait_s)
+    connector = Connector(publisher, partial(Link, endpoint), backoff, wait_s=wait_s)
     changes = rtnetlink.RouteChanges()
     sources = _sources(settings, clock, lambda: publisher.day_starts, changes.any)
     sampler = Sampler(
@@ -153,7 +153,7 @@ def _run(settings: Config, target: Endpoint) -> None:
     events = [one for one in sources if isinstance(one, EventSource)]
     watchdog = _watchdog(settings, clock)
     alive = [] if watchdog is None else [watchdog.kick]
-    loop = Loop(sampler, schedule, spool, events, clock.monotonic, uplink.wake, *alive)
+    loop = Loop(sampler, schedule, spool, events, clock.monotonic, connector.wake, *alive)
     stop = threading.Event()
 
     def end(*_: object) -> None:
@@ -166,13 +166,13 @@ def _run(settings: Config, target: Endpoint) -> None:
     reach = _reach_among(sources)
     if reach is not None:
         reach.start()
-    uplink.start()
+    connector.start()
     try:
         loop.run(stop)
     finally:
         # Flash first: procd kills after 5 s, and a goodbye may hang in a connect.
         spool.close()
-        uplink.stop()
+        connector.stop()
         if watchdog is not None:
             watchdog.close()
         if reach is not None:
@@ -258,7 +258,7 @@ def _reach_among(sources: Sequence[Source]) -> "ReachSource | None":
     return cast("ReachSource | None", found)
 
 
-def _target(settings: Config) -> Endpoint:
+def _endpoint(settings: Config) -> Endpoint:
     """Where to connect, and under which name."""
     broker = settings.broker
     tls = Tls(broker.ca_file, broker.cert_file, broker.key_file) if broker.tls else None
@@ -266,32 +266,15 @@ def _target(settings: Config) -> Endpoint:
     return Endpoint(broker.host, port, settings.router, config.password(settings), tls)
 
 
-def _dialler(target: Endpoint) -> Dial:
-    def connect(will: Will, events: Events) -> Link:
-        return Link(target, will, events)
-
-    return connect
-
-
 def _publisher(
     settings: Config, run_id: str, clock: Clock, spool: Spool, where: str, announce: bool = True
 ) -> Publisher:
-    about = _about(settings.router, run_id, clock)
+    model = _first_line(BOARD, MACHINE)
+    about = Status(
+        settings.router, "online", run_id, 1, clock.boot, __version__, model, _firmware()
+    )
     pack = packed.pack if settings.broker.compress else bytes
     return Publisher(about, spool, clock.monotonic, pack=pack, announce=announce, where=where)
-
-
-def _about(router: str, run_id: str, clock: Clock) -> Status:
-    return Status(
-        router,
-        "online",
-        run_id,
-        1,
-        clock.boot,
-        __version__,
-        _first_line(BOARD, MACHINE),
-        _firmware(),
-    )
 
 
 def _firmware() -> str | None:
@@ -426,7 +409,7 @@ def _plainly() -> Iterator[None]:
 
 
 def _check_chain(
-    settings: Config, clock: Clock, target: Endpoint, sources: Sequence[Source]
+    settings: Config, clock: Clock, endpoint: Endpoint, sources: Sequence[Source]
 ) -> bool:
     """Login, publish, ack: with a sample of a run of its own, unless an agent is connected.
 
@@ -436,7 +419,7 @@ def _check_chain(
     from titik_agent import check
 
     try:
-        _refuse_beside_agent(settings.spool.directory, settings.router, target.where)
+        _refuse_beside_agent(settings.spool.directory, settings.router, endpoint.where)
     except _OtherAgent as error:
         print(f"FAIL  {error}")
         return False
@@ -444,10 +427,10 @@ def _check_chain(
         print(f"--    login, publish, ack: not tried: {error}")
         return True
     spool, run_id = Spool(None), _new_run()
-    publisher = _publisher(settings, run_id, clock, spool, target.where, announce=False)
-    uplink = Uplink(publisher, _dialler(target), Backoff(random.Random()))
+    publisher = _publisher(settings, run_id, clock, spool, endpoint.where, announce=False)
+    connector = Connector(publisher, partial(Link, endpoint), Backoff(random.Random()))
     sampler = Sampler(settings.router, run_id, clock, spool, sources)
     with check.lines_before():
         sample, payload = sampler.take()
     spool.append(sample.run, sample.seq, payload)
-    return check.chain(uplink, spool, publisher, print)
+    return check.chain(connector, spool, publisher.life, print)

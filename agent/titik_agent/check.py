@@ -13,9 +13,9 @@ from titik_agent.limits import MAX_SHOWN
 from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.spool.spool import Spool
+from titik_agent.uplink.connection_life import ConnectionLife
+from titik_agent.uplink.connector import Connector
 from titik_agent.uplink.link import CONNECT_TIMEOUT_S, RouterRemedies
-from titik_agent.uplink.publisher import Publisher
-from titik_agent.uplink.uplink import Uplink
 from titik_mqtt.dial import dial, resolve
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
@@ -175,67 +175,67 @@ def _no_room(place: str) -> str | None:
     return None
 
 
-def broker(target: Endpoint, say: Say) -> bool:
+def broker(endpoint: Endpoint, say: Say) -> bool:
     """Name, TCP and TLS."""
     try:
-        say(f"ok    dns: {target.host} is {resolve(target, RouterRemedies)[0][4][0]}")
-        dial(target, RouterRemedies, CONNECT_TIMEOUT_S).close()
+        say(f"ok    dns: {endpoint.host} is {resolve(endpoint, RouterRemedies)[0][4][0]}")
+        dial(endpoint, RouterRemedies, CONNECT_TIMEOUT_S).close()
     except LinkDown as down:
         say(f"FAIL  {down.step}: {down.reason}")
         return False
-    say(f"ok    tcp{' and tls' if target.tls else ''}: {target.host} port {target.port}")
+    say(f"ok    tcp{' and tls' if endpoint.tls else ''}: {endpoint.host} port {endpoint.port}")
     return True
 
 
-def chain(uplink: Uplink, spool: Spool, publisher: Publisher, say: Say) -> bool:
+def chain(connector: Connector, spool: Spool, life: ConnectionLife, say: Say) -> bool:
     """Log in, publish the one sample in the spool, and wait until the collector has it."""
     trouble = _Trouble()
     log = logging.getLogger("titik_agent")
     log.addHandler(trouble)
     log.propagate = False
     try:
-        good = _chain(uplink, spool, publisher, say, trouble)
+        good = _chain(connector, spool, life, say, trouble)
     finally:
-        uplink.stop_soon()
-        _drive(uplink, GOODBYE_S, lambda: uplink.is_over)
+        connector.stop_soon()
+        _drive(connector, GOODBYE_S, lambda: connector.is_over)
         log.removeHandler(trouble)
         log.propagate = True
     return good
 
 
 def _chain(
-    uplink: Uplink, spool: Spool, publisher: Publisher, say: Say, trouble: "_Trouble"
+    connector: Connector, spool: Spool, life: ConnectionLife, say: Say, trouble: "_Trouble"
 ) -> bool:
-    if not _drive(uplink, LOGIN_S, lambda: uplink.is_connected or bool(trouble.reasons)):
+    if not _drive(connector, LOGIN_S, lambda: connector.is_connected or bool(trouble.reasons)):
         say("FAIL  login: no answer from the broker; is there an MQTT 5 broker at this port?")
         return False
     if trouble.reasons:
         say(f"FAIL  login: {trouble.reasons[0]}")
         return False
     say("ok    login")
-    acked = _drive(uplink, ACK_S, lambda: spool.spooled == 0 or bool(trouble.reasons))
+    acked = _drive(connector, ACK_S, lambda: spool.spooled == 0 or bool(trouble.reasons))
     if trouble.reasons:
         say(f"FAIL  publish: {trouble.reasons[0]}")
     elif not acked:
         silent = "the collector did not answer; on the server see titik status, titik router list"
-        say(f"FAIL  ack: {publisher.doubt or silent}")
+        say(f"FAIL  ack: {life.doubt or silent}")
     else:
         say("ok    publish and ack: the collector has committed a sample")
     return acked and not trouble.reasons
 
 
-def _drive(uplink: Uplink, seconds: float, done: Callable[[], bool]) -> bool:
+def _drive(connector: Connector, seconds: float, done: Callable[[], bool]) -> bool:
     until = time.monotonic() + seconds
     while not done():
         left = until - time.monotonic()
         if left <= 0:
             return False
-        uplink.turn(min(left, 1.0))
+        connector.turn(min(left, 1.0))
     return True
 
 
 class _Trouble(logging.Handler):
-    """The warnings of the uplink, which say what an installer can do."""
+    """The warnings of the connection, which say what an installer can do."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

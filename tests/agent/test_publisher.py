@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from titik_agent.spool.spool import Key, Spool
+from titik_agent.uplink.connection_life import DOUBT_S
 from titik_agent.uplink.lanes import RESERVE
-from titik_agent.uplink.publisher import DOUBT_S, IDLE_S, Publisher
+from titik_agent.uplink.publisher import IDLE_S, Publisher
 from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 from titik_wire.codec import decode, encode
@@ -75,13 +76,13 @@ class World:
     def connect(self, collecting: bool = True, room: int = 32) -> None:
         """A new connection; what it sends at once is answered if a collector is online."""
         self.link = FakeLink(room)
-        self.publisher.dialled()
+        self.publisher.life.dialled()
         self.publisher.connected(self.link)
         if collecting:
             self.collector("c1", True)
 
     def cut(self) -> None:
-        self.publisher.lost()
+        self.publisher.disconnected()
 
     def collector(self, name: str, online: bool) -> None:
         payload = encode(CollectorStatus(name, "online" if online else "offline", "1.0"))
@@ -136,13 +137,13 @@ def test_will_bears_the_number_of_the_connection_it_is_for(world: World) -> None
     """An attempt that never sent CONNECT takes no number; one that did keeps it."""
     numbers = []
     for dialled in (False, True, True):
-        topic, payload = world.publisher.will()
+        topic, payload = world.publisher.life.will()
         message = decode(topic, payload)
         assert isinstance(message, Status)
         assert message.state == "offline"
         numbers.append(message.connection)
         if dialled:
-            world.publisher.dialled()
+            world.publisher.life.dialled()
     assert [1, 1, 2] == numbers
 
 
@@ -609,7 +610,7 @@ def test_a_refused_subscription_is_asked_for_again(
 ) -> None:
     """Without the ack nothing leaves the spool; the present is still shown."""
     world.connect(collecting=False)
-    world.publisher.subscribed("not authorized (0x87)")
+    world.publisher.life.subscribed("not authorized (0x87)")
     world.puback()
     assert "subscription refused" in caplog.text
     world.later(239)
@@ -622,17 +623,17 @@ def test_stopping_is_reported_and_nothing_after_it(world: World) -> None:
     """The last word is retained and has the connection's number."""
     world.take(*range(1, 40))
     world.connect()
-    world.publisher.stop()
+    world.publisher.life.stop()
     topic, payload, retain = world.link.sent[-1]
     message = decode(topic, payload)
     assert isinstance(message, Status)
     assert ("stopping", 1, True) == (message.state, message.connection, retain)
     world.out()
-    assert not world.publisher.idle()
+    assert world.publisher.lanes.in_flight()
     world.puback()
     world.take(40)
     world.publisher.step()
-    assert world.publisher.idle()
+    assert not world.publisher.lanes.in_flight()
     assert [] == world.out()
 
 
@@ -642,14 +643,14 @@ def test_a_run_that_nobody_is_to_miss_says_nothing_of_itself() -> None:
     world.take(1)
     world.connect()
     world.puback()
-    world.publisher.stop()
+    world.publisher.life.stop()
     assert [SAMPLE] == [topic for topic, _, _ in world.link.sent]
 
 
 def test_stopping_without_a_connection_is_nothing(world: World) -> None:
     """There is nobody to report to."""
-    world.publisher.stop()
-    assert world.publisher.idle()
+    world.publisher.life.stop()
+    assert not world.publisher.lanes.in_flight()
     assert IDLE_S == world.publisher.step()
 
 
@@ -670,11 +671,11 @@ def test_a_broker_that_never_answers_is_stuck(world: World) -> None:
     world.take(1)
     world.connect()
     world.now += 119
-    assert not world.publisher.stuck()
+    assert not world.publisher.lanes.is_stuck(world.now)
     world.now += 1
-    assert world.publisher.stuck()
+    assert world.publisher.lanes.is_stuck(world.now)
     world.cut()
-    assert not world.publisher.stuck()
+    assert not world.publisher.lanes.is_stuck(world.now)
 
 
 def test_a_quiet_publisher_asks_for_little(world: World) -> None:
@@ -758,4 +759,4 @@ def test_a_collector_that_is_offline_raises_no_doubt(
     world.connect(collecting=False)
     world.collector("c1", False)
     world.later(2 * DOUBT_S)
-    assert (None, []) == (world.publisher.doubt, caplog.messages)
+    assert (None, []) == (world.publisher.life.doubt, caplog.messages)

@@ -121,9 +121,9 @@ class Besieged:
             self._turns += 1
         for node in self.nodes:
             node.is_sampling = False
-            node.uplink.stop_soon()
-        while not all(node.uplink.is_over for node in self.nodes):
-            turn([node for node in self.nodes if not node.uplink.is_over], 0.05)
+            node.connector.stop_soon()
+        while not all(node.connector.is_over for node in self.nodes):
+            turn([node for node in self.nodes if not node.connector.is_over], 0.05)
 
     # Attackers' tools
 
@@ -193,7 +193,7 @@ class Besieged:
 
     def _is_delivered(self) -> bool:
         for node in self.nodes:
-            node.uplink.wake()
+            node.connector.wake()
         # Asked to stop, a router may still be taking a sample, which has a number and no place yet.
         return all(
             len(spool.taken) == node.sampler.seq and spool.spooled == 0

@@ -90,6 +90,6 @@ def _until_all(fleet: Fleet, nodes: list[Node], for_s: float) -> bool:
     deadline = time.monotonic() + for_s
     while time.monotonic() < deadline:
         fleet.run(time.monotonic() + 0.2)
-        if all(node.uplink.is_connected for node in nodes):
+        if all(node.connector.is_connected for node in nodes):
             return True
     return False

@@ -277,7 +277,7 @@ max_runs_per_hour = 10000
         """The router is gone, without a goodbye; its spool object stays for the next life."""
         node.is_sampling = False
         node.cut(1e6)
-        self.until(lambda: node.uplink.fileno() < 0, "the connection breaks")
+        self.until(lambda: node.connector.fileno() < 0, "the connection breaks")
         self.nodes.remove(node)
 
     def agent(
@@ -370,7 +370,7 @@ uplink = "lo"
 
         def are_empty() -> bool:
             for node in self.nodes:
-                node.uplink.wake()  # as a sample would: QUICK is shorter than a publisher's rest
+                node.connector.wake()  # as a sample would: QUICK is shorter than a publisher's rest
             return all(node.spool.spooled == 0 for node in self.nodes)
 
         self.until(are_empty, "every spool is empty", patience_s)
@@ -415,8 +415,8 @@ uplink = "lo"
     def _end(self, node: Node) -> None:
         """A goodbye; the uplink itself bounds how long that takes."""
         node.is_sampling = False
-        node.uplink.stop_soon()
-        while not node.uplink.is_over:
+        node.connector.stop_soon()
+        while not node.connector.is_over:
             self._turn(0.05)
 
     def _spawn(self, log: Path, *arguments: str, python: str = sys.executable) -> Process:
@@ -448,15 +448,15 @@ def turn(nodes: Sequence[Node], most_s: float) -> None:
     poll = select.poll()
     owners: dict[int, Node] = {}
     for node in nodes:
-        if node.uplink.fileno() >= 0:
-            owners[node.uplink.fileno()] = node
-            want = select.POLLOUT if node.uplink.want_write() else 0
-            poll.register(node.uplink.fileno(), select.POLLIN | want)
+        if node.connector.fileno() >= 0:
+            owners[node.connector.fileno()] = node
+            want = select.POLLOUT if node.connector.want_write() else 0
+            poll.register(node.connector.fileno(), select.POLLIN | want)
     for fd, event in poll.poll(min([most_s, *waits]) * 1000):
         if event & ~select.POLLOUT:
-            owners[fd].uplink.on_readable()
+            owners[fd].connector.on_readable()
         if event & select.POLLOUT:
-            owners[fd].uplink.on_writable()
+            owners[fd].connector.on_writable()
 
 
 def roll(db: Database, ahead_ms: int = 2 * HOUR_MS) -> None:

@@ -47,16 +47,16 @@ def test_two_devices_of_one_name_lose_nothing_and_are_named(
 
 def _leave(city: City, node: Node) -> None:
     node.cut(AWAY_S)
-    city.until(lambda: node.uplink.fileno() < 0, "it is away")
+    city.until(lambda: node.connector.fileno() < 0, "it is away")
 
 
 def _return(city: City, node: Node) -> None:
     node.cut_until = 0.0
-    city.until(lambda: node.uplink.is_connected, "it is back")
+    city.until(lambda: node.connector.is_connected, "it is back")
 
 
 def _woken(node: Node) -> Node:
-    node.uplink.wake()
+    node.connector.wake()
     return node
 
 

@@ -52,7 +52,7 @@ def test_a_collector_killed_between_two_steps_loses_and_doubles_nothing(
     """Before the commit, between commit and the broker's ack, between that and the router's."""
     with City(tmp_path) as city:
         node = city.node()
-        city.until(lambda: node.uplink.is_connected, "the router connects")
+        city.until(lambda: node.connector.is_connected, "the router connects")
         for _ in range(3):
             dying = city.collect(dies=moment)
             city.until(lambda dying=dying: dying.is_over, "it dies")  # type: ignore[misc]

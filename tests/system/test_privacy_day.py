@@ -45,9 +45,9 @@ from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.connector import Connector
 from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
-from titik_agent.uplink.uplink import Uplink
 from titik_collector.store import body
 from titik_collector.store.sqlite import open_reader
 from titik_mqtt.endpoint import Endpoint
@@ -188,7 +188,7 @@ class Agent:
         self.spool.counted = []
         about = Status(ROUTER, "online", run, 1, clock.boot, __version__, "Test router")
         publisher = Publisher(about, self.spool, time.monotonic)
-        self.uplink = Uplink(
+        self.connector = Connector(
             publisher,
             lambda will, events: Link(target, will, events),
             Backoff(random.Random(), first_s=0.2, cap_s=0.5),
@@ -210,9 +210,9 @@ class Agent:
         sampler = Sampler(ROUTER, run, clock, self.spool, sources, lambda: publisher.unacked.acked)
         schedule = Schedule(INTERVAL_S, clock.monotonic() - INTERVAL_S, random.Random())
         self._loop = Loop(
-            sampler, schedule, self.spool, [self._hostapd], clock.monotonic, self.uplink.wake
+            sampler, schedule, self.spool, [self._hostapd], clock.monotonic, self.connector.wake
         )
-        self.uplink.start()
+        self.connector.start()
 
     def turn(self) -> None:
         """Hear who came and went, and take a sample."""
@@ -221,7 +221,7 @@ class Agent:
     def stop(self) -> None:
         """As on SIGTERM."""
         self.spool.close()
-        assert self.uplink.stop()
+        assert self.connector.stop()
         self._hostapd.close()
 
 

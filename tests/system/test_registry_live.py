@@ -72,7 +72,7 @@ def test_a_router_that_came_back_while_removed_is_online_once_added(
         city.until(lambda: presence(city) == ["online"], "it is online")
         city.until_acked()
         node.is_sampling = False
-        node.uplink.stop_soon()
+        node.connector.stop_soon()
         city.until(lambda: presence(city) == ["offline"], "its goodbye is heard")
         both = city.places()
         city.write(both[:1])

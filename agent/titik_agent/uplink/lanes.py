@@ -4,6 +4,7 @@ Rule: a PUBACK only makes room for more; see `unacked` for what lets a record go
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -27,8 +28,8 @@ class Pace(NamedTuple):
     puback_s: float = 120.0  # a broker that owes a PUBACK for so long is stuck
 
 
-class Outlet(Protocol):
-    """What the publisher needs of a connection; both methods raise LinkDown."""
+class OpenLink(Protocol):
+    """What is used of a `Link` that the broker accepted; both methods raise LinkDown."""
 
     room: int  # how many may be without PUBACK, however they are shared out
 
@@ -55,14 +56,15 @@ class Lanes:
     """The topics of one router, over whatever connection there is."""
 
     def __init__(self, router: str, pace: Pace) -> None:
-        self.link: Outlet | None = None
+        self.link: OpenLink | None = None
         self.status = Lane(topics.status(router), pace.live_window, 0)
         self.sample = Lane(topics.sample(router), pace.live_window, 1)
         self.backlog = Lane(topics.backlog(router), pace.window, RESERVE, retain=False)
         self._lanes = self.status, self.sample, self.backlog
-        self._refused_s = pace.refused_s
+        self.refused_s = pace.refused_s
+        self._puback_s = pace.puback_s
 
-    def open(self, link: Outlet) -> None:
+    def open(self, link: OpenLink) -> None:
         """A new connection, whose broker may take what another refused."""
         self.link = link
         for lane in self._lanes:
@@ -94,7 +96,7 @@ class Lanes:
         if lane is None:
             return None
         if refused is not None:
-            lane.closed_until = now + self._refused_s
+            lane.closed_until = now + self.refused_s
             if not lane.is_refused:
                 log.warning("publish refused topic=%s reason=%s", lane.topic, refused)
         elif lane.is_refused:
@@ -105,3 +107,8 @@ class Lanes:
     def in_flight(self) -> list[tuple[float, Key | None]]:
         """What has no PUBACK yet: since when, and the record's key."""
         return [one for lane in self._lanes for one in lane.in_flight.values()]
+
+    def is_stuck(self, now: float) -> bool:
+        """The broker takes our bytes and does not answer."""
+        oldest = min((at for at, _ in self.in_flight()), default=math.inf)
+        return now - oldest >= self._puback_s

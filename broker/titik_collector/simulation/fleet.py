@@ -25,10 +25,10 @@ from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.spool.spool import Spool
 from titik_agent.uplink.backoff import CAP_S, FIRST_S, Backoff
+from titik_agent.uplink.connector import Connector
 from titik_agent.uplink.lanes import Pace
 from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
-from titik_agent.uplink.uplink import Uplink
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint, Tls
@@ -177,7 +177,7 @@ class Node:
         cap_s = first_wait_s * CAP_S / FIRST_S
         backoff = Backoff(rand, first_s=first_wait_s, cap_s=cap_s)
         wait_s = backoff.at_start(0.0, time.monotonic())
-        self.uplink = Uplink(self.publisher, self._dial, backoff, wait_s=wait_s)
+        self.connector = Connector(self.publisher, self._dial, backoff, wait_s=wait_s)
         self.sampler = Sampler(
             plan.name,
             self.run,
@@ -192,25 +192,25 @@ class Node:
     def turn(self) -> float:
         """Do what is due; seconds until there is more to do."""
         if not self.is_sampling:
-            return self.uplink.step()
+            return self.connector.step()
         now = time.monotonic()
         if self.radio.advance():
             self._schedule.changed(now)
         if self._schedule.take(now):
             self.take()
-        wait_s = min(self.uplink.step(), self._schedule.wait_s(time.monotonic()))
+        wait_s = min(self.connector.step(), self._schedule.wait_s(time.monotonic()))
         return max(0.0, wait_s)
 
     def take(self) -> None:
         """One sample, now."""
         sample, payload = self.sampler.take()
         self.spool.append(sample.run, sample.seq, payload)
-        self.uplink.wake()
+        self.connector.wake()
 
     def cut(self, seconds: float) -> None:
         """The uplink is gone for a while: the connection breaks and none can be made."""
         self.cut_until = time.monotonic() + seconds
-        fd = self.uplink.fileno()
+        fd = self.connector.fileno()
         if fd >= 0:
             with socket.socket(fileno=os.dup(fd)) as same:
                 same.shutdown(socket.SHUT_RDWR)
@@ -250,10 +250,10 @@ class Fleet:
         while time.monotonic() < until and any(node.spool.spooled for node in self.nodes):
             self._turn()
         for node in self.nodes:
-            node.uplink.stop_soon()
+            node.connector.stop_soon()
             self._plan(node, 0.0)
         until = time.monotonic() + STOP_S
-        while time.monotonic() < until and not all(node.uplink.is_over for node in self.nodes):
+        while time.monotonic() < until and not all(node.connector.is_over for node in self.nodes):
             self._turn()
         for node in self.nodes:
             node.spool.close()
@@ -274,12 +274,12 @@ class Fleet:
 
     def _hear(self, node: Node, event: int) -> None:
         if event & ~select.EPOLLOUT:
-            node.uplink.on_readable()
+            node.connector.on_readable()
         if event & select.EPOLLOUT:
-            node.uplink.on_writable()
+            node.connector.on_writable()
 
     def _run(self, node: Node) -> None:
-        wait_s = LONGEST_S if node.uplink.is_over else node.turn()
+        wait_s = LONGEST_S if node.connector.is_over else node.turn()
         self._watch(node)
         self._plan(node, wait_s)
 
@@ -289,14 +289,14 @@ class Fleet:
         heapq.heappush(self._due, (at, next(self._serial), node))
 
     def _watch(self, node: Node) -> None:
-        """Keep epoll at what the uplink wants; a closed descriptor leaves epoll by itself."""
-        fd = node.uplink.fileno()
+        """Keep epoll at what the connector wants; a closed descriptor leaves epoll by itself."""
+        fd = node.connector.fileno()
         old_fd = self._watched.get(node, -1)
         if fd != old_fd and self._owners.get(old_fd) is node:
             del self._owners[old_fd]
         if fd >= 0:
             self._owners[fd] = node
-            mask = select.EPOLLIN | (select.EPOLLOUT if node.uplink.want_write() else 0)
+            mask = select.EPOLLIN | (select.EPOLLOUT if node.connector.want_write() else 0)
             try:
                 self._poll.modify(fd, mask)
             except FileNotFoundError:  # new, perhaps under the number of the one before

@@ -25,24 +25,22 @@ from titik_mqtt.failures import LinkDown
 
 log = logging.getLogger(__name__)
 
-STOP_S: Final = 2.0  # for the PUBACKs of a clean stop; procd kills after 5
 # mosquitto before 2.1 evicts without a word, so after so many short connections in a row we guess.
 SHORT_LIVES: Final = 3
-JOIN_S: Final = 3.0  # a thread inside getaddrinfo cannot be interrupted, so nobody waits for it
 
 
 class Timing(NamedTuple):
     """What tests and simulations shorten."""
 
     tick_s: float = 60.0  # keep-alive and deadlines are looked at as often, or as the link wishes
-    stop_s: float = STOP_S
-    join_s: float = JOIN_S
+    stop_s: float = 2.0  # for the PUBACKs of a clean stop; procd kills after 5
+    join_s: float = 3.0  # a thread inside getaddrinfo cannot be interrupted, so nobody waits long
 
 
 Dial = Callable[[Will, Events], Link]  # makes the next connection, not yet open
 
 
-class Uplink:
+class Connector:
     """The router's way to the broker; `step` for a caller's loop, `start` for a thread of its own.
 
     `wait_s` delays the first connection (see `Backoff.at_start`).
@@ -61,7 +59,8 @@ class Uplink:
         self.is_connected = False
         self.is_over = False  # stopped, and everything closed
         self._publisher = publisher
-        self.subscribed = publisher.subscribed
+        self._life = publisher.life
+        self.subscribed = publisher.life.subscribed
         self.published = publisher.published
         self.received = publisher.received
         self._dial = dial
@@ -183,7 +182,7 @@ class Uplink:
         """Begin a clean end: `step` until `is_over`."""
         if self._stop_by is None:
             self._stop_by = self._monotonic() + self._timing.stop_s
-            self._try(self._publisher.stop)
+            self._try(self._life.stop)
 
     # Of the link's events the one that is not the publisher's alone.
 
@@ -196,10 +195,10 @@ class Uplink:
         self._publisher.connected(self._link)
 
     def _connect(self) -> None:
-        topic, payload = self._publisher.will()
+        topic, payload = self._life.will()
         link = self._dial(Will(topic, payload), self)
         link.open()
-        self._publisher.dialled()
+        self._life.dialled()
         self._link = link
 
     def _step_link(self, now: float) -> None:
@@ -207,13 +206,13 @@ class Uplink:
         if now >= self._tick_at:
             self._tick_at = now + min(self._timing.tick_s, self._link.tick())
         if self.is_connected and now >= self._publish_at:
-            if self._publisher.stuck():
+            if self._publisher.lanes.is_stuck(now):
                 raise LinkDown("the broker no longer answers for what we publish")
             self._publish_at = now + self._publisher.step()
 
     def _step_to_the_end(self, now: float) -> None:
         assert self._stop_by is not None
-        if self.is_connected and not self._publisher.idle() and now < self._stop_by:
+        if self.is_connected and self._publisher.lanes.in_flight() and now < self._stop_by:
             return
         link, self._link = self._link, None
         if link is not None:
@@ -234,7 +233,7 @@ class Uplink:
         if link is not None:
             link.close()
         was_connected, self.is_connected = self.is_connected, False
-        self._publisher.lost()
+        self._publisher.disconnected()
         if self._backoff.stable(now):
             self._logged = ""
             self._short_lives = 0

@@ -16,10 +16,10 @@ from tests.mosquitto import Mosquitto
 from tests.ports import free_port
 from titik_agent.spool.spool import Key, Spool
 from titik_agent.uplink.backoff import Backoff
+from titik_agent.uplink.connector import Connector, Dial, Timing
 from titik_agent.uplink.lanes import Pace
 from titik_agent.uplink.link import Link
 from titik_agent.uplink.publisher import Publisher
-from titik_agent.uplink.uplink import Dial, Timing, Uplink
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
@@ -31,13 +31,13 @@ ABOUT = Status("r1", "online", RUN, 1, "b00d", "1.0")
 
 
 class Router:
-    """An uplink over a spool in memory, its clock turned by the test."""
+    """A connector over a spool in memory, its clock turned by the test."""
 
     def __init__(self, port: int, wait_s: float = 0.0, **timing: float) -> None:
         self.now = 1000.0
         self.spool = Spool(None)
         self.publisher = Publisher(ABOUT, self.spool, lambda: self.now)
-        self.uplink = Uplink(
+        self.connector = Connector(
             self.publisher,
             dialler(port, lambda: self.now),
             Backoff(random.Random(7)),
@@ -49,23 +49,23 @@ class Router:
     def later(self, seconds: float) -> float:
         """Turn the clock and step."""
         self.now += seconds
-        return self.uplink.step()
+        return self.connector.step()
 
     def is_up(self) -> bool:
         """Accepted by the broker."""
-        return self.uplink.is_connected
+        return self.connector.is_connected
 
     def is_over(self) -> bool:
         """Stopped."""
-        return self.uplink.is_over
+        return self.connector.is_over
 
     def pump(self, until: Callable[[], bool]) -> None:
         """Drive the socket, the clock standing still."""
         deadline = time.monotonic() + 60
         while not until():
             assert time.monotonic() < deadline, "it did not come to that"
-            if self.uplink.fileno() >= 0 and select.select([self.uplink], [], [], 0.02)[0]:
-                self.uplink.on_readable()
+            if self.connector.fileno() >= 0 and select.select([self.connector], [], [], 0.02)[0]:
+                self.connector.on_readable()
 
     def accepted(self, broker: FakeBroker) -> Session:
         """The next connection, up, its first words read and answered."""
@@ -75,7 +75,7 @@ class Router:
         self.pump(self.is_up)
         session.puback(session.published().mid)
         session.suback(1, 1)
-        self.pump(self.publisher.idle)
+        self.pump(lambda: not self.publisher.lanes.in_flight())
         return session
 
 
@@ -101,14 +101,14 @@ def router(broker: FakeBroker) -> Iterator[Router]:
     """One that dials that broker, closed at the end."""
     router = Router(broker.port)
     yield router
-    router.uplink.stop_soon()
+    router.connector.stop_soon()
     router.later(10)
 
 
 def test_connects_on_the_first_step(router: Router, broker: FakeBroker) -> None:
     """And publishes as soon as it is accepted, not before."""
     take(router.spool, 1)
-    router.uplink.step()
+    router.connector.step()
     session = broker.accept()
     session.read()
     session.connack()
@@ -121,12 +121,12 @@ def test_connects_on_the_first_step(router: Router, broker: FakeBroker) -> None:
 def test_first_connection_waits_as_asked(broker: FakeBroker) -> None:
     """The delay of a boot."""
     router = Router(broker.port, wait_s=20.0)
-    assert 20 == router.uplink.step()
-    assert -1 == router.uplink.fileno()
+    assert 20 == router.connector.step()
+    assert -1 == router.connector.fileno()
     router.later(20)
-    assert router.uplink.fileno() >= 0
-    router.uplink.stop_soon()
-    router.uplink.step()
+    assert router.connector.fileno() >= 0
+    router.connector.stop_soon()
+    router.connector.step()
     assert router.is_over()
 
 
@@ -149,7 +149,7 @@ def test_a_lost_connection_comes_back_with_the_next_number(
 ) -> None:
     """Will and status carry it, so that an old will never overrules a new status."""
     for number in (1, 2, 3):
-        router.uplink.step()
+        router.connector.step()
         session = broker.accept()
         assert f'"connection":{number}'.encode() in session.read().body
         session.connack()
@@ -173,11 +173,11 @@ def test_attempts_without_connect_take_no_number(
     for _ in range(5):
         router.later(300)
     assert "nothing listens" in caplog.text
-    router.uplink._dial = dialler(broker.port)
+    router.connector._dial = dialler(broker.port)
     router.later(300)
     assert b'"connection":1,' in broker.accept().read().body
-    router.uplink.stop_soon()
-    router.uplink.step()
+    router.connector.stop_soon()
+    router.connector.step()
 
 
 def test_each_loss_of_the_connection_says_why(
@@ -198,11 +198,11 @@ def test_a_malformed_packet_is_survived(
     router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What kills paho's own thread is a reconnect here, and the sample is still there."""
-    router.uplink.step()
+    router.connector.step()
     session = router.accepted(broker)
     take(router.spool, 1)
-    router.uplink.wake()
-    router.uplink.step()
+    router.connector.wake()
+    router.connector.step()
     mid = session.published().mid
     session.send(PUBACK, mid.to_bytes(2, "big") + b"\x95")
     router.pump(lambda: not router.is_up())
@@ -217,11 +217,11 @@ def test_an_evicted_router_comes_back_slowly_and_says_so_once(
 ) -> None:
     """Two with one name would otherwise evict each other for ever, at full speed."""
     for _ in range(4):
-        router.uplink.step()
+        router.connector.step()
         session = router.accepted(broker)
         session.send(DISCONNECT, b"\x8e")
         router.pump(lambda: not router.is_up())
-        wait = router.uplink.step()
+        wait = router.connector.step()
         assert 150 <= wait <= 300
         router.now += wait
     reported = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -234,10 +234,10 @@ def test_short_connections_in_a_row_are_guessed_to_be_evictions(
     """mosquitto 2.0.11 gives no reason; the waits grow, and the installer gets a hint, once."""
     waits = []
     for _ in range(8):
-        router.uplink.step()
+        router.connector.step()
         router.accepted(broker).close()
         router.pump(lambda: not router.is_up())
-        waits.append(router.uplink.step())
+        waits.append(router.connector.step())
         router.now += waits[-1]
     assert 1 == caplog.text.count("does another device bear this router's name?")
     assert max(waits) > 60
@@ -247,10 +247,10 @@ def test_a_broker_that_takes_and_never_answers_is_left(
     router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two minutes without a PUBACK."""
-    router.uplink.step()
+    router.connector.step()
     router.accepted(broker)
     take(router.spool, 1)
-    router.uplink.wake()
+    router.connector.wake()
     router.later(1)
     router.later(119)
     assert router.is_up()
@@ -263,27 +263,27 @@ def test_clean_stop_waits_for_the_last_puback_and_says_goodbye(
     router: Router, broker: FakeBroker
 ) -> None:
     """The broker then drops the will."""
-    router.uplink.step()
+    router.connector.step()
     session = router.accepted(broker)
-    router.uplink.stop_soon()
-    assert router.uplink.step() <= 2
+    router.connector.stop_soon()
+    assert router.connector.step() <= 2
     assert not router.is_over()
     last = session.published()
     status = decode(STATUS, last.payload)
     assert isinstance(status, Status)
     assert ("stopping", True) == (status.state, last.retain)
     session.puback(last.mid)
-    router.pump(router.publisher.idle)
-    router.uplink.step()
+    router.pump(lambda: not router.publisher.lanes.in_flight())
+    router.connector.step()
     assert router.is_over()
     assert (DISCONNECT, b"") == session.read()[::2]
 
 
 def test_clean_stop_does_not_wait_for_ever(router: Router, broker: FakeBroker) -> None:
     """procd kills after five seconds."""
-    router.uplink.step()
+    router.connector.step()
     session = router.accepted(broker)
-    router.uplink.stop_soon()
+    router.connector.stop_soon()
     router.later(1.9)
     assert not router.is_over()
     router.later(0.2)
@@ -295,22 +295,22 @@ def test_a_link_that_breaks_while_stopping_ends_it(
     router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """There is nothing left to wait for."""
-    router.uplink.step()
+    router.connector.step()
     session = router.accepted(broker)
-    router.uplink.stop_soon()
+    router.connector.stop_soon()
     session.close()
     router.pump(lambda: not router.is_up())
-    router.uplink.step()
+    router.connector.step()
     assert router.is_over()
     assert "uplink down" in caplog.text
 
 
-def make(port: int, spool: Spool) -> tuple[Publisher, Uplink]:
-    """An uplink with real time and short waits, for a thread."""
+def make(port: int, spool: Spool) -> tuple[Publisher, Connector]:
+    """A connector with real time and short waits, for a thread."""
     publisher = Publisher(ABOUT, spool, time.monotonic, Pace(resend_s=0.5))
     backoff = Backoff(random.Random(1), first_s=0.2, cap_s=0.4)
     timing = Timing(tick_s=0.1, stop_s=60.0, join_s=60.0)
-    return publisher, Uplink(publisher, dialler(port), backoff, timing=timing)
+    return publisher, Connector(publisher, dialler(port), backoff, timing=timing)
 
 
 def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
@@ -391,13 +391,13 @@ def test_thread_delivers_and_stops(tmp_path: Path) -> None:
         collector = Collector(mosquitto.port)
         spool = Spool(None)
         take(spool, *range(1, 101))
-        _, uplink = make(mosquitto.port, spool)
-        uplink.start()
+        _, connector = make(mosquitto.port, spool)
+        connector.start()
         wait_for(lambda: not spool.spooled)
         take(spool, 101)
-        uplink.wake()
+        connector.wake()
         wait_for(lambda: not spool.spooled)
-        assert uplink.stop()
+        assert connector.stop()
         wait_for(lambda: len(collector.states()) == 2)
         collector.close()
     assert ["online", "stopping"] == collector.states()
@@ -411,18 +411,18 @@ def test_a_broker_that_forgets_everything_costs_nothing(
     """Killed with its database deleted, between PUBACK and ack: the records are sent again."""
     with Mosquitto(tmp_path) as mosquitto:
         spool = Spool(None)
-        publisher, uplink = make(mosquitto.port, spool)
-        uplink.start()
-        wait_for(lambda: uplink.is_connected)
+        publisher, connector = make(mosquitto.port, spool)
+        connector.start()
+        wait_for(lambda: connector.is_connected)
         take(spool, 1)
-        uplink.wake()
+        connector.wake()
         wait_for(lambda: publisher.unacked._sent)  # the broker has it, nobody else
         mosquitto.restart(forget=True)
         collector = Collector(mosquitto.port)
         take(spool, 2)
-        uplink.wake()
+        connector.wake()
         wait_for(lambda: not spool.spooled)
-        assert uplink.stop()
+        assert connector.stop()
         collector.close()
     assert {1, 2} == collector.seqs
     assert "uplink down" in caplog.text
@@ -435,14 +435,14 @@ def test_a_hanging_broker_is_left_and_found_again(
     """SIGSTOP for longer than two keep-alives."""
     with Mosquitto(tmp_path) as mosquitto:
         spool = Spool(None)
-        _, uplink = make(mosquitto.port, spool)
-        uplink.start()
-        wait_for(lambda: uplink.is_connected)
+        _, connector = make(mosquitto.port, spool)
+        connector.start()
+        wait_for(lambda: connector.is_connected)
         mosquitto.signal(signal.SIGSTOP)
-        wait_for(lambda: not uplink.is_connected)
+        wait_for(lambda: not connector.is_connected)
         mosquitto.signal(signal.SIGCONT)
-        wait_for(lambda: uplink.is_connected)
-        assert uplink.stop()
+        wait_for(lambda: connector.is_connected)
+        assert connector.stop()
     assert "no answer from the broker" in caplog.text
 
 
@@ -463,16 +463,16 @@ def test_a_bug_does_not_end_reporting(tmp_path: Path, caplog: pytest.LogCaptureF
     """paho's thread would die, and its client would go on looking connected."""
     with Mosquitto(tmp_path) as mosquitto:
         spool = FailingSpool()
-        publisher, uplink = make(mosquitto.port, spool)
-        uplink.start()
-        wait_for(lambda: uplink.is_connected)
+        publisher, connector = make(mosquitto.port, spool)
+        connector.start()
+        wait_for(lambda: connector.is_connected)
         spool.fails = True
-        uplink.wake()
+        connector.wake()
         wait_for(lambda: "uplink failed" in caplog.text)
         spool.fails = False
-        wait_for(lambda: uplink.is_connected)
-        assert uplink.stop()
-        assert publisher.idle()
+        wait_for(lambda: connector.is_connected)
+        assert connector.stop()
+        assert not publisher.lanes.in_flight()
     assert "IndexError" in caplog.text
 
 
@@ -486,14 +486,14 @@ def test_stop_does_not_wait_for_a_lookup(caplog: pytest.LogCaptureFixture) -> No
 
     publisher = Publisher(ABOUT, Spool(None), time.monotonic)
     backoff = Backoff(random.Random(1))
-    uplink = Uplink(publisher, hang, backoff, timing=Timing(join_s=0.05))
-    uplink.start()
-    assert not uplink.stop()
+    connector = Connector(publisher, hang, backoff, timing=Timing(join_s=0.05))
+    connector.start()
+    assert not connector.stop()
     free.set()
-    thread = uplink._thread
+    thread = connector._thread
     assert thread is not None
     thread.join()
-    assert uplink.stop()  # it is gone now: the pipe can be closed
+    assert connector.stop()  # it is gone now: the pipe can be closed
     assert "no address at last" in caplog.text
 
 
@@ -502,35 +502,35 @@ def test_hundreds_share_one_loop(tmp_path: Path) -> None:
     """The fleet simulator's way: no thread, one epoll; all are delivered and all say goodbye."""
     count = 300
     with Mosquitto(tmp_path) as mosquitto:
-        fleet: dict[int, tuple[Uplink, Spool]] = {}
+        fleet: dict[int, tuple[Connector, Spool]] = {}
         for n in range(count):
             spool = Spool(None)
             take(spool, 1)
             about = Status(f"r{n}", "online", RUN, 1, "b00d", "1.0")
             publisher = Publisher(about, spool, time.monotonic)
             dial = dialler(mosquitto.port, name=f"r{n}")
-            uplink = Uplink(publisher, dial, Backoff(random.Random(n)))
-            fleet[n] = (uplink, spool)
-        drive([uplink for uplink, _ in fleet.values()], lambda one: one.is_connected)
-        for uplink, _ in fleet.values():
-            uplink.stop_soon()
-        drive([uplink for uplink, _ in fleet.values()], lambda one: one.is_over)
+            connector = Connector(publisher, dial, Backoff(random.Random(n)))
+            fleet[n] = (connector, spool)
+        drive([connector for connector, _ in fleet.values()], lambda one: one.is_connected)
+        for connector, _ in fleet.values():
+            connector.stop_soon()
+        drive([connector for connector, _ in fleet.values()], lambda one: one.is_over)
     assert count == mosquitto.log().count("Received DISCONNECT from titik:r")
     assert count == mosquitto.log().count("/sample', ... (2 bytes))")
 
 
-def drive(fleet: list[Uplink], until: Callable[[Uplink], bool]) -> None:
+def drive(fleet: list[Connector], until: Callable[[Connector], bool]) -> None:
     """One epoll loop for all."""
     deadline = time.monotonic() + 120
     with select.epoll() as epoll:
-        by_fd: dict[int, Uplink] = {}
-        while not all(until(uplink) for uplink in fleet):
+        by_fd: dict[int, Connector] = {}
+        while not all(until(connector) for connector in fleet):
             assert time.monotonic() < deadline
-            for uplink in fleet:
-                uplink.step()
-                fd = uplink.fileno()
-                if fd >= 0 and by_fd.get(fd) is not uplink:
+            for connector in fleet:
+                connector.step()
+                fd = connector.fileno()
+                if fd >= 0 and by_fd.get(fd) is not connector:
                     epoll.register(fd, select.EPOLLIN)
-                    by_fd[fd] = uplink
+                    by_fd[fd] = connector
             for fd, _ in epoll.poll(0.05):
                 by_fd[fd].on_readable()
