@@ -194,13 +194,12 @@ def chain(connector: Connector, spool: Spool, life: ConnectionLife, say: Say) ->
     log.addHandler(trouble)
     log.propagate = False
     try:
-        good = _chain(connector, spool, life, say, trouble)
+        return _chain(connector, spool, life, say, trouble)
     finally:
         connector.stop_soon()
         _drive(connector, GOODBYE_S, lambda: connector.is_over)
         log.removeHandler(trouble)
         log.propagate = True
-    return good
 
 
 def _chain(

@@ -17,19 +17,15 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds, for intervals and deadlines only."""
-        ...
 
     def uptime_ms(self) -> int:
         """Since boot, suspended time included (CLOCK_BOOTTIME)."""
-        ...
 
     def wall_ms(self) -> int:
         """Milliseconds since 1970 by the router's clock, which may be months behind."""
-        ...
 
     def quality(self) -> Literal["ntp", "guess"]:
         """`ntp` once the clock was set in this boot."""
-        ...
 
 
 class SystemClock:

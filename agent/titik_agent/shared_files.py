@@ -1,4 +1,4 @@
-"""Files in folders where others may write too, such as below /tmp.
+"""The files of checkpoint, counters, uplinks and probe, in folders where others may write too.
 
 Rule: no link that somebody else put there is followed, and no pipe is waited for.
 Rule: what the agent keeps is in a folder of its user's own, where nobody else may write.

@@ -32,19 +32,15 @@ class Events(Protocol):
 
     def connected(self) -> None:
         """The broker accepted us."""
-        ...
 
     def subscribed(self, refused: str | None) -> None:
         """The answer to `subscribe`; `refused` is why not, in words."""
-        ...
 
     def published(self, mid: int, refused: str | None) -> None:
         """The broker answered for one message; `refused` is why it did not take it."""
-        ...
 
     def received(self, topic: str, payload: bytes) -> None:
         """A message of a subscription."""
-        ...
 
 
 class Will(NamedTuple):

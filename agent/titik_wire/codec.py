@@ -94,12 +94,12 @@ def _parse(payload: bytes) -> dict[str, Any]:
     return plain
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_nan(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
 # One for all: of each that is made, CPython's cache of methods keeps the names of its attributes.
-_JSON: Final = json.JSONDecoder(parse_constant=_no_constant).decode
+_JSON: Final = json.JSONDecoder(parse_constant=_refuse_nan).decode
 
 
 def _check_version(plain: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from titik_agent.sources.rtnetlink import (
     DefaultRoute,
     Routes,
     parse_addressed,
-    parse_defaults,
+    parse_default_routes,
     parse_neighbours,
     parse_ports,
     parse_tables,
@@ -95,7 +95,7 @@ TO_WAN = attribute(4, number(2))
 )
 def test_default_routes_are_read(answer: bytes, expected: list[DefaultRoute]) -> None:
     """Every hop, of every table, with a source prefix or without."""
-    assert expected == list(parse_defaults(answer))
+    assert expected == list(parse_default_routes(answer))
 
 
 def test_addressed_interfaces_are_those_with_a_local_route() -> None:
@@ -149,7 +149,7 @@ def test_any_bytes_are_survived(seed: int) -> None:
         for _ in range(rand.randrange(6)):
             bad[rand.randrange(len(bad))] = rand.choice((0, 1, 255, rand.randrange(256)))
         answer = bytes(bad[: rand.randrange(len(bad) + 1)])
-        for parse in (parse_defaults, parse_addressed, parse_tables):
+        for parse in (parse_default_routes, parse_addressed, parse_tables):
             list(parse(answer))
         list(parse_neighbours(answer, {GATEWAY}))
         list(parse_ports(answer, {MAC}))

@@ -185,8 +185,8 @@ MUTATIONS = {
         (
             Edit(
                 "agent/titik_agent/uplink/backoff.py",
-                "return begin - now + self._rand.uniform(0, self._window_s)",
-                "return begin - now + self._window_s",
+                "return begin - now + self._rand.uniform(0, self._period_s)",
+                "return begin - now + self._period_s",
             ),
         ),
     ),

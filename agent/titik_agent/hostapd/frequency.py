@@ -1,4 +1,4 @@
-"""From a centre frequency in MHz to the band and the channel that people talk about."""
+"""From a centre frequency in MHz to band and channel, for the sections `bss` and `radios`."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""A client of ubusd, OpenWrt's message bus, in the standard library alone.
+"""A client of ubusd, OpenWrt's message bus, for hostapd over ubus, the survey and the watchdog.
 
 Rule: every operation ends at the caller's deadline; a hung ubusd costs that long and no more.
 Rule: a connection that broke the protocol, or was cut in the middle of a message, is closed.
@@ -158,16 +158,16 @@ class Ubus:
         found = ((reply.text(ATTR_OBJPATH), reply.number(ATTR_OBJID)) for reply in replies)
         return {path: identity for path, identity in found if identity is not None}
 
-    def call(self, target: int, method: str, deadline: float, arguments: bytes = b"") -> BlobTable:
+    def call(self, objid: int, method: str, deadline: float, arguments: bytes = b"") -> BlobTable:
         """What the method answered; an empty table if it answered nothing but `ok`."""
-        body = number_attribute(ATTR_OBJID, target) + text_attribute(ATTR_METHOD, method)
+        body = number_attribute(ATTR_OBJID, objid) + text_attribute(ATTR_METHOD, method)
         replies = self._request(INVOKE, body + attribute(ATTR_DATA, arguments), deadline)
         return replies[-1].table() if replies else BlobTable(b"")
 
-    def subscribe(self, target: int, deadline: float) -> None:
+    def subscribe(self, objid: int, deadline: float) -> None:
         """Hear the notifications of an object, until it goes; they come as `on_event`."""
         body = number_attribute(ATTR_OBJID, self._listener(deadline))
-        self._request(SUBSCRIBE, body + number_attribute(ATTR_TARGET, target), deadline)
+        self._request(SUBSCRIBE, body + number_attribute(ATTR_TARGET, objid), deadline)
 
     def listen(self, pattern: str, deadline: float) -> None:
         """Hear events whose name matches, such as `ubus.object.*`; they come as `on_event`."""

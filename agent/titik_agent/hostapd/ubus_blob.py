@@ -1,5 +1,6 @@
-"""The binary format of ubus: nested attributes, padded to 4 bytes, big-endian on every CPU.
+"""The binary format of ubus, for hostapd over ubus, the survey and the watchdog.
 
+Attributes are nested, padded to 4 bytes, big-endian on every CPU.
 Rule: any bytes give values or a UbusError, never another exception.
 Rule: nothing is decoded before it is asked for: of a client's forty members we need three.
 Numbers come out unsigned; `signed` turns those that are not.

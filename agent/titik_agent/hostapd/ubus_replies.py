@@ -1,4 +1,4 @@
-"""What hostapd's methods answer over ubus, as data.
+"""What hostapd's methods answer over ubus, as data, for the sections `bss` and `radios`.
 
 Two things are not reported: `rate`, whose unit changed in 23.05, and the `bytes` of each client,
 whose sum falls when one leaves.

@@ -62,7 +62,7 @@ def gateway_up(uplink: str | None, gateway: str | None) -> bool:
         return psutil.net_if_stats()[uplink].isup
     if gateway is None:
         return False
-    return bool(ask(uplink, [gateway], retry=2))
+    return bool(ask_arp(uplink, [gateway], retry=2))
 
 
 def has_arp(ifname: str) -> bool:
@@ -88,7 +88,7 @@ def count_devices(lan: tuple[str, ...]) -> int | None:
         return None
     found: set[str] = set()
     for ifname, network in networks:
-        found |= ask(ifname, [str(address) for address in network.hosts()], retry=1)
+        found |= ask_arp(ifname, [str(address) for address in network.hosts()], retry=1)
     return len(found)
 
 
@@ -103,7 +103,7 @@ def ipv4_networks(ifname: str) -> set[ipaddress.IPv4Network]:
     return {network for network in networks if network.prefixlen < 31}
 
 
-def ask(ifname: str, addresses: list[str], retry: int) -> set[str]:
+def ask_arp(ifname: str, addresses: list[str], retry: int) -> set[str]:
     """The hardware addresses that answer ARP for these addresses."""
     mine = psutil.net_if_addrs().get(ifname, [])
     hardware = next((one.address for one in mine if one.family == psutil.AF_LINK), None)

@@ -15,7 +15,6 @@ class Source(Protocol):
 
     def read(self) -> Any | None:
         """The field's value; None when this router has no such thing, which is no failure."""
-        ...
 
 
 @runtime_checkable
@@ -24,8 +23,6 @@ class EventSource(Source, Protocol):
 
     def filenos(self) -> tuple[int, ...]:
         """Descriptors to wait on for reading; they may change after every `pump` or `read`."""
-        ...
 
     def pump(self) -> bool:
         """Handle what is readable without blocking; True if a client joined or left."""
-        ...

@@ -26,7 +26,7 @@ class Watchdog:
         self._ubus = Ubus((socket,), monotonic=monotonic)
         self._arguments = text_member(b"name", service) + text_member(b"instance", INSTANCE)
         self._monotonic = monotonic
-        self._target: int | None = None
+        self._service: int | None = None
         self._next = 0.0
         self._failed = False
 
@@ -49,14 +49,14 @@ class Watchdog:
     def close(self) -> None:
         """Give the connection back; the next kick opens another."""
         self._ubus.close()
-        self._target = None
+        self._service = None
 
     def _call(self, deadline: float) -> None:
         if not self._ubus.is_open:
             self._ubus.open(deadline)
-            self._target = None
-        if self._target is None:
-            self._target = self._ubus.lookup("service", deadline).get("service")
-        if self._target is None:
+            self._service = None
+        if self._service is None:
+            self._service = self._ubus.lookup("service", deadline).get("service")
+        if self._service is None:
             raise UbusError("no object `service`; is the access list installed?")
-        self._ubus.call(self._target, "watchdog", deadline, self._arguments)
+        self._ubus.call(self._service, "watchdog", deadline, self._arguments)

@@ -22,7 +22,6 @@ class BssCounters(Protocol):
 
     def bss_counters(self, ifname: str) -> tuple[str, int, int] | None:
         """`since`, received and sent bytes; None if they cannot be read."""
-        ...
 
 
 class BssSection:

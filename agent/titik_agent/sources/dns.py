@@ -1,4 +1,4 @@
-"""One DNS question over UDP, as bytes: getaddrinfo can be given no deadline, this can.
+"""One DNS question of `reach` over UDP: getaddrinfo can be given no deadline, this can.
 
 Rule: an answer is one that the asked server could give only to this question; all else is noise.
 """

@@ -114,12 +114,12 @@ class HostapdUbus(BssSection):
         bsses: list[Bss] = []
         statuses: list[BssStatus] = []
         failures = [UbusError("hostapd has not registered it again") for _ in missed]
-        for left, (ifname, target) in zip(
+        for left, (ifname, objid) in zip(
             range(len(objects), 0, -1), sorted(objects.items()), strict=True
         ):
-            by = self._share(end, left)
-            clients = self._clients(target, by, failures)
-            status = self._status(ifname, target, by) if clients else None
+            by = self._by(end, left)
+            clients = self._clients(objid, by, failures)
+            status = self._status(ifname, objid, by) if clients else None
             if clients and clients.freq_mhz is None and (status is None or status.freq_mhz is None):
                 continue  # 802.1X on a wire, since 25.12
             bsses.append(self._answered(ifname, clients, status))
@@ -136,7 +136,7 @@ class HostapdUbus(BssSection):
         found = self._questions.lookup(_PREFIX + "*", self._by(end))
         # Cut where it is no interface's name, so that its clients count.
         named = {path.removeprefix(_PREFIX)[:MAX_IFNAME]: i for path, i in found.items()}
-        objects = {ifname: target for ifname, target in named.items() if ifname}
+        objects = {ifname: objid for ifname, objid in named.items() if ifname}
         if not objects and not self._questions.lookup(_ALWAYS_THERE, self._by(end)):
             raise SourceError(NOTHING_VISIBLE)
         if len(objects) > MAX_BSSES:  # some of them would be a smaller number than all
@@ -150,17 +150,17 @@ class HostapdUbus(BssSection):
             self._missed = frozenset()
         return self._missed
 
-    def _clients(self, target: int, by: float, failures: list[UbusError]) -> Clients | None:
+    def _clients(self, objid: int, by: float, failures: list[UbusError]) -> Clients | None:
         try:
-            return parse_clients(self._questions.call(target, "get_clients", by))
+            return parse_clients(self._questions.call(objid, "get_clients", by))
         except UbusError as error:
             failures.append(error)
             return None
 
-    def _status(self, ifname: str, target: int, by: float) -> BssStatus | None:
+    def _status(self, ifname: str, objid: int, by: float) -> BssStatus | None:
         """None where it cannot be read; its figures are then absent, the counts are not."""
         try:
-            reply = self._questions.call(target, "get_status", by)
+            reply = self._questions.call(objid, "get_status", by)
             return parse_status(ifname, reply)
         except UbusError as error:
             log.debug("get_status failed ifname=%s reason=%s", ifname, error)
@@ -239,11 +239,8 @@ class HostapdUbus(BssSection):
             # One departure has several events, and a wrong key many that are none.
             self._changed |= self._tracker.knows(mac)
 
-    def _by(self, end: float) -> float:
-        return min(end, self._monotonic() + CALL_S)
-
-    def _share(self, end: float, left: int) -> float:
-        """Until when one BSS may be waited for, of `left` that are still to be asked."""
+    def _by(self, end: float, left: int = 1) -> float:
+        """Until when one may be waited for, of `left` that are still to be asked until `end`."""
         now = self._monotonic()
         return now + min(CALL_S, max(0.0, end - now) / left)
 

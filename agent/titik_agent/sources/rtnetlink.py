@@ -59,42 +59,42 @@ class RouteChanges:
     """
 
     def __init__(self) -> None:
-        self._notices: socket.socket | None = None
+        self._socket: socket.socket | None = None
 
     def any(self) -> bool:
         """Since the last call; True at the first, and where it cannot be known."""
-        if self._notices is not None:
+        if self._socket is not None:
             try:
-                self._notices.recv(1)
+                self._socket.recv(1)
             except BlockingIOError:
                 return False
             except OSError:
                 pass  # more than it keeps
-            self._notices.close()  # with all else that it keeps
-        self._notices = _open_notices()
+            self._socket.close()  # with all else that it keeps
+        self._socket = _open_socket()
         return True
 
     def close(self) -> None:
-        if self._notices is not None:
-            self._notices.close()
-        self._notices = None
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
 
 
-def _open_notices() -> socket.socket | None:
+def _open_socket() -> socket.socket | None:
     """None: there is no room for another socket."""
     try:
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
-        notices = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        sock = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
     except OSError:
         return None
     try:
         # Room for one message, which says as much as a hundred.
-        notices.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        notices.bind((0, _CHANGE_GROUPS))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        sock.bind((0, _CHANGE_GROUPS))
     except OSError:
-        notices.close()
+        sock.close()
         return None
-    return notices
+    return sock
 
 
 def read_routes() -> Routes:
@@ -104,7 +104,7 @@ def read_routes() -> Routes:
     addressed: set[int] = set()
     for family in _ADDRESS_BYTES:
         answer = _ask(RTM_GETROUTE, family)
-        defaults += [one for one in parse_defaults(answer) if one.table in tables]
+        defaults += [one for one in parse_default_routes(answer) if one.table in tables]
         addressed |= set(parse_addressed(answer))
     return Routes(tuple(dict.fromkeys(defaults)), frozenset(addressed))
 
@@ -129,7 +129,7 @@ def ports_towards(gateways: Iterable[str]) -> frozenset[int]:
         return frozenset()
 
 
-def parse_defaults(answer: bytes) -> Iterator[DefaultRoute]:
+def parse_default_routes(answer: bytes) -> Iterator[DefaultRoute]:
     """The default routes of an answer, each hop of one that has several."""
     for body in _messages(answer):
         route = _route(body)

@@ -1,4 +1,4 @@
-"""One spooled sample as bytes: `length | crc32 | identity | sample`, big-endian.
+"""A sample in spool or checkpoint: `length | crc32 | identity | sample`, big-endian.
 
 Rule: the identity stands before the JSON, so that opening a spool parses none.
 Rule: a record is whole or skipped; after a damaged one, reading goes on at the next that is whole.

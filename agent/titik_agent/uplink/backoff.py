@@ -1,11 +1,11 @@
 """How long to wait before the next connection, so that a fleet never comes back in step.
 
-Rule: one attempt in each window, at a random moment of it. The next window begins where the last
-one ended, and is twice as long, up to a cap. Routers that were cut off together share the windows'
-ends. So no second sees more of them than the first window allows, whichever attempt the broker's
+Rule: one attempt in each period, at a random moment of it. The next period begins where the last
+one ended, and is twice as long, up to a cap. Routers that were cut off together share the periods'
+ends. So no second sees more of them than the first period allows, whichever attempt the broker's
 return meets. (With full jitter a wait begins at the failure. Then second attempts would fall among
 the first ones: half as many again.)
-Rule: only a connection that held for a while makes the window small again. Otherwise two clients
+Rule: only a connection that held for a while makes the period small again. Otherwise two clients
 that evict each other would be met at full speed for ever, and so would a broker that accepts and
 drops.
 """
@@ -15,7 +15,7 @@ import random
 # With 30 s the mean is N/30 a second, and chance goes above it. With 34 s the fastest five seconds
 # of a thousand routers still do in one loss of three, by up to 18 %; with this one in two of 600.
 FIRST_S = 40.0
-CAP_S = 150.0  # two attempts are at most two windows apart: 300 s
+CAP_S = 150.0  # two attempts are at most two periods apart: 300 s
 STABLE_S = 60.0  # a connection younger than this has proved nothing
 # What only a person can correct (a wrong password, a name used twice) is tried this rarely.
 SLOW_S = (150.0, 300.0)
@@ -28,26 +28,18 @@ class Backoff:
     """The waits of one router."""
 
     def __init__(
-        self,
-        rand: random.Random,
-        *,
-        first_s: float = FIRST_S,
-        cap_s: float = CAP_S,
-        stable_s: float = STABLE_S,
-        slow_s: tuple[float, float] = SLOW_S,
+        self, rand: random.Random, *, first_s: float = FIRST_S, cap_s: float = CAP_S
     ) -> None:
         self._rand = rand
         self._first_s = first_s
         self._cap_s = cap_s
-        self._stable_s = stable_s
-        self._slow_s = slow_s
-        self._window_s = 0.0  # of the last attempt, 0 before any
-        self._window_end = 0.0
+        self._period_s = 0.0  # of the last attempt, 0 before any
+        self._period_end = 0.0
         self._connected_at: float | None = None
 
     def at_start(self, uptime_s: float, now: float) -> float:
         """Seconds before the first connection of this run."""
-        return self._next(now) if uptime_s < BOOTING_S else 0.0
+        return self._wait_s(now) if uptime_s < BOOTING_S else 0.0
 
     def connected(self, now: float) -> None:
         """The broker accepted us."""
@@ -55,21 +47,21 @@ class Backoff:
 
     def stable(self, now: float) -> bool:
         """The present connection, or the one that has just ended, held long enough to count."""
-        return self._connected_at is not None and now - self._connected_at >= self._stable_s
+        return self._connected_at is not None and now - self._connected_at >= STABLE_S
 
     def failed(self, now: float, slow: bool = False) -> float:
         """Seconds to wait, now that a connection ended or could not be made."""
         if self.stable(now):
-            self._window_s = 0.0
+            self._period_s = 0.0
         self._connected_at = None
         if slow:
-            return self._rand.uniform(*self._slow_s)
-        return self._next(now)
+            return self._rand.uniform(*SLOW_S)
+        return self._wait_s(now)
 
-    def _next(self, now: float) -> float:
-        """A moment of the next window."""
-        begin = max(now, self._window_end) if self._window_s else now
+    def _wait_s(self, now: float) -> float:
+        """Seconds until a random moment of the next period."""
+        begin = max(now, self._period_end) if self._period_s else now
         begin = min(begin, now + self._cap_s)  # if an error ended a wait before its attempt
-        self._window_s = min(self._cap_s, 2 * self._window_s) or self._first_s
-        self._window_end = begin + self._window_s
-        return begin - now + self._rand.uniform(0, self._window_s)
+        self._period_s = min(self._cap_s, 2 * self._period_s) or self._first_s
+        self._period_end = begin + self._period_s
+        return begin - now + self._rand.uniform(0, self._period_s)

@@ -81,10 +81,8 @@ class Publisher:
         """See what the spool holds now: appended, merged, settled or dropped meanwhile."""
         keys = self._spool.keys()
         self.unacked.keep(set(keys))
-        in_flight = {key for _, key in self.lanes.in_flight()}
-        self._unsent = deque(
-            [key for key in keys if key not in self.unacked and key not in in_flight]
-        )
+        sent = {key for _, key in self.lanes.in_flight()}
+        self._unsent = deque([key for key in keys if key not in self.unacked and key not in sent])
 
     def _send_newest(self, now: float) -> None:
         """The last record is the present, if it is this run's and was never shown."""

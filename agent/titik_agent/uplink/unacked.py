@@ -44,7 +44,7 @@ class Unacked:
     def settle(self, ack: Ack, now: float) -> None:
         """Let go of what the collector has committed, or knows to be lost."""
         oldest = next(iter(self._sent), None)
-        before = self._upto(oldest)
+        before = self._acked_upto(oldest)
         if not self._spool.settle(ack):
             return
         self.acked = {acked.run: acked for acked in ack.runs}
@@ -53,7 +53,7 @@ class Unacked:
         covered = list(takewhile(self._is_acked, self._sent))
         for key in covered:
             del self._sent[key]
-        if covered or self._upto(oldest) > before:
+        if covered or self._acked_upto(oldest) > before:
             self._progress_at = now
         through = [key for key in self._resent if self._is_acked(key)]
         for key in through:
@@ -82,7 +82,7 @@ class Unacked:
         self._wait_s = min(self._pace.resend_cap_s, self._wait_s * 2)
         log.info("no ack, sending again records=%d next_wait_s=%d", len(missed), self._wait_s)
 
-    def _upto(self, key: Key | None) -> int:
+    def _acked_upto(self, key: Key | None) -> int:
         acked = self.acked.get(key.run) if key is not None else None
         return 0 if acked is None else acked.upto
 
