@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from titik_collector.figures.figures import Minutes
-from titik_collector.figures.rates import COVERED, FIGURES, Step
+from titik_collector.figures.rates import COVERED, Step
+from titik_collector.figures.table import ADDITIVE
 from titik_wire.instant import MINUTE_MS
 
 STRETCHES = st.lists(st.tuples(st.integers(0, 600), st.integers(0, 200)), min_size=1, max_size=30)
@@ -16,7 +17,7 @@ def covered(stretches: list[tuple[int, int]]) -> dict[int, int]:
     minutes = Minutes(0, 20 * MINUTE_MS)
     for from_s, length_s in stretches:
         from_ms, length_ms = from_s * 1000, length_s * 1000
-        amounts = [0] * FIGURES
+        amounts = [0] * len(ADDITIVE)
         amounts[COVERED] = length_ms
         minutes.add(Step(from_ms, from_ms + length_ms, amounts))
     return {start_ms: one.covered_ms for start_ms, one in minutes}

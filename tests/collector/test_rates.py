@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titik_collector.figures.figures import Figures, Minutes
+from titik_collector.figures.figures import Minutes
 from titik_collector.figures.rates import (
     BOOT_UP_MS,
     CLIENT,
-    FIGURES,
     WIRE_BPS,
     Reading,
     Step,
     steps,
 )
+from titik_collector.figures.table import ADDITIVE, Figures
 from titik_collector.rollups.aggregation import plus
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 
@@ -248,14 +248,13 @@ def _walk(rand: random.Random, samples: int) -> Iterator[Reading]:
         one = reading(
             at_s, run_id=run_id, covers_ms=covers_ms, clients=clients, clients_min=clients,
             clients_max=clients + 1, active=clients // 2, weak=clients // 3, client_ms=client_ms,
-            observed_ms=observed_ms, airtime_busy_ms=busy_ms, airtime_active_ms=active_ms,
+            observed_ms=observed_ms, counted=(busy_ms, active_ms),
             wifi=wifi, uplink={("wan", 3): wan},
         )  # fmt: skip
         one = one._replace(at_ms=one.at_ms + shift_ms)
         if odd == "missing":
             lacks = rand.choice(Reading._fields[5:])
-            nothing: object = {} if lacks in ("wifi", "uplink") else None
-            one = one._replace(**{lacks: nothing})  # type: ignore[arg-type]
+            one = one._replace(**{lacks: Reading._field_defaults[lacks]})
         yield one
 
 
@@ -276,7 +275,7 @@ def test_parts_sum_to_the_whole_however_time_is_cut(
     """Minutes of any stretches, computed apart, sum to exactly what was spread."""
     edges = sorted({T0 - 2 * HOUR_MS, T0 + 6 * HOUR_MS, *(_whole(T0 + cut) for cut in cuts)})
     step = Step(
-        from_ms, from_ms + cuts[0], [amount if one == CLIENT else 0 for one in range(FIGURES)]
+        from_ms, from_ms + cuts[0], [amount if one == CLIENT else 0 for one in range(len(ADDITIVE))]
     )
     found = {}
     for start_ms, end_ms in itertools.pairwise(edges):

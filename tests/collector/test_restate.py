@@ -18,8 +18,8 @@ from tests.collector.test_rollup import (
     city,
     hour_of,
 )
-from titik_collector.figures.figures import RATES, Figures
 from titik_collector.figures.scope import CITY_ID, Scope
+from titik_collector.figures.table import RATES, Figures
 from titik_collector.figures.windows import Window
 from titik_collector.rollups.restate import Restate
 from titik_collector.store import packed_minutes, rollups

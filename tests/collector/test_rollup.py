@@ -24,9 +24,10 @@ from tests.collector.build import (
 )
 from tests.collector.history import Life, content, without_clock
 from titik_collector.config.model import parse
-from titik_collector.figures.figures import Figures, Minutes
+from titik_collector.figures.figures import Minutes
 from titik_collector.figures.rates import WIRE_BPS, steps
 from titik_collector.figures.scope import CITY_ID, Scope
+from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item

@@ -25,8 +25,9 @@ from tests.collector.build import (
     rebuild,
     sample,
 )
-from titik_collector.figures.figures import ADDITIVE, EMPTY, Figures, Minutes
+from titik_collector.figures.figures import EMPTY, Minutes
 from titik_collector.figures.rates import WIRE_BPS, Reading, steps
+from titik_collector.figures.table import ADDITIVE, Figures
 from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.limits import MAX_AHEAD_MS, MAX_BEHIND_MS

@@ -8,87 +8,26 @@ and `up_ms` are shares of the minute and never more.
 Rule: a mean is rounded to thousandths, so that sums of means do not depend on their order.
 """
 
-from collections.abc import Iterator, Sequence
-from operator import add, sub
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from operator import add, itemgetter, sub
+from typing import Any, Final
 
-from titik_collector.figures.rates import (
-    CLIENTS_MAX,
-    CLIENTS_MIN,
-    COVERED,
-    EXTREMES,
-    FIGURES,
-    UP,
-    UPLINK_PEAK,
-    WIFI_PEAK,
-    Step,
-)
+from titik_collector.figures.rates import COVERED, UP, Step
+from titik_collector.figures.table import ADDITIVE, EXTREMES, MEANS, Figures
 from titik_wire.instant import MINUTE_MS
 from titik_wire.limits import MAX_WHOLE
 
-
-class Figures(NamedTuple):
-    """Everything a rollup says of its window; the names are those of the table."""
-
-    routers: int = 1
-    covered_ms: int = 0
-    up_ms: int = 0
-    observed_ms: int = 0
-    client_ms: int = 0
-    clients_mean: float | None = None
-    clients_min: int | None = None
-    clients_max: int | None = None
-    active_ms: int = 0
-    active_observed_ms: int = 0
-    active_mean: float | None = None
-    weak_ms: int = 0
-    weak_observed_ms: int = 0
-    wifi_down_bytes: int = 0
-    wifi_up_bytes: int = 0
-    wifi_known_ms: int = 0
-    uplink_down_bytes: int = 0
-    uplink_up_bytes: int = 0
-    uplink_known_ms: int = 0
-    wifi_down_peak_bps: int | None = None
-    uplink_down_peak_bps: int | None = None
-    visitors_min: int | None = None
-    visitors_max: int | None = None
-    airtime_busy_ms: int = 0
-    airtime_active_ms: int = 0
-    wifi_down_bps: int | None = None
-    wifi_up_bps: int | None = None
-    uplink_down_bps: int | None = None
-    uplink_up_bps: int | None = None
-
-
-# Each rate with the bytes and the known time that it is made of.
-RATES = {
-    "wifi_down_bps": ("wifi_down_bytes", "wifi_known_ms"),
-    "wifi_up_bps": ("wifi_up_bytes", "wifi_known_ms"),
-    "uplink_down_bps": ("uplink_down_bytes", "uplink_known_ms"),
-    "uplink_up_bps": ("uplink_up_bytes", "uplink_known_ms"),
-}
-KNOWN_TIMES = ("wifi_known_ms", "uplink_known_ms")  # for which bytes are known
-# In the order of the numbers that rates give them.
-ADDITIVE = (
-    "covered_ms",
-    "up_ms",
-    "observed_ms",
-    "client_ms",
-    "active_ms",
-    "active_observed_ms",
-    "weak_ms",
-    "weak_observed_ms",
-    "wifi_down_bytes",
-    "wifi_up_bytes",
-    "wifi_known_ms",
-    "uplink_down_bytes",
-    "uplink_up_bytes",
-    "uplink_known_ms",
-    "airtime_busy_ms",
-    "airtime_active_ms",
+_NOTHING: Final = (0,) * len(ADDITIVE)
+_AT: Final = Figures._fields.index
+_ARE_LOWEST: Final = tuple(how == "min" for how in EXTREMES.values())
+# Figures are built for every minute of every router, so what is where is looked up once.
+_SUMMED: Final = (*ADDITIVE, *EXTREMES)
+_REST: Final = {name: one for name, one in Figures()._asdict().items() if name not in _SUMMED}
+_IN_ORDER: Final = itemgetter(*map((*_SUMMED, *_REST).index, Figures._fields))
+# How a router's means are computed, and where the two sums are that each is made of.
+_MEANS: Final = tuple(
+    (_AT(name), kind.of, _AT(kind.amount), _AT(kind.known)) for name, kind in MEANS.items()
 )
-_NOTHING = (0,) * FIGURES
 
 
 class Sums:
@@ -97,8 +36,8 @@ class Sums:
     __slots__ = ("amounts", "extremes")
 
     def __init__(self) -> None:
-        self.amounts = [0] * FIGURES
-        self.extremes: list[int | None] = [None] * EXTREMES
+        self.amounts = [0] * len(ADDITIVE)
+        self.extremes: list[int | None] = [None] * len(EXTREMES)
 
     def extend(self, extremes: Sequence[int | None]) -> None:
         """A step touches the window."""
@@ -106,7 +45,7 @@ class Sums:
         for which, value in enumerate(extremes):
             if value is not None:
                 was = mine[which]
-                if was is None or (value < was if which == CLIENTS_MIN else value > was):
+                if was is None or (value < was if _ARE_LOWEST[which] else value > was):
                     mine[which] = value
 
     def add(self, step: Step) -> None:
@@ -119,21 +58,7 @@ class Sums:
         amounts = self.amounts
         if max(amounts) > MAX_WHOLE:
             amounts = [min(amount, MAX_WHOLE) for amount in amounts]
-        (
-            covered, up, observed, client, active, active_observed, weak, weak_observed,
-            wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known, busy, airtime,
-        ) = amounts  # fmt: skip
-        extremes = self.extremes
-        # By position: this is built for every minute of every router.
-        return Figures(
-            1, covered, up,
-            observed, client, mean(client, observed), extremes[CLIENTS_MIN], extremes[CLIENTS_MAX],
-            active, active_observed, mean(active, active_observed), weak, weak_observed,
-            wifi_down, wifi_up, wifi_known, uplink_down, uplink_up, uplink_known,
-            extremes[WIFI_PEAK], extremes[UPLINK_PEAK], None, None, busy, airtime,
-            rate(wifi_down, wifi_known), rate(wifi_up, wifi_known),
-            rate(uplink_down, uplink_known), rate(uplink_up, uplink_known),
-        )  # fmt: skip
+        return with_means(_IN_ORDER((*amounts, *self.extremes, *_REST.values())))
 
 
 class Covered:
@@ -191,7 +116,7 @@ class Minutes:
         """Spread what no other boot covered; the step without that."""
         length_ms = max(1, step.to_ms - step.from_ms)
         for from_ms, to_ms in self._covered.add(step.from_ms, step.to_ms):
-            share = [0] * FIGURES
+            share = [0] * len(ADDITIVE)
             share[COVERED] = covered * (to_ms - from_ms) // length_ms
             self._spread(Step(from_ms, to_ms, share))
         amounts = list(step.amounts)
@@ -237,37 +162,22 @@ def _until(amounts: Sequence[int], part_ms: int, length_ms: int) -> Sequence[int
     return [amount * part_ms // length_ms for amount in amounts] if part_ms else _NOTHING
 
 
-def with_means(figures: Figures) -> Figures:
+def with_means(figures: Sequence[Any]) -> Figures:
     """The same with the means and rates that a router's sums give."""
-    return with_rates(figures)._replace(
-        clients_mean=mean(figures.client_ms, figures.observed_ms),
-        active_mean=mean(figures.active_ms, figures.active_observed_ms),
-    )
+    values: list[Any] = list(figures)
+    for at, of, amount, known in _MEANS:
+        values[at] = of(values[amount], values[known])
+    return Figures._make(values)
 
 
-def with_rates(figures: Figures) -> Figures:
-    """The same with the rates that a router's bytes give."""
-    return figures._replace(
-        wifi_down_bps=rate(figures.wifi_down_bytes, figures.wifi_known_ms),
-        wifi_up_bps=rate(figures.wifi_up_bytes, figures.wifi_known_ms),
-        uplink_down_bps=rate(figures.uplink_down_bytes, figures.uplink_known_ms),
-        uplink_up_bps=rate(figures.uplink_up_bytes, figures.uplink_known_ms),
-    )
-
-
-def rate(amount: int, known_ms: int) -> int | None:
-    """Bits a second of bytes over the time known; None where nothing is known."""
-    return min(amount * 8000 // known_ms, MAX_WHOLE) if known_ms else None
-
-
-def mean(amount: int, length_ms: int) -> float | None:
-    """Rounded to thousandths; None where nothing was observed."""
-    return (amount * 1000 + length_ms // 2) // length_ms / 1000 if length_ms else None
-
-
-def thousandths(amount: int, length_ms: int) -> list[int]:
-    """The mean in thousandths; empty where nothing was observed."""
-    return [(amount * 1000 + length_ms // 2) // length_ms] if length_ms else []
+def extremes(each: Iterable[Figures]) -> dict[str, Any]:
+    """The lowest and highest of several windows together, by name."""
+    found: dict[str, Any] = {}
+    windows = list(each)
+    for name, how in EXTREMES.items():
+        known = [one for one in (getattr(window, name) for window in windows) if one is not None]
+        found[name] = (min if how == "min" else max)(known, default=None)
+    return found
 
 
 def is_empty(figures: Figures) -> bool:

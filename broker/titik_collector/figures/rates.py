@@ -11,31 +11,58 @@ of a run speaks for all the time the run had observed by then.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar, cast
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeVar, cast
 
+from titik_collector.figures.table import ADDITIVE, COUNTED, COUNTERS, EXTREMES
 from titik_collector.limits import MAX_BRIDGE_MS, MAX_CLIENTS
-from titik_wire.limits import MAX_RADIOS
 
-(
-    COVERED,
-    UP,
-    OBSERVED,
-    CLIENT,
-    ACTIVE,
-    ACTIVE_OBSERVED,
-    WEAK,
-    WEAK_OBSERVED,
-    WIFI_DOWN,
-    WIFI_UP,
-    WIFI_KNOWN,
-    UPLINK_DOWN,
-    UPLINK_UP,
-    UPLINK_KNOWN,
-    AIRTIME_BUSY,
-    AIRTIME_ACTIVE,
-) = range(16)
-CLIENTS_MAX, WIFI_PEAK, UPLINK_PEAK, CLIENTS_MIN = range(4)
-FIGURES, EXTREMES = 16, 4  # how many there are
+
+class _Traffic(NamedTuple):
+    """Where the figures of Wi-Fi or of the uplink are."""
+
+    down: int
+    up: int
+    known: int
+    peak: int
+
+
+def _traffic(name: str) -> _Traffic:
+    return _Traffic(
+        ADDITIVE.index(f"{name}_down_bytes"),
+        ADDITIVE.index(f"{name}_up_bytes"),
+        ADDITIVE.index(f"{name}_known_ms"),
+        _EXTREME.index(f"{name}_down_peak_bps"),
+    )
+
+
+# Where in `amounts` and `extremes` each figure is.
+_EXTREME: Final = tuple(EXTREMES)
+COVERED, UP, OBSERVED, CLIENT = map(
+    ADDITIVE.index, ("covered_ms", "up_ms", "observed_ms", "client_ms")
+)
+ACTIVE, ACTIVE_OBSERVED, WEAK, WEAK_OBSERVED = map(
+    ADDITIVE.index, ("active_ms", "active_observed_ms", "weak_ms", "weak_observed_ms")
+)
+CLIENTS_MIN, CLIENTS_MAX = map(_EXTREME.index, ("clients_min", "clients_max"))
+WIFI, UPLINK = _traffic("wifi"), _traffic("uplink")
+_COUNTERS: Final = len(COUNTERS)
+_PAIRS: Final = tuple((2 * n, 2 * n + 1, one.most_s, one.of_run) for n, one in enumerate(COUNTED))
+# What `_follow` finds, brought into the order of the table; the first five are one number.
+_PASSED: Final = ("covered_ms", "up_ms", "active_observed_ms", "wifi_known_ms", "uplink_known_ms")
+_FOUND: Final = (
+    _PASSED, "observed_ms", "client_ms", "active_ms", "weak_ms", "weak_observed_ms",
+    "wifi_down_bytes", "wifi_up_bytes", "uplink_down_bytes", "uplink_up_bytes", *COUNTERS,
+)  # fmt: skip
+_IN_ORDER: Final = itemgetter(
+    *(_FOUND.index(_PASSED if name in _PASSED else name) for name in ADDITIVE)
+)
+_EXTREMES_IN_ORDER: Final = itemgetter(
+    *map(
+        ("clients_min", "clients_max", "wifi_down_peak_bps", "uplink_down_peak_bps").index,
+        EXTREMES,
+    )
+)
 
 BOOT_UP_MS = 600_000  # a router was powered at least this long before its agent's first sample
 WIRE_BPS = 10e9  # no interface of a router carries more
@@ -46,7 +73,7 @@ PEAK_MS = 1000  # a peak over less than this is the jitter of reading
 _Key = TypeVar("_Key")
 # A Reading that lacks nothing.
 _Full = tuple[
-    int, int, int, int, int, int, int, int, int, int, int, int, int, int,
+    int, int, int, int, int, int, int, int, int, int, int, int, Sequence[int | None],
     Mapping[int, tuple[int, int]], Mapping[tuple[str, int], tuple[int, int]],
 ]  # fmt: skip
 
@@ -66,8 +93,7 @@ class Reading(NamedTuple):
     weak: int | None = None
     client_ms: int | None = None
     observed_ms: int | None = None
-    airtime_busy_ms: int | None = None
-    airtime_active_ms: int | None = None
+    counted: Sequence[int | None] = (None,) * len(COUNTERS)  # in their order
     wifi: Mapping[int, tuple[int, int]] = {}  # rx and tx by interface row; empty: not read
     uplink: Mapping[tuple[str, int], tuple[int, int]] = {}  # by ifname and interface row
 
@@ -78,7 +104,7 @@ class Step(NamedTuple):
     from_ms: int
     to_ms: int
     amounts: Sequence[int]  # by figure
-    extremes: Sequence[int | None] = (None,) * EXTREMES
+    extremes: Sequence[int | None] = (None,) * len(EXTREMES)
 
 
 Pile = tuple[list[int], list[int | None]]
@@ -91,7 +117,7 @@ class Piles(dict[int, Pile]):
     """
 
     def __missing__(self, from_ms: int) -> Pile:
-        pile = self[from_ms] = ([0] * FIGURES, [None] * EXTREMES)
+        pile = self[from_ms] = ([0] * len(ADDITIVE), [None] * len(EXTREMES))
         return pile
 
 
@@ -137,20 +163,18 @@ def _follow(before: Reading, one: Reading, uplink_bps: Callable[[int], float]) -
 
     The rest of this module would come to the same, in ten times as many calls.
     """
-    if None in one[5:14] or None in before[10:14]:
+    if None in one[5:12] or None in before[10:12]:
         return None
     (
-        _, _, was_up_ms, from_ms, _, _, _, _, _, _,
-        client_0, observed_0, busy_0, active_0, wifi_0, uplink_0,
+        _, _, was_up_ms, from_ms, _, _, _, _, _, _, client_0, observed_0, _, wifi_0, uplink_0,
     ) = cast(_Full, before)  # fmt: skip
     (
         _, _, up_ms, to_ms, covers_ms, clients, least, most, active, weak,
-        client_1, observed_1, busy_1, active_1, wifi_1, uplink_1,
+        client_1, observed_1, _, wifi_1, uplink_1,
     ) = cast(_Full, one)  # fmt: skip
     passed_ms, elapsed_ms = to_ms - from_ms, up_ms - was_up_ms
     slew_ms = _slew(elapsed_ms)
     client, observed = client_1 - client_0, observed_1 - observed_0
-    busy, airtime = busy_1 - busy_0, active_1 - active_0
     if not (
         PEAK_MS <= elapsed_ms <= MAX_BRIDGE_MS
         and -slew_ms <= passed_ms - elapsed_ms <= slew_ms
@@ -158,7 +182,6 @@ def _follow(before: Reading, one: Reading, uplink_bps: Callable[[int], float]) -
         and max(clients, least, most, active, weak) <= MAX_CLIENTS
         and 0 <= observed <= elapsed_ms + slew_ms + LAG_MS
         and 0 <= client <= observed * MAX_CLIENTS
-        and 0 <= busy <= airtime <= MAX_RADIOS * (elapsed_ms + LAG_MS)
     ):
         return None
     wifi = _grown(wifi_0, wifi_1, _carried(WIRE_BPS, elapsed_ms))
@@ -166,13 +189,12 @@ def _follow(before: Reading, one: Reading, uplink_bps: Callable[[int], float]) -
     uplink = _grown(uplink_0, uplink_1, _carried(bps, elapsed_ms))
     if wifi is None or uplink is None:
         return None
-    amounts = (
-        passed_ms, passed_ms, observed, client, active * passed_ms, passed_ms,
-        weak * passed_ms, clients * passed_ms, wifi[1], wifi[0], passed_ms,
-        uplink[0], uplink[1], passed_ms, busy, airtime,
-    )  # fmt: skip
+    amounts = _IN_ORDER((
+        passed_ms, observed, client, active * passed_ms, weak * passed_ms, clients * passed_ms,
+        wifi[1], wifi[0], uplink[0], uplink[1], *_counted(before, one, elapsed_ms),
+    ))  # fmt: skip
     peaks = wifi[1] * 8000 // elapsed_ms, uplink[0] * 8000 // elapsed_ms
-    return Step(from_ms, to_ms, amounts, (most, *peaks, least))
+    return Step(from_ms, to_ms, amounts, _EXTREMES_IN_ORDER((least, most, *peaks)))
 
 
 def _grown(
@@ -234,12 +256,27 @@ def _powered(before: Reading | None, one: Reading, from_ms: int | None, piles: P
         return
     amounts, _ = piles[from_ms]
     amounts[UP] = one.at_ms - from_ms
-    busy = _growth(before.airtime_busy_ms, one.airtime_busy_ms)
-    active = _growth(before.airtime_active_ms, one.airtime_active_ms)
-    if busy is not None and active is not None:
-        elapsed_ms = one.uptime_ms - before.uptime_ms
-        if busy <= active <= MAX_RADIOS * (elapsed_ms + LAG_MS):
-            amounts[AIRTIME_BUSY], amounts[AIRTIME_ACTIVE] = busy, active
+    counted = _counted(before, one, one.uptime_ms - before.uptime_ms)
+    for name, amount in zip(COUNTERS, counted, strict=True):
+        amounts[ADDITIVE.index(name)] = amount
+
+
+def _counted(before: Reading, one: Reading, elapsed_ms: int) -> Sequence[int]:
+    """What COUNTERS grew by; 0 of a part and its whole that cannot have grown so."""
+    found = [0] * _COUNTERS
+    was, now = before.counted, one.counted
+    for part_at, whole_at, most_s, of_run in _PAIRS:
+        part_0, part_1, whole_0, whole_1 = was[part_at], now[part_at], was[whole_at], now[whole_at]
+        if part_0 is None or part_1 is None or whole_0 is None or whole_1 is None:
+            continue
+        part, whole = part_1 - part_0, whole_1 - whole_0
+        if (
+            0 <= part <= whole
+            and whole * 1000 <= most_s * (elapsed_ms + LAG_MS)
+            and (before.run_id == one.run_id or not of_run)
+        ):
+            found[part_at], found[whole_at] = part, whole
+    return found
 
 
 def _wifi(before: Reading, one: Reading, from_ms: int | None, piles: Piles) -> None:
@@ -249,7 +286,7 @@ def _wifi(before: Reading, one: Reading, from_ms: int | None, piles: Piles) -> N
     grown = list(_deltas(before.wifi, one.wifi, most).values())
     received, sent = _total(grown)
     if from_ms is not None and grown and received <= most and sent <= most:
-        _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, WIFI_DOWN, sent, received)
+        _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, WIFI, sent, received)
 
 
 def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float, piles: Piles) -> None:
@@ -260,7 +297,7 @@ def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float, pile
     are_known = {ifname for ifname, _ in grown} == {ifname for ifname, _ in one.uplink}
     received, sent = _total(grown.values())
     if from_ms is not None and are_known and received <= most and sent <= most:
-        _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, UPLINK_DOWN, received, sent)
+        _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, UPLINK, received, sent)
 
 
 def _deltas(
@@ -278,20 +315,11 @@ def _total(grown: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return received, sent
 
 
-def _bytes(
-    pile: Pile,
-    known_ms: int,
-    elapsed_ms: int,
-    figure: int,
-    down: int,
-    up: int,
-) -> None:
-    """`figure` is that of down; those of up and of the time known follow it."""
+def _bytes(pile: Pile, known_ms: int, elapsed_ms: int, link: _Traffic, down: int, up: int) -> None:
     amounts, extremes = pile
-    amounts[figure : figure + 3] = down, up, known_ms
+    amounts[link.down], amounts[link.up], amounts[link.known] = down, up, known_ms
     if elapsed_ms >= PEAK_MS:
-        peak = WIFI_PEAK if figure == WIFI_DOWN else UPLINK_PEAK
-        extremes[peak] = down * 8000 // elapsed_ms
+        extremes[link.peak] = down * 8000 // elapsed_ms
 
 
 def _client_time(before: Reading | None, one: Reading, from_ms: int | None, piles: Piles) -> None:

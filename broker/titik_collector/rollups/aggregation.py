@@ -6,24 +6,19 @@ Rule: a router counts for the site that it belongs to at the start of each minut
 be split: on a day when a router moved, they count for the site it belonged to last.
 Rule: an hour or a day is of the most routers that belonged at once in it. So coverage is not too
 high on the day a router is registered.
-Rule: the mean of a site is the sum of its routers' means, each over the time it was observed. Its
-throughput is the sum of its routers' rates, each over the time its bytes are known.
+Rule: the mean of a site is the sum of its routers' means, each over the time it was observed. So
+is its throughput, each router's over the time its bytes are known.
 Rule: of the time that a router's bytes are known a site counts a minute of each minute and a day of
 each day at most. More, as of a clock that was set back, would hide that another router was silent.
 """
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
+from typing import Any
 
-from titik_collector.figures.figures import (
-    ADDITIVE,
-    KNOWN_TIMES,
-    Figures,
-    thousandths,
-    with_rates,
-)
+from titik_collector.figures.table import ADDITIVE, KNOWN_TIMES, MEANS, Figures
 from titik_collector.figures.windows import Span
 from titik_collector.store import membership
 from titik_collector.store.database import Database
@@ -126,50 +121,26 @@ def known_within(extra: Figures, had: Figures, span: Span) -> Figures:
     return extra._replace(**{name: min(getattr(extra, name), most) for name, most in left.items()})
 
 
-def sums_of_means(each: Iterable[Figures]) -> SumsOfMeans:
+def sums_of_means(each: Collection[Figures]) -> SumsOfMeans:
     """Of what each router gave."""
-    clients: list[int] = []
-    active: list[int] = []
-    rates: list[Figures] = []
-    for one in each:
-        clients += thousandths(one.client_ms, one.observed_ms)
-        active += thousandths(one.active_ms, one.active_observed_ms)
-        rates.append(with_rates(one))
-    summed = with_sums_of_rates(Figures(), rates)
-    return SumsOfMeans(
-        sum(clients) if clients else None,
-        sum(active) if active else None,
-        summed.wifi_down_bps,
-        summed.wifi_up_bps,
-        summed.uplink_down_bps,
-        summed.uplink_up_bps,
+    return tuple(
+        [
+            total(kind.parts(getattr(one, kind.amount), getattr(one, kind.known)) for one in each)
+            for kind in MEANS.values()
+        ]
     )
 
 
-def with_sums_of_means(figures: Figures, parts: Sequence[SumsOfMeans]) -> Figures:
-    """The same with means and rates of a site, from the sums of its routers."""
-    sums = SumsOfMeans._make(_sum(column) for column in zip(*parts, strict=True))
-    return figures._replace(
-        clients_mean=None if sums.clients is None else sums.clients / 1000,
-        active_mean=None if sums.active is None else sums.active / 1000,
-        wifi_down_bps=sums.wifi_down_bps,
-        wifi_up_bps=sums.wifi_up_bps,
-        uplink_down_bps=sums.uplink_down_bps,
-        uplink_up_bps=sums.uplink_up_bps,
-    )
+def with_sums_of_means(figures: Figures, sums: Sequence[SumsOfMeans]) -> Figures:
+    """The same with means of a site, from the sums of its routers."""
+    means: dict[str, Any] = {}
+    for (name, kind), *parts in zip(MEANS.items(), *sums, strict=True):
+        whole = total(parts)
+        means[name] = whole if whole is None or kind.scale is None else whole / kind.scale
+    return figures._replace(**means)
 
 
-def with_sums_of_rates(figures: Figures, each: Sequence[Figures]) -> Figures:
-    """The same with the sums of the rates of others."""
-    return figures._replace(
-        wifi_down_bps=_sum(one.wifi_down_bps for one in each),
-        wifi_up_bps=_sum(one.wifi_up_bps for one in each),
-        uplink_down_bps=_sum(one.uplink_down_bps for one in each),
-        uplink_up_bps=_sum(one.uplink_up_bps for one in each),
-    )
-
-
-def _sum(rates: Iterable[int | None]) -> int | None:
+def total(parts: Iterable[int | None]) -> int | None:
     """Of what is known; None where nothing is."""
-    known = [one for one in rates if one is not None]
+    known = [one for one in parts if one is not None]
     return min(sum(known), MAX_WHOLE) if known else None

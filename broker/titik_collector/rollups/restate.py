@@ -11,10 +11,11 @@ again, so that years of a large city are no flood.
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from titik_collector.figures.figures import RATES, Figures, with_rates
+from titik_collector.figures.figures import with_means
 from titik_collector.figures.scope import FOR_EVER_MS, Scope
+from titik_collector.figures.table import RATES, Figures
 from titik_collector.figures.windows import Span, Window
 from titik_collector.rollups import aggregation
 from titik_collector.rollups.aggregation import Membership
@@ -89,11 +90,9 @@ class Restate:
             for start_ms, row in rows.items():
                 if start_ms in ends and _belongs(part, window, start_ms, ends[start_ms]):
                     figures = row.figures
-                    each[start_ms].append(with_rates(figures) if lower == "router" else figures)
+                    each[start_ms].append(with_means(figures) if lower == "router" else figures)
             yield
-        return {
-            start_ms: aggregation.with_sums_of_rates(Figures(), of) for start_ms, of in each.items()
-        }
+        return {start_ms: _sums_of_rates(of) for start_ms, of in each.items()}
 
     def _parts(self, scope: Scope, scope_id: int) -> Sequence[Part]:
         membership = Membership(self._db)
@@ -114,6 +113,13 @@ class Restate:
             if minutes:
                 minutes |= _restated(minutes, rates)
                 packed_minutes.replace(self._db, series.place, span.start_ms, minutes)
+
+
+def _sums_of_rates(each: Sequence[Figures]) -> Figures:
+    sums: dict[str, Any] = {
+        name: aggregation.total(getattr(one, name) for one in each) for name in RATES
+    }
+    return Figures(**sums)
 
 
 def _lacks(row: RollupRow) -> bool:

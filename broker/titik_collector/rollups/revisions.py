@@ -7,7 +7,8 @@ empty, because another figure was published for it.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from titik_collector.figures.figures import Figures, is_empty
+from titik_collector.figures.figures import is_empty
+from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Span
 from titik_collector.store import rollups, unpublished
 from titik_collector.store.database import Database

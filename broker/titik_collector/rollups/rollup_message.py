@@ -1,10 +1,17 @@
 """A stored window as the message that engineers read."""
 
-from titik_collector.figures.figures import with_rates
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from titik_collector.figures.figures import with_means
+from titik_collector.figures.table import KINDS, WINDOW, Amount, Figures, PartOf, Routers, Sum
 from titik_collector.store import rollups
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import RollupRow, WindowKey
 from titik_wire.messages import Rollup
+
+# Of the columns of a window, and its length times its routers.
+Published = Callable[[Sequence[Any], int], Any]
 
 
 def read(db: Database, key: WindowKey, name: str) -> Rollup:
@@ -14,42 +21,53 @@ def read(db: Database, key: WindowKey, name: str) -> Rollup:
 
 def of(key: WindowKey, name: str, row: RollupRow) -> Rollup:
     """Ratios and means from sums; what was not seen is absent."""
-    one = row.figures
-    length_ms = (row.end_ms - key.start_ms) * max(one.routers, 1)
-    wifi_ms, uplink_ms = one.wifi_known_ms, one.uplink_known_ms
-    if key.scope == "router":  # rows that are older than the columns have none
-        one = with_rates(one)
-    return Rollup(
-        key.scope,
-        name,
-        key.window,
-        key.start_ms,
-        row.revision,
-        coverage_ratio=_ratio(one.covered_ms, length_ms) or 0.0,
-        clients_mean=one.clients_mean,
-        clients_min=one.clients_min,
-        clients_max=one.clients_max,
-        active_mean=one.active_mean,
-        wifi_down_bytes=one.wifi_down_bytes if wifi_ms else None,
-        wifi_up_bytes=one.wifi_up_bytes if wifi_ms else None,
-        uplink_down_bytes=one.uplink_down_bytes if uplink_ms else None,
-        uplink_up_bytes=one.uplink_up_bytes if uplink_ms else None,
-        wifi_down_bps=one.wifi_down_bps,
-        wifi_up_bps=one.wifi_up_bps,
-        uplink_down_bps=one.uplink_down_bps,
-        uplink_up_bps=one.uplink_up_bps,
-        wifi_down_peak_bps=one.wifi_down_peak_bps,
-        uplink_down_peak_bps=one.uplink_down_peak_bps,
-        visitors_min=one.visitors_min,
-        visitors_max=one.visitors_max,
-        # Without any sample it is not known whether the router was powered.
-        uptime_ratio=_ratio(one.up_ms, length_ms) if one.up_ms else None,
-        weak_ratio=_ratio(one.weak_ms, one.weak_observed_ms),
-        airtime_busy_ratio=_ratio(one.airtime_busy_ms, one.airtime_active_ms),
-        wifi_coverage_ratio=_ratio(wifi_ms, length_ms) if wifi_ms else None,
-        uplink_coverage_ratio=_ratio(uplink_ms, length_ms) if uplink_ms else None,
-    )
+    figures = row.figures
+    if key.scope == "router":  # rows that are older than rates have none
+        figures = with_means(figures)
+    length_ms = (row.end_ms - key.start_ms) * max(figures.routers, 1)
+    found = {field: publish(figures, length_ms) for field, publish in FIELDS.items()}
+    found["coverage_ratio"] = found["coverage_ratio"] or 0.0  # the one that is never absent
+    return Rollup(key.scope, name, key.window, key.start_ms, row.revision, **found)
+
+
+def _amount(at: int, known: int) -> Published:
+    return lambda figures, _: figures[at] if figures[known] else None
+
+
+def _share(at: int, whole: int) -> Published:
+    return lambda figures, _: _ratio(figures[at], figures[whole])
+
+
+def _of_window(at: int) -> Published:
+    # Without any sample it is not known whether the router was powered.
+    return lambda figures, length_ms: _ratio(figures[at], length_ms) if figures[at] else None
+
+
+def _plain(at: int) -> Published:
+    return lambda figures, _: figures[at]
 
 
 def _ratio(part: int, whole: int) -> float | None:
     return min(1.0, round(part / whole, 4)) if whole else None
+
+
+def _fields() -> dict[str, Published]:
+    """How each field of the message follows from the table."""
+    found: dict[str, Published] = {}
+    where = Figures._fields.index
+    for name, kind in KINDS.items():
+        match kind:
+            case Amount(known):
+                found[name] = _amount(where(name), where(known))
+            case PartOf(field, whole) if whole == WINDOW:
+                found[field] = _of_window(where(name))
+            case PartOf(field, whole):
+                found[field] = _share(where(name), where(whole))
+            case Sum() | Routers():
+                pass  # part of others
+            case _:
+                found[name] = _plain(where(name))
+    return found
+
+
+FIELDS: Final = _fields()

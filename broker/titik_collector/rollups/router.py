@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from titik_collector.figures.figures import Figures, Minutes, Sums, with_means
+from titik_collector.figures.figures import Minutes, Sums, extremes, with_means
 from titik_collector.figures.rates import WIRE_BPS, Reading, Step, steps
+from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.limits import MAX_COUNTS
 from titik_collector.rollups import aggregation, revisions
@@ -216,11 +217,7 @@ def _day(
     """The figures of a day, from the sum of its hours and what is only known to be of the day."""
     whole, length_ms = hours, day.end_ms - day.start_ms
     if bounded is not None:
-        fewest = [one for one in (hours.clients_min, bounded.clients_min) if one is not None]
-        most = [one for one in (hours.clients_max, bounded.clients_max) if one is not None]
-        whole = aggregation.plus(hours, bounded)._replace(
-            clients_min=min(fewest, default=None), clients_max=max(most, default=None)
-        )
+        whole = aggregation.plus(hours, bounded)._replace(**extremes((hours, bounded)))
     return with_means(whole)._replace(
         covered_ms=min(whole.covered_ms, length_ms),
         up_ms=min(whole.up_ms, length_ms),

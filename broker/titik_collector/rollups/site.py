@@ -12,15 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from titik_collector.figures.figures import Figures
+from titik_collector.figures.figures import extremes
 from titik_collector.figures.scope import CITY_ID
+from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.rollups import aggregation, revisions
 from titik_collector.rollups.aggregation import Headcount, Membership
 from titik_collector.rollups.revisions import Computed
 from titik_collector.store import boot_spans, packed_minutes, rollup_sums, rollups
 from titik_collector.store.database import Database
-from titik_collector.store.rollup_sums import Asked, Part, SumsOfMeans
+from titik_collector.store.rollup_sums import NO_SUMS, Asked, Part, SumsOfMeans
 from titik_collector.store.rollups import Series
 from titik_wire.instant import MINUTE_MS
 
@@ -193,7 +194,7 @@ class SiteRollups:
         asked: Sequence[tuple[int, Span]],
         bounded: Mapping[int, Mapping[int, Bounded]] = MappingProxyType({}),
     ) -> list[list[SumsOfMeans]]:
-        """What the means and rates of the routers of each site sum to, in one hour or day of it."""
+        """What the means of the routers of each site sum to, in one hour or day of it."""
         whole: list[Asked] = []
         rest: list[tuple[int, Part]] = []
         for n, (site_id, span) in enumerate(asked):
@@ -211,7 +212,7 @@ class SiteRollups:
                 had = each[n].get(router_id, Figures())
                 each[n][router_id] = aggregation.plus(had, beyond.extra)
         return [
-            [sums.get(n, SumsOfMeans()), aggregation.sums_of_means(each.get(n, {}).values())]
+            [sums.get(n, NO_SUMS), aggregation.sums_of_means(each.get(n, {}).values())]
             for n in range(len(asked))
         ]
 
@@ -283,10 +284,4 @@ class SiteRollups:
         """Extremes from the windows below, everything else from the sites."""
         (lower,) = rollup_sums.of_lower(self._db, [(series, span)])
         parts = rollup_sums.of_sites(self._db, series.window, span.start_ms, sites)
-        return parts._replace(
-            routers=self._membership.headcount().most(span),
-            clients_min=lower.clients_min,
-            clients_max=lower.clients_max,
-            wifi_down_peak_bps=lower.wifi_down_peak_bps,
-            uplink_down_peak_bps=lower.uplink_down_peak_bps,
-        )
+        return parts._replace(routers=self._membership.headcount().most(span), **extremes((lower,)))

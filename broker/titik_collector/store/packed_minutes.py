@@ -9,8 +9,9 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from titik_collector.figures.figures import RATES, Figures, with_means
+from titik_collector.figures.figures import with_means
 from titik_collector.figures.scope import Scope
+from titik_collector.figures.table import MEANS, Figures
 from titik_collector.figures.windows import Span
 from titik_collector.store import rollups, settings
 from titik_collector.store.database import Database
@@ -138,7 +139,7 @@ def _pack(scope: Scope, rows: Sequence[tuple[float | None, ...]]) -> bytes:
     """Column by column, because values of one are alike; `json` gives floats back exactly."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     if scope == "router":  # its means and rates follow from its sums
-        for name in _FOLLOWING:
+        for name in MEANS:
             columns[COLUMNS.index(name)] = []
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode(), 9)
 
@@ -155,7 +156,6 @@ def _rows_of(scope: Scope, packed: bytes) -> Iterator[tuple[int, RollupRow]]:
         yield start_ms, RollupRow(start_ms + MINUTE_MS, revision, figures)
 
 
-_FOLLOWING = ("clients_mean", "active_mean", *RATES)
 _INSERT = (
     f"INSERT INTO rollup (scope, scope_id, window, start_ms, end_ms, revision,"
     f" {', '.join(Figures._fields)}) VALUES ({', '.join('?' * (len(COLUMNS) + 4))})"

@@ -7,15 +7,15 @@ from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from titik_collector.figures.rates import Reading
+from titik_collector.figures.table import COUNTERS
 from titik_collector.limits import MAX_KNOWN_INTERFACES
 from titik_collector.store import counters
 from titik_collector.store.database import Database, Values
 from titik_collector.store.samples import UPLINK, WIFI
 
-_COLUMNS = (
-    "run_id, seq, uptime_ms, at_ms, covers_ms, clients, clients_min, clients_max, active, weak,"
-    " client_ms, observed_ms, airtime_busy_ms, airtime_active_ms"
-)
+_PLAIN = Reading._fields[: Reading._fields.index("counted")]
+_COLUMNS = ", ".join((*_PLAIN, *COUNTERS))
+_PLAIN_END = 3 + len(_PLAIN)
 
 Wifi = dict[int, counters.Bytes]  # by interface row
 Uplink = dict[tuple[str, int], counters.Bytes]  # by ifname and interface row
@@ -88,7 +88,11 @@ class ReadingRows:
     def _read(self, sql: str, values: Values) -> list[tuple[int, Reading]]:
         rows = [(*row, counters.unpack(row[2])) for row in self._db.execute(sql, values)]
         self._learn({one for row in rows for one in row[-1]} - self._interfaces.keys())
-        return [(row[0], Reading._make(row[3:-1] + self._split(row[1], row[-1]))) for row in rows]
+        end = _PLAIN_END
+        return [
+            (row[0], Reading._make((*row[3:end], row[end:-1], *self._split(row[1], row[-1]))))
+            for row in rows
+        ]
 
     def _split(self, sections: int, values: dict[int, counters.Bytes]) -> tuple[Wifi, Uplink]:
         """The counters of the BSSs and those of the uplinks; none of an incomplete section."""

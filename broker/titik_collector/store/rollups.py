@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from titik_collector.figures.figures import Figures
 from titik_collector.figures.scope import Scope
+from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Span, Window
 from titik_collector.store.database import Database
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from titik_collector.figures.table import COUNTERS
 from titik_collector.store.boot_time import Quality
 from titik_collector.store.database import Database
 
@@ -33,11 +34,14 @@ class NewSample(NamedTuple):
     observed_ms: int | None
     visitors: int | None
     visitors_since_ms: int | None
-    airtime_busy_ms: int | None
-    airtime_active_ms: int | None
     counters: bytes  # see counters.py
     clocked: bool  # the router's clock is believed
     claim_ms: int | None  # what it shows, if it is not believed
+    counted: tuple[int | None, ...]  # a column for each of COUNTERS
+
+
+_COLUMNS = (*NewSample._fields[:-1], *COUNTERS)
+_ADD = f"INSERT INTO sample ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 
 
 class NewMessage(NamedTuple):
@@ -74,7 +78,7 @@ class DoubtfulClock(NamedTuple):
 
 def add(db: Database, samples: Sequence[NewSample], messages: Sequence[NewMessage]) -> None:
     """Write rows of samples and their messages."""
-    db.executemany(f"INSERT INTO sample VALUES ({', '.join('?' * 25)})", samples)
+    db.executemany(_ADD, [(*one[:-1], *one.counted) for one in samples])
     db.executemany(
         "INSERT INTO body (run_id, seq, arrived_ms, packed) VALUES (?, ?, ?, ?)", messages
     )

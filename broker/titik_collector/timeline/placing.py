@@ -6,6 +6,7 @@ Rule: a range that contains stored rows replaces them; one that lies inside a ro
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from titik_collector.figures.table import counted, total
 from titik_collector.store import body, counters, ids
 from titik_collector.store import samples as stored
 from titik_collector.store.database import Database
@@ -89,8 +90,6 @@ class Placing:
         sample, arrived_ms = one.sample, one.arrived_ms
         claim = Claim(max(sample.taken_at, EARLIEST_MS), sample.uptime_ms, arrived_ms)
         believed = sample.clock == "ntp" and claim.is_believed(self._prompt_ms(one.boot_id))
-        busy_ms = [radio.airtime_busy_ms for radio in sample.radios or ()]
-        active_ms = [radio.airtime_active_ms for radio in sample.radios or ()]
         visitors = sample.visitors
         return NewSample(
             run_id=one.run_id,
@@ -113,8 +112,6 @@ class Placing:
             observed_ms=sample.observed_ms,
             visitors=visitors.count if visitors else None,
             visitors_since_ms=visitors.since if visitors else None,
-            airtime_busy_ms=_total(busy_ms) if busy_ms else None,
-            airtime_active_ms=_total(active_ms) if active_ms else None,
             counters=counters.pack(
                 {
                     self._names.interface(one.router_id, name): value
@@ -123,6 +120,7 @@ class Placing:
             ),
             clocked=believed,
             claim_ms=claim.taken_ms if sample.clock == "ntp" and not believed else None,
+            counted=counted(sample),
         )
 
     def _insert(self, rows: list[NewSample], messages: list[NewMessage]) -> None:
@@ -156,14 +154,4 @@ def _weak(sample: Sample) -> int | None:
     """Clients with a weak signal; a BSS that is off the air has none."""
     if sample.clients is None:
         return None
-    return _total(one.weak for one in sample.bss or () if not one.off_air)
-
-
-def _total(values: Iterable[int | None]) -> int | None:
-    """The sum, or None when any is unknown."""
-    total = 0
-    for value in values:
-        if value is None:
-            return None
-        total += value
-    return total
+    return total(one.weak for one in sample.bss or () if not one.off_air)
