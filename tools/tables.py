@@ -13,6 +13,7 @@ from tests.project.test_layering import FLOORS
 from titik_agent.sampling.sampler import SHED_ORDER
 from titik_collector.config import model as collector_config
 from titik_collector.config import schema
+from titik_collector.figures.table import KINDS, WINDOW, Amount, Extreme, Mean, OfDay, PartOf, Rate
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Held, Span
@@ -85,12 +86,40 @@ def _room(package: Path, name: str) -> tuple[str, str]:
     return f"[`{shown}`](../{where.relative_to(ROOT)})", about
 
 
+def _figures(_: str) -> str:
+    """By field: what it is made of, and how windows and routers add up."""
+    rows = [row for name, kind in KINDS.items() if (row := _figure(name, kind))]
+    return _table(("field", "made of", "longer windows", "several routers"), rows)
+
+
+def _figure(name: str, kind: object) -> tuple[str, ...]:
+    again = "the same, of the sums"
+    match kind:
+        case Amount(known):
+            return f"`{name}`", f"`{name}`, where `{known}` is not 0", "the sum", "the sum"
+        case PartOf(field, whole) if whole == WINDOW:
+            return f"`{field}`", f"`{name}` / the window's length / `routers`", again, again
+        case PartOf(field, whole):
+            return f"`{field}`", f"`{name}` / `{whole}`", again, again
+        case Mean(amount, known):
+            bits = "8000 * " if isinstance(kind, Rate) else ""
+            return f"`{name}`", f"{bits}`{amount}` / `{known}`", again, "the sum"
+        case Extreme("min"):
+            return f"`{name}`", f"`{name}`", "the lowest", "the sum at one minute"
+        case Extreme():
+            return f"`{name}`", f"`{name}`", "the highest", "the sum at one minute"
+        case OfDay():
+            return f"`{name}`", f"`{name}`", "only of a day", "the sum"
+    return ()  # part of others
+
+
 _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "topics": _topics,
     "limits": _limits,
     "fields": _fields,
     "keys": _keys,
     "topologies": _topologies,
+    "figures": _figures,
     "rooms": _rooms,
     "shed": _shed,
 }

@@ -141,6 +141,7 @@ class Reach:
     tcp_ms: Rtt | None = None  # median TCP round trip, milliseconds
     tcp_failures: Count | None = None  # unanswered, or without an address, cumulative in this run
     attempts: Count | None = None  # rounds made, cumulative in this run
+    answered: Count | None = None  # rounds with an answer, cumulative in this run
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +305,7 @@ class Rollup:
     airtime_busy_ratio: Ratio | None = None  # share of airtime sensed busy
     wifi_coverage_ratio: Ratio | None = None  # share of the window with known Wi-Fi bytes
     uplink_coverage_ratio: Ratio | None = None  # share of the window with known uplink bytes
+    internet_ratio: Ratio | None = None  # share of the observed rounds of `reach` with an answer
 
 
 Message = Status | Sample | Ack | CollectorStatus | Now | Rollup

@@ -150,12 +150,12 @@ def test_a_silent_resolver_fails_at_its_deadline() -> None:
         reach(Targets(("titik.test",)), dns.address) as source,
     ):
         started = time.monotonic()
-        assert hasty_round(source) == Reach(dns_failures=1, attempts=1)
+        assert hasty_round(source) == Reach(dns_failures=1, attempts=1, answered=0)
         assert SHORT_S <= time.monotonic() - started
-        assert hasty_round(source) == Reach(dns_failures=2, attempts=2)
+        assert hasty_round(source) == Reach(dns_failures=2, attempts=2, answered=0)
         dns.flags = 0x8180
         found = ReachSource.round(source)
-        assert (found.dns_failures, found.attempts) == (2, 3)
+        assert (found.dns_failures, found.attempts, found.answered) == (2, 3, 1)
 
 
 @pytest.mark.usefixtures("caplog")  # it warns of the uplink
@@ -173,7 +173,7 @@ def test_a_portal_s_answers_are_no_internet() -> None:
         dns.nowhere = HERE
         targets = Targets(("*.titik.test",), (("a.test", port), ("b.test", port)))
         with reach(targets, dns.address) as source:
-            assert source.round() == Reach(dns_failures=3, tcp_failures=0, attempts=1)
+            assert source.round() == Reach(dns_failures=3, tcp_failures=0, attempts=1, answered=0)
             dns.nowhere = None
             found = source.round()
             assert failures(found) == (3, 0)
@@ -257,7 +257,7 @@ def test_a_host_that_does_not_answer_fails_at_its_deadline() -> None:
         listener(full=True) as port,
         reach(Targets(hosts=((HERE, port),)), timeout_s=SHORT_S) as source,
     ):
-        assert source.round() == Reach(tcp_failures=1, attempts=1)
+        assert source.round() == Reach(tcp_failures=1, attempts=1, answered=0)
 
 
 def test_a_host_that_refuses_has_answered() -> None:
@@ -279,7 +279,19 @@ def test_tcp_outlives_a_dead_resolver() -> None:
             found = hasty_round(source)
         assert (failures(found), found.tcp_ms is None) == ((1, 0), False)
         with reach(targets, dns.address, timeout_s=SHORT_S) as source:
-            assert source.round() == Reach(dns_failures=1, tcp_failures=0, attempts=1)
+            assert source.round() == Reach(dns_failures=1, tcp_failures=0, attempts=1, answered=0)
+
+
+@pytest.mark.usefixtures("caplog")  # it warns of the uplink
+def test_a_round_is_answered_where_a_host_is() -> None:
+    """A name proves less, for the router may remember it; one host of two is enough."""
+    nowhere = ("255.255.255.255", 9)  # no connection leads there
+    with resolver() as dns, reach(Targets(("titik.test",), (nowhere,)), dns.address) as source:
+        found = source.round()
+        assert (found.dns_failures, found.attempts, found.answered) == (0, 1, 0)
+    with listener() as port, reach(Targets((), ((HERE, port), nowhere))) as source:
+        found = source.round()
+        assert (found.tcp_failures, found.attempts, found.answered) == (1, 1, 1)
 
 
 def test_a_starred_name_is_new_in_every_round() -> None:

@@ -10,7 +10,7 @@ from titik_collector.ingest.batch import BatchWriter
 from titik_collector.received import Arrived
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
-from titik_wire.messages import AgentState, Bss, Held, Net, Sample, Visitors
+from titik_wire.messages import AgentState, Bss, Held, Net, Reach, Sample, Visitors
 
 BUILT = 1_700_000_000_000  # where a clock begins that nobody set
 
@@ -100,6 +100,7 @@ class Life:
                         if rand.random() < 0.1
                         else (Net("wan", "uplink", True, f"{boot.token}/w", wan, tx),),
                         visitors=Visitors(seq // 2 + run_number, BUILT),
+                        reach=Reach(attempts=seq, answered=seq - seq // 3) if seq % 7 else None,
                     )
                 )
                 before = self._now_ms

@@ -33,10 +33,11 @@ def zeros(
 
 
 def test_a_store_of_the_fourth_schema_keeps_its_rollups_and_its_checks(tmp_path: Path) -> None:
-    """Rates are new, and unknown. What the checks refused they still refuse."""
+    """Rates are new and unknown, rounds new and none. What the checks refused they still refuse."""
     with at_version(tmp_path / "db", 4) as old:
         old.execute(*zeros(old, "rollup", scope="site", scope_id=3, window="1h", client_ms=7))
-        before = [(*row, None, None, None, None) for row in old.execute("SELECT * FROM rollup")]
+        new = (None, None, None, None, 0, 0)
+        before = [(*row, *new) for row in old.execute("SELECT * FROM rollup")]
     old.close()
 
     db = open_writer(tmp_path / "db")
@@ -124,10 +125,11 @@ def steps_of_upgrade(path: Path, rows: int) -> int:
             if number > 5:
                 old.executescript(sql)
         old.set_progress_handler(None, 0)
-        last = "SELECT seq, claim_ms, taken_ms FROM sample ORDER BY seq DESC LIMIT 1"
-        assert [(rows, None, None)] == old.execute(last).fetchall()
-        rates = "SELECT start_ms, airtime_active_ms, uplink_up_bps FROM rollup ORDER BY start_ms"
-        assert (1, 0, None) == old.execute(rates).fetchone()
+        last = "SELECT seq, claim_ms, taken_ms, reach_rounds FROM sample ORDER BY seq DESC LIMIT 1"
+        assert [(rows, None, None, None)] == old.execute(last).fetchall()
+        rates = "SELECT start_ms, airtime_active_ms, uplink_up_bps, reach_answered, reach_rounds"
+        rates += " FROM rollup ORDER BY start_ms"
+        assert (1, 0, None, 0, 0) == old.execute(rates).fetchone()
         assert [("ok",)] == old.execute("PRAGMA integrity_check").fetchall()
     old.close()
     return len(ticks)

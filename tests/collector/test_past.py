@@ -26,7 +26,7 @@ from click.testing import CliRunner
 from rich.console import Console, RenderableType
 
 from tests.collector.build import OLD_RUN, RUN, opened
-from tests.collector.test_rollup import START, City, at, city
+from tests.collector.test_rollup import START, City, at, city, hour_of, reaching
 from titik_collector.cli import titik
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import events, export, history
@@ -276,6 +276,23 @@ def test_every_line_fits_80_columns(tmp_path: Path) -> None:
         shown = history_screen.render(subject, "1h", points, ZONE, HOUR.end_ms)
     assert "\x1b[" in text(shown, colour=True)
     assert text(shown) == re.sub(r"\x1b\[[0-9;]*m", "", text(shown, colour=True))
+
+
+def test_a_history_and_an_export_have_the_share_of_rounds_with_an_answer(tmp_path: Path) -> None:
+    """Of each window in its last column, which is there where a target is configured."""
+    with two_hours(tmp_path / "db") as here:
+        assert "internet" not in screen(here)
+    with city(tmp_path / "other") as here:
+        here.save(*reaching(hour_of(), range(2, 32)))
+        here.roll()
+        subject = history.find(here.db, "city", "kupang")
+        points = history.read(here.db, subject, "1h", HOUR, Calendar(ZONE))
+        shown = text(history_screen.render(subject, "1h", points, ZONE, HOUR.end_ms))
+        exported = list(csv.DictReader(io.StringIO(_exported(here, "csv"))))
+    *_, head, row = (line.split() for line in shown.splitlines())
+    assert ("internet", "75%") == (head[-1], row[-1])
+    assert [max(map(len, shown.splitlines()))] <= [80]
+    assert (["0.0"] * 15 + ["1.0"] * 45) == [one["internet_ratio"] for one in exported]
 
 
 def test_times_are_those_of_the_city_or_iso(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from titik_collector.figures.rates import (
     Step,
     steps,
 )
-from titik_collector.figures.table import ADDITIVE, Figures
+from titik_collector.figures.table import ADDITIVE, COUNTERS, Figures
 from titik_collector.rollups.aggregation import plus
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 
@@ -151,6 +151,39 @@ def test_more_time_observed_than_passed_is_unknown() -> None:
     assert (0, 0) == (got.observed_ms, got.client_ms)
 
 
+def rounds(at_s: float, answered: int | None, made: int | None, **fields: object) -> Reading:
+    """A sample with the rounds of `reach` that were answered and made so far."""
+    known = {"reach_answered": answered, "reach_rounds": made}
+    return reading(at_s, counted=tuple(known.get(name) for name in COUNTERS), **fields)
+
+
+def answered(*readings: Reading) -> tuple[int, int]:
+    """How many rounds were answered, and how many were made."""
+    found = figures(*readings)
+    return found.reach_answered, found.reach_rounds
+
+
+def test_rounds_count_between_samples_of_a_run() -> None:
+    """The next run begins at zero; nothing is taken from what the other had counted."""
+    run = [rounds(10, 5, 5), rounds(40, 6, 6), rounds(70, 6, 7)]
+    next_run = [rounds(100, 8, 9, run_id=2), rounds(130, 9, 10, run_id=2)]
+    assert (1 + 1, 2 + 1) == answered(*run, *next_run)
+
+
+def test_rounds_that_no_sample_reports_are_not_known() -> None:
+    """A sample without `reach`, or of an agent that counts no answers, adds none."""
+    known, silent, older = rounds(10, 5, 5), rounds(40, None, None), rounds(40, None, 6)
+    assert [(0, 0), (0, 0)] == [answered(known, one, rounds(70, 7, 7)) for one in (silent, older)]
+
+
+@pytest.mark.parametrize("claimed", [(2, 1), (32, 32), (2**53 - 1, 2**53 - 1)])
+def test_rounds_that_cannot_be_are_not_known(claimed: tuple[int, int]) -> None:
+    """More answers than rounds, or more than one a second, and a second for one that was late."""
+    answers, made = claimed
+    assert (0, 0) == answered(rounds(10, 0, 0), rounds(40, answers, made))
+    assert (31, 31) == answered(rounds(10, 0, 0), rounds(40, 31, 31))
+
+
 def test_a_router_ran_a_while_before_its_first_sample() -> None:
     """Ten minutes, but not before it was switched on."""
     long_up, short_up = (
@@ -221,7 +254,7 @@ def _walk(rand: random.Random, samples: int) -> Iterator[Reading]:
     """Samples of a boot that mostly follow each other as they should."""
     at_s, shift_ms, run_id = 600.0, 0, 1
     wifi, wan = {n: (10**6, 10**6) for n in (1, 2)}, (10**6, 10**6)
-    client_ms = observed_ms = busy_ms = active_ms = 0
+    client_ms = observed_ms = busy_ms = active_ms = made = 0
     for _ in range(samples):
         odd = rand.choice(_ODD) if rand.random() < 0.4 else ""
         passed_ms = rand.choice((30_000, 29_990, 5000, 400))
@@ -235,6 +268,7 @@ def _walk(rand: random.Random, samples: int) -> Iterator[Reading]:
         observed_ms += passed_ms * (3 if odd == "observed" else 1)
         busy_ms += passed_ms * (2 if odd == "busy" else 0) + passed_ms // 3
         active_ms += passed_ms * (40 if odd == "active" else 1)
+        made = 0 if odd == "run" else made + rand.randrange(4)
         most = 10**12 if odd == "bytes" else 10**6
         wifi = {
             n: (a + rand.randrange(most), b + rand.randrange(10**6)) for n, (a, b) in wifi.items()
@@ -248,7 +282,7 @@ def _walk(rand: random.Random, samples: int) -> Iterator[Reading]:
         one = reading(
             at_s, run_id=run_id, covers_ms=covers_ms, clients=clients, clients_min=clients,
             clients_max=clients + 1, active=clients // 2, weak=clients // 3, client_ms=client_ms,
-            observed_ms=observed_ms, counted=(busy_ms, active_ms),
+            observed_ms=observed_ms, counted=(busy_ms, active_ms, made // 2, made),
             wifi=wifi, uplink={("wan", 3): wan},
         )  # fmt: skip
         one = one._replace(at_ms=one.at_ms + shift_ms)

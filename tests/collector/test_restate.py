@@ -44,8 +44,9 @@ def fill(here: City, packed: bool) -> None:
 def forget_rates(db: SqliteDatabase) -> None:
     """Make the store one of the schema before rates, as its migration leaves it."""
     db.execute(f"UPDATE rollup SET {', '.join(f'{name} = NULL' for name in RATES)}")
+    before = packed_minutes.COLUMNS.index(next(iter(RATES)))
     for number, packed in db.execute("SELECT id, packed FROM cold").fetchall():
-        columns = json.loads(zlib.decompress(packed))[: -len(RATES)]
+        columns = json.loads(zlib.decompress(packed))[:before]
         db.execute(
             "UPDATE cold SET packed = ? WHERE id = ?",
             (zlib.compress(json.dumps(columns).encode()), number),

@@ -49,7 +49,7 @@ from titik_collector.store.rollups import Place, Series, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec, topics
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
-from titik_wire.messages import Past, Sample, Visitors
+from titik_wire.messages import Past, Reach, Sample, Visitors
 
 ZONE = ZoneInfo("Asia/Makassar")
 ROUTERS = ("tirosa-1", "tirosa-2")
@@ -356,6 +356,76 @@ def test_known_time_is_beside_a_rate(tmp_path: Path) -> None:
         here.roll()
         hour = rollup_message.read(here.db, WindowKey("site", SITE, "1h", START), "tirosa")
     assert (0.6667, 0.6667) == (hour.wifi_coverage_ratio, hour.uplink_coverage_ratio)
+
+
+def reaching(samples: Sequence[Sample], lost: range) -> list[Sample]:
+    """A round in each interval, some without an answer; none before the first sample."""
+    answered, found = 0, []
+    for one in samples:
+        answered += one.seq > 1 and one.seq not in lost
+        reach = Reach(tcp_failures=one.seq - 1 - answered, attempts=one.seq - 1, answered=answered)
+        found.append(replace(one, reach=reach))
+    return found
+
+
+def internet(here: City, scope: Scope, scope_id: int, window: Window) -> set[float | None]:
+    """What the windows that samples cover report of the internet."""
+    keys = [
+        WindowKey(scope, scope_id, window, start_ms)
+        for start_ms, one in here.windows(scope, scope_id, window).items()
+        if one.covered_ms
+    ]
+    return {rollup_message.read(here.db, key, "x").internet_ratio for key in keys}
+
+
+@pytest.mark.parametrize("window", ["1h", "1d"])
+def test_the_internet_of_a_site_is_the_share_of_all_its_rounds(
+    tmp_path: Path, window: Window
+) -> None:
+    """One router of two had none for a half of the hour; the others of the city count none."""
+    with city(tmp_path / "db") as here:
+        here.db.execute("INSERT INTO router VALUES (3, 'bare', 1, 0)")
+        here.save(*reaching(hour_of(), range(0)))
+        here.save(*reaching(hour_of(ROUTERS[1], run=OLD_RUN), range(2, 62)))
+        here.roll()
+        places: list[tuple[Scope, int]] = [("router", 1), ("router", 2), ("site", 1), ("city", 0)]
+        found = [internet(here, *place, window) for place in places]
+    assert [{1.0}, {0.5}, {0.75}, {0.75}] == found
+
+
+def test_the_internet_of_a_minute_is_that_of_its_rounds(tmp_path: Path) -> None:
+    """All or none where each minute has two of one kind."""
+    with city(tmp_path / "db") as here:
+        here.save(*reaching(hour_of(), range(2, 62)))
+        here.roll()
+        start = here.windows("site", SITE, "1m")
+        ratios = [
+            rollup_message.read(here.db, WindowKey("site", SITE, "1m", ms), "x").internet_ratio
+            for ms in sorted(start)
+            if start[ms].reach_rounds
+        ]
+    assert [0.0] * 30 + [1.0] * 30 == ratios
+
+
+def test_merging_loses_no_round(tmp_path: Path) -> None:
+    """A full spool costs resolution; the day has every answer."""
+    samples = reaching([at(n) for n in range(1, 257)], range(60, 99))
+    with city(tmp_path / "db") as here:
+        here.save(
+            samples[0], replace(samples[127], first_seq=65), replace(samples[255], first_seq=129)
+        )
+        here.roll()
+        day = here.only("city", CITY_ID, "1d")
+    assert (255 - 39, 255) == (day.reach_answered, day.reach_rounds)
+
+
+def test_where_no_target_is_configured_nothing_is_known_of_the_internet(tmp_path: Path) -> None:
+    """It is absent, and neither up nor down; nor is it a zero in an export."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of())
+        here.roll()
+        assert {None} == internet(here, "site", SITE, "1h")
+        assert {None} == internet(here, "router", 1, "1m")
 
 
 def set_back(by_ms: int = 90_000) -> list[Sample]:

@@ -38,7 +38,7 @@ from titik_collector.store.rollups import Series
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.instant import HOUR_MS, MINUTE_MS
-from titik_wire.messages import Sample
+from titik_wire.messages import Reach, Sample
 
 START = T0 // MINUTE_MS * MINUTE_MS
 EVER = Span(START - 60 * MINUTE_MS, START + 24 * 60 * MINUTE_MS)
@@ -59,6 +59,7 @@ class Walk:
         self._uptime_ms = rand.choice((40_000, 1_000_000))
         self._wrong_ms = 0
         self.lived_ms = 0  # between the first sample of each run and its last
+        self.rounds = 0  # between these too
         self.arrivals: list[Arrived] = []
         space_ms = rand.choice(SPACES_MS[:6])
         for run in (RUN, SECOND_RUN)[: rand.choice((1, 1, 2))]:
@@ -73,7 +74,7 @@ class Walk:
             if rand.random() < 0.2:
                 self._wrong_ms = rand.choice(WRONG_MS)
             if self._lacking and rand.random() < 0.3:
-                lacks = rand.choice(("", "", "clients", "bss", "net", "clock"))
+                lacks = rand.choice(("", "", "clients", "bss", "net", "clock", "reach"))
             taken = replace(
                 sample(seq, run=run, covers_ms=passed_ms if seq > 1 else 0),
                 uptime_ms=self._uptime_ms,
@@ -82,9 +83,11 @@ class Walk:
                 observed_ms=observed_ms,
                 bss=tuple(replace(one, **self._counters()) for one in sample(1).bss or ()),
                 net=tuple(replace(one, **self._counters()) for one in sample(1).net or ()),
+                reach=Reach(attempts=seq - 1, answered=seq // 2),
             )
             self._deliver(_without(taken, lacks))
         self.lived_ms += observed_ms
+        self.rounds += samples - 1
 
     def _counters(self) -> dict[str, Any]:
         """A thousand bytes a millisecond since the boot."""
@@ -173,6 +176,7 @@ def test_the_minutes_of_a_router_are_what_it_lived(seed: int) -> None:
     first, *_, last = [one.sample.uptime_ms for one in walk.arrivals]
     sums = {name: sum(getattr(one, name) for one in found) for name in ADDITIVE}
     assert (walk.lived_ms, 3 * walk.lived_ms) == (sums["observed_ms"], sums["client_ms"])
+    assert walk.rounds == sums["reach_rounds"]
     assert [1000 * (last - first)] * 4 == [
         sums[f"{link}_{way}_bytes"] for link in ("wifi", "uplink") for way in ("down", "up")
     ]

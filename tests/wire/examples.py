@@ -79,7 +79,9 @@ FULL_SAMPLE: Final = replace(
     past=(Past("phy0-ap0", "bss", f"{BOOT}/11", 5, 6),),
     visitors=Visitors(212, AT - AT % 86_400_000),
     leases=0,
-    reach=Reach(dns_ms=12.5, dns_failures=0, tcp_ms=31.0, tcp_failures=1, attempts=184),
+    reach=Reach(
+        dns_ms=12.5, dns_failures=0, tcp_ms=31.0, tcp_failures=1, attempts=184, answered=180
+    ),
     probe=Probe(at_uptime_ms=5_500_000, gateway_up=False),
     host=Host(uptime_s=5523, load_1m=0.31, cpu_busy_ratio=0.0, temp_c=-3.5),
     agent=AgentState(1, 188, 3, 0, 0, failed=("reach",), saturated=True),
@@ -130,7 +132,8 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"rx_errors":0}],"past":[{"ifname":"phy0-ap0","role":"bss",'
         b'"since":"6b0f3c52-1f0a-4c55-9a57-2f3f1c0d9e11/11","rx_bytes":5,"tx_bytes":6}],'
         b'"visitors":{"count":212,"since":"2026-11-23T00:00:00.000Z"},"leases":0,'
-        b'"reach":{"dns_ms":12.5,"dns_failures":0,"tcp_ms":31.0,"tcp_failures":1,"attempts":184},'
+        b'"reach":{"dns_ms":12.5,"dns_failures":0,"tcp_ms":31.0,"tcp_failures":1,"attempts":184,'
+        b'"answered":180},'
         b'"probe":{"at_uptime_ms":5500000,"gateway_up":false},'
         b'"host":{"uptime_s":5523,"load_1m":0.31,"cpu_busy_ratio":0.0,"temp_c":-3.5},'
         b'"truncated":true}',
@@ -176,6 +179,13 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         "titik/v1/rollup/1d/city",
         b'{"v":1,"scope":"city","name":"kupang","window":"1d",'
         b'"window_start":"2026-11-23T00:00:00.000Z","revision":7,"coverage_ratio":0.0}',
+    ),
+    (
+        Rollup("site", "tirosa", "1h", AT - AT % 3_600_000, 2, 1.0, internet_ratio=0.975),
+        "titik/v1/rollup/1h/site/tirosa",
+        b'{"v":1,"scope":"site","name":"tirosa","window":"1h",'
+        b'"window_start":"2026-11-23T03:00:00.000Z","revision":2,"coverage_ratio":1.0,'
+        b'"internet_ratio":0.975}',
     ),
     (
         replace(

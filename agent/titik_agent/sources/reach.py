@@ -3,6 +3,8 @@
 Rule: a thread of its own does the waiting; `read` gives what the last whole round found.
 Rule: every wait has a deadline, and ends at once when the source is closed.
 Rule: failures are counted for ever and times are of the last round, so a merged sample is right.
+Rule: a round is answered where a host is. A name proves less, for the router may remember it, and
+counts where no host is configured.
 Rule: an answer that a name gets which cannot exist is a portal's. A name with the same address has
 not been answered, and a connection to that address has met the portal.
 """
@@ -93,7 +95,7 @@ class ReachSource:
         self._servers = servers
         self._monotonic = monotonic
         self._addresses: dict[str, str] = {}  # last known, so that TCP outlives a dead resolver
-        self._attempts = self._dns_failures = self._tcp_failures = 0
+        self._attempts = self._answered = self._dns_failures = self._tcp_failures = 0
         self._reached = True
         # The one thing both threads touch, replaced whole: when the last round ended, its result.
         self._last: tuple[float, Reach] | None = None
@@ -126,7 +128,9 @@ class ReachSource:
         connected = [
             self._connect(host, port) for host, port in self._hosts if self._is_due(host, answers)
         ]
+        named, met = bool(answers), any(took is not None for took in connected)
         self._attempts += 1
+        self._answered += met if self._hosts else named
         self._dns_failures += len(self._names) - len(answers)
         self._tcp_failures += connected.count(None)
         reach = Reach(
@@ -135,8 +139,9 @@ class ReachSource:
             tcp_ms=median_ms(connected),
             tcp_failures=self._tcp_failures if self._hosts else None,
             attempts=self._attempts,
+            answered=self._answered,
         )
-        self._log(bool(answers) or any(took is not None for took in connected))
+        self._log(named or met)
         self._last = self._monotonic(), reach
         return reach
 

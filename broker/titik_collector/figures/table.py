@@ -123,6 +123,11 @@ class Figures(NamedTuple):
     wifi_up_bps: Annotated[int | None, Rate("wifi_up_bytes", "wifi_known_ms")] = None
     uplink_down_bps: Annotated[int | None, Rate("uplink_down_bytes", "uplink_known_ms")] = None
     uplink_up_bps: Annotated[int | None, Rate("uplink_up_bytes", "uplink_known_ms")] = None
+    reach_answered: Annotated[int, PartOf("internet_ratio", "reach_rounds")] = 0
+    reach_rounds: Annotated[int, Sum()] = 0
+
+
+Count = int | None
 
 
 class CounterPair(NamedTuple):
@@ -133,31 +138,36 @@ class CounterPair(NamedTuple):
 
     part: str
     whole: str
-    read: Callable[[Sample], tuple[int | None, int | None]]
+    read: Callable[[Sample], tuple[Count, Count]]
     most_s: int  # what the whole grows by at most in a second; more is a broken router's
     of_run: bool  # they begin at 0 in each run, else in each boot
 
 
-def _airtime(sample: Sample) -> tuple[int | None, int | None]:
-    radios = sample.radios or ()
-    return (
-        total(one.airtime_busy_ms for one in radios) if radios else None,
-        total(one.airtime_active_ms for one in radios) if radios else None,
-    )
+def together(pairs: Iterable[tuple[Count, Count]]) -> tuple[Count, Count]:
+    """Sums over radios or interfaces; not known where there is none, or one is not known."""
+    found = list(pairs)
+    known = [(part, whole) for part, whole in found if part is not None and whole is not None]
+    if not found or len(known) < len(found):
+        return None, None
+    return sum(part for part, _ in known), sum(whole for _, whole in known)
+
+
+def _airtime(sample: Sample) -> tuple[Count, Count]:
+    return together((one.airtime_busy_ms, one.airtime_active_ms) for one in sample.radios or ())
+
+
+def _rounds(sample: Sample) -> tuple[Count, Count]:
+    reach = sample.reach
+    return (None, None) if reach is None else (reach.answered, reach.attempts)
 
 
 COUNTED: Final = (
     CounterPair("airtime_busy_ms", "airtime_active_ms", _airtime, MAX_RADIOS * 1000, of_run=False),
+    CounterPair("reach_answered", "reach_rounds", _rounds, 1, of_run=True),
 )
 
 
-def total(values: Iterable[int | None]) -> int | None:
-    """The sum, or None when any is unknown."""
-    known = list(values)
-    return None if None in known else sum(filter(None, known))
-
-
-def counted(sample: Sample) -> tuple[int | None, ...]:
+def counted(sample: Sample) -> tuple[Count, ...]:
     """The counters of a sample, in the order of `COUNTERS`."""
     return tuple([value for one in COUNTED for value in one.read(sample)])
 

@@ -119,8 +119,11 @@ def _table(spans: Sequence[Span], found: Sequence[Found], zone: ZoneInfo | None)
         ("visitors", 8), ("cover", 5),
     ):  # fmt: skip
         table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    # Where no router has a target, nothing is known of it.
+    if any(isinstance(one, Rollup) and one.internet_ratio is not None for one in found):
+        table.add_column("internet", justify="right", no_wrap=True, min_width=8)
     for row in _rows(spans, found, zone):
-        table.add_row(*row)
+        table.add_row(*row[: len(table.columns)])
     return table
 
 
@@ -135,7 +138,7 @@ def _rows(
             yield _row(start, one)
         elif one != before:
             cover = "0%" if one == GAP else UNKNOWN
-            yield [Text(cell, "dim") for cell in (start, one, *[UNKNOWN] * 6, cover)]
+            yield [Text(cell, "dim") for cell in (start, one, *[UNKNOWN] * 6, cover, UNKNOWN)]
         before = one
 
 
@@ -153,8 +156,13 @@ def _row(start: str, one: Rollup) -> Sequence[RenderableType]:
         bps(_either(one.wifi_down_bps, one.uplink_down_bps)),
         bps(_either(one.wifi_up_bps, one.uplink_up_bps)),
         visitors,
-        Text(f"{one.coverage_ratio:.0%}", "" if one.coverage_ratio > 0.95 else "yellow"),
+        _share(one.coverage_ratio),
+        UNKNOWN if one.internet_ratio is None else _share(one.internet_ratio),
     )
+
+
+def _share(ratio: float) -> Text:
+    return Text(f"{ratio:.0%}", "" if ratio > 0.95 else "yellow")
 
 
 def _number(value: float | None) -> str:

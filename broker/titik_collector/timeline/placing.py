@@ -6,7 +6,7 @@ Rule: a range that contains stored rows replaces them; one that lies inside a ro
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from titik_collector.figures.table import counted, total
+from titik_collector.figures.table import counted
 from titik_collector.store import body, counters, ids
 from titik_collector.store import samples as stored
 from titik_collector.store.database import Database
@@ -154,4 +154,14 @@ def _weak(sample: Sample) -> int | None:
     """Clients with a weak signal; a BSS that is off the air has none."""
     if sample.clients is None:
         return None
-    return total(one.weak for one in sample.bss or () if not one.off_air)
+    return _total(one.weak for one in sample.bss or () if not one.off_air)
+
+
+def _total(values: Iterable[int | None]) -> int | None:
+    """The sum, or None when any is unknown."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total

@@ -1,0 +1,88 @@
+"""The guide to a new figure, executed: its edits are made in a copy, and an hour is rolled up."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project.sources import ROOT
+
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text().partition("## Add a figure")[2].partition("\n## ")[0]
+CODE = re.findall(r"^```(?:python|text|sql)\n(.+?)^```", GUIDE, re.M | re.S)
+SCHEMA = "broker/titik_collector/store/schema"
+
+# Of two routers one got a tenth of its packets broken.
+HOUR = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from tests.collector import test_table
+from tests.collector.test_rollup import city, hour_of
+from titik_collector.queries import export
+from titik_collector.rollups import rollup_message
+from titik_collector.store.rollups import WindowKey
+from titik_wire.codec import decode, encode
+from tools.tables import refreshed
+
+assert export.__file__.startswith(sys.argv[1]), export.__file__
+with city(Path(sys.argv[1]) / "db") as here:
+    for router, broken in (("tirosa-1", 10), ("tirosa-2", 0)):
+        for one in hour_of(router):
+            (net,) = one.net
+            net = replace(net, rx_packets=one.seq * 100, rx_errors=one.seq * broken)
+            here.save(replace(one, net=(net,)))
+    here.roll()
+    for key in ("router", 1, "1m"), ("site", 1, "1h"), ("city", 0, "1d"):
+        newest = WindowKey(*key, max(here.windows(*key)))
+        print(rollup_message.read(here.db, newest, "x").uplink_broken_ratio)
+test_table.test_the_contract_has_the_fields_of_the_table()
+test_table.test_the_store_has_the_columns_of_the_table(Path(sys.argv[1]) / "store")
+print("uplink_broken_ratio" in export.NAMES)
+print(refreshed("<!-- fields Rollup -->\\n<!-- end -->").count("uplink_broken_ratio"))
+"""
+
+
+def node(file: Path, name: str) -> ast.ClassDef | ast.AnnAssign:
+    """A class or a constant of a file."""
+    for one in ast.parse(file.read_text()).body:
+        if isinstance(one, ast.ClassDef) and one.name == name:
+            return one
+        if isinstance(one, ast.AnnAssign) and ast.unparse(one.target) == name:
+            return one
+    raise LookupError(name)
+
+
+def insert(file: Path, name: str, code: str) -> None:
+    """Put lines at the end of a class, or before the bracket that ends a constant."""
+    found = node(file, name)
+    assert found.end_lineno is not None
+    lines = file.read_text().splitlines(keepends=True)
+    at = found.end_lineno - (not isinstance(found, ast.ClassDef))
+    file.write_text("".join([*lines[:at], code, *lines[at:]]))
+
+
+@pytest.mark.thorough
+def test_three_edits_add_a_figure(tmp_path: Path) -> None:
+    """It is in messages of a router, a site and the city, in exports and in the documents."""
+    for half in ("agent", "broker"):
+        shutil.copytree(ROOT / half, tmp_path / half, ignore=shutil.ignore_patterns("__pycache__"))
+    field, rows, pair, migration = CODE
+    table = tmp_path / "broker/titik_collector/figures/table.py"
+    insert(tmp_path / "agent/titik_wire/messages.py", "Rollup", field)
+    insert(table, "Figures", rows)
+    insert(table, "COUNTED", pair)
+    newest = max(file.name for file in (tmp_path / SCHEMA).glob("*.sql"))
+    (tmp_path / SCHEMA / f"{int(newest[:4]) + 1:04}_broken.sql").write_text(migration)
+
+    path = os.pathsep.join(map(str, (tmp_path / "agent", tmp_path / "broker", ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-c", HOUR, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (["0.1", "0.05", "0.05", "True", "1"], "") == (done.stdout.split(), done.stderr)
