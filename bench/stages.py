@@ -105,7 +105,7 @@ def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> A
         watch.clock(db, name, "write", "place", lambda sql, *_: sql.startswith(_WRITES))
     for owner, name in (
         (parts.link, "acknowledge"),
-        (parts.batches, "ack"),
+        (parts.batches, "acks"),
         (ingest, "fit"),
         (parts.link, "publish"),
         (parts.link, "flush"),

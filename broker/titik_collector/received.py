@@ -1,12 +1,12 @@
 """A received sample, status or malformed message, ready to be stored; data."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from titik_wire.messages import Sample, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """A sample off the wire: `live` if on `sample`, else `backlog`."""
 
     sample: Sample

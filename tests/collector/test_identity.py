@@ -260,6 +260,6 @@ def test_acks_that_the_store_has_are_no_loss(tmp_path: Path) -> None:
         save(store, *(sample(n) for n in range(1, 6)), sample(9, lowest=8))
         before = conservation(db)
 
-        assert {} == store.believe([store.ack(1, "tirosa-1")])
+        assert {} == store.believe([store.acks({1: "tirosa-1"})[0]])
         assert before == conservation(db)
         assert [] == db.execute("SELECT * FROM tally").fetchall()

@@ -68,7 +68,7 @@ def test_what_is_acked_is_a_row(tmp_path: Path) -> None:
         store = BatchWriter(db, Registered())
         take(store, *many, broken(500))
 
-        assert (AckedRun(RUN, 1000),) == store.ack(1, "tirosa-1").runs
+        assert (AckedRun(RUN, 1000),) == store.acks({1: "tirosa-1"})[0].runs
         assert {RUN: (1000, 999, 1, 0, 0)} == conservation(db)
         assert [(n, n) for n in range(1, 1001) if n != 500] == rows(db)
         assert [("bss[0].weak: must be 0 to 1000000",)] == db.execute(
@@ -107,4 +107,4 @@ def test_new_interfaces_over_the_cap_are_not_acked(tmp_path: Path) -> None:
         take(store, *(received(sample(n, net=None, bss=row)) for n, row in enumerate(counted, 1)))
 
         assert (960,) == db.execute("SELECT count(*) FROM interface").fetchone()
-        assert (AckedRun(RUN, 15),) == store.ack(1, "tirosa-1").runs
+        assert (AckedRun(RUN, 15),) == store.acks({1: "tirosa-1"})[0].runs

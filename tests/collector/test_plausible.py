@@ -86,5 +86,5 @@ def test_a_floor_above_the_sample_itself_is_none(tmp_path: Path) -> None:
         save(store, sample(9, lowest=2))
 
         assert {RUN: (9, 2, 0, 0, 7)} == conservation(db)
-        assert (AckedRun(RUN, 1, ((9, 9),)),) == store.ack(1, "tirosa-1").runs
+        assert (AckedRun(RUN, 1, ((9, 9),)),) == store.acks({1: "tirosa-1"})[0].runs
         assert [] == check.findings(db)

@@ -1,7 +1,6 @@
 """Who is there, whose word counts, and why a router was away."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -211,7 +210,7 @@ def test_a_sample_sent_again_is_no_life(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         presence = Presence(db)
         store = BatchWriter(db, Registered(), presence=presence)
-        store.save([replace(live(at_s), payload=b"{}") for at_s in (0, 900)])
+        store.save([live(at_s)._replace(payload=b"{}") for at_s in (0, 900)])
 
         assert T0 == presence.state(1).heard_ms
 

@@ -60,7 +60,7 @@ def test_a_router_with_a_hole_after_each_sample_costs_no_more_than_others(tmp_pa
             save(store, *(sample(seq, lowest=1) for seq in range(at, at + 200, 2)))
         most = db.execute("SELECT count(*) FROM settled").fetchone()[0]
         taken, stored, refused, lost, in_spool = conservation(db)[RUN]
-        acked = store.ack(1, "tirosa-1").runs[0]
+        acked = store.acks({1: "tirosa-1"})[0].runs[0]
 
         assert KEPT_RANGES <= most <= MAX_RANGES
         assert (1999, 1000, 0, 999) == (taken, stored, refused, lost + in_spool)

@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.city import City
+from bench.city import City, Everybody
 from bench.statements import Statements
+from tests.collector.build import T0, Registered, received, sample
+from titik_collector.broker_link.inbox import ReceivedMessage
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.ingest.caps import Caps
+from titik_collector.ingest.ingest import to_item
 from titik_collector.limits import MAX_JUDGED
-from titik_collector.received import Arrived
+from titik_collector.live.presence import Presence
+from titik_collector.received import Arrived, Item
+from titik_wire.messages import Held
 
 MOST_OF_A_BATCH = 20
 MOST_OF_A_MINUTE = 90  # a pass over routers, one over sites, and the city: 30 each
@@ -67,6 +74,82 @@ def test_a_batch_takes_as_many_statements_whatever_its_size(
         counted = Statements(here.db)
         here.store.save(items)
         assert 5 <= counted.number <= MOST_OF_A_BATCH
+
+
+def restarted(here: City) -> BatchWriter:
+    """Another collector on the same store, with nothing in memory."""
+    return BatchWriter(here.db, Everybody(), Caps(1_000_000, 1000), Presence(here.db))
+
+
+@pytest.mark.parametrize("disorder", [False, True])
+@pytest.mark.parametrize("routers", [1, 40])
+def test_after_a_start_the_first_batch_reads_each_kind_in_one_statement(
+    tmp_path: Path, routers: int, disorder: bool
+) -> None:
+    """Runs, boots, interfaces and presence of all its routers; one more for all acks."""
+    with city(tmp_path, routers) as here:
+        items = taken(here, 6)
+        if disorder:
+            random.Random(1).shuffle(items)
+        store, counted = restarted(here), Statements(here.db)
+        saved = store.save(items)
+        assert 5 <= counted.number <= MOST_OF_A_BATCH
+
+        counted.number = 0
+        assert routers == len(store.acks(saved.routers))
+        assert 1 == counted.number
+
+
+@pytest.mark.parametrize("routers", [1, 40])
+def test_a_new_city_takes_no_more_statements_than_its_first_router(
+    tmp_path: Path, routers: int
+) -> None:
+    """What is new of runs, boots and interfaces is written together."""
+    here = City(tmp_path, routers)
+    counted = Statements(here.db)
+    here.store.save(taken(here, 1))
+    here.db.close()
+    assert 5 <= counted.number <= MOST_OF_A_BATCH
+
+
+def after_a_power_cut(number: int) -> list[Item]:
+    """What waited of a boot that nobody heard, and the boot after it that names its run."""
+    name, run, boot = f"bench-{number}", f"{number + 1000:016x}", f"{number:08x}"
+    lone = [sample(n, router=name, run=run, boot=boot, clock="guess") for n in range(1, 4)]
+    # Its first word came before: that boot is known, and what it names is new.
+    naming = sample(9, router=name, run=f"{number + 2000:016x}", others=[Held(run, (1, 3))])
+    waited = [to_item(received(one), T0 + 900_000) for one in lone]
+    return [*waited, to_item(received(naming, True), T0 + 900_000)]
+
+
+def test_power_cuts_of_a_district_take_as_many_statements_as_one(tmp_path: Path) -> None:
+    """Boots that nobody heard are placed together, too."""
+    counts = set()
+    for routers in (1, 30):
+        with city(tmp_path / f"{routers}", routers) as here:
+            counted = Statements(here.db)
+            here.store.save([one for n in range(1, routers + 1) for one in after_a_power_cut(n)])
+            counts.add(counted.number)
+            assert [(routers,)] == here.db.execute(
+                "SELECT count(*) FROM boot_time WHERE quality = 'bounded'"
+            )
+    assert 1 == len(counts)
+
+
+def test_what_is_refused_takes_as_many_statements_as_one_message(tmp_path: Path) -> None:
+    """Malformed messages, and those of routers that nobody registered."""
+    counts = set()
+    for many in (1, 50):
+        here = City(tmp_path / f"{many}", 1)
+        store = BatchWriter(here.db, Registered(), Caps(1_000_000, 1000), Presence(here.db))
+        counted = Statements(here.db)
+        unknown = [sample(1, router=f"nobody-{n}") for n in range(many)]
+        items = [to_item(received(one), T0 + 900_000) for one in unknown]
+        broken = ReceivedMessage("titik/v1/router/tirosa-1/sample", b"{}", (1, 1))
+        store.save([*items, *(to_item(broken, T0) for _ in range(many))])
+        counts.add(counted.number)
+        here.db.close()
+    assert 1 == len(counts)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_hole_below_the_floor_is_lost_and_passed_over(tmp_path: Path) -> None:
         save(store, sample(1), sample(2), sample(9, lowest=5))
 
         assert {RUN: (9, 3, 0, 2, 4)} == conservation(db)
-        assert (AckedRun(RUN, 4, ((9, 9),)),) == store.ack(1, "tirosa-1").runs
+        assert (AckedRun(RUN, 4, ((9, 9),)),) == store.acks({1: "tirosa-1"})[0].runs
 
 
 def test_a_late_arrival_turns_lost_into_stored(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_closed_run_is_lost_up_to_its_highest_and_no_longer_acked(tmp_path: Pa
         save(store, sample(1, others=[Held(OLD_RUN, None)]))
 
         assert (4, 2, 0, 2, 0) == conservation(db)[OLD_RUN]
-        assert [RUN] == [one.run for one in store.ack(1, "tirosa-1").runs]
+        assert [RUN] == [one.run for one in store.acks({1: "tirosa-1"})[0].runs]
 
 
 def test_an_older_run_in_the_spool_is_learnt_of_before_it_arrives(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_malformed_message_with_a_seq_is_refused_and_acked(tmp_path: Path) -> 
         store.save([to_item(received(sample(1)), NOW), to_item(malformed(broken), NOW)])
 
         assert {RUN: (2, 1, 1, 0, 0)} == conservation(db)
-        assert (AckedRun(RUN, 2),) == store.ack(1, "tirosa-1").runs
+        assert (AckedRun(RUN, 2),) == store.acks({1: "tirosa-1"})[0].runs
         assert 1 == db.execute("SELECT count(*) FROM quarantine").fetchone()[0]
 
 
@@ -290,12 +290,12 @@ def test_an_ack_sent_again_writes_nothing(tmp_path: Path) -> None:
     with opened(tmp_path / "db") as db:
         store = BatchWriter(db, Registered())
         save(store, *(sample(1, run=f"{number:016x}") for number in range(1, 6)))
-        store.ack(1, "tirosa-1")
+        store.acks({1: "tirosa-1"})
         asked: list[str] = []
         db.raw.set_trace_callback(asked.append)
         save(store, sample(1))
 
-        assert 1 == sum(one.startswith("UPDATE run") for one in asked)
+        assert 1 == sum("INTO run " in one or one.startswith("UPDATE run") for one in asked)
 
 
 def test_what_is_kept_of_malformed_messages_is_bounded(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_store_restored_from_an_older_copy_declares_what_nobody_has(tmp_path: 
         save(restored, sample(9, lowest=9))
 
         assert {RUN: (9, 5, 0, 4, 0)} == conservation(copy)
-        assert (AckedRun(RUN, 9),) == restored.ack(1, "tirosa-1").runs
+        assert (AckedRun(RUN, 9),) == restored.acks({1: "tirosa-1"})[0].runs
 
 
 def flood(number: int) -> list[Item]:

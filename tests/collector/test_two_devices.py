@@ -60,12 +60,12 @@ def test_no_device_loses_what_it_holds(tmp_path: Path, seed: int) -> None:
         for _ in range(40):
             here = rand.choice(devices)
             if rand.random() < 0.8:
-                here.hear(store.ack(1, "tirosa-1"))  # retained
+                here.hear(store.acks({1: "tirosa-1"})[0])  # retained
             for _ in range(rand.randrange(4)):  # while it was away
                 here.take()
             save(store, here.take(), live=True)
             if rand.random() < 0.5:
-                here.hear(store.ack(1, "tirosa-1"))
+                here.hear(store.acks({1: "tirosa-1"})[0])
             save(store, *list(here.spool.values())[: rand.randrange(4)])
         for one in devices:
             save(store, one.take(), *one.spool.values())
@@ -82,11 +82,11 @@ def test_a_device_that_is_back_is_believed_and_not_who_never_held_its_run(tmp_pa
         save(store, sample(1), sample(9, lowest=2), live=True)
         save(store, sample(1, run=OTHERS, others=[Held(MINE, None)]), live=True)
         assert (9, 2, 0, 7, 0) == conservation(db)[MINE]
-        assert [OTHERS] == [one.run for one in store.ack(1, "tirosa-1").runs]
+        assert [OTHERS] == [one.run for one in store.acks({1: "tirosa-1"})[0].runs]
         save(store, sample(10, lowest=2), live=True)
 
         assert (10, 3, 0, 0, 7) == conservation(db)[MINE]
-        acked = {one.run: one for one in store.ack(1, "tirosa-1").runs}[MINE]
+        acked = {one.run: one for one in store.acks({1: "tirosa-1"})[0].runs}[MINE]
         assert (1, ((9, 10),)) == (acked.upto, acked.also)
 
 

@@ -5,7 +5,7 @@ in memory stays as true as what is stored.
 Rule: runs are written before samples, and samples before what is computed from them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from titik_collector.ingest.boots import Boots
@@ -16,11 +16,11 @@ from titik_collector.ingest.seqs import Seqs
 from titik_collector.live.presence import Presence
 from titik_collector.received import Item
 from titik_collector.registry.registry import Registry
-from titik_collector.store import malformed
+from titik_collector.store import malformed, unknown_routers
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.store.places import NamedRouter
-from titik_collector.timeline import boot_times
+from titik_collector.timeline.boot_times import BootTimes
 from titik_collector.timeline.placing import Placing
 from titik_wire.messages import Ack
 
@@ -43,28 +43,33 @@ class BatchWriter:
         self._names = Names(db)
         self._seqs = Seqs(db, self._caps)
         self._boots = Boots(db, self._names, self._caps)
-        self._intake = Intake(db, registered, self._caps, self._names, self._seqs, self._boots)
-        self._placing = Placing(db, self._names, self._boots.prompt_ms)
+        self._intake = Intake(registered, self._caps, self._names, self._seqs, self._boots)
+        self._placing = Placing(db, self._names)
+        self._boot_times = BootTimes(db)
 
     def save(self, items: Sequence[Item]) -> Saved:
         """Commit a batch; StoreError if nothing of it was kept."""
         batch = Batch()
         with self._all_or_nothing():
-            # `take` decides what is new and keeps what is malformed; `write` writes the runs.
-            for item in items:
-                self._intake.take(item, batch)
-            self._seqs.write()
+            # `take` decides what is new; the writes number it before any row names it.
+            self._intake.take(items, batch)
+            self._names.write()
+            for one in batch.accepted:
+                one.run.boot_id = one.boot.id
+            changes = [*self._seqs.write(), *self._boots.take_changes()]
             # `place` inserts the rows of samples (store/samples.py), with the time known now.
-            changes = self._boots.take_changes() + self._placing.place(batch.accepted)
-            boot_times.place_boots(self._db, changes)
+            changes += self._placing.place(batch.accepted)
+            self._boot_times.place(changes)
             self._presence.record(batch.heard)
+            malformed.keep(self._db, batch.refused)
+            unknown_routers.hear(self._db, batch.unknown)
             for name, more in batch.saved.counts().items():
                 malformed.count(self._db, name, more)
         return batch.saved
 
-    def ack(self, router_id: int, router: str) -> Ack:
-        """What `router` may forget: its open runs, the ones touched last."""
-        return self._seqs.ack(router_id, router)
+    def acks(self, routers: Mapping[int, str]) -> list[Ack]:
+        """What each router may forget: its open runs, the ones touched last."""
+        return self._seqs.acks(routers)
 
     def routers_with_open_runs(self) -> list[NamedRouter]:
         """Every registered router that has an open run."""
@@ -89,9 +94,7 @@ class BatchWriter:
 
     def time_jumped(self) -> None:
         """What is in memory was stamped before."""
-        self._seqs.forget()
-        self._boots.time_jumped()
-        self._presence.forget()
+        self._forget()
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
@@ -101,7 +104,12 @@ class BatchWriter:
                 yield
         except BaseException:
             self._caps.undo()
-            for part in (self._seqs, self._names, self._boots, self._presence):
-                part.forget()
+            self._forget()
             raise
         self._seqs.trim()
+        self._names.trim()
+
+    def _forget(self) -> None:
+        """What is in memory may not be what is stored."""
+        for part in (self._seqs, self._names, self._boots, self._boot_times, self._presence):
+            part.forget()

@@ -88,16 +88,16 @@ class Ingest:
 
     def acknowledge_all(self) -> None:
         """Publish every open ack again, on each connect."""
-        for router_id, router in self._batches.routers_with_open_runs():
-            self._publish(self._batches.ack(router_id, router))
+        self._publish(dict(self._batches.routers_with_open_runs()))
 
     def _acknowledge_routers(self, routers: Mapping[int, str]) -> None:
-        for router_id, router in routers.items():
-            self._publish(self._batches.ack(router_id, router))
+        if routers:
+            self._publish(routers)
         self._outbox.flush()
 
-    def _publish(self, ack: Ack) -> None:
-        self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
+    def _publish(self, routers: Mapping[int, str]) -> None:
+        for ack in self._batches.acks(routers):
+            self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
 
 
 def _is_the_store_s(error: Exception) -> bool:

@@ -3,14 +3,18 @@
 A sample settles its own seqs, and reports of each run what its router's spool still holds.
 """
 
+from collections.abc import Iterable, Mapping
+
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.plausible import leaps
 from titik_collector.store import successions
 from titik_collector.store.database import Database
+from titik_collector.store.ids import NamedBoot
 from titik_collector.store.open_runs import OpenRuns
 from titik_collector.store.places import NamedRouter
-from titik_collector.store.runs import Run, Runs
-from titik_wire.messages import Ack, Sample
+from titik_collector.store.runs import Run, RunName, Runs
+from titik_collector.timeline.change import Change, of_boot
+from titik_wire.messages import Ack, AckedRun, Sample
 
 
 class Seqs:
@@ -21,6 +25,11 @@ class Seqs:
         self._caps = caps
         self._runs = Runs(db)
         self._open_runs = OpenRuns(db)
+        self._followed: list[tuple[Run, NamedBoot]] = []  # runs that samples of a boot named
+
+    def read(self, names: Iterable[RunName]) -> None:
+        """What a batch names is read in one go."""
+        self._runs.read(names)
 
     def run(self, router_id: int, token: str, now_ms: int) -> Run | None:
         """The run, new if it may be; None: over the cap."""
@@ -29,14 +38,14 @@ class Seqs:
             found = self._runs.make(router_id, token)
         return found
 
-    def settle(self, run: Run, sample: Sample, now_ms: int) -> None:
-        """The sample is stored; take in what it reports of the spool, too."""
+    def settle(self, run: Run, sample: Sample, boot: NamedBoot | None, now_ms: int) -> None:
+        """The sample is stored; take in what it reports of the spool, too. `boot` is its boot."""
         for held in sample.spool:
             if held.run == sample.run:
                 if held.span is not None:
                     run.hold(held.span[0], sample.seq)
             elif held.span is not None:
-                self._inherit(run, held.run, held.span, now_ms)
+                self._inherit(run.router_id, held.run, held.span, boot, now_ms)
             else:
                 self._disclaim(run.router_id, held.run)
         self._open_runs.touch(run, now_ms)
@@ -52,10 +61,17 @@ class Seqs:
         self._open_runs.touch(run, now_ms)
         return True
 
-    def ack(self, router_id: int, router: str) -> Ack:
-        """What `router` may forget: its open runs, the ones touched last."""
-        runs = [self._runs.look(router_id, one) for one in self._open_runs.tokens(router_id)]
-        return Ack(router, tuple(run.acked() for run in runs if run is not None))
+    def acks(self, routers: Mapping[int, str]) -> list[Ack]:
+        """What each router may forget: its open runs, the ones touched last."""
+        tokens = self._open_runs.tokens(routers)
+        names = [(router_id, token) for router_id, some in tokens.items() for token in some]
+        self._runs.read(names)
+        acked: dict[int, list[AckedRun]] = {router_id: [] for router_id in routers}
+        for router_id, token in names:
+            run = self._runs.look(router_id, token)
+            if run is not None:
+                acked[router_id].append(run.acked())
+        return [Ack(router, tuple(acked[router_id])) for router_id, router in routers.items()]
 
     def routers_with_open_runs(self) -> list[NamedRouter]:
         """Every registered router that has an open run."""
@@ -77,10 +93,20 @@ class Seqs:
             lost += run.lost - before
         return lost
 
-    def write(self) -> None:
-        """Write what changed; in the transaction of the batch."""
+    def write(self) -> list[Change]:
+        """Write what changed, in the transaction of the batch, after its boots.
+
+        Boots that are the first to follow a run.
+        """
         self._runs.write()
         self._open_runs.write()
+        if not self._followed:
+            return []
+        boots = {boot.id: boot for _, boot in self._followed}
+        followed = {(run.id, boot.id) for run, boot in self._followed}
+        self._followed.clear()
+        new = successions.note(self._db, [*followed])
+        return [of_boot(boots[one].name[0], one, "stored") for one in sorted(new)]
 
     def trim(self) -> None:
         """Bound what is kept in memory; called between batches."""
@@ -90,6 +116,7 @@ class Seqs:
         """What is in memory may not be true any more."""
         self._runs.forget()
         self._open_runs.forget()
+        self._followed.clear()
 
     def _heard_of(self, router_id: int, token: str, seq: int, now_ms: int) -> Run | None:
         """A run that the router names without its uptime; None: over the cap or absurd."""
@@ -98,15 +125,23 @@ class Seqs:
             return None
         return self.run(router_id, token, now_ms)
 
-    def _inherit(self, run: Run, token: str, span: tuple[int, int], now_ms: int) -> None:
+    def _inherit(
+        self,
+        router_id: int,
+        token: str,
+        span: tuple[int, int],
+        boot: NamedBoot | None,
+        now_ms: int,
+    ) -> None:
         """The spool holds samples of an earlier run."""
-        older = self._heard_of(run.router_id, token, span[1], now_ms)
+        older = self._heard_of(router_id, token, span[1], now_ms)
         if older is None:
             return
         older.inherit(*span)
         self._open_runs.touch(older, now_ms)
-        if run.boot_id is not None:
-            successions.note(self._db, older.id, run.boot_id)
+        if boot is not None and older.followed is not boot:
+            older.followed = boot
+            self._followed.append((older, boot))
 
     def _disclaim(self, router_id: int, token: str) -> None:
         """The spool holds nothing of an earlier run any more."""

@@ -14,10 +14,11 @@ import msgspec
 
 from titik_collector.ingest import decode
 from titik_collector.ingest.caps import Caps
-from titik_collector.store import malformed, waiting_rows
+from titik_collector.store import ids, malformed, waiting_rows
 from titik_collector.store.database import Database
-from titik_collector.store.ids import Names
-from titik_collector.store.runs import Runs
+from titik_collector.store.ids import NamedBoot, Names
+from titik_collector.store.malformed import Refused
+from titik_collector.store.runs import Run, Runs
 from titik_collector.timeline import boot_times
 from titik_collector.timeline.placing import Accepted, Placing
 from titik_wire import topics
@@ -75,7 +76,9 @@ class _Left:
         if row is None:
             return False
         with self._db.transaction():
-            placed = self._placing.place(self._fit(_unpack(row.packed)))
+            fit = [*self._fit(_unpack(row.packed))]
+            self._names.write()
+            placed = self._placing.place(fit)
             boot_times.place_boots(self._db, placed)
             self._runs.write()
             waiting_rows.remove(self._db, row.id)
@@ -88,20 +91,32 @@ class _Left:
             except WireError as error:
                 self._refuse(one, str(error))
             else:
-                yield Accepted(*one[3:], sample)
+                yield Accepted(
+                    Run(one.run_id, one.router_id, one.run),
+                    NamedBoot((one.router_id, sample.boot), one.boot_id),
+                    one.arrived_ms,
+                    one.covered,
+                    one.payload,
+                    sample,
+                    ids.counters(sample),
+                )
 
     def _read(self, one: WaitingSample) -> Sample:
         sample = decode.decode(topics.backlog(one.router), one.payload)
         if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
             raise WireError("is not what it was accepted for", "seq")
-        new = self._names.new_interfaces(one.router_id, sample)
+        counted = ids.counters(sample)
+        self._names.read((), [(one.router_id, name) for name in counted])
+        new = self._names.new_interfaces(one.router_id, counted)
         if new and not self._caps.allow("interface", one.router_id, one.arrived_ms, len(new)):
             raise WireError("more new interfaces than a router may make in an hour", "net")
+        self._names.make_interfaces(one.router_id, new)
         return sample
 
     def _refuse(self, one: WaitingSample, rule: str) -> None:
         malformed.count(self._db, malformed.MALFORMED, 1)
-        malformed.keep(self._db, topics.backlog(one.router), one.payload, rule, one.arrived_ms)
+        topic = topics.backlog(one.router)
+        malformed.keep(self._db, [Refused(topic, one.payload, rule, one.arrived_ms)])
         run = self._runs.find(one.router_id, one.run)
         if run is not None:
             run.unstore(one.seq)

@@ -11,8 +11,7 @@ Rule: after a fault of the broker the last states of routers are doubted, becaus
 publishes every will: until they had time to come back, they are unknown and have no outage.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 
 from titik_collector.live.namesakes import Namesakes
 from titik_collector.received import Arrived, StatusReceived
@@ -45,7 +44,7 @@ class Presence:
     def state(self, router_id: int) -> PresenceRow:
         """What is known now."""
         if router_id not in self._states:
-            self._states[router_id] = presence_rows.read(self._db, router_id) or PresenceRow()
+            self._read([router_id])
         return self._states[router_id]
 
     def is_revoked(self, router_id: int) -> bool:
@@ -65,14 +64,14 @@ class Presence:
 
     def record(self, items: Sequence[tuple[int, Arrived | StatusReceived]]) -> None:
         """Take in a batch; part of the store's transaction."""
+        self._read({router_id for router_id, _ in items if router_id not in self._states})
         heard: dict[int, int] = {}
         for router_id, item in items:
             if isinstance(item, StatusReceived):
                 self._reported(router_id, item.status, item.arrived_ms)
             elif item.live:
                 heard[router_id] = max(heard.get(router_id, 0), item.arrived_ms)
-        rows = {router_id: self._heard(router_id, at_ms) for router_id, at_ms in heard.items()}
-        presence_rows.write(self._db, rows)
+        self._heard(heard)
 
     def forget(self) -> None:
         """The transaction failed, or routers changed: what is in memory may not be true."""
@@ -99,7 +98,7 @@ class Presence:
         routers = presence_rows.went_offline(self._db, from_ms - EVE_MS)
         outages.withdraw_offline(self._db, from_ms - EVE_MS)
         for router_id in routers:
-            self._write(router_id, replace(self.state(router_id), state="unknown", since_ms=now_ms))
+            self._write(router_id, self.state(router_id)._replace(state="unknown", since_ms=now_ms))
 
     def tick(self, now_ms: int, router_ids: Sequence[int], listening_ms: int = 0) -> None:
         """Notice who went silent; outside of batches, in a transaction of the caller's.
@@ -111,7 +110,7 @@ class Presence:
             heard_ms = max(old.heard_ms or 0, listening_ms)
             if old.state == "online" and now_ms - max(heard_ms, old.since_ms) > SILENT_AFTER_MS:
                 quiet = "unknown" if self._doubts(router_id, old, now_ms) else "silent"
-                self._write(router_id, replace(old, state=quiet, since_ms=now_ms))
+                self._write(router_id, old._replace(state=quiet, since_ms=now_ms))
             elif old.state == "silent" and now_ms - heard_ms > MISSED_AFTER_MS:
                 self._away(router_id, old, now_ms, self._last_ms(old, now_ms))
             elif old.state == "unknown" and not self._doubts(router_id, old, now_ms):
@@ -149,7 +148,7 @@ class Presence:
                 presence_rows.end_run_of(self._db, router_id, old.run, old.connection or 0)
             self._returned(router_id, old, status, now_ms, is_namesake)
         else:  # of its first word nobody knows what was before: a check's sample, perhaps
-            outages.end(self._db, router_id, now_ms)
+            outages.end(self._db, {router_id: now_ms})
         self._write(router_id, back)
 
     def _is_over(self, router_id: int, old: PresenceRow, status: Status) -> bool:
@@ -165,8 +164,7 @@ class Presence:
         return run.connection is not None and status.connection <= run.connection
 
     def _left(self, router_id: int, old: PresenceRow, status: Status, now_ms: int) -> None:
-        known = replace(
-            old,
+        known = old._replace(
             reported=status.state,
             run=status.run,
             connection=status.connection,
@@ -175,7 +173,7 @@ class Presence:
         if old.state == "offline":
             self._write(router_id, known)
         elif status.state == "offline" and self._doubts(router_id, old, now_ms):
-            self._write(router_id, replace(known, state="unknown", since_ms=now_ms))
+            self._write(router_id, known._replace(state="unknown", since_ms=now_ms))
         else:
             self._away(router_id, known, now_ms, self._last_ms(old, now_ms))
 
@@ -192,7 +190,7 @@ class Presence:
         if old.reported == "offline":
             self._away(router_id, old, now_ms, self._last_ms(old, now_ms))
         elif old.reported == "online":
-            self._write(router_id, replace(old, state="silent", since_ms=now_ms))
+            self._write(router_id, old._replace(state="silent", since_ms=now_ms))
 
     def _last_ms(self, old: PresenceRow, now_ms: int) -> int:
         """From when on the router is missed: not before the collector could hear."""
@@ -201,7 +199,7 @@ class Presence:
     def _away(self, router_id: int, known: PresenceRow, now_ms: int, from_ms: int) -> None:
         if not self.is_revoked(router_id):
             outages.begin(self._db, router_id, from_ms)
-        self._write(router_id, replace(known, state="offline", since_ms=now_ms))
+        self._write(router_id, known._replace(state="offline", since_ms=now_ms))
 
     def _returned(
         self, router_id: int, old: PresenceRow, status: Status, now_ms: int, is_namesake: bool
@@ -215,16 +213,33 @@ class Presence:
         if not explained and old.run != status.run and not is_namesake:
             outages.add(self._db, router_id, self._last_ms(old, now_ms), now_ms, cause)
 
-    def _heard(self, router_id: int, now_ms: int) -> PresenceRow:
-        """It sent a live sample; its new row is to be written."""
-        old = self.state(router_id)
-        heard = replace(old, heard_ms=max(old.heard_ms or 0, now_ms))
-        # A sample may be older than the word `offline`; it ends only what was silence.
-        if old.state != "online" and old.reported in ("online", "unknown"):
-            heard = replace(heard, state="online", since_ms=now_ms)
-            outages.end(self._db, router_id, now_ms)
-        self._set(router_id, heard)
-        return heard
+    def _heard(self, heard: Mapping[int, int]) -> None:
+        """Routers sent live samples, the newest at these times."""
+        rows: dict[int, PresenceRow] = {}
+        times: dict[int, int] = {}
+        over: dict[int, int] = {}
+        for router_id, now_ms in heard.items():
+            old = self._states[router_id]
+            heard_ms = max(old.heard_ms or 0, now_ms)
+            new = old._replace(heard_ms=heard_ms)
+            # A sample may be older than the word `offline`; it ends only what was silence.
+            if old.state != "online" and old.reported in ("online", "unknown"):
+                new = new._replace(state="online", since_ms=now_ms)
+                over[router_id] = now_ms
+            if old.heard_ms is None or new.state != old.state:
+                rows[router_id] = new
+            else:  # there is a row, and this is all that changes in it
+                times[router_id] = heard_ms
+            self._set(router_id, new)
+        outages.end(self._db, over)
+        presence_rows.write(self._db, rows)
+        presence_rows.hear(self._db, times)
+
+    def _read(self, routers: Collection[int]) -> None:
+        """Those whose state is not in memory."""
+        if routers:
+            self._states.update(dict.fromkeys(routers, PresenceRow()))
+            self._states |= presence_rows.read(self._db, routers)
 
     def _write(self, router_id: int, new: PresenceRow) -> None:
         self._set(router_id, new)

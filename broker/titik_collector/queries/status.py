@@ -131,7 +131,7 @@ class _Believed(Presence):
         state = super().state(router_id)
         quiet_ms = self._now_ms - max(state.heard_ms or 0, state.since_ms)
         if state.state == "online" and quiet_ms > SILENT_AFTER_MS + MINUTE_MS:
-            return replace(state, state="unknown")
+            return state._replace(state="unknown")
         return state
 
 

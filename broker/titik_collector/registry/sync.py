@@ -109,7 +109,7 @@ def _revoke(db: Database, name: str, revoked_ms: int | None, now_ms: int) -> Non
 def _end_presence(db: Database, router_id: int, now_ms: int) -> None:
     """Nobody listens to a removed router: whether it is away is no question any more."""
     outages.withdraw(db, router_id, now_ms - CUT_MS)
-    outages.end(db, router_id, now_ms)
+    outages.end(db, {router_id: now_ms})
     presence_rows.remove(db, router_id)
 
 

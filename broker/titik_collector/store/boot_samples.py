@@ -3,10 +3,10 @@
 Rule: what a live sample asks for is found by an index, however many samples the boot has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, Row
 
 _COLUMNS = (
     "run_id, seq, uptime_ms, taken_ms, arrived_ms, at_ms, quality, covers_ms,"
@@ -64,13 +64,17 @@ def named(db: Database, names: Sequence[tuple[int, int]]) -> dict[tuple[int, int
     return {(row.run_id, row.seq): row for row in found}
 
 
-def whole(db: Database, boot_id: int) -> list[SampleRow]:
-    """All of them."""
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM sample WHERE boot_id = ? ORDER BY uptime_ms, run_id, seq",
-        (boot_id,),
-    )
-    return [SampleRow(*row) for row in rows]
+def whole(db: Database, boots: Sequence[int]) -> dict[int, list[SampleRow]]:
+    """All samples of each boot."""
+    head, values = db.keyed(("boot",), [(one,) for one in boots])
+    found: dict[int, list[SampleRow]] = {one: [] for one in boots}
+    for boot_id, *row in db.execute(
+        f"{head} SELECT boot, {_COLUMNS} FROM key CROSS JOIN sample WHERE boot_id = boot"
+        " ORDER BY boot, uptime_ms, run_id, seq",
+        values,
+    ):
+        found[boot_id].append(SampleRow._make(row))
+    return found
 
 
 def between_clocks(db: Database, asked: Sequence[tuple[int, int, int]]) -> list[list[SampleRow]]:
@@ -88,34 +92,6 @@ def between_clocks(db: Database, asked: Sequence[tuple[int, int, int]]) -> list[
     return found
 
 
-def next_to(
-    db: Database, boot_id: int, at: SamplePosition, older: bool, sections: int = 0
-) -> SampleRow | None:
-    """The sample next to a place; of those that have all of some sections."""
-    side, order = ("<", "DESC") if older else (">", "ASC")
-    row = db.execute(
-        f"SELECT {_COLUMNS} FROM sample WHERE boot_id = ?"
-        f" AND (uptime_ms, run_id, seq) {side} (?, ?, ?) AND sections & ? = ?"
-        f" ORDER BY uptime_ms {order}, run_id {order}, seq {order} LIMIT 1",
-        (boot_id, *at, sections, sections),
-    ).fetchone()
-    return None if row is None else SampleRow(*row)
-
-
-def next_in_run(
-    db: Database, boot_id: int, run_id: int, at: SamplePosition, older: bool
-) -> SampleRow | None:
-    """The next sample of a run that has client time. By seq, because there an index leads."""
-    side, order = ("<", "DESC") if older else (">", "ASC")
-    bound, value = ("seq", at.seq) if run_id == at.run_id else ("uptime_ms", at.uptime_ms)
-    row = db.execute(
-        f"SELECT {_COLUMNS} FROM sample WHERE run_id = ? AND boot_id = ? AND {bound} {side} ?"
-        f" AND client_ms IS NOT NULL AND observed_ms IS NOT NULL ORDER BY seq {order} LIMIT 1",
-        (run_id, boot_id, value),
-    ).fetchone()
-    return None if row is None else SampleRow(*row)
-
-
 def with_clock(db: Database, boots: Sequence[int]) -> set[int]:
     """Those of some boots that have a sample whose clock is believed."""
     head, values = db.keyed(("boot",), [(one,) for one in boots])
@@ -129,30 +105,36 @@ def with_clock(db: Database, boots: Sequence[int]) -> set[int]:
     return {boot_id for (boot_id,) in rows}
 
 
-def smallest_arrival(db: Database, boot_id: int) -> int | None:
-    """The smallest arrival minus uptime; None if the boot has no sample."""
-    (found,) = db.execute(
-        "SELECT min(arrived_ms - uptime_ms) FROM sample WHERE boot_id = ?", (boot_id,)
-    ).fetchone()
-    return None if found is None else int(found)
+def smallest_arrivals(db: Database, boots: Sequence[int]) -> dict[int, int]:
+    """The smallest arrival minus uptime of each boot that has a sample."""
+    head, values = db.keyed(("boot",), [(one,) for one in boots])
+    rows = db.execute(
+        f"{head} SELECT boot, min(arrived_ms - uptime_ms) FROM key CROSS JOIN sample"
+        " WHERE boot_id = boot GROUP BY boot",
+        values,
+    )
+    return {boot_id: arrival_ms for boot_id, arrival_ms in rows}
 
 
-def first(db: Database, boot_id: int) -> Edge | None:
-    """Where the boot's samples begin; None if it has none."""
-    return _edge(db, boot_id, "ASC")
+def firsts(db: Database, boots: Sequence[int]) -> dict[int, Edge]:
+    """Where the samples of each boot begin that has any."""
+    return _edges(db, boots, "ASC")
 
 
-def last(db: Database, boot_id: int) -> Edge | None:
-    """Where the boot's samples end; None if it has none."""
-    return _edge(db, boot_id, "DESC")
+def lasts(db: Database, boots: Sequence[int]) -> dict[int, Edge]:
+    """Where the samples of each boot end that has any."""
+    return _edges(db, boots, "DESC")
 
 
-def _edge(db: Database, boot_id: int, order: str) -> Edge | None:
-    row = db.execute(
-        f"SELECT at_ms, uptime_ms FROM sample WHERE boot_id = ? ORDER BY uptime_ms {order} LIMIT 1",
-        (boot_id,),
-    ).fetchone()
-    return None if row is None else Edge(*row)
+def _edges(db: Database, boots: Sequence[int], order: str) -> dict[int, Edge]:
+    head, values = db.keyed(("boot",), [(one,) for one in boots])
+    rows = db.execute(
+        f"{head} SELECT boot, at_ms, uptime_ms FROM key CROSS JOIN sample WHERE (run_id, seq) ="
+        " (SELECT o.run_id, o.seq FROM sample AS o WHERE o.boot_id = boot"
+        f" ORDER BY o.uptime_ms {order} LIMIT 1)",
+        values,
+    )
+    return {boot_id: Edge(*edge) for boot_id, *edge in rows}
 
 
 class Beside(NamedTuple):
@@ -167,30 +149,47 @@ class Beside(NamedTuple):
 
 def beside(db: Database, asked: Sequence[Beside], older: bool) -> list[tuple[int, int, int]]:
     """By the caller's number, run and seq of the sample next to each place; none where none is."""
+    return [(n, run_id, seq) for n, run_id, seq in _beside(db, asked, older, "run_id, seq")]
+
+
+def rows_beside(db: Database, asked: Sequence[Beside], older: bool) -> dict[int, SampleRow]:
+    """By the caller's number the sample next to each place; none where none is."""
+    return {n: SampleRow._make(row) for n, *row in _beside(db, asked, older, _COLUMNS)}
+
+
+def _beside(db: Database, asked: Sequence[Beside], older: bool, columns: str) -> Iterator[Row]:
     side, order = ("<", "DESC") if older else (">", "ASC")
     plain = [(one.n, one.boot_id, *one.at, one.sections) for one in asked if one.run_id is None]
-    found: list[tuple[int, int, int]] = []
     if plain:
         head, values = db.keyed(("n", "boot", "up_ms", "run", "at", "bits"), plain)
-        found += db.execute(
-            f"{head} SELECT key.n, run_id, seq FROM key CROSS JOIN sample"
+        yield from db.execute(
+            f"{head} SELECT key.n, {columns} FROM key CROSS JOIN sample"
             " WHERE (run_id, seq) = (SELECT o.run_id, o.seq FROM sample AS o"
             f" WHERE o.boot_id = key.boot AND (o.uptime_ms, o.run_id, o.seq) {side}"
             " (key.up_ms, key.run, key.at) AND o.sections & key.bits = key.bits"
             f" ORDER BY o.uptime_ms {order}, o.run_id {order}, o.seq {order} LIMIT 1)",
             values,
         )
+    far = 2**62 if older else -1
     counting = [
-        (one.n, one.boot_id, one.run_id, one.at.seq) for one in asked if one.run_id is not None
+        # Within a run by seq, because there an index leads.
+        (
+            one.n,
+            one.boot_id,
+            one.run_id,
+            *((far, one.at.seq) if one.run_id == one.at.run_id else (one.at.uptime_ms, far)),
+        )
+        for one in asked
+        if one.run_id is not None
     ]
     if counting:
-        head, values = db.keyed(("n", "boot", "run", "at"), counting)
-        found += db.execute(
-            f"{head} SELECT key.n, run_id, seq FROM key CROSS JOIN sample"
+        head, values = db.keyed(("n", "boot", "run", "up_ms", "at"), counting)
+        yield from db.execute(
+            f"{head} SELECT key.n, {columns} FROM key CROSS JOIN sample"
             " WHERE run_id = key.run AND seq = (SELECT o.seq FROM sample AS o"
             f" WHERE o.run_id = key.run AND o.boot_id = key.boot AND o.seq {side} key.at"
+            f" AND o.uptime_ms {side} key.up_ms"
             " AND o.client_ms IS NOT NULL AND o.observed_ms IS NOT NULL"
             f" ORDER BY o.seq {order} LIMIT 1)",
             values,
         )
-    return found

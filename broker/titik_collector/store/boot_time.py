@@ -1,9 +1,10 @@
 """Table `boot_time`, rows alone: what `timeline.boot_times` decided of when a boot began."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from titik_collector.store.database import Database
+from titik_wire.instant import HOUR_MS
 
 Quality = Literal["ntp", "arrival", "bounded"]
 
@@ -18,6 +19,14 @@ class BootTime(NamedTuple):
     first_ms: int  # no figure of the boot is of a time before
     last_ms: int  # nor after
 
+    def reaching(self, has: int, from_ms: int, to_ms: int) -> "BootTime":
+        """The same, with samples that have this too, and figures in this span of time."""
+        if has == self.has and from_ms >= self.first_ms and to_ms <= self.last_ms:
+            return self
+        # An hour in advance, so that a live router does not write this with each sample.
+        last_ms = to_ms + HOUR_MS if to_ms > self.last_ms else self.last_ms
+        return self._replace(has=has, first_ms=min(self.first_ms, from_ms), last_ms=last_ms)
+
 
 class Boot(NamedTuple):
     """What the store knows of a boot."""
@@ -25,6 +34,11 @@ class Boot(NamedTuple):
     online: bool  # the router was heard while it ran
     prompt_ms: int | None  # when it began, by samples that came as they were taken
     time: BootTime | None  # None: none of its samples was placed yet
+
+    @property
+    def is_bounded(self) -> bool:
+        """It was placed as one that nobody heard while it ran."""
+        return self.time is not None and self.time.quality == "bounded"
 
 
 def load(db: Database, boots: Sequence[int]) -> dict[int, Boot]:
@@ -52,31 +66,15 @@ def keep(db: Database, times: Iterable[tuple[int, int, BootTime]]) -> None:
     )
 
 
-def is_bounded(db: Database, boot_id: int) -> bool:
-    """The boot was placed as one that nobody heard while it ran."""
-    found = db.execute(
-        "SELECT 1 FROM boot_time WHERE boot_id = ? AND quality = 'bounded'", (boot_id,)
-    ).fetchone()
-    return found is not None
-
-
-def bounded(db: Database, router_id: int) -> list[int]:
-    """The boots of a router that nobody heard while they ran."""
+def bounded(db: Database, routers: Collection[int]) -> dict[int, int]:
+    """The boots of routers that nobody heard while they ran, and the router of each."""
+    head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
     rows = db.execute(
-        "SELECT boot_id FROM boot_time WHERE router_id = ? AND quality = 'bounded'", (router_id,)
-    ).fetchall()
-    return [boot_id for (boot_id,) in rows]
-
-
-def prompt_ms(db: Database, boot_id: int) -> int | None:
-    """When the boot began, by samples that came as they were taken; None: not known."""
-    row = db.execute("SELECT prompt_ms FROM boot WHERE id = ?", (boot_id,)).fetchone()
-    return None if row is None else row[0]
-
-
-def keep_prompt_ms(db: Database, boot_id: int, began_ms: int) -> None:
-    """Write down when the boot began."""
-    db.execute("UPDATE boot SET prompt_ms = ? WHERE id = ?", (began_ms, boot_id))
+        f"{head} SELECT boot_id, router_id FROM key CROSS JOIN boot_time"
+        " WHERE router_id = one AND quality = 'bounded'",
+        values,
+    )
+    return {boot_id: router_id for boot_id, router_id in rows}
 
 
 def forget_prompt_ms(db: Database, boots: Iterable[int]) -> None:

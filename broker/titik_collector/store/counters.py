@@ -14,16 +14,12 @@ def pack(counters: Mapping[int, Bytes]) -> bytes:
     """Counters by interface row, each below 2**56; nothing is the empty blob."""
     if not counters:
         return b""
-    most = max(max(received, sent) for received, sent in counters.values())
-    ids, width = _width(max(counters)), _width(most)
+    width = _width(max(map(max, counters.values())))
+    ids, bits = _width(max(counters)), 8 * width
     parts = [bytes((ids << 4 | width,))]
-    for interface in sorted(counters):
-        received, sent = counters[interface]
-        parts += (
-            interface.to_bytes(ids, "big"),
-            received.to_bytes(width, "big"),
-            sent.to_bytes(width, "big"),
-        )
+    for interface, (received, sent) in sorted(counters.items()):
+        row = (interface << bits | received) << bits | sent
+        parts.append(row.to_bytes(ids + 2 * width, "big"))
     return b"".join(parts)
 
 

@@ -1,7 +1,8 @@
 """What broke the contract, and the counts that outlive the process."""
 
 import hashlib
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from titik_collector.limits import MAX_MALFORMED, MAX_MALFORMED_HEAD, MAX_MALFORMED_TEXT
 from titik_collector.store.database import Database
@@ -10,18 +11,31 @@ Counted = Literal["poison", "later_version", "capped", "unregistered", "restored
 MALFORMED: Counted = "poison"  # the store's name for messages that broke the contract
 
 
-def keep(db: Database, topic: str, payload: bytes, rule: str, arrived_ms: int) -> None:
-    """Put the beginning of a message away, with the rule that it broke."""
-    digest = hashlib.sha256(payload).hexdigest()
-    db.execute(
+class Refused(NamedTuple):
+    """A message that broke the contract, and the rule that it broke."""
+
+    topic: str
+    payload: bytes
+    rule: str
+    arrived_ms: int
+
+
+def keep(db: Database, refused: Sequence[Refused]) -> None:
+    """Put the beginning of messages away."""
+    if not refused:
+        return
+    db.executemany(
         "INSERT INTO quarantine (arrived_ms, topic, rule, sha256, head) VALUES (?, ?, ?, ?, ?)",
-        (
-            arrived_ms,
-            topic[:MAX_MALFORMED_TEXT],
-            rule[:MAX_MALFORMED_TEXT],
-            digest,
-            payload[:MAX_MALFORMED_HEAD],
-        ),
+        [
+            (
+                one.arrived_ms,
+                one.topic[:MAX_MALFORMED_TEXT],
+                one.rule[:MAX_MALFORMED_TEXT],
+                hashlib.sha256(one.payload).hexdigest(),
+                one.payload[:MAX_MALFORMED_HEAD],
+            )
+            for one in refused[-MAX_MALFORMED:]
+        ],
     )
     db.execute(
         "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (MAX_MALFORMED,)

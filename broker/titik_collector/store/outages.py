@@ -1,6 +1,6 @@
 """When routers were away, and why. At most one outage of a router is open: it has no end yet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
@@ -36,10 +36,11 @@ def begin(db: Database, router_id: int, from_ms: int) -> None:
     )
 
 
-def end(db: Database, router_id: int, to_ms: int) -> None:
-    """The open outage is over; its cause stays."""
-    db.execute(
-        "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL", (to_ms, router_id)
+def end(db: Database, ends: Mapping[int, int]) -> None:
+    """The open outage of each router is over at its time; its cause stays."""
+    db.executemany(
+        "UPDATE outage SET to_ms = ? WHERE router_id = ? AND to_ms IS NULL",
+        [(to_ms, router_id) for router_id, to_ms in ends.items()],
     )
 
 

@@ -1,7 +1,6 @@
 """What is known of each router's presence, and the last connection of its runs that are over."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
@@ -12,8 +11,7 @@ _NAMES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceRow:
+class PresenceRow(NamedTuple):
     """What is known of one router; `reported` is the last state that it published itself."""
 
     state: str = "unknown"
@@ -36,14 +34,14 @@ class KnownRun(NamedTuple):
     was_heard: bool  # before the other run was
 
 
-def read(db: Database, router_id: int) -> PresenceRow | None:
-    """None of a router that was never heard."""
-    row = db.execute(
-        "SELECT state, said, since_ms, run, connection, boot, version, model, firmware,"
-        " heard_ms FROM presence WHERE router_id = ?",
-        (router_id,),
-    ).fetchone()
-    return None if row is None else PresenceRow(*row)
+def read(db: Database, routers: Collection[int]) -> dict[int, PresenceRow]:
+    """Those of some routers; none of one that was never heard."""
+    head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
+    names = ", ".join(_NAMES)
+    rows = db.execute(
+        f"{head} SELECT {names} FROM key CROSS JOIN presence WHERE router_id = one", values
+    )
+    return {router_id: PresenceRow(*row) for router_id, *row in rows}
 
 
 def write(db: Database, rows: Mapping[int, PresenceRow]) -> None:
@@ -52,22 +50,15 @@ def write(db: Database, rows: Mapping[int, PresenceRow]) -> None:
         f"INSERT INTO presence ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
         " ON CONFLICT (router_id) DO UPDATE SET "
         + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:]),
-        [
-            (
-                router_id,
-                one.state,
-                one.reported,
-                one.since_ms,
-                one.run,
-                one.connection,
-                one.boot,
-                one.version,
-                one.model,
-                one.firmware,
-                one.heard_ms,
-            )
-            for router_id, one in rows.items()
-        ],
+        [(router_id, *one) for router_id, one in rows.items()],
+    )
+
+
+def hear(db: Database, heard: Mapping[int, int]) -> None:
+    """When each router was heard last; nothing else of it changed."""
+    db.executemany(
+        "UPDATE presence SET heard_ms = ? WHERE router_id = ?",
+        [(at_ms, router_id) for router_id, at_ms in heard.items()],
     )
 
 

@@ -10,18 +10,23 @@ lost for good, and only the numbers of what is stored and refused there are kept
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from titik_collector.limits import MAX_KNOWN_RUNS, MAX_RANGES
 from titik_collector.store.database import Database
+from titik_collector.store.ids import NamedBoot
 from titik_collector.store.ranges import Ranges, Span
 from titik_wire.limits import MAX_ALSO
 from titik_wire.messages import AckedRun
 
+RunName = tuple[int, str]  # router and token
+_KINDS = ("stored", "refused")  # in the order of `Run.spans`
+_LEARNT = ("boot_id", "highest", "floor", "gone", "base", "base_stored", "base_refused")
 KEPT_RANGES = MAX_RANGES // 2  # of the newest, when they were too many
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Run:
     """One life of a router's agent, as far as it is known."""
 
@@ -37,7 +42,10 @@ class Run:
     base_refused: int = 0
     stored: Ranges = field(default_factory=Ranges)
     refused: Ranges = field(default_factory=Ranges)
+    is_new: bool = False  # `write` wrote it for the first time
     opened_ms: int = 0  # when it was last written down as open; 0: not by this process
+    written: tuple[list[Span], list[Span]] = field(default_factory=lambda: ([], []))  # as stored
+    followed: NamedBoot | None = None  # the last boot that is written down as later
 
     def learn(self, highest: int, floor: int = 0) -> None:
         """The router has taken `highest` and holds nothing up to `floor` any more."""
@@ -71,7 +79,8 @@ class Run:
         self.learn(last)
         first = max(first, self.base + 1)
         self.stored.add(first, last)
-        self.refused.remove(first, last)
+        if self.refused.spans:
+            self.refused.remove(first, last)
         self._bound()
 
     def refuse(self, first: int, last: int) -> None:
@@ -106,6 +115,22 @@ class Run:
         )
         return bound - self.base_stored - self.base_refused - kept
 
+    def learnt(self) -> tuple[int | None, ...]:
+        """The columns `_LEARNT` of its row."""
+        return (
+            self.boot_id,
+            self.highest,
+            self.floor,
+            self.gone,
+            self.base,
+            self.base_stored,
+            self.base_refused,
+        )
+
+    def spans(self) -> tuple[list[Span], list[Span]]:
+        """Stored and refused ones."""
+        return list(self.stored), list(self.refused)
+
     def settled(self) -> Ranges:
         """Stored, refused, and lost by the word of whoever holds the run."""
         settled = self.stored.copy()
@@ -122,69 +147,83 @@ class Run:
         return AckedRun(self.token, upto, tuple(above[:MAX_ALSO]))
 
 
-_KINDS = ("stored", "refused")
-
-
 class Runs:
-    """The runs of a store: loaded when first needed, written back with the batch."""
+    """The runs of a store: read when first needed, written back with the batch."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._cache: OrderedDict[tuple[int, str], Run] = OrderedDict()
-        self._touched: dict[int, Run] = {}
-        self._saved: dict[int, tuple[list[Span], list[Span]]] = {}
+        self._cache: OrderedDict[RunName, Run | None] = OrderedDict()
+        self._touched: dict[RunName, Run] = {}
+
+    def read(self, names: Iterable[RunName]) -> None:
+        """Those that are not in memory, as far as the store has heard of them."""
+        new = {one for one in names if one not in self._cache}
+        if not new:
+            return
+        self._cache.update(dict.fromkeys(new))
+        head, values = self._db.keyed(("router", "name"), [*new])
+        rows = self._db.execute(
+            f"{head} SELECT id, router_id, token, {', '.join(_LEARNT)} FROM key CROSS JOIN run"
+            " WHERE router_id = router AND token = name",
+            values,
+        )
+        found = {row[0]: Run(*row) for row in rows}
+        if not found:
+            return
+        head, values = self._db.keyed(("one",), [(run_id,) for run_id in found])
+        for run_id, kind, first, last in self._db.execute(
+            f"{head} SELECT run_id, kind, first_seq, last_seq FROM key CROSS JOIN settled"
+            " WHERE run_id = one ORDER BY run_id, first_seq",
+            values,
+        ):
+            run = found[run_id]
+            (run.stored if kind == "stored" else run.refused).add(first, last)
+        for run in found.values():
+            run.written = run.spans()
+            self._cache[run.router_id, run.token] = run
 
     def look(self, router_id: int, token: str) -> Run | None:
         """The run if the store has heard of it, not to be changed."""
-        run = self._cache.get((router_id, token)) or self._load(router_id, token)
-        if run is not None:
-            self._cache.move_to_end((router_id, token))
-        return run
+        name = (router_id, token)
+        if name not in self._cache:
+            self.read([name])
+        self._cache.move_to_end(name)
+        return self._cache[name]
 
     def find(self, router_id: int, token: str) -> Run | None:
         """The run if the store has heard of it; it may be changed until `write`."""
         run = self.look(router_id, token)
         if run is not None:
-            self._touched[run.id] = run
+            self._touched[router_id, token] = run
         return run
 
     def make(self, router_id: int, token: str) -> Run:
-        """A run that the store has not heard of."""
-        self._db.execute("INSERT INTO run (router_id, token) VALUES (?, ?)", (router_id, token))
-        run = self.find(router_id, token)
-        assert run is not None
+        """A run that the store has not heard of; `write` numbers it."""
+        run = Run(0, router_id, token)
+        self._cache[router_id, token] = self._touched[router_id, token] = run
         return run
 
     def write(self) -> None:
         """Write every run found or made since the last call."""
-        runs = list(self._touched.values())
+        runs = [*self._touched.values()]
+        for run in runs:
+            run.is_new = not run.id
+        known = [(*run.learnt(), run.id) for run in runs if run.id]
+        self._insert([run for run in runs if not run.id])
         self._db.executemany(
-            "UPDATE run SET boot_id = ?, highest = ?, floor = ?, gone = ?, base = ?,"
-            " base_stored = ?, base_refused = ? WHERE id = ?",
-            [
-                (
-                    run.boot_id,
-                    run.highest,
-                    run.floor,
-                    run.gone,
-                    run.base,
-                    run.base_stored,
-                    run.base_refused,
-                    run.id,
-                )
-                for run in runs
-            ],
+            f"UPDATE run SET {' = ?, '.join(_LEARNT)} = ? WHERE id = ?",
+            known,
         )
         gone: list[tuple[int, str, int]] = []
         new: list[tuple[int, str, int, int]] = []
         for run in runs:
-            now = list(run.stored), list(run.refused)
-            for kind, before, after in zip(_KINDS, self._saved[run.id], now, strict=True):
-                if before != after:
-                    firsts = {first for first, _ in after}
-                    gone += [(run.id, kind, one) for one, _ in before if one not in firsts]
-                    new += [(run.id, kind, *span) for span in set(after) - set(before)]
-            self._saved[run.id] = now
+            before, run.written = run.written, run.spans()
+            if before == run.written:
+                continue
+            for kind, old, now in zip(_KINDS, before, run.written, strict=True):
+                firsts = {first for first, _ in now}
+                gone += [(run.id, kind, one) for one, _ in old if one not in firsts]
+                new += [(run.id, kind, *span) for span in set(now).difference(old)]
         self._db.executemany(
             "DELETE FROM settled WHERE run_id = ? AND kind = ? AND first_seq = ?", gone
         )
@@ -198,29 +237,23 @@ class Runs:
     def trim(self) -> None:
         """Bound the cache; called between batches."""
         while len(self._cache) > MAX_KNOWN_RUNS:
-            _, run = self._cache.popitem(last=False)
-            del self._saved[run.id]
+            self._cache.popitem(last=False)
 
     def forget(self) -> None:
         """Drop everything in memory, after a rollback."""
         self._cache.clear()
         self._touched.clear()
-        self._saved.clear()
 
-    def _load(self, router_id: int, token: str) -> Run | None:
-        row = self._db.execute(
-            "SELECT id, boot_id, highest, floor, gone, base, base_stored, base_refused FROM run"
-            " WHERE router_id = ? AND token = ?",
-            (router_id, token),
-        ).fetchone()
-        if row is None:
-            return None
-        run = Run(row[0], router_id, token, *row[1:])
-        for kind, first, last in self._db.execute(
-            "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ? ORDER BY first_seq",
-            (run.id,),
+    def _insert(self, new: Sequence[Run]) -> None:
+        if not new:
+            return
+        rows = [(run.router_id, run.token, *run.learnt()) for run in new]
+        columns = ", ".join(("router_id", "token", *_LEARNT))
+        names = [f"new_{name}" for name in ("router_id", "token", *_LEARNT)]
+        head, values = self._db.keyed(names, rows)
+        for run_id, router_id, token in self._db.execute(
+            f"{head} INSERT INTO run ({columns}) SELECT {', '.join(names)} FROM key"
+            " RETURNING id, router_id, token",
+            values,
         ):
-            (run.stored if kind == "stored" else run.refused).add(first, last)
-        self._cache[router_id, token] = run
-        self._saved[run.id] = (list(run.stored), list(run.refused))
-        return run
+            self._touched[router_id, token].id = run_id

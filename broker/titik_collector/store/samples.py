@@ -125,28 +125,33 @@ def move(db: Database, moved: Iterable[tuple[int, Quality, int, int]]) -> None:
 
 
 def doubtful_clocks(
-    db: Database, boot_id: int, ahead_ms: int, earliest_ms: int | None, drift: int
-) -> list[DoubtfulClock]:
-    """Samples of a boot whose clock is not believed, or shows what would not be believed now.
+    db: Database, boots: Sequence[tuple[int, int | None]], ahead_ms: int, drift: int
+) -> dict[int, list[DoubtfulClock]]:
+    """Samples of boots whose clock is not believed, or shows what would not be believed now.
 
-    `ahead_ms`: how far a clock may be later than its sample's arrival. `earliest_ms`: when the
-    boot began at the earliest, less one in `drift` of the uptime; None: not known.
-    SQLite passes over the others, for a boot of a month has 86,400 of them.
+    Each boot with when it began at the earliest, less one in `drift` of the uptime; None: not
+    known. `ahead_ms`: how far a clock may be later than its sample's arrival.
+    The store passes over the others, for a boot of a month has 86,400 of them.
     """
-    rows = db.execute(
-        "SELECT run_id, seq, uptime_ms, arrived_ms, at_ms,"
-        " max(covers_ms, coalesce(observed_ms, 0)), clocked,"
-        " coalesce(taken_ms, claim_ms) FROM sample WHERE boot_id = :boot AND (claim_ms IS NOT NULL"
-        " OR taken_ms > arrived_ms + :ahead"
-        " OR taken_ms - uptime_ms < :earliest - uptime_ms / :drift)",
-        {"boot": boot_id, "ahead": ahead_ms, "earliest": earliest_ms, "drift": drift},
-    ).fetchall()
-    return [DoubtfulClock(*row) for row in rows]
+    head, values = db.keyed(("boot", "earliest_ms"), boots)
+    found: dict[int, list[DoubtfulClock]] = {boot_id: [] for boot_id, _ in boots}
+    for boot_id, *row in db.execute(
+        f"{head} SELECT boot, run_id, seq, uptime_ms, arrived_ms, at_ms,"
+        " max(covers_ms, coalesce(observed_ms, 0)), clocked, coalesce(taken_ms, claim_ms)"
+        " FROM key CROSS JOIN sample WHERE boot_id = boot AND (claim_ms IS NOT NULL"
+        " OR taken_ms > arrived_ms + ? OR taken_ms - uptime_ms < earliest_ms - uptime_ms / ?)",
+        (*values, ahead_ms, drift),
+    ):
+        found[boot_id].append(DoubtfulClock(*row))
+    return found
 
 
-def judge_clock(db: Database, run_id: int, seq: int, clock_ms: int, believed: bool) -> None:
-    """Believe the sample's clock from now on, or keep what it shows for later."""
-    db.execute(
+def judge_clocks(db: Database, clocks: Iterable[tuple[int, int, int, bool]]) -> None:
+    """Believe clocks from now on, or keep what they show for later: run, seq, clock, believed."""
+    db.executemany(
         "UPDATE sample SET clocked = ?, claim_ms = ?, at_ms = ? WHERE run_id = ? AND seq = ?",
-        (int(believed), None if believed else clock_ms, clock_ms, run_id, seq),
+        [
+            (int(believed), None if believed else clock_ms, clock_ms, run_id, seq)
+            for run_id, seq, clock_ms, believed in clocks
+        ],
     )

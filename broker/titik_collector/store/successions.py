@@ -4,23 +4,30 @@ So the boots of those runs ended before the later one began.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from titik_collector.store.database import Database
 
 
-def note(db: Database, older_run_id: int, newer_boot_id: int) -> None:
-    """A sample of the newer boot named the older run."""
-    db.execute("INSERT OR IGNORE INTO succession VALUES (?, ?)", (older_run_id, newer_boot_id))
+def note(db: Database, found: Sequence[tuple[int, int]]) -> set[int]:
+    """Samples of newer boots named older runs; each by run and boot. Boots with what is new."""
+    head, values = db.keyed(("run", "boot"), found)
+    rows = db.execute(
+        f"{head} INSERT INTO succession (older_run_id, newer_boot_id) SELECT run, boot FROM key"
+        " WHERE true ON CONFLICT DO NOTHING RETURNING newer_boot_id",
+        values,
+    )
+    return {boot_id for (boot_id,) in rows}
 
 
-def newer_boots(db: Database, router_id: int) -> Mapping[int, Set[int]]:
-    """The later boots of each boot of a router; empty for a boot that nothing followed."""
+def newer_boots(db: Database, routers: Collection[int]) -> Mapping[int, Set[int]]:
+    """The later boots of each boot of routers; empty for a boot that nothing followed."""
     newer: defaultdict[int, set[int]] = defaultdict(set)
+    head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
     for older_id, newer_id in db.execute(
-        "SELECT run.boot_id, succession.newer_boot_id FROM run"
-        " JOIN succession ON succession.older_run_id = run.id WHERE run.router_id = ?",
-        (router_id,),
+        f"{head} SELECT run.boot_id, succession.newer_boot_id FROM key CROSS JOIN run"
+        " CROSS JOIN succession WHERE run.router_id = one AND succession.older_run_id = run.id",
+        values,
     ):
         newer[older_id].add(newer_id)
     return newer

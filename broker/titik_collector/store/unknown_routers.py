@@ -4,6 +4,7 @@ Rule: at most MAX_UNKNOWN are kept. A new name takes the place of the longest un
 was heard lately. So a flood of names writes nothing.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.limits import MAX_UNKNOWN
@@ -22,21 +23,38 @@ class UnknownRouter(NamedTuple):
     last_ms: int
 
 
-def hear(db: Database, name: str, now_ms: int) -> None:
-    """A message of an unregistered router arrived."""
-    known = db.execute(
-        "UPDATE knock SET last_ms = ?, messages = messages + 1 WHERE name = ?", (now_ms, name)
-    ).rowcount
-    if known:
+def hear(db: Database, heard: Sequence[tuple[str, int]]) -> None:
+    """Messages of unregistered routers arrived, in order; each by name and time."""
+    if not heard:
         return
-    names, oldest_ms = db.execute("SELECT count(*), min(last_ms) FROM knock").fetchone()
-    if names >= MAX_UNKNOWN:
-        if oldest_ms >= now_ms - LATELY_MS:
-            return
-        db.execute(
-            "DELETE FROM knock WHERE name = (SELECT name FROM knock ORDER BY last_ms LIMIT 1)"
-        )
-    db.execute("INSERT INTO knock VALUES (?, ?, ?, 1)", (name, now_ms, now_ms))
+    stored = db.execute("SELECT name, first_ms, last_ms, messages FROM knock")
+    known = {name: (first_ms, last_ms, many) for name, first_ms, last_ms, many in stored}
+    changed = set()
+    for name, now_ms in heard:
+        if name not in known and not _make_room(known, now_ms):
+            continue
+        first_ms, _, many = known.pop(name, (now_ms, now_ms, 0))
+        known[name] = first_ms, now_ms, many + 1
+        changed.add(name)
+    gone = [(name,) for name, *_ in stored if name not in known]
+    db.executemany("DELETE FROM knock WHERE name = ?", gone)
+    db.executemany(
+        "INSERT INTO knock (name, first_ms, last_ms, messages) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET first_ms = excluded.first_ms,"
+        " last_ms = excluded.last_ms, messages = excluded.messages",
+        [(name, *known[name]) for name in changed & known.keys()],
+    )
+
+
+def _make_room(known: dict[str, tuple[int, int, int]], now_ms: int) -> bool:
+    """Forget the longest unheard for a new name; False if there is no room."""
+    if len(known) < MAX_UNKNOWN:
+        return True
+    oldest = min(known, key=lambda name: known[name][1])
+    if known[oldest][1] >= now_ms - LATELY_MS:
+        return False
+    del known[oldest]
+    return True
 
 
 def heard_since(db: Database, since_ms: int) -> frozenset[str]:

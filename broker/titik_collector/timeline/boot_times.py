@@ -26,7 +26,8 @@ from titik_collector.store.database import Database
 from titik_collector.store.samples import CLIENT
 from titik_collector.timeline import changed_spans
 from titik_collector.timeline.change import Change
-from titik_collector.timeline.changed_spans import Floors, Gone, Placed, Stretch
+from titik_collector.timeline.changed_spans import Changed, Floors, Gone, Placed, Stretch
+from titik_collector.timeline.newest import Newest
 from titik_collector.timeline.placing_rules import (
     DRIFT,
     EARLIEST_MS,
@@ -37,7 +38,6 @@ from titik_collector.timeline.placing_rules import (
     place_by_offset,
     to_grain,
 )
-from titik_wire.instant import HOUR_MS
 
 NEAR_MS = 300_000  # of uptime: a router takes some ten samples meanwhile
 
@@ -80,6 +80,18 @@ class _Boot:
             self.last_ms,
         )
 
+    def new_rows(self) -> list[SampleRow]:
+        """All of its samples, if all are new and none is gone again; else none."""
+        rows = [change.row for change in self.changes if change.row is not None]
+        if self.was is not None or self.removed or self.all_again:
+            return []
+        return sorted(rows, key=changed_spans.key)
+
+    def stays_at(self, offset_ms: int) -> bool:
+        """None of its samples moves, were it placed by this."""
+        same = (self.was, self.offset_ms) == (self.quality, offset_ms)
+        return same and not self.all_again
+
     @property
     def stored(self) -> list[Change]:
         return [change for change in self.changes if change.kind == "stored"]
@@ -89,35 +101,96 @@ class _Boot:
         return [change for change in self.changes if change.kind == "removed"]
 
 
-def place_boots(db: Database, changes: Sequence[Change]) -> None:
-    """Place what is new and what moves because of it; in the transaction of the changes.
+class BootTimes:
+    """Places what changed in the boots of a store, and remembers the newest sample of each."""
 
-    Statements are for all boots together, but for those that nobody heard and those judged again.
-    """
-    boots: dict[int, _Boot] = {}
-    for change in changes:
-        boot = boots.setdefault(change.boot_id, _Boot(change.router_id, change.boot_id))
-        boot.changes.append(change)
-    _recall(db, boots.values())
-    for boot in boots.values():
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._newest = Newest()
+
+    def place(self, changes: Sequence[Change]) -> None:
+        """Place what is new and what moves because of it; in the transaction of the changes.
+
+        However many boots there are, the number of statements is the same.
+        """
+        boots: dict[int, list[Change]] = {}
+        for change in changes:
+            boots.setdefault(change.boot_id, []).append(change)
+        written = _Written()
+        rest = []
+        for boot_id, some in boots.items():
+            followed = self._newest.follow(boot_id, some)
+            if followed is None:
+                rest.append(_Boot(some[0].router_id, boot_id, some))
+            else:
+                written.add(some[0].router_id, boot_id, *followed)
+        for one in _place(self._db, rest, written) if rest else ():
+            self._remember(one)
+        written.write(self._db)
+
+    def forget(self) -> None:
+        """The transaction failed, or what is stored was changed by others."""
+        self._newest.forget()
+
+    def _remember(self, placed: "_Placed") -> None:
+        """What the next sample of the boot is placed behind, if it has a believed clock."""
+        boot, row = placed.boot, None
+        if boot.quality == "ntp":
+            if placed.regions and placed.regions[-1].last:
+                row = placed.regions[-1].rows[-1]._replace(at_ms=placed.places[-1][-1])
+            elif not boot.removed and not boot.all_again:
+                row = self._newest.row(boot.id)
+        self._newest.set(boot.id, row, boot.time())
+
+
+def place_boots(db: Database, changes: Sequence[Change]) -> None:
+    """Place what changed, once; in the transaction of the changes."""
+    BootTimes(db).place(changes)
+
+
+@dataclass(slots=True)
+class _Written:
+    """What is to be written of all boots that are placed."""
+
+    spans: list[tuple[int, ChangedSpan]] = field(default_factory=list)  # by router
+    times: list[tuple[int, int, BootTime]] = field(default_factory=list)  # boot and router
+
+    def add(
+        self, router_id: int, boot_id: int, spans: Iterable[ChangedSpan], time: BootTime | None
+    ) -> None:
+        """`time`: None where what the store has is still true."""
+        self.spans += [(router_id, span) for span in spans]
+        if time is not None:
+            self.times.append((boot_id, router_id, time))
+
+    def write(self, db: Database) -> None:
+        stored_spans.add(db, self.spans)
+        boot_time.keep(db, self.times)
+
+
+def _place(db: Database, boots: Sequence[_Boot], written: _Written) -> "list[_Placed]":
+    """By what is stored of the boots; as they were placed."""
+    _recall(db, boots)
+    judged = []
+    for boot in boots:
         kinds = {change.kind for change in boot.changes}
         if "restamped" in kinds:
             # Where there are clocks, only what is between those around each change can move.
             boot.all_again, boot.arrival_ms = boot.was != "ntp", None
         if kinds & {"judged", "restamped"}:
-            _judge(db, boot)
-    _apply(
-        db,
-        [
-            *_by_clock(db, [boot for boot in boots.values() if boot.quality == "ntp"]),
-            *_by_arrival(db, [boot for boot in boots.values() if boot.quality == "arrival"]),
-        ],
-    )
-    routers: defaultdict[int, dict[int, _Boot]] = defaultdict(dict)
-    for boot in boots.values():
-        routers[boot.router_id][boot.id] = boot
-    for router_id in sorted(_with_lone_boots(db, boots.values())):
-        _move_lone(db, router_id, routers[router_id])
+            judged.append(boot)
+    if judged:
+        _judge(db, judged)
+    by_clock = [boot for boot in boots if boot.quality == "ntp"]
+    by_arrival = [boot for boot in boots if boot.quality == "arrival"]
+    placed = [*_by_clock(db, by_clock), *_by_arrival(db, by_arrival)]
+    _apply(db, placed, written)
+    routers = _with_lone_boots(db, boots)
+    if routers:
+        lone = [*_lone(db, routers, boots)]
+        _apply(db, lone, written)
+        placed += lone
+    return placed
 
 
 def _recall(db: Database, boots: Collection[_Boot]) -> None:
@@ -139,7 +212,8 @@ def _choose(db: Database, boots: Iterable[_Boot]) -> None:
     """By what each is to be placed: by a clock if any is believed."""
     unsure = []
     for boot in boots:
-        if boot.was == "ntp" and not boot.removed and not boot.all_again:
+        stays = boot.was == "ntp" and not boot.removed and not boot.all_again
+        if stays or any(row.taken_ms is not None for row in boot.new_rows()):
             boot.quality = "ntp"
         else:
             unsure.append(boot)
@@ -151,22 +225,29 @@ def _choose(db: Database, boots: Iterable[_Boot]) -> None:
             boot.quality = "arrival" if boot.online else "bounded"
 
 
-def _judge(db: Database, boot: _Boot) -> None:
-    """Believe the clocks of its samples by what is known now; those that moved count as new."""
-    earliest_ms = None if boot.prompt_ms is None else boot.prompt_ms - MAX_BEHIND_MS
-    for one in samples.doubtful_clocks(db, boot.id, MAX_AHEAD_MS, earliest_ms, DRIFT):
-        claim = Claim(one.clock_ms, one.uptime_ms, one.arrived_ms)
-        believed = claim.is_believed(boot.prompt_ms)
-        if believed == bool(one.clocked):
-            continue
-        boot.all_again = True
-        samples.judge_clock(db, one.run_id, one.seq, one.clock_ms, believed)
-        key = (boot.router_id, boot.id, one.run_id, one.seq, one.uptime_ms)
-        boot.changes += [
-            Change(*key, "removed", one.at_ms, one.reach_ms),
-            Change(*key, "stored", None),
-        ]
-    _choose(db, [boot])
+def _judge(db: Database, boots: Sequence[_Boot]) -> None:
+    """Believe the clocks of samples by what is known now; those that moved count as new."""
+    earliest = [
+        (boot.id, None if boot.prompt_ms is None else boot.prompt_ms - MAX_BEHIND_MS)
+        for boot in boots
+    ]
+    doubtful = samples.doubtful_clocks(db, earliest, MAX_AHEAD_MS, DRIFT)
+    judged = []
+    for boot in boots:
+        for one in doubtful[boot.id]:
+            claim = Claim(one.clock_ms, one.uptime_ms, one.arrived_ms)
+            believed = claim.is_believed(boot.prompt_ms)
+            if believed == bool(one.clocked):
+                continue
+            boot.all_again = True
+            judged.append((one.run_id, one.seq, one.clock_ms, believed))
+            key = (boot.router_id, boot.id, one.run_id, one.seq, one.uptime_ms)
+            boot.changes += [
+                Change(*key, "removed", one.at_ms, one.reach_ms),
+                Change(*key, "stored"),
+            ]
+    samples.judge_clocks(db, judged)
+    _choose(db, boots)
 
 
 class _Placed(NamedTuple):
@@ -181,16 +262,21 @@ def _by_clock(db: Database, boots: Sequence[_Boot]) -> list[_Placed]:
     """Boots that have a believed clock."""
     partly = [boot for boot in boots if boot.was == "ntp" and not boot.all_again]
     regions = _regions(db, partly)
+    regions |= _whole(db, [boot for boot in boots if boot.id not in regions])
     placed = []
     for boot in boots:
         boot.offset_ms = boot.arrival_ms = None
-        some = regions[boot.id] if boot.id in regions else [_whole(db, boot.id)]
+        some = regions[boot.id]
         placed.append(_Placed(boot, some, [place_by_clock(one.rows) for one in some]))
     return placed
 
 
-def _whole(db: Database, boot_id: int) -> Region:
-    return Region(boot_samples.whole(db, boot_id), True, True)
+def _whole(db: Database, boots: Sequence[_Boot]) -> dict[int, list[Region]]:
+    rows = {boot.id: boot.new_rows() for boot in boots}
+    unread = [boot_id for boot_id, some in rows.items() if not some]
+    if unread:
+        rows |= boot_samples.whole(db, unread)
+    return {boot_id: [Region(some, True, True)] for boot_id, some in rows.items()}
 
 
 def _regions(db: Database, boots: Sequence[_Boot]) -> dict[int, list[Region]]:
@@ -229,27 +315,29 @@ def _near(uptimes: deque[int]) -> tuple[int, int]:
 
 def _by_arrival(db: Database, boots: Sequence[_Boot]) -> list[_Placed]:
     """Boots that were heard while they ran, and have no clock."""
-    rows = _changed_rows(db, boots)
-    for boot in boots:
-        _learn_arrival(db, boot, rows)
-    return [_by_offset(db, boot, to_grain(boot.arrival_ms or 0), rows) for boot in boots]
+    rows = _learn_arrivals(db, boots)
+    return _by_offset(db, [(boot, to_grain(boot.arrival_ms or 0)) for boot in boots], rows)
 
 
 _Rows = Mapping[tuple[int, int], SampleRow]  # by run and seq
 
 
-def _changed_rows(db: Database, boots: Iterable[_Boot]) -> _Rows:
+def _learn_arrivals(db: Database, boots: Sequence[_Boot]) -> _Rows:
+    """Keep the smallest arrival minus uptime of each; look again only when it may have risen.
+
+    What was stored just now.
+    """
     names = [(one.run_id, one.seq) for boot in boots for one in boot.stored if one.run_id]
-    return boot_samples.named(db, names) if names else {}
-
-
-def _learn_arrival(db: Database, boot: _Boot, rows: _Rows) -> None:
-    """Keep the smallest arrival minus uptime; look again only when it may have risen."""
-    if boot.arrival_ms is None or boot.removed:
-        boot.arrival_ms = boot_samples.smallest_arrival(db, boot.id)
-        return
-    for row in _stored_rows(boot, rows):
-        boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
+    rows = boot_samples.named(db, names) if names else {}
+    unsure = [boot.id for boot in boots if boot.arrival_ms is None or boot.removed]
+    arrivals = boot_samples.smallest_arrivals(db, unsure) if unsure else {}
+    for boot in boots:
+        if boot.arrival_ms is None or boot.removed:
+            boot.arrival_ms = arrivals.get(boot.id)
+            continue
+        for row in _stored_rows(boot, rows):
+            boot.arrival_ms = min(boot.arrival_ms, row.arrived_ms - row.uptime_ms)
+    return rows
 
 
 def _stored_rows(boot: _Boot, rows: _Rows) -> list[SampleRow]:
@@ -257,13 +345,17 @@ def _stored_rows(boot: _Boot, rows: _Rows) -> list[SampleRow]:
     return [rows[name] for name in names if name in rows]
 
 
-def _by_offset(db: Database, boot: _Boot, offset_ms: int, rows: _Rows) -> _Placed:
-    if boot.was == boot.quality and boot.offset_ms == offset_ms and not boot.all_again:
-        regions = [Region([row], False, False) for row in _stored_rows(boot, rows)]
-    else:
-        regions = [_whole(db, boot.id)]
-    boot.offset_ms = offset_ms
-    return _Placed(boot, regions, [place_by_offset(one.rows, offset_ms) for one in regions])
+def _by_offset(db: Database, boots: Sequence[tuple[_Boot, int]], rows: _Rows) -> list[_Placed]:
+    """Boots by their offsets: what is new of a boot whose offset stays, else all of it."""
+    regions = _whole(db, [boot for boot, offset_ms in boots if not boot.stays_at(offset_ms)])
+    placed = []
+    for boot, offset_ms in boots:
+        some = regions.get(boot.id)
+        if some is None:
+            some = [Region([row], False, False) for row in _stored_rows(boot, rows)]
+        boot.offset_ms = offset_ms
+        placed.append(_Placed(boot, some, [place_by_offset(one.rows, offset_ms) for one in some]))
+    return placed
 
 
 def _with_lone_boots(db: Database, boots: Collection[_Boot]) -> set[int]:
@@ -273,53 +365,66 @@ def _with_lone_boots(db: Database, boots: Collection[_Boot]) -> set[int]:
     return found | successions.following_bounded(db, rest) if rest else found
 
 
-def _move_lone(db: Database, router_id: int, changed: Mapping[int, _Boot]) -> None:
-    """All boots of a router that were never heard, together: each bounds those before it."""
-    boots = {boot.id: boot for boot in changed.values() if boot.quality == "bounded"}
-    for boot_id in boot_time.bounded(db, router_id):
-        if boot_id not in changed:
-            boots[boot_id] = _Boot(router_id, boot_id)
-    _recall(db, [boot for boot_id, boot in boots.items() if boot_id not in changed])
-    rows = _changed_rows(db, boots.values())
-    newer = successions.newer_boots(db, router_id)
-    lone, starts = {}, {}
+def _lone(db: Database, routers: Collection[int], changed: Sequence[_Boot]) -> Iterator[_Placed]:
+    """All boots of routers that were never heard, together: each bounds those before it."""
+    known = {boot.id for boot in changed}
+    others = [
+        _Boot(router_id, boot_id)
+        for boot_id, router_id in boot_time.bounded(db, routers).items()
+        if boot_id not in known
+    ]
+    if others:
+        _recall(db, others)
+    boots = {boot.id: boot for boot in changed if boot.quality == "bounded"}
+    boots |= {boot.id: boot for boot in others}
+    rows = _learn_arrivals(db, [*boots.values()])
+    newer = successions.newer_boots(db, routers)
+    ends = boot_samples.lasts(db, [*boots])
+    lone = {}
     for boot in boots.values():
-        _learn_arrival(db, boot, rows)
-        end = boot_samples.last(db, boot.id)
-        if boot.arrival_ms is None or end is None:  # all of its samples are gone
-            if boot.changes:
-                _apply(db, [_Placed(boot)])
-            continue
-        lone[boot.id] = Lone(boot.arrival_ms, end.uptime_ms, frozenset(newer.get(boot.id, ())))
-        for newer_id in newer.get(boot.id, frozenset()) - boots.keys():
-            start = boot_samples.first(db, newer_id)
-            if start is not None:
-                starts[newer_id] = to_grain(start.at_ms - start.uptime_ms)
-    for boot_id, offset_ms in offsets_of_lone(lone, starts).items():
-        if boots[boot_id].changes or boots[boot_id].offset_ms != offset_ms:
-            _apply(db, [_by_offset(db, boots[boot_id], offset_ms, rows)])
+        end = ends.get(boot.id)
+        if boot.arrival_ms is not None and end is not None:
+            lone[boot.id] = Lone(boot.arrival_ms, end.uptime_ms, frozenset(newer.get(boot.id, ())))
+        elif boot.changes:  # all of its samples are gone
+            yield _Placed(boot)
+    heard = {newer_id for one in lone.values() for newer_id in one.newer} - boots.keys()
+    firsts = boot_samples.firsts(db, [*heard]) if heard else {}
+    starts = {boot_id: to_grain(one.at_ms - one.uptime_ms) for boot_id, one in firsts.items()}
+    moved = [
+        (boots[boot_id], offset_ms)
+        for boot_id, offset_ms in offsets_of_lone(lone, starts).items()
+        if boots[boot_id].changes or boots[boot_id].offset_ms != offset_ms
+    ]
+    yield from _by_offset(db, moved, rows)
 
 
-def _apply(db: Database, placed: Sequence[_Placed]) -> None:
+def _apply(db: Database, placed: Sequence[_Placed], written: _Written) -> None:
     """Write the places that differ, and mark the time around what is new, moved or gone."""
-    stretches = [(one.boot, [*_stretches(one)]) for one in placed]
-    moved = []
-    for boot, some in stretches:
-        for stretch in some:
+    moved: list[tuple[int, Quality, int, int]] = []
+    changed: list[Changed] = []
+    for one in placed:
+        boot = one.boot
+        # A boot that is believed otherwise leaves or enters minutes without moving.
+        all_moved = boot.was != boot.quality
+        for stretch in _stretches(one):
             for row, at_ms, _ in stretch.rows:
                 boot.has |= row.sections | (0 if row.observed_ms is None else CLIENT)
                 if (at_ms, boot.quality) != (row.at_ms, row.quality):
                     moved.append((at_ms, boot.quality, row.run_id, row.seq))
+            changed += changed_spans.moved(boot.id, stretch, all_moved)
+        changed += [changed_spans.removed(boot.id, gone) for gone in _gone(boot)]
     samples.move(db, moved)
-    changed: list[tuple[int, ChangedSpan]] = []
-    times: list[tuple[int, int, BootTime]] = []
-    for boot, some in stretches:
-        spans = changed_spans.merged(_changed(db, boot, some), EARLIEST_MS)
-        changed += [(boot.router_id, span) for span in spans]
-        if _grow(boot, spans):
-            times.append((boot.id, boot.router_id, boot.time()))
-    stored_spans.add(db, changed)
-    boot_time.keep(db, times)
+    spans: defaultdict[int, list[ChangedSpan]] = defaultdict(list)
+    floors: defaultdict[int, Floors] = defaultdict(dict)
+    for where, beside in zip(changed, changed_spans.beyond(db, changed), strict=True):
+        spans[where.boot_id] += changed_spans.around(where, beside, floors[where.boot_id])
+    for boot in (one.boot for one in placed):
+        merged = changed_spans.merged(spans[boot.id], EARLIEST_MS)
+        if merged:
+            grown = boot.time().reaching(boot.has, merged[0].from_ms, merged[-1].to_ms)
+            boot.first_ms, boot.last_ms = grown.first_ms, grown.last_ms
+        time = boot.time()
+        written.add(boot.router_id, boot.id, merged, None if time == boot.known else time)
 
 
 def _stretches(placed: _Placed) -> Iterator[Stretch]:
@@ -332,16 +437,6 @@ def _stretches(placed: _Placed) -> Iterator[Stretch]:
         yield Stretch(rows, region.first, region.last)
 
 
-def _changed(db: Database, boot: _Boot, stretches: Iterable[Stretch]) -> Iterator[ChangedSpan]:
-    floors: Floors = {}
-    # A boot that is believed otherwise leaves or enters minutes without moving.
-    all_moved = boot.was != boot.quality
-    for stretch in stretches:
-        yield from changed_spans.around(db, boot.id, stretch, floors, all_moved=all_moved)
-    for gone in _gone(boot):
-        yield from changed_spans.around_removed(db, boot.id, gone)
-
-
 def _gone(boot: _Boot) -> Iterable[list[Gone]]:
     """What was removed, by run."""
     runs: defaultdict[int, list[Gone]] = defaultdict(list)
@@ -350,13 +445,3 @@ def _gone(boot: _Boot) -> Iterable[list[Gone]]:
             place = SamplePosition(change.uptime_ms, change.run_id, change.seq)
             runs[change.run_id].append(Gone(place, change.at_ms, change.reach_ms))
     return runs.values()
-
-
-def _grow(boot: _Boot, spans: Sequence[ChangedSpan]) -> bool:
-    """Where its figures may lie; True if what is known of the boot is new."""
-    if spans:
-        boot.first_ms = min(boot.first_ms, spans[0].from_ms)
-        if spans[-1].to_ms > boot.last_ms:
-            # An hour in advance, so that a live router does not write this with each sample.
-            boot.last_ms = spans[-1].to_ms + HOUR_MS
-    return boot.time() != boot.known

@@ -6,12 +6,12 @@ by rates, so here too.
 Rule: rather too much than too little: computing an unchanged window again changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from titik_collector.figures.rates import BOOT_UP_MS, reach_ms
 from titik_collector.store import boot_samples
-from titik_collector.store.boot_samples import SamplePosition, SampleRow
+from titik_collector.store.boot_samples import Beside, SamplePosition, SampleRow
 from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.samples import UPLINK, WIFI
@@ -53,38 +53,71 @@ class Stretch(NamedTuple):
     last: bool = False  # none of the boot is after them
 
 
-def around(
-    db: Database, boot_id: int, stretch: Stretch, floors: Floors, all_moved: bool = False
-) -> list[ChangedSpan]:
-    """Around what moved in a stretch; `floors` is of the stretches before, and grows."""
-    spans: list[ChangedSpan] = []
+class Side(NamedTuple):
+    """One end of what changed, and what rates may pair across it."""
+
+    at: SamplePosition
+    nearest: SampleRow | None  # the sample beyond it, if it is known; else it is looked for
+    is_end: bool  # there is none
+
+
+class Changed(NamedTuple):
+    """Successive samples of a boot that are new, moved or gone."""
+
+    boot_id: int
+    older: Side
+    newer: Side
+    runs: Collection[int]
+    sections: int  # what any of them has
+    rows: Sequence[Placed] = ()
+    gone: Sequence[Gone] = ()
+
+
+Beyond = tuple[list[SampleRow], list[SampleRow]]  # older and newer samples beside what changed
+
+
+def moved(boot_id: int, stretch: Stretch, all_moved: bool = False) -> Iterator[Changed]:
+    """What is new or moved in a stretch."""
     rows, start = stretch.rows, 0
     while start < len(rows):
         end = start
         while end < len(rows) and (all_moved or rows[end].moved):
             end += 1
         if end > start:
-            older = _next_to(db, boot_id, stretch, start, older=True)
-            newer = _next_to(db, boot_id, stretch, end - 1, older=False)
-            spans += _around_moved(db, boot_id, rows[start:end], (older, newer), floors)
+            some = [one.row for one in rows[start:end]]
+            sections = 0
+            for row in some:
+                sections |= row.sections
+            before = rows[start - 1].row if start else None
+            after = rows[end].row if end < len(rows) else None
+            yield Changed(
+                boot_id,
+                Side(key(some[0]), before, before is None and stretch.first),
+                Side(key(some[-1]), after, after is None and stretch.last),
+                _run_starts(some).keys(),
+                sections,
+                rows[start:end],
+            )
         start = end + 1
-    return spans
 
 
-def around_removed(db: Database, boot_id: int, gone: Sequence[Gone]) -> list[ChangedSpan]:
-    """Around samples of one run that are gone."""
+def removed(boot_id: int, gone: Sequence[Gone]) -> Changed:
+    """Samples of one run that are gone."""
     first, last = min(gone).key, max(gone).key
-    before = boot_samples.next_to(db, boot_id, first, older=True)
-    after = boot_samples.next_to(db, boot_id, last, older=False)
-    runs, lacking = {first.run_id}, WIFI | UPLINK
-    older = _neighbours(db, boot_id, first, before, runs, lacking, older=True)
-    newer = _neighbours(db, boot_id, last, after, runs, lacking, older=False)
-    floor_ms = min([first.uptime_ms - BOOT_UP_MS, *(row.uptime_ms for row in older)])
-    counted = _counted(older)
-    if first.run_id not in counted:
-        floor_ms = min([floor_ms, *(one.key.uptime_ms - one.reach_ms for one in gone)])
-    here = _since(floor_ms, [(one.at_ms, one.key.uptime_ms) for one in gone])
-    return [here, *_before(newer, floor_ms, counted)]
+    older, newer = Side(first, None, False), Side(last, None, False)
+    return Changed(boot_id, older, newer, {first.run_id}, WIFI | UPLINK, gone=gone)
+
+
+def beyond(db: Database, changed: Sequence[Changed]) -> list[Beyond]:
+    """The samples beside each change: the next, and if it lacks something the next that has it."""
+    sides = [_beyond(db, [(one, one.older) for one in changed], older=True)]
+    sides.append(_beyond(db, [(one, one.newer) for one in changed], older=False))
+    return [*zip(*sides, strict=True)]
+
+
+def around(one: Changed, beside: Beyond, floors: Floors) -> list[ChangedSpan]:
+    """Around what changed; `floors` is of what moved before in the boot, and grows."""
+    return _around_removed(one, beside) if one.gone else _around_moved(one, beside, floors)
 
 
 def merged(spans: Iterable[ChangedSpan], earliest_ms: int) -> list[ChangedSpan]:
@@ -101,34 +134,52 @@ def merged(spans: Iterable[ChangedSpan], earliest_ms: int) -> list[ChangedSpan]:
     return found
 
 
-def _next_to(
-    db: Database, boot_id: int, stretch: Stretch, index: int, older: bool
-) -> SampleRow | None:
-    """The sample before or after one of a stretch; only beyond its ends it has to be looked for."""
-    beside = index - 1 if older else index + 1
-    if 0 <= beside < len(stretch.rows):
-        return stretch.rows[beside].row
-    if stretch.first if older else stretch.last:
-        return None
-    return boot_samples.next_to(db, boot_id, key(stretch.rows[index].row), older)
+def _beyond(
+    db: Database, edges: Sequence[tuple[Changed, Side]], older: bool
+) -> list[list[SampleRow]]:
+    found: list[list[SampleRow]] = [
+        [] if edge.nearest is None else [edge.nearest] for _, edge in edges
+    ]
+    asked: list[Beside] = []
+    whose: list[list[SampleRow]] = []
+    for (one, edge), rows in zip(edges, found, strict=True):
+        for sections, run_id in _missing(one, edge):
+            asked.append(Beside(len(asked), one.boot_id, edge.at, sections, run_id))
+            whose.append(rows)
+    for n, row in sorted(boot_samples.rows_beside(db, asked, older).items()):
+        whose[n].append(row)
+    return found
 
 
-def _around_moved(
-    db: Database,
-    boot_id: int,
-    block: Sequence[Placed],
-    beside: tuple[SampleRow | None, SampleRow | None],
-    floors: Floors,
-) -> list[ChangedSpan]:
-    before, after = beside
-    rows = [one.row for one in block]
+def _missing(one: Changed, edge: Side) -> Iterator[tuple[int, int | None]]:
+    """What is to be looked for beyond an edge: a sample with sections, or one of a run."""
+    nearest = edge.nearest
+    if edge.is_end:
+        return
+    if nearest is None:
+        yield 0, None
+    for bit in (WIFI, UPLINK):
+        if one.sections & bit and (nearest is None or not nearest.sections & bit):
+            yield bit, None
+    for run_id in one.runs:
+        if nearest is None or nearest.run_id != run_id or nearest.observed_ms is None:
+            yield 0, run_id
+
+
+def _around_removed(one: Changed, beside: Beyond) -> list[ChangedSpan]:
+    first, (older, newer) = one.older.at, beside
+    floor_ms = min([first.uptime_ms - BOOT_UP_MS, *(row.uptime_ms for row in older)])
+    counted = _counted(older)
+    if first.run_id not in counted:
+        floor_ms = min([floor_ms, *(gone.key.uptime_ms - gone.reach_ms for gone in one.gone)])
+    here = _since(floor_ms, [(gone.at_ms, gone.key.uptime_ms) for gone in one.gone])
+    return [here, *_before(newer, floor_ms, counted)]
+
+
+def _around_moved(one: Changed, beside: Beyond, floors: Floors) -> list[ChangedSpan]:
+    older, newer = beside
+    rows = [placed.row for placed in one.rows]
     starts = _run_starts(rows)
-    sections = 0
-    for row in rows:
-        sections |= row.sections
-    runs, first, last = starts.keys(), key(rows[0]), key(rows[-1])
-    older = _neighbours(db, boot_id, first, before, runs, sections, older=True)
-    newer = _neighbours(db, boot_id, last, after, runs, sections, older=False)
     floor_ms = min(
         [
             rows[0].uptime_ms - (0 if older else max(BOOT_UP_MS, rows[0].covers_ms)),
@@ -140,7 +191,7 @@ def _around_moved(
     floor_ms = min([floor_ms, *(ms for run_id, ms in starts.items() if run_id not in counted)])
     floors.update((key(row), floor_ms) for row in rows)
     spans = list(_before(newer, floor_ms, counted))
-    for places in ([one.old_ms for one in block], [one.at_ms for one in block]):
+    for places in ([placed.old_ms for placed in one.rows], [placed.at_ms for placed in one.rows]):
         known = [
             (ms, row.uptime_ms) for ms, row in zip(places, rows, strict=True) if ms is not None
         ]
@@ -180,29 +231,3 @@ def _before(newer: Sequence[SampleRow], floor_ms: int, counted: Set[int]) -> Ite
         if row.run_id not in counted:
             lowest_ms = min(lowest_ms, starts.get(row.run_id, lowest_ms))
         yield ChangedSpan(row.at_ms - reach_ms(row.uptime_ms - lowest_ms), row.at_ms)
-
-
-def _neighbours(
-    db: Database,
-    boot_id: int,
-    at: SamplePosition,
-    nearest: SampleRow | None,
-    runs: Iterable[int],
-    sections: int,
-    older: bool,
-) -> list[SampleRow]:
-    """The next sample, and if it lacks something the next that has it."""
-    if nearest is None:
-        return []
-    found = [nearest]
-    for bit in (WIFI, UPLINK):
-        if sections & bit and not nearest.sections & bit:
-            found += _one(boot_samples.next_to(db, boot_id, at, older, bit))
-    for run_id in runs:
-        if nearest.run_id != run_id or nearest.observed_ms is None:
-            found += _one(boot_samples.next_in_run(db, boot_id, run_id, at, older))
-    return found
-
-
-def _one(row: SampleRow | None) -> list[SampleRow]:
-    return [] if row is None else [row]
