@@ -161,7 +161,7 @@ def test_a_lost_connection_comes_back_with_the_next_number(
         session.close()
         router.pump(lambda: not router.is_up())
         router.now += 300
-    assert "does another device bear this router's name?" not in caplog.text
+    assert "does another device use this router's name?" not in caplog.text
 
 
 def test_attempts_without_connect_take_no_number(
@@ -239,7 +239,7 @@ def test_short_connections_in_a_row_are_guessed_to_be_evictions(
         router.pump(lambda: not router.is_up())
         waits.append(router.connector.step())
         router.now += waits[-1]
-    assert 1 == caplog.text.count("does another device bear this router's name?")
+    assert 1 == caplog.text.count("does another device use this router's name?")
     assert max(waits) > 60
 
 

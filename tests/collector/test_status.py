@@ -292,6 +292,24 @@ def test_a_city_that_is_stopped_says_how_to_start_its_broker_too(tmp_path: Path)
     assert critical.text.endswith(f"; if its broker is stopped: titik broker run {tmp_path}/broker")
 
 
+def test_the_city_has_a_name_as_sites_and_routers_have(tmp_path: Path) -> None:
+    """`city`, and the file's own name; a history is the city's if none is given."""
+    file = str(screen(tmp_path) and tmp_path / "titik.toml")
+
+    def printed(*given: str) -> str:
+        return CliRunner().invoke(titik, [*given, "--config", file]).output
+
+    assert 1 == len({printed("status"), printed("status", "city"), printed("status", "kupang")})
+    assert printed("history", "city") == printed("history")
+
+
+@pytest.mark.parametrize("name", ["status", "top"])
+def test_the_help_of_a_screen_explains_its_columns(name: str) -> None:
+    """Their units, and the dot."""
+    words = " ".join(CliRunner().invoke(titik, [name, "--help"]).output.split())
+    assert all(one in words for one in ("bits a second", "cover:", "A · is not known"))
+
+
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
     """With the age of what is shown; a look takes the lease from nobody, nor keeps it."""
     store = tmp_path / "db"

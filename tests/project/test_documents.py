@@ -34,8 +34,8 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
     "apk", "apt-get", "cd", "cp", "docker", "export", "git", "journalctl", "logread",
-    "mosquitto_sub", "mosquitto_pub", "opkg", "pip", "python", "python3", "rm", "scp", "service",
-    "sh", "sqlite3", "ssh", "sudo", "systemctl", "uci",
+    "mkdir", "mosquitto_sub", "mosquitto_pub", "opkg", "pip", "python", "python3", "rm", "scp",
+    "service", "sh", "sqlite3", "ssh", "sudo", "systemctl", "uci",
 }  # fmt: skip
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 

@@ -42,7 +42,7 @@ def test_two_devices_of_one_name_lose_nothing_and_are_named(
             node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0) for node in (first, second)
         }
         assert taken == city.books()
-    assert "does another device bear this router's name?" in caplog.text
+    assert "does another device use this router's name?" in caplog.text
 
 
 def _leave(city: City, node: Node) -> None:

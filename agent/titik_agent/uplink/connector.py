@@ -251,7 +251,7 @@ class Connector:
         elif was_connected and not down.slow:
             log.info("uplink down reason=%s next_try_s=%d", down.reason, wait_s)
         if was_connected and self._short_lives == SHORT_LIVES:
-            log.warning("connections end soon: does another device bear this router's name?")
+            log.warning("connections end soon: does another device use this router's name?")
 
     def _wait(self) -> float:
         now = self._monotonic()

@@ -25,7 +25,7 @@ class RouterRemedies(Remedies):
     """What an installer can check, by the keys of agent.toml."""
 
     machine = "this router"
-    dns = "check broker.host and the router's DNS"
+    dns = "check broker.host, a name alone (no mqtt://), and the router's DNS"
     refused = "check broker.port, and that the broker runs"
     timeout = "check the uplink, and the broker's firewall"
     silence = "check the uplink"

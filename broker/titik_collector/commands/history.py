@@ -15,7 +15,7 @@ from titik_collector.timeline import server_clock
 
 @click.command(name="history")
 @options.CONFIG
-@click.argument("name", metavar="SITE|ROUTER|city")
+@click.argument("name", metavar="[SITE|ROUTER|city]", default=model.SUBJECT)
 @options.WINDOW
 @options.since(model.CURVE_SINCE)
 @options.UNTIL
@@ -25,7 +25,9 @@ def history_command(
 ) -> None:
     """The past of a site, a router or the city, window by window.
 
-    A gap is one row without numbers. `clients` and `active` are means of the window.
+    A gap is one row without numbers. `clients` and `active` are means of the window, `down` and
+    `up` bits a second. A · is not known. *Not yet* is still to be computed, a minute 40 s after
+    its end; until the first hour is over, use --window 1m.
     """
     with options.opened(file) as (settings, db):
         now_ms = server_clock.shown_ms(db)

@@ -45,6 +45,11 @@ def since(default: str) -> Callable[[Command], Command]:
     )
 
 
+COLUMNS = (
+    "Of the table: clients, and those that were active in the last minute. down, up: bits a second"
+    " to and from them. cover: the share of the last hour that samples cover. spool: samples that"
+    " wait on the router. lost: samples gone for good. A · is not known, which is not zero."
+)
 CONFIG = config()
 UNTIL = click.option("--until", default=model.UNTIL, help="As --since.")
 UTC = click.option("--utc", is_flag=True, help="ISO 8601 in UTC instead of the city's time.")

@@ -12,6 +12,7 @@ from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.enrolment import bundle
 from titik_collector.files.replace import replace_file
+from titik_collector.own_state import systemd
 
 NONE, CERTIFICATE, REVOKED = "none", "certificate", "revoked"
 PASSWORD, MISSING = "password", "missing"  # where there is no TLS
@@ -82,7 +83,9 @@ def _add(name: str, site: str | None, file: Path) -> None:
         click.echo("its password: broker.directory is not set, so make its user at your broker;")
         click.echo(f"if that is one of titik's, {NAME_IT}")
         return
-    running = "the running broker knows it" if made.pid() else "the broker is not running"
+    running = "the running broker knows it"
+    if made.pid() is None:
+        running = f"the broker is not running; start it: {systemd.start_broker(made.path)}"
     click.echo(f"its password is in {secret}; {running}")
     click.echo(f"on the router: broker.port = {made.ports.router}, and that file as password_file")
 

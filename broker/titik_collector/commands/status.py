@@ -26,9 +26,9 @@ from titik_collector.timeline import server_clock
 COUNT = click.IntRange(0, 1_000_000)
 
 
-@click.command(name="status")
+@click.command(name="status", epilog=options.COLUMNS)
 @options.CONFIG
-@click.argument("name", required=False, metavar="[SITE|ROUTER]")
+@click.argument("name", required=False, metavar="[SITE|ROUTER|city]")
 @click.option("--problems", "only_problems", is_flag=True, help="Only what is wrong.")
 @click.option("--all", "everything", is_flag=True, help="Every router, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="For programs; see docs/operating.md.")
@@ -76,7 +76,7 @@ def status_command(
     with plainly():
         settings = model.load(file)
         city, server = _gather(settings)
-    found = None if name is None else _find(city, name)
+    found = None if name is None else _find(city, name, settings.city.name)
     console = Console()
     if as_json:
         click.echo(status_json.text(status_json.document(city, server, found)))
@@ -90,7 +90,7 @@ def status_command(
     sys.exit(1 if server.fails else 0)
 
 
-@click.command()
+@click.command(epilog=options.COLUMNS)
 @options.CONFIG
 @click.option(
     "--every",
@@ -161,14 +161,16 @@ def _readable(settings: Config) -> Iterator[Database | None]:
             yield db
 
 
-def _find(city: CityStatus, name: str) -> SiteStatus | RouterStatus:
-    """By name; `router/NAME` is the router where a site has the same name."""
+def _find(city: CityStatus, name: str, whole: str) -> SiteStatus | RouterStatus | None:
+    """By name, None the city; `router/NAME` is the router where a site has the same name."""
     for site in city.sites:
         if name in (site.name, f"site/{site.name}"):
             return site
     for router in city.routers():
         if name in (router.name, f"router/{router.name}"):
             return router
+    if name in (model.SUBJECT, whole):
+        return None
     known = [*(one.name for one in city.sites), *(one.name for one in city.routers())]
     raise click.BadParameter(
         f"{name!r} is neither a site nor a router{nearest(name, known)}", param_hint="SITE|ROUTER"

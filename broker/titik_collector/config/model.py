@@ -42,7 +42,7 @@ CAPACITY = 100  # of a simulated site
 ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")
 # Unless the command line says otherwise.
 ENGINEER = "engineer"  # everybody's, until there are some by name
-WINDOW, UNTIL, FORMAT = "1h", "now", "csv"
+WINDOW, UNTIL, FORMAT, SUBJECT = "1h", "now", "csv", "city"
 CURVE_SINCE, LIST_SINCE = "24h", "7d"
 AWAY, AWAY_CRITICAL, LOST, CERT_DAYS = 1, 0, 1, 60  # from which on `status --check` warns
 SCREEN_S = 2.0  # between two screens of `titik top`
@@ -262,7 +262,7 @@ def _unread(file: Path, error: OSError) -> ConfigError:
     if isinstance(error, IsADirectoryError):
         remedy = f"name the file: --config {file / DEFAULT_FILE}"
         return ConfigError(file, "", "is a folder", remedy)
-    remedy = "name another with --config"
+    remedy = "name another with --config, or copy examples/kupang.toml there"
     if isinstance(error, PermissionError):
         remedy = "run as its owner or as root"
     return ConfigError(file, "", str(error.strerror), remedy)
