@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from titik_collector.config.model import MINUTES_DAYS, SAMPLES_DAYS
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.live.presence import Presence
@@ -14,6 +15,7 @@ from titik_collector.received import Arrived
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
+from titik_collector.store.retention import Days
 from titik_collector.store.sqlite import open_writer
 from titik_wire import codec
 from titik_wire.messages import (
@@ -114,6 +116,7 @@ class City:
             self.db.execute("INSERT INTO membership VALUES (?, 0, ?)", (number, site))
         self.store = BatchWriter(self.db, Everybody(), Caps(1_000_000, 1000), Presence(self.db))
         self.now_ms = T0
+        self.keep = Days(1, SAMPLES_DAYS, MINUTES_DAYS)
         self.rollups = Rollups(self.db, ZONE, lambda: self.now_ms)
         self.routers = [Router(number) for number in range(1, routers + 1)]
 
@@ -144,9 +147,9 @@ class City:
             pass
 
     def prune(self) -> bool:
-        """One step of pruning, with the usual limits."""
+        """One step of pruning."""
         with self.db.transaction():
-            return retention.prune(self.db, self.now_ms, 1, 30, 90)
+            return retention.prune(self.db, self.now_ms, self.keep)
 
     def size(self) -> int:
         """Of the file, with everything in it."""

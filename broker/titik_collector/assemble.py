@@ -35,10 +35,11 @@ from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import Changes, sync
 from titik_collector.registry.watch import ConfigWatch, Reload
 from titik_collector.rollups.restate import Restate
-from titik_collector.rollups.upkeep import Restating, Upkeep
+from titik_collector.rollups.upkeep import Upkeep
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import identity
 from titik_collector.store.database import Database, StoreError
+from titik_collector.store.packed_minutes import Unpacking
 from titik_collector.timeline import server_clock
 from titik_collector.timeline.pruning import Pruning
 from titik_collector.timeline.server_clock import ServerClock
@@ -131,7 +132,8 @@ class Parts:
             lambda: link.connected and upkeep.is_whole(),
             now_ms,
         )
-        self.restating = Restating(Restate(db), lambda: not upkeep.is_behind)
+        self.unpacking = unpacking = Unpacking(db, config.store.path.parent)
+        self.restating = Restate(db, lambda: unpacking.is_over and not upkeep.is_behind)
         self.server_cause = ServerCause(db, now_ms, time.monotonic)
 
     def _in_order(self) -> tuple[Jobs, Jobs]:
@@ -149,6 +151,7 @@ class Parts:
             Slot(self.upkeep, idle_s=0.05, busy_s=BUSY_S),
             Slot(self.windows, every_s=2.0),  # after the rollups, which this batch changed
             Slot(self.newest_again, idle_s=0.04, busy_s=None),
+            Slot(self.unpacking, every_s=0.1, idle_s=0.05, busy_s=BUSY_S),
             Slot(self.restating, idle_s=0.01, busy_s=None),  # of some 0.2 s: nobody waits for it
             Slot(self.server_cause, idle_s=0.01, busy_s=BUSY_S),
             Slot(self.heard),  # last: a round that a failing store ended was not heard
@@ -199,7 +202,7 @@ class Parts:
 
     def registry_changed(self, config: Config, changes: Changes) -> None:
         """The configuration was edited, and the store has the edit."""
-        self.pruning.keep = config.store
+        self.pruning.keep(config.store)
         self.presence.forget()
         self.live.place()
         self.now.everything()

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from tests.collector.build import BOOT, RUN, T0, received, sample
+from tests.collector.test_packed_minutes import of_schema_17, rows_of
 from tests.collector.test_registry import HEAD
 from tests.collector.test_rollup_topics import H0, HOUR_MS, finish
 from titik_collector.assemble import Parts
@@ -463,3 +464,19 @@ def test_what_comes_after_a_jump_that_could_not_be_written_is_not_moved(
         collector.turn()
         arrived = db.execute("SELECT arrived_ms FROM sample ORDER BY seq").fetchall()
         assert [(now_ms + 500,), (now_ms,)] == arrived
+
+
+def test_a_collector_unpacks_minutes_of_an_earlier_version(tmp_path: Path) -> None:
+    """Between messages; what restates the past waits for the end of it."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD)
+    before = of_schema_17(tmp_path / "titik.db")
+    with collecting(file) as (collector, db):
+        collector.roll()
+        assert not collector.parts.restating.due(0)
+        for _ in range(1000):
+            if collector.parts.unpacking.is_over:
+                break
+            collector.idle()
+        assert collector.parts.restating.due(0)
+        assert before == rows_of(db)

@@ -42,7 +42,7 @@ def test_the_least_file_is_a_city_and_a_store() -> None:
     """Everything else has a default."""
     least = parse(LEAST)
     assert ("kupang", ZoneInfo("Asia/Makassar")) == (least.city.name, least.city.timezone)
-    assert (1, 30, 90, 5000, 60) == (
+    assert (1, None, None, 5000, 60) == (
         least.store.messages_days,
         least.store.samples_days,
         least.store.minutes_days,
@@ -153,10 +153,10 @@ def test_a_file_that_is_not_utf8_names_its_line() -> None:
 def test_minutes_are_kept_as_long_as_samples() -> None:
     """Else a sample that comes late would leave an hour of what little is left."""
     with pytest.raises(ConfigError) as caught:
-        parse(f"{LEAST}minutes_days = 29\n")
-    output = "store.minutes_days: 29 is less than store.samples_days, 30; allowed: from 30 on"
+        parse(f"{LEAST}minutes_days = 7\n")
+    output = "store.minutes_days: 7 is less than store.samples_days, 8; allowed: from 8 on"
     assert output in str(caught.value)
-    assert 30 == parse(f"{LEAST}minutes_days = 30\n").store.minutes_days
+    assert 8 == parse(f"{LEAST}minutes_days = 8\n").store.minutes_days
 
 
 def test_nesting_does_not_crash() -> None:

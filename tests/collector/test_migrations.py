@@ -10,7 +10,7 @@ from titik_collector.store.counters import Packer
 from titik_collector.store.database import Unstorable
 from titik_collector.store.sqlite import SqliteDatabase, migrations, open_writer
 
-WRITTEN_OFTEN = ("sample", "boot_time", "rollup", "cold")
+WRITTEN_OFTEN = ("sample", "boot_time", "rollup")
 
 
 def at_version(path: Path, version: int) -> sqlite3.Connection:

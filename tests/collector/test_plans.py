@@ -52,7 +52,7 @@ def test_pruning_reads_no_table_whole(tmp_path: Path) -> None:
     asked: list[str] = []
     with opened(tmp_path / "db") as db:
         db.raw.set_trace_callback(asked.append)
-        retention.prune(db, T0, 1, 30, 90)
+        retention.prune(db, T0, retention.Days(1, 30, 90))
         db.raw.set_trace_callback(None)
 
         assert len(asked) >= 3
@@ -158,7 +158,7 @@ def test_old_samples_and_minutes_go_and_hours_stay(tmp_path: Path) -> None:
                 values = [row.get(name, 0) for name in names]
                 db.execute(f"INSERT INTO rollup VALUES ({', '.join('?' * len(names))})", values)
 
-        while retention.prune(db, T0 + 40 * 86_400_000, 1, 30, 90):
+        while retention.prune(db, T0 + 40 * 86_400_000, retention.Days(1, 30, 90)):
             pass
         assert [(0,)] == db.execute("SELECT count(*) FROM sample").fetchall()
         assert [(0,)] == db.execute("SELECT count(*) FROM body").fetchall()

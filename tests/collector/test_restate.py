@@ -1,8 +1,5 @@
 """The throughput that an older version stored for sites and the city, computed again."""
 
-import json
-import time
-import zlib
 from pathlib import Path
 
 import pytest
@@ -22,7 +19,7 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.table import RATES, Figures
 from titik_collector.figures.windows import Window
 from titik_collector.rollups.restate import Restate
-from titik_collector.store import packed_minutes, rollups
+from titik_collector.store import rollups
 from titik_collector.store.database import StoreError
 from titik_collector.store.rollups import RollupRow, Series, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase, migrations
@@ -32,50 +29,40 @@ WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))
 
 
-def fill(here: City, packed: bool) -> None:
+def fill(here: City) -> None:
     """Two sites of one router each, one known for a third of the hour."""
     here.db.execute("UPDATE membership SET site_id = ? WHERE router_id = 2", (OTHER_SITE,))
     here.save(*hour_of(ROUTERS[0]), *hour_of(ROUTERS[1], run=OLD_RUN)[:41])
     here.roll()
-    if packed:
-        here.freeze()
 
 
 def forget_rates(db: SqliteDatabase) -> None:
     """Make the store one of the schema before rates, as its migration leaves it."""
     db.execute(f"UPDATE rollup SET {', '.join(f'{name} = NULL' for name in RATES)}")
-    before = packed_minutes.COLUMNS.index(next(iter(RATES)))
-    for number, packed in db.execute("SELECT id, packed FROM cold").fetchall():
-        columns = json.loads(zlib.decompress(packed))[:before]
-        db.execute(
-            "UPDATE cold SET packed = ? WHERE id = ?",
-            (zlib.compress(json.dumps(columns).encode()), number),
-        )
     sql = next(sql for number, sql in migrations() if number == 9)
     db.execute("DELETE FROM rollup_news")
     db.execute(sql[sql.index("INSERT INTO restate") :].partition(";")[0])
 
 
 def everything(db: SqliteDatabase) -> dict[tuple[Scope, int, Window], dict[int, RollupRow]]:
-    """All windows of the sites and the city, packed or not."""
+    """All windows of the sites and the city."""
     found = {}
     for scope, scope_id in PLACES:
         for window in WINDOWS:
-            found[scope, scope_id, window] = packed_minutes.windows(
+            found[scope, scope_id, window] = rollups.read(
                 db, Series(scope, scope_id, window), FOR_EVER
             )
     return found
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_rates_of_the_past_become_those_of_today(tmp_path: Path, packed: bool) -> None:
+def test_rates_of_the_past_become_those_of_today(tmp_path: Path) -> None:
     """In the least steps there are; only where bytes are known does a revision rise, by one."""
     with city(tmp_path / "db") as here:
-        fill(here, packed)
+        fill(here)
         before = everything(here.db)
         forget_rates(here.db)
         restate, steps = Restate(here.db), 0
-        while restate.work(0, time.monotonic):
+        while restate.step(0):
             steps += 1
         after = everything(here.db)
         assert steps > 10
@@ -92,9 +79,9 @@ def test_rates_of_the_past_become_those_of_today(tmp_path: Path, packed: bool) -
 def test_hours_and_days_are_published_again_and_minutes_are_not(tmp_path: Path) -> None:
     """So that the past is no flood."""
     with city(tmp_path / "db") as here:
-        fill(here, packed=False)
+        fill(here)
         forget_rates(here.db)
-        Restate(here.db).work(60, time.monotonic)
+        Restate(here.db).step(60)
         windows = here.db.execute("SELECT DISTINCT scope, window FROM rollup_news ORDER BY 1, 2")
         assert [
             ("city", "1d"),
@@ -107,14 +94,14 @@ def test_hours_and_days_are_published_again_and_minutes_are_not(tmp_path: Path) 
 def test_years_are_not_published_again(tmp_path: Path) -> None:
     """Whoever wants them asks for an export."""
     with city(tmp_path / "db") as here:
-        fill(here, packed=False)
+        fill(here)
         forget_rates(here.db)
         old_ms = START - 40 * DAY_MS
         here.db.execute(
             "UPDATE rollup SET start_ms = start_ms - ?, end_ms = end_ms - ? WHERE window = '1d'",
             (START - old_ms, START - old_ms),
         )
-        Restate(here.db).work(60, time.monotonic)
+        Restate(here.db).step(60)
         windows = here.db.execute("SELECT DISTINCT window FROM rollup_news").fetchall()
         lacking = "SELECT count(*) FROM rollup WHERE window = '1d' AND scope = 'city'"
         assert [("1h",)] == windows
@@ -124,12 +111,12 @@ def test_years_are_not_published_again(tmp_path: Path) -> None:
 def test_windows_whose_minutes_and_samples_are_gone_are_restated(tmp_path: Path) -> None:
     """From the hours and days of routers, which are kept for ever; nothing else changes."""
     with city(tmp_path / "db") as here:
-        fill(here, packed=False)
+        fill(here)
         before = everything(here.db)
         forget_rates(here.db)
         here.db.execute("DELETE FROM rollup WHERE window = '1m'")
         here.db.execute("DELETE FROM sample")
-        Restate(here.db).work(60, time.monotonic)
+        Restate(here.db).step(60)
         after = everything(here.db)
     for scope, scope_id in PLACES:
         for window in WINDOWS[1:]:
@@ -141,28 +128,28 @@ def test_windows_whose_minutes_and_samples_are_gone_are_restated(tmp_path: Path)
 def test_late_data_that_comes_meanwhile_wins(tmp_path: Path) -> None:
     """A window that was computed as usual is left alone."""
     with city(tmp_path / "db") as here:
-        fill(here, packed=False)
+        fill(here)
         forget_rates(here.db)
         mine = Figures(wifi_known_ms=1, wifi_down_bps=1)
         rollups.put(
             here.db, [(WindowKey("site", SITE, "1h", START), RollupRow(START + HOUR_MS, 9, mine))]
         )
-        Restate(here.db).work(60, time.monotonic)
+        Restate(here.db).step(60)
         assert RollupRow(START + HOUR_MS, 9, mine) == everything(here.db)["site", SITE, "1h"][START]
 
 
 def test_a_store_that_fails_loses_no_work(tmp_path: Path) -> None:
     """It goes on where it was."""
     with city(tmp_path / "db") as here:
-        fill(here, packed=False)
+        fill(here)
         before = everything(here.db)
         forget_rates(here.db)
         restate = Restate(here.db)
         here.db.execute("PRAGMA query_only = ON")
         with pytest.raises(StoreError):
-            restate.work(60, time.monotonic)
+            restate.step(60)
         here.db.execute("PRAGMA query_only = OFF")
-        assert not restate.work(60, time.monotonic)
+        assert not restate.step(60)
         after = everything(here.db)
     assert [row.figures for rows in before.values() for row in rows.values()] == [
         row.figures for rows in after.values() for row in rows.values()
@@ -178,7 +165,7 @@ def test_a_router_that_moved_counts_for_both_sites(tmp_path: Path) -> None:
         here.roll()
         before = everything(here.db)
         forget_rates(here.db)
-        Restate(here.db).work(60, time.monotonic)
+        Restate(here.db).step(60)
         after = everything(here.db)
     assert before["site", SITE, "1h"][START].figures.wifi_down_bps is not None
     for place, rows in before.items():

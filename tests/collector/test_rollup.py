@@ -42,10 +42,10 @@ from titik_collector.rollups.aggregation import (
     with_sums_of_means,
 )
 from titik_collector.rollups.worker import GRACE_MS, Rollups
-from titik_collector.store import packed_minutes, retention, rollups
+from titik_collector.store import retention, rollups
 from titik_collector.store.database import StoreError
 from titik_collector.store.rollup_sums import Part
-from titik_collector.store.rollups import Place, Series, WindowKey
+from titik_collector.store.rollups import Series, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec, topics
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
@@ -104,22 +104,6 @@ class City:
         """All that is due."""
         while self.rollups.work(10, time.monotonic):
             pass
-
-    def freeze(self) -> None:
-        """Pack every minute there is."""
-        with self.db.transaction():
-            while packed_minutes.freeze(self.db, START + 100 * DAY_MS):
-                pass
-
-    def unpack(self) -> None:
-        """Unpack every minute that is packed."""
-        scopes: list[tuple[Scope, list[int]]] = [
-            ("router", [1, 2]),
-            ("site", [SITE, OTHER_SITE]),
-            ("city", [CITY_ID]),
-        ]
-        for scope, ids in scopes:
-            packed_minutes.unpack(self.db, scope, ids, FOR_EVER)
 
     def windows(self, scope: Scope, scope_id: int, window: Window) -> dict[int, Figures]:
         """Figures by start."""
@@ -857,7 +841,7 @@ def test_a_day_on_which_a_router_came_has_means(tmp_path: Path) -> None:
 def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
     tmp_path: Path, zone: str, seed: int
 ) -> None:
-    """However often routers came and went within hours, and when the minutes are packed."""
+    """However often routers came and went within hours."""
     rand = random.Random(seed)
     calendar = Calendar(ZoneInfo(zone))
     with city(tmp_path / "db") as here:
@@ -872,13 +856,11 @@ def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
         here.roll()
         move_about(here.db, rand)
         rebuild(here.db, here.rollups)
-        here.freeze()
         here.db.execute(
             "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms, start_ms FROM rollup"
             " WHERE window = '1d' AND scope = 'site'"
         )
         here.roll()
-        here.unpack()
         routers = {number: here.windows("router", number, "1m") for number in (1, 2)}
         days = {site: here.windows("site", site, "1d") for site in (SITE, OTHER_SITE)}
         membership = Membership(here.db)
@@ -934,10 +916,7 @@ def test_any_order_any_repetition_and_any_merging_give_the_same(tmp_path: Path, 
             del todo[:size]
             if rand.random() < 0.4:
                 here.rollups.work(rand.choice((0.0005, 0.005, 0.05)), time.monotonic)
-            if rand.random() < 0.2:
-                here.freeze()
         here.roll()
-        here.unpack()
         assert expected == content(here.db)
 
         tables = ("rollup", "dirty", "stale", "boot_time", "sample")
@@ -970,41 +949,6 @@ def test_stretches_computed_apart_are_the_same_as_one_walk(tmp_path: Path, seed:
             }
 
 
-def test_a_minute_of_a_packed_day_is_computed_again(tmp_path: Path) -> None:
-    """As if it had never been packed, up to the city; the other minutes keep their revision."""
-    late = at(60)
-    with city(tmp_path / "db") as here, city(tmp_path / "other") as other:
-        samples = [one for one in hour_of() if one.seq != late.seq]
-        for there in (here, other):
-            there.save(*samples)
-            there.roll()
-        before = rollups.read(here.db, Series("router", 1, "1m"), FOR_EVER)
-        here.freeze()
-        assert {} == here.windows("router", 1, "1m")
-        assert before == packed_minutes.read(here.db, Place("router", 1), FOR_EVER)
-        for there in (here, other):
-            there.save(late)
-            there.roll()
-        here.unpack()
-        query = "SELECT * FROM rollup ORDER BY scope, scope_id, window, start_ms"
-        assert other.db.execute(query).fetchall() == here.db.execute(query).fetchall()
-
-
-def test_packed_minutes_go_when_they_are_old(tmp_path: Path) -> None:
-    """Days at a time, and no younger ones."""
-    with city(tmp_path / "db") as here:
-        here.save(*hour_of())
-        here.roll()
-        here.freeze()
-        (count,) = here.db.execute("SELECT count(*) FROM cold").fetchone()
-        assert count >= 3
-        assert not packed_minutes.prune(here.db, START - DAY_MS)
-        assert [(count,)] == here.db.execute("SELECT count(*) FROM cold").fetchall()
-        while packed_minutes.prune(here.db, START + 2 * DAY_MS):
-            pass
-        assert [] == here.db.execute("SELECT * FROM cold").fetchall()
-
-
 def test_an_hour_that_is_not_sealed_keeps_its_minutes(tmp_path: Path) -> None:
     """Days are sealed whole, so minutes as old as the seal may be of an hour that is open yet."""
     late = at(100)
@@ -1013,7 +957,8 @@ def test_an_hour_that_is_not_sealed_keeps_its_minutes(tmp_path: Path) -> None:
         here.roll()
         before = here.windows("router", 1, "1h")[START]
         with here.db.transaction():
-            while retention.prune(here.db, START + 2 * DAY_MS + HOUR_MS // 2, 1, 2, 2):
+            keep = retention.Days(1, 2, 2)
+            while retention.prune(here.db, START + 2 * DAY_MS + HOUR_MS // 2, keep):
                 pass
         here.save(late)
         here.roll()

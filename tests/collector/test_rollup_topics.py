@@ -63,7 +63,7 @@ def test_a_window_is_reported_once_when_its_last_samples_are_in(
 
 
 def test_changes_of_what_is_gone_do_not_stay(tmp_path: Path) -> None:
-    """A minute may be packed, or pruned, before it is published: the collector was down."""
+    """A minute may be pruned before it is published: the collector was down."""
     with opened(tmp_path / "db") as db:
         finish(db, "1m", H0, MINUTE_MS)
         db.execute("DELETE FROM rollup")

@@ -226,7 +226,7 @@ def test_who_knocks_no_more_is_forgotten(tmp_path: Path) -> None:
     """After a week; it may come to the list again."""
     with opened(tmp_path / "db") as db:
         unknown_after(db, "gone", T0)
-        retention.prune(db, T0 + 8 * 86_400_000, 1, 30, 90)
+        retention.prune(db, T0 + 8 * 86_400_000, retention.Days(1, 30, 90))
 
         assert ["new"] == unknown_after(db, "new", T0 + 8 * 86_400_000)
 

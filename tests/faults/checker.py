@@ -250,15 +250,12 @@ def rebuild(store: Path, now_ms: int, verdict: Verdict) -> None:
     """Count the rows of the rollups, and how many differ when they are computed from nothing."""
     with closing(open_writer(store)) as db:
         before = _rollups(db)
-        (packed,) = db.execute("SELECT count(*) FROM cold").fetchone()
         db.execute("DELETE FROM rollup")
-        db.execute("DELETE FROM cold")
         later = Rollups(db, ZoneInfo(ZONE), lambda: now_ms)
         build.rebuild(db, later)
         after = _rollups(db)
         stretches = _beside_pruned(db)
-    # Minutes of old days lie packed elsewhere; computed again they are rows again.
-    differ = before - after if packed else before ^ after
+    differ = before ^ after
     excused = {row for row in differ if _is_beside(row, stretches)}
     verdict.rollup_rows = len(before)
     verdict.rollups_differ = len(differ - excused)

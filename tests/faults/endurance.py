@@ -25,7 +25,7 @@ import psutil
 
 from tests.faults.nemesis import RULES, Fault, digest, schedule
 from tests.faults.pulse import QUIET, Pulse, Trend, trend
-from tests.faults.size import Kept, predict
+from tests.faults.size import DEFAULT, predict
 from tests.faults.swizzle import play
 from tests.faults.trial import Trial
 from tests.faults.world import World, commit
@@ -130,7 +130,7 @@ def _live(trial: Trial, lasts_s: float, figures: dict[str, Any], file: Path) -> 
         verdict = trial.settle(world)
         days = (time.monotonic() - began) / DAY_S
         a_day = verdict.stored / AGENTS / days
-        figures["database_predicted_bytes"] = predict(Kept(), AGENTS, 1, a_day, BSS, days)
+        figures["database_predicted_bytes"] = predict(DEFAULT, AGENTS, 1, a_day, BSS, days)
         figures["database_bytes"] = world.city.store.stat().st_size
     return {
         name: trend([one for one in rows if one.at_s >= warm_at_s])

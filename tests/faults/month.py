@@ -14,11 +14,12 @@ from typing import Any
 import psutil
 
 from bench.city import DAY_MS, T0, City
-from tests.faults.size import Kept, predict
+from tests.faults.size import predict
 from tests.faults.world import commit
 from titik_collector.store import retention
+from titik_collector.store.retention import Days
 
-KEPT = Kept(messages_days=1, samples_days=5, minutes_days=10)
+KEPT = Days(messages=1, samples=5, minutes=10)
 SETTLED_DAYS = 14  # by then the oldest minutes of the first days are gone
 STEP_MS = 5 * 60_000
 A_DAY = 2880  # samples of a router
@@ -32,8 +33,7 @@ class ShortCity(City):
 
     def prune(self) -> bool:
         with self.db.transaction():
-            days = (KEPT.messages_days, KEPT.samples_days, KEPT.minutes_days)
-            return retention.prune(self.db, self.now_ms, *days)
+            return retention.prune(self.db, self.now_ms, KEPT)
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ def pruned(file: Path) -> Iterator[Database]:
 
 def _prune(db: Database) -> None:
     with db.transaction():
-        retention.prune(db, NOW, 1, 2, 90)
+        retention.prune(db, NOW, retention.Days(1, 2, 90))
 
 
 def verdict(file: Path) -> Verdict:

@@ -9,7 +9,7 @@ import pytest
 from tests.faults import size
 from tests.faults.endurance import AGENTS, MORTAL, faults, grown
 from tests.faults.pulse import QUIET, Reading, trend
-from tests.faults.size import Kept, predict
+from tests.faults.size import DEFAULT, predict
 
 HOUR_S = 3600.0
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
@@ -89,5 +89,5 @@ def test_the_page_predicts_by_the_same_figures() -> None:
 
 def test_the_page_says_what_ten_routers_take() -> None:
     """Its example is the formula's result, with the default retention after a year."""
-    found = predict(Kept(), 10, 10, a_day=2880, bss=2, days=365)
+    found = predict(DEFAULT, 10, 10, a_day=2880, bss=2, days=365)
     assert f"about {round(found / 1e6)} MB" in OPERATING.read_text()

@@ -13,7 +13,6 @@ import random
 import shutil
 import sqlite3
 import time
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -61,7 +60,7 @@ IFNAME = "phy0-ap0"
 DAY_MS = 86_400_000
 INTERVAL_S = 30
 SAMPLES = DAY_MS // 1000 // INTERVAL_S
-AGO_DAYS = 4  # a collector packs minutes that are two days old
+AGO_DAYS = 4  # the day is over, and its figures are kept
 STAYS = 20  # samples that a visitor is there for
 LEASED = 120  # and has a lease for
 SPOOL_BYTES = 256 * 1024  # less than the hours without a line fill, so that samples are merged
@@ -70,7 +69,6 @@ LOGS_ALL = ("log_type error\nlog_type warning\nlog_type notice\n", "log_type all
 # Every column that holds bytes, and how they are read; a new one must be added here.
 PACKED: dict[tuple[str, str], Callable[[bytes], bytes]] = {
     ("body", "packed"): body.unpack,
-    ("cold", "packed"): zlib.decompress,
     ("sample", "counters"): bytes,
     ("quarantine", "head"): bytes,
 }
@@ -298,14 +296,12 @@ def live(city: City, lines: dict[str, Wiretap], hotspot: Hotspot) -> Story:
 
 
 def close(city: City, story: Story, lines: dict[str, Wiretap]) -> None:
-    """When all is counted and packed, end everything and keep what it leaves."""
+    """When all is counted, end everything and keep what it leaves."""
     left = "SELECT count(*) FROM (SELECT from_ms FROM dirty UNION ALL SELECT from_ms FROM stale)"
     yesterday_ms = time.time_ns() // 1_000_000 - DAY_MS  # of the day, not of this minute
     city.until(
         lambda: city.number(f"{left} WHERE from_ms < ?", yesterday_ms) == 0, "all is computed"
     )
-    minutes = "SELECT count(*) FROM rollup WHERE window = '1m' AND start_ms < ?"
-    city.until(lambda: city.number(minutes, yesterday_ms) == 0, "all is packed")
     for words in (("status",), ("export", "--window", "1m", "--since", "7d"), ("events",)):
         status, output = city.titik(*words, "--config", str(city.file))
         assert 0 == status, output

@@ -7,6 +7,7 @@ import click
 
 from titik_collector.commands import options
 from titik_collector.store import conservation
+from titik_collector.timeline import pruning
 
 
 @click.group()
@@ -21,10 +22,11 @@ def check_command(file: Path) -> None:
 
     Exit status 1 if not.
     """
-    with options.opened(file) as (_, store):
+    with options.opened(file) as (settings, store):
         found = conservation.findings(store)
         taken, stored, refused, lost, in_spool = conservation.totals(store)
         restored = conservation.restored(store)
+        kept = pruning.of_before(store, settings.store)
     click.echo(
         f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
         f" + in spool {in_spool}"
@@ -34,6 +36,8 @@ def check_command(file: Path) -> None:
             f"of the lost, {restored} had been acknowledged by a newer state of this store, which"
             " was restored from a backup"
         )
+    if kept:
+        click.echo(kept)
     for finding in found:
         click.echo(finding)
     click.echo("the store is whole" if not found else f"{len(found)} findings")

@@ -37,6 +37,8 @@ DEFAULT_FILE = Path("titik.toml")
 COLLECTOR_USER = "collector"  # the collector's user at the broker
 STATE_FOLDER = Path("/run/titik")  # memory: it can be written when every disk is full
 SAMPLES_PER_HOUR, RUNS_PER_HOUR = 5000, 60  # taken of one router
+# A week and the day that goes on, so an outage of a week is drawn whole; two weeks to compare.
+SAMPLES_DAYS, MINUTES_DAYS = 8, 14
 CAPACITY = 100  # of a simulated site
 # Where a city lies that is not at home.
 ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")
@@ -125,15 +127,21 @@ class Store:
         Setting(whole(1, 3650), "days that samples are kept as received, with every field"),
     ] = 1
     samples_days: Annotated[
-        int,
+        int | None,
         Setting(
             whole(2, 3650),
             "days that the figures of samples are kept; what arrives later is counted, not drawn",
+            f"`{SAMPLES_DAYS}`; `30` in a store of an earlier version",
         ),
-    ] = 30
+    ] = None
     minutes_days: Annotated[
-        int, Setting(whole(2, 3650), "days that `1m` rollups are kept; at least `samples_days`")
-    ] = 90
+        int | None,
+        Setting(
+            whole(2, 3650),
+            "days that `1m` rollups are kept; at least `samples_days`",
+            f"`{MINUTES_DAYS}`, or `samples_days` if more; `90` in a store of an earlier version",
+        ),
+    ] = None
     max_samples_per_hour: Annotated[
         int,
         Setting(
@@ -338,13 +346,16 @@ def _check_places(config: Config) -> None:
 
 def _check_kept(config: Config) -> None:
     """A late sample's hour is computed again from its minutes, which must be there."""
-    store = config.store
-    if store.minutes_days < store.samples_days:
+    samples_days, minutes_days = (
+        config.store.samples_days or SAMPLES_DAYS,
+        config.store.minutes_days,
+    )
+    if minutes_days is not None and minutes_days < samples_days:
         raise ConfigError(
             config.file,
             "store.minutes_days",
-            f"{store.minutes_days} is less than store.samples_days, {store.samples_days}",
-            f"allowed: from {store.samples_days} on",
+            f"{minutes_days} is less than store.samples_days, {samples_days}",
+            f"allowed: from {samples_days} on",
         )
 
 

@@ -9,6 +9,7 @@ Rule: a revision rises where a rate is new. Hours and days of the last PUBLISHED
 again, so that years of a large city are no flood.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -19,7 +20,7 @@ from titik_collector.figures.table import RATES, Figures
 from titik_collector.figures.windows import Span, Window
 from titik_collector.rollups import aggregation
 from titik_collector.rollups.aggregation import Membership
-from titik_collector.store import packed_minutes, restatements, rollups, unpublished
+from titik_collector.store import restatements, rollups, unpublished
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import Part
 from titik_collector.store.rollups import RollupRow, Series, WindowKey
@@ -31,18 +32,23 @@ PUBLISHED_MS = 31 * DAY_MS
 
 
 class Restate:
-    """Works off the restatements of an open database."""
+    """The job that works off the restatements of an open database."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, may: Callable[[], bool] = lambda: True) -> None:
         self._db = db
+        self._may = may
         self._steps = self._run()
 
-    def work(self, budget_s: float, clock: Callable[[], float]) -> bool:
+    def due(self, _now: float) -> bool:
+        """Whether nothing else is to be computed."""
+        return self._may()
+
+    def step(self, budget_s: float) -> bool:
         """Work for about so long; True if there is more to do."""
-        start = clock()
+        start = time.monotonic()
         try:
             for _ in self._steps:
-                if clock() - start >= budget_s:
+                if time.monotonic() - start >= budget_s:
                     return True
         except BaseException:
             self._steps = self._run()  # a generator that raised has ended
@@ -53,40 +59,26 @@ class Restate:
         """Everything that is left; it stops after each part that it has read."""
         while found := restatements.first(self._db):
             series, before_ms = found
-            newest_ms = self._newest(series, before_ms)
+            newest_ms = rollups.newest(self._db, series, before_ms)
             if newest_ms is None:
                 with self._db.transaction():
                     restatements.remove(self._db, series)
                 continue
-            span = self._stretch(series.window, newest_ms)
+            span = Span(newest_ms + 1 - STRETCH_MS[series.window], newest_ms + 1)
             rates = yield from self._rates(series, span)
             with self._db.transaction():
                 self._write(series, span, rates)
                 restatements.advance(self._db, series, span.start_ms)
 
-    def _newest(self, series: Series, before_ms: int) -> int | None:
-        """The start of the newest window before a time, packed or not."""
-        starts = [rollups.newest(self._db, series, before_ms)]
-        if series.window == "1m":
-            starts.append(packed_minutes.newest(self._db, series.place, before_ms))
-        return max((one for one in starts if one is not None), default=None)
-
-    def _stretch(self, window: Window, newest_ms: int) -> Span:
-        """What is read at once, to a newest window: of packed minutes a day."""
-        if window == "1m" and newest_ms < packed_minutes.edge(self._db):
-            day_ms = newest_ms // DAY_MS * DAY_MS
-            return Span(day_ms, day_ms + DAY_MS)
-        return Span(newest_ms + 1 - STRETCH_MS[window], newest_ms + 1)
-
     def _rates(self, series: Series, span: Span) -> Generator[None, None, dict[int, Figures]]:
         """Figures with nothing but rates, by the start of their window."""
         scope, scope_id, window = series
-        rows = packed_minutes.windows(self._db, series, span)
+        rows = rollups.read(self._db, series, span)
         ends = {start_ms: row.end_ms for start_ms, row in rows.items() if _lacks(row)}
         each: defaultdict[int, list[Figures]] = defaultdict(list)
         lower: Scope = "router" if scope == "site" else "site"
         for part in self._parts(scope, scope_id) if ends else ():
-            rows = packed_minutes.windows(self._db, Series(lower, part.id, window), span)
+            rows = rollups.read(self._db, Series(lower, part.id, window), span)
             for start_ms, row in rows.items():
                 if start_ms in ends and _belongs(part, window, start_ms, ends[start_ms]):
                     figures = row.figures
@@ -103,16 +95,11 @@ class Restate:
     def _write(self, series: Series, span: Span, rates: dict[int, Figures]) -> None:
         """What lacks rates still: late data may have come meanwhile, and brought its own."""
         rows = _restated(rollups.read(self._db, series, span), rates)
-        newest_ms = self._newest(series._replace(window="1h"), FOR_EVER_MS) or 0
+        newest_ms = rollups.newest(self._db, series._replace(window="1h"), FOR_EVER_MS) or 0
         rollups.put(self._db, [(WindowKey(*series, at_ms), row) for at_ms, row in rows.items()])
         if series.window != "1m":
             late = (at_ms for at_ms in rows if at_ms >= newest_ms - PUBLISHED_MS)
             unpublished.add(self._db, (WindowKey(*series, at_ms) for at_ms in late))
-        elif rates:
-            minutes = packed_minutes.read(self._db, series.place, span)
-            if minutes:
-                minutes |= _restated(minutes, rates)
-                packed_minutes.replace(self._db, series.place, span.start_ms, minutes)
 
 
 def _sums_of_rates(each: Sequence[Figures]) -> Figures:

@@ -17,13 +17,7 @@ from titik_collector.figures.windows import Calendar, Span
 from titik_collector.limits import MAX_COUNTS
 from titik_collector.rollups import aggregation, revisions
 from titik_collector.rollups.revisions import Computed
-from titik_collector.store import (
-    boot_spans,
-    membership,
-    packed_minutes,
-    rollup_sums,
-    visitor_counts,
-)
+from titik_collector.store import boot_spans, membership, rollup_sums, visitor_counts
 from titik_collector.store.boot_spans import BootSpan
 from titik_collector.store.database import Database
 from titik_collector.store.membership import UplinkLimit
@@ -50,7 +44,6 @@ class RouterRollups:
 
     def roll(self, stretches: Mapping[int, Span], sealed_ms: int, now_ms: int) -> None:
         """The minutes of each router's stretch, and the hours and days that they are in."""
-        self._unpack(stretches)
         days = [
             RouterDay(router_id, day)
             for router_id, span in stretches.items()
@@ -74,15 +67,6 @@ class RouterRollups:
         # Always, because bounded samples and visitors are in no minute.
         days = [one for one in days if one.day.start_ms >= sealed_ms]
         self._write_days(days, boots, steps.bounded(days, boots), now_ms)
-
-    def _unpack(self, stretches: Mapping[int, Span]) -> None:
-        edge_ms = packed_minutes.edge(self._db)
-        for router_id, span in stretches.items():
-            first = self._calendar.hour(span.start_ms)
-            if first.start_ms < edge_ms:
-                last = self._calendar.hour(span.end_ms - 1)
-                whole = Span(first.start_ms, last.end_ms)
-                packed_minutes.unpack(self._db, "router", (router_id,), whole)
 
     def _write_hours(self, hours: Sequence[tuple[int, Span]], now_ms: int) -> None:
         asked = [(Series("router", router_id, "1h"), hour) for router_id, hour in hours]

@@ -19,7 +19,7 @@ from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.rollups import aggregation, revisions
 from titik_collector.rollups.aggregation import Headcount, Membership
 from titik_collector.rollups.revisions import Computed
-from titik_collector.store import boot_spans, packed_minutes, rollup_sums, rollups
+from titik_collector.store import boot_spans, rollup_sums, rollups
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import NO_SUMS, Asked, Part, SumsOfMeans
 from titik_collector.store.rollups import Series
@@ -66,7 +66,6 @@ class SiteRollups:
 
     def roll_sites(self, hours: Sequence[SiteHour], sealed_ms: int, now_ms: int) -> set[int]:
         """Some minutes of these hours, the hours, and their days; which sites changed."""
-        self._unpack(hours)
         changed = revisions.write(self._db, self._minutes(hours), now_ms)
         open_hours = [one for one in hours if one.hour.start_ms >= sealed_ms]
         changed += revisions.write(self._db, self._hours(open_hours), now_ms)
@@ -80,9 +79,6 @@ class SiteRollups:
     def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
         sites = self._membership.sites()
-        if hour.start_ms < packed_minutes.edge(self._db):
-            packed_minutes.unpack(self._db, "site", sites, hour)
-            packed_minutes.unpack(self._db, "city", (CITY_ID,), hour)
         of_minutes = rollup_sums.of_minutes(
             self._db, "site", [Asked(0, Part(one, *minutes)) for one in sites]
         )
@@ -101,14 +97,6 @@ class SiteRollups:
                 series = Series("city", CITY_ID, window)
                 figures = self._city(series, span, sites)
                 revisions.write(self._db, [Computed(series, span, {span: figures})], now_ms)
-
-    def _unpack(self, hours: Sequence[SiteHour]) -> None:
-        edge_ms = packed_minutes.edge(self._db)
-        for site_id, hour, _ in hours:
-            if hour.start_ms < edge_ms:
-                routers = {part.id for part in self._membership.of(site_id, hour)}
-                packed_minutes.unpack(self._db, "router", routers, hour)
-                packed_minutes.unpack(self._db, "site", (site_id,), hour)
 
     def _minutes(self, hours: Sequence[SiteHour]) -> list[Computed]:
         """What they sum to, each of the routers that were there as it began."""
@@ -225,12 +213,6 @@ class SiteRollups:
             inside, edges = self._split(part) if window == "1d" else ([], [part])
             hours += [Asked(n, one) for one in inside]
             minutes += [Asked(n, one) for one in edges]
-        edge_ms = packed_minutes.edge(self._db)
-        for _, part in minutes:
-            if part.from_ms < edge_ms:
-                packed_minutes.unpack(
-                    self._db, "router", (part.id,), Span(part.from_ms, part.to_ms)
-                )
         found: defaultdict[int, dict[int, Figures]] = defaultdict(dict)
         lower: tuple[tuple[Window, list[Asked]], ...] = (("1h", hours), ("1m", minutes))
         for window, asked in lower:

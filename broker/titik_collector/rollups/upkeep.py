@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.worker import Rollups
 
 
@@ -47,19 +46,3 @@ class Upkeep:
     def finish(self, budget_s: float) -> None:
         """What is over when the collector ends, so that the store shows what it holds."""
         self._rollups.finish(budget_s, self._monotonic)
-
-
-@dataclass(eq=False)
-class Restating:
-    """Computes rates of the past again while nothing else is to be computed."""
-
-    _restate: Restate
-    _may: Callable[[], bool]
-
-    def due(self, _now: float) -> bool:
-        """Whether nothing else is."""
-        return self._may()
-
-    def step(self, budget_s: float) -> bool:
-        """Some windows."""
-        return self._restate.work(budget_s, time.monotonic)

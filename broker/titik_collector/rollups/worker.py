@@ -28,7 +28,13 @@ from titik_collector.limits import (
 from titik_collector.rollups.aggregation import Membership
 from titik_collector.rollups.router import RouterRollups
 from titik_collector.rollups.site import SiteHour, SiteRollups
-from titik_collector.store import changed_span_rows, membership, settings, waiting_hours
+from titik_collector.store import (
+    changed_span_rows,
+    membership,
+    packed_minutes,
+    settings,
+    waiting_hours,
+)
 from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place
@@ -92,7 +98,8 @@ class Rollups:
         """Compute a stretch of the time of each of some routers; False if none is due."""
         horizon_ms = minute(self._now_ms() - self._grace_ms).start_ms
         # In turn, so that one router with much to do holds up nobody.
-        due = changed_span_rows.due(self._db, horizon_ms, self._turn, MAX_SPANS)
+        since_ms = packed_minutes.open_from_ms(self._db)
+        due = changed_span_rows.due(self._db, Span(since_ms, horizon_ms), self._turn, MAX_SPANS)
         due = dict(islice(due.items(), MAX_PASS))
         if not due:
             return False
@@ -101,7 +108,7 @@ class Rollups:
             sealed_ms = self._sealed_ms()
             stretches = self._next_stretches(due, horizon_ms, sealed_ms)
             ends = {router_id: span.end_ms for router_id, span in stretches.items()}
-            changed_span_rows.cross_off(self._db, ends)
+            changed_span_rows.cross_off(self._db, since_ms, ends)
             stretches = {
                 one: span for one, span in stretches.items() if span.start_ms < span.end_ms
             }
@@ -151,7 +158,8 @@ class Rollups:
 
     def _step_sums(self) -> bool:
         """Sum up hours of sites, or one of the city when no site is left; False if none is due."""
-        waiting = waiting_hours.due(self._db, MAX_SITE_HOURS)
+        since_ms = packed_minutes.open_from_ms(self._db)
+        waiting = waiting_hours.due(self._db, since_ms, MAX_SITE_HOURS)
         if not waiting:
             return False
         with self._db.transaction():

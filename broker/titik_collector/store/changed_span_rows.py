@@ -6,6 +6,7 @@ Rule: they are written with what changed, and crossed off with what was computed
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database
 from titik_wire.instant import DAY_MS
 
@@ -22,8 +23,8 @@ def add(db: Database, spans: Iterable[tuple[int, ChangedSpan]]) -> None:
     _add(db, [(router_id, *span) for router_id, span in spans])
 
 
-def due(db: Database, before_ms: int, after: int, limit: int) -> dict[int, list[ChangedSpan]]:
-    """By router, the spans that begin before a time, at most `limit`, the oldest of each first.
+def due(db: Database, within: Span, after: int, limit: int) -> dict[int, list[ChangedSpan]]:
+    """By router, the spans that begin within a time, at most `limit`, the oldest of each first.
 
     Routers with a greater id than `after` come first. Of the last one some may be left out.
     """
@@ -31,8 +32,9 @@ def due(db: Database, before_ms: int, after: int, limit: int) -> dict[int, list[
     for side in (">", "<="):
         rows = db.execute(
             "SELECT router_id, from_ms, to_ms FROM dirty"
-            f" WHERE from_ms < ? AND router_id {side} ? ORDER BY router_id, from_ms LIMIT ?",
-            (before_ms, after, limit),
+            f" WHERE from_ms >= ? AND from_ms < ? AND router_id {side} ?"
+            " ORDER BY router_id, from_ms LIMIT ?",
+            (*within, after, limit),
         )
         for router_id, *span in rows:
             found.setdefault(router_id, []).append(ChangedSpan(*span))
@@ -53,8 +55,6 @@ def earliest_known(db: Database, since: Mapping[int, int]) -> dict[int, int]:
         " (SELECT min(first_ms) FROM boot_time WHERE router_id = id AND last_ms >= at_ms),"
         " (SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = key.id"
         "  AND window = '1m' AND start_ms >= at_ms),"
-        " (SELECT min(day_ms) FROM cold WHERE scope = 'router' AND scope_id = key.id"
-        f"  AND day_ms > at_ms - {DAY_MS}),"
         " (SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = key.id"
         f"  AND window = '1d' AND start_ms > at_ms - {2 * DAY_MS}) FROM key",
         values,
@@ -63,15 +63,22 @@ def earliest_known(db: Database, since: Mapping[int, int]) -> dict[int, int]:
     return {one: max(since[one], min(found)) for one, found in known.items() if found}
 
 
-def cross_off(db: Database, ends: Mapping[int, int]) -> None:
-    """What of each router lies before its time is computed; the rest of a span stays."""
+def cross_off(db: Database, since_ms: int, ends: Mapping[int, int]) -> None:
+    """What of each router lies before its time is computed; the rest of a span stays.
+
+    So do spans that begin before `since_ms`.
+    """
     head, values = db.keyed(("id", "end_ms"), list(ends.items()))
     rest = db.execute(
         f"{head} SELECT id, end_ms, max(to_ms) FROM key CROSS JOIN dirty"
-        " WHERE router_id = id AND from_ms < end_ms AND to_ms >= end_ms GROUP BY id, end_ms",
-        values,
+        " WHERE router_id = id AND from_ms >= ? AND from_ms < end_ms AND to_ms >= end_ms"
+        " GROUP BY id, end_ms",
+        (*values, since_ms),
     )
-    db.executemany("DELETE FROM dirty WHERE router_id = ? AND from_ms < ?", ends.items())
+    db.executemany(
+        "DELETE FROM dirty WHERE router_id = ? AND from_ms < ? AND from_ms >= ?",
+        [(*one, since_ms) for one in ends.items()],
+    )
     _add(db, rest)
 
 

@@ -1,162 +1,163 @@
-"""Minutes that are two days old, packed by the day: a fifth of the size.
+"""Minutes that earlier versions packed, a day in one blob: read, and put back as rows.
 
-Rule: a minute is in `rollup` or in `cold`, never in both. What computes minutes again unpacks their
-days first, in its transaction, so nothing else needs to know of this.
-Rule: no minute from `edge` on is cold, so the usual work asks for one setting and nothing more.
+Nothing packs any more. The collector unpacks what its store has, the newest first, while it works.
+This file can be deleted in the version after, with a migration that drops the table `cold`.
+
+Rule: a minute is in `rollup` or in `cold`. A reader asks `cold` first, so it misses none that is
+unpacked meanwhile.
+Rule: nothing that needs a packed minute is computed. What changed waits until `open_from_ms` has
+passed it, so a row that is unpacked never meets a newer one.
 """
 
 import json
+import logging
+import shutil
+import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 
 from titik_collector.figures.figures import with_means
-from titik_collector.figures.scope import Scope
-from titik_collector.figures.table import MEANS, Figures
+from titik_collector.figures.table import RATES, Figures
 from titik_collector.figures.windows import Span
 from titik_collector.store import rollups, settings
 from titik_collector.store.database import Database
-from titik_collector.store.rollups import Place, RollupRow, Series
-from titik_wire.instant import DAY_MS, MINUTE_MS
+from titik_collector.store.rollups import RollupRow, Series, WindowKey
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
-COLD_MS = 2 * DAY_MS  # most of what comes late has come by then
-STEP = 1  # days frozen, or let go of, in one transaction: 1440 rows take 30 ms
-COLUMNS = ("start_ms", "revision", *Figures._fields)
+log = logging.getLogger(__name__)
 
-_ONE = (
-    "WITH one (scope, id) AS (SELECT 'router', id FROM router"
-    " UNION ALL SELECT 'site', id FROM site UNION ALL SELECT 'city', 0)"
+# As they were packed; the last ones lack where the day is older than they are. Rows of routers have
+# no means and rates, which follow from their sums.
+PACKED = (
+    *("start_ms", "revision", "routers", "covered_ms", "up_ms", "observed_ms", "client_ms"),
+    *("clients_mean", "clients_min", "clients_max", "active_ms", "active_observed_ms"),
+    *("active_mean", "weak_ms", "weak_observed_ms", "wifi_down_bytes", "wifi_up_bytes"),
+    *("wifi_known_ms", "uplink_down_bytes", "uplink_up_bytes", "uplink_known_ms"),
+    *("wifi_down_peak_bps", "uplink_down_peak_bps", "visitors_min", "visitors_max"),
+    *("airtime_busy_ms", "airtime_active_ms", *RATES, "reach_answered", "reach_rounds"),
 )
+LONGEST_DAY_MS = 25 * HOUR_MS  # of any time zone: a day is computed from its minutes
+STEP = 8  # days removed in one transaction
+FREE_RATIO = 0.1  # of the disk that unpacking leaves: a day becomes five times as large
+PAUSE_S = 60.0  # before it looks again whether there is room
 
 
-def freeze(db: Database, now_ms: int) -> bool:
-    """Pack some days; True if there is more to do. In a transaction of the caller's."""
-    before_ms = (now_ms - COLD_MS) // DAY_MS * DAY_MS
-    oldest = db.execute(
-        f"{_ONE} SELECT scope, id, start_ms FROM (SELECT scope, id, (SELECT start_ms FROM rollup"
-        "  WHERE rollup.scope = one.scope AND scope_id = id AND window = '1m'"
-        "  ORDER BY start_ms LIMIT 1) AS start_ms FROM one) WHERE start_ms < ? LIMIT ?",
-        (before_ms, STEP),
-    ).fetchall()
-    for scope, scope_id, start_ms in oldest:
-        _freeze_day(db, scope, scope_id, start_ms // DAY_MS * DAY_MS)
-    if oldest:
-        settings.change(db, "cold_before_ms", max(before_ms, edge(db)))
-    return len(oldest) == STEP
+def edge_ms(db: Database) -> int | None:
+    """No minute from then on is packed; None: none is at all, and the table may be gone."""
+    return settings.number(db, "packed_before_ms")
 
 
-def unpack(db: Database, scope: Scope, ids: Iterable[int], span: Span) -> None:
-    """Put the minutes of a stretch, to whole days, back where they can be changed."""
-    if span.start_ms >= edge(db):
-        return
-    for scope_id in ids:
-        for day_ms, packed in _days(db, scope, scope_id, span):
-            rows = [
-                (scope, scope_id, "1m", start_ms, row.end_ms, row.revision, *row.figures)
-                for start_ms, row in _rows_of(scope, packed)
-            ]
-            db.executemany(_INSERT, rows)
-            db.execute(
-                "DELETE FROM cold WHERE scope = ? AND scope_id = ? AND day_ms = ?",
-                (scope, scope_id, day_ms),
-            )
-
-
-def read(db: Database, place: Place, span: Span) -> dict[int, RollupRow]:
-    """The packed minutes that begin in a stretch of time, by their start, in order."""
-    return {
-        start_ms: row
-        for _, packed in _days(db, *place, span)
-        for start_ms, row in _rows_of(place.scope, packed)
-        if span.start_ms <= start_ms < span.end_ms
-    }
+def open_from_ms(db: Database) -> int:
+    """What is computed from then on needs no packed minute."""
+    edge = edge_ms(db)
+    return 0 if edge is None else edge + LONGEST_DAY_MS
 
 
 def windows(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
     """The windows that begin in a stretch of time, packed or not, by their start."""
-    packed = read(db, series.place, span) if series.window == "1m" else {}
+    edge = edge_ms(db) if series.window == "1m" else None
+    packed: dict[int, RollupRow] = {}
+    if edge is not None and span.start_ms < edge:
+        for (blob,) in db.execute(
+            "SELECT packed FROM cold WHERE scope = ? AND scope_id = ? AND day_ms > ?"
+            " AND day_ms < ? ORDER BY day_ms",
+            (series.scope, series.scope_id, span.start_ms - DAY_MS, span.end_ms),
+        ):
+            packed |= {
+                start_ms: row
+                for start_ms, row in _rows_of(series.scope, blob)
+                if span.start_ms <= start_ms < span.end_ms
+            }
     return packed | rollups.read(db, series, span)
 
 
-def newest(db: Database, place: Place, before_ms: int) -> int | None:
-    """The start of the newest packed day that begins before a time."""
-    row = db.execute(
-        "SELECT max(day_ms) FROM cold WHERE scope = ? AND scope_id = ? AND day_ms < ?",
-        (*place, before_ms),
-    ).fetchone()
-    return None if row[0] is None else int(row[0])
-
-
-def replace(db: Database, place: Place, day_ms: int, minutes: Mapping[int, RollupRow]) -> None:
-    """Pack a day again: its minutes by their start, in order."""
-    rows = [(start_ms, row.revision, *row.figures) for start_ms, row in minutes.items()]
-    db.execute(
-        "UPDATE cold SET packed = ? WHERE scope = ? AND scope_id = ? AND day_ms = ?",
-        (_pack(place.scope, rows), *place, day_ms),
-    )
-
-
 def prune(db: Database, before_ms: int) -> bool:
-    """Let go of days that began before; True if there is more to do."""
-    db.execute(
-        f"{_ONE} DELETE FROM cold WHERE id IN (SELECT cold.id FROM one CROSS JOIN cold"
-        " ON cold.scope = one.scope AND scope_id = one.id AND day_ms < ? LIMIT ?)",
-        (before_ms, STEP),
+    """Remove days that ended before; True if there is more to do."""
+    if edge_ms(db) is None:
+        return False
+    gone = db.execute(
+        "DELETE FROM cold WHERE id IN (SELECT id FROM cold WHERE day_ms <= ? LIMIT ?)",
+        (before_ms - DAY_MS, STEP),
     )
-    # Not rowcount, which Python does not set for a statement that begins with WITH.
-    return bool(db.execute("SELECT changes() = ?", (STEP,)).fetchone()[0])
+    return gone.rowcount == STEP
 
 
-def edge(db: Database) -> int:
-    """No minute that begins then or later is cold."""
-    return settings.number(db, "cold_before_ms") or 0
+class Unpacking:
+    """The job; it leaves the last of the disk to others."""
+
+    def __init__(self, db: Database, folder: Path) -> None:
+        """`folder` is on the disk of the store."""
+        self._db = db
+        self._folder = folder
+        self._next = 0.0
+        self._has_room = True
+        self.is_over = edge_ms(db) is None
+        if self.is_over:
+            db.execute("DROP TABLE IF EXISTS cold")
+        else:
+            log.info("unpacking minutes of an earlier version, the newest first")
+
+    def due(self, now: float) -> bool:
+        """Whether anything is packed, and there was room or the pause is over."""
+        return not self.is_over and now >= self._next
+
+    def step(self, budget_s: float) -> bool:
+        """At least one day of one router, site or the city; True if there is more to do."""
+        began = time.monotonic()
+        while not self.is_over and self._look_for_room(began):
+            self._unpack_newest()
+            if time.monotonic() - began >= budget_s:
+                break
+        return not self.is_over and self._has_room
+
+    def _look_for_room(self, now: float) -> bool:
+        disk = shutil.disk_usage(self._folder)
+        had, self._has_room = self._has_room, disk.free >= disk.total * FREE_RATIO
+        if not self._has_room:
+            self._next = now + PAUSE_S
+            if had:
+                log.warning(
+                    "disk has less than %d %% free, minutes of an earlier version stay packed"
+                    " free_mb=%d; free some, or lower store.minutes_days",
+                    FREE_RATIO * 100,
+                    disk.free // 1_000_000,
+                )
+        return self._has_room
+
+    def _unpack_newest(self) -> None:
+        with self._db.transaction():
+            row = self._db.execute(
+                "SELECT id, scope, scope_id, day_ms, packed FROM cold"
+                # The inner one reads no blob.
+                " WHERE id = (SELECT id FROM cold ORDER BY day_ms DESC LIMIT 1)"
+            ).fetchone()
+            if row is None:
+                self._db.execute("DELETE FROM setting WHERE name = 'packed_before_ms'")
+            else:
+                number, scope, scope_id, day_ms, packed = row
+                minutes = [
+                    (WindowKey(scope, scope_id, "1m", start_ms), minute)
+                    for start_ms, minute in _rows_of(scope, packed)
+                ]
+                rollups.put(self._db, minutes)
+                self._db.execute("DELETE FROM cold WHERE id = ?", (number,))
+                settings.change(self._db, "packed_before_ms", day_ms + DAY_MS)
+        if row is None:
+            self.is_over = True
+            log.info("all minutes of an earlier version are unpacked")
 
 
-def _days(db: Database, scope: Scope, scope_id: int, span: Span) -> list[tuple[int, bytes]]:
-    return db.execute(
-        "SELECT day_ms, packed FROM cold"
-        " WHERE scope = ? AND scope_id = ? AND day_ms > ? AND day_ms < ? ORDER BY day_ms",
-        (scope, scope_id, span.start_ms - DAY_MS, span.end_ms),
-    ).fetchall()
-
-
-def _freeze_day(db: Database, scope: Scope, scope_id: int, day_ms: int) -> None:
-    minutes = (
-        "FROM rollup WHERE scope = ? AND scope_id = ? AND window = '1m'"
-        " AND start_ms >= ? AND start_ms < ?"
-    )
-    key = (scope, scope_id, day_ms, day_ms + DAY_MS)
-    # A minute may have come after its day was packed.
-    unpack(db, scope, (scope_id,), Span(day_ms, day_ms + DAY_MS))
-    rows = db.execute(f"SELECT {', '.join(COLUMNS)} {minutes} ORDER BY start_ms", key).fetchall()
-    db.execute(f"DELETE {minutes}", key)
-    db.execute(
-        "INSERT INTO cold (scope, scope_id, day_ms, packed) VALUES (?, ?, ?, ?)",
-        (scope, scope_id, day_ms, _pack(scope, rows)),
-    )
-
-
-def _pack(scope: Scope, rows: Sequence[tuple[float | None, ...]]) -> bytes:
-    """Column by column, because values of one are alike; `json` gives floats back exactly."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    if scope == "router":  # its means and rates follow from its sums
-        for name in MEANS:
-            columns[COLUMNS.index(name)] = []
-    return zlib.compress(json.dumps(columns, separators=(",", ":")).encode(), 9)
-
-
-def _rows_of(scope: Scope, packed: bytes) -> Iterator[tuple[int, RollupRow]]:
-    """Start and row of each; days that an older version packed lack the newest columns."""
-    columns = json.loads(zlib.decompress(packed))
+def _rows_of(scope: str, packed: bytes) -> Iterator[tuple[int, RollupRow]]:
+    try:
+        columns = json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError) as error:  # to stop at it would hold up all others
+        log.error("packed minutes are damaged, passed over reason=%s", error)
+        return
     for column in columns:
         column += [None] * (len(columns[0]) - len(column))
     for start_ms, revision, *values in zip(*columns, strict=True):
-        figures = Figures(*values)
+        figures = Figures(**dict(zip(PACKED[2:], values, strict=False)))
         if scope == "router":
             figures = with_means(figures)
         yield start_ms, RollupRow(start_ms + MINUTE_MS, revision, figures)
-
-
-_INSERT = (
-    f"INSERT INTO rollup (scope, scope_id, window, start_ms, end_ms, revision,"
-    f" {', '.join(Figures._fields)}) VALUES ({', '.join('?' * (len(COLUMNS) + 4))})"
-)

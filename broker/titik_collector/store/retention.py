@@ -6,47 +6,50 @@ Rule: `now_ms` may go back, and the seal with it, but not behind what was pruned
 Rule: the tables are asked router by router (CROSS JOIN keeps that order), never read whole.
 """
 
+from typing import NamedTuple
+
 from titik_collector.store import packed_minutes, settings, unknown_routers
 from titik_collector.store.database import Database
-from titik_wire.instant import DAY_MS
+from titik_wire.instant import DAY_MS, HOUR_MS
 
 STEP = 500  # rows per transaction: a few milliseconds
 
 
-def prune(
-    db: Database,
-    now_ms: int,
-    messages_days: int,
-    samples_days: int,
-    minutes_days: int,
-    pack_ms: int | None = None,
-) -> bool:
-    """One step, in a transaction of the caller's; True if there is more to do.
+class Days(NamedTuple):
+    """How long what is kept."""
 
-    `pack_ms` is the present for packing, which loses nothing; None: `now_ms`.
-    """
-    sealed_ms = (now_ms - samples_days * DAY_MS) // DAY_MS * DAY_MS
+    messages: int  # as received
+    samples: int  # their figures
+    minutes: int
+
+
+def prune(db: Database, now_ms: int, keep: Days) -> bool:
+    """One step, in a transaction of the caller's; True if there is more to do."""
+    sealed_ms = (now_ms - keep.samples * DAY_MS) // DAY_MS * DAY_MS
     sealed_ms = max(sealed_ms, settings.number(db, "pruned_before_ms") or 0)
     settings.change(db, "sealed_before_ms", sealed_ms)
-    # What is not sealed may be computed again, from all of its minutes.
-    minutes_ms = min(sealed_ms, now_ms - minutes_days * DAY_MS)
+    # What is not sealed may be computed again, from all of its minutes. By the hour, because rows
+    # that lie together cost a seventh of what single ones do.
+    minutes_ms = min(sealed_ms, (now_ms - keep.minutes * DAY_MS) // HOUR_MS * HOUR_MS)
     unknown_routers.prune(db, now_ms)
     # A day more, because a bucket just behind the seal needs the samples before it.
     more = _prune_samples(db, sealed_ms - DAY_MS)
-    more = _prune_bodies(db, now_ms - messages_days * DAY_MS) or more
-    db.execute(
+    more = _prune_bodies(db, now_ms - keep.messages * DAY_MS) or more
+    more = _prune_minutes(db, minutes_ms) or more
+    return packed_minutes.prune(db, minutes_ms) or more
+
+
+def _prune_minutes(db: Database, before_ms: int) -> bool:
+    gone = db.execute(
+        "DELETE FROM rollup WHERE (scope, scope_id, window, start_ms) IN ("
         "WITH one (scope, id) AS (SELECT 'router', id FROM router"
         " UNION ALL SELECT 'site', id FROM site UNION ALL SELECT 'city', 0)"
-        " DELETE FROM rollup WHERE (scope, scope_id, window, start_ms) IN"
-        " (SELECT rollup.scope, scope_id, window, start_ms FROM one CROSS JOIN rollup"
-        "  ON rollup.scope = one.scope AND scope_id = one.id AND window = '1m' AND start_ms < ?"
-        "  LIMIT ?)",
-        (minutes_ms, STEP),
+        " SELECT rollup.scope, scope_id, window, start_ms FROM one CROSS JOIN rollup"
+        " ON rollup.scope = one.scope AND scope_id = one.id AND window = '1m' AND start_ms < ?"
+        " LIMIT ?)",
+        (before_ms, STEP),
     )
-    # Not rowcount, which Python does not set for a statement that begins with WITH.
-    (gone,) = db.execute("SELECT changes()").fetchone()
-    more = packed_minutes.prune(db, minutes_ms - DAY_MS) or more
-    return packed_minutes.freeze(db, now_ms if pack_ms is None else pack_ms) or more or gone == STEP
+    return gone.rowcount == STEP
 
 
 def _prune_samples(db: Database, before_ms: int) -> bool:

@@ -33,11 +33,6 @@ class Series(NamedTuple):
     scope_id: int
     window: Window
 
-    @property
-    def place(self) -> Place:
-        """What they are of."""
-        return Place(self.scope, self.scope_id)
-
 
 class WindowKey(NamedTuple):
     """One window."""

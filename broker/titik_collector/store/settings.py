@@ -5,9 +5,11 @@ from typing import Literal
 from titik_collector.store.database import Database
 
 Name = Literal[
-    "cold_before_ms",  # no minute that begins then or later is packed
     "heard_until_ms",  # until when the collector heard its routers
+    "minutes_days",  # how long they are kept where the configuration does not say it: see 0020
+    "packed_before_ms",  # no minute that begins then or later is packed
     "pruned_before_ms",  # the latest seal that anything was pruned behind
+    "samples_days",  # as minutes_days
     "sealed_before_ms",  # windows that begin before are never computed again
     "tried_ms",  # when a store that had failed was last written to
 ]

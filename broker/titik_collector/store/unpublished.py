@@ -8,7 +8,7 @@ from titik_collector.store.rollups import WindowKey
 
 
 class Unpublished(NamedTuple):
-    """One window; without a rollup it was packed or pruned while the collector was down."""
+    """One window; without a rollup it was pruned while the collector was down."""
 
     key: WindowKey
     has_rollup: bool

@@ -52,14 +52,16 @@ def add_since(db: Database, place: Place, from_ms: int) -> None:
     )
 
 
-def due(db: Database, limit: int) -> list[WaitingHour]:
-    """Hours of sites, site by site and the oldest first; one of the city when no site has any."""
+def due(db: Database, since_ms: int, limit: int) -> list[WaitingHour]:
+    """Hours from a time on: of sites, site by site and the oldest first; else one of the city."""
     rows = db.execute(
         "SELECT scope, scope_id, hour_ms, from_ms, to_ms FROM stale WHERE scope = 'site'"
-        " ORDER BY scope_id, hour_ms LIMIT ?",
-        (limit,),
+        " AND hour_ms >= ? ORDER BY scope_id, hour_ms LIMIT ?",
+        (since_ms, limit),
     ) or db.execute(
-        "SELECT scope, scope_id, hour_ms, from_ms, to_ms FROM stale ORDER BY hour_ms LIMIT 1"
+        "SELECT scope, scope_id, hour_ms, from_ms, to_ms FROM stale WHERE hour_ms >= ?"
+        " ORDER BY hour_ms LIMIT 1",
+        (since_ms,),
     )
     return [WaitingHour(*row) for row in rows]
 

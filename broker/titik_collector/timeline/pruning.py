@@ -1,24 +1,57 @@
-"""The job that deletes old rows: when it runs; `store.retention` decides what it deletes."""
+"""The job that deletes old rows: when it runs; `store.retention` decides what it deletes.
 
+Rule: a store that an earlier version made keeps its rows as long as that version did, until the
+configuration names other days.
+"""
+
+import logging
 import time
-from dataclasses import dataclass
 
 from titik_collector.config import model
-from titik_collector.store import retention, server_clock_row
+from titik_collector.store import retention, server_clock_row, settings
 from titik_collector.store.database import Database
+from titik_collector.store.retention import Days
 from titik_collector.timeline.server_clock import ServerClock
+
+log = logging.getLogger(__name__)
 
 PAUSE_S = 60.0  # when nothing is left to remove
 
 
-@dataclass(eq=False)
-class Pruning:
-    """Removes a little at a time; `keep` may be replaced at any time."""
+def days(db: Database, store: model.Store) -> Days:
+    """How long what is kept: as the configuration says, else as the store was made."""
+    samples = store.samples_days or settings.number(db, "samples_days") or model.SAMPLES_DAYS
+    minutes = store.minutes_days or settings.number(db, "minutes_days") or model.MINUTES_DAYS
+    return Days(store.messages_days, samples, max(samples, minutes))
 
-    _db: Database
-    _clock: ServerClock
-    keep: model.Store
-    _next: float = 0.0
+
+def of_before(db: Database, store: model.Store) -> str | None:
+    """In words, that days are kept as an earlier version did; None if the configuration decides."""
+    chosen = store.samples_days is not None and store.minutes_days is not None
+    if chosen or settings.number(db, "samples_days") is None:
+        return None
+    _, samples, minutes = days(db, store)
+    return (
+        f"the figures of samples are kept {samples} days and minutes {minutes} days, as an earlier"
+        " version did; store.samples_days and store.minutes_days change it"
+    )
+
+
+class Pruning:
+    """Removes a little at a time."""
+
+    def __init__(self, db: Database, clock: ServerClock, store: model.Store) -> None:
+        self._db = db
+        self._clock = clock
+        self._next = 0.0
+        self.keep(store)
+
+    def keep(self, store: model.Store) -> None:
+        """From now on as this says."""
+        self._keep = days(self._db, store)
+        words = of_before(self._db, store)
+        if words is not None:
+            log.info(words)
 
     def due(self, now: float) -> bool:
         """Whether there was more, or the pause is over."""
@@ -28,14 +61,7 @@ class Pruning:
         """One small part; the clock is kept with it, so that it never goes back behind it."""
         with self._db.transaction():
             server_clock_row.keep(self._db, self._clock.known)
-            more = retention.prune(
-                self._db,
-                self._clock.forget_ms,
-                self.keep.messages_days,
-                self.keep.samples_days,
-                self.keep.minutes_days,
-                self._clock.now_ms(),
-            )
+            more = retention.prune(self._db, self._clock.forget_ms, self._keep)
         if not more:
             self._next = time.monotonic() + PAUSE_S
         return False

@@ -138,7 +138,7 @@ class Collector:
         while self._rollups.work(1.0, time.monotonic):
             pass
         with self._db.transaction():
-            retention.prune(self._db, self._now_ms, 1, 30, 90)
+            retention.prune(self._db, self._now_ms, retention.Days(1, 30, 90))
 
     def _judge(self) -> None:
         assert [] == conservation.findings(self._db)
