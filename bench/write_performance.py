@@ -9,6 +9,7 @@ from bench.results import ROOT, Result
 PAGE = ROOT / "docs" / "performance.md"
 TITLES = {
     "store": "The store and its answers",
+    "size": "What the store takes, and removes",
     "collector": "The collector",
     "agent": "The agent",
     "fleet": "A fleet",

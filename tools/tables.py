@@ -7,6 +7,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
+from bench import results, size
 from tests.lab.topologies import TOPOLOGIES
 from tests.project.sources import PACKAGES, ROOT
 from tests.project.test_layering import FLOORS
@@ -53,6 +54,28 @@ def _fields(name: str) -> str:
 
 def _shed(_: str) -> str:
     return _table(("order", "left out"), [(n, f"`{one}`") for n, one in enumerate(SHED_ORDER, 1)])
+
+
+def _sizes(_: str) -> str:
+    day = {one.name: one.median for one in results.load()["size"][1]}
+    rows = []
+    for routers in (10, 400, 1000, 10_000):
+        subjects = routers + -(-routers // size.PER_SITE) + 1
+        # The oldest samples go by the day, so there is up to one more; and one before the seal.
+        samples_days = collector_config.SAMPLES_DAYS + 2
+        kinds = (
+            routers * day[size.MESSAGES],
+            routers * day[size.SAMPLES] * samples_days,
+            subjects * day[size.MINUTES] * collector_config.MINUTES_DAYS,
+            subjects * day[size.LONGER] * 365,
+        )
+        rows.append((f"{routers:,}", *(_gigabytes(one) for one in (*kinds, sum(kinds)))))
+    head = (size.MESSAGES, size.SAMPLES, size.MINUTES, f"{size.LONGER} of a year")
+    return _table(("routers", *head, "after a year"), rows)
+
+
+def _gigabytes(amount: float) -> str:
+    return f"{amount / 1e9:,.{2 if amount < 1e10 else 0}f} GB"
 
 
 def _keys(name: str) -> str:
@@ -122,6 +145,7 @@ _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "figures": _figures,
     "rooms": _rooms,
     "shed": _shed,
+    "sizes": _sizes,
 }
 
 

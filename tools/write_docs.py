@@ -15,7 +15,9 @@ def main() -> None:
 
 def current() -> dict[Path, str]:
     """What the files should hold now."""
-    pages = [DOCS / f"{name}.md" for name in ("architecture", "config", "routers", "wire")]
+    pages = [
+        DOCS / f"{name}.md" for name in ("architecture", "config", "operating", "routers", "wire")
+    ]
     tabled = {page: tables.refreshed(page.read_text()) for page in pages}
     return {DOCS / "asyncapi.json": asyncapi.text(), **tabled}
 
