@@ -40,7 +40,7 @@ PACKED = (
 LONGEST_DAY_MS = 25 * HOUR_MS  # of any time zone: a day is computed from its minutes
 STEP = 8  # days removed in one transaction
 FREE_RATIO = 0.1  # of the disk that unpacking leaves: a day becomes five times as large
-PAUSE_S = 60.0  # before it looks again whether there is room
+PAUSE_S = 3600.0  # before it looks again whether there is room
 
 
 def edge_ms(db: Database) -> int | None:
@@ -91,7 +91,6 @@ class Unpacking:
         self._db = db
         self._folder = folder
         self._next = 0.0
-        self._has_room = True
         self.is_over = edge_ms(db) is None
         if self.is_over:
             db.execute("DROP TABLE IF EXISTS cold")
@@ -105,25 +104,16 @@ class Unpacking:
     def step(self, budget_s: float) -> bool:
         """At least one day of one router, site or the city; True if there is more to do."""
         began = time.monotonic()
-        while not self.is_over and self._look_for_room(began):
+        disk = shutil.disk_usage(self._folder)
+        if disk.free < disk.total * FREE_RATIO:
+            self._next = began + PAUSE_S
+            log.warning("disk is nearly full, minutes of an earlier version stay packed")
+            return False
+        while not self.is_over:
             self._unpack_newest()
             if time.monotonic() - began >= budget_s:
                 break
-        return not self.is_over and self._has_room
-
-    def _look_for_room(self, now: float) -> bool:
-        disk = shutil.disk_usage(self._folder)
-        had, self._has_room = self._has_room, disk.free >= disk.total * FREE_RATIO
-        if not self._has_room:
-            self._next = now + PAUSE_S
-            if had:
-                log.warning(
-                    "disk has less than %d %% free, minutes of an earlier version stay packed"
-                    " free_mb=%d; free some, or lower store.minutes_days",
-                    FREE_RATIO * 100,
-                    disk.free // 1_000_000,
-                )
-        return self._has_room
+        return not self.is_over
 
     def _unpack_newest(self) -> None:
         with self._db.transaction():
