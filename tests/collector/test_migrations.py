@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from titik_collector.store import conservation
-from titik_collector.store.counters import Packer
-from titik_collector.store.database import Unstorable
+from titik_collector.store.database import StoreError, Unstorable
 from titik_collector.store.sqlite import SqliteDatabase, migrations, open_writer
 
 WRITTEN_OFTEN = ("sample", "boot_time", "rollup")
@@ -16,7 +15,6 @@ WRITTEN_OFTEN = ("sample", "boot_time", "rollup")
 def at_version(path: Path, version: int) -> sqlite3.Connection:
     """A new store of the program that knew so many migrations."""
     old = sqlite3.connect(path, isolation_level=None)
-    old.create_aggregate("pack_counters", 3, Packer)  # type: ignore[arg-type]
     for number, sql in migrations():
         if number <= version:
             old.executescript(f"{sql} PRAGMA user_version = {number};")
@@ -32,9 +30,9 @@ def zeros(
     return f"INSERT INTO {table} VALUES ({marks})", [values.get(name, 0) for name in names]
 
 
-def test_a_store_of_the_fourth_schema_keeps_its_rollups_and_its_checks(tmp_path: Path) -> None:
+def test_a_store_of_the_fifth_schema_keeps_its_rollups_and_its_checks(tmp_path: Path) -> None:
     """Rates are new and unknown, rounds new and none. What the checks refused they still refuse."""
-    with at_version(tmp_path / "db", 4) as old:
+    with at_version(tmp_path / "db", 5) as old:
         old.execute(*zeros(old, "rollup", scope="site", scope_id=3, window="1h", client_ms=7))
         new = (None, None, None, None, 0, 0)
         before = [(*row, *new) for row in old.execute("SELECT * FROM rollup")]
@@ -51,6 +49,15 @@ def test_a_store_of_the_fourth_schema_keeps_its_rollups_and_its_checks(tmp_path:
         assert [("ok",)] == db.execute("PRAGMA integrity_check").fetchall()
     finally:
         db.close()
+
+
+def test_a_store_older_than_the_first_version_is_refused(tmp_path: Path) -> None:
+    """Nobody else ever had one; it stays as it is."""
+    with sqlite3.connect(tmp_path / "db") as old:
+        old.executescript("CREATE TABLE router (id INTEGER); PRAGMA user_version = 4")
+    old.close()
+    with pytest.raises(StoreError, match="schema 4 is older than 5"):
+        open_writer(tmp_path / "db")
 
 
 def test_a_run_that_was_closed_counts_as_it_did(tmp_path: Path) -> None:

@@ -116,20 +116,14 @@ MUTATIONS = {
                 "covered = False",
             ),
             Edit(
-                "broker/titik_collector/store/schema/0001_main_path.sql",
-                "deflate with the preset dictionary\n  PRIMARY KEY (run_id, seq)\n"
-                ") STRICT, WITHOUT ROWID;",
-                "deflate with the preset dictionary\n  spare INTEGER\n) STRICT;",
+                "broker/titik_collector/store/schema/0005_main_path.sql",
+                "THEN at_ms END) VIRTUAL,\n  PRIMARY KEY (run_id, seq)\n) STRICT, WITHOUT ROWID;",
+                "THEN at_ms END) VIRTUAL\n) STRICT;",
             ),
             Edit(
-                "broker/titik_collector/store/schema/0002_small_store.sql",
+                "broker/titik_collector/store/schema/0005_main_path.sql",
                 "deflate with the preset dictionary\n  UNIQUE (run_id, seq)\n",
                 "deflate with the preset dictionary\n  spare INTEGER\n",
-            ),
-            Edit(
-                "broker/titik_collector/store/schema/0002_small_store.sql",
-                "ALTER TABLE sample DROP COLUMN body;",
-                "ALTER TABLE sample DROP COLUMN body; ALTER TABLE sample DROP COLUMN spare;",
             ),
         ),
     ),

@@ -40,19 +40,3 @@ def unpack(blob: bytes) -> dict[int, Bytes]:
 
 def _width(value: int) -> int:
     return max(1, (value.bit_length() + 7) // 8)
-
-
-class Packer:
-    """`pack` as an SQL aggregate, for the migration that brings older stores here."""
-
-    def __init__(self) -> None:
-        self._counters: dict[int, Bytes] = {}
-
-    def step(self, *row: int) -> None:
-        """One row of the table that was: interface, received and sent."""
-        interface, received, sent = row
-        self._counters[interface] = (received, sent)
-
-    def finalize(self) -> bytes:
-        """The blob."""
-        return pack(self._counters)

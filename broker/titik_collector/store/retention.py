@@ -41,12 +41,13 @@ def prune(db: Database, now_ms: int, keep: Days) -> bool:
 
 def _prune_minutes(db: Database, before_ms: int) -> bool:
     gone = db.execute(
-        "DELETE FROM rollup WHERE (scope, scope_id, window, start_ms) IN ("
-        "WITH one (scope, id) AS (SELECT 'router', id FROM router"
-        " UNION ALL SELECT 'site', id FROM site UNION ALL SELECT 'city', 0)"
-        " SELECT rollup.scope, scope_id, window, start_ms FROM one CROSS JOIN rollup"
-        " ON rollup.scope = one.scope AND scope_id = one.id AND window = '1m' AND start_ms < ?"
-        " LIMIT ?)",
+        # Not WITH, behind which Python does not set rowcount.
+        "DELETE FROM rollup WHERE (scope, scope_id, window, start_ms) IN"
+        " (SELECT rollup.scope, scope_id, window, start_ms"
+        "  FROM (SELECT 'router' AS scope, id FROM router"
+        "   UNION ALL SELECT 'site', id FROM site UNION ALL SELECT 'city', 0) AS one"
+        "  CROSS JOIN rollup WHERE rollup.scope = one.scope AND scope_id = one.id"
+        "  AND window = '1m' AND start_ms < ? LIMIT ?)",
         (before_ms, STEP),
     )
     return gone.rowcount == STEP

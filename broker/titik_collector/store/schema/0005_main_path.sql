@@ -1,4 +1,4 @@
--- The collector's store. Times are milliseconds since 1970 UTC, durations milliseconds.
+-- The collector's store, as the first version that others installed made it. Times are milliseconds since 1970 UTC, durations milliseconds.
 -- A sample is identified by (router, run, first_seq, seq); ranges of one run nest or are disjoint.
 
 CREATE TABLE router (
@@ -75,7 +75,7 @@ CREATE INDEX succession_by_newer ON succession (newer_boot_id);
 CREATE TABLE boot_time (
   boot_id INTEGER PRIMARY KEY REFERENCES boot (id),
   router_id INTEGER NOT NULL,
-  quality TEXT NOT NULL CHECK (quality IN ('ntp', 'arrival', 'bounded')),
+  quality TEXT NOT NULL CHECK (quality = 'ntp' OR quality = 'arrival' OR quality = 'bounded'),
   offset_ms INTEGER,  -- at = uptime + this; NULL where each sample has its own ('ntp')
   arrival_ms INTEGER,  -- smallest arrival minus uptime; NULL where it does not matter ('ntp')
   has INTEGER NOT NULL,  -- what any of its samples has: bits of sections, and 4: client time
@@ -92,10 +92,9 @@ CREATE TABLE sample (
   router_id INTEGER NOT NULL,
   boot_id INTEGER NOT NULL,
   uptime_ms INTEGER NOT NULL,
-  taken_ms INTEGER,  -- the router's clock; NULL when it was a guess or is not believed
   arrived_ms INTEGER NOT NULL,
   at_ms INTEGER NOT NULL,  -- where time resolution places it
-  quality TEXT NOT NULL CHECK (quality IN ('ntp', 'arrival', 'bounded')),
+  quality TEXT NOT NULL CHECK (quality = 'ntp' OR quality = 'arrival' OR quality = 'bounded'),
   covers_ms INTEGER NOT NULL,
   -- bit 1: has the byte counters of every BSS; bit 2: has those of an uplink
   sections INTEGER NOT NULL,
@@ -110,15 +109,27 @@ CREATE TABLE sample (
   visitors_since_ms INTEGER,
   airtime_busy_ms INTEGER,
   airtime_active_ms INTEGER,
-  body BLOB NOT NULL,  -- the message as received, raw deflate with the preset dictionary
+  counters BLOB NOT NULL DEFAULT x'',  -- bytes received and sent by interface, see counters.py
+  clocked INTEGER NOT NULL DEFAULT 0 CHECK (clocked IN (0, 1)),  -- 1: the router's clock is believed
+  -- What it shows, if it is believed: it says where the sample is.
+  taken_ms INTEGER GENERATED ALWAYS AS (CASE clocked WHEN 1 THEN at_ms END) VIRTUAL,
   PRIMARY KEY (run_id, seq)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sample_by_time ON sample (router_id, at_ms);
 CREATE INDEX sample_by_boot ON sample (boot_id, uptime_ms);
-CREATE INDEX sample_unclocked ON sample (boot_id) WHERE taken_ms IS NULL;
 
--- Counters of a sample, NULL-free: one row per interface that carries traffic we account.
+-- The messages as received, in order of arrival, so that the oldest go first and leave no holes.
+CREATE TABLE body (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  arrived_ms INTEGER NOT NULL,
+  packed BLOB NOT NULL,  -- raw deflate with the preset dictionary
+  UNIQUE (run_id, seq)
+) STRICT;
+
+-- What carries traffic that is accounted.
 CREATE TABLE interface (
   id INTEGER PRIMARY KEY,
   router_id INTEGER NOT NULL REFERENCES router (id),
@@ -127,16 +138,6 @@ CREATE TABLE interface (
   since TEXT NOT NULL,
   UNIQUE (router_id, role, ifname, since)
 ) STRICT;
-
-CREATE TABLE counter (
-  run_id INTEGER NOT NULL,
-  seq INTEGER NOT NULL,
-  interface_id INTEGER NOT NULL,
-  rx_bytes INTEGER NOT NULL,
-  tx_bytes INTEGER NOT NULL,
-  PRIMARY KEY (run_id, seq, interface_id),
-  FOREIGN KEY (run_id, seq) REFERENCES sample (run_id, seq) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
 
 -- Stretches of a router's time whose rollups must be computed again; written with the samples.
 CREATE TABLE dirty (
@@ -148,11 +149,12 @@ CREATE TABLE dirty (
 
 CREATE INDEX dirty_by_time ON dirty (from_ms);
 
+-- OR, because for IN with three values SQLite builds a table for every row that is written.
 -- Additive figures are integers, so that an hour is exactly the sum of its minutes.
 CREATE TABLE rollup (
-  scope TEXT NOT NULL CHECK (scope IN ('router', 'site', 'city')),
+  scope TEXT NOT NULL CHECK (scope = 'router' OR scope = 'site' OR scope = 'city'),
   scope_id INTEGER NOT NULL,  -- router.id, site.id, 0 for the city
-  window TEXT NOT NULL CHECK (window IN ('1m', '1h', '1d')),
+  window TEXT NOT NULL CHECK (window = '1m' OR window = '1h' OR window = '1d'),
   start_ms INTEGER NOT NULL,
   end_ms INTEGER NOT NULL,
   revision INTEGER NOT NULL,
@@ -183,6 +185,23 @@ CREATE TABLE rollup (
   airtime_active_ms INTEGER NOT NULL,
   PRIMARY KEY (scope, scope_id, window, start_ms)
 ) STRICT, WITHOUT ROWID;
+
+-- Minutes of one day that an earlier version packed; `rollup` has all others (packed_minutes.py).
+CREATE TABLE cold (
+  id INTEGER PRIMARY KEY,
+  scope TEXT NOT NULL CHECK (scope = 'router' OR scope = 'site' OR scope = 'city'),
+  scope_id INTEGER NOT NULL,
+  day_ms INTEGER NOT NULL,  -- of UTC
+  packed BLOB NOT NULL,  -- deflated JSON: every column's values
+  UNIQUE (scope, scope_id, day_ms)
+) STRICT;
+
+-- What an earlier version acknowledged and had not placed in time, see ingest/waiting.py.
+CREATE TABLE waiting (
+  id INTEGER PRIMARY KEY,  -- in order of acceptance, which is the order of placing
+  samples INTEGER NOT NULL,
+  packed BLOB NOT NULL  -- the messages as received
+) STRICT;
 
 -- Minutes of a site or the city, within one hour, to be summed again: those of a router changed.
 CREATE TABLE stale (
