@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+from click.testing import CliRunner
+
 from tests.collector.build import T0, Registered, opened, received, sample
 from tests.collector.test_migrations import at_version
+from tests.collector.test_registry import HEAD
+from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.ingest import to_item
@@ -72,3 +76,20 @@ def test_a_store_of_an_earlier_version_keeps_its_days_until_others_are_set(tmp_p
         chosen = keeping(samples_days=8, minutes_days=14)
         assert retention.Days(1, 8, 14) == pruning.days(db, chosen)
         assert None is pruning.of_before(db, chosen)
+
+
+def test_db_check_says_that_a_store_keeps_its_days(tmp_path: Path) -> None:
+    """Until the configuration names both."""
+    file = tmp_path / "titik.toml"
+    with at_version(tmp_path / "titik.db", 18) as old:
+        old.execute("INSERT INTO router VALUES (1, 'tirosa-1', 1, 0)")
+    old.close()
+    with opened(tmp_path / "titik.db"):
+        pass
+    screens = []
+    for more in ("", "samples_days = 8\nminutes_days = 14\n"):
+        file.write_text(HEAD + more)
+        done = CliRunner().invoke(titik, ["db", "check", "--config", str(file)])
+        assert 0 == done.exit_code, done.output
+        screens.append(done.output)
+    assert ["minutes 90 days, as an earlier version did" in one for one in screens] == [True, False]
