@@ -38,7 +38,7 @@ from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Upkeep
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import identity
-from titik_collector.store.database import Database, StoreError
+from titik_collector.store.database import Database, is_of_the_store
 from titik_collector.store.packed_minutes import Unpacking
 from titik_collector.timeline import server_clock
 from titik_collector.timeline.pruning import Pruning
@@ -161,7 +161,7 @@ class Parts:
             Slot(Task(self.outputs.watch), every_s=5.0),
             Slot(self.report),
         )
-        run = partial(Jobs, _monotonic=time.monotonic, _store_fails=StoreError)
+        run = partial(Jobs, _monotonic=time.monotonic, _ends_the_round=is_of_the_store)
         return run(jobs), run(always)
 
     def _events(self) -> EventReporting:

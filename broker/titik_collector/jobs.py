@@ -93,7 +93,7 @@ class Jobs:
 
     _slots: Sequence[Slot]
     _monotonic: Callable[[], float]
-    _store_fails: type[Exception]  # whoever runs the round deals with it
+    _ends_the_round: Callable[[Exception], bool]  # such as a store that fails
 
     def run(self, idle: bool) -> None:
         """One round; `idle`: no message came in this turn."""
@@ -101,8 +101,8 @@ class Jobs:
             now = self._monotonic()
             try:
                 slot.run(idle, now)
-            except self._store_fails:
-                raise
-            except Exception:
+            except Exception as error:
+                if self._ends_the_round(error):
+                    raise
                 slot.rest(now + REST_S)
                 log.exception("a bug stops a job, it is tried again after %.0f s", REST_S)

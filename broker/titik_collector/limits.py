@@ -73,7 +73,7 @@ MAX_SEARCHED = 10_000  # samples of an outage
 
 # What waits to be sent.
 MAX_UNSENT = 256  # messages that leave in one write, some 100 kB
-MAX_CARRIED = 20_000  # things of 1 kB: all windows and `now` of 1,000 routers for minutes
+MAX_CARRIED = 50_000  # things of 1 kB: `now` and presence of 10,000 routers at once
 
 # What is shown and logged.
 MAX_LISTED = 12  # users in a line

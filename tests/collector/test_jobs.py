@@ -32,10 +32,15 @@ class Busy:
         return self.more
 
 
+def is_ours(error: Exception) -> bool:
+    """What ends a round here."""
+    return isinstance(error, OSError)
+
+
 def test_a_job_has_a_shorter_budget_while_messages_come() -> None:
     """A message that waits is late by a short step at most."""
     job = Busy()
-    jobs = Jobs([Slot(job, idle_s=0.05, busy_s=0.002)], Clock(), OSError)
+    jobs = Jobs([Slot(job, idle_s=0.05, busy_s=0.002)], Clock(), is_ours)
     jobs.run(idle=True)
     jobs.run(idle=False)
     assert [0.05, 0.002] == job.budgets
@@ -44,7 +49,7 @@ def test_a_job_has_a_shorter_budget_while_messages_come() -> None:
 def test_a_job_without_a_budget_for_busy_times_waits() -> None:
     """Nobody waits for what it does."""
     job = Busy()
-    jobs = Jobs([Slot(job, idle_s=0.01, busy_s=None)], Clock(), OSError)
+    jobs = Jobs([Slot(job, idle_s=0.01, busy_s=None)], Clock(), is_ours)
     jobs.run(idle=False)
     jobs.run(idle=True)
     assert [0.01] == job.budgets
@@ -53,7 +58,7 @@ def test_a_job_without_a_budget_for_busy_times_waits() -> None:
 def test_what_is_left_of_a_job_waits_for_its_time_only_while_messages_come() -> None:
     """So a fleet's many windows leave at once when there is time."""
     clock, job = Clock(), Busy(more=True)
-    jobs = Jobs([Slot(job, every_s=2.0)], clock, OSError)
+    jobs = Jobs([Slot(job, every_s=2.0)], clock, is_ours)
     counts = []
     for after_s, idle in ((0, False), (1, False), (1, True), (2, False), (3, False)):
         clock.at = 100.0 + after_s
@@ -69,7 +74,11 @@ def test_a_step_that_fails_ends_the_round_and_waits_for_its_time() -> None:
     def fail() -> None:
         raise OSError("disk full")
 
-    jobs = Jobs([Slot(first), Slot(Task(fail), every_s=5.0), Slot(last)], clock, OSError)
+    jobs = Jobs(
+        [Slot(first), Slot(Task(fail), every_s=5.0), Slot(last)],
+        clock,
+        is_ours,
+    )
     with pytest.raises(OSError, match="disk full"):
         jobs.run(idle=True)
     jobs.run(idle=True)
@@ -84,7 +93,7 @@ def test_a_job_that_a_bug_stops_is_tried_again_later(caplog: pytest.LogCaptureFi
         tries.append(clock.at)
         raise KeyError("park-1")
 
-    jobs = Jobs([Slot(Task(fail)), Slot(last)], clock, OSError)
+    jobs = Jobs([Slot(Task(fail)), Slot(last)], clock, is_ours)
     for after_s in (0.0, 1.0, REST_S):
         clock.at = 100 + after_s
         jobs.run(idle=True)

@@ -10,9 +10,11 @@ import pytest
 
 from tests.collector.build import T0, Registered, opened
 from tests.collector.history import Life, content
+from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.received import Arrived
 from titik_collector.rollups import worker
+from titik_collector.rollups.router import RouterRollups
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire.instant import DAY_MS, HOUR_MS
@@ -88,3 +90,27 @@ def test_one_at_a_time_gives_the_same(
     with opened(tmp_path / "alone", ROUTERS) as db:
         rolled(db, arrivals, moves)
         assert together == content(db)
+
+
+def test_a_router_that_meets_a_bug_of_ours_holds_up_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its rollups wait for the next start; all others have theirs."""
+    arrivals, moves = drawn(random.Random(1))
+    real = RouterRollups.roll
+
+    def roll(self: RouterRollups, stretches: dict[int, Span], *times: int) -> None:
+        if 2 in stretches:
+            raise ZeroDivisionError
+        real(self, stretches, *times)
+
+    with opened(tmp_path / "whole", ROUTERS) as db:
+        rolled(db, arrivals, moves)
+        expected = [of_router(db, number) for number in (1, 3, 4)]
+    with pytest.MonkeyPatch.context() as patch, opened(tmp_path / "db", ROUTERS) as db:
+        patch.setattr(RouterRollups, "roll", roll)
+        rolled(db, arrivals, moves)
+        assert expected == [of_router(db, number) for number in (1, 3, 4)]
+        assert [] == of_router(db, 2)
+    assert ["a bug stops the rollups of a router router_id=2"] == caplog.messages
+    caplog.clear()

@@ -10,7 +10,7 @@ from tests.broker.running import Client
 from tests.mosquitto import Mosquitto
 from tests.system.test_outputs import Router, broker, collecting, file, turn_until
 from titik_collector.jobs import Jobs, Slot, Task
-from titik_collector.store.database import StoreError
+from titik_collector.store.database import is_of_the_store
 from titik_collector.store.sqlite import open_writer
 
 pytestmark = pytest.mark.system
@@ -37,7 +37,7 @@ def test_an_ack_waits_for_no_job(file: Path, broker: Mosquitto) -> None:
 
         stored = "SELECT count(*) FROM sample"
         job = Task(wait_for_the_ack, lambda: db.execute(stored).fetchone() == (1,) and not acked)
-        collector.parts.jobs = Jobs([Slot(job)], time.monotonic, StoreError)
+        collector.parts.jobs = Jobs([Slot(job)], time.monotonic, is_of_the_store)
         router.report(1)
         turn_until(collector, lambda: bool(acked))
         collector.close()
@@ -53,7 +53,7 @@ def test_a_job_with_a_bug_holds_up_no_sample(
         collector = collecting(file, db, broker, ())
         router = Router(client)
         slots = [Slot(Task(bug)), Slot(collector.parts.now)]
-        collector.parts.jobs = Jobs(slots, time.monotonic, StoreError)
+        collector.parts.jobs = Jobs(slots, time.monotonic, is_of_the_store)
         for seq in range(1, 4):
             router.report(seq)
             turn_until(collector, lambda seq=seq: router.hears() == (seq, seq))  # type: ignore[misc]

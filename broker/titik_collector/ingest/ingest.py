@@ -20,7 +20,7 @@ from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.saved import Saved
 from titik_collector.limits import MAX_BATCH
 from titik_collector.received import Arrived, Item, Malformed, StatusReceived
-from titik_collector.store.database import StoreError, Unstorable
+from titik_collector.store.database import is_of_the_store
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
 from titik_wire.messages import Ack, Sample, Status
@@ -60,7 +60,7 @@ class Ingest:
         try:
             return self._batches.save([item for _, item in self._items])
         except Exception as error:
-            if _is_the_store_s(error):
+            if is_of_the_store(error):
                 raise
             log.exception("a bug keeps a message from being stored, the batch is stored singly")
         saved = Saved()
@@ -73,7 +73,7 @@ class Ingest:
         try:
             return self._batches.save([item])
         except Exception as error:
-            if _is_the_store_s(error):
+            if is_of_the_store(error):
                 raise
             rule = f"cannot be stored, a bug of the collector: {type(error).__name__}"
             log.error(
@@ -98,11 +98,6 @@ class Ingest:
     def _publish(self, routers: Mapping[int, str]) -> None:
         for ack in self._batches.acks(routers):
             self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
-
-
-def _is_the_store_s(error: Exception) -> bool:
-    """The store fails for every message: disk full, locked, damaged."""
-    return isinstance(error, StoreError) and not isinstance(error, Unstorable)
 
 
 def fit(ack: Ack) -> bytes:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from titik_collector.live.presence import Presence
 from titik_collector.store import server_outages, settings
-from titik_collector.store.database import Database, StoreError
+from titik_collector.store.database import Database
 from titik_collector.store.server_outages import ServerOutage
 
 LEAST_MS = 10_000  # a shorter gap is no event: a sample comes every 30 s
@@ -73,7 +73,7 @@ class Hearing:
             with self._db.transaction():
                 if from_ms is not None:
                     self._close_gap(from_ms, now_ms)
-        except StoreError:
+        except BaseException:
             self._presence.forget()
             raise
         self.since_ms = now_ms
@@ -85,7 +85,7 @@ class Hearing:
                 self._presence.tick(self._now_ms(), router_ids, self.since_ms or 0)
                 if self._until_ms is not None:
                     settings.keep(self._db, "heard_until_ms", self._until_ms)
-        except StoreError:
+        except BaseException:
             self._presence.forget()
             raise
 

@@ -10,6 +10,7 @@ Rule: `revision` rises only when the content changed; a window without any known
 empty. Windows that begin before `sealed_before_ms` are never computed again.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -36,10 +37,12 @@ from titik_collector.store import (
     waiting_hours,
 )
 from titik_collector.store.changed_span_rows import ChangedSpan
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, is_of_the_store
 from titik_collector.store.rollups import Place
 from titik_collector.store.waiting_hours import WaitingHour
 from titik_wire.instant import HOUR_MS, MINUTE_MS
+
+log = logging.getLogger(__name__)
 
 GRACE_MS = 40_000  # a router samples every 30 s; the figures of a minute come with its next sample
 HOLD_S = 10.0  # four minutes of 10,000 routers are computed in it
@@ -64,6 +67,7 @@ class Rollups:
         self._sites: SiteRollups | None = None
         self._memberships = -1  # how many the sums know of
         self._summed_s = -inf  # when nothing waited to be summed
+        self._left_out: set[int] = set()  # routers that meet a bug of ours
         self._turn = 0  # router whose turn it was last
 
     def work(self, budget_s: float, clock: Callable[[], float]) -> bool:
@@ -100,10 +104,33 @@ class Rollups:
         # In turn, so that one router with much to do holds up nobody.
         since_ms = packed_minutes.open_from_ms(self._db)
         due = changed_span_rows.due(self._db, Span(since_ms, horizon_ms), self._turn, MAX_SPANS)
+        due = {one: spans for one, spans in due.items() if one not in self._left_out}
         due = dict(islice(due.items(), MAX_PASS))
         if not due:
             return False
         self._turn = list(due)[-1]
+        try:
+            self._compute(due, Span(since_ms, horizon_ms))
+        except Exception as error:
+            if is_of_the_store(error):
+                raise
+            for one in due.items():
+                self._compute_alone(*one, Span(since_ms, horizon_ms))
+        return True
+
+    def _compute_alone(self, router_id: int, due: Sequence[ChangedSpan], span: Span) -> None:
+        """One router; a bug that it meets leaves it out until the next start, and nobody else."""
+        try:
+            self._compute({router_id: due}, span)
+        except Exception as error:
+            if is_of_the_store(error):
+                raise
+            self._left_out.add(router_id)
+            log.exception("a bug stops the rollups of a router router_id=%d", router_id)
+
+    def _compute(self, due: Mapping[int, Sequence[ChangedSpan]], span: Span) -> None:
+        """The next stretch of each, in one transaction."""
+        since_ms, horizon_ms = span
         with self._db.transaction():
             sealed_ms = self._sealed_ms()
             stretches = self._next_stretches(due, horizon_ms, sealed_ms)
@@ -115,7 +142,6 @@ class Rollups:
             if stretches:
                 self._routers.roll(stretches, sealed_ms, self._now_ms())
                 self._add_sites(stretches)
-        return True
 
     def _next_stretches(
         self, due: Mapping[int, Sequence[ChangedSpan]], horizon_ms: int, sealed_ms: int

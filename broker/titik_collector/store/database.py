@@ -21,6 +21,11 @@ class Unstorable(StoreError):
     """What was to be written breaks a rule of the store itself: a bug of ours, on a sound disk."""
 
 
+def is_of_the_store(error: Exception) -> bool:
+    """The store fails for everything: disk full, locked, damaged."""
+    return isinstance(error, StoreError) and not isinstance(error, Unstorable)
+
+
 class StoreBusy(StoreError):
     """Somebody else writes, for longer than we wait."""
 
