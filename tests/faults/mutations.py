@@ -79,7 +79,8 @@ MUTATIONS = {
         for _, one in self._items:
             if isinstance(one, Arrived):
                 sample = one.sample
-                self._publish(Ack(sample.router, (AckedRun(sample.run, sample.seq),)))
+                ack = Ack(sample.router, (AckedRun(sample.run, sample.seq),))
+                self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
         self._outbox.flush()
 """
                 + SAVE,
