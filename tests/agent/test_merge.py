@@ -354,6 +354,7 @@ def _are_halves(older: Sample, newer: Sample) -> bool:
     return newer.seq - older.seq == size and not newer.seq % (2 * size)
 
 
+@pytest.mark.thorough
 @given(samples=runs(), data=st.data(), times=st.integers(1, 15))
 def test_merging_keeps_every_byte_measured(
     samples: list[Sample], data: st.DataObject, times: int

@@ -401,6 +401,7 @@ def test_an_address_where_the_port_is_held_is_refused(path: Path) -> None:
         init(path, Request(listen="127.0.0.2"))
 
 
+@pytest.mark.thorough
 def test_a_broker_that_runs_is_not_in_its_own_way(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

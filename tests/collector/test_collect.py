@@ -466,6 +466,7 @@ def test_what_comes_after_a_jump_that_could_not_be_written_is_not_moved(
         assert [(now_ms + 500,), (now_ms,)] == arrived
 
 
+@pytest.mark.thorough
 def test_a_collector_unpacks_minutes_of_an_earlier_version(tmp_path: Path) -> None:
     """Between messages; what restates the past waits for the end of it."""
     file = tmp_path / "titik.toml"

@@ -17,6 +17,8 @@ from titik_collector.received import Arrived, Item
 from titik_collector.timeline import newest
 from titik_wire.messages import Held, Sample
 
+pytestmark = pytest.mark.thorough
+
 BATCH = 60
 
 

@@ -29,6 +29,9 @@ PLACES: tuple[tuple[Scope, int], ...] = (("router", 1), ("router", 2), ("site", 
 ORDER = "ORDER BY scope, scope_id, window, start_ms"
 
 
+pytestmark = pytest.mark.thorough
+
+
 def everything(db: Database) -> list[dict[int, RollupRow]]:
     """The minutes of all places, packed or not."""
     return [packed_minutes.windows(db, Series(*one, "1m"), FOR_EVER) for one in PLACES]

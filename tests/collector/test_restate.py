@@ -25,6 +25,8 @@ from titik_collector.store.rollups import RollupRow, Series, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase, migrations
 from titik_wire.instant import DAY_MS, HOUR_MS
 
+pytestmark = pytest.mark.thorough
+
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
 PLACES: tuple[tuple[Scope, int], ...] = (("site", SITE), ("site", OTHER_SITE), ("city", CITY_ID))
 

@@ -22,6 +22,8 @@ from titik_collector.live.presence import Presence
 from titik_collector.received import Arrived, Item
 from titik_wire.messages import Held
 
+pytestmark = pytest.mark.thorough
+
 MOST_OF_A_BATCH = 20
 MOST_OF_A_MINUTE = 90  # a pass over routers, one over sites, and the city: 30 each
 

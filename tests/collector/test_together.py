@@ -92,6 +92,7 @@ def test_one_at_a_time_gives_the_same(
         assert together == content(db)
 
 
+@pytest.mark.thorough
 def test_a_router_that_meets_a_bug_of_ours_holds_up_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

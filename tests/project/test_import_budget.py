@@ -50,6 +50,7 @@ def agent() -> set[str]:
     return packages_loaded_by(agent_modules())
 
 
+@pytest.mark.thorough
 def test_what_the_configuration_does_not_ask_for_is_not_loaded() -> None:
     """A router with ubus never reads the code for control sockets, nor any that of `check`."""
     asked_for = (
@@ -67,6 +68,7 @@ def test_the_agent_never_loads(agent: set[str], heavy: str) -> None:
     assert heavy not in agent
 
 
+@pytest.mark.thorough
 def test_the_agent_adds_little_to_its_libraries(agent: set[str]) -> None:
     """A new module is a decision, made by adding it to OURS."""
     added = (agent - packages_loaded_by(list(LIBRARIES))) & sys.stdlib_module_names

@@ -14,6 +14,7 @@ BEGINS_A_TOPIC = re.compile(rf"{topics.PREFIX}|\$(SYS|CONTROL)/")
 FORMER = {"access/acl_files.py"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_topic_is_built_in_one_file(package: str) -> None:
     """Others ask `titik_wire.topics`; a plugin's rights and the lines of a help do so too."""

@@ -99,6 +99,7 @@ def beside() -> list[Path]:
     return [file for file in found if file != Path(__file__)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_code_has_a_banned_word(package: str) -> None:
     """In a name, a message, a docstring or a comment."""
@@ -106,6 +107,7 @@ def test_no_code_has_a_banned_word(package: str) -> None:
     assert set() == found - set(KEPT)
 
 
+@pytest.mark.thorough
 def test_no_test_or_tool_has_a_banned_word() -> None:
     """They are read as often as the product."""
     found = set().union(*(held(file) for file in beside()))

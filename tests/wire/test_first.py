@@ -34,6 +34,7 @@ def known_to(old: Any, new: Any) -> Any:
     return new
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
 @given(data=st.data())
 def test_the_first_reads_every_message(cls: type[Message], data: st.DataObject) -> None:
