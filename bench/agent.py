@@ -140,7 +140,7 @@ import dataclasses, logging, sys
 from titik_agent import assemble, config
 logging.basicConfig(level=logging.INFO)
 settings = dataclasses.replace(config.load(sys.argv[1]), interval_s=0.02)
-assemble._run(settings, assemble._target(settings))
+assemble._run(settings, assemble._endpoint(settings))
 """
 
 
