@@ -138,7 +138,8 @@ class Intake:
         )
         saved.stored += not covered
         saved.duplicates += covered
-        prompt = self._boots.judge(router_id, boot, item)
+        # What comes once more shows nothing of when it was taken.
+        prompt = not covered and self._boots.judge(router_id, boot, item)
         if item.live:
             saved.fresh.append((router_id, item))
             (saved.prompt.add if prompt else saved.prompt.discard)(router_id)
