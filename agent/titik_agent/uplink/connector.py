@@ -206,7 +206,7 @@ class Connector:
         if now >= self._tick_at:
             self._tick_at = now + min(self._timing.tick_s, self._link.tick())
         if self.is_connected and now >= self._publish_at:
-            if self._publisher.lanes.is_stuck(now):
+            if self._publisher.is_stuck():
                 raise LinkDown("the broker no longer answers for what we publish")
             self._publish_at = now + self._publisher.step()
 

@@ -133,6 +133,10 @@ class Publisher:
         elif address.kind == "collector":
             self._collectors.pop(name, None)
 
+    def is_stuck(self) -> bool:
+        """The broker takes our bytes and does not answer, by the clock that sent them."""
+        return self.lanes.is_stuck(self._monotonic())
+
     def disconnected(self) -> None:
         """What had no PUBACK counts as unsent; what had one may still be acked, or missed."""
         self.lanes.close()
