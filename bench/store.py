@@ -118,7 +118,7 @@ def _fill(db: SqliteDatabase, routers: int, hours: int) -> None:
             for window, length, count in (("1h", 3_600_000, hours), ("1d", DAY_MS, hours // 24)):
                 start = T0 if window == "1h" else T0 + 16 * 3_600_000
                 row = values | {
-                    "window": f"'{window}'", "scope_id": str(router),
+                    "length": f"'{window}'", "scope_id": str(router),
                     "start_ms": f"{start} + i * {length}",
                     "end_ms": f"{start} + (i + 1) * {length}",
                 }  # fmt: skip

@@ -128,7 +128,7 @@ def rebuild(db: Database, rollups: Rollups) -> None:
         )
         db.execute(
             "INSERT OR REPLACE INTO stale SELECT scope, scope_id, start_ms, start_ms, end_ms"
-            " FROM rollup WHERE window = '1h' AND scope != 'router'"
+            " FROM rollup WHERE length = '1h' AND scope != 'router'"
         )
     while rollups.work(10, time.monotonic):
         pass

@@ -158,6 +158,6 @@ def content(db: SqliteDatabase) -> list[object]:
         ).fetchall(),
         db.execute(
             f"SELECT {', '.join(names)} FROM rollup WHERE covered_ms + up_ms + observed_ms > 0"
-            " OR clients_max IS NOT NULL ORDER BY scope, scope_id, window, start_ms"
+            " OR clients_max IS NOT NULL ORDER BY scope, scope_id, length, start_ms"
         ).fetchall(),
     ]

@@ -21,7 +21,7 @@ def pack(
 ) -> int:
     """Pack every day that ends by then; how many. `edge` is the setting's name in that schema."""
     minutes = db.execute(
-        f"SELECT scope, scope_id, {', '.join(columns)} FROM rollup WHERE window = '1m'"
+        f"SELECT scope, scope_id, {', '.join(columns)} FROM rollup WHERE length = '1m'"
         " ORDER BY scope, scope_id, start_ms"
     ).fetchall()
     found = 0
@@ -42,7 +42,7 @@ def pack(
             (scope, scope_id, day_ms, zlib.compress(json.dumps(cells).encode())),
         )
         db.execute(
-            "DELETE FROM rollup WHERE scope = ? AND scope_id = ? AND window = '1m'"
+            "DELETE FROM rollup WHERE scope = ? AND scope_id = ? AND length = '1m'"
             " AND start_ms >= ? AND start_ms < ?",
             (scope, scope_id, day_ms, day_ms + DAY_MS),
         )

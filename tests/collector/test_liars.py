@@ -104,7 +104,7 @@ PLACES = (("router", "park-1"), ("site", "park"), ("city", "kupang"))
 def ended(db: SqliteDatabase, before_ms: int) -> set[str]:
     """The topics that have something to be published."""
     names = dict(PLACES)
-    rows = db.execute("SELECT DISTINCT window, scope FROM rollup WHERE end_ms <= ?", (before_ms,))
+    rows = db.execute("SELECT DISTINCT length, scope FROM rollup WHERE end_ms <= ?", (before_ms,))
     return {topics.rollup(window, scope, names[scope]) for window, scope in rows}
 
 

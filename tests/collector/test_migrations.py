@@ -41,9 +41,9 @@ def test_a_store_of_the_fifth_schema_keeps_its_rollups_and_its_checks(tmp_path: 
     db = open_writer(tmp_path / "db")
     try:
         assert before == db.execute("SELECT * FROM rollup").fetchall()
-        for scope, window in (("village", "1m"), ("city", "5m")):
+        for scope, length in (("village", "1m"), ("city", "5m")):
             with pytest.raises(Unstorable):
-                db.execute(*zeros(db, "rollup", scope=scope, window=window))
+                db.execute(*zeros(db, "rollup", scope=scope, length=length))
         with pytest.raises(Unstorable):
             db.execute(*zeros(db, "sample", quality="guess"))
         assert [("ok",)] == db.execute("PRAGMA integrity_check").fetchall()

@@ -154,7 +154,7 @@ def test_old_samples_and_minutes_go_and_hours_stay(tmp_path: Path) -> None:
         names = [row[1] for row in db.execute("PRAGMA table_info(rollup)")]
         for scope, number in (("router", 1), ("site", 1), ("city", 0)):
             for window, start_ms in (("1m", 0), ("1h", 0), ("1m", YOUNG)):
-                row = {"scope": scope, "scope_id": number, "window": window, "start_ms": start_ms}
+                row = {"scope": scope, "scope_id": number, "length": window, "start_ms": start_ms}
                 values = [row.get(name, 0) for name in names]
                 db.execute(f"INSERT INTO rollup VALUES ({', '.join('?' * len(names))})", values)
 
@@ -163,5 +163,5 @@ def test_old_samples_and_minutes_go_and_hours_stay(tmp_path: Path) -> None:
         assert [(0,)] == db.execute("SELECT count(*) FROM sample").fetchall()
         assert [(0,)] == db.execute("SELECT count(*) FROM body").fetchall()
         assert [("1h", 0, 3), ("1m", YOUNG, 3)] == db.execute(
-            "SELECT window, start_ms, count(*) FROM rollup GROUP BY 1, 2 ORDER BY 1"
+            "SELECT length, start_ms, count(*) FROM rollup GROUP BY 1, 2 ORDER BY 1"
         ).fetchall()

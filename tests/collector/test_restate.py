@@ -84,7 +84,7 @@ def test_hours_and_days_are_published_again_and_minutes_are_not(tmp_path: Path) 
         fill(here)
         forget_rates(here.db)
         Restate(here.db).step(60)
-        windows = here.db.execute("SELECT DISTINCT scope, window FROM rollup_news ORDER BY 1, 2")
+        windows = here.db.execute("SELECT DISTINCT scope, length FROM rollup_news ORDER BY 1, 2")
         assert [
             ("city", "1d"),
             ("city", "1h"),
@@ -100,12 +100,12 @@ def test_years_are_not_published_again(tmp_path: Path) -> None:
         forget_rates(here.db)
         old_ms = START - 40 * DAY_MS
         here.db.execute(
-            "UPDATE rollup SET start_ms = start_ms - ?, end_ms = end_ms - ? WHERE window = '1d'",
+            "UPDATE rollup SET start_ms = start_ms - ?, end_ms = end_ms - ? WHERE length = '1d'",
             (START - old_ms, START - old_ms),
         )
         Restate(here.db).step(60)
-        windows = here.db.execute("SELECT DISTINCT window FROM rollup_news").fetchall()
-        lacking = "SELECT count(*) FROM rollup WHERE window = '1d' AND scope = 'city'"
+        windows = here.db.execute("SELECT DISTINCT length FROM rollup_news").fetchall()
+        lacking = "SELECT count(*) FROM rollup WHERE length = '1d' AND scope = 'city'"
         assert [("1h",)] == windows
         assert [(0,)] == here.db.execute(f"{lacking} AND wifi_down_bps IS NULL").fetchall()
 
@@ -116,7 +116,7 @@ def test_windows_whose_minutes_and_samples_are_gone_are_restated(tmp_path: Path)
         fill(here)
         before = everything(here.db)
         forget_rates(here.db)
-        here.db.execute("DELETE FROM rollup WHERE window = '1m'")
+        here.db.execute("DELETE FROM rollup WHERE length = '1m'")
         here.db.execute("DELETE FROM sample")
         Restate(here.db).step(60)
         after = everything(here.db)

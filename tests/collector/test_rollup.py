@@ -355,7 +355,7 @@ def reaching(samples: Sequence[Sample], lost: range) -> list[Sample]:
 def internet(here: City, scope: Scope, scope_id: int, window: Window) -> set[float | None]:
     """What the windows that samples cover report of the internet."""
     keys = [
-        WindowKey(scope, scope_id, window, start_ms)
+        WindowKey(scope, scope_id, length, start_ms)
         for start_ms, one in here.windows(scope, scope_id, window).items()
         if one.covered_ms
     ]
@@ -694,7 +694,7 @@ def test_only_hours_and_days_of_the_past_are_published(tmp_path: Path) -> None:
     with city(tmp_path / "db") as here:
         here.save(*hour_of())
         here.roll()
-        unpublished = "SELECT DISTINCT window FROM rollup_news ORDER BY window"
+        unpublished = "SELECT DISTINCT length FROM rollup_news ORDER BY length"
         assert [("1d",), ("1h",)] == here.db.execute(unpublished).fetchall()
         here.now_ms = START + HOUR_MS + 5 * MINUTE_MS
         here.save(*(at(n) for n in range(122, 126)))
@@ -858,7 +858,7 @@ def test_the_mean_of_a_day_is_that_of_the_minutes_at_the_site(
         rebuild(here.db, here.rollups)
         here.db.execute(
             "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms, start_ms FROM rollup"
-            " WHERE window = '1d' AND scope = 'site'"
+            " WHERE length = '1d' AND scope = 'site'"
         )
         here.roll()
         routers = {number: here.windows("router", number, "1m") for number in (1, 2)}
@@ -1015,7 +1015,7 @@ def test_visitors_counted_again_within_the_day_are_at_most_the_sum(tmp_path: Pat
         rebuild(db, Rollups(db, ZONE, lambda: day.end_ms + HOUR_MS))
         assert [(1600, 2500)] == db.execute(
             "SELECT visitors_min, visitors_max FROM rollup"
-            " WHERE scope = 'router' AND window = '1d' AND start_ms = ?",
+            " WHERE scope = 'router' AND length = '1d' AND start_ms = ?",
             (day.start_ms,),
         ).fetchall()
 

@@ -37,7 +37,7 @@ def finish(
     values = {name: 0 for name, kind, needed in columns if needed and kind == "INTEGER"}
     values |= {"start_ms": start_ms, "end_ms": start_ms + length_ms, "revision": 1, "routers": 1}
     values["scope_id"] = scope_id
-    names, key = ["scope", "window", *values], (scope, window)
+    names, key = ["scope", "length", *values], (scope, window)
     marks = ", ".join("?" * len(names))
     db.execute(
         f"INSERT INTO rollup ({', '.join(names)}) VALUES ({marks})", (*key, *values.values())

@@ -57,7 +57,7 @@ def roll(here: City) -> None:
 
 def minutes(here: City) -> int:
     """How many there are, of all."""
-    (count,) = here.db.execute("SELECT count(*) FROM rollup WHERE window = '1m'").fetchone()
+    (count,) = here.db.execute("SELECT count(*) FROM rollup WHERE length = '1m'").fetchone()
     return int(count)
 
 

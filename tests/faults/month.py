@@ -66,7 +66,7 @@ def live(days: int, routers: int) -> dict[str, Any]:
                 "SELECT name, sum(pgsize) FROM dbstat GROUP BY name HAVING sum(pgsize) > 65536"
             ).fetchall()
         )
-        hours = city.db.execute("SELECT count(*) FROM rollup WHERE window <> '1m'").fetchone()[0]
+        hours = city.db.execute("SELECT count(*) FROM rollup WHERE length <> '1m'").fetchone()[0]
         city.db.close()
     predicted = predict(KEPT, routers, routers, A_DAY, BSS, days)
     return {

@@ -45,8 +45,8 @@ def rolled(db: Database, early_ms: int = 0) -> None:
 def with_more(db: Database, figure: str, more_ms: int) -> None:
     """As if the fullest minute had counted so much twice."""
     db.execute(
-        f"UPDATE rollup SET {figure} = {figure} + ? WHERE scope = 'router' AND window = '1m'"
-        " AND start_ms = (SELECT start_ms FROM rollup WHERE scope = 'router' AND window = '1m'"
+        f"UPDATE rollup SET {figure} = {figure} + ? WHERE scope = 'router' AND length = '1m'"
+        " AND start_ms = (SELECT start_ms FROM rollup WHERE scope = 'router' AND length = '1m'"
         "  ORDER BY observed_ms DESC, start_ms LIMIT 1)",
         (more_ms,),
     )
@@ -81,7 +81,7 @@ def test_what_a_router_lived_twice_by_its_clock_is_no_overlap(db: Database, earl
     """A clock that is set back names the same seconds again, and clients were there in both."""
     rolled(db, early_ms)
     (most_ms,) = db.execute(
-        "SELECT max(observed_ms) FROM rollup WHERE scope = 'router' AND window = '1m'"
+        "SELECT max(observed_ms) FROM rollup WHERE scope = 'router' AND length = '1m'"
     ).fetchone()
     assert most_ms > 60_000 + SLACK_MS
     assert_minutes_never_overlap(db, SLACK_MS)

@@ -66,7 +66,7 @@ def test_a_window_away_from_pruned_samples_is_not_excused(tmp_path: Path) -> Non
     """A minute of the same router and hour, off by one."""
     with pruned(tmp_path / "titik.db") as db:
         db.execute(
-            "UPDATE rollup SET client_ms = client_ms + 1 WHERE window = '1m' AND start_ms = ?",
+            "UPDATE rollup SET client_ms = client_ms + 1 WHERE length = '1m' AND start_ms = ?",
             (START + 5 * 60_000,),
         )
         found = verdict(tmp_path / "titik.db")

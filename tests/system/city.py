@@ -471,7 +471,7 @@ def bytes_of(db: Database, router: str) -> tuple[int, int, int, int]:
     row = db.execute(
         "SELECT coalesce(sum(wifi_down_bytes), 0), coalesce(sum(wifi_up_bytes), 0),"
         " coalesce(sum(uplink_down_bytes), 0), coalesce(sum(uplink_up_bytes), 0) FROM rollup"
-        " WHERE scope = 'router' AND window = '1m'"
+        " WHERE scope = 'router' AND length = '1m'"
         " AND scope_id = (SELECT id FROM router WHERE name = ?)",
         (router,),
     ).fetchone()

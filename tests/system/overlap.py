@@ -15,14 +15,14 @@ def assert_minutes_never_overlap(db: Database, slack_ms: int) -> None:
         row
         for row in db.execute(
             "SELECT scope_id, start_ms, covered_ms, observed_ms, up_ms FROM rollup"
-            " WHERE scope = 'router' AND window = '1m'"
+            " WHERE scope = 'router' AND length = '1m'"
             " AND max(covered_ms, observed_ms, up_ms) > 60000"
         )
         if max(row[2], row[4]) > 60_000 or row[3] > 60_000 + slack_ms + twice[row[0], row[1]]
     ]
     assert over == [], f"minutes with more than a minute in them: {over[:5]} of {len(over)}"
     for router_id, covered_ms in db.execute(
-        "SELECT scope_id, sum(covered_ms) FROM rollup WHERE scope = 'router' AND window = '1m'"
+        "SELECT scope_id, sum(covered_ms) FROM rollup WHERE scope = 'router' AND length = '1m'"
         " GROUP BY scope_id"
     ).fetchall():
         (most_ms,) = db.execute(

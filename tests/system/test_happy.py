@@ -124,7 +124,7 @@ def test_every_byte_of_a_router_is_in_its_minutes_once(tmp_path: Path) -> None:
             sums = {
                 scope: total
                 for scope, total in db.execute(
-                    "SELECT scope, sum(wifi_down_bytes) FROM rollup WHERE window = '1d'"
+                    "SELECT scope, sum(wifi_down_bytes) FROM rollup WHERE length = '1d'"
                     " GROUP BY scope"
                 )
             }

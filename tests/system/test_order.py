@@ -19,14 +19,14 @@ pytestmark = pytest.mark.system
 SEQS = 24
 EARLIER = "5a0f0000-0000-4000-8000-000000000000"
 ROLLED = (
-    "SELECT scope, CASE scope WHEN 'router' THEN 0 ELSE scope_id END, window, start_ms, end_ms,"
+    "SELECT scope, CASE scope WHEN 'router' THEN 0 ELSE scope_id END, length, start_ms, end_ms,"
     " routers, covered_ms, up_ms, observed_ms, client_ms, clients_mean, clients_min, clients_max,"
     " active_ms, weak_ms, wifi_down_bytes, wifi_up_bytes, wifi_known_ms, uplink_down_bytes,"
     " uplink_up_bytes, uplink_known_ms, wifi_down_peak_bps, uplink_down_peak_bps"
     " FROM rollup WHERE scope = ? AND scope_id = ?"
     # A window stays, empty, if something was known of it for a while: near midnight a day.
     " AND covered_ms + up_ms + observed_ms + client_ms + wifi_known_ms + uplink_known_ms > 0"
-    " ORDER BY window, start_ms"
+    " ORDER BY length, start_ms"
 )
 STORED = (
     "SELECT run.token, first_seq, seq, uptime_ms, at_ms, quality, covers_ms, clients, client_ms,"

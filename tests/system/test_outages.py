@@ -48,7 +48,7 @@ def test_an_outage_longer_than_the_spool_costs_resolution_only(
             last = node.spool.taken[-1]
             rolled = db.execute(
                 "SELECT sum(client_ms), sum(observed_ms) FROM rollup"
-                " WHERE scope = 'router' AND window = '1m'"
+                " WHERE scope = 'router' AND length = '1m'"
             ).fetchone()
         assert (last.client_ms, last.observed_ms) == rolled
     assert "uplink down" in caplog.text

@@ -128,7 +128,7 @@ def test_a_site_keeps_what_was_its_own_when_a_router_moves(tmp_path: Path) -> No
             inside = site_bytes(city, site, low, high)
             assert 20_000_000 == inside
         assert [(40_000_000,)] == city.ask(
-            "SELECT sum(wifi_down_bytes) FROM rollup WHERE scope = 'city' AND window = '1d'"
+            "SELECT sum(wifi_down_bytes) FROM rollup WHERE scope = 'city' AND length = '1d'"
         )
 
 
@@ -136,7 +136,7 @@ def site_bytes(city: City, site: str, low: int = 0, high: int = 1 << 60) -> int:
     """Wi-Fi down of a site's minutes."""
     return city.number(
         "SELECT coalesce(sum(wifi_down_bytes), 0) FROM rollup JOIN site ON site.id = scope_id"
-        " WHERE scope = 'site' AND window = '1m' AND name = ? AND start_ms >= ? AND start_ms < ?",
+        " WHERE scope = 'site' AND length = '1m' AND name = ? AND start_ms >= ? AND start_ms < ?",
         site,
         low,
         high,

@@ -73,7 +73,7 @@ def qualities(city: City) -> dict[str, int]:
 def bytes_of_minutes(city: City, from_ms: int, to_ms: int) -> int:
     """Wi-Fi down of the only router."""
     return city.number(
-        "SELECT sum(wifi_down_bytes) FROM rollup WHERE scope = 'router' AND window = '1m'"
+        "SELECT sum(wifi_down_bytes) FROM rollup WHERE scope = 'router' AND length = '1m'"
         " AND start_ms >= ? AND start_ms < ?",
         from_ms,
         to_ms,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, upsert
 from titik_wire.instant import HOUR_MS
 
 Quality = Literal["ntp", "arrival", "bounded"]
@@ -57,11 +57,8 @@ def load(db: Database, boots: Sequence[int]) -> dict[int, Boot]:
 
 def keep(db: Database, times: Iterable[tuple[int, int, BootTime]]) -> None:
     """Write down by what boots are placed now; each with its router."""
-    names = ("quality", "offset_ms", "arrival_ms", "has", "first_ms", "last_ms")
     db.executemany(
-        f"INSERT INTO boot_time (boot_id, router_id, {', '.join(names)})"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (boot_id) DO UPDATE SET "
-        + ", ".join(f"{name} = excluded.{name}" for name in names),
+        upsert("boot_time", ("boot_id",), ("router_id", *BootTime._fields)),
         [(boot_id, router_id, *time) for boot_id, router_id, time in times],
     )
 

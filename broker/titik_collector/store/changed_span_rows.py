@@ -54,9 +54,9 @@ def earliest_known(db: Database, since: Mapping[int, int]) -> dict[int, int]:
         f"{head} SELECT id, at_ms,"
         " (SELECT min(first_ms) FROM boot_time WHERE router_id = id AND last_ms >= at_ms),"
         " (SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = key.id"
-        "  AND window = '1m' AND start_ms >= at_ms),"
+        "  AND length = '1m' AND start_ms >= at_ms),"
         " (SELECT min(start_ms) FROM rollup WHERE scope = 'router' AND scope_id = key.id"
-        f"  AND window = '1d' AND start_ms > at_ms - {2 * DAY_MS}) FROM key",
+        f"  AND length = '1d' AND start_ms > at_ms - {2 * DAY_MS}) FROM key",
         values,
     )
     known = {router_id: [ms for ms in found if ms is not None] for router_id, _, *found in rows}

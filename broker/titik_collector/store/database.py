@@ -6,11 +6,13 @@ Rule: every failure is a StoreError, in words that say what an operator can do.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, Protocol
 
 Value = Any  # whole number, real number, text, bytes, bool or None
 Row = tuple[Value, ...]
 Values = Sequence[Value] | Mapping[str, Value]  # for `?`, or for `:name`
+Columns = tuple[str, ...]
 
 
 class StoreError(Exception):
@@ -32,6 +34,20 @@ class StoreBusy(StoreError):
 
 class StoreHeld(StoreError):
     """Another collector holds the store."""
+
+
+@cache
+def upsert(table: str, key: Columns, others: Columns) -> str:
+    """The statement that writes a whole row, instead of the one of its key."""
+    return f"{insert(table, (*key, *others))} ON CONFLICT ({', '.join(key)}) DO UPDATE SET " + (
+        ", ".join(f"{name} = excluded.{name}" for name in others)
+    )
+
+
+@cache
+def insert(table: str, columns: Columns) -> str:
+    """The statement that writes a new row."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 class Rows(list[Row]):

@@ -64,12 +64,17 @@ def removals(db: Database, since_ms: int, limit: int) -> list[Removal]:
 def lossy_runs(db: Database, since_ms: int, limit: int) -> list[LossyRun]:
     """Runs with lost samples that were alive then or later, the newest first."""
     rows = db.execute(
-        "WITH alive AS (SELECT run.id, max(base, gone, min(floor, highest)) AS upto, last_ms,"
+        "WITH alive AS (SELECT run.id, (SELECT max(bound) FROM (SELECT base AS bound"
+        "  UNION ALL SELECT gone"
+        "  UNION ALL SELECT CASE WHEN floor < highest THEN floor ELSE highest END"
+        " ) AS bounds) AS upto, last_ms,"
         " name, token, base_stored + base_refused AS below FROM boot_time"
         " JOIN run ON run.router_id = boot_time.router_id AND run.boot_id = boot_time.boot_id"
         " JOIN router ON router.id = run.router_id WHERE last_ms >= ?),"
         " counted AS (SELECT id, upto, last_ms, name, token, upto - below - (SELECT"
-        " coalesce(sum(max(0, min(last_seq, upto) - first_seq + 1)), 0)"
+        " CAST(coalesce(sum(CASE WHEN first_seq > upto THEN 0"
+        "  WHEN last_seq < upto THEN last_seq - first_seq + 1"
+        "  ELSE upto - first_seq + 1 END), 0) AS BIGINT)"
         " FROM settled WHERE run_id = alive.id) AS lost FROM alive)"
         " SELECT * FROM counted WHERE lost > 0 ORDER BY last_ms DESC LIMIT ?",
         (since_ms, limit),

@@ -9,7 +9,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, upsert
 
 ID_BYTES = 8
 
@@ -48,7 +48,7 @@ def raise_above(db: Database, own: Identity, epoch: int) -> Identity:
 
 
 def _write(db: Database, **settings: str) -> None:
-    db.executemany("INSERT OR REPLACE INTO setting VALUES (?, ?)", settings.items())
+    db.executemany(upsert("setting", ("name",), ("value",)), settings.items())
 
 
 def _place(path: Path) -> str:

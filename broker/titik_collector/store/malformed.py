@@ -29,8 +29,8 @@ def keep(db: Database, refused: Sequence[Refused]) -> None:
         [
             (
                 one.arrived_ms,
-                one.topic[:MAX_MALFORMED_TEXT],
-                one.rule[:MAX_MALFORMED_TEXT],
+                _storable(one.topic),
+                _storable(one.rule),
                 hashlib.sha256(one.payload).hexdigest(),
                 one.payload[:MAX_MALFORMED_HEAD],
             )
@@ -42,12 +42,17 @@ def keep(db: Database, refused: Sequence[Refused]) -> None:
     )
 
 
+def _storable(text: str) -> str:
+    """Not every engine stores a NUL, and nobody checked this text."""
+    return text[:MAX_MALFORMED_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def count(db: Database, name: Counted, more: int) -> None:
     """Add to a count."""
     if not more:
         return
     db.execute(
-        "INSERT INTO tally VALUES (?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        "INSERT INTO tally (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = tally.value + excluded.value",
         (name, more),
     )

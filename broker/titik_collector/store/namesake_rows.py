@@ -17,13 +17,15 @@ class Namesake(NamedTuple):
 def note(db: Database, router_id: int, now_ms: int, apart_ms: int) -> None:
     """The devices changed once more; it is another event `apart_ms` after the last change."""
     noted = db.execute(
-        "UPDATE namesake SET last_ms = max(last_ms, ?), times = times + 1"
-        " WHERE router_id = ? AND last_ms >= ?",
-        (now_ms, router_id, now_ms - apart_ms),
+        "UPDATE namesake SET last_ms = CASE WHEN last_ms > :now THEN last_ms ELSE :now END,"
+        " times = times + 1 WHERE router_id = :router AND last_ms >= :since",
+        {"now": now_ms, "router": router_id, "since": now_ms - apart_ms},
     ).rowcount
     if not noted:
         db.execute(
-            "INSERT OR IGNORE INTO namesake VALUES (?, ?, ?, 1)", (router_id, now_ms, now_ms)
+            "INSERT INTO namesake (router_id, from_ms, last_ms, times) VALUES (?, ?, ?, 1)"
+            " ON CONFLICT DO NOTHING",
+            (router_id, now_ms, now_ms),
         )
 
 

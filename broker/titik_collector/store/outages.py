@@ -32,7 +32,8 @@ class EndedOutage(NamedTuple):
 def begin(db: Database, router_id: int, from_ms: int) -> None:
     """The router is away; nothing if an outage began then."""
     db.execute(
-        "INSERT OR IGNORE INTO outage (router_id, from_ms) VALUES (?, ?)", (router_id, from_ms)
+        "INSERT INTO outage (router_id, from_ms) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (router_id, from_ms),
     )
 
 
@@ -56,7 +57,8 @@ def explain(db: Database, router_id: int, to_ms: int, cause: str) -> bool:
 def add(db: Database, router_id: int, from_ms: int, to_ms: int, cause: str) -> None:
     """One that is noticed when it is over; nothing if an outage began then."""
     db.execute(
-        "INSERT OR IGNORE INTO outage (router_id, from_ms, to_ms, cause) VALUES (?, ?, ?, ?)",
+        "INSERT INTO outage (router_id, from_ms, to_ms, cause) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
         (router_id, from_ms, to_ms, cause),
     )
 
@@ -103,10 +105,10 @@ def routers_there(db: Database, at_ms: int, heard_ms: int, gone_ms: int) -> int:
     """
     (count,) = db.execute(
         "SELECT count(*) FROM router JOIN presence ON router_id = router.id"
-        " WHERE registered = 1 AND heard_ms >= ?2 AND NOT EXISTS (SELECT 1 FROM outage"
-        "  WHERE outage.router_id = router.id AND from_ms < ?3"
-        "  AND (to_ms IS NULL OR to_ms > ?1))",
-        (at_ms, heard_ms, gone_ms),
+        " WHERE registered = 1 AND heard_ms >= :heard AND NOT EXISTS (SELECT 1 FROM outage"
+        "  WHERE outage.router_id = router.id AND from_ms < :gone"
+        "  AND (to_ms IS NULL OR to_ms > :at))",
+        {"at": at_ms, "heard": heard_ms, "gone": gone_ms},
     ).fetchone()
     return int(count)
 
@@ -124,8 +126,8 @@ def since(db: Database, since_ms: int, limit: int) -> list[Outage]:
     """
     rows = db.execute(
         "SELECT router.name, from_ms, to_ms,"
-        " iif(to_ms IS NULL AND said = 'stopping', 'agent stopped', cause), evidence"
-        " FROM outage JOIN router ON router.id = outage.router_id"
+        " CASE WHEN to_ms IS NULL AND said = 'stopping' THEN 'agent stopped' ELSE cause END,"
+        " evidence FROM outage JOIN router ON router.id = outage.router_id"
         " LEFT JOIN presence ON presence.router_id = router.id"
         " WHERE cause != 'server' AND (from_ms >= ? OR to_ms IS NULL OR to_ms >= ?)"
         " ORDER BY from_ms DESC LIMIT ?",

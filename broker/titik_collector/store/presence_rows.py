@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, upsert
 
 _NAMES = (
     *("router_id", "state", "said", "since_ms", "run", "connection", "boot"),
@@ -47,9 +47,7 @@ def read(db: Database, routers: Collection[int]) -> dict[int, PresenceRow]:
 def write(db: Database, rows: Mapping[int, PresenceRow]) -> None:
     """By router, instead of what was known before."""
     db.executemany(
-        f"INSERT INTO presence ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
-        " ON CONFLICT (router_id) DO UPDATE SET "
-        + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:]),
+        upsert("presence", _NAMES[:1], _NAMES[1:]),
         [(router_id, *one) for router_id, one in rows.items()],
     )
 
@@ -89,9 +87,9 @@ def known_run(db: Database, router_id: int, token: str, other: str) -> KnownRun 
     row = db.execute(
         # Of this batch its first sample is stored already, and its row is the newer one.
         "SELECT id, connection, EXISTS (SELECT 1 FROM settled WHERE run_id = run.id) AND id <"
-        " (SELECT id FROM run WHERE router_id = ?1 AND token = ?3)"
-        " FROM run WHERE router_id = ?1 AND token = ?2",
-        (router_id, token, other),
+        " (SELECT id FROM run WHERE router_id = :router AND token = :other)"
+        " FROM run WHERE router_id = :router AND token = :token",
+        {"router": router_id, "token": token, "other": other},
     ).fetchone()
     return None if row is None else KnownRun(row[0], row[1], bool(row[2]))
 
@@ -104,7 +102,7 @@ def end_run(db: Database, run_id: int, connection: int) -> None:
 def end_run_of(db: Database, router_id: int, token: str | None, connection: int) -> None:
     """A run is over since this connection of it, or a later one that is known."""
     db.execute(
-        "UPDATE run SET connection = max(coalesce(connection, 0), ?)"
-        " WHERE router_id = ? AND token = ?",
-        (connection, router_id, token),
+        "UPDATE run SET connection = :connection WHERE router_id = :router AND token = :token"
+        " AND coalesce(connection, 0) <= :connection",
+        {"connection": connection, "router": router_id, "token": token},
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Series
 
-_OF_SERIES = "scope = ? AND scope_id = ? AND window = ?"
+_OF_SERIES = "scope = ? AND scope_id = ? AND length = ?"
 
 
 class Restatement(NamedTuple):
@@ -18,7 +18,7 @@ class Restatement(NamedTuple):
 def first(db: Database) -> Restatement | None:
     """Of a site; of the city when no site is left."""
     row = db.execute(
-        "SELECT scope, scope_id, window, before_ms FROM restate ORDER BY scope DESC LIMIT 1"
+        "SELECT scope, scope_id, length, before_ms FROM restate ORDER BY scope DESC LIMIT 1"
     ).fetchone()
     return None if row is None else Restatement(Series(*row[:3]), row[3])
 

@@ -42,12 +42,12 @@ def prune(db: Database, now_ms: int, keep: Days) -> bool:
 def _prune_minutes(db: Database, before_ms: int) -> bool:
     gone = db.execute(
         # Not WITH, behind which Python does not set rowcount.
-        "DELETE FROM rollup WHERE (scope, scope_id, window, start_ms) IN"
-        " (SELECT rollup.scope, scope_id, window, start_ms"
+        "DELETE FROM rollup WHERE (scope, scope_id, length, start_ms) IN"
+        " (SELECT rollup.scope, scope_id, length, start_ms"
         "  FROM (SELECT 'router' AS scope, id FROM router"
         "   UNION ALL SELECT 'site', id FROM site UNION ALL SELECT 'city', 0) AS one"
         "  CROSS JOIN rollup WHERE rollup.scope = one.scope AND scope_id = one.id"
-        "  AND window = '1m' AND start_ms < ? LIMIT ?)",
+        "  AND length = '1m' AND start_ms < ? LIMIT ?)",
         (before_ms, STEP),
     )
     return gone.rowcount == STEP
@@ -56,7 +56,7 @@ def _prune_minutes(db: Database, before_ms: int) -> bool:
 def _prune_samples(db: Database, before_ms: int) -> bool:
     rows = db.execute(
         "SELECT sample.run_id, sample.seq, sample.at_ms FROM router"
-        " CROSS JOIN sample ON sample.router_id = router.id WHERE sample.at_ms < ? LIMIT ?",
+        " CROSS JOIN sample WHERE sample.router_id = router.id AND sample.at_ms < ? LIMIT ?",
         (before_ms, STEP),
     ).fetchall()
     keys = [(run_id, seq) for run_id, seq, _ in rows]

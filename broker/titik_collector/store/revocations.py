@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, upsert
 
 
 class Revocation(NamedTuple):
@@ -23,8 +23,8 @@ def since(db: Database, since_ms: int, limit: int) -> list[Revocation]:
     """The newest that began or ended then or later, the newest first."""
     rows = db.execute(
         "SELECT name, from_ms, to_ms FROM revocation JOIN router ON router.id = router_id"
-        " WHERE from_ms >= ?1 OR to_ms >= ?1 ORDER BY from_ms DESC LIMIT ?2",
-        (since_ms, limit),
+        " WHERE from_ms >= :since OR to_ms >= :since ORDER BY from_ms DESC LIMIT :most",
+        {"since": since_ms, "most": limit},
     )
     return [Revocation(*row) for row in rows]
 
@@ -39,7 +39,9 @@ def is_open(db: Database, router_id: int) -> bool:
 
 def begin(db: Database, router_id: int, from_ms: int) -> None:
     """The router has no access from then on."""
-    db.execute("INSERT OR REPLACE INTO revocation VALUES (?, ?, NULL)", (router_id, from_ms))
+    db.execute(
+        upsert("revocation", ("router_id", "from_ms"), ("to_ms",)), (router_id, from_ms, None)
+    )
 
 
 def end(db: Database, router_id: int, to_ms: int) -> None:

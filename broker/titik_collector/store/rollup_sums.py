@@ -41,11 +41,16 @@ def _parts(kind: Mean) -> str:
     return f"({amount} * 1000 + {kind.known} / 2) / {known}"
 
 
+def _sum(amount: str) -> str:
+    """A sum of whole numbers, in SQL; PostgreSQL's own is a decimal number."""
+    return f"CAST(sum({amount}) AS BIGINT)"
+
+
 def _sum_of_means(name: str) -> str:
     """The stored means of several routers or sites, in SQL."""
     if isinstance(MEANS[name], Rate):
-        return f"sum({name})"
-    return f"sum(CAST(round({name} * 1000) AS INTEGER)) / 1000.0"
+        return _sum(name)
+    return f"CAST({_sum(f'CAST(round({name} * 1000) AS BIGINT)')} AS DOUBLE PRECISION) / 1000"
 
 
 def _summed(name: str, scope: Scope) -> str:
@@ -56,24 +61,24 @@ def _summed(name: str, scope: Scope) -> str:
     if isinstance(kind, Routers):
         return "1"
     if isinstance(kind, Rate) and scope == "router":  # some rows are older than rates
-        return f"sum({_parts(kind)})"
+        return _sum(_parts(kind))
     if isinstance(kind, Mean):
         return _sum_of_means(name)
     if name in KNOWN_TIMES and scope == "router":
-        return f"sum(CASE WHEN {name} > {MINUTE_MS} THEN {MINUTE_MS} ELSE {name} END)"
-    return f"sum({name})"
+        return _sum(f"CASE WHEN {name} > {MINUTE_MS} THEN {MINUTE_MS} ELSE {name} END")
+    return _sum(name)
 
 
 _SCOPES: tuple[Scope, Scope] = ("router", "site")
 _SUMMED = {scope: ", ".join(_summed(name, scope) for name in Figures._fields) for scope in _SCOPES}
-_SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in ADDITIVE)
+_SUMS = ", ".join(f"coalesce({_sum(name)}, 0)" for name in ADDITIVE)
 _EXTREMES = ", ".join(f"{how}({name})" for name, how in EXTREMES.items())
-_OF_SITES = ", ".join((_SUMS, *map(_sum_of_means, MEANS), *(f"sum({name})" for name in OF_DAY)))
+_OF_SITES = ", ".join((_SUMS, *map(_sum_of_means, MEANS), *map(_sum, OF_DAY)))
 # Rows that are older than rates have none.
-_SUMS_OF_WHOLE = ", ".join(f"sum({_parts(kind)})" for kind in MEANS.values())
+_SUMS_OF_WHOLE = ", ".join(_sum(_parts(kind)) for kind in MEANS.values())
 # The sums that means are made of.
 _OF_MEANS = tuple(dict.fromkeys(n for kind in MEANS.values() for n in (kind.amount, kind.known)))
-_SUMS_OF_MEANS = ", ".join(f"coalesce(sum({name}), 0)" for name in _OF_MEANS)
+_SUMS_OF_MEANS = ", ".join(f"coalesce({_sum(name)}, 0)" for name in _OF_MEANS)
 
 
 class Part(NamedTuple):
@@ -94,7 +99,7 @@ class Asked(NamedTuple):
 def of_lower(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[Figures]:
     """Each hour of its minutes, or day of its hours; means and visitors are left out."""
     head, values = db.keyed(
-        ("n", "of_scope", "id", "length", "from_ms", "to_ms"),
+        ("n", "of_scope", "id", "of_length", "from_ms", "to_ms"),
         [
             (n, scope, scope_id, _LOWER[window], *span)
             for n, ((scope, scope_id, window), span) in enumerate(asked)
@@ -103,7 +108,7 @@ def of_lower(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[Figures
     found = [Figures()] * len(asked)
     for n, *sums in db.execute(
         f"{head} SELECT n, {_SUMS}, {_EXTREMES} FROM key CROSS JOIN rollup"
-        " WHERE scope = of_scope AND scope_id = id AND window = length"
+        " WHERE scope = of_scope AND scope_id = id AND length = of_length"
         " AND start_ms >= from_ms AND start_ms < to_ms GROUP BY n",
         values,
     ):
@@ -121,7 +126,7 @@ def of_minutes(
     head, values = _keyed(db, asked)
     rows = db.execute(
         f"{head} SELECT n, start_ms, {_SUMMED[scope]} FROM key CROSS JOIN rollup"
-        " WHERE scope = ? AND scope_id = id AND window = '1m'"
+        " WHERE scope = ? AND scope_id = id AND length = '1m'"
         " AND start_ms >= from_ms AND start_ms < to_ms GROUP BY n, start_ms",
         (*values, scope),
     )
@@ -133,7 +138,7 @@ def of_sites(db: Database, window: Window, start_ms: int, sites: Sequence[int]) 
     head, values = db.keyed(("id",), [(one,) for one in sites])
     row = db.execute(
         f"{head} SELECT {_OF_SITES} FROM key CROSS JOIN rollup"
-        " WHERE scope = 'site' AND scope_id = id AND window = ? AND start_ms = ?",
+        " WHERE scope = 'site' AND scope_id = id AND length = ? AND start_ms = ?",
         (*values, window, start_ms),
     )[0]
     return Figures(**dict(zip((*ADDITIVE, *MEANS, *OF_DAY), row, strict=True)))
@@ -144,7 +149,7 @@ def of_whole(db: Database, window: Window, asked: Sequence[Asked]) -> dict[int, 
     head, values = _keyed(db, asked)
     rows = db.execute(
         f"{head} SELECT n, {_SUMS_OF_WHOLE} FROM key CROSS JOIN rollup"
-        " WHERE scope = 'router' AND scope_id = id AND window = ? AND start_ms = from_ms"
+        " WHERE scope = 'router' AND scope_id = id AND length = ? AND start_ms = from_ms"
         " GROUP BY n",
         (*values, window),
     )
@@ -155,8 +160,8 @@ def visitors(db: Database, asked: Sequence[Asked]) -> dict[int, tuple[int | None
     """At least and at most so many, summed over the days of routers that begin with their part."""
     head, values = _keyed(db, asked)
     rows = db.execute(
-        f"{head} SELECT n, sum(visitors_min), sum(visitors_max) FROM key CROSS JOIN rollup"
-        " WHERE scope = 'router' AND scope_id = id AND window = '1d' AND start_ms = from_ms"
+        f"{head} SELECT n, {', '.join(map(_sum, OF_DAY))} FROM key CROSS JOIN rollup"
+        " WHERE scope = 'router' AND scope_id = id AND length = '1d' AND start_ms = from_ms"
         " GROUP BY n",
         values,
     )
@@ -173,7 +178,7 @@ def of_each_router(
     head, values = _keyed(db, asked)
     rows = db.execute(
         f"{head} SELECT n, id, {_SUMS_OF_MEANS} FROM key CROSS JOIN rollup"
-        " WHERE scope = 'router' AND scope_id = id AND window = ?"
+        " WHERE scope = 'router' AND scope_id = id AND length = ?"
         " AND start_ms >= from_ms AND start_ms < to_ms GROUP BY n, id",
         (*values, window),
     )

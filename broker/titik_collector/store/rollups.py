@@ -6,17 +6,12 @@ from typing import NamedTuple
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Span, Window
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, upsert
 
 COLUMNS = ", ".join(Figures._fields)
-_OF_SERIES = "scope = ? AND scope_id = ? AND window = ?"
-_KEY = ("scope", "scope_id", "window", "start_ms")
-_NAMES = (*_KEY, "end_ms", "revision", *Figures._fields)
-_PUT = (
-    f"INSERT INTO rollup ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
-    f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[len(_KEY) :])
-)
+_OF_SERIES = "scope = ? AND scope_id = ? AND length = ?"
+_KEY = ("scope", "scope_id", "length", "start_ms")
+_PUT = upsert("rollup", _KEY, ("end_ms", "revision", *Figures._fields))
 
 
 class Place(NamedTuple):
@@ -64,13 +59,13 @@ def read(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
 def read_many(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[dict[int, RollupRow]]:
     """The same for many series, in the order in which they are asked for."""
     head, values = db.keyed(
-        ("n", "of_scope", "id", "length", "from_ms", "to_ms"),
+        ("n", "of_scope", "id", "of_length", "from_ms", "to_ms"),
         [(n, *series, *span) for n, (series, span) in enumerate(asked)],
     )
     found: list[dict[int, RollupRow]] = [{} for _ in asked]
     for n, start_ms, end_ms, revision, *figures in db.execute(
         f"{head} SELECT n, start_ms, end_ms, revision, {COLUMNS} FROM key CROSS JOIN rollup"
-        " WHERE scope = of_scope AND scope_id = id AND window = length"
+        " WHERE scope = of_scope AND scope_id = id AND length = of_length"
         " AND start_ms >= from_ms AND start_ms < to_ms",
         values,
     ):

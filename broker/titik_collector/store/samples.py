@@ -10,6 +10,9 @@ from titik_collector.store.database import Database
 # What a sample may lack: the first two are bits of `sections`.
 WIFI, UPLINK, CLIENT = 1, 2, 4
 
+# The larger of both.
+_REACH_MS = "CASE WHEN observed_ms > covers_ms THEN observed_ms ELSE covers_ms END"
+
 
 class NewSample(NamedTuple):
     """A row of `sample`, in the words of the schema."""
@@ -35,7 +38,7 @@ class NewSample(NamedTuple):
     visitors: int | None
     visitors_since_ms: int | None
     counters: bytes  # see counters.py
-    clocked: bool  # the router's clock is believed
+    clocked: int  # 1: the router's clock is believed
     claim_ms: int | None  # what it shows, if it is not believed
     counted: tuple[int | None, ...]  # a column for each of COUNTERS
 
@@ -96,7 +99,7 @@ def first_seq_at(db: Database, run_id: int, seq: int) -> int | None:
 def seqs_inside(db: Database, run_id: int, first: int, last: int) -> int:
     """How many seqs the rows hold that lie in a range."""
     found: int = db.execute(
-        "SELECT coalesce(sum(seq - first_seq + 1), 0) FROM sample"
+        "SELECT CAST(coalesce(sum(seq - first_seq + 1), 0) AS BIGINT) FROM sample"
         " WHERE run_id = ? AND seq BETWEEN ? AND ?",
         (run_id, first, last),
     ).fetchone()[0]
@@ -107,8 +110,8 @@ def remove_inside(db: Database, run_id: int, first: int, last: int) -> list[Remo
     """Take out the rows that lie in a range, and their messages."""
     span = (run_id, first, last)
     rows = db.execute(
-        "SELECT boot_id, seq, uptime_ms, at_ms, max(covers_ms, coalesce(observed_ms, 0))"
-        " FROM sample WHERE run_id = ? AND seq BETWEEN ? AND ?",
+        f"SELECT boot_id, seq, uptime_ms, at_ms, {_REACH_MS} FROM sample"
+        " WHERE run_id = ? AND seq BETWEEN ? AND ?",
         span,
     ).fetchall()
     db.execute("DELETE FROM body WHERE run_id = ? AND seq BETWEEN ? AND ?", span)
@@ -137,7 +140,7 @@ def doubtful_clocks(
     found: dict[int, list[DoubtfulClock]] = {boot_id: [] for boot_id, _ in boots}
     for boot_id, *row in db.execute(
         f"{head} SELECT boot, run_id, seq, uptime_ms, arrived_ms, at_ms,"
-        " max(covers_ms, coalesce(observed_ms, 0)), clocked, coalesce(taken_ms, claim_ms)"
+        f" {_REACH_MS}, clocked, coalesce(taken_ms, claim_ms)"
         " FROM key CROSS JOIN sample WHERE boot_id = boot AND (claim_ms IS NOT NULL"
         " OR taken_ms > arrived_ms + ? OR taken_ms - uptime_ms < earliest_ms - uptime_ms / ?)",
         (*values, ahead_ms, drift),

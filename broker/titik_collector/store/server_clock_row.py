@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, upsert
+
+_NAMES = (
+    *("boot", "offset_ms", "sure", "unsure_ms"),
+    *("forget_ms", "agreed_ms", "ahead_ms", "since_ms"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,7 @@ class Known:
 
 def load(db: Database) -> Known | None:
     """What the store keeps; None if it is new."""
-    row = db.execute(
-        "SELECT boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms"
-        " FROM server_clock"
-    ).fetchone()
+    row = db.execute(f"SELECT {', '.join(_NAMES)} FROM server_clock").fetchone()
     if row is None:
         return None
     boot, offset_ms, sure, unsure_ms, forget_ms, agreed_ms, ahead_ms, since_ms = row
@@ -34,8 +36,9 @@ def load(db: Database) -> Known | None:
 def keep(db: Database, known: Known) -> None:
     """For the next start, and for readers of the store meanwhile."""
     db.execute(
-        "INSERT OR REPLACE INTO server_clock VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+        upsert("server_clock", ("one",), _NAMES),
         (
+            1,
             known.boot,
             known.offset_ms,
             int(known.sure),

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, insert, upsert
 
 What = Literal["broker", "store", "collector", "line"]
 
@@ -18,7 +18,7 @@ class ServerOutage(NamedTuple):
 
 def put(db: Database, one: ServerOutage) -> None:
     """Instead of one that began then."""
-    db.execute("INSERT OR REPLACE INTO server_outage VALUES (?, ?, ?, ?)", one)
+    db.execute(upsert("server_outage", ("from_ms",), ServerOutage._fields[1:]), one)
 
 
 def put_line(db: Database, one: ServerOutage, together_ms: int) -> None:
@@ -27,7 +27,7 @@ def put_line(db: Database, one: ServerOutage, together_ms: int) -> None:
         "DELETE FROM server_outage WHERE what = 'line' AND from_ms BETWEEN ? AND ?",
         (one.from_ms - together_ms, one.from_ms + together_ms),
     )
-    db.execute("INSERT OR IGNORE INTO server_outage VALUES (?, ?, ?, ?)", one)
+    db.execute(f"{insert('server_outage', ServerOutage._fields)} ON CONFLICT DO NOTHING", one)
 
 
 def since(db: Database, since_ms: int, limit: int) -> list[ServerOutage]:

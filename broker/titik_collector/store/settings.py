@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, upsert
 
 Name = Literal[
     "heard_until_ms",  # until when the collector heard its routers
@@ -17,24 +17,18 @@ Name = Literal[
 
 def number(db: Database, name: Name) -> int | None:
     """None if it was never kept."""
-    row = db.execute(
-        "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", (name,)
-    ).fetchone()
+    row = db.execute("SELECT CAST(value AS BIGINT) FROM setting WHERE name = ?", (name,)).fetchone()
     return None if row is None else int(row[0])
 
 
 def keep(db: Database, name: Name, value: int) -> None:
     """Part of the caller's transaction; an equal value is written too."""
-    db.execute(
-        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (name, str(value)),
-    )
+    db.execute(_KEEP, (name, str(value)))
 
 
 def change(db: Database, name: Name, value: int) -> None:
     """The same, but an equal value writes nothing: for what is kept again and again."""
-    db.execute(
-        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
-        " SET value = excluded.value WHERE value != excluded.value",
-        (name, str(value)),
-    )
+    db.execute(f"{_KEEP} WHERE setting.value != excluded.value", (name, str(value)))
+
+
+_KEEP = upsert("setting", ("name",), ("value",))

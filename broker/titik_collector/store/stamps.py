@@ -36,10 +36,30 @@ def move(db: Database, since_ms: int, by_ms: int, now_ms: int) -> None:
     """Move all stamps since then, but those of samples; none is later than `now_ms` after it."""
     for table, columns in STAMPS:
         for column in columns:
+            if column == "from_ms":
+                _move_keys(db, table, since_ms, by_ms, now_ms)
+                continue
             db.execute(
-                f"UPDATE OR IGNORE {table} SET {column} = min({column} + ?, ?) WHERE {column} >= ?",
-                (by_ms, now_ms, since_ms),
+                f"UPDATE {table} SET {column} = CASE WHEN {column} + :by < :now"
+                f" THEN {column} + :by ELSE :now END WHERE {column} >= :since",
+                {"by": by_ms, "now": now_ms, "since": since_ms},
             )
+
+
+def _move_keys(db: Database, table: str, since_ms: int, by_ms: int, now_ms: int) -> None:
+    """Row by row, the first one first into a place that is free."""
+    owner = "0" if table == "server_outage" else "router_id"
+    rows = db.execute(
+        f"SELECT {owner}, from_ms FROM {table} WHERE from_ms >= ?"
+        f" ORDER BY from_ms {'DESC' if by_ms > 0 else 'ASC'}",
+        (since_ms,),
+    )
+    db.executemany(
+        f"UPDATE {table} SET from_ms = :to WHERE {owner} = :owner AND from_ms = :at"
+        f" AND NOT EXISTS (SELECT 1 FROM {table} AS other WHERE other.from_ms = :to"
+        + (" AND other.router_id = :owner)" if owner == "router_id" else ")"),
+        [{"owner": of, "at": from_ms, "to": min(from_ms + by_ms, now_ms)} for of, from_ms in rows],
+    )
 
 
 def move_arrivals(db: Database, since_ms: int, by_ms: int) -> list[MovedArrival]:

@@ -35,9 +35,9 @@ class Tally(NamedTuple):
 def coverage(db: Database, from_ms: int, to_ms: int) -> list[Coverage]:
     """Of routers that have any minute from and to before a time."""
     rows = db.execute(
-        "SELECT router.id, router.registered_ms, sum(covered_ms) FROM router"
+        "SELECT router.id, router.registered_ms, CAST(sum(covered_ms) AS BIGINT) FROM router"
         " JOIN rollup ON rollup.scope = 'router' AND rollup.scope_id = router.id"
-        " WHERE window = '1m' AND start_ms >= ? AND start_ms < ? GROUP BY router.id",
+        " WHERE length = '1m' AND start_ms >= ? AND start_ms < ? GROUP BY router.id",
         (from_ms, to_ms),
     )
     return [Coverage(*row) for row in rows]

@@ -17,7 +17,7 @@ class Unpublished(NamedTuple):
 def add(db: Database, keys: Iterable[WindowKey]) -> None:
     """Publish these windows."""
     db.executemany(
-        "INSERT INTO rollup_news (scope, scope_id, window, start_ms) VALUES (?, ?, ?, ?)"
+        "INSERT INTO rollup_news (scope, scope_id, length, start_ms) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
         keys,
     )
@@ -30,12 +30,12 @@ def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -
     `sums`: of sites and the city too.
     """
     rows = db.execute(
-        "SELECT n.scope, n.scope_id, n.window, n.start_ms, r.end_ms IS NOT NULL"
-        " FROM rollup_news AS n LEFT JOIN rollup AS r USING (scope, scope_id, window, start_ms)"
+        "SELECT n.scope, n.scope_id, n.length, n.start_ms, r.end_ms IS NOT NULL"
+        " FROM rollup_news AS n LEFT JOIN rollup AS r USING (scope, scope_id, length, start_ms)"
         # Each router has an hour and a day that go on; most are recognized without their rollups.
-        " WHERE n.start_ms + CASE n.window WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
+        " WHERE n.start_ms + CASE n.length WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
         "  ELSE 82800000 END <= ?"
-        " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.window WHEN '1m' THEN ? ELSE ? END)"
+        " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.length WHEN '1m' THEN ? ELSE ? END)"
         " AND (n.scope = 'router' OR ?)"
         " ORDER BY n.start_ms LIMIT ?",
         (minutes_ms, minutes_ms, longer_ms, sums, limit),
@@ -46,6 +46,6 @@ def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -
 def remove(db: Database, key: WindowKey) -> None:
     """The window is published, or is not to be."""
     db.execute(
-        "DELETE FROM rollup_news WHERE scope = ? AND scope_id = ? AND window = ? AND start_ms = ?",
+        "DELETE FROM rollup_news WHERE scope = ? AND scope_id = ? AND length = ? AND start_ms = ?",
         key,
     )

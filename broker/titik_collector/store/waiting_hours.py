@@ -45,8 +45,8 @@ def add_since(db: Database, place: Place, from_ms: int) -> None:
         # Of a day at least its first hour, with which the day is computed.
         "INSERT INTO stale (scope, scope_id, hour_ms, from_ms, to_ms)"
         " SELECT scope, scope_id, start_ms, start_ms,"
-        "  CASE window WHEN '1h' THEN end_ms ELSE start_ms END FROM rollup"
-        "  WHERE scope = ? AND scope_id = ? AND window IN ('1h', '1d')"
+        "  CASE length WHEN '1h' THEN end_ms ELSE start_ms END FROM rollup"
+        "  WHERE scope = ? AND scope_id = ? AND length IN ('1h', '1d')"
         "  AND start_ms > ? AND end_ms > ?" + _BOTH,
         (*place, from_ms - 2 * DAY_MS, from_ms),
     )
@@ -86,7 +86,7 @@ def pending(db: Database, place: Place) -> Span | None:
     from_ms, to_ms = db.execute(
         "SELECT min(from_ms), max(to_ms) + 1 FROM ("
         f"SELECT from_ms, to_ms FROM dirty WHERE {_MEMBERS[place.scope]} UNION ALL"
-        " SELECT from_ms, to_ms FROM stale WHERE scope = :scope AND scope_id = :id)",
+        " SELECT from_ms, to_ms FROM stale WHERE scope = :scope AND scope_id = :id) AS waiting",
         {"id": place.scope_id, "scope": place.scope},
     ).fetchone()
     return None if from_ms is None else Span(from_ms, to_ms)

@@ -109,7 +109,7 @@ class Placing:
             visitors=visitors.count if visitors else None,
             visitors_since_ms=visitors.since if visitors else None,
             counters=counters.pack(self._names.numbered(one.run.router_id, one.counted)),
-            clocked=believed,
+            clocked=int(believed),
             claim_ms=claim.taken_ms if sample.clock == "ntp" and not believed else None,
             counted=counted(sample),
         )
