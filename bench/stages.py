@@ -71,7 +71,7 @@ class Stopwatch:
 def measure(place: Path, count: int, send: Callable[[], object]) -> dict[str, float]:
     """Microseconds a message by stage, of the `count` that `send` sends to a new collector."""
     settings = model.load(place / "titik.toml")
-    with contextlib.closing(open_writer(settings.store.path)) as db:
+    with contextlib.closing(open_writer(settings.beside)) as db:
         parts = Parts(settings, db, login(settings))
         collector, stored = Collector(parts), Counter[str]()
         watch = Stopwatch()

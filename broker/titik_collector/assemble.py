@@ -37,7 +37,7 @@ from titik_collector.registry.watch import ConfigWatch, Reload
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Upkeep
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import identity
+from titik_collector.store import identity, place
 from titik_collector.store.database import Database, is_of_the_store
 from titik_collector.store.packed_minutes import Unpacking
 from titik_collector.timeline import server_clock
@@ -48,6 +48,7 @@ from titik_mqtt.endpoint import Endpoint
 from titik_wire.limits import MAX_DAY_STARTS
 
 BUSY_S = 0.002  # a job's budget while messages come: one that waits is late by a step of this
+RENEW_S = 10.0  # a third of how long a lease lasts
 HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays nobody
 
 
@@ -88,8 +89,8 @@ class Parts:
             lambda: self.takeover.look(),
             self.hear_again,
         )
-        self.store_path = config.store.path
-        own = identity.opened(db, self.store_path)
+        self.store_name = place.name(config.store)
+        own = identity.opened(db)
         self.takeover = Takeover(db, reading, config.collector.id, own, self.batches.believe)
         self.ingest = Ingest(self.link, self.link, self.batches, now_ms)
         self.outputs = Outputs(Topics(self.link), outputs)
@@ -132,13 +133,14 @@ class Parts:
             lambda: link.connected and upkeep.is_whole(),
             now_ms,
         )
-        self.unpacking = unpacking = Unpacking(db, config.store.path.parent)
+        self.unpacking = unpacking = Unpacking(db, config.beside.parent)
         self.restating = Restate(db, lambda: unpacking.is_over and not upkeep.is_behind)
         self.server_cause = ServerCause(db, now_ms, time.monotonic)
 
     def _in_order(self) -> tuple[Jobs, Jobs]:
         """The jobs in order, and those that run whether the store works or not."""
         jobs = (
+            Slot(Task(self._renew), every_s=RENEW_S),
             Slot(self.timekeeping, every_s=1.0),  # looks at a witness for each router
             Slot(self.acks_again),
             Slot(self.reload, every_s=2.0),
@@ -211,7 +213,12 @@ class Parts:
         # A router that was connected before it was added reports no second time that it is online.
         self.statuses_again.wanted |= bool(changes.added)
 
-    # What jobs ask.
+    # What jobs do and ask.
+
+    def _renew(self) -> None:
+        """Where the store has a lease that ends, each transaction renews it."""
+        with self.db.transaction():
+            pass
 
     def _is_connected(self) -> bool:
         return self.link.connected

@@ -37,6 +37,7 @@ class BackupError(BrokerError):
 
 def backup(city: Config, file: Path) -> set[str]:
     """Write the city into `file`, while everything runs; CONFIG, BROKER, STORE: what there was."""
+    _file_of(city)
     holds = {CONFIG}
     copy = file.with_name(f".{file.name}.db")
     copy.unlink(missing_ok=True)
@@ -47,9 +48,9 @@ def backup(city: Config, file: Path) -> set[str]:
                 holds.add(BROKER)
                 for path, name in _broker_files(city.broker.directory):
                     tar.add(path, name, recursive=False, filter=_ours)
-            if city.store.path.exists():
+            if _file_of(city).exists():
                 holds.add(STORE)
-                _copy_store(city.store.path, copy)
+                _copy_store(_file_of(city), copy)
                 tar.add(copy, STORE, filter=_ours)
     finally:
         copy.unlink(missing_ok=True)
@@ -66,12 +67,12 @@ def restore(
     with _opened(file) as tar:
         text = _content(tar, CONFIG, file)
         city = model.parse(text, target)
-        parts = [city.store.path]
+        parts = [_file_of(city)]
         if city.broker.directory is not None:
             parts.append(city.broker.directory)
         if not force:
             _check_inside(target.parent, parts)
-        places = [target, *files(city.store.path), *parts[1:]]
+        places = [target, *files(parts[0]), *parts[1:]]
         for place in places:
             if place.exists():
                 raise BackupError(
@@ -93,8 +94,9 @@ def restore(
 
 def restore_store(file: Path, city: Config) -> None:
     """Put the store alone where the city has it; BackupError if there is one, or it cannot."""
-    with held(city.store.path):
-        there = [str(place) for place in files(city.store.path) if place.exists()]
+    store = _file_of(city)
+    with held(store):
+        there = [str(place) for place in files(store) if place.exists()]
         if there:
             raise BackupError(f"there already: {', '.join(there)}; move away first")
         with _opened(file) as tar:
@@ -103,11 +105,21 @@ def restore_store(file: Path, city: Config) -> None:
                 raise BackupError(f"{file}: is of the city {name}, not of {city.city.name}")
             if STORE not in tar.getnames():
                 raise BackupError(f"{file}: holds no store; use another")
-            beside = _beside(city.store.path)
+            beside = _beside(store)
             _write(tar, tar.getmember(STORE), beside)
             _read_to_end(tar)
             _check_store(beside, file)
-            beside.replace(city.store.path)
+            beside.replace(store)
+
+
+def _file_of(city: Config) -> Path:
+    """The store's file; BackupError if the store is on a server."""
+    if city.store.path is None:
+        raise BackupError(
+            f"store.url: this store is on a server; save and restore it there: pg_dump"
+            f" --schema={city.store.schema} DATABASE, and keep {city.file} and the broker's folder"
+        )
+    return city.store.path
 
 
 @contextmanager
@@ -150,7 +162,7 @@ def _copy_store(store: Path, copy: Path) -> None:
 def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> None:
     """Beside their places, then there, so that half a backup is never taken for a whole one."""
     directory = city.broker.directory
-    store = _beside(city.store.path)
+    store = _beside(_file_of(city))
     broker = None if directory is None else _beside(directory)
     for member in tar:
         path = PurePosixPath(member.name)
@@ -165,7 +177,7 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> None:
     _read_to_end(tar)
     if store.exists():
         _check_store(store, file)
-    for place, beside in ((city.store.path, store), (directory, broker)):
+    for place, beside in ((_file_of(city), store), (directory, broker)):
         if place is not None and beside is not None and beside.exists():
             beside.replace(place)
 

@@ -13,7 +13,7 @@ from titik_collector.assemble import Parts
 from titik_collector.ingest.saved import Saved
 from titik_collector.limits import MAX_BATCH
 from titik_collector.store import writable
-from titik_collector.store.database import StoreError
+from titik_collector.store.database import StoreError, StoreHeld
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ class Collector:
             if saved is not None:
                 self.take_in(saved)
             self.parts.jobs.run(idle=saved is None)
+        except StoreHeld:
+            raise  # another collector writes there: nothing of ours is stored any more
         except StoreError as error:
             self._store_failed(error)
         else:
@@ -89,7 +91,7 @@ class Collector:
             log.error("store fails, nothing is acknowledged until it works reason=%s", error)
         parts.store_proved = False
         # The store is the collector's only one, and a long path would cut the reason off.
-        reason = str(error).removeprefix(f"{parts.store_path}: ")
+        reason = str(error).removeprefix(f"{parts.store_name}: ")
         parts.report.failed(reason)
         parts.hearing.stop("store", reason)
         parts.always.run(idle=True)

@@ -85,8 +85,12 @@ def opened(path: Path, routers: Sequence[str] = ("tirosa-1",)) -> Iterator[Sqlit
     """A store in which these routers are registered, with ids from 1."""
     db = open_writer(path)
     try:
-        for number, name in enumerate(routers, 1):
-            db.execute("INSERT OR IGNORE INTO router VALUES (?, ?, 1, 0)", (number, name))
+        for name in routers:
+            db.execute(
+                "INSERT INTO router (name, registered, registered_ms) VALUES (?, 1, 0)"
+                " ON CONFLICT DO NOTHING",
+                (name,),
+            )
         yield db
     finally:
         db.close()
@@ -121,14 +125,16 @@ def rebuild(db: Database, rollups: Rollups) -> None:
     """Compute all that is over again; if all was right, nothing changes."""
     with db.transaction():
         db.execute(
-            "INSERT OR IGNORE INTO dirty SELECT router_id, min(first_ms), max(last_ms) FROM ("
+            "INSERT INTO dirty SELECT router_id, min(first_ms), max(last_ms) FROM ("
             " SELECT router_id, first_ms, last_ms FROM boot_time UNION ALL"
-            " SELECT scope_id, start_ms, end_ms FROM rollup WHERE scope = 'router')"
-            " GROUP BY router_id"
+            " SELECT scope_id, start_ms, end_ms FROM rollup WHERE scope = 'router') AS known"
+            " GROUP BY router_id ON CONFLICT DO NOTHING"
         )
         db.execute(
-            "INSERT OR REPLACE INTO stale SELECT scope, scope_id, start_ms, start_ms, end_ms"
+            "INSERT INTO stale SELECT scope, scope_id, start_ms, start_ms, end_ms"
             " FROM rollup WHERE length = '1h' AND scope != 'router'"
+            " ON CONFLICT (scope, scope_id, hour_ms) DO UPDATE SET from_ms = excluded.from_ms,"
+            " to_ms = excluded.to_ms"
         )
     while rollups.work(10, time.monotonic):
         pass

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.collector import build
+from tests.collector.stores import Stores
 from tests.postgres import Postgres
 from titik_collector.store import sqlite
 from titik_collector.store.sqlite import SqliteDatabase
@@ -39,3 +41,34 @@ def postgres() -> Iterator[Postgres]:
     """A server for all tests that ask for it; each takes a schema of its own."""
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def stores(postgres: Postgres) -> Stores:
+    """Its stores."""
+    return Stores(postgres)
+
+
+# What these tests say of the store is so on both engines.
+ON_BOTH = {
+    *("test_caps", "test_event_reporting", "test_hearing", "test_namesakes", "test_placing"),
+    *("test_presence", "test_restamp", "test_retention", "test_rollup", "test_rollup_topics"),
+    *("test_server_cause", "test_store", "test_stretches", "test_timeline", "test_two_devices"),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of these files runs on each engine, but for one that is marked `sqlite`."""
+    file = metafunc.module.__name__.rpartition(".")[2]
+    if file in ON_BOTH and metafunc.definition.get_closest_marker("sqlite") is None:
+        engines = ("sqlite", pytest.param("postgres", marks=pytest.mark.system))
+        metafunc.parametrize("_engine", engines, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`build.opened` opens a store of this engine."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        stores: Stores = request.getfixturevalue("stores")
+        stores.forget()
+        monkeypatch.setattr(build, "open_writer", stores.open_writer)

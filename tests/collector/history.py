@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from tests.collector.build import T0
 from titik_agent.spool.merge import CannotMerge, merge
+from titik_collector.figures.table import Figures
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.received import Arrived
 from titik_collector.store.sqlite import SqliteDatabase
@@ -150,7 +151,7 @@ def without_clock(one: Sample) -> Sample:
 
 def content(db: SqliteDatabase) -> list[object]:
     """Samples with their places, and what rollups say; ids and revisions left out."""
-    names = [row[1] for row in db.execute("PRAGMA table_info(rollup)") if row[1] != "revision"]
+    names = ("scope", "scope_id", "length", "start_ms", "end_ms", *Figures._fields)
     return [
         db.execute(
             "SELECT run.token, seq, first_seq, at_ms, quality FROM sample"

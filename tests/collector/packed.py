@@ -20,8 +20,10 @@ def pack(
     columns: tuple[str, ...] = PACKED,
 ) -> int:
     """Pack every day that ends by then; how many. `edge` is the setting's name in that schema."""
+    length = "length" if edge == "packed_before_ms" else "window"  # the column's name
     minutes = db.execute(
-        f"SELECT scope, scope_id, {', '.join(columns)} FROM rollup WHERE length = '1m'"
+        f"SELECT scope, scope_id, {', '.join(columns)} FROM rollup"
+        f" WHERE {length} = '1m'"
         " ORDER BY scope, scope_id, start_ms"
     ).fetchall()
     found = 0
@@ -42,7 +44,7 @@ def pack(
             (scope, scope_id, day_ms, zlib.compress(json.dumps(cells).encode())),
         )
         db.execute(
-            "DELETE FROM rollup WHERE scope = ? AND scope_id = ? AND length = '1m'"
+            f"DELETE FROM rollup WHERE scope = ? AND scope_id = ? AND {length} = '1m'"
             " AND start_ms >= ? AND start_ms < ?",
             (scope, scope_id, day_ms, day_ms + DAY_MS),
         )

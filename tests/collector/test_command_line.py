@@ -228,7 +228,7 @@ def has_simulated(directory: Path) -> bool:
     """Something that the fleet reported is in the demo's store: every part of it works."""
     sql = "SELECT count(*) FROM sample JOIN router ON router.id = router_id WHERE name != ?"
     try:
-        with reading(model.load(directory / "titik.toml").store.path) as db:
+        with reading(model.load(directory / "titik.toml").beside) as db:
             return bool(db.execute(sql, (HERE,)).fetchone()[0])
     except (ConfigError, StoreError):  # not made yet
         return False

@@ -217,3 +217,30 @@ def test_every_key_is_documented_once() -> None:
     keys = declared(Config)
     assert len(keys) == len(set(keys))
     assert {"city.name", "broker.ca_file", "store.minutes_days", "router.since"} <= set(keys)
+
+
+SERVER = 'url = "postgresql://titik@db.example/city"'
+
+
+def test_a_store_may_be_on_a_server() -> None:
+    """Then what the collector keeps beside its store is beside the configuration."""
+    one = parse(LEAST.replace('path = "titik.db"', SERVER))
+    assert (None, "titik") == (one.store.path, one.store.schema)
+    assert Path("/etc/titik/titik") == one.beside
+
+
+@pytest.mark.parametrize(
+    ("store", "expected"),
+    [
+        ("", "store.path: is missing; give one of store.path and store.url"),
+        (f'path = "a"\n{SERVER}', "store.path: is given, and so is store.url; give one of"),
+        ('path = "a"\npassword_file = "b"', "store.password_file: is of no use to a file; "),
+        ('url = "mysql://x"', "store.url: is of no engine that is known; allowed: postgresql://"),
+        (SERVER.replace("@", ":x@"), "store.url: has a password in it; put it into a file of"),
+        (SERVER.replace("city", "c?password=x"), "store.url: has a password in it; put it"),
+    ],
+)
+def test_a_store_is_in_one_place(store: str, expected: str) -> None:
+    """And no password is in the file."""
+    text = LEAST.replace('path = "titik.db"', store)
+    assert error(text).startswith(f"{FILE}: {expected}")

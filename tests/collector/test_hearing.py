@@ -92,6 +92,7 @@ def test_the_time_without_a_collector_is_a_gap(tmp_path: Path) -> None:
         assert [(30, 3600, "collector", "the collector did not run")] == gaps(db)
 
 
+@pytest.mark.sqlite("refuses by a PRAGMA")
 def test_a_gap_that_cannot_be_written_is_not_over(tmp_path: Path) -> None:
     """What comes may not be saved before: it would be taken for heard in time."""
     clock = Clock()

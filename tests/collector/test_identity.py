@@ -37,7 +37,7 @@ def test_the_epoch_rises_each_time_and_the_id_stays(tmp_path: Path) -> None:
     """The first time the file is new, then it is where it was."""
     path = tmp_path / "db"
     with closing(open_writer(path)) as db:
-        found = [identity.opened(db, path) for _ in range(3)]
+        found = [identity.opened(db) for _ in range(3)]
 
     assert [(1, True), (2, False), (3, False)] == [(one.epoch, one.moved) for one in found]
     assert 1 == len({one.store for one in found})
@@ -47,10 +47,10 @@ def test_a_copy_knows_that_it_is_one(tmp_path: Path) -> None:
     """By its path and file; it has the same id."""
     path, copy = tmp_path / "db", tmp_path / "copy"
     with closing(open_writer(path)) as db:
-        first = identity.opened(db, path)
+        first = identity.opened(db)
     shutil.copy2(path, copy)
     with closing(open_writer(copy)) as db:
-        second = identity.opened(db, copy)
+        second = identity.opened(db)
 
     assert (first.store, 2, True) == (second.store, second.epoch, second.moved)
 
@@ -59,8 +59,8 @@ def test_an_epoch_that_was_published_later_is_passed(tmp_path: Path) -> None:
     """A store brought back from a backup publishes none that another state of it had."""
     path = tmp_path / "db"
     with closing(open_writer(path)) as db:
-        raised = identity.raise_above(db, identity.opened(db, path), 9)
-        again = identity.opened(db, path)
+        raised = identity.raise_above(db, identity.opened(db), 9)
+        again = identity.opened(db)
 
     assert [10, 11] == [raised.epoch, again.epoch]
 

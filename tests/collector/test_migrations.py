@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from titik_collector.store import conservation
-from titik_collector.store.database import StoreError, Unstorable
-from titik_collector.store.sqlite import SqliteDatabase, migrations, open_writer
+from titik_collector.store.database import StoreError, Unstorable, migrations
+from titik_collector.store.sqlite import SqliteDatabase, open_writer
 
 WRITTEN_OFTEN = ("sample", "boot_time", "rollup")
 
@@ -15,7 +15,7 @@ WRITTEN_OFTEN = ("sample", "boot_time", "rollup")
 def at_version(path: Path, version: int) -> sqlite3.Connection:
     """A new store of the program that knew so many migrations."""
     old = sqlite3.connect(path, isolation_level=None)
-    for number, sql in migrations():
+    for number, sql in migrations("schema"):
         if number <= version:
             old.executescript(f"{sql} PRAGMA user_version = {number};")
     return old
@@ -128,7 +128,7 @@ def steps_of_upgrade(path: Path, rows: int) -> int:
         old.execute("COMMIT")
         ticks: list[int] = []
         old.set_progress_handler(lambda: ticks.append(1), 10)
-        for number, sql in migrations():
+        for number, sql in migrations("schema"):
             if number > 5:
                 old.executescript(sql)
         old.set_progress_handler(None, 0)

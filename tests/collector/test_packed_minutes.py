@@ -26,7 +26,7 @@ from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 OF_17 = PACKED[: PACKED.index("reach_answered")]  # columns of schema 17
 DAY_0 = T0 // DAY_MS * DAY_MS
 PLACES: tuple[tuple[Scope, int], ...] = (("router", 1), ("router", 2), ("site", 1), ("city", 0))
-ORDER = "ORDER BY scope, scope_id, window, start_ms"
+ORDER = "ORDER BY 1, 2, 3, start_ms"
 
 
 pytestmark = pytest.mark.thorough
@@ -81,7 +81,8 @@ def of_schema_17(path: Path, days: int = 4) -> list[tuple[object, ...]]:
 
 def rows_of(db: SqliteDatabase | sqlite3.Connection) -> list[tuple[object, ...]]:
     """The table of rollups, whole, without columns that are younger than packing."""
-    names = ("scope", "scope_id", "window", "end_ms", *OF_17)
+    (length,) = db.execute("SELECT name FROM pragma_table_info('rollup') WHERE cid = 2").fetchone()
+    names = ("scope", "scope_id", length, "end_ms", *OF_17)  # it was called `window` once
     return list(db.execute(f"SELECT {', '.join(names)} FROM rollup {ORDER}").fetchall())
 
 

@@ -122,7 +122,8 @@ def test_two_boots_of_a_router_do_not_overlap(tmp_path: Path) -> None:
             arrived_ms = began_ms + one.uptime_ms + 100
             store.save([to_item(received(one, True), arrived_ms)])
         rows = db.execute(
-            "SELECT boot_id, min(at_ms), max(at_ms), quality FROM sample GROUP BY boot_id"
+            "SELECT boot_id, min(at_ms), max(at_ms), max(quality)"
+            " FROM sample GROUP BY boot_id ORDER BY boot_id"
         ).fetchall()
         (_, _, ended_ms, _), (_, began_ms, _, quality) = rows
         assert ended_ms < began_ms

@@ -20,9 +20,9 @@ from titik_collector.figures.table import RATES, Figures
 from titik_collector.figures.windows import Window
 from titik_collector.rollups.restate import Restate
 from titik_collector.store import rollups
-from titik_collector.store.database import StoreError
+from titik_collector.store.database import StoreError, migrations
 from titik_collector.store.rollups import RollupRow, Series, WindowKey
-from titik_collector.store.sqlite import SqliteDatabase, migrations
+from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire.instant import DAY_MS, HOUR_MS
 
 pytestmark = pytest.mark.thorough
@@ -41,7 +41,7 @@ def fill(here: City) -> None:
 def forget_rates(db: SqliteDatabase) -> None:
     """Make the store one of the schema before rates, as its migration leaves it."""
     db.execute(f"UPDATE rollup SET {', '.join(f'{name} = NULL' for name in RATES)}")
-    sql = next(sql for number, sql in migrations() if number == 9)
+    sql = next(sql for number, sql in migrations("schema") if number == 9)
     db.execute("DELETE FROM rollup_news")
     db.execute(sql[sql.index("INSERT INTO restate") :].partition(";")[0])
 

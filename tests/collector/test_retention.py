@@ -1,7 +1,9 @@
 """What is let go of, and what is computed no more because of it."""
 
 from pathlib import Path
+from typing import Any, cast
 
+import pytest
 from click.testing import CliRunner
 
 from tests.collector.build import T0, Registered, opened, received, sample
@@ -45,7 +47,7 @@ def test_a_seal_stays_before_what_was_pruned(tmp_path: Path) -> None:
 
 
 def keeping(**days: int) -> model.Store:
-    return model.Store(path=Path("titik.db"), **days)
+    return model.Store(path=Path("titik.db"), **cast(Any, days))
 
 
 def test_a_new_store_keeps_a_week_of_samples_and_two_of_minutes(tmp_path: Path) -> None:
@@ -59,6 +61,7 @@ def test_a_new_store_keeps_a_week_of_samples_and_two_of_minutes(tmp_path: Path) 
         assert None is pruning.of_before(db, keeping())
 
 
+@pytest.mark.sqlite("migrates a file")
 def test_a_store_of_an_earlier_version_keeps_its_days_until_others_are_set(tmp_path: Path) -> None:
     """An upgrade deletes nothing; it says which keys decide otherwise."""
     with at_version(tmp_path / "db", 18) as old:
@@ -78,6 +81,7 @@ def test_a_store_of_an_earlier_version_keeps_its_days_until_others_are_set(tmp_p
         assert None is pruning.of_before(db, chosen)
 
 
+@pytest.mark.sqlite("migrates a file")
 def test_db_check_says_that_a_store_keeps_its_days(tmp_path: Path) -> None:
     """Until the configuration names both."""
     file = tmp_path / "titik.toml"

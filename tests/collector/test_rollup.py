@@ -81,14 +81,16 @@ class City:
     """A store with two routers at one site, and its rollups at an instant of the test's choice."""
 
     def __init__(self, db: SqliteDatabase) -> None:
-        db.execute("PRAGMA synchronous = OFF")
         for number in (SITE, OTHER_SITE):
             db.execute(
-                "INSERT OR IGNORE INTO site VALUES (?, ?, 'S', NULL, NULL, NULL, NULL, 1)",
+                "INSERT INTO site VALUES (?, ?, 'S', NULL, NULL, NULL, NULL, 1)"
+                " ON CONFLICT DO NOTHING",
                 (number, f"s{number}"),
             )
         for number in (1, 2):
-            db.execute("INSERT OR IGNORE INTO membership VALUES (?, 0, ?)", (number, SITE))
+            db.execute(
+                "INSERT INTO membership VALUES (?, 0, ?) ON CONFLICT DO NOTHING", (number, SITE)
+            )
         self.db = db
         self.store = BatchWriter(db, Registered(*ROUTERS))
         self.now_ms = T0 + 30 * DAY_MS
@@ -355,7 +357,7 @@ def reaching(samples: Sequence[Sample], lost: range) -> list[Sample]:
 def internet(here: City, scope: Scope, scope_id: int, window: Window) -> set[float | None]:
     """What the windows that samples cover report of the internet."""
     keys = [
-        WindowKey(scope, scope_id, length, start_ms)
+        WindowKey(scope, scope_id, window, start_ms)
         for start_ms, one in here.windows(scope, scope_id, window).items()
         if one.covered_ms
     ]
@@ -724,6 +726,7 @@ def test_sealed_windows_are_left_alone(tmp_path: Path) -> None:
         assert after == here.windows("router", 1, "1m")
 
 
+@pytest.mark.sqlite("interrupts SQLite's steps")
 @pytest.mark.thorough
 def test_a_crash_repeats_a_step_and_loses_none(tmp_path: Path) -> None:
     """Whenever the process dies: each step is crossed off with its result."""

@@ -1,11 +1,17 @@
 """Which finished windows are published, when, and which of them is retained."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.collector.build import opened
+from titik_collector.figures.scope import Scope
+from titik_collector.figures.table import Figures
+from titik_collector.figures.windows import Window
 from titik_collector.live import rollup_topics
+from titik_collector.store import rollups
+from titik_collector.store.rollups import RollupRow, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import topics
 
@@ -33,15 +39,8 @@ def finish(
     scope_id: int = 0,
 ) -> None:
     """A window with nothing in it, and the note that it changed."""
-    columns = [row[1:4] for row in db.execute("PRAGMA table_info(rollup)")]
-    values = {name: 0 for name, kind, needed in columns if needed and kind == "INTEGER"}
-    values |= {"start_ms": start_ms, "end_ms": start_ms + length_ms, "revision": 1, "routers": 1}
-    values["scope_id"] = scope_id
-    names, key = ["scope", "length", *values], (scope, window)
-    marks = ", ".join("?" * len(names))
-    db.execute(
-        f"INSERT INTO rollup ({', '.join(names)}) VALUES ({marks})", (*key, *values.values())
-    )
+    key = WindowKey(cast(Scope, scope), scope_id, cast(Window, window), start_ms)
+    rollups.put(db, [(key, RollupRow(start_ms + length_ms, 1, Figures(routers=1)))])
     db.execute("INSERT INTO rollup_news VALUES (?, ?, ?, ?)", (scope, scope_id, window, start_ms))
 
 

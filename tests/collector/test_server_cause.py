@@ -55,9 +55,10 @@ def judged(
         store.save([Arrived(one, codec.encode(one), False, one.taken_at) for one in samples])
         number = ROUTERS.index(router) + 1
         db.execute(
-            "INSERT OR REPLACE INTO presence (router_id, state, said, since_ms, heard_ms)"
-            " VALUES (?, 'online', 'online', ?, ?)",
-            (number, TO_MS, TO_MS),
+            "INSERT INTO presence (router_id, state, said, since_ms, heard_ms)"
+            " VALUES (:router, 'online', 'online', :at, :at) ON CONFLICT (router_id) DO UPDATE"
+            " SET state = 'online', said = 'online', since_ms = :at, heard_ms = :at",
+            {"router": number, "at": TO_MS},
         )
         if away is None or number in away:
             db.execute(

@@ -108,7 +108,6 @@ def _without(one: Sample, lacks: str) -> Sample:
 
 def stored(db: SqliteDatabase, arrivals: Sequence[Arrived]) -> int:
     """Save them; the row of their boot."""
-    db.execute("PRAGMA synchronous = OFF")
     BatchWriter(db, Registered()).save(arrivals)
     (boot_id,) = db.execute("SELECT id FROM boot WHERE token = ?", (BOOT,)).fetchone()
     return int(boot_id)

@@ -264,11 +264,11 @@ def test_a_merged_range_marks_what_it_replaces(tmp_path: Path) -> None:
         assert 270 == max(to_s for _, to_s in marked)
 
 
+@pytest.mark.sqlite("counts SQLite's steps")
 @pytest.mark.thorough
 def test_a_live_sample_costs_the_same_after_a_long_time(tmp_path: Path) -> None:
     """Steps of SQLite's machine, in a boot of 100 samples and in one of 5000."""
     with opened(tmp_path / "db") as db:
-        db.execute("PRAGMA synchronous = OFF")
         store = BatchWriter(db, Registered())
         costs = []
         for count in (100, 5000):

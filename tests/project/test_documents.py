@@ -144,7 +144,7 @@ def add_hour(db: Database, site: int, start_ms: int) -> None:
         for _, name, _, required, default, _ in db.execute("PRAGMA table_info(rollup)")
         if required and default is None
     }
-    given = {"scope": "site", "scope_id": site, "window": "1h", "start_ms": start_ms}
+    given = {"scope": "site", "scope_id": site, "length": "1h", "start_ms": start_ms}
     columns |= given | {"end_ms": start_ms + 3_600_000, "routers": 1}
     marks = ", ".join("?" * len(columns))
     db.execute(

@@ -26,7 +26,7 @@ PYTHON3_LIGHT = {
 SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedata"}
 ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
 ROUTER_LIBRARIES = {"psutil", "click", "scapy"}
-SERVER_LIBRARIES = {"paho", "psutil", "click", "cryptography", "rich", "msgspec"}
+SERVER_LIBRARIES = {"psycopg", "paho", "psutil", "click", "cryptography", "rich", "msgspec"}
 
 # The floors of each half, lowest first: a room, or a file beside the rooms, imports only what
 # stands below it. Rooms of one floor know nothing of each other.
@@ -187,7 +187,9 @@ def _is_sql(node: ast.expr) -> bool:
 
 def test_only_the_store_knows_the_database_s_library() -> None:
     """Its errors leave the room as a StoreError, with a remedy."""
-    importers = who_imports("titik_collector", "sqlite3")
+    importers = who_imports("titik_collector", "sqlite3") | who_imports(
+        "titik_collector", "psycopg"
+    )
     assert {"store"} == {file.partition("/")[0] for file in importers}
 
 

@@ -67,7 +67,7 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
             f"warning: left out: {kept}, because it is not there; keep that safe too", err=True
         )
     if backup.STORE not in holds:
-        where = f"left out: the store, because there is none at {city.store.path}"
+        where = f"left out: the store, because there is none at {city.beside}"
         click.echo(f"warning: {where}; titik collect begins it", err=True)
 
 
@@ -106,16 +106,16 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
         with plainly():
             there = model.load(target)
             backup.restore_store(file, there)
-        click.echo(f"restored {there.store.path}; start it: titik collect --config {target}")
+        click.echo(f"restored {there.beside}; start it: titik collect --config {target}")
         click.echo(_ACKS)
         return
     with plainly():
         city, made, notes = backup.restore(file, target, force)
-    store = f"store {city.store.path}"
-    if not city.store.path.exists():
+    store = f"store {city.beside}"
+    if not city.beside.exists():
         store = "no store, because the backup has none"
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, {store}")
-    if city.store.path.exists():
+    if city.beside.exists():
         click.echo(_ENDED)
     for line in notes:
         click.echo(line)

@@ -22,9 +22,8 @@ from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
-from titik_collector.store.database import StoreBusy
-from titik_collector.store.lease import held
-from titik_collector.store.sqlite import open_writer
+from titik_collector.store import place
+from titik_collector.store.database import StoreBusy, StoreHeld
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +45,14 @@ def collect_command(file: Path, password_file: Path | None) -> None:
         settings = replace(settings, broker=replace(settings.broker, password_file=password_file))
     with plainly():
         _check_folder(settings)
-        with held(settings.store.path), _started(settings) as collector:
+        with place.held(settings.store), _started(settings) as collector:
             _run(collector)
 
 
 def _check_folder(settings: Config) -> None:
     """A store is made where there is none, a folder never: a slip would begin a second store."""
-    folder = settings.store.path.parent
-    if not folder.is_dir():
+    folder = settings.beside.parent
+    if settings.store.path is not None and not folder.is_dir():
         raise ConfigError(
             settings.file,
             "store.path",
@@ -70,7 +69,7 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
         waits = False
         while True:
             try:
-                db = stack.enter_context(contextlib.closing(open_writer(settings.store.path)))
+                db = stack.enter_context(contextlib.closing(place.open_writer(settings.store)))
                 door = reading_login(settings)
                 parts = Parts(settings, db, login(settings), reading=door)
                 break
@@ -93,7 +92,7 @@ def _run(collector: collect.Collector) -> None:
         while not stopped:
             collector.turn()
             service.lives()
-    except OtherCollector:
+    except (OtherCollector, StoreHeld):
         collector.abandon()
         raise
     collector.close()

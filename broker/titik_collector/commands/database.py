@@ -22,7 +22,7 @@ def check_command(file: Path) -> None:
 
     Exit status 1 if not.
     """
-    with options.opened(file) as (settings, store):
+    with options.opened(file) as (settings, store), store.snapshot():
         found = conservation.findings(store)
         taken, stored, refused, lost, in_spool = conservation.totals(store)
         restored = conservation.restored(store)

@@ -15,8 +15,8 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Span
 from titik_collector.queries import history
+from titik_collector.store import place
 from titik_collector.store.database import Database
-from titik_collector.store.sqlite import reading
 from titik_collector.wording import when
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -61,7 +61,7 @@ def opened(file: Path) -> Iterator[tuple[Config, Database]]:
     """The configuration, and its store for reading."""
     with plainly():
         settings = model.load(file)
-        with reading(settings.store.path, settings.file) as db:
+        with place.reading(settings.store, settings.file) as db:
             yield settings, db
 
 

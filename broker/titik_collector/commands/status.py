@@ -18,9 +18,8 @@ from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
+from titik_collector.store import place
 from titik_collector.store.database import Database, StoreError
-from titik_collector.store.lease import is_held
-from titik_collector.store.sqlite import reading
 from titik_collector.timeline import server_clock
 
 COUNT = click.IntRange(0, 1_000_000)
@@ -117,13 +116,13 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
     """The city and the server; StoreError says what the server reports, if the store is gone."""
     now_ms = server_clock.shown_ms(None)
     try:
-        with reading(settings.store.path, settings.file) as db:
+        with place.reading(settings.store, settings.file) as db:
             now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
             of, warned = settings.city, server.warnings
             return status.gather(db, of.name, now_ms, warned, of.title), server
     except StoreError as error:
-        if is_held(settings.store.path) is False:
+        if place.is_held(settings.store) is False:
             raise  # what to do with the store comes before a collector
         server = server_warnings.look(settings, now_ms, None)
         causes = [one.text for one in server.warnings if one.level == "critical"]
@@ -139,7 +138,7 @@ def _check(file: Path, limits: Limits) -> None:
             server = server_warnings.look(settings, now_ms, db)
             if db is None:
                 texts = [one.text for one in server.warnings if one.level == "critical"]
-                code, line = status_check.blind(texts, settings.store.path)
+                code, line = status_check.blind(texts, place.name(settings.store))
             else:
                 city = status.gather(db, settings.city.name, now_ms, server.warnings)
                 code, line = status_check.check(city, server, limits)
@@ -154,7 +153,7 @@ def _readable(settings: Config) -> Iterator[Database | None]:
     """The store, or None if it cannot be read."""
     with contextlib.ExitStack() as stack:
         try:
-            db = stack.enter_context(reading(settings.store.path, settings.file))
+            db = stack.enter_context(place.reading(settings.store, settings.file))
         except StoreError:
             yield None
         else:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from titik_collector.config.schema import (
@@ -121,7 +122,31 @@ class Collector:
 class Store:
     """[store]"""
 
-    path: Annotated[Path, Setting(FILE, "the SQLite file; made if it is missing")]
+    path: Annotated[
+        Path | None,
+        Setting(
+            FILE, "the SQLite file; made if it is missing", "none; this or `url` has to be given"
+        ),
+    ] = None
+    url: Annotated[
+        str | None,
+        Setting(
+            text(1000),
+            "in place of `path`: a database of PostgreSQL 15 or newer, such as"
+            ' `"postgresql://titik@db.example/city"`, without a password',
+        ),
+    ] = None
+    schema: Annotated[
+        str, Setting(NAME, "the schema of that database which is the store; made if it is missing")
+    ] = "titik"
+    password_file: Annotated[
+        Path | None,
+        Setting(
+            FILE,
+            "file with the password of the url's user, mode 0600",
+            "none; libpq then looks into PGPASSFILE",
+        ),
+    ] = None
     messages_days: Annotated[
         int,
         Setting(whole(1, 3650), "days that samples are kept as received, with every field"),
@@ -222,6 +247,11 @@ class Config:
     ] = ()
 
     @property
+    def beside(self) -> Path:
+        """Files of the collector's own have their place beside this one, and its name."""
+        return self.store.path or self.file.with_name(self.store.schema)
+
+    @property
     def state_files(self) -> list[Path]:
         """Where the collector's own state may be, the best place first.
 
@@ -229,11 +259,11 @@ class Config:
         """
         if self.collector.state is not None:
             return [self.collector.state]
-        store = self.store.path
-        name = hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:8]
+        beside = self.beside
+        name = hashlib.sha256(str(beside.resolve()).encode()).hexdigest()[:8]
         return [
             STATE_FOLDER / f"collector-{self.collector.id}-{name}.json",
-            store.with_name(f"{store.name}.state"),
+            beside.with_name(f"{beside.name}.state"),
         ]
 
     def since_ms(self, router: Router) -> int | None:
@@ -287,6 +317,7 @@ def check(config: Config) -> None:
     """What single keys cannot say; ConfigError at the first thing that is wrong."""
     _check_names(config)
     _check_places(config)
+    _check_store(config)
     _check_kept(config)
 
 
@@ -342,6 +373,35 @@ def _check_places(config: Config) -> None:
                 f'there is no site "{router.site}", where {router.name} is to be',
                 no_such_site(router.site, sites),
             )
+
+
+def _check_store(config: Config) -> None:
+    """It is in one place, and no password is in a file that many read."""
+    store = config.store
+    if (store.path is None) == (store.url is None):
+        wrong = "is missing" if store.path is None else "is given, and so is store.url"
+        raise ConfigError(config.file, "store.path", wrong, "give one of store.path and store.url")
+    if store.password_file is not None and store.url is None:
+        raise ConfigError(
+            config.file, "store.password_file", "is of no use to a file", "give it with store.url"
+        )
+    if store.url is None:
+        return
+    url = urlsplit(store.url)
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ConfigError(
+            config.file,
+            "store.url",
+            "is of no engine that is known",
+            "allowed: postgresql://USER@HOST/DATABASE",
+        )
+    if url.password or "password" in parse_qs(url.query):
+        raise ConfigError(
+            config.file,
+            "store.url",
+            "has a password in it",
+            "put it into a file of mode 0600, and name that: store.password_file",
+        )
 
 
 def _check_kept(config: Config) -> None:

@@ -12,9 +12,8 @@ from titik_collector.config.model import Config
 from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
-from titik_collector.store import presence_rows
+from titik_collector.store import place, presence_rows
 from titik_collector.store.database import Database
-from titik_collector.store.lease import is_held
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
 
@@ -47,13 +46,13 @@ class Server:
 
 def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     """Ask the state file, the lease, the store if it can be read, and the certificates."""
-    store = settings.store.path
     state = collector_state.read(settings.state_files)
     warnings = []
-    start = systemd.start(store, settings.file)
-    place = settings.broker.directory
-    broker = "" if place is None else f"; if its broker is stopped: {systemd.start_broker(place)}"
-    idle = _nobody_collects(db, now_ms, start + broker) if is_held(store) is False else None
+    start = systemd.start(settings.beside, settings.file)
+    folder = settings.broker.directory
+    broker = "" if folder is None else f"; if its broker is stopped: {systemd.start_broker(folder)}"
+    is_idle = place.is_held(settings.store) is False
+    idle = _nobody_collects(db, now_ms, start + broker) if is_idle else None
     if idle is not None:
         warnings.append(Warned("critical", idle))
     elif state is not None and (words := collector_state.words(state, now_ms)) is not None:

@@ -7,7 +7,6 @@ Rule: pure. A server that fails is critical and hides the rest, because the rest
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from titik_collector.limits import MAX_PAGED
 from titik_collector.queries.server_warnings import Server
@@ -41,7 +40,7 @@ def check(city: CityStatus, server: Server, limits: Limits) -> tuple[int, str]:
     return code, f"{line(code, '; '.join(texts) or well)} | {_data(city, server, limits)}"
 
 
-def blind(causes: Sequence[str], store: Path) -> tuple[int, str]:
+def blind(causes: Sequence[str], store: str) -> tuple[int, str]:
     """Where the store cannot be read: critical if the server itself reports why."""
     code = CRITICAL if causes else UNKNOWN
     return code, line(code, "; ".join([*causes, f"{store} cannot be read"]))

@@ -31,10 +31,9 @@ from titik_collector.queries import status
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import status_screen
 from titik_collector.simulation.fleet import WorldTime
-from titik_collector.store import conservation
+from titik_collector.store import conservation, place
 from titik_collector.store.database import StoreError
 from titik_collector.store.lease import lease
-from titik_collector.store.sqlite import reading
 from titik_wire import topics
 
 HERE = "this-machine"
@@ -229,7 +228,7 @@ def screen(demo: Demo, world: WorldTime) -> Group:
         style="bold",
     )
     try:
-        with reading(demo.config.store.path) as db:
+        with place.reading(demo.config.store, demo.config.file) as db:
             screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
         table = status_screen.render(screen)
     except StoreError:  # not made yet; if it cannot be, the collector ends and logs why
@@ -262,9 +261,8 @@ def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
 
 def _summary(demo: Demo, console: Console) -> bool:
     """What was taken, stored, merged and lost, and where it lies; False if it does not add up."""
-    path = demo.config.store.path
     try:
-        with reading(path) as db:
+        with place.reading(demo.config.store, demo.config.file) as db:
             totals = conservation.totals(db)
             found = conservation.findings(db)
             merged = conservation.merged(db)
@@ -281,7 +279,7 @@ def _summary(demo: Demo, console: Console) -> bool:
         *(f"in this run the simulated {one}" for one in fleet if one.startswith("routers took")),
         "what is not yet acked waits in the routers' spools for the next run",
         *found,
-        f"the data lies in {path}; the same command again goes on with it",
+        f"the data lies in {demo.config.beside}; the same command again goes on with it",
         f"ask it: {_titik(demo, 'status')}",
         f"minutes, each computed 40 s after it ended or when the collector stopped:"
         f" {_titik(demo, HISTORY)}",

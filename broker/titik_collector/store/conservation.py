@@ -36,11 +36,7 @@ def findings(db: Database) -> list[str]:
 
 
 def _all(db: Database) -> Iterator[str]:
-    yield from (
-        f"sqlite: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"
-    )
-    for table, rowid, parent, _ in db.execute("PRAGMA foreign_key_check"):
-        yield f"{table} row {rowid}: no such row in {parent}"
+    yield from db.damage()
     yield from _conservation(db)
     for run_id, base, router, token in db.execute(
         "SELECT run.id, base, router.name, run.token FROM run"

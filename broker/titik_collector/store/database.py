@@ -7,7 +7,8 @@ Rule: every failure is a StoreError, in words that say what an operator can do.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, Protocol
+from importlib import resources
+from typing import Any, NamedTuple, Protocol
 
 Value = Any  # whole number, real number, text, bytes, bool or None
 Row = tuple[Value, ...]
@@ -50,6 +51,28 @@ def insert(table: str, columns: Columns) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
+class Migration(NamedTuple):
+    """One step of the schema."""
+
+    number: int
+    sql: str
+
+
+def migrations(folder: str) -> list[Migration]:
+    """All of an engine, in order; file names are `0001_what.sql`."""
+    entries = (resources.files("titik_collector.store") / folder).iterdir()
+    files = sorted((one for one in entries if one.name.endswith(".sql")), key=lambda f: f.name)
+    return [Migration(int(one.name[:4]), one.read_text(encoding="utf-8")) for one in files]
+
+
+def other_schema(version: int, newest: int) -> str:
+    """What to do about a store of another schema than this program reads."""
+    versions = f"schema {version}, this program reads {newest}"
+    if version > newest:
+        return f"{versions}; upgrade this program"
+    return f"{versions}; `titik collect` brings it up to date"
+
+
 class Rows(list[Row]):
     """What a statement gave, whole; `rowcount` says how many rows it changed."""
 
@@ -88,12 +111,29 @@ class Database(Protocol):
     ) -> tuple[str, tuple[Value, ...]]:
         """The head of a statement that joins with these rows as the table `key`, and its values.
 
-        However many rows there are, the text is the same, so the engine reads it once.
+        However many rows there are, the text is the same, so the engine reads it once. With no
+        row, and so no value to see its type by, a column is one of whole numbers.
         """
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing."""
+        """All or nothing; the only place to write in."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read inside is of one moment, while others write."""
+        ...
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is such a table."""
+        ...
+
+    def damage(self) -> Iterator[str]:
+        """What the engine itself finds broken, in words."""
+        ...
+
+    def place(self) -> str:
+        """Where the store is; another text for a copy of it."""
         ...
 
     def close(self) -> None:

@@ -5,9 +5,7 @@ backup recognizes that it is not the newest.
 """
 
 import os
-import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 from titik_collector.store.database import Database, upsert
 
@@ -20,12 +18,14 @@ class Identity:
 
     store: str
     epoch: int
-    moved: bool = False  # the file is not the one of the epoch before: copied, restored or new
+    moved: bool = (
+        False  # the store is not where it was at the epoch before: copied, restored or new
+    )
 
 
-def opened(db: Database, path: Path) -> Identity:
+def opened(db: Database) -> Identity:
     """Raise the epoch of a store that is open for writing; StoreError if it cannot be written."""
-    place = _place(path)
+    place = db.place()
     with db.transaction():
         known: dict[str, str] = dict(
             db.execute(
@@ -49,8 +49,3 @@ def raise_above(db: Database, own: Identity, epoch: int) -> Identity:
 
 def _write(db: Database, **settings: str) -> None:
     db.executemany(upsert("setting", ("name",), ("value",)), settings.items())
-
-
-def _place(path: Path) -> str:
-    """The machine, the path and the file itself; a copy differs in one of them."""
-    return f"{platform.node()} {path.resolve()} {path.stat().st_ino}"

@@ -30,7 +30,7 @@ def two_newest(db: Database, router_id: int, router: str) -> list[Kept]:
         "SELECT packed, at_ms FROM (SELECT run_id, seq, at_ms FROM presence"
         "  JOIN run ON run.router_id = presence.router_id AND token = run"
         "  JOIN sample ON run_id = run.id WHERE presence.router_id = ?"
-        "  ORDER BY seq DESC LIMIT 2)"
+        "  ORDER BY seq DESC LIMIT 2) AS newest"
         " JOIN body USING (run_id, seq) ORDER BY seq DESC",
         (router_id,),
     ).fetchall()
@@ -38,7 +38,7 @@ def two_newest(db: Database, router_id: int, router: str) -> list[Kept]:
         rows
         or db.execute(
             "SELECT packed, at_ms FROM (SELECT run_id, seq, at_ms FROM sample"
-            "  WHERE router_id = ? ORDER BY at_ms DESC LIMIT 2)"
+            "  WHERE router_id = ? ORDER BY at_ms DESC LIMIT 2) AS newest"
             " JOIN body USING (run_id, seq) ORDER BY at_ms DESC",
             (router_id,),
         ).fetchall()

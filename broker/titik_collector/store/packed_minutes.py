@@ -92,9 +92,10 @@ class Unpacking:
         self._folder = folder
         self._next = 0.0
         self.is_over = edge_ms(db) is None
-        if self.is_over:
-            db.execute("DROP TABLE IF EXISTS cold")
-        else:
+        if self.is_over and db.has_table("cold"):
+            with db.transaction():
+                db.execute("DROP TABLE cold")
+        elif not self.is_over:
             log.info("unpacking minutes of an earlier version, the newest first")
 
     def due(self, now: float) -> bool:

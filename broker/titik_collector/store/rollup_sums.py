@@ -98,6 +98,8 @@ class Asked(NamedTuple):
 
 def of_lower(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[Figures]:
     """Each hour of its minutes, or day of its hours; means and visitors are left out."""
+    if not asked:
+        return []
     head, values = db.keyed(
         ("n", "of_scope", "id", "of_length", "from_ms", "to_ms"),
         [

@@ -58,6 +58,8 @@ def read(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
 
 def read_many(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[dict[int, RollupRow]]:
     """The same for many series, in the order in which they are asked for."""
+    if not asked:
+        return []
     head, values = db.keyed(
         ("n", "of_scope", "id", "of_length", "from_ms", "to_ms"),
         [(n, *series, *span) for n, (series, span) in enumerate(asked)],

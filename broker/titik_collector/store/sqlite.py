@@ -4,11 +4,11 @@ Rule: what is committed survives a power cut (`synchronous=FULL`).
 Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
 """
 
+import platform
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,8 @@ from titik_collector.store.database import (
     Unstorable,
     Value,
     Values,
+    migrations,
+    other_schema,
 )
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
@@ -76,6 +78,30 @@ class SqliteDatabase:
                 self.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("ROLLBACK")
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is such a table."""
+        return bool(self.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)))
+
+    def damage(self) -> Iterator[str]:
+        """What SQLite finds broken."""
+        found = self.execute("PRAGMA integrity_check")
+        yield from (f"sqlite: {one}" for (one,) in found if one != "ok")
+        for table, rowid, parent, _ in self.execute("PRAGMA foreign_key_check"):
+            yield f"{table} row {rowid}: no such row in {parent}"
+
+    def place(self) -> str:
+        """The machine, the path and the file itself; a copy differs in one of them."""
+        return f"{platform.node()} {self._path.resolve()} {self._path.stat().st_ino}"
+
     def close(self) -> None:
         """Let go of the file."""
         self.raw.close()
@@ -86,15 +112,6 @@ def _keyed(columns: tuple[str, ...]) -> str:
     parts = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(columns)))
     # Else SQLite reads the JSON again wherever a column is named.
     return f"WITH key ({', '.join(columns)}) AS MATERIALIZED (SELECT {parts} FROM json_each(?))"
-
-
-def migrations() -> list[tuple[int, str]]:
-    """Number and SQL of every migration, in order; file names are `0005_what.sql`."""
-    folder = resources.files("titik_collector.store") / "schema"
-    files = sorted(
-        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda f: f.name
-    )
-    return [(int(file.name[:4]), file.read_text(encoding="utf-8")) for file in files]
 
 
 def files(path: Path) -> list[Path]:
@@ -138,7 +155,7 @@ def open_reader(path: Path, file: Path | None = None) -> SqliteDatabase:
     except sqlite3.Error as error:
         raise worded(error, path) from error
     try:
-        version, newest = _version(db), migrations()[-1][0]
+        version, newest = _version(db), migrations("schema")[-1][0]
         if version != newest:
             raise StoreError(f"{path}: {_other_schema(version, newest)}")
     except BaseException:
@@ -177,15 +194,13 @@ _BUGS = (
 
 
 def _other_schema(version: int, newest: int) -> str:
-    versions = f"schema {version}, this program reads {newest}"
     if version == 0:
         return (
-            f"{versions}; its -wal is missing, or it is no store: put the -wal back beside it, or"
-            " move it away and bring back a backup: titik restore --only-store FILE"
+            f"schema 0, this program reads {newest}; its -wal is missing, or it is no store: put"
+            " the -wal back beside it, or move it away and bring back a backup:"
+            " titik restore --only-store FILE"
         )
-    if version > newest:
-        return f"{versions}; upgrade this program"
-    return f"{versions}; `titik collect` brings it up to date"
+    return other_schema(version, newest)
 
 
 def _version(db: SqliteDatabase) -> int:
@@ -195,7 +210,7 @@ def _version(db: SqliteDatabase) -> int:
 def _migrate(db: SqliteDatabase) -> None:
     """Apply what is missing, each migration whole or not at all."""
     have = _version(db)
-    known = migrations()
+    known = migrations("schema")
     if have > known[-1][0]:
         raise StoreError(f"schema {have} is newer than this program, which knows {known[-1][0]}")
     if 0 < have < known[0][0]:

@@ -17,8 +17,7 @@ class PackedRow(NamedTuple):
 
 def is_there(db: Database) -> bool:
     """The store has the table."""
-    found = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'waiting'").fetchone()
-    return found is not None
+    return db.has_table("waiting")
 
 
 def samples(db: Database) -> int:

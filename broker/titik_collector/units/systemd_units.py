@@ -117,6 +117,8 @@ def find(broker: Mosquitto, config: Path) -> Layout | None:
         store = configuration.load(config).store.path
     except ConfigError:
         return None
+    if store is None:  # on a server: its units are the operator's own
+        return None
     users = (broker.account, USER, "root")  # root's city has its users
     if os.geteuid() != 0:
         users = (pwd.getpwuid(os.geteuid()).pw_name,) * 3

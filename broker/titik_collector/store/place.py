@@ -1,0 +1,107 @@
+"""Where a store is: a file of SQLite, or a schema of a PostgreSQL server; and how each is opened.
+
+Rule: the driver of PostgreSQL is loaded where the configuration names a server, and nowhere else.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from titik_collector.limits import MAX_PASSWORD_FILE
+from titik_collector.own_state import systemd
+from titik_collector.store import lease, sqlite
+from titik_collector.store.database import Database, StoreError
+
+if TYPE_CHECKING:
+    from titik_collector.store.postgres import PostgresPlace
+
+DRIVER = 'store.url: psycopg is not installed: pip install "titik[postgres]"'
+
+
+class Where(Protocol):
+    """What a configuration says of its store: a path or an url."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file."""
+
+    @property
+    def url(self) -> str | None:
+        """The server and its database."""
+
+    @property
+    def schema(self) -> str:
+        """What of the database is the store."""
+
+    @property
+    def password_file(self) -> Path | None:
+        """With the password of the url's user."""
+
+
+def name(where: Where) -> str:
+    """For messages."""
+    return f"{where.url} schema {where.schema}" if where.path is None else str(where.path)
+
+
+@contextmanager
+def held(where: Where) -> Iterator[None]:
+    """Hold the lease of a file; opening a schema takes its own. StoreHeld: another has it."""
+    if where.path is None:
+        yield
+        return
+    with lease.held(where.path):
+        yield
+
+
+def is_held(where: Where) -> bool | None:
+    """Whether a collector holds the store; None if that is not ours to see."""
+    if where.path is not None:
+        return lease.is_held(where.path)
+    place = _place(where)
+    from titik_collector.store import postgres_schema
+
+    return postgres_schema.is_held(place)
+
+
+def open_writer(where: Where) -> Database:
+    """Open, or make, the store for writing, brought to the newest migration."""
+    if where.path is not None:
+        return sqlite.open_writer(where.path)
+    place = _place(where)
+    from titik_collector.store import postgres_schema
+
+    return postgres_schema.open_writer(place)
+
+
+@contextmanager
+def reading(where: Where, file: Path) -> Iterator[Database]:
+    """The store for reading, until the end of the block; `file`: the configuration."""
+    if where.path is not None:
+        with sqlite.reading(where.path, file) as db:
+            yield db
+        return
+    place = _place(where)
+    from titik_collector.store import postgres_schema
+
+    with closing(postgres_schema.open_reader(place, systemd.start(file, file))) as opened:
+        yield opened
+
+
+def _place(where: Where) -> "PostgresPlace":
+    """Of a store on a server; StoreError without its driver, or if the password cannot be read."""
+    try:
+        from titik_collector.store.postgres import PostgresPlace
+    except ImportError as error:
+        raise StoreError(DRIVER) from error
+    assert where.url is not None
+    return PostgresPlace(where.url, where.schema, _password(where.password_file))
+
+
+def _password(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8")[:MAX_PASSWORD_FILE].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"store.password_file: {error}; name a file that can be read") from error

@@ -1,0 +1,294 @@
+"""PostgreSQL: a schema of a server's database, read by many and written by the holder of its lease.
+
+Rule: a session writes in a transaction only, and each transaction of the writer renews the lease.
+So a holder that was stopped, and lost the lease meanwhile, commits nothing.
+Rule: a lost connection is made again at the next statement, never inside a transaction.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import errors
+from psycopg.types.numeric import Int8Dumper
+
+from titik_collector.store.database import (
+    Row,
+    Rows,
+    StoreBusy,
+    StoreError,
+    StoreHeld,
+    Unstorable,
+    Value,
+    Values,
+)
+
+CONNECT_S = 10
+BUSY_MS = 1000  # as on SQLite
+DEAD_MS = 15_000  # a network that takes nothing for so long is gone
+LEASE_S = 30  # a holder that renews nothing for so long has lost it
+REMOTE = "is PostgreSQL running, and is store.url right?"
+_TYPES: dict[type, str] = {
+    bool: "BOOLEAN",
+    int: "BIGINT",
+    float: "DOUBLE PRECISION",
+    str: "TEXT",
+    bytes: "BYTEA",
+}
+_STOPPED = (
+    *(errors.LockNotAvailable, errors.QueryCanceled),
+    *(errors.SerializationFailure, errors.DeadlockDetected),
+)
+_BUGS = (
+    *(errors.IntegrityError, errors.DataError, errors.ProgrammingError),
+    errors.ReadOnlySqlTransaction,  # outside a transaction
+)
+# The operator's to mend; the second part is the remedy.
+_REMEDIES: tuple[tuple[type[psycopg.Error], str], ...] = (
+    (errors.InvalidPassword, "correct store.password_file"),
+    (errors.InsufficientPrivilege, "grant it to the user of store.url"),
+    (errors.FeatureNotSupported, "a standby? target_session_attrs=read-write in the url"),
+    (errors.UndefinedTable, "the schema is not whole: bring back a backup"),
+    (errors.DiskFull, "free the disk of the server"),
+)
+
+
+class PostgresPlace(NamedTuple):
+    """Where a store is."""
+
+    url: str  # as libpq reads it, without a password
+    schema: str
+    password: str | None = None  # None: libpq finds one, as in PGPASSFILE, or needs none
+
+    def __str__(self) -> str:
+        return f"{self.url} schema {self.schema}"
+
+
+class PostgresDatabase:
+    """A session with a server."""
+
+    def __init__(self, place: PostgresPlace) -> None:
+        self._place = place
+        self._epoch: int | None = None  # of the lease; None: this session only reads
+        self._inside = False
+        self._cursors = 0
+        self._raw = _connected(place)
+
+    def execute(self, sql: str, values: Values = ()) -> Rows:
+        """One statement; StoreError if it fails."""
+        with self._worded():
+            cursor = self._session().execute(translated(sql), values)
+            rows = cursor.fetchall() if cursor.description else ()
+            return Rows(rows, cursor.rowcount)
+
+    def executemany(self, sql: str, rows: Iterable[Values]) -> None:
+        """One statement for each of many rows; StoreError if it fails."""
+        with self._worded(), self._session().cursor() as cursor:
+            cursor.executemany(translated(sql), rows)
+
+    def stream(self, sql: str, values: Values = ()) -> Iterator[Row]:
+        """The rows of a long answer, which the server keeps meanwhile; StoreError if it fails."""
+        self._cursors += 1
+        name = f"long_{self._cursors}"
+        with self._worded(), self._session().cursor(name, withhold=not self._inside) as cursor:
+            cursor.execute(translated(sql), values)
+            yield from cursor
+
+    def keyed(
+        self, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+    ) -> tuple[str, tuple[Value, ...]]:
+        """The head of a statement that joins with rows; they travel column by column."""
+        lists = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
+        return _keyed(tuple(columns), tuple(map(_type, lists))), tuple(lists)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; StoreError if it cannot be, StoreHeld if the lease is another's."""
+        if self._epoch is None:
+            raise Unstorable(f"{self._place}: is open for reading only")
+        with self._begun("BEGIN READ WRITE"):
+            if not self.execute(_RENEW.format(seconds=LEASE_S), (self._epoch,)).rowcount:
+                raise StoreHeld(f"{self._place}: another collector has taken over this store")
+            yield
+            self.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment."""
+        with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+            yield
+            self.execute("COMMIT")
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is such a table."""
+        return self.execute("SELECT to_regclass(?) IS NOT NULL", (name,))[0] == (True,)
+
+    def damage(self) -> Iterator[str]:
+        """The server checks its own files."""
+        yield from ()
+
+    def place(self) -> str:
+        """The server's own name of the schema; one that was restored has another."""
+        database, number = self.execute(
+            "SELECT current_database(), CAST(oid AS BIGINT) FROM pg_namespace WHERE nspname = ?",
+            (self._place.schema,),
+        )[0]
+        return f"{database} {self._place.schema} {number}"
+
+    def take_lease(self, holder: str) -> None:
+        """Hold the store from now on; StoreHeld: another collector does."""
+        taken = self._written(_TAKE.format(seconds=LEASE_S), (holder,))
+        if not taken:
+            ((other,),) = self.execute("SELECT holder FROM lease")
+            raise StoreHeld(
+                f"{self._place}: another collector ({other}) holds this store; stop it, or give"
+                " each a store.schema of its own"
+            )
+        self._epoch = taken[0][0]
+
+    def close(self) -> None:
+        """Let go of it, and of the lease."""
+        if self._epoch is not None and not self._raw.closed and not self._inside:
+            with suppress(StoreError):  # then it ends by itself
+                self._written(
+                    "UPDATE lease SET until = '-infinity' WHERE epoch = ?", (self._epoch,)
+                )
+        self._raw.close()
+
+    def apply(self, number: int, sql: str) -> None:
+        """A migration, whole or not at all; nothing if another process has applied it meanwhile."""
+        with self._begun("BEGIN READ WRITE"):
+            self.execute("SET LOCAL lock_timeout = 0")
+            self.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")
+            if self.version() < number:
+                self._raw.execute(sql.encode(), prepare=False)  # many statements
+                self.execute("INSERT INTO schema_version (number) VALUES (?)", (number,))
+            self.execute("COMMIT")
+
+    def version(self) -> int:
+        """The number of the newest migration that was applied; 0: none."""
+        if not self.has_table("schema_version"):
+            return 0
+        return int(self.execute("SELECT max(number) FROM schema_version")[0][0])
+
+    def make_schema(self) -> None:
+        """The schema, where the server has none of the name."""
+        schema = self._place.schema
+        if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)):
+            self._written(f'CREATE SCHEMA IF NOT EXISTS "{schema}"', ())
+
+    def _written(self, sql: str, values: Values) -> Rows:
+        with self._begun("BEGIN READ WRITE"):
+            rows = self.execute(sql, values)
+            self.execute("COMMIT")
+            return rows
+
+    @contextmanager
+    def _begun(self, sql: str) -> Iterator[None]:
+        self.execute(sql)
+        self._inside = True
+        try:
+            yield
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._inside = False
+
+    def _roll_back(self) -> None:
+        """Whatever the error was, nothing is kept: a session that cannot say so is closed."""
+        try:
+            if not self._raw.closed:
+                self._raw.execute("ROLLBACK")
+        except psycopg.Error:
+            self._raw.close()
+
+    def _session(self) -> "psycopg.Connection[Row]":
+        if self._raw.closed and not self._inside:
+            self._raw = _connected(self._place)
+        return self._raw
+
+    @contextmanager
+    def _worded(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise worded(error, self._place) from error
+
+
+# A holder whose session with the server is gone cannot write: it has to renew first.
+_TAKE = """
+UPDATE lease SET epoch = epoch + 1, holder = ?, backend = pg_backend_pid(),
+  until = clock_timestamp() + interval '{seconds} s'
+WHERE until < clock_timestamp() OR NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = backend)
+RETURNING epoch
+"""
+_RENEW = """
+UPDATE lease SET backend = pg_backend_pid(), until = clock_timestamp() + interval '{seconds} s'
+WHERE epoch = ?
+"""
+HELD = """
+SELECT until >= clock_timestamp()
+  AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = backend) FROM lease
+"""
+
+
+def _connected(place: PostgresPlace) -> "psycopg.Connection[Any]":
+    """A session that writes only where a transaction says so; StoreError if there is none."""
+    settings = {
+        "search_path": f'"{place.schema}"',
+        "lock_timeout": BUSY_MS,
+        "default_transaction_read_only": "on",
+        # A holder that was stopped inside a transaction would keep the lease's row.
+        "idle_in_transaction_session_timeout": LEASE_S * 1000,
+    }
+    try:
+        raw = psycopg.connect(
+            place.url,
+            autocommit=True,
+            prepare_threshold=1,
+            password=place.password,
+            connect_timeout=CONNECT_S,
+            application_name="titik",
+            tcp_user_timeout=DEAD_MS,
+            options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+        )
+    except psycopg.Error as error:
+        raise worded(error, place) from error
+    # Else the type of a number depends on its size, and each is another statement.
+    raw.adapters.register_dumper(int, Int8Dumper)
+    return raw
+
+
+def worded(error: psycopg.Error, place: PostgresPlace) -> StoreError:
+    """What PostgreSQL says of a store, with the remedy."""
+    text = f"{place}: {' '.join(str(error).split())}"
+    if isinstance(error, _STOPPED):
+        return StoreBusy(text)
+    for kind, remedy in _REMEDIES:
+        if isinstance(error, kind):
+            return StoreError(f"{text}; {remedy}")
+    if isinstance(error, _BUGS):
+        return Unstorable(text)
+    return StoreError(f"{text}; {REMOTE}" if error.sqlstate is None else text)
+
+
+@cache
+def translated(sql: str) -> str:
+    """The placeholders `?` and `:name` as psycopg wants them."""
+    sql = re.sub(r"(?<![:\w]):([a-z_]+)\b", r"%(\1)s", sql.replace("%", "%%"))
+    return sql.replace("?", "%s")
+
+
+@cache
+def _keyed(columns: tuple[str, ...], types: tuple[str, ...]) -> str:
+    lists = ", ".join(f"CAST(? AS {one}[])" for one in types)
+    return f"WITH key ({', '.join(columns)}) AS MATERIALIZED (SELECT * FROM unnest({lists}))"
+
+
+def _type(column: Sequence[Value]) -> str:
+    """Of the first value that is known."""
+    return next((_TYPES[type(one)] for one in column if one is not None), "BIGINT")

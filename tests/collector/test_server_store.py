@@ -1,0 +1,169 @@
+"""`titik` over a store on a PostgreSQL server."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.collector.build import received, sample
+from tests.collector.stores import Stores
+from tests.collector.test_command_line import says
+from tests.collector.test_router_command import TEXT
+from tests.ports import free_ports
+from tests.project.sources import ROOT
+from tests.until import until
+from titik_collector.config import model
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.ingest.ingest import to_item
+from titik_collector.registry.registry import Registry
+from titik_collector.registry.sync import sync
+from titik_collector.rollups.worker import Rollups
+from titik_collector.store import place
+from titik_collector.store.postgres import PostgresPlace
+
+pytestmark = pytest.mark.system
+START_MS = 1_795_400_000_000
+ASKED = (
+    ("history", "taman-tirosa", "--since", "2026-11-23", "--until", "2026-11-25", "--utc"),
+    ("history", "tirosa-1", "--since", "2026-11-23", "--until", "2026-11-24", "--window", "1d"),
+    ("events", "--since", "2026-11-01", "--utc"),
+    ("export", "--since", "2026-11-23", "--until", "2026-11-25", "--window", "1m"),
+    ("status",),
+    ("db", "check"),
+)
+
+
+@pytest.fixture
+def server(stores: Stores) -> PostgresPlace:
+    """An empty store on a server."""
+    stores.forget()
+    return stores.place(Path("server"))
+
+
+@pytest.fixture
+def file(tmp_path: Path, server: PostgresPlace) -> Path:
+    """A city whose store is there."""
+    return city(tmp_path / "server", f'url = "{server.url}"\nschema = "{server.schema}"')
+
+
+def city(folder: Path, store: str) -> Path:
+    """A configuration with this store; its broker does not answer."""
+    folder.mkdir()
+    made = folder / "titik.toml"
+    (port,) = free_ports(1)
+    made.write_text(
+        TEXT.replace('path = "titik.db"', store)
+        + f'\n[broker]\nport = {port}\n[collector]\nstate = "state.json"\n'
+    )
+    return made
+
+
+def fill(file: Path) -> None:
+    """Half an hour of one router, with a gap."""
+    config = model.load(file)
+    with contextlib.closing(place.open_writer(config.store)) as db:
+        sync(db, config, START_MS)
+        store = BatchWriter(db, Registry(db, config.city.name))
+        numbers = [*range(1, 30), *range(40, 61)]
+        store.save([to_item(received(sample(n)), START_MS + n * 30_000) for n in numbers])
+        rollups = Rollups(db, config.city.timezone, lambda: START_MS + 3 * 86_400_000)
+        while rollups.work(10, lambda: 0.0):
+            pass
+
+
+def test_every_command_prints_what_it_prints_of_a_file(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of all kinds, read on both engines."""
+    monkeypatch.setenv("COLUMNS", "1000")  # no path is wrapped
+    other = city(tmp_path / "file", 'path = "titik.db"')
+    fill(file)
+    fill(other)
+    for arguments in ASKED:
+        status = int(arguments == ("status",))  # no collector is running
+        one, another = (
+            says(*arguments, "--config", str(here), status=status).replace(str(here), "")
+            for here in (other, file)
+        )
+        assert one == another
+
+
+@contextlib.contextmanager
+def collecting(file: Path, **other: Any) -> Iterator["subprocess.Popen[str]"]:
+    """`titik collect`, until the end of the block."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "titik_collector", "collect", "--config", str(file)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}"},
+        stderr=subprocess.PIPE,
+        text=True,
+        **other,
+    )
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_one_collector_collects(file: Path) -> None:
+    """A second is refused; at its end the store is free."""
+    store = model.load(file).store
+    with collecting(file) as first:
+        assert until(lambda: place.is_held(store) is True, True)
+        with collecting(file) as second:
+            _, output = second.communicate(timeout=60)
+            assert 1 == second.returncode
+            assert f"another collector (process {first.pid} on " in output
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=60)
+        assert 0 == first.returncode
+    assert False is place.is_held(store)
+
+
+def test_a_collector_whose_store_another_took_over_ends(file: Path, server: PostgresPlace) -> None:
+    """It does not go on and report that the store fails."""
+    store = model.load(file).store
+    with collecting(file) as running:
+        assert until(lambda: place.is_held(store) is True, True)
+        take_over(server)
+        _, output = running.communicate(timeout=60)
+    assert "another collector has taken over this store" in output
+
+
+def take_over(server: PostgresPlace) -> None:
+    """As after the end of a lease."""
+    with psycopg.connect(server.url) as db:
+        db.execute(f"UPDATE {server.schema}.lease SET epoch = epoch + 1")
+
+
+def test_without_the_driver_the_error_has_the_command_that_installs_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg is in an extra of its own."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "titik_collector.store.postgres", raising=False)
+    expected = 'Error: store.url: psycopg is not installed: pip install "titik[postgres]" '
+    assert expected == says("db", "check", "--config", str(file), status=1)
+
+
+def test_a_backup_of_a_server_s_store_is_the_server_s(file: Path) -> None:
+    """And nothing is written that looks like one."""
+    output = says("backup", str(file.with_name("b.tar.gz")), "--config", str(file), status=1)
+    assert "this store is on a server; save and restore it there: pg_dump --schema=" in output
+    assert not file.with_name("b.tar.gz").exists()
+
+
+def test_the_password_is_read_from_its_file(file: Path) -> None:
+    """It may be named beside the url alone."""
+    file.write_text(file.read_text().replace("schema =", 'password_file = "secret"\nschema ='))
+    output = says("db", "check", "--config", str(file), status=1)
+    assert "store.password_file: [Errno 2] No such file or directory" in output
+    file.with_name("secret").write_text("x\n")
+    assert "the store is whole" in says("db", "check", "--config", str(file), status=0)

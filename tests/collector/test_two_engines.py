@@ -1,0 +1,301 @@
+"""The store on PostgreSQL: the same tables as on SQLite, and its lease."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.collector import build, history
+from tests.collector.build import T0, Registered, opened
+from tests.collector.stores import Stores
+from tests.collector.test_rollup import ZONE
+from tests.project.sources import ROOT
+from tests.until import until
+from titik_collector.ingest.batch import BatchWriter
+from titik_collector.rollups.worker import Rollups
+from titik_collector.store import postgres_schema, settings, sqlite
+from titik_collector.store.database import Database, StoreBusy, StoreError, StoreHeld, Unstorable
+from titik_collector.store.postgres import PostgresDatabase, PostgresPlace, translated
+
+pytestmark = pytest.mark.system
+
+ROUTERS = ("tirosa-1", "tirosa-2")
+# What identifies a row, in place of numbers that an engine gives: those of runs and boots.
+_RUN = "(SELECT router_id || '/' || token FROM run WHERE id = {0})"
+_BOOT = "(SELECT router_id || '/' || token FROM boot WHERE id = {0})"
+TABLES = {
+    "boot": "router_id, token, online, prompt_ms",
+    "run": "router_id, token, highest, floor, gone, base, base_stored, base_refused, "
+    + _BOOT.format("boot_id"),
+    "settled": f"{_RUN.format('run_id')}, kind, first_seq, last_seq",
+    "open_run": f"{_RUN.format('run_id')}, touched_ms",
+    "boot_time": f"{_BOOT.format('boot_id')}, quality, offset_ms, arrival_ms, has, first_ms,"
+    " last_ms",
+    "succession": f"{_RUN.format('older_run_id')}, {_BOOT.format('newer_boot_id')}",
+    "sample": f"{_RUN.format('run_id')}, seq, first_seq, at_ms, quality, taken_ms, claim_ms,"
+    " covers_ms, clients, client_ms, visitors",
+    "dirty": "router_id, from_ms, to_ms",
+    "stale": "scope, scope_id, hour_ms, from_ms, to_ms",
+    "rollup_news": "scope, scope_id, length, start_ms",
+    "rollup": "*",
+    "v_conservation": "*",
+    "v_rollup": "*",
+    "v_sample": "*",
+}
+HOLDER = """
+import os, signal, sys
+from titik_collector.store import postgres, postgres_schema, settings
+from titik_collector.store.database import StoreError, StoreHeld
+postgres.LEASE_S = int(sys.argv[3])
+db = postgres_schema.open_writer(postgres.PostgresPlace(sys.argv[1], sys.argv[2]))
+print("holds", flush=True)
+number = 0
+while True:
+    number += 1
+    try:
+        with db.transaction():
+            settings.keep(db, "tried_ms", number)
+            if number == int(sys.argv[4]):
+                print("stops", flush=True)
+                os.kill(os.getpid(), signal.SIGSTOP)
+        if number == 10:
+            print("stops", flush=True)
+    except StoreHeld as error:
+        sys.exit(str(error))
+    except StoreError:
+        pass
+"""
+
+
+def play(path: Path, seed: int) -> list[Any]:
+    """What a store holds after two routers' lives, in an order drawn by the seed."""
+    rand = random.Random(seed)
+    lives = [history.Life(name, rand, boots=3, samples=24) for name in ROUTERS]
+    arrivals = [one for life in lives for one in life.arrivals]
+    arrivals += rand.sample(arrivals, len(arrivals) // 4)  # once more
+    arrivals.sort(key=lambda one: one.arrived_ms + rand.randrange(3_000_000))
+    with opened(path, ROUTERS) as db:
+        for site in (1, 2):
+            db.execute(
+                "INSERT INTO site (name, title, registered) VALUES (?, 'S', 1)", (f"s{site}",)
+            )
+            db.execute("INSERT INTO membership VALUES (?, 0, ?)", (site, site))
+        store = BatchWriter(db, Registered(*ROUTERS))
+        while arrivals:
+            size = rand.randrange(1, 30)
+            history.deliver(store, arrivals[:size])
+            del arrivals[:size]
+            if rand.random() < 0.1:
+                store = BatchWriter(db, Registered(*ROUTERS))  # another start
+            if rand.random() < 0.3:
+                roll(db, rand.randrange(1, 4))
+        roll(db, 10**6)
+        return [
+            sorted(db.execute(f"SELECT {columns} FROM {table}"), key=str)
+            for table, columns in TABLES.items()
+        ]
+
+
+def roll(db: Database, steps: int) -> None:
+    """Some of what is due."""
+    rollups = Rollups(db, ZONE, lambda: T0 + 3 * 86_400_000)
+    for _ in range(steps):
+        if not rollups.work(10, time.monotonic):
+            break
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(6))
+def test_one_history_gives_the_same_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stores: Stores, seed: int
+) -> None:
+    """Out of order, merged, twice and over restarts: row by row, by their natural keys."""
+    expected = play(tmp_path / "db", seed)
+    stores.forget()
+    monkeypatch.setattr(build, "open_writer", stores.open_writer)
+    assert expected == play(tmp_path / "db", seed)
+
+
+def test_both_engines_have_the_same_columns(tmp_path: Path, place: PostgresPlace) -> None:
+    """Of every table and view; a migration of one engine has its like for the other."""
+    with contextlib.closing(sqlite.open_writer(tmp_path / "db")) as db:
+        expected = db.execute(
+            "SELECT o.name, c.name FROM sqlite_schema AS o JOIN pragma_table_xinfo(o.name) AS c"
+            " WHERE o.type IN ('table', 'view') AND o.name NOT LIKE 'sqlite%'"
+            " AND o.name NOT IN ('cold', 'waiting')"  # go when a collector starts
+        )
+    with contextlib.closing(postgres_schema.open_writer(place)) as other:
+        found = other.execute(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = current_schema()"
+        )
+        own = {"lease", "schema_version"}
+        assert set(expected) == {tuple(map(str, one)) for one in found if one[0] not in own}
+
+
+@pytest.fixture
+def place(stores: Stores) -> PostgresPlace:
+    """An empty store that nobody holds."""
+    stores.forget()
+    return stores.place(Path("lease"))
+
+
+@contextlib.contextmanager
+def holding(
+    place: PostgresPlace, lease_s: int = 60, stops_inside: bool = False
+) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds the store and writes to it without a pause."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, place.url, place.schema, str(lease_s),
+         "5" if stops_inside else "0"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        assert holder.stdout is not None
+        assert "holds\n" == holder.stdout.readline()
+        yield holder
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def opens(place: PostgresPlace) -> PostgresDatabase | None:
+    """As soon as nobody holds it."""
+    try:
+        return postgres_schema.open_writer(place)
+    except (StoreHeld, StoreBusy):
+        return None
+
+
+def taken_over(place: PostgresPlace) -> PostgresDatabase:
+    """The store, when its lease has ended."""
+    found: list[PostgresDatabase] = []
+
+    def tries() -> bool:
+        found.extend(filter(None, [opens(place)]))
+        return bool(found)
+
+    assert until(tries, True)
+    return found[0]
+
+
+def test_a_second_collector_is_refused_and_hears_who_holds_the_store(place: PostgresPlace) -> None:
+    """The store has one writer."""
+    with holding(place) as holder, pytest.raises(StoreHeld, match=f"process {holder.pid} on "):
+        until(lambda: opens_unless_busy(place), True)
+
+
+def opens_unless_busy(place: PostgresPlace) -> bool:
+    """Busy is what the row is while the holder writes."""
+    with contextlib.suppress(StoreBusy):
+        postgres_schema.open_writer(place).close()
+        return True
+    return False
+
+
+def test_a_killed_collector_s_store_is_free_at_once(place: PostgresPlace) -> None:
+    """The server knows that its session is gone."""
+    with holding(place, lease_s=3600) as holder:
+        holder.kill()
+        taken_over(place).close()
+
+
+def test_a_store_that_was_closed_is_free(place: PostgresPlace) -> None:
+    """Its lease ends with it."""
+    for _ in range(2):
+        postgres_schema.open_writer(place).close()
+    assert False is postgres_schema.is_held(place)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_stopped_holder_that_wakes_up_commits_nothing(place: PostgresPlace, inside: bool) -> None:
+    """Between two transactions or in one: its lease has ended, and another collector writes."""
+    with holding(place, lease_s=1, stops_inside=inside) as holder:
+        assert holder.stdout is not None
+        assert "stops\n" == holder.stdout.readline()
+        if not inside:
+            holder.send_signal(signal.SIGSTOP)
+        with contextlib.closing(taken_over(place)) as db:
+            with db.transaction():
+                settings.keep(db, "tried_ms", -1)
+            holder.send_signal(signal.SIGCONT)
+            _, output = holder.communicate(timeout=120)
+            assert "another collector has taken over this store" in output
+            assert -1 == settings.number(db, "tried_ms")
+
+
+def test_a_lost_connection_is_made_again_at_the_next_transaction(place: PostgresPlace) -> None:
+    """What was begun is lost whole."""
+    with contextlib.closing(postgres_schema.open_writer(place)) as db:
+        with db.transaction():
+            settings.keep(db, "tried_ms", 1)
+        with pytest.raises(StoreError):
+            break_off(db, place)
+        with db.transaction():
+            assert 1 == settings.number(db, "tried_ms")
+            settings.keep(db, "tried_ms", 4)
+        assert 4 == settings.number(db, "tried_ms")
+
+
+def break_off(db: PostgresDatabase, place: PostgresPlace) -> None:
+    """A transaction whose session ends within it."""
+    with db.transaction():
+        settings.keep(db, "tried_ms", 2)
+        with psycopg.connect(place.url) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'titik'"
+            )
+        settings.keep(db, "tried_ms", 3)
+
+
+def test_a_row_outside_a_transaction_is_refused(place: PostgresPlace) -> None:
+    """No lease was read for it."""
+    with (
+        contextlib.closing(postgres_schema.open_writer(place)) as db,
+        pytest.raises(Unstorable, match="read-only transaction"),
+    ):
+        settings.keep(db, "tried_ms", 1)
+
+
+def test_a_reader_sees_one_moment(place: PostgresPlace) -> None:
+    """Whatever is written meanwhile."""
+    with (
+        contextlib.closing(postgres_schema.open_writer(place)) as db,
+        contextlib.closing(postgres_schema.open_reader(place, "start")) as reader,
+        reader.snapshot(),
+    ):
+        assert settings.number(reader, "tried_ms") is None
+        with db.transaction():
+            settings.keep(db, "tried_ms", 1)
+        assert settings.number(reader, "tried_ms") is None
+
+
+def test_a_schema_that_is_no_store_names_the_command_that_makes_one(place: PostgresPlace) -> None:
+    """As a file that is not there."""
+    with pytest.raises(StoreError, match="no store there yet; start the collector: titik collect"):
+        postgres_schema.open_reader(place._replace(schema="nobody"), "titik collect")
+
+
+def test_a_server_that_does_not_answer_is_an_error_with_a_remedy() -> None:
+    """Not a traceback of its driver."""
+    with pytest.raises(StoreError, match=r"is PostgreSQL running, and is store\.url right\?"):
+        PostgresDatabase(PostgresPlace("postgresql:///x?host=/nowhere", "titik"))
+
+
+def test_placeholders_are_psycopg_s() -> None:
+    """And a percent sign is no placeholder."""
+    assert "a %% %s = %(b_c)s" == translated("a % ? = :b_c")
