@@ -20,6 +20,7 @@ SELECT format('DELETE FROM %I', tablename) FROM pg_tables WHERE schemaname = cur
 UNION ALL SELECT format('ALTER SEQUENCE %I RESTART', sequencename) FROM pg_sequences
   WHERE schemaname = current_schema()
 """
+_UNCHECKED = "SET session_replication_role = replica"  # a superuser's: of references
 _NAMES = [f"store{number}" for number in range(MOST)]
 
 
@@ -55,5 +56,4 @@ class Stores:
             db.execute(f"SET search_path = {name}")
             statements = [one for (one,) in db.execute(_EMPTY)]
             if statements:
-                # A superuser's: references are not looked at.
-                db.execute("; ".join(["SET session_replication_role = replica", *statements]))
+                db.execute("; ".join([_UNCHECKED, *statements, "DROP TABLE IF EXISTS copying"]))

@@ -375,6 +375,18 @@ def _check_places(config: Config) -> None:
             )
 
 
+def store_at(place: str) -> Store:
+    """Of a command: what a titik.toml names, the schema `titik` of an url, or a file.
+
+    ConfigError.
+    """
+    if "://" in place:
+        _check_url(Path(place), place)
+        return Store(url=place)
+    file = Path(place)
+    return load(file).store if file.suffix == ".toml" else Store(path=file)
+
+
 def _check_store(config: Config) -> None:
     """It is in one place, and no password is in a file that many read."""
     store = config.store
@@ -385,19 +397,22 @@ def _check_store(config: Config) -> None:
         raise ConfigError(
             config.file, "store.password_file", "is of no use to a file", "give it with store.url"
         )
-    if store.url is None:
-        return
-    url = urlsplit(store.url)
+    if store.url is not None:
+        _check_url(config.file, store.url)
+
+
+def _check_url(file: Path, text: str) -> None:
+    url = urlsplit(text)
     if url.scheme not in ("postgresql", "postgres"):
         raise ConfigError(
-            config.file,
+            file,
             "store.url",
             "is of no engine that is known",
             "allowed: postgresql://USER@HOST/DATABASE",
         )
     if url.password or "password" in parse_qs(url.query):
         raise ConfigError(
-            config.file,
+            file,
             "store.url",
             "has a password in it",
             "put it into a file of mode 0600, and name that: store.password_file",

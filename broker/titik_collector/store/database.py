@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import resources
+from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 Value = Any  # whole number, real number, text, bytes, bool or None
@@ -49,6 +50,24 @@ def upsert(table: str, key: Columns, others: Columns) -> str:
 def insert(table: str, columns: Columns) -> str:
     """The statement that writes a new row."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+class TableShape(NamedTuple):
+    """A table as its database has it."""
+
+    name: str
+    key: Columns
+    columns: Columns  # those that are written
+
+
+def tables_of(rows: Iterable[Row]) -> list[TableShape]:
+    """Tables, from rows of (table, column, its place in the key or 0), each table's together."""
+    found = []
+    for name, group in groupby(rows, lambda row: str(row[0])):
+        columns = [(str(column), int(place)) for _, column, place in group]
+        in_key = sorted((place, column) for column, place in columns if place)
+        found.append(TableShape(name, tuple(c for _, c in in_key), tuple(c for c, _ in columns)))
+    return found
 
 
 class Migration(NamedTuple):
@@ -126,6 +145,14 @@ class Database(Protocol):
 
     def has_table(self, name: str) -> bool:
         """Whether there is such a table."""
+        ...
+
+    def tables(self) -> list[TableShape]:
+        """Those that hold the city, and none of the engine's own."""
+        ...
+
+    def raise_numbers(self) -> None:
+        """Inside a transaction: numbers given from now on are above those that are there."""
         ...
 
     def damage(self) -> Iterator[str]:

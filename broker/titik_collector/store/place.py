@@ -64,28 +64,50 @@ def is_held(where: Where) -> bool | None:
     return postgres_schema.is_held(place)
 
 
-def open_writer(where: Where) -> Database:
-    """Open, or make, the store for writing, brought to the newest migration."""
+def open_writer(where: Where, half: bool = False) -> Database:
+    """Open, or make, the store for writing, brought to the newest migration.
+
+    `half`: a copy that is not whole too.
+    """
     if where.path is not None:
-        return sqlite.open_writer(where.path)
+        return _whole(sqlite.open_writer(where.path), where, half)
     place = _place(where)
     from titik_collector.store import postgres_schema
 
-    return postgres_schema.open_writer(place)
+    return _whole(postgres_schema.open_writer(place), where, half)
 
 
 @contextmanager
-def reading(where: Where, file: Path) -> Iterator[Database]:
+def writing(where: Where, half: bool = False) -> Iterator[Database]:
+    """Hold the store and write it, until the end of the block; StoreHeld: a collector has it."""
+    with held(where), closing(open_writer(where, half)) as db:
+        yield db
+
+
+@contextmanager
+def reading(where: Where, file: Path | None = None) -> Iterator[Database]:
     """The store for reading, until the end of the block; `file`: the configuration."""
     if where.path is not None:
-        with sqlite.reading(where.path, file) as db:
+        with closing(_whole(sqlite.open_reader(where.path, file), where)) as db:
             yield db
         return
     place = _place(where)
     from titik_collector.store import postgres_schema
 
-    with closing(postgres_schema.open_reader(place, systemd.start(file, file))) as opened:
+    start = "titik collect" if file is None else systemd.start(file, file)
+    with closing(_whole(postgres_schema.open_reader(place, start), where)) as opened:
         yield opened
+
+
+def _whole(db: Database, where: Where, half: bool = False) -> Database:
+    """StoreError if it is a copy that was begun and is to be gone on with."""
+    if not half and db.has_table("copying"):
+        db.close()
+        raise StoreError(
+            f"{name(where)}: is half a copy of a store; type the command again that copied it, or"
+            " remove it"
+        )
+    return db
 
 
 def _place(where: Where) -> "PostgresPlace":

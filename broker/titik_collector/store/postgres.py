@@ -21,15 +21,18 @@ from titik_collector.store.database import (
     StoreBusy,
     StoreError,
     StoreHeld,
+    TableShape,
     Unstorable,
     Value,
     Values,
+    tables_of,
 )
 
 CONNECT_S = 10
 BUSY_MS = 1000  # as on SQLite
 DEAD_MS = 15_000  # a network that takes nothing for so long is gone
 LEASE_S = 30  # a holder that renews nothing for so long has lost it
+AT_ONCE = 1000  # rows that a long answer brings in one message
 REMOTE = "is PostgreSQL running, and is store.url right?"
 _TYPES: dict[type, str] = {
     bool: "BOOLEAN",
@@ -94,6 +97,7 @@ class PostgresDatabase:
         self._cursors += 1
         name = f"long_{self._cursors}"
         with self._worded(), self._session().cursor(name, withhold=not self._inside) as cursor:
+            cursor.itersize = AT_ONCE
             cursor.execute(translated(sql), values)
             yield from cursor
 
@@ -125,6 +129,18 @@ class PostgresDatabase:
     def has_table(self, name: str) -> bool:
         """Whether there is such a table."""
         return self.execute("SELECT to_regclass(?) IS NOT NULL", (name,))[0] == (True,)
+
+    def tables(self) -> list[TableShape]:
+        """Those that hold the city."""
+        return tables_of(self.execute(_TABLES))
+
+    def raise_numbers(self) -> None:
+        """Rows that came with a number leave the sequence as it was."""
+        for table, column in self.execute(_NUMBERED):
+            self.execute(
+                f"SELECT setval(pg_get_serial_sequence(?, ?), max({column})) FROM {table}",
+                (table, column),
+            )
 
     def damage(self) -> Iterator[str]:
         """The server checks its own files."""
@@ -219,6 +235,20 @@ class PostgresDatabase:
             raise worded(error, self._place) from error
 
 
+_TABLES = """
+SELECT made.relname, one.attname,
+  coalesce(array_position(CAST(pk.indkey AS SMALLINT[]), one.attnum) + 1, 0)
+FROM pg_class AS made JOIN pg_attribute AS one ON one.attrelid = made.oid
+LEFT JOIN pg_index AS pk ON pk.indrelid = made.oid AND pk.indisprimary
+WHERE made.relnamespace = CAST(current_schema() AS regnamespace) AND made.relkind = 'r'
+  AND made.relname NOT IN ('lease', 'schema_version')
+  AND one.attnum > 0 AND NOT one.attisdropped AND one.attgenerated = ''
+ORDER BY made.relname, one.attnum
+"""
+_NUMBERED = """
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = current_schema() AND is_identity = 'YES'
+"""
 # A holder whose session with the server is gone cannot write: it has to renew first.
 _TAKE = """
 UPDATE lease SET epoch = epoch + 1, holder = ?, backend = pg_backend_pid(),

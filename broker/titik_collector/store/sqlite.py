@@ -20,11 +20,13 @@ from titik_collector.store.database import (
     Rows,
     StoreBusy,
     StoreError,
+    TableShape,
     Unstorable,
     Value,
     Values,
     migrations,
     other_schema,
+    tables_of,
 )
 
 # Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
@@ -90,6 +92,20 @@ class SqliteDatabase:
     def has_table(self, name: str) -> bool:
         """Whether there is such a table."""
         return bool(self.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)))
+
+    def tables(self) -> list[TableShape]:
+        """Those that hold the city."""
+        return tables_of(
+            self.execute(
+                "SELECT made.name, one.name, one.pk FROM sqlite_schema AS made"
+                " JOIN pragma_table_xinfo(made.name) AS one"
+                " WHERE made.type = 'table' AND made.name NOT LIKE 'sqlite%' AND one.hidden = 0"
+                " ORDER BY made.name, one.cid"
+            )
+        )
+
+    def raise_numbers(self) -> None:
+        """It gives the highest number and one."""
 
     def damage(self) -> Iterator[str]:
         """What SQLite finds broken."""

@@ -1,0 +1,38 @@
+"""`titik store`: where the store is."""
+
+import click
+
+from titik_collector.commands import plainly
+from titik_collector.config import model
+from titik_collector.store import copying, place
+
+
+@click.group()
+def store() -> None:
+    """Move the store."""
+
+
+@store.command(name="copy")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy_command(source: str, target: str) -> None:
+    """Copy a store to another place, while its collector is stopped.
+
+    FROM and TO: a file of SQLite, a postgresql:// url, or a titik.toml, for the store that it
+    names. Typed again after an interruption, it goes on.
+    """
+    with plainly():
+        there = model.store_at(target)
+        taken, stored, refused, lost, in_spool = copying.copy_city(
+            model.store_at(source), there, _report
+        )
+    click.echo(
+        f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
+        f" + in spool {in_spool}"
+    )
+    click.echo(f"copied; name it under [store] of titik.toml: {place.name(there)}")
+
+
+def _report(table: str, rows: int) -> None:
+    if rows:
+        click.echo(f"{table}: {rows}")

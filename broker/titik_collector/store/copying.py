@@ -1,0 +1,133 @@
+"""A store, copied row by row to another place, whichever engine either is on.
+
+Rule: rows go in the order of their key, so the last row of the copy says where to go on.
+Rule: a copy that is not whole has a table `copying`, and nothing opens it as a store.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from titik_collector.store import conservation, place
+from titik_collector.store.database import Database, Row, StoreError, TableShape, insert
+from titik_collector.store.place import Where
+
+FIRST = ("router", "site", "boot", "run")  # other rows refer to theirs
+PART = 5000  # rows of a transaction: a kill loses no more
+
+
+class Copied(StoreError):
+    """The copy is not whole; the text has the remedy."""
+
+
+def copy_city(
+    source: Where, target: Where, copied: Callable[[str, int], None]
+) -> conservation.SampleTotals:
+    """Copy a store that no collector holds, or go on with it; StoreHeld, StoreError.
+
+    `copied` is given each table's name and rows.
+    """
+    with (
+        place.reading(source) as reader,
+        place.writing(source) as held,
+        place.writing(target, half=True) as into,
+    ):
+
+        def renew() -> None:
+            with held.transaction():
+                pass
+
+        origin = f"{reader.place()} {_identity(reader)}"
+        for name, rows in copy(reader, into, origin, place.name(target), renew).items():
+            copied(name, rows)
+        if found := conservation.findings(into):
+            raise Copied(
+                f"{place.name(target)}: {found[0]}; this copy is no store yet: does titik db check"
+                f" find the same in {place.name(source)}? then copy a backup of it"
+            )
+        renew()
+        finish(into)
+        return conservation.totals(into)
+
+
+def copy(
+    source: Database, target: Database, origin: str, name: str, renew: Callable[[], None]
+) -> dict[str, int]:
+    """Every row of the source at one moment; how many each table has, in both.
+
+    The copy is no store before `finish`. `origin`: a half copy of the same origin goes on.
+    `renew` is called often.
+    """
+    with source.snapshot():
+        tables = _tables(source, target)
+        _begin(target, tables, origin, name)
+        for table in tables:
+            for part in _missing(source, target, table):
+                with target.transaction():
+                    target.executemany(insert(table.name, table.columns), part)
+                renew()
+        counts = _counts(source, tables)
+    if _counts(target, tables) != counts:
+        raise Copied(f"{name}: has other rows than its source; remove it, and copy again")
+    return counts
+
+
+def finish(target: Database) -> None:
+    """The copy is a store from now on."""
+    with target.transaction():
+        target.raise_numbers()
+        target.execute("DROP TABLE copying")
+
+
+def _tables(source: Database, target: Database) -> list[TableShape]:
+    """Those of both, in an order in which each row finds those that it refers to."""
+    there = {table.name for table in target.tables()}
+    found = []
+    for table in source.tables():
+        if table.name in there:
+            found.append(table)
+        elif source.execute(f"SELECT 1 FROM {table.name} LIMIT 1"):
+            raise Copied(
+                f"{table.name}: holds rows of an earlier version; run titik collect on the source"
+                " until its log reports that all are unpacked"
+            )
+    first = {name: number for number, name in enumerate(FIRST)}
+    return sorted(found, key=lambda table: first.get(table.name, len(FIRST)))
+
+
+def _begin(target: Database, tables: list[TableShape], origin: str, name: str) -> None:
+    """Go on with a copy of this origin, else begin one."""
+    if target.has_table("copying"):
+        if target.execute("SELECT origin FROM copying") == [(origin,)]:
+            return
+    elif any(target.execute(f"SELECT 1 FROM {table.name} LIMIT 1") for table in tables):
+        raise Copied(f"{name}: is a store already; copy to another place, or move it away")
+    with target.transaction():
+        for table in reversed(tables):
+            target.execute(f"DELETE FROM {table.name}")
+        target.execute("DROP TABLE IF EXISTS copying")
+        target.execute("CREATE TABLE copying (origin TEXT NOT NULL)")
+        target.execute("INSERT INTO copying (origin) VALUES (?)", (origin,))
+
+
+def _missing(source: Database, target: Database, table: TableShape) -> Iterator[list[Row]]:
+    """Rows that the copy has not, in parts."""
+    name, key = table.name, ", ".join(table.key)
+    last = target.execute(
+        f"SELECT {key} FROM {name} ORDER BY {key.replace(',', ' DESC,')} DESC LIMIT 1"
+    ).fetchone()
+    after = "" if last is None else f"WHERE ({key}) > ({', '.join('?' * len(table.key))})"
+    rows = source.stream(
+        f"SELECT {', '.join(table.columns)} FROM {name} {after} ORDER BY {key}", last or ()
+    )
+    while part := list(islice(rows, PART)):
+        yield part
+
+
+def _counts(db: Database, tables: list[TableShape]) -> dict[str, int]:
+    return {one.name: db.execute(f"SELECT count(*) FROM {one.name}")[0][0] for one in tables}
+
+
+def _identity(db: Database) -> str:
+    """Another one when a collector has opened the store meanwhile."""
+    known = "SELECT name, value FROM setting WHERE name IN ('store', 'epoch') ORDER BY name"
+    return str(list(db.execute(known)))

@@ -1,0 +1,232 @@
+"""`titik store copy`: the same store at another place, in either direction."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.collector import build
+from tests.collector.stores import Stores
+from tests.collector.test_command_line import says
+from tests.collector.test_server_store import city
+from tests.collector.test_two_engines import play
+from tests.project.sources import ROOT
+from titik_collector.config import model
+from titik_collector.store import identity, place
+from titik_collector.store.database import Database, StoreError
+
+pytestmark = pytest.mark.system
+ASKED = (
+    ("history", "city", "--since", "2026-11-01", "--until", "2026-11-26", "--utc"),
+    ("history", "tirosa-1", "--since", "2026-11-20", "--until", "2026-11-26", "--window", "1m"),
+    ("events", "--since", "2026-11-01", "--why"),
+    (
+        "export",
+        "--since",
+        "2026-11-01",
+        "--until",
+        "2026-11-26",
+        "--window",
+        "1m",
+        "--format",
+        "jsonl",
+    ),
+    ("status",),
+    ("db", "check"),
+)
+COPIER = """
+import os, signal, sys
+from titik_collector.config import model
+from titik_collector.store import copying
+left, real = int(sys.argv[3]), copying.insert
+def insert(*words):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*words)
+copying.PART, copying.insert = 20, insert
+source, target = map(model.store_at, sys.argv[1:3])
+copying.copy_city(source, target, lambda *_: None)
+"""
+
+
+@pytest.fixture
+def cities(tmp_path: Path, stores: Stores) -> dict[str, Path]:
+    """Configurations of three empty stores: on a server, and two files."""
+    stores.forget()
+    server = stores.place(Path("copied"))
+    on_server = f'url = "{server.url}"\nschema = "{server.schema}"'
+    return {
+        "server": city(tmp_path / "server", on_server),
+        "file": city(tmp_path / "file", 'path = "titik.db"'),
+        "other": city(tmp_path / "other", 'path = "titik.db"'),
+    }
+
+
+def copied(source: Path, target: Path, status: int = 0) -> str:
+    """What the command prints."""
+    return says("store", "copy", str(source), str(target), status=status)
+
+
+def holds(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables."""
+    with place.reading(model.load(file).store) as db:
+        return {
+            one.name: sorted(db.execute(f"SELECT {', '.join(one.columns)} FROM {one.name}"))
+            for one in db.tables()
+            if one.name not in ("cold", "waiting")  # only an earlier version's file has them
+        }
+
+
+def asked(file: Path) -> list[str]:
+    """What commands print of it."""
+    return [
+        says(*words, "--config", str(file), status=int(words[0] == "status")).replace(str(file), "")
+        for words in ASKED
+    ]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(3))
+def test_a_copy_of_a_copy_is_the_store_and_prints_the_same(
+    cities: dict[str, Path], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any history, from a file to a server and from there to another file."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    play(cities["file"].with_name("titik.db"), seed)
+    assert "copied; name it under [store]" in copied(cities["file"], cities["server"])
+    copied(cities["server"], cities["other"])
+    expected = holds(cities["file"])
+    assert expected["rollup"]
+    assert expected == holds(cities["server"])
+    assert expected == holds(cities["other"])
+    assert asked(cities["file"]) == asked(cities["server"])
+    assert asked(cities["file"]) == asked(cities["other"])
+
+
+def killed(source: Path, target: Path, parts: int) -> bool:
+    """Whether a copy was killed in its transaction of that number; else it is whole."""
+    done = subprocess.run(
+        [sys.executable, "-c", COPIER, str(source), str(target), str(parts)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("source", "target"), [("file", "server"), ("server", "other")])
+def test_a_copy_that_is_killed_again_and_again_goes_on(
+    cities: dict[str, Path], source: str, target: str
+) -> None:
+    """No row is missing or twice, and nothing opens the half copy meanwhile."""
+    play(cities["file"].with_name("titik.db"), 7)
+    if source == "server":
+        copied(cities["file"], cities["server"])
+    kills = 0
+    while killed(cities[source], cities[target], 6):
+        kills += 1
+        assert kills < 30  # one that began again would never end
+        output = says("db", "check", "--config", str(cities[target]), status=1)
+        assert "is half a copy of a store" in output
+        with pytest.raises(StoreError, match="is half a copy"), opened(cities[target]):
+            pass
+    assert kills > 3
+    assert holds(cities[source]) == holds(cities[target])
+
+
+@contextlib.contextmanager
+def opened(file: Path) -> Iterator[Database]:
+    """The store as a collector has it."""
+    with place.writing(model.load(file).store) as db:
+        yield db
+
+
+def test_a_source_that_was_written_meanwhile_is_copied_from_its_beginning(
+    cities: dict[str, Path],
+) -> None:
+    """A row that was copied already may be another one now."""
+    with build.opened(cities["file"].with_name("titik.db"), ["tirosa-1", "tirosa-2"]) as db:
+        identity.opened(db)
+    assert killed(cities["file"], cities["server"], 2)
+    with opened(cities["file"]) as again:
+        identity.opened(again)
+        with again.transaction():
+            again.execute("UPDATE router SET registered = 0")
+    copied(cities["file"], cities["server"])
+    assert holds(cities["file"]) == holds(cities["server"])
+
+
+@pytest.mark.parametrize(("source", "target"), [("file", "server"), ("server", "file")])
+def test_no_store_is_copied_that_a_collector_holds(
+    cities: dict[str, Path], source: str, target: str
+) -> None:
+    """Neither from it nor onto it."""
+    with build.opened(cities["file"].with_name("titik.db")):
+        pass
+    if source == "server":
+        copied(cities["file"], cities["server"])
+    for held in (source, target):
+        with opened(cities[held]):
+            output = copied(cities[source], cities[target], status=1)
+            assert "holds this store" in output
+
+
+def test_nothing_is_copied_over_a_store(cities: dict[str, Path]) -> None:
+    """The other one stays as it is."""
+    for name in ("file", "other"):
+        with build.opened(cities[name].with_name("titik.db"), [name]):
+            pass
+    before = holds(cities["other"])
+    assert "is a store already" in copied(cities["file"], cities["other"], status=1)
+    assert before == holds(cities["other"])
+
+
+def test_numbers_go_on_where_they_ended(cities: dict[str, Path]) -> None:
+    """A router that is added to the copy is a new one."""
+    with build.opened(cities["file"].with_name("titik.db"), ["a", "b"]):
+        pass
+    copied(cities["file"], cities["server"])
+    with opened(cities["server"]) as db, db.transaction():
+        db.execute("INSERT INTO router (name, registered, registered_ms) VALUES ('c', 1, 0)")
+        assert [(3,)] == db.execute("SELECT id FROM router WHERE name = 'c'")
+
+
+def test_minutes_that_are_packed_are_not_left_behind(cities: dict[str, Path]) -> None:
+    """A server has no table for them."""
+    with opened(cities["file"]) as db, db.transaction():
+        db.execute("INSERT INTO cold (scope, scope_id, day_ms, packed) VALUES ('city', 0, 0, x'')")
+    output = copied(cities["file"], cities["server"], status=1)
+    assert "cold: holds rows of an earlier version; run titik collect" in output
+
+
+def test_a_store_that_breaks_the_law_is_not_moved(cities: dict[str, Path]) -> None:
+    """What is wrong is printed, and the copy is opened by nothing."""
+    with build.opened(cities["file"].with_name("titik.db")) as db:
+        db.execute("INSERT INTO run (router_id, token, highest) VALUES (1, '1', 3)")
+        db.execute("INSERT INTO settled VALUES (1, 'stored', 2, 9)")
+    output = copied(cities["file"], cities["server"], status=1)
+    assert "taken 3 is not stored 8" in output
+    assert "half a copy" in says("db", "check", "--config", str(cities["server"]), status=1)
+
+
+@pytest.mark.parametrize(
+    ("place", "output"),
+    [
+        ("mysql://x/y", "is of no engine that is known"),
+        ("postgresql://a:secret@x/y", "has a password in it"),
+        ("none.toml", "No such file"),
+        ("none.db", "no store there yet"),
+    ],
+)
+def test_a_place_that_is_none_is_named(cities: dict[str, Path], place: str, output: str) -> None:
+    """Nothing is copied."""
+    assert output in says("store", "copy", place, str(cities["other"]), status=1)
+    assert not cities["other"].with_name("titik.db").exists()
