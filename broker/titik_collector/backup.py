@@ -14,21 +14,32 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.files.replace import replacing
-from titik_collector.store import snapshot
-from titik_collector.store.lease import held
-from titik_collector.store.sqlite import files
+from titik_collector.store import copying, place, snapshot
+from titik_collector.store.database import StoreError
+from titik_collector.store.place import Where
+from titik_collector.store.sqlite import files, open_reader, open_writer
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
+
+
+class Restored(NamedTuple):
+    """A city that came back."""
+
+    city: Config
+    broker: BrokerDir | None
+    no_store: str | None  # why there is none
+    notes: list[str]  # what is no more as it was
 
 
 class BackupError(BrokerError):
@@ -37,10 +48,9 @@ class BackupError(BrokerError):
 
 def backup(city: Config, file: Path) -> set[str]:
     """Write the city into `file`, while everything runs; CONFIG, BROKER, STORE: what there was."""
-    _file_of(city)
     holds = {CONFIG}
     copy = file.with_name(f".{file.name}.db")
-    copy.unlink(missing_ok=True)
+    _remove(copy)
     try:
         with replacing(file) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
             tar.add(city.file, CONFIG, filter=_ours)
@@ -48,55 +58,56 @@ def backup(city: Config, file: Path) -> set[str]:
                 holds.add(BROKER)
                 for path, name in _broker_files(city.broker.directory):
                     tar.add(path, name, recursive=False, filter=_ours)
-            if _file_of(city).exists():
+            if place.exists(city.store):
                 holds.add(STORE)
-                _copy_store(_file_of(city), copy)
+                _copy_store(city.store, copy)
                 tar.add(copy, STORE, filter=_ours)
     finally:
-        copy.unlink(missing_ok=True)
+        _remove(copy)
     return holds
 
 
-def restore(
-    file: Path, target: Path, force: bool = False
-) -> tuple[Config, BrokerDir | None, list[str]]:
+def restore(file: Path, target: Path, force: bool = False) -> Restored:
     """Put the city where `target`, its configuration file, will be; BackupError if it cannot.
 
-    Also what is no more as it was in the backup. `force`: the backup may name other folders too.
+    `force`: the backup may name other folders too.
     """
     with _opened(file) as tar:
         text = _content(tar, CONFIG, file)
         city = model.parse(text, target)
-        parts = [_file_of(city)]
-        if city.broker.directory is not None:
-            parts.append(city.broker.directory)
+        parts = [one for one in (city.store.path, city.broker.directory) if one is not None]
         if not force:
             _check_inside(target.parent, parts)
-        places = [target, *files(parts[0]), *parts[1:]]
-        for place in places:
-            if place.exists():
+        there = [] if city.store.path is None else files(city.store.path)
+        for one in [target, *there, *parts]:
+            if one.exists():
                 raise BackupError(
-                    f"{place}: is there already; restore on an empty machine, move away what is"
+                    f"{one}: is there already; restore on an empty machine, move away what is"
                     " left of the old city, or where only the store is gone:"
                     " titik restore --only-store FILE"
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
-        _unpack(tar, city, file)
+        no_store = None if _unpack(tar, city, file) else "the backup has none"
     with replacing(target) as raw:
         raw.write(text)
     made, notes = None, list[str]()
+    if no_store is None and city.store.path is None:
+        try:
+            restore_store(file, city)
+        except StoreError as error:  # a server that is away, or that still has the store
+            no_store = f"{error}; to have the backup's: titik restore --only-store {file}"
     if city.broker.directory is not None:
-        notes = broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
+        notes += broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
         notes += done
-    return city, made, notes
+    return Restored(city, made, no_store, notes)
 
 
 def restore_store(file: Path, city: Config) -> None:
     """Put the store alone where the city has it; BackupError if there is one, or it cannot."""
-    store = _file_of(city)
-    with held(store):
-        there = [str(place) for place in files(store) if place.exists()]
+    store, beside = city.store.path, _beside(city.beside)
+    with place.held(city.store):
+        there = [] if store is None else [str(one) for one in files(store) if one.exists()]
         if there:
             raise BackupError(f"there already: {', '.join(there)}; move away first")
         with _opened(file) as tar:
@@ -105,21 +116,30 @@ def restore_store(file: Path, city: Config) -> None:
                 raise BackupError(f"{file}: is of the city {name}, not of {city.city.name}")
             if STORE not in tar.getnames():
                 raise BackupError(f"{file}: holds no store; use another")
-            beside = _beside(store)
             _write(tar, tar.getmember(STORE), beside)
             _read_to_end(tar)
             _check_store(beside, file)
+        if store is not None:
             beside.replace(store)
+            return
+        try:
+            _copy_to_server(beside, file, city)
+        finally:
+            _remove(beside)
 
 
-def _file_of(city: Config) -> Path:
-    """The store's file; BackupError if the store is on a server."""
-    if city.store.path is None:
-        raise BackupError(
-            f"store.url: this store is on a server; save and restore it there: pg_dump"
-            f" --schema={city.store.schema} DATABASE, and keep {city.file} and the broker's folder"
-        )
-    return city.store.path
+def _copy_to_server(beside: Path, file: Path, city: Config) -> None:
+    """From the store of a backup; one that was interrupted goes on."""
+    open_writer(beside).close()  # of an earlier version: brought up to date
+    origin = f"{file.resolve()} {file.stat().st_mtime_ns} {file.stat().st_size}"
+    with closing(open_reader(beside)) as source, place.writing(city.store, half=True) as target:
+        copying.copy(source, target, origin, place.name(city.store), lambda: None)
+        copying.finish(target)
+
+
+def _remove(store: Path) -> None:
+    for one in files(store):
+        one.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -146,7 +166,7 @@ def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
                 yield path, f"{BROKER}/{folder}/{path.name}"
 
 
-def _copy_store(store: Path, copy: Path) -> None:
+def _copy_store(store: Where, copy: Path) -> None:
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         snapshot.take(store, copy)
@@ -159,17 +179,22 @@ def _copy_store(store: Path, copy: Path) -> None:
         ) from error
 
 
-def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> None:
-    """Beside their places, then there, so that half a backup is never taken for a whole one."""
-    directory = city.broker.directory
-    store = _beside(_file_of(city))
+def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
+    """Beside their places, then there, so that half a backup is never taken for a whole one.
+
+    Whether a store is in it. One whose place is a server is left to `restore_store`.
+    """
+    directory, has_store = city.broker.directory, False
+    store = _beside(city.beside)
     broker = None if directory is None else _beside(directory)
     for member in tar:
         path = PurePosixPath(member.name)
         if not member.isfile() or member.name == CONFIG:
             continue
         if member.name == STORE:
-            _write(tar, member, store)
+            has_store = True
+            if city.store.path is not None:
+                _write(tar, member, store)
         elif broker is not None and _belongs(path):
             _write(tar, member, broker / path.relative_to(BROKER))
         else:
@@ -177,9 +202,10 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> None:
     _read_to_end(tar)
     if store.exists():
         _check_store(store, file)
-    for place, beside in ((_file_of(city), store), (directory, broker)):
-        if place is not None and beside is not None and beside.exists():
-            beside.replace(place)
+    for whole, beside in ((city.store.path, store), (directory, broker)):
+        if whole is not None and beside is not None and beside.exists():
+            beside.replace(whole)
+    return has_store
 
 
 def _check_inside(folder: Path, parts: list[Path]) -> None:
@@ -220,7 +246,7 @@ def _beside(place: Path) -> Path:
     beside = place.with_name(f".{place.name}.restored")
     if beside.is_dir():
         shutil.rmtree(beside)
-    beside.unlink(missing_ok=True)
+    _remove(beside)
     return beside
 
 

@@ -25,7 +25,9 @@ from titik_collector.ingest.ingest import to_item
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import place
+from titik_collector.store import copying, place
+from titik_collector.store.database import Database, upsert
+from titik_collector.store.database import insert as insert_into
 from titik_collector.store.postgres import PostgresPlace
 
 pytestmark = pytest.mark.system
@@ -153,11 +155,89 @@ def test_without_the_driver_the_error_has_the_command_that_installs_it(
     assert expected == says("db", "check", "--config", str(file), status=1)
 
 
-def test_a_backup_of_a_server_s_store_is_the_server_s(file: Path) -> None:
-    """And nothing is written that looks like one."""
-    output = says("backup", str(file.with_name("b.tar.gz")), "--config", str(file), status=1)
-    assert "this store is on a server; save and restore it there: pg_dump --schema=" in output
-    assert not file.with_name("b.tar.gz").exists()
+def test_a_backup_is_restored_on_either_engine(tmp_path: Path, file: Path, stores: Stores) -> None:
+    """Onto a file, from there onto another schema; both print what the server prints."""
+    fill(file)
+    backup = str(tmp_path / "city.tar.gz")
+    assert "it holds configuration and store" in says(
+        "backup", backup, "--config", str(file), status=0
+    )
+    on_file = city(tmp_path / "file", 'path = "titik.db"')
+    output = says("restore", "--only-store", backup, "--config", str(on_file), status=0)
+    assert f"restored {on_file.with_name('titik.db')}; start it" in output
+    says("backup", backup, "--config", str(on_file), status=0)
+    other = stores.place(Path("other"))
+    on_server = city(tmp_path / "other", f'url = "{other.url}"\nschema = "{other.schema}"')
+    says("restore", "--only-store", backup, "--config", str(on_server), status=0)
+    for words in (("history", "taman-tirosa", "--since", "2026-11-23", "--utc"), ("db", "check")):
+        expected = says(*words, "--config", str(file), status=0)
+        assert expected == says(*words, "--config", str(on_file), status=0)
+        assert expected == says(*words, "--config", str(on_server), status=0)
+    assert [] == list(tmp_path.glob("**/.*"))
+
+
+def test_a_restore_onto_a_store_leaves_it(tmp_path: Path, file: Path) -> None:
+    """The machine was lost and the server was not: its store is the newer one."""
+    fill(file)
+    says("backup", str(tmp_path / "city.tar.gz"), "--config", str(file), status=0)
+    there = str(tmp_path / "there" / "titik.toml")
+    output = says("restore", str(tmp_path / "city.tar.gz"), "--config", there, status=0)
+    assert "no store, because" in output
+    assert "is a store already" in output
+    assert "titik restore --only-store" in output
+    assert "the store is whole" in says("db", "check", "--config", there, status=0)
+
+
+def test_a_city_comes_back_with_its_server(
+    tmp_path: Path, file: Path, server: PostgresPlace
+) -> None:
+    """The schema is made again; one that is killed meanwhile goes on."""
+    fill(file)
+    expected = says("history", "tirosa-1", "--since", "2026-11-23", "--config", str(file), status=0)
+    says("backup", str(tmp_path / "city.tar.gz"), "--config", str(file), status=0)
+    with psycopg.connect(server.url, autocommit=True) as db:
+        db.execute(f"DROP SCHEMA {server.schema} CASCADE")
+    there = str(tmp_path / "there" / "titik.toml")
+    output = says("restore", str(tmp_path / "city.tar.gz"), "--config", there, status=0)
+    assert f"store {server}" in output
+    assert expected == says(
+        "history", "tirosa-1", "--since", "2026-11-23", "--config", there, status=0
+    )
+
+
+def test_a_backup_is_of_one_moment(tmp_path: Path, file: Path) -> None:
+    """While a collector writes: what it wrote together is in the backup together."""
+    backup, number = str(tmp_path / "city.tar.gz"), 0
+    on_file = city(tmp_path / "file", 'path = "titik.db"')
+
+    def insert(*words: Any) -> str:
+        nonlocal number
+        number += 1
+        write_both(collector, number)
+        return insert_into(*words)
+
+    fill(file)
+    with place.writing(model.load(file).store) as collector, pytest.MonkeyPatch.context() as patch:
+        write_both(collector, 0)
+        patch.setattr(copying, "insert", insert)
+        says("backup", backup, "--config", str(file), status=0)
+    assert number > 5
+    says("restore", "--only-store", backup, "--config", str(on_file), status=0)
+    with place.reading(model.load(on_file).store) as db:
+        assert [(0, 0)] == db.execute(BOTH)
+
+
+BOTH = """
+SELECT tally.value, CAST(setting.value AS BIGINT) FROM tally, setting
+WHERE tally.name = 'both' AND setting.name = 'both'
+"""
+
+
+def write_both(db: Database, number: int) -> None:
+    """In one transaction, into the tables that are copied last and nearly last."""
+    with db.transaction():
+        db.execute(upsert("setting", ("name",), ("value",)), ("both", str(number)))
+        db.execute(upsert("tally", ("name",), ("value",)), ("both", number))
 
 
 def test_the_password_is_read_from_its_file(file: Path) -> None:

@@ -64,6 +64,16 @@ def is_held(where: Where) -> bool | None:
     return postgres_schema.is_held(place)
 
 
+def exists(where: Where) -> bool:
+    """Whether a store has been made there."""
+    if where.path is not None:
+        return where.path.exists()
+    place = _place(where)
+    from titik_collector.store import postgres_schema
+
+    return postgres_schema.exists(place)
+
+
 def open_writer(where: Where, half: bool = False) -> Database:
     """Open, or make, the store for writing, brought to the newest migration.
 

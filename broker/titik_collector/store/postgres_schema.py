@@ -5,6 +5,7 @@ Rule: only the holder of the lease migrates a store that is in use.
 
 import os
 import platform
+from contextlib import closing
 
 from titik_collector.store.database import Migration, StoreError, migrations, other_schema
 from titik_collector.store.postgres import HELD, PostgresDatabase, PostgresPlace
@@ -44,6 +45,12 @@ def open_reader(place: PostgresPlace, start: str) -> PostgresDatabase:
         db.close()
         raise
     return db
+
+
+def exists(place: PostgresPlace) -> bool:
+    """Whether the schema is a store."""
+    with closing(PostgresDatabase(place)) as db:
+        return bool(db.version())
 
 
 def is_held(place: PostgresPlace) -> bool | None:

@@ -1,11 +1,16 @@
-"""A copy of the store as it is at one moment, while the collector goes on to write."""
+"""A copy of the store as it is at one moment, while the collector goes on to write.
+
+Rule: it is a file of SQLite, whichever engine the store is on.
+"""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from titik_collector.store import copying, place
 from titik_collector.store.database import StoreError
-from titik_collector.store.sqlite import open_reader
+from titik_collector.store.place import Where
+from titik_collector.store.sqlite import open_reader, open_writer
 
 _HEADER = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html
 
@@ -18,8 +23,17 @@ class Damaged(StoreError):
     """The copy holds damage, so the store does."""
 
 
-def take(store: Path, copy: Path) -> None:
+def take(store: Where, copy: Path) -> None:
     """Copy the store into an empty file; StoreError if that cannot be, or if it is damaged."""
+    if store.path is not None:
+        _take_file(store.path, copy)
+        return
+    with place.reading(store) as source, closing(open_writer(copy)) as into:
+        copying.copy(source, into, "", str(copy), lambda: None)
+        copying.finish(into)
+
+
+def _take_file(store: Path, copy: Path) -> None:
     with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
         try:
             source.raw.backup(into)
