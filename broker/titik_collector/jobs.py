@@ -55,10 +55,9 @@ class OnDemand(Task):
         return self.wanted and super().due(now)
 
     def step(self, budget_s: float) -> bool:
-        """All of it."""
-        more = super().step(budget_s)
-        self.wanted = False
-        return more
+        """All of it, or some."""
+        self.wanted = super().step(budget_s)
+        return self.wanted
 
 
 @dataclass(slots=True)

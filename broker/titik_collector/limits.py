@@ -62,7 +62,7 @@ MAX_DEVICES = 4  # with a router's key that are remembered, by their runs
 # 0.1 s, and after an upgrade all boots of a city are due.
 MAX_JUDGED = 10
 MAX_PASS = 500  # routers whose rollups are computed together
-MAX_PASS_MINUTES = 2000  # of their time in all: a quarter of a second
+MAX_PASS_MINUTES = 2000  # of their time in all: 0.3 s
 MAX_SPANS = 2000  # of these routers
 MAX_SUMMED = 20_000  # minutes of routers that are summed to minutes of sites
 MAX_SITE_HOURS = 1000

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.collector.build import RUN
 from tests.collector.test_rollup import START, City, at, city
 from titik_collector.live.event_reporting import LOOK_BACK_MS, MARGIN_MS, EventReporting
@@ -95,3 +97,31 @@ def test_a_loss_of_long_ago_is_reported_as_it_is_declared(tmp_path: Path) -> Non
         here.save(at(1), at(9, spool=(Held(RUN, (9, 9)),)), at(9 + 480))
         assert [("lost", f"7 samples of run {RUN} declared lost")] == reporting.look()
         assert [] == reporting.look()
+
+
+def test_a_loss_of_a_router_whose_clock_is_ahead_is_reported_once(tmp_path: Path) -> None:
+    """Its samples are of later than now, and no event is."""
+    with city(tmp_path / "db") as here:
+        reporting = Reporting(here, at(1).taken_at)
+        here.save(at(1), at(9, spool=(Held(RUN, (9, 9)),)))
+        looks = [len(reporting.look(1000)) for _ in range(3)]
+    assert [1, 0, 0] == looks
+
+
+def test_a_bug_in_what_was_before_does_not_end_the_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Samples are stored without the events that an output wants."""
+    problems = [KeyError("park-1")]
+
+    def gather(_since_ms: int, now_ms: int) -> list[Event]:
+        if problems:
+            raise problems.pop()
+        return [Event(now_ms, "server", "server", "1 min", "")]
+
+    seen = Remembering()
+    EventReporting(gather, seen, lambda: START, START).step(0)
+    assert [("server", "1 min")] == seen.got
+    assert ["a bug stops the events of before the start, they are reported again"] == [
+        one.getMessage() for one in caplog.records
+    ]

@@ -121,3 +121,12 @@ def test_what_is_wanted_is_done_once_and_again_only_if_it_failed() -> None:
     assert job.due(0)
     job.step(inf)
     assert (["acks"], False) == (done, job.due(0))
+
+
+def test_what_is_wanted_goes_on_while_there_is_more() -> None:
+    """A step may do some of it."""
+    left = [True, False]
+    job = OnDemand(lambda: left.pop(0))
+    job.wanted = True
+    for more in (True, False):
+        assert (more, more) == (job.step(inf), job.due(0))

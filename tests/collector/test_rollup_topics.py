@@ -10,10 +10,13 @@ from titik_collector.figures.scope import Scope
 from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Window
 from titik_collector.live import rollup_topics
+from titik_collector.rollups import rollup_message
 from titik_collector.store import rollups
+from titik_collector.store.database import Database
 from titik_collector.store.rollups import RollupRow, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import topics
+from titik_wire.messages import Rollup
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 H0 = 1_795_395_600_000  # a whole hour
@@ -121,3 +124,57 @@ def test_what_goes_on_is_not_looked_for(tmp_path: Path) -> None:
 
         assert [] == reported(db, H0 + 23 * HOUR_MS)
         assert 1 == len(reported(db, H0 + 23 * HOUR_MS + 60_000))
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug meets the windows of router 1."""
+    read = rollup_message.read
+
+    def fail(db: Database, key: WindowKey, name: str) -> Rollup:
+        if key.scope_id == 1:
+            raise KeyError(name)
+        return read(db, key, name)
+
+    monkeypatch.setattr(rollup_message, "read", fail)
+
+
+def test_a_window_that_cannot_be_read_keeps_no_other_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and not tried again until it changes."""
+    unreadable(monkeypatch)
+    with opened(tmp_path / "db", ("a-1", "a-2")) as db:
+        for router_id in (1, 2):
+            finish(db, "1m", H0, MINUTE_MS, "router", router_id)
+        found = [reported(db, H0 + HOUR_MS) for _ in range(2)]
+
+    assert [[("titik/v1/rollup/1m/router/a-2", 0, True)], []] == found
+    assert [f"a bug stops a window name=a-1 window=1m start_ms={H0}"] == [
+        one.getMessage() for one in caplog.records
+    ]
+
+
+def test_a_place_that_cannot_be_read_keeps_no_other_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The newest windows of the others are published again after a connect."""
+    unreadable(monkeypatch)
+    published: list[str] = []
+    with opened(tmp_path / "db", ("a-1", "a-2")) as db:
+        for router_id in (1, 2):
+            finish(db, "1m", H0, MINUTE_MS, "router", router_id)
+        job = rollup_topics.NewestAgain(
+            db,
+            lambda windows: published.extend(one.rollup.name for one in windows),
+            lambda: [("router", 1, "a-1"), ("router", 2, "a-2")],
+            lambda: True,
+            lambda: H0 + HOUR_MS,
+        )
+        job.begin()
+        while job.due(0):
+            job.step(0)
+
+    assert ["a-2"] == published
+    assert ["a bug stops the newest windows of a place name=a-1"] == [
+        one.getMessage() for one in caplog.records
+    ]

@@ -10,6 +10,9 @@ from tests.collector.build import T0, Registered, opened, sample
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.live.server_cause import ServerCause, verdict
 from titik_collector.received import Arrived
+from titik_collector.store import kept_messages
+from titik_collector.store.database import Database
+from titik_collector.store.kept_messages import SampleKey
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import Net, Reach, Sample
@@ -149,3 +152,22 @@ def test_a_round_of_before_the_outage_proves_nothing() -> None:
     output = Reach(tcp_ms=20.0, tcp_failures=0, attempts=7)
     before, *during = (sample(seq, reach=output, net=()) for seq in (1, 2, 3))
     assert "unknown" == verdict(before, during).internet
+
+
+def test_a_router_whose_samples_cannot_be_read_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug leaves out its evidence, and nobody else's."""
+    read = kept_messages.sample
+
+    def fail(db: Database, router: str, key: SampleKey) -> Sample | None:
+        if router == "tirosa-1":
+            raise KeyError(router)
+        return read(db, router, key)
+
+    monkeypatch.setattr(kept_messages, "sample", fail)
+    with opened(tmp_path / "db", ROUTERS) as db:
+        assert [SERVER] * 3 == judged(db, (GONE, FINE, FINE))
+    assert ["a bug stops the evidence of an outage router=tirosa-1"] == [
+        one.getMessage() for one in caplog.records
+    ]

@@ -56,7 +56,7 @@ def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None
     """Become mosquitto, after `check`; returns only by BrokerError."""
     with _ending_tidily():
         set_damaged_aside(directory, program, say)
-    if os.isatty(SCREEN):  # a log keeps every line
+    if os.isatty(SCREEN) and shutil.which("grep"):  # a log keeps every line
         _leave_out_harmless()
     allow_open_files(MAX_OPEN_FILES)
     _limit_memory()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from titik_collector.limits import MAX_LOSSES
 from titik_collector.outputs.output import Event, Output
+from titik_collector.store.database import alone
 
 # A fault of the server's line is found within an hour after it.
 LOOK_BACK_MS = 7_200_000
@@ -26,8 +27,10 @@ class EventReporting:
         self._gather = gather
         self._outputs = outputs
         self._now_ms = now_ms
-        old = (one for one in self._found() if one.at_ms < heard_ms - MARGIN_MS)
-        self._known = {_key(one): _words(one) for one in old}
+        self._known: dict[object, str] = {}
+        with alone("the events of before the start, they are reported again"):
+            old = (one for one in self._found() if one.at_ms < heard_ms - MARGIN_MS)
+            self._known |= {_key(one): _words(one) for one in old}
 
     def due(self, _now: float) -> bool:
         """Always: events are found by looking."""
@@ -49,8 +52,9 @@ class EventReporting:
         return self._gather(now_ms - LOOK_BACK_MS, now_ms)
 
 
-def _key(one: Event) -> tuple[int, str, str]:
-    return one.at_ms, one.kind, one.name
+def _key(one: Event) -> object:
+    """A loss has no time of its own: while its router's clock is ahead, it is now."""
+    return one.kind, one.name, one.text if one.kind == "lost" else one.at_ms
 
 
 def _words(one: Event) -> str:

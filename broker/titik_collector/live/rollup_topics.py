@@ -18,7 +18,7 @@ from titik_collector.limits import MAX_PUBLISHED
 from titik_collector.outputs.output import FinishedWindow, Output
 from titik_collector.rollups import rollup_message
 from titik_collector.store import places, rollups, unpublished
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, alone
 from titik_collector.store.rollups import Series, WindowKey
 from titik_wire.messages import Rollup
 
@@ -55,8 +55,8 @@ def take(
         name = city if key.scope == "city" else places.registered_name(db, key.scope, key.scope_id)
         if name is None or (not is_newest and key.window == "1m"):
             continue
-        one = rollup_message.read(db, key, name)
-        published.append(FinishedWindow(one, is_newest))
+        with alone("a window name=%s window=%s start_ms=%d", name, key.window, key.start_ms):
+            published.append(FinishedWindow(rollup_message.read(db, key, name), is_newest))
     return published, len(due) == MAX_PUBLISHED
 
 
@@ -93,11 +93,13 @@ class NewestAgain:
         return bool(self._left) and self._may()
 
     def step(self, budget_s: float) -> bool:
-        """Some places; one that fails is tried again."""
+        """Some places; one for which the store fails is tried again."""
         until = time.monotonic() + budget_s
         while self._left:
-            found = newest(self._db, *self._left[0], self._now_ms())
-            self._publish([FinishedWindow(one, is_newest=True) for one in found])
+            place = self._left[0]
+            with alone("the newest windows of a place name=%s", place[2]):
+                found = newest(self._db, *place, self._now_ms())
+                self._publish([FinishedWindow(one, is_newest=True) for one in found])
             self._left.popleft()
             if time.monotonic() >= until:
                 break

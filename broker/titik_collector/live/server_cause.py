@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from titik_collector.limits import MAX_SEARCHED
 from titik_collector.store import kept_messages, outages, server_outages
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, alone
 from titik_collector.store.outages import EndedOutage
 from titik_collector.store.server_outages import ServerOutage
 from titik_wire.instant import HOUR_MS
@@ -74,7 +74,9 @@ class ServerCause:
             self._begin()
         while self._queue:
             one = self._queue[0]
-            self._verdicts[one.id] = verdict(*_evidence(self._db, one))
+            self._verdicts[one.id] = Verdict("unknown", True)  # unless it can be read
+            with alone("the evidence of an outage router=%s", one.router):
+                self._verdicts[one.id] = verdict(*_evidence(self._db, one))
             self._queue.popleft()
             if self._monotonic() >= until:
                 break

@@ -5,7 +5,7 @@ Rule: outages that begin together, of every router of a site or of the city, are
 was over before another began is not of its event.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from titik_collector.limits import MAX_EVENTS
@@ -83,21 +83,28 @@ def _outages(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
 
 
 def _named(
-    left: list[Outage], sites: dict[str | None, set[str]]
+    found: list[Outage], sites: dict[str | None, set[str]]
 ) -> Iterator[tuple[str, list[Outage]]]:
     """Those of the whole city, then of whole sites, then of single routers; each outage once."""
-    scopes = [("city", set().union(*sites.values()))]
-    scopes += sorted((site, routers) for site, routers in sites.items() if site)
-    away = {one.router for one in left}
-    for name, routers in scopes:
-        if len(routers) < 2 or not routers <= away:
-            continue
-        for group in list(_together(left, routers)):
-            yield name, group
-            taken = set(group)
-            left = [one for one in left if one not in taken]
+    left = yield from _of_all("city", found, set().union(*sites.values()))
+    site_of = {router: site for site, routers in sites.items() for router in routers}
+    by_site: dict[str | None, list[Outage]] = {}
     for one in left:
-        yield one.router, [one]
+        by_site.setdefault(site_of.get(one.router), []).append(one)
+    for site, its in by_site.items():
+        for one in (yield from _of_all(site, its, sites[site])) if site else its:
+            yield one.router, [one]
+
+
+def _of_all(
+    name: str, found: list[Outage], routers: set[str]
+) -> Generator[tuple[str, list[Outage]], None, list[Outage]]:
+    """Those of all these routers; the rest is returned."""
+    taken: set[Outage] = set()
+    for group in _together(found, routers) if len(routers) > 1 else ():
+        yield name, group
+        taken.update(group)
+    return [one for one in found if one not in taken]
 
 
 def _together(ordered: Sequence[Outage], routers: set[str]) -> Iterator[list[Outage]]:

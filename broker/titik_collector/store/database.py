@@ -4,12 +4,15 @@ Rule: statements are written once, for both engines. What engines do differently
 Rule: every failure is a StoreError, in words that say what an operator can do.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import resources
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
+
+log = logging.getLogger(__name__)
 
 Value = Any  # whole number, real number, text, bytes, bool or None
 Row = tuple[Value, ...]
@@ -28,6 +31,17 @@ class Unstorable(StoreError):
 def is_of_the_store(error: Exception) -> bool:
     """The store fails for everything: disk full, locked, damaged."""
     return isinstance(error, StoreError) and not isinstance(error, Unstorable)
+
+
+@contextmanager
+def alone(what: str, *values: object) -> Iterator[None]:
+    """A bug that it meets is logged with these words, and stops nothing beside it."""
+    try:
+        yield
+    except Exception as error:
+        if is_of_the_store(error):
+            raise
+        log.exception(f"a bug stops {what}", *values)
 
 
 class StoreBusy(StoreError):
