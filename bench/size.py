@@ -91,7 +91,7 @@ def _fill(db: SqliteDatabase, routers: int, hours: int) -> None:
     """Minutes of everybody, and a file that is larger than what is kept of it in memory."""
     names = [row[1] for row in db.execute("PRAGMA table_info(rollup)")]
     known = {
-        "scope": ":scope", "scope_id": ":id", "window": "'1m'", "revision": "1", "routers": "1",
+        "scope": ":scope", "scope_id": ":id", "length": "'1m'", "revision": "1", "routers": "1",
         "start_ms": f"{T0} + i * 60000", "end_ms": f"{T0} + i * 60000 + 60000",
     }  # fmt: skip
     cells = [
