@@ -28,7 +28,7 @@ from tests.ports import free_port
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.live.presence import Presence
 from titik_collector.store.database import Database
 from titik_collector.store.sqlite import open_reader, open_writer

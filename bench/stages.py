@@ -17,7 +17,7 @@ from titik_collector.assemble import Parts
 from titik_collector.broker_setup.login import login
 from titik_collector.collect import Collector
 from titik_collector.config import model
-from titik_collector.ingest import ingest
+from titik_collector.ingest import ingest, items
 from titik_collector.store.sqlite import open_writer
 
 PATIENCE_S = 120.0
@@ -89,7 +89,7 @@ def measure(place: Path, count: int, send: Callable[[], object]) -> dict[str, fl
 @contextlib.contextmanager
 def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> Any:
     """All stages are timed until the end of the block; what is stored is counted."""
-    functions = ingest.to_item, ingest.fit
+    functions = items.to_item, ingest.fit
     save = parts.batches.save
 
     def counted(items: Any) -> Any:
@@ -99,7 +99,7 @@ def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> A
 
     parts.batches.save = counted  # type: ignore[method-assign]
     watch.clock(parts.link, "receive", "receive")
-    watch.clock(ingest, "to_item", "decode")
+    watch.clock(items, "to_item", "decode")
     watch.clock(parts.batches, "save", "place")
     for name in ("execute", "executemany"):
         watch.clock(db, name, "write", "place", lambda sql, *_: sql.startswith(_WRITES))
@@ -115,7 +115,7 @@ def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> A
     try:
         yield
     finally:
-        ingest.to_item, ingest.fit = functions
+        items.to_item, ingest.fit = functions
 
 
 def _turn(collector: Collector, until: Callable[[], bool]) -> None:

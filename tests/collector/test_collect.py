@@ -17,7 +17,7 @@ from titik_collector.assemble import Parts
 from titik_collector.broker_link.connection import Link
 from titik_collector.collect import Collector
 from titik_collector.config import model
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.ingest.saved import Saved
 from titik_collector.live import rollup_topics
 from titik_collector.queries import events

@@ -18,7 +18,7 @@ from tests.wire.strategies import messages
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.figures.rates import WIRE_BPS
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.ingest.plausible import MIN_SPACING_MS, SPARE
 from titik_collector.limits import MAX_CLIENTS, MAX_LEAP, MAX_RANGES, MAX_UPTIME_MS
 from titik_collector.live.now import bps

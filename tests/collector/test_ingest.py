@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.collector.build import RUN, T0, Registered, opened, received, rows, sample
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import Ingest, fit, to_item
+from titik_collector.ingest.ingest import Ingest, fit
+from titik_collector.ingest.items import to_item
 from titik_collector.ingest.saved import Saved
 from titik_collector.live.presence import Presence
 from titik_collector.received import Arrived, Item, Malformed, StatusReceived
@@ -234,7 +235,7 @@ def test_a_message_that_meets_a_bug_holds_up_no_other(
             "SELECT substr(topic, 17, 8) FROM quarantine"
         ).fetchall()
         assert [] == db.execute("SELECT * FROM run WHERE router_id = 2").fetchall()
-    assert "a bug keeps a message from being stored" in caplog.text
+    assert "a bug stops the batch" in caplog.text
 
 
 def test_a_store_that_fails_is_no_bug_of_a_message(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.collector.test_collect import ROUTER, SITE, collecting
 from tests.collector.test_registry import HEAD
 from tests.collector.test_rollup_topics import MINUTE_MS, finish
 from titik_collector.broker_link.connection import Link
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec, topics
 from titik_wire.limits import MAX_WHOLE

@@ -12,7 +12,7 @@ from tests.collector.build import OLD_RUN, T0, Registered, opened, received, sam
 from tests.collector.history import Life, without_clock
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.received import Arrived, Item
 from titik_collector.timeline import newest
 from titik_wire.messages import Held, Sample

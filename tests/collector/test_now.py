@@ -12,7 +12,7 @@ from tests.collector.build import T0, Registered, opened, received, sample
 from tests.collector.test_presence import reported
 from tests.wire.examples import topic_of
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.live.now import LiveState, bps
 from titik_collector.live.presence import Presence
 from titik_collector.received import Item, StatusReceived

@@ -20,7 +20,7 @@ from tests.collector.test_store import content, save
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.store import conservation as check
 from titik_wire.messages import AckedRun, Bss, Held
 

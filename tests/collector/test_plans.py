@@ -20,7 +20,7 @@ from tests.collector.build import (
 from tests.collector.test_together import ROUTERS, drawn, rolled
 from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.live import rollup_topics
 from titik_collector.store import retention, visitor_counts
 from titik_collector.store.sqlite import SqliteDatabase

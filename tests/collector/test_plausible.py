@@ -17,7 +17,7 @@ from tests.collector.build import (
 )
 from tests.collector.test_store import NOW, malformed, save
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.ingest.plausible import MIN_SPACING_MS, SPARE
 from titik_collector.limits import MAX_LEAP, MAX_UPTIME_MS
 from titik_collector.store import conservation as check

@@ -10,7 +10,7 @@ from tests.collector.build import T0, Registered, opened, received, sample
 from tests.collector.history import without_clock
 from tests.collector.test_presence import reported
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.limits import MAX_JUDGED
 from titik_collector.live.presence import Presence
 from titik_collector.queries import status

@@ -12,7 +12,7 @@ from tests.collector.test_registry import HEAD
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.store import retention
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline import pruning

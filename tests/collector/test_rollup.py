@@ -30,7 +30,7 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
 from titik_collector.rollups import rollup_message

@@ -21,7 +21,7 @@ from tests.project.sources import ROOT
 from tests.until import until
 from titik_collector.config import model
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.rollups.worker import Rollups

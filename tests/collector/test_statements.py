@@ -16,7 +16,7 @@ from tests.collector.build import T0, Registered, received, sample
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.limits import MAX_JUDGED
 from titik_collector.live.presence import Presence
 from titik_collector.received import Arrived, Item

@@ -18,7 +18,7 @@ from tests.collector.test_presence import reported
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.live.presence import Presence
 from titik_collector.queries import events, server_warnings, status
 from titik_collector.received import StatusReceived

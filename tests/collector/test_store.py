@@ -24,7 +24,7 @@ from tests.collector.build import (
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.ingest.saved import Saved
 from titik_collector.limits import MAX_UNKNOWN
 from titik_collector.live.presence import Presence

@@ -11,7 +11,7 @@ from tests.cases import few
 from tests.collector.build import OLD_RUN, T0, Registered, opened, received, sample
 from tests.collector.history import without_clock
 from titik_collector.ingest.batch import BatchWriter
-from titik_collector.ingest.ingest import to_item
+from titik_collector.ingest.items import to_item
 from titik_collector.received import Arrived, Item
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.placing_rules import Lone, offsets_of_lone

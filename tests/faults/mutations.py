@@ -75,6 +75,7 @@ MUTATIONS = {
                 INGEST,
                 SAVE,
                 """\
+        from titik_collector.received import Arrived
         from titik_wire.messages import AckedRun
         for _, one in self._items:
             if isinstance(one, Arrived):

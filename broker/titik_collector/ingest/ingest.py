@@ -4,30 +4,26 @@ Rule: a message is acknowledged to the broker after its batch is committed. The 
 published after that. So whatever dies in between, the message comes again.
 Rule: a batch is what the socket gave until it was empty, at most MAX_BATCH; never a timer.
 Rule: while the store fails, nothing is read, so memory stays bounded by one batch.
-Rule: a packed sample is unpacked here; everything behind sees JSON.
-Rule: a message that a bug of ours keeps from being stored is put away alone. It neither ends the
-collector, which would meet it again at its next start, nor holds up the messages beside it.
+Rule: if a bug of ours stops one message, only that message is kept as malformed. It neither ends
+the collector, which would meet it again at its next start, nor delays the messages beside it.
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from titik_collector.broker_link.inbox import Inbox, Outbox, ReceivedMessage
-from titik_collector.ingest import decode, plausible
+from titik_collector.ingest import items
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.saved import Saved
 from titik_collector.limits import MAX_BATCH
-from titik_collector.received import Arrived, Item, Malformed, StatusReceived
+from titik_collector.received import Item, Malformed
 from titik_collector.store.database import is_of_the_store
-from titik_wire import codec, packed, topics
-from titik_wire.errors import UnknownVersion, WireError
-from titik_wire.messages import Ack, Sample, Status
+from titik_wire import codec, topics
+from titik_wire.errors import WireError
+from titik_wire.messages import Ack
 
 log = logging.getLogger(__name__)
-
-_MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
 
 @dataclass(eq=False)
@@ -47,7 +43,7 @@ class Ingest:
             self._batch = self._inbox.receive(MAX_BATCH, wait_s)
             now_ms = self._now_ms()
             # An empty payload is a retained message being cleared.
-            self._items = [(one, to_item(one, now_ms)) for one in self._batch if one.payload]
+            self._items = [(one, items.to_item(one, now_ms)) for one in self._batch if one.payload]
         if not self._batch:
             return None
         saved = self._save()
@@ -60,16 +56,19 @@ class Ingest:
         try:
             return self._batches.save([item for _, item in self._items])
         except Exception as error:
-            if is_of_the_store(error):
+            if is_of_the_store(error):  # the disk or the server: the whole batch is tried again
                 raise
-            log.exception("a bug keeps a message from being stored, the batch is stored singly")
+            log.exception("a bug stops the batch, its messages are stored one by one")
         saved = Saved()
         for received, item in self._items:
             saved.add(self._save_one(received, item))
         return saved
 
     def _save_one(self, received: ReceivedMessage, item: Item) -> Saved:
-        """Store it, or put it away: its router sends it again, and gives it up in the end."""
+        """Store it, or keep its beginning as malformed, without an ack.
+
+        The router sends it again, gives it up after ten tries, and the sample counts as lost.
+        """
         try:
             return self._batches.save([item])
         except Exception as error:
@@ -79,7 +78,7 @@ class Ingest:
             log.error(
                 "message not stored, its beginning is kept topic=%s reason=%s", received.topic, rule
             )
-            whole = Malformed(received.topic, received.payload, rule, self._now_ms())
+            whole = Malformed(received.topic, received.payload, rule, arrived_ms=self._now_ms())
             return self._batches.save([whole])
 
     def drop_batch(self) -> None:
@@ -93,7 +92,7 @@ class Ingest:
     def _acknowledge_routers(self, routers: Mapping[int, str]) -> None:
         if routers:
             self._publish(routers)
-        self._outbox.flush()
+        self._outbox.flush()  # also sends what acknowledges messages to the broker, so always
 
     def _publish(self, routers: Mapping[int, str]) -> None:
         for ack in self._batches.acks(routers):
@@ -101,7 +100,10 @@ class Ingest:
 
 
 def fit(ack: Ack) -> bytes:
-    """The ack's payload; if it is too large, with fewer ranges: they come when `upto` passes."""
+    """The ack's payload, with fewer ranges if it is too large.
+
+    The router learns of the others from later acks.
+    """
     while True:
         try:
             return codec.encode(ack)
@@ -110,41 +112,3 @@ def fit(ack: Ack) -> bytes:
             if runs == ack.runs:
                 raise
             ack = replace(ack, runs=runs)
-
-
-def to_item(received: ReceivedMessage, now_ms: int) -> Item:
-    """What a message is to the store; total, whatever its bytes."""
-    received = _unpacked(received)
-    try:
-        message = decode.decode(received.topic, received.payload)
-    except UnknownVersion as error:
-        return Malformed(received.topic, received.payload, str(error), now_ms, later_version=True)
-    except WireError as error:
-        return _malformed(received, str(error), now_ms)
-    if isinstance(message, Sample):
-        doubt = plausible.doubt(message)
-        if doubt is not None:  # its seq is not accounted, for it cannot be
-            return Malformed(received.topic, received.payload, doubt, now_ms, message.router)
-        live = received.topic == topics.sample(message.router)  # else `backlog`; there is no third
-        return Arrived(message, received.payload, live, now_ms)
-    if isinstance(message, Status):
-        return StatusReceived(message, now_ms)
-    return _malformed(received, "not a message of a router", now_ms)
-
-
-def _unpacked(received: ReceivedMessage) -> ReceivedMessage:
-    """Nothing behind this meets a packed payload, unless it is damaged or where none may be."""
-    if packed.is_packed(received.payload) and received.topic.endswith(_MAY_BE_PACKED):
-        with suppress(WireError):  # which decoding it puts into words
-            return received._replace(payload=packed.unpack(received.payload))
-    return received
-
-
-def _malformed(received: ReceivedMessage, rule: str, now_ms: int) -> Malformed:
-    try:
-        address = topics.parse(received.topic)
-    except WireError:
-        return Malformed(received.topic, received.payload, rule, now_ms)
-    is_sample = address.kind in ("sample", "backlog")
-    span = codec.identity(received.payload) if is_sample else None
-    return Malformed(received.topic, received.payload, rule, now_ms, address.name, span)
