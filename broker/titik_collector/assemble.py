@@ -150,7 +150,7 @@ class Parts:
             Slot(self.now, every_s=0.2),
             *((Slot(self.events, every_s=15.0),) if self.events else ()),
             Slot(self.pruning, every_s=1.0),
-            Slot(self.upkeep, idle_s=0.05, busy_s=BUSY_S),
+            Slot(self.upkeep, idle_s=0.05, busy_s=BUSY_S, rests=True),
             Slot(self.windows, every_s=2.0),  # after the rollups, which this batch changed
             Slot(self.newest_again, idle_s=0.04, busy_s=None),
             Slot(self.unpacking, every_s=0.1, idle_s=0.05, busy_s=BUSY_S),

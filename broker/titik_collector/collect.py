@@ -1,7 +1,7 @@
 """`titik collect`: one thread that takes a batch, then does the jobs that are due.
 
 Rule: samples first. Jobs fill the time between batches, in steps short enough that a waiting
-message is not late.
+message is not late. While more wait than a batch takes, rollups have a tenth of the time at most.
 Rule: while the store fails the connection stays, the status says `offline`, and nothing is
 acknowledged. At most one more batch is read.
 """
@@ -35,7 +35,7 @@ class Collector:
             saved = self.parts.ingest.step(self._patience_s())
             if saved is not None:
                 self.take_in(saved)
-            self.parts.jobs.run(idle=saved is None)
+            self.parts.jobs.run(idle=saved is None, flood=self.parts.ingest.flood)
         except StoreHeld:
             raise  # another collector writes there: nothing of ours is stored any more
         except StoreError as error:

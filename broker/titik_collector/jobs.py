@@ -15,6 +15,7 @@ from typing import Protocol
 log = logging.getLogger(__name__)
 
 REST_S = 60.0  # before a job that a bug stopped is tried again, and logged again
+FLOOD_REST = 9  # times what a step took: a job has a tenth of the time at most
 
 
 class Job(Protocol):
@@ -69,17 +70,23 @@ class Slot:
     every_s: float = 0.0  # 0: each round. While no message comes, the rest follows at once
     idle_s: float = inf  # its budget while no message comes; inf: its steps are short anyway
     busy_s: float | None = inf  # its budget while messages come; None: it waits until none comes
+    rests: bool = False  # after each step, while more messages wait than one batch takes
     _next: float = 0.0
     _more: bool = False
 
-    def run(self, idle: bool, now: float) -> None:
+    def run(self, idle: bool, flood: bool, monotonic: Callable[[], float]) -> None:
         """One step, if it is time for one."""
+        now = monotonic()
         budget_s = self.idle_s if idle else self.busy_s
         if budget_s is None or (now < self._next and not (idle and self._more)):
             return
         if self.job.due(now):
             self._next = now + self.every_s
             self._more = self.job.step(budget_s)
+            if flood and self.rests:
+                ended = monotonic()
+                self._next = max(self._next, ended + FLOOD_REST * (ended - now))
+                self._more = True  # once the flood is over, it goes on at once
 
     def rest(self, until: float) -> None:
         """Do nothing until then."""
@@ -94,14 +101,13 @@ class Jobs:
     _monotonic: Callable[[], float]
     _ends_the_round: Callable[[Exception], bool]  # such as a store that fails
 
-    def run(self, idle: bool) -> None:
-        """One round; `idle`: no message came in this turn."""
+    def run(self, idle: bool, flood: bool = False) -> None:
+        """One round; `idle`: no message came in this turn; `flood`: more than a batch takes."""
         for slot in self._slots:
-            now = self._monotonic()
             try:
-                slot.run(idle, now)
+                slot.run(idle, flood, self._monotonic)
             except Exception as error:
                 if self._ends_the_round(error):
                     raise
-                slot.rest(now + REST_S)
+                slot.rest(self._monotonic() + REST_S)
                 log.exception("a bug stops a job, it is tried again after %.0f s", REST_S)

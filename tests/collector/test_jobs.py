@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from titik_collector.jobs import REST_S, Jobs, OnDemand, Slot, Task
+from titik_collector.jobs import FLOOD_REST, REST_S, Jobs, OnDemand, Slot, Task
 
 
 class Clock:
@@ -65,6 +65,36 @@ def test_what_is_left_of_a_job_waits_for_its_time_only_while_messages_come() -> 
         jobs.run(idle)
         counts.append(len(job.budgets))
     assert [1, 1, 2, 2, 3] == counts
+
+
+def test_a_job_rests_after_a_step_of_a_flood() -> None:
+    """More messages wait than one batch takes, and what the job does can wait longer."""
+    clock, steps = Clock(), []
+
+    def work() -> None:
+        steps.append(clock.at)
+        clock.at += 1.0
+
+    jobs = Jobs([Slot(Task(work), rests=True)], clock, is_ours)
+    jobs.run(idle=False, flood=True)
+    jobs.run(idle=False, flood=True)
+    clock.at += FLOOD_REST
+    jobs.run(idle=False, flood=True)
+    assert [100.0, 101.0 + FLOOD_REST] == steps
+
+
+def test_a_job_that_rested_goes_on_once_no_message_comes() -> None:
+    """The flood is over."""
+    clock, steps = Clock(), []
+
+    def work() -> None:
+        steps.append(clock.at)
+        clock.at += 1.0
+
+    jobs = Jobs([Slot(Task(work), rests=True)], clock, is_ours)
+    jobs.run(idle=False, flood=True)
+    jobs.run(idle=True)
+    assert [100.0, 101.0] == steps
 
 
 def test_a_step_that_fails_ends_the_round_and_waits_for_its_time() -> None:

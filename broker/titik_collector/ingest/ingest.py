@@ -36,11 +36,13 @@ class Ingest:
     _now_ms: Callable[[], int]
     _batch: Sequence[ReceivedMessage] = ()
     _items: list[tuple[ReceivedMessage, Item]] = field(default_factory=list)
+    flood: bool = False  # the last batch was full, so that more messages wait
 
     def step(self, wait_s: float) -> Saved | None:
         """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""
         if not self._batch:
             self._batch = self._inbox.receive(MAX_BATCH, wait_s)
+            self.flood = len(self._batch) == MAX_BATCH
             now_ms = self._now_ms()
             # An empty payload is a retained message being cleared.
             self._items = [(one, items.to_item(one, now_ms)) for one in self._batch if one.payload]
