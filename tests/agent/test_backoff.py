@@ -73,11 +73,27 @@ def test_an_old_connection_counts_once() -> None:
     assert [40, 80, 150] == [backoff.failed(now) for now in (100.0, 200.0, 900.0)]
 
 
+def evicted(rand: random.Random) -> float:
+    """The wait of one whose connection another device took."""
+    backoff = Backoff(rand)
+    backoff.connected(0.0)
+    return backoff.failed(0.0, slow=True)
+
+
 def test_what_a_person_must_mend_is_retried_slowly() -> None:
-    """Between 150 and 300 seconds, from the first time on."""
-    waits = [Backoff(random.Random(n)).failed(0.0, slow=True) for n in range(500)]
+    """Between 150 and 300 seconds where it was connected, from the first time on."""
+    waits = [evicted(random.Random(n)) for n in range(500)]
     assert 150 <= min(waits) < 155
     assert 295 < max(waits) <= 300
+
+
+def test_a_login_that_is_refused_is_retried_soon_at_first() -> None:
+    """A technician who adds the router need not wait; a fleet is no more than at any return."""
+    backoff, now, moments = Backoff(_Highest()), 0.0, []
+    for _ in range(5):
+        now += backoff.failed(now, slow=True)
+        moments.append(now)
+    assert [40, 120, 270, 570, 870] == moments
 
 
 def test_start_is_delayed_only_while_booting() -> None:

@@ -17,7 +17,8 @@ import random
 FIRST_S = 40.0
 CAP_S = 150.0  # two attempts are at most two periods apart: 300 s
 STABLE_S = 60.0  # a connection younger than this has proved nothing
-# What only a person can correct (a wrong password, a name used twice) is tried this rarely.
+# What only a person can correct (a wrong password, a name used twice) is tried this rarely. But a
+# refused login is at first tried as soon as a broker that is gone: perhaps somebody is mending it.
 SLOW_S = (150.0, 300.0)
 # After a power cut a whole district boots in the same second; a router up for longer than this is
 # being restarted by hand or by its watchdog, alone.
@@ -53,8 +54,8 @@ class Backoff:
         """Seconds to wait, now that a connection ended or could not be made."""
         if self.stable(now):
             self._period_s = 0.0
-        self._connected_at = None
-        if slow:
+        was_in, self._connected_at = self._connected_at is not None, None
+        if slow and (was_in or self._period_s >= self._cap_s):
             return self._rand.uniform(*SLOW_S)
         return self._wait_s(now)
 

@@ -246,10 +246,10 @@ class Connector:
     def _log_trouble(self, down: LinkDown, was_connected: bool, wait_s: float) -> None:
         new = down.reason != self._logged
         self._logged = down.reason
-        if new:
-            log.warning("uplink down reason=%s next_try_s=%d", down.reason, wait_s)
-        elif was_connected and not down.slow:
-            log.info("uplink down reason=%s next_try_s=%d", down.reason, wait_s)
+        if new or (was_connected and not down.slow):
+            hint = ", a restart of the agent tries at once" if down.slow else ""
+            level = logging.WARNING if new else logging.INFO
+            log.log(level, "uplink down reason=%s next_try_s=%d%s", down.reason, wait_s, hint)
         if was_connected and self._short_lives == SHORT_LIVES:
             log.warning("connections end soon: does another device use this router's name?")
 
