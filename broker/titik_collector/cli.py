@@ -42,6 +42,15 @@ titik.add_command(simulate)
 titik.add_command(demo)
 
 
+@titik.command(hidden=True)
+def check() -> None:
+    """Somebody looks for one of these."""
+    raise click.UsageError(
+        "check what? titik status --check, titik broker check, titik db check; on a router:"
+        " titik-agent check"
+    )
+
+
 def main() -> None:
     """Run the command; a terminal without Unicode gets something to read too."""
     codecs.register_error("plain", _plain)

@@ -54,7 +54,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_broker_without_tls_is_checked(file: Path) -> None:
-    """It is in order without a certificate."""
+    """It needs no certificate; one that is stopped is not in order, with the command."""
     folder = file.parent / "broker"
     ports = BrokerDir.open(folder).ports
     assert (
@@ -62,7 +62,31 @@ def test_a_broker_without_tls_is_checked(file: Path) -> None:
         f" routers=127.0.0.1:{ports.router} engineers=127.0.0.1:{ports.engineer}"
         f" collector=127.0.0.1:{ports.collector}"
         " without TLS: no certificates, and passwords that never end "
-    ) == says("broker", "check", str(folder), status=0)
+    ) == says("broker", "check", str(folder), status=1)
+
+
+def test_a_check_finds_the_broker_of_the_city(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the other commands do; without the city's file it has to be named."""
+    monkeypatch.chdir(file.parent)
+    assert "mosquitto does not run on broker; start it" in says("broker", "check", status=1)
+    file.unlink()
+    assert "there is no titik.toml here; name the broker's folder" in says(
+        "broker", "check", status=1
+    )
+
+
+def test_a_check_of_nothing_names_what_can_be_checked() -> None:
+    """Each half has its own."""
+    assert "titik broker check, titik db check; on a router: titik-agent check" in says(
+        "check", status=2
+    )
+
+
+def test_a_port_of_services_is_refused_without_one(tmp_path: Path) -> None:
+    """mosquitto would not be let open it, whoever starts it."""
+    output = says("broker", "init", str(tmp_path / "broker"), "--port", "80", status=1)
+    assert "port 80 is for services alone, as --host makes one; choose another" in output
+    assert not (tmp_path / "broker").exists()
 
 
 def test_an_engineer_of_a_broker_without_tls_gets_a_command(file: Path) -> None:

@@ -144,6 +144,12 @@ def test_a_syntax_error_names_its_line() -> None:
     assert "(at line 8, column 8)" in error(LEAST + "[broker\n")
 
 
+def test_a_decimal_comma_is_reported_as_one() -> None:
+    """Many countries write numbers so."""
+    site = '[[site]]\nname = "a"\ntitle = "A"\nlatitude = -10,1655\n'
+    assert error(LEAST + site).endswith("; write -10.1655, with a point")
+
+
 def test_a_file_that_is_not_utf8_names_its_line() -> None:
     """An editor's wrong encoding is reported as such."""
     with pytest.raises(ConfigError, match="line 2: is not UTF-8; save the file as UTF-8"):

@@ -106,7 +106,7 @@ def test_an_engineer_reads_of_it(tmp_path: Path) -> None:
         with console.capture() as capture:
             console.print(event_screen.render(found, None, T0))
         problem_text = "two devices use this name"
-        text = f"{problem_text}, 2 changes in 1 min; give one its own: titik router add"
+        text = f"{problem_text}, 2 changes in 1 min; {namesakes.REMEDY}"
 
         assert text in [one.text for one in found if one.kind == "clone"]
         assert "clone" in capture.get()

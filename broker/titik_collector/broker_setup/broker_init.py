@@ -32,6 +32,7 @@ from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.limits import MAX_HOST, MAX_LISTED
 from titik_collector.units import systemd_units
+from titik_collector.units.systemd_units import LOW_PORTS
 from titik_mqtt.endpoint import LOOPBACK, PORT, TLS_PORT
 from titik_wire.kinds import SLUG
 
@@ -235,7 +236,7 @@ def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Po
     taken = [port for _, port in chosen.values() if port]
     if len(set(taken)) != len(taken):
         raise BrokerError(f"the listeners need a port each, not {', '.join(map(str, taken))}")
-    _check_free(chosen, before)
+    _check_free(chosen, before, settings.host)
     first = (PORT,) * 3  # MQTT's own; the others follow it
     if settings.host is not None:
         first = (TLS_PORT, TLS_PORT + 1, PORT)
@@ -247,13 +248,20 @@ def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Po
     return Ports(router=router, engineer=engineer, collector=collector)
 
 
-def _check_free(chosen: dict[str, tuple[str, int]], before: BrokerDir | None) -> None:
-    """BrokerError where a listener comes to a place that another program holds."""
+def _check_free(
+    chosen: dict[str, tuple[str, int]], before: BrokerDir | None, host: str | None
+) -> None:
+    """BrokerError where a listener comes to a place that is another program's, or the system's."""
     were = {} if before is None else listeners(before.settings)
     own = set() if before is None else before.listening()
     for option, (address, port) in chosen.items():
         if port in own or not port or were.get(option) == (address, port):
             continue
+        if host is None and port < LOW_PORTS:
+            raise BrokerError(
+                f"port {port} is for services alone, as --host makes one; choose another with"
+                f" {option} N, from {LOW_PORTS} on"
+            )
         if not is_free(address, port):
             raise BrokerError(
                 f"port {port} of {address} is not free; stop what holds it, or choose another with"

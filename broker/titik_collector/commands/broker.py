@@ -1,6 +1,7 @@
 """`titik broker`: a private mosquitto, written and run."""
 
 import ipaddress
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 import click
 
 from titik_collector.broker_setup import broker_init, broker_run
-from titik_collector.broker_setup.broker_dir import BrokerDir
-from titik_collector.commands import plainly
-from titik_collector.config import edit
+from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.commands import broker_of, plainly
+from titik_collector.config import edit, model
 from titik_collector.config.model import Config
 from titik_collector.own_state import systemd
 from titik_mqtt.endpoint import LOOPBACK, PORT
@@ -65,12 +66,15 @@ def init(directory: Path, file: Path | None, **asked: Any) -> None:
         click.echo(line)
 
 
+_OR_THE_CITY_S = click.argument("directory", type=_DIRECTORY, required=False)
+
+
 @broker.command()
-@click.argument("directory", type=_DIRECTORY)
-def run(directory: Path) -> None:
+@_OR_THE_CITY_S
+def run(directory: Path | None) -> None:
     """Run mosquitto on the directory, in the foreground."""
     with plainly():
-        made = BrokerDir.open(directory)
+        made = _opened(directory)
         program = broker_run.find_mosquitto()
         broker_run.check(made)
         for line in broker_run.prepare(made):
@@ -80,11 +84,11 @@ def run(directory: Path) -> None:
 
 
 @broker.command()
-@click.argument("directory", type=_DIRECTORY)
-def renew(directory: Path) -> None:
+@_OR_THE_CITY_S
+def renew(directory: Path | None) -> None:
     """Renew the revocation list, and with --host the certificate."""
     with plainly():
-        made = BrokerDir.open(directory)
+        made = _opened(directory)
         authority = made.authority
         for line in authority.renew(made.settings.host or ""):
             click.echo(line)
@@ -93,43 +97,52 @@ def renew(directory: Path) -> None:
 
 
 @broker.command()
-@click.argument("directory", type=_DIRECTORY)
-def check(directory: Path) -> None:
+@_OR_THE_CITY_S
+def check(directory: Path | None) -> None:
     """Whether mosquitto runs, and keys and certificates are in order.
 
-    Exit status 1 if they do not belong together, or if one ends within 60 days. A broker without
-    --host has none.
+    Exit status 1 if it does not run, if they do not belong together, or if one ends within 60
+    days. A broker without --host has none.
     """
     with plainly():
-        made = BrokerDir.open(directory)
-        start = f"does not run on {directory}; start it: {systemd.start_broker(directory)}"
-        click.echo(f"mosquitto {f'runs on {directory}' if made.pid() else start}")
+        made = _opened(directory)
+        runs = made.pid() is not None
+        start = f"does not run on {made.path}; start it: {systemd.start_broker(made.path)}"
+        click.echo(f"mosquitto {f'runs on {made.path}' if runs else start}")
         click.echo(_listeners(made))
-        if made.settings.host is None:
-            click.echo("without TLS: no certificates, and passwords that never end")
-            return
-        authority = made.authority
-        for one in authority.expiries():
-            click.echo(f"{one.until:%Y-%m-%d}  {one.what}{', renews itself' * one.renewed}")
-        warnings = authority.warnings()
-        if known := made.routers():
-            warnings.append(
-                f"{broker_init.listed(known)} may log in by password:"
-                f" titik broker init {directory} ends it"
-            )
-        if strange := broker_init.unknown(made):
-            warnings.append(
-                f"the broker does not know {broker_init.listed(strange)}, who has a certificate:"
-                f" titik broker init {directory}"
-            )
-    if not authority.can_sign:  # some keep it elsewhere
-        click.echo(
-            f"warning: without {directory / 'ca' / 'ca.key'} no router can be added or revoked"
-        )
+        warnings = list(_warnings(made))
     for line in warnings:
         click.echo(f"warning: {line}")
-    if warnings:
+    if warnings or not runs:
         raise SystemExit(1)
+
+
+def _opened(directory: Path | None) -> BrokerDir:
+    """The one that is named, else the one that titik.toml in this folder names."""
+    if directory is not None:
+        return BrokerDir.open(directory)
+    if not model.DEFAULT_FILE.exists():
+        raise BrokerError(f"there is no {model.DEFAULT_FILE} here; name the broker's folder")
+    return broker_of(model.load(model.DEFAULT_FILE), "its keys")
+
+
+def _warnings(made: BrokerDir) -> Iterator[str]:
+    """Shows keys and certificates; what is not in order with them."""
+    if made.settings.host is None:
+        click.echo("without TLS: no certificates, and passwords that never end")
+        return
+    authority, init = made.authority, f"titik broker init {made.path}"
+    for one in authority.expiries():
+        click.echo(f"{one.until:%Y-%m-%d}  {one.what}{', renews itself' * one.renewed}")
+    if not authority.can_sign:  # some keep it elsewhere
+        key = made.path / "ca" / "ca.key"
+        click.echo(f"warning: without {key} no router can be added or revoked")
+    yield from authority.warnings()
+    if known := made.routers():
+        yield f"{broker_init.listed(known)} may log in by password: {init} ends it"
+    if strange := broker_init.unknown(made):
+        names = broker_init.listed(strange)
+        yield f"the broker does not know {names}, who has a certificate: {init}"
 
 
 def _unfound(made: BrokerDir, city: Config) -> list[str]:

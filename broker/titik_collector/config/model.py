@@ -6,6 +6,7 @@ Rule: what two keys say together is checked here too; nothing later meets a wron
 
 import difflib
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from titik_wire import topics
 DEFAULT_FILE = Path("titik.toml")
 # Unless the file says otherwise.
 COLLECTOR_USER = "collector"  # the collector's user at the broker
+_COMMA = re.compile(r"^\s*\w+\s*=\s*(-?\d+),(\d+)\s*$", re.MULTILINE)  # a decimal one
 STATE_FOLDER = Path("/run/titik")  # memory: it can be written when every disk is full
 SAMPLES_PER_HOUR, RUNS_PER_HOUR = 5000, 60  # taken of one router
 # A week and the day that goes on, so an outage of a week is drawn whole; two weeks to compare.
@@ -328,7 +330,10 @@ def _toml(content: bytes, file: Path) -> dict[str, object]:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(file, f"line {line}", "is not UTF-8", "save the file as UTF-8") from error
     except tomllib.TOMLDecodeError as error:  # its text ends in the line and the column
-        raise ConfigError(file, "", str(error), "allowed: TOML, see https://toml.io") from error
+        comma = _COMMA.search(content.decode())
+        remedy = f"write {comma[1]}.{comma[2]}, with a point" if comma else ""
+        remedy = remedy or "allowed: TOML, see https://toml.io"
+        raise ConfigError(file, "", str(error), remedy) from error
     except RecursionError as error:
         raise ConfigError(
             file, "", "is nested too deep", "allowed: TOML of docs/config.md"

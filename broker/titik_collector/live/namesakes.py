@@ -12,7 +12,7 @@ from titik_wire.instant import HOUR_MS
 # They evict each other, and each tries again after 5 minutes at most.
 APART_MS = 6 * HOUR_MS  # after so long without a change it is another event
 NOW_MS = 1_800_000  # they may still be at it
-REMEDY = "give one its own: titik router add"
+REMEDY = "give one its own: titik router add NAME --site SITE"
 
 
 class Namesakes:

@@ -48,7 +48,8 @@ _WHAT = {
 _WHY = {
     "power cut": "it came back with another boot, and had not reported that it stops",
     "reboot": "it reported that it stops, and came back with another boot",
-    "agent crash": "it came back in the same boot with another run, and had not reported a stop",
+    "agent crash": "it came back in the same boot with another run, and had not reported a stop, or"
+    " a second device uses its name",
     "agent restart": "it reported that it stops, and came back in the same boot with another run",
     "agent stopped": "it reported that it stops",
     "uplink lost": "the same run of its agent went on all the time",

@@ -277,7 +277,7 @@ def _summary(demo: Demo, console: Console) -> bool:
         f" + lost {totals.lost} + in spool {totals.in_spool}",
         f"merged ranges among the stored: {merged}",
         *(f"in this run the simulated {one}" for one in fleet if one.startswith("routers took")),
-        "what is not yet acked waits in the routers' spools for the next run",
+        "what is not yet acked is sent again in the next run, and counts once if it is stored",
         *found,
         f"the data lies in {demo.config.beside}; the same command again goes on with it",
         f"ask it: {_titik(demo, 'status')}",
