@@ -9,6 +9,7 @@ OPT=/opt/titik
 BIN=/usr/local/bin
 UNITS=/etc/systemd/system
 STORE=/var/lib/titik/store
+CITY=/etc/titik/titik.toml
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "run it as root; README.md has the lines for an environment of your own" >&2
@@ -37,7 +38,10 @@ make_user() {
 
 make_program() {
     case $1 in
-        server) what='[collector]' ;;
+        server)
+            what='[collector]'
+            ! grep -qs '^ *url *=' "$CITY" || what='[collector,postgres]'
+            ;;
         *) what= ;;
     esac
     # An environment of another Python, as after an upgrade of Debian, is made again.
@@ -57,6 +61,11 @@ make_places() {
     [ "$1" = server ] || return 0
     install -d -m 755 /var/lib/titik
     [ -d "$STORE" ] || install -d -o titik -g titik -m 750 "$STORE"
+}
+
+# While the collector of the version before goes on; where there is no room it is not restarted.
+keep_snapshot() {
+    [ ! -e "$CITY" ] || "$BIN/titik" upgrade --config "$CITY"
 }
 
 make_unit() {
@@ -84,6 +93,7 @@ case ${1:-} in
         make_user
         make_program "$1"
         make_places "$1"
+        [ "$1" != server ] || keep_snapshot
         make_unit
         ;;
     remove) remove ;;

@@ -17,6 +17,7 @@ from titik_collector.commands.router import router
 from titik_collector.commands.simulate import simulate
 from titik_collector.commands.status import status_command, top
 from titik_collector.commands.store import store
+from titik_collector.commands.upgrade import upgrade_command
 from titik_collector.screens import history_screen, status_screen
 from titik_collector.wording import clean
 from titik_wire import __version__
@@ -33,6 +34,7 @@ titik.add_command(db)
 titik.add_command(store)
 titik.add_command(backup_command)
 titik.add_command(restore_command)
+titik.add_command(upgrade_command)
 titik.add_command(broker)
 titik.add_command(engineer)
 titik.add_command(router)

@@ -11,6 +11,7 @@ from tests.collector import build
 from tests.collector.stores import Stores
 from tests.postgres import Postgres
 from titik_collector.store import sqlite
+from titik_collector.store.database import Before
 from titik_collector.store.sqlite import SqliteDatabase
 
 
@@ -26,11 +27,13 @@ def _new_stores_are_copies() -> Iterator[None]:
     ):
         migrate(blank)
 
-        def copy_or_migrate(db: SqliteDatabase) -> None:
+        def copy_or_migrate(
+            db: SqliteDatabase, newest: int | None = None, before: Before | None = None
+        ) -> None:
             db.execute("PRAGMA synchronous = OFF")  # no test here cuts the power
-            if not db.execute("PRAGMA schema_version").fetchone()[0]:
+            if newest is None and not db.execute("PRAGMA schema_version").fetchone()[0]:
                 blank.raw.backup(db.raw)
-            migrate(db)
+            migrate(db, newest, before)
 
         patch.setattr(sqlite, "_migrate", copy_or_migrate)
         yield

@@ -22,7 +22,7 @@ from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
-from titik_collector.store import place
+from titik_collector.store import place, upgrading
 from titik_collector.store.database import StoreBusy, StoreHeld
 
 log = logging.getLogger(__name__)
@@ -65,11 +65,13 @@ def _check_folder(settings: Config) -> None:
 def _started(settings: Config) -> Iterator[collect.Collector]:
     """A collector over the open store, as soon as nobody else writes there."""
     since_ms = time.time_ns() // 1_000_000
+    keep = upgrading.keeping(settings.store, settings.beside, log.info)
     with contextlib.ExitStack() as stack:
         waits = False
         while True:
             try:
-                db = stack.enter_context(contextlib.closing(place.open_writer(settings.store)))
+                opened = place.open_writer(settings.store, before=keep)
+                db = stack.enter_context(contextlib.closing(opened))
                 door = reading_login(settings)
                 parts = Parts(settings, db, login(settings), reading=door)
                 break

@@ -31,20 +31,15 @@ def copy_city(
         place.writing(source) as held,
         place.writing(target, half=True) as into,
     ):
-
-        def renew() -> None:
-            with held.transaction():
-                pass
-
-        origin = f"{reader.place()} {_identity(reader)}"
-        for name, rows in copy(reader, into, origin, place.name(target), renew).items():
+        origin = f"{reader.place()} {identity_of(reader)}"
+        for name, rows in copy(reader, into, origin, place.name(target), held.renew).items():
             copied(name, rows)
         if found := conservation.findings(into):
             raise Copied(
                 f"{place.name(target)}: {found[0]}; this copy is no store yet: does titik db check"
                 f" find the same in {place.name(source)}? then copy a backup of it"
             )
-        renew()
+        held.renew()
         finish(into)
         return conservation.totals(into)
 
@@ -127,7 +122,7 @@ def _counts(db: Database, tables: list[TableShape]) -> dict[str, int]:
     return {one.name: db.execute(f"SELECT count(*) FROM {one.name}")[0][0] for one in tables}
 
 
-def _identity(db: Database) -> str:
+def identity_of(db: Database) -> str:
     """Another one when a collector has opened the store meanwhile."""
     known = "SELECT name, value FROM setting WHERE name IN ('store', 'epoch') ORDER BY name"
     return str(list(db.execute(known)))

@@ -5,7 +5,7 @@ Rule: every failure is a StoreError, in words that say what an operator can do.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import resources
@@ -84,6 +84,10 @@ def tables_of(rows: Iterable[Row]) -> list[TableShape]:
     return found
 
 
+# Is given the store of an earlier schema, and the numbers of that and of the schema to come.
+Before = Callable[["Database", int, int], None]
+
+
 class Migration(NamedTuple):
     """One step of the schema."""
 
@@ -91,11 +95,12 @@ class Migration(NamedTuple):
     sql: str
 
 
-def migrations(folder: str) -> list[Migration]:
-    """All of an engine, in order; file names are `0001_what.sql`."""
+def migrations(folder: str, newest: int | None = None) -> list[Migration]:
+    """Those of an engine, in order, up to a number; file names are `0001_what.sql`."""
     entries = (resources.files("titik_collector.store") / folder).iterdir()
     files = sorted((one for one in entries if one.name.endswith(".sql")), key=lambda f: f.name)
-    return [Migration(int(one.name[:4]), one.read_text(encoding="utf-8")) for one in files]
+    found = [Migration(int(one.name[:4]), one.read_text(encoding="utf-8")) for one in files]
+    return [one for one in found if newest is None or one.number <= newest]
 
 
 def other_schema(version: int, newest: int) -> str:
@@ -153,6 +158,10 @@ class Database(Protocol):
         """All or nothing; the only place to write in."""
         ...
 
+    def renew(self) -> None:
+        """Hold the store on, while nothing is written; StoreHeld: another collector has it."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """All that is read inside is of one moment, while others write."""
         ...
@@ -167,6 +176,10 @@ class Database(Protocol):
 
     def raise_numbers(self) -> None:
         """Inside a transaction: numbers given from now on are above those that are there."""
+        ...
+
+    def size(self) -> int:
+        """Bytes, about."""
         ...
 
     def damage(self) -> Iterator[str]:

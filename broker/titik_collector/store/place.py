@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from titik_collector.limits import MAX_PASSWORD_FILE
 from titik_collector.own_state import systemd
 from titik_collector.store import lease, sqlite
-from titik_collector.store.database import Database, StoreError
+from titik_collector.store.database import Before, Database, StoreError, migrations
 
 if TYPE_CHECKING:
     from titik_collector.store.postgres import PostgresPlace
@@ -58,54 +58,66 @@ def is_held(where: Where) -> bool | None:
     """Whether a collector holds the store; None if that is not ours to see."""
     if where.path is not None:
         return lease.is_held(where.path)
-    place = _place(where)
+    place = postgres(where)
     from titik_collector.store import postgres_schema
 
     return postgres_schema.is_held(place)
 
 
 def exists(where: Where) -> bool:
-    """Whether a store has been made there."""
+    """Whether there is a store, whole or damaged."""
+    return bool(version(where)) if where.path is None else where.path.exists()
+
+
+def version(where: Where) -> int:
+    """The number of its schema; 0: no store has been made there."""
     if where.path is not None:
-        return where.path.exists()
-    place = _place(where)
+        return sqlite.version(where.path)
+    place = postgres(where)
     from titik_collector.store import postgres_schema
 
-    return postgres_schema.exists(place)
+    return postgres_schema.version(place)
 
 
-def open_writer(where: Where, half: bool = False) -> Database:
+def newest(where: Where) -> int:
+    """The schema of this version."""
+    return migrations("schema" if where.path is not None else "schema/postgres")[-1].number
+
+
+def open_writer(where: Where, half: bool = False, before: Before | None = None) -> Database:
     """Open, or make, the store for writing, brought to the newest migration.
 
-    `half`: a copy that is not whole too.
+    `half`: a copy that is not whole too. `before` is called before an older store is changed.
     """
     if where.path is not None:
-        return _whole(sqlite.open_writer(where.path), where, half)
-    place = _place(where)
+        return _whole(sqlite.open_writer(where.path, before=before), where, half)
+    place = postgres(where)
     from titik_collector.store import postgres_schema
 
-    return _whole(postgres_schema.open_writer(place), where, half)
+    return _whole(postgres_schema.open_writer(place, before=before), where, half)
 
 
 @contextmanager
-def writing(where: Where, half: bool = False) -> Iterator[Database]:
+def writing(where: Where, half: bool = False, before: Before | None = None) -> Iterator[Database]:
     """Hold the store and write it, until the end of the block; StoreHeld: a collector has it."""
-    with held(where), closing(open_writer(where, half)) as db:
+    with held(where), closing(open_writer(where, half, before)) as db:
         yield db
 
 
 @contextmanager
-def reading(where: Where, file: Path | None = None) -> Iterator[Database]:
+def reading(
+    where: Where, file: Path | None = None, of_version: int | None = None
+) -> Iterator[Database]:
     """The store for reading, until the end of the block; `file`: the configuration."""
     if where.path is not None:
-        with closing(_whole(sqlite.open_reader(where.path, file), where)) as db:
+        with closing(_whole(sqlite.open_reader(where.path, file, of_version), where)) as db:
             yield db
         return
-    place = _place(where)
+    place = postgres(where)
     from titik_collector.store import postgres_schema
 
     start = "titik collect" if file is None else systemd.start(file, file)
-    with closing(_whole(postgres_schema.open_reader(place, start), where)) as opened:
+    with closing(_whole(postgres_schema.open_reader(place, start, of_version), where)) as opened:
         yield opened
 
 
@@ -120,7 +132,7 @@ def _whole(db: Database, where: Where, half: bool = False) -> Database:
     return db
 
 
-def _place(where: Where) -> "PostgresPlace":
+def postgres(where: Where) -> "PostgresPlace":
     """Of a store on a server; StoreError without its driver, or if the password cannot be read."""
     try:
         from titik_collector.store.postgres import PostgresPlace

@@ -119,6 +119,11 @@ class PostgresDatabase:
             yield
             self.execute("COMMIT")
 
+    def renew(self) -> None:
+        """Hold the lease on, while nothing is written; StoreHeld: another collector has it."""
+        with self.transaction():
+            pass
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is read inside is of one moment."""
@@ -141,6 +146,14 @@ class PostgresDatabase:
                 f"SELECT setval(pg_get_serial_sequence(?, ?), max({column})) FROM {table}",
                 (table, column),
             )
+
+    def size(self) -> int:
+        """Of tables and indexes."""
+        ((size,),) = self.execute(
+            "SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class"
+            " WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r'"
+        )
+        return int(size)
 
     def damage(self) -> Iterator[str]:
         """The server checks its own files."""

@@ -4,6 +4,7 @@ Rule: it is a file of SQLite, whichever engine the store is on.
 """
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,23 +26,40 @@ class Damaged(StoreError):
 
 def take(store: Where, copy: Path) -> None:
     """Copy the store into an empty file; StoreError if that cannot be, or if it is damaged."""
+    copy_to(copy, store)
+    with closing(sqlite3.connect(copy)) as copied:
+        found = _damage(copied)
+    if found is not None:
+        raise Damaged(f"{place.name(store)}: is damaged ({found})")
+
+
+def copy_to(
+    copy: Path,
+    store: Where,
+    of_version: int | None = None,
+    renew: Callable[[], None] = lambda: None,
+) -> None:
+    """As `take`, as it is. `renew` is called often while a server is read."""
     if store.path is not None:
-        _take_file(store.path, copy)
+        _copy_file(store.path, copy, of_version)
         return
-    with place.reading(store) as source, closing(open_writer(copy)) as into:
-        copying.copy(source, into, "", str(copy), lambda: None)
+    with (
+        place.reading(store, of_version=of_version) as source,
+        closing(open_writer(copy, of_version)) as into,
+    ):
+        copying.copy(source, into, "", str(copy), renew)
         copying.finish(into)
 
 
-def _take_file(store: Path, copy: Path) -> None:
-    with closing(open_reader(store)) as source, closing(sqlite3.connect(copy)) as into:
+def _copy_file(store: Path, copy: Path, of_version: int | None) -> None:
+    with (
+        closing(open_reader(store, of_version=of_version)) as source,
+        closing(sqlite3.connect(copy)) as into,
+    ):
         try:
             source.raw.backup(into)
         except sqlite3.Error as error:  # of the one or of the other
             raise Uncopied(f"{store} to {copy}: {error}") from error
-        found = _damage(into)
-    if found is not None:
-        raise Damaged(f"{store}: is damaged ({found})")
 
 
 def is_database(file: Path) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 from titik_collector.limits import MAX_PAGES_KIB
 from titik_collector.own_state import systemd
 from titik_collector.store.database import (
+    Before,
     Row,
     Rows,
     StoreBusy,
@@ -80,6 +81,9 @@ class SqliteDatabase:
                 self.execute("ROLLBACK")
             raise
 
+    def renew(self) -> None:
+        """A file's lease lasts as long as the process."""
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is read inside is of one moment."""
@@ -107,12 +111,23 @@ class SqliteDatabase:
     def raise_numbers(self) -> None:
         """It gives the highest number and one."""
 
+    def size(self) -> int:
+        """Of the file, once what is beside it is in it."""
+        ((pages, size),) = self.execute(
+            "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size"
+        )
+        return int(pages * size)
+
     def damage(self) -> Iterator[str]:
         """What SQLite finds broken."""
         found = self.execute("PRAGMA integrity_check")
         yield from (f"sqlite: {one}" for (one,) in found if one != "ok")
         for table, rowid, parent, _ in self.execute("PRAGMA foreign_key_check"):
             yield f"{table} row {rowid}: no such row in {parent}"
+
+    def version(self) -> int:
+        """The number of the newest migration that was applied; 0: none."""
+        return int(self.execute("PRAGMA user_version")[0][0])
 
     def place(self) -> str:
         """The machine, the path and the file itself; a copy differs in one of them."""
@@ -135,8 +150,13 @@ def files(path: Path) -> list[Path]:
     return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
 
 
-def open_writer(path: Path) -> SqliteDatabase:
-    """Open, or make, the store for writing, brought to the newest migration."""
+def open_writer(
+    path: Path, newest: int | None = None, before: Before | None = None
+) -> SqliteDatabase:
+    """Open, or make, the store for writing, brought to the newest migration.
+
+    `newest`: that of an earlier version. `before` is called before an older store is changed.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         raw = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
@@ -149,17 +169,19 @@ def open_writer(path: Path) -> SqliteDatabase:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA cache_size = -{MAX_PAGES_KIB}")
-        _migrate(db)
+        _migrate(db, newest, before)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def open_reader(path: Path, file: Path | None = None) -> SqliteDatabase:
+def open_reader(
+    path: Path, file: Path | None = None, of_version: int | None = None
+) -> SqliteDatabase:
     """Open an existing store for reading only; StoreError says if there is none.
 
-    `file`: the configuration that makes one.
+    `file`: the configuration that makes one. `of_version`: in place of this program's schema.
     """
     if not path.exists():
         raise StoreError(
@@ -171,7 +193,7 @@ def open_reader(path: Path, file: Path | None = None) -> SqliteDatabase:
     except sqlite3.Error as error:
         raise worded(error, path) from error
     try:
-        version, newest = _version(db), migrations("schema")[-1][0]
+        version, newest = db.version(), of_version or migrations("schema")[-1][0]
         if version != newest:
             raise StoreError(f"{path}: {_other_schema(version, newest)}")
     except BaseException:
@@ -219,18 +241,24 @@ def _other_schema(version: int, newest: int) -> str:
     return other_schema(version, newest)
 
 
-def _version(db: SqliteDatabase) -> int:
-    return int(db.execute("PRAGMA user_version")[0][0])
+def version(path: Path) -> int:
+    """The number of the newest migration that was applied; 0: there is no store."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as raw:
+        return SqliteDatabase(raw, path).version()
 
 
-def _migrate(db: SqliteDatabase) -> None:
+def _migrate(db: SqliteDatabase, newest: int | None = None, before: Before | None = None) -> None:
     """Apply what is missing, each migration whole or not at all."""
-    have = _version(db)
-    known = migrations("schema")
+    have = db.version()
+    known = migrations("schema", newest)
     if have > known[-1][0]:
         raise StoreError(f"schema {have} is newer than this program, which knows {known[-1][0]}")
     if 0 < have < known[0][0]:
         raise StoreError(f"schema {have} is older than {known[0][0]}, the first that is converted")
+    if before is not None and 0 < have < known[-1][0]:
+        before(db, have, known[-1][0])
     for number, sql in known:
         if number > have:
             script = f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;"

@@ -1,0 +1,226 @@
+"""A store of an earlier version is upgraded with a snapshot beside it, and goes back to it."""
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from tests.collector.test_command_line import says
+from tests.collector.test_migrations import at_version
+from tests.collector.test_server_store import city, collecting
+from tests.postgres import Postgres
+from tests.until import until
+from titik_collector.cli import titik
+from titik_collector.config import model
+from titik_collector.store import (
+    copying,
+    database,
+    identity,
+    place,
+    postgres_schema,
+    sqlite,
+    upgrading,
+)
+from titik_collector.store.database import Migration
+
+OLD, NEWEST = 17, database.migrations("schema")[-1].number
+ROWS = """
+INSERT INTO router (name, registered, registered_ms) VALUES ('tirosa-1', 1, 0);
+INSERT INTO run (router_id, token, highest) VALUES (1, '1', 20);
+INSERT INTO settled VALUES (1, 'stored', 1, 9);
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A city whose store is of an earlier schema."""
+    made = city(tmp_path / "file", 'path = "titik.db"')
+    with closing(at_version(store_of(made), OLD)) as old:
+        old.executescript(ROWS)
+    return made
+
+
+def store_of(file: Path) -> Path:
+    """Beside the configuration."""
+    return file.with_name("titik.db")
+
+
+def snapshot_of(file: Path) -> Path:
+    """Beside the store."""
+    return upgrading.snapshot_file(model.load(file).beside)
+
+
+def dump(store: Path) -> list[str]:
+    """All of a file; its rows and its tables."""
+    with closing(sqlite3.connect(store)) as db:
+        return list(db.iterdump())
+
+
+def upgraded(file: Path, *words: str, status: int = 0) -> str:
+    """What the command prints."""
+    return says("upgrade", *words, "--config", str(file), status=status)
+
+
+def goes_back(file: Path, answer: str) -> str:
+    """What the command prints to who answers so."""
+    words = ["upgrade", "--back", "--config", str(file)]
+    return CliRunner().invoke(titik, words, input=answer).output
+
+
+def store_more(file: Path, last: int) -> None:
+    """As a collector of this version does."""
+    with place.writing(model.load(file).store) as db, db.transaction():
+        db.execute("UPDATE settled SET last_seq = ?", (last,))
+
+
+def test_an_upgraded_store_goes_back(file: Path) -> None:
+    """To what it was, row by row; what came meanwhile is named, and a no changes nothing."""
+    before = dump(store_of(file))
+    output = upgraded(file)
+    assert f"schema {OLD} becomes {NEWEST}; a snapshot of 0 MB comes first, about 1 s" in output
+    assert before == dump(snapshot_of(file))
+    store_more(file, 14)
+    newer = dump(store_of(file))
+    assert "lost on the way back: 5 samples that were stored since 20" in goes_back(file, "n\n")
+    assert newer == dump(store_of(file))
+    output = goes_back(file, "y\n")
+    assert f"is of schema {OLD} again; install the version before" in output
+    assert before == dump(store_of(file))
+    assert newer == dump(file.with_name("titik.db.upgraded"))
+    assert "there is no snapshot, so no way back" in goes_back(file, "y\n")
+
+
+def test_what_is_in_the_wal_does_not_come_back(file: Path) -> None:
+    """A collector that was killed leaves its last rows there, and SQLite would play them back."""
+    before = dump(store_of(file))
+    upgraded(file)
+    with closing(sqlite3.connect(store_of(file))) as killed:
+        killed.execute("UPDATE settled SET last_seq = 15")
+        killed.commit()
+        copies = [shutil.copy(one, f"{one}.kept") for one in sqlite.files(store_of(file))[1:]]
+    for one in copies:
+        os.rename(one, one.removesuffix(".kept"))
+    assert "6 samples" in goes_back(file, "y\n")
+    assert before == dump(store_of(file))
+
+
+@pytest.mark.parametrize("command", ["upgrade", "collect"])
+def test_without_room_nothing_is_changed(
+    file: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """What lacks is named, and what to do."""
+    before = dump(store_of(file))
+    usage = shutil.disk_usage(file)._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    output = says(command, "--config", str(file), status=1)
+    assert f"{file.parent}: an upgrade needs 0 MB, and 0 MB are free; free the rest" in output
+    assert "titik upgrade --no-snapshot" in output
+    assert before == dump(store_of(file))
+    assert f"is of schema {NEWEST}" in upgraded(file, "--no-snapshot")
+    assert not snapshot_of(file).exists()
+
+
+def test_a_snapshot_made_beside_the_collector_serves_its_next_start(file: Path) -> None:
+    """Acks then wait for no snapshot. One that is older than the collector's life is made again."""
+    with place.held(model.load(file).store):
+        output = upgraded(file)
+        assert "restart the collector, which upgrades the store" in output
+    assert OLD == sqlite.version(store_of(file))
+    first = snapshot_of(file).stat().st_ino
+    with closing(sqlite3.connect(store_of(file))) as collector:
+        collector.execute("UPDATE settled SET last_seq = 10")
+        collector.commit()
+    assert "is kept" in upgraded(file)
+    assert first == snapshot_of(file).stat().st_ino
+    assert "nothing to upgrade" in upgraded(file)
+
+
+def test_a_snapshot_of_another_life_of_the_store_is_made_again(file: Path) -> None:
+    """A collector opened the store since then."""
+    with place.held(model.load(file).store):
+        upgraded(file)
+    with closing(sqlite3.connect(store_of(file), isolation_level=None)) as raw:
+        identity.opened(sqlite.SqliteDatabase(raw, store_of(file)))
+    before = dump(store_of(file))
+    assert "comes first" in upgraded(file)
+    assert before == dump(snapshot_of(file))
+
+
+@pytest.mark.system
+def test_a_collector_keeps_a_snapshot_when_it_starts(file: Path) -> None:
+    """Nobody has to type a command."""
+    before = dump(store_of(file))
+    with collecting(file):
+        assert until(lambda: sqlite.version(store_of(file)), NEWEST)
+        assert "another collector" in goes_back(file, "y\n")
+    assert before == dump(snapshot_of(file))
+
+
+@pytest.fixture
+def on_server(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A city on a server whose store is one migration behind the program."""
+    with postgres.schema() as name:
+        made = city(tmp_path / "server", f'url = "{postgres.url}"\nschema = "{name}"')
+        with place.writing(model.load(made).store) as db, db.transaction():
+            for statement in filter(str.strip, ROWS.split(";")):
+                db.execute(statement)
+        for module in (sqlite, postgres_schema, place):
+            monkeypatch.setattr(module, "migrations", one_more)
+        yield made
+        with psycopg.connect(postgres.url) as raw:
+            raw.execute(f'DROP SCHEMA IF EXISTS "{name}-upgraded" CASCADE')
+
+
+def one_more(folder: str, newest: int | None = None) -> list[Migration]:
+    """The migrations of a program to come."""
+    found = database.migrations(folder)
+    found.append(Migration(found[-1].number + 1, "ALTER TABLE run ADD COLUMN more BIGINT;"))
+    return [one for one in found if newest is None or one.number <= newest]
+
+
+def rows_of(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All that a store holds, whichever its version."""
+    where = model.load(file).store
+    with place.reading(where, of_version=place.version(where)) as db:
+        tables = db.tables()
+        return {one.name: sorted(db.execute(f"SELECT * FROM {one.name}")) for one in tables}
+
+
+@pytest.mark.system
+def test_a_store_on_a_server_goes_back(on_server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its snapshot is a file. What was interrupted goes on, and the newer schema is kept."""
+    before = rows_of(on_server)
+    assert f"schema {NEWEST} becomes {NEWEST + 1}" in upgraded(on_server)
+    store_more(on_server, 14)
+    newer = rows_of(on_server)
+    assert before != newer
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "FIRST", ("router", "run"))
+        patch.setattr(copying, "insert", fails_at("settled"))
+        assert "lost on the way back: 5 samples" in goes_back(on_server, "y\n")
+    assert newer == rows_of(on_server)
+    assert f"is of schema {NEWEST} again" in goes_back(on_server, "y\n")
+    assert before == rows_of(on_server)
+    store = model.load(on_server).store
+    on_server.write_text(on_server.read_text().replace(store.schema, f"{store.schema}-upgraded"))
+    assert newer == rows_of(on_server)
+
+
+def fails_at(table: str) -> Callable[[str, database.Columns], str]:
+    """The statement of every table but this one."""
+
+    def insert(name: str, columns: database.Columns) -> str:
+        if name == table:
+            sys.exit(1)
+        return database.insert(name, columns)
+
+    return insert
