@@ -592,6 +592,24 @@ def test_a_boot_longer_than_its_day_hides_no_other_router(tmp_path: Path) -> Non
     assert 1_000_000 * 8 // (40 * 3600) == day.wifi_down_bps
 
 
+def test_a_router_that_moved_gives_its_sites_a_day_of_known_time_together(tmp_path: Path) -> None:
+    """What it knows of the day but not of the hour fills up the site that it came to, no more."""
+    day_ms = Calendar(ZONE).day(START + 40 * HOUR_MS).start_ms
+    long = {"run": OLD_RUN, "boot": "b1", "uptime_ms": 40 * HOUR_MS, "covers_ms": 40 * HOUR_MS}
+    with city(tmp_path / "db") as here:
+        here.db.execute("INSERT INTO membership VALUES (1, ?, ?)", (day_ms + HOUR_MS, OTHER_SITE))
+        first = without_clock(at(1, run=OLD_RUN, boot="b1"))
+        here.save(first, without_clock(at(2, **long)), live=False)
+        before_ms = day_ms - START
+        hours = [(n, before_ms + (n - 1) * 30_000) for n in range(1, 242)]
+        here.save(*(at(n, uptime_ms=ms, taken_at=START + ms) for n, ms in hours))
+        here.roll()
+        known = [
+            here.windows("site", one, "1d")[day_ms].wifi_known_ms for one in (SITE, OTHER_SITE)
+        ]
+    assert [HOUR_MS, 23 * HOUR_MS] == known
+
+
 def test_a_clock_set_later_moves_a_boot_out_of_its_day_into_minutes(tmp_path: Path) -> None:
     """What was bounded becomes known; the windows that were left are corrected."""
     with city(tmp_path / "db") as here:

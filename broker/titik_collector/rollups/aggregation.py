@@ -8,8 +8,9 @@ Rule: an hour or a day is of the most routers that belonged at once in it. So co
 high on the day a router is registered.
 Rule: the mean of a site is the sum of its routers' means, each over the time it was observed. So
 is its throughput, each router's over the time its bytes are known.
-Rule: of the time that a router's bytes are known a site counts a minute of each minute and a day of
-each day at most. More, as of a clock that was set back, would hide that another router was silent.
+Rule: of the time that a router's bytes are known its site counts a minute of each minute at most.
+All its sites together count a day of each day at most. More, as of a clock that was set back, would
+hide that another router was silent.
 """
 
 from bisect import bisect_left, bisect_right
