@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,34 @@ def test_the_commands_move_a_city_out_of_a_home_directory(folder: Path, tmp_path
     assert [] == prerequisites.commands(there)
 
 
+def test_the_password_of_a_store_on_a_server_becomes_the_collector_s(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Nothing else of it lies here; the broker's key of that name stays as it is."""
+    (folder / "titik.toml").write_text(
+        CONFIG.replace(
+            'path = "titik.db"', 'url = "postgresql://a@b/c"\npassword_file = "secret"'
+        ).replace("[store]", 'password_file = "other"\n[store]')
+    )
+    (folder / "titik.db").rename(folder / "secret")
+    here = small(folder, store=None, password=folder / "secret")
+    subprocess.run(["sh", "-euc", "\n".join(prerequisites.commands(here)[1:-1])], check=True)
+    text = (tmp_path / "etc/titik.toml").read_text()
+    assert 'password_file = "other"' in text
+    assert f'password_file = "{tmp_path}/etc/secret"' in text
+    assert f'directory = "{tmp_path}/var/broker"' in text
+    there = small(
+        folder,
+        directory=tmp_path / "var/broker",
+        config=tmp_path / "etc/titik.toml",
+        store=None,
+        password=tmp_path / "etc/secret",
+    )
+    assert [] == prerequisites.commands(there)
+    expected = [f"chown nobody: {tmp_path}/etc/secret", f"chmod 600 {tmp_path}/etc/secret"]
+    assert expected == prerequisites.commands(replace(there, collector_user="nobody"))[:-1]
+
+
 def test_a_store_beside_other_things_gets_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:
     """Where the collector has a user of its own, who may replace every file there."""
     elsewhere = folder.rename(tmp_path / "srv")
@@ -160,6 +189,18 @@ def test_units_go_over_to_a_configuration_that_init_is_given(city: City) -> None
     output = typed("broker", "init", str(city.folder / "broker"), "--config", str(other))
     assert "systemctl daemon-reload" in output
     assert f"--config {other}" in units_of(city)["titik-collector.service"]
+
+
+@pytest.mark.system
+@pytest.mark.usefixtures("ours")
+def test_a_city_whose_store_is_on_a_server_has_units(city: City) -> None:
+    """Nobody asks the server for that."""
+    file = city.folder / "titik.toml"
+    file.write_text(
+        re.sub(r"(?m)^path = .*$", 'url = "postgresql://a@b.invalid/c"', file.read_text())
+    )
+    city.says("broker", "init", str(city.folder / "broker"))
+    assert "titik backup" in units_of(city)["titik-backup.service"]
 
 
 def typed(*words: str) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,12 @@ def place(directory: Path = Path(DIRECTORIES[0])) -> Layout:
     )  # fmt: skip
 
 
-def written(folder: Path, directory: Path = Path(DIRECTORIES[0])) -> list[Path]:
+def written(
+    folder: Path, directory: Path = Path(DIRECTORIES[0]), on_server: bool = False
+) -> list[Path]:
     """The units of that city, in a folder."""
-    for name, text in systemd_units.texts(place(directory), BROKER).items():
+    city = replace(place(directory), store=None) if on_server else place(directory)
+    for name, text in systemd_units.texts(city, BROKER).items():
         (folder / name).write_text(text)
     return sorted(folder.iterdir())
 
@@ -130,6 +134,15 @@ def test_the_collector_may_write_where_the_store_is(tmp_path: Path) -> None:
     written(tmp_path)
     unit = tmp_path / "titik-collector.service"
     assert '"/var/lib/titik city"' == value(unit, "ReadWritePaths")
+
+
+def test_a_store_on_a_server_is_reached_and_no_folder_is_written(tmp_path: Path) -> None:
+    """By the collector and by the nightly backup."""
+    found = written(tmp_path, on_server=True)
+    assert "" == analyzed("verify", "--man=no", *map(str, found))
+    for name in ("titik-collector.service", "titik-backup.service"):
+        assert "ReadWritePaths" not in (tmp_path / name).read_text()
+        assert "AF_UNIX AF_INET AF_INET6" == value(tmp_path / name, "RestrictAddressFamilies")
 
 
 def test_only_the_collector_is_watched(tmp_path: Path) -> None:

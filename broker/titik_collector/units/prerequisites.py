@@ -23,11 +23,12 @@ class Layout:
 
     directory: Path  # the broker's
     config: Path
-    store: Path
+    store: Path | None  # None: on a server
     program: Path
     broker_user: str
     collector_user: str
     keys_user: str  # who owns the authority's keys
+    password: Path | None = None  # of the store on a server
 
 
 def commands(place: Layout) -> list[str]:
@@ -36,8 +37,11 @@ def commands(place: Layout) -> list[str]:
         place,
         directory=VAR / "broker" if _at_home(place.directory) else place.directory,
         config=ETC / DEFAULT_FILE if _at_home(place.config) else place.config,
-        store=VAR / "store" / place.store.name if _must_move(place) else place.store,
     )
+    if place.store is not None and _must_move(place, place.store):
+        moved = replace(moved, store=VAR / "store" / place.store.name)
+    if place.password is not None and _at_home(place.password):
+        moved = replace(moved, password=ETC / place.password.name)
     lines = [*_installs(place), *_stops(place, moved), *_moves(place, moved)]
     if not lines:
         return []
@@ -72,13 +76,16 @@ def _moves(place: Layout, moved: Layout) -> list[str]:
         lines.append(f"mv -T {_shell(place.config)} {_shell(moved.config)}")
         lines.append(f"chmod 644 {_shell(moved.config)}")
     lines += _handing_over(place, moved)
-    if (moved.store, moved.directory) != (place.store, place.directory):
+    parts = (moved.store, moved.directory, moved.password)
+    if parts != (place.store, place.directory, place.password):
         lines.append(_edit(moved))
     return lines
 
 
 def _handing_over(place: Layout, moved: Layout) -> list[str]:
-    """The store and its folder, to the collector's user."""
+    """The store and its folder, or the password for it, to the collector's user."""
+    if place.store is None or moved.store is None:
+        return _handing_over_password(place.password, moved.password, place.collector_user)
     folder, user = moved.store.parent, place.collector_user
     if moved.store == place.store and _belongs_to(folder, user):
         return []
@@ -90,17 +97,29 @@ def _handing_over(place: Layout, moved: Layout) -> list[str]:
     return [*lines, f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
 
 
+def _handing_over_password(file: Path | None, moved: Path | None, user: str) -> list[str]:
+    if file is None or moved is None:
+        return []
+    if file == moved and file.exists() and file.stat().st_uid == _uid(user):
+        return []
+    lines = [] if file == moved else [f"mv -T {_shell(file)} {_shell(moved)}"]
+    return [*lines, f"chown {user}: {_shell(moved)}", f"chmod 600 {_shell(moved)}"]
+
+
 def _edit(moved: Layout) -> str:
-    """`path` is a key of [store] alone, and `directory` of [broker]."""
-    path = f's|^ *path *=.*|path = "{moved.store}"|'
-    directory = f's|^ *directory *=.*|directory = "{moved.directory}"|'
-    edits = f"-e {shlex.quote(path)} -e {shlex.quote(directory)}"
-    return f"sed -i {edits} {_shell(moved.config)}"
+    """`path` is a key of [store] alone, `directory` of [broker], `password_file` of both."""
+    edits = [f's|^ *directory *=.*|directory = "{moved.directory}"|']
+    if moved.store is not None:
+        edits.insert(0, f's|^ *path *=.*|path = "{moved.store}"|')
+    if moved.password is not None:
+        line = f's|^ *password_file *=.*|password_file = "{moved.password}"|'
+        edits.append(rf"/^\[store\]/,/^\[[^s]/ {line}")
+    return f"sed -i {' '.join(f'-e {shlex.quote(one)}' for one in edits)} {_shell(moved.config)}"
 
 
-def _must_move(place: Layout) -> bool:
+def _must_move(place: Layout, store: Path) -> bool:
     """The store's users cannot reach it, or something else is in its folder."""
-    folder, name = place.store.parent, place.store.name
+    folder, name = store.parent, store.name
     if _at_home(folder):
         return True
     if place.collector_user == place.keys_user or not folder.is_dir():

@@ -71,6 +71,7 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 CapabilityBoundingSet={rights}"""
+_ANYWHERE = "AF_UNIX AF_INET AF_INET6"
 _TIMER = """\
 # Written by `titik broker init`.
 [Unit]
@@ -114,10 +115,8 @@ def write(broker: Mosquitto, config: Path | None) -> list[str]:
 def find(broker: Mosquitto, config: Path) -> Layout | None:
     """Where the city is; None without a configuration that can be read."""
     try:
-        store = configuration.load(config).store.path
+        store = configuration.load(config).store
     except ConfigError:
-        return None
-    if store is None:  # on a server: its units are the operator's own
         return None
     users = (broker.account, USER, "root")  # root's city has its users
     if os.geteuid() != 0:
@@ -125,9 +124,10 @@ def find(broker: Mosquitto, config: Path) -> Layout | None:
     return Layout(
         broker.directory.resolve(),
         config.resolve(),
-        store.parent.resolve() / store.name,
+        None if store.path is None else store.path.parent.resolve() / store.path.name,
         Path(sys.executable).with_name("titik"),
         *users,
+        None if store.password_file is None else store.password_file.resolve(),
     )
 
 
@@ -179,7 +179,7 @@ def _collector(place: Layout, broker: Mosquitto) -> str:
         "TasksMax=32",
         "RuntimeDirectory=titik",
         "RuntimeDirectoryMode=0755",
-        f"ReadWritePaths={_quoted(place.store.parent)}",
+        *_store_folder(place),
         after=" titik-broker.service",
         install=_INSTALL,
     )
@@ -212,11 +212,18 @@ def _backup(place: Layout) -> str:
         "TasksMax=16",
         "StateDirectory=titik-backups",
         "StateDirectoryMode=0700",
-        f"ReadWritePaths={_quoted(place.store.parent)}",
+        *_store_folder(place),
         # To read what is the collector's and mosquitto's; SQLite's files stay the collector's.
         rights="CAP_CHOWN CAP_DAC_OVERRIDE",
-        families="AF_UNIX",
+        families="AF_UNIX" if place.store is not None else _ANYWHERE,
     )
+
+
+def _store_folder(place: Layout) -> list[str]:
+    """To write in; none where the store is on a server."""
+    if place.store is None:
+        return []
+    return [f"ReadWritePaths={_quoted(place.store.parent)}"]
 
 
 def _service(
@@ -226,7 +233,7 @@ def _service(
     *own: str,
     after: str = "",
     rights: str = "",
-    families: str = "AF_UNIX AF_INET AF_INET6",
+    families: str = _ANYWHERE,
     install: str = "",
 ) -> str:
     """A unit with lines of its own, and what all of them have."""
