@@ -145,7 +145,7 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
     connector = Connector(publisher, partial(Link, endpoint), backoff, wait_s=wait_s)
     changes = rtnetlink.RouteChanges()
-    sources = _sources(settings, clock, lambda: publisher.day_starts, changes.any)
+    sources = _sources(settings, clock, lambda: publisher.collectors.day_starts, changes.any)
     sampler = Sampler(
         settings.router, run_id, clock, spool, sources, lambda: publisher.unacked.acked
     )

@@ -152,7 +152,7 @@ MUTATIONS = {
                 "agent/titik_agent/uplink/publisher.py",
                 "            self.unacked.add(key, now)\n",
                 """\
-            from titik_wire.messages import AckedRun
+            from titik_wire.messages import Ack, AckedRun
             span = (key.first_seq, key.seq)
             runs = (AckedRun(key.run, 0, (span,)),)
             self._spool.settle(Ack(self._about.router, runs))

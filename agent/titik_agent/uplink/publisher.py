@@ -5,24 +5,19 @@ Rule: `sample` carries the present, each newer than the one before, whether or n
 Rule: what no ack covers in time is sent again.
 """
 
-import logging
 import math
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from titik_agent.limits import MAX_COLLECTORS
 from titik_agent.spool.spool import Key, Spool
+from titik_agent.uplink.collectors import Collectors
 from titik_agent.uplink.connection_life import ConnectionLife
 from titik_agent.uplink.lanes import Lane, Lanes, OpenLink, Pace
 from titik_agent.uplink.unacked import Unacked
-from titik_wire import WireError, topics
-from titik_wire.codec import decode
-from titik_wire.messages import Ack, CollectorStatus, Status
+from titik_wire.messages import Status
 
-log = logging.getLogger(__name__)
-
-IDLE_S: Final = 60.0  # `step` asks to be called again within this, come what may
+IDLE_S: Final = 60.0  # `step` asks to be called again within this at the latest
 SOON_S: Final = 1.0  # and this soon while something waits for a PUBACK
 
 
@@ -41,21 +36,19 @@ class Publisher:
     ) -> None:
         """`about`: who we are. `pack`: as samples are sent. `where`: the broker's address.
 
-        Without `announce` nothing goes to `status`: the run's end is to be no outage.
+        Without `announce` (`titik-agent check`) no status is published, so its end is no outage.
         """
         pace = pace or Pace()
-        self.day_starts: tuple[int, ...] = ()  # of the city, for the count of visitors
         self.lanes = Lanes(about.router, pace)
         self.life = ConnectionLife(about, self.lanes, monotonic, announce, where)
         self.unacked = Unacked(spool, pace)
+        self.collectors = Collectors(self.life, self.unacked, monotonic)
         self._about = about
         self._spool = spool
         self._monotonic = monotonic
         self._pack = pack
-        self._collectors: dict[str, float] = {}  # that are online, and since when
         self._unsent: deque[Key] = deque()  # oldest first
-        self._newest_shown = 0  # highest seq of this run that went to `sample`
-        self._malformed: set[str] = set()  # topics whose last message was none
+        self._newest_live = 0  # highest seq of this run that was published on `sample`
 
     def connected(self, link: OpenLink) -> None:
         """The broker accepted us: report that, listen, then send the newest and the rest."""
@@ -85,15 +78,15 @@ class Publisher:
         self._unsent = deque([key for key in keys if key not in self.unacked and key not in sent])
 
     def _send_newest(self, now: float) -> None:
-        """The last record is the present, if it is this run's and was never shown."""
+        """The last record is the present, if it is this run's and was never published as such."""
         if self._unsent and self.lanes.has_room(self.lanes.sample, now):
             key = self._unsent[-1]
-            if key.run == self._about.run and key.seq > self._newest_shown:
-                self._newest_shown = key.seq
+            if key.run == self._about.run and key.seq > self._newest_live:
+                self._newest_live = key.seq
                 self._offer(self.lanes.sample, self._unsent.pop(), now)
 
     def _send_backlog(self, now: float) -> None:
-        if self._collectors and not self.life.is_stopping:
+        if self.collectors.online and not self.life.is_stopping:
             while self._unsent and self.lanes.has_room(self.lanes.backlog, now):
                 self._offer(self.lanes.backlog, self._unsent.popleft(), now)
 
@@ -103,7 +96,7 @@ class Publisher:
             self.lanes.publish(lane, self._pack(payload), key, now)
 
     def published(self, mid: int, refused: str | None) -> None:
-        """The broker took a message or refused it; without an ack either is sent again."""
+        """The broker took a message or refused it. Both wait for the collector's ack."""
         now = self._monotonic()
         key = self.lanes.answered(mid, refused, now)
         if key is not None:
@@ -111,45 +104,30 @@ class Publisher:
         self._send_backlog(now)
 
     def received(self, topic: str, payload: bytes) -> None:
-        """An ack of ours, or a collector's status; an empty payload clears a retained one."""
-        try:
-            address = topics.parse(topic)
-            message = decode(topic, payload) if payload else None
-        except WireError as error:
-            if topic not in self._malformed and len(self._malformed) < MAX_COLLECTORS:
-                self._malformed.add(topic)
-                log.warning("message ignored topic=%s reason=%s", topic, error)
-            return
-        self._malformed.discard(topic)
-        name, now = address.name or "", self._monotonic()
-        self.life.is_known |= isinstance(message, CollectorStatus)
-        if isinstance(message, Ack):
-            self.unacked.settle(message, now)
-        elif isinstance(message, CollectorStatus) and message.state == "online":
-            self.day_starts = message.day_starts or self.day_starts
-            if len(self._collectors) < MAX_COLLECTORS:
-                self._collectors.setdefault(name, now)
-            self._send_backlog(now)
-        elif address.kind == "collector":
-            self._collectors.pop(name, None)
+        """A message of a collector, which may want the backlog now."""
+        self.collectors.received(topic, payload)
+        self._send_backlog(self._monotonic())
 
     def is_stuck(self) -> bool:
-        """The broker takes our bytes and does not answer, by the clock that sent them."""
+        """A PUBACK is overdue, by the publisher's own clock.
+
+        In a simulated past the connector has another.
+        """
         return self.lanes.is_stuck(self._monotonic())
 
     def disconnected(self) -> None:
         """What had no PUBACK counts as unsent; what had one may still be acked, or missed."""
         self.lanes.close()
         self._unsent.clear()
-        self._collectors.clear()
+        self.collectors.disconnected()
 
     def _resend_at(self) -> float:
         """When the oldest record counts as missed."""
-        # Not while more is to be sent. A sample that is in flight does not count: with one a
-        # second, there always is one.
-        if not self._collectors or self.lanes.backlog.in_flight or self._unsent:
+        # Backlog first: nothing is sent again while records wait. Live samples do not count,
+        # because one is nearly always in flight.
+        if not self.collectors.online or self.lanes.backlog.in_flight or self._unsent:
             return math.inf
-        return self.unacked.missed_at(min(self._collectors.values()))
+        return self.unacked.missed_at(min(self.collectors.online.values()))
 
     def _wait_s(self, now: float) -> float:
         if self.lanes.in_flight():
