@@ -180,7 +180,7 @@ class Lab:
         log = self.folder / f"agent-{len(list(self.folder.glob('agent-*.log')))}.log"
         command = [agent_python(), *arguments]
         process = self._spawn(log, command, environment(self.site))
-        until(lambda: "uplink up" in _text(log), f"the agent connects: {log}", 90)
+        until(lambda: "broker connected" in _text(log), f"the agent connects: {log}", 90)
         return process.pid
 
     def collectd(self, relay: Relay, interval_s: int) -> int:

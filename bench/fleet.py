@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.results import Length, Result
 from tests.system.city import City, Process
-from titik_agent.uplink.backoff import FIRST_S
+from titik_agent.broker_link.backoff import FIRST_S
 from titik_collector.config import edit, model
 from titik_collector.config.model import Router
 

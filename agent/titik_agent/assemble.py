@@ -24,6 +24,10 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
 from titik_agent import config, shared_files
+from titik_agent.broker_link.backoff import Backoff
+from titik_agent.broker_link.connector import Connector
+from titik_agent.broker_link.link import Link
+from titik_agent.broker_link.publisher import Publisher
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
 from titik_agent.sampling.loop import Loop
@@ -39,10 +43,6 @@ from titik_agent.sources.probe_result import ProbeSource
 from titik_agent.sources.since import Since
 from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.connector import Connector
-from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Publisher
 from titik_mqtt.endpoint import PORT, TLS_PORT, Endpoint, Tls
 from titik_wire import __version__, packed
 from titik_wire.limits import MAX_LABEL

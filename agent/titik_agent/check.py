@@ -8,14 +8,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from titik_agent import shared_files
+from titik_agent.broker_link.connection_life import ConnectionLife
+from titik_agent.broker_link.connector import Connector
+from titik_agent.broker_link.link import CONNECT_TIMEOUT_S, RouterRemedies
 from titik_agent.clock import Clock
 from titik_agent.limits import MAX_SHOWN
 from titik_agent.sampling.source import Source, SourceError
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink.connection_life import ConnectionLife
-from titik_agent.uplink.connector import Connector
-from titik_agent.uplink.link import CONNECT_TIMEOUT_S, RouterRemedies
 from titik_mqtt.dial import dial, resolve
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown

@@ -6,7 +6,7 @@ from bisect import bisect_right
 import pytest
 
 from tests.cases import few
-from titik_agent.uplink.backoff import BOOTING_S, CAP_S, Backoff
+from titik_agent.broker_link.backoff import BOOTING_S, CAP_S, Backoff
 
 
 @pytest.mark.parametrize("routers", few(1, [1000, 3000]))

@@ -14,12 +14,12 @@ from tests.agent.fake_broker import CONNECT, DISCONNECT, PUBACK, FakeBroker, Ses
 from tests.agent.test_publisher import ACK, RUN, SAMPLE, STATUS
 from tests.mosquitto import Mosquitto
 from tests.ports import free_port
+from titik_agent.broker_link.backoff import Backoff
+from titik_agent.broker_link.connector import Connector, Dial, Timing
+from titik_agent.broker_link.lanes import Pace
+from titik_agent.broker_link.link import Link
+from titik_agent.broker_link.publisher import Publisher
 from titik_agent.spool.spool import Key, Spool
-from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.connector import Connector, Dial, Timing
-from titik_agent.uplink.lanes import Pace
-from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Publisher
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
@@ -138,7 +138,7 @@ def test_trouble_is_logged_once_and_tried_ever_more_rarely(
     waits = [router.later(0)]
     for _ in range(20):
         waits.append(router.later(waits[-1] + 0.001))
-    assert ["uplink down"] == [record.getMessage()[:11] for record in caplog.records]
+    assert ["broker unreachable"] == [record.getMessage()[:18] for record in caplog.records]
     assert "nothing listens" in caplog.text
     assert waits[0] <= 30
     assert 100 < max(waits) <= 300
@@ -189,7 +189,7 @@ def test_each_loss_of_the_connection_says_why(
         router.later(300)
         router.accepted(broker).close()
         router.pump(lambda: not router.is_up())
-    downs = [line for line in caplog.messages if line.startswith("uplink down")]
+    downs = [line for line in caplog.messages if line.startswith("broker unreachable")]
     assert 3 == len(downs)
     assert all("reason=the broker closed the connection" in line for line in downs)
 
@@ -206,7 +206,7 @@ def test_a_malformed_packet_is_survived(
     mid = session.published().mid
     session.send(PUBACK, mid.to_bytes(2, "big") + b"\x95")
     router.pump(lambda: not router.is_up())
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text
     router.later(31)
     router.accepted(broker)
     assert [Key(RUN, 1, 1)] == router.spool.keys()
@@ -303,7 +303,7 @@ def test_a_link_that_breaks_while_stopping_ends_it(
     router.pump(lambda: not router.is_up())
     router.connector.step()
     assert router.is_over()
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text
 
 
 def make(port: int, spool: Spool) -> tuple[Publisher, Connector]:
@@ -426,7 +426,7 @@ def test_a_broker_that_forgets_everything_costs_nothing(
         assert connector.stop()
         collector.close()
     assert {1, 2} == collector.seqs
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text
 
 
 @pytest.mark.system
@@ -469,7 +469,7 @@ def test_a_bug_does_not_end_reporting(tmp_path: Path, caplog: pytest.LogCaptureF
         wait_for(lambda: connector.is_connected)
         spool.fails = True
         connector.wake()
-        wait_for(lambda: "uplink failed" in caplog.text)
+        wait_for(lambda: "a bug ended the connection" in caplog.text)
         spool.fails = False
         wait_for(lambda: connector.is_connected)
         assert connector.stop()

@@ -25,8 +25,8 @@ from tests.agent.fake_broker import (
 )
 from tests.mosquitto import Mosquitto
 from tests.ports import free_port
+from titik_agent.broker_link.link import Link
 from titik_agent.limits import MAX_IN_FLIGHT
-from titik_agent.uplink.link import Link
 from titik_mqtt.connection import Will
 from titik_mqtt.endpoint import Endpoint, Tls
 from titik_mqtt.failures import LinkDown

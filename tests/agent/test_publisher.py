@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from titik_agent.broker_link.connection_life import DOUBT_S
+from titik_agent.broker_link.lanes import RESERVE
+from titik_agent.broker_link.publisher import IDLE_S, Publisher
 from titik_agent.spool.spool import Key, Spool
-from titik_agent.uplink.connection_life import DOUBT_S
-from titik_agent.uplink.lanes import RESERVE
-from titik_agent.uplink.publisher import IDLE_S, Publisher
 from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 from titik_wire.codec import decode, encode

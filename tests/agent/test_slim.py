@@ -35,7 +35,7 @@ def test_the_agent_carries_nothing_that_it_does_not_use() -> None:
 @pytest.mark.thorough
 def test_what_is_loaded_already_is_left_alone() -> None:
     """A program that uses uuid keeps the true one, and so does whoever imports it later."""
-    code = "import uuid, titik_agent.uplink.link, urllib.request, base64; uuid.uuid4()"
+    code = "import uuid, titik_agent.broker_link.link, urllib.request, base64; uuid.uuid4()"
     code += "; urllib.request.Request; base64.b64encode(b'')"
     assert {"uuid", "urllib.request", "base64"} <= modules_after(code)
 

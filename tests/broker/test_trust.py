@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from titik_agent.uplink.link import RouterRemedies
+from titik_agent.broker_link.link import RouterRemedies
 from titik_collector.enrolment.authority import Authority
 from titik_collector.files.replace import Owner
 from titik_mqtt.dial import dial

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from tests.faults.trial import Trial
 from tests.system.city import ZONE, City
+from titik_agent.broker_link.backoff import FIRST_S
+from titik_agent.broker_link.link import Link
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink.backoff import FIRST_S
-from titik_agent.uplink.link import Link
 from titik_collector.simulation.fleet import Fleet, Node, Plan, WorldTime
 from titik_mqtt.connection import Events, Will
 

@@ -19,6 +19,10 @@ from typing import Any, Literal
 
 from titik_agent import assemble
 from titik_agent.__main__ import main as run_agent
+from titik_agent.broker_link.backoff import Backoff
+from titik_agent.broker_link.lanes import Pace
+from titik_agent.broker_link.link import Link
+from titik_agent.broker_link.publisher import Publisher
 from titik_agent.clock import SystemClock
 from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.source import EventSource
@@ -26,10 +30,6 @@ from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.traffic import Traffic, read_traffic
 from titik_agent.spool import spool
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.lanes import Pace
-from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Publisher
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ MUTATIONS = {
         r"^(lost|declared)",
         (
             Edit(
-                "agent/titik_agent/uplink/publisher.py",
+                "agent/titik_agent/broker_link/publisher.py",
                 "            self.unacked.add(key, now)\n",
                 """\
             from titik_wire.messages import Ack, AckedRun
@@ -180,7 +180,7 @@ MUTATIONS = {
         r"attempts a second",
         (
             Edit(
-                "agent/titik_agent/uplink/backoff.py",
+                "agent/titik_agent/broker_link/backoff.py",
                 "return begin - now + self._rand.uniform(0, self._period_s)",
                 "return begin - now + self._period_s",
             ),

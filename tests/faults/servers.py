@@ -159,14 +159,14 @@ def half_open(trial: Trial) -> None:
             agent = world.agents[fault.target]
             world.until(
                 lambda agent=agent: _is_up(agent.output()),  # type: ignore[misc]
-                "the uplink is up",
+                "the agent is connected",
             )
             world.sleep(fault.after_s)
-            downs = agent.output().count("uplink down")
+            downs = agent.output().count("broker unreachable")
             world.spaces.break_uplink(fault.target, fault.kind)
             began = time.monotonic()
             world.until(
-                lambda agent=agent, downs=downs: agent.output().count("uplink down") > downs,  # type: ignore[misc]
+                lambda agent=agent, downs=downs: agent.output().count("broker unreachable") > downs,  # type: ignore[misc]
                 "it is found out",
             )
             took.append(time.monotonic() - began)
@@ -182,5 +182,5 @@ def half_open(trial: Trial) -> None:
 
 
 def _is_up(output: str) -> bool:
-    """The last word on the uplink."""
-    return output.rfind("uplink up") > output.rfind("uplink down")
+    """The last word on the connection."""
+    return output.rfind("broker connected") > output.rfind("broker unreachable")

@@ -64,7 +64,7 @@ class Agent:
 
     def is_connected(self) -> bool:
         output = read("/lab-out/agent.log")
-        return output.count("uplink up\n") > output.count("uplink down ")
+        return output.count("broker connected\n") > output.count("broker unreachable ")
 
     def rss_bytes(self) -> int:
         return int(read(f"/proc/{self._process.pid}/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -36,7 +36,7 @@ FLOORS = {
         {"clock", "config", "hostapd", "lazy_imports", "shared_files"},
         {"spool"},
         {"sampling"},
-        {"sources", "uplink"},
+        {"sources", "broker_link"},
         {"check", "probe"},
         {"assemble"},
         {"commands"},

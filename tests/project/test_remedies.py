@@ -7,8 +7,8 @@ from typing import get_type_hints
 
 import pytest
 
+from titik_agent.broker_link.link import RouterRemedies
 from titik_agent.config import Config as AgentConfig
-from titik_agent.uplink.link import RouterRemedies
 from titik_collector.broker_link.remedies import CollectorRemedies
 from titik_collector.config.model import Config as CollectorConfig
 from titik_mqtt.failures import Remedies

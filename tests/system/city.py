@@ -21,8 +21,8 @@ from zoneinfo import ZoneInfo
 from tests.broker import running
 from tests.broker.running import ROOT, Client, RunningBroker
 from tests.system.overlap import assert_minutes_never_overlap
+from titik_agent.broker_link.lanes import Pace
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink.lanes import Pace
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.rollups.worker import Rollups

@@ -42,7 +42,7 @@ def test_a_broker_that_forgets_everything_loses_nothing(
         city.until_taken(nodes[0], 10)
         city.until_acked()
         assert_whole(city, *nodes)
-    assert caplog.text.count("uplink down reason=the broker closed") == len(nodes)
+    assert caplog.text.count("broker unreachable reason=the broker closed") == len(nodes)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -127,7 +127,7 @@ def test_a_wrong_password_is_logged_once_and_costs_no_sample(
         assert node.sampler.seq == node.spool.spooled
         assert city.books() == {}
         (output,) = [one.getMessage() for one in caplog.records]
-    found = re.search(r"uplink down reason=(.*) next_try_s=(\d+)", output)
+    found = re.search(r"broker unreachable reason=(.*) next_try_s=(\d+)", output)
     assert found is not None
     assert "not authorized" in found[1].lower() or "password" in found[1].lower()
     assert 0 <= int(found[2]) <= 40

@@ -51,7 +51,7 @@ def test_an_outage_longer_than_the_spool_costs_resolution_only(
                 " WHERE scope = 'router' AND length = '1m'"
             ).fetchone()
         assert (last.client_ms, last.observed_ms) == rolled
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text
 
 
 def test_what_a_spool_had_to_drop_is_declared_lost(
@@ -80,7 +80,7 @@ def test_what_a_spool_had_to_drop_is_declared_lost(
         assert isinstance(node.spool, Remembering)
         with city.reader() as db:
             assert bytes_taken(node.spool.taken) == bytes_of(db, node.name)
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text
 
 
 def settled(city: City, run: str) -> bool:

@@ -30,6 +30,10 @@ from tests.system.city import City
 from tests.system.leaks import Found
 from tests.system.visitors import KINDS, VISITORS, patterns, visitors
 from tests.system.wiretap import Wiretap
+from titik_agent.broker_link.backoff import Backoff
+from titik_agent.broker_link.connector import Connector
+from titik_agent.broker_link.link import Link
+from titik_agent.broker_link.publisher import Publisher
 from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
@@ -43,10 +47,6 @@ from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.connector import Connector
-from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Publisher
 from titik_collector.store import body
 from titik_collector.store.sqlite import open_reader
 from titik_mqtt.endpoint import Endpoint
@@ -458,7 +458,7 @@ def test_every_sample_was_stored(day: Day) -> None:
         ("unpacked", b'"client_ms":'),
         ("one o'clock: titik.db", b"taman-tirosa"),
         ("the end: titik.db", b"taman-tirosa"),
-        ("the end: agent.log", b"uplink down"),
+        ("the end: agent.log", b"broker unreachable"),
         ("the end: collector.log", b"broker connected"),
         ("mosquitto's log", b"Received PUBLISH from tirosa-1"),
         ("titik status", b"tirosa-1"),

@@ -251,7 +251,7 @@ def test_a_broker_that_ends_is_in_no_routers_outage(
         status, output = city.titik("events", "--why", "--config", str(city.file))
         assert (0, 1) == (status, output.count("no broker"))
         assert "uplink lost" not in output
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text
 
 
 def test_a_broker_that_hangs_is_in_no_routers_outage(
@@ -290,7 +290,7 @@ def test_a_port_that_says_nothing_is_named_in_the_state_file(
         city.broker.start()
         until_back(city)
         assert [] == city.ask("SELECT * FROM outage")
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text
 
 
 def test_a_failing_store_makes_routers_unknown(tmp_path: Path) -> None:
@@ -354,4 +354,4 @@ def test_a_line_that_is_cut_before_the_broker_is_the_servers(
         assert 0 == status
         assert "could not reach the server" in output
         assert "2 of 2 routers" in " ".join(output.split())
-    assert "uplink down" in caplog.text
+    assert "broker unreachable" in caplog.text

@@ -1,6 +1,6 @@
 """The sampling thread: waits for the next sample or for a client to join or leave.
 
-Rule: nothing here waits for the network; the uplink has a thread of its own.
+Rule: nothing here waits for the network; the connection has a thread of its own.
 Rule: nothing wakes up to look whether there is something to do: waking costs more than looking.
 """
 

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from titik_agent.broker_link.backoff import CAP_S, FIRST_S, Backoff
+from titik_agent.broker_link.connector import Connector
+from titik_agent.broker_link.lanes import Pace
+from titik_agent.broker_link.link import Link
+from titik_agent.broker_link.publisher import Publisher
 from titik_agent.clock import Clock
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.spool.spool import Spool
-from titik_agent.uplink.backoff import CAP_S, FIRST_S, Backoff
-from titik_agent.uplink.connector import Connector
-from titik_agent.uplink.lanes import Pace
-from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Publisher
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint, Tls

@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from titik_agent.uplink.backoff import Backoff
-from titik_agent.uplink.link import Link
-from titik_agent.uplink.publisher import Publisher
+from titik_agent.broker_link.backoff import Backoff
+from titik_agent.broker_link.link import Link
+from titik_agent.broker_link.publisher import Publisher
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.failures import LinkDown
 
@@ -84,7 +84,7 @@ class Connector:
         """Run in a thread that never keeps the process alive."""
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._bell = reader, writer
-        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
@@ -121,7 +121,7 @@ class Connector:
                 self.turn()
             except Exception:
                 # A bug here must not end reporting for good, unnoticed, with the process alive.
-                log.exception("uplink failed, connecting again")
+                log.exception("a bug ended the connection, connecting again")
                 self._lose(LinkDown("error in the agent, see the log"))
 
     def turn(self, longest_s: float = math.inf) -> None:
@@ -190,7 +190,7 @@ class Connector:
         """The broker accepted us."""
         self.is_connected = True
         self._backoff.connected(self._monotonic())
-        log.info("uplink up")
+        log.info("broker connected")
         assert self._link is not None
         self._publisher.connected(self._link)
 
@@ -219,7 +219,7 @@ class Connector:
             link.close(disconnect=self.is_connected)
         self.is_connected = False
         self.is_over = True
-        log.info("uplink stopped")
+        log.info("broker disconnected")
 
     def _try(self, call: Callable[[], None]) -> None:
         try:
@@ -249,7 +249,7 @@ class Connector:
         if new or (was_connected and not down.slow):
             hint = ", a restart of the agent tries at once" if down.slow else ""
             level = logging.WARNING if new else logging.INFO
-            log.log(level, "uplink down reason=%s next_try_s=%d%s", down.reason, wait_s, hint)
+            log.log(level, "broker unreachable reason=%s next_try_s=%d%s", down.reason, wait_s, hint)
         if was_connected and self._short_lives == SHORT_LIVES:
             log.warning("connections end soon: does another device use this router's name?")
 

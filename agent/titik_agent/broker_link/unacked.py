@@ -10,8 +10,8 @@ import math
 from collections.abc import Collection
 from itertools import takewhile
 
+from titik_agent.broker_link.lanes import Pace
 from titik_agent.spool.spool import Key, Spool
-from titik_agent.uplink.lanes import Pace
 from titik_wire.messages import Ack, AckedRun
 
 log = logging.getLogger(__name__)

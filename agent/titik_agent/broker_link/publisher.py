@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from titik_agent.broker_link.collectors import Collectors
+from titik_agent.broker_link.connection_life import ConnectionLife
+from titik_agent.broker_link.lanes import Lane, Lanes, OpenLink, Pace
+from titik_agent.broker_link.unacked import Unacked
 from titik_agent.spool.spool import Key, Spool
-from titik_agent.uplink.collectors import Collectors
-from titik_agent.uplink.connection_life import ConnectionLife
-from titik_agent.uplink.lanes import Lane, Lanes, OpenLink, Pace
-from titik_agent.uplink.unacked import Unacked
 from titik_wire.messages import Status
 
 IDLE_S: Final = 60.0  # `step` asks to be called again within this at the latest

@@ -6,9 +6,9 @@ Rule: a message that breaks the contract changes nothing.
 import logging
 from collections.abc import Callable
 
+from titik_agent.broker_link.connection_life import ConnectionLife
+from titik_agent.broker_link.unacked import Unacked
 from titik_agent.limits import MAX_COLLECTORS
-from titik_agent.uplink.connection_life import ConnectionLife
-from titik_agent.uplink.unacked import Unacked
 from titik_wire import WireError, topics
 from titik_wire.codec import decode
 from titik_wire.messages import Ack, CollectorStatus

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
 
-from titik_agent.uplink.lanes import Lanes, OpenLink
+from titik_agent.broker_link.lanes import Lanes, OpenLink
 from titik_wire import topics
 from titik_wire.codec import encode
 from titik_wire.messages import Status
