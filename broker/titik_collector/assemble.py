@@ -37,7 +37,7 @@ from titik_collector.registry.watch import ConfigWatch, Reload
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Upkeep
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import identity, place
+from titik_collector.store import identity, opening
 from titik_collector.store.database import Database, is_of_the_store
 from titik_collector.store.packed_minutes import Unpacking
 from titik_collector.timeline import server_clock
@@ -89,7 +89,7 @@ class Parts:
             lambda: self.takeover.look(),
             self.hear_again,
         )
-        self.store_name = place.name(config.store)
+        self.store_name = opening.name(config.store)
         own = identity.opened(db)
         self.takeover = Takeover(db, reading, config.collector.id, own, self.batches.believe)
         self.ingest = Ingest(self.link, self.link, self.batches, now_ms)

@@ -23,9 +23,9 @@ from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.files.replace import replacing
-from titik_collector.store import copying, place, snapshot
+from titik_collector.store import copying, opening, snapshot
 from titik_collector.store.database import StoreError
-from titik_collector.store.place import Where
+from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import files, open_reader, open_writer
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
@@ -58,7 +58,7 @@ def backup(city: Config, file: Path) -> set[str]:
                 holds.add(BROKER)
                 for path, name in _broker_files(city.broker.directory):
                     tar.add(path, name, recursive=False, filter=_ours)
-            if place.exists(city.store):
+            if opening.exists(city.store):
                 holds.add(STORE)
                 _copy_store(city.store, copy)
                 tar.add(copy, STORE, filter=_ours)
@@ -106,7 +106,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
 def restore_store(file: Path, city: Config) -> None:
     """Put the store alone where the city has it; BackupError if there is one, or it cannot."""
     store, beside = city.store.path, _beside(city.beside)
-    with place.held(city.store):
+    with opening.held(city.store):
         there = [] if store is None else [str(one) for one in files(store) if one.exists()]
         if there:
             raise BackupError(f"there already: {', '.join(there)}; move away first")
@@ -132,8 +132,8 @@ def _copy_to_server(beside: Path, file: Path, city: Config) -> None:
     """From the store of a backup; one that was interrupted goes on."""
     open_writer(beside).close()  # of an earlier version: brought up to date
     origin = f"{file.resolve()} {file.stat().st_mtime_ns} {file.stat().st_size}"
-    with closing(open_reader(beside)) as source, place.writing(city.store, half=True) as target:
-        copying.copy(source, target, origin, place.name(city.store), lambda: None)
+    with closing(open_reader(beside)) as source, opening.writing(city.store, half=True) as target:
+        copying.copy(source, target, origin, opening.name(city.store), lambda: None)
         copying.finish(target)
 
 

@@ -25,7 +25,7 @@ from titik_collector.ingest.items import to_item
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import copying, place
+from titik_collector.store import copying, opening
 from titik_collector.store.database import Database, upsert
 from titik_collector.store.database import insert as insert_into
 from titik_collector.store.postgres import PostgresPlace
@@ -70,7 +70,7 @@ def city(folder: Path, store: str) -> Path:
 def fill(file: Path) -> None:
     """Half an hour of one router, with a gap."""
     config = model.load(file)
-    with contextlib.closing(place.open_writer(config.store)) as db:
+    with contextlib.closing(opening.open_writer(config.store)) as db:
         sync(db, config, START_MS)
         store = BatchWriter(db, Registry(db, config.city.name))
         numbers = [*range(1, 30), *range(40, 61)]
@@ -118,7 +118,7 @@ def test_one_collector_collects(file: Path) -> None:
     """A second is refused; at its end the store is free."""
     store = model.load(file).store
     with collecting(file) as first:
-        assert until(lambda: place.is_held(store) is True, True)
+        assert until(lambda: opening.is_held(store) is True, True)
         with collecting(file) as second:
             _, output = second.communicate(timeout=60)
             assert 1 == second.returncode
@@ -126,14 +126,14 @@ def test_one_collector_collects(file: Path) -> None:
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=60)
         assert 0 == first.returncode
-    assert False is place.is_held(store)
+    assert False is opening.is_held(store)
 
 
 def test_a_collector_whose_store_another_took_over_ends(file: Path, server: PostgresPlace) -> None:
     """It does not go on and report that the store fails."""
     store = model.load(file).store
     with collecting(file) as running:
-        assert until(lambda: place.is_held(store) is True, True)
+        assert until(lambda: opening.is_held(store) is True, True)
         take_over(server)
         _, output = running.communicate(timeout=60)
     assert "another collector has taken over this store" in output
@@ -217,13 +217,16 @@ def test_a_backup_is_of_one_moment(tmp_path: Path, file: Path) -> None:
         return insert_into(*words)
 
     fill(file)
-    with place.writing(model.load(file).store) as collector, pytest.MonkeyPatch.context() as patch:
+    with (
+        opening.writing(model.load(file).store) as collector,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         write_both(collector, 0)
         patch.setattr(copying, "insert", insert)
         says("backup", backup, "--config", str(file), status=0)
     assert number > 5
     says("restore", "--only-store", backup, "--config", str(on_file), status=0)
-    with place.reading(model.load(on_file).store) as db:
+    with opening.reading(model.load(on_file).store) as db:
         assert [(0, 0)] == db.execute(BOTH)
 
 

@@ -17,7 +17,7 @@ from tests.collector.test_server_store import city
 from tests.collector.test_two_engines import play
 from tests.project.sources import ROOT
 from titik_collector.config import model
-from titik_collector.store import identity, place
+from titik_collector.store import identity, opening
 from titik_collector.store.database import Database, StoreError
 
 pytestmark = pytest.mark.system
@@ -76,7 +76,7 @@ def copied(source: Path, target: Path, status: int = 0) -> str:
 
 def holds(file: Path) -> dict[str, list[tuple[object, ...]]]:
     """All rows of all tables."""
-    with place.reading(model.load(file).store) as db:
+    with opening.reading(model.load(file).store) as db:
         return {
             one.name: sorted(db.execute(f"SELECT {', '.join(one.columns)} FROM {one.name}"))
             for one in db.tables()
@@ -145,7 +145,7 @@ def test_a_copy_that_is_killed_again_and_again_goes_on(
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[Database]:
     """The store as a collector has it."""
-    with place.writing(model.load(file).store) as db:
+    with opening.writing(model.load(file).store) as db:
         yield db
 
 

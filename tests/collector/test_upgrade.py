@@ -23,7 +23,7 @@ from titik_collector.store import (
     copying,
     database,
     identity,
-    place,
+    opening,
     postgres_schema,
     sqlite,
     upgrading,
@@ -76,7 +76,7 @@ def goes_back(file: Path, answer: str) -> str:
 
 def store_more(file: Path, last: int) -> None:
     """As a collector of this version does."""
-    with place.writing(model.load(file).store) as db, db.transaction():
+    with opening.writing(model.load(file).store) as db, db.transaction():
         db.execute("UPDATE settled SET last_seq = ?", (last,))
 
 
@@ -129,7 +129,7 @@ def test_without_room_nothing_is_changed(
 
 def test_a_snapshot_made_beside_the_collector_serves_its_next_start(file: Path) -> None:
     """Acks then wait for no snapshot. One that is older than the collector's life is made again."""
-    with place.held(model.load(file).store):
+    with opening.held(model.load(file).store):
         output = upgraded(file)
         assert "restart the collector, which upgrades the store" in output
     assert OLD == sqlite.version(store_of(file))
@@ -144,7 +144,7 @@ def test_a_snapshot_made_beside_the_collector_serves_its_next_start(file: Path) 
 
 def test_a_snapshot_of_another_life_of_the_store_is_made_again(file: Path) -> None:
     """A collector opened the store since then."""
-    with place.held(model.load(file).store):
+    with opening.held(model.load(file).store):
         upgraded(file)
     with closing(sqlite3.connect(store_of(file), isolation_level=None)) as raw:
         identity.opened(sqlite.SqliteDatabase(raw, store_of(file)))
@@ -170,10 +170,10 @@ def on_server(
     """A city on a server whose store is one migration behind the program."""
     with postgres.schema() as name:
         made = city(tmp_path / "server", f'url = "{postgres.url}"\nschema = "{name}"')
-        with place.writing(model.load(made).store) as db, db.transaction():
+        with opening.writing(model.load(made).store) as db, db.transaction():
             for statement in filter(str.strip, ROWS.split(";")):
                 db.execute(statement)
-        for module in (sqlite, postgres_schema, place):
+        for module in (sqlite, postgres_schema, opening):
             monkeypatch.setattr(module, "migrations", one_more)
         yield made
         with psycopg.connect(postgres.url) as raw:
@@ -190,7 +190,7 @@ def one_more(folder: str, newest: int | None = None) -> list[Migration]:
 def rows_of(file: Path) -> dict[str, list[tuple[object, ...]]]:
     """All that a store holds, whichever its version."""
     where = model.load(file).store
-    with place.reading(where, of_version=place.version(where)) as db:
+    with opening.reading(where, of_version=opening.version(where)) as db:
         tables = db.tables()
         return {one.name: sorted(db.execute(f"SELECT * FROM {one.name}")) for one in tables}
 

@@ -71,7 +71,7 @@ def test_what_a_restored_store_lacks_is_counted_before_its_acks_are_written_over
         assert (node.sampler.seq, 0, 0) == (taken, refused, in_spool)
         assert stored + lost == taken
         assert lost > 0
-        assert "uplink down" in caplog.text
+        assert "broker unreachable" in caplog.text
         assert (acked, 1, 0, acked - 1, 0) == books[ending.run]  # the broker has the newest
         assert "lost with a newer state of this store router=tirosa-2" in city.collector.output()
         assert (

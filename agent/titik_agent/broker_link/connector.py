@@ -249,7 +249,9 @@ class Connector:
         if new or (was_connected and not down.slow):
             hint = ", a restart of the agent tries at once" if down.slow else ""
             level = logging.WARNING if new else logging.INFO
-            log.log(level, "broker unreachable reason=%s next_try_s=%d%s", down.reason, wait_s, hint)
+            log.log(
+                level, "broker unreachable reason=%s next_try_s=%d%s", down.reason, wait_s, hint
+            )
         if was_connected and self._short_lives == SHORT_LIVES:
             log.warning("connections end soon: does another device use this router's name?")
 

@@ -9,7 +9,7 @@ from titik_collector import backup
 from titik_collector.broker_setup.broker_dir import BrokerDir
 from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import model
-from titik_collector.store import place
+from titik_collector.store import opening
 
 _CONFIG = options.config("target")
 _NAME = "titik-%Y%m%dT%H%M%SZ.tar.gz"  # sorts by time
@@ -68,7 +68,7 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
             f"warning: left out: {kept}, because it is not there; keep that safe too", err=True
         )
     if backup.STORE not in holds:
-        where = f"left out: the store, because there is none at {place.name(city.store)}"
+        where = f"left out: the store, because there is none at {opening.name(city.store)}"
         click.echo(f"warning: {where}; titik collect begins it", err=True)
 
 
@@ -107,12 +107,14 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
         with plainly():
             there = model.load(target)
             backup.restore_store(file, there)
-        click.echo(f"restored {place.name(there.store)}; start it: titik collect --config {target}")
+        click.echo(
+            f"restored {opening.name(there.store)}; start it: titik collect --config {target}"
+        )
         click.echo(_ACKS)
         return
     with plainly():
         city, made, no_store, notes = backup.restore(file, target, force)
-    store = f"store {place.name(city.store)}"
+    store = f"store {opening.name(city.store)}"
     if no_store is not None:
         store = f"no store, because {no_store}"
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, {store}")

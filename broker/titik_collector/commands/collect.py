@@ -22,7 +22,7 @@ from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
-from titik_collector.store import place, upgrading
+from titik_collector.store import opening, upgrading
 from titik_collector.store.database import StoreBusy, StoreHeld
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def collect_command(file: Path, password_file: Path | None) -> None:
         settings = replace(settings, broker=replace(settings.broker, password_file=password_file))
     with plainly():
         _check_folder(settings)
-        with place.held(settings.store), _started(settings) as collector:
+        with opening.held(settings.store), _started(settings) as collector:
             _run(collector)
 
 
@@ -70,7 +70,7 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
         waits = False
         while True:
             try:
-                opened = place.open_writer(settings.store, before=keep)
+                opened = opening.open_writer(settings.store, before=keep)
                 db = stack.enter_context(contextlib.closing(opened))
                 door = reading_login(settings)
                 parts = Parts(settings, db, login(settings), reading=door)

@@ -15,7 +15,7 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Span
 from titik_collector.queries import history
-from titik_collector.store import place
+from titik_collector.store import opening
 from titik_collector.store.database import Database
 from titik_collector.wording import when
 
@@ -61,7 +61,7 @@ def opened(file: Path) -> Iterator[tuple[Config, Database]]:
     """The configuration, and its store for reading."""
     with plainly():
         settings = model.load(file)
-        with place.reading(settings.store, settings.file) as db:
+        with opening.reading(settings.store, settings.file) as db:
             yield settings, db
 
 

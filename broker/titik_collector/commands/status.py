@@ -18,7 +18,7 @@ from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
-from titik_collector.store import place
+from titik_collector.store import opening
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 
@@ -116,13 +116,13 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
     """The city and the server; StoreError says what the server reports, if the store is gone."""
     now_ms = server_clock.shown_ms(None)
     try:
-        with place.reading(settings.store, settings.file) as db:
+        with opening.reading(settings.store, settings.file) as db:
             now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
             of, warned = settings.city, server.warnings
             return status.gather(db, of.name, now_ms, warned, of.title), server
     except StoreError as error:
-        if place.is_held(settings.store) is False:
+        if opening.is_held(settings.store) is False:
             raise  # what to do with the store comes before a collector
         server = server_warnings.look(settings, now_ms, None)
         causes = [one.text for one in server.warnings if one.level == "critical"]
@@ -138,7 +138,7 @@ def _check(file: Path, limits: Limits) -> None:
             server = server_warnings.look(settings, now_ms, db)
             if db is None:
                 texts = [one.text for one in server.warnings if one.level == "critical"]
-                code, line = status_check.blind(texts, place.name(settings.store))
+                code, line = status_check.blind(texts, opening.name(settings.store))
             else:
                 city = status.gather(db, settings.city.name, now_ms, server.warnings)
                 code, line = status_check.check(city, server, limits)
@@ -153,7 +153,7 @@ def _readable(settings: Config) -> Iterator[Database | None]:
     """The store, or None if it cannot be read."""
     with contextlib.ExitStack() as stack:
         try:
-            db = stack.enter_context(place.reading(settings.store, settings.file))
+            db = stack.enter_context(opening.reading(settings.store, settings.file))
         except StoreError:
             yield None
         else:

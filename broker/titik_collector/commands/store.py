@@ -4,7 +4,7 @@ import click
 
 from titik_collector.commands import plainly
 from titik_collector.config import model
-from titik_collector.store import copying, place
+from titik_collector.store import copying, opening
 
 
 @click.group()
@@ -30,7 +30,7 @@ def copy_command(source: str, target: str) -> None:
         f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
         f" + in spool {in_spool}"
     )
-    click.echo(f"copied; name it under [store] of titik.toml: {place.name(there)}")
+    click.echo(f"copied; name it under [store] of titik.toml: {opening.name(there)}")
 
 
 def _report(table: str, rows: int) -> None:

@@ -8,7 +8,7 @@ import click
 from titik_collector.commands import options, plainly
 from titik_collector.config import model
 from titik_collector.config.model import Config
-from titik_collector.store import place, upgrading
+from titik_collector.store import opening, upgrading
 
 
 @click.command("upgrade")
@@ -31,17 +31,17 @@ def upgrade_command(file: Path, back: bool, no_snapshot: bool) -> None:
 
 def _upgrade(city: Config, no_snapshot: bool) -> None:
     where, beside = city.store, city.beside
-    newest, have = place.newest(where), place.version(where)
+    newest, have = opening.newest(where), opening.version(where)
     if have in (0, newest):
-        click.echo(f"{place.name(where)}: nothing to upgrade")
+        click.echo(f"{opening.name(where)}: nothing to upgrade")
         return
-    if place.is_held(where) and not no_snapshot:
+    if opening.is_held(where) and not no_snapshot:
         upgrading.keep_now(where, beside, click.echo)
         click.echo("done; restart the collector, which upgrades the store")
         return
     keep = None if no_snapshot else upgrading.keeping(where, beside, click.echo)
-    with place.writing(where, before=keep):
-        click.echo(f"{place.name(where)}: is of schema {newest}")
+    with opening.writing(where, before=keep):
+        click.echo(f"{opening.name(where)}: is of schema {newest}")
 
 
 def _go_back(city: Config) -> None:
@@ -55,6 +55,6 @@ def _go_back(city: Config) -> None:
     click.confirm("go back", abort=True)
     kept = upgrading.back(city.store, city.beside, lost.version)
     click.echo(
-        f"{place.name(city.store)}: is of schema {lost.version} again; install the version before,"
-        f" then start it; the newer store is kept: {kept}"
+        f"{opening.name(city.store)}: is of schema {lost.version} again; install the version"
+        f" before, then start it; the newer store is kept: {kept}"
     )

@@ -19,7 +19,7 @@ from titik_collector.registry.registry import Registry
 from titik_collector.store import malformed, unknown_routers
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
-from titik_collector.store.places import NamedRouter
+from titik_collector.store.subject_names import NamedRouter
 from titik_collector.timeline.boot_times import BootTimes
 from titik_collector.timeline.placing import Placing
 from titik_wire.messages import Ack

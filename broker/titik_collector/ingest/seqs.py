@@ -11,8 +11,8 @@ from titik_collector.store import successions
 from titik_collector.store.database import Database
 from titik_collector.store.ids import NamedBoot
 from titik_collector.store.open_runs import OpenRuns
-from titik_collector.store.places import NamedRouter
 from titik_collector.store.runs import Run, RunName, Runs
+from titik_collector.store.subject_names import NamedRouter
 from titik_collector.timeline.change import Change, of_boot
 from titik_wire.messages import Ack, AckedRun, Sample
 

@@ -17,7 +17,7 @@ from titik_collector.figures.windows import Window
 from titik_collector.limits import MAX_PUBLISHED
 from titik_collector.outputs.output import FinishedWindow, Output
 from titik_collector.rollups import rollup_message
-from titik_collector.store import places, rollups, unpublished
+from titik_collector.store import rollups, subject_names, unpublished
 from titik_collector.store.database import Database, alone
 from titik_collector.store.rollups import Series, WindowKey
 from titik_wire.messages import Rollup
@@ -52,7 +52,9 @@ def take(
         if not has_rollup:
             continue
         is_newest = not rollups.has_later(db, key, minutes_ms)
-        name = city if key.scope == "city" else places.registered_name(db, key.scope, key.scope_id)
+        name: str | None = city
+        if key.scope != "city":
+            name = subject_names.registered_name(db, key.scope, key.scope_id)
         if name is None or (not is_newest and key.window == "1m"):
             continue
         with alone("a window name=%s window=%s start_ms=%d", name, key.window, key.start_ms):

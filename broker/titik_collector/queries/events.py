@@ -15,9 +15,9 @@ from titik_collector.store import (
     event_rows,
     namesake_rows,
     outages,
-    places,
     revocations,
     server_outages,
+    subject_names,
 )
 from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
@@ -79,7 +79,7 @@ def _outages(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
         return
     first_ms = min(one.from_ms for one in found)
     deaf = server_outages.since(db, first_ms, MAX_EVENTS)
-    for name, group in _named(found, places.routers_by_site(db)):
+    for name, group in _named(found, subject_names.routers_by_site(db)):
         yield _outage(name, group, now_ms, deaf)
 
 

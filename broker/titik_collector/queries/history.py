@@ -12,7 +12,7 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.windows import Calendar, Span, Window, minute
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.worker import GRACE_MS
-from titik_collector.store import membership, packed_minutes, places, waiting_hours
+from titik_collector.store import membership, packed_minutes, subject_names, waiting_hours
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import Place, RollupRow, Series, WindowKey
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
@@ -57,8 +57,8 @@ def subjects(db: Database, city: str, title: str = "City") -> list[Subject]:
     """The city, every site and every router that there ever was."""
     return [
         Subject("city", CITY_ID, city, title),
-        *(Subject("site", number, name, title) for number, name, title in places.sites(db)),
-        *(Subject("router", number, name, name) for number, name in places.routers(db)),
+        *(Subject("site", number, name, title) for number, name, title in subject_names.sites(db)),
+        *(Subject("router", number, name, name) for number, name in subject_names.routers(db)),
     ]
 
 

@@ -12,7 +12,7 @@ from titik_collector.config.model import Config
 from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
-from titik_collector.store import place, presence_rows
+from titik_collector.store import opening, presence_rows
 from titik_collector.store.database import Database
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
@@ -51,7 +51,7 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     start = systemd.start(settings.beside, settings.file)
     folder = settings.broker.directory
     broker = "" if folder is None else f"; if its broker is stopped: {systemd.start_broker(folder)}"
-    is_idle = place.is_held(settings.store) is False
+    is_idle = opening.is_held(settings.store) is False
     idle = _nobody_collects(db, now_ms, start + broker) if is_idle else None
     if idle is not None:
         warnings.append(Warned("critical", idle))

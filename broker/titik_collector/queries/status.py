@@ -19,9 +19,9 @@ from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import (
     namesake_rows,
     outages,
-    places,
     server_outages,
     status_rows,
+    subject_names,
     unknown_routers,
 )
 from titik_collector.store.database import Database
@@ -155,7 +155,7 @@ def gather(
     ]
     sites = [
         SiteStatus(_sum(title, now["site", name], members), members)
-        for _, name, title in places.registered_sites(db)
+        for _, name, title in subject_names.registered_sites(db)
         for members in [tuple(one for one in routers if one.site == name)]
     ]
     known = {site.name for site in sites}

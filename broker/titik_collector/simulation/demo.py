@@ -31,7 +31,7 @@ from titik_collector.queries import status
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import status_screen
 from titik_collector.simulation.fleet import WorldTime
-from titik_collector.store import conservation, place
+from titik_collector.store import conservation, opening
 from titik_collector.store.database import StoreError
 from titik_collector.store.lease import lease
 from titik_wire import topics
@@ -228,7 +228,7 @@ def screen(demo: Demo, world: WorldTime) -> Group:
         style="bold",
     )
     try:
-        with place.reading(demo.config.store, demo.config.file) as db:
+        with opening.reading(demo.config.store, demo.config.file) as db:
             screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
         table = status_screen.render(screen)
     except StoreError:  # not made yet; if it cannot be, the collector ends and logs why
@@ -262,7 +262,7 @@ def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
 def _summary(demo: Demo, console: Console) -> bool:
     """What was taken, stored, merged and lost, and where it lies; False if it does not add up."""
     try:
-        with place.reading(demo.config.store, demo.config.file) as db:
+        with opening.reading(demo.config.store, demo.config.file) as db:
             totals = conservation.totals(db)
             found = conservation.findings(db)
             merged = conservation.merged(db)

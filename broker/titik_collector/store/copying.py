@@ -7,9 +7,9 @@ Rule: a copy that is not whole has a table `copying`, and nothing opens it as a 
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from titik_collector.store import conservation, place
+from titik_collector.store import conservation, opening
 from titik_collector.store.database import Database, Row, StoreError, TableShape, insert
-from titik_collector.store.place import Where
+from titik_collector.store.opening import Where
 
 FIRST = ("router", "site", "boot", "run")  # other rows refer to theirs
 PART = 5000  # rows of a transaction: a kill loses no more
@@ -27,17 +27,17 @@ def copy_city(
     `copied` is given each table's name and rows.
     """
     with (
-        place.reading(source) as reader,
-        place.writing(source) as held,
-        place.writing(target, half=True) as into,
+        opening.reading(source) as reader,
+        opening.writing(source) as held,
+        opening.writing(target, half=True) as into,
     ):
         origin = f"{reader.place()} {identity_of(reader)}"
-        for name, rows in copy(reader, into, origin, place.name(target), held.renew).items():
+        for name, rows in copy(reader, into, origin, opening.name(target), held.renew).items():
             copied(name, rows)
         if found := conservation.findings(into):
             raise Copied(
-                f"{place.name(target)}: {found[0]}; this copy is no store yet: does titik db check"
-                f" find the same in {place.name(source)}? then copy a backup of it"
+                f"{opening.name(target)}: {found[0]}; this copy is no store yet: does titik db"
+                f" check find the same in {opening.name(source)}? then copy a backup of it"
             )
         held.renew()
         finish(into)

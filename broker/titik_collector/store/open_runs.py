@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence, Set
 
 from titik_collector.limits import MAX_OPEN_RUNS
 from titik_collector.store.database import Database
-from titik_collector.store.places import NamedRouter
 from titik_collector.store.runs import Run, RunName
+from titik_collector.store.subject_names import NamedRouter
 from titik_wire.limits import MAX_RUNS
 
 TOUCH_EVERY_MS = 5000

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from titik_collector.store import copying, place
+from titik_collector.store import copying, opening
 from titik_collector.store.database import StoreError
-from titik_collector.store.place import Where
+from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import open_reader, open_writer
 
 _HEADER = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html
@@ -30,7 +30,7 @@ def take(store: Where, copy: Path) -> None:
     with closing(sqlite3.connect(copy)) as copied:
         found = _damage(copied)
     if found is not None:
-        raise Damaged(f"{place.name(store)}: is damaged ({found})")
+        raise Damaged(f"{opening.name(store)}: is damaged ({found})")
 
 
 def copy_to(
@@ -44,7 +44,7 @@ def copy_to(
         _copy_file(store.path, copy, of_version)
         return
     with (
-        place.reading(store, of_version=of_version) as source,
+        opening.reading(store, of_version=of_version) as source,
         closing(open_writer(copy, of_version)) as into,
     ):
         copying.copy(source, into, "", str(copy), renew)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from titik_collector.files.replace import sync
-from titik_collector.store import conservation, copying, place, snapshot, sqlite
+from titik_collector.store import conservation, copying, opening, snapshot, sqlite
 from titik_collector.store.database import Before, Database, StoreError
-from titik_collector.store.place import Where
+from titik_collector.store.opening import Where
 from titik_wire.instant import DAY_MS
 
 # Of a snapshot, measured on a slow core. No migration reads the rows of a large table.
@@ -45,7 +45,7 @@ def keeping(where: Where, beside: Path, say: Say) -> Before:
 
     def before(db: Database, have: int, newest: int) -> None:
         if _is_fresh(snapshot_file(beside), db):
-            say(f"{place.name(where)}: becomes schema {newest}; {snapshot_file(beside)} is kept")
+            say(f"{opening.name(where)}: becomes schema {newest}; {snapshot_file(beside)} is kept")
         else:
             _keep(db, where, beside, (have, newest), say, db.renew)
 
@@ -54,8 +54,8 @@ def keeping(where: Where, beside: Path, say: Say) -> Before:
 
 def keep_now(where: Where, beside: Path, say: Say) -> None:
     """Make the snapshot while the collector of the earlier version works."""
-    have, newest = place.version(where), place.newest(where)
-    with place.reading(where, of_version=have) as db:
+    have, newest = opening.version(where), opening.newest(where)
+    with opening.reading(where, of_version=have) as db:
         _keep(db, where, beside, (have, newest), say, lambda: None)
 
 
@@ -65,9 +65,9 @@ def loss(where: Where, beside: Path) -> GivenUp:
     version = sqlite.version(file)
     if not version:
         raise StoreError(f"{file}: there is no snapshot, so no way back; restore a backup")
-    now = place.version(where)
+    now = opening.version(where)
     if now <= version:
-        raise StoreError(f"{place.name(where)}: is of schema {now} already")
+        raise StoreError(f"{opening.name(where)}: is of schema {now} already")
     return GivenUp(_stored_since(file, version, where, now), file.stat().st_mtime, version)
 
 
@@ -75,7 +75,7 @@ def _stored_since(file: Path, version: int, where: Where, now: int) -> int | Non
     try:
         with (
             closing(sqlite.open_reader(file, of_version=version)) as old,
-            place.reading(where, of_version=now) as db,
+            opening.reading(where, of_version=now) as db,
         ):
             return conservation.totals(db).stored - conservation.totals(old).stored
     except StoreError:  # which is a reason to go back
@@ -88,7 +88,7 @@ def back(where: Where, beside: Path, version: int) -> str:
     if path is None:
         return _back_on_server(where, file, version)
     kept = path.with_name(f"{path.name}.upgraded")
-    with place.held(where):
+    with opening.held(where):
         with closing(sqlite3.connect(path)) as raw, suppress(sqlite3.DatabaseError):
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         kept.unlink(missing_ok=True)
@@ -106,9 +106,9 @@ def _back_on_server(where: Where, file: Path, version: int) -> str:
 
         def copy(target: Database, renew: Callable[[], None]) -> None:
             origin = f"{source.place()} {file.stat().st_mtime_ns}"
-            copying.copy(source, target, origin, place.name(where), renew)
+            copying.copy(source, target, origin, opening.name(where), renew)
 
-        kept = postgres_schema.put_back(place.postgres(where), version, copy)
+        kept = postgres_schema.put_back(opening.postgres(where), version, copy)
     file.unlink()
     return kept
 
@@ -125,7 +125,7 @@ def _keep(
     _check_room(file.parent, size)
     seconds = size / (FILE_BYTES_S if where.path is not None else SERVER_BYTES_S)
     say(
-        f"{place.name(where)}: schema {versions[0]} becomes {versions[1]}; a snapshot of"
+        f"{opening.name(where)}: schema {versions[0]} becomes {versions[1]}; a snapshot of"
         f" {size / 1e6:.0f} MB comes first, about {max(1, round(seconds))} s: {file}"
     )
     unfinished = file.with_name(f".{file.name}")

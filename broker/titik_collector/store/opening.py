@@ -1,4 +1,4 @@
-"""Where a store is: a file of SQLite, or a schema of a PostgreSQL server; and how each is opened.
+"""Opens the store that the configuration names: a file of SQLite, or a schema of PostgreSQL.
 
 Rule: the driver of PostgreSQL is loaded where the configuration names a server, and nowhere else.
 """

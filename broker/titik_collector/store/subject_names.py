@@ -1,4 +1,7 @@
-"""Names of routers and sites by number and back, registered or not any more."""
+"""Names of routers and sites by number and back, for rollups, acks and events.
+
+Rule: one that is registered no longer keeps its number and its name.
+"""
 
 from typing import NamedTuple
 
