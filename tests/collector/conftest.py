@@ -54,7 +54,8 @@ def stores(postgres: Postgres) -> Stores:
 
 # What these tests say of the store is so on both engines.
 ON_BOTH = {
-    *("test_caps", "test_event_reporting", "test_hearing", "test_namesakes", "test_placing"),
+    *("test_caps", "test_event_reporting", "test_hearing", "test_longer_windows", "test_namesakes"),
+    "test_placing",
     *("test_presence", "test_restamp", "test_retention", "test_rollup", "test_rollup_topics"),
     *("test_server_cause", "test_store", "test_stretches", "test_timeline", "test_two_devices"),
 }

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 Window = Literal["1m", "1h", "1d"]
+REFRESH_MS = 10 * MINUTE_MS
 
 
 class Span(NamedTuple):
@@ -69,6 +70,14 @@ class Calendar:
         while len(starts) < count:
             starts.append(self.day(starts[-1]).end_ms)
         return tuple(one for one in starts if one >= 0)
+
+    def refreshed_ms(self, at_ms: int) -> int:
+        """When the hour and the day that go on are computed for what is of `at_ms`.
+
+        Every ten minutes of the hour, and at its end.
+        """
+        start_ms, end_ms = self.hour(at_ms)
+        return min(at_ms - (at_ms - start_ms) % REFRESH_MS + REFRESH_MS, end_ms)
 
     def hours(self, from_ms: int, to_ms: int) -> Iterator[Span]:
         """The hours that touch the time from `from_ms` to before `to_ms`."""

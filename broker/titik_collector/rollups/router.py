@@ -2,6 +2,8 @@
 
 Rule: minutes come from samples, hours from minutes, days from hours. Samples whose time is only
 bounded count whole in the day they are placed in, and in no hour or minute.
+Rule: an hour and a day that go on are computed as they begin, and then every ten minutes. Their
+minutes are computed at once.
 Rule: many routers are computed together, each in its own stretch of time. So the number of
 statements does not depend on how many they are.
 """
@@ -41,9 +43,15 @@ class RouterRollups:
         self._db = db
         self._calendar = calendar
         self._readings = Readings(db)
+        self._begun: dict[int, int] = {}  # by router the start of its newest hour
 
-    def roll(self, stretches: Mapping[int, Span], sealed_ms: int, now_ms: int) -> None:
-        """The minutes of each router's stretch, and the hours and days that they are in."""
+    def roll(
+        self, stretches: Mapping[int, Span], sealed_ms: int, now_ms: int, horizon_ms: int
+    ) -> None:
+        """The minutes of each router's stretch, and the hours and days that they are in.
+
+        Those that go on are left out, if they are computed when the horizon is later.
+        """
         days = [
             RouterDay(router_id, day)
             for router_id, span in stretches.items()
@@ -61,12 +69,27 @@ class RouterRollups:
             )
             for router_id, of_minutes in steps.minutes(stretches, boots)
         ]
-        changed = revisions.write(self._db, minutes, now_ms)
-        hours = {(one.scope_id, self._calendar.hour(one.start_ms)) for one in changed}
-        self._write_hours(sorted(one for one in hours if one[1].start_ms >= sealed_ms), now_ms)
-        # Always, because bounded samples and visitors are in no minute.
-        days = [one for one in days if one.day.start_ms >= sealed_ms]
+        revisions.write(self._db, minutes, now_ms)
+        whole = {
+            router_id: span
+            for router_id, span in stretches.items()
+            if not self._later(router_id, span, horizon_ms)
+        }
+        hours = [
+            (router_id, hour)
+            for router_id, span in whole.items()
+            for hour in self._calendar.hours(*span)
+            if hour.start_ms >= sealed_ms
+        ]
+        self._write_hours(hours, now_ms)
+        days = [one for one in days if one.router_id in whole and one.day.start_ms >= sealed_ms]
         self._write_days(days, boots, steps.bounded(days, boots), now_ms)
+
+    def _later(self, router_id: int, span: Span, horizon_ms: int) -> bool:
+        """Whether a stretch is of an hour that goes on, has begun, and is computed later."""
+        hour_ms = self._calendar.hour(span.end_ms - 1).start_ms
+        begun, self._begun[router_id] = self._begun.get(router_id) == hour_ms, hour_ms
+        return begun and horizon_ms < self._calendar.refreshed_ms(span.start_ms)
 
     def _write_hours(self, hours: Sequence[tuple[int, Span]], now_ms: int) -> None:
         asked = [(Series("router", router_id, "1h"), hour) for router_id, hour in hours]

@@ -22,7 +22,7 @@ from titik_collector.rollups.revisions import Computed
 from titik_collector.store import boot_spans, rollup_sums, rollups
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import NO_SUMS, Asked, Part, SumsOfMeans
-from titik_collector.store.rollups import Series
+from titik_collector.store.rollups import Place, Series
 from titik_wire.instant import MINUTE_MS
 
 
@@ -55,6 +55,7 @@ class SiteRollups:
         self._db = db
         self._calendar = calendar
         self._membership = membership
+        self._begun: dict[Place, int] = {}  # by place the start of its newest hour
 
     def routers(self, site_id: int) -> int:
         """How many a sum of the site can be of, at least one."""
@@ -65,8 +66,11 @@ class SiteRollups:
         return self._membership.sites_of(router_id)
 
     def roll_sites(self, hours: Sequence[SiteHour], sealed_ms: int, now_ms: int) -> set[int]:
-        """Some minutes of these hours, the hours, and their days; which sites changed."""
+        """Some minutes of these hours, the hours, and their days; which sites may have changed."""
         changed = revisions.write(self._db, self._minutes(hours), now_ms)
+        hours = [
+            one for one in hours if not self._later(Place("site", one[0]), one.hour, one.minutes)
+        ]
         open_hours = [one for one in hours if one.hour.start_ms >= sealed_ms]
         changed += revisions.write(self._db, self._hours(open_hours), now_ms)
         days = sorted(
@@ -74,7 +78,15 @@ class SiteRollups:
         )
         open_days = [one for one in days if one.day.start_ms >= sealed_ms]
         changed += revisions.write(self._db, self._days(open_days), now_ms)
-        return {one.scope_id for one in changed}
+        # Minutes that changed before may change an hour of the city, and none of a site.
+        return {one.scope_id for one in changed} | {one.site_id for one in hours}
+
+    def _later(self, place: Place, hour: Span, minutes: Span) -> bool:
+        """Whether the hour goes on, has begun, and is computed with a later minute."""
+        begun = self._begun.get(place) == hour.start_ms
+        self._begun[place] = hour.start_ms
+        start_ms, end_ms = minutes
+        return begun and start_ms < end_ms < self._calendar.refreshed_ms(start_ms)
 
     def roll_city(self, hour: Span, minutes: Span, sealed_ms: int, now_ms: int) -> None:
         """Some minutes of an hour, the hour, and its day."""
@@ -88,6 +100,8 @@ class SiteRollups:
             self._counted(self._membership.headcount(), minutes, of_minutes),
         )
         revisions.write(self._db, [one], now_ms)
+        if self._later(Place("city", CITY_ID), hour, minutes):
+            return
         windows: tuple[tuple[Window, Span], ...] = (
             ("1h", hour),
             ("1d", self._calendar.day(hour.start_ms)),

@@ -6,6 +6,8 @@ Rule: what is to be done is in the store: changed spans of routers, hours that w
 is crossed off in the transaction that does it, so a crash repeats or loses nothing.
 Rule: a minute is computed when it is over and the sample after it has had time to arrive. When the
 collector ends, it does not wait for that sample, which changes the minute again.
+Rule: an hour and a day that go on are computed with the last minute of each ten. That is written
+down with the minutes before it, so a router that is silent from then on loses nothing.
 Rule: `revision` rises only when the content changed; a window without any known figure stays,
 empty. Windows that begin before `sealed_before_ms` are never computed again.
 """
@@ -17,7 +19,7 @@ from itertools import islice
 from math import inf
 from zoneinfo import ZoneInfo
 
-from titik_collector.figures.scope import CITY_ID
+from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS
 from titik_collector.figures.windows import Calendar, Span, minute
 from titik_collector.limits import (
     MAX_PASS,
@@ -63,6 +65,7 @@ class Rollups:
         self._calendar = Calendar(zone)
         self._now_ms = now_ms
         self._grace_ms = grace_ms
+        self._ending = False  # nothing is left for later
         self._routers = RouterRollups(db, self._calendar)
         self._sites: SiteRollups | None = None
         self._memberships = -1  # how many the sums know of
@@ -88,8 +91,19 @@ class Rollups:
 
     def finish(self, budget_s: float, clock: Callable[[], float]) -> bool:
         """The last work before an end: minutes that are over, waiting for nothing."""
-        self._grace_ms = 0
+        if not self._ending:
+            self._grace_ms = 0
+            horizon_ms = self._horizon_ms()
+            with self._db.transaction():
+                changed_span_rows.bring_forward(
+                    self._db, horizon_ms, self._calendar.refreshed_ms(horizon_ms)
+                )
+            self._ending = True
         return self.work(budget_s, clock)
+
+    def _horizon_ms(self) -> int:
+        """Minutes that begin before it are computed."""
+        return minute(self._now_ms() - self._grace_ms).start_ms
 
     def _sum(self, clock: Callable[[], float]) -> bool:
         """Sum some hours; False if none waits."""
@@ -100,7 +114,7 @@ class Rollups:
 
     def _step_routers(self) -> bool:
         """Compute a stretch of the time of each of some routers; False if none is due."""
-        horizon_ms = minute(self._now_ms() - self._grace_ms).start_ms
+        horizon_ms = self._horizon_ms()
         # In turn, so that one router with much to do holds up nobody.
         since_ms = packed_minutes.open_from_ms(self._db)
         due = changed_span_rows.due(self._db, Span(since_ms, horizon_ms), self._turn, MAX_SPANS)
@@ -140,8 +154,28 @@ class Rollups:
                 one: span for one, span in stretches.items() if span.start_ms < span.end_ms
             }
             if stretches:
-                self._routers.roll(stretches, sealed_ms, self._now_ms())
-                self._add_sites(stretches)
+                whole_ms = FOR_EVER_MS if self._ending else horizon_ms
+                self._routers.roll(stretches, sealed_ms, self._now_ms(), whole_ms)
+                self._go_on(stretches, whole_ms)
+
+    def _go_on(self, stretches: Mapping[int, Span], whole_ms: int) -> None:
+        """Sites, and the minutes with which hours and days that go on are computed later."""
+        ends = {one: self._calendar.refreshed_ms(span.start_ms) for one, span in stretches.items()}
+        changed_span_rows.add(
+            self._db,
+            [
+                (router_id, ChangedSpan(end_ms - MINUTE_MS, end_ms - 1))
+                for router_id, end_ms in ends.items()
+                if end_ms > whole_ms
+            ],
+        )
+        # Up to the end of the ten minutes a site's hour and day are computed, too.
+        self._add_sites(
+            {
+                one: Span(start_ms, end_ms if ends[one] > whole_ms else max(end_ms, ends[one]))
+                for one, (start_ms, end_ms) in stretches.items()
+            }
+        )
 
     def _next_stretches(
         self, due: Mapping[int, Sequence[ChangedSpan]], horizon_ms: int, sealed_ms: int

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database
-from titik_wire.instant import DAY_MS
+from titik_wire.instant import DAY_MS, MINUTE_MS
 
 
 class ChangedSpan(NamedTuple):
@@ -21,6 +21,16 @@ class ChangedSpan(NamedTuple):
 def add(db: Database, spans: Iterable[tuple[int, ChangedSpan]]) -> None:
     """Write spans of routers down, until their rollups are computed."""
     _add(db, [(router_id, *span) for router_id, span in spans])
+
+
+def bring_forward(db: Database, from_ms: int, to_ms: int) -> None:
+    """Routers with spans that begin in this time have one in the minute before it, too."""
+    db.execute(
+        "INSERT INTO dirty (router_id, from_ms, to_ms)"
+        " SELECT DISTINCT router_id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM dirty"
+        " WHERE from_ms >= ? AND from_ms < ? ON CONFLICT DO NOTHING",
+        (from_ms - MINUTE_MS, from_ms - 1, from_ms, to_ms),
+    )
 
 
 def due(db: Database, within: Span, after: int, limit: int) -> dict[int, list[ChangedSpan]]:
