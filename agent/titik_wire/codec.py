@@ -46,7 +46,7 @@ def encode(message: Message) -> bytes:
     plain: dict[str, Any] = {"v": VERSION, **_OBJECTS[type(message)][1](message, "")}
     if isinstance(message, Ack):
         del plain["router"]  # the topic says it
-    check_whole(message)
+    _check_whole(message)
     payload = json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode()
     if len(payload) > MAX_PAYLOAD:
         raise WireError(f"{len(payload)} bytes, at most {MAX_PAYLOAD} are allowed")
@@ -62,7 +62,7 @@ def decode(topic: str, payload: bytes) -> Message:
         plain["router"] = address.name
     message = cast(Message, _OBJECTS[_MESSAGES[address.kind]][0](plain, ""))
     _check_address(message, address)
-    check_whole(message)
+    _check_whole(message)
     return message
 
 
@@ -126,21 +126,27 @@ def _check_address(message: Message, address: topics.Address) -> None:
         raise WireError("names another author than the topic", "topic")
 
 
-def check_whole(message: Message) -> None:
+def _check_whole(message: Message) -> None:
     """The rules between fields."""
     if isinstance(message, Sample):
-        _check_block(message.first_seq, message.seq)
-        _check_counters(message)
-    for part in _counted(message):
-        least, most = part.clients_min, part.clients_max
-        if least is not None and most is not None and least > most:
-            raise WireError("is above clients_max", "clients_min")
+        check_sample(message)
+    elif isinstance(message, Rollup):
+        _check_range(message)
 
 
-def _counted(message: Message) -> tuple[Any, ...]:
-    if isinstance(message, Sample):
-        return (message, *(message.bss or ()))
-    return (message,) if isinstance(message, Rollup) else ()
+def check_sample(sample: Sample) -> None:
+    """The rules between fields of a sample."""
+    _check_block(sample.first_seq, sample.seq)
+    _check_counters(sample)
+    _check_range(sample)
+    for one in sample.bss or ():
+        _check_range(one)
+
+
+def _check_range(part: Any) -> None:
+    least, most = part.clients_min, part.clients_max
+    if least is not None and most is not None and least > most:
+        raise WireError("is above clients_max", "clients_min")
 
 
 def _check_block(first: int, last: int) -> None:

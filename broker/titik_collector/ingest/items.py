@@ -11,7 +11,7 @@ from titik_collector.ingest import decode, plausible
 from titik_collector.received import Arrived, Item, Malformed, StatusReceived
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
-from titik_wire.messages import Sample, Status
+from titik_wire.messages import Sample
 
 _MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
@@ -27,9 +27,9 @@ def to_item(received: ReceivedMessage, now_ms: int) -> Item:
         )
     except WireError as error:
         return _malformed(received, str(error), now_ms)
-    if isinstance(message, Sample):
+    if isinstance(message, decode.SAMPLES):
         return _sample(received, message, now_ms)
-    if isinstance(message, Status):
+    if isinstance(message, decode.STATUSES):
         return StatusReceived(message, now_ms)
     return _malformed(received, "not a message of a router", now_ms)
 

@@ -103,7 +103,7 @@ class _Left:
 
     def _read(self, one: WaitingSample) -> Sample:
         sample = decode.decode(topics.backlog(one.router), one.payload)
-        if not isinstance(sample, Sample) or (sample.run, sample.seq) != (one.run, one.seq):
+        if not isinstance(sample, decode.SAMPLES) or (sample.run, sample.seq) != (one.run, one.seq):
             raise WireError("is not what it was accepted for", "seq")
         counted = ids.counters(sample)
         self._names.read((), [(one.router_id, name) for name in counted])
