@@ -145,11 +145,13 @@ class CounterPair(NamedTuple):
 
 def together(pairs: Iterable[tuple[Count, Count]]) -> tuple[Count, Count]:
     """Sums over radios or interfaces; not known where there is none, or one is not known."""
-    found = list(pairs)
-    known = [(part, whole) for part, whole in found if part is not None and whole is not None]
-    if not found or len(known) < len(found):
-        return None, None
-    return sum(part for part, _ in known), sum(whole for _, whole in known)
+    parts = wholes = 0
+    found = False
+    for part, whole in pairs:
+        if part is None or whole is None:
+            return None, None
+        parts, wholes, found = parts + part, wholes + whole, True
+    return (parts, wholes) if found else (None, None)
 
 
 def _airtime(sample: Sample) -> tuple[Count, Count]:

@@ -14,13 +14,16 @@ def pack(counters: Mapping[int, Bytes]) -> bytes:
     """Counters by interface row, each below 2**56; nothing is the empty blob."""
     if not counters:
         return b""
-    width = _width(max(map(max, counters.values())))
-    ids, bits = _width(max(counters)), 8 * width
-    parts = [bytes((ids << 4 | width,))]
-    for interface, (received, sent) in sorted(counters.items()):
-        row = (interface << bits | received) << bits | sent
-        parts.append(row.to_bytes(ids + 2 * width, "big"))
-    return b"".join(parts)
+    bits = 0  # those of any number: as long as the largest
+    for received, sent in counters.values():
+        bits |= received | sent
+    width, ids = _width(bits), _width(max(counters))
+    shift, size = 8 * width, ids + 2 * width
+    rows = [
+        ((interface << shift | received) << shift | sent).to_bytes(size, "big")
+        for interface, (received, sent) in sorted(counters.items())
+    ]
+    return b"".join((bytes((ids << 4 | width,)), *rows))
 
 
 def unpack(blob: bytes) -> dict[int, Bytes]:

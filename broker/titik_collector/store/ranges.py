@@ -52,6 +52,9 @@ class Ranges:
         """Add every number from `first` to `last`; nothing if first is above last."""
         if first > last:
             return
+        if self._lasts and first == self._lasts[-1] + 1:  # as samples in order do
+            self._lasts[-1] = last
+            return
         left = bisect_left(self._lasts, first - 1)  # the first range that touches or follows
         right = bisect_right(self._firsts, last + 1)  # behind the last range that touches
         if left < right:
