@@ -41,8 +41,13 @@ INSERT INTO settled VALUES (1, 'stored', 1, 9);
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A city whose store is of an earlier schema."""
-    made = city(tmp_path / "file", 'path = "titik.db"')
-    with closing(at_version(store_of(made), OLD)) as old:
+    return old_city(tmp_path, OLD)
+
+
+def old_city(folder: Path, version: int) -> Path:
+    """A city whose store is of a schema."""
+    made = city(folder / "file", 'path = "titik.db"')
+    with closing(at_version(store_of(made), version)) as old:
         old.executescript(ROWS)
     return made
 
@@ -80,18 +85,20 @@ def store_more(file: Path, last: int) -> None:
         db.execute("UPDATE settled SET last_seq = ?", (last,))
 
 
-def test_an_upgraded_store_goes_back(file: Path) -> None:
+@pytest.mark.parametrize("version", [5, OLD])
+def test_an_upgraded_store_goes_back(tmp_path: Path, version: int) -> None:
     """To what it was, row by row; what came meanwhile is named, and a no changes nothing."""
+    file = old_city(tmp_path, version)
     before = dump(store_of(file))
     output = upgraded(file)
-    assert f"schema {OLD} becomes {NEWEST}; a snapshot of 0 MB comes first, about 1 s" in output
+    assert f"schema {version} becomes {NEWEST}; a snapshot of 0 MB comes first, about 1 s" in output
     assert before == dump(snapshot_of(file))
     store_more(file, 14)
     newer = dump(store_of(file))
     assert "lost on the way back: 5 samples that were stored since 20" in goes_back(file, "n\n")
     assert newer == dump(store_of(file))
     output = goes_back(file, "y\n")
-    assert f"is of schema {OLD} again; install the version before" in output
+    assert f"is of schema {version} again; install the version before" in output
     assert before == dump(store_of(file))
     assert newer == dump(file.with_name("titik.db.upgraded"))
     assert "there is no snapshot, so no way back" in goes_back(file, "y\n")
@@ -142,6 +149,31 @@ def test_a_snapshot_made_beside_the_collector_serves_its_next_start(file: Path) 
     assert "nothing to upgrade" in upgraded(file)
 
 
+def half_upgraded(file: Path) -> None:
+    """The first migration is applied, the next one is not."""
+    found = database.migrations("schema", OLD + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite, "migrations", lambda *_: [*found, Migration(NEWEST, "no SQL;")])
+        upgraded(file, status=1)
+    assert OLD + 1 == sqlite.version(store_of(file))
+
+
+def test_a_store_that_is_half_upgraded_goes_back(file: Path) -> None:
+    """A migration may fail."""
+    before = dump(store_of(file))
+    half_upgraded(file)
+    assert f"is of schema {OLD} again" in goes_back(file, "y\n")
+    assert before == dump(store_of(file))
+
+
+def test_the_rest_of_an_upgrade_makes_no_other_snapshot(file: Path) -> None:
+    """Of a store that is half upgraded there is no program."""
+    before = dump(store_of(file))
+    half_upgraded(file)
+    assert "is kept" in upgraded(file)
+    assert before == dump(snapshot_of(file))
+
+
 def test_a_snapshot_of_another_life_of_the_store_is_made_again(file: Path) -> None:
     """A collector opened the store since then."""
     with opening.held(model.load(file).store):
@@ -154,6 +186,7 @@ def test_a_snapshot_of_another_life_of_the_store_is_made_again(file: Path) -> No
 
 
 @pytest.mark.system
+@pytest.mark.thorough
 def test_a_collector_keeps_a_snapshot_when_it_starts(file: Path) -> None:
     """Nobody has to type a command."""
     before = dump(store_of(file))
@@ -196,6 +229,7 @@ def rows_of(file: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.mark.system
+@pytest.mark.thorough
 def test_a_store_on_a_server_goes_back(on_server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its snapshot is a file. What was interrupted goes on, and the newer schema is kept."""
     before = rows_of(on_server)

@@ -188,10 +188,7 @@ def open_reader(
             f"{path}: no store there yet; start the collector, which makes it:"
             f" {systemd.start(path, file)}"
         )
-    try:
-        db = SqliteDatabase(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5), path)
-    except sqlite3.Error as error:
-        raise worded(error, path) from error
+    db = _read_only(path)
     try:
         version, newest = db.version(), of_version or migrations("schema")[-1][0]
         if version != newest:
@@ -245,8 +242,15 @@ def version(path: Path) -> int:
     """The number of the newest migration that was applied; 0: there is no store."""
     if not path.exists():
         return 0
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as raw:
-        return SqliteDatabase(raw, path).version()
+    with closing(_read_only(path)) as db:
+        return db.version()
+
+
+def _read_only(path: Path) -> SqliteDatabase:
+    try:
+        return SqliteDatabase(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5), path)
+    except sqlite3.Error as error:
+        raise worded(error, path) from error
 
 
 def _migrate(db: SqliteDatabase, newest: int | None = None, before: Before | None = None) -> None:
