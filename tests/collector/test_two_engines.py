@@ -262,6 +262,14 @@ def break_off(db: PostgresDatabase, place: PostgresPlace) -> None:
         settings.keep(db, "tried_ms", 3)
 
 
+def test_a_commit_is_on_disk_whatever_is_usual_on_the_server(place: PostgresPlace) -> None:
+    """This one is set up to answer before that."""
+    with psycopg.connect(place.url) as other:
+        assert ("off",) == other.execute("SHOW synchronous_commit").fetchone()
+    with contextlib.closing(postgres_schema.open_writer(place)) as db:
+        assert [("on",)] == db.execute("SHOW synchronous_commit")
+
+
 def test_a_row_outside_a_transaction_is_refused(place: PostgresPlace) -> None:
     """No lease was read for it."""
     with (

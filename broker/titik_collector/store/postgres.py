@@ -30,7 +30,8 @@ from titik_collector.store.database import (
 
 CONNECT_S = 10
 BUSY_MS = 1000  # as on SQLite
-DEAD_MS = 15_000  # a network that takes nothing for so long is gone
+DEAD_MS = 15_000  # a network that takes or answers nothing for so long is gone
+ASK_S = 5  # a server that is silent for so long is asked whether it is still there
 LEASE_S = 30  # a holder that renews nothing for so long has lost it
 AT_ONCE = 1000  # rows that a long answer brings in one message
 REMOTE = "is PostgreSQL running, and is store.url right?"
@@ -285,6 +286,7 @@ def _connected(place: PostgresPlace) -> "psycopg.Connection[Any]":
         "search_path": f'"{place.schema}"',
         "lock_timeout": BUSY_MS,
         "default_transaction_read_only": "on",
+        "synchronous_commit": "on",  # an ack outlives the server's end, whatever is usual there
         # A holder that was stopped inside a transaction would keep the lease's row.
         "idle_in_transaction_session_timeout": LEASE_S * 1000,
     }
@@ -297,6 +299,8 @@ def _connected(place: PostgresPlace) -> "psycopg.Connection[Any]":
             connect_timeout=CONNECT_S,
             application_name="titik",
             tcp_user_timeout=DEAD_MS,
+            keepalives_idle=ASK_S,
+            keepalives_interval=ASK_S,
             options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
         )
     except psycopg.Error as error:
