@@ -13,13 +13,15 @@ from typing import Any
 
 from tests.broker.running import ROOT
 from tests.faults.mutations import MUTATIONS
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import ELSEWHERE, SCENARIOS, played
 
 PAGE = ROOT / "docs" / "reliability.md"
 KEPT = ROOT / "docs" / "reliability.json"
 DROPPED = ("schedule", "processes", "time_errors_ms", "examples", "by_day")  # too long to keep
 COUNTS = ("lost", "duplicated", "phantom", "altered", "declared")
 Result = dict[str, Any]
+# The kind of results, and the name for people, of each engine.
+ENGINES = {"sqlite": ("scenarios", "SQLite"), "postgresql": ("postgresql", "PostgreSQL")}
 
 HEAD = """\
 # What was tried to lose a sample, and what came of it
@@ -29,7 +31,7 @@ Written by `python -m tests.faults report` from `docs/reliability.json`; do not 
 $SHORT## How it is played
 
 ```sh
-make faults            # everything here, an hour or two, as root; a second call goes on
+make faults            # everything here, two or three hours, as root; a second call goes on
 make faults-quick      # every fault a few times
 make faults-mutations  # breaks promises on purpose: each must be seen
 ```
@@ -45,14 +47,19 @@ drained, the checker compares the store with that log:
 - *altered* differs by a byte, or in a counter, an extreme or a time if it is merged;
 - *declared* is lost, and the store reports it.
 
+Each scenario is played with the store on SQLite and on PostgreSQL, unless a line below the table
+has a reason. On PostgreSQL it has a server of its own. The collector reaches it by TCP, which
+faults cut. The checker reads the books by the server's socket.
+
 The checker also computes all rollups again from nothing, which must give the same. No ack may come
 before its commit.
 
 *Bound*: no failure in n cycles bounds the rate of failures at 3/n, with 95 % confidence. A seed
 gives the same schedule each time; what the kernel makes of it differs.
 
-*Code* is a digest of agent, collector, harness, mosquitto and paho, as they were when the line was
-played. `python -m tests.faults code` prints it for a clone. $CODES.
+*Code* is a digest of agent, collector, harness, mosquitto, PostgreSQL and the libraries for both,
+as they were when the line was played. `python -m tests.faults code` prints it for a clone.
+$CODES.
 
 One command repeats any line, as root, in an environment that `make check` has set up. It ends with
 the line's last column:
@@ -77,11 +84,13 @@ PATH="$PWD/.venv/bin:$PATH" PYTHONPATH=agent:broker:. python -m tests.faults run
 SHORT = """\
 ## In short
 
-**Tried.** {played} of {registered} scenarios were played, with {cycles} cycles of faults. Each
-runs real agents, a real broker and a real collector. Processes are killed at any instant. Links
-are cut, deaf or reset. Disks fill up, fail and lose bits. Clocks jump. Messages come twice,
-late, forged and malformed. Copies of the code were broken on purpose in {mutations} places, to
-see that the checker notices. {readers} readers of what others write were fuzzed.
+**Tried.** {engines}.
+They had {cycles} cycles of faults. Each
+runs real agents, a real broker and a real collector. Processes are killed at any instant, a
+database server too. Links are cut, deaf or reset. Disks fill up, fail and lose bits. Clocks
+jump. Messages come twice, late, forged and malformed. Copies of the code were broken on purpose
+in {mutations} places, to see that the checker notices. {readers} readers of what others write
+were fuzzed.
 
 **Held.** {good} of the {played} were good: {counts}, of {samples} samples. A declared loss is
 one that the fault explains and the store reports. {caught} of {mutations} broken copies were
@@ -107,13 +116,16 @@ NOT_COVERED = """
 
 - The power cut of a server: processes are killed, and files cut short, flipped and removed, but
   no disk was cut off below its file system. That a commit survives rests on SQLite with
-  `synchronous=FULL` and on a disk that does not lie about its cache.
+  `synchronous=FULL`, or on the `fsync` of PostgreSQL. It also needs a disk that does not lie about
+  its cache.
+- A standby of PostgreSQL that takes over, TLS to the server, and programs between collector and
+  server that share connections.
 - Real routers: no flash that wears out, no driver that hangs, no radio. `make lab` has real Wi-Fi
   in a virtual machine, without these faults.
 - Foreign processors under fault: `make foreign` runs the agent on ARM and big-endian, unharmed.
 - Loss, delay and reordering of packets where the kernel has no netem: links here are cut, deaf in
   one direction, or answered by resets.
-- Bugs of the kernel, of the hypervisor and of SQLite itself.
+- Bugs of the kernel, of the hypervisor and of the two databases.
 - Time that passes: days are simulated; nothing here ran for weeks.
 - Several brokers as a cluster, and any broker but mosquitto.
 - Several faults of one kind in one place at once, and faults of more than one city.
@@ -139,22 +151,25 @@ def main(arguments: list[str]) -> int:
 def load() -> Result:
     """What git keeps: a table of results for each kind."""
     kinds: Result = {"scenarios": {}, "mutations": {}, "baseline": {}, "fuzz": {}, "endurance": {}}
-    kinds["month"] = {}
+    kinds |= {"month": {}, "postgresql": {}}
     return kinds | (json.loads(KEPT.read_text()) if KEPT.exists() else {})
 
 
 def _take(kept: Result, name: str, result: Result) -> None:
+    if "mutation" in result:
+        kept["mutations"][result["mutation"]] = compact(result)
+        return
+    if "scenario" in result:
+        kind, _ = ENGINES[result["engine"]]
+        kept[kind][result["scenario"]] = compact(result)
     for key, kind in (
-        ("scenario", "scenarios"),
         ("baseline", "baseline"),
         ("target", "fuzz"),
         ("minutes", "endurance"),
         ("days", "month"),
     ):
-        if key in result and "mutation" not in result:
+        if key in result:
             kept[kind][name.removeprefix("baseline-").removeprefix("fuzz-")] = compact(result)
-    if "mutation" in result:
-        kept["mutations"][result["mutation"]] = compact(result)
 
 
 def compact(result: Result) -> Result:
@@ -187,7 +202,8 @@ def page() -> str:
     """The whole page."""
     kept = load()
     head = HEAD.replace("$CODES", _codes(kept)).replace("$SHORT", _short(kept))
-    parts = [head, _scenarios(kept), _memory(kept)]
+    parts = [head, *(_scenarios(kept, engine) for engine in ENGINES)]
+    parts += [_memory(kept, engine) for engine in ENGINES]
     parts += [_mutations(kept), _baseline(kept)]
     parts += [_fuzz(kept), _endurance(kept), _month(kept), NOT_COVERED]
     return "".join(parts)
@@ -195,17 +211,21 @@ def page() -> str:
 
 def _short(kept: Result) -> str:
     """Tried, held, not covered: half a page, whose figures are those of the results."""
-    played = [one for name, one in kept["scenarios"].items() if name in SCENARIOS]
-    cycles = sum(one["cycles"] for one in played)
-    verdicts = [one["verdict"] for one in played if one["verdict"]]
+    done = [one for kind, _ in ENGINES.values() for one in kept[kind].values()]
+    cycles = sum(one["cycles"] for one in done)
+    verdicts = [one["verdict"] for one in done if one["verdict"]]
+    engines = (
+        f"{len(kept[kind])} of {len(played(engine))} scenarios were played on {title}"
+        for engine, (kind, title) in ENGINES.items()
+    )
     samples = sum(one.get("generated", 0) for one in verdicts)
     caught = [one["caught"] for one in kept["mutations"].values()]
     return SHORT.format(
-        played=len(played),
-        registered=len(SCENARIOS),
+        played=len(done),
+        engines=", ".join(engines),
         cycles=f"{cycles:,}",
         samples=f"{samples:,}",
-        good=sum(one["ok"] for one in played),
+        good=sum(one["ok"] for one in done),
         counts=", ".join(f"{sum(one.get(n, 0) for one in verdicts)} {n}" for n in COUNTS),
         caught=sum(caught),
         mutations=len(caught),
@@ -216,10 +236,11 @@ def _short(kept: Result) -> str:
 
 def _codes(kept: Result) -> str:
     """In words, whether all scenarios and mutations were of one code."""
-    of_all = [*kept["scenarios"].values(), *kept["mutations"].values()]
+    kinds = (*(kind for kind, _ in ENGINES.values()), "mutations")
+    of_all = [one for kind in kinds for one in kept[kind].values()]
     codes = sorted({one.get("tested", "-") for one in of_all})
     if len(codes) == 1:
-        return f"All scenarios and mutations here\nare of `{codes[0]}`"
+        return f"All scenarios and mutations here are of `{codes[0]}`"
     return f"The lines here are of {len(codes)} different codes"
 
 
@@ -239,25 +260,39 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
 
 
-def _scenarios(kept: Result) -> str:
-    done: Result = kept["scenarios"]
+def _scenarios(kept: Result, engine: str) -> str:
+    kind, title = ENGINES[engine]
+    done: Result = kept[kind]
     head = ["scenario", "rows", "what it does", "length", "seed", "cycles", "samples", "seconds"]
     head += [*COUNTS, "acks", "drain s", "bound", "good", "code", "again"]
-    text = _table(
-        "Scenarios",
-        head,
-        (_scenario(name, done[name]) for name in SCENARIOS if name in done),
+    text = (
+        _table(
+            f"Scenarios on {title}",
+            head,
+            (_scenario(name, engine, done[name]) for name in SCENARIOS if name in done),
+        )
+        or f"\n## Scenarios on {title}\n"
     )
     red = [f"- `{name}`: {_first(done[name])}\n" for name in done if not done[name]["ok"]]
     if red:
         text += "\nRed when it was last played:\n\n" + "".join(red)
-    missing = [name for name in SCENARIOS if name not in done]
+    missing = [name for name in played(engine) if name not in done]
     if missing:
-        text += "\nWithout a result: " + ", ".join(f"`{name}`" for name in missing) + ".\n"
-    return text
+        text += "\nWithout a result:\n\n" + "".join(f"- `{name}`\n" for name in missing)
+    return text + _elsewhere(engine)
 
 
-def _scenario(name: str, result: Result) -> Sequence[object]:
+def _elsewhere(engine: str) -> str:
+    """What is not played on this engine, by reason."""
+    names: dict[str, list[str]] = {}
+    for (name, other), reason in ELSEWHERE.items():
+        if other == engine:
+            names.setdefault(reason, []).append(f"`{name}`")
+    lines = [f"- {reason}: {', '.join(found)}\n" for reason, found in names.items()]
+    return "\nNot played on this engine:\n\n" + "".join(lines)
+
+
+def _scenario(name: str, engine: str, result: Result) -> Sequence[object]:
     scenario, figures, verdict = SCENARIOS[name], result["figures"], result["verdict"] or {}
     return (
         f"`{name}`",
@@ -274,7 +309,8 @@ def _scenario(name: str, result: Result) -> Sequence[object]:
         result["bound_95"],
         result["ok"],
         _code(result),
-        f"`--{result['length']} --only {name} --seed {result['seed']}`",
+        f"`--{result['length']}{'' if engine == 'sqlite' else f' --engine {engine}'}"
+        f" --only {name} --seed {result['seed']}`",
     )
 
 
@@ -288,7 +324,8 @@ def _first(result: Result) -> str:
     return str((result["wrong"] or ["?"])[0]).strip().splitlines()[-1][:200]
 
 
-def _memory(kept: Result) -> str:
+def _memory(kept: Result, engine: str) -> str:
+    kind, title = ENGINES[engine]
     rows = [
         (
             f"`{name}`",
@@ -298,11 +335,11 @@ def _memory(kept: Result) -> str:
             _pair(one["fds"]),
             _pair(one["threads"]),
         )
-        for name, result in sorted(kept["scenarios"].items())
+        for name, result in sorted(kept[kind].items())
         for role, one in sorted(result.get("grew", {}).items())
     ]
     head = ("scenario", "process", "seconds", "RSS first", "RSS last", "descriptors", "threads")
-    return _table("Memory of the processes that lived longest", head, rows)
+    return _table(f"Memory of the processes that lived longest, {title}", head, rows)
 
 
 def _pair(values: Sequence[int]) -> str:

@@ -21,13 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import baseline, mutations
+from tests.faults.engines import Engine, Sqlite
 from tests.faults.nemesis import as_json, digest
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import ELSEWHERE, SCENARIOS, played
+from tests.faults.server import Server
 from tests.faults.trial import Trial
 from tests.faults.world import commit, tested
 from tools import write_reliability
 
 INSIDE = "TITIK_FAULTS_INSIDE"
+ENGINES: Mapping[str, Callable[[], Engine]] = {"sqlite": Sqlite, "postgresql": Server}
 COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "mutate": mutations.main,
     "baseline": baseline.main,
@@ -45,8 +48,11 @@ def main() -> int:
     options.results.mkdir(parents=True, exist_ok=True)
     if INSIDE in os.environ:
         return _inside(options)
+    asked = options.only or played(options.engine)
+    if elsewhere := [name for name in asked if (name, options.engine) in ELSEWHERE]:
+        raise SystemExit(f"not on {options.engine}: {', '.join(elsewhere)}")
     with ThreadPoolExecutor(options.lanes) as lanes:
-        results = lanes.map(lambda name: _result(name, options), options.only or SCENARIOS)
+        results = lanes.map(lambda name: _result(name, options), asked)
         red = [result["scenario"] for result in results if not result["ok"]]
     if red:
         print(f"RED: {', '.join(red)}")
@@ -64,19 +70,20 @@ def _inside(options: argparse.Namespace) -> int:
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
     logging.disable(logging.WARNING)  # the faults are the nemesis's own
     (name,) = options.only
-    result = _play(name, _length(options), options.seed, _many(name, options))
-    (options.results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    result = _play(name, options)
+    _file(name, options).write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
 def _result(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Of a scenario: kept, or played in a process of its own."""
-    file: Path = options.results / f"{name}.json"
+    file = _file(name, options)
     result = _kept(file, _many(name, options), options)
     if result is None:
         file.unlink(missing_ok=True)
         words = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.faults", "run"]
         words += ["--full" if options.full else "--quick", "--only", name]
+        words += ["--engine", options.engine]
         words += ["--seed", str(options.seed), "--results", str(options.results)]
         words += ["--count", str(options.count)] if options.count else []
         done = subprocess.run(words, env=os.environ | {INSIDE: "1"}, check=False)
@@ -85,6 +92,12 @@ def _result(name: str, options: argparse.Namespace) -> dict[str, Any]:
         result = json.loads(file.read_text())
     print(_line(result), flush=True)
     return result
+
+
+def _file(name: str, options: argparse.Namespace) -> Path:
+    """Where a result is kept; each engine has its own."""
+    folder: Path = options.results
+    return folder / f"{name}{'' if options.engine == 'sqlite' else f'-{options.engine}'}.json"
 
 
 def _length(options: argparse.Namespace) -> str:
@@ -101,7 +114,8 @@ def _options() -> argparse.Namespace:
     command = parser.add_subparsers(required=True).add_parser("run")
     command.add_argument("--quick", action="store_true", help="small counts (the default)")
     command.add_argument("--full", action="store_true", help="the whole campaign")
-    command.add_argument("--only", action="append", choices=SCENARIOS, metavar="NAME")
+    command.add_argument("--engine", choices=ENGINES, default="sqlite", help="of the store")
+    command.add_argument("--only", action="extend", nargs="+", choices=SCENARIOS, metavar="NAME")
     command.add_argument("--seed", type=int, default=20261124)
     command.add_argument("--count", type=int, help="over the scenario's own")
     command.add_argument("--lanes", type=int, default=1, help="scenarios at a time")
@@ -119,26 +133,28 @@ def _kept(file: Path, many: int, options: argparse.Namespace) -> dict[str, Any] 
     return result if asked == have else None
 
 
-def _play(name: str, length: str, seed: int, many: int) -> dict[str, Any]:
-    scenario = SCENARIOS[name]
+def _play(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    scenario, seed, many = SCENARIOS[name], options.seed, _many(name, options)
     code, began = tested(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tf-", ignore_cleanup_errors=True) as folder:
         trial = Trial(Path(folder), random.Random(f"{name} {seed}"), many)
         try:
-            scenario.play(trial)
+            with ENGINES[options.engine]() as trial.engine:
+                scenario.play(trial)
         except Exception:
             # A scenario that cannot end is a red result, and the next ones are still played.
             trial.wrong.append(traceback.format_exc())
     cycles = trial.figures.pop("cycles", len(trial.faults))
     return {
         "scenario": name,
+        "engine": options.engine,
         "row": scenario.row,
         "what": scenario.what,
         "ok": not trial.wrong,
         "wrong": trial.wrong,
         "commit": commit(),
         "tested": code,
-        "length": length,
+        "length": _length(options),
         "seed": seed,
         "count": many,
         "cycles": cycles,
@@ -153,7 +169,8 @@ def _play(name: str, length: str, seed: int, many: int) -> dict[str, Any]:
 
 def _line(result: dict[str, Any]) -> str:
     words = [
-        f"{'ok ' if result['ok'] else 'RED'} {result['scenario']:16}",
+        f"{'ok ' if result['ok'] else 'RED'} {result['scenario']:18}",
+        f"engine={result['engine']}",
         f"seed={result['seed']} schedule={result['schedule_digest']}",
         f"cycles={result['cycles']} (no failure bounds the rate at {result['bound_95']})",
         f"seconds={result['seconds']}",

@@ -7,7 +7,6 @@ import signal
 from tests.broker.running import Client
 from tests.faults import oracle
 from tests.faults.trial import Trial
-from tests.faults.world import World
 from titik_wire import topics
 
 YEAR_MS = 365 * 86_400_000
@@ -26,7 +25,7 @@ STATIONS = 2007  # the most that one BSS can have
 
 def forged_acks(trial: Trial) -> None:
     """An ack above what was taken, an old one again, and one from another router: none deletes."""
-    with World(trial.folder, 2) as world:
+    with trial.world(2) as world:
         plan = trial.plan(("above", "stale"), world.routers, (0.0, 0.5))
         collector = world.city.collect()
         world.start_agents()
@@ -62,7 +61,7 @@ def forged_acks(trial: Trial) -> None:
 
 def clock_jumps(trial: Trial) -> None:
     """r-1's clock jumps about; r-2 boots in 1970 and hears of NTP only at the end."""
-    with World(trial.folder, 2) as world:
+    with trial.world(2) as world:
         plan = trial.plan(tuple(LIES_MS), ("r-1",), (1.0, 3.0))
         world.lie("r-2").write_text(json.dumps({"wrong_ms": LIES_MS["1970"], "guess": 1}))
         world.city.collect()
@@ -89,7 +88,7 @@ def clock_jumps(trial: Trial) -> None:
 
 def mac_flood(trial: Trial) -> None:
     """`count` addresses, every reading all new ones: memory stays, and every sample counts them."""
-    with World(trial.folder, 1) as world:
+    with trial.world(1) as world:
         radio = world.radios["r-1"]
         asked = 0
 

@@ -6,9 +6,7 @@ Rule: it runs when everything has stopped, and believes no counter of ours: only
 import hashlib
 import json
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +18,7 @@ from titik_agent.spool.spool import Spool
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import body
 from titik_collector.store.database import Database
-from titik_collector.store.sqlite import open_reader, open_writer
+from titik_collector.store.rollups import COLUMNS
 
 TIME_ERROR_MS = 1000  # what may pass between reading the clocks and appending, and not more
 READINGS_MS = 20  # what may pass between reading one clock and the other
@@ -81,14 +79,15 @@ def judge(world: World) -> Verdict:
         verdict.findings.append(f"the books do not close: {error}")
     runs = oracle.read(world.folder / "oracle")
     spooled = _spooled(world)
-    with closing(open_reader(world.city.store)) as db:
+    with world.city.reader() as db:
         ours = {name for name in _known(db) if name[0] in world.routers}
         for name in sorted({*runs, *ours}):
             cut_off = world.cut_off.get(name, set())
             _compare(db, name, runs.get(name, {}), spooled.get(name, set()), cut_off, verdict)
     verdict.acks, verdict.acks_ahead = world.witness.seen, len(world.witness.ahead)
     verdict.examples += world.witness.ahead[:5]
-    rebuild(world.city.store, wall_ms() + 2 * HOUR_MS, verdict)
+    with world.city.writer() as db:
+        rebuild(db, wall_ms() + 2 * HOUR_MS, verdict)
     return verdict
 
 
@@ -150,7 +149,7 @@ def terms(db: Database, name: tuple[str, str]) -> dict[str, set[int]]:
     """The seqs of a run that are stored, refused and declared lost."""
     found: dict[str, set[int]] = {"stored": set(), "refused": set(), "declared": set()}
     row = db.execute(
-        "SELECT run.id, max(base, gone, min(floor, highest)) FROM run"
+        "SELECT run.id, base, gone, floor, highest FROM run"
         " JOIN router ON router.id = run.router_id WHERE router.name = ? AND token = ?",
         name,
     ).fetchone()
@@ -160,7 +159,9 @@ def terms(db: Database, name: tuple[str, str]) -> dict[str, set[int]]:
         "SELECT kind, first_seq, last_seq FROM settled WHERE run_id = ?", (row[0],)
     ):
         found[kind].update(range(first, last + 1))
-    found["declared"] = set(range(1, row[1] + 1)) - found["stored"] - found["refused"]
+    base, gone, floor, highest = row[1:]
+    bound = max(base, gone, min(floor, highest))
+    found["declared"] = set(range(1, bound + 1)) - found["stored"] - found["refused"]
     return found
 
 
@@ -246,15 +247,15 @@ def _note(verdict: Verdict, name: tuple[str, str], what: str, seqs: Iterable[int
         verdict.examples.append(f"{name[0]} {name[1]} {what} {found[:10]} of {len(found)}")
 
 
-def rebuild(store: Path, now_ms: int, verdict: Verdict) -> None:
+def rebuild(db: Database, now_ms: int, verdict: Verdict) -> None:
     """Count the rows of the rollups, and how many differ when they are computed from nothing."""
-    with closing(open_writer(store)) as db:
-        before = _rollups(db)
+    before = _rollups(db)
+    with db.transaction():
         db.execute("DELETE FROM rollup")
-        later = Rollups(db, ZoneInfo(ZONE), lambda: now_ms)
-        build.rebuild(db, later)
-        after = _rollups(db)
-        stretches = _beside_pruned(db)
+    later = Rollups(db, ZoneInfo(ZONE), lambda: now_ms)
+    build.rebuild(db, later)
+    after = _rollups(db)
+    stretches = _beside_pruned(db)
     differ = before ^ after
     excused = {row for row in differ if _is_beside(row, stretches)}
     verdict.rollup_rows = len(before)
@@ -291,5 +292,6 @@ def _is_beside(row: tuple[Any, ...], stretches: Iterable[tuple[int, int, int]]) 
 
 def _rollups(db: Database) -> set[tuple[object, ...]]:
     """Every window without its revision, which says how often it was computed."""
-    names = [row[1] for row in db.execute("PRAGMA table_info(rollup)") if row[1] != "revision"]
-    return set(db.execute(f"SELECT {', '.join(names)} FROM rollup"))
+    return set(
+        db.execute(f"SELECT scope, scope_id, length, start_ms, end_ms, {COLUMNS} FROM rollup")
+    )

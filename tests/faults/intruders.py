@@ -11,7 +11,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.faults.trial import Trial
-from tests.faults.world import World
 from tests.wire.examples import BARE_SAMPLE
 from titik_wire import codec, topics
 
@@ -58,7 +57,7 @@ def attacks(trial: Trial) -> None:
 
 
 def _forge(trial: Trial) -> None:
-    with World(trial.folder, 2, hostile=(THIEF,)) as world:
+    with trial.world(2, hostile=(THIEF,)) as world:
         trial.plan(("forged sample",), ("r-2",), (0.0, 0.0), count=1)
         world.city.collect()
         world.start_agents()

@@ -54,11 +54,13 @@ class Mutation:
     count: int
     wrong: str  # a pattern that a line of the result's `wrong` must have
     edits: tuple[Edit, ...]
+    engine: str = "sqlite"
 
 
 # A scenario that has lost something waits so long for it, where there is a machine to itself.
 HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 40.0\n")
 
+POSTGRES = "broker/titik_collector/store/postgres.py"
 INGEST = "broker/titik_collector/ingest/ingest.py"
 SAVE = """\
         saved = self._save()
@@ -212,6 +214,67 @@ MUTATIONS = {
             ),
         ),
     ),
+    "no-fence": Mutation(
+        "a transaction goes on although the lease is another collector's",
+        "stopped-collectors",
+        2,
+        r"put away by a collector without lease|ended with",
+        (
+            Edit(
+                POSTGRES,
+                "            if not self.execute(_RENEW.format(seconds=LEASE_S),"
+                " (self._epoch,)).rowcount:\n",
+                "            if self.execute(_RENEW.format(seconds=LEASE_S),"
+                " (self._epoch,)) is None:\n",
+            ),
+        ),
+        "postgresql",
+    ),
+    "unknown-commit": Mutation(
+        "a COMMIT whose answer is lost counts as made",
+        "lost-commits",
+        10,
+        r"acks_ahead|lost|declared",
+        (
+            Edit(
+                POSTGRES,
+                """\
+            yield
+            self.execute("COMMIT")
+
+    def renew""",
+                """\
+            yield
+            with suppress(StoreError):
+                self.execute("COMMIT")
+
+    def renew""",
+            ),
+        ),
+        "postgresql",
+    ),
+    "commit-in-memory": Mutation(
+        "the server answers a COMMIT before it has written it",
+        "server-kills",
+        12,
+        r"acks_ahead|lost|declared",
+        (Edit(POSTGRES, '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
+        "postgresql",
+    ),
+    "no-keepalive": Mutation(
+        "a connection whose other end is gone is waited for",
+        "server-cuts",
+        1,
+        r"still not: it is found out|found out after",
+        (
+            Edit(
+                POSTGRES,
+                "            keepalives_idle=ASK_S,\n            keepalives_interval=ASK_S,\n",
+                "            keepalives=0,\n",
+            ),
+        ),
+        "postgresql",
+    ),
 }
 
 
@@ -278,7 +341,8 @@ def _try(name: str) -> dict[str, Any]:
 
 def _wrong(mutation: Mutation, copy: Path, scratch: Path) -> list[str]:
     """What the copy's own scenario says of it."""
-    words = ("run", "--quick", "--only", mutation.scenario, "--count", str(mutation.count))
+    words = ["run", "--quick", "--only", mutation.scenario, "--count", str(mutation.count)]
+    words += ["--engine", mutation.engine]
     where = os.pathsep.join(str(copy / one) for one in ("agent", "broker", "."))
     done = subprocess.run(
         (sys.executable, "-m", "tests.faults", *words, "--results", str(scratch / "results")),
@@ -291,8 +355,8 @@ def _wrong(mutation: Mutation, copy: Path, scratch: Path) -> list[str]:
         timeout=PATIENCE_S,
         check=False,
     )
-    file = scratch / "results" / f"{mutation.scenario}.json"
-    if not file.exists():
+    file = next((scratch / "results").glob("*.json"), None)
+    if file is None:
         return [f"no result: {done.stdout}{done.stderr}"]
     wrong: list[str] = json.loads(file.read_text())["wrong"]
     return wrong

@@ -7,7 +7,7 @@ says that it is lost, or nobody had ever heard of it, and it shows as a gap.
 import json
 import shutil
 import uuid
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from tests.faults import oracle
@@ -18,7 +18,6 @@ from tests.faults.world import World, settled
 from titik_agent.spool.checkpoint import FILE
 from titik_agent.spool.record import scan
 from titik_collector.store.ranges import Ranges
-from titik_collector.store.sqlite import open_reader
 
 CHECKPOINT_S = 4
 SETTINGS = Settings("", patience_s=1.0, checkpoint_s=float(CHECKPOINT_S))
@@ -29,7 +28,7 @@ STATES = ("synced", "synced", "torn aside", "rolled back", "torn")
 
 def power_cuts(trial: Trial) -> None:
     """`count` cuts during outages; with flash as it was synced, or worse than flash may be."""
-    with World(trial.folder, 3, settings=SETTINGS, persist=True) as world:
+    with trial.world(3, settings=SETTINGS, persist=True) as world:
         plan = trial.plan(STATES, world.routers, (0.0, 2.0), (5.0, 12.0))
         world.city.collect()
         world.start_agents()
@@ -52,7 +51,7 @@ def power_cuts(trial: Trial) -> None:
             )
         trial.settle(world, declared=sum(len(gone) for _, gone in cuts))
         most = 0
-        with closing(open_reader(world.city.store)) as db:
+        with world.city.reader() as db:
             for fault, gone in cuts:
                 runs = {name for name, _ in gone}
                 there = {(name, seq) for name in runs for seq in terms(db, name)["stored"]}
@@ -100,7 +99,7 @@ def _cut_off(world: World, router: str) -> set[tuple[tuple[str, str], int]]:
         for seq in range(one.key.first_seq, one.key.seq + 1)
     }
     gone = set()
-    stored = settled(world.city.store, router)
+    stored = settled(world.city, router)
     for name, run in oracle.read(world.folder / "oracle").items():
         if name[0] != router:
             continue
@@ -119,7 +118,7 @@ def _boot(world: World, router: str, **clock: int) -> None:
 
 def never_synced(trial: Trial) -> None:
     """`count` boots in 1970 that end without NTP or uplink: kept, `bounded`, in no minute."""
-    with World(trial.folder, 1, settings=SETTINGS, persist=True) as world:
+    with trial.world(1, settings=SETTINGS, persist=True) as world:
         trial.plan(("never synced",), world.routers, (0.0, 0.0))
         world.city.collect()
         _boot(world, "r-1")
@@ -140,7 +139,7 @@ def never_synced(trial: Trial) -> None:
             world.spaces.mend_uplink("r-1")
             world.until_taken(2)
         verdict = trial.settle(world, declared=MOST_LOST * trial.count, late=True)
-        with closing(open_reader(world.city.store)) as db:
+        with world.city.reader() as db:
             rows = db.execute(
                 "SELECT token, quality FROM sample JOIN run ON run.id = sample.run_id"
             ).fetchall()

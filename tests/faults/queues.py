@@ -4,7 +4,6 @@ import signal
 
 from tests.faults.launcher import Settings
 from tests.faults.trial import Trial
-from tests.faults.world import World
 
 NEVER_S = 600.0  # longer than any scenario lasts
 ENDS = ("stop", "kill", "kill before the commit")
@@ -12,7 +11,7 @@ ENDS = ("stop", "kill", "kill before the commit")
 
 def queued_broker_kill(trial: Trial) -> None:
     """`count` samples with a PUBACK queue for a collector that is away; the broker is killed."""
-    with World(trial.folder, 20 if trial.count >= 1000 else 3) as world:
+    with trial.world(20 if trial.count >= 1000 else 3) as world:
         trial.plan(("kill broker",), ("broker",), (0.0, 0.0), count=1)
         collector = world.city.collect()
         world.start_agents()
@@ -36,7 +35,7 @@ def collector_restarts(trial: Trial) -> None:
     Of a session that a restart wiped, or of a PUBACK before the commit, the routers would mend
     the loss a minute later. Here they are set to wait for ever, so that it shows.
     """
-    with World(trial.folder, 3, settings=Settings("", resend_s=NEVER_S)) as world:
+    with trial.world(3, settings=Settings("", resend_s=NEVER_S)) as world:
         plan = trial.plan(ENDS, ("collector",), (0.0, 1.0))
         world.city.collect()
         world.start_agents()

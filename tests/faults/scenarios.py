@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.attacks import clock_jumps, forged_acks, mac_flood
+from tests.faults.databases import lost_commits, server_cuts, server_kills, stopped_collectors
 from tests.faults.fleet import fleet_return
 from tests.faults.intruders import attacks
 from tests.faults.nemesis import RULES, Fault
@@ -28,7 +29,6 @@ from tests.faults.stores import spool_disk, store_disk, store_lock
 from tests.faults.swizzle import swizzle
 from tests.faults.traffic import counters, poison, replay
 from tests.faults.trial import Trial
-from tests.faults.world import World
 from tests.system.dying_collector import MOMENTS
 
 UPLINK = tuple(RULES)
@@ -36,7 +36,7 @@ UPLINK = tuple(RULES)
 
 def agent_kills(trial: Trial) -> None:
     """SIGKILL of an agent at any instant, the next life at once."""
-    with World(trial.folder, 4) as world:
+    with trial.world(4) as world:
         plan = trial.plan(("kill agent",), world.routers, (0.0, 1.5))
         world.city.collect()
         world.start_agents()
@@ -50,7 +50,7 @@ def agent_kills(trial: Trial) -> None:
 
 def broker_kills(trial: Trial) -> None:
     """SIGKILL of the broker; its database stays, goes, or is found damaged."""
-    with World(trial.folder, 4) as world:
+    with trial.world(4) as world:
         plan = trial.plan(("keep", "remove", "truncate", "flip"), ("broker",), (0.5, 3.5))
         world.city.collect()
         world.start_agents()
@@ -83,7 +83,7 @@ def damage(file: Path, how: str, rand: random.Random) -> None:
 
 def collector_kills(trial: Trial) -> None:
     """SIGKILL before the commit, after it, and after the broker's acknowledgement; `count` each."""
-    with World(trial.folder, 4) as world:
+    with trial.world(4) as world:
         plan = trial.plan(MOMENTS, ("collector",), (0.0, 0.3), count=0)
         plan += [Fault(0.0, moment, "collector", 0.0) for moment in MOMENTS * trial.count]
         world.start_agents()
@@ -98,7 +98,7 @@ def collector_kills(trial: Trial) -> None:
 def uplink_cuts(trial: Trial) -> None:
     """Nothing passes, only one direction passes, or every packet is answered by a reset."""
     longest = 3.0 if trial.count < 100 else 15.0
-    with World(trial.folder, 4) as world:
+    with trial.world(4) as world:
         plan = trial.plan(UPLINK, world.routers, (0.0, 1.0), (0.5, longest))
         world.city.collect()
         world.start_agents()
@@ -120,6 +120,21 @@ class Scenario:
     full: int
     row: str  # of the fault plan
     what: str  # in one sentence
+
+
+NO_STORE = "their point is not the store, which they hardly touch"
+NO_SERVER = "a file has no server; the kernel ends its lease with its holder"
+# Why a scenario is not played on an engine.
+ELSEWHERE = {
+    ("spool-damage", "postgresql"): NO_STORE,
+    ("fleet-return", "postgresql"): NO_STORE,
+    ("mac-flood", "postgresql"): NO_STORE,
+    ("spool-disk", "postgresql"): NO_STORE,
+    **{
+        (name, "sqlite"): NO_SERVER
+        for name in ("server-kills", "server-cuts", "lost-commits", "stopped-collectors")
+    },
+}
 
 
 SCENARIOS = {
@@ -217,4 +232,25 @@ SCENARIOS = {
     "swizzle": Scenario(
         swizzle, 30, 1500, "P0 50; 15", "Faults of every kind at once, overlapping, by a seed."
     ),
+    "server-kills": Scenario(
+        server_kills, 4, 200, "P0 22, 24",
+        "The database server is killed or stopped with batches under way, and started again.",
+    ),
+    "server-cuts": Scenario(
+        server_cuts, 3, 60, "P0 22; 9",
+        "The way to the database server is cut, deaf or reset, or the server stands still.",
+    ),
+    "lost-commits": Scenario(
+        lost_commits, 10, 600, "P0 20",
+        "The answer to a COMMIT is lost; the server has made it, or has not.",
+    ),
+    "stopped-collectors": Scenario(
+        stopped_collectors, 2, 40, "P0 27",
+        "A collector stands still until another has its lease, and then goes on.",
+    ),
 }  # fmt: skip
+
+
+def played(engine: str) -> list[str]:
+    """The scenarios of an engine."""
+    return [name for name in SCENARIOS if (name, engine) not in ELSEWHERE]

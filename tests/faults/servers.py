@@ -14,7 +14,7 @@ DROPPED = "$SYS/broker/publish/messages/dropped"
 
 def broker_restarts(trial: Trial) -> None:
     """SIGTERM and start, as an upgrade does; how long until every router is back."""
-    with World(trial.folder, 4) as world:
+    with trial.world(4) as world:
         plan = trial.plan(("restart",), ("broker",), (0.0, 3.0), (0.0, 2.0))
         world.city.collect()
         world.start_agents()
@@ -42,7 +42,7 @@ def _are_back(world: World, since: int) -> bool:
 
 def damaged_databases(trial: Trial) -> None:
     """The broker's database is cut short or has noise in it; it is up again within 10 s."""
-    with World(trial.folder, 2) as world:
+    with trial.world(2) as world:
         plan = trial.plan(("cut short", "noise", "empty"), ("broker",), (0.5, 2.0))
         collector = world.city.collect()
         world.start_agents()
@@ -90,7 +90,7 @@ def full_queue(trial: Trial) -> None:
     """The collector is away for longer than the broker's queue is long: it drops, and says so."""
     short = [("max_queued_messages 100000", "max_queued_messages 5"),
              ("sys_interval 10", "sys_interval 1")]  # fmt: skip
-    with World(trial.folder, 4, conf=short) as world:
+    with trial.world(4, conf=short) as world:
         trial.plan(("collector away",), ("collector",), (0.0, 0.0))
         world.city.collect()
         world.start_agents()
@@ -117,7 +117,7 @@ def full_queue(trial: Trial) -> None:
 
 def second_collector(trial: Trial) -> None:
     """For `count` seconds another collector is started over the same store, again and again."""
-    with World(trial.folder, 2) as world:
+    with trial.world(2) as world:
         trial.plan(("second collector",), ("collector",), (0.0, 0.0), count=1)
         first = world.city.collect()
         world.start_agents()
@@ -148,7 +148,7 @@ def second_collector(trial: Trial) -> None:
 
 def half_open(trial: Trial) -> None:
     """One direction of an uplink is dead: found out within two keepalives, and sent again."""
-    with World(trial.folder, 2) as world:
+    with trial.world(2) as world:
         plan = trial.plan(("half-open", "deaf-broker"), world.routers, (0.0, 2.0))
         world.city.collect()
         world.start_agents()

@@ -7,7 +7,6 @@ from pathlib import Path
 from tests.agent.spooled import typical
 from tests.faults.launcher import Settings
 from tests.faults.trial import Trial
-from tests.faults.world import World
 from tests.wire.examples import RUN
 from titik_agent.spool.record import scan
 from titik_agent.spool.spool import Key, Spool
@@ -74,8 +73,7 @@ def _reopened(
 def _damage_alive(trial: Trial) -> None:
     """Between two lives of an agent: the hole is declared, exactly, and nothing else is."""
     (trial.folder / "world").mkdir()
-    world = World(trial.folder / "world", 2)
-    with world:
+    with trial.world(2, folder=trial.folder / "world") as world:
         world.city.collect()
         for router in world.routers:
             world.spaces.break_uplink(router, "cut")
@@ -104,9 +102,7 @@ def overflow(trial: Trial) -> None:
     past_ms = trial.count * HOUR_MS
     settings = Settings("", past_ms=past_ms, speed=60.0 * interval_s)
     size = 1 << 20 if full else 1 << 16
-    with World(
-        trial.folder, 1, settings=settings, interval_s=interval_s, spool_bytes=size
-    ) as world:
+    with trial.world(1, settings=settings, interval_s=interval_s, spool_bytes=size) as world:
         trial.plan(("cut",), world.routers, (0.0, 0.0), count=1)
         world.city.collect()
         world.spaces.break_uplink("r-1", "cut")

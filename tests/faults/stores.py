@@ -3,53 +3,22 @@
 Rule: a small tmpfs is the disk; what it refuses is what a full disk refuses.
 """
 
-import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
 
 import psutil
 
 from tests.faults import oracle
+from tests.faults.engines import fill, free, small_disk
 from tests.faults.trial import Trial
 from tests.faults.world import World
 
 MOST_GROWN = 16 << 20  # of the collector's memory, while it can store nothing
-BALLAST = "ballast"
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(folder))
-    subprocess.run(mount, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(("umount", "--lazy", str(folder)), check=True)
-
-
-def fill(folder: Path) -> None:
-    """Leave no byte free."""
-    with (folder / BALLAST).open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            return
-
-
-def free(folder: Path) -> None:
-    """There is room again."""
-    (folder / BALLAST).unlink()
 
 
 def spool_disk(trial: Trial) -> None:
     """A router's disk is full, or was read-only when the agent began: it goes on in RAM."""
-    with World(trial.folder, 1) as world:
+    with trial.world(1) as world:
         plan = trial.plan(("full", "read-only"), world.routers, (0.0, 1.0), (2.0, 5.0))
         disk = world.spool("r-1")
         with small_disk(disk, "256k"):
@@ -110,7 +79,7 @@ def _newest(world: World) -> tuple[str, str]:
 def store_lock(trial: Trial) -> None:
     """Another process holds the store's lock for long: no ack, and memory stays."""
     lasts_s = 60.0 if trial.count >= 5 else 3.0
-    with World(trial.folder, 4) as world:
+    with trial.world(4) as world:
         plan = trial.plan(("lock",), ("store",), (0.5, 2.0), (lasts_s, lasts_s))
         world.city.collect()
         world.start_agents()
@@ -118,16 +87,15 @@ def store_lock(trial: Trial) -> None:
         grown = []
         for fault in plan:
             world.sleep(fault.after_s)
-            with closing(sqlite3.connect(world.city.store, isolation_level=None)) as other:
-                other.execute("PRAGMA busy_timeout = 30000")
-                other.execute("BEGIN EXCLUSIVE")
-                before = _samples(world), _rss(world)
-                world.sleep(fault.lasts_s)
-                world.until_taken(1)
-                grown.append(_rss(world) - before[1])
-                if _samples(world) != before[0]:
-                    trial.wrong.append("something was stored past the lock")
-                other.execute("ROLLBACK")
+            unlock = trial.engine.lock(world.city)
+            assert unlock is not None
+            before = _samples(world), _rss(world)
+            world.sleep(fault.lasts_s)
+            world.until_taken(1)
+            grown.append(_rss(world) - before[1])
+            if _samples(world) != before[0]:
+                trial.wrong.append("something was stored past the lock")
+            unlock()
             world.until_settled(world.routers)
         _judge_memory(trial, grown, lasts_s)
         trial.settle(world)
@@ -136,32 +104,32 @@ def store_lock(trial: Trial) -> None:
 def store_disk(trial: Trial) -> None:
     """The store's disk is full: no ack; with room again it goes on without a restart."""
     lasts_s = 30.0 if trial.count >= 5 else 3.0
-    with World(trial.folder, 2) as world:
-        disk = trial.folder / "disk"
-        with small_disk(disk, "16m"):
-            world.city.store = disk / "titik.db"
-            world.city.write(world.city.places())
-            plan = trial.plan(("full",), ("store",), (0.5, 2.0), (lasts_s, lasts_s))
-            collector = world.city.collect()
-            world.start_agents()
-            world.until_taken(2)
-            grown = []
-            for fault in plan:
-                world.sleep(fault.after_s)
-                fill(disk)
-                failed, rss = collector.output().count("store fails"), _rss(world)
-                world.until(
-                    lambda failed=failed: collector.output().count("store fails") > failed,  # type: ignore[misc]
-                    "the collector says that it cannot store",
-                )
-                world.sleep(fault.lasts_s)
-                grown.append(_rss(world) - rss)
-                free(disk)
-                world.until_settled(world.routers)
-            if collector.is_over:
-                trial.wrong.append("the collector ended")
-            _judge_memory(trial, grown, lasts_s)
-            trial.settle(world)
+    with (
+        trial.engine.on_small_disk(trial.folder) as disk,
+        trial.world(2, disk=disk) as world,
+    ):
+        plan = trial.plan(("full",), ("store",), (0.5, 2.0), (lasts_s, lasts_s))
+        collector = world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        grown = []
+        for fault in plan:
+            world.sleep(fault.after_s)
+            disk.fill()
+            failed, rss = collector.output().count("store fails"), _rss(world)
+            world.until(
+                lambda failed=failed: collector.output().count("store fails") > failed,  # type: ignore[misc]
+                "the collector says that it cannot store",
+            )
+            world.sleep(fault.lasts_s)
+            grown.append(_rss(world) - rss)
+            disk.free()
+            trial.engine.revive()
+            world.until_settled(world.routers)
+        if collector.is_over:
+            trial.wrong.append("the collector ended")
+        _judge_memory(trial, grown, lasts_s)
+        trial.settle(world)
 
 
 def _judge_memory(trial: Trial, grown: list[int], lasts_s: float) -> None:

@@ -2,7 +2,6 @@
 
 import heapq
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
@@ -25,8 +24,11 @@ EVERY_S = 0.7  # a fault, on average
 
 def swizzle(trial: Trial) -> None:
     """`count` faults over 20 routers (quick: 5), each of 0.3 to 4 seconds."""
-    with World(trial.folder, 20 if trial.count >= 200 else 5) as world:
-        plan = trial.plan(KINDS, world.routers, (0.0, trial.count * EVERY_S), (0.3, 4.0))
+    with trial.world(20 if trial.count >= 200 else 5) as world:
+        world.keeps_collector = bool(trial.engine.kinds)  # its start may find no server
+        plan = trial.plan(
+            (*KINDS, *trial.engine.kinds), world.routers, (0.0, trial.count * EVERY_S), (0.3, 4.0)
+        )
         world.city.collect()
         world.start_agents()
         world.until_taken(2)
@@ -95,18 +97,10 @@ def _strike(world: World, fault: Fault) -> Callable[[], None] | None:
             collector.popen.send_signal(signal.SIGSTOP)
             return lambda: collector.popen.send_signal(signal.SIGCONT)
         case "lock store":
-            return _lock(world)
+            # Not if the collector happens to write, stopped as it may be.
+            return world.engine.lock(world.city, 0.5)
+        case kind if kind in world.engine.kinds:
+            return world.engine.strike(kind)
         case _:
             world.spaces.break_uplink(router, fault.kind)
             return lambda: world.spaces.mend_uplink(router)
-
-
-def _lock(world: World) -> Callable[[], None] | None:
-    """Somebody else writes for long; not if the collector happens to, stopped as it may be."""
-    other = sqlite3.connect(world.city.store, isolation_level=None, timeout=0.5)
-    try:
-        other.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError:
-        other.close()
-        return None
-    return other.close

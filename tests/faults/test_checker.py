@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from titik_collector.received import Arrived
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
 from titik_collector.store.database import Database
+from titik_collector.store.sqlite import open_writer
 from titik_wire import codec
 from titik_wire.instant import DAY_MS, HOUR_MS
 
@@ -51,7 +52,8 @@ def _prune(db: Database) -> None:
 def verdict(file: Path) -> Verdict:
     """What the checker says of the rollups."""
     found = Verdict()
-    rebuild(file, NOW, found)
+    with closing(open_writer(file)) as db:
+        rebuild(db, NOW, found)
     return found
 
 

@@ -6,7 +6,6 @@ import json
 import random
 import uuid
 from collections import defaultdict
-from contextlib import closing
 
 from tests.broker.running import Client
 from tests.faults import oracle
@@ -17,7 +16,6 @@ from tests.system.city import City, bytes_of
 from tests.system.test_order import ROLLED, STORED, deliver, is_all_in, two_boots
 from tests.wire.test_hostile import GOOD, HOSTILE
 from titik_collector.store.database import Database
-from titik_collector.store.sqlite import open_reader
 from titik_wire import topics
 
 BATCH = 100
@@ -26,7 +24,7 @@ HOSTILE_ROUTER = "h-1"
 
 def poison(trial: Trial) -> None:
     """`count` hostile messages of one router among the samples of honest ones."""
-    with World(trial.folder, 2, hostile=(HOSTILE_ROUTER,)) as world:
+    with trial.world(2, hostile=(HOSTILE_ROUTER,)) as world:
         trial.plan(("poison",), (HOSTILE_ROUTER,), (0.0, 0.0), count=1)
         collector = world.city.collect()
         world.start_agents()
@@ -85,7 +83,10 @@ def replay(trial: Trial) -> None:
     for number, letters in enumerate(orders):
         folder = trial.folder / str(number)
         folder.mkdir()
-        with City(folder) as city, city.impostor("tirosa-1") as router:
+        with (
+            City(folder, server=trial.engine.new_store()) as city,
+            city.impostor("tirosa-1") as router,
+        ):
             city.collect()
             deliver(router, letters)
             city.until(lambda c=city: is_all_in(c), "all is stored", 120.0)  # type: ignore[misc]
@@ -112,7 +113,7 @@ def counters(trial: Trial) -> None:
 
     What is rolled up is what the samples of each counter say, and no more than the kernel counted.
     """
-    with World(trial.folder, 1) as world:
+    with trial.world(1) as world:
         kinds = ("re-create", "kill agent", "boot", "boot before a wrap")
         plan = trial.plan(kinds, world.routers, (2.0, 5.0))
         world.city.collect()
@@ -136,13 +137,14 @@ def counters(trial: Trial) -> None:
             world.start_agent("r-1")
         verdict = trial.settle(world)
         passed = [a + b for a, b in zip(passed, world.spaces.passed("r-1"), strict=True)]
-        with closing(open_reader(world.city.store)) as db:
+        with world.city.reader() as db:
             known, tokens = _known(world, db)
             _, _, down, up = bytes_of(db, "r-1")
-            (least,) = db.execute(
-                "SELECT min(min(uplink_down_bytes, uplink_up_bytes)) FROM rollup"
+            row = db.execute(
+                "SELECT min(uplink_down_bytes), min(uplink_up_bytes) FROM rollup"
                 " WHERE uplink_down_bytes IS NOT NULL"
             ).fetchone()
+        least = None if row[0] is None else min(row)
         trial.figures |= {
             "counters": tokens,
             "known_bytes": known,

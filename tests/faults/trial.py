@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.checker import Verdict, judge
+from tests.faults.engines import Engine, Sqlite
 from tests.faults.nemesis import Fault, schedule
 from tests.faults.world import World
 
@@ -22,6 +23,11 @@ class Trial:
     figures: dict[str, Any] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
+    engine: Engine = field(default_factory=Sqlite)
+
+    def world(self, routers: int, *, folder: Path | None = None, **more: Any) -> World:
+        """One whose store is on the trial's engine."""
+        return World(folder or self.folder, routers, engine=self.engine, **more)
 
     def plan(
         self,

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,16 +21,18 @@ from typing import Any
 
 import paho.mqtt
 import psutil
+import psycopg
 
 from tests.agent.fake_ubusd import FakeUbusd, Wide, answer, encode
 from tests.broker.running import Client
 from tests.faults import oracle
+from tests.faults.engines import Engine, SmallDisk, Sqlite
 from tests.faults.launcher import Settings
 from tests.faults.nemesis import HUB, Spaces
+from tests.postgres import newest
 from tests.system.city import City, Process
 from titik_collector.store.database import StoreError
 from titik_collector.store.ranges import Ranges
-from titik_collector.store.sqlite import open_reader
 from titik_wire import topics
 
 AP = "hostapd.phy0-ap0"
@@ -117,30 +119,34 @@ class Witness(threading.Thread):
             return
         self.seen += 1
         self.last[router] = payload
-        committed = settled(self._city.store, router)
+        committed = self._settled(router)
         for run, acked in json.loads(payload)["runs"].items():
             for first, last in [(1, acked["upto"]), *acked.get("also", [])]:
                 if first <= last and not committed.get((router, run), Ranges()).covers(first, last):
                     self.ahead.append(f"{router} {run} {first} to {last}")
 
+    def _settled(self, router: str) -> dict[tuple[str, str], Ranges]:
+        """An ack is for ever: where the store's server is down now, it is looked at later."""
+        while not self._over.is_set():
+            with suppress(StoreError):
+                return settled(self._city, router)
+            time.sleep(0.1)
+        return settled(self._city, router)
 
-def settled(store: Path, router: str | None = None) -> dict[tuple[str, str], Ranges]:
-    """What the store has settled of each run: stored, refused or learnt to be lost."""
+
+def settled(city: City, router: str | None = None) -> dict[tuple[str, str], Ranges]:
+    """What the store has settled of each run: stored, refused or learnt to be lost. StoreError."""
     found: dict[tuple[str, str], Ranges] = {}
-    try:
-        db = open_reader(store)
-    except StoreError:
-        return found
-    where = "WHERE ? IS NULL OR router.name = ?"
-    with closing(db):
-        for name, run, bound, first, last in db.execute(
-            "SELECT router.name, token, max(base, gone, min(floor, highest)), first_seq, last_seq"
-            " FROM run"
+    where = "" if router is None else "WHERE router.name = ?"
+    with city.reader() as db:
+        for name, run, base, gone, floor, highest, first, last in db.execute(
+            "SELECT router.name, token, base, gone, floor, highest, first_seq, last_seq FROM run"
             " JOIN router ON router.id = run.router_id"
             f" LEFT JOIN settled ON settled.run_id = run.id {where}",
-            (router, router),
+            () if router is None else (router,),
         ):
             ranges = found.setdefault((name, run), Ranges())
+            bound = max(base, gone, min(floor, highest))
             for low, high in ((1, bound), (first or 1, last or 0)):
                 if low <= high:
                     ranges.add(low, high)
@@ -161,16 +167,27 @@ class World:
         spool_bytes: int = 1 << 20,
         persist: bool = False,
         hostile: Sequence[str] = (),
+        engine: Engine | None = None,
+        disk: SmallDisk | None = None,
     ) -> None:
-        """`hostile` routers have credentials and places, and no agent."""
+        """`hostile` routers have credentials and places, and no agent; `disk`: of the store."""
+        folder.mkdir(exist_ok=True)
         self.folder = folder
+        self.engine = engine or Sqlite()
         self.routers = [f"r-{number}" for number in range(1, routers + 1)]
-        self.city = City(folder, *self.routers, *hostile, conf=conf)
+        self.city = City(
+            folder,
+            *(*self.routers, *hostile),
+            conf=conf,
+            store=disk.file if disk else None,
+            server=disk.server if disk else self.engine.new_store(),
+        )
         self._listen_everywhere()
         self.spaces = Spaces(self.routers)
         self.agents: dict[str, Process] = {}
         self.radios: dict[str, Radio] = {}
         self.kills = 0  # of agents
+        self.keeps_collector = False  # as a service manager does: an error is followed by a start
         self.died: list[str] = []  # processes that ended by themselves
         self.watched: dict[str, list[tuple[float, int, int, int]]] = {}
         self.witness = Witness(self.city)
@@ -342,6 +359,8 @@ ubus_socket = "{self.radios[router].ubusd.path}"
             time.sleep(min(left, 1.0))
 
     def _watch(self) -> None:
+        if self.keeps_collector and self._collector_gave_up():
+            self.start_collector()
         processes = dict(self.agents)
         if self.city.collector is not None:
             processes["collector"] = self.city.collector
@@ -359,12 +378,22 @@ ubus_socket = "{self.radios[router].ubusd.path}"
     def _bury(self, name: str, process: Process | None) -> None:
         """Remember an end that was none of the nemesis's: it kills, or asks politely."""
         if process is not None and process.is_over:
+            if self.keeps_collector and name == "collector" and self._collector_gave_up():
+                return
             status = process.popen.returncode
             if status not in (0, -signal.SIGKILL):
                 self.died.append(f"{name} ended by itself with {status}: {process.output()[-300:]}")
 
+    def _collector_gave_up(self) -> bool:
+        """It ended with an error in plain words."""
+        collector = self.city.collector
+        if collector is None or collector.popen.poll() != 1:
+            return False
+        return collector.output().rstrip().rpartition("\n")[2].startswith("Error: ")
+
     def heal(self) -> None:
         """Everything works again."""
+        self.engine.revive()
         for router in self.routers:
             self.spaces.mend_uplink(router)
             agent = self.agents.get(router)
@@ -407,7 +436,9 @@ ubus_socket = "{self.radios[router].ubusd.path}"
     def _unsettled(
         self, kept: Mapping[tuple[str, str], set[int]]
     ) -> dict[tuple[str, str], set[int]]:
-        known = settled(self.city.store)
+        known: dict[tuple[str, str], Ranges] = {}
+        with suppress(StoreError):  # it is not there yet, or its server is down
+            known = settled(self.city)
         left = {
             name: {seq for seq in run if not known.get(name, Ranges()).covers(seq, seq)}
             for name, run in kept.items()
@@ -441,7 +472,9 @@ def tested() -> str:
     root = Path(__file__).parents[2]
     broker = subprocess.run(("mosquitto", "-h"), capture_output=True, text=True, check=False)
     found = hashlib.sha256(f"{paho.mqtt.__version__} {broker.stdout.splitlines()[0]}".encode())
-    found.update((root / "tests/mosquitto.py").read_bytes())
+    found.update(f"{psycopg.__version__} {_postgres()}".encode())
+    for name in ("mosquitto.py", "postgres.py"):
+        found.update((root / "tests" / name).read_bytes())
     for file in sorted(one for name in TESTED for one in (root / name).rglob("*")):
         is_made = any(part == "__pycache__" or part.endswith(".egg-info") for part in file.parts)
         is_apart = file.name.startswith("test_") and str(file.relative_to(root)) not in PLAYED
@@ -449,6 +482,14 @@ def tested() -> str:
             content = hashlib.sha256(file.read_bytes()).hexdigest()
             found.update(f"{file.relative_to(root)} {content}\n".encode())
     return found.hexdigest()[:16]
+
+
+def _postgres() -> str:
+    """Its version; empty where there is none, and SQLite is all that is played."""
+    with suppress(AssertionError):
+        words = (str(newest() / "postgres"), "--version")
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return ""
 
 
 def commit() -> str:

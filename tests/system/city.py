@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tests.broker import running
@@ -23,13 +23,13 @@ from tests.broker.running import ROOT, Client, RunningBroker
 from tests.system.overlap import assert_minutes_never_overlap
 from titik_agent.broker_link.lanes import Pace
 from titik_agent.spool.spool import Spool
+from titik_collector.config.model import Store
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.rollups.worker import Rollups
 from titik_collector.simulation.fleet import Node, Plan, SimulatedClock, WorldTime
-from titik_collector.store import conservation
-from titik_collector.store.database import Database
-from titik_collector.store.sqlite import open_reader, open_writer
+from titik_collector.store import conservation, opening
+from titik_collector.store.database import Database, StoreHeld
 from titik_wire import codec, topics
 from titik_wire.messages import Sample
 
@@ -39,6 +39,7 @@ QUICK = Pace(resend_s=1.0, resend_cap_s=2.0)
 INTERVAL_S = 0.1
 FIRST_WAIT_S = 0.2
 HOUR_MS = 3_600_000
+COLLECTOR = ("-c", "from titik_collector.cli import main; main()")
 SLACK_MS = 100  # what two readings of a router's clocks may be apart
 
 Books = dict[str, tuple[int, int, int, int, int]]  # taken, stored, refused, lost, in spool, by run
@@ -128,6 +129,13 @@ class Process:
         return self.popen.poll() is not None
 
 
+class OnServer(NamedTuple):
+    """A store that is no file."""
+
+    where: Store  # for who reads it in here
+    lines: str  # of the collector's configuration
+
+
 class City:
     """Use as a context manager; the broker runs, the collector is started by `collect`."""
 
@@ -139,8 +147,12 @@ class City:
         unregistered: Sequence[str] = (),
         conf: Sequence[tuple[str, str]] = (),
         store: Path | None = None,
+        server: OnServer | None = None,
     ) -> None:
-        """Every router is at the first site; `conf` replaces lines of mosquitto's."""
+        """Every router is at the first site; `conf` replaces lines of mosquitto's.
+
+        `store` names another file; with `server` the store is there.
+        """
         self.folder = folder
         self.routers = routers or ("tirosa-1",)
         self.directory = running.made(folder / "broker", *self.routers, *unregistered)
@@ -151,6 +163,7 @@ class City:
         self.broker = RunningBroker(self.directory)
         self.file = folder / "titik.toml"
         self.store = store or folder / "titik.db"
+        self.server = server
         self.state_file = folder / "collector.state"
         self.write(self.places(sites), sites)
         self.nodes: list[Node] = []
@@ -177,7 +190,7 @@ directory = "{self.directory.path}"
 [collector]
 state = "{self.state_file}"
 [store]
-path = "{self.store}"
+{self.server.lines if self.server else f'path = "{self.store}"'}
 max_samples_per_hour = 1000000
 max_runs_per_hour = 10000
 """
@@ -191,20 +204,21 @@ max_runs_per_hour = 10000
 
     # The server half
 
-    def collect(self, dies: str | None = None, debug: bool = False) -> Process:
+    def collect(
+        self, dies: str | None = None, debug: bool = False, program: Sequence[str] = COLLECTOR
+    ) -> Process:
         """Start the collector, or start it again; returns when it is connected, or has died.
 
-        `debug`: it logs all it can.
+        `debug`: it logs all it can. `program`: another one.
         """
         where = self.folder / "collector.log"
         before = (
             where.read_text(errors="replace").count("broker connected") if where.exists() else 0
         )
-        program = ["-c", "from titik_collector.cli import main; main()"]
         if debug:
-            program[1] = f"import logging; logging.basicConfig(level='DEBUG'); {program[1]}"
+            program = ("-c", f"import logging; logging.basicConfig(level='DEBUG'); {program[1]}")
         if dies is not None:
-            program = ["-m", "tests.system.dying_collector", dies]
+            program = ("-m", "tests.system.dying_collector", dies)
         started = self._spawn(where, *program, "collect", "--config", str(self.file))
         self.collector = started
         self.until(
@@ -377,15 +391,34 @@ uplink = "lo"
 
     # What the store holds
 
+    @property
+    def where(self) -> Store:
+        """Where the store is."""
+        return self.server.where if self.server else Store(path=self.store)
+
     @contextlib.contextmanager
     def reader(self) -> Iterator[Database]:
         """The store as a reader sees it, while the collector writes."""
-        with contextlib.closing(open_reader(self.store)) as db:
+        with opening.reading(self.where, self.file) as db:
+            yield db
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[Database]:
+        """The store, when its collector is over; a server may need a moment to notice that."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                db = opening.open_writer(self.where)
+                break
+            except StoreHeld:
+                assert time.monotonic() < deadline, "the collector's end is noticed"
+                time.sleep(0.1)
+        with contextlib.closing(db):
             yield db
 
     def ask(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """Rows of the store; none if there is no store yet."""
-        if not self.store.exists():
+        if self.server is None and not self.store.exists():
             return []
         with self.reader() as db:
             return db.execute(sql, values).fetchall()
@@ -405,7 +438,7 @@ uplink = "lo"
         """Stop the collector, compute what is left, and audit; the law of each run."""
         if self.collector is not None and not self.collector.is_over:
             assert self.collector.stop() == 0, self.collector.output()
-        with contextlib.closing(open_writer(self.store)) as db:
+        with self.writer() as db:
             roll(db)
             found = conservation.findings(db)
             assert found == [], found
@@ -475,7 +508,7 @@ def bytes_of(db: Database, router: str) -> tuple[int, int, int, int]:
         " AND scope_id = (SELECT id FROM router WHERE name = ?)",
         (router,),
     ).fetchone()
-    return row[0], row[1], row[2], row[3]
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
 
 
 def bytes_taken(samples: Sequence[Sample]) -> tuple[int, int, int, int]:

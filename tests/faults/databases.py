@@ -1,0 +1,165 @@
+"""Faults of a PostgreSQL server, of the way to it, and of collectors that lose its lease."""
+
+import signal
+import time
+
+import psutil
+
+from tests.faults.server import Server
+from tests.faults.striking_collector import LOST_ANSWER, LOST_COMMIT
+from tests.faults.trial import Trial
+from tests.faults.world import World
+from tests.system.city import Process
+
+ENDS = ("kill", "kill the session", "stop", "stop at once")
+WAYS = ("cut while it waits", "reset", "pause", "cut", "half-open", "deaf-server")
+LEASE_S = 30.0
+KEPT_WAITING_S = 20.0  # a connection that is gone is found out by then
+SLACK_S = 10.0  # a machine that has other work
+TAKEOVERS = (
+    *("received, connection ended", "inside, lease ended"),
+    *("inside, connection ended", "received, lease ended"),
+)
+REFUSED = "holds this store"
+
+
+def server_kills(trial: Trial) -> None:
+    """The server ends while batches are under way, in every way it can, and is started again."""
+    server = _server(trial)
+    with trial.world(4) as world:
+        plan = trial.plan(ENDS, ("server",), (0.2, 2.0), (0.0, 2.0))
+        collector = world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        for fault in plan:
+            world.sleep(fault.after_s)
+            match fault.kind:
+                case "kill":
+                    server.kill()
+                case "kill the session":
+                    server.kill_session()
+                case "stop":
+                    server.stop(signal.SIGINT)
+                case _:
+                    server.stop(signal.SIGQUIT)
+            world.sleep(fault.lasts_s)
+            server.revive()
+        if collector.is_over:
+            trial.wrong.append("the collector ended")
+        trial.settle(world)
+
+
+def lost_commits(trial: Trial) -> None:
+    """`count` COMMITs whose answer never comes; the server has made half of them."""
+    with trial.world(4) as world:
+        trial.plan(("lost commit",), ("collector",), (0.0, 0.0), count=1)
+        collector = _strike(world, "commits")
+        world.start_agents()
+
+        def struck() -> list[int]:
+            output = collector.output()
+            return [output.count(one) for one in (LOST_ANSWER, LOST_COMMIT)]
+
+        world.until(lambda: sum(struck()) >= trial.count, "so many COMMITs are lost", 3600)
+        if collector.is_over:
+            trial.wrong.append("the collector ended")
+        trial.figures |= dict(zip(("answers_lost", "commits_lost"), struck(), strict=True))
+        trial.figures["cycles"] = sum(struck())
+        collector.kill()  # the next one is struck by nothing
+        world.city.collect()
+        trial.settle(world)
+
+
+def stopped_collectors(trial: Trial) -> None:
+    """A collector stands still with samples in hand until another has its lease, and goes on."""
+    server = _server(trial)
+    with trial.world(2) as world:
+        plan = trial.plan(TAKEOVERS, ("collector",), (0.0, 0.0))
+        world.start_agents()
+        world.until_taken(2)
+        for fault in plan:
+            moment, how = fault.kind.split(", ")
+            old = _strike(world, moment)
+            process = psutil.Process(old.popen.pid)
+            world.until(lambda one=process: one.status() == psutil.STATUS_STOPPED, "it stops")  # type: ignore[misc]
+            if how == "connection ended":
+                server.end_sessions()
+            new = _take_over(world)
+            world.until_taken(1)
+            world.until_settled(world.routers)
+            old.popen.send_signal(signal.SIGCONT)
+            world.until(lambda old=old: old.is_over, "the one that lost its lease ends")  # type: ignore[misc]
+            if old.popen.returncode != 1:
+                trial.wrong.append(f"{fault.kind}: the old one ended with {old.popen.returncode}")
+            world.until_taken(1)
+            if new.stop() != 0:
+                trial.wrong.append(f"{fault.kind}: the new one: {new.output()[-500:]}")
+        if written := world.city.number("SELECT count(*) FROM quarantine"):
+            trial.wrong.append(f"{written} messages were put away by a collector without lease")
+        trial.settle(world)
+
+
+def _take_over(world: World) -> Process:
+    """As a service manager does: it is started until it is not refused any more."""
+    deadline = time.monotonic() + LEASE_S + SLACK_S
+    while True:
+        new = world.city.collect()
+        if not new.is_over:
+            return new
+        assert REFUSED in new.output()[-1000:], new.output()[-1000:]
+        assert time.monotonic() < deadline, "the lease ends"
+        world.sleep(1.0)
+
+
+def server_cuts(trial: Trial) -> None:
+    """Nothing passes between collector and server, or one direction, or the server stands still."""
+    server = _server(trial)
+    longest = 4.0 if trial.count < 20 else 20.0
+    with trial.world(4) as world:
+        plan = trial.plan(WAYS, ("server",), (0.2, 2.0), (0.5, longest))
+        collector = world.city.collect()
+        world.start_agents()
+        world.until_taken(2)
+        slowest = 0.0
+        for fault in plan:
+            world.sleep(fault.after_s)
+            if fault.kind == "cut while it waits":
+                slowest = max(slowest, _cut_while_it_waits(world, server, collector))
+            elif fault.kind == "pause":
+                server.pause()
+                world.sleep(fault.lasts_s)
+                server.resume()
+            else:
+                server.break_way(fault.kind)
+                world.sleep(fault.lasts_s)
+                server.mend_way()
+        if collector.is_over:
+            trial.wrong.append("the collector ended")
+        trial.figures["slowest_found_out_s"] = round(slowest, 1)
+        if slowest > KEPT_WAITING_S + SLACK_S:
+            trial.wrong.append(f"found out after {slowest:.1f} s, {KEPT_WAITING_S} promised")
+        trial.settle(world)
+
+
+def _cut_while_it_waits(world: World, server: Server, collector: Process) -> float:
+    """The server has the statement, and its answer never comes; seconds until that is found out."""
+    failed = collector.output().count("store fails")
+    server.pause()
+    world.until_taken(2)  # one batch at least is sent, and the server's kernel has it
+    server.break_way("cut")
+    server.resume()
+    began = time.monotonic()
+    try:
+        world.until(lambda: collector.output().count("store fails") > failed, "it is found out")
+    finally:
+        server.mend_way()
+    return time.monotonic() - began
+
+
+def _strike(world: World, moment: str) -> Process:
+    return world.city.collect(program=("-m", "tests.faults.striking_collector", moment))
+
+
+def _server(trial: Trial) -> Server:
+    assert isinstance(trial.engine, Server)
+    return trial.engine
