@@ -336,7 +336,7 @@ def _alone(directory: str, who: str) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _BROKEN_DISK:
                 raise ConfigError(f"spool.directory: {error}; name another") from error
-            log.warning("spool not locked, going on directory=%s error=%s", directory, error)
+            log.warning("spool not locked, going on directory=%s reason=%s", directory, error)
         yield
 
 

@@ -39,4 +39,4 @@ def test_without_procd_it_says_so_once(tmp_path: Path, caplog: pytest.LogCapture
         for _ in range(3):
             watchdog.kick()
             clock.now += EVERY_S
-    assert ["watchdog not kicked"] == [one.message.split(" error=")[0] for one in caplog.records]
+    assert ["watchdog not kicked"] == [one.message.split(" reason=")[0] for one in caplog.records]

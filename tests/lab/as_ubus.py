@@ -14,7 +14,7 @@ from typing import Any
 from tests.agent.fake_ubusd import FakeUbusd, Wide, encode
 from titik_agent.hostapd import ubus
 from titik_agent.hostapd.control_replies import parse_status
-from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
+from titik_agent.hostapd.control_socket import Addresses, ControlError, ControlSocket
 
 _EVENTS = {
     b"AP-STA-CONNECTED": "sta-authorized",
@@ -34,7 +34,7 @@ class UbusHostapd:
         self._ubusd = FakeUbusd(path)
         self._directory = directory
         self._questions, self._events = Addresses("/run"), Addresses("/run")  # one of each thread
-        self._listeners: dict[str, Ctrl] = {}
+        self._listeners: dict[str, ControlSocket] = {}
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._ubusd.start()
@@ -62,12 +62,14 @@ class UbusHostapd:
     def _appear(self, ifname: str) -> None:
         server = os.path.join(self._directory, ifname)
         try:
-            listener = Ctrl(self._events, server, lambda event: self._notify(ifname, event))
-        except CtrlError:
+            listener = ControlSocket(
+                self._events, server, lambda event: self._notify(ifname, event)
+            )
+        except ControlError:
             return  # not listening yet, or no more
         try:
             attached = listener.attach(time.monotonic() + _ANSWER_S)
-        except CtrlError:
+        except ControlError:
             attached = False
         if not attached:
             listener.close()
@@ -90,16 +92,16 @@ class UbusHostapd:
     ) -> bytes | int:
         end = time.monotonic() + _ANSWER_S
         try:
-            with closing(Ctrl(self._questions, server)) as ctrl:
+            with closing(ControlSocket(self._questions, server)) as ctrl:
                 return encode(make(lambda question: ctrl.ask(question, end)))
-        except CtrlError:
+        except ControlError:
             return ubus.NOT_FOUND
 
 
-def _hears(listener: Ctrl) -> bool:
+def _hears(listener: ControlSocket) -> bool:
     try:
         listener.pump()
-    except CtrlError:
+    except ControlError:
         return False
     return True
 

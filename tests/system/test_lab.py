@@ -13,7 +13,7 @@ import pytest
 
 from tests.agent.fake_hostapd import FakeBss, FakeHostapd
 from titik_agent.hostapd.control_replies import parse_status
-from titik_agent.hostapd.control_socket import Addresses, Ctrl
+from titik_agent.hostapd.control_socket import Addresses, ControlSocket
 
 pytestmark = pytest.mark.system
 
@@ -159,7 +159,7 @@ def test_the_fake_answers_like_the_real_one(hostapd: Path, tmp_path: Path) -> No
 
 def answers(directory: str) -> list[bytes]:
     addresses = Addresses()  # a test's own folder has too long a name for a socket
-    ctrl = Ctrl(addresses, os.path.join(directory, "lo"))
+    ctrl = ControlSocket(addresses, os.path.join(directory, "lo"))
     try:
         return [ctrl.ask(question, time.monotonic() + 5) for question in [*QUESTIONS, b"STATUS"]]
     finally:

@@ -10,7 +10,7 @@ from titik_agent.hostapd.bss_status import (
     printable,
     utilization,
 )
-from titik_agent.hostapd.control_socket import CtrlError
+from titik_agent.hostapd.control_socket import ControlError
 from titik_agent.hostapd.station import Station
 from titik_agent.limits import MAX_STATIONS
 from titik_wire.limits import MAX_SSID
@@ -24,7 +24,7 @@ _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"e": b"\x1b"}
 
 
-class CannotListError(CtrlError):
+class CannotListError(ControlError):
     """This hostapd was built without the commands that list stations."""
 
 
@@ -34,7 +34,7 @@ def parse_status(ifname: str, reply: bytes) -> BssStatus | None:
         return None
     values = _fields(reply)
     if b"state" not in values:
-        raise CtrlError("STATUS answered without state")
+        raise ControlError("STATUS answered without state")
     used = _number(values.get(b"chan_util_avg"))
     return BssStatus(
         ifname,
@@ -48,12 +48,12 @@ def parse_status(ifname: str, reply: bytes) -> BssStatus | None:
 
 
 def list_stations(ask: Callable[[bytes], bytes]) -> list[Station]:
-    """All stations of a BSS, or a CtrlError."""
+    """All stations of a BSS, or a ControlError."""
     for _ in range(WALKS):
         stations = _walk(ask)
         if stations is not None:
             return stations
-    raise CtrlError("stations come and go faster than they can be listed")
+    raise ControlError("stations come and go faster than they can be listed")
 
 
 def parse_station(reply: bytes) -> Station:
@@ -62,7 +62,7 @@ def parse_station(reply: bytes) -> Station:
     values = _fields(rest)
     if not _MAC.fullmatch(mac) or b"flags" not in values:
         # Without the reply's text: it may hold a client's address, and reasons are logged.
-        raise CtrlError("an answer that is no station")
+        raise ControlError("an answer that is no station")
     return Station(
         mac=mac.decode(),
         authorized=b"[AUTHORIZED]" in values[b"flags"],
@@ -90,7 +90,7 @@ def _walk(ask: Callable[[bytes], bytes]) -> list[Station] | None:
     if reply == b"UNKNOWN COMMAND\n":
         raise CannotListError("this hostapd cannot list stations (built without STA-FIRST)")
     if reply == b"FAIL\n":
-        raise CtrlError("STA-FIRST refused")
+        raise ControlError("STA-FIRST refused")
     while reply:
         if reply == b"FAIL\n":
             return None
@@ -98,7 +98,7 @@ def _walk(ask: Callable[[bytes], bytes]) -> list[Station] | None:
         if station.mac in found:
             return None  # it left and came back: hostapd adds at the front of its list
         if len(found) == MAX_STATIONS:
-            raise CtrlError(f"more than {MAX_STATIONS} stations")
+            raise ControlError(f"more than {MAX_STATIONS} stations")
         found[station.mac] = station
         reply = ask(b"STA-NEXT " + station.mac.encode())
     return list(found.values())

@@ -25,7 +25,7 @@ PUMP_EVENTS = 64  # handled per `pump` and BSS; the rest waits for the next
 _OURS = re.compile(r"titik-ctrl-(\d+)-[0-9a-f]{16}")
 
 
-class CtrlError(Exception):
+class ControlError(Exception):
     """hostapd did not answer, or not in a way we understand."""
 
 
@@ -86,7 +86,7 @@ def _remove(directory: str) -> None:
         os.rmdir(directory)
 
 
-class Ctrl:
+class ControlSocket:
     """One socket of ours, connected to the BSS whose socket is `server`."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Ctrl:
             self._socket.connect(server)
         except OSError as error:
             self.close()
-            raise CtrlError(f"{server}: {error.strerror or error}") from error
+            raise ControlError(f"{server}: {error.strerror or error}") from error
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -124,9 +124,9 @@ class Ctrl:
                 if not self._is_event(message):
                     return message
         except TimeoutError as error:
-            raise CtrlError("no answer in time") from error
+            raise ControlError("no answer in time") from error
         except OSError as error:
-            raise CtrlError(f"hostapd is gone: {error.strerror or error}") from error
+            raise ControlError(f"hostapd is gone: {error.strerror or error}") from error
 
     def attach(self, deadline: float) -> bool:
         """Hear events from now on; False if hostapd will not."""
@@ -145,7 +145,7 @@ class Ctrl:
         except BlockingIOError:
             return
         except OSError as error:
-            raise CtrlError(f"hostapd is gone: {error.strerror or error}") from error
+            raise ControlError(f"hostapd is gone: {error.strerror or error}") from error
 
     def close(self) -> None:
         if self._path is not None:

@@ -41,7 +41,7 @@ class Watchdog:
         except UbusError as error:
             self.close()
             if not self._failed:
-                log.warning("watchdog not kicked error=%s", error)
+                log.warning("watchdog not kicked reason=%s", error)
             self._failed = True
         else:
             self._failed = False

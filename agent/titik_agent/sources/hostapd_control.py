@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from titik_agent.hostapd.bss_status import BssStatus
 from titik_agent.hostapd.control_replies import CannotListError, list_stations, parse_status
-from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
+from titik_agent.hostapd.control_socket import Addresses, ControlError, ControlSocket
 from titik_agent.hostapd.station import Station, one_each
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
@@ -57,7 +57,7 @@ class HostapdCtrl(BssSection):
         super().__init__(interfaces, tracker, sketch, monotonic)
         self._directory = directory
         self._addresses = addresses or Addresses()
-        self._listeners: dict[str, Ctrl] = {}  # by socket
+        self._listeners: dict[str, ControlSocket] = {}  # by socket
         self._failing: dict[str, None] = {}  # BSSes, the one asked longest ago first
         self._deaf: set[str] = set()  # sockets that refused events, logged once
 
@@ -66,7 +66,7 @@ class HostapdCtrl(BssSection):
         servers = self._find()
         self._forget_all_but(servers)
         self.pump()  # makes room for answers
-        failures: list[CtrlError] = []
+        failures: list[ControlError] = []
         turns = self._turns(servers)
         found = [
             self._read_bss(ifname, servers[ifname], _Turn(self._monotonic, end, left), failures)
@@ -85,7 +85,7 @@ class HostapdCtrl(BssSection):
         for server, listener in list(self._listeners.items()):
             try:
                 listener.pump()
-            except CtrlError as error:
+            except ControlError as error:
                 # The next read attaches again: hostapd needs a moment to come back.
                 name = os.path.basename(server)
                 log.warning("events lost, until the next sample bss=%s reason=%s", name, error)
@@ -126,18 +126,18 @@ class HostapdCtrl(BssSection):
         return healthy + list(self._failing)
 
     def _read_bss(
-        self, ifname: str, servers: list[str], turn: "_Turn", failures: list[CtrlError]
+        self, ifname: str, servers: list[str], turn: "_Turn", failures: list[ControlError]
     ) -> Bss | None:
         """Without a count where it fails. None: not the socket of a BSS."""
         if turn.is_over():
             # Not asked, so it keeps its place, before those that were.
-            failures.append(CtrlError("no time left to ask it"))
+            failures.append(ControlError("no time left to ask it"))
             return self._bss(BssStatus(ifname), None)
         try:
             links = [self._ask(ifname, server, turn) for server in servers]
         except CannotListError as error:
             raise SourceError(str(error)) from error
-        except CtrlError as error:
+        except ControlError as error:
             failures.append(error)
             self._log_failed(ifname, error)
             return self._bss(BssStatus(ifname), None)
@@ -148,18 +148,18 @@ class HostapdCtrl(BssSection):
         return self._bss(_joined(known), one_each(each for link in known for each in link.stations))
 
     def _ask(self, ifname: str, server: str, turn: "_Turn") -> _Link | None:
-        ctrl = Ctrl(self._addresses, server, monotonic=self._monotonic)
+        control = ControlSocket(self._addresses, server, monotonic=self._monotonic)
         try:
-            status = parse_status(ifname, ctrl.ask(b"STATUS", turn.by()))
+            status = parse_status(ifname, control.ask(b"STATUS", turn.by()))
             if status is None:
                 return None
             # Attached before the clients are counted, so that no change falls between.
             self._follow(server, turn)
             stations: list[Station] = []
             if not status.off_air:
-                stations = list_stations(lambda question: ctrl.ask(question, turn.by()))
+                stations = list_stations(lambda question: control.ask(question, turn.by()))
         finally:
-            ctrl.close()
+            control.close()
         return _Link(status, stations)
 
     def _follow(self, server: str, turn: "_Turn") -> None:
@@ -171,10 +171,10 @@ class HostapdCtrl(BssSection):
                 if listener.is_attached(turn.by()):
                     self._listeners[server] = listener
                     return
-            except CtrlError as error:
+            except ControlError as error:
                 log.info("events lost, attaching again bss=%s reason=%s", name, error)
             listener.close()
-        listener = Ctrl(self._addresses, server, self._hear, self._monotonic)
+        listener = ControlSocket(self._addresses, server, self._hear, self._monotonic)
         attached = False
         try:
             attached = listener.attach(turn.by())
@@ -203,7 +203,7 @@ class HostapdCtrl(BssSection):
         self._deaf &= paths
         self._tracker.keep(servers)
 
-    def _log_failed(self, ifname: str, error: CtrlError) -> None:
+    def _log_failed(self, ifname: str, error: ControlError) -> None:
         if ifname not in self._failing:
             log.warning("bss unreadable bss=%s reason=%s", ifname, error)
         self._failing.pop(ifname, None)

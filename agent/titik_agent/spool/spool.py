@@ -262,7 +262,7 @@ class Spool:
             data = self._checkpoint.load()
         except OSError as error:
             if not self._unrestored:
-                log.warning("checkpoint cannot be read, going on without it error=%s", error)
+                log.warning("checkpoint cannot be read, going on without it reason=%s", error)
             self._unrestored = error.errno in SHORTAGES
             return
         self._unrestored = False
@@ -294,7 +294,7 @@ class Spool:
             checkpoint.write(self._records())
         except OSError as error:
             if not self._flash_fails:
-                log.warning("checkpoint cannot be written error=%s", error)
+                log.warning("checkpoint cannot be written reason=%s", error)
             self._flash_fails = True
         else:
             self._flash_fails = False
@@ -317,7 +317,7 @@ class Spool:
         try:
             checkpoint.remove()
         except OSError as error:
-            log.warning("checkpoint cannot be removed error=%s", error)
+            log.warning("checkpoint cannot be removed reason=%s", error)
 
 
 def _settled(acked: AckedRun) -> list[Span]:

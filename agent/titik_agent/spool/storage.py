@@ -101,11 +101,11 @@ class Storage:
 
     def _log_unread(self, error: OSError) -> None:
         if not self._unread:
-            log.warning("spool cannot be read, records are kept error=%s", error)
+            log.warning("spool cannot be read, records are kept reason=%s", error)
         self._unread = True
 
     def _give_up(self, block: Block, error: Exception) -> None:
-        log.warning("spooled record is damaged, skipped key=%s error=%s", block.key, error)
+        log.warning("spooled record is damaged, skipped key=%s reason=%s", block.key, error)
         self.corrupt += 1
         self.remove(block)
 
@@ -256,7 +256,7 @@ class Storage:
         self._retry_at = self._monotonic() + RETRY_S
         if not self._failing:
             log.warning(
-                "spool disk failed, keeping samples in memory directory=%s error=%s",
+                "spool disk failed, keeping samples in memory directory=%s reason=%s",
                 self._directory,
                 error,
             )

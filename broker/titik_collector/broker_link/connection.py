@@ -73,8 +73,8 @@ class Link:
         """These are committed; forgotten if their connection is gone."""
         if self._session is not None:
             now = self._number
-            tokens = [message.token for message in messages]
-            packets = [packet for when, packet in tokens if packet and when == now]
+            deliveries = [message.delivery for message in messages]
+            packets = [packet for when, packet in deliveries if packet and when == now]
             self._session.paho.acknowledge(packets)
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> None:

@@ -5,11 +5,11 @@ from typing import NamedTuple, Protocol
 
 
 class ReceivedMessage(NamedTuple):
-    """One message as the broker delivered it; `token` acknowledges it."""
+    """One message as the broker delivered it; `delivery` acknowledges it."""
 
     topic: str
     payload: bytes
-    token: tuple[int, int]  # connection and packet: an ack is good on its own connection only
+    delivery: tuple[int, int]  # connection and packet: an ack is good on its own connection only
 
 
 class Inbox(Protocol):

@@ -21,29 +21,31 @@ class Boots:
         self._heard: list[NamedBoot] = []  # for the first time while they ran
         self._judged: list[NamedBoot] = []
 
-    def find(self, router_id: int, token: str) -> NamedBoot | None:
+    def find(self, router_id: int, boot_name: str) -> NamedBoot | None:
         """The boot, if the store has it."""
-        return self._names.find_boot(router_id, token)
+        return self._names.find_boot(router_id, boot_name)
 
-    def may_be(self, router_id: int, token: str, now_ms: int) -> bool:
+    def may_be(self, router_id: int, boot_name: str, now_ms: int) -> bool:
         """The boot is known, or may be made."""
-        known = self._names.find_boot(router_id, token)
+        known = self._names.find_boot(router_id, boot_name)
         return known is not None or self._caps.allow("boot", router_id, now_ms)
 
-    def make(self, router_id: int, token: str, online: bool) -> NamedBoot:
+    def make(self, router_id: int, boot_name: str, online: bool) -> NamedBoot:
         """The boot, new if it is not known; `online` marks it as heard while it ran."""
-        boot = self._names.find_boot(router_id, token) or self._names.make_boot(router_id, token)
+        boot = self._names.find_boot(router_id, boot_name) or self._names.make_boot(
+            router_id, boot_name
+        )
         if online and not boot.online:
             boot.online = True
             self._names.change(boot)
         return boot
 
-    def hear(self, router_id: int, token: str) -> None:
+    def hear(self, router_id: int, boot_name: str) -> None:
         """The router spoke while the boot ran, which places samples of it that came before."""
-        boot = self.find(router_id, token)
+        boot = self.find(router_id, boot_name)
         if boot is not None and boot.id and not boot.online:
             self._heard.append(boot)
-        self.make(router_id, token, online=True)
+        self.make(router_id, boot_name, online=True)
 
     def judge(self, router_id: int, boot: NamedBoot, item: Arrived) -> bool:
         """Learn from a sample's arrival when its boot began; True if it came as it was taken."""

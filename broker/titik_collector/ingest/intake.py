@@ -161,16 +161,16 @@ class Intake:
         return True
 
     def _take_status(self, router_id: int, item: StatusReceived, batch: Batch) -> None:
-        token, now_ms = item.status.boot, item.arrived_ms
+        boot_name, now_ms = item.status.boot, item.arrived_ms
         allowed = self._caps.allow("sample", router_id, now_ms)
-        if not (allowed and self._boots.may_be(router_id, token, now_ms)):
+        if not (allowed and self._boots.may_be(router_id, boot_name, now_ms)):
             batch.saved.capped += 1
             return
         batch.heard.append((router_id, item))
         if item.status.state == "online":
-            self._boots.hear(router_id, token)
+            self._boots.hear(router_id, boot_name)
         else:
-            self._boots.make(router_id, token, online=False)
+            self._boots.make(router_id, boot_name, online=False)
 
     def _refuse(self, router_id: int | None, item: Malformed, batch: Batch) -> None:
         """Keep a message that broke the contract, and settle its seqs if they can be read."""

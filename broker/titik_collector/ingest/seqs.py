@@ -31,11 +31,11 @@ class Seqs:
         """What a batch names is read in one go."""
         self._runs.read(names)
 
-    def run(self, router_id: int, token: str, now_ms: int) -> Run | None:
+    def run(self, router_id: int, run_name: str, now_ms: int) -> Run | None:
         """The run, new if it may be; None: over the cap."""
-        found = self._runs.find(router_id, token)
+        found = self._runs.find(router_id, run_name)
         if found is None and self._caps.allow("run", router_id, now_ms):
-            found = self._runs.make(router_id, token)
+            found = self._runs.make(router_id, run_name)
         return found
 
     def settle(self, run: Run, sample: Sample, boot: NamedBoot | None, now_ms: int) -> None:
@@ -53,8 +53,8 @@ class Seqs:
 
     def refuse(self, router_id: int, span: tuple[str, int, int], now_ms: int) -> bool:
         """Settle the seqs of a malformed message; False if they cannot be believed."""
-        token, first, last = span
-        run = self._heard_of(router_id, token, last, now_ms)
+        run_name, first, last = span
+        run = self._heard_of(router_id, run_name, last, now_ms)
         if run is None:
             return False
         run.refuse(first, last)
@@ -63,12 +63,14 @@ class Seqs:
 
     def acks(self, routers: Mapping[int, str]) -> list[Ack]:
         """What each router may forget: its open runs, the ones touched last."""
-        tokens = self._open_runs.tokens(routers)
-        names = [(router_id, token) for router_id, some in tokens.items() for token in some]
+        open_runs = self._open_runs.names(routers)
+        names = [
+            (router_id, run_name) for router_id, some in open_runs.items() for run_name in some
+        ]
         self._runs.read(names)
         acked: dict[int, list[AckedRun]] = {router_id: [] for router_id in routers}
-        for router_id, token in names:
-            run = self._runs.look(router_id, token)
+        for router_id, run_name in names:
+            run = self._runs.look(router_id, run_name)
             if run is not None:
                 acked[router_id].append(run.acked())
         return [Ack(router, tuple(acked[router_id])) for router_id, router in routers.items()]
@@ -118,23 +120,23 @@ class Seqs:
         self._open_runs.forget()
         self._followed.clear()
 
-    def _heard_of(self, router_id: int, token: str, seq: int, now_ms: int) -> Run | None:
+    def _heard_of(self, router_id: int, run_name: str, seq: int, now_ms: int) -> Run | None:
         """A run that the router names without its uptime; None: over the cap or absurd."""
-        known = self._runs.look(router_id, token)
+        known = self._runs.look(router_id, run_name)
         if leaps(known.highest if known else 0, seq):
             return None
-        return self.run(router_id, token, now_ms)
+        return self.run(router_id, run_name, now_ms)
 
     def _inherit(
         self,
         router_id: int,
-        token: str,
+        run_name: str,
         span: tuple[int, int],
         boot: NamedBoot | None,
         now_ms: int,
     ) -> None:
         """The spool holds samples of an earlier run."""
-        older = self._heard_of(router_id, token, span[1], now_ms)
+        older = self._heard_of(router_id, run_name, span[1], now_ms)
         if older is None:
             return
         older.inherit(*span)
@@ -143,9 +145,9 @@ class Seqs:
             older.followed = boot
             self._followed.append((older, boot))
 
-    def _disclaim(self, router_id: int, token: str) -> None:
+    def _disclaim(self, router_id: int, run_name: str) -> None:
         """The spool holds nothing of an earlier run any more."""
-        older = self._runs.find(router_id, token)
+        older = self._runs.find(router_id, run_name)
         if older is not None:
             older.disclaim()
             self._open_runs.close(older)

@@ -201,4 +201,4 @@ def losses(db: Database, since_ms: int, now_ms: int, dated_ms: int) -> Iterator[
             at_ms = run.alive_ms - HOUR_MS
         at_ms = min(at_ms, now_ms)
         if at_ms >= dated_ms:
-            yield Loss(at_ms, run.router, run.token, run.lost)
+            yield Loss(at_ms, run.router, run.run, run.lost)

@@ -88,7 +88,7 @@ class SiteStatus(_Place):
 
 
 @dataclass(frozen=True, slots=True)
-class Unregistered:
+class UnknownRouter:
     """A router that reports and is in no configuration."""
 
     name: str
@@ -104,7 +104,7 @@ class CityStatus:
     line: Line
     sites: tuple[SiteStatus, ...]
     homeless: tuple[RouterStatus, ...]  # routers without a site
-    unregistered: tuple[Unregistered, ...]
+    unregistered: tuple[UnknownRouter, ...]
     tallies: tuple[Tally, ...]  # messages that were not stored, by reason
     totals: Totals
     warnings: tuple[Warned, ...] = ()  # of the server itself
@@ -164,7 +164,7 @@ def gather(
         _sum(title, now["city", registry.city], routers),
         tuple(sites),
         tuple(one for one in routers if one.site not in known),
-        _unregistered(db, now_ms),
+        _unknown_routers(db, now_ms),
         tuple(status_rows.tallies(db)),
         facts.totals,
         tuple(warnings),
@@ -289,10 +289,10 @@ def _coverage(db: Database, now_ms: int) -> dict[int, float]:
     }
 
 
-def _unregistered(db: Database, now_ms: int) -> tuple[Unregistered, ...]:
+def _unknown_routers(db: Database, now_ms: int) -> tuple[UnknownRouter, ...]:
     return tuple(
         [
-            Unregistered(one.name, one.messages, now_ms - one.last_ms)
+            UnknownRouter(one.name, one.messages, now_ms - one.last_ms)
             for one in unknown_routers.newest(db, MAX_UNKNOWN)
         ]
     )

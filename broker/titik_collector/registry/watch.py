@@ -39,7 +39,7 @@ class ConfigWatch:
         try:
             config = configuration.load(self._file)
         except ConfigError as error:
-            log.error("configuration not taken, the one before stays error=%s", error)
+            log.error("configuration not taken, the one before stays reason=%s", error)
             return None
         log.info("configuration read again file=%s routers=%d", self._file, len(config.router))
         return config

@@ -38,11 +38,11 @@ def findings(db: Database) -> list[str]:
 def _all(db: Database) -> Iterator[str]:
     yield from db.damage()
     yield from _conservation(db)
-    for run_id, base, router, token in db.execute(
+    for run_id, base, router, run_name in db.execute(
         "SELECT run.id, base, router.name, run.token FROM run"
         " JOIN router ON router.id = run.router_id"
     ).fetchall():
-        yield from _run(db, run_id, base, f"router={router} run={token}")
+        yield from _run(db, run_id, base, f"router={router} run={run_name}")
     yield from _bodies(db)
 
 
@@ -90,15 +90,15 @@ def _bodies(db: Database) -> Iterator[str]:
         " JOIN sample USING (run_id, seq) JOIN run ON run.id = sample.run_id"
         " JOIN router ON router.id = sample.router_id"
     )
-    for router, token, first, seq, packed in rows:
+    for router, run_name, first, seq, packed in rows:
         try:
             message = codec.decode(topics.sample(router), body.unpack(packed))
         except (ValueError, WireError) as error:
-            yield f"router={router} run={token} seq={seq}: {error}"
+            yield f"router={router} run={run_name} seq={seq}: {error}"
             continue
         assert isinstance(message, Sample)
-        if (message.run, message.first_seq, message.seq) != (token, first, seq):
-            yield f"router={router} run={token} seq={seq}: the body is another sample's"
+        if (message.run, message.first_seq, message.seq) != (run_name, first, seq):
+            yield f"router={router} run={run_name} seq={seq}: the body is another sample's"
 
 
 def totals(db: Database) -> SampleTotals:

@@ -28,7 +28,7 @@ class LossyRun(NamedTuple):
     upto: int  # no seq after this one is lost
     alive_ms: int  # its boot has no figures after this time
     router: str
-    token: str
+    run: str
     lost: int  # samples
 
 

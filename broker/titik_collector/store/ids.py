@@ -17,7 +17,7 @@ from titik_wire.messages import Sample
 Interface = tuple[str, str, str]  # role, ifname and since
 Bytes = tuple[int, int]  # received and sent
 Counters = Mapping[Interface, Bytes]
-BootName = tuple[int, str]  # router and token
+BootName = tuple[int, str]  # router, and the boot's id
 InterfaceName = tuple[int, Interface]  # with its router
 
 
@@ -64,16 +64,16 @@ class Names:
         _trim(self._boots)
         _trim(self._interfaces)
 
-    def find_boot(self, router_id: int, token: str) -> NamedBoot | None:
+    def find_boot(self, router_id: int, boot_name: str) -> NamedBoot | None:
         """The boot if the store knows it, or `make_boot` made it."""
-        name = (router_id, token)
+        name = (router_id, boot_name)
         if name not in self._boots:
             self.read([name], ())
         return self._boots[name]
 
-    def make_boot(self, router_id: int, token: str) -> NamedBoot:
+    def make_boot(self, router_id: int, boot_name: str) -> NamedBoot:
         """A boot that the store does not know."""
-        boot = self._boots[router_id, token] = NamedBoot((router_id, token))
+        boot = self._boots[router_id, boot_name] = NamedBoot((router_id, boot_name))
         self.change(boot)
         return boot
 
@@ -136,8 +136,10 @@ class Names:
             values,
         )
         return {
-            (router_id, token): NamedBoot((router_id, token), boot_id, bool(online), prompt_ms)
-            for router_id, token, boot_id, online, prompt_ms in rows
+            (router_id, boot_name): NamedBoot(
+                (router_id, boot_name), boot_id, bool(online), prompt_ms
+            )
+            for router_id, boot_name, boot_id, online, prompt_ms in rows
         }
 
     def _stored_interfaces(self, names: Collection[InterfaceName]) -> dict[InterfaceName, int]:

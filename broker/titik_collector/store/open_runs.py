@@ -34,7 +34,7 @@ class OpenRuns:
         if now_ms - run.opened_ms < TOUCH_EVERY_MS:
             return
         run.opened_ms = now_ms
-        name = (run.router_id, run.token)
+        name = (run.router_id, run.name)
         _, touched_ms = self._touched.get(name, (run, 0))
         self._touched[name] = run, max(touched_ms, now_ms)
         self._closed.pop(name, None)
@@ -42,7 +42,7 @@ class OpenRuns:
     def close(self, run: Run) -> None:
         """The router holds nothing of the run any more."""
         run.opened_ms = 0
-        name = (run.router_id, run.token)
+        name = (run.router_id, run.name)
         self._touched.pop(name, None)
         self._closed[name] = run
 
@@ -72,7 +72,7 @@ class OpenRuns:
         self._touched.clear()
         self._closed.clear()
 
-    def tokens(self, routers: Iterable[int]) -> dict[int, list[str]]:
+    def names(self, routers: Iterable[int]) -> dict[int, list[str]]:
         """The open runs of each router that an ack lists, the one touched last first."""
         found: dict[int, list[str]] = {router_id: [] for router_id in routers}
         head, values = self._db.keyed(("one",), [(router_id,) for router_id in found])
@@ -81,8 +81,8 @@ class OpenRuns:
             " ORDER BY router_id, place",
             (*values, MAX_RUNS),
         )
-        for router_id, token in rows:
-            found[router_id].append(token)
+        for router_id, name in rows:
+            found[router_id].append(name)
         return found
 
     def routers(self) -> list[NamedRouter]:

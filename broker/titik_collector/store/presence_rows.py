@@ -82,14 +82,14 @@ def last_heard_ms(db: Database) -> int | None:
     return None if heard_ms is None else int(heard_ms)
 
 
-def known_run(db: Database, router_id: int, token: str, other: str) -> KnownRun | None:
+def known_run(db: Database, router_id: int, run_name: str, other: str) -> KnownRun | None:
     """A run, and whether it was heard before the other run; None if the store has no such run."""
     row = db.execute(
         # Of this batch its first sample is stored already, and its row is the newer one.
         "SELECT id, connection, EXISTS (SELECT 1 FROM settled WHERE run_id = run.id) AND id <"
         " (SELECT id FROM run WHERE router_id = :router AND token = :other)"
         " FROM run WHERE router_id = :router AND token = :token",
-        {"router": router_id, "token": token, "other": other},
+        {"router": router_id, "token": run_name, "other": other},
     ).fetchone()
     return None if row is None else KnownRun(row[0], row[1], bool(row[2]))
 
@@ -99,10 +99,10 @@ def end_run(db: Database, run_id: int, connection: int) -> None:
     db.execute("UPDATE run SET connection = ? WHERE id = ?", (connection, run_id))
 
 
-def end_run_of(db: Database, router_id: int, token: str | None, connection: int) -> None:
+def end_run_of(db: Database, router_id: int, run_name: str | None, connection: int) -> None:
     """A run is over since this connection of it, or a later one that is known."""
     db.execute(
         "UPDATE run SET connection = :connection WHERE router_id = :router AND token = :token"
         " AND coalesce(connection, 0) <= :connection",
-        {"connection": connection, "router": router_id, "token": token},
+        {"connection": connection, "router": router_id, "token": run_name},
     )

@@ -20,7 +20,7 @@ from titik_collector.store.ranges import Ranges, Span
 from titik_wire.limits import MAX_ALSO
 from titik_wire.messages import AckedRun
 
-RunName = tuple[int, str]  # router and token
+RunName = tuple[int, str]  # router, and the run's name
 _KINDS = ("stored", "refused")  # in the order of `Run.spans`
 _LEARNT = ("boot_id", "highest", "floor", "gone", "base", "base_stored", "base_refused")
 KEPT_RANGES = MAX_RANGES // 2  # of the newest, when they were too many
@@ -32,7 +32,7 @@ class Run:
 
     id: int
     router_id: int
-    token: str
+    name: str
     boot_id: int | None = None
     highest: int = 0
     floor: int = 0
@@ -144,7 +144,7 @@ class Run:
         settled = self.settled()
         upto = settled.upto()
         above: list[Span] = [span for span in settled if span[0] > upto]
-        return AckedRun(self.token, upto, tuple(above[:MAX_ALSO]))
+        return AckedRun(self.name, upto, tuple(above[:MAX_ALSO]))
 
 
 class Runs:
@@ -180,27 +180,27 @@ class Runs:
             (run.stored if kind == "stored" else run.refused).add(first, last)
         for run in found.values():
             run.written = run.spans()
-            self._cache[run.router_id, run.token] = run
+            self._cache[run.router_id, run.name] = run
 
-    def look(self, router_id: int, token: str) -> Run | None:
+    def look(self, router_id: int, run_name: str) -> Run | None:
         """The run if the store has heard of it, not to be changed."""
-        name = (router_id, token)
+        name = (router_id, run_name)
         if name not in self._cache:
             self.read([name])
         self._cache.move_to_end(name)
         return self._cache[name]
 
-    def find(self, router_id: int, token: str) -> Run | None:
+    def find(self, router_id: int, run_name: str) -> Run | None:
         """The run if the store has heard of it; it may be changed until `write`."""
-        run = self.look(router_id, token)
+        run = self.look(router_id, run_name)
         if run is not None:
-            self._touched[router_id, token] = run
+            self._touched[router_id, run_name] = run
         return run
 
-    def make(self, router_id: int, token: str) -> Run:
+    def make(self, router_id: int, run_name: str) -> Run:
         """A run that the store has not heard of; `write` numbers it."""
-        run = Run(0, router_id, token)
-        self._cache[router_id, token] = self._touched[router_id, token] = run
+        run = Run(0, router_id, run_name)
+        self._cache[router_id, run_name] = self._touched[router_id, run_name] = run
         return run
 
     def write(self) -> None:
@@ -247,13 +247,13 @@ class Runs:
     def _insert(self, new: Sequence[Run]) -> None:
         if not new:
             return
-        rows = [(run.router_id, run.token, *run.learnt()) for run in new]
+        rows = [(run.router_id, run.name, *run.learnt()) for run in new]
         columns = ", ".join(("router_id", "token", *_LEARNT))
         names = [f"new_{name}" for name in ("router_id", "token", *_LEARNT)]
         head, values = self._db.keyed(names, rows)
-        for run_id, router_id, token in self._db.execute(
+        for run_id, router_id, run_name in self._db.execute(
             f"{head} INSERT INTO run ({columns}) SELECT {', '.join(names)} FROM key"
             " RETURNING id, router_id, token",
             values,
         ):
-            self._touched[router_id, token].id = run_id
+            self._touched[router_id, run_name].id = run_id

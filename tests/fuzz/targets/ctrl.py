@@ -1,4 +1,4 @@
-"""hostapd's control interface: any datagrams on a real socket end in data or a CtrlError.
+"""hostapd's control interface: any datagrams on a real socket end in data or a ControlError.
 
 An input is datagrams, each ended by a zero byte; the first is the answer to STATUS.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.fuzz.targets import CAPTURES, folder
 from titik_agent.hostapd.bss_status import BssStatus
 from titik_agent.hostapd.control_replies import list_stations, parse_status
-from titik_agent.hostapd.control_socket import Addresses, Ctrl, CtrlError
+from titik_agent.hostapd.control_socket import Addresses, ControlError, ControlSocket
 from titik_agent.limits import MAX_CONTROL_REPLY
 
 FOREVER = float("inf")
@@ -54,14 +54,14 @@ def one(data: bytes) -> None:
             ctrl.pump()
         finally:
             ctrl.close()
-    except CtrlError:
+    except ControlError:
         pass
     finally:
         hostapd.close()
     assert not any(one.startswith(b"<3>") and b">" not in one for one in heard)
 
 
-def _ask(hostapd: "Hostapd", ctrl: Ctrl, question: bytes) -> bytes:
+def _ask(hostapd: "Hostapd", ctrl: ControlSocket, question: bytes) -> bytes:
     hostapd.say()
     return ctrl.ask(question, FOREVER)
 
@@ -78,9 +78,9 @@ class Hostapd:
         self._socket.settimeout(0)
         self._addresses = Seen(str(folder("ctrl")))
 
-    def connect(self, heard: list[bytes]) -> Ctrl:
+    def connect(self, heard: list[bytes]) -> ControlSocket:
         """A client."""
-        return Ctrl(self._addresses, self._path, heard.append)
+        return ControlSocket(self._addresses, self._path, heard.append)
 
     def say(self) -> None:
         """Up to the next answer; at most what a socket's queue holds."""

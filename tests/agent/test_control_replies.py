@@ -17,7 +17,7 @@ from titik_agent.hostapd.control_replies import (
     parse_status,
     unescape,
 )
-from titik_agent.hostapd.control_socket import CtrlError
+from titik_agent.hostapd.control_socket import ControlError
 from titik_agent.hostapd.station import Station
 from titik_agent.limits import MAX_STATIONS
 
@@ -117,13 +117,13 @@ def test_a_list_begins_again_when_a_station_comes_back() -> None:
 def test_a_list_that_never_ends_is_an_error() -> None:
     """A loop in the list ends the read, after a few tries."""
     one, two = station("02:00:00:00:01:00"), station("02:00:00:00:02:00")
-    with pytest.raises(CtrlError, match="faster than they can be listed"):
+    with pytest.raises(ControlError, match="faster than they can be listed"):
         list_stations(answering(*[one, two] * 100))
 
 
 def test_a_list_that_breaks_off_is_an_error() -> None:
     """It is never the shorter list."""
-    with pytest.raises(CtrlError):
+    with pytest.raises(ControlError):
         list_stations(answering(*[station("02:00:00:00:01:00"), "FAIL\n"] * 100))
 
 
@@ -138,7 +138,7 @@ def test_a_list_longer_than_any_bss_is_an_error() -> None:
         asked.append(question)
         return next(replies)
 
-    with pytest.raises(CtrlError, match="more than"):
+    with pytest.raises(ControlError, match="more than"):
         list_stations(ask)
     assert MAX_STATIONS + 1 == len(asked)
 
@@ -155,7 +155,7 @@ def test_a_stripped_hostapd_says_that_it_cannot_list() -> None:
 )
 def test_what_is_no_station_is_an_error(reply: bytes) -> None:
     """An answer to something else, or one without flags, is not counted."""
-    with pytest.raises(CtrlError, match="no station"):
+    with pytest.raises(ControlError, match="no station"):
         parse_station(reply)
 
 
@@ -166,7 +166,7 @@ def test_any_bytes_give_a_station_or_an_error(rest: bytes) -> None:
     for reply in (rest, b"02:00:00:00:01:00\n" + rest):
         try:
             parse_station(reply)
-        except CtrlError:
+        except ControlError:
             continue
 
 
@@ -175,7 +175,7 @@ def test_any_bytes_give_a_status_or_an_error(rest: bytes) -> None:
     """Nothing else is raised."""
     try:
         parse_status("wlan0", rest)
-    except CtrlError:
+    except ControlError:
         return
 
 

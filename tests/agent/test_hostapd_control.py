@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.agent.fake_hostapd import HANG, LATE, FakeBss, FakeHostapd, station
-from tests.agent.test_ctrl_replies import captured_stations
+from tests.agent.test_control_replies import captured_stations
 from tests.until import until
 from titik_agent.clock import SystemClock
 from titik_agent.hostapd import control_socket
-from titik_agent.hostapd.control_socket import PUMP_EVENTS, Addresses, Ctrl
+from titik_agent.hostapd.control_socket import PUMP_EVENTS, Addresses, ControlSocket
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import hostapd_control
@@ -385,7 +385,9 @@ def test_a_flood_of_events_does_not_hold_up_the_loop(bench: Bench) -> None:
         hostapd.event("wlan0", "RX-PROBE-REQUEST")
 
     with FakeHostapd(bench.directory, FakeBss("wlan0")) as hostapd:
-        listener = Ctrl(Addresses(bench.place), os.path.join(bench.directory, "wlan0"), hear)
+        listener = ControlSocket(
+            Addresses(bench.place), os.path.join(bench.directory, "wlan0"), hear
+        )
         assert listener.attach(time.monotonic() + 60)
         hostapd.event("wlan0", "RX-PROBE-REQUEST")
         listener.pump()
