@@ -11,7 +11,6 @@ MAX_SINCE_FILE = 64 * 1024
 MAX_LEASE_FILE = 1 << 20  # ten times what dnsmasq's default limit of 1000 leases can fill
 
 # Bytes of one message.
-MAX_PACKET = 20 * 1024  # we ask the broker to send nothing larger; an ack is at most 12 KiB
 MAX_DNS_ANSWER = 4096
 MAX_CONTROL_REPLY = 8192  # twice hostapd's own buffer
 MAX_NETLINK_ANSWER = 1 << 20  # 10,000 routes; the default ones of a table come first

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from titik_mqtt import failures, paho_client
 from titik_mqtt.dial import dial, verdict
-from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.endpoint import WINDOW, Endpoint
 from titik_mqtt.failures import LinkDown, Remedies
 
 # How often `tick` looks: a ping may be late by a ninth of the keep-alive, as brokers allow half.
@@ -61,7 +61,7 @@ class Terms(NamedTuple):
     will_delay_s: int = 0
     receive_maximum: int | None = None  # messages that the broker may send without PUBACK
     max_packet: int | None = None  # bytes that the broker may send at once
-    window: int = 20  # messages that may be without the broker's PUBACK; paho queues no more
+    window: int = WINDOW  # messages that may be without the broker's PUBACK; paho queues no more
 
 
 class Connection:

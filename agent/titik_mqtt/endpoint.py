@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 LOOPBACK = "127.0.0.1"
 PORT, TLS_PORT = 1883, 8883  # MQTT's own
+WINDOW = 20  # messages without PUBACK: mosquitto's default of what it takes at once
 
 
 class Tls(NamedTuple):

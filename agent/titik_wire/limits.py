@@ -1,8 +1,10 @@
 """How much a message of contract v1 may hold; the codec and the JSON Schemas read it."""
 
-# Bytes, packed or not. The broker refuses packets over 20 KiB; this leaves room for topic and
-# properties, and bounds what anybody can make a reader parse.
+# Bytes, packed or not; bounds what anybody can make a reader parse.
 MAX_PAYLOAD = 12 * 1024
+# Bytes of a message with its topic and properties. The broker refuses larger ones, and a router
+# asks it to send none.
+MAX_PACKET = 20 * 1024
 
 # Numbers.
 MAX_WHOLE = 2**53 - 1  # every JSON reader keeps it exact

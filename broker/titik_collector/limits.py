@@ -14,11 +14,18 @@ MAX_PASSWORD_FILE = 4096  # characters
 MAX_HOST = 253  # characters of a DNS name
 
 # What the broker and its trials may take, and what is kept of them.
+MAX_COLLECTOR_MEMORY = 2 << 30  # bytes; of a backup too, which reads as much of the store
+MAX_RENEWAL_MEMORY = 512 << 20
+MAX_TASKS, MAX_COLLECTOR_TASKS = 16, 32  # threads and processes of a unit
 MAX_OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
 MAX_MEMORY = 1 << 30  # bytes, far above a city's queues; a flood must not take the machine with it
+# What the broker queues for a client. Its default of 1000 drops QoS 1 in silence; this is what
+# 1,000 routers send in 50 minutes.
+MAX_QUEUED = 100_000  # messages
+MAX_QUEUED_BYTES = 128 << 20
 MAX_DAMAGED = 3  # databases moved aside
 MAX_BACKUPS = 14  # of the nights
-MAX_COMMANDS = 16_000  # bytes of those in one message, below the broker's max_packet_size
+MAX_COMMANDS = 16_000  # bytes of those in one message, below MAX_PACKET
 
 # What is received.
 MAX_RECEIVED = 10_000  # messages before an answer: ten batches
@@ -81,6 +88,7 @@ MAX_NAMED = 20  # routers or sites in a line
 MAX_PAGED = 5  # of them in the line for a pager, which shows no more
 MAX_REASON = 200  # characters of an output's error
 MAX_SHOWN = 80  # characters of a wrong value
+MAX_STATE = 2048  # bytes of the collector's state; two problems of MAX_PROBLEM characters fit
 MAX_PROBLEM = 300  # characters of one in the collector's state
 MAX_FINDINGS = 100
 MAX_ROWS = 60  # of a table unfolded, where no terminal says how many fit

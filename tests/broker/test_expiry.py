@@ -15,7 +15,8 @@ from tests.broker import enrolled
 from tests.broker.enrolled import City
 from tests.broker.running import PATIENCE_S, ROOT, RunningBroker
 from titik_collector.cli import titik
-from titik_collector.enrolment.authority import EPOCH, SERVER_RENEW_DAYS, WARN_DAYS, Expiry
+from titik_collector.config.model import CERT_DAYS
+from titik_collector.enrolment.authority import EPOCH, SERVER_RENEW_DAYS, Expiry
 from titik_collector.store.sqlite import open_writer
 
 TRIES_S = 2.0  # a refused client learns of it at once
@@ -69,7 +70,7 @@ def test_it_lives_as_long_as_the_page_says(city: City, what: str) -> None:
 def test_the_other_times_are_as_the_page_says() -> None:
     """When the broker's certificate is renewed, how early is warned, from when all is valid."""
     assert f"when less than {SERVER_RENEW_DAYS // 365} years are left" in output()
-    assert f"warn {WARN_DAYS} days ahead" in output()
+    assert f"warn {CERT_DAYS} days ahead" in output()
     assert f"valid from {EPOCH.year} on" in output()
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from titik_collector.config import model
+from titik_collector.limits import MAX_STATE
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import (
-    BYTES,
     STALE_MS,
     CollectorState,
     StateFile,
@@ -95,7 +95,7 @@ def test_the_longest_problems_fit(tmp_path: Path) -> None:
     """The file never grows, so that a full disk has room for it."""
     file = tmp_path / "state"
     StateFile([file]).write(replace(FULL, store_problem="é" * 999, broker_problem='"' * 999))
-    assert BYTES == file.stat().st_size
+    assert MAX_STATE == file.stat().st_size
     assert collector_state.read([file]) is not None
 
 

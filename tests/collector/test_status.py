@@ -242,7 +242,7 @@ def test_the_demo_s_first_screen_asks_for_nothing(tmp_path: Path) -> None:
     file.write_text(CITY + '[broker]\ndirectory = "broker"\n')
     stage = demo.Demo(tmp_path / "demo", file)
     out = io.StringIO()
-    world = WorldTime(stage.config.city.timezone, demo.SPEED)
+    world = WorldTime(stage.config.city.timezone, model.DEMO_SPEED)
     Console(file=out, width=80).print(demo.screen(stage, world))
 
     assert "the collector is starting" == out.getvalue().splitlines()[-1]

@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from titik_agent.spool.record import Key
+from titik_mqtt.endpoint import WINDOW
 from titik_wire import topics
 
 log = logging.getLogger(__name__)
 
-RESERVE: Final = 4  # of the room, that backlog leaves to the present and to the status
+RESERVE: Final = 4  # messages in flight that backlog leaves free for live samples and the status
 
 
 class Pace(NamedTuple):
     """How fast, and how often again."""
 
-    window: int = 20  # backlog without PUBACK: mosquitto's default of what it takes at once
+    window: int = WINDOW  # backlog without PUBACK
     live_window: int = 8  # samples of the present without PUBACK; more only wait for the next
     resend_s: float = 60.0  # how long the collector may take before a record counts as missed
     resend_cap_s: float = 900.0  # the wait doubles up to this while nothing gets through

@@ -6,10 +6,11 @@ The will's delay and the session's life are one time: resuming the session suppr
 import time
 from collections.abc import Callable
 
-from titik_agent.limits import MAX_IN_FLIGHT, MAX_PACKET
+from titik_agent.limits import MAX_IN_FLIGHT
 from titik_mqtt.connection import Connection, Events, Terms, Will
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import Remedies
+from titik_wire.limits import MAX_PACKET
 from titik_wire.topics import CLIENT_ID
 
 CONNECT_TIMEOUT_S = 10.0  # each: TCP, TLS handshake, and the broker's answer to CONNECT

@@ -7,6 +7,8 @@ from string import Template
 
 from titik_collector.access import plugin_file
 from titik_collector.broker_setup.broker_dir import PLUGIN, Settings
+from titik_collector.limits import MAX_QUEUED, MAX_QUEUED_BYTES
+from titik_wire.limits import MAX_PACKET
 
 # The oldest version that is let in; a router proves with its certificate who it is.
 _TLS = """
@@ -24,6 +26,9 @@ def text(settings: Settings) -> str:
     """The whole of broker.conf."""
     template = resources.files("titik_collector.broker_setup") / "mosquitto" / "broker.conf.in"
     return Template(template.read_text(encoding="utf-8")).substitute(
+        max_packet=MAX_PACKET,
+        max_queued=MAX_QUEUED,
+        max_queued_bytes=MAX_QUEUED_BYTES,
         plugin=plugin(),
         access=plugin_file.FILE,
         account=settings.account,

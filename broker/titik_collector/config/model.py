@@ -53,6 +53,8 @@ AWAY, AWAY_CRITICAL, LOST, CERT_DAYS = 1, 0, 1, 60  # from which on `status --ch
 SCREEN_S = 2.0  # between two screens of `titik top`
 DEMO, EXAMPLE = Path("var/demo"), Path("examples/kupang.toml")
 INTERVAL_S, FIRST_WAIT_S, SPEED, SEED = 30.0, 40.0, 1.0, 1  # of a simulation
+# Of the demo, whose simulated day passes in 48 minutes.
+DEMO_INTERVAL_S, DEMO_FIRST_WAIT_S, DEMO_SPEED = 5, 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from titik_collector.config.model import CERT_DAYS
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 from titik_mqtt.endpoint import LOOPBACK
@@ -38,7 +39,6 @@ ROUTER_DAYS = 30 * 365
 SERVER_DAYS = 3 * 365
 SERVER_RENEW_DAYS = 2 * 365  # renewed when less is left, by a weekly timer
 CRL_DAYS = 10 * 365  # renewed every week; a list that expired would lock every router out
-WARN_DAYS = 60
 RENEW = "titik broker renew"
 
 Key = ec.EllipticCurvePrivateKey
@@ -226,12 +226,12 @@ class Authority:
             yield Expiry(f"certificate of router {one.router}", one.until, remedy)
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
-        """What ends within WARN_DAYS or does not belong together, with the remedy."""
+        """What ends within CERT_DAYS or does not belong together, with the remedy."""
         found = [*self._uncertified(), *self._unlisted()]
         now = now or _now()
         for one in self.expiries():
             left, gone = one.days(now), (now - one.until).days
-            if left < WARN_DAYS:
+            if left < CERT_DAYS:
                 when = f"expires in {left} days" if left >= 0 else f"expired {gone} days ago"
                 found.append(f"{one.what} {when}: {one.remedy}")
         return found

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from titik_collector.limits import MAX_PROBLEM
+from titik_collector.limits import MAX_PROBLEM, MAX_STATE
 
 log = logging.getLogger(__name__)
 
-BYTES = 2048  # of the file, always; two problems of MAX_PROBLEM characters fit
 EVERY_S = 5.0  # it is written this often
 STALE_MS = 30_000  # an older file means that the collector hangs or was killed
 
@@ -122,13 +121,13 @@ def _encode(state: CollectorState) -> bytes:
     for name in ("broker_problem", "store_problem"):
         plain[name] = plain[name] and plain[name][:MAX_PROBLEM]
     text = json.dumps(plain, indent=1, ensure_ascii=False).encode("utf-8", "replace")
-    return text[: BYTES - 1].ljust(BYTES - 1) + b"\n"
+    return text[: MAX_STATE - 1].ljust(MAX_STATE - 1) + b"\n"
 
 
 def _read(file: Path) -> CollectorState | None:
     try:
         with open(file, "rb") as opened:
-            plain = json.loads(opened.read(2 * BYTES))
+            plain = json.loads(opened.read(2 * MAX_STATE))
     except (OSError, ValueError, RecursionError):
         return None
     return _checked(plain) if isinstance(plain, dict) else None

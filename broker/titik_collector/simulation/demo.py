@@ -25,7 +25,13 @@ from titik_agent.config import Sources
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
 from titik_collector.config import edit, model
-from titik_collector.config.model import Config, Router
+from titik_collector.config.model import (
+    DEMO_FIRST_WAIT_S,
+    DEMO_INTERVAL_S,
+    DEMO_SPEED,
+    Config,
+    Router,
+)
 from titik_collector.figures.windows import minute
 from titik_collector.queries import status
 from titik_collector.rollups.worker import GRACE_MS
@@ -37,13 +43,10 @@ from titik_collector.store.lease import lease
 from titik_wire import topics
 
 HERE = "this-machine"
-INTERVAL_S = 5
-SPEED = 30.0  # the simulated day passes in 48 minutes
 CUT = "ketapang-1"
 HISTORY = "history city --window 1m --since 1h"
 # Longer than the 30 s that the broker waits before it publishes the will.
 CUT_AFTER_S, CUT_LENGTH_S = 8, 34
-FIRST_WAIT_S = 1.0
 LAST_MESSAGE_S = 1.0  # for the last message on its way, after the routers stopped
 STOP_S = 10.0
 BROKER_S = 10.0
@@ -85,8 +88,8 @@ class Demo:
         self._spawn("agent", "titik_agent", "run", "--config", str(self._agent_file()))
         self._spawn(
             "fleet", "titik_collector", "simulate", "--config", str(self._file),
-            "--interval", str(INTERVAL_S), "--speed", str(SPEED),
-            "--first-wait", str(FIRST_WAIT_S), "--leave", HERE,
+            "--interval", str(DEMO_INTERVAL_S), "--speed", str(DEMO_SPEED),
+            "--first-wait", str(DEMO_FIRST_WAIT_S), "--leave", HERE,
             "--outage", f"{CUT}:{CUT_AFTER_S}:{CUT_LENGTH_S}",
             "--spools", str(self._directory / "spools"),
         )  # fmt: skip
@@ -126,7 +129,7 @@ class Demo:
     def _agent_file(self) -> Path:
         file = self._directory / "agent.toml"
         file.write_text(
-            f'router = "{HERE}"\ninterval_s = {INTERVAL_S}\n\n[broker]\n'
+            f'router = "{HERE}"\ninterval_s = {DEMO_INTERVAL_S}\n\n[broker]\n'
             f'host = "{self.broker.host}"\nport = {self.broker.ports.router}\n'
             f'password_file = "{self.broker.password_file(HERE).resolve()}"\n\n'
             f'[spool]\ndirectory = "{(self._directory / "spool").resolve()}"\n'
@@ -185,7 +188,7 @@ def run(directory: Path, example: Path, seconds: float | None) -> int:
 def _run(directory: Path, example: Path, seconds: float | None) -> int:
     console = Console()
     demo = Demo(directory, example)
-    world = WorldTime(demo.config.city.timezone, SPEED)
+    world = WorldTime(demo.config.city.timezone, DEMO_SPEED)
     failed: list[str] = []
     for line in lines_to_try(demo, time.time_ns() // 1_000_000, seconds):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -224,7 +227,7 @@ def _watch(
 def screen(demo: Demo, world: WorldTime) -> Group:
     """What is shown while it runs, once."""
     head = Text(
-        f"Kupang; its simulated day runs {SPEED:g} times as fast and is at {world.text()}",
+        f"Kupang; its simulated day runs {DEMO_SPEED:g} times as fast and is at {world.text()}",
         style="bold",
     )
     try:

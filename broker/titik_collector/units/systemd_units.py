@@ -16,7 +16,15 @@ from pathlib import Path
 from titik_collector.config import model as configuration
 from titik_collector.config.model import ConfigError
 from titik_collector.files.replace import Owner, replace_file
-from titik_collector.limits import MAX_BACKUPS
+from titik_collector.limits import (
+    MAX_BACKUPS,
+    MAX_COLLECTOR_MEMORY,
+    MAX_COLLECTOR_TASKS,
+    MAX_MEMORY,
+    MAX_OPEN_FILES,
+    MAX_RENEWAL_MEMORY,
+    MAX_TASKS,
+)
 from titik_collector.units import prerequisites
 from titik_collector.units.prerequisites import Layout
 
@@ -38,10 +46,10 @@ ExecStart={command}
 {own}
 {sandbox}
 {install}"""
-_DAEMON = """\
+_DAEMON = f"""\
 Restart=always
 RestartSec=2
-LimitNOFILE=65536"""
+LimitNOFILE={MAX_OPEN_FILES}"""
 _INSTALL = """
 [Install]
 WantedBy=multi-user.target
@@ -152,13 +160,17 @@ def _broker(place: Layout, broker: Mosquitto) -> str:
         place.broker_user,
         f"{_quoted(place.program)} broker run {_quoted(place.directory)}",
         _DAEMON,
-        "MemoryMax=1G",
-        "TasksMax=16",
+        _memory(MAX_MEMORY),
+        f"TasksMax={MAX_TASKS}",
         f"ReadWritePaths={_quoted(place.directory)}",
         *([f"AmbientCapabilities={rights}"] if rights else []),
         rights=rights,
         install=_INSTALL,
     )
+
+
+def _memory(most: int) -> str:
+    return f"MemoryMax={most >> 20}M"
 
 
 def _collector(place: Layout, broker: Mosquitto) -> str:
@@ -175,8 +187,8 @@ def _collector(place: Layout, broker: Mosquitto) -> str:
         # The broker's folder says its address; the password in it is root's alone.
         f"SupplementaryGroups={_group(place.broker_user)}",
         f"LoadCredential=broker:{str(secret).replace('%', '%%')}",
-        "MemoryMax=2G",
-        "TasksMax=32",
+        _memory(MAX_COLLECTOR_MEMORY),
+        f"TasksMax={MAX_COLLECTOR_TASKS}",
         "RuntimeDirectory=titik",
         "RuntimeDirectoryMode=0755",
         *_store_folder(place),
@@ -191,8 +203,8 @@ def _renew(place: Layout) -> str:
         place.keys_user,
         f"{_quoted(place.program)} broker renew {_quoted(place.directory)}",
         "Type=oneshot",
-        "MemoryMax=512M",
-        "TasksMax=16",
+        _memory(MAX_RENEWAL_MEMORY),
+        f"TasksMax={MAX_TASKS}",
         f"ReadWritePaths={_quoted(place.directory)}",
         # To hand over what it makes, to find and signal mosquitto, another user's process, and to
         # hear from it that it has read the list.
@@ -208,8 +220,8 @@ def _backup(place: Layout) -> str:
         f"{_quoted(place.program)} backup --config {_quoted(place.config)}"
         f" --keep {MAX_BACKUPS} %S/titik-backups",
         "Type=oneshot",
-        "MemoryMax=2G",
-        "TasksMax=16",
+        _memory(MAX_COLLECTOR_MEMORY),
+        f"TasksMax={MAX_TASKS}",
         "StateDirectory=titik-backups",
         "StateDirectoryMode=0700",
         *_store_folder(place),
