@@ -72,7 +72,7 @@ class Sources:
     hostapd: Literal["auto", "ubus", "control", "off"] = "auto"  # auto: ubus if it is there
     ubus_socket: Path = "/var/run/ubus/ubus.sock"  # OpenWrt's message bus
     control_dir: Path = "/var/run/hostapd"  # hostapd's control sockets on other systems
-    lease_files: tuple[Path, ...] = LEASE_FILES  # dnsmasq's; those that are missing are passed over
+    lease_files: tuple[Path, ...] = LEASE_FILES  # dnsmasq's; those that are missing are skipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Remedies:
     dns = ""
     refused = ""  # nothing listens at the port
     timeout = ""  # nobody answers there
-    silence = ""  # a broker that was connected answers no more
+    silence = ""  # a broker that was connected no longer answers
     tls = ""  # a port without TLS is taken for one with TLS, or the other way round
     authority = ""  # the broker's certificate is of an authority that is not trusted
     name = ""  # the key whose value the certificate does not bear

@@ -1,4 +1,4 @@
-"""A sample in a quarter of its bytes, for uplinks that are paid by the megabyte.
+"""A sample in a third of its bytes, for uplinks that are paid by the megabyte.
 
 A packed payload is one marker byte, which no JSON begins with, and a raw DEFLATE stream (RFC 1951)
 that may refer back to DICTIONARY. Each stands for itself: no reader needs another message.

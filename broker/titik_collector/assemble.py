@@ -1,4 +1,4 @@
-"""Where a collector is put together: its parts, its jobs in order, and which concerns which.
+"""Where a collector is put together: its parts, its jobs in order, and who uses what.
 
 Rule: this file alone knows all parts. A job gets what it needs of another as a function.
 """
@@ -47,7 +47,7 @@ from titik_collector.timeline.timekeeping import Timekeeping
 from titik_mqtt.endpoint import Endpoint
 from titik_wire.limits import MAX_DAY_STARTS
 
-BUSY_S = 0.002  # a job's budget while messages come; a pass of rollups may take 0.3 s all the same
+BUSY_S = 0.002  # a job's budget while messages come; a pass of rollups may still take 0.3 s
 RENEW_S = 10.0  # a third of how long a lease lasts
 HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays nobody
 

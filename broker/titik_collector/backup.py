@@ -29,7 +29,7 @@ from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import files, open_reader, open_writer
 
 CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
-FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: a former version's
+FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
 

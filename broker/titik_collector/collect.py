@@ -37,7 +37,7 @@ class Collector:
                 self.take_in(saved)
             self.parts.jobs.run(idle=saved is None, flood=self.parts.ingest.flood)
         except StoreHeld:
-            raise  # another collector writes there: nothing of ours is stored any more
+            raise  # another collector writes there: nothing of ours is stored from here on
         except StoreError as error:
             self._store_failed(error)
         else:

@@ -1,4 +1,4 @@
-"""Bytes that only grow, from counters that come round, restart and lie."""
+"""Bytes that only grow, from counters that wrap, restart and lie."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -47,7 +47,7 @@ def day(mbps: float, every_s: int, line_bps: float, width: int = ROUND) -> tuple
 
 @pytest.mark.parametrize("mbps", [1, 100, 600, 950])
 def test_a_32_bit_counter_loses_nothing_at_a_gigabit(mbps: float) -> None:
-    """Between two samples of 30 s it comes round once at most, and its packets go on."""
+    """Between two samples of 30 s it wraps once at most, and its packets go on."""
     passed, known, unknown = day(mbps, 30, 1e9)
     assert (passed, 0) == (known, unknown)
 
@@ -65,7 +65,7 @@ def test_bytes_that_cannot_be_known_are_logged_once(caplog: pytest.LogCaptureFix
     """A shorter interval would make them known."""
     with caplog.at_level("INFO"):
         day(1200, 30, 2.5e9)
-    assert ["bytes unknown, 4 GiB may pass between two samples ifindex=1"] == caplog.messages
+    assert ["bytes unknown, its 32-bit counter may wrap unseen ifindex=1"] == caplog.messages
 
 
 def test_a_64_bit_counter_is_known_at_any_speed() -> None:

@@ -478,7 +478,7 @@ def test_events_the_acl_refuses_are_missed_and_logged_once(
     router.serve(AP0, clients(client(1)))
     assert 1 == router.read_one().clients
     assert 1 == router.read_one().clients
-    assert ["ubus events missing, the interval remains reason=hostapd.phy0-ap0: not found"] == [
+    assert ["ubus events missing, counting at samples only reason=hostapd.phy0-ap0: not found"] == [
         record.message for record in caplog.records if record.levelno >= logging.WARNING
     ]
     caplog.clear()

@@ -229,7 +229,7 @@ def test_a_session_is_counted_at_the_port_below_it(machine: Machine) -> None:
 def test_a_port_that_counts_less_is_passed_over(
     machine: Machine, below: tuple[int | None, int]
 ) -> None:
-    """Its 32 bits came round, or it does not count at all."""
+    """Its 32 bits wrapped, or it does not count at all."""
     machine.add("pppoe-wan", PPP)
     machine.sessions("eth0")
     machine.counts |= {"eth0": below, "pppoe-wan": (50_000_000, 50_000_000)}

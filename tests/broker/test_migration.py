@@ -25,7 +25,7 @@ LEFT = {"mosquitto.conf", "acl", "passwords"}
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The former version's code."""
+    """The earlier version's code."""
     folder = tmp_path_factory.mktemp("former")
     first.unpack(folder)
     return folder
@@ -56,7 +56,7 @@ def now(*words: str) -> str:
 
 @pytest.fixture
 def city(tmp_path: Path, source: Path) -> City:
-    """As the former version makes it, with three routers and an engineer."""
+    """As the earlier version makes it, with three routers and an engineer."""
     (tmp_path / "titik.toml").write_text(CONFIG)
     router, engineer, collector = map(str, free_ports(3))
     broker = str(tmp_path / "broker")

@@ -114,11 +114,11 @@ def test_what_is_wrong_with_the_city(text: str, expected: str) -> None:
         ('[[router]]\nname = "a"', "router[0] (a).site: is missing; give a name"),
         (
             SITE + '[[router]]\nname = "a"\nsite = "taman-tirosas"',
-            'router[0].site: there is no site "taman-tirosas", where a is to be; did you mean',
+            'router[0].site: there is no site "taman-tirosas" for a; did you mean',
         ),
         (
             '[[router]]\nname = "a"\nsite = "b"',
-            'router[0].site: there is no site "b", where a is to be; add a [[site]] first',
+            'router[0].site: there is no site "b" for a; add a [[site]] first',
         ),
         (
             SITE + '[[router]]\nname = "collector"\nsite = "taman-tirosa"',

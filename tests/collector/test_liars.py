@@ -111,7 +111,7 @@ def ended(db: SqliteDatabase, before_ms: int) -> set[str]:
 def test_a_rollup_that_cannot_be_reported_is_passed_over_and_named_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An older version may have stored it."""
+    """An earlier version may have stored it."""
     monkeypatch.setattr(Link, "connected", True)
     file = tmp_path / "titik.toml"
     file.write_text(HEAD + SITE + ROUTER)

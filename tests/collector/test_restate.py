@@ -1,4 +1,4 @@
-"""The throughput that an older version stored for sites and the city, computed again."""
+"""The throughput that an earlier version stored for sites and the city, computed again."""
 
 from pathlib import Path
 

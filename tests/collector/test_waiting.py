@@ -1,4 +1,4 @@
-"""Stores of the fifth schema that hold samples which are acknowledged and not placed."""
+"""Stores of an earlier version that hold samples which are acknowledged and not placed."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

@@ -82,7 +82,7 @@ class LyingClock(SystemClock):
 
 
 def wrapping(lie: str | None) -> Callable[[], dict[str, Traffic]]:
-    """Counters of 32 bits that come round after so many bytes as the file says."""
+    """Counters of 32 bits that wrap after so many bytes as the file says."""
     given = LyingClock.calls(lie)
     if "wraps_after" not in given:
         return read_traffic

@@ -167,7 +167,7 @@ def _known(world: World, db: Database) -> tuple[list[int], int]:
     known = [0, 0]
     for seen in rows.values():
         for before, after in itertools.pairwise(sorted(seen)):
-            # One that fell came round while no agent looked: what it counted meanwhile is unknown.
+            # One that fell wrapped while no agent looked: what it counted meanwhile is unknown.
             if after[1] >= before[1] and after[2] >= before[2]:
                 known[0] += after[1] - before[1]
                 known[1] += after[2] - before[2]

@@ -10,7 +10,7 @@ from tests.project.sources import PACKAGES, files, nodes
 from titik_wire import topics
 
 BEGINS_A_TOPIC = re.compile(rf"{topics.PREFIX}|\$(SYS|CONTROL)/")
-# Reads a file of a former version, whose lines hold topics.
+# Reads a file of an earlier version, whose lines hold topics.
 FORMER = {"access/acl_files.py"}
 
 

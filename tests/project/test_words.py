@@ -137,6 +137,35 @@ def test_every_docstring_has_short_sentences(package: str) -> None:
     assert [] == found
 
 
+def comments(text: str) -> Iterator[str]:
+    """Those of a file; lines that follow each other are one."""
+    block: list[str] = []
+    last = -1
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            is_alone = token.line.lstrip().startswith("#")
+            if not is_alone or token.start[0] != last + 1:
+                yield " ".join(block)
+                block = []
+            block.append(token.string.lstrip("# "))
+            last = token.start[0] if is_alone else -1
+    yield " ".join(block)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_comment_has_short_sentences(package: str) -> None:
+    """As docstrings have."""
+    found = [
+        (str(file.relative_to(PACKAGES[package].parent)), one)
+        for file in files(package)
+        for text in comments(file.read_text())
+        for one in sentences(text)
+        if words(one) > LONGEST
+    ]
+    assert [] == found
+
+
 # A class whose name stands twice on purpose: the second reads as one of the first.
 DELIBERATE = {
     "Broker": "a table of each half's configuration, for the same broker",

@@ -95,4 +95,4 @@ def test_a_door_that_does_not_open_stops_nobody(tmp_path: Path) -> None:
         city.until_taken(node, 3)
         city.until_acked()
         assert city.collector is not None
-        assert 1 == city.collector.output().count("without a look at the broker")
+        assert 1 == city.collector.output().count("without checking for another collector")

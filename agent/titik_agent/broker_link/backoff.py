@@ -13,15 +13,15 @@ drops.
 import random
 
 # With 30 s the mean is N/30 a second, and chance goes above it. With 34 s the fastest five seconds
-# of a thousand routers still do in one loss of three, by up to 18 %; with this one in two of 600.
+# of a thousand routers still do in one loss of three, by up to 18 %. With 40 s they do in 2 of 600.
 FIRST_S = 40.0
 CAP_S = 150.0  # two attempts are at most two periods apart: 300 s
 STABLE_S = 60.0  # a connection younger than this has proved nothing
 # What only a person can correct (a wrong password, a name used twice) is tried this rarely. But a
 # refused login is at first tried as soon as a broker that is gone: perhaps somebody is mending it.
 SLOW_S = (150.0, 300.0)
-# After a power cut a whole district boots in the same second; a router up for longer than this is
-# being restarted by hand or by its watchdog, alone.
+# After a power cut a whole district boots in the same second. A router that is up for longer than
+# this was restarted alone, by hand or by its watchdog.
 BOOTING_S = 300.0
 
 

@@ -1,4 +1,4 @@
-"""The router's connection: the broker keeps its session and its will through a short cut.
+"""The router's connection: session and will outlast a break of up to 30 s.
 
 The will's delay and the session's life are one time: resuming the session suppresses the will.
 """

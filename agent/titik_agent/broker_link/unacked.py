@@ -37,7 +37,7 @@ class Unacked:
         self._sent[key] = now
 
     def keep(self, held: Collection[Key]) -> None:
-        """Forget what the spool holds no more: merged or dropped."""
+        """Forget what the spool no longer holds: merged or dropped."""
         self._sent = {key: at for key, at in self._sent.items() if key in held}
         self._resent = {key: times for key, times in self._resent.items() if key in held}
 

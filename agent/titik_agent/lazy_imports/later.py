@@ -3,7 +3,7 @@
 Measured with Debian's Python 3.11 on x86-64: 4.4 MB less resident memory, of 27.
 
 Rule: a stand-in becomes the true module at the first use of anything in it, so nothing can be
-missing: a traceback is printed as ever, it is only then that its code is read.
+missing: a traceback prints as usual, and only then is its code read.
 Rule: a module that somebody has loaded already is left alone. After `finish`, an import gives the
 true one.
 

@@ -101,8 +101,8 @@ class Sampler:
                 failed.append(source.name)
                 self._log_failed(source.name, str(error))
             except Exception as error:
-                # A bug in one source, or a kernel that answers as none before it, must not end
-                # the agent: after a few such ends in a row procd does not start it again.
+                # A bug in one source must not end the agent. Nor must an unexpected answer of a
+                # kernel. After a few crashes in a row procd gives up.
                 failed.append(source.name)
                 # Its text may be of a visitor, as a KeyError's is the key.
                 self._log_failed(source.name, f"{type(error).__name__} at {_place(error)}")

@@ -1,7 +1,7 @@
-"""An interface's byte counters as numbers that only grow while their token stays the same.
+"""For `netdev`: byte counters of an interface that only grow while their token stays the same.
 
-Rule: a counter that was never above 2**32 may be 32 bits wide. It came round where its packets
-went on, and where neither the line nor the packets could have carried it round twice.
+Rule: a counter that was never above 2**32 may be 32 bits wide. It wrapped where its packets
+went on, and where neither the line nor the packets could have wrapped it twice.
 Rule: whatever else falls has restarted. Where more than 4 GiB may have passed unseen there is no
 reading, and the next one is a restart. So nothing is invented, and nothing is silently missing.
 Rule: only the bytes decide. A counter of drops or errors may do what it likes.
@@ -31,7 +31,7 @@ class Counted(NamedTuple):
 
 
 class _Last(NamedTuple):
-    """A reading, and how often each counter had come round by then."""
+    """A reading, and how often each counter had wrapped by then."""
 
     at_s: float
     traffic: Traffic
@@ -84,7 +84,7 @@ class Counting:
         if identity not in self._logged and len(self._logged) < MAX_COUNTED:
             self._logged.add(identity)
             ifindex = identity.rpartition("/")[2]
-            log.info("bytes unknown, 4 GiB may pass between two samples ifindex=%s", ifindex)
+            log.info("bytes unknown, its 32-bit counter may wrap unseen ifindex=%s", ifindex)
 
 
 class _Restarted:
@@ -92,13 +92,13 @@ class _Restarted:
 
 
 class _Unseen:
-    """It may have come round more often than can be seen."""
+    """It may have wrapped more often than can be seen."""
 
 
 def _follow(
     last: _Last, now: _Last, line_bps: Callable[[], float]
 ) -> tuple[int, int] | _Restarted | _Unseen:
-    """How often each counter has come round by now."""
+    """How often each counter has wrapped by now."""
     was, is_now = last.traffic, now.traffic
     rounds = []
     for before, after, packets, before_rounds in (
@@ -107,16 +107,14 @@ def _follow(
     ):
         assert before is not None
         assert after is not None
-        more = _came_round(
-            after - before, max(before, after), packets, now.at_s - last.at_s, line_bps
-        )
+        more = _wrapped(after - before, max(before, after), packets, now.at_s - last.at_s, line_bps)
         if not isinstance(more, int):
             return more
         rounds.append(before_rounds + more)
     return rounds[0], rounds[1]
 
 
-def _came_round(
+def _wrapped(
     grown: int, highest: int, packets: int | None, elapsed_s: float, line_bps: Callable[[], float]
 ) -> int | _Restarted | _Unseen:
     """0 or 1."""

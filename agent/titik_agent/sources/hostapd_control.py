@@ -186,7 +186,7 @@ class HostapdCtrl(BssSection):
             self._deaf.discard(server)
         elif server not in self._deaf:
             self._deaf.add(server)
-            log.warning("events refused, the interval remains bss=%s", name)
+            log.warning("events refused, counting at samples only bss=%s", name)
 
     def _hear(self, event: bytes) -> None:
         if event.startswith(_JOINED):
@@ -195,7 +195,7 @@ class HostapdCtrl(BssSection):
         self._changed |= event.startswith(_CHANGES)
 
     def _forget_all_but(self, servers: dict[str, list[str]]) -> None:
-        """What is known of BSSes that are no more."""
+        """What is known of BSSes that are gone."""
         paths = {path for each in servers.values() for path in each}
         for path in self._listeners.keys() - paths:
             self._listeners.pop(path).close()

@@ -187,7 +187,7 @@ class HostapdUbus(BssSection):
             self._events.close()
             self._miss()
         if refusal and refusal != self._deaf:
-            log.warning("ubus events missing, the interval remains reason=%s", refusal)
+            log.warning("ubus events missing, counting at samples only reason=%s", refusal)
         self._deaf = refusal
 
     def _subscribe(self, objects: dict[str, int], end: float) -> str:

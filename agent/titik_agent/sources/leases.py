@@ -12,9 +12,9 @@ from titik_agent.clock import Clock
 from titik_agent.limits import MAX_LEASE_FILE
 from titik_agent.sampling.source import SourceError
 
-READS = 3  # dnsmasq writes in place: tries to read a file that nobody wrote to meanwhile
-# dnsmasq writes its file within milliseconds. One that was left alone for so long is whole, even
-# where a power cut took its last newline, or left NULs in place of what was not on the disk yet.
+READS = 3  # dnsmasq writes in place: tries to read a file that did not change at the same time
+# dnsmasq writes its file within milliseconds. One that was left alone for so long is whole. A power
+# cut may have taken its last newline, or left NULs in place of what was not on the disk yet.
 LEFT_ALONE_NS = 10 * 10**9
 # `<expiry> <hardware address> <IPv4 address> <hostname> <client id>`. A device without a hardware
 # address has `00-` there; one that is not on Ethernet has its type before it, as `06-aa:bb:...`.
@@ -23,10 +23,10 @@ IPV4_ROW = re.compile(
     re.I,
 )
 # `<expiry> <IAID> <IPv6 address> ...`, after the server's own `duid ...`. Both are of devices that
-# are also, or only, reached over IPv6, and name no hardware address, so they count nobody.
+# are also, or only, reached over IPv6, and name no hardware address, so they are not counted.
 IPV6_ROW = re.compile(rb"duid |\d{1,20} T?\d+ [0-9a-f:]*:[0-9a-f:.]*(?: |$)", re.I)
-# A dnsmasq built for boards without a clock (HAVE_BROKEN_RTC) writes how long a lease lasts, where
-# others write when it ends; no lease lasts 31 years, and no lease ended before 2001.
+# A dnsmasq built for boards without a clock (HAVE_BROKEN_RTC) writes how long a lease lasts. Others
+# write when it ends. No lease lasts 31 years, and no lease ended before 2001.
 LONGEST_S = 1_000_000_000
 
 

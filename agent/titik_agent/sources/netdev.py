@@ -89,7 +89,7 @@ class Interfaces:
         self._life = f"{int(monotonic() * 1000):x}"
         # When it was read, and what.
         self._last: tuple[float, dict[str, SeenInterface]] | None = None
-        self._looked_at: float | None = None  # None: ways out and LAN are to be found again
+        self._looked_at: float | None = None  # None: ways out and LAN must be found again
         self._found: Sequence[Way] = _remembered(memory)
         self._found_lan: Sequence[str] = ()
         known_ports = {way.route: way.ifname for way in self._found}

@@ -142,7 +142,7 @@ def parse_default_routes(answer: bytes) -> Iterator[DefaultRoute]:
 
 
 def parse_addressed(answer: bytes) -> Iterator[int]:
-    """The interfaces with an address of the machine, but for those that only link-locals are on."""
+    """The interfaces with an address of the machine, except those that only link-locals are on."""
     for body in _messages(answer):
         route = _route(body)
         if route is None or route.kind != _LOCAL or route.table != LOCAL_TABLE:

@@ -1,4 +1,4 @@
-"""A reading that may take seconds, such as one-wire sensors, without holding up a sample.
+"""For `host`: a reading that may take seconds, as of one-wire sensors, and delays no sample.
 
 Rule: who asks waits at most PATIENCE_S; an answer that comes later is given to who asks next.
 Rule: an answer is good for FRESH_S, because a thread costs a small router a millisecond.

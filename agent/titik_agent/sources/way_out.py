@@ -168,7 +168,7 @@ class _Search:
         return set(self._wiring.uppers(ifname)) <= self._claimed
 
     def _counts_more(self, lowers: list[str], uppers: list[str]) -> bool:
-        """False: these ports do not count, or came round while what is above them went on."""
+        """False: these ports do not count, or wrapped while what is above them went on."""
         for direction in (0, 1):
             below = [self._counts.get(one, (None, None))[direction] for one in lowers]
             above = [self._counts.get(one, (None, None))[direction] or 0 for one in uppers]

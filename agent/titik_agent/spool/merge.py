@@ -6,9 +6,8 @@ are absent where the newer could not read them.
 Rule: of every byte counter `(ifname, role, since)` the last value is kept: in `bss` or `net` while
 it is there at the end, else in `past`.
 Rule: minima and maxima are over both, of what was observed; a failed section observed nothing.
-Rule: everything else is the last that was read within the range: `client_ms`, `observed_ms`,
-`visitors`, `leases`, `radios`, `reach`, `probe`, `host`. These count up, carry their own time, or
-change slowly.
+Rule: everything else, and so a new section, is the last that was read within the range. It counts
+up, carries its own time, or changes slowly.
 
 Merging only follows the tree of aligned blocks, so the result does not depend on when it is done.
 """

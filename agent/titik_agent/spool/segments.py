@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from titik_agent.spool.record import FoundRecord, scan
 
-NO_FILE: Final = (errno.ENOENT, errno.EIO)  # a file that is no more, or that no medium gives back
+NO_FILE: Final = (errno.ENOENT, errno.EIO)  # a file that is gone, or that no medium gives back
 SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # that pass
 _NAME: Final = re.compile(r"([0-9]{10})\.seg")
 
@@ -129,7 +129,7 @@ class Segments:
             os.close(fd)
 
     def forget(self, position: Position) -> None:
-        """A record is needed no more."""
+        """A record is no longer needed."""
         segment = self._segments[position.segment]
         segment.needed -= position.size
         if segment.needed:

@@ -219,7 +219,7 @@ class Spool:
                 self._blocks.offer_again(newer)
                 raise
             if records[0] is None or records[1] is None:
-                continue  # damaged, so no pair any more
+                continue  # damaged, so no longer a pair
             try:
                 merged = merge_encoded(records[0][OVERHEAD:], records[1][OVERHEAD:])
             except CannotMerge as error:

@@ -248,7 +248,7 @@ class Storage:
         disk.sweep()
         self.corrupt += damaged
         if not disk.complete:
-            log.warning("spool has files that may not be read directory=%s", self._directory)
+            log.warning("no permission to read files of the spool directory=%s", self._directory)
         if damaged:
             log.warning("spool has damaged records, skipped stretches=%d", damaged)
 

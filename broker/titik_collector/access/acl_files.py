@@ -1,9 +1,10 @@
-"""What titik up to 0.2 gave mosquitto: an ACL and a password file, read at a signal.
+"""Brings a broker's folder with the files `acl` and `passwords` to mosquitto's plugin.
 
-They are kept right until a broker that reads them has been started again, and then removed. The
-former version makes them again from what it finds: `titik broker init`, with that version.
+An earlier version wrote both, and mosquitto read them at a signal. They are kept right until a
+broker that reads them has been started again, and then removed. `titik broker init` of that
+version makes them again from what it finds.
 
-Rule: the ACL is written by nobody any more but for engineers who are added meanwhile.
+Rule: only a new engineer still changes the ACL.
 """
 
 import os
@@ -29,7 +30,7 @@ topic deny {PREFIX}/router/{{name}}/#
 topic read {ALL}
 topic read {BROKER}
 """
-# Every line that the former version wrote, with names and ids left open.
+# Every line that the earlier version wrote, with names and ids left open.
 _ITS = re.compile(
     rf"user \S+|topic read ({ALL}|{re.escape(BROKER)}|{PREFIX}/router/\+/backlog)"
     rf"|pattern read {PREFIX}/(router/%u/ack|collector/\+/status)"
@@ -81,7 +82,7 @@ def reload(pid: int) -> None:
 
 
 def end(directory: Path) -> None:
-    """Remove them; nobody reads them once the plugin is in charge. A hand may have been in two.
+    """Remove them; no one reads them once the plugin is in charge. A hand may have been in two.
 
     mosquitto's account may not, then the next command does.
     """
@@ -97,7 +98,7 @@ def end(directory: Path) -> None:
 
 
 def by_hand(directory: Path, ctl: str, roles: Mapping[str, str]) -> list[str]:
-    """Every line of the ACL that the former version did not write, and what replaces it.
+    """Every line of the ACL that the earlier version did not write, and what replaces it.
 
     `roles`: of users who are no routers; who shares one with others gets one more.
     """

@@ -1,4 +1,4 @@
-"""Waits until a connection to the broker has something to read, and sends meanwhile."""
+"""Waits until a connection to the broker has something to read, and sends what waits."""
 
 import select
 

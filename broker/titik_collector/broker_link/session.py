@@ -73,7 +73,7 @@ class Session:
             raise failures.unanswered("SUBSCRIBE", self._endpoint.where)
 
     def wait_unread(self, wait_s: float) -> None:
-        """Leave what waits in the socket to the broker; its end is noticed all the same."""
+        """Leave what waits in the socket to the broker; its end is still noticed."""
         connection = self.connection
         connection.check_open()
         poll = select.poll()

@@ -5,7 +5,7 @@ Rule: it is read before we connect as the collector, for that would evict a coll
 there, and before anything retained is written over.
 Rule: a status of another store or epoch that is still published is another collector's. One that
 stands still for WATCH_S is a ghost, left by a broker that lost power.
-Rule: what cannot be read holds up nobody. It is logged when the connection stands all the same.
+Rule: what cannot be read delays no connection. It is logged once the connection stands.
 """
 
 import logging
@@ -74,7 +74,7 @@ class Takeover:
     def connected(self) -> None:
         """From here on the status at the broker is our own."""
         if self._unread is not None:
-            log.warning("connected without a look at the broker reason=%s", self._unread)
+            log.warning("connected without checking for another collector reason=%s", self._unread)
         self._door = self._unread = None
 
 

@@ -3,7 +3,7 @@
     broker.toml       what `titik broker init` decided: addresses, ports, users
     broker.conf       mosquitto's configuration
     secrets/*.password  secrets/control        each user's password, for its owner alone
-    data/dynamic-security.json                 who may do what, see access.py
+    data/dynamic-security.json                 who may do what, see access/rights.py
     data/             mosquitto's database and process id
 
 Rule: mosquitto runs inside the directory on relative paths. So only the directory itself must be
@@ -278,7 +278,7 @@ class BrokerDir:
         return known.put_client(user, [rights.ROUTER, own], password)
 
     def _adopt(self, known: Access) -> None:
-        """Routers of a trial whose password the former version's file has, and none of ours."""
+        """Routers of a trial whose password the earlier version's file has, and none of ours."""
         if self.settings.host is not None or self._is_commanded():
             return
         for user, hashed in acl_files.passwords(self.path).items():

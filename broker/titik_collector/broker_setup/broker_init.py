@@ -138,7 +138,7 @@ def _routers(directory: BrokerDir, asked: Collection[str]) -> tuple[set[str], se
     """Who is let in, and who is not any more, whatever the plugin's file says."""
     if directory.settings.host is None:
         wanted = {*asked, *_routers_with_secrets(directory)}
-        known = acl_files.passwords(directory.path)  # an older version may have changed them
+        known = acl_files.passwords(directory.path)  # an earlier version may have changed them
         return wanted, set(directory.routers()) - set(known) - wanted if known else set()
     issued = directory.authority.readable()
     good = {one.router for one in issued if not one.revoked}
@@ -518,7 +518,7 @@ def _keep_engineers(engineers: tuple[str, ...]) -> list[str]:
 
 
 def end_router_passwords(directory: BrokerDir) -> list[str]:
-    """What is left of a trial or of an older version, where there is TLS; what was done."""
+    """What is left of a trial or of an earlier version, where there is TLS; what was done."""
     ended = _ended(directory, directory.settings)
     return bring_together(directory, (), ended) if ended else []
 

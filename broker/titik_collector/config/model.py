@@ -377,7 +377,7 @@ def _check_places(config: Config) -> None:
             raise ConfigError(
                 config.file,
                 f"router[{number}].site",
-                f'there is no site "{router.site}", where {router.name} is to be',
+                f'there is no site "{router.site}" for {router.name}',
                 no_such_site(router.site, sites),
             )
 

@@ -1,11 +1,11 @@
-"""What two successive samples show of the time between them; pure.
+"""Traffic and client time between two samples of a boot, for rollups and `now`; pure.
 
 Rule: a cumulative counter gives a figure only between two readings of the same counter
 (interface row: role, ifname and `since`). Where it falls, it has started again: the gap is unknown,
 never the whole value and never negative. What no link could have carried is unknown too.
 Rule: samples of one boot are ordered by uptime, whatever the clock did. A sample that has no
-readings of a kind (`wifi`, `uplink`) is passed over, so missing and merged samples cost
-resolution, never bytes. A reading that lists a counter no more ends it.
+readings of a kind (`wifi`, `uplink`) is skipped, so missing and merged samples cost
+resolution, never bytes. A reading that no longer lists a counter ends it.
 Rule: client time counts within a run, from zero at its start. So the first sample that is there
 of a run speaks for all the time the run had observed by then.
 """

@@ -1,1 +1,1 @@
-"""Files that others read meanwhile: replaced whole or not at all, by one command at a time."""
+"""Files that others may be reading: replaced whole or not at all, by one command at a time."""

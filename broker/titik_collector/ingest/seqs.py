@@ -115,7 +115,7 @@ class Seqs:
         self._runs.trim()
 
     def forget(self) -> None:
-        """What is in memory may not be true any more."""
+        """What is in memory may no longer be true."""
         self._runs.forget()
         self._open_runs.forget()
         self._followed.clear()
@@ -146,7 +146,7 @@ class Seqs:
             self._followed.append((older, boot))
 
     def _disclaim(self, router_id: int, run_name: str) -> None:
-        """The spool holds nothing of an earlier run any more."""
+        """The spool no longer holds anything of an earlier run."""
         older = self._runs.find(router_id, run_name)
         if older is not None:
             older.disclaim()

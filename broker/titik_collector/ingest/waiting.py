@@ -1,7 +1,7 @@
-"""Places what a collector of the fifth schema accepted and had not placed when it ended.
+"""Places what a collector of an earlier version accepted and had not placed when it ended.
 
 Such a collector acknowledged samples by their heads. Here each is read to its end: what breaks the
-contract is put away as malformed, and its seq from stored to refused. The table goes when it is
+contract is kept as malformed, and its seq from stored to refused. The table goes when it is
 empty. This module can be deleted when no such store is left.
 """
 
@@ -126,5 +126,5 @@ def _unpack(packed: bytes) -> list[WaitingSample]:
     try:
         return _decode(zlib.decompress(packed))
     except (zlib.error, msgspec.MsgspecError) as error:  # to try again would hold up all others
-        log.error("samples that an earlier version left are damaged, passed over reason=%s", error)
+        log.error("samples that an earlier version left are damaged, skipped reason=%s", error)
         return []

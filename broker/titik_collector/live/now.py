@@ -120,7 +120,7 @@ class LiveState:
     def place(self) -> None:
         """Take where routers are from the registry, at the start and after a change.
 
-        `everything` is to be next, which sums them up again.
+        `everything` comes next, which sums them up again.
         """
         self._routers = {one: (name, site) for one, name, site in self._registry.routers()}
         self._sites = {name: LiveTotals() for _, name in self._registry.sites()}

@@ -16,7 +16,7 @@ from titik_wire.messages import Now
 
 @dataclass(eq=False)
 class NowPublishing:
-    """Knows the routers whose `now` is to be published."""
+    """Knows the routers whose `now` must be published."""
 
     _live: LiveState
     _presence: Presence
@@ -31,7 +31,7 @@ class NowPublishing:
         self._stale.add(router_id)
 
     def everything(self) -> None:
-        """Report all of it, and of sites that have no router any more."""
+        """Report all of it, and of sites that no longer have a router."""
         self._everything = True
 
     def hears(self) -> None:

@@ -41,7 +41,7 @@ class Event:
 
 
 class Output(Protocol):
-    """Somewhere outside. Inherit from it, and override what is to be reported there.
+    """Somewhere outside. Inherit from it, and override what will be reported there.
 
     Each call has one thing or more.
     """

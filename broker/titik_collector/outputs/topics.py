@@ -39,7 +39,7 @@ class Topics(Output):
     def _publish(self, message: Message, topic: str, retain: bool) -> None:
         try:
             payload = codec.encode(message)
-        except WireError as error:  # of a store that an older version wrote: the others go on
+        except WireError as error:  # of a store that an earlier version wrote: the others go on
             if topic not in self.refused:
                 log.error("not published, it breaks the contract topic=%s reason=%s", topic, error)
             self.refused.add(topic)

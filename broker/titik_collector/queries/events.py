@@ -152,7 +152,7 @@ def _outage(name: str, group: Sequence[Outage], now_ms: int, deaf: Sequence[Serv
 def _server(db: Database, since_ms: int) -> Iterator[Event]:
     for one in server_outages.since(db, since_ms, MAX_EVENTS):
         text = f"{when.length(one.to_ms - one.from_ms)}, {_WHAT[one.what]}"
-        why = f"{one.reason}; routers are unknown meanwhile, and have no outage"
+        why = f"{one.reason}; routers are unknown in that time, and have no outage"
         yield Event(one.from_ms, "server", SERVER, text, why)
 
 

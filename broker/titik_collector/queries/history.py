@@ -88,7 +88,7 @@ def read(
 ) -> list[Point]:
     """Every window that touches the span, in order; read at once, so ask for a bounded span.
 
-    What was before the first registration is left out, but for what routers reported of it.
+    What was before the first registration is left out, except what routers reported of it.
     """
     edges = list(spans(window, span, calendar))
     if not edges:

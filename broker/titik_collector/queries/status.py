@@ -88,7 +88,7 @@ class SiteStatus(_Place):
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownRouter:
+class UnknownRouterStatus:
     """A router that reports and is in no configuration."""
 
     name: str
@@ -104,7 +104,7 @@ class CityStatus:
     line: Line
     sites: tuple[SiteStatus, ...]
     homeless: tuple[RouterStatus, ...]  # routers without a site
-    unregistered: tuple[UnknownRouter, ...]
+    unregistered: tuple[UnknownRouterStatus, ...]
     tallies: tuple[Tally, ...]  # messages that were not stored, by reason
     totals: Totals
     warnings: tuple[Warned, ...] = ()  # of the server itself
@@ -289,10 +289,10 @@ def _coverage(db: Database, now_ms: int) -> dict[int, float]:
     }
 
 
-def _unknown_routers(db: Database, now_ms: int) -> tuple[UnknownRouter, ...]:
+def _unknown_routers(db: Database, now_ms: int) -> tuple[UnknownRouterStatus, ...]:
     return tuple(
         [
-            UnknownRouter(one.name, one.messages, now_ms - one.last_ms)
+            UnknownRouterStatus(one.name, one.messages, now_ms - one.last_ms)
             for one in unknown_routers.newest(db, MAX_UNKNOWN)
         ]
     )

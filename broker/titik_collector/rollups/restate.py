@@ -1,8 +1,8 @@
-"""The throughput of sites and of the city for windows that an older version computed.
+"""The throughput of sites and of the city for windows that an earlier version computed.
 
 What is hard: rollups live for ever and their samples do not, so an old window cannot be computed
 again. Only its rates are new here, from the rows of its routers; every other figure stays.
-Rule: newest first, and while nothing else is to be done. The store keeps how far each series has
+Rule: newest first, and while nothing else is due. The store keeps how far each series has
 come, so a crash repeats one stretch at most. When none is left all of it is done.
 Rule: sites before the city, because the city is the sum of its sites.
 Rule: a revision rises where a rate is new. Hours and days of the last PUBLISHED_MS are published
@@ -40,7 +40,7 @@ class Restate:
         self._steps = self._run()
 
     def due(self, _now: float) -> bool:
-        """Whether nothing else is to be computed."""
+        """Whether nothing else is due."""
         return self._may()
 
     def step(self, budget_s: float) -> bool:

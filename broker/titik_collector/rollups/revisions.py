@@ -1,6 +1,6 @@
 """Writes computed windows, only where their content changed.
 
-Rule: `revision` counts changes of content. A window that nothing is known of any more stays,
+Rule: `revision` counts changes of content. A window that has lost all its figures stays,
 empty, because another figure was published for it.
 """
 
@@ -56,7 +56,7 @@ def _changed(
             rows[start_ms] = RollupRow(end_ms, was.revision + 1, figures)
     starts = {start_ms for start_ms, _ in computed}
     for start_ms, was in before.items():
-        if start_ms not in starts and not is_empty(was.figures):  # nothing is known any more
+        if start_ms not in starts and not is_empty(was.figures):  # nothing is known now
             nothing = Figures(routers=was.figures.routers)
             rows[start_ms] = RollupRow(was.end_ms, was.revision + 1, nothing)
     return rows

@@ -2,7 +2,7 @@
 
 A private broker, the collector, one real agent on this machine, and Kupang's ten hotspots as a
 simulated fleet. Each is a process of its own, started by the same commands that an operator types.
-Rule: what a run leaves behind, the next goes on with, but for ports that are taken meanwhile.
+Rule: what a run leaves behind, the next goes on with, except ports that others have taken since.
 Rule: one demo in a directory at a time; a second one touches nothing there.
 """
 

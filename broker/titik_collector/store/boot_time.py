@@ -75,5 +75,5 @@ def bounded(db: Database, routers: Collection[int]) -> dict[int, int]:
 
 
 def forget_prompt_ms(db: Database, boots: Iterable[int]) -> None:
-    """When these boots began is not known any more."""
+    """When these boots began is no longer known."""
     db.executemany("UPDATE boot SET prompt_ms = NULL WHERE id = ?", [(one,) for one in boots])

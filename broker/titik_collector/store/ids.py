@@ -78,7 +78,7 @@ class Names:
         return boot
 
     def change(self, boot: NamedBoot) -> None:
-        """What is known of the boot is to be written."""
+        """What is known of the boot must be written."""
         self._changed[boot.name] = boot
 
     def new_interfaces(self, router_id: int, names: Iterable[Interface]) -> list[Interface]:

@@ -1,4 +1,4 @@
-"""Samples as they were received, of those whose messages are kept still."""
+"""Samples as received, within `store.messages_days`: for `now` after a start and server outages."""
 
 from typing import NamedTuple
 

@@ -40,7 +40,7 @@ class OpenRuns:
         self._closed.pop(name, None)
 
     def close(self, run: Run) -> None:
-        """The router holds nothing of the run any more."""
+        """The router no longer holds anything of the run."""
         run.opened_ms = 0
         name = (run.router_id, run.name)
         self._touched.pop(name, None)

@@ -122,7 +122,7 @@ def reading(
 
 
 def _whole(db: Database, where: Where, half: bool = False) -> Database:
-    """StoreError if it is a copy that was begun and is to be gone on with."""
+    """StoreError if it is a copy that was begun and not finished."""
     if not half and db.has_table("copying"):
         db.close()
         raise StoreError(

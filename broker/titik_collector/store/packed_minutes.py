@@ -143,7 +143,7 @@ def _rows_of(scope: str, packed: bytes) -> Iterator[tuple[int, RollupRow]]:
     try:
         columns = json.loads(zlib.decompress(packed))
     except (zlib.error, ValueError) as error:  # to stop at it would hold up all others
-        log.error("packed minutes are damaged, passed over reason=%s", error)
+        log.error("packed minutes are damaged, skipped reason=%s", error)
         return
     for column in columns:
         column += [None] * (len(columns[0]) - len(column))

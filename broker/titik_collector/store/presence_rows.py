@@ -61,7 +61,7 @@ def hear(db: Database, heard: Mapping[int, int]) -> None:
 
 
 def remove(db: Database, router_id: int) -> None:
-    """Nothing is known of the router any more."""
+    """Nothing is known of the router now."""
     db.execute("DELETE FROM presence WHERE router_id = ?", (router_id,))
 
 

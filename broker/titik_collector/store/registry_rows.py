@@ -1,6 +1,6 @@
-"""The rows of routers and sites, registered or not any more.
+"""The rows of routers and sites, registered or removed.
 
-Rule: ids never change, and no row goes: what is removed is only not registered any more.
+Rule: ids never change, and no row goes: what is removed is only no longer registered.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def put_site(db: Database, site: SiteRow) -> None:
 
 
 def remove_site(db: Database, name: str) -> None:
-    """The site is not registered any more."""
+    """The site is no longer registered."""
     db.execute("UPDATE site SET registered = 0 WHERE name = ?", (name,))
 
 
@@ -63,7 +63,7 @@ def registered_sites(db: Database) -> dict[str, int]:
 
 
 def removed_sites(db: Database) -> tuple[str, ...]:
-    """Names of sites that are not registered any more."""
+    """Names of sites that are no longer registered."""
     return tuple(name for (name,) in db.execute("SELECT name FROM site WHERE registered = 0"))
 
 
@@ -77,7 +77,7 @@ def add_router(db: Database, name: str, now_ms: int) -> None:
 
 
 def remove_router(db: Database, name: str) -> None:
-    """The router is not registered any more."""
+    """The router is no longer registered."""
     db.execute("UPDATE router SET registered = 0 WHERE name = ?", (name,))
 
 
@@ -108,5 +108,5 @@ def registered_routers(db: Database) -> list[PlacedRouter]:
 
 
 def removed_routers(db: Database) -> tuple[str, ...]:
-    """Names of routers that are not registered any more."""
+    """Names of routers that are no longer registered."""
     return tuple(name for (name,) in db.execute("SELECT name FROM router WHERE registered = 0"))

@@ -1,4 +1,4 @@
-"""Series of sites and the city whose windows an older version computed without rates."""
+"""Series of sites and the city whose windows an earlier version computed without rates."""
 
 from typing import NamedTuple
 

@@ -48,7 +48,7 @@ class Run:
     followed: NamedBoot | None = None  # the last boot that is written down as later
 
     def learn(self, highest: int, floor: int = 0) -> None:
-        """The router has taken `highest` and holds nothing up to `floor` any more."""
+        """The router has taken `highest` and no longer holds anything up to `floor`."""
         self.highest = max(self.highest, highest)
         self.floor = max(self.floor, floor)
 
@@ -106,7 +106,7 @@ class Run:
 
     @property
     def lost(self) -> int:
-        """How many are neither stored nor refused, and held by nobody."""
+        """How many are neither stored nor refused, and no router holds."""
         bound = max(self.base, self.gone, min(self.floor, self.highest))
         kept = sum(
             max(0, min(last, bound) - first + 1)

@@ -1,4 +1,4 @@
-"""Numbers that the store keeps by name, one for the whole store."""
+"""Until when the collector heard, pruned and sealed: numbers of the whole store, by name."""
 
 from typing import Literal
 

@@ -50,7 +50,7 @@ def routers_by_site(db: Database) -> dict[str | None, set[str]]:
 
 
 def registered_name(db: Database, scope: Scope, scope_id: int) -> str | None:
-    """Of a router or a site; None if it is not registered any more."""
+    """Of a router or a site; None if it is no longer registered."""
     table = "router" if scope == "router" else "site"
     row = db.execute(
         f"SELECT name FROM {table} WHERE id = ? AND registered = 1", (scope_id,)

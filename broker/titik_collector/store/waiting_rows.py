@@ -1,4 +1,4 @@
-"""The table in which a collector of the fifth schema kept what it had not placed.
+"""The table in which a collector of an earlier version kept what it had not placed.
 
 This module can be deleted when no such store is left.
 """
@@ -27,7 +27,7 @@ def samples(db: Database) -> int:
 
 
 def oldest(db: Database) -> PackedRow | None:
-    """The row that is to be placed first; None: the table is empty."""
+    """The row to place first; None: the table is empty."""
     row = db.execute("SELECT id, packed FROM waiting ORDER BY id LIMIT 1").fetchone()
     return None if row is None else PackedRow(*row)
 
@@ -38,5 +38,5 @@ def remove(db: Database, row_id: int) -> None:
 
 
 def drop_table(db: Database) -> None:
-    """Nothing waits any more."""
+    """Nothing waits now."""
     db.execute("DROP TABLE waiting")

@@ -1,4 +1,4 @@
-"""systemd units for the city on this machine: each with a user of its own, limits and a sandbox.
+"""The systemd units that `titik broker init` writes: a user, limits and a sandbox each.
 
 Rule: units are written when `titik broker init` is given a configuration, or when there are none;
 nothing else changes what they were made for.
