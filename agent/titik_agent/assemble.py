@@ -221,9 +221,9 @@ def _hostapd(wanted: config.Sources, interfaces: Interfaces, sketch: Sketch) -> 
         over_ubus = HostapdUbus(interfaces, Tracker(), sketch, (wanted.ubus_socket,))
         return over_ubus, Survey(over_ubus)
     if kind == "control":
-        from titik_agent.sources.hostapd_control import HostapdCtrl
+        from titik_agent.sources.hostapd_control import HostapdControl
 
-        return (HostapdCtrl(interfaces, Tracker(), sketch, wanted.control_dir),)
+        return (HostapdControl(interfaces, Tracker(), sketch, wanted.control_dir),)
     return ()
 
 

@@ -23,10 +23,10 @@ from titik_collector.live.hearing import LEAST_MS, Hearing
 from titik_collector.live.now import LiveState
 from titik_collector.live.now_publishing import NowPublishing
 from titik_collector.live.presence import Presence
-from titik_collector.live.rollup_topics import NewestAgain, Place
+from titik_collector.live.rollup_topics import NamedScope, NewestAgain
 from titik_collector.live.self_report import SelfReport
 from titik_collector.live.server_cause import ServerCause
-from titik_collector.outputs.family import Outputs
+from titik_collector.outputs.all_outputs import Outputs
 from titik_collector.outputs.output import Output
 from titik_collector.outputs.topics import Topics
 from titik_collector.own_state.collector_state import StateFile
@@ -129,7 +129,7 @@ class Parts:
         self.newest_again = NewestAgain(
             db,
             outputs.windows_retained,
-            self._places,
+            self._scopes,
             lambda: link.connected and upkeep.is_whole(),
             now_ms,
         )
@@ -231,7 +231,7 @@ class Parts:
         city, is_whole = self.registry.city, self.upkeep.is_whole()
         return rollup_topics.report(self.db, city, self.outputs, self._now_ms(), is_whole)
 
-    def _places(self) -> Sequence[Place]:
+    def _scopes(self) -> Sequence[NamedScope]:
         """Whatever has windows."""
         sites, routers = self.registry.sites(), self.registry.routers()
         return [

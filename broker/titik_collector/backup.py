@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.files.replace import replacing
@@ -37,7 +37,7 @@ class Restored(NamedTuple):
     """A city that came back."""
 
     city: Config
-    broker: BrokerDir | None
+    broker: BrokerFolder | None
     no_store: str | None  # why there is none
     notes: list[str]  # what is no more as it was
 
@@ -97,7 +97,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         except StoreError as error:  # a server that is away, or that still has the store
             no_store = f"{error}; to have the backup's: titik restore --only-store {file}"
     if city.broker.directory is not None:
-        notes += broker_init.end_router_passwords(BrokerDir.open(city.broker.directory))
+        notes += broker_init.end_router_passwords(BrokerFolder.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
         notes += done
     return Restored(city, made, no_store, notes)
@@ -156,7 +156,7 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
 
 def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
     """Every file worth keeping, and its name in the backup."""
-    BrokerDir.open(directory)  # raises with what is wrong with it
+    BrokerFolder.open(directory)  # raises with what is wrong with it
     for name in FILES:
         if (directory / name).exists():
             yield directory / name, f"{BROKER}/{name}"

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from titik_agent.limits import MAX_COUNTED
-from titik_agent.sources.counted import Counted, Counting
+from titik_agent.sources.counted import Counted, CountedInterfaces
 from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import Traffic
 
@@ -23,7 +23,7 @@ def counters_of(
     readings: Iterable[Traffic], line_bps: float = 1e9, every_s: float = 30.0
 ) -> list[tuple[str, int] | None]:
     """Token and received bytes at each reading."""
-    counting = Counting(Since())
+    counting = CountedInterfaces(Since())
     found = []
     for number, one in enumerate(readings):
         counted = counting.read("b/1", one, number * every_s, lambda: line_bps)
@@ -115,7 +115,7 @@ def test_a_64_bit_counter_that_fell_has_restarted() -> None:
 
 def test_both_directions_come_round_for_themselves() -> None:
     """One token for both."""
-    counting = Counting(Since())
+    counting = CountedInterfaces(Since())
     late = ROUND - 1000
     for number, (rx, tx) in enumerate([(late, late), (late + 10, 500), (500, 700)]):
         found = counting.read(
@@ -126,7 +126,7 @@ def test_both_directions_come_round_for_themselves() -> None:
 
 def test_impossible_bytes_are_no_reading() -> None:
     """The next one follows the one before."""
-    counting = Counting(Since())
+    counting = CountedInterfaces(Since())
     values = (5, None, 9)
     found = [
         counting.read("b/1", traffic(0, 0)._replace(tx_bytes=value), at, lambda: 1e9)
@@ -137,7 +137,7 @@ def test_impossible_bytes_are_no_reading() -> None:
 
 def test_interfaces_that_come_and_go_are_forgotten() -> None:
     """The least recently read first: one in use is not."""
-    counting = Counting(Since())
+    counting = CountedInterfaces(Since())
     for number in range(2 * MAX_COUNTED):
         counting.read(f"b/{number}", traffic(9, 0), 0, lambda: 1e9)
         counting.read("b/live", traffic(9, 0), 0, lambda: 1e9)

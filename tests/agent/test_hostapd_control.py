@@ -20,7 +20,7 @@ from titik_agent.hostapd.control_socket import PUMP_EVENTS, Addresses, ControlSo
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import hostapd_control
-from titik_agent.sources.hostapd_control import HostapdCtrl
+from titik_agent.sources.hostapd_control import HostapdControl
 from titik_agent.sources.visitors import Sketch
 from titik_wire.messages import Bss
 
@@ -41,7 +41,7 @@ class Bench:
         self.directory = os.path.join(place, "hostapd")
         self.place = place
         self.sketch = Sketch(SystemClock())
-        self.source = HostapdCtrl(
+        self.source = HostapdControl(
             FixedCounters(), Tracker(), self.sketch, self.directory, Addresses(place)
         )
 

@@ -22,7 +22,7 @@ from titik_agent.hostapd.control_socket import Addresses
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import rtnetlink
-from titik_agent.sources.hostapd_control import HostapdCtrl
+from titik_agent.sources.hostapd_control import HostapdControl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces
@@ -227,7 +227,7 @@ def test_no_address_of_a_link_leaves_the_router(
     peers = {f"peer_addr[{number}]": one for number, one in enumerate(links)}
     bss = FakeBss("wlan0", stations=[station(mac(0), **peers)])
     with FakeHostapd(folder, bss):
-        source = HostapdCtrl(
+        source = HostapdControl(
             Counters(wlan0=("boot/12", 11, 22)), Tracker(), Sketch(FakeClock()), folder, Addresses()
         )
         sampler = Sampler("a", "0" * 16, FakeClock(), Spool(None), (source,), rss_bytes=lambda: 1)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.ports import free_ports
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.cli import titik
 from titik_collector.enrolment.authority import Authority
 from titik_collector.files.replace import Owner
@@ -49,8 +49,8 @@ class City:
         return done.output
 
     @property
-    def broker(self) -> BrokerDir:
-        return BrokerDir.open(self.folder / "broker")
+    def broker(self) -> BrokerFolder:
+        return BrokerFolder.open(self.folder / "broker")
 
     def enrol(self, router: str, root: Path) -> Path:
         """Run a router's bundle in another root directory; the folder of its keys."""

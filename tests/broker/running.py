@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from tests.ports import free_ports
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.broker_setup.broker_init import Request
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ LOGIN_LIMIT = (
 QUIET_S = 0.4  # long enough for a message on loopback, were there one
 
 
-def made(path: Path, *routers: str) -> BrokerDir:
+def made(path: Path, *routers: str) -> BrokerFolder:
     """A broker's directory with ports of its own."""
     router, engineer, collector = free_ports(3)
     return broker_init.init(
@@ -69,7 +69,7 @@ def serves(port: int, patience_s: float = PATIENCE_S) -> bool:
 class RunningBroker:
     """`titik broker run` as a process; `output` is what it wrote."""
 
-    def __init__(self, directory: BrokerDir, source: Path = ROOT) -> None:
+    def __init__(self, directory: BrokerFolder, source: Path = ROOT) -> None:
         """`source`: a checkout, of another version perhaps."""
         self.directory = directory
         self.source = source

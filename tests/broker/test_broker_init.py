@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from tests.ports import free_ports
 from titik_collector.access.passwords import make_secret
 from titik_collector.broker_setup import broker_conf, broker_init, broker_run
-from titik_collector.broker_setup.broker_dir import PLUGIN, BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import PLUGIN, BrokerError, BrokerFolder
 from titik_collector.broker_setup.broker_init import Request, init
 from titik_collector.broker_setup.login import login
 from titik_collector.commands.broker import broker
@@ -119,19 +119,19 @@ def test_a_router_has_its_leaves_alone(path: Path) -> None:
     ] == rights_of(made, "router")
 
 
-def document(made: BrokerDir) -> dict[str, Any]:
+def document(made: BrokerFolder) -> dict[str, Any]:
     """The plugin's file."""
     found: dict[str, Any] = json.loads(made.access_file.read_text())
     return found
 
 
-def roles_of(made: BrokerDir, user: str) -> list[str]:
+def roles_of(made: BrokerFolder, user: str) -> list[str]:
     """As the plugin's file has them."""
     (client,) = [one for one in document(made)["clients"] if one["username"] == user]
     return [one["rolename"] for one in client["roles"]]
 
 
-def rights_of(made: BrokerDir, role: str) -> list[tuple[str, str]]:
+def rights_of(made: BrokerFolder, role: str) -> list[tuple[str, str]]:
     """Likewise."""
     (found,) = [one for one in document(made)["roles"] if one["rolename"] == role]
     return [(one["acltype"], one["topic"]) for one in found["acls"] if one["allow"]]
@@ -342,7 +342,7 @@ def test_a_port_that_is_held_is_passed_over(path: Path, monkeypatch: pytest.Monk
         made, output = init(path, Request())
         assert f"port {held} is in use, routers use {made.ports.router}" in output
     assert held < made.ports.router
-    assert made.ports == BrokerDir.open(path).ports
+    assert made.ports == BrokerFolder.open(path).ports
 
 
 def test_another_port_is_reported_as_the_agent_needs_it(path: Path) -> None:
@@ -386,7 +386,7 @@ def test_a_port_that_is_asked_for_must_be_free(path: Path, again: bool) -> None:
         expected = rf"port {held} of 127.0.0.1 is not free; stop what holds it, or .* --port N"
         with pytest.raises(BrokerError, match=expected):
             init(path, Request(router_port=held))
-    assert before == (BrokerDir.open(path).settings if again else None)
+    assert before == (BrokerFolder.open(path).settings if again else None)
     assert again == path.exists()
 
 
@@ -501,9 +501,9 @@ def test_an_engineer_named_as_an_old_router_has_a_password_of_its_own(path: Path
     assert "ended the passwords of a-1, budi: with --host routers have certificates only" in output
 
 
-def give_passwords(made: BrokerDir, *routers: str) -> None:
+def give_passwords(made: BrokerFolder, *routers: str) -> None:
     """As an earlier version did, with TLS too."""
-    BrokerDir(made.path, replace(made.settings, host=None)).admit(routers)
+    BrokerFolder(made.path, replace(made.settings, host=None)).admit(routers)
 
 
 def test_a_secret_that_was_left_over_is_nobodys(path: Path) -> None:
@@ -619,7 +619,7 @@ def test_a_damaged_settings_file_is_reported(path: Path) -> None:
     init(path, Request())
     (path / "broker.toml").write_text("account = 1\n")
     with pytest.raises(BrokerError, match="account: 1 is not text"):
-        BrokerDir.open(path)
+        BrokerFolder.open(path)
 
 
 def test_init_reads_the_citys_file(tmp_path: Path) -> None:
@@ -629,7 +629,7 @@ def test_init_reads_the_citys_file(tmp_path: Path) -> None:
     file.write_text(text.replace('id = "main"', 'id = "second"'))
     done = run("init", str(tmp_path / "broker"), "--config", str(file))
     assert 0 == done.exit_code, done.output
-    made = BrokerDir.open(tmp_path / "broker")
+    made = BrokerFolder.open(tmp_path / "broker")
     assert 12 == len(made.users())
     assert ["collector:second"] == roles_of(made, "collector")
     assert f"mosquitto_sub -h 127.0.0.1 -p {made.ports.engineer} -u engineer" in done.output

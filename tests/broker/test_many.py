@@ -8,7 +8,7 @@ import pytest
 from tests.broker.running import Client, RunningBroker, made
 from titik_collector.access.plugin_control import Control
 from titik_collector.access.plugin_file import Access, Command
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.limits import MAX_COMMANDS
 from titik_wire.topics import CLIENT_ID
 
@@ -70,7 +70,7 @@ def test_many_at_once_are_reported_to_a_broker_that_runs(
     assert len(sent) < 2 * MANY * 1000 // MAX_COMMANDS
 
 
-def enters(directory: BrokerDir, name: str) -> bool:
+def enters(directory: BrokerFolder, name: str) -> bool:
     """Whether a router's password opens the broker."""
     password = directory.password(name)
     with Client(directory.ports.router, name, password, CLIENT_ID + name) as client:

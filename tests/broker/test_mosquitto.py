@@ -18,7 +18,7 @@ from tests.ports import free_ports
 from titik_collector.access.rights import CONTROL
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_setup import broker_init, broker_run
-from titik_collector.broker_setup.broker_dir import BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError
 from titik_collector.broker_setup.broker_init import Request
 from titik_collector.limits import MAX_MEMORY
 from titik_mqtt.endpoint import Endpoint

@@ -21,7 +21,7 @@ from tests.collector.test_router_command import TEXT
 from tests.ports import free_ports
 from titik_agent.config import Sources
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.broker_setup.broker_init import Request, is_free
 from titik_collector.cli import titik
 from titik_collector.commands import plainly
@@ -56,7 +56,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_broker_without_tls_is_checked(file: Path) -> None:
     """It needs no certificate; one that is stopped is not in order, with the command."""
     folder = file.parent / "broker"
-    ports = BrokerDir.open(folder).ports
+    ports = BrokerFolder.open(folder).ports
     assert (
         f"mosquitto does not run on {folder}; start it: titik broker run {folder}"
         f" routers=127.0.0.1:{ports.router} engineers=127.0.0.1:{ports.engineer}"
@@ -92,7 +92,7 @@ def test_a_port_of_services_is_refused_without_one(tmp_path: Path) -> None:
 def test_an_engineer_of_a_broker_without_tls_gets_a_command(file: Path) -> None:
     """There is no file to hand over but the password."""
     output = says("engineer", "add", "ina", "--config", str(file), status=0)
-    made = BrokerDir.open(file.parent / "broker")
+    made = BrokerFolder.open(file.parent / "broker")
     secret = file.parent / "broker/secrets/ina.password"
     assert (
         f"ina may read; the password is in {secret} on this machine: mosquitto_sub -h 127.0.0.1"
@@ -136,12 +136,12 @@ def test_a_fleet_that_cannot_be_is_refused(
 @pytest.mark.parametrize("option", ["--leave", "--outage"])
 def test_a_fleet_that_is_refused_registers_nobody(file: Path, option: str) -> None:
     """What is typed wrong is reported before a router is added to the file or at the broker."""
-    text, users = file.read_text(), BrokerDir.open(file.parent / "broker").users()
+    text, users = file.read_text(), BrokerFolder.open(file.parent / "broker").users()
     name = {"--leave": "nope", "--outage": "nope:1:2"}[option]
     given = ("simulate", "--config", str(file), "--for", "0", "--routers", "5", option, name)
     assert "nope is not simulated; there are tirosa-1, tirosa-2, sim-0001" in says(*given, status=2)
     assert text == file.read_text()
-    assert users == BrokerDir.open(file.parent / "broker").users()
+    assert users == BrokerFolder.open(file.parent / "broker").users()
 
 
 def test_a_fleet_has_a_file_of_its_own(file: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.collector.example_output import Lines
 from tests.project.sources import ROOT
+from titik_collector.outputs.all_outputs import Outputs
 from titik_collector.outputs.carrier import HANG_S, STEADY_S, Carrier
-from titik_collector.outputs.family import Outputs
 from titik_collector.outputs.output import Event, Output, PresenceChange
 
 CHANGE = PresenceChange("park-1", "park", "online", 1)

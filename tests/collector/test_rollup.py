@@ -35,8 +35,8 @@ from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
 from titik_collector.rollups import rollup_message
 from titik_collector.rollups.aggregation import (
-    Headcount,
     Membership,
+    PartsAtOnce,
     plus,
     sums_of_means,
     with_sums_of_means,
@@ -835,7 +835,7 @@ def test_a_headcount_is_what_counting_gives(seed: int) -> None:
     parts = [Part(number, *edges) for number, edges in enumerate(times)]
     counts = [sum(one.from_ms <= at_ms < one.to_ms for one in parts) for at_ms in range(20)]
     changes = {edge for edges in times for edge in edges}
-    found = Headcount(parts)
+    found = PartsAtOnce(parts)
 
     assert counts == [found.at(at_ms) for at_ms in range(20)]
     for start_ms in range(20):

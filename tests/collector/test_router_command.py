@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from tests.ports import free_ports
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.broker_setup.broker_init import Request
 from titik_collector.commands.engineer import engineer
 from titik_collector.commands.router import router
@@ -55,7 +55,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def broker(file: Path) -> BrokerDir:
+def broker(file: Path) -> BrokerFolder:
     """The same, with a broker's directory that knows the two routers."""
     made, _ = broker_init.init(file.parent / "broker", Request(routers=("tirosa-1", "tirosa-2")))
     file.write_text(TEXT + '\n[broker]\ndirectory = "broker"\n')
@@ -207,7 +207,7 @@ def test_routers_written_otherwise_are_not_guessed_at(file: Path) -> None:
     assert text == file.read_text()
 
 
-def test_a_new_router_gets_a_password(file: Path, broker: BrokerDir) -> None:
+def test_a_new_router_gets_a_password(file: Path, broker: BrokerFolder) -> None:
     """Its file is for its owner alone, and the broker's password file knows it."""
     done = run(file, "add", "perumnas-1", "--site", "perumnas")
     secret = broker.password_file("perumnas-1")
@@ -216,21 +216,21 @@ def test_a_new_router_gets_a_password(file: Path, broker: BrokerDir) -> None:
     assert "perumnas-1" in broker.users()
 
 
-def test_a_removed_router_has_no_password(file: Path, broker: BrokerDir) -> None:
+def test_a_removed_router_has_no_password(file: Path, broker: BrokerFolder) -> None:
     """Neither in the broker's file nor on the disk."""
     run(file, "remove", "tirosa-1")
     assert ["collector", "engineer", "tirosa-2"] == broker.users()
     assert not broker.password_file("tirosa-1").exists()
 
 
-def test_a_router_cannot_have_an_engineers_name(file: Path, broker: BrokerDir) -> None:
+def test_a_router_cannot_have_an_engineers_name(file: Path, broker: BrokerFolder) -> None:
     """It would read what the engineer reads."""
     done = run(file, "add", "engineer", "--site", "perumnas")
     assert "engineer: is another user of the broker; name the router otherwise" in done.output
-    assert broker.users() == BrokerDir.open(broker.path).users()
+    assert broker.users() == BrokerFolder.open(broker.path).users()
 
 
-def test_the_list_has_every_router(file: Path, broker: BrokerDir) -> None:
+def test_the_list_has_every_router(file: Path, broker: BrokerFolder) -> None:
     """By site and name, with what it logs in with; `show` says where a password lies."""
     broker.password_file("tirosa-2").unlink()
     lines = run(file, "list").output.splitlines()
@@ -326,7 +326,7 @@ def test_without_tls_it_is_reported_what_cuts_a_router_off(file: Path, verb: str
 
 
 def test_a_router_that_the_file_lists_gets_its_missing_password(
-    file: Path, broker: BrokerDir
+    file: Path, broker: BrokerFolder
 ) -> None:
     """As it would be made with the router; one that has it is there already."""
     broker.remove_users(["tirosa-2"])

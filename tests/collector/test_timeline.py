@@ -14,7 +14,7 @@ from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.items import to_item
 from titik_collector.received import Arrived, Item
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_collector.timeline.placing_rules import Lone, offsets_of_lone
+from titik_collector.timeline.placing_rules import OfflineBoot, offsets_of_lone
 from titik_wire.messages import Held, Sample
 
 LATER_BOOT = "6b0f0000-0000-4000-8000-000000000002"
@@ -215,8 +215,8 @@ def test_a_chain_of_boots_never_heard_is_placed_from_its_end(tmp_path: Path) -> 
 def test_a_circle_of_boots_ends() -> None:
     """No real router makes one; it must not stop the collector."""
     circle = {
-        1: Lone(5_000_000, 60_000, frozenset({2})),
-        2: Lone(5_000_000, 60_000, frozenset({1})),
+        1: OfflineBoot(5_000_000, 60_000, frozenset({2})),
+        2: OfflineBoot(5_000_000, 60_000, frozenset({1})),
     }
     assert {1, 2} == offsets_of_lone(circle, {}).keys()
 

@@ -24,7 +24,7 @@ from tests.lab.as_ubus import UbusHostapd
 from titik_agent.clock import SystemClock
 from titik_agent.sampling.source import SourceError
 from titik_agent.sampling.stations import Tracker
-from titik_agent.sources.hostapd_control import HostapdCtrl
+from titik_agent.sources.hostapd_control import HostapdControl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.visitors import Sketch
@@ -136,8 +136,8 @@ class Observer:
         interfaces = Interfaces(None, None, clock.boot)
         self._ubus = UbusHostapd(UBUS, SOCKETS)
         self.sketches = {name: Sketch(clock) for name in (CONTROL, OVER_UBUS)}
-        self._sources: dict[str, HostapdCtrl | HostapdUbus] = {
-            CONTROL: HostapdCtrl(interfaces, Tracker(), self.sketches[CONTROL], SOCKETS),
+        self._sources: dict[str, HostapdControl | HostapdUbus] = {
+            CONTROL: HostapdControl(interfaces, Tracker(), self.sketches[CONTROL], SOCKETS),
             OVER_UBUS: HostapdUbus(interfaces, Tracker(), self.sketches[OVER_UBUS], [UBUS]),
         }
         self._radio = radio

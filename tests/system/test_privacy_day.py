@@ -40,7 +40,7 @@ from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import Source
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources.host import HostSource
-from titik_agent.sources.hostapd_control import HostapdCtrl
+from titik_agent.sources.hostapd_control import HostapdControl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces
@@ -192,10 +192,10 @@ class Agent:
             Backoff(random.Random(), first_s=0.2, cap_s=0.5),
         )
         sketch, counters = Sketch(clock), Counters(phy0_ap0=("boot/12", 11, 22))
-        self._hostapd: HostapdUbus | HostapdCtrl = (
+        self._hostapd: HostapdUbus | HostapdControl = (
             HostapdUbus(counters, Tracker(), sketch, (hotspot.ubus,))
             if over_ubus
-            else HostapdCtrl(counters, Tracker(), sketch, hotspot.control)
+            else HostapdControl(counters, Tracker(), sketch, hotspot.control)
         )
         sources: tuple[Source, ...] = (
             self._hostapd,

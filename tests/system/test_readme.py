@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 
 pytestmark = pytest.mark.system
 
@@ -64,7 +64,7 @@ def test_a_newcomer_s_trial_works_as_printed(tmp_path: Path) -> None:
     with ExitStack() as stack:
         stack.enter_context(terminal(tmp_path, run))
         deadline = time.monotonic() + PATIENCE_S
-        while BrokerDir.open(tmp_path / "broker").pid() is None:
+        while BrokerFolder.open(tmp_path / "broker").pid() is None:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         stack.enter_context(terminal(tmp_path, collect))

@@ -39,7 +39,7 @@ class _Last(NamedTuple):
     is_reported: bool = True  # it was given to somebody, under its token
 
 
-class Counting:
+class CountedInterfaces:
     """Follows counters from reading to reading."""
 
     def __init__(self, since: Since) -> None:

@@ -42,7 +42,7 @@ class _Link(NamedTuple):
     stations: list[Station]
 
 
-class HostapdCtrl(BssSection):
+class HostapdControl(BssSection):
     """By its control interface."""
 
     def __init__(

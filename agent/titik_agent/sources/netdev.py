@@ -18,7 +18,7 @@ from titik_agent.sampling.source import SourceError
 from titik_agent.shared_files import open_found, replace
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.bss_bytes import BssBytes
-from titik_agent.sources.counted import Counted, Counting
+from titik_agent.sources.counted import Counted, CountedInterfaces
 from titik_agent.sources.rtnetlink import Routes
 from titik_agent.sources.since import Since
 from titik_agent.sources.traffic import (
@@ -77,7 +77,7 @@ class Interfaces:
         self._configured = [Way(one, one, "configured") for one in (uplink or "").split()]
         self._lan = lan
         self._boot = boot
-        self._counting = Counting(since or Since())
+        self._counting = CountedInterfaces(since or Since())
         self._memory = memory
         self._read_traffic = traffic
         self._read_ifindexes = ifindexes

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from titik_collector.access import plugin_file
-from titik_collector.broker_setup.broker_dir import PLUGIN, Settings
+from titik_collector.broker_setup.broker_folder import PLUGIN, Settings
 from titik_collector.limits import MAX_QUEUED, MAX_QUEUED_BYTES
 from titik_wire.limits import MAX_PACKET
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from titik_collector.access import acl_files, rights
 from titik_collector.access.passwords import read_secret
 from titik_collector.broker_setup import broker_conf
-from titik_collector.broker_setup.broker_dir import (
-    BrokerDir,
+from titik_collector.broker_setup.broker_folder import (
     BrokerError,
+    BrokerFolder,
     Ports,
     Settings,
     write_settings,
@@ -60,7 +60,7 @@ class Request:
     force: bool = False
 
 
-def init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
+def init(path: Path, request: Request) -> tuple[BrokerFolder, list[str]]:
     """Make or update the directory; also what was done, a line each."""
     _check_host(request.host)
     _check_address(request.listen)
@@ -69,13 +69,13 @@ def init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
         return _init(path, request)
 
 
-def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
+def _init(path: Path, request: Request) -> tuple[BrokerFolder, list[str]]:
     before = _before(path)
     settings = _settings(request, before)
     _check_names(settings, request.routers)
     _check_new_names(request, before)
     _check_secure(settings, request)
-    directory = BrokerDir(path, settings)
+    directory = BrokerFolder(path, settings)
     if settings.host is not None and directory.authority.begun:
         directory.authority.check()
     cut_off = [] if before is None else _cut_off(before, settings)
@@ -104,7 +104,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerDir, list[str]]:
     return directory, lines
 
 
-def _for_units(made: BrokerDir) -> systemd_units.Mosquitto:
+def _for_units(made: BrokerFolder) -> systemd_units.Mosquitto:
     settings, ports = made.settings, made.ports
     return systemd_units.Mosquitto(
         directory=made.path,
@@ -115,7 +115,7 @@ def _for_units(made: BrokerDir) -> systemd_units.Mosquitto:
 
 
 def bring_together(
-    directory: BrokerDir, asked: Collection[str] = (), ended: Collection[str] = ()
+    directory: BrokerFolder, asked: Collection[str] = (), ended: Collection[str] = ()
 ) -> list[str]:
     """Let in at the broker who settings, secrets and certificates name; what was done.
 
@@ -134,7 +134,7 @@ def bring_together(
     return lines + _lines_of_ended(directory, ended)
 
 
-def _routers(directory: BrokerDir, asked: Collection[str]) -> tuple[set[str], set[str]]:
+def _routers(directory: BrokerFolder, asked: Collection[str]) -> tuple[set[str], set[str]]:
     """Who is let in, and who is not any more, whatever the plugin's file says."""
     if directory.settings.host is None:
         wanted = {*asked, *_routers_with_secrets(directory)}
@@ -145,13 +145,13 @@ def _routers(directory: BrokerDir, asked: Collection[str]) -> tuple[set[str], se
     return good, {one.router for one in issued} - good
 
 
-def unknown(directory: BrokerDir) -> list[str]:
+def unknown(directory: BrokerFolder) -> list[str]:
     """Routers with a good certificate that the broker lets do nothing."""
     good, _ = _routers(directory, ())
     return sorted(good - set(directory.users()))
 
 
-def is_whole(directory: BrokerDir) -> bool:
+def is_whole(directory: BrokerFolder) -> bool:
     """Whether the plugin's file can be read."""
     try:
         directory.users()
@@ -160,20 +160,20 @@ def is_whole(directory: BrokerDir) -> bool:
     return True
 
 
-def _with_secrets(directory: BrokerDir) -> list[str]:
+def _with_secrets(directory: BrokerFolder) -> list[str]:
     """Who has a password in a file that can be read."""
     files = (directory.path / "secrets").glob("*.password")
     return sorted(one.name.removesuffix(".password") for one in files if read_secret(one))
 
 
-def _routers_with_secrets(directory: BrokerDir) -> list[str]:
+def _routers_with_secrets(directory: BrokerFolder) -> list[str]:
     return [name for name in _with_secrets(directory) if name not in directory.reserved()]
 
 
-def _before(path: Path) -> BrokerDir | None:
+def _before(path: Path) -> BrokerFolder | None:
     """What an earlier init made; a directory that is somebody else's is left alone."""
     if (path / "broker.toml").exists():
-        return BrokerDir.open(path)
+        return BrokerFolder.open(path)
     if path.is_dir() and any(path.iterdir()):
         raise BrokerError(f"{path}: holds something else; give a directory of its own")
     if path.exists() and not path.is_dir():
@@ -181,7 +181,7 @@ def _before(path: Path) -> BrokerDir | None:
     return None
 
 
-def _settings(request: Request, before: BrokerDir | None) -> Settings:
+def _settings(request: Request, before: BrokerFolder | None) -> Settings:
     if before is None:
         was = Settings(
             account=account(),
@@ -223,7 +223,7 @@ def listeners(settings: Settings) -> dict[str, tuple[str, int]]:
     }
 
 
-def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Ports:
+def _ports(request: Request, settings: Settings, before: BrokerFolder | None) -> Ports:
     """As asked for, else as they were, else the first that are free on this machine."""
     was = listeners(settings)
     if request.move and (before is None or before.pid() is None):
@@ -249,7 +249,7 @@ def _ports(request: Request, settings: Settings, before: BrokerDir | None) -> Po
 
 
 def _check_free(
-    chosen: dict[str, tuple[str, int]], before: BrokerDir | None, host: str | None
+    chosen: dict[str, tuple[str, int]], before: BrokerFolder | None, host: str | None
 ) -> None:
     """BrokerError where a listener comes to a place that is another program's, or the system's."""
     were = {} if before is None else listeners(before.settings)
@@ -374,7 +374,7 @@ def _check_names(settings: Settings, routers: Iterable[str]) -> None:
             raise BrokerError(f"{name}: is the name of more than one user; name one otherwise")
 
 
-def _check_new_names(request: Request, before: BrokerDir | None) -> None:
+def _check_new_names(request: Request, before: BrokerFolder | None) -> None:
     known = () if before is None else before.settings.engineers
     for name in request.engineers:
         if name not in known and not name[0].isalnum():
@@ -396,7 +396,7 @@ def _differences(old: Settings, new: Settings) -> list[str]:
     return [f"{name}: {was} is now {now}" for name, (was, now) in pairs.items() if was != now]
 
 
-def _forget(before: BrokerDir) -> list[str]:
+def _forget(before: BrokerFolder) -> list[str]:
     """--force: new passwords for everybody, and an empty broker."""
     pid = before.pid()
     if pid is not None:
@@ -409,7 +409,7 @@ def _forget(before: BrokerDir) -> list[str]:
     return lines
 
 
-def _make_folders(directory: BrokerDir) -> None:
+def _make_folders(directory: BrokerFolder) -> None:
     """The directory is open to mosquitto's group, data is mosquitto's, secrets are ours."""
     path, its = directory.path, directory.owner(0o700)
     try:
@@ -429,12 +429,12 @@ def _make_folders(directory: BrokerDir) -> None:
         os.chown(file, its.uid, its.gid, follow_symlinks=False)
 
 
-def _write_config(directory: BrokerDir) -> list[str]:
+def _write_config(directory: BrokerFolder) -> list[str]:
     ours = Owner(-1, directory.owner(0).gid, 0o640)
     return _replace(directory.config_file, broker_conf.text(directory.settings), ours)
 
 
-def _ctl(directory: BrokerDir) -> str:
+def _ctl(directory: BrokerFolder) -> str:
     """mosquitto's own tool, at this broker and with all rights."""
     secret = shlex.quote(str(directory.password_file(rights.CONTROL).resolve()))
     return (
@@ -449,7 +449,7 @@ def _roles(settings: Settings) -> dict[str, str]:
     return {**found, settings.collector: rights.collector_role(settings.collector_id)}
 
 
-def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]:
+def _make_authority(directory: BrokerFolder, before: BrokerFolder | None) -> list[str]:
     """Keys and certificates that are not there yet, and a server's for a new name."""
     authority, host = directory.authority, directory.settings.host
     assert host is not None
@@ -465,7 +465,7 @@ def _make_authority(directory: BrokerDir, before: BrokerDir | None) -> list[str]
     return lines
 
 
-def _cut_off(before: BrokerDir, now: Settings) -> list[str]:
+def _cut_off(before: BrokerFolder, now: Settings) -> list[str]:
     """Who knows the broker by another name or port, and what lets them in again."""
     was, back = before.settings, f"change back: titik broker init {before.path}"
     if was.host is None and now.host is not None:
@@ -495,7 +495,7 @@ def _cut_off(before: BrokerDir, now: Settings) -> list[str]:
     return lines
 
 
-def _enrolled(before: BrokerDir) -> tuple[list[str], list[str]]:
+def _enrolled(before: BrokerFolder) -> tuple[list[str], list[str]]:
     """Routers and engineers that were given something with the broker's name and port in it."""
     if before.settings.host is None:
         return before.routers(), []
@@ -517,13 +517,13 @@ def _keep_engineers(engineers: tuple[str, ...]) -> list[str]:
     ]
 
 
-def end_router_passwords(directory: BrokerDir) -> list[str]:
+def end_router_passwords(directory: BrokerFolder) -> list[str]:
     """What is left of a trial or of an earlier version, where there is TLS; what was done."""
     ended = _ended(directory, directory.settings)
     return bring_together(directory, (), ended) if ended else []
 
 
-def _ended(before: BrokerDir, settings: Settings) -> list[str]:
+def _ended(before: BrokerFolder, settings: Settings) -> list[str]:
     """Routers whose passwords end because there is TLS now; their files are gone."""
     ended = [] if settings.host is None else before.routers()
     left = [] if settings.host is None else _routers_with_secrets(before)
@@ -534,7 +534,7 @@ def _ended(before: BrokerDir, settings: Settings) -> list[str]:
     return ended
 
 
-def _lines_of_ended(directory: BrokerDir, routers: Collection[str]) -> list[str]:
+def _lines_of_ended(directory: BrokerFolder, routers: Collection[str]) -> list[str]:
     """A router that has nothing else is cut off, and a line names it."""
     if not routers:
         return []
@@ -552,16 +552,16 @@ def _lines_of_ended(directory: BrokerDir, routers: Collection[str]) -> list[str]
     return lines
 
 
-def remove_engineer(directory: BrokerDir, name: str) -> None:
+def remove_engineer(directory: BrokerFolder, name: str) -> None:
     """Take an engineer out; a running broker cuts its tools off."""
     with locked(directory.path):
-        before = BrokerDir.open(directory.path)
+        before = BrokerFolder.open(directory.path)
         before.users()  # an error before anything is changed, if it cannot be read
         settings = before.settings
         left = tuple(one for one in settings.engineers if one != name)
         if left == settings.engineers:
             raise BrokerError(f"{name}: is no engineer; there are {', '.join(left)}")
-        made = BrokerDir(directory.path, replace(settings, engineers=left))
+        made = BrokerFolder(directory.path, replace(settings, engineers=left))
         write_settings(made.path, made.settings)
         made.remove_users([name])
 

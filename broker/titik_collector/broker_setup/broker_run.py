@@ -18,7 +18,7 @@ from pathlib import Path
 
 from titik_collector.access import acl_files
 from titik_collector.broker_setup import broker_conf
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.broker_setup.broker_init import (
     Request,
     bring_together,
@@ -52,7 +52,7 @@ log_type all
 """
 
 
-def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None:
+def run(directory: BrokerFolder, program: Path, say: Callable[[str], None]) -> None:
     """Become mosquitto, after `check`; returns only by BrokerError."""
     with _ending_tidily():
         set_damaged_aside(directory, program, say)
@@ -64,7 +64,7 @@ def run(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None
     os.execv(program, [str(program), "-c", directory.config_file.name])
 
 
-def prepare(directory: BrokerDir) -> list[str]:
+def prepare(directory: BrokerFolder) -> list[str]:
     """Bring what an earlier version or a power cut left to what mosquitto needs; what was done.
 
     mosquitto writes the file of its users in place, so that a power cut may leave half of it.
@@ -77,7 +77,7 @@ def prepare(directory: BrokerDir) -> list[str]:
     return lines
 
 
-def _mend(directory: BrokerDir) -> list[str]:
+def _mend(directory: BrokerFolder) -> list[str]:
     """Who may do what follows from secrets and keys, which mosquitto's account may not read."""
     if not os.access(directory.path / "secrets", os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         raise BrokerError(
@@ -95,7 +95,7 @@ def find_mosquitto() -> Path:
     return Path(found)
 
 
-def check(directory: BrokerDir) -> None:
+def check(directory: BrokerFolder) -> None:
     """BrokerError if mosquitto could not run there."""
     path, settings = directory.path, directory.settings
     pid = directory.pid()
@@ -113,7 +113,7 @@ def check(directory: BrokerDir) -> None:
             )
 
 
-def set_damaged_aside(directory: BrokerDir, program: Path, say: Callable[[str], None]) -> None:
+def set_damaged_aside(directory: BrokerFolder, program: Path, say: Callable[[str], None]) -> None:
     """Let a mosquitto without a network read the database; move it away if it cannot."""
     database = directory.database
     if not database.exists():
@@ -135,7 +135,7 @@ def set_damaged_aside(directory: BrokerDir, program: Path, say: Callable[[str], 
     )
 
 
-def _try(directory: BrokerDir, program: Path, database: Path | None) -> str | None:
+def _try(directory: BrokerFolder, program: Path, database: Path | None) -> str | None:
     """Start mosquitto on the database with no listener but a socket; what it complains of."""
     trial = directory.path / TRIAL
     its = directory.owner(0o600)

@@ -1,6 +1,6 @@
 """How the collector and `titik` reach the broker: the file's keys, then the broker's directory."""
 
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.config.model import COLLECTOR_USER, Config, ConfigError
 from titik_collector.limits import MAX_PASSWORD_FILE
 from titik_mqtt.endpoint import LOOPBACK, PORT, Endpoint, Tls
@@ -9,7 +9,7 @@ from titik_mqtt.endpoint import LOOPBACK, PORT, Endpoint, Tls
 def login(config: Config) -> Endpoint:
     """ConfigError or BrokerError if something is missing or cannot be read."""
     broker = config.broker
-    directory = BrokerDir.open(broker.directory) if broker.directory is not None else None
+    directory = BrokerFolder.open(broker.directory) if broker.directory is not None else None
     username = broker.username or (directory.settings.collector if directory else COLLECTOR_USER)
     password = None
     if broker.password_file is not None:
@@ -32,7 +32,7 @@ def reading(config: Config) -> Endpoint | None:
     """
     if config.broker.directory is None:
         return None
-    directory = BrokerDir.open(config.broker.directory)
+    directory = BrokerFolder.open(config.broker.directory)
     ca_file = str(directory.path / "tls" / "ca.crt")
     tls = None if directory.settings.host is None else Tls(ca_file)
     host, port = directory.engineer_host, directory.ports.engineer

@@ -10,7 +10,7 @@ import click
 from rich.console import Console, RenderableType
 
 from titik_collector.broker_link.takeover import OtherCollector
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
 from titik_collector.enrolment.authority import AuthorityError
@@ -37,14 +37,14 @@ def plainly() -> Iterator[None]:
         raise click.ClickException(_refused(error) or _as_given(error)) from error
 
 
-def broker_of(city: Config, made_there: str) -> BrokerDir:
+def broker_of(city: Config, made_there: str) -> BrokerFolder:
     """The broker that the file names; BrokerError if it names none, with what another makes."""
     if city.broker.directory is None:
         raise BrokerError(
             f"{city.file}: broker.directory is not set, so {made_there} are made at your broker;"
             f" {NAME_IT}"
         )
-    return BrokerDir.open(city.broker.directory)
+    return BrokerFolder.open(city.broker.directory)
 
 
 def show(screen: RenderableType) -> None:

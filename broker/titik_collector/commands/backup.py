@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from titik_collector import backup
-from titik_collector.broker_setup.broker_dir import BrokerDir
+from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.commands import NAME_IT, options, plainly
 from titik_collector.config import model
 from titik_collector.store import opening
@@ -80,7 +80,7 @@ def _drop_oldest(folder: Path, keep: int) -> None:
 
 def _key_elsewhere(directory: Path | None) -> Path | None:
     """Where the authority's key would be, if the operator keeps it in another place."""
-    if directory is None or (made := BrokerDir.open(directory)).settings.host is None:
+    if directory is None or (made := BrokerFolder.open(directory)).settings.host is None:
         return None
     return None if made.authority.can_sign else directory / "ca" / "ca.key"
 

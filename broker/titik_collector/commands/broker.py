@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from titik_collector.broker_setup import broker_init, broker_run
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.commands import broker_of, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config
@@ -117,16 +117,16 @@ def check(directory: Path | None) -> None:
         raise SystemExit(1)
 
 
-def _opened(directory: Path | None) -> BrokerDir:
+def _opened(directory: Path | None) -> BrokerFolder:
     """The one that is named, else the one that titik.toml in this folder names."""
     if directory is not None:
-        return BrokerDir.open(directory)
+        return BrokerFolder.open(directory)
     if not model.DEFAULT_FILE.exists():
         raise BrokerError(f"there is no {model.DEFAULT_FILE} here; name the broker's folder")
     return broker_of(model.load(model.DEFAULT_FILE), "its keys")
 
 
-def _warnings(made: BrokerDir) -> Iterator[str]:
+def _warnings(made: BrokerFolder) -> Iterator[str]:
     """Shows keys and certificates; what is not in order with them."""
     if made.settings.host is None:
         click.echo("without TLS: no certificates, and passwords that never end")
@@ -145,7 +145,7 @@ def _warnings(made: BrokerDir) -> Iterator[str]:
         yield f"the broker does not know {names}, who has a certificate: {init}"
 
 
-def _unfound(made: BrokerDir, city: Config) -> list[str]:
+def _unfound(made: BrokerFolder, city: Config) -> list[str]:
     """The line that the city's file lacks, if it does not lead here."""
     path, named = made.path.resolve(), city.broker.directory
     if named is not None and named.resolve() == path:
@@ -158,7 +158,7 @@ def _unfound(made: BrokerDir, city: Config) -> list[str]:
     ]
 
 
-def _summary(made: BrokerDir) -> list[str]:
+def _summary(made: BrokerFolder) -> list[str]:
     engineer = made.settings.engineers[0]
     lines = [f"broker {made.path}: {_listeners(made)}"]
     for address in {made.settings.listen, made.settings.engineer_listen}:
@@ -179,7 +179,7 @@ def _summary(made: BrokerDir) -> list[str]:
     ]
 
 
-def _listeners(made: BrokerDir) -> str:
+def _listeners(made: BrokerFolder) -> str:
     settings, ports = made.settings, made.ports
     return (
         f"routers={settings.listen}:{ports.router}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_dir import BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError
 from titik_collector.commands import broker_of, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.enrolment import bundle

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.commands import NAME_IT, broker_of, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError, Router
@@ -205,11 +205,11 @@ def _site(city: Config, name: str) -> str:
     raise BrokerError(f"{name}: {city.file} does not have it; name its site: --site SITE")
 
 
-def _broker(city: Config) -> BrokerDir | None:
-    return None if city.broker.directory is None else BrokerDir.open(city.broker.directory)
+def _broker(city: Config) -> BrokerFolder | None:
+    return None if city.broker.directory is None else BrokerFolder.open(city.broker.directory)
 
 
-def _certifies(made: BrokerDir | None) -> bool:
+def _certifies(made: BrokerFolder | None) -> bool:
     """Whether routers have certificates; AuthorityError if none can be made or revoked."""
     if made is None or made.settings.host is None:
         return False
@@ -217,7 +217,7 @@ def _certifies(made: BrokerDir | None) -> bool:
     return True
 
 
-def _with_tls(city: Config) -> BrokerDir:
+def _with_tls(city: Config) -> BrokerFolder:
     made = broker_of(city, "keys")
     if made.settings.host is None:
         raise BrokerError(
@@ -228,7 +228,7 @@ def _with_tls(city: Config) -> BrokerDir:
     return made
 
 
-def _lacks_credential(city: Config, made: BrokerDir | None, new: Router) -> bool:
+def _lacks_credential(city: Config, made: BrokerFolder | None, new: Router) -> bool:
     """Whether the file has the router already, at this site, and only its credential is missing.
 
     An operator who adds a revoked router, at another site too, wants it let in again.
@@ -255,7 +255,7 @@ def _lacks_credential(city: Config, made: BrokerDir | None, new: Router) -> bool
     return held in (NONE, MISSING)
 
 
-def _nothing_revoked(city: Config, made: BrokerDir, name: str) -> BrokerError:
+def _nothing_revoked(city: Config, made: BrokerFolder, name: str) -> BrokerError:
     held = _credentials(made, [name])[name]
     if held == CERTIFICATE:
         return BrokerError(f"{name}: has only one certificate, and nothing older to revoke")
@@ -264,7 +264,7 @@ def _nothing_revoked(city: Config, made: BrokerDir, name: str) -> BrokerError:
     return BrokerError(f"{name}: has no certificate to revoke; see: titik router show {name}")
 
 
-def _bundle(made: BrokerDir, name: str) -> Path:
+def _bundle(made: BrokerFolder, name: str) -> Path:
     """A new key in a new file; the file."""
     certificate, key = made.authority.certify_router(name)
     host = made.settings.host
@@ -275,7 +275,7 @@ def _bundle(made: BrokerDir, name: str) -> Path:
     return there
 
 
-def _credentials(made: BrokerDir | None, names: Sequence[str]) -> dict[str, str]:
+def _credentials(made: BrokerFolder | None, names: Sequence[str]) -> dict[str, str]:
     """What each of the routers can log in with, in words."""
     if made is None:
         return dict.fromkeys(names, "-")
@@ -288,7 +288,7 @@ def _credentials(made: BrokerDir | None, names: Sequence[str]) -> dict[str, str]
     return {name: PASSWORD if made.password_file(name).exists() else MISSING for name in names}
 
 
-def _password(made: BrokerDir | None, name: str) -> str:
+def _password(made: BrokerFolder | None, name: str) -> str:
     """Where it lies, or what makes it."""
     if made is None:
         return "-"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.broker_setup.broker_run import allow_open_files
 from titik_collector.commands import options, plainly
 from titik_collector.config import edit, model
@@ -158,10 +158,10 @@ def _check_simulated(names: Sequence[str], routers: list[Router], option: str) -
         raise click.BadParameter(f"{name} is not simulated; there are {shown}", param_hint=option)
 
 
-def _broker(city: Config) -> BrokerDir:
+def _broker(city: Config) -> BrokerFolder:
     if city.broker.directory is None:
         raise BrokerError("broker.directory: is needed, because the routers' passwords lie there")
-    made = BrokerDir.open(city.broker.directory)
+    made = BrokerFolder.open(city.broker.directory)
     if made.settings.host is not None:
         raise BrokerError(
             f"{made.path}: its routers come with certificates over TLS, and simulated ones have"
@@ -191,7 +191,7 @@ def _chosen(city: Config, wanted: int | None) -> list[Router]:
     return [*known, *new][: wanted or len(known)]
 
 
-def _register(city: Config, made: BrokerDir, chosen: list[Router]) -> Path:
+def _register(city: Config, made: BrokerFolder, chosen: list[Router]) -> Path:
     """At the broker, and in a file that has them all; the city's own file stays as it is."""
     new = chosen[len(city.router) :]
     there = city.file

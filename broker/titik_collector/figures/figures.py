@@ -61,7 +61,7 @@ class Sums:
         return with_means(_IN_ORDER((*amounts, *self.extremes, *_REST.values())))
 
 
-class Covered:
+class CoveredTime:
     """Stretches of time, apart and in order, that samples cover."""
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Minutes:
         self._first = from_ms // MINUTE_MS
         self._end = to_ms // MINUTE_MS
         self._sums: dict[int, Sums] = {}
-        self._covered = Covered()
+        self._covered = CoveredTime()
 
     def add(self, step: Step) -> None:
         """Spread a step over the minutes it touches; what lies outside is left out."""

@@ -110,7 +110,7 @@ class Step(NamedTuple):
 Pile = tuple[list[int], list[int | None]]
 
 
-class Piles(dict[int, Pile]):
+class StepsByStart(dict[int, Pile]):
     """Amounts and extremes of the stretches that end with one sample, by their start.
 
     Nearly always there is one, from the sample before.
@@ -136,7 +136,7 @@ def steps(readings: Iterable[Reading], uplink_bps: Callable[[int], float]) -> It
                 continue
         # Mostly all four pairs are of the same two samples, so their time is that too.
         since = None if before is None else _since(before, one)
-        piles = Piles()
+        piles = StepsByStart()
         _seen(before, one, piles)
         _powered(before, one, since, piles)
         if one.wifi:
@@ -223,7 +223,7 @@ def _slew(elapsed_ms: int) -> int:
     return 100 + elapsed_ms // 1000
 
 
-def _seen(before: Reading | None, one: Reading, piles: Piles) -> None:
+def _seen(before: Reading | None, one: Reading, piles: StepsByStart) -> None:
     """What the sample says of the time that it covers itself."""
     covers_ms = min(one.covers_ms, one.uptime_ms, MAX_BRIDGE_MS)
     from_ms = one.at_ms - covers_ms
@@ -246,7 +246,9 @@ def _seen(before: Reading | None, one: Reading, piles: Piles) -> None:
     extremes[CLIENTS_MAX] = clients if most is None else most
 
 
-def _powered(before: Reading | None, one: Reading, from_ms: int | None, piles: Piles) -> None:
+def _powered(
+    before: Reading | None, one: Reading, from_ms: int | None, piles: StepsByStart
+) -> None:
     """The router ran since the sample before; at least a while if there is none."""
     if before is None:
         up_ms = min(BOOT_UP_MS, one.uptime_ms)
@@ -279,7 +281,7 @@ def _counted(before: Reading, one: Reading, elapsed_ms: int) -> Sequence[int]:
     return found
 
 
-def _wifi(before: Reading, one: Reading, from_ms: int | None, piles: Piles) -> None:
+def _wifi(before: Reading, one: Reading, from_ms: int | None, piles: StepsByStart) -> None:
     """Bytes over the air; known if any BSS's are, because another may just have been made."""
     elapsed_ms = one.uptime_ms - before.uptime_ms
     most = _carried(WIRE_BPS, elapsed_ms)
@@ -289,7 +291,9 @@ def _wifi(before: Reading, one: Reading, from_ms: int | None, piles: Piles) -> N
         _bytes(piles[from_ms], one.at_ms - from_ms, elapsed_ms, WIFI, sent, received)
 
 
-def _uplink(before: Reading, one: Reading, from_ms: int | None, bps: float, piles: Piles) -> None:
+def _uplink(
+    before: Reading, one: Reading, from_ms: int | None, bps: float, piles: StepsByStart
+) -> None:
     """Bytes of every uplink, for a router reports each way out once; known if each one's are."""
     elapsed_ms = one.uptime_ms - before.uptime_ms
     most = _carried(min(bps * SLACK, WIRE_BPS), elapsed_ms)
@@ -322,7 +326,9 @@ def _bytes(pile: Pile, known_ms: int, elapsed_ms: int, link: _Traffic, down: int
         extremes[link.peak] = down * 8000 // elapsed_ms
 
 
-def _client_time(before: Reading | None, one: Reading, from_ms: int | None, piles: Piles) -> None:
+def _client_time(
+    before: Reading | None, one: Reading, from_ms: int | None, piles: StepsByStart
+) -> None:
     """Clients times time since the sample before, or since the run began."""
     assert one.client_ms is not None
     assert one.observed_ms is not None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from titik_collector.received import Arrived
-from titik_collector.store.malformed import MALFORMED, Counted
+from titik_collector.store.malformed import MALFORMED, CountName
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Saved:
     fresh: list[tuple[int, Arrived]] = field(default_factory=list)  # live and stored, with router
     prompt: set[int] = field(default_factory=set)  # whose newest fresh one came as it was taken
 
-    def counts(self) -> dict[Counted, int]:
+    def counts(self) -> dict[CountName, int]:
         """What the store counts of it."""
         return {
             MALFORMED: self.malformed,

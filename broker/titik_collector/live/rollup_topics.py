@@ -26,7 +26,7 @@ GRACE_MS = 10_000
 LONG_GRACE_MS = 60_000  # an hour's last minute is computed 40 s after it ended
 GRACES: dict[Window, int] = {"1m": GRACE_MS, "1h": LONG_GRACE_MS, "1d": LONG_GRACE_MS}
 
-Place = tuple[Scope, int, str]  # and its id and name
+NamedScope = tuple[Scope, int, str]  # and its id and name
 
 
 def report(db: Database, city: str, outputs: Output, now_ms: int, sums: bool) -> bool:
@@ -72,18 +72,18 @@ def newest(db: Database, scope: Scope, scope_id: int, name: str, now_ms: int) ->
 
 @dataclass(eq=False)
 class NewestAgain:
-    """The job that publishes the newest windows of all places again, after each connect."""
+    """The job that publishes the newest windows of all scopes again, after each connect."""
 
     _db: Database
     _publish: Callable[[Sequence[FinishedWindow]], object]
-    _places: Callable[[], Sequence[Place]]
+    _scopes: Callable[[], Sequence[NamedScope]]
     _may: Callable[[], bool]
     _now_ms: Callable[[], int]
-    _left: deque[Place] = field(default_factory=deque)
+    _left: deque[NamedScope] = field(default_factory=deque)
 
     def begin(self) -> None:
         """The connection is new."""
-        self._left = deque(self._places())
+        self._left = deque(self._scopes())
 
     def moved(self) -> None:
         """Places are others than before."""
@@ -91,11 +91,11 @@ class NewestAgain:
             self.begin()
 
     def due(self, _now: float) -> bool:
-        """Whether places are left and it may go on."""
+        """Whether scopes are left and it may go on."""
         return bool(self._left) and self._may()
 
     def step(self, budget_s: float) -> bool:
-        """Some places; one for which the store fails is tried again."""
+        """Some scopes; one for which the store fails is tried again."""
         until = time.monotonic() + budget_s
         while self._left:
             place = self._left[0]

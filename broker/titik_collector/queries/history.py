@@ -14,7 +14,7 @@ from titik_collector.rollups import rollup_message
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import membership, packed_minutes, subject_names, waiting_hours
 from titik_collector.store.database import Database
-from titik_collector.store.rollups import Place, RollupRow, Series, WindowKey
+from titik_collector.store.rollups import RollupRow, ScopeId, Series, WindowKey
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Rollup
 
@@ -96,7 +96,7 @@ def read(
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
     rows = packed_minutes.windows(db, Series(subject.scope, subject.id, window), whole)
     reported = (start_ms for start_ms, row in rows.items() if row.figures.covered_ms)
-    begin_ms = min([membership.first_ms(db, Place(subject.scope, subject.id)) or 0, *reported])
+    begin_ms = min([membership.first_ms(db, ScopeId(subject.scope, subject.id)) or 0, *reported])
     return [
         Point(
             edge,
@@ -114,7 +114,7 @@ def pending(db: Database, subject: Subject, now_ms: int) -> tuple[Span, ...]:
 
     What is too new for it, and what a collector that was stopped left over.
     """
-    left = waiting_hours.pending(db, Place(subject.scope, subject.id))
+    left = waiting_hours.pending(db, ScopeId(subject.scope, subject.id))
     new = Span(minute(now_ms - GRACE_MS).start_ms, EVER_MS)
     return (new,) if left is None else (left, new)
 

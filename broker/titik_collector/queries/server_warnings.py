@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config.model import Config
 from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.own_state import collector_state, systemd
@@ -81,7 +81,7 @@ def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | No
     if settings.broker.directory is None:
         return [], None
     try:
-        authority = BrokerDir.open(settings.broker.directory).authority
+        authority = BrokerFolder.open(settings.broker.directory).authority
         # What the timer renews is in the authority's own warnings when it was not renewed.
         now = datetime.fromtimestamp(now_ms / 1000, UTC).replace(tzinfo=None)
         ends = [one.days(now) for one in authority.expiries() if not one.renewed]

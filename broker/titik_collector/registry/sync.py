@@ -23,7 +23,7 @@ from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.membership import Move
 from titik_collector.store.registry_rows import SiteRow
-from titik_collector.store.rollups import Place
+from titik_collector.store.rollups import ScopeId
 
 CUT_MS = 60_000  # `titik router remove` cuts the connection before we read the file: no outage
 
@@ -147,6 +147,6 @@ def _place(
 def _sum_again(db: Database, changed: dict[int, int]) -> None:
     """Rollups of sites and the city are of more routers now, though these may never be heard."""
     for site_id, from_ms in changed.items():
-        waiting_hours.add_since(db, Place("site", site_id), from_ms)
+        waiting_hours.add_since(db, ScopeId("site", site_id), from_ms)
     if changed:
-        waiting_hours.add_since(db, Place("city", CITY_ID), min(changed.values()))
+        waiting_hours.add_since(db, ScopeId("city", CITY_ID), min(changed.values()))

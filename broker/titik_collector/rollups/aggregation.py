@@ -27,7 +27,7 @@ from titik_collector.store.rollup_sums import Part, SumsOfMeans
 from titik_wire.limits import MAX_WHOLE
 
 
-class Headcount:
+class PartsAtOnce:
     """How many parts there were at once, over time; asked for every minute, so never counted."""
 
     def __init__(self, parts: Iterable[Part]) -> None:
@@ -68,8 +68,8 @@ class Membership:
             part = Part(router_id, from_ms, to_ms)
             self._sites[site_id].append(part)
             self._routers[router_id].append((site_id, part))
-        self._headcounts = {site_id: Headcount(parts) for site_id, parts in self._sites.items()}
-        self._city = Headcount(part for parts in self._sites.values() for part in parts)
+        self._headcounts = {site_id: PartsAtOnce(parts) for site_id, parts in self._sites.items()}
+        self._city = PartsAtOnce(part for parts in self._sites.values() for part in parts)
 
     def sites(self) -> list[int]:
         """Every site that any router ever belonged to."""
@@ -83,9 +83,9 @@ class Membership:
             if part.from_ms < span.end_ms and part.to_ms > span.start_ms
         ]
 
-    def headcount(self, site_id: int | None = None) -> Headcount:
+    def headcount(self, site_id: int | None = None) -> PartsAtOnce:
         """How many routers belonged to a site, or without one to any, over time."""
-        return self._city if site_id is None else self._headcounts.get(site_id, Headcount(()))
+        return self._city if site_id is None else self._headcounts.get(site_id, PartsAtOnce(()))
 
     def parts(self, site_id: int) -> int:
         """How many parts a sum of the site can be of."""

@@ -17,12 +17,12 @@ from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.rollups import aggregation, revisions
-from titik_collector.rollups.aggregation import Headcount, Membership
+from titik_collector.rollups.aggregation import Membership, PartsAtOnce
 from titik_collector.rollups.revisions import Computed
 from titik_collector.store import boot_spans, rollup_sums, rollups
 from titik_collector.store.database import Database
 from titik_collector.store.rollup_sums import NO_SUMS, Asked, Part, SumsOfMeans
-from titik_collector.store.rollups import Place, Series
+from titik_collector.store.rollups import ScopeId, Series
 from titik_wire.instant import MINUTE_MS
 
 
@@ -55,7 +55,7 @@ class SiteRollups:
         self._db = db
         self._calendar = calendar
         self._membership = membership
-        self._begun: dict[Place, int] = {}  # by place the start of its newest hour
+        self._begun: dict[ScopeId, int] = {}  # by place the start of its newest hour
 
     def routers(self, site_id: int) -> int:
         """How many a sum of the site can be of, at least one."""
@@ -69,7 +69,7 @@ class SiteRollups:
         """Some minutes of these hours, the hours, and their days; which sites may have changed."""
         changed = revisions.write(self._db, self._minutes(hours), now_ms)
         hours = [
-            one for one in hours if not self._later(Place("site", one[0]), one.hour, one.minutes)
+            one for one in hours if not self._later(ScopeId("site", one[0]), one.hour, one.minutes)
         ]
         open_hours = [one for one in hours if one.hour.start_ms >= sealed_ms]
         changed += revisions.write(self._db, self._hours(open_hours), now_ms)
@@ -81,7 +81,7 @@ class SiteRollups:
         # Minutes that changed before may change an hour of the city, and none of a site.
         return {one.scope_id for one in changed} | {one.site_id for one in hours}
 
-    def _later(self, place: Place, hour: Span, minutes: Span) -> bool:
+    def _later(self, place: ScopeId, hour: Span, minutes: Span) -> bool:
         """Whether the hour goes on, has begun, and is computed with a later minute."""
         begun = self._begun.get(place) == hour.start_ms
         self._begun[place] = hour.start_ms
@@ -100,7 +100,7 @@ class SiteRollups:
             self._counted(self._membership.headcount(), minutes, of_minutes),
         )
         revisions.write(self._db, [one], now_ms)
-        if self._later(Place("city", CITY_ID), hour, minutes):
+        if self._later(ScopeId("city", CITY_ID), hour, minutes):
             return
         windows: tuple[tuple[Window, Span], ...] = (
             ("1h", hour),
@@ -132,7 +132,7 @@ class SiteRollups:
         ]
 
     def _counted(
-        self, headcount: Headcount, span: Span, minutes: Iterable[tuple[int, int, Figures]]
+        self, headcount: PartsAtOnce, span: Span, minutes: Iterable[tuple[int, int, Figures]]
     ) -> dict[Span, Figures]:
         """Minutes with how many routers they are of."""
         always = headcount.at(span.start_ms) if headcount.steady(span) else None

@@ -40,7 +40,7 @@ from titik_collector.store import (
 )
 from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database, is_of_the_store
-from titik_collector.store.rollups import Place
+from titik_collector.store.rollups import ScopeId
 from titik_collector.store.waiting_hours import WaitingHour
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 
@@ -205,11 +205,11 @@ class Rollups:
                 hour
                 for router_id, span in stretches.items()
                 for site_id in sites.sites_of(router_id)
-                for hour in self._hours(Place("site", site_id), span)
+                for hour in self._hours(ScopeId("site", site_id), span)
             ],
         )
 
-    def _hours(self, place: Place, span: Span) -> Iterator[WaitingHour]:
+    def _hours(self, place: ScopeId, span: Span) -> Iterator[WaitingHour]:
         """The hours of a stretch, as they wait to be summed."""
         for start_ms, end_ms in self._calendar.hours(*span):
             yield WaitingHour(
@@ -235,7 +235,7 @@ class Rollups:
                     hour
                     for one in waiting
                     if one.scope_id in changed
-                    for hour in self._hours(Place("city", CITY_ID), Span(one.from_ms, one.to_ms))
+                    for hour in self._hours(ScopeId("city", CITY_ID), Span(one.from_ms, one.to_ms))
                 ]
                 waiting_hours.add(self._db, city)
             waiting_hours.cross_off(self._db, waiting)

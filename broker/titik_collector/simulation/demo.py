@@ -23,7 +23,7 @@ from rich.text import Text
 
 from titik_agent.config import Sources
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_dir import BrokerDir, BrokerError
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import edit, model
 from titik_collector.config.model import (
     DEMO_FIRST_WAIT_S,
@@ -62,7 +62,7 @@ class Demo:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.config = self._prepare(example)
         assert self.config.broker.directory is not None
-        self.broker = BrokerDir.open(self.config.broker.directory)
+        self.broker = BrokerFolder.open(self.config.broker.directory)
 
     def _prepare(self, example: Path) -> Config:
         """Copy the example once, put this machine into it, and make the broker."""

@@ -22,7 +22,7 @@ ROAD_SHARE = 0.02  # of the capacity: phones that connect in passing, day and ni
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceKind:
+class HotspotKind:
     """What a place is like: opening hours, then peaks as (hour, width in hours, height 0..1)."""
 
     opens: float
@@ -31,12 +31,12 @@ class PlaceKind:
     outdoors: bool
 
 
-PARK = PlaceKind(5.5, 23.0, ((7.0, 1.2, 0.35), (12.5, 1.0, 0.3), (19.0, 2.0, 1.0)), True)
-BEACH = PlaceKind(5.0, 22.0, ((6.5, 1.0, 0.3), (17.5, 1.8, 1.0)), True)
-FOOD = PlaceKind(10.0, 24.0, ((12.5, 1.0, 0.6), (19.5, 1.8, 1.0)), True)
-OFFICE = PlaceKind(7.0, 17.0, ((9.5, 1.5, 0.9), (13.5, 1.5, 1.0)), False)
-HOSPITAL = PlaceKind(0.0, 24.0, ((10.0, 2.5, 1.0), (17.0, 2.0, 0.7)), False)
-HOMES = PlaceKind(0.0, 24.0, ((6.5, 1.0, 0.4), (20.5, 2.2, 1.0)), False)
+PARK = HotspotKind(5.5, 23.0, ((7.0, 1.2, 0.35), (12.5, 1.0, 0.3), (19.0, 2.0, 1.0)), True)
+BEACH = HotspotKind(5.0, 22.0, ((6.5, 1.0, 0.3), (17.5, 1.8, 1.0)), True)
+FOOD = HotspotKind(10.0, 24.0, ((12.5, 1.0, 0.6), (19.5, 1.8, 1.0)), True)
+OFFICE = HotspotKind(7.0, 17.0, ((9.5, 1.5, 0.9), (13.5, 1.5, 1.0)), False)
+HOSPITAL = HotspotKind(0.0, 24.0, ((10.0, 2.5, 1.0), (17.0, 2.0, 0.7)), False)
+HOMES = HotspotKind(0.0, 24.0, ((6.5, 1.0, 0.4), (20.5, 2.2, 1.0)), False)
 
 KINDS = {
     "taman": PARK,
@@ -49,7 +49,7 @@ KINDS = {
 }
 
 
-def kind_of(site: str) -> PlaceKind:
+def kind_of(site: str) -> HotspotKind:
     """What a site is like, from its name."""
     return next((kind for prefix, kind in KINDS.items() if site.startswith(prefix)), PARK)
 

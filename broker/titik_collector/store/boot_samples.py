@@ -46,7 +46,7 @@ class SamplePosition(NamedTuple):
     seq: int
 
 
-class Edge(NamedTuple):
+class BootEnd(NamedTuple):
     """When the first or the last sample of a boot was taken."""
 
     at_ms: int
@@ -116,17 +116,17 @@ def smallest_arrivals(db: Database, boots: Sequence[int]) -> dict[int, int]:
     return {boot_id: arrival_ms for boot_id, arrival_ms in rows}
 
 
-def firsts(db: Database, boots: Sequence[int]) -> dict[int, Edge]:
+def firsts(db: Database, boots: Sequence[int]) -> dict[int, BootEnd]:
     """Where the samples of each boot begin that has any."""
     return _edges(db, boots, "ASC")
 
 
-def lasts(db: Database, boots: Sequence[int]) -> dict[int, Edge]:
+def lasts(db: Database, boots: Sequence[int]) -> dict[int, BootEnd]:
     """Where the samples of each boot end that has any."""
     return _edges(db, boots, "DESC")
 
 
-def _edges(db: Database, boots: Sequence[int], order: str) -> dict[int, Edge]:
+def _edges(db: Database, boots: Sequence[int], order: str) -> dict[int, BootEnd]:
     head, values = db.keyed(("boot",), [(one,) for one in boots])
     rows = db.execute(
         f"{head} SELECT boot, at_ms, uptime_ms FROM key CROSS JOIN sample WHERE (run_id, seq) ="
@@ -134,10 +134,10 @@ def _edges(db: Database, boots: Sequence[int], order: str) -> dict[int, Edge]:
         f" ORDER BY o.uptime_ms {order} LIMIT 1)",
         values,
     )
-    return {boot_id: Edge(*edge) for boot_id, *edge in rows}
+    return {boot_id: BootEnd(*edge) for boot_id, *edge in rows}
 
 
-class Beside(NamedTuple):
+class NeighbourQuery(NamedTuple):
     """A place in a boot whose neighbour is looked for."""
 
     n: int  # a number of the caller's
@@ -147,17 +147,21 @@ class Beside(NamedTuple):
     run_id: int | None = None  # the neighbour is one of this run, and has client time
 
 
-def beside(db: Database, asked: Sequence[Beside], older: bool) -> list[tuple[int, int, int]]:
+def beside(
+    db: Database, asked: Sequence[NeighbourQuery], older: bool
+) -> list[tuple[int, int, int]]:
     """By the caller's number, run and seq of the sample next to each place; none where none is."""
     return [(n, run_id, seq) for n, run_id, seq in _beside(db, asked, older, "run_id, seq")]
 
 
-def rows_beside(db: Database, asked: Sequence[Beside], older: bool) -> dict[int, SampleRow]:
+def rows_beside(db: Database, asked: Sequence[NeighbourQuery], older: bool) -> dict[int, SampleRow]:
     """By the caller's number the sample next to each place; none where none is."""
     return {n: SampleRow._make(row) for n, *row in _beside(db, asked, older, _COLUMNS)}
 
 
-def _beside(db: Database, asked: Sequence[Beside], older: bool, columns: str) -> Iterator[Row]:
+def _beside(
+    db: Database, asked: Sequence[NeighbourQuery], older: bool, columns: str
+) -> Iterator[Row]:
     side, order = ("<", "DESC") if older else (">", "ASC")
     plain = [(one.n, one.boot_id, *one.at, one.sections) for one in asked if one.run_id is None]
     if plain:

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 from titik_collector.limits import MAX_MALFORMED, MAX_MALFORMED_HEAD, MAX_MALFORMED_TEXT
 from titik_collector.store.database import Database
 
-Counted = Literal["poison", "later_version", "capped", "unregistered", "restored"]
-MALFORMED: Counted = "poison"  # the store's name for messages that broke the contract
+CountName = Literal["poison", "later_version", "capped", "unregistered", "restored"]
+MALFORMED: CountName = "poison"  # the store's name for messages that broke the contract
 
 
 class Refused(NamedTuple):
@@ -47,7 +47,7 @@ def _storable(text: str) -> str:
     return text[:MAX_MALFORMED_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def count(db: Database, name: Counted, more: int) -> None:
+def count(db: Database, name: CountName, more: int) -> None:
     """Add to a count."""
     if not more:
         return

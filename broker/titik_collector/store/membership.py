@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS
 from titik_collector.store.database import Database
-from titik_collector.store.rollups import Place
+from titik_collector.store.rollups import ScopeId
 
 
 class Stay(NamedTuple):
@@ -48,7 +48,7 @@ def count(db: Database) -> int:
     return int(number)
 
 
-def first_ms(db: Database, place: Place) -> int | None:
+def first_ms(db: Database, place: ScopeId) -> int | None:
     """From when on a router, or the first one of a site or the city, belonged to a site."""
     column = {"router": "router_id", "site": "site_id", "city": CITY_ID}[place.scope]
     (from_ms,) = db.execute(

@@ -14,7 +14,7 @@ _KEY = ("scope", "scope_id", "length", "start_ms")
 _PUT = upsert("rollup", _KEY, ("end_ms", "revision", *Figures._fields))
 
 
-class Place(NamedTuple):
+class ScopeId(NamedTuple):
     """A router, a site or the city."""
 
     scope: Scope

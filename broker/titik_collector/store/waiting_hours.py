@@ -9,7 +9,7 @@ from typing import NamedTuple
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database
-from titik_collector.store.rollups import Place
+from titik_collector.store.rollups import ScopeId
 from titik_wire.instant import DAY_MS
 
 
@@ -39,7 +39,7 @@ def add(db: Database, hours: Iterable[WaitingHour]) -> None:
     )
 
 
-def add_since(db: Database, place: Place, from_ms: int) -> None:
+def add_since(db: Database, place: ScopeId, from_ms: int) -> None:
     """Sum the hours and days again that ended after a time."""
     db.execute(
         # Of a day at least its first hour, with which the day is computed.
@@ -81,7 +81,7 @@ _MEMBERS: dict[Scope, str] = {
 }
 
 
-def pending(db: Database, place: Place) -> Span | None:
+def pending(db: Database, place: ScopeId) -> Span | None:
     """From the first to the last that waits of a place, and that changed of its routers."""
     from_ms, to_ms = db.execute(
         "SELECT min(from_ms), max(to_ms) + 1 FROM ("

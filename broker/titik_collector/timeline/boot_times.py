@@ -32,7 +32,7 @@ from titik_collector.timeline.placing_rules import (
     DRIFT,
     EARLIEST_MS,
     Claim,
-    Lone,
+    OfflineBoot,
     offsets_of_lone,
     place_by_clock,
     place_by_offset,
@@ -384,7 +384,9 @@ def _lone(db: Database, routers: Collection[int], changed: Sequence[_Boot]) -> I
     for boot in boots.values():
         end = ends.get(boot.id)
         if boot.arrival_ms is not None and end is not None:
-            lone[boot.id] = Lone(boot.arrival_ms, end.uptime_ms, frozenset(newer.get(boot.id, ())))
+            lone[boot.id] = OfflineBoot(
+                boot.arrival_ms, end.uptime_ms, frozenset(newer.get(boot.id, ()))
+            )
         elif boot.changes:  # all of its samples are gone
             yield _Placed(boot)
     heard = {newer_id for one in lone.values() for newer_id in one.newer} - boots.keys()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from titik_collector.figures.rates import BOOT_UP_MS, reach_ms
 from titik_collector.store import boot_samples
-from titik_collector.store.boot_samples import Beside, SamplePosition, SampleRow
+from titik_collector.store.boot_samples import NeighbourQuery, SamplePosition, SampleRow
 from titik_collector.store.changed_span_rows import ChangedSpan
 from titik_collector.store.database import Database
 from titik_collector.store.samples import UPLINK, WIFI
@@ -53,7 +53,7 @@ class Stretch(NamedTuple):
     last: bool = False  # none of the boot is after them
 
 
-class Side(NamedTuple):
+class ChangeEnd(NamedTuple):
     """One end of what changed, and what rates may pair across it."""
 
     at: SamplePosition
@@ -65,8 +65,8 @@ class Changed(NamedTuple):
     """Successive samples of a boot that are new, moved or gone."""
 
     boot_id: int
-    older: Side
-    newer: Side
+    older: ChangeEnd
+    newer: ChangeEnd
     runs: Collection[int]
     sections: int  # what any of them has
     rows: Sequence[Placed] = ()
@@ -92,8 +92,8 @@ def moved(boot_id: int, stretch: Stretch, all_moved: bool = False) -> Iterator[C
             after = rows[end].row if end < len(rows) else None
             yield Changed(
                 boot_id,
-                Side(key(some[0]), before, before is None and stretch.first),
-                Side(key(some[-1]), after, after is None and stretch.last),
+                ChangeEnd(key(some[0]), before, before is None and stretch.first),
+                ChangeEnd(key(some[-1]), after, after is None and stretch.last),
                 _run_starts(some).keys(),
                 sections,
                 rows[start:end],
@@ -104,7 +104,7 @@ def moved(boot_id: int, stretch: Stretch, all_moved: bool = False) -> Iterator[C
 def removed(boot_id: int, gone: Sequence[Gone]) -> Changed:
     """Samples of one run that are gone."""
     first, last = min(gone).key, max(gone).key
-    older, newer = Side(first, None, False), Side(last, None, False)
+    older, newer = ChangeEnd(first, None, False), ChangeEnd(last, None, False)
     return Changed(boot_id, older, newer, {first.run_id}, WIFI | UPLINK, gone=gone)
 
 
@@ -135,23 +135,23 @@ def merged(spans: Iterable[ChangedSpan], earliest_ms: int) -> list[ChangedSpan]:
 
 
 def _beyond(
-    db: Database, edges: Sequence[tuple[Changed, Side]], older: bool
+    db: Database, edges: Sequence[tuple[Changed, ChangeEnd]], older: bool
 ) -> list[list[SampleRow]]:
     found: list[list[SampleRow]] = [
         [] if edge.nearest is None else [edge.nearest] for _, edge in edges
     ]
-    asked: list[Beside] = []
+    asked: list[NeighbourQuery] = []
     whose: list[list[SampleRow]] = []
     for (one, edge), rows in zip(edges, found, strict=True):
         for sections, run_id in _missing(one, edge):
-            asked.append(Beside(len(asked), one.boot_id, edge.at, sections, run_id))
+            asked.append(NeighbourQuery(len(asked), one.boot_id, edge.at, sections, run_id))
             whose.append(rows)
     for n, row in sorted(boot_samples.rows_beside(db, asked, older).items()):
         whose[n].append(row)
     return found
 
 
-def _missing(one: Changed, edge: Side) -> Iterator[tuple[int, int | None]]:
+def _missing(one: Changed, edge: ChangeEnd) -> Iterator[tuple[int, int | None]]:
     """What is to be looked for beyond an edge: a sample with sections, or one of a run."""
     nearest = edge.nearest
     if edge.is_end:

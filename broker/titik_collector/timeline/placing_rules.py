@@ -35,7 +35,7 @@ class Claim(NamedTuple):
         return prompt_ms is None or self.taken_ms - self.uptime_ms >= prompt_ms - slack_ms
 
 
-class Lone(NamedTuple):
+class OfflineBoot(NamedTuple):
     """A boot that nobody heard while it ran."""
 
     arrival_ms: int  # smallest arrival minus uptime of its samples
@@ -68,7 +68,7 @@ def place_by_offset(rows: Sequence[SampleRow], offset_ms: int) -> list[int]:
     return [_clamp(row.uptime_ms + offset_ms, row.arrived_ms) for row in rows]
 
 
-def offsets_of_lone(boots: Mapping[int, Lone], starts: Mapping[int, int]) -> dict[int, int]:
+def offsets_of_lone(boots: Mapping[int, OfflineBoot], starts: Mapping[int, int]) -> dict[int, int]:
     """Instant minus uptime of boots never heard: just before the next began, at the latest.
 
     `starts` are those of boots heard while they ran. A chain of lone boots is no longer than their

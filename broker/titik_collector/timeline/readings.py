@@ -17,7 +17,7 @@ from titik_collector.figures.rates import Reading
 from titik_collector.figures.windows import Span
 from titik_collector.limits import MAX_STEP_MS
 from titik_collector.store import boot_samples
-from titik_collector.store.boot_samples import Beside, SamplePosition
+from titik_collector.store.boot_samples import NeighbourQuery, SamplePosition
 from titik_collector.store.boot_spans import BootSpan
 from titik_collector.store.database import Database
 from titik_collector.store.reading_rows import AskedOffsets, ReadingRows, Uptimes, offsets_within
@@ -116,7 +116,7 @@ class Readings:
         for n in which:
             kind = kinds[n]
             at = kind.low if older else kind.high
-            asked.append(Beside(n, kind.boot_id, at, kind.sections, kind.run_id))
+            asked.append(NeighbourQuery(n, kind.boot_id, at, kind.sections, kind.run_id))
         return boot_samples.beside(self._db, asked, older)
 
 

@@ -1,4 +1,4 @@
-"""The directory of a private mosquitto: what is in it, who may read it, and its users.
+"""The folder of a private mosquitto: what is in it, who may read it, and its users.
 
     broker.toml       what `titik broker init` decided: addresses, ports, users
     broker.conf       mosquitto's configuration
@@ -6,7 +6,7 @@
     data/dynamic-security.json                 who may do what, see access/rights.py
     data/             mosquitto's database and process id
 
-Rule: mosquitto runs inside the directory on relative paths. So only the directory itself must be
+Rule: mosquitto runs inside the folder on relative paths. So only the folder itself must be
 open to the account that mosquitto drops to, and none of its parents.
 Rule: what exists is kept; only `force` makes new passwords or empties the database.
 Rule: who may do what follows from settings, secrets and certificates. A broker that runs is
@@ -81,7 +81,7 @@ class Settings:
     ] = None
 
 
-class BrokerDir:
+class BrokerFolder:
     """An initialised directory; make one with `broker_init.init`, find one with `open`."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -89,7 +89,7 @@ class BrokerDir:
         self.settings = settings
 
     @classmethod
-    def open(cls, path: Path) -> "BrokerDir":
+    def open(cls, path: Path) -> "BrokerFolder":
         """BrokerError if there is none."""
         file = path / "broker.toml"
         try:

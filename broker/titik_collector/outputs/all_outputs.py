@@ -1,4 +1,4 @@
-"""All outputs of a collector, as one that fails for nobody."""
+"""All outputs of a collector as one: what one of them raises stops no other."""
 
 import time
 from collections.abc import Callable, Sequence
