@@ -2,34 +2,63 @@
 
 Rule: it is the whole collector, in this process, at a real broker and over a real store. Only its
 public methods are timed, from outside. What sends has a process of its own.
-Rule: a stage is processor time, so that a neighbour's load and the disk count little.
+Rule: a stage is processor time, so that a neighbour's load and the disk count little. All stages
+together are all that the process took from the first message to the last commit.
 """
 
 import contextlib
 import multiprocessing
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from bench.flood import Flood, Server
+from bench.results import Length, Result
 from titik_collector.assemble import Parts
 from titik_collector.broker_setup.login import login
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.ingest import ingest, items
+from titik_collector.store import body
 from titik_collector.store.sqlite import open_writer
 
+COMMAND = "python -m bench.run --only stages"
 PATIENCE_S = 120.0
 STAGES: Final = {
     "receive": "from the socket to messages",
     "decode": "from bytes to samples within the contract",
     "place": "what is known of run and boot, and when it was taken",
-    "write": "rows and commits",
+    "write": "bodies deflated, rows and commits",
     "acknowledge": "to the broker and to routers",
-    "jobs": "rollups above all, between batches",
+    "jobs": "rollups above all; they rest in a flood",
+    "": "the loop around them",
 }
-_WRITES: Final = ("INSERT", "UPDATE", "DELETE", "COMMIT")
+_WRITES: Final = ("INSERT", "UPDATE", "DELETE", "COMMIT")  # also behind what `keyed` gives
+
+
+def run(length: Length) -> list[Result]:
+    """The table of a message's way."""
+    each, rounds = (50, 1) if length == "quick" else (1500, 5)
+    with tempfile.TemporaryDirectory() as name, Server(Path(name)) as server:
+        spent = [_measured(server, each) for _ in range(rounds)]
+    figures = {name or "between the stages": [one[name] for one in spent] for name in STAGES}
+    figures["all of it"] = [sum(one.values()) for one in spent]
+    notes = dict(zip(figures, STAGES.values(), strict=False))
+    return [
+        Result(name, "us of CPU/message", tuple(runs), None, COMMAND, notes.get(name, ""))
+        for name, runs in figures.items()
+    ]
+
+
+def _measured(server: Server, each: int) -> dict[str, float]:
+    flood, port = Flood(each, time.time_ns() // 1_000_000), server.broker.port
+    try:
+        return measure(server.configured(port), flood.count, lambda: flood.send_all(port))
+    finally:
+        server.forget()
 
 
 class Stopwatch:
@@ -89,7 +118,7 @@ def measure(place: Path, count: int, send: Callable[[], object]) -> dict[str, fl
 @contextlib.contextmanager
 def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> Any:
     """All stages are timed until the end of the block; what is stored is counted."""
-    functions = items.to_item, ingest.fit
+    functions = items.to_item, ingest.fit, body.pack
     save = parts.batches.save
 
     def counted(items: Any) -> Any:
@@ -101,8 +130,9 @@ def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> A
     watch.clock(parts.link, "receive", "receive")
     watch.clock(items, "to_item", "decode")
     watch.clock(parts.batches, "save", "place")
-    for name in ("execute", "executemany"):
-        watch.clock(db, name, "write", "place", lambda sql, *_: sql.startswith(_WRITES))
+    watch.clock(db, "execute", "write", "place", lambda sql, *_: _writes(sql))
+    watch.clock(db, "executemany", "write", "place")
+    watch.clock(body, "pack", "write", "place")
     for owner, name in (
         (parts.link, "acknowledge"),
         (parts.batches, "acks"),
@@ -115,7 +145,11 @@ def _clocked(watch: Stopwatch, parts: Parts, db: Any, stored: Counter[str]) -> A
     try:
         yield
     finally:
-        items.to_item, ingest.fit = functions
+        items.to_item, ingest.fit, body.pack = functions
+
+
+def _writes(sql: str) -> bool:
+    return sql.startswith(_WRITES) or " INSERT INTO " in sql
 
 
 def _turn(collector: Collector, until: Callable[[], bool]) -> None:

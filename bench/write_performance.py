@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from bench import results
+from bench.collector import HEADLINE
 from bench.results import ROOT, Result
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -11,6 +12,7 @@ TITLES = {
     "store": "The store and its answers",
     "size": "What the store takes, and removes",
     "collector": "The collector",
+    "stages": "The way of a message of a flood through the collector",
     "agent": "The agent",
     "fleet": "A fleet",
     "broker": "The broker",
@@ -36,8 +38,9 @@ was waiting for its two processors.
 def page() -> str:
     """The whole page."""
     parts = results.load()
+    share = next(one for one in parts["collector"][1] if one.name == HEADLINE)
     machines = {name: parts[name][0] for name in TITLES if name in parts}
-    text = HEAD + "| measured with | " + " | ".join(machines) + " |\n"
+    text = HEAD + headline(share) + "| measured with | " + " | ".join(machines) + " |\n"
     text += "|---|" + "---|" * len(machines) + "\n"
     for what in dict.fromkeys(one for machine in machines.values() for one in machine):
         values = (machine.get(what, "") for machine in machines.values())
@@ -46,6 +49,17 @@ def page() -> str:
         if name in parts:
             text += f"\n## {title}\n\n{table(parts[name][1])}"
     return text
+
+
+def headline(share: Result) -> str:
+    """The figure that this page begins with."""
+    low, high = _number(min(share.runs)), _number(max(share.runs))
+    wanted = (share.target or "").replace(">=", "at least")
+    return (
+        "**A C subscriber that drops every sample sets the pace. The collector stores them, decoded"
+        f"\nwhole and placed in time, at {_number(share.median)} of its rate.** The runs gave {low}"
+        f" to {high}; wanted is {wanted}.\nThe command is `{share.command}`.\n\n"
+    )
 
 
 def table(part: Sequence[Result]) -> str:
