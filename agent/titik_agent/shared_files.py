@@ -1,7 +1,7 @@
 """The files of checkpoint, counters, uplinks and probe, in folders where others may write too.
 
 Rule: no link that somebody else put there is followed, and no pipe is waited for.
-Rule: what the agent keeps is in a folder of its user's own, where nobody else may write.
+Rule: what the agent keeps is in a folder of its user's own, where no other user may write.
 """
 
 import os
@@ -16,7 +16,7 @@ class NotOurs(OSError):
 
 
 def check_own(directory: str) -> None:
-    """NotOurs unless the folder is this user's, and nobody else's to write in."""
+    """NotOurs unless the folder is this user's, and no other may write in it."""
     check_closed(directory)
     whose, us = os.stat(directory).st_uid, os.geteuid()
     if whose != us:

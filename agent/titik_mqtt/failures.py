@@ -30,7 +30,7 @@ class Remedies:
     machine = "this machine"
     dns = ""
     refused = ""  # nothing listens at the port
-    timeout = ""  # nobody answers there
+    timeout = ""  # nothing answers there
     silence = ""  # a broker that was connected no longer answers
     tls = ""  # a port without TLS is taken for one with TLS, or the other way round
     authority = ""  # the broker's certificate is of an authority that is not trusted
@@ -113,7 +113,7 @@ def no_address(host: str, error: Exception, remedies: type[Remedies]) -> LinkDow
 
 
 def unreachable(where: str, error: OSError, remedies: type[Remedies]) -> LinkDown:
-    """TCP found nobody."""
+    """TCP found no listener."""
     if isinstance(error, ConnectionRefusedError):
         return LinkDown(advise(f"nothing listens at {where}", remedies.refused), "tcp")
     if isinstance(error, TimeoutError):

@@ -59,7 +59,7 @@ class Held:
     """The lowest and highest seq of one run that the router's spool still holds."""
 
     run: RunId  # the key on the wire
-    span: Span | None  # None, on the wire `[]`: the spool holds nothing of this run any more
+    span: Span | None  # None, on the wire `[]`: the spool no longer holds anything of this run
 
 
 @dataclass(frozen=True, slots=True)

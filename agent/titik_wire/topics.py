@@ -24,7 +24,7 @@ ALL_NOW: Final = f"{PREFIX}/now/#"
 ALL_ROLLUPS: Final = f"{PREFIX}/rollup/#"
 ALL_ALERTS: Final = f"{PREFIX}/alert/#"  # nothing publishes them yet
 ALL: Final = f"{PREFIX}/#"
-NOTHING: Final = f"{PREFIX}/nothing"  # what nobody publishes or hears
+NOTHING: Final = f"{PREFIX}/nothing"  # a topic without publishers and readers
 
 # The broker's own.
 BROKER: Final = "$SYS/#"

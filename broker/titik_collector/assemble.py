@@ -49,7 +49,7 @@ from titik_wire.limits import MAX_DAY_STARTS
 
 BUSY_S = 0.002  # a job's budget while messages come; a pass of rollups may still take 0.3 s
 RENEW_S = 10.0  # a third of how long a lease lasts
-HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays nobody
+HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays no other
 
 
 class Parts:
@@ -66,7 +66,7 @@ class Parts:
     ) -> None:
         """`outputs` are those besides the MQTT topics.
 
-        `reading`: where a second client of ours may read at the broker; None: nobody looks there
+        `reading`: where a second client of ours may read at the broker; None: nothing is read there
         before connecting.
         """
         self.db = db
@@ -154,7 +154,7 @@ class Parts:
             Slot(self.windows, every_s=2.0),  # after the rollups, which this batch changed
             Slot(self.newest_again, idle_s=0.04, busy_s=None),
             Slot(self.unpacking, every_s=0.1, idle_s=0.05, busy_s=BUSY_S),
-            Slot(self.restating, idle_s=0.01, busy_s=None),  # of some 0.2 s: nobody waits for it
+            Slot(self.restating, idle_s=0.01, busy_s=None),  # of some 0.2 s: nothing waits for it
             Slot(self.server_cause, idle_s=0.01, busy_s=BUSY_S),
             Slot(self.heard),  # last: a round that a failing store ended was not heard
         )
@@ -175,11 +175,11 @@ class Parts:
     # What happens, and which parts it concerns.
 
     def connected(self) -> None:
-        """Nobody knows what the broker still has: everything is published again."""
+        """What the broker still has is not known: everything is published again."""
         self.report.connected()
         self.takeover.connected()
         self.acks_again.wanted = True
-        self.removed.wanted = True  # perhaps while nobody was connected
+        self.removed.wanted = True  # perhaps while the collector was not connected
         self.upkeep.begin()
         self.now.everything()
         self.newest_again.begin()

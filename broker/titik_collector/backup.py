@@ -39,7 +39,7 @@ class Restored(NamedTuple):
     city: Config
     broker: BrokerFolder | None
     no_store: str | None  # why there is none
-    notes: list[str]  # what is no more as it was
+    notes: list[str]  # what is not as it was
 
 
 class BackupError(BrokerError):

@@ -34,7 +34,7 @@ class Timing(NamedTuple):
 
     tick_s: float = 60.0  # keep-alive and deadlines are looked at as often, or as the link wishes
     stop_s: float = 2.0  # for the PUBACKs of a clean stop; procd kills after 5
-    join_s: float = 3.0  # a thread inside getaddrinfo cannot be interrupted, so nobody waits long
+    join_s: float = 3.0  # a thread inside getaddrinfo cannot be interrupted, so the wait is short
 
 
 Dial = Callable[[Will, Events], Link]  # makes the next connection, not yet open

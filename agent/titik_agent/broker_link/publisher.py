@@ -71,7 +71,7 @@ class Publisher:
         return self._wait_s(now)
 
     def _look(self) -> None:
-        """See what the spool holds now: appended, merged, settled or dropped meanwhile."""
+        """See what the spool holds now: appended, merged, settled or dropped since."""
         keys = self._spool.keys()
         self.unacked.keep(set(keys))
         sent = {key for _, key in self.lanes.in_flight()}

@@ -70,11 +70,11 @@ class Unacked:
         """Take out what was missed, so that it is sent again: all of it at first, then a few."""
         missed = list(takewhile(lambda key: self._sent[key] <= now - self._wait_s, self._sent))
         if self._wait_s > self._pace.resend_s:
-            # A router that nobody has registered would send its whole spool every 15 minutes.
+            # A router that is not registered would send its whole spool every 15 minutes.
             missed = missed[: self._pace.window]
         for key in missed:
             del self._sent[key]
-            # While nothing gets through, that says nothing of this one: nobody may know us yet.
+            # While nothing gets through, that says nothing of this one: we may be unregistered.
             self._resent[key] = self._resent.get(key, 0) + self._is_overtaken(key)
             if self._resent[key] > self._pace.resends:
                 self._spool.discard(key)

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-# In these a radio sends no beacon, so nobody can be its client: no channel yet, radar, a failed
+# In these a radio sends no beacon, so it can have no client: no channel yet, radar, a failed
 # start. ENABLED is the one on the air. A word that a later hostapd adds counts as on the air: its
 # clients are then reported as usual.
 OFF_AIR: Final = frozenset(

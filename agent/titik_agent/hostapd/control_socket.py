@@ -3,7 +3,7 @@
 Rule: each question has a socket of its own, which is closed after it. So a late answer meets
 nobody, and none can pass for the answer to the next question.
 Rule: every question ends by its own deadline, and at most REQUEST_S after it was asked.
-Rule: events that nobody takes fill hostapd's send buffer, and then it can answer nobody; so who
+Rule: events that are not taken fill hostapd's send buffer, and then it answers no one; so who
 listens pumps before anyone asks.
 Rule: hostapd silently forgets a listener that was slow or whose address is gone. So listeners ask
 now and then whether they are still known.
@@ -61,7 +61,7 @@ class Addresses:
 
     def _make(self) -> str:
         self._sweep()
-        # A name that nobody can have put there before us, even where everyone may write.
+        # A name that no one can have put there before us, even where everyone may write.
         name = f"titik-ctrl-{os.getpid()}-{os.urandom(8).hex()}"
         directory = os.path.join(self._parent, name)
         os.mkdir(directory, 0o700)
@@ -103,7 +103,7 @@ class ControlSocket:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._path = addresses.bind(self._socket)
-            # Once connected, the kernel lets nobody else send to us.
+            # Once connected, the kernel lets no other process send to us.
             self._socket.connect(server)
         except OSError as error:
             self.close()

@@ -274,7 +274,7 @@ class Ubus:
             self._handle(message)
 
     def _handle(self, message: UbusMessage) -> None:
-        """Pass on what nobody asked for: notifications, events, the end of a subscription."""
+        """Pass on what came unasked: notifications, events, the end of a subscription."""
         if message.kind == UNSUBSCRIBE:
             self._deliver(UbusEvent("unsubscribed", BlobTable(b"")))
         if message.kind != INVOKE:

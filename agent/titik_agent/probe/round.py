@@ -40,7 +40,7 @@ IFF_NOARP = 0x80
 
 
 def measure(settings: ProbeSettings, at_uptime_ms: int) -> Probe:
-    """Everything a round finds out; takes some 10 s where nobody answers."""
+    """Everything a round finds out; takes some 10 s where nothing answers."""
     conf.verb = 0
     logging.getLogger("scapy").setLevel(logging.CRITICAL)  # it would name addresses
     interfaces = Interfaces(settings.uplink, settings.lan, "")
@@ -127,7 +127,7 @@ def ask_arp(ifname: str, addresses: list[str], retry: int) -> set[str]:
 
 
 def echo(targets: tuple[str, ...]) -> tuple[float | None, float | None]:
-    """Median round trip in milliseconds and share of loss; None, None: there is nobody to ask."""
+    """Median round trip in milliseconds and share of loss; None, None: there is no one to ask."""
     addresses = [address for target in targets for address in resolve(target)]
     if not addresses:
         return None, None

@@ -77,7 +77,7 @@ class Meters:
 def on_air(bss: tuple[Bss, ...] | None, count: Callable[[Bss], int | None]) -> int | None:
     """The sum over the BSSes that transmit; None if none does, or if any count is unknown.
 
-    A partial sum would be a smaller number, and nobody can be counted where Wi-Fi is off.
+    A partial sum would be a smaller number, and there are no clients where Wi-Fi is off.
     """
     counts = [count(one) for one in bss or () if not one.off_air]
     known = [one for one in counts if one is not None]

@@ -50,7 +50,7 @@ class LeasesSource:
 
 
 def read_unchanged(path: str) -> bytes | None:
-    """The whole file, from a moment in which nobody wrote to it; None if there is none.
+    """The whole file, from a moment in which it did not change; None if there is none.
 
     Without a last newline it may be half written, so it has to have been left alone for a while.
     """

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 RESOLV_CONF = "/etc/resolv.conf"
 # Reserved, so that no such name exists (RFC 6761). Unlike `.test` and `.invalid` it is asked of the
-# provider, for OpenWrt's dnsmasq answers those itself. One question a round, about nobody.
+# provider, for OpenWrt's dnsmasq answers those itself. One question a round, which names no person.
 NOWHERE = "*.example"
 STALE_ROUNDS = 5  # with no round finished for so long, what the last one found is history
 
@@ -262,7 +262,7 @@ class ReachSource:
 
 
 def full_name(name: str) -> str:
-    """The name to ask for: `*.` becomes a label that nobody has asked for before."""
+    """The name to ask for: `*.` becomes a label that was never asked for before."""
     return os.urandom(6).hex() + name[1:] if name.startswith("*.") else name
 
 

@@ -54,7 +54,7 @@ class Routes(NamedTuple):
 
 
 class RouteChanges:
-    """Whether links, addresses, routes or rules have changed. Nobody waits for it, so no change
+    """Whether links, addresses, routes or rules have changed. Nothing waits for it, so no change
     wakes the agent: the kernel keeps what it published, or that it was too much to keep.
     """
 

@@ -1,7 +1,7 @@
 """A copy of the unacked samples on flash, for power cuts during a long outage.
 
 Rule: the file is whole or the one before it: written aside, synced, renamed.
-Rule: it goes when nothing in it is held any more, so a healthy router writes no flash at all.
+Rule: it goes when nothing in it is held, so a healthy router writes no flash at all.
 """
 
 import os

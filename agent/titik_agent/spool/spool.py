@@ -107,7 +107,7 @@ class Spool:
             return [block.key for block in self._blocks]
 
     def payload(self, key: Key) -> bytes | None:
-        """The encoded sample of a key; None if it was acked, merged or damaged meanwhile, or
+        """The encoded sample of a key; None if it was acked, merged or damaged since, or
         cannot be read now."""
         with self._lock:
             block = self._blocks.get(key)
@@ -238,7 +238,7 @@ class Spool:
         self._storage.remove(block)
 
     def _is_believable(self, ack: Ack) -> bool:
-        """Nobody can have committed what was not taken: such an ack is forged or misrouted."""
+        """What was not taken cannot be committed: such an ack is forged or misrouted."""
         for acked in ack.runs:
             top = max(acked.upto, *[last for _, last in acked.also], 0)
             if self._current and acked.run == self._current.run and top > self._current.seq:
@@ -306,7 +306,7 @@ class Spool:
                 yield block.key, record
 
     def _tidy_checkpoint(self) -> None:
-        """Remove the copy once nothing in it is held any more."""
+        """Remove the copy once nothing in it is held."""
         checkpoint = self._checkpoint
         if checkpoint is None or not checkpoint.runs():
             return

@@ -118,7 +118,7 @@ def by_hand(directory: Path, ctl: str, roles: Mapping[str, str]) -> list[str]:
 
 
 def _instead(line: str, user: str, roles: Mapping[str, str]) -> Iterator[str]:
-    """Commands of `mosquitto_ctrl`; of what nobody can use any more, none."""
+    """Commands of `mosquitto_ctrl`; none of what no one can use now."""
     words = line.split(maxsplit=1)
     if len(words) < 2 or words[0] not in ("topic", "pattern"):
         return

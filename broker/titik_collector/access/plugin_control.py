@@ -34,7 +34,7 @@ class Control(Conversation):
         super().__init__(endpoint, topics.CLIENT_ID + "control", PATIENCE_S)
 
     def open(self) -> Self:
-        """LinkDown if nobody answers, or it is refused."""
+        """LinkDown if nothing answers, or it is refused."""
         super().open()
         try:
             self.subscribe(topics.COMMAND_ANSWERS, f"{self._refusal} let us hear its answers")

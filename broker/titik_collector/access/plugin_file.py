@@ -31,7 +31,7 @@ class Access:
     """What the plugin knows; `commands` is what was changed since it was read."""
 
     def __init__(self, text: bytes | None = None) -> None:
-        """ValueError if it is damaged; None: a new one, where nobody may do anything."""
+        """ValueError if it is damaged; None: a new one, without any rights."""
         self._document = json.loads(json.dumps(_NEW) if text is None else text)
         self._clients = _by_name(self._document, "clients", "username")
         self._roles = _by_name(self._document, "roles", "rolename")
@@ -108,7 +108,7 @@ class Access:
         return True
 
     def adopt(self, name: str, roles: Sequence[str], hashed: Hash) -> None:
-        """A user whose password nobody here knows; in the file alone: no command takes a hash."""
+        """A user whose password no one here knows; in the file alone: no command takes a hash."""
         self._create(name, roles, None, None)
         self._clients[name].update(_kept(hashed))
 

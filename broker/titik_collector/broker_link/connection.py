@@ -61,7 +61,7 @@ class Link:
         return self._session is not None and self._session.is_subscribed
 
     def receive(self, most: int, wait_s: float) -> Sequence[ReceivedMessage]:
-        """Up to `most` messages; the link is opened, fed and kept alive meanwhile."""
+        """Up to `most` messages; the link is opened, fed and kept alive in that time."""
         deadline = time.monotonic() + wait_s
         while True:
             self._turn(max(0.0, deadline - time.monotonic()), most)

@@ -28,7 +28,7 @@ class Conversation:
         self._connection = Connection(endpoint, terms, None, self, Remedies)
 
     def open(self) -> Self:
-        """LinkDown if nobody answers, or we are refused."""
+        """LinkDown if nothing answers, or we are refused."""
         try:
             self._connection.open()
             self._await(self._where)

@@ -89,7 +89,7 @@ class BulkClient(StockClient):
     def publish_all(self, messages: Sequence[Message]) -> None:
         """All in one write."""
         if messages:
-            # Queued under the name of a packet at whose end paho calls nobody.
+            # Queued under the name of a packet at whose end paho calls nothing.
             self._packet_queue(_PUBACK, b"".join([_publish_bytes(*one) for one in messages]), 0, 0)
 
     def hear(self) -> None:

@@ -6,7 +6,7 @@ from titik_mqtt.connection import Connection
 
 
 def until_readable(connection: Connection, wait_s: float) -> bool:
-    """Whether there is something to read; what waits to be sent leaves meanwhile.
+    """Whether there is something to read; what waits to be sent leaves in that time.
 
     LinkDown, with the reason, if the connection has ended.
     """

@@ -65,7 +65,7 @@ class Session:
         self.opened_at = time.monotonic()
 
     def wait(self, wait_s: float) -> None:
-        """Until there is something to read; what waits to be sent leaves meanwhile."""
+        """Until there is something to read; what waits to be sent leaves in that time."""
         if until_readable(self.connection, min(wait_s, LONGEST_S)):
             return
         late = time.monotonic() - self.opened_at > CONNECT_S
@@ -97,7 +97,7 @@ class Session:
         deadline = time.monotonic() + GOODBYE_S
         with suppress(LinkDown):
             while connection.want_write() and (left := deadline - time.monotonic()) > 0:
-                select.select([], [connection], [], left)  # what comes meanwhile comes again
+                select.select([], [connection], [], left)  # what comes in that time comes again
                 connection.on_writable()
         connection.close(disconnect=True)
 
@@ -126,7 +126,7 @@ class Session:
             self._on_connect()
 
     def published(self, mid: int, refused: str | None) -> None:
-        """Nobody waits for it: all is published at QoS 0."""
+        """Nothing waits for it: all is published at QoS 0."""
 
     def received(self, topic: str, payload: bytes) -> None:
         """Never called: paho hands messages to `take`."""

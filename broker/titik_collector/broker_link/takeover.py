@@ -47,7 +47,7 @@ class Takeover:
     """Looks once, and brings the store above what the broker has of it."""
 
     _db: Database
-    _door: Endpoint | None  # where a second client may read; None: nobody looks
+    _door: Endpoint | None  # where a second client may read; None: nothing is read
     _collector: str  # its id
     identity: Identity
     # Stores acks; how many samples they cover that the store lacks, by router.
@@ -117,7 +117,7 @@ def _is_alive(status: CollectorStatus) -> bool:
 
 
 def _is_suspect(status: CollectorStatus, own: Identity) -> bool:
-    """Our own lease shows that nobody else has this file open, whatever the status says."""
+    """Our own lease shows that no other collector has this file open, whatever the status says."""
     ours = status.store == own.store and (status.epoch or 0) < own.epoch and not own.moved
     # A collector of a version without beats looks like a ghost.
     return _is_alive(status) and status.beat is not None and not ours

@@ -211,7 +211,7 @@ class BrokerFolder:
         return gone
 
     def reconcile(self, routers: Iterable[str], gone: Collection[str]) -> list[str]:
-        """Let in who the directory says, and nobody of `gone`; as `admit`.
+        """Let in who the folder says, and no one of `gone`; as `admit`.
 
         Who is neither among them nor among `routers` stays as it is.
         """

@@ -56,7 +56,7 @@ class Request:
     engineers: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()
     insecure: bool = False  # an address that others reach, without TLS
-    move: bool = False  # to other ports where somebody else has taken its own meanwhile
+    move: bool = False  # to other ports where somebody else has taken its own since
     force: bool = False
 
 
@@ -119,7 +119,7 @@ def bring_together(
 ) -> list[str]:
     """Let in at the broker who settings, secrets and certificates name; what was done.
 
-    `asked`: routers of a trial, which are to have passwords. `ended`: whose password is no more.
+    `asked`: routers of a trial, which get passwords. `ended`: whose password ends.
     """
     with locked(directory.path):
         secrets, was_whole = set(_with_secrets(directory)), is_whole(directory)
@@ -135,7 +135,7 @@ def bring_together(
 
 
 def _routers(directory: BrokerFolder, asked: Collection[str]) -> tuple[set[str], set[str]]:
-    """Who is let in, and who is not any more, whatever the plugin's file says."""
+    """Who is let in, and who no longer is, whatever the plugin's file says."""
     if directory.settings.host is None:
         wanted = {*asked, *_routers_with_secrets(directory)}
         known = acl_files.passwords(directory.path)  # an earlier version may have changed them
@@ -290,7 +290,7 @@ def is_free(address: str, port: int) -> bool:
         # As mosquitto does: only another listener is in the way, no connection that lingers.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((address, port))  # and no more: nobody is to meet a listener of ours
+            probe.bind((address, port))  # and no more: no one may meet a listener of ours
         except PermissionError:  # as of a low port: whether it is free is not ours to see
             return True
         except OSError:

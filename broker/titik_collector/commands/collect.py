@@ -63,7 +63,7 @@ def _check_folder(settings: Config) -> None:
 
 @contextlib.contextmanager
 def _started(settings: Config) -> Iterator[collect.Collector]:
-    """A collector over the open store, as soon as nobody else writes there."""
+    """A collector over the open store, as soon as no other collector writes there."""
     since_ms = time.time_ns() // 1_000_000
     keep = upgrading.keeping(settings.store, settings.beside, log.info)
     with contextlib.ExitStack() as stack:

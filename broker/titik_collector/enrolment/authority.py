@@ -9,7 +9,7 @@ nowhere else.
 Rule: an authority that certified somebody is never made again: that would cut everybody off.
 Rule: a revocation is in two files, revoked and crl.pem, and holds while one of them has it.
 Rule: everything is valid from EPOCH on, because a router's clock may be years behind.
-Rule: lifetimes outlast routers that nobody visits. The server's certificate and the revocation
+Rule: lifetimes outlast routers that no one visits. The server's certificate and the revocation
 list are renewed by a timer long before they expire, and no router notices.
 """
 
@@ -166,7 +166,7 @@ class Authority:
             (self._tls / name).chmod(whose.mode)
 
     def certify_router(self, router: str) -> tuple[str, str]:
-        """A new certificate and key, as PEM; the key is kept by nobody else."""
+        """A new certificate and key, as PEM; no one else keeps the key."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(router, key, ROUTER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH, [])
         file = self._issued_file(certificate.serial_number)
@@ -187,7 +187,7 @@ class Authority:
     def revoke(self, router: str, but_newest: bool = False) -> int:
         """Revoke a router's certificates and write the list; how many they were.
 
-        A damaged certificate of another keeps nobody in; AuthorityError if it may be the only one.
+        A damaged certificate of another lets no one in; AuthorityError if it may be the only one.
         """
         with locked(self._directory):
             self.check()  # before it is written down as revoked
@@ -442,7 +442,7 @@ def _certificate(pem: bytes) -> x509.Certificate:
 
 
 def _authority(pem: bytes) -> x509.Certificate:
-    """Nobody else vouches for it."""
+    """No other vouches for it."""
     one = _certificate(pem)
     if not _is_signed(one, one):
         raise ValueError("not signed by itself")
@@ -494,7 +494,7 @@ def _remedy(file: Path) -> str:
     if file.name in SIGNED:
         return f"make it: titik broker renew {directory}"
     name = str(file.relative_to(directory))
-    if file.parent.name == "issued":  # whose it is nobody knows, but its number is its name
+    if file.parent.name == "issued":  # whose it is cannot be known, but its number is its name
         return (
             f"{_from_backup(directory, name)}; if there is none, revoke it: echo {file.stem}"
             f" {_now().isoformat()} >>{directory / 'ca' / 'revoked'}; rm {file}; titik broker renew"

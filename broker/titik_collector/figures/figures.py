@@ -182,7 +182,7 @@ def extremes(each: Iterable[Figures]) -> dict[str, Any]:
 
 def is_empty(figures: Figures) -> bool:
     """Nothing is known of the window."""
-    return figures[1:] == EMPTY[1:]  # but for how many routers it is of
+    return figures[1:] == EMPTY[1:]  # except how many routers it is of
 
 
 EMPTY = Figures()

@@ -17,7 +17,7 @@ _held: set[tuple[int, int]] = set()  # folders that this process holds; commands
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Wait for our turn; a folder that is not there yet is nobody else's."""
+    """Wait for our turn; a folder that is not there yet is free."""
     if not folder.is_dir():
         yield
         return

@@ -35,7 +35,7 @@ class BatchWriter:
         caps: Caps | None = None,
         presence: Presence | None = None,
     ) -> None:
-        """`presence`: kept for those who ask it; None: nobody does."""
+        """`presence`: kept for those who ask it; None: it is made here."""
         self._db = db
         self._registered = registered
         self._presence = presence or Presence(db)

@@ -46,7 +46,7 @@ _decode = msgspec.msgpack.Decoder(list[WaitingSample]).decode
 
 
 def place(db: Database) -> None:
-    """Place all of them, 64 in a transaction; a process that dies meanwhile goes on later.
+    """Place all of them, 64 in a transaction; a process that dies goes on at its next start.
 
     StoreError: the rest is still there.
     """

@@ -39,7 +39,7 @@ class NowPublishing:
         self._live.hears = self._everything = True
 
     def deaf(self) -> None:
-        """Nobody can be heard; reported at once, and without the store, which may be failing."""
+        """No router can be heard; reported at once, and without the store, which may be failing."""
         if self._live.hears or self._everything:
             self._live.hears = False
             self._report(self._live.everything(self._now_ms()), self._live.router_ids())

@@ -4,7 +4,7 @@ Rule: a status of an older connection, or the will of an older run, never overru
 Nor does an older run's `online`, which a broker brought back from a backup still retains.
 Rule: `silent` is connected without samples. `offline` is published by the router or its will, or
 the router was missed for a long time. Neither is the same as zero clients.
-Rule: nobody is missed for the time in which the collector itself could not hear, nor for that in
+Rule: no router is missed for the time in which the collector itself could not hear, nor for that in
 which the router was not registered.
 Rule: a router whose access was revoked has no outage.
 Rule: after a fault of the broker the last states of routers are doubted, because a broker that ends
@@ -147,7 +147,7 @@ class Presence:
             if not same_run:
                 presence_rows.end_run_of(self._db, router_id, old.run, old.connection or 0)
             self._returned(router_id, old, status, now_ms, is_namesake)
-        else:  # of its first word nobody knows what was before: a check's sample, perhaps
+        else:  # of its first word it is not known what was before: a check's sample, perhaps
             outages.end(self._db, {router_id: now_ms})
         self._write(router_id, back)
 

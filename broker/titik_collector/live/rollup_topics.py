@@ -3,7 +3,7 @@
 Rule: a window is published a little after it ended, so that its last samples are in it. While
 rollups are being computed sites and the city wait: they would be of some of their routers only.
 Rule: late revisions are published for hours and days only, not retained: a backfill is no flood.
-Rule: after each connect the newest are published again, while nothing else comes. Nobody reports
+Rule: after each connect the newest are published again, while nothing else comes. No one reports
 what the broker still has, nor what was lost with the link: QoS 0 has no acknowledgement.
 """
 

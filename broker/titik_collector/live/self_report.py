@@ -93,7 +93,7 @@ class SelfReport:
         return False
 
     def close(self) -> None:
-        """Publish `offline`; without a file nobody takes this collector for running."""
+        """Publish `offline`; without a file no one takes this collector for running."""
         self._send(topics.collector(self._collector), self._about("offline"), retain=True)
         self._file.remove()
 

@@ -2,7 +2,7 @@
 
 The server's own line, its DNS, port, firewall or revocation list can fail while the broker beside
 the collector answers. Then most routers go at once, and come back in the same run. What they
-spooled meanwhile shows whether their internet was fine: if so, they could not reach the server.
+spooled in that time shows whether their internet was fine: if so, they could not reach the server.
 
 Rule: a cause is a probable cause, with its evidence in words. What speaks against it leaves that
 router's outage as it is.

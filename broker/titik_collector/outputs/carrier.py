@@ -1,7 +1,7 @@
 """Carries calls to one output, so that one that raises, waits or hangs delays no other.
 
-What is hard: no call in a thread can be cut off from outside. So nobody waits for it: the collector
-only lays down what will be reported, and goes on.
+What is hard: no call in a thread can be cut off from outside. So the collector waits for
+none. It lays down what will be reported, and goes on.
 Rule: at most MAX_CARRIED things wait. When there are more, the oldest are dropped and counted.
 Rule: an output that fails still gets what comes next, so it is back when its cause is gone.
 Rule: a problem is logged once, again when its reason changes, and when it was over for STEADY_S.

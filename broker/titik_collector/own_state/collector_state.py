@@ -44,7 +44,7 @@ class CollectorState:
         return self.store_problem or self.broker_problem
 
     def is_stale(self, now_ms: int) -> bool:
-        """Whether nobody writes the file any more, though nobody removed it."""
+        """Whether no one writes the file, though no one removed it."""
         return now_ms - self.at_ms > STALE_MS
 
 
@@ -110,7 +110,7 @@ class StateFile:
                 there.write(content)
 
     def remove(self) -> None:
-        """The collector stops: without a file nobody takes it for running."""
+        """The collector stops: without a file no one takes it for running."""
         for file in self._files:
             with contextlib.suppress(OSError):
                 file.unlink()

@@ -45,7 +45,7 @@ def _names(unit: str, place: Path) -> bool:
 class Service:
     """systemd, as far as it listens."""
 
-    _address: str | None  # its NOTIFY_SOCKET; None: nobody listens
+    _address: str | None  # its NOTIFY_SOCKET; None: nothing listens
     _monotonic: Callable[[], float]
     _due: float = 0.0
 

@@ -37,7 +37,7 @@ class Loss(NamedTuple):
     samples: int
 
 
-SOON_MS = 60_000  # a router that is back by then went and came while nobody could hear
+SOON_MS = 60_000  # a router that is back by then went and came while the collector could not hear
 SERVER = "server"  # the name of what no router did
 _WHAT = {
     "broker": "no broker",

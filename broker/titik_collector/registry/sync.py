@@ -107,7 +107,7 @@ def _revoke(db: Database, name: str, revoked_ms: int | None, now_ms: int) -> Non
 
 
 def _end_presence(db: Database, router_id: int, now_ms: int) -> None:
-    """Nobody listens to a removed router: whether it is away no longer matters."""
+    """The collector does not hear a removed router: whether it is away no longer matters."""
     outages.withdraw(db, router_id, now_ms - CUT_MS)
     outages.end(db, {router_id: now_ms})
     presence_rows.remove(db, router_id)

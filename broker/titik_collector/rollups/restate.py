@@ -93,7 +93,7 @@ class Restate:
         return [Part(site_id, 0, FOR_EVER_MS) for site_id in membership.sites()]
 
     def _write(self, series: Series, span: Span, rates: dict[int, Figures]) -> None:
-        """What lacks rates still: late data may have come meanwhile, and brought its own."""
+        """What lacks rates still: late data may have come since, and brought its own."""
         rows = _restated(rollups.read(self._db, series, span), rates)
         newest_ms = rollups.newest(self._db, series._replace(window="1h"), FOR_EVER_MS) or 0
         rollups.put(self._db, [(WindowKey(*series, at_ms), row) for at_ms, row in rows.items()])

@@ -27,7 +27,7 @@ from titik_wire.instant import MINUTE_MS
 
 
 class SiteHour(NamedTuple):
-    """What of an hour of a site is to be summed again."""
+    """What of an hour of a site must be summed again."""
 
     site_id: int
     hour: Span

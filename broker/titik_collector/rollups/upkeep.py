@@ -40,7 +40,7 @@ class Upkeep:
 
     def step(self, budget_s: float) -> bool:
         """Some stretches of time."""
-        self.is_behind = False  # nobody waits for a step that raises
+        self.is_behind = False  # nothing waits for a step that raises
         self.is_behind = self._rollups.work(budget_s, self._monotonic)
         return self.is_behind
 

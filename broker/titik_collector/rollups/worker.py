@@ -2,7 +2,7 @@
 
 Rule: a router's minutes come from its samples, and its hours from its minutes. Its days come from
 its hours, and from samples whose time is only bounded. Sites and the city are sums (`aggregation`).
-Rule: what is to be done is in the store: changed spans of routers, hours that wait to be summed. It
+Rule: what must be done is in the store: changed spans of routers, hours that wait to be summed. It
 is crossed off in the transaction that does it, so a crash repeats or loses nothing.
 Rule: a minute is computed when it is over and the sample after it has had time to arrive. When the
 collector ends, it does not wait for that sample, which changes the minute again.
@@ -115,7 +115,7 @@ class Rollups:
     def _step_routers(self) -> bool:
         """Compute a stretch of the time of each of some routers; False if none is due."""
         horizon_ms = self._horizon_ms()
-        # In turn, so that one router with much to do holds up nobody.
+        # In turn, so that one router with much to do delays no other.
         since_ms = packed_minutes.open_from_ms(self._db)
         due = changed_span_rows.due(self._db, Span(since_ms, horizon_ms), self._turn, MAX_SPANS)
         due = {one: spans for one, spans in due.items() if one not in self._left_out}
@@ -133,7 +133,7 @@ class Rollups:
         return True
 
     def _compute_alone(self, router_id: int, due: Sequence[ChangedSpan], span: Span) -> None:
-        """One router; a bug that it meets leaves it out until the next start, and nobody else."""
+        """One router; a bug that it meets leaves it alone out until the next start."""
         try:
             self._compute({router_id: due}, span)
         except Exception as error:

@@ -37,7 +37,7 @@ class Boot(NamedTuple):
 
     @property
     def is_bounded(self) -> bool:
-        """It was placed as one that nobody heard while it ran."""
+        """It was placed as one that was not heard while it ran."""
         return self.time is not None and self.time.quality == "bounded"
 
 
@@ -64,7 +64,7 @@ def keep(db: Database, times: Iterable[tuple[int, int, BootTime]]) -> None:
 
 
 def bounded(db: Database, routers: Collection[int]) -> dict[int, int]:
-    """The boots of routers that nobody heard while they ran, and the router of each."""
+    """The boots of routers that were not heard while they ran, and the router of each."""
     head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
     rows = db.execute(
         f"{head} SELECT boot_id, router_id FROM key CROSS JOIN boot_time"

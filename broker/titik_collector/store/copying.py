@@ -123,6 +123,6 @@ def _counts(db: Database, tables: list[TableShape]) -> dict[str, int]:
 
 
 def identity_of(db: Database) -> str:
-    """Another one when a collector has opened the store meanwhile."""
+    """Another one when a collector has opened the store since."""
     known = "SELECT name, value FROM setting WHERE name IN ('store', 'epoch') ORDER BY name"
     return str(list(db.execute(known)))

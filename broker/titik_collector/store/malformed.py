@@ -43,7 +43,7 @@ def keep(db: Database, refused: Sequence[Refused]) -> None:
 
 
 def _storable(text: str) -> str:
-    """Not every engine stores a NUL, and nobody checked this text."""
+    """Not every engine stores a NUL, and this text was not checked."""
     return text[:MAX_MALFORMED_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

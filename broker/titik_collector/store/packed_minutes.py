@@ -1,10 +1,10 @@
 """Minutes that earlier versions packed, a day in one blob: read, and put back as rows.
 
-Nothing packs any more. The collector unpacks what its store has, the newest first, while it works.
+Nothing packs now. The collector unpacks what its store has, the newest first, while it works.
 This file can be deleted in the version after, with a migration that drops the table `cold`.
 
 Rule: a minute is in `rollup` or in `cold`. A reader asks `cold` first, so it misses none that is
-unpacked meanwhile.
+unpacked at the same time.
 Rule: nothing that needs a packed minute is computed. What changed waits until `open_from_ms` has
 passed it, so a row that is unpacked never meets a newer one.
 """

@@ -1,7 +1,7 @@
 """PostgreSQL: a schema of a server's database, read by many and written by the holder of its lease.
 
 Rule: a session writes in a transaction only, and each transaction of the writer renews the lease.
-So a holder that was stopped, and lost the lease meanwhile, commits nothing.
+So a holder that was stopped, and lost the lease by then, commits nothing.
 Rule: a lost connection is made again at the next statement, never inside a transaction.
 """
 
@@ -94,7 +94,7 @@ class PostgresDatabase:
             cursor.executemany(translated(sql), rows)
 
     def stream(self, sql: str, values: Values = ()) -> Iterator[Row]:
-        """The rows of a long answer, which the server keeps meanwhile; StoreError if it fails."""
+        """The rows of a long answer, which the server keeps until then; StoreError if it fails."""
         self._cursors += 1
         name = f"long_{self._cursors}"
         with self._worded(), self._session().cursor(name, withhold=not self._inside) as cursor:
@@ -189,7 +189,7 @@ class PostgresDatabase:
         self._raw.close()
 
     def apply(self, number: int, sql: str) -> None:
-        """A migration, whole or not at all; nothing if another process has applied it meanwhile."""
+        """A migration, whole or not at all; nothing if another process has applied it before."""
         with self._begun("BEGIN READ WRITE"):
             self.execute("SET LOCAL lock_timeout = 0")
             self.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")

@@ -34,7 +34,7 @@ def load(db: Database) -> Known | None:
 
 
 def keep(db: Database, known: Known) -> None:
-    """For the next start, and for readers of the store meanwhile."""
+    """For the next start, and until then for readers of the store."""
     db.execute(
         upsert("server_clock", ("one",), _NAMES),
         (

@@ -30,7 +30,7 @@ from titik_collector.store.database import (
     tables_of,
 )
 
-# Longer than any reader holds the file; short enough that keep-alives still go out meanwhile.
+# Longer than any reader holds the file; short enough that keep-alives still go out in that time.
 BUSY_MS = 1000
 
 

@@ -1,4 +1,4 @@
-"""Which hours of sites and of the city are to be summed again: the table `stale`.
+"""Which hours of sites and of the city must be summed again: the table `stale`.
 
 Rule: they are written with what they are summed of, and crossed off with the sum.
 """
@@ -14,7 +14,7 @@ from titik_wire.instant import DAY_MS
 
 
 class WaitingHour(NamedTuple):
-    """An hour of a site or of the city, and what of it is to be summed again."""
+    """An hour of a site or of the city, and what of it must be summed again."""
 
     scope: Scope
     scope_id: int

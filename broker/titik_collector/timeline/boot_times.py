@@ -39,7 +39,7 @@ from titik_collector.timeline.placing_rules import (
     to_grain,
 )
 
-NEAR_MS = 300_000  # of uptime: a router takes some ten samples meanwhile
+NEAR_MS = 300_000  # of uptime: a router takes some ten samples in that time
 
 
 class Region(NamedTuple):
@@ -67,7 +67,7 @@ class _Boot:
     known: BootTime | None = None  # what the store remembers
     online: bool = False  # the router was heard while it ran
     prompt_ms: int | None = None  # when it began, by samples that came as they were taken
-    all_again: bool = False  # all of its samples are to be placed
+    all_again: bool = False  # all of its samples must be placed
 
     def time(self) -> BootTime:
         """As the store keeps it."""
@@ -150,7 +150,7 @@ def place_boots(db: Database, changes: Sequence[Change]) -> None:
 
 @dataclass(slots=True)
 class _Written:
-    """What is to be written of all boots that are placed."""
+    """What must be written of all boots that are placed."""
 
     spans: list[tuple[int, ChangedSpan]] = field(default_factory=list)  # by router
     times: list[tuple[int, int, BootTime]] = field(default_factory=list)  # boot and router
@@ -194,7 +194,7 @@ def _place(db: Database, boots: Sequence[_Boot], written: _Written) -> "list[_Pl
 
 
 def _recall(db: Database, boots: Collection[_Boot]) -> None:
-    """What is known of the boots, and by what each is to be placed from now on."""
+    """What is known of the boots, and by what each is placed from now on."""
     loaded = boot_time.load(db, [boot.id for boot in boots])
     for boot in boots:
         known = loaded.get(boot.id)
@@ -209,7 +209,7 @@ def _recall(db: Database, boots: Collection[_Boot]) -> None:
 
 
 def _choose(db: Database, boots: Iterable[_Boot]) -> None:
-    """By what each is to be placed: by a clock if any is believed."""
+    """By what each is placed: by a clock if any is believed."""
     unsure = []
     for boot in boots:
         stays = boot.was == "ntp" and not boot.removed and not boot.all_again
@@ -283,7 +283,7 @@ def _regions(db: Database, boots: Sequence[_Boot]) -> dict[int, list[Region]]:
     """Of each boot the rows that the changes can move: between the believed clocks around them.
 
     Changes near each other are asked for together, as one. Then those that lie in what was read are
-    passed over, and the next of each boot are asked for.
+    skipped, and the next of each boot are asked for.
     """
     found: dict[int, list[Region]] = {boot.id: [] for boot in boots}
     left = {
@@ -359,7 +359,7 @@ def _by_offset(db: Database, boots: Sequence[tuple[_Boot, int]], rows: _Rows) ->
 
 
 def _with_lone_boots(db: Database, boots: Collection[_Boot]) -> set[int]:
-    """Routers that have a boot that nobody heard, and that these concern."""
+    """Routers that have a boot that was not heard, and that these concern."""
     found = {boot.router_id for boot in boots if boot.quality == "bounded"}
     rest = [(boot.id, boot.router_id) for boot in boots if boot.router_id not in found]
     return found | successions.following_bounded(db, rest) if rest else found

@@ -1,7 +1,7 @@
 """Decides which stretches of a router's time its rollups must be computed again for.
 
 Rule: what lies between two samples depends on both, so a sample touches the time from the one
-before it to the one after it. Samples that lack something (client time, counters) are passed over
+before it to the one after it. Samples that lack something (client time, counters) are skipped
 by rates, so here too.
 Rule: rather too much than too little: computing an unchanged window again changes nothing.
 """
@@ -152,7 +152,7 @@ def _beyond(
 
 
 def _missing(one: Changed, edge: ChangeEnd) -> Iterator[tuple[int, int | None]]:
-    """What is to be looked for beyond an edge: a sample with sections, or one of a run."""
+    """What to look for beyond an edge: a sample with sections, or one of a run."""
     nearest = edge.nearest
     if edge.is_end:
         return

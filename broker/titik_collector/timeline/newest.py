@@ -1,7 +1,7 @@
 """The newest sample of each boot in memory: what comes behind it is placed without a read.
 
 Rule: a sample with a believed clock behind another one moves nothing. So what is known of the two
-says all: where it belongs, and which time is to be computed again.
+says all: where it belongs, and which time must be computed again.
 Rule: what is in memory is what the store has. At any doubt the store is read, with the same result.
 """
 
@@ -56,7 +56,7 @@ class Newest:
     def follow(self, boot_id: int, changes: Sequence[Change]) -> Followed | None:
         """Take in samples behind the newest one; None where what is stored must be read.
 
-        What is to be computed again, and what is known of the boot now if that is new.
+        What must be computed again, and what is known of the boot now if that is new.
         """
         known = self._boots.get(boot_id)
         if known is None:

@@ -36,7 +36,7 @@ class Claim(NamedTuple):
 
 
 class OfflineBoot(NamedTuple):
-    """A boot that nobody heard while it ran."""
+    """A boot that was not heard while it ran."""
 
     arrival_ms: int  # smallest arrival minus uptime of its samples
     end_ms: int  # largest uptime of its samples

@@ -1,6 +1,6 @@
 """Decides what time it is: the server's clock is a witness, not a judge.
 
-Rule: time goes on by the server's uptime, whatever its clock does meanwhile.
+Rule: time goes on by the server's uptime, whatever its clock does.
 Rule: at least two witnesses that agree set the time, if no more agree on another. Witnesses are
 the server's clock, routers that are heard live and have an NTP clock, and the uptime itself once
 routers have agreed with it.
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 AGREE_MS = 60_000  # witnesses this near to each other agree; so is what is followed in silence
 WITNESS_MS = 600_000  # a router's word is good for so long
-HOLD_MS = 600_000  # a step that nobody contradicts is believed then
+HOLD_MS = 600_000  # a step that no witness contradicts is believed then
 CATCH_UP = 25  # a day in an hour: an operator can act, and a month off is caught up in a day
 
 
@@ -56,7 +56,7 @@ def boot_id() -> str:
 
 
 class ServerClock:
-    """Keeps the time of one collector; `decide` is to be called every second or so."""
+    """Keeps the time of one collector; call `decide` every second or so."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class ServerClock:
             forget_ms = 0 if heard_ms is None else min(now_ms, heard_ms)
             self._known = Known(boot, now_ms - up_ms, False, now_ms, forget_ms)
             return
-        # It is not earlier than it was. How much later, nobody knows who was off meanwhile.
+        # It is not earlier than it was. How much later, no one knows who was off in that time.
         now_ms = max(now_ms, known.agreed_ms or 0)
         self._known = replace(
             known, boot=boot, offset_ms=now_ms - up_ms, sure=False, unsure_ms=now_ms
