@@ -128,10 +128,11 @@ def lasts(db: Database, boots: Sequence[int]) -> dict[int, BootEnd]:
 
 def _edges(db: Database, boots: Sequence[int], order: str) -> dict[int, BootEnd]:
     head, values = db.keyed(("boot",), [(one,) for one in boots])
+    edge = f"FROM sample AS o WHERE o.boot_id = boot ORDER BY o.uptime_ms {order}"
+    edge += f", o.run_id {order}, o.seq {order} LIMIT 1"
     rows = db.execute(
-        f"{head} SELECT boot, at_ms, uptime_ms FROM key CROSS JOIN sample WHERE (run_id, seq) ="
-        " (SELECT o.run_id, o.seq FROM sample AS o WHERE o.boot_id = boot"
-        f" ORDER BY o.uptime_ms {order} LIMIT 1)",
+        f"{head} SELECT boot, at_ms, uptime_ms FROM key CROSS JOIN sample"
+        f" WHERE run_id = (SELECT o.run_id {edge}) AND seq = (SELECT o.seq {edge})",
         values,
     )
     return {boot_id: BootEnd(*edge) for boot_id, *edge in rows}
@@ -166,12 +167,15 @@ def _beside(
     plain = [(one.n, one.boot_id, *one.at, one.sections) for one in asked if one.run_id is None]
     if plain:
         head, values = db.keyed(("n", "boot", "up_ms", "run", "at", "bits"), plain)
-        yield from db.execute(
-            f"{head} SELECT key.n, {columns} FROM key CROSS JOIN sample"
-            " WHERE (run_id, seq) = (SELECT o.run_id, o.seq FROM sample AS o"
-            f" WHERE o.boot_id = key.boot AND (o.uptime_ms, o.run_id, o.seq) {side}"
+        one_beside = (
+            f"FROM sample AS o WHERE o.boot_id = key.boot AND (o.uptime_ms, o.run_id, o.seq) {side}"
             " (key.up_ms, key.run, key.at) AND o.sections & key.bits = key.bits"
-            f" ORDER BY o.uptime_ms {order}, o.run_id {order}, o.seq {order} LIMIT 1)",
+            f" ORDER BY o.uptime_ms {order}, o.run_id {order}, o.seq {order} LIMIT 1"
+        )
+        yield from db.execute(
+            # PostgreSQL finds no pair of columns by an index.
+            f"{head} SELECT key.n, {columns} FROM key CROSS JOIN sample"
+            f" WHERE run_id = (SELECT o.run_id {one_beside}) AND seq = (SELECT o.seq {one_beside})",
             values,
         )
     far = 2**62 if older else -1

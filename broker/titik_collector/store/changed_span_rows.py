@@ -3,7 +3,7 @@
 Rule: they are written with what changed, and crossed off with what was computed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from titik_collector.figures.windows import Span
@@ -92,7 +92,7 @@ def cross_off(db: Database, since_ms: int, ends: Mapping[int, int]) -> None:
     _add(db, rest)
 
 
-def _add(db: Database, rows: Iterable[Sequence[int]]) -> None:
+def _add(db: Database, rows: Iterable[tuple[int, ...]]) -> None:
     db.executemany(
         "INSERT INTO dirty (router_id, from_ms, to_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         rows,

@@ -136,8 +136,11 @@ class Database(Protocol):
         """One statement."""
         ...
 
-    def executemany(self, sql: str, rows: Iterable[Values]) -> None:
-        """One statement for each of many rows."""
+    def executemany(self, sql: str, rows: Iterable[Row]) -> None:
+        """An INSERT of VALUES, an UPDATE or a DELETE for each of many rows, in no order.
+
+        So no two rows write to the same row of the store, but for an INSERT that does nothing then.
+        """
         ...
 
     def stream(self, sql: str, values: Values = ()) -> Iterator[Row]:

@@ -49,7 +49,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise worded(error, self._path) from error
 
-    def executemany(self, sql: str, rows: Iterable[Values]) -> None:
+    def executemany(self, sql: str, rows: Iterable[Row]) -> None:
         """One statement for each of many rows; StoreError if it fails."""
         try:
             self.raw.executemany(sql, rows)

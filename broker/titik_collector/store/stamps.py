@@ -54,12 +54,13 @@ def _move_keys(db: Database, table: str, since_ms: int, by_ms: int, now_ms: int)
         f" ORDER BY from_ms {'DESC' if by_ms > 0 else 'ASC'}",
         (since_ms,),
     )
-    db.executemany(
-        f"UPDATE {table} SET from_ms = :to WHERE {owner} = :owner AND from_ms = :at"
-        f" AND NOT EXISTS (SELECT 1 FROM {table} AS other WHERE other.from_ms = :to"
-        + (" AND other.router_id = :owner)" if owner == "router_id" else ")"),
-        [{"owner": of, "at": from_ms, "to": min(from_ms + by_ms, now_ms)} for of, from_ms in rows],
-    )
+    for of, from_ms in rows:
+        db.execute(
+            f"UPDATE {table} SET from_ms = :to WHERE {owner} = :owner AND from_ms = :at"
+            f" AND NOT EXISTS (SELECT 1 FROM {table} AS other WHERE other.from_ms = :to"
+            + (" AND other.router_id = :owner)" if owner == "router_id" else ")"),
+            {"owner": of, "at": from_ms, "to": min(from_ms + by_ms, now_ms)},
+        )
 
 
 def move_arrivals(db: Database, since_ms: int, by_ms: int) -> list[MovedArrival]:

@@ -69,8 +69,8 @@ def latest(
     )
     rows = db.execute(
         f"{head} SELECT n, run_id, {_COUNT} FROM key CROSS JOIN run CROSS JOIN sample"
-        " WHERE run.id = of_run AND (run_id, seq) = ("
-        "  SELECT o.run_id, o.seq FROM sample AS o WHERE o.router_id = router"
+        " WHERE run.id = of_run AND run_id = run.id AND seq = ("
+        "  SELECT o.seq FROM sample AS o WHERE o.router_id = router"
         f"  AND o.at_ms >= CASE WHEN {_BEGAN} > from_ms THEN {_BEGAN} ELSE from_ms END"
         "  AND o.at_ms < to_ms AND o.run_id = run.id AND o.visitors IS NOT NULL"
         "  ORDER BY o.at_ms DESC LIMIT 1)",

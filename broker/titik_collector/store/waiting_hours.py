@@ -32,10 +32,15 @@ _BOTH = (
 
 def add(db: Database, hours: Iterable[WaitingHour]) -> None:
     """Sum these too; of an hour that waits already, what is between them as well."""
+    joined: dict[tuple[Scope, int, int], WaitingHour] = {}
+    for one in hours:
+        was = joined.setdefault(one[:3], one)
+        from_ms, to_ms = min(was.from_ms, one.from_ms), max(was.to_ms, one.to_ms)
+        joined[one[:3]] = was._replace(from_ms=from_ms, to_ms=to_ms)
     db.executemany(
         "INSERT INTO stale (scope, scope_id, hour_ms, from_ms, to_ms) VALUES (?, ?, ?, ?, ?)"
         + _BOTH,
-        hours,
+        joined.values(),
     )
 
 
