@@ -11,6 +11,7 @@ MAX_SITES = 10_000
 MAX_ROUTERS = 100_000
 MAX_ENGINEERS = 1000
 MAX_PASSWORD_FILE = 4096  # characters
+MAX_SCHEMA = 63  # PostgreSQL cuts off what the name of one has more
 MAX_HOST = 253  # characters of a DNS name
 
 # What the broker and its trials may take, and what is kept of them.

@@ -240,6 +240,10 @@ def test_a_store_may_be_on_a_server() -> None:
     [
         ("", "store.path: is missing; give one of store.path and store.url"),
         (f'path = "a"\n{SERVER}', "store.path: is given, and so is store.url; give one of"),
+        (
+            f'{SERVER}\nschema = "{64 * "a"}"',
+            f"store.schema: {64 * 'a'} has more than 63 characters; allowed: a name",
+        ),
         ('path = "a"\npassword_file = "b"', "store.password_file: is of no use to a file; "),
         ('url = "mysql://x"', "store.url: is of no engine that is known; allowed: postgresql://"),
         (SERVER.replace("@", ":x@"), "store.url: has a password in it; put it into a file of"),

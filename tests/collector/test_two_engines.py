@@ -22,7 +22,7 @@ from tests.project.sources import ROOT
 from tests.until import until
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import postgres_schema, settings, sqlite
+from titik_collector.store import postgres, postgres_schema, settings, sqlite
 from titik_collector.store.database import Database, StoreBusy, StoreError, StoreHeld, Unstorable
 from titik_collector.store.postgres import PostgresDatabase, PostgresPlace, translated
 
@@ -268,6 +268,31 @@ def test_a_commit_is_on_disk_whatever_is_usual_on_the_server(place: PostgresPlac
         assert ("off",) == other.execute("SHOW synchronous_commit").fetchone()
     with contextlib.closing(postgres_schema.open_writer(place)) as db:
         assert [("on",)] == db.execute("SHOW synchronous_commit")
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that does nothing meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_server_that_stops_is_given_up(
+    place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connections stay, so nothing else ends the wait; the writer goes on when it wakes up."""
+    with contextlib.closing(postgres_schema.open_writer(place)) as db:
+        ((backend,),) = db.execute("SELECT pg_backend_pid()")
+        with monkeypatch.context() as patch, stopped(backend):
+            patch.setattr(postgres, "ANSWER_S", 0.2)
+            with pytest.raises(StoreError, match="has not answered for"):
+                settings.number(db, "tried_ms")
+        with db.transaction():
+            settings.keep(db, "tried_ms", 1)
+        assert 1 == settings.number(db, "tried_ms")
 
 
 def test_a_row_outside_a_transaction_is_refused(place: PostgresPlace) -> None:

@@ -20,6 +20,7 @@ from titik_collector.config.schema import (
     FILE,
     MOMENT,
     NAME,
+    SCHEMA,
     ZONE,
     Setting,
     Table,
@@ -141,7 +142,8 @@ class Store:
         ),
     ] = None
     schema: Annotated[
-        str, Setting(NAME, "the schema of that database which is the store; made if it is missing")
+        str,
+        Setting(SCHEMA, "the schema of that database which is the store; made if it is missing"),
     ] = "titik"
     password_file: Annotated[
         Path | None,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from titik_collector.limits import MAX_SHOWN
+from titik_collector.limits import MAX_SCHEMA, MAX_SHOWN
 from titik_wire.kinds import SLUG
 
 T = TypeVar("T")
@@ -104,6 +104,13 @@ def _read_name(value: object, _base: Path) -> str:
     return value
 
 
+def _read_schema(value: object, base: Path) -> str:
+    name = _read_name(value, base)
+    if len(name) > MAX_SCHEMA:
+        raise ValueError(f"{name} has more than {MAX_SCHEMA} characters")
+    return name
+
+
 def _read_path(value: object, base: Path) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError(f"{_shown(value)} is no path")
@@ -131,6 +138,7 @@ def _read_moment(value: object, _base: Path) -> date | datetime:
 NAME = Kind(
     'a name in quotes: a-z, 0-9 and -, at most 64 characters, such as "taman-tirosa"', _read_name
 )
+SCHEMA = Kind(f"a name in quotes: a-z, 0-9 and -, at most {MAX_SCHEMA} characters", _read_schema)
 FILE = Kind("a path in quotes; a relative one starts at this file's directory", _read_path)
 ZONE = Kind('an IANA time zone in quotes, such as "Asia/Makassar"', _read_zone)
 MOMENT = Kind(

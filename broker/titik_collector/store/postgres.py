@@ -6,11 +6,12 @@ Rule: a lost connection is made again at the next statement, never inside a tran
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import psycopg
@@ -34,8 +35,10 @@ CONNECT_S = 10
 BUSY_MS = 1000  # as on SQLite
 DEAD_MS = 15_000  # a network that takes or answers nothing for so long is gone
 ASK_S = 5  # a server that is silent for so long is asked whether it is still there
+ANSWER_S = 120  # a server that answers nothing to the writer for so long has stopped
 LEASE_S = 30  # a holder that renews nothing for so long has lost it
 AT_ONCE = 1000  # rows that a long answer brings in one message
+T = TypeVar("T")
 REMOTE = "is PostgreSQL running, and is store.url right?"
 _TYPES: dict[type, str] = {
     bool: "boolean",
@@ -71,6 +74,39 @@ class PostgresPlace(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.url} schema {self.schema}"
+
+
+class _Session(psycopg.Connection[Row]):
+    """A connection that ends where its server stops in the middle; libpq would wait for ever."""
+
+    is_patient = True  # a reader may ask for what takes an hour
+
+    def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
+        """Whatever psycopg waits for; OperationalError if it does not come."""
+        if self.is_patient:
+            return super().wait(gen, *args, **options)
+        try:
+            return super().wait(_in_time(gen, time.monotonic() + ANSWER_S), *args, **options)
+        except _Stopped:
+            self.close()
+            raise
+
+
+class _Stopped(psycopg.OperationalError):
+    """The server does not answer."""
+
+
+def _in_time(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:
+    """The same steps; psycopg asks for one every now and then, though the server is silent."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline:
+                raise _Stopped(f"the server has not answered for {ANSWER_S} s")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        return cast(T, end.value)
 
 
 class PostgresDatabase:
@@ -184,7 +220,7 @@ class PostgresDatabase:
                 " each a store.schema of its own"
             )
         self._epoch = taken[0][0]
-        self._raw.execute(_PLANS)
+        self._write_on()
 
     def close(self) -> None:
         """Let go of it, and of the lease."""
@@ -201,7 +237,9 @@ class PostgresDatabase:
             self.execute("SET LOCAL lock_timeout = 0")
             self.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")
             if self.version() < number:
+                self._raw.is_patient = True
                 self._raw.execute(sql.encode(), prepare=False)  # many statements
+                self._raw.is_patient = self._epoch is None
                 self.execute("INSERT INTO schema_version (number) VALUES (?)", (number,))
             self.execute("COMMIT")
 
@@ -257,10 +295,18 @@ class PostgresDatabase:
             self._types[sql] = tuple(types)
         return self._types[sql]
 
-    def _session(self) -> "psycopg.Connection[Row]":
+    def _session(self) -> _Session:
         if self._raw.closed and not self._inside:
             self._raw = _connected(self._place)
+            if self._epoch is not None:
+                self._write_on()
         return self._raw
+
+    def _write_on(self) -> None:
+        """This session is the writer's."""
+        with self._worded():
+            self._raw.execute(_PLANS)
+        self._raw.is_patient = False
 
     @contextmanager
     def _worded(self) -> Iterator[None]:
@@ -284,8 +330,8 @@ _NUMBERED = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND is_identity = 'YES'
 """
-# The writer's statements name their tables in the order in which indexes lead from row to row, and
-# a plan that was made when a table was small is used when it is large.
+# The writer's statements name their tables in the order in which indexes lead from row to row. A
+# plan that was made when a table was small is used when it is large.
 _PLANS = """
 SET join_collapse_limit = 1; SET from_collapse_limit = 1; SET enable_seqscan = off; SET jit = off
 """
@@ -306,7 +352,7 @@ SELECT until >= clock_timestamp()
 """
 
 
-def _connected(place: PostgresPlace) -> "psycopg.Connection[Any]":
+def _connected(place: PostgresPlace) -> _Session:
     """A session that writes only where a transaction says so; StoreError if there is none."""
     settings = {
         "search_path": f'"{place.schema}"',
@@ -317,7 +363,7 @@ def _connected(place: PostgresPlace) -> "psycopg.Connection[Any]":
         "idle_in_transaction_session_timeout": LEASE_S * 1000,
     }
     try:
-        raw = psycopg.connect(
+        raw = _Session.connect(
             place.url,
             autocommit=True,
             prepare_threshold=1,
