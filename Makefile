@@ -71,12 +71,12 @@ docs: $(VENV)/.dev  ## write what is generated from agent/titik_wire/messages.py
 	@$(BIN)/python -m tools.write_docs
 
 bench: $(VENV)/.dev  ## measure everything: half an hour; writes docs/performance.md
-	@sh tools/need.sh mosquitto mosquitto_sub openssl collectd
+	@sh tools/need.sh mosquitto mosquitto_sub postgres openssl collectd
 	@$(RUN) python -m bench.run
 	@$(RUN) python -m bench.write_performance
 
 bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
-	@sh tools/need.sh mosquitto mosquitto_sub openssl collectd
+	@sh tools/need.sh mosquitto mosquitto_sub postgres openssl collectd
 	@$(RUN) python -m bench.run --quick --out $(VENV)/bench-quick.json
 
 # On PostgreSQL only what has another course there.

@@ -15,8 +15,9 @@ from titik_collector.received import Arrived
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import retention
+from titik_collector.store.database import Database
 from titik_collector.store.retention import Days
-from titik_collector.store.sqlite import open_writer
+from titik_collector.store.sqlite import SqliteDatabase, open_writer
 from titik_wire import codec
 from titik_wire.messages import (
     AgentState,
@@ -99,26 +100,32 @@ class Router:
 
 
 class City:
-    """A store with routers, so many at each site, driven through simulated time."""
+    """A store with routers, so many at each site, driven through simulated time.
 
-    def __init__(self, folder: Path, routers: int, per_site: int = 1) -> None:
+    In a file of the folder, where no other store is given.
+    """
+
+    def __init__(
+        self, folder: Path, routers: int, per_site: int = 1, db: Database | None = None
+    ) -> None:
         self.path = folder / "db"
-        self.db = open_writer(self.path)
-        self.db.execute("PRAGMA synchronous = OFF")  # only size and processor time are of interest
-        for number in range(1, routers + 1):
-            site = (number - 1) // per_site + 1
-            self.db.execute(
-                "INSERT INTO site VALUES (?, ?, 'S', NULL, NULL, NULL, NULL, 1)"
-                " ON CONFLICT DO NOTHING",
-                (site, f"site-{site}"),
-            )
-            self.db.execute("INSERT INTO router VALUES (?, ?, 1, 0)", (number, f"bench-{number}"))
-            self.db.execute("INSERT INTO membership VALUES (?, 0, ?)", (number, site))
+        self.db = db or _opened(self.path)
+        with self.db.transaction():
+            for number in range(1, routers + 1):
+                self._place(number, (number - 1) // per_site + 1)
         self.store = BatchWriter(self.db, Everybody(), Caps(1_000_000, 1000), Presence(self.db))
         self.now_ms = T0
         self.keep = Days(1, SAMPLES_DAYS, MINUTES_DAYS)
         self.rollups = Rollups(self.db, ZONE, lambda: self.now_ms)
         self.routers = [Router(number) for number in range(1, routers + 1)]
+
+    def _place(self, number: int, site: int) -> None:
+        self.db.execute(
+            "INSERT INTO site VALUES (?, ?, 'S', NULL, NULL, NULL, NULL, 1) ON CONFLICT DO NOTHING",
+            (site, f"site-{site}"),
+        )
+        self.db.execute("INSERT INTO router VALUES (?, ?, 1, 0)", (number, f"bench-{number}"))
+        self.db.execute("INSERT INTO membership VALUES (?, 0, ?)", (number, site))
 
     def live(self, until_ms: int, step_ms: int) -> None:
         """Samples, rollups and pruning, as a collector does them."""
@@ -155,3 +162,9 @@ class City:
         """Of the file, with everything in it."""
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return self.path.stat().st_size
+
+
+def _opened(path: Path) -> SqliteDatabase:
+    db = open_writer(path)
+    db.execute("PRAGMA synchronous = OFF")  # only size and processor time are of interest
+    return db

@@ -4,22 +4,29 @@ Rule: ten minutes are measured as one, because hours and days that go on are com
 Rule: rollups have the budgets of a collector's turns: a long one while no message comes, a short
 one while messages come. Between turns sites are summed, whether all their routers are done or not.
 Rule: processor time is this process's, with `synchronous=FULL`. That of a database with processes
-of its own is the `server` of a result.
+of its own is the `server` of a result. PostgreSQL waits for its disk, as SQLite does.
+Rule: two engines take turns, minute by minute, so that a ratio is of one machine in one state.
 """
 
+import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench import procfs
 from bench.city import T0, City
 from bench.results import Length, Result
 from bench.statements import Statements
+from tests.postgres import Postgres
 from titik_collector.assemble import BUSY_S
 from titik_collector.limits import MAX_BATCH
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import GRACE_MS
+from titik_collector.store import postgres_schema
+from titik_collector.store.database import Database
+from titik_collector.store.postgres import PostgresPlace
 from titik_wire.instant import MINUTE_MS
 
 COMMAND = "python -m bench.run --only store"
@@ -33,18 +40,46 @@ class Minute(NamedTuple):
     """What one minute of the city took."""
 
     saving_s: float
+    saving_wall_s: float
     rollups_s: float
+    server_saving_s: float  # of the database's own process
+    server_rollups_s: float
     batches: tuple[int, ...]  # statements of each
     pass_: int  # statements of all rollups
+
+
+class Clocks(NamedTuple):
+    """Seconds of this process, of the wall and of the database's own process."""
+
+    cpu_s: float
+    wall_s: float
+    server_s: float
+
+
+class Saving(NamedTuple):
+    """What one sample of each router took."""
+
+    cpu_s: float
+    wall_s: float
+    server_s: float
+    statements: list[int]  # of each batch
 
 
 class Life:
     """A city whose minutes pass one after the other."""
 
-    def __init__(self, folder: Path, routers: int, per_site: int, counted: bool = False) -> None:
-        self.city = City(folder, routers, per_site)
+    def __init__(
+        self,
+        folder: Path,
+        routers: int,
+        per_site: int,
+        counted: bool = False,
+        db: Database | None = None,
+    ) -> None:
+        self.city = City(folder, routers, per_site, db)
+        self._server = _backend(db) if db else None
         self._counted = Statements(self.city.db) if counted else None
-        self._routers = routers
+        self.routers, self.name = routers, _named(routers, per_site)
         self._at_ms = T0
 
     def until_half_past(self, minutes: int) -> None:
@@ -53,43 +88,56 @@ class Life:
             for items in self._arrive():
                 self.city.store.save(items)
         self._roll()
-        self.city.db.execute("PRAGMA synchronous = FULL")
+        if self._server is None:
+            self.city.db.execute("PRAGMA synchronous = FULL")
 
     def minute(self, budget_s: float = IDLE_S) -> Minute:
         """One more: rollups are due when the samples of its beginning are there."""
-        self.city.db.execute("DELETE FROM rollup_news")  # a collector publishes them
-        saving_s, batches = self._save()
-        began, before = time.process_time(), self._statements
+        with self.city.db.transaction():
+            self.city.db.execute("DELETE FROM rollup_news")  # a collector publishes them
+        first = self._save()
+        began, before = self._clocks(), self._statements
         self._roll(budget_s)
-        rollups_s, statements = time.process_time() - began, self._statements - before
-        more_s, more = self._save()
-        return Minute(saving_s + more_s, rollups_s, (*batches, *more), statements)
-
-    def ten(self, budget_s: float = IDLE_S) -> tuple[float, float]:
-        """Ten more; milliseconds of saving and of rollups, of one router and minute."""
-        minutes = [self.minute(budget_s) for _ in range(10)]
-        both = sum(one.saving_s for one in minutes), sum(one.rollups_s for one in minutes)
-        saving_ms, rollups_ms = (one * 100 / self._routers for one in both)
-        return saving_ms, rollups_ms
+        ended, statements = self._clocks(), self._statements - before
+        second = self._save()
+        return Minute(
+            first.cpu_s + second.cpu_s,
+            first.wall_s + second.wall_s,
+            ended.cpu_s - began.cpu_s,
+            first.server_s + second.server_s,
+            ended.server_s - began.server_s,
+            (*first.statements, *second.statements),
+            statements,
+        )
 
     @property
     def _statements(self) -> int:
         return self._counted.number if self._counted else 0
 
-    def _save(self) -> tuple[float, list[int]]:
+    def _save(self) -> "Saving":
         """One sample of each router."""
         arriving = list(self._arrive())
-        began, counts = time.process_time(), []
+        began, counts = self._clocks(), []
         for items in arriving:
             before = self._statements
             self.city.store.save(items)
             counts.append(self._statements - before)
-        return time.process_time() - began, counts
+        ended = self._clocks()
+        return Saving(
+            ended.cpu_s - began.cpu_s,
+            ended.wall_s - began.wall_s,
+            ended.server_s - began.server_s,
+            counts,
+        )
+
+    def _clocks(self) -> "Clocks":
+        server_s = 0.0 if self._server is None else procfs.cpu_s(self._server)
+        return Clocks(time.process_time(), time.perf_counter(), server_s)
 
     def _arrive(self) -> Iterator[list[Arrived]]:
         """Batches in the order in which their samples come, spread over the interval."""
-        apart_ms = STEP_MS / self._routers
-        for first in range(0, self._routers, MAX_BATCH):
+        apart_ms = STEP_MS / self.routers
+        for first in range(0, self.routers, MAX_BATCH):
             some = enumerate(self.city.routers[first : first + MAX_BATCH], first)
             yield [one.take(self._at_ms + round(n * apart_ms)) for n, one in some]
         self._at_ms += STEP_MS
@@ -104,46 +152,83 @@ def run(length: Length) -> list[Result]:
     """Every figure of a city that lives."""
     sizes = {"quick": (10,), "usual": (10, 200, 1000), "full": (10, 200, 1000, 10_000)}[length]
     found = []
-    for routers in sizes:
-        for per_site in PER_SITE:
-            found += _measured(routers, per_site, length == "quick")
+    with Postgres(durable=True) as server:
+        for routers in sizes:
+            for per_site in PER_SITE:
+                with _lives(server, routers, per_site) as lives:
+                    found += _measured(*lives, length == "quick")
     return found + _counted(10 if length == "quick" else 1000)
 
 
-def _measured(routers: int, per_site: int, quick: bool) -> list[Result]:
-    """One city; ten of its minutes are a run."""
-    with tempfile.TemporaryDirectory() as folder:
-        life = Life(Path(folder), routers, per_site)
+@contextlib.contextmanager
+def _lives(server: Postgres, routers: int, per_site: int) -> Iterator[tuple[Life, Life]]:
+    """The same city in a file and on a server."""
+    with (
+        server.schema() as schema,
+        contextlib.closing(postgres_schema.open_writer(PostgresPlace(server.url, schema))) as db,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        file = Life(Path(folder), routers, per_site)
+        with contextlib.closing(file.city.db):
+            yield file, Life(Path(folder), routers, per_site, db=db)
+
+
+def _measured(file: Life, server: Life, quick: bool) -> list[Result]:
+    """One city on both engines; each of its minutes is a run."""
+    both = (file, server)
+    for life in both:
         life.until_half_past(2 if quick else 30)
-        count = 1 if quick else 3
-        tens = [life.ten() for _ in range(count)]
-        busy = [life.ten(BUSY_S) for _ in range(count)] if routers <= MOST_BUSY else []
-        life.city.db.close()
-    name = _named(routers, per_site)
-    found = [
+    count, routers = 2 if quick else 5, file.routers
+    minutes = [(file.minute(), server.minute()) for _ in range(count)]
+    found = _of_minutes(file, [one for one, _ in minutes], "")
+    found += _of_minutes(server, [one for _, one in minutes], ", on PostgreSQL")
+    for what, ratios in {
+        "a sample saved and placed": [b.saving_s / a.saving_s for a, b in minutes],
+        "all rollups of a router's minute": [b.rollups_s / a.rollups_s for a, b in minutes],
+    }.items():
+        name = f"{what}, {file.name}: the collector's CPU on PostgreSQL to that on SQLite"
+        found.append(Result(name, "", tuple(ratios), "<= 1.5", COMMAND))
+    if routers <= MOST_BUSY:
+        busy = [file.minute(BUSY_S) for _ in range(count)]
+        rollups = tuple(one.rollups_s * 1000 / routers for one in busy)
+        what = f"all rollups of a router's minute while messages come, {file.name}"
+        found.append(Result(what, "ms of CPU", rollups, "<= 0.25", COMMAND))
+    return found
+
+
+def _of_minutes(life: Life, minutes: Sequence[Minute], where: str) -> list[Result]:
+    """What a sample and a router-minute took of one engine; only SQLite's has to reach a figure."""
+    routers, is_server = life.routers, bool(where)
+    samples = 2 * routers
+    fast = is_server and routers >= MAX_BATCH
+    return [
         Result(
-            f"a sample saved and placed, {name}",
+            f"a sample saved and placed, {life.name}{where}",
             "ms of CPU",
-            tuple(saving_ms / 2 for saving_ms, _ in tens),
-            "<= 0.1",
+            tuple(one.saving_s * 1000 / samples for one in minutes),
+            None if is_server else "<= 0.1",
             COMMAND,
             f"in batches of {min(routers, MAX_BATCH)}",
+            tuple(one.server_saving_s * 1000 / samples for one in minutes if is_server),
         ),
         Result(
-            f"all rollups of a router's minute, {name}",
+            f"samples saved and placed, {life.name}{where}",
+            "samples/s",
+            tuple(samples / one.saving_wall_s for one in minutes),
+            ">= 6000" if fast else None,
+            COMMAND,
+            f"in prepared batches of {min(routers, MAX_BATCH)}",
+        ),
+        Result(
+            f"all rollups of a router's minute, {life.name}{where}",
             "ms of CPU",
-            tuple(rollups_ms for _, rollups_ms in tens),
-            "<= 0.25",
+            tuple(one.rollups_s * 1000 / routers for one in minutes),
+            None if is_server else "<= 0.25",
             COMMAND,
             "minute by minute: 1m, 1h and 1d of router, site and city",
+            tuple(one.server_rollups_s * 1000 / routers for one in minutes if is_server),
         ),
     ]
-    if busy:
-        rollups = tuple(rollups_ms for _, rollups_ms in busy)
-        wanted = "<= 0.25"
-        what = f"all rollups of a router's minute while messages come, {name}"
-        found.append(Result(what, "ms of CPU", rollups, wanted, COMMAND))
-    return found
 
 
 def _counted(most: int) -> list[Result]:
@@ -169,3 +254,9 @@ def _counted(most: int) -> list[Result]:
 
 def _named(routers: int, per_site: int) -> str:
     return f"{routers:,} routers, {min(routers, per_site):,} a site"
+
+
+def _backend(db: Database) -> int:
+    """The server's process of this session."""
+    ((pid,),) = db.execute("SELECT pg_backend_pid()")
+    return int(pid)
