@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -215,6 +217,18 @@ def test_a_store_that_breaks_the_law_is_not_moved(cities: dict[str, Path]) -> No
     output = copied(cities["file"], cities["server"], status=1)
     assert "taken 3 is not stored 8" in output
     assert "half a copy" in says("db", "check", "--config", str(cities["server"]), status=1)
+
+
+def test_the_command_of_the_page_moves_a_city(
+    cities: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is typed where the city lies, with the server in its titik.toml."""
+    with build.opened(cities["server"].with_name("titik.db")):
+        pass
+    page = (ROOT / "docs/operating.md").read_text()
+    (line,) = re.findall("^titik (store copy .*)$", page, re.M)
+    monkeypatch.chdir(cities["server"].parent)
+    assert "router: 1" in says(*shlex.split(line, comments=True), status=0)
 
 
 @pytest.mark.parametrize(

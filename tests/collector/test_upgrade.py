@@ -1,10 +1,11 @@
 """A store of an earlier version is upgraded with a snapshot beside it, and goes back to it."""
 
 import os
+import re
+import shlex
 import shutil
 import sqlite3
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from click.testing import CliRunner
 
 from tests.collector.test_command_line import says
 from tests.collector.test_migrations import at_version
-from tests.collector.test_server_store import city, collecting
+from tests.collector.test_server_store import city, collecting, fails_at
 from tests.postgres import Postgres
+from tests.project.sources import ROOT
 from tests.until import until
 from titik_collector.cli import titik
 from titik_collector.config import model
@@ -102,6 +104,22 @@ def test_an_upgraded_store_goes_back(tmp_path: Path, version: int) -> None:
     assert before == dump(store_of(file))
     assert newer == dump(file.with_name("titik.db.upgraded"))
     assert "there is no snapshot, so no way back" in goes_back(file, "y\n")
+
+
+def test_the_commands_of_the_page_can_be_typed_in_their_order(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the city lies: there and back."""
+    page = (ROOT / "docs/operating.md").read_text()
+    monkeypatch.chdir(file.parent)
+    output = [
+        CliRunner().invoke(titik, shlex.split(line, comments=True), input="y\n").output
+        for line in re.findall("^titik (upgrade .*)$", page, re.M)
+    ]
+    assert 3 == len(output)
+    assert f"is of schema {NEWEST}" in output[0]
+    assert "nothing to upgrade" in output[1]
+    assert f"is of schema {OLD} again" in output[2]
 
 
 def test_what_is_in_the_wal_does_not_come_back(file: Path) -> None:
@@ -247,14 +265,3 @@ def test_a_store_on_a_server_goes_back(on_server: Path, monkeypatch: pytest.Monk
     store = model.load(on_server).store
     on_server.write_text(on_server.read_text().replace(store.schema, f"{store.schema}-upgraded"))
     assert newer == rows_of(on_server)
-
-
-def fails_at(table: str) -> Callable[[str, database.Columns], str]:
-    """The statement of every table but this one."""
-
-    def insert(name: str, columns: database.Columns) -> str:
-        if name == table:
-            sys.exit(1)
-        return database.insert(name, columns)
-
-    return insert

@@ -21,7 +21,9 @@ from titik_wire.instant import DAY_MS
 
 # Of a snapshot, measured on a slow core. No migration reads the rows of a large table.
 FILE_BYTES_S, SERVER_BYTES_S = 100_000_000, 10_000_000
-ROOM = 1.25  # of the store's size: the snapshot, and what a migration writes
+# Of the store's size: the snapshot, and what a migration writes. Of one on a server the file is a
+# third, and the migration writes there.
+FILE_ROOM, SERVER_ROOM = 1.25, 0.5
 FRESH_S = DAY_MS / 1000
 
 Say = Callable[[str], None]
@@ -122,8 +124,9 @@ def _keep(
     renew: Callable[[], None],
 ) -> None:
     file, size = snapshot_file(beside), db.size()
-    _check_room(file.parent, size)
-    seconds = size / (FILE_BYTES_S if where.path is not None else SERVER_BYTES_S)
+    is_file = where.path is not None
+    _check_room(file.parent, size * (FILE_ROOM if is_file else SERVER_ROOM))
+    seconds = size / (FILE_BYTES_S if is_file else SERVER_BYTES_S)
     say(
         f"{opening.name(where)}: schema {versions[0]} becomes {versions[1]}; a snapshot of"
         f" {size / 1e6:.0f} MB comes first, about {max(1, round(seconds))} s: {file}"
@@ -148,11 +151,11 @@ _AS_ROOT = "stop the collector, and as root: titik upgrade"
 _WITHOUT = "titik upgrade --no-snapshot"
 
 
-def _check_room(folder: Path, size: int) -> None:
+def _check_room(folder: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
-    if free < size * ROOM:
+    if free < needed:
         raise StoreError(
-            f"{folder}: an upgrade needs {size * ROOM / 1e6:.0f} MB, and {free / 1e6:.0f} MB are"
+            f"{folder}: an upgrade needs {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are"
             f" free; free the rest, or have a backup elsewhere and no way back: {_WITHOUT}"
         )
 
