@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, cached_property
 from itertools import count
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -81,6 +81,11 @@ class _Session(psycopg.Connection[Row]):
 
     is_patient = True  # a reader may ask for what takes an hour
 
+    @cached_property
+    def used(self) -> "psycopg.Cursor[Row]":
+        """One for all statements: to make it would take as long as a short one."""
+        return self.cursor()
+
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
         """Whatever psycopg waits for; OperationalError if it does not come."""
         if self.is_patient:
@@ -123,7 +128,7 @@ class PostgresDatabase:
     def execute(self, sql: str, values: Values = ()) -> Rows:
         """One statement; StoreError if it fails."""
         with self._worded():
-            cursor = self._session().execute(translated(sql), values)
+            cursor = self._session().used.execute(translated(sql), values)
             rows = cursor.fetchall() if cursor.description else ()
             return Rows(rows, cursor.rowcount)
 
