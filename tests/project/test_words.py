@@ -210,6 +210,62 @@ def test_no_banned_word_is_excused_that_is_gone() -> None:
     assert set() == set(KEPT) - set().union(*(held(file) for file in ours))
 
 
+# Words of class names that any dictionary explains, or that name a product, a protocol or a file.
+PLAIN_WORDS = """
+accepted access acked address addresses again amount answer arrival asked at backup bad blob
+bounded bulk busy bytes calendar cannot change changes clean clock closed computed config
+connection control conversation copied count covered cpu csv damaged database default demo
+doubtful down echo end ended error expiry facts file finished found given hash host hostapd
+hour id inbox ingest instant interface interfaces issued items jsonl jump kept kind known last
+later left life limit limits line list loop loss lossy machine mean message migration minutes
+mosquitto move moved name named names net new newest not offline offsets old once other ours
+outbox owner pair part placed placing plainly ports position postgres pruning publisher
+publishing query rate real received registration reload remedies removal removed report
+reporting request restarted restatement restored revocation right route routes row rows sampler
+saved schedule screen search seen self service session setting shape share simulated slow
+socket sqlite start state station status stock stream sum sums system table tables text time
+timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
+unpublished unseen unstorable up wan warned watch where whole world writer written
+"""
+PLAIN = set(PLAIN_WORDS.split())
+
+
+@cache
+def glossary() -> set[str]:
+    """Every word that docs/words.md explains."""
+    page = (ROOT / "docs" / "words.md").read_text().partition("## Banned words")[0]
+    rows = re.findall(r"^\| (?!word )([^|]+) \| [^|]+ \|$", page, re.M)
+    return {word for row in rows for word in re.findall(r"[a-z]+", row.lower())}
+
+
+def is_explained(word: str) -> bool:
+    """In the glossary, as it is or in the singular."""
+    return not glossary().isdisjoint({word, word.removesuffix("s"), word.removesuffix("es")})
+
+
+@cache
+def of_classes() -> set[str]:
+    """The words of all class names, in lower case."""
+    names = (
+        node.name
+        for package in PACKAGES
+        for file in files(package)
+        for node in nodes(file)
+        if isinstance(node, ast.ClassDef)
+    )
+    return {word.lower() for name in names for word in PART.findall(name)}
+
+
+def test_every_word_of_a_class_is_explained_or_plain() -> None:
+    """A reader meets no word of ours that docs/words.md does not explain."""
+    assert set() == {word for word in of_classes() - PLAIN if not is_explained(word)}
+
+
+def test_no_word_is_plain_that_is_explained_or_gone() -> None:
+    """The list shrinks with the code."""
+    assert set() == {word for word in PLAIN if is_explained(word)} | (PLAIN - of_classes())
+
+
 def test_the_glossary_has_each_word_once() -> None:
     """A word with two rows has two meanings."""
     page = (ROOT / "docs" / "words.md").read_text()
