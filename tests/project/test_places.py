@@ -80,6 +80,16 @@ LOOPBACK = re.compile(r"(?<![\d.])127\.0\.0\.1(?![\d.])")
 FOLDER = re.compile(r"/(etc|run|var/lib)/titik(/|\Z)")
 
 
+WRITTEN = ("broker_setup/mosquitto/broker.conf.in", "units/systemd_units.py")
+LIMITING = re.compile(r"(?:max_packet_size |max_queued_\w+ |MemoryMax=|LimitNOFILE=|TasksMax=)\d+")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_others_read_has_its_limits_from_there(name: str) -> None:
+    """mosquitto and systemd get the numbers of the limits, not numbers of their own."""
+    assert [] == LIMITING.findall((PACKAGES["titik_collector"] / name).read_text())
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_default_of_place_stands_in_one_file(package: str) -> None:
     """MQTT's ports, this machine's address and our folders; others import them."""

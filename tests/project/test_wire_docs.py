@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
 import pytest
@@ -74,6 +74,13 @@ def test_every_field_is_explained(cls: type[Any]) -> None:
     """The comment behind it is its description wherever it is described."""
     assert is_dataclass(cls)
     assert [field.name for field in contract.described(cls) if not field.meaning] == []
+
+
+def test_the_example_with_every_source_has_every_section() -> None:
+    """Except what only a merge, a full packet or a radio without a channel brings."""
+    sections = {field.name for field in fields(Sample) if field.default is None}
+    (body,) = re.findall(r"and every source:\n.+?```json\n(.+?)```", PAGE, re.S)
+    assert sections - {"past", "truncated", "off_air"} == sections & set(json.loads(body))
 
 
 def test_every_message_and_part_has_a_table() -> None:

@@ -223,7 +223,7 @@ outbox owner pair part placed placing plainly ports position postgres pruning pu
 publishing query rate real received registration reload remedies removal removed report
 reporting request restarted restatement restored revocation right route routes row rows sampler
 saved schedule screen search seen self service session setting shape share simulated slow
-socket sqlite start state station status stock stream sum sums system table tables text time
+socket sqlite start state station status stock stopped stream sum sums system table tables text time
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
 unpublished unseen unstorable up wan warned watch where whole world writer written
 """
