@@ -259,7 +259,7 @@ def test_flash_that_cannot_be_used_is_reported_and_survived(
 
     assert 50 == router.spool.spooled
     assert ["checkpoint cannot be read", "checkpoint cannot be written"] == [
-        line.split(",")[0].split(" error")[0] for line in caplog.messages
+        line.split(",")[0].split(" reason")[0] for line in caplog.messages
     ]
 
 
@@ -292,7 +292,7 @@ def test_a_spool_that_cannot_be_read_leaves_the_copy_as_it_is(
     after = Spool(None, 1 << 20, str(tmp_path / "flash"), monotonic=clock)
     assert [(1, 1), (2, 2)] == spans(after)
     assert ["spool cannot be read", "checkpoint cannot be written"] == [
-        line.split(",")[0].split(" error")[0] for line in caplog.messages
+        line.split(",")[0].split(" reason")[0] for line in caplog.messages
     ]
     spool.close()
 
