@@ -64,6 +64,9 @@ while True:
     try:
         with db.transaction():
             settings.keep(db, "tried_ms", number)
+            # As a batch does; the server must count the time from here too.
+            row = (str(number), "tried_ms")
+            db.executemany("UPDATE setting SET value = ? WHERE name = ?", [row])
             if number == int(sys.argv[4]):
                 print("stops", flush=True)
                 os.kill(os.getpid(), signal.SIGSTOP)
