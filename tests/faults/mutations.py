@@ -218,7 +218,7 @@ MUTATIONS = {
         "a transaction goes on although the lease is another collector's",
         "stopped-collectors",
         2,
-        r"put away by a collector without lease|ended with",
+        r"put away by a collector without lease|ended with|still not: the one that lost its lease",
         (
             Edit(
                 POSTGRES,
