@@ -13,8 +13,10 @@ from tests.collector.history import without_clock
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.items import to_item
 from titik_collector.received import Arrived, Item
+from titik_collector.store import retention
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.placing_rules import OfflineBoot, offsets_of_lone
+from titik_wire.instant import DAY_MS
 from titik_wire.messages import Held, Sample
 
 LATER_BOOT = "6b0f0000-0000-4000-8000-000000000002"
@@ -121,6 +123,33 @@ def test_a_boot_loses_its_clock_with_the_only_sample_that_had_one(tmp_path: Path
         store.save([arrived(without_clock(sample(4, 3)), late_ms=9000)])
         assert {1: (35_000, "arrival"), 4: (125_000, "arrival")} == places(db)
         assert 125 == max(to_s for _, to_s in changed_spans(db))
+
+
+def test_a_boot_whose_samples_with_a_clock_are_pruned_is_placed_by_arrival(tmp_path: Path) -> None:
+    """A router was offline for ten days, and its clock is unset as it comes back."""
+    days = 10 * DAY_MS
+    back = [replace(one, uptime_ms=one.uptime_ms + days) for one in GUESSED[2:]]
+    with opened(tmp_path / "db") as db:
+        store = BatchWriter(db, Registered())
+        store.save([arrived(sample(1))])
+        while retention.prune(db, T0 + days, retention.Days(1, 8, 14)):
+            pass
+        store.save([arrived(one) for one in back])
+        assert {n: days + n * 30_000 + 700 for n in (3, 4)} == {
+            n: at[0] for n, at in places(db).items()
+        }
+        store.save(
+            [
+                arrived(
+                    replace(
+                        sample(5),
+                        uptime_ms=sample(5).uptime_ms + days,
+                        taken_at=T0 + days + 150_000,
+                    )
+                )
+            ]
+        )
+        assert {n: (days + n * 30_000, "ntp") for n in (3, 4, 5)} == places(db)
 
 
 def test_the_fastest_arrival_goes_with_its_sample(tmp_path: Path) -> None:

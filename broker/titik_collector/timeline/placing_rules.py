@@ -44,8 +44,13 @@ class OfflineBoot(NamedTuple):
 
 
 def place_by_clock(rows: Sequence[SampleRow]) -> list[int]:
-    """Instants of successive samples of a boot; at least one has a believed clock."""
+    """Instants of successive samples of a boot with a believed clock.
+
+    Samples that had it may be pruned. Then what is left was taken when it came, at the latest.
+    """
     anchors = [row for row in rows if row.taken_ms is not None]
+    if not anchors:
+        return place_by_offset(rows, min(row.arrived_ms - row.uptime_ms for row in rows))
     places, after = [], 0
     for row in rows:
         while after < len(anchors) and anchors[after].uptime_ms < row.uptime_ms:
