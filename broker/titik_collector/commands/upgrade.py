@@ -16,7 +16,7 @@ from titik_collector.store import opening, upgrading
 @click.option("--no-snapshot", is_flag=True, help="Keep no way back, where there is no room.")
 @options.CONFIG
 def upgrade_command(file: Path, back: bool, no_snapshot: bool) -> None:
-    """Bring the store to this version, as `titik collect` does when it starts.
+    """Bring the store to this version, as a start of the collector does.
 
     While a collector of the earlier version works, only the snapshot is made. The next start then
     waits for none.
