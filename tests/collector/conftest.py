@@ -47,9 +47,10 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def stores(postgres: Postgres) -> Stores:
+def stores(postgres: Postgres) -> Iterator[Stores]:
     """Its stores."""
-    return Stores(postgres)
+    with contextlib.closing(Stores(postgres)) as opened:
+        yield opened
 
 
 # What these tests say of the store is so on both engines.

@@ -14,11 +14,11 @@ from titik_collector.store import postgres_schema
 from titik_collector.store.postgres import PostgresDatabase, PostgresPlace
 
 MOST = 8
-_EMPTY = """
-SELECT format('DELETE FROM %I', tablename) FROM pg_tables WHERE schemaname = current_schema()
+_EMPTYING = """
+SELECT format('DELETE FROM %I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = %s
   AND tablename NOT IN ('lease', 'schema_version')
-UNION ALL SELECT format('ALTER SEQUENCE %I RESTART', sequencename) FROM pg_sequences
-  WHERE schemaname = current_schema()
+UNION ALL SELECT format('SELECT setval(''%I.%I'', 1, false)', schemaname, sequencename)
+  FROM pg_sequences WHERE schemaname = %s
 """
 _UNCHECKED = "SET session_replication_role = replica"  # a superuser's: of references
 _NAMES = [f"store{number}" for number in range(MOST)]
@@ -30,6 +30,14 @@ class Stores:
     def __init__(self, server: Postgres) -> None:
         self._server = server
         self._taken: dict[Path, str] = {}
+        self._emptying = dict.fromkeys(_NAMES, "")  # the statements that empty a schema
+        self._admin = psycopg.connect(server.url, autocommit=True)
+        # A superuser's: references are not looked at.
+        self._admin.execute("SET session_replication_role = replica")
+
+    def close(self) -> None:
+        """No test of the process uses them any more."""
+        self._admin.close()
 
     def forget(self) -> None:
         """Another test begins."""
@@ -52,8 +60,8 @@ class Stores:
         return db
 
     def _empty(self, name: str) -> None:
-        with psycopg.connect(self._server.url, autocommit=True) as db:
-            db.execute(f"SET search_path = {name}")
-            statements = [one for (one,) in db.execute(_EMPTY)]
-            if statements:
-                db.execute("; ".join([_UNCHECKED, *statements, "DROP TABLE IF EXISTS copying"]))
+        if not self._emptying[name]:
+            rows = self._admin.execute(_EMPTYING.replace("%I", "%%I"), (name, name))
+            self._emptying[name] = "; ".join(statement for (statement,) in rows)
+        if self._emptying[name]:  # else there is no such schema yet
+            self._admin.execute(self._emptying[name].encode())
