@@ -55,10 +55,38 @@ def stores(postgres: Postgres) -> Iterator[Stores]:
 
 # What these tests say of the store is so on both engines.
 ON_BOTH = {
-    *("test_caps", "test_event_reporting", "test_hearing", "test_longer_windows", "test_namesakes"),
-    "test_placing",
-    *("test_presence", "test_restamp", "test_retention", "test_rollup", "test_rollup_topics"),
-    *("test_server_cause", "test_store", "test_stretches", "test_timeline", "test_two_devices"),
+    *("test_caps", "test_event_reporting", "test_hearing", "test_identity", "test_ingest"),
+    *(
+        "test_longer_windows",
+        "test_namesakes",
+        "test_newest",
+        "test_now",
+        "test_placing",
+        "test_plausible",
+    ),
+    *("test_presence", "test_registry", "test_restamp", "test_retention", "test_rollup"),
+    *("test_rollup_topics", "test_runs", "test_server_cause", "test_settings", "test_status"),
+    *("test_store", "test_stretches", "test_timeline", "test_together", "test_two_devices"),
+}
+# Long on a server, and what they say of it is in test_two_engines and test_rollup too.
+RARELY = {"test_newest", "test_together"}
+# These run on SQLite alone, or choose the engine themselves.
+ITS_OWN = {
+    "test_collect": "runs the program on a file, test_server_store on a server",
+    "test_migrations": "is of SQLite's migrations",
+    "test_packed_minutes": "unpacks what earlier versions left, which was never on a server",
+    "test_past": "runs commands on a file; in test_server_store they print the same of a server",
+    "test_plans": "is of SQLite's plans",
+    "test_restate": "restates what an early migration of SQLite left",
+    "test_server_store": "is of a server",
+    "test_statements": "counts statements, which are the same on both",
+    "test_status_check": "runs a command on a file",
+    "test_status_screens": "runs a command on a file",
+    "test_store_copy": "copies from each engine to each",
+    "test_table": "reads what SQLite says of columns, which test_two_engines compares",
+    "test_two_engines": "is of both",
+    "test_upgrade": "is of a file that an earlier version left",
+    "test_waiting": "places what an earlier version left in a file",
 }
 
 
@@ -66,7 +94,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test of these files runs on each engine, but for one that is marked `sqlite`."""
     file = metafunc.module.__name__.rpartition(".")[2]
     if file in ON_BOTH and metafunc.definition.get_closest_marker("sqlite") is None:
-        engines = ("sqlite", pytest.param("postgres", marks=pytest.mark.system))
+        marks = [pytest.mark.system, *([pytest.mark.long] if file in RARELY else [])]
+        engines = ("sqlite", pytest.param("postgres", marks=marks))
         metafunc.parametrize("_engine", engines, indirect=True)
 
 

@@ -44,7 +44,13 @@ def stored(path: Path, history: Sequence[Sequence[Item]]) -> list[str]:
         store = BatchWriter(db, Registered("tirosa-1", "tirosa-2"), Caps(10_000, 1000))
         for batch in history:
             store.save(batch)
-        return [*db.raw.iterdump()]
+        return [
+            f"{table.name} {row}"
+            for table in db.tables()
+            for row in sorted(
+                db.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}"), key=str
+            )
+        ]
 
 
 @pytest.mark.parametrize("seed", few(3, range(20)))
@@ -78,6 +84,7 @@ def item(one: Sample) -> Item:
     return to_item(received(one, True), T0 + one.uptime_ms - 1_000_000 + 100)
 
 
+@pytest.mark.sqlite("sees what SQLite is asked")
 def test_a_sample_behind_the_newest_needs_no_read(tmp_path: Path) -> None:
     """That is what nearly every sample is."""
     assert [] == asked(tmp_path / "db", lambda _store: None)
@@ -90,6 +97,7 @@ def fail(store: BatchWriter) -> None:
         store.save([item(sample(3))._replace(sample=broken)])  # type: ignore[union-attr]
 
 
+@pytest.mark.sqlite("sees what SQLite is asked")
 @pytest.mark.parametrize("then", [fail, BatchWriter.time_jumped])
 def test_what_may_not_be_true_any_more_is_read_again(
     tmp_path: Path, then: Callable[[BatchWriter], None]

@@ -269,11 +269,11 @@ def arrived(one: Sample, at_ms: int) -> Item:
     return to_item(received(one, True), at_ms)
 
 
+@pytest.mark.sqlite("steps of SQLite's machine")
 @pytest.mark.thorough
 def test_a_start_costs_the_same_for_a_router_that_is_away_for_long(tmp_path: Path) -> None:
     """Steps of SQLite's machine, where the messages of 50 samples are gone and of 2000."""
     with opened(tmp_path / "db") as db:
-        db.execute("PRAGMA synchronous = OFF")
         presence = Presence(db)
         store = BatchWriter(db, Registered(), presence=presence)
         store.save([reported("online", 0)])

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.collector.build import opened
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import Changes, sync
 from titik_collector.registry.watch import ConfigWatch
-from titik_collector.store import database, sqlite
+from titik_collector.store import database
 from titik_collector.store.sqlite import SqliteDatabase
 
 HEAD = """
@@ -40,9 +41,8 @@ def city(sites: str, **routers: str) -> Config:
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """An empty store."""
-    opened = sqlite.open_writer(tmp_path / "titik.db")
-    yield opened
-    opened.close()
+    with opened(tmp_path / "titik.db", ()) as empty:
+        yield empty
 
 
 def memberships(db: SqliteDatabase) -> list[tuple[str, int, str | None]]:
@@ -67,6 +67,7 @@ def test_since_dates_a_new_router_back(db: SqliteDatabase) -> None:
     assert [("a", 1795392000000, "x")] == memberships(db)
 
 
+@pytest.mark.sqlite("compares what SQLite dumps")
 def test_the_second_time_changes_nothing(db: SqliteDatabase) -> None:
     """Restarts and reloads of the same file leave no trace."""
     before = city("x y", a="x", b="y since 2020-01-01")
@@ -130,7 +131,7 @@ def test_a_site_changes_and_goes(db: SqliteDatabase) -> None:
     """Titles follow the file; a site that is gone stays for its history."""
     sync(db, city("x y", a="x"), 1000)
     assert Changes(moved=("a",), removed_sites=("x",)) == sync(db, city("y", a="y"), 2000)
-    rows = db.execute("SELECT id, name, title, registered FROM site").fetchall()
+    rows = db.execute("SELECT id, name, title, registered FROM site ORDER BY id").fetchall()
     assert [(1, "x", "X", 0), (2, "y", "Y", 1)] == rows
 
 
@@ -147,6 +148,7 @@ def test_the_registry_is_what_is_registered_now(db: SqliteDatabase) -> None:
     assert [(2, "a", "y")] == list(known.routers())
 
 
+@pytest.mark.sqlite("fails by a trigger, in SQLite's words")
 def test_a_sync_that_fails_leaves_nothing(db: SqliteDatabase) -> None:
     """All or nothing: half a registry would refuse routers."""
     db.execute("CREATE TRIGGER no BEFORE INSERT ON membership BEGIN SELECT raise(ABORT, 'no'); END")

@@ -93,8 +93,8 @@ def test_a_store_of_more_ranges_is_bounded_when_the_run_goes_on(tmp_path: Path) 
         save(BatchWriter(db, Registered()), sample(1))
         with db.transaction():
             db.executemany(
-                "INSERT INTO settled VALUES (1, 'stored', ?, ?)",
-                [(n, n) for n in range(3, 9000, 2)],
+                "INSERT INTO settled VALUES (?, ?, ?, ?)",
+                [(1, "stored", n, n) for n in range(3, 9000, 2)],
             )
             db.execute("UPDATE run SET highest = 8999")
         save(BatchWriter(db, Registered()), sample(9001))

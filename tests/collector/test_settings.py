@@ -18,6 +18,7 @@ def test_a_number_is_kept_by_its_name(tmp_path: Path, name: settings.Name) -> No
         assert 5 == settings.number(db, name)
 
 
+@pytest.mark.sqlite("SQLite counts what it writes")
 def test_an_unchanged_seal_writes_nothing(tmp_path: Path) -> None:
     """Retention keeps it with every step, and each write is a commit to the disk."""
     with opened(tmp_path / "db") as db:
@@ -27,6 +28,7 @@ def test_an_unchanged_seal_writes_nothing(tmp_path: Path) -> None:
         assert before == db.raw.total_changes
 
 
+@pytest.mark.sqlite("SQLite counts what it writes")
 def test_a_store_proves_itself_with_a_row_in_every_instant(tmp_path: Path) -> None:
     """A clock that stands still does not make a full disk look sound."""
     with opened(tmp_path / "db") as db:

@@ -175,6 +175,7 @@ def test_a_router_is_away_since_its_last_report(tmp_path: Path, gone: str, end_s
         assert [f"not over after {length}, cause unknown"] == outages
 
 
+@pytest.mark.sqlite("a command reads a file")
 @pytest.mark.thorough
 @pytest.mark.parametrize("columns", ["60", "80"])
 def test_a_terminal_without_unicode_gets_dots(tmp_path: Path, columns: str) -> None:
@@ -254,14 +255,15 @@ def test_what_a_broken_router_claims_cannot_overflow_the_totals(tmp_path: Path) 
     most = 2**53 - 1
     with opened(tmp_path / "db") as db:
         db.executemany(
-            "INSERT INTO run (router_id, token, highest, floor) VALUES (1, ?, ?, ?)",
-            [(f"{number:016x}", most, most) for number in range(2000)],
+            "INSERT INTO run (router_id, token, highest, floor) VALUES (?, ?, ?, ?)",
+            [(1, f"{number:016x}", most, most) for number in range(2000)],
         )
 
         assert (2000 * most, 0, 0, 2000 * most, 0) == conservation.totals(db)
         status_screen.render(status.gather(db, "kupang", T0))
 
 
+@pytest.mark.sqlite("a command reads a file")
 def test_before_the_first_start_it_is_reported_what_to_do(tmp_path: Path) -> None:
     """There is no store yet; then there is one, in which nobody was heard and no router stands."""
     file = tmp_path / "titik.toml"
@@ -281,6 +283,7 @@ def test_before_the_first_start_it_is_reported_what_to_do(tmp_path: Path) -> Non
     assert reported().replace(" ", "").startswith(first.replace(" ", ""))
 
 
+@pytest.mark.sqlite("a command reads a file")
 def test_a_city_that_is_stopped_says_how_to_start_its_broker_too(tmp_path: Path) -> None:
     """As after a demo: a collector alone would find none."""
     file = tmp_path / "titik.toml"
@@ -292,6 +295,7 @@ def test_a_city_that_is_stopped_says_how_to_start_its_broker_too(tmp_path: Path)
     assert critical.text.endswith(f"; if its broker is stopped: titik broker run {tmp_path}/broker")
 
 
+@pytest.mark.sqlite("a command reads a file")
 def test_the_city_has_a_name_as_sites_and_routers_have(tmp_path: Path) -> None:
     """`city`, and the file's own name; a history is the city's if none is given."""
     file = str(screen(tmp_path) and tmp_path / "titik.toml")
@@ -310,6 +314,7 @@ def test_the_help_of_a_screen_explains_its_columns(name: str) -> None:
     assert all(one in words for one in ("bits a second", "cover:", "A · is not known"))
 
 
+@pytest.mark.sqlite("a command reads a file")
 def test_a_city_that_nobody_collects_says_so(tmp_path: Path) -> None:
     """With the age of what is shown; a look takes the lease from nobody, nor keeps it."""
     store = tmp_path / "db"

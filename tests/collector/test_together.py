@@ -39,7 +39,6 @@ def drawn(rand: random.Random) -> tuple[list[Arrived], Moves]:
 
 def rolled(db: SqliteDatabase, arrivals: Sequence[Arrived], moves: Moves) -> None:
     """Save them in batches, and compute all rollups after each."""
-    db.execute("PRAGMA synchronous = OFF")
     for site_id in SITES:
         name = f"s{site_id}"
         db.execute(

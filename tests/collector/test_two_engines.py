@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.collector import build, history
+from tests.collector import build, conftest, history
 from tests.collector.build import T0, Registered, opened
 from tests.collector.stores import Stores
 from tests.collector.test_rollup import ZONE
@@ -126,6 +127,17 @@ def test_one_history_gives_the_same_tables(
     stores.forget()
     monkeypatch.setattr(build, "open_writer", stores.open_writer)
     assert expected == play(tmp_path / "db", seed)
+
+
+def test_every_file_that_opens_a_store_is_on_both_engines_or_says_why() -> None:
+    """None is left out in silence."""
+    using = {
+        file.stem
+        for file in Path(__file__).parent.glob("test_*.py")
+        if re.search(r"opened\(|open_writer|open_reader|[ (]city\(", file.read_text())
+    }
+    assert set() == using - conftest.ON_BOTH - conftest.ITS_OWN.keys()
+    assert set() == conftest.ON_BOTH & conftest.ITS_OWN.keys()
 
 
 def test_both_engines_have_the_same_columns(tmp_path: Path, place: PostgresPlace) -> None:
