@@ -88,6 +88,17 @@ def test_a_sum_waits_while_rollups_are_computed(tmp_path: Path) -> None:
     ]
 
 
+def test_an_hour_of_a_router_waits_while_rollups_are_computed(tmp_path: Path) -> None:
+    """It goes on to be summed every ten minutes, so it may lack the last of them."""
+    due_ms = H0 + HOUR_MS + 60_000
+    with opened(tmp_path / "db") as db:
+        finish(db, "1h", H0, HOUR_MS, "router", 1)
+        first, _ = rollup_topics.take(db, "kupang", due_ms, sums=False)
+        then, _ = rollup_topics.take(db, "kupang", due_ms)
+
+    assert ([], ["router"]) == (first, [one.scope for one, _ in then])
+
+
 def test_a_backfill_shows_old_hours_unretained_and_old_minutes_not_at_all(tmp_path: Path) -> None:
     """The newest stays on the topic, and a flood of minutes helps nobody."""
     with opened(tmp_path / "db") as db:

@@ -1,7 +1,8 @@
 """The job that chooses which finished windows outputs get, and which is retained as the newest.
 
 Rule: a window is published a little after it ended, so that its last samples are in it. While
-rollups are being computed sites and the city wait: they would be of some of their routers only.
+rollups are being computed, all but the minutes of routers waits: sites and the city would be of
+some of their routers only, and an hour of a router without its last ten minutes.
 Rule: late revisions are published for hours and days only, not retained: a backfill is no flood.
 Rule: after each connect the newest are published again, while nothing else comes. No one reports
 what the broker still has, nor what was lost with the link: QoS 0 has no acknowledgement.
@@ -42,7 +43,7 @@ def take(
 ) -> tuple[list[FinishedWindow], bool]:
     """What is due; True if there is more of it.
 
-    `sums`: of sites and the city too. In a transaction of the caller's.
+    `sums`: all, and not minutes of routers only. In a transaction of the caller's.
     """
     minutes_ms, longer_ms = now_ms - GRACE_MS, now_ms - LONG_GRACE_MS
     due = unpublished.due(db, minutes_ms, longer_ms, sums, MAX_PUBLISHED)

@@ -27,7 +27,7 @@ def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -
     """Those that are over, the oldest first.
 
     A minute ended at `minutes_ms` or before, an hour or a day at `longer_ms`, which is not later.
-    `sums`: of sites and the city too.
+    `sums`: all, and not minutes of routers only.
     """
     rows = db.execute(
         "SELECT n.scope, n.scope_id, n.length, n.start_ms, r.end_ms IS NOT NULL"
@@ -36,7 +36,7 @@ def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -
         " WHERE n.start_ms + CASE n.length WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
         "  ELSE 82800000 END <= ?"
         " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.length WHEN '1m' THEN ? ELSE ? END)"
-        " AND (n.scope = 'router' OR ?)"
+        " AND (n.scope = 'router' AND n.length = '1m' OR ?)"
         " ORDER BY n.start_ms LIMIT ?",
         (minutes_ms, minutes_ms, longer_ms, sums, limit),
     )
