@@ -14,6 +14,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
 
 from tests.collector import build, conftest, history
 from tests.collector.build import T0, Registered, opened
@@ -24,7 +27,14 @@ from tests.until import until
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import postgres, postgres_schema, settings, sqlite
-from titik_collector.store.database import Database, StoreBusy, StoreError, StoreHeld, Unstorable
+from titik_collector.store.database import (
+    Database,
+    StoreBusy,
+    StoreError,
+    StoreHeld,
+    Unstorable,
+    insert,
+)
 from titik_collector.store.postgres import PostgresDatabase, PostgresPlace, translated
 
 pytestmark = pytest.mark.system
@@ -247,7 +257,9 @@ def test_a_stopped_holder_that_wakes_up_commits_nothing(place: PostgresPlace, in
             with db.transaction():
                 settings.keep(db, "tried_ms", -1)
             holder.send_signal(signal.SIGCONT)
-            _, output = holder.communicate(timeout=120)
+            until(lambda: holder.poll() is None and settings.number(db, "tried_ms") == -1, False)
+            assert -1 == settings.number(db, "tried_ms")
+            _, output = holder.communicate(timeout=60)
             assert "another collector has taken over this store" in output
             assert -1 == settings.number(db, "tried_ms")
 
@@ -342,6 +354,46 @@ def test_a_server_that_does_not_answer_is_an_error_with_a_remedy() -> None:
     """Not a traceback of its driver."""
     with pytest.raises(StoreError, match=r"is PostgreSQL running, and is store\.url right\?"):
         PostgresDatabase(PostgresPlace("postgresql:///x?host=/nowhere", "titik"))
+
+
+@pytest.fixture
+def tried(place: PostgresPlace) -> Iterator[PostgresDatabase]:
+    """A store with a table of every type."""
+    with contextlib.closing(postgres_schema.open_writer(place)) as db:
+        with db.transaction():
+            db.execute(
+                "CREATE TEMPORARY TABLE tried (at BIGINT PRIMARY KEY, number BIGINT,"
+                " real DOUBLE PRECISION, words TEXT, raw BYTEA)"
+            )
+        yield db
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
+ROWS = st.tuples(
+    st.none() | st.integers(-(2**63), 2**63 - 1),
+    st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9),
+    st.none() | TEXTS | st.sampled_from(["NULL", "{}", '",', "a\\", "\n"]),
+    st.none() | st.binary(max_size=9),
+)
+
+
+@pytest.mark.thorough
+@settings_of(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ROWS, max_size=5))
+def test_many_rows_are_written_as_they_are(tried: PostgresDatabase, drawn: list[Any]) -> None:
+    """A column travels as one text, in which nothing may be taken for what it is made of."""
+    rows = [(at, *row) for at, row in enumerate(drawn)]
+    with tried.transaction():
+        tried.execute("DELETE FROM tried")
+        tried.executemany(insert("tried", ("at", "number", "real", "words", "raw")), rows)
+        assert rows == tried.execute("SELECT * FROM tried ORDER BY at")
+        moved = [(number, -1 - at, at) for at, number, *_ in rows]
+        tried.executemany("UPDATE tried SET number = ?, at = ? WHERE at = ?", moved)
+        tried.executemany(
+            "DELETE FROM tried WHERE at = ? AND number = ?", [one[1::-1] for one in moved]
+        )
+        left = [(-1 - at, *row) for at, *row in rows if row[0] is None]
+        assert left == tried.execute("SELECT * FROM tried ORDER BY at DESC")
 
 
 def test_placeholders_are_psycopg_s() -> None:
