@@ -167,6 +167,19 @@ def test_a_snapshot_made_beside_the_collector_serves_its_next_start(file: Path) 
     assert "nothing to upgrade" in upgraded(file)
 
 
+def test_a_damaged_store_goes_back(file: Path) -> None:
+    """Its version cannot be read, and it is kept as it is."""
+    before = dump(store_of(file))
+    upgraded(file)
+    damaged = b"x" * 100 + store_of(file).read_bytes()[100:]
+    store_of(file).write_bytes(damaged)
+    output = goes_back(file, "y\n")
+    assert "lost on the way back: all samples that were stored since 20" in output
+    assert f"is of schema {OLD} again" in output
+    assert before == dump(store_of(file))
+    assert damaged == file.with_name("titik.db.upgraded").read_bytes()
+
+
 def half_upgraded(file: Path) -> None:
     """The first migration is applied, the next one is not."""
     found = database.migrations("schema", OLD + 1)

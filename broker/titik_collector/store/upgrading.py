@@ -67,10 +67,16 @@ def loss(where: Where, beside: Path) -> GivenUp:
     version = sqlite.version(file)
     if not version:
         raise StoreError(f"{file}: there is no snapshot, so no way back; restore a backup")
-    now = opening.version(where)
+    taken_s = file.stat().st_mtime
+    try:
+        now = opening.version(where)
+    except StoreError:
+        if where.path is None:  # the server is away
+            raise
+        return GivenUp(None, taken_s, version)
     if now <= version:
         raise StoreError(f"{opening.name(where)}: is of schema {now} already")
-    return GivenUp(_stored_since(file, version, where, now), file.stat().st_mtime, version)
+    return GivenUp(_stored_since(file, version, where, now), taken_s, version)
 
 
 def _stored_since(file: Path, version: int, where: Where, now: int) -> int | None:
