@@ -96,6 +96,16 @@ def opened(path: Path, routers: Sequence[str] = ("tirosa-1",)) -> Iterator[Sqlit
         db.close()
 
 
+@contextmanager
+def unreadable(db: Database, table: str) -> Iterator[None]:
+    """Meanwhile whoever reads the table gets an error."""
+    db.execute(f"ALTER TABLE {table} RENAME TO away")
+    try:
+        yield
+    finally:
+        db.execute(f"ALTER TABLE away RENAME TO {table}")
+
+
 class Registered(Registry):
     """The registry of `opened`."""
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample
+from tests.collector.build import BOOT, RUN, T0, Registered, opened, sample, unreadable
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.live.presence import DOUBT_MS, MISSED_AFTER_MS, SILENT_AFTER_MS, Presence
 from titik_collector.received import Arrived, StatusReceived
+from titik_collector.store.database import StoreError
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec
 from titik_wire.messages import Status
@@ -370,3 +371,15 @@ def test_a_run_that_connects_again_is_there(tmp_path: Path) -> None:
         ):
             store.save([item])
         assert (RUN, 2) == (presence.state(1).run, presence.state(1).connection)
+
+
+def test_a_state_that_could_not_be_read_is_read_again(tmp_path: Path) -> None:
+    """And no sample writes it over: all that was known of the router stays."""
+    with opened(tmp_path / "db") as db:
+        before = record(db, reported("online", 0), live(1)).state(1)
+        presence = Presence(db)  # another start
+        with unreadable(db, "presence"), pytest.raises(StoreError):
+            presence.state(1)
+        presence.record([(1, live(31))])
+
+        assert before._replace(heard_ms=T0 + 31_000) == Presence(db).state(1)

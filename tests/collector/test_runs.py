@@ -7,12 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.collector.build import RUN, Registered, conservation, opened, rows, sample
+from tests.collector.build import (
+    RUN,
+    Registered,
+    conservation,
+    opened,
+    rows,
+    sample,
+    unreadable,
+)
 from tests.collector.test_store import save
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.limits import MAX_RANGES
 from titik_collector.store import conservation as check
 from titik_collector.store import runs
+from titik_collector.store.database import StoreError
 from titik_collector.store.runs import KEPT_RANGES, Run
 
 STEP = st.tuples(st.sampled_from(["store", "refuse", "hold"]), st.integers(1, 4000))
@@ -101,3 +110,16 @@ def test_a_store_of_more_ranges_is_bounded_when_the_run_goes_on(tmp_path: Path) 
 
         assert (runs.KEPT_RANGES,) == db.execute("SELECT count(*) FROM settled").fetchone()
         assert (9001, 4501) == conservation(db)[RUN][:2]
+
+
+def test_a_run_that_could_not_be_read_is_read_again(tmp_path: Path) -> None:
+    """The ack after that names it, and the next sample goes on with it."""
+    with opened(tmp_path / "db") as db:
+        save(BatchWriter(db, Registered()), sample(1))
+        store = BatchWriter(db, Registered())  # another start
+        with unreadable(db, "settled"), pytest.raises(StoreError):
+            store.acks({1: "tirosa-1"})
+
+        assert [1] == [run.upto for run in store.acks({1: "tirosa-1"})[0].runs]
+        save(store, sample(2))
+        assert [(1, 1), (2, 2)] == rows(db)

@@ -236,10 +236,10 @@ class Presence:
         presence_rows.hear(self._db, times)
 
     def _read(self, routers: Collection[int]) -> None:
-        """Those whose state is not in memory."""
+        """Those whose state is not in memory; nothing is remembered if the store fails."""
         if routers:
-            self._states.update(dict.fromkeys(routers, PresenceRow()))
-            self._states |= presence_rows.read(self._db, routers)
+            found = presence_rows.read(self._db, routers)
+            self._states |= dict.fromkeys(routers, PresenceRow()) | found
 
     def _write(self, router_id: int, new: PresenceRow) -> None:
         self._set(router_id, new)

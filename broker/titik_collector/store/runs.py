@@ -10,7 +10,7 @@ lost for good, and only the numbers of what is stored and refused there are kept
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from titik_collector.limits import MAX_KNOWN_RUNS, MAX_RANGES
@@ -160,7 +160,6 @@ class Runs:
         new = {one for one in names if one not in self._cache}
         if not new:
             return
-        self._cache.update(dict.fromkeys(new))
         head, values = self._db.keyed(("router", "name"), [*new])
         rows = self._db.execute(
             f"{head} SELECT id, router_id, token, {', '.join(_LEARNT)} FROM key CROSS JOIN run"
@@ -168,8 +167,14 @@ class Runs:
             values,
         )
         found = {row[0]: Run(*row) for row in rows}
-        if not found:
-            return
+        if found:
+            self._read_settled(found)
+        # Only now: what could not be read is not unknown to the store.
+        self._cache.update(dict.fromkeys(new))
+        self._cache.update({(run.router_id, run.name): run for run in found.values()})
+
+    def _read_settled(self, found: Mapping[int, Run]) -> None:
+        """What is settled of runs, by their ids."""
         head, values = self._db.keyed(("one",), [(run_id,) for run_id in found])
         for run_id, kind, first, last in self._db.execute(
             f"{head} SELECT run_id, kind, first_seq, last_seq FROM key CROSS JOIN settled"
@@ -180,7 +185,6 @@ class Runs:
             (run.stored if kind == "stored" else run.refused).add(first, last)
         for run in found.values():
             run.written = run.spans()
-            self._cache[run.router_id, run.name] = run
 
     def look(self, router_id: int, run_name: str) -> Run | None:
         """The run if the store has heard of it, not to be changed."""
