@@ -3,25 +3,28 @@
 Its library is imported where it is used: other versions of Python read this file without it.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import Postgres, newest
 from tests.project.sources import ROOT
+from tests.until import until
 
 pytestmark = pytest.mark.system
 
 CRASHING = """
-import os, signal
+import os, signal, sys
 from tests.postgres import Postgres
+if sys.argv[1] == "starts":
+    Postgres._wait_until_ready = lambda self: None
 with Postgres() as server:
-    print(server.folder, (server.folder / "data/postmaster.pid").read_text().split()[0], flush=True)
+    print(server.folder, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -52,16 +55,23 @@ def test_the_server_is_nobody_else_s(postgres: Postgres) -> None:
     assert 0 != os.stat(f"/proc/{pid}").st_uid
 
 
-def test_the_server_ends_with_tests_that_are_killed() -> None:
-    """Nothing of it is left, neither processes nor files."""
-    command = [sys.executable, "-c", CRASHING]
+@pytest.mark.parametrize("when", ["starts", "runs"])
+def test_the_server_ends_with_tests_that_are_killed(when: str) -> None:
+    """Nothing of it is left, neither processes nor files; a signal may come before it is ready."""
+    command = [sys.executable, "-c", CRASHING, when]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     assert -signal.SIGKILL == done.returncode
-    folder, pid = done.stdout.split()
-    deadline = time.monotonic() + 60
-    while Path(folder).exists() or Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline, f"{folder} is still there"
-        time.sleep(0.02)
+    folder = done.stdout.strip()
+    assert until(lambda: not Path(folder).exists() and not serving(folder), True)
+
+
+def serving(folder: str) -> list[str]:
+    """Command lines of processes that name the folder."""
+    found = []
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended
+            found.append(one.read_text(errors="replace"))
+    return [one for one in found if folder in one]
 
 
 def test_a_machine_without_the_package_fails(tmp_path: Path) -> None:
