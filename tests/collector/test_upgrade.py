@@ -136,6 +136,20 @@ def test_what_is_in_the_wal_does_not_come_back(file: Path) -> None:
     assert before == dump(store_of(file))
 
 
+def test_the_way_back_waits_for_readers(file: Path) -> None:
+    """The newest rows stay in the -wal until the last reader has ended."""
+    upgraded(file)
+    with closing(sqlite3.connect(store_of(file), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT 1 FROM router").fetchall()
+        store_more(file, 14)
+        newer = dump(store_of(file))
+        assert "something reads the store, and nothing is changed" in goes_back(file, "y\n")
+        assert newer == dump(store_of(file))
+    assert f"is of schema {OLD} again" in goes_back(file, "y\n")
+    assert newer == dump(file.with_name("titik.db.upgraded"))
+
+
 @pytest.mark.parametrize("command", ["upgrade", "collect"])
 def test_without_room_nothing_is_changed(
     file: Path, monkeypatch: pytest.MonkeyPatch, command: str

@@ -9,13 +9,13 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from titik_collector.files.replace import sync
 from titik_collector.store import conservation, copying, opening, snapshot, sqlite
-from titik_collector.store.database import Before, Database, StoreError
+from titik_collector.store.database import Before, Database, StoreBusy, StoreError
 from titik_collector.store.opening import Where
 from titik_wire.instant import DAY_MS
 
@@ -97,14 +97,27 @@ def back(where: Where, beside: Path, version: int) -> str:
         return _back_on_server(where, file, version)
     kept = path.with_name(f"{path.name}.upgraded")
     with opening.held(where):
-        with closing(sqlite3.connect(path)) as raw, suppress(sqlite3.DatabaseError):
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _empty_wal(path)
         kept.unlink(missing_ok=True)
         os.link(path, kept)
         for one in sqlite.files(path)[1:]:  # the snapshot has none
             one.unlink(missing_ok=True)
         file.replace(path)
     return str(kept)
+
+
+def _empty_wal(path: Path) -> None:
+    """Move its rows into the file, which is kept without it; what is damaged stays as it is."""
+    try:
+        with closing(sqlite3.connect(path)) as raw:
+            ((busy, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.DatabaseError as error:
+        busy = isinstance(sqlite.worded(error, path), StoreBusy)
+    if busy:
+        raise StoreError(
+            f"{path}: something reads the store, and nothing is changed; wait until titik export"
+            " and the like have ended, then type it again"
+        )
 
 
 def _back_on_server(where: Where, file: Path, version: int) -> str:
