@@ -72,6 +72,7 @@ MAX_JUDGED = 10
 MAX_PASS = 500  # routers whose rollups are computed together
 MAX_PASS_MINUTES = 2000  # of their time in all: 0.3 s
 MAX_SPANS = 2000  # of these routers
+MAX_LOOKS = 10  # for such spans, in one step: where bugs stop more routers, the next goes on
 MAX_SUMMED = 20_000  # minutes of routers that are summed to minutes of sites
 MAX_SITE_HOURS = 1000
 MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's

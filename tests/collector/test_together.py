@@ -12,6 +12,7 @@ from tests.collector.build import T0, Registered, opened
 from tests.collector.history import Life, content
 from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
+from titik_collector.limits import MAX_SPANS
 from titik_collector.received import Arrived
 from titik_collector.rollups import worker
 from titik_collector.rollups.router import RouterRollups
@@ -92,25 +93,30 @@ def test_one_at_a_time_gives_the_same(
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(("bad", "spans"), [({2}, MAX_SPANS), ({2, 3}, 2)])
 def test_a_router_that_meets_a_bug_of_ours_holds_up_nobody(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: set[int], spans: int
 ) -> None:
-    """Its rollups wait for the next start; all others have theirs."""
+    """Its rollups wait for the next start; all others have theirs, however much waits of it."""
+    good = {1, 2, 3, 4} - bad
     arrivals, moves = drawn(random.Random(1))
     real = RouterRollups.roll
 
     def roll(self: RouterRollups, stretches: dict[int, Span], *times: int) -> None:
-        if 2 in stretches:
+        if bad & stretches.keys():
             raise ZeroDivisionError
         real(self, stretches, *times)
 
     with opened(tmp_path / "whole", ROUTERS) as db:
         rolled(db, arrivals, moves)
-        expected = [of_router(db, number) for number in (1, 3, 4)]
+        expected = [of_router(db, number) for number in good]
     with pytest.MonkeyPatch.context() as patch, opened(tmp_path / "db", ROUTERS) as db:
         patch.setattr(RouterRollups, "roll", roll)
+        patch.setattr(worker, "MAX_SPANS", spans)
         rolled(db, arrivals, moves)
-        assert expected == [of_router(db, number) for number in (1, 3, 4)]
-        assert [] == of_router(db, 2)
-    assert ["a bug stops the rollups of a router router_id=2"] == caplog.messages
+        assert expected == [of_router(db, number) for number in good]
+        assert [[]] * len(bad) == [of_router(db, number) for number in bad]
+    assert [f"a bug stops the rollups of a router router_id={number}" for number in bad] == sorted(
+        caplog.messages
+    )
     caplog.clear()

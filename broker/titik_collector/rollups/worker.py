@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from titik_collector.figures.scope import CITY_ID, FOR_EVER_MS
 from titik_collector.figures.windows import Calendar, Span, minute
 from titik_collector.limits import (
+    MAX_LOOKS,
     MAX_PASS,
     MAX_PASS_MINUTES,
     MAX_SITE_HOURS,
@@ -115,11 +116,8 @@ class Rollups:
     def _step_routers(self) -> bool:
         """Compute a stretch of the time of each of some routers; False if none is due."""
         horizon_ms = self._horizon_ms()
-        # In turn, so that one router with much to do delays no other.
         since_ms = packed_minutes.open_from_ms(self._db)
-        due = changed_span_rows.due(self._db, Span(since_ms, horizon_ms), self._turn, MAX_SPANS)
-        due = {one: spans for one, spans in due.items() if one not in self._left_out}
-        due = dict(islice(due.items(), MAX_PASS))
+        due = dict(islice(self._due(Span(since_ms, horizon_ms)).items(), MAX_PASS))
         if not due:
             return False
         self._turn = list(due)[-1]
@@ -131,6 +129,17 @@ class Rollups:
             for one in due.items():
                 self._compute_alone(*one, Span(since_ms, horizon_ms))
         return True
+
+    def _due(self, span: Span) -> dict[int, list[ChangedSpan]]:
+        """Spans by router, in turn, so that one router with much to do delays no other."""
+        # Those of a router that is left out stay, and may be all that one look finds.
+        for _ in range(min(len(self._left_out) + 1, MAX_LOOKS)):
+            found = changed_span_rows.due(self._db, span, self._turn, MAX_SPANS)
+            due = {one: spans for one, spans in found.items() if one not in self._left_out}
+            if due or not found:
+                return due
+            self._turn = list(found)[-1]
+        return {}
 
     def _compute_alone(self, router_id: int, due: Sequence[ChangedSpan], span: Span) -> None:
         """One router; a bug that it meets leaves it alone out until the next start."""
