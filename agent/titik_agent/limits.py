@@ -37,6 +37,7 @@ MAX_COLLECTORS = 64  # there are one or two
 MAX_SURPLUS = 64
 
 # What is sent, asked and walked through.
+MAX_RESENDS = 10  # of a record that later ones overtook
 MAX_IN_FLIGHT = 32  # all that can be without PUBACK: backlog window, live samples and status
 MAX_TARGETS = 8  # names, hosts and addresses: bounds how long a round can take
 MAX_SWEEP = 1024  # addresses; a larger LAN would fill the air with our questions

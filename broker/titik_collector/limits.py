@@ -58,6 +58,7 @@ MAX_UNKNOWN = 20  # routers by name; the rest are a count
 # What is kept in memory.
 MAX_PAGES_KIB = 65536  # of the database; what a collector holds of a large store
 MAX_KNOWN_IDS = 100_000
+MAX_HOURS, MAX_MIDNIGHTS = 8192, 512  # of the calendar: a day asks for the same few 1440 times
 MAX_KNOWN_RUNS = 40_000  # between batches: several for each of 10,000 routers
 MAX_KNOWN_INTERFACES = 100_000
 MAX_NEWEST = 20_000  # samples, one of each boot that reports; 1 kB each

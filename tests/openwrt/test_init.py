@@ -13,6 +13,7 @@ import pytest
 
 from tests.openwrt.router import UID, Router
 from titik_agent import config
+from titik_agent.limits import MAX_PROBE_MEMORY
 
 pytestmark = pytest.mark.system
 
@@ -249,7 +250,7 @@ def test_the_probe_has_one_right_and_the_rest_of_the_time(router: Router) -> Non
         reported["no_new_privs"],
         reported["jail"],
     )
-    assert "as=268435456 268435456" in reported["limits"]
+    assert f"as={MAX_PROBE_MEMORY} {MAX_PROBE_MEMORY}" in reported["limits"]
     rights = json.loads((router.root / reported["capabilities"][0][1:]).read_text())
     assert [["CAP_NET_RAW"]] * 5 == list(rights.values())
 

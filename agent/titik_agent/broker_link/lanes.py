@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
+from titik_agent.limits import MAX_RESENDS
 from titik_agent.spool.record import Key
 from titik_mqtt.endpoint import WINDOW
 from titik_wire import topics
@@ -24,7 +25,7 @@ class Pace(NamedTuple):
     live_window: int = 8  # samples of the present without PUBACK; more only wait for the next
     resend_s: float = 60.0  # how long the collector may take before a record counts as missed
     resend_cap_s: float = 900.0  # the wait doubles up to this while nothing gets through
-    resends: int = 10  # then a record that later ones overtook is given up
+    resends: int = MAX_RESENDS  # then a record that later ones overtook is given up
     refused_s: float = 240.0  # a topic the broker refused is tried again after this, one record
     puback_s: float = 120.0  # a broker that owes a PUBACK for so long is stuck
 

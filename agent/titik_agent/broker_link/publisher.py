@@ -111,7 +111,7 @@ class Publisher:
     def is_stuck(self) -> bool:
         """A PUBACK is overdue, by the publisher's own clock.
 
-        In a simulated past the connector has another.
+        In a simulated past the connector has another clock.
         """
         return self.lanes.is_stuck(self._monotonic())
 
@@ -127,13 +127,15 @@ class Publisher:
         # because one is nearly always in flight.
         if not self.collectors.online or self.lanes.backlog.in_flight or self._unsent:
             return math.inf
+        # Since when the first of the collectors is online.
         return self.unacked.missed_at(min(self.collectors.online.values()))
 
     def _wait_s(self, now: float) -> float:
         if self.lanes.in_flight():
             return SOON_S
+        # To subscribe again is due where the broker refused it.
         due = [now + IDLE_S, self._resend_at(), self.life.subscribe_at]
-        if self._unsent:
+        if self._unsent:  # a topic is closed after the broker refused it
             closed = (self.lanes.sample.closed_until, self.lanes.backlog.closed_until)
             due += [until for until in closed if until > now]
         return max(0.0, min(due) - now)

@@ -59,7 +59,7 @@ class HostapdControl(BssSection):
         self._addresses = addresses or Addresses()
         self._listeners: dict[str, ControlSocket] = {}  # by socket
         self._failing: dict[str, None] = {}  # BSSes, the one asked longest ago first
-        self._deaf: set[str] = set()  # sockets that refused events, logged once
+        self._eventless: set[str] = set()  # sockets that refused events, logged once
 
     def read(self) -> tuple[Bss, ...]:
         end = self._monotonic() + READ_S
@@ -183,9 +183,9 @@ class HostapdControl(BssSection):
                 listener.close()
         if attached:
             self._listeners[server] = listener
-            self._deaf.discard(server)
-        elif server not in self._deaf:
-            self._deaf.add(server)
+            self._eventless.discard(server)
+        elif server not in self._eventless:
+            self._eventless.add(server)
             log.warning("events refused, counting at samples only bss=%s", name)
 
     def _hear(self, event: bytes) -> None:
@@ -200,7 +200,7 @@ class HostapdControl(BssSection):
         for path in self._listeners.keys() - paths:
             self._listeners.pop(path).close()
         self._failing = {ifname: None for ifname in self._failing if ifname in servers}
-        self._deaf &= paths
+        self._eventless &= paths
         self._tracker.keep(servers)
 
     def _log_failed(self, ifname: str, error: ControlError) -> None:

@@ -71,7 +71,7 @@ class HostapdUbus(BssSection):
         self._known: frozenset[str] = frozenset()  # BSSes of the last read
         self._missed: frozenset[str] = frozenset()  # of them, lost with ubusd, perhaps to return
         self._missed_until = 0.0
-        self._deaf = ""  # why there are no events, logged once
+        self._eventless = ""  # why there are no events, logged once
         self._statuses: tuple[BssStatus, ...] | None = None
 
     def statuses(self) -> tuple[BssStatus, ...] | None:
@@ -186,9 +186,9 @@ class HostapdUbus(BssSection):
             refusal = str(error)
             self._events.close()
             self._miss()
-        if refusal and refusal != self._deaf:
+        if refusal and refusal != self._eventless:
             log.warning("ubus events missing, counting at samples only reason=%s", refusal)
-        self._deaf = refusal
+        self._eventless = refusal
 
     def _subscribe(self, objects: dict[str, int], end: float) -> str:
         """What was refused, if anything; a refusal of one subscription leaves the others."""

@@ -1,4 +1,4 @@
-"""A short connection: open, ask, wait for each answer with a deadline, close.
+"""A short connection, for rights and takeovers: open, ask, wait for each answer, close.
 
 Rule: one question at a time; what came before the answer is in `received_messages`.
 """

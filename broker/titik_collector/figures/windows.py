@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from titik_collector.limits import MAX_HOURS, MAX_MIDNIGHTS
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 Window = Literal["1m", "1h", "1d"]
@@ -38,8 +39,8 @@ class Calendar:
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
         # A day of one router asks for the same few windows 1440 times.
-        self._hour_of_minute = lru_cache(maxsize=8192)(self._find_hour)
-        self._midnight = lru_cache(maxsize=512)(self._find_midnight)
+        self._hour_of_minute = lru_cache(maxsize=MAX_HOURS)(self._find_hour)
+        self._midnight = lru_cache(maxsize=MAX_MIDNIGHTS)(self._find_midnight)
 
     def window(self, kind: Window, at_ms: int) -> Span:
         """The window of a kind that `at_ms` lies in."""
