@@ -19,8 +19,9 @@ from tests.collector.test_server_store import city
 from tests.collector.test_two_engines import play
 from tests.project.sources import ROOT
 from titik_collector.config import model
-from titik_collector.store import identity, opening
-from titik_collector.store.database import Database, StoreError
+from titik_collector.store import copying, identity, opening, postgres
+from titik_collector.store.database import Database, StoreError, TableShape
+from titik_collector.store.postgres import PostgresDatabase
 
 pytestmark = pytest.mark.system
 ASKED = (
@@ -149,6 +150,25 @@ def opened(file: Path) -> Iterator[Database]:
     """The store as a collector has it."""
     with opening.writing(model.load(file).store) as db:
         yield db
+
+
+def test_a_copy_waits_for_the_count_of_a_large_table(
+    cities: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collector gives its server up meanwhile, and opens the store again."""
+    with build.opened(cities["file"].with_name("titik.db")):
+        pass
+    counted = copying._counts
+
+    def slowly(db: Database, tables: list[TableShape]) -> dict[str, int]:
+        if isinstance(db, PostgresDatabase):
+            monkeypatch.setattr(postgres, "ANSWER_S", 0.1)
+            db.execute("SELECT pg_sleep(1)")
+        return counted(db, tables)
+
+    monkeypatch.setattr(copying, "_counts", slowly)
+    assert "router: 1" in copied(cities["file"], cities["server"])
+    assert 0.1 == postgres.ANSWER_S
 
 
 def test_a_source_that_was_written_meanwhile_is_copied_from_its_beginning(

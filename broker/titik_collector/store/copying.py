@@ -52,6 +52,7 @@ def copy(
     The copy is no store before `finish`. `origin`: a half copy of the same origin goes on.
     `renew` is called often.
     """
+    target.be_patient()  # to count a large table takes minutes
     with source.snapshot():
         tables = _tables(source, target)
         _begin(target, tables, origin, name)

@@ -165,6 +165,10 @@ class Database(Protocol):
         """Hold the store on, while nothing is written; StoreHeld: another collector has it."""
         ...
 
+    def be_patient(self) -> None:
+        """From now on an answer may take an hour; nobody waits for an ack."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """All that is read inside is of one moment, while others write."""
         ...

@@ -79,7 +79,7 @@ class PostgresPlace(NamedTuple):
 class _Session(psycopg.Connection[Row]):
     """A connection that ends where its server stops in the middle; libpq would wait for ever."""
 
-    is_patient = True  # a reader may ask for what takes an hour
+    is_patient = True
 
     @cached_property
     def used(self) -> "psycopg.Cursor[Row]":
@@ -120,6 +120,7 @@ class PostgresDatabase:
     def __init__(self, place: PostgresPlace) -> None:
         self._place = place
         self._epoch: int | None = None  # of the lease; None: this session only reads
+        self._is_patient = True  # a reader may ask for what takes an hour
         self._inside = False
         self._cursors = 0
         self._types: dict[str, tuple[str, ...]] = {}
@@ -171,6 +172,10 @@ class PostgresDatabase:
         """Hold the lease on, while nothing is written; StoreHeld: another collector has it."""
         with self.transaction():
             pass
+
+    def be_patient(self) -> None:
+        """From now on an answer may take an hour; nobody waits for an ack."""
+        self._raw.is_patient = self._is_patient = True
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -225,6 +230,7 @@ class PostgresDatabase:
                 " each a store.schema of its own"
             )
         self._epoch = taken[0][0]
+        self._is_patient = False
         self._write_on()
 
     def close(self) -> None:
@@ -244,7 +250,7 @@ class PostgresDatabase:
             if self.version() < number:
                 self._raw.is_patient = True
                 self._raw.execute(sql.encode(), prepare=False)  # many statements
-                self._raw.is_patient = self._epoch is None
+                self._raw.is_patient = self._is_patient
                 self.execute("INSERT INTO schema_version (number) VALUES (?)", (number,))
             self.execute("COMMIT")
 
@@ -311,7 +317,7 @@ class PostgresDatabase:
         """This session is the writer's."""
         with self._worded():
             self._raw.execute(_PLANS)
-        self._raw.is_patient = False
+        self._raw.is_patient = self._is_patient
 
     @contextmanager
     def _worded(self) -> Iterator[None]:

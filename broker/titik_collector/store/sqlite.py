@@ -84,6 +84,9 @@ class SqliteDatabase:
     def renew(self) -> None:
         """A file's lease lasts as long as the process."""
 
+    def be_patient(self) -> None:
+        """It always is."""
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is read inside is of one moment."""
