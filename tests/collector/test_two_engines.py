@@ -277,6 +277,25 @@ def test_a_lost_connection_is_made_again_at_the_next_transaction(place: Postgres
         assert 4 == settings.number(db, "tried_ms")
 
 
+def test_a_statement_whose_error_was_caught_ends_its_transaction(place: PostgresPlace) -> None:
+    """The server keeps nothing of it, so it does not count as kept."""
+    with contextlib.closing(postgres_schema.open_writer(place)) as db:
+        with pytest.raises(Unstorable, match="nothing is kept"):
+            go_on_after_an_error(db)
+        assert settings.number(db, "tried_ms") is None
+        with db.transaction():
+            settings.keep(db, "tried_ms", 2)
+        assert 2 == settings.number(db, "tried_ms")
+
+
+def go_on_after_an_error(db: PostgresDatabase) -> None:
+    """A transaction in which somebody catches a bug."""
+    with db.transaction():
+        settings.keep(db, "tried_ms", 1)
+        with contextlib.suppress(Unstorable):
+            db.execute("SELECT nosuch FROM router")
+
+
 def break_off(db: PostgresDatabase, place: PostgresPlace) -> None:
     """A transaction whose session ends within it."""
     with db.transaction():

@@ -239,12 +239,10 @@ MUTATIONS = {
             Edit(
                 POSTGRES,
                 """\
-            yield
             self.execute("COMMIT")
 
     def renew""",
                 """\
-            yield
             with suppress(StoreError):
                 self.execute("COMMIT")
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import msgspec
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from titik_collector.store.database import (
@@ -166,6 +167,9 @@ class PostgresDatabase:
             if not self.execute(_RENEW.format(seconds=LEASE_S), (self._epoch,)).rowcount:
                 raise StoreHeld(f"{self._place}: another collector has taken over this store")
             yield
+            if self._raw.info.transaction_status == TransactionStatus.INERROR:
+                # The server would answer COMMIT with ROLLBACK, which is no error.
+                raise Unstorable(f"{self._place}: a statement failed, so nothing is kept")
             self.execute("COMMIT")
 
     def renew(self) -> None:
