@@ -1,6 +1,9 @@
 """What was stamped while the server's clock was wrong goes where it belongs."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,11 @@ from titik_collector.ingest.items import to_item
 from titik_collector.limits import MAX_JUDGED
 from titik_collector.live.presence import Presence
 from titik_collector.queries import status
+from titik_collector.store.database import StoreError
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline import restamp
-from titik_collector.timeline.server_clock import Jump
+from titik_collector.timeline.server_clock import Jump, ServerClock
+from titik_collector.timeline.timekeeping import Timekeeping
 from titik_wire.messages import Sample
 
 HOUR = 3_600_000
@@ -56,6 +61,32 @@ def test_samples_of_a_wrong_server_are_in_the_right_minute_once_it_is_right(
         assert T0 + (210_100 if stays else 150_100) == presence.state(1).heard_ms
         changed = db.execute("SELECT min(from_ms), max(to_ms) FROM dirty").fetchone()
         assert changed[0] <= T0 + 30_000 + min(0, wrong_ms)
+
+
+@contextmanager
+def answerless(transaction: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """One that is kept, but nobody learns that."""
+    with transaction():
+        yield
+    raise StoreError("the connection is lost")
+
+
+@pytest.mark.usefixtures("caplog")
+def test_stamps_are_moved_once_though_the_answer_to_a_commit_is_lost(tmp_path: Path) -> None:
+    """What the store keeps of the clock shows that they were."""
+    wall_ms, up_ms = T0 - 3 * HOUR, 0
+    with opened(tmp_path / "db") as db:
+        clock = ServerClock(None, None, lambda: wall_ms, lambda: up_ms, "boot")
+        keeper = Timekeeping(db, clock, lambda _: None, lambda: None)
+        Presence(db).record([(1, replace(reported("online", 0), arrived_ms=wall_ms))])
+        wall_ms, up_ms = T0 + 60_000, 60_000
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(db, "transaction", partial(answerless, db.transaction))
+            with pytest.raises(StoreError):
+                keeper.step(1)
+        keeper.step(1)
+
+        assert T0 == Presence(db).state(1).since_ms
 
 
 def test_a_sample_placed_while_the_server_was_behind_is_not_held_at_its_arrival(

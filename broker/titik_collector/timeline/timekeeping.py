@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from titik_collector.limits import MAX_BEHIND_MS
 from titik_collector.store import server_clock_row
 from titik_collector.store.database import Database
+from titik_collector.store.server_clock_row import Known
 from titik_collector.timeline import restamp
 from titik_collector.timeline.server_clock import Jump, ServerClock
 
@@ -26,6 +27,7 @@ class Timekeeping:
     _jumped: Callable[[int], object]  # gets by how many ms
     _restamped: Callable[[], object]  # called when the store has the new stamps
     _jumps: list[Jump] = field(default_factory=list)  # after which stamps were not moved yet
+    _tried: tuple[Known | None, int] = (None, 0)  # what was kept with how many, if it was
     _wrong: set[int] = field(default_factory=set)  # routers whose NTP clock is not our time
 
     def hear(self, router_id: int, router: str, ahead_ms: int) -> None:
@@ -66,11 +68,16 @@ class Timekeeping:
         return False
 
     def _move_stamps(self) -> None:
-        now_ms = self._clock.now_ms()
+        now_ms, known = self._clock.now_ms(), self._clock.known
         with self._db.transaction():
+            kept, many = self._tried
+            if server_clock_row.load(self._db) == kept:  # a COMMIT without an answer was one
+                del self._jumps[:many]
+            self._tried = known, len(self._jumps)
             for jump in self._jumps:
                 restamp.move(self._db, jump, now_ms)
             restamp.mend(self._db, now_ms)
-            server_clock_row.keep(self._db, self._clock.known)
+            server_clock_row.keep(self._db, known)
         self._jumps.clear()
+        self._tried = None, 0
         self._restamped()
