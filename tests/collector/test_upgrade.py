@@ -1,10 +1,12 @@
 """A store of an earlier version is upgraded with a snapshot beside it, and goes back to it."""
 
 import os
+import pwd
 import re
 import shlex
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +18,7 @@ from click.testing import CliRunner
 from tests.collector.test_command_line import says
 from tests.collector.test_migrations import at_version
 from tests.collector.test_server_store import city, collecting, fails_at
-from tests.postgres import Postgres
+from tests.postgres import USER, Postgres
 from tests.project.sources import ROOT
 from tests.until import until
 from titik_collector.cli import titik
@@ -30,7 +32,7 @@ from titik_collector.store import (
     sqlite,
     upgrading,
 )
-from titik_collector.store.database import Migration
+from titik_collector.store.database import Migration, StoreError
 
 OLD, NEWEST = 17, database.migrations("schema")[-1].number
 ROWS = """
@@ -292,3 +294,49 @@ def test_a_store_on_a_server_goes_back(on_server: Path, monkeypatch: pytest.Monk
     store = model.load(on_server).store
     on_server.write_text(on_server.read_text().replace(store.schema, f"{store.schema}-upgraded"))
     assert newer == rows_of(on_server)
+
+
+@pytest.fixture
+def by_root(on_server: Path) -> Iterator[Path]:
+    """The same city in a folder that only root may write, with a password of the collector's."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        made, password = Path(folder, "titik.toml"), Path(folder, "password")
+        made.write_text(
+            on_server.read_text().replace("schema =", 'password_file = "password"\nschema =')
+        )
+        password.write_text("secret")
+        shutil.chown(password, USER, USER)
+        where = model.load(made)
+        upgrading.keep_now(where.store, where.beside, print)
+        yield made
+
+
+def started(file: Path) -> list[str]:
+    """What is logged before a start of the collector's user changes the store."""
+    where, printed = model.load(file), list[str]()
+    before = upgrading.keeping(where.store, where.beside, printed.append)
+    user = pwd.getpwnam(USER)
+    with opening.reading(where.store, of_version=NEWEST) as db:
+        os.setegid(user.pw_gid)
+        os.seteuid(user.pw_uid)
+        try:
+            before(db, NEWEST, NEWEST + 1)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+    return printed
+
+
+@pytest.mark.system
+def test_a_snapshot_that_root_made_serves_the_collectors_user(by_root: Path) -> None:
+    """`make install` makes it, and then restarts the collector."""
+    assert [True] == ["is kept" in one for one in started(by_root)]
+
+
+@pytest.mark.system
+def test_a_start_that_cannot_read_the_snapshot_names_the_remedy(by_root: Path) -> None:
+    """The collector's user cannot make another."""
+    shutil.chown(snapshot_of(by_root), "root", "root")
+    with pytest.raises(StoreError, match="as root: titik upgrade"):
+        started(by_root)

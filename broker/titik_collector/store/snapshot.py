@@ -49,6 +49,8 @@ def copy_to(
     ):
         copying.copy(source, into, "", str(copy), renew)
         copying.finish(into)
+        # Else only who may write its folder could read it.
+        into.execute("PRAGMA journal_mode = DELETE")
 
 
 def _copy_file(store: Path, copy: Path, of_version: int | None) -> None:

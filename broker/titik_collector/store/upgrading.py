@@ -157,7 +157,7 @@ def _keep(
         snapshot.copy_to(unfinished, where, versions[0], renew)
         sync(unfinished)
         if os.geteuid() == 0:  # for the collector's user
-            owner = (where.path or file.parent).stat()
+            owner = (where.path or where.password_file or file.parent).stat()
             os.chown(unfinished, owner.st_uid, owner.st_gid)
         unfinished.replace(file)
     except OSError as error:
@@ -183,9 +183,12 @@ def _is_fresh(file: Path, db: Database) -> bool:
     """Of this store, since the collector started that worked last."""
     if not file.exists() or time.time() - file.stat().st_mtime > FRESH_S:
         return False
-    version = sqlite.version(file)
-    with closing(sqlite.open_reader(file, of_version=version)) as old:
-        return copying.identity_of(old) == copying.identity_of(db)
+    try:
+        version = sqlite.version(file)
+        with closing(sqlite.open_reader(file, of_version=version)) as old:
+            return copying.identity_of(old) == copying.identity_of(db)
+    except StoreError:  # another user's
+        return False
 
 
 def _remove(store: Path) -> None:
