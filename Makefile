@@ -14,7 +14,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
 install:  ## the server half on this Debian machine, in /opt/titik (as root); again to upgrade
-	@sh tools/install.sh server
+	@sh tools/install.sh server $(ARGS)
 
 install-agent:  ## the agent alone, for a Debian machine that is an access point (as root)
 	@sh tools/install.sh agent

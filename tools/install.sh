@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install or upgrade Titik on this Debian machine, as root: install.sh server|agent; or install.sh remove
+# Install or upgrade Titik on this Debian machine, as root: install.sh server [--no-snapshot],
+# install.sh agent or install.sh remove
 #
 # The program has an environment of its own in /opt/titik. A city's data is never touched: it is in
 # /etc/titik and /var/lib/titik, and stays when the program goes.
@@ -10,6 +11,7 @@ BIN=/usr/local/bin
 UNITS=/etc/systemd/system
 STORE=/var/lib/titik/store
 CITY=/etc/titik/titik.toml
+FLAG=${2:-}
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "run it as root; README.md has the lines for an environment of your own" >&2
@@ -36,6 +38,20 @@ make_user() {
             --shell /usr/sbin/nologin titik
 }
 
+# By the new program, aside: without room for it, the whole version before goes on.
+keep_snapshot() {
+    [ -e "$CITY" ] || return 0
+    rm -rf "$OPT.new"
+    "$OPT/bin/python" -m pip install -q --disable-pip-version-check --target "$OPT.new" "$copy$what"
+    PYTHONPATH=$OPT.new "$OPT/bin/python" -m titik_collector upgrade --config "$CITY" \
+        ${FLAG:+"$FLAG"} || {
+        echo "nothing is replaced; to upgrade without a snapshot: systemctl stop titik-collector;" \
+            "make install ARGS=--no-snapshot; systemctl start titik-collector" >&2
+        exit 1
+    }
+    rm -rf "$OPT.new"
+}
+
 make_program() {
     case $1 in
         server)
@@ -48,8 +64,9 @@ make_program() {
     "$OPT/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$OPT"
     # From a copy: a build leaves files behind, and the clone may be somebody else's.
     copy=$(mktemp -d)
-    trap 'rm -rf "$copy"' EXIT
+    trap 'rm -rf "$copy" "$OPT.new"' EXIT
     cp -R pyproject.toml setup.py README.md LICENSE agent broker "$copy"
+    [ "$1" != server ] || keep_snapshot
     "$OPT/bin/python" -m pip install -q --disable-pip-version-check "$copy$what"
     chmod -R go+rX "$OPT"
     ln -sf "$OPT/bin/titik-agent" "$BIN/titik-agent"
@@ -61,11 +78,6 @@ make_places() {
     [ "$1" = server ] || return 0
     install -d -m 755 /var/lib/titik
     [ -d "$STORE" ] || install -d -o titik -g titik -m 750 "$STORE"
-}
-
-# While the collector of the version before goes on; where there is no room it is not restarted.
-keep_snapshot() {
-    [ ! -e "$CITY" ] || "$BIN/titik" upgrade --config "$CITY"
 }
 
 make_unit() {
@@ -93,7 +105,6 @@ case ${1:-} in
         make_user
         make_program "$1"
         make_places "$1"
-        [ "$1" != server ] || keep_snapshot
         make_unit
         ;;
     remove) remove ;;

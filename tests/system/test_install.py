@@ -160,3 +160,33 @@ def test_an_earlier_installation_is_upgraded(machine: Machine) -> None:
     machine.says("printf '[spool]\\ndirectory = \"/run/titik-agent\"\\n' >>/etc/titik/agent.toml")
     machine.says("chown -R titik: /etc/titik/*.key /etc/titik/agent.toml")
     reports(machine, before)
+
+
+# One of the schema before; and the program that comes is another one than that.
+OLDER = """
+set -e; cd /root/titik; make install
+mount -t tmpfs -o size=9m none /var/lib/titik/store
+/opt/titik/bin/python -c "
+from pathlib import Path
+from titik_collector.store import sqlite
+newest = sqlite.migrations('schema')[-1].number
+sqlite.open_writer(Path('/var/lib/titik/store/titik.db'), newest - 1).close()"
+mount -o remount,size=300k /var/lib/titik/store
+echo 'COMES = True' >>broker/titik_collector/__init__.py
+"""
+COMES = "grep -rq --include=*.py COMES /opt"
+
+
+def test_without_room_for_a_snapshot_no_program_is_replaced(machine: Machine) -> None:
+    """The collector goes on, and the operator makes room or goes without."""
+    machine.says(OLDER)
+    (machine.path / "etc/titik/titik.toml").write_text(CONFIG)
+    output = machine.says("make -C /root/titik install", status=2)
+    machine.says(COMES, status=1)
+    assert "an upgrade needs" in output
+    assert "make install ARGS=--no-snapshot" in output
+    machine.says("mount -o remount,size=9m /var/lib/titik/store")
+    assert "a snapshot of" in machine.says("make -C /root/titik install")
+    machine.says(f"{COMES}; test -s /var/lib/titik/store/titik.db.before-upgrade")
+    assert "nothing to upgrade" in machine.says("make -C /root/titik install ARGS=--no-snapshot")
+    assert "/opt/titik\n" == machine.says("ls -d /opt/titik*")
