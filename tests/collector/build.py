@@ -24,6 +24,9 @@ T0 = 1_795_400_000_000  # 2026-11-23
 RUN = "9f2c41d07be35a68"
 OLD_RUN = "0a2c41d07be35a60"
 BOOT = "6b0f0000-0000-4000-8000-000000000001"
+# A window stays, empty, if something was known of it for a while: of the minute before a first
+# sample until that one came, or of a day in which a boot of unknown time was placed first.
+IS_KNOWN = "covered_ms + up_ms + observed_ms + client_ms + wifi_known_ms + uplink_known_ms > 0"
 
 
 def sample(

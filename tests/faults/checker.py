@@ -291,7 +291,10 @@ def _is_beside(row: tuple[Any, ...], stretches: Iterable[tuple[int, int, int]]) 
 
 
 def _rollups(db: Database) -> set[tuple[object, ...]]:
-    """Every window without its revision, which says how often it was computed."""
+    """What is known of every window, without its revision: how often it was computed."""
     return set(
-        db.execute(f"SELECT scope, scope_id, length, start_ms, end_ms, {COLUMNS} FROM rollup")
+        db.execute(
+            f"SELECT scope, scope_id, length, start_ms, end_ms, {COLUMNS} FROM rollup"
+            f" WHERE {build.IS_KNOWN}"
+        )
     )

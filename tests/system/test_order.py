@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker.running import Client
-from tests.collector.build import OLD_RUN, sample
+from tests.collector.build import IS_KNOWN, OLD_RUN, sample
 from tests.system.city import City, wall_ms
 from titik_agent.spool.merge import merge
 from titik_wire import codec, topics
@@ -23,10 +23,7 @@ ROLLED = (
     " routers, covered_ms, up_ms, observed_ms, client_ms, clients_mean, clients_min, clients_max,"
     " active_ms, weak_ms, wifi_down_bytes, wifi_up_bytes, wifi_known_ms, uplink_down_bytes,"
     " uplink_up_bytes, uplink_known_ms, wifi_down_peak_bps, uplink_down_peak_bps"
-    " FROM rollup WHERE scope = ? AND scope_id = ?"
-    # A window stays, empty, if something was known of it for a while: near midnight a day.
-    " AND covered_ms + up_ms + observed_ms + client_ms + wifi_known_ms + uplink_known_ms > 0"
-    " ORDER BY length, start_ms"
+    f" FROM rollup WHERE scope = ? AND scope_id = ? AND {IS_KNOWN} ORDER BY length, start_ms"
 )
 STORED = (
     "SELECT run.token, first_seq, seq, uptime_ms, at_ms, quality, covers_ms, clients, client_ms,"
