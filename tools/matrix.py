@@ -19,7 +19,16 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 OLD = ("paho-mqtt==1.6.1", "psutil==5.9.5", "click==8.1.7", "scapy==2.5.0")
 NEW = ("paho-mqtt", "psutil", "click", "scapy")
-SERVER = ("cryptography", "msgspec", "paho-mqtt", "psutil", "click", "rich", "tzdata")
+SERVER = (
+    "cryptography",
+    "psycopg[binary]",
+    "msgspec",
+    "paho-mqtt",
+    "psutil",
+    "click",
+    "rich",
+    "tzdata",
+)
 TOOLS = ("pytest", "hypothesis")
 FAST = ("-m", "not system and not thorough")
 SERVER_TESTS = ("tests/collector", "tests/broker", "-m", "not system")
