@@ -36,7 +36,7 @@ test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a 
 	@$(RUN) $(BIN)/pytest -n 3 --dist loadscope --hypothesis-profile=thorough -m "not long"
 
 test-long: $(VENV)/.dev matrix bench-quick fuzz-quick endurance-quick faults-quick  ## the rest, half an hour (as root)
-	@sh tools/need.sh mosquitto mosquitto_sub ip nft mmdebstrap systemd-analyze shellcheck shfmt busybox-static faketime
+	@sh tools/need.sh mosquitto mosquitto_sub postgres ip nft mmdebstrap systemd-analyze shellcheck shfmt busybox-static faketime
 	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough -m long
 
 matrix-quick: $(VENV)/.dev  ## the router's fast tests under the oldest versions that routers have
