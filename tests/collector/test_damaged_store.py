@@ -3,7 +3,7 @@
 import random
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,17 @@ def test_a_damaged_store_is_one_line_with_the_remedy(file: Path, command: str) -
         rf"Error: {file.parent}/db: .*; stop the collector, .* titik restore --only-store FILE\n",
         done.output,
     )
+    # `top` asks every second, and a file left open each time would end it.
+    assert [] == [one for one in open_files() if one.startswith(str(file.parent))]
+
+
+def open_files() -> list[str]:
+    """What this process holds."""
+    found = []
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the folder that is read is one of them
+            found.append(str(one.readlink()))
+    return found
 
 
 def test_a_collector_that_meets_the_damage_as_it_starts_says_the_same(tmp_path: Path) -> None:

@@ -123,12 +123,15 @@ def reading(
 
 def _whole(db: Database, where: Where, half: bool = False) -> Database:
     """StoreError if it is a copy that was begun and not finished."""
-    if not half and db.has_table("copying"):
+    try:
+        if not half and db.has_table("copying"):
+            raise StoreError(
+                f"{name(where)}: is half a copy of a store; type the command again that copied it,"
+                " or remove it"
+            )
+    except BaseException:
         db.close()
-        raise StoreError(
-            f"{name(where)}: is half a copy of a store; type the command again that copied it, or"
-            " remove it"
-        )
+        raise
     return db
 
 
