@@ -3,8 +3,8 @@
 set -eu
 dir=$1
 case "$2" in
-    demo) extras=collector,probe ;;
-    dev) extras=collector,postgres,probe,dev ;;
+    demo) extras=server,probe ;;
+    dev) extras=server,postgres,probe,dev ;;
 esac
 
 usable() {

@@ -55,8 +55,8 @@ keep_snapshot() {
 make_program() {
     case $1 in
         server)
-            what='[collector]'
-            ! grep -qs '^ *url *=' "$CITY" || what='[collector,postgres]'
+            what='[server]'
+            ! grep -qs '^ *url *=' "$CITY" || what='[server,postgres]'
             ;;
         *) what= ;;
     esac

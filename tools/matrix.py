@@ -20,14 +20,19 @@ ROOT = Path(__file__).parents[1]
 OLD = ("paho-mqtt==1.6.1", "psutil==5.9.5", "click==8.1.7", "scapy==2.5.0")
 NEW = ("paho-mqtt", "psutil", "click", "scapy")
 SERVER = (
+    "babel",
     "cryptography",
+    "httpx",
+    "jinja2",
     "psycopg[binary]",
     "msgspec",
     "paho-mqtt",
     "psutil",
     "click",
     "rich",
+    "starlette",
     "tzdata",
+    "uvicorn",
 )
 TOOLS = ("pytest", "hypothesis")
 FAST = ("-m", "not system and not thorough")

@@ -26,7 +26,10 @@ PYTHON3_LIGHT = {
 SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedata"}
 ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
 ROUTER_LIBRARIES = {"psutil", "click", "scapy"}
-SERVER_LIBRARIES = {"psycopg", "paho", "psutil", "click", "cryptography", "rich", "msgspec"}
+SERVER_LIBRARIES = {
+    "babel", "click", "cryptography", "jinja2", "msgspec", "paho", "psutil", "psycopg", "rich",
+    "starlette", "uvicorn",
+}  # fmt: skip
 
 # The floors of each half, lowest first: a room, or a file beside the rooms, imports only what
 # stands below it. Rooms of one floor know nothing of each other.

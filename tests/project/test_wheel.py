@@ -61,8 +61,8 @@ def router(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`pip install titik[collector]`: the server half too."""
-    return installed(wheel, tmp_path_factory.mktemp("server"), "[collector]")
+    """`pip install titik[server]`: the server half too."""
+    return installed(wheel, tmp_path_factory.mktemp("server"), "[server]")
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
