@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests again in each
 .PHONY: help install install-agent uninstall demo test test-long check lint docs matrix matrix-quick \
 	lab foreign openwrt-ipk \
 	openwrt-apk bench bench-quick faults faults-quick \
-	faults-mutations endurance endurance-quick fuzz fuzz-quick clean
+	faults-mutations endurance endurance-quick fuzz fuzz-quick web-vendor clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -114,6 +114,9 @@ fuzz-quick: $(VENV)/.dev  ## hostile bytes for every reader, 20 s each, two at a
 fuzz: $(VENV)/.dev  ## the same for ten minutes each
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 600 --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults report --results var/faults
+
+web-vendor: $(VENV)/.dev node_modules/.package-lock.json  ## copy the page's libraries from node_modules, as package-lock.json has them
+	@$(BIN)/python -m tools.web_vendor
 
 clean:  ## remove environments and caches; data in var/ stays
 	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,30 @@
+"""Copies the libraries of the page from node_modules into the checkout: `make web-vendor`.
+
+Rule: a vendored file is the package's own, byte for byte. A test compares the two.
+Rule: a server installs the page with pip alone, so the copies are checked in.
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MODULES = ROOT / "node_modules"
+VENDOR = ROOT / "broker/titik_collector/web/static/vendor"
+COPIES = {
+    "leaflet.js": "leaflet/dist/leaflet.js",
+    "leaflet.css": "leaflet/dist/leaflet.css",
+    "leaflet.LICENSE": "leaflet/LICENSE",
+    "uPlot.iife.min.js": "uplot/dist/uPlot.iife.min.js",
+    "uPlot.min.css": "uplot/dist/uPlot.min.css",
+    "uPlot.LICENSE": "uplot/LICENSE",
+}
+
+
+def main() -> None:
+    """Write every copy."""
+    VENDOR.mkdir(exist_ok=True)
+    for name, source in COPIES.items():
+        (VENDOR / name).write_bytes((MODULES / source).read_bytes())
+
+
+if __name__ == "__main__":
+    main()
