@@ -5,7 +5,7 @@ RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests again in each of its processes
 
 .NOTPARALLEL:
-.PHONY: help install install-agent uninstall demo test test-long check lint docs matrix matrix-quick \
+.PHONY: help install install-agent uninstall demo test test-long check lint docs languages matrix matrix-quick \
 	lab foreign openwrt-ipk \
 	openwrt-apk bench bench-quick faults faults-quick \
 	faults-mutations endurance endurance-quick fuzz fuzz-quick web-vendor clean
@@ -69,6 +69,9 @@ lint: $(VENV)/.dev  ## formatting, ruff and types
 
 docs: $(VENV)/.dev  ## write what is generated from agent/titik_wire/messages.py
 	@$(BIN)/python -m tools.write_docs
+
+languages: $(VENV)/.dev  ## write the catalogues of the page, after a text changed
+	@$(BIN)/python -m tools.write_languages
 
 bench: $(VENV)/.dev  ## measure everything: half an hour; writes docs/performance.md
 	@sh tools/need.sh mosquitto mosquitto_sub postgres openssl collectd

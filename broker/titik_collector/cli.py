@@ -18,6 +18,7 @@ from titik_collector.commands.simulate import simulate
 from titik_collector.commands.status import status_command, top
 from titik_collector.commands.store import store
 from titik_collector.commands.upgrade import upgrade_command
+from titik_collector.commands.web import web_command
 from titik_collector.screens import history_screen, status_screen
 from titik_collector.wording import clean
 from titik_wire import __version__
@@ -40,6 +41,7 @@ titik.add_command(engineer)
 titik.add_command(router)
 for command in (status_command, top, history_command, export_command, events_command):
     titik.add_command(command)
+titik.add_command(web_command)
 titik.add_command(simulate)
 titik.add_command(demo)
 

@@ -98,3 +98,8 @@ MAX_ROWS = 60  # of a table unfolded, where no terminal says how many fit
 MAX_PROBLEMS = 200  # lines; `titik status --json` has all
 MAX_WINDOWS = 11_000  # of a history: a week of minutes, a year of hours
 MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
+
+# What the page takes.
+MAX_REQUEST_HEAD = 16 << 10  # bytes; a browser's cookies and address fit many times
+MAX_BACKLOG = 2048  # connections that wait to be accepted; the kernel's own limit may be lower
+MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds

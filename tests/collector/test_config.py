@@ -69,7 +69,10 @@ def test_relative_paths_start_at_the_file() -> None:
     ("text", "expected"),
     [
         ("", "city.name: is missing; give a name"),
-        ("x = 1", "x: there is no such key; allowed: city, broker, collector, store, site, router"),
+        (
+            "x = 1",
+            "x: there is no such key; allowed: city, broker, collector, store, web, site, router",
+        ),
         ('file = "x"', "file: there is no such key; "),
         ('city = "kupang"', 'city: "kupang" is no table; write [city]'),
         ('[city]\nnme = "k"', "city.nme: there is no such key; did you mean name?"),

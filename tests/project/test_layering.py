@@ -27,8 +27,8 @@ SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedat
 ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
 ROUTER_LIBRARIES = {"psutil", "click", "scapy"}
 SERVER_LIBRARIES = {
-    "babel", "click", "cryptography", "jinja2", "msgspec", "paho", "psutil", "psycopg", "rich",
-    "starlette", "uvicorn",
+    "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho", "psutil", "psycopg",
+    "rich", "starlette", "uvicorn",
 }  # fmt: skip
 
 # The floors of each half, lowest first: a room, or a file beside the rooms, imports only what
@@ -47,13 +47,13 @@ FLOORS = {
     ),
     "titik_collector": (
         {"limits"},
-        {"figures", "files", "jobs", "own_state", "received", "wording"},
+        {"figures", "files", "jobs", "languages", "own_state", "received", "wording"},
         {"config", "store"},
         {"broker_link", "enrolment", "registry", "timeline", "units"},
         {"access", "outputs", "rollups"},
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},
-        {"assemble", "screens"},
+        {"assemble", "screens", "web"},
         {"collect"},
         {"simulation"},
         {"commands"},

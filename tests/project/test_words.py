@@ -215,17 +215,18 @@ PLAIN_WORDS = """
 accepted access acked address addresses again amount answer arrival asked at backup bad blob
 bounded bulk busy bytes calendar cannot change changes clean clock closed computed config
 connection control conversation copied count covered cpu csv damaged database default demo
-doubtful down echo end ended error expiry facts file finished found given hash host hostapd
+doubtful down echo end ended error expiry facts file files finished found given hash host hostapd
 hour id inbox ingest instant interface interfaces issued items jsonl jump kept kind known last
 later left life limit limits line list loop loss lossy machine mean message migration minutes
 mosquitto move moved name named names net new newest not offline offsets old once other ours
 outbox owner pair part placed placing plainly ports position postgres pruning publisher
 publishing query rate real received registration reload remedies removal removed report
 reporting request restarted restatement restored revocation right route routes row rows sampler
-saved schedule screen search seen self service session setting shape share simulated slow
+saved schedule search seen self service session setting shape share simulated slow
 socket sqlite start state station status stock stopped stream sum sums system table tables text time
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
-unpublished unseen unstorable up wan warned watch where whole world writer written
+unpublished unseen unstorable up wan warned watch web where whole world writer written
+who head language query static unanswered headers
 """
 PLAIN = set(PLAIN_WORDS.split())
 

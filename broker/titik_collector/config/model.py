@@ -6,6 +6,7 @@ Rule: what two keys say together is checked here too; nothing later meets a wron
 
 import difflib
 import hashlib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable
@@ -17,7 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from titik_collector.config.schema import (
+    ADDRESS,
     FILE,
+    FLAG,
     MOMENT,
     NAME,
     SCHEMA,
@@ -25,12 +28,14 @@ from titik_collector.config.schema import (
     Setting,
     Table,
     Tables,
+    one_of,
     read,
     real,
     text,
     whole,
 )
 from titik_collector.config.schema import ConfigError as ConfigError
+from titik_collector.languages.codes import CODES as LANGUAGES
 from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES
 from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
@@ -38,6 +43,7 @@ from titik_wire import topics
 DEFAULT_FILE = Path("titik.toml")
 # Unless the file says otherwise.
 COLLECTOR_USER = "collector"  # the collector's user at the broker
+WEB_PORT = 8088  # of the page
 _COMMA = re.compile(r"^\s*\w+\s*=\s*(-?\d+),(\d+)\s*$", re.MULTILINE)  # a decimal one
 STATE_FOLDER = Path("/run/titik")  # memory: it can be written when every disk is full
 SAMPLES_PER_HOUR, RUNS_PER_HOUR = 5000, 60  # taken of one router
@@ -188,6 +194,35 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """[web]"""
+
+    host: Annotated[
+        str, Setting(text(255), "the address that the page listens on; `0.0.0.0` is all")
+    ] = LOOPBACK
+    port: Annotated[int, Setting(whole(1, 65535), "the port of the page")] = WEB_PORT
+    url: Annotated[
+        str | None,
+        Setting(
+            ADDRESS, "how people reach the page, for links; give it if a proxy stands before it"
+        ),
+    ] = None
+    tls_cert: Annotated[
+        Path | None,
+        Setting(FILE, "certificate chain (PEM) of the page; if given, HTTPS is served"),
+    ] = None
+    tls_key: Annotated[Path | None, Setting(FILE, "its key (PEM)")] = None
+    insecure: Annotated[
+        bool,
+        Setting(FLAG, "serve HTTP on an address that other machines reach; passwords are readable"),
+    ] = False
+    language: Annotated[
+        str,
+        Setting(one_of(*LANGUAGES), "of visitors whose browser asks for none that there is"),
+    ] = LANGUAGES[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """[[site]]"""
 
@@ -243,6 +278,7 @@ class Config:
     broker: Annotated[Broker, Setting(Table(Broker), "How the collector reaches the broker")]
     collector: Annotated[Collector, Setting(Table(Collector), "The collector itself")]
     store: Annotated[Store, Setting(Table(Store), "What is kept, and for how long")]
+    web: Annotated[Web, Setting(Table(Web), "The page")] = Web()
     site: Annotated[
         tuple[Site, ...],
         Setting(Tables(Site, MAX_SITES), "A place with free Wi-Fi; one table each"),
@@ -325,6 +361,7 @@ def check(config: Config) -> None:
     _check_places(config)
     _check_store(config)
     _check_kept(config)
+    _check_web(config)
 
 
 def _toml(content: bytes, file: Path) -> dict[str, object]:
@@ -408,6 +445,39 @@ def _check_store(config: Config) -> None:
         )
     if store.url is not None:
         _check_url(config.file, store.url)
+
+
+def _check_web(config: Config) -> None:
+    """Who is not on this machine reads nothing on the way, unless the operator wants it so."""
+    web = config.web
+    if (web.tls_cert is None) != (web.tls_key is None):
+        key = "web.tls_key" if web.tls_key is None else "web.tls_cert"
+        raise ConfigError(config.file, key, "is missing", "give web.tls_cert and web.tls_key")
+    if not is_loopback(web.host) and web.tls_cert is None and not web.insecure:
+        raise ConfigError(
+            config.file,
+            "web.host",
+            f"{web.host} can be reached by other machines, and what they send could be read",
+            "give web.tls_cert and web.tls_key, or put a proxy before "
+            f"{LOOPBACK}, or write insecure = true",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def page_address(config: Config) -> str:
+    """Where people find the page: the url of the file, else where it listens."""
+    web = config.web
+    if web.url is not None:
+        return f"{web.url}/"
+    host = f"[{web.host}]" if ":" in web.host else web.host
+    return f"http{'' if web.tls_cert is None else 's'}://{host}:{web.port}/"
 
 
 def _check_url(file: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from titik_collector.limits import MAX_SCHEMA, MAX_SHOWN
@@ -91,11 +92,37 @@ def names(maximum: int) -> Kind:
     return Kind(f"a list of at most {maximum} names", read)
 
 
+def one_of(*choices: str) -> Kind:
+    """One of some words."""
+
+    def read(value: object, _base: Path) -> str:
+        if value not in choices:
+            raise ValueError(f"{_shown(value)} is none of them")
+        return str(value)
+
+    return Kind(" or ".join(f'`"{one}"`' for one in choices), read)
+
+
 def _within(number: Number, minimum: float, maximum: float) -> Number:
     if not minimum <= number <= maximum:
         shown = f"{number:g}" if isinstance(number, float) else number
         raise ValueError(f"{shown} is too {'small' if number < minimum else 'large'}")
     return number
+
+
+def _read_flag(value: object, _base: Path) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{_shown(value)} is neither true nor false")
+    return value
+
+
+def _read_address(value: object, _base: Path) -> str:
+    url = urlsplit(value) if isinstance(value, str) else None
+    if url is None or url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f"{_shown(value)} is no address of a page")
+    if url.path.strip("/") or url.query or url.fragment or url.username:
+        raise ValueError(f"{_shown(value)} has more than a host and a port")
+    return f"{url.scheme}://{url.netloc}"
 
 
 def _read_name(value: object, _base: Path) -> str:
@@ -134,6 +161,8 @@ def _read_moment(value: object, _base: Path) -> date | datetime:
     return value
 
 
+FLAG = Kind("`true` or `false`", _read_flag)
+ADDRESS = Kind('an address in quotes, such as "https://titik.example.org"', _read_address)
 # A name is part of topics and of URLs. A moment without an offset is the city's.
 NAME = Kind(
     'a name in quotes: a-z, 0-9 and -, at most 64 characters, such as "taman-tirosa"', _read_name

@@ -1,0 +1,34 @@
+"""The application: every route of the page, and what each request passes on its way.
+
+Rule: a room's part adds its own list of routes here, and nothing else.
+"""
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute
+
+from titik_collector.web import error_pages, static_files
+from titik_collector.web.access import WhoLooks
+from titik_collector.web.city_view import CityView
+from titik_collector.web.headers import Headers
+from titik_collector.web.pages import health, now_page
+
+# Each file has its list; the first route that fits answers.
+ROUTES: list[BaseRoute] = [*now_page.ROUTES, *health.ROUTES, *static_files.ROUTES]
+
+
+def build(city: CityView) -> Starlette:
+    """The application over a city."""
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[
+            Middleware(Headers),
+            # It leaves text/event-stream alone, which must not wait for more to compress.
+            Middleware(GZipMiddleware, minimum_size=500, compresslevel=6),
+            Middleware(WhoLooks),
+        ],
+        exception_handlers=error_pages.HANDLERS,
+    )
+    app.state.city = city
+    return app

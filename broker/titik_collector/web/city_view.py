@@ -1,0 +1,194 @@
+"""The city as pages ask for it: the newest status, and answers of the store.
+
+Rule: the page only reads. A store that cannot be read now is asked again each second.
+Rule: gathering takes at most a tenth of the time, so the collector keeps the processor.
+Rule: a question runs in a thread of two, with a connection of its own, and has a deadline.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from titik_collector.config.model import Config
+from titik_collector.limits import MAX_QUESTIONS
+from titik_collector.queries import server_warnings, status
+from titik_collector.queries.status import CityStatus
+from titik_collector.store import opening
+from titik_collector.store.database import Database, StoreError
+from titik_collector.timeline import server_clock
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+EVERY_S = 1.0  # between two looks at the store
+SHARE = 10  # a look of a second is followed by nine of rest
+DEADLINE_S = 10.0  # of a question
+READERS = 2
+FIRST_S = 10.0  # how long the first page waits for the first look
+
+
+class Unanswered(Exception):
+    """The store gives no answer now, in words for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The city at one moment."""
+
+    number: int  # grows with each look
+    at_ms: int
+    status: CityStatus
+    problem: str | None = None  # why the store cannot be read since; what was seen may be over
+
+    @property
+    def is_true_now(self) -> bool:
+        """Whether what is shown of routers may be believed."""
+        return self.problem is None and not any(
+            one.level == "critical" for one in self.status.warnings
+        )
+
+
+class CityView:
+    """The city of one configuration, from `start` to `close`."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.changed = threading.Condition()  # notified with each new snapshot
+        self._newest: Snapshot | None = None
+        self._problem = "the store was not read yet"
+        self._closing = threading.Event()
+        self._first = threading.Event()
+        self._gathering = threading.Thread(target=self._gather, name="gather", daemon=True)
+        self._readers = ThreadPoolExecutor(READERS, "ask")
+        self._opened = threading.local()
+        self._waiting = 0
+
+    def start(self) -> None:
+        """Begin to look; the first look is done, or has failed, when this returns."""
+        self._gathering.start()
+        self._first.wait(FIRST_S)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._closing.set()
+        if self._gathering.is_alive():
+            self._gathering.join(DEADLINE_S)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest; Unanswered if the store was never read."""
+        if self._newest is None:
+            raise Unanswered(self._problem)
+        return self._newest
+
+    async def ask(self, question: Callable[[Database], Answer]) -> Answer:
+        """The answer of the store; Unanswered if it has none in time."""
+        if self._waiting >= MAX_QUESTIONS:
+            raise Unanswered("too many questions are waiting; try again in a moment")
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        try:
+            answer = loop.run_in_executor(self._readers, self._answer, question)
+            return await asyncio.wait_for(asyncio.shield(answer), DEADLINE_S)
+        except TimeoutError as error:
+            raise Unanswered("the store took too long to answer; ask for less") from error
+        except StoreError as error:
+            raise Unanswered(str(error)) from error
+        finally:
+            self._waiting -= 1
+
+    def _answer(self, question: Callable[[Database], Answer]) -> Answer:
+        """In a thread whose connection stays open, unless it fails or the store is another."""
+        kept = getattr(self._opened, "kept", None)
+        if kept is None or not kept.is_current():
+            if kept is not None:
+                kept.close()
+            kept = self._opened.kept = OpenStore(self.config)
+        try:
+            with kept.db.snapshot():
+                return question(kept.db)
+        except StoreError:
+            self._opened.kept = None
+            kept.close()
+            raise
+
+    def _gather(self) -> None:
+        """Look each second, until it is over."""
+        while not self._closing.is_set():
+            try:
+                with contextlib.closing(OpenStore(self.config)) as kept:
+                    self._look_on(kept)
+            except StoreError as error:
+                self._failed(str(error))
+            self._closing.wait(EVERY_S)
+
+    def _look_on(self, kept: "OpenStore") -> None:
+        while not self._closing.is_set() and kept.is_current():
+            begun = time.monotonic()
+            self._publish(self._look(kept.db))
+            self._closing.wait(max(EVERY_S, (time.monotonic() - begun) * (SHARE - 1)))
+
+    def _look(self, db: Database) -> Snapshot:
+        now_ms = server_clock.shown_ms(db)
+        with db.snapshot():
+            server, of = server_warnings.look(self.config, now_ms, db), self.config.city
+            city = status.gather(db, of.name, now_ms, server.warnings, of.title)
+        return Snapshot(self._number(), now_ms, city)
+
+    def _number(self) -> int:
+        return 1 if self._newest is None else self._newest.number + 1
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        with self.changed:
+            self._newest = snapshot
+            self.changed.notify_all()
+        self._first.set()
+
+    def _failed(self, problem: str) -> None:
+        if problem != self._problem:
+            log.warning("the store cannot be read reason=%s", problem)
+        self._problem = problem
+        if self._newest is not None and self._newest.problem != problem:
+            self._publish(replace(self._newest, number=self._number(), problem=problem))
+        self._first.set()
+
+
+class OpenStore:
+    """An open store, as long as it is the one that the configuration names."""
+
+    def __init__(self, config: Config) -> None:
+        self._stack = contextlib.ExitStack()
+        self.db = self._stack.enter_context(opening.reading(config.store, config.file))
+        self._place = self._where()
+
+    def is_current(self) -> bool:
+        """Whether a restored backup did not take its place."""
+        return self._place == self._where()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._stack.close()
+
+    def _where(self) -> str:
+        try:
+            return self.db.place()
+        except OSError as error:
+            raise StoreError(f"the store is gone: {error}") from error
+
+
+@contextlib.contextmanager
+def watching(config: Config) -> Iterator[CityView]:
+    """A city that is looked at until the end of the block."""
+    view = CityView(config)
+    view.start()
+    try:
+        yield view
+    finally:
+        view.close()

@@ -1,0 +1,73 @@
+"""What a visitor reads where a page cannot be shown: what failed, and what to do."""
+
+import logging
+import secrets
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
+
+from titik_collector.languages.codes import marked
+from titik_collector.web.city_view import Unanswered
+from titik_collector.web.rendering import render
+
+log = logging.getLogger(__name__)
+RETRY_S = 5
+
+
+class BadQuery(Exception):
+    """A value of the address that cannot be, with its field and what is allowed."""
+
+    def __init__(self, field: str, wrong: str, allowed: str) -> None:
+        super().__init__(f"{field}: {wrong}; {allowed}")
+        self.field = field
+
+
+def problem(status: int, title: str, detail: str, **more: str) -> JSONResponse:
+    """An error for programs, as RFC 9457 has it."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def _answer(request: Request, status: int, title: str, detail: str, **more: str) -> Response:
+    if request.url.path.startswith("/api/"):
+        return problem(status, title, detail, **more)
+    return render(request, "error.html", status, title=title, detail=detail, number=more.get("id"))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _answer(request, 404, marked("Not found"), marked("There is no such page."))
+    return _answer(request, error.status_code, error.detail, error.detail)
+
+
+async def _bad_query(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadQuery)
+    return _answer(request, 400, marked("The address is not right"), str(error), field=error.field)
+
+
+async def _unanswered(request: Request, error: Exception) -> Response:
+    answer = _answer(request, 503, marked("The city cannot be read now"), str(error))
+    answer.headers["Retry-After"] = str(RETRY_S)
+    return answer
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """The number is in the log too, so that whoever reports it can be helped."""
+    number = secrets.token_hex(4)
+    log.error("a bug stops a page path=%s number=%s", request.url.path, number, exc_info=error)
+    title, detail = (
+        marked("Something is broken here"),
+        marked("The log of the server has the rest."),
+    )
+    return _answer(request, 500, title, detail, id=number)
+
+
+HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
+    HTTPException: _http,
+    BadQuery: _bad_query,
+    Unanswered: _unanswered,
+    Exception: _bug,
+}

@@ -1,0 +1,1 @@
+"""The screens, one file each: parse the query, ask the city, render."""

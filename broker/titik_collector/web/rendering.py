@@ -1,0 +1,109 @@
+"""How this visitor sees the page, language and theme, and how templates become answers.
+
+Rule: the address decides, then a cookie, then the user, then the browser, then the city.
+Rule: a page is whole without JavaScript.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from titik_collector.languages.codes import CODES
+from titik_collector.languages.language import Language, accepted, language
+from titik_collector.web.city_view import CityView
+from titik_collector.web.static_files import static_files
+
+THEMES = ("auto", "light", "dark")
+YEAR_S = 31_536_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one visitor sees the page."""
+
+    language: Language
+    theme: str
+
+
+def city_of(request: Request) -> CityView:
+    """What pages ask."""
+    view: CityView = request.app.state.city
+    return view
+
+
+def look(request: Request) -> Look:
+    """Of this request."""
+    viewer = getattr(request.state, "viewer", None)
+    code = _first(
+        request.query_params.get("lang"),
+        request.cookies.get("lang"),
+        viewer.language if viewer else None,
+        accepted(request.headers.get("accept-language", "")),
+        among=CODES,
+    )
+    theme = _first(request.query_params.get("theme"), request.cookies.get("theme"), among=THEMES)
+    return Look(language(code or city_of(request).config.web.language), theme or THEMES[0])
+
+
+def _first(*wishes: str | None, among: tuple[str, ...]) -> str | None:
+    return next((one for one in wishes if one in among), None)
+
+
+def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """The template as an answer, for this visitor; what the address chose is kept in cookies."""
+    seen, city = look(request), city_of(request)
+    text = (
+        environment(seen.language.code)
+        .get_template(template)
+        .render(
+            **values,
+            look=seen,
+            city=city.config.city,
+            viewer=request.state.viewer,
+            path=request.url.path,
+            here=lambda **changed: with_query(request, **changed),
+        )
+    )
+    answer = HTMLResponse(text, status, {"Vary": "Cookie, Accept-Language"})
+    for name, value, known in (("lang", seen.language.code, CODES), ("theme", seen.theme, THEMES)):
+        if request.query_params.get(name) in known:
+            answer.set_cookie(name, value, YEAR_S, samesite="lax", secure=_is_tls(request))
+    return answer
+
+
+def with_query(request: Request, **changed: str | None) -> str:
+    """The address of this page with other values in its query; None takes one out."""
+    query = {**dict(request.query_params), **changed}
+    kept = {name: value for name, value in query.items() if value is not None}
+    return request.url.path + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _is_tls(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+@cache
+def environment(code: str) -> Environment:
+    """The templates in one language."""
+    made = Environment(
+        loader=PackageLoader("titik_collector.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_translations(language(code).texts, newstyle=True)  # type: ignore[attr-defined]
+    made.globals |= {
+        "static": static_files().address,
+        "lang": language(code),
+        "languages": CODES,
+        "language_of": language,
+        "themes": THEMES,
+    }
+    return made

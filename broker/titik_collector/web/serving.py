@@ -1,0 +1,101 @@
+"""Serves the application on a socket, and bounds what a connection may take.
+
+Rule: a connection has ten seconds to ask; a stream ends three seconds after a signal to stop.
+"""
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from titik_collector.config.model import Config, ConfigError
+from titik_collector.limits import MAX_BACKLOG, MAX_REQUEST_HEAD
+
+HEAD_S = 10.0  # for the whole head of a request
+IDLE_S = 5  # between two requests of a connection
+STOPPING_S = 3  # for what still runs when the server stops; streams never end by themselves
+
+
+class HeadInTime(H11Protocol):
+    """Closes a connection that has not asked within its time, byte by byte or not at all."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._rest()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """It sent something, perhaps the end of a head."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._rest()
+        elif self._timer is None:
+            self._wait()
+
+    def _wait(self) -> None:
+        self._timer = self.loop.call_later(HEAD_S, self._too_late)
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_late(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def server(app: ASGIApp, config: Config) -> uvicorn.Server:
+    """The server of a city's page; ConfigError if its certificate cannot be used."""
+    web = config.web
+    if web.tls_cert is not None:
+        check_certificate(config.file, web.tls_cert, web.tls_key)
+    return uvicorn.Server(settings(app, web.host, web.port, web.tls_cert, web.tls_key))
+
+
+def settings(
+    app: ASGIApp, host: str, port: int, cert: Path | None = None, key: Path | None = None
+) -> uvicorn.Config:
+    """How uvicorn serves."""
+    tls: dict[str, Any] = {} if cert is None else {"ssl_certfile": cert, "ssl_keyfile": key}
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=HeadInTime,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="error",  # what a client sends wrongly is its own
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=MAX_BACKLOG,
+        h11_max_incomplete_event_size=MAX_REQUEST_HEAD,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=STOPPING_S,
+        **tls,
+    )
+
+
+def check_certificate(file: Path, cert: Path, key: Path | None) -> None:
+    """ConfigError if the two do not belong together or cannot be read."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    except OSError as error:  # an SSLError is one
+        raise ConfigError(
+            file, "web.tls_cert", str(error), "give a certificate (PEM) and web.tls_key, its key"
+        ) from error

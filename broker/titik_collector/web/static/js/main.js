@@ -1,0 +1,1 @@
+/* What every page loads: the parts that its elements ask for. */

@@ -1,0 +1,42 @@
+"""Languages: how numbers, rates and lengths are written."""
+
+import pytest
+
+from titik_collector.languages.language import accepted, language
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("id", ["1.234,5", "·", "168 Mb/s", "1,2 Gb/s", "0 b/s", "2 j 10 m", "12 d", "99%"]),
+        ("en", ["1,234.5", "·", "168 Mb/s", "1.2 Gb/s", "0 b/s", "2 h 10 m", "12 s", "99%"]),
+    ],
+)
+def test_figures_are_written_as_the_language_does(code: str, expected: list[str]) -> None:
+    """What is not known is a point in the middle, zero is zero."""
+    one = language(code)
+    assert expected == [
+        one.count(1234.5, 1),
+        one.count(None),
+        one.rate(168_000_000),
+        one.rate(1_234_000_000),
+        one.rate(0),
+        one.length(7800),
+        one.length(12),
+        one.percent(0.9999),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("en-GB,id;q=0.5", "en"),
+        ("de, in;q=0.3, en;q=0.2", "id"),
+        ("de", None),
+        ("", None),
+        (";q=x,en;q=", "en"),
+    ],
+)
+def test_a_browser_gets_the_first_language_that_there_is(header: str, expected: str | None) -> None:
+    """`in` is what old Androids call Indonesian."""
+    assert expected == accepted(header)
