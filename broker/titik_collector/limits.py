@@ -8,6 +8,7 @@ from titik_wire.instant import DAY_MS
 # The configuration, and what may be put into it.
 MAX_CONFIG = 8 << 20  # bytes, far above 10,000 routers; bounds what a wrong path can make us read
 MAX_SITES = 10_000
+MAX_TAGS = 20  # of a site
 MAX_ROUTERS = 100_000
 MAX_ENGINEERS = 1000
 MAX_PASSWORD_FILE = 4096  # characters

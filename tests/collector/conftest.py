@@ -65,7 +65,8 @@ ON_BOTH = {
         "test_plausible",
     ),
     *("test_presence", "test_registry", "test_restamp", "test_retention", "test_rollup"),
-    *("test_rollup_topics", "test_runs", "test_server_cause", "test_settings", "test_status"),
+    *("test_rollup_topics", "test_runs", "test_server_cause", "test_settings", "test_site_facts"),
+    "test_status",
     *("test_store", "test_stretches", "test_timeline", "test_together", "test_two_devices"),
 }
 # Long on a server, and what they say of it is in test_two_engines and test_rollup too.

@@ -113,6 +113,17 @@ def test_what_is_wrong_with_the_city(text: str, expected: str) -> None:
         (SITE + SITE + SITE.replace("title", "titel"), "site[2] (taman-tirosa).titel: there"),
         (SITE + SITE, 'site[1].name: "taman-tirosa" is site[0] already; allowed: each name once'),
         (SITE + "uplink_mbps = -5", "site[0] (taman-tirosa).uplink_mbps: -5 is too small; allow"),
+        (
+            SITE + 'hours = "Mo-Fr 8-17"',
+            "site[0] (taman-tirosa).hours: '8-17' is no time from and to (08:00-17:00); allowed:"
+            ' hours such as "Mo-Fr 08:00-17:00; Sa 08:00-12:00", "16:00-02:00"',
+        ),
+        (SITE + "tier = 0", "site[0] (taman-tirosa).tier: 0 is too small; allowed: a whole number"),
+        (SITE + 'tags = ["a b"]', 'site[0] (taman-tirosa).tags: "a b" is no such name; allowed: a'),
+        (
+            SITE + 'contact = ""',
+            'site[0] (taman-tirosa).contact: "" does not fit; allowed: text in',
+        ),
         ("[site]\nname = 1", "site: does not fit; at most 10000 tables, [[site]] each"),
         ('[[router]]\nname = "a"', "router[0] (a).site: is missing; give a name"),
         (
@@ -208,6 +219,9 @@ def test_the_example_is_the_citys_ten_hotspots() -> None:
         assert 123.5 < site.longitude < 123.7
         assert site.capacity
         assert site.uplink_mbps
+        assert None not in (site.provider, site.circuit, site.district, site.power, site.contact)
+        assert site.tier
+        assert site.tags
 
 
 def declared(cls: Any, path: str = "") -> list[str]:

@@ -214,11 +214,11 @@ def test_no_banned_word_is_excused_that_is_gone() -> None:
 PLAIN_WORDS = """
 accepted access acked address addresses again amount answer arrival asked at backup bad blob
 bounded bulk busy bytes calendar cannot change changes clean clock closed computed config
-connection control conversation copied count covered cpu csv damaged database default demo
-doubtful down echo end ended error expiry facts file files finished found given hash host hostapd
-hour id inbox ingest instant interface interfaces issued items jsonl jump kept kind known last
+connection control conversation copied count covered cpu csv damaged database dated default demo
+doubtful down echo end ended error expiry file files finished found given hash host hostapd
+hour hours id inbox ingest instant interface interfaces issued items jsonl jump kept kind known last
 later left life limit limits line list loop loss lossy machine mean message migration minutes
-mosquitto move moved name named names net new newest not offline offsets old once other ours
+mosquitto move moved name named names net new newest not offline offsets old once opening other ours
 outbox owner pair part placed placing plainly ports position postgres pruning publisher
 publishing query rate real received registration reload remedies removal removed report
 reporting request restarted restatement restored revocation right route routes row rows sampler

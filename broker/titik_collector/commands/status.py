@@ -12,7 +12,13 @@ from titik_collector.commands import options, plainly, show
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
-from titik_collector.queries import server_warnings, status, status_check, status_json
+from titik_collector.queries import (
+    server_warnings,
+    status,
+    status_check,
+    status_json,
+    status_where,
+)
 from titik_collector.queries.history import nearest
 from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
@@ -30,6 +36,9 @@ COUNT = click.IntRange(0, 1_000_000)
 @click.argument("name", required=False, metavar="[SITE|ROUTER|city]")
 @click.option("--problems", "only_problems", is_flag=True, help="Only what is wrong.")
 @click.option("--all", "everything", is_flag=True, help="Every router, however many there are.")
+@click.option(
+    "--where", metavar="KEY=VALUE", help="Only sites where it is so, such as provider=Telkom."
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs; see docs/operating.md.")
 @click.option("--check", "as_check", is_flag=True, help="One line and exit status for Nagios.")
 @click.option(
@@ -59,6 +68,7 @@ def status_command(
     name: str | None,
     only_problems: bool,
     everything: bool,
+    where: str | None,
     as_json: bool,
     as_check: bool,
     **limits: int,
@@ -75,6 +85,7 @@ def status_command(
     with plainly():
         settings = model.load(file)
         city, server = _gather(settings)
+    city = city if where is None else _only(city, where)
     found = None if name is None else _find(city, name, settings.city.name)
     console = Console()
     if as_json:
@@ -112,6 +123,13 @@ def top(file: Path, every: float) -> None:
         top_screen.run(console, lambda: _gather(settings)[0], every)
 
 
+def _only(city: CityStatus, where: str) -> CityStatus:
+    try:
+        return status_where.only(city, where)
+    except status_where.BadWhere as error:
+        raise click.BadParameter(str(error), param_hint="--where") from error
+
+
 def _gather(settings: Config) -> tuple[CityStatus, Server]:
     """The city and the server; StoreError says what the server reports, if the store is gone."""
     now_ms = server_clock.shown_ms(None)
@@ -120,7 +138,7 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
             now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
             of, warned = settings.city, server.warnings
-            return status.gather(db, of.name, now_ms, warned, of.title), server
+            return status.gather(db, of.name, now_ms, warned, of.title, of.timezone), server
     except StoreError as error:
         if opening.is_held(settings.store) is False:
             raise  # what to do with the store comes before a collector

@@ -21,6 +21,7 @@ from titik_collector.config.schema import (
     ADDRESS,
     FILE,
     FLAG,
+    HOURS,
     MOMENT,
     NAME,
     SCHEMA,
@@ -28,6 +29,7 @@ from titik_collector.config.schema import (
     Setting,
     Table,
     Tables,
+    names,
     one_of,
     read,
     real,
@@ -36,7 +38,7 @@ from titik_collector.config.schema import (
 )
 from titik_collector.config.schema import ConfigError as ConfigError
 from titik_collector.languages.codes import CODES as LANGUAGES
-from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES
+from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES, MAX_TAGS
 from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
 
@@ -241,6 +243,34 @@ class Site:
             real(0.01, 1_000_000), "what its lines to the internet can carry together, in Mbit/s"
         ),
     ] = None
+    provider: Annotated[str | None, Setting(text(100), "who provides its line to the internet")] = (
+        None
+    )
+    circuit: Annotated[
+        str | None, Setting(text(100), "the number of that line, as the provider asks for it")
+    ] = None
+    district: Annotated[str | None, Setting(text(100), "the part of the city it lies in")] = None
+    power: Annotated[
+        str | None, Setting(text(100), "what powers it, such as a line of the grid or solar")
+    ] = None
+    contact: Annotated[
+        str | None,
+        Setting(
+            text(), "who has the key, and how to reach them; shown only to people who are logged in"
+        ),
+    ] = None
+    hours: Annotated[
+        str | None,
+        Setting(
+            HOURS, "when it is open, in the city's time zone; a day that is not named is closed"
+        ),
+    ] = None
+    tier: Annotated[
+        int | None, Setting(whole(1, 5), "how much it matters; 1 is the most important")
+    ] = None
+    tags: Annotated[
+        tuple[str, ...], Setting(names(MAX_TAGS), "words of your own to find it by", "none")
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

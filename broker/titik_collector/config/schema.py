@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from titik_collector.limits import MAX_SCHEMA, MAX_SHOWN
+from titik_collector.wording import opening_hours
 from titik_wire.kinds import SLUG
 
 T = TypeVar("T")
@@ -144,6 +145,13 @@ def _read_path(value: object, base: Path) -> Path:
     return base / value
 
 
+def _read_hours(value: object, base: Path) -> str:
+    """The text itself, which `wording.opening_hours` can read."""
+    found: str = text().read(value, base)
+    opening_hours.parse(found)
+    return found
+
+
 def _read_zone(value: object, _base: Path) -> ZoneInfo:
     if not isinstance(value, str):
         raise ValueError(f"{_shown(value)} is no time zone")
@@ -170,6 +178,10 @@ NAME = Kind(
 SCHEMA = Kind(f"a name in quotes: a-z, 0-9 and -, at most {MAX_SCHEMA} characters", _read_schema)
 FILE = Kind("a path in quotes; a relative one starts at this file's directory", _read_path)
 ZONE = Kind('an IANA time zone in quotes, such as "Asia/Makassar"', _read_zone)
+HOURS = Kind(
+    f'hours such as "{opening_hours.EXAMPLE}", "16:00-02:00", "Su off" or "{opening_hours.ALWAYS}"',
+    _read_hours,
+)
 MOMENT = Kind(
     "a date or time without quotes, such as 2026-11-23 or 2026-11-23T08:00:00+08:00", _read_moment
 )

@@ -7,13 +7,15 @@ Rule: what cannot be known is None, never zero.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 from titik_collector.limits import MAX_EVENTS, MAX_SPOOLED, MAX_UNKNOWN
 from titik_collector.live import namesakes as two_devices
 from titik_collector.live.now import LiveState
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence
-from titik_collector.queries import events
+from titik_collector.queries import events, site_facts
 from titik_collector.queries.server_warnings import Warned
+from titik_collector.queries.site_facts import NO_FACTS, SiteFacts
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import (
@@ -85,6 +87,8 @@ class SiteStatus(_Place):
 
     line: Line
     routers: tuple[RouterStatus, ...]
+    facts: SiteFacts = NO_FACTS
+    is_open: bool | None = None  # by its opening hours; None: it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +145,12 @@ def gather(
     now_ms: int,
     warnings: Sequence[Warned] = (),
     title: str = "City",
+    zone: ZoneInfo | None = None,
 ) -> CityStatus:
-    """Read it from the store; where the server cannot hear, every router is unknown."""
+    """Read it from the store; where the server cannot hear, every router is unknown.
+
+    `zone`: the city's, for opening hours.
+    """
     registry, presence = Registry(db, city), _Believed(db, now_ms)
     live = LiveState(db, presence, registry)
     live.hears = not any(one.level == "critical" for one in warnings)
@@ -153,8 +161,14 @@ def gather(
         _router(router_id, site, now["router", name], presence.state(router_id), live, facts)
         for router_id, name, site in registry.routers()
     ]
+    known_facts = site_facts.at(db, now_ms)
     sites = [
-        SiteStatus(_sum(title, now["site", name], members), members)
+        SiteStatus(
+            _sum(title, now["site", name], members),
+            members,
+            known_facts[name],
+            None if zone is None else site_facts.is_open(known_facts[name], now_ms, zone),
+        )
         for _, name, title in subject_names.registered_sites(db)
         for members in [tuple(one for one in routers if one.site == name)]
     ]

@@ -63,7 +63,12 @@ def _server(server: Server) -> dict[str, Any]:
 
 
 def _site(one: SiteStatus) -> dict[str, Any]:
-    return {**_line(one.line), "routers": [router.name for router in one.routers]}
+    facts = {name: value for name, value in one.facts._asdict().items() if value}
+    return {
+        **_line(one.line),
+        **_known(facts=facts or None, open=one.is_open),
+        "routers": [router.name for router in one.routers],
+    }
 
 
 def _router(one: RouterStatus) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Rule: the file has what is now, the store keeps what was: a move or a removal ad
 Rule: ids never change; a router that is removed and added again is the same router.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID
@@ -15,6 +16,7 @@ from titik_collector.store import (
     outages,
     presence_rows,
     revocations,
+    site_fact_rows,
     unknown_routers,
     waiting_hours,
 )
@@ -24,6 +26,7 @@ from titik_collector.store.database import Database
 from titik_collector.store.membership import Move
 from titik_collector.store.registry_rows import SiteRow
 from titik_collector.store.rollups import ScopeId
+from titik_collector.store.site_fact_rows import ALWAYS_MS, DatedFact, SiteFacts
 
 CUT_MS = 60_000  # `titik router remove` cuts the connection before we read the file: no outage
 
@@ -51,6 +54,7 @@ def sync(db: Database, config: Config, now_ms: int) -> Changes:
     """Write the file's sites and routers into the store; the second time changes nothing."""
     with db.transaction():
         removed_sites = _sync_sites(db, config)
+        site_fact_rows.add(db, list(_new_facts(db, config, now_ms)))
         sites, was = stored.site_ids(db), stored.routers(db)
         added, moved = [], []
         changed: dict[int, int] = {}  # sites whose routers are others than before, from when on
@@ -87,11 +91,26 @@ def removed(db: Database) -> Changes:
 
 def _sync_sites(db: Database, config: Config) -> list[str]:
     for site in config.site:
-        stored.put_site(db, SiteRow(**asdict(site)))
+        stored.put_site(db, SiteRow(*(getattr(site, name) for name in SiteRow._fields)))
     removed = sorted(stored.registered_sites(db).keys() - {site.name for site in config.site})
     for name in removed:
         stored.remove_site(db, name)
     return removed
+
+
+def _new_facts(db: Database, config: Config, now_ms: int) -> Iterator[DatedFact]:
+    """What the file says of its sites otherwise than the store does."""
+    ids = stored.site_ids(db)
+    was = {(one.site_id, one.name): one for one in site_fact_rows.newest(db)}
+    for site in config.site:
+        facts = SiteFacts(*(getattr(site, name) for name in SiteFacts._fields))
+        for name, value in site_fact_rows.to_text(facts).items():
+            last = was.get((ids[site.name], name))
+            if value == (last.value if last else None):
+                continue
+            # The clock may have been set back.
+            from_ms = max(now_ms, last.from_ms + 1) if last else ALWAYS_MS
+            yield DatedFact(ids[site.name], name, from_ms, value)
 
 
 def _revoke(db: Database, name: str, revoked_ms: int | None, now_ms: int) -> None:

@@ -34,10 +34,19 @@ def render(
     rows = [TableRow(0, one.line.title, one.line)]
     rows += [TableRow(1, router.name, router.line) for router in one.routers]
     parts.append(StatusTable(rows))
+    parts += [Text(f"{label}: {value}") for label, value in _of_site(one)]
     for router in one.routers:
         lines = [*router.problems, *_kept(router)]
         parts.append(Text(f"{router.name}: {'; '.join(lines)}"))
     return Group(*parts)
+
+
+def _of_site(one: SiteStatus) -> Iterator[tuple[str, str]]:
+    for label, value in one.facts._asdict().items():
+        if label == "hours" and one.is_open is not None:
+            yield label, f"{value} ({'open' if one.is_open else 'closed'} now)"
+        elif value:
+            yield label, " ".join(value) if label == "tags" else str(value)
 
 
 def _title(one: SiteStatus | RouterStatus) -> str:

@@ -15,11 +15,14 @@ STAMPS = (
     ("server_outage", ("from_ms", "to_ms")),
     ("namesake", ("from_ms", "last_ms")),
     ("membership", ("from_ms",)),
+    ("site_fact", ("from_ms",)),
     ("router", ("registered_ms",)),
     ("open_run", ("touched_ms",)),
     ("knock", ("first_ms", "last_ms")),
     ("quarantine", ("arrived_ms",)),
 )
+# What `from_ms` is unique within, where that is no router.
+OWNERS = {"server_outage": "0", "site_fact": "name || site_id"}
 
 
 class MovedArrival(NamedTuple):
@@ -48,7 +51,7 @@ def move(db: Database, since_ms: int, by_ms: int, now_ms: int) -> None:
 
 def _move_keys(db: Database, table: str, since_ms: int, by_ms: int, now_ms: int) -> None:
     """Row by row, the first one first into a place that is free."""
-    owner = "0" if table == "server_outage" else "router_id"
+    owner = OWNERS.get(table, "router_id")
     rows = db.execute(
         f"SELECT {owner}, from_ms FROM {table} WHERE from_ms >= ?"
         f" ORDER BY from_ms {'DESC' if by_ms > 0 else 'ASC'}",
@@ -58,7 +61,7 @@ def _move_keys(db: Database, table: str, since_ms: int, by_ms: int, now_ms: int)
         db.execute(
             f"UPDATE {table} SET from_ms = :to WHERE {owner} = :owner AND from_ms = :at"
             f" AND NOT EXISTS (SELECT 1 FROM {table} AS other WHERE other.from_ms = :to"
-            + (" AND other.router_id = :owner)" if owner == "router_id" else ")"),
+            f" AND {owner} = :owner)",
             {"owner": of, "at": from_ms, "to": min(from_ms + by_ms, now_ms)},
         )
 

@@ -139,7 +139,7 @@ class CityView:
         now_ms = server_clock.shown_ms(db)
         with db.snapshot():
             server, of = server_warnings.look(self.config, now_ms, db), self.config.city
-            city = status.gather(db, of.name, now_ms, server.warnings, of.title)
+            city = status.gather(db, of.name, now_ms, server.warnings, of.title, of.timezone)
         return Snapshot(self._number(), now_ms, city)
 
     def _number(self) -> int:

@@ -33,11 +33,12 @@ def seeds() -> Sequence[bytes]:
         b'[broker]\nhost = "h"\nport = 1883\nusername = "u"\npassword_file = "p"\nca_file = "c"\n'
     )
     place = b"latitude = -10.1\nlongitude = 123.6\ncapacity = 50\nuplink_mbps = 100\n"
+    facts = b'provider = "T"\nhours = "Mo-Fr 18:00-02:00; Su off"\ntier = 2\ntags = ["a", "b"]\n'
     dated = b"since = 2026-11-23T08:00:00+08:00\n"
     return [
         SMALL,
         full + b'[collector]\nid = "x"\n' + SMALL,
-        SMALL + b'# more\n[[site]]\nname = "b"\ntitle = "B"\n' + place,
+        SMALL + b'# more\n[[site]]\nname = "b"\ntitle = "B"\n' + place + facts,
         SMALL.replace(b"since = 2026-11-23\n", dated),
         EXAMPLE.read_bytes()[:2000],
     ]
