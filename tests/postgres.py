@@ -104,6 +104,13 @@ class Postgres:
             finally:
                 db.execute(f"DROP SCHEMA {name} CASCADE")
 
+    def drop(self, schema: str) -> None:
+        """Remove a schema, if there is one."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as db:
+            db.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE'.encode())
+
     def _wait_until_ready(self) -> None:
         """It writes `ready` in its last line; a program that asks would take longer."""
         state, log = self.folder / "data" / "postmaster.pid", self.folder / "log"

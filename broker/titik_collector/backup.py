@@ -1,6 +1,7 @@
 """A city in one file: configuration, registry, authority, users and store, for an empty machine.
 
-    titik.toml  titik.db  broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
+    titik.toml  desk.db  titik.db
+    broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
 What else mosquitto keeps is not in it: routers send again what was not acknowledged, and every
 retained message is published again.
@@ -23,12 +24,12 @@ from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.files.replace import replacing
-from titik_collector.store import copying, opening, snapshot
+from titik_collector.store import copying, desk_copying, desk_opening, opening, snapshot
 from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import files, open_reader, open_writer
 
-CONFIG, STORE, BROKER = "titik.toml", "titik.db", "broker"
+CONFIG, DESK, STORE, BROKER = "titik.toml", "desk.db", "titik.db", "broker"
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
@@ -47,13 +48,18 @@ class BackupError(BrokerError):
 
 
 def backup(city: Config, file: Path) -> set[str]:
-    """Write the city into `file`, while everything runs; CONFIG, BROKER, STORE: what there was."""
+    """Write the city into `file`, while everything runs; which of its parts there were."""
     holds = {CONFIG}
-    copy = file.with_name(f".{file.name}.db")
+    copy, desk = file.with_name(f".{file.name}.db"), file.with_name(f".{file.name}.desk")
     _remove(copy)
+    _remove(desk)
     try:
         with replacing(file) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
             tar.add(city.file, CONFIG, filter=_ours)
+            if desk_opening.exists(city.store):
+                holds.add(DESK)
+                _copy_desk(city, desk)
+                tar.add(desk, DESK, filter=_ours)
             if city.broker.directory is not None:
                 holds.add(BROKER)
                 for path, name in _broker_files(city.broker.directory):
@@ -64,6 +70,7 @@ def backup(city: Config, file: Path) -> set[str]:
                 tar.add(copy, STORE, filter=_ours)
     finally:
         _remove(copy)
+        _remove(desk)
     return holds
 
 
@@ -78,7 +85,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         parts = [one for one in (city.store.path, city.broker.directory) if one is not None]
         if not force:
             _check_inside(target.parent, parts)
-        there = [] if city.store.path is None else files(city.store.path)
+        there = [] if city.store.path is None else _store_files(city.store.path)
         for one in [target, *there, *parts]:
             if one.exists():
                 raise BackupError(
@@ -96,6 +103,10 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
             restore_store(file, city)
         except StoreError as error:  # a server that is away, or that still has the store
             no_store = f"{error}; to have the backup's: titik restore --only-store {file}"
+    try:
+        _bring_desk(file, city)
+    except StoreError as error:
+        notes.append(f"no user of the page: {error}; then: titik restore --only-store {file}")
     if city.broker.directory is not None:
         notes += broker_init.end_router_passwords(BrokerFolder.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
@@ -104,7 +115,10 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
 
 
 def restore_store(file: Path, city: Config) -> None:
-    """Put the store alone where the city has it; BackupError if there is one, or it cannot."""
+    """Put the store alone where the city has it; BackupError if there is one, or it cannot.
+
+    Users of the page come with it where there are none.
+    """
     store, beside = city.store.path, _beside(city.beside)
     with opening.held(city.store):
         there = [] if store is None else [str(one) for one in files(store) if one.exists()]
@@ -118,14 +132,15 @@ def restore_store(file: Path, city: Config) -> None:
                 raise BackupError(f"{file}: holds no store; use another")
             _write(tar, tar.getmember(STORE), beside)
             _read_to_end(tar)
-            _check_store(beside, file)
+            _check_database(beside, STORE, file)
         if store is not None:
             beside.replace(store)
-            return
-        try:
-            _copy_to_server(beside, file, city)
-        finally:
-            _remove(beside)
+        else:
+            try:
+                _copy_to_server(beside, file, city)
+            finally:
+                _remove(beside)
+    _bring_desk(file, city)
 
 
 def _copy_to_server(beside: Path, file: Path, city: Config) -> None:
@@ -135,6 +150,30 @@ def _copy_to_server(beside: Path, file: Path, city: Config) -> None:
     with closing(open_reader(beside)) as source, opening.writing(city.store, half=True) as target:
         copying.copy(source, target, origin, opening.name(city.store), lambda: None)
         copying.finish(target)
+
+
+def _bring_desk(file: Path, city: Config) -> None:
+    """Where the city has none; StoreError if a server that has it is away."""
+    beside = _beside(desk_opening.folder_of(city.beside))
+    with _opened(file) as tar:
+        member = next((one for one in tar if one.name == DESK), None)
+        if member is None:
+            return
+        _write(tar, member, beside)
+    try:
+        _check_database(beside, DESK, file)
+        with (
+            closing(desk_opening.open_file(beside)) as source,
+            desk_opening.opened(city.store) as target,
+        ):
+            if desk_copying.is_empty(target):
+                desk_copying.copy(source, target, desk_opening.name(city.store))
+    finally:
+        _remove(beside)
+
+
+def _store_files(store: Path) -> list[Path]:
+    return [*files(store), desk_opening.file_of(store)]
 
 
 def _remove(store: Path) -> None:
@@ -166,6 +205,14 @@ def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
                 yield path, f"{BROKER}/{folder}/{path.name}"
 
 
+def _copy_desk(city: Config, copy: Path) -> None:
+    with (
+        desk_opening.opened(city.store) as source,
+        closing(desk_opening.open_file(copy)) as into,
+    ):
+        desk_copying.copy(source, into, str(copy))
+
+
 def _copy_store(store: Where, copy: Path) -> None:
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
@@ -189,7 +236,7 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
     broker = None if directory is None else _beside(directory)
     for member in tar:
         path = PurePosixPath(member.name)
-        if not member.isfile() or member.name == CONFIG:
+        if not member.isfile() or member.name in (CONFIG, DESK):
             continue
         if member.name == STORE:
             has_store = True
@@ -201,7 +248,7 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
             raise BackupError(f"{member.name}: belongs in no backup; use another")
     _read_to_end(tar)
     if store.exists():
-        _check_store(store, file)
+        _check_database(store, STORE, file)
     for whole, beside in ((city.store.path, store), (directory, broker)):
         if whole is not None and beside is not None and beside.exists():
             beside.replace(whole)
@@ -219,11 +266,11 @@ def _check_inside(folder: Path, parts: list[Path]) -> None:
         )
 
 
-def _check_store(beside: Path, file: Path) -> None:
+def _check_database(beside: Path, name: str, file: Path) -> None:
     """BackupError, and nothing stays of it, if it is no database."""
     if not snapshot.is_database(beside):
         beside.unlink()
-        raise BackupError(f"{file}: what is in it as {STORE} is no database; use another backup")
+        raise BackupError(f"{file}: what is in it as {name} is no database; use another backup")
 
 
 def _read_to_end(tar: tarfile.TarFile) -> None:

@@ -28,12 +28,16 @@ def _new_stores_are_copies() -> Iterator[None]:
         migrate(blank)
 
         def copy_or_migrate(
-            db: SqliteDatabase, newest: int | None = None, before: Before | None = None
+            db: SqliteDatabase,
+            newest: int | None = None,
+            before: Before | None = None,
+            folder: str = sqlite.FOLDER,
         ) -> None:
             db.execute("PRAGMA synchronous = OFF")  # no test here cuts the power
-            if newest is None and not db.execute("PRAGMA schema_version").fetchone()[0]:
+            is_new = not db.execute("PRAGMA schema_version").fetchone()[0]
+            if newest is None and is_new and folder == sqlite.FOLDER:
                 blank.raw.backup(db.raw)
-            migrate(db, newest, before)
+            migrate(db, newest, before, folder)
 
         patch.setattr(sqlite, "_migrate", copy_or_migrate)
         yield
@@ -73,6 +77,7 @@ ON_BOTH = {
 RARELY = {"test_newest", "test_together"}
 # These run on SQLite alone, or choose the engine themselves.
 ITS_OWN = {
+    "test_desk": "is of both, and of the desk alone",
     "test_collect": "runs the program on a file, test_server_store on a server",
     "test_migrations": "is of SQLite's migrations",
     "test_packed_minutes": "unpacks what earlier versions left, which was never on a server",

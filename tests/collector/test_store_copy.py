@@ -17,10 +17,19 @@ from tests.collector.stores import Stores
 from tests.collector.test_command_line import says
 from tests.collector.test_server_store import city
 from tests.collector.test_two_engines import play
+from tests.postgres import Postgres
 from tests.project.sources import ROOT
 from titik_collector.config import model
-from titik_collector.store import copying, identity, opening, postgres
+from titik_collector.store import (
+    copying,
+    desk_accounts,
+    desk_opening,
+    identity,
+    opening,
+    postgres,
+)
 from titik_collector.store.database import Database, StoreError, TableShape
+from titik_collector.store.desk_accounts import Account
 from titik_collector.store.postgres import PostgresDatabase
 
 pytestmark = pytest.mark.system
@@ -60,10 +69,11 @@ copying.copy_city(source, target, lambda *_: None)
 
 
 @pytest.fixture
-def cities(tmp_path: Path, stores: Stores) -> dict[str, Path]:
+def cities(tmp_path: Path, stores: Stores, postgres: Postgres) -> dict[str, Path]:
     """Configurations of three empty stores: on a server, and two files."""
     stores.forget()
     server = stores.place(Path("copied"))
+    postgres.drop(f"{server.schema}-desk")
     on_server = f'url = "{server.url}"\nschema = "{server.schema}"'
     return {
         "server": city(tmp_path / "server", on_server),
@@ -143,6 +153,25 @@ def test_a_copy_that_is_killed_again_and_again_goes_on(
             pass
     assert kills > 3
     assert holds(cities[source]) == holds(cities[target])
+
+
+def test_what_people_entered_goes_along(cities: dict[str, Path]) -> None:
+    """In either direction; typed again it is there already, and no other desk is overwritten."""
+    budi = Account("budi", "hash", "operator", "id", None, 1)
+    with build.opened(cities["file"].with_name("titik.db")):
+        pass
+    with desk_opening.opened(model.load(cities["file"]).store) as desk, desk.transaction():
+        desk_accounts.add(desk, budi)
+    assert "account: 1" in copied(cities["file"], cities["server"])
+    copied(cities["server"], cities["other"])
+    with desk_opening.opened(model.load(cities["other"]).store) as desk:
+        assert [budi] == desk_accounts.all_of(desk)
+        with desk.transaction():
+            desk_accounts.remove(desk, "budi")
+            desk_accounts.add(desk, budi._replace(name="ina"))
+    cities["other"].with_name("titik.db").unlink()
+    output = copied(cities["server"], cities["other"], status=1)
+    assert "is a desk already; move it away" in output
 
 
 @contextlib.contextmanager

@@ -222,9 +222,9 @@ MUTATIONS = {
         (
             Edit(
                 POSTGRES,
-                "            if not self.execute(_RENEW.format(seconds=LEASE_S),"
+                "        if not self.execute(_RENEW.format(seconds=LEASE_S),"
                 " (self._epoch,)).rowcount:\n",
-                "            if self.execute(_RENEW.format(seconds=LEASE_S),"
+                "        if self.execute(_RENEW.format(seconds=LEASE_S),"
                 " (self._epoch,)) is None:\n",
             ),
         ),

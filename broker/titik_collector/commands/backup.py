@@ -60,6 +60,8 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     click.echo(
         f"{file}: {large}; it holds {_CONTENTS[backup.BROKER in holds, backup.STORE in holds]}"
     )
+    if backup.DESK in holds:
+        click.echo("it holds the users of the page, with hashed passwords: keep it secret")
     if backup.BROKER not in holds:
         without = f"left out: the broker with every key of the city, because {target} names none"
         click.echo(f"warning: {without}; {NAME_IT}", err=True)

@@ -7,7 +7,7 @@ Rule: a copy that is not whole has a table `copying`, and nothing opens it as a 
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from titik_collector.store import conservation, opening
+from titik_collector.store import conservation, desk_copying, desk_opening, opening
 from titik_collector.store.database import Database, Row, StoreError, TableShape, insert
 from titik_collector.store.opening import Where
 
@@ -31,6 +31,7 @@ def copy_city(
         opening.writing(source) as held,
         opening.writing(target, half=True) as into,
     ):
+        _copy_desk(source, target, copied)
         origin = f"{reader.place()} {identity_of(reader)}"
         for name, rows in copy(reader, into, origin, opening.name(target), held.renew).items():
             copied(name, rows)
@@ -42,6 +43,15 @@ def copy_city(
         held.renew()
         finish(into)
         return conservation.totals(into)
+
+
+def _copy_desk(source: Where, target: Where, copied: Callable[[str, int], None]) -> None:
+    """What people entered goes along; typed again, it is there already."""
+    if not desk_opening.exists(source):
+        return
+    with desk_opening.opened(source) as reader, desk_opening.opened(target) as into:
+        for name, rows in desk_copying.copy(reader, into, desk_opening.name(target)).items():
+            copied(name, rows)
 
 
 def copy(

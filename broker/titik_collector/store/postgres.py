@@ -118,8 +118,9 @@ def _in_time(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any
 class PostgresDatabase:
     """A session with a server."""
 
-    def __init__(self, place: PostgresPlace) -> None:
+    def __init__(self, place: PostgresPlace, is_shared: bool = False) -> None:
         self._place = place
+        self._is_shared = is_shared  # several write, each in short transactions, without a lease
         self._epoch: int | None = None  # of the lease; None: this session only reads
         self._is_patient = True  # a reader may ask for what takes an hour
         self._inside = False
@@ -161,11 +162,9 @@ class PostgresDatabase:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; StoreError if it cannot be, StoreHeld if the lease is another's."""
-        if self._epoch is None:
-            raise Unstorable(f"{self._place}: is open for reading only")
         with self._begun("BEGIN READ WRITE"):
-            if not self.execute(_RENEW.format(seconds=LEASE_S), (self._epoch,)).rowcount:
-                raise StoreHeld(f"{self._place}: another collector has taken over this store")
+            if not self._is_shared:
+                self._renew_lease()
             yield
             if self._raw.info.transaction_status == TransactionStatus.INERROR:
                 # The server would answer COMMIT with ROLLBACK, which is no error.
@@ -176,6 +175,12 @@ class PostgresDatabase:
         """Hold the lease on, while nothing is written; StoreHeld: another collector has it."""
         with self.transaction():
             pass
+
+    def _renew_lease(self) -> None:
+        if self._epoch is None:
+            raise Unstorable(f"{self._place}: is open for reading only")
+        if not self.execute(_RENEW.format(seconds=LEASE_S), (self._epoch,)).rowcount:
+            raise StoreHeld(f"{self._place}: another collector has taken over this store")
 
     def be_patient(self) -> None:
         """From now on an answer may take an hour; nobody waits for an ack."""
@@ -189,8 +194,12 @@ class PostgresDatabase:
             self.execute("COMMIT")
 
     def has_table(self, name: str) -> bool:
-        """Whether there is such a table."""
-        return self.execute("SELECT to_regclass(?) IS NOT NULL", (name,))[0] == (True,)
+        """Whether there is such a table, as of now; to_regclass may answer from a cache."""
+        sql = (
+            "SELECT 1 FROM pg_class WHERE relname = ?"
+            " AND relnamespace = CAST(current_schema() AS regnamespace)"
+        )
+        return bool(self.execute(sql, (name,)))
 
     def tables(self) -> list[TableShape]:
         """Those that hold the city."""
@@ -268,7 +277,12 @@ class PostgresDatabase:
         """The schema, where the server has none of the name."""
         schema = self._place.schema
         if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)):
-            self._written(f'CREATE SCHEMA IF NOT EXISTS "{schema}"', ())
+            with self._begun("BEGIN READ WRITE"):
+                # Of two that make it at once, one would fail in spite of IF NOT EXISTS.
+                self.execute("SET LOCAL lock_timeout = 0")
+                self.execute("SELECT pg_advisory_xact_lock(hashtext(?))", (schema,))
+                self.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+                self.execute("COMMIT")
 
     def _written(self, sql: str, values: Values) -> Rows:
         with self._begun("BEGIN READ WRITE"):

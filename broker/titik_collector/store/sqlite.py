@@ -32,6 +32,7 @@ from titik_collector.store.database import (
 
 # Longer than any reader holds the file; short enough that keep-alives still go out in that time.
 BUSY_MS = 1000
+FOLDER = "schema"  # of the store's migrations
 
 
 class SqliteDatabase:
@@ -154,9 +155,9 @@ def files(path: Path) -> list[Path]:
 
 
 def open_writer(
-    path: Path, newest: int | None = None, before: Before | None = None
+    path: Path, newest: int | None = None, before: Before | None = None, folder: str = FOLDER
 ) -> SqliteDatabase:
-    """Open, or make, the store for writing, brought to the newest migration.
+    """Open, or make, the store for writing, brought to the newest migration of the folder.
 
     `newest`: that of an earlier version. `before` is called before an older store is changed.
     """
@@ -172,7 +173,7 @@ def open_writer(
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA cache_size = -{MAX_PAGES_KIB}")
-        _migrate(db, newest, before)
+        _migrate(db, newest, before, folder)
     except BaseException:
         db.close()
         raise
@@ -193,7 +194,7 @@ def open_reader(
         )
     db = _read_only(path)
     try:
-        version, newest = db.version(), of_version or migrations("schema")[-1][0]
+        version, newest = db.version(), of_version or migrations(FOLDER)[-1].number
         if version != newest:
             raise StoreError(f"{path}: {_other_schema(version, newest)}")
     except BaseException:
@@ -256,10 +257,15 @@ def _read_only(path: Path) -> SqliteDatabase:
         raise worded(error, path) from error
 
 
-def _migrate(db: SqliteDatabase, newest: int | None = None, before: Before | None = None) -> None:
+def _migrate(
+    db: SqliteDatabase,
+    newest: int | None = None,
+    before: Before | None = None,
+    folder: str = FOLDER,
+) -> None:
     """Apply what is missing, each migration whole or not at all."""
     have = db.version()
-    known = migrations("schema", newest)
+    known = migrations(folder, newest)
     if have > known[-1][0]:
         raise StoreError(f"schema {have} is newer than this program, which knows {known[-1][0]}")
     if 0 < have < known[0][0]:

@@ -1,0 +1,43 @@
+"""A desk, copied to another place, whichever engine either is on.
+
+Rule: sessions stay behind; people log in again, and a backup opens nothing by itself.
+Rule: a desk is small, so one transaction has all of it.
+"""
+
+from titik_collector.store.database import Database, Row, StoreError, insert
+
+TABLES = ("account", "token", "audit")
+
+
+def copy(source: Database, target: Database, name: str) -> dict[str, int]:
+    """Fill an empty desk; how many rows each table has. StoreError if the target is another."""
+    with source.snapshot():
+        rows = _rows(source)
+    counts = {table: len(found) for table, found in rows.items()}
+    with target.transaction():
+        there = _rows(target)
+        if there == rows:
+            return counts
+        if any(there.values()):
+            raise StoreError(f"{name}: is a desk already; move it away, or copy to another place")
+        shapes = {one.name: one.columns for one in target.tables()}
+        for table, found in rows.items():
+            target.executemany(insert(table, shapes[table]), found)
+        target.raise_numbers()
+    return counts
+
+
+def is_empty(db: Database) -> bool:
+    """Whether nothing was entered."""
+    return not any(_rows(db).values())
+
+
+def _rows(db: Database) -> dict[str, list[Row]]:
+    """All of each table, in the order of its key, which is its first column."""
+    shapes = {one.name: one.columns for one in db.tables()}
+    return {
+        name: sorted(
+            db.execute(f"SELECT {', '.join(shapes[name])} FROM {name}"), key=lambda row: str(row[0])
+        )
+        for name in TABLES
+    }

@@ -1,0 +1,307 @@
+"""The desk beside the store, on both engines."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.collector.desks import ENGINES, desk_place
+from tests.collector.test_command_line import says
+from tests.collector.test_router_command import TEXT
+from tests.postgres import Postgres
+from titik_collector.config.model import Store
+from titik_collector.store import (
+    desk_accounts,
+    desk_audit,
+    desk_copying,
+    desk_opening,
+    desk_sessions,
+    desk_tokens,
+    opening,
+    sqlite,
+)
+from titik_collector.store.database import Database, StoreError, Unstorable, migrations
+from titik_collector.store.desk_accounts import Account
+from titik_collector.store.desk_audit import AuditRow
+from titik_collector.store.desk_sessions import BrowserSession
+from titik_collector.store.desk_tokens import Token
+
+BUDI = Account("budi", "hash", "operator", "id", 5000, 1000)
+INA = Account("ina@kupang.go.id", None, "viewer", None, None, 2000)
+WALL = Token("wall", b"\0\xff'\\{", "viewer", 3000)
+DAY_MS = 86_400_000
+MAKER = """
+import sys
+from pathlib import Path
+from titik_collector.config.model import Store
+from titik_collector.store import desk_opening
+place = Store(path=Path(sys.argv[1])) if "://" not in sys.argv[1] else Store(
+    url=sys.argv[1], schema=sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+desk_opening.open_desk(place).close()
+"""
+
+
+@pytest.fixture(params=ENGINES)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A city without a desk."""
+    yield from desk_place(request, tmp_path)
+
+
+@pytest.fixture
+def desk(where: Store) -> Iterator[Database]:
+    """An empty one."""
+    with desk_opening.opened(where) as db:
+        yield db
+
+
+def filled(db: Database) -> None:
+    """Two users, a token, a session and a row of the audit, which is old."""
+    with db.transaction():
+        desk_accounts.add(db, BUDI)
+        desk_accounts.add(db, INA)
+        desk_tokens.add(db, WALL)
+        desk_sessions.begin(db, BrowserSession(b"s", "budi", 1, 2))
+        desk_audit.append(db, AuditRow(1, "root", None, "user added", "budi"))
+
+
+def test_there_is_none_until_something_is_entered(where: Store) -> None:
+    """To look makes nothing."""
+    assert not desk_opening.exists(where)
+    assert not desk_opening.exists(where)
+    desk_opening.open_desk(where).close()
+    assert desk_opening.exists(where)
+
+
+def test_what_is_entered_is_there_for_the_next_who_opens_it(where: Store) -> None:
+    """Users, tokens, sessions and the audit."""
+    with desk_opening.opened(where) as db:
+        filled(db)
+    with desk_opening.opened(where) as db:
+        assert [BUDI, INA] == desk_accounts.all_of(db)
+        assert INA == desk_accounts.find(db, INA.name)
+        assert WALL == desk_tokens.find(db, WALL.secret_hash)
+        assert BrowserSession(b"s", "budi", 1, 2) == desk_sessions.find(db, b"s")
+        assert [AuditRow(1, "root", None, "user added", "budi")] == desk_audit.newest(db, 9)
+
+
+def test_what_is_not_whole_is_not_there(desk: Database) -> None:
+    """A transaction that fails leaves nothing."""
+
+    def twice() -> None:
+        with desk.transaction():
+            desk_accounts.add(desk, BUDI)
+            desk_accounts.add(desk, BUDI)
+
+    with pytest.raises(Unstorable):
+        twice()
+    assert not desk_accounts.are_any(desk)
+
+
+def test_two_write_by_turns(where: Store, desk: Database) -> None:
+    """The page and a command; neither holds the desk."""
+    with desk_opening.opened(where) as other:
+        for number, one in enumerate((desk, other, desk, other)):
+            with one.transaction():
+                desk_accounts.add(one, BUDI._replace(name=f"budi{number}"))
+        assert 4 == len(desk_accounts.all_of(desk)) == len(desk_accounts.all_of(other))
+
+
+def test_a_row_of_the_audit_is_never_changed(desk: Database) -> None:
+    """By no statement; it is deleted only after 30 days."""
+    now_ms = round(time.time() * 1000)
+    with desk.transaction():
+        desk_audit.append(desk, AuditRow(now_ms - 29 * DAY_MS, "root", None, "user added", "ina"))
+        desk_audit.append(desk, AuditRow(now_ms - 31 * DAY_MS, "root", None, "user added", "budi"))
+    before = desk_audit.newest(desk, 9)
+    number = desk.execute("SELECT min(number) FROM audit")[0][0]
+    again = "INSERT INTO audit (number, at_ms, actor, action, subject)"
+    for statement in (
+        "UPDATE audit SET subject = 'nobody'",
+        "DELETE FROM audit",
+        f"{again} VALUES ({number}, 0, '', '', '')",
+    ):
+        with pytest.raises(Unstorable), desk.transaction():
+            desk.execute(statement)
+    assert before == desk_audit.newest(desk, 9)
+    with desk.transaction():
+        desk_audit.expire(desk, now_ms - 30 * DAY_MS)
+    assert before[:1] == desk_audit.newest(desk, 9)
+
+
+def test_sqlite_replaces_no_row_of_the_audit(tmp_path: Path) -> None:
+    """REPLACE fires no trigger of DELETE."""
+    with closing(desk_opening.open_file(tmp_path / "desk.db")) as db:
+        filled(db)
+        with pytest.raises(Unstorable), db.transaction():
+            db.execute("REPLACE INTO audit VALUES (1, 0, '', '', '', '')")
+
+
+@pytest.mark.system
+def test_postgresql_truncates_no_audit(where: Store, desk: Database) -> None:
+    """Nor with all others."""
+    if where.path is None:
+        with pytest.raises(Unstorable), desk.transaction():
+            desk.execute("TRUNCATE audit")
+
+
+def test_a_session_ends_alone_or_with_its_user(desk: Database) -> None:
+    """Logout, removal, age, and too many of one."""
+    sessions = [BrowserSession(bytes([n]), "budi", n, n + 1) for n in range(8)]
+    with desk.transaction():
+        for one in (*sessions, BrowserSession(b"other", "ina", 0, 99)):
+            desk_sessions.begin(desk, one)
+        desk_sessions.end(desk, bytes([7]))
+        desk_sessions.end_older(desk, seen_ms=3, begun_ms=0)
+        desk_sessions.end_all_but(desk, "budi", 3)
+        left = [n for n in range(8) if desk_sessions.find(desk, bytes([n]))]
+        assert 3 == desk_sessions.end_all_of(desk, "budi")
+    assert [4, 5, 6] == left
+    assert desk_sessions.find(desk, b"other")
+
+
+@pytest.mark.thorough
+def test_of_many_that_find_no_desk_one_makes_it(where: Store) -> None:
+    """All of them open the same, whole."""
+    words = [str(where.path)] if where.path else [where.url or "", where.schema]
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", MAKER, *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    for one in makers:
+        assert one.stdout is not None
+        assert "ready\n" == one.stdout.readline()
+    for one in makers:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    assert [0] * 4 == [one.wait(60) for one in makers], [one.communicate() for one in makers]
+    for one in makers:
+        one.communicate()
+
+
+def test_a_newer_desk_is_not_touched(where: Store) -> None:
+    """Of a program that was upgraded on another machine, or went back."""
+    with desk_opening.opened(where) as db, db.transaction():
+        db.execute(
+            "PRAGMA user_version = 99" if where.path else "UPDATE schema_version SET number = 99"
+        )
+    with pytest.raises(StoreError, match="99"):
+        desk_opening.open_desk(where)
+
+
+def test_a_copy_has_all_but_the_sessions(desk: Database, tmp_path: Path) -> None:
+    """Whoever brings a backup back opens nobody's session."""
+    filled(desk)
+    with closing(desk_opening.open_file(tmp_path / "copy" / "desk.db")) as copy:
+        counts = desk_copying.copy(desk, copy, "copy")
+        assert {"account": 2, "token": 1, "audit": 1} == counts
+        assert counts == desk_copying.copy(desk, copy, "copy")  # again changes nothing
+        assert [BUDI, INA] == desk_accounts.all_of(copy)
+        assert desk_sessions.find(copy, b"s") is None
+        with copy.transaction():
+            desk_accounts.remove(copy, "budi")
+        with pytest.raises(StoreError, match="is a desk already"):
+            desk_copying.copy(desk, copy, "copy")
+        with desk.transaction():  # and back, onto a desk that is empty
+            desk.execute("DELETE FROM account")
+            desk.execute("DELETE FROM token")
+            desk_audit.expire(desk, 2)
+        desk_copying.copy(copy, desk, "desk")
+        with desk.transaction():  # its next row has a number of its own
+            desk_audit.append(desk, AuditRow(5, "root", None, "user added", "ani"))
+        assert [1, 5] == [one.at_ms for one in desk_audit.newest(desk, 9)]
+
+
+def test_a_new_desk_is_its_owners_alone(tmp_path: Path) -> None:
+    """Hashes of passwords are in it."""
+    with closing(desk_opening.open_desk(Store(path=tmp_path / "titik.db"))) as db:
+        filled(db)
+        modes = {
+            one.name: one.stat().st_mode & 0o777 for one in (tmp_path / "titik.db.desk").iterdir()
+        }
+    assert {"desk.db", "desk.db-wal", "desk.db-shm"} == set(modes)
+    assert {0o600} == set(modes.values())
+    assert 0o700 == (tmp_path / "titik.db.desk").stat().st_mode & 0o777
+
+
+def configured(folder: Path, where: Store) -> Path:
+    """A city with its store there, made and empty."""
+    store = f'url = "{where.url}"\nschema = "{where.schema}"'
+    file = folder / "titik.toml"
+    file.write_text(TEXT if where.path else TEXT.replace('path = "titik.db"', store))
+    opening.open_writer(where).close()
+    return file
+
+
+def lose_store(where: Store, postgres: Postgres | None) -> None:
+    """Somebody removed the store, and not the desk."""
+    if where.path is not None:
+        for one in sqlite.files(where.path):
+            one.unlink(missing_ok=True)
+    if postgres is not None:
+        postgres.drop(where.schema)
+
+
+def test_a_backup_brings_the_users_back(
+    where: Store, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Where there are none; those that there are stay as they are."""
+    postgres = None if where.path else request.getfixturevalue("postgres")
+    config, backup = str(configured(tmp_path, where)), str(tmp_path / "city.tar.gz")
+    assert "users of the page" not in says("backup", backup, "--config", config, status=0)
+    with desk_opening.opened(where) as db:
+        filled(db)
+    assert "the users of the page" in says("backup", backup, "--config", config, status=0)
+    with desk_opening.opened(where) as db, db.transaction():
+        desk_accounts.remove(db, INA.name)
+    lose_store(where, postgres)
+    says("restore", "--only-store", backup, "--config", config, status=0)
+    with desk_opening.opened(where) as db:
+        assert [BUDI] == desk_accounts.all_of(db)
+    lose_store(where, postgres)
+    if where.path is not None:
+        shutil.rmtree(desk_opening.folder_of(where.path))
+    if postgres is not None:
+        postgres.drop(f"{where.schema}-desk")
+    says("restore", "--only-store", backup, "--config", config, status=0)
+    with desk_opening.opened(where) as db:
+        assert [BUDI, INA] == desk_accounts.all_of(db)
+    assert ["city.tar.gz"] == [one.name for one in tmp_path.iterdir() if "city" in one.name]
+
+
+def test_a_whole_city_comes_back_with_its_users(tmp_path: Path) -> None:
+    """On an empty machine."""
+    where, backup = Store(path=tmp_path / "titik.db"), str(tmp_path / "city.tar.gz")
+    with desk_opening.opened(where) as db:
+        filled(db)
+    says("backup", backup, "--config", str(configured(tmp_path, where)), status=0)
+    there = tmp_path / "there"
+    says("restore", backup, "--config", str(there / "titik.toml"), status=0)
+    with desk_opening.opened(Store(path=there / "titik.db")) as db:
+        assert [BUDI, INA] == desk_accounts.all_of(db)
+    assert {"titik.db", "titik.db.desk", "titik.toml"} == {one.name for one in there.iterdir()}
+
+
+def test_both_engines_have_the_same_columns() -> None:
+    """A column that is added on one is added on the other."""
+
+    def columns(folder: str) -> dict[str, list[str]]:
+        sql = "\n".join(one.sql for one in migrations(folder))
+        return {
+            table: re.findall(r"^  ([a-z_]+) (?:TEXT|INTEGER|BIGINT|BLOB|BYTEA)", body, re.M)
+            for table, body in re.findall(r"CREATE TABLE (\w+) \((.*?)^\)", sql, re.M | re.S)
+        }
+
+    assert columns(desk_opening.FOLDER) == columns(desk_opening.SERVER_FOLDER)
+    assert {"account", "session", "token", "audit"} == set(columns(desk_opening.FOLDER))
