@@ -28,10 +28,14 @@ from titik_collector.config import model
     default=model.EXAMPLE,
     help="The city to begin with.",
 )
-def demo(seconds: float | None, directory: Path, example: Path) -> None:
+@click.option(
+    "--no-past", is_flag=True, help=f"Leave out the {model.DEMO_PAST_DAYS} simulated days before."
+)
+def demo(seconds: float | None, directory: Path, example: Path, no_past: bool) -> None:
     """Broker, collector, this machine's agent and ten hotspots, live."""
     # Imported here: only this command and `simulate` need the agent's code.
     from titik_collector.simulation import demo as stage
 
     with plainly():
-        sys.exit(stage.run(directory.resolve(), example, seconds))
+        days = 0 if no_past else model.DEMO_PAST_DAYS
+        sys.exit(stage.run(directory.resolve(), example, seconds, days))

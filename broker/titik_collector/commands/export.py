@@ -51,7 +51,7 @@ def export_command(
         subjects = subjects or history.subjects(db, settings.city.name)
         parts, empty = export.chunks(window, span), True
         with _file(output) as out, _progress(len(subjects) * len(parts)) as advance:
-            writer = (export.Csv if kind == "csv" else export.Jsonl)(out)
+            writer = (export.Csv if kind == "csv" else export.Jsonl)(out, export.names(db))
             for subject in subjects:
                 for part in parts:
                     shown = None if utc else zone

@@ -10,6 +10,7 @@ from titik_collector.figures.windows import Calendar, Window
 from titik_collector.limits import MAX_WINDOWS
 from titik_collector.queries import history
 from titik_collector.screens import history_screen
+from titik_collector.store import simulated
 from titik_collector.timeline import server_clock
 
 
@@ -42,8 +43,10 @@ def history_command(
         subject = options.find_subject(settings, db, name)
         pending = history.pending(db, subject, now_ms)
         points = history.read(db, subject, window, span, Calendar(zone))
+        made_up = simulated.span(db)
     if not points:
         raise click.BadParameter(
             f"{name} was registered after {until}; use a later time", param_hint="--until"
         )
-    show(history_screen.render(subject, window, points, None if utc else zone, now_ms, pending))
+    shown = None if utc else zone
+    show(history_screen.render(subject, window, points, shown, now_ms, pending, made_up))

@@ -18,6 +18,7 @@ from titik_collector.config.model import Config, ConfigError, Router
 from titik_collector.limits import MAX_NAMED
 
 if TYPE_CHECKING:
+    from titik_collector.simulation.delivery import Delivery
     from titik_collector.simulation.fleet import Node
 
 FILES_PER_ROUTER = 2
@@ -87,6 +88,7 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
     metavar="DIR",
     help="Keep what is not acked here, for the next run; else in RAM.",
 )
+@click.option("--past", is_flag=True, help="Send the weeks too that `titik demo` gave the store.")
 @click.option("--leave", multiple=True, metavar="ROUTER", help="Do not simulate this one.")
 def simulate(
     file: Path,
@@ -99,6 +101,7 @@ def simulate(
     first_wait: float,
     outage: _Outage | None,
     spools: Path | None,
+    past: bool,
     leave: tuple[str, ...],
 ) -> None:
     """Run the routers of a configuration, with made-up radios.
@@ -107,6 +110,7 @@ def simulate(
     that are missing are called sim-0001 and so on, and are in a file of their own beside it.
     """
     # Imported here: only this command and the demo need the agent's code.
+    from titik_collector.simulation.delivery import Delivery
     from titik_collector.simulation.fleet import Plan, WorldTime, build
 
     with plainly(), edit.editing(file) as city:
@@ -129,7 +133,8 @@ def simulate(
     click.echo(f"simulating {len(plans)} routers, local time there {world.text()}, x{speed:g}")
     until = float("inf") if seconds is None else time.monotonic() + seconds
     with contextlib.suppress(KeyboardInterrupt):
-        fleet.run(until, _cutting(outage, fleet.nodes))
+        delivery = Delivery(city, fleet.nodes) if past else None
+        fleet.run(until, _meanwhile(_cutting(outage, fleet.nodes), delivery))
     fleet.stop()
     taken = sum(node.sampler.seq for node in fleet.nodes)
     held = sum(node.spool.spooled for node in fleet.nodes)
@@ -149,6 +154,15 @@ def _cutting(outage: _Outage | None, nodes: "Sequence[Node]") -> Callable[[], No
             node.cut(length_s)
 
     return cut
+
+
+def _meanwhile(cut: Callable[[], None], delivery: "Delivery | None") -> Callable[[], None]:
+    def also() -> None:
+        cut()
+        if delivery is not None:
+            delivery.step()
+
+    return also
 
 
 def _check_simulated(names: Sequence[str], routers: list[Router], option: str) -> None:

@@ -64,6 +64,7 @@ DEMO, EXAMPLE = Path("var/demo"), Path("examples/kupang.toml")
 INTERVAL_S, FIRST_WAIT_S, SPEED, SEED = 30.0, 40.0, 1.0, 1  # of a simulation
 # Of the demo, whose simulated day passes in 48 minutes.
 DEMO_INTERVAL_S, DEMO_FIRST_WAIT_S, DEMO_SPEED = 5, 1.0, 30.0
+DEMO_PAST_DAYS = 35  # so that a month is whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

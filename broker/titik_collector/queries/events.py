@@ -6,6 +6,7 @@ was over before another began is not of its event.
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from titik_collector.limits import MAX_EVENTS
@@ -17,6 +18,7 @@ from titik_collector.store import (
     outages,
     revocations,
     server_outages,
+    simulated,
     subject_names,
 )
 from titik_collector.store.database import Database
@@ -79,8 +81,11 @@ def _outages(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
         return
     first_ms = min(one.from_ms for one in found)
     deaf = server_outages.since(db, first_ms, MAX_EVENTS)
+    made_up = simulated.span(db)
     for name, group in _named(found, subject_names.routers_by_site(db)):
-        yield _outage(name, group, now_ms, deaf)
+        event = _outage(name, group, now_ms, deaf)
+        is_made_up = made_up is not None and event.at_ms < made_up.end_ms
+        yield replace(event, text=f"{event.text} (simulated)") if is_made_up else event
 
 
 def _named(

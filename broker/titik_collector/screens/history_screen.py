@@ -34,13 +34,19 @@ def render(
     zone: ZoneInfo | None,
     now_ms: int,
     pending: Sequence[Span] = (),
+    made_up: Span | None = None,
 ) -> RenderableType:
-    """The screen for a terminal of 80 columns or more; `pending`: see `history`."""
+    """The screen for a terminal of 80 columns or more; `pending`: see `history`.
+
+    `made_up`: the time that is simulated.
+    """
     first = points[0].span.start_ms
     last = max(first, min(points[-1].span.end_ms, now_ms))
     head = Text(f"{subject.title} ({subject.scope} {subject.name}), windows of {window}\n", "bold")
     span = f"{when.show(first, zone)} to {when.show(last, zone)} {when.zone_name(last, zone)}"
     parts: list[RenderableType] = [head + Text(span, "not bold"), Text("")]
+    if made_up is not None and first < made_up.end_ms:
+        parts.insert(1, Text(f"simulated until {when.show(made_up.end_ms, zone)}", "yellow"))
     found = [_found(one, pending) for one in points]
     parts += [_curve(label, found, name) for label, name in _CURVES]
     parts += [Text(""), _table([one.span for one in points], found, zone)]

@@ -8,6 +8,7 @@ Rule: one demo in a directory at a time; a second one touches nothing there.
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import socket
@@ -36,6 +37,7 @@ from titik_collector.figures.windows import minute
 from titik_collector.queries import status
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import status_screen
+from titik_collector.simulation import delivery
 from titik_collector.simulation.fleet import WorldTime
 from titik_collector.store import conservation, opening
 from titik_collector.store.database import StoreError
@@ -50,13 +52,16 @@ CUT_AFTER_S, CUT_LENGTH_S = 8, 34
 LAST_MESSAGE_S = 1.0  # for the last message on its way, after the routers stopped
 STOP_S = 10.0
 BROKER_S = 10.0
+PAST_SAMPLES_PER_HOUR = 20_000  # of a router: two months of merged ones, and the present
 
 
 class Demo:
     """The demo's directory and its processes."""
 
-    def __init__(self, directory: Path, example: Path) -> None:
+    def __init__(self, directory: Path, example: Path, past_days: int = 0) -> None:
+        """`past_days`: how many days of a past it gets, if it is new; 0: none is sent."""
         self._directory = directory
+        self._past_days = past_days
         self._file = directory / "titik.toml"
         self._logs: dict[str, Path] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -68,7 +73,7 @@ class Demo:
         """Copy the example once, put this machine into it, and make the broker."""
         self._directory.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
-            text = example.read_text(encoding="utf-8")
+            text = _keeping(example.read_text(encoding="utf-8"), self._past_days)
             text += f'\n[[site]]\nname = "{HERE}"\ntitle = "This machine"\n'
             self._file.write_text(text, encoding="utf-8")
             made = model.load(self._file)
@@ -82,6 +87,7 @@ class Demo:
 
     def start(self) -> None:
         """Broker, collector, agent and fleet, in that order."""
+        self.make_past()
         self._spawn("broker", "titik_collector", "broker", "run", str(self.broker.path))
         self._wait_for_broker()
         self._spawn("collector", "titik_collector", "collect", "--config", str(self._file))
@@ -91,7 +97,7 @@ class Demo:
             "--interval", str(DEMO_INTERVAL_S), "--speed", str(DEMO_SPEED),
             "--first-wait", str(DEMO_FIRST_WAIT_S), "--leave", HERE,
             "--outage", f"{CUT}:{CUT_AFTER_S}:{CUT_LENGTH_S}",
-            "--spools", str(self._directory / "spools"),
+            "--spools", str(self._directory / "spools"), *(["--past"] if self._past_days else []),
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -114,6 +120,12 @@ class Demo:
     def log(self, name: str) -> Path:
         """Where a process writes its log."""
         return self._logs[name]
+
+    def make_past(self) -> None:
+        """Before the first collector: what is simulated, and since when the routers are there."""
+        if self._past_days and not opening.exists(self.config.store):
+            routers = [one.name for one in self.config.router if one.name != HERE]
+            delivery.begin(self.config, routers, self._past_days, now_ms())
 
     def _wait_for_broker(self) -> None:
         """An agent that is refused waits up to 30 s, which is long to watch."""
@@ -165,6 +177,17 @@ class Demo:
             process.wait()
 
 
+def _keeping(example: str, days: int) -> str:
+    """The city's file with room for a past: what is older than samples are kept is not drawn."""
+    if not days or "samples_days" in example:
+        return example
+    keys = (
+        f"samples_days = {days + 2}  # the demo's past is drawn\n"
+        f"max_samples_per_hour = {PAST_SAMPLES_PER_HOUR}  # and comes in one\n"
+    )
+    return re.sub(r"^\[store\]\n", lambda found: found[0] + keys, example, flags=re.M)
+
+
 def _sources(default: Sources) -> str:
     """A machine without hostapd is no access point, which is no problem that needs somebody."""
     if os.path.exists(default.ubus_socket) or os.path.exists(default.control_dir):
@@ -172,7 +195,7 @@ def _sources(default: Sources) -> str:
     return '\n[sources]\nhostapd = "off"\n'
 
 
-def run(directory: Path, example: Path, seconds: float | None) -> int:
+def run(directory: Path, example: Path, seconds: float | None, past_days: int) -> int:
     """The whole demo; exit status 1 if a part of it failed or the books do not balance."""
 
     def busy(holder: str) -> BrokerError:
@@ -182,15 +205,15 @@ def run(directory: Path, example: Path, seconds: float | None) -> int:
         )
 
     with lease(directory / "demo.lock", busy):
-        return _run(directory, example, seconds)
+        return _run(directory, example, seconds, past_days)
 
 
-def _run(directory: Path, example: Path, seconds: float | None) -> int:
+def _run(directory: Path, example: Path, seconds: float | None, past_days: int) -> int:
     console = Console()
-    demo = Demo(directory, example)
+    demo = Demo(directory, example, past_days)
     world = WorldTime(demo.config.city.timezone, DEMO_SPEED)
     failed: list[str] = []
-    for line in lines_to_try(demo, time.time_ns() // 1_000_000, seconds):
+    for line in lines_to_try(demo, now_ms(), seconds):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         demo.start()
@@ -232,18 +255,18 @@ def screen(demo: Demo, world: WorldTime) -> Group:
     )
     try:
         with opening.reading(demo.config.store, demo.config.file) as db:
-            screen = status.gather(db, demo.config.city.name, time.time_ns() // 1_000_000)
+            screen = status.gather(db, demo.config.city.name, now_ms())
         table = status_screen.render(screen)
     except StoreError:  # not made yet; if it cannot be, the collector ends and logs why
         table = Text("the collector is starting")
     return Group(head, table)
 
 
-def lines_to_try(demo: Demo, now_ms: int, seconds: float | None) -> list[str]:
+def lines_to_try(demo: Demo, at_ms: int, seconds: float | None) -> list[str]:
     """Commands to paste anywhere, and when there is something to see; `seconds`: its length."""
     made = demo.broker
     login = made.watch(made.settings.engineers[0])
-    first_s = (minute(now_ms).end_ms + GRACE_MS - now_ms) // 1000
+    first_s = (minute(at_ms).end_ms + GRACE_MS - at_ms) // 1000
     first = f"first in {first_s} s"
     if (seconds or first_s) < first_s:
         first += ", after this demo's end"
@@ -290,6 +313,11 @@ def _summary(demo: Demo, console: Console) -> bool:
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return not found
+
+
+def now_ms() -> int:
+    """This machine's clock."""
+    return time.time_ns() // 1_000_000
 
 
 def _titik(demo: Demo, words: str) -> str:

@@ -28,18 +28,21 @@ from titik_agent.broker_link.publisher import Publisher
 from titik_agent.clock import Clock
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
-from titik_agent.spool.spool import Spool
+from titik_agent.spool.record import pack
+from titik_agent.spool.spool import Key, Spool
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint, Tls
 from titik_mqtt.failures import LinkDown
 from titik_wire import __version__
 from titik_wire.instant import DAY_MS
+from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Bss, Net, Status
 
 LONGEST_S = 0.5
 DRAIN_S = 5.0  # for the last acks at the end
 STOP_S = 3.0  # and for goodbyes
+_OLDEST = 0  # age of a run; the agent's own begin at 1
 
 
 class WorldTime:
@@ -115,6 +118,26 @@ class SimulatedRadio:
                 tx_bytes=crowd.tx_bytes,
             ),
         )
+
+
+class LeftSpool(Spool):
+    """A spool in which samples of the past can be put, as if an earlier run had left them."""
+
+    @property
+    def spooled(self) -> int:
+        """Records of the present: what was left is no backlog of this router."""
+        with self._lock:
+            left = [run for run in self._blocks.runs() if self._blocks.age(run) == _OLDEST]
+            of_left = [len([*self._blocks.within(run, 1, MAX_WHOLE)]) for run in left]
+            return len(self._blocks) - sum(of_left)
+
+    def leave(self, run: str, first_seq: int, seq: int, payload: bytes) -> None:
+        """Such a run is older than all others, so the present stays the newest."""
+        key = Key(run, first_seq, seq)
+        with self._lock:
+            record = pack(_OLDEST, key, payload)
+            self._make_room(len(record))
+            self._keep(key, _OLDEST, record, self._monotonic())
 
 
 class Wan:
@@ -328,7 +351,7 @@ def build(
                 world,
                 random.Random(f"{seed}/{plan.name}"),
                 first_wait_s,
-                spool=None if spools is None else Spool(str(spools / plan.name)),
+                spool=LeftSpool(None if spools is None else str(spools / plan.name)),
             )
             for plan in plans
         ]

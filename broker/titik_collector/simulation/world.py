@@ -8,6 +8,8 @@ Rule: nothing here is measured anywhere; it is made so that a table of it looks 
 import math
 import random
 from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
 
 MINUTE_S = 60.0
 DAY_MINUTES = 1440
@@ -29,14 +31,15 @@ class HotspotKind:
     closes: float
     peaks: tuple[tuple[float, float, float], ...]
     outdoors: bool
+    weekend: float  # how many come on Saturday and Sunday, as a multiple of other days
 
 
-PARK = HotspotKind(5.5, 23.0, ((7.0, 1.2, 0.35), (12.5, 1.0, 0.3), (19.0, 2.0, 1.0)), True)
-BEACH = HotspotKind(5.0, 22.0, ((6.5, 1.0, 0.3), (17.5, 1.8, 1.0)), True)
-FOOD = HotspotKind(10.0, 24.0, ((12.5, 1.0, 0.6), (19.5, 1.8, 1.0)), True)
-OFFICE = HotspotKind(7.0, 17.0, ((9.5, 1.5, 0.9), (13.5, 1.5, 1.0)), False)
-HOSPITAL = HotspotKind(0.0, 24.0, ((10.0, 2.5, 1.0), (17.0, 2.0, 0.7)), False)
-HOMES = HotspotKind(0.0, 24.0, ((6.5, 1.0, 0.4), (20.5, 2.2, 1.0)), False)
+PARK = HotspotKind(5.5, 23.0, ((7.0, 1.2, 0.35), (12.5, 1.0, 0.3), (19.0, 2.0, 1.0)), True, 1.2)
+BEACH = HotspotKind(5.0, 22.0, ((6.5, 1.0, 0.3), (17.5, 1.8, 1.0)), True, 1.25)
+FOOD = HotspotKind(10.0, 24.0, ((12.5, 1.0, 0.6), (19.5, 1.8, 1.0)), True, 1.15)
+OFFICE = HotspotKind(7.0, 17.0, ((9.5, 1.5, 0.9), (13.5, 1.5, 1.0)), False, 0.1)
+HOSPITAL = HotspotKind(0.0, 24.0, ((10.0, 2.5, 1.0), (17.0, 2.0, 0.7)), False, 0.7)
+HOMES = HotspotKind(0.0, 24.0, ((6.5, 1.0, 0.4), (20.5, 2.2, 1.0)), False, 1.1)
 
 KINDS = {
     "taman": PARK,
@@ -54,7 +57,25 @@ def kind_of(site: str) -> HotspotKind:
     return next((kind for prefix, kind in KINDS.items() if site.startswith(prefix)), PARK)
 
 
-def expected_clients(site: str, capacity: int, minute: float) -> float:
+class Day(NamedTuple):
+    """What distinguishes one day from another; by itself a workday with a match and rain."""
+
+    is_weekend: bool = False
+    has_match: bool = True
+    has_rain: bool = True
+
+
+WORKDAY = Day()
+
+
+def day_of(local: date) -> Day:
+    """What a date is like, in every simulation the same."""
+    luck = random.Random(local.toordinal())
+    weekday = local.weekday()
+    return Day(weekday >= 5, has_match=weekday in (2, 5), has_rain=luck.random() < 0.35)
+
+
+def expected_clients(site: str, capacity: int, minute: float, day: Day = WORKDAY) -> float:
     """How many clients a site has on average at this local minute of the day."""
     kind = kind_of(site)
     hour = minute / 60
@@ -64,9 +85,11 @@ def expected_clients(site: str, capacity: int, minute: float) -> float:
         height * math.exp(-(((hour - at) / width) ** 2)) for at, width, height in kind.peaks
     )
     share = ROAD_SHARE + 0.8 * min(1.0, 0.12 + crowd)
-    if kind.outdoors and RAIN_MINUTES[0] <= minute < RAIN_MINUTES[1]:
+    if day.is_weekend:
+        share *= kind.weekend
+    if day.has_rain and kind.outdoors and RAIN_MINUTES[0] <= minute < RAIN_MINUTES[1]:
         share *= 0.25
-    if site == MATCH_SITE and MATCH_MINUTES[0] <= minute < MATCH_MINUTES[1]:
+    if day.has_match and site == MATCH_SITE and MATCH_MINUTES[0] <= minute < MATCH_MINUTES[1]:
         share *= 1.8
     return capacity * share
 

@@ -1,4 +1,4 @@
-"""Until when the collector heard, pruned and sealed: numbers of the whole store, by name."""
+"""Until when the collector heard, pruned and sealed, and more: numbers of the whole store."""
 
 from typing import Literal
 
@@ -11,6 +11,8 @@ Name = Literal[
     "pruned_before_ms",  # the latest seal that anything was pruned behind
     "samples_days",  # as minutes_days
     "sealed_before_ms",  # windows that begin before are never computed again
+    "simulated_from_ms",  # from when to when the past is a demo's: see simulated.py
+    "simulated_to_ms",
     "tried_ms",  # when a store that had failed was last written to
 ]
 
