@@ -1,5 +1,6 @@
 """A city without a broker: routers that draw samples, and a store that lives on them."""
 
+import gc
 import random
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 from titik_collector.config.model import MINUTES_DAYS, SAMPLES_DAYS
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
+from titik_collector.limits import CIRCLES
 from titik_collector.live.presence import Presence
 from titik_collector.received import Arrived
 from titik_collector.registry.registry import Registry
@@ -108,6 +110,7 @@ class City:
     def __init__(
         self, folder: Path, routers: int, per_site: int = 1, db: Database | None = None
     ) -> None:
+        gc.set_threshold(*CIRCLES)  # as in a collector
         self.path = folder / "db"
         self.db = db or _opened(self.path)
         with self.db.transaction():

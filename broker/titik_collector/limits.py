@@ -67,6 +67,10 @@ MAX_KNOWN_TOPICS = 20_000  # two or three for each router
 MAX_LOSSES = 20_000  # what runs lost stays known while their routers are away
 MAX_DEVICES = 4  # with a router's key that are remembered, by their runs
 
+# How often Python looks for circles of objects that nothing else refers to; a batch makes none, and
+# by default a sixth of the time of rollups went there.
+CIRCLES = (20_000, 20, 100)
+
 # One transaction or step.
 # Boots that one batch looks through; the rest wait for their next sample. A boot of a month takes
 # 0.1 s, and after an upgrade all boots of a city are due.

@@ -1,6 +1,7 @@
 """`titik collect`: the collector, from its start to the signal that stops it."""
 
 import contextlib
+import gc
 import logging
 import os
 import shlex
@@ -20,6 +21,7 @@ from titik_collector.broker_setup.login import reading as reading_login
 from titik_collector.commands import options, plainly
 from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
+from titik_collector.limits import CIRCLES
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
 from titik_collector.store import opening, upgrading
@@ -86,6 +88,7 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
 
 
 def _run(collector: collect.Collector) -> None:
+    gc.set_threshold(*CIRCLES)
     stopped = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _frame: stopped.append(number))

@@ -126,18 +126,16 @@ def offsets_within(db: Database, asked: Sequence[AskedOffsets]) -> list[Offsets 
     names = ("n", "router", "boot", "first_ms", "from_ms", "to_ms", "last_ms")
     head, values = db.keyed(names, [(n, *one) for n, one in enumerate(asked)])
     of_boot = "FROM sample WHERE router_id = key.router AND boot_id = key.boot AND at_ms"
-    found: list[Offsets | None] = [None] * len(asked)
-    for n, *offsets in db.execute(
-        f"{head} SELECT n,"
-        f" (SELECT min(at_ms - uptime_ms) {of_boot} >= from_ms AND at_ms < to_ms),"
-        f" (SELECT max(at_ms - uptime_ms) {of_boot} >= from_ms AND at_ms < to_ms),"
-        f" (SELECT at_ms - uptime_ms {of_boot} >= first_ms AND at_ms < from_ms"
-        "  ORDER BY at_ms DESC LIMIT 1),"
-        f" (SELECT at_ms - uptime_ms {of_boot} >= to_ms AND at_ms <= last_ms"
-        "  ORDER BY at_ms LIMIT 1) FROM key",
+    rows = db.execute(
+        f"{head} SELECT n, min(at_ms - uptime_ms), max(at_ms - uptime_ms) FROM key CROSS JOIN"
+        " sample WHERE router_id = key.router AND boot_id = key.boot"
+        f" AND at_ms BETWEEN coalesce((SELECT at_ms {of_boot} >= first_ms AND at_ms < from_ms"
+        "  ORDER BY at_ms DESC LIMIT 1), from_ms)"
+        f" AND coalesce((SELECT at_ms {of_boot} >= to_ms AND at_ms <= last_ms"
+        "  ORDER BY at_ms LIMIT 1), to_ms - 1) GROUP BY n",
         values,
-    ):
-        known = [one for one in offsets if one is not None]
-        if known:
-            found[n] = Offsets(min(known), max(known))
+    )
+    found: list[Offsets | None] = [None] * len(asked)
+    for n, *offsets in rows:
+        found[n] = Offsets(*offsets)
     return found
