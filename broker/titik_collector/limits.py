@@ -108,3 +108,5 @@ MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's view
 MAX_REQUEST_HEAD = 16 << 10  # bytes; a browser's cookies and address fit many times
 MAX_BACKLOG = 2048  # connections that wait to be accepted; the kernel's own limit may be lower
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
+MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
+MAX_DRAWN_POINTS = 1500  # of a coast in the page itself: 5 kB compressed

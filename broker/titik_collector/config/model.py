@@ -223,6 +223,14 @@ class Web:
         str,
         Setting(one_of(*LANGUAGES), "of visitors whose browser asks for none that there is"),
     ] = LANGUAGES[0]
+    basemap: Annotated[
+        Path | None,
+        Setting(
+            FILE,
+            "GeoJSON of at most 1 MiB that the map draws under the places: a coast, roads",
+            "the coast that Titik brings for the region, else a grid of degrees",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

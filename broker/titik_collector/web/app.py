@@ -8,14 +8,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute
 
-from titik_collector.web import error_pages, static_files
+from titik_collector.web import basemap, error_pages, static_files
 from titik_collector.web.access import WhoLooks
 from titik_collector.web.city_view import CityView
 from titik_collector.web.headers import Headers
-from titik_collector.web.pages import health, now_page
+from titik_collector.web.pages import basemap_file, health, now_page
 
 # Each file has its list; the first route that fits answers.
-ROUTES: list[BaseRoute] = [*now_page.ROUTES, *health.ROUTES, *static_files.ROUTES]
+ROUTES: list[BaseRoute] = [
+    *now_page.ROUTES,
+    *basemap_file.ROUTES,
+    *health.ROUTES,
+    *static_files.ROUTES,
+]
 
 
 def build(city: CityView) -> Starlette:
@@ -31,4 +36,5 @@ def build(city: CityView) -> Starlette:
         exception_handlers=error_pages.HANDLERS,
     )
     app.state.city = city
+    app.state.basemap = basemap.of_city(city.config)
     return app

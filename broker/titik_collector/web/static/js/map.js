@@ -1,0 +1,335 @@
+/* The map that moves: Leaflet in the place of the server's drawing.
+
+   The drawing stays, hidden, and stays the source: live.js changes its places, and what changes
+   there is copied to the pins. So a place has one state on the page, and the map needs no data of
+   its own. */
+
+const CROWD = 300; // places in view; more are drawn as groups
+const CELL = 96; // pixels of a group
+const NAMES_FROM = 14; // the zoom from which names have room
+const REACH_KM = 30; // around the places, as far as the map can be moved
+const DEGREE_KM = 111.2;
+const ORDER = ["online", "closed", "off-air", "maintenance", "unknown", "silent", "offline"];
+const CALM = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** @typedef {{anchor: SVGAElement, name: string, latlng: [number, number], pin: HTMLAnchorElement,
+    marker: any}} Place */
+
+/** Leaflet's own name for itself. @type {any} */
+let L;
+
+/** Put a map that moves into a section that holds the server's drawing.
+    @param {HTMLElement} section */
+export async function mount(section) {
+  const drawing = /** @type {SVGSVGElement} */ (section.querySelector("svg"));
+  await Promise.all([library(), style("../vendor/leaflet.css")]);
+  L = /** @type {any} */ (window).L;
+  const canvas = document.createElement("div");
+  canvas.className = "map-canvas";
+  canvas.setAttribute("role", "group");
+  canvas.setAttribute("aria-label", drawing.getAttribute("aria-label") ?? "");
+  drawing.before(canvas);
+  const places = [...drawing.querySelectorAll("a[data-longitude]")].map(place);
+  const map = leaflet(canvas, section, places);
+  drawing.setAttribute("hidden", "");
+  section.querySelector(".map-credit")?.remove();
+  basemap(map, section);
+  const draw = () => show(map, places, section);
+  map.on("moveend resize", draw);
+  draw();
+  follow(drawing, places, draw);
+}
+
+function library() {
+  return new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = address("../vendor/leaflet.js");
+    script.onload = resolve;
+    script.onerror = reject;
+    document.head.append(script);
+  });
+}
+
+/** @param {string} path */
+function style(path) {
+  return new Promise((resolve, reject) => {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = address(path);
+    link.onload = resolve;
+    link.onerror = reject;
+    document.head.prepend(link); // so that ours is the later one
+  });
+}
+
+/** Of a file beside this one, under the same hash. @param {string} path */
+function address(path) {
+  return new URL(path, import.meta.url).href;
+}
+
+/** A place of the drawing. @param {any} anchor @returns {Place} */
+function place(anchor) {
+  const { latitude, longitude } = anchor.dataset;
+  const found = {
+    anchor,
+    name: anchor.getAttribute("aria-label") ?? "",
+    latlng: /** @type {[number, number]} */ ([Number(latitude), Number(longitude)]),
+    pin: document.createElement("a"),
+    marker: null,
+  };
+  found.pin.href = anchor.getAttribute("href");
+  found.pin.innerHTML =
+    '<svg class="mark" aria-hidden="true"><use/></svg><span class="pin-count"></span>' +
+    '<span class="pin-name"></span>';
+  part(found.pin, ".pin-name").textContent = found.name;
+  found.marker = L.marker(found.latlng, { icon: icon(found.pin), keyboard: false });
+  copy(found);
+  return found;
+}
+
+/** @param {HTMLElement} pin */
+function icon(pin) {
+  return L.divIcon({ className: "pin-holder", html: pin, iconSize: [0, 0] });
+}
+
+/** What the drawing shows of a place. @param {Place} one */
+function seen(one) {
+  return {
+    state: one.anchor.dataset.state ?? "unknown",
+    clients: one.anchor.querySelector('[data-figure="clients"]')?.textContent ?? "",
+    title: one.anchor.querySelector("title")?.textContent ?? "",
+  };
+}
+
+/** Give the pin what the drawing shows. @param {Place} one */
+function copy(one) {
+  const { state, clients, title } = seen(one);
+  wear(one.pin, state);
+  part(one.pin, ".pin-count").textContent = clients;
+  one.pin.title = title;
+  one.marker.setZIndexOffset(ORDER.indexOf(state) * 1000);
+}
+
+/** @param {HTMLElement} pin @param {string} state */
+function wear(pin, state) {
+  pin.className = `pin state-${state}`;
+  part(pin, "use").setAttribute("href", `#mark-${state}`);
+}
+
+/** @param {Element} element @param {string} selector */
+function part(element, selector) {
+  return /** @type {Element} */ (element.querySelector(selector));
+}
+
+/** @param {HTMLElement} canvas @param {HTMLElement} section @param {Place[]} places */
+function leaflet(canvas, section, places) {
+  const all = L.latLngBounds(places.map((one) => one.latlng));
+  const map = L.map(canvas, {
+    attributionControl: false,
+    fadeAnimation: !CALM,
+    inertia: !CALM,
+    markerZoomAnimation: !CALM,
+    maxBounds: reach(all),
+    maxBoundsViscosity: 1,
+    maxZoom: 18,
+    minZoom: 8,
+    zoomAnimation: !CALM,
+    zoomControl: false,
+    zoomDelta: 0.5,
+    zoomSnap: 0.25,
+  });
+  const { zoomIn, zoomOut } = section.dataset;
+  L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(map);
+  L.control.scale({ imperial: false }).addTo(map);
+  const credit = L.control.attribution({ prefix: "Leaflet" }).addTo(map);
+  credit.addAttribution(escaped(section.querySelector(".map-credit")?.textContent ?? ""));
+  if (!recall(map)) map.fitBounds(all, { maxZoom: 16, padding: [40, 40] });
+  map.on("dragend zoomend", () => remember(map));
+  return map;
+}
+
+/** @param {string} text */
+function escaped(text) {
+  const holder = document.createElement("span");
+  holder.textContent = text;
+  return holder.innerHTML;
+}
+
+/** The places and 30 km around. @param {any} bounds */
+function reach(bounds) {
+  const north = REACH_KM / DEGREE_KM;
+  const east = north / Math.cos((bounds.getCenter().lat * Math.PI) / 180);
+  const [low, high] = [bounds.getSouthWest(), bounds.getNorthEast()];
+  return L.latLngBounds([low.lat - north, low.lng - east], [high.lat + north, high.lng + east]);
+}
+
+/** Go where the address says; false: it says nothing. @param {any} map */
+function recall(map) {
+  const said = new URLSearchParams(location.search).get("map") ?? "";
+  const [zoom, latitude, longitude] = said.split("/").map(Number);
+  if (![zoom, latitude, longitude].every(Number.isFinite)) return false;
+  map.setView([latitude, longitude], zoom);
+  return true;
+}
+
+/** The address of a page shows what the page shows. @param {any} map */
+function remember(map) {
+  const { lat, lng } = map.getCenter();
+  const url = new URL(location.href);
+  url.searchParams.set("map", [map.getZoom(), lat.toFixed(4), lng.toFixed(4)].join("/"));
+  history.replaceState(history.state, "", url.href.replaceAll("%2F", "/"));
+}
+
+/** What lies under the places: the file, else a grid. @param {any} map @param {HTMLElement} section */
+async function basemap(map, section) {
+  if (!section.dataset.basemap) {
+    const grid = L.layerGroup().addTo(map);
+    const draw = () => graticule(map, grid);
+    map.on("moveend resize", draw);
+    draw();
+    return;
+  }
+  const answer = await fetch(section.dataset.basemap);
+  if (!answer.ok) return; // the places are on the sea then, and where they are
+  L.geoJSON(await answer.json(), {
+    interactive: false,
+    pointToLayer: () => L.layerGroup(), // a point of the file is no place of ours
+    style: (/** @type {any} */ one) => ({
+      className: one.geometry.type.includes("Line") ? "map-line" : "map-land",
+      fillOpacity: 1,
+      weight: 1,
+    }),
+  }).addTo(map);
+}
+
+/** About four lines each way, at round degrees. @param {any} map @param {any} grid */
+function graticule(map, grid) {
+  const bounds = map.getBounds();
+  const [west, east] = [bounds.getWest(), bounds.getEast()];
+  const [south, north] = [bounds.getSouth(), bounds.getNorth()];
+  const step = round((east - west) / 4);
+  const style = { className: "map-grid", interactive: false, weight: 1 };
+  grid.clearLayers();
+  for (let x = Math.ceil(west / step) * step; x < east; x += step) {
+    grid.addLayer(L.polyline([[south, x], [north, x]], style));
+  }
+  for (let y = Math.ceil(south / step) * step; y < north; y += step) {
+    grid.addLayer(L.polyline([[y, west], [y, east]], style));
+  }
+}
+
+/** The next 1, 2 or 5 with zeros, at most as much. @param {number} amount */
+function round(amount) {
+  const power = 10 ** Math.floor(Math.log10(amount));
+  return power * (amount >= 5 * power ? 5 : amount >= 2 * power ? 2 : 1);
+}
+
+/** Draw what is in view: pins, or groups where they would be a heap.
+    @param {any} map @param {Place[]} places @param {HTMLElement} section */
+function show(map, places, section) {
+  const view = map.getBounds().pad(0.1);
+  const near = new Set(places.filter((one) => view.contains(one.latlng)));
+  const crowded = near.size > CROWD;
+  groupsOf(map).clearLayers();
+  for (const one of places) {
+    if (near.has(one) && !crowded) one.marker.addTo(map);
+    else one.marker.remove();
+  }
+  if (crowded) group(map, [...near], section);
+  else label(map, [...near]);
+}
+
+/** The layer of the groups. @param {any} map */
+function groupsOf(map) {
+  return (map.titikGroups ??= L.layerGroup().addTo(map));
+}
+
+/** Places whose pins would share a cell stand there as one: how many, and the worst of their states.
+    @param {any} map @param {Place[]} places @param {HTMLElement} section */
+function group(map, places, section) {
+  /** @type {Map<string, Place[]>} */
+  const cells = new Map();
+  for (const one of places) {
+    const { x, y } = map.project(one.latlng);
+    const key = `${Math.floor(x / CELL)}/${Math.floor(y / CELL)}`;
+    cells.set(key, [...(cells.get(key) ?? []), one]);
+  }
+  for (const members of cells.values()) {
+    const only = members.length === 1 ? members[0].marker : groupMarker(map, members, section);
+    groupsOf(map).addLayer(only);
+  }
+}
+
+/** @param {any} map @param {Place[]} members @param {HTMLElement} section */
+function groupMarker(map, members, section) {
+  const worst = members.map((one) => seen(one).state).sort(byRank).at(-1) ?? "unknown";
+  const bounds = L.latLngBounds(members.map((one) => one.latlng));
+  const pin = document.createElement("button");
+  pin.type = "button";
+  pin.innerHTML = '<svg class="mark" aria-hidden="true"><use/></svg><span class="pin-count"></span>';
+  wear(pin, worst);
+  pin.classList.add("pin-group");
+  part(pin, ".pin-count").textContent = String(members.length);
+  pin.title = (section.dataset.places ?? "").replace("{}", String(members.length));
+  pin.setAttribute("aria-label", pin.title);
+  pin.addEventListener("click", () => map.fitBounds(bounds, { maxZoom: map.getZoom() + 2 }));
+  return L.marker(bounds.getCenter(), { icon: icon(pin), keyboard: false });
+}
+
+/** @param {string} one @param {string} other */
+function byRank(one, other) {
+  return ORDER.indexOf(one) - ORDER.indexOf(other);
+}
+
+/** Write the names for which there is room, the worst states first; the others show on hover.
+    @param {any} map @param {Place[]} places */
+function label(map, places) {
+  const free = map.getZoom() >= NAMES_FROM;
+  const taken = free ? places.map((one) => box(map, one, part(one.pin, ".pin-count"))) : [];
+  const worstFirst = [...places].sort((one, other) => byRank(seen(other).state, seen(one).state));
+  for (const one of worstFirst) {
+    const name = part(one.pin, ".pin-name");
+    const room = free ? box(map, one, name) : null;
+    const fits = room !== null && !taken.some((other) => other.of !== one && meet(room, other));
+    name.classList.toggle("is-placed", fits);
+    if (fits) taken.push(room);
+  }
+}
+
+/** Where the name of a pin is, or the pin itself. @param {any} map @param {Place} one
+    @param {Element} element */
+function box(map, one, element) {
+  const { x, y } = map.latLngToContainerPoint(one.latlng);
+  const isName = element.classList.contains("pin-name");
+  const shown = /** @type {HTMLElement} */ (isName ? element : one.pin);
+  const [width, height] = [shown.offsetWidth, shown.offsetHeight];
+  const top = isName ? y + one.pin.offsetHeight / 2 + 3 : y - height / 2;
+  return { of: one, left: x - width / 2, right: x + width / 2, top, bottom: top + height };
+}
+
+/** @param {any} one @param {any} other */
+function meet(one, other) {
+  return (
+    one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom
+  );
+}
+
+/** Copy what changes in the drawing to its pins, once for all changes of a moment.
+    @param {SVGSVGElement} drawing @param {Place[]} places @param {() => void} draw */
+function follow(drawing, places, draw) {
+  const byAnchor = new Map(places.map((one) => [one.anchor, one]));
+  new MutationObserver((changes) => {
+    const changed = new Set(changes.map(({ target }) => anchorOf(target)));
+    for (const anchor of changed) {
+      const one = anchor && byAnchor.get(anchor);
+      if (one) copy(one);
+    }
+    draw();
+  }).observe(drawing, { attributes: true, characterData: true, childList: true, subtree: true });
+}
+
+/** @param {Node} node @returns {SVGAElement | null} */
+function anchorOf(node) {
+  const element = node instanceof Element ? node : node.parentElement;
+  return element?.closest("a") ?? null;
+}
