@@ -138,12 +138,12 @@ def test_what_goes_on_is_not_looked_for(tmp_path: Path) -> None:
 
 
 def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug meets the windows of router 1."""
+    """A bug meets the windows of router 1: a statement that breaks a rule of the store."""
     read = rollup_message.read
 
     def fail(db: Database, key: WindowKey, name: str) -> Rollup:
         if key.scope_id == 1:
-            raise KeyError(name)
+            db.execute("INSERT INTO router SELECT * FROM router")
         return read(db, key, name)
 
     monkeypatch.setattr(rollup_message, "read", fail)

@@ -32,8 +32,7 @@ NamedScope = tuple[Scope, int, str]  # and its id and name
 
 def report(db: Database, city: str, outputs: Output, now_ms: int, sums: bool) -> bool:
     """Report some finished windows of the store's list; True if there are more."""
-    with db.transaction():
-        found, more = take(db, city, now_ms, sums)
+    found, more = take(db, city, now_ms, sums)
     outputs.windows_finished(found)
     return more
 
@@ -43,13 +42,13 @@ def take(
 ) -> tuple[list[FinishedWindow], bool]:
     """What is due; True if there is more of it.
 
-    `sums`: all, and not minutes of routers only. In a transaction of the caller's.
+    `sums`: all, and not minutes of routers only. Windows are read before the transaction: on a
+    server an error in one would end it for all.
     """
     minutes_ms, longer_ms = now_ms - GRACE_MS, now_ms - LONG_GRACE_MS
     due = unpublished.due(db, minutes_ms, longer_ms, sums, MAX_PUBLISHED)
     published = []
     for key, has_rollup in due:
-        unpublished.remove(db, key)
         if not has_rollup:
             continue
         is_newest = not rollups.has_later(db, key, minutes_ms)
@@ -60,6 +59,9 @@ def take(
             continue
         with alone("a window name=%s window=%s start_ms=%d", name, key.window, key.start_ms):
             published.append(FinishedWindow(rollup_message.read(db, key, name), is_newest))
+    with db.transaction():
+        for key, _ in due:
+            unpublished.remove(db, key)
     return published, len(due) == MAX_PUBLISHED
 
 
