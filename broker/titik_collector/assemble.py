@@ -3,6 +3,7 @@
 Rule: this file alone knows all parts. A job gets what it needs of another as a function.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -46,6 +47,8 @@ from titik_collector.timeline.server_clock import ServerClock
 from titik_collector.timeline.timekeeping import Timekeeping
 from titik_mqtt.endpoint import Endpoint
 from titik_wire.limits import MAX_DAY_STARTS
+
+log = logging.getLogger(__name__)
 
 BUSY_S = 0.002  # a job's budget while messages come; a pass of rollups may still take 0.3 s
 RENEW_S = 10.0  # a third of how long a lease lasts
@@ -99,6 +102,7 @@ class Parts:
         self.jobs, self.always = self._in_order()
         self.live.load()
         self.live.hears = False  # until the broker accepts us
+        db.when_silent(self.silent)
 
     def _make_jobs(self, config: Config) -> None:
         db, link, outputs, now_ms = self.db, self.link, self.outputs, self._now_ms
@@ -190,6 +194,16 @@ class Parts:
         self.hearing.stop("broker", reason)
         self.ingest.drop_batch()
 
+    def silent(self, reason: str) -> None:
+        """The store's server does not answer, in the middle of a statement.
+
+        The broker may end our connection before it does: that is no fault of the broker's.
+        """
+        if self.report.storing:
+            log.error("the store is silent, nothing is acknowledged reason=%s", reason)
+        self.hearing.stop("store", reason)
+        self.report.waits(reason)
+
     def hear_again(self) -> None:
         """Before anything that comes is saved: from now on all that is reported is heard."""
         if self.link.accepted and self.store_proved and self.hearing.since_ms is None:
@@ -204,6 +218,13 @@ class Parts:
 
     def registry_changed(self, config: Config, changes: Changes) -> None:
         """The configuration was edited, and the store has the edit."""
+        if (there := opening.name(config.store)) != self.store_name:
+            log.warning(
+                "store.path, store.url and store.schema count from the next start: stop the"
+                " collector, copy the store with `titik store copy OLD %s`, start it again"
+                " now=%s then=%s",
+                *(config.file, self.store_name, there),
+            )
         self.pruning.keep(config.store)
         self.presence.forget()
         self.live.place()

@@ -84,6 +84,7 @@ ITS_OWN = {
     "test_past": "runs commands on a file; in test_server_store they print the same of a server",
     "test_plans": "is of SQLite's plans",
     "test_restate": "restates what an early migration of SQLite left",
+    "test_server_errors": "is of a server",
     "test_server_store": "is of a server",
     "test_statements": "counts statements, which are the same on both",
     "test_status_check": "runs a command on a file",

@@ -132,6 +132,21 @@ def test_an_edit_of_the_registry_outlasts_a_store_that_fails(tmp_path: Path) -> 
         assert [("router", 1), ("site", 1), ("city", 1)] == collector.known()
 
 
+def test_an_edit_of_the_store_counts_from_the_next_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The collector stays where it is, and logs what to type; another edit logs nothing of it."""
+    file = tmp_path / "titik.toml"
+    file.write_text(HEAD + SITE)
+    with collecting(file) as (collector, _):
+        file.write_text(HEAD + SITE + ROUTER)
+        collector.reload()
+        assert "next start" not in caplog.text
+        file.write_text(HEAD.replace("titik.db", "other.db") + SITE + ROUTER)
+        collector.reload()
+    assert f"copy the store with `titik store copy OLD {file}`, start it again" in caplog.text
+
+
 def test_routers_that_cannot_be_read_after_an_edit_are_reported_later(tmp_path: Path) -> None:
     """The edit is in the store then; the sums of its routers are not lost."""
     file = tmp_path / "titik.toml"

@@ -27,6 +27,7 @@ from titik_collector.store import (
     identity,
     opening,
     postgres,
+    sqlite,
 )
 from titik_collector.store.database import Database, StoreError, TableShape
 from titik_collector.store.desk_accounts import Account
@@ -233,8 +234,8 @@ def test_no_store_is_copied_that_a_collector_holds(
 def test_nothing_is_copied_over_a_store(cities: dict[str, Path]) -> None:
     """The other one stays as it is."""
     for name in ("file", "other"):
-        with build.opened(cities[name].with_name("titik.db"), [name]):
-            pass
+        with build.opened(cities[name].with_name("titik.db"), [name]) as db:
+            db.execute("INSERT INTO run (router_id, token, highest) VALUES (1, '1', 3)")
     before = holds(cities["other"])
     assert "is a store already" in copied(cities["file"], cities["other"], status=1)
     assert before == holds(cities["other"])
@@ -287,9 +288,52 @@ def test_the_command_of_the_page_moves_a_city(
         ("postgresql://a:secret@x/y", "has a password in it"),
         ("none.toml", "No such file"),
         ("none.db", "no store there yet"),
+        ("nowhere/none.db", "there is no folder nowhere"),
+        (".", "is a folder"),
     ],
 )
 def test_a_place_that_is_none_is_named(cities: dict[str, Path], place: str, output: str) -> None:
-    """Nothing is copied."""
-    assert output in says("store", "copy", place, str(cities["other"]), status=1)
+    """Nothing is copied, and no password is printed."""
+    printed = says("store", "copy", place, str(cities["other"]), status=1)
+    assert output in printed
+    assert "secret" not in printed
     assert not cities["other"].with_name("titik.db").exists()
+
+
+def test_a_store_is_not_copied_to_itself(cities: dict[str, Path]) -> None:
+    """Whichever way it is named."""
+    store = cities["file"].with_name("titik.db")
+    with build.opened(store):
+        pass
+    output = says("store", "copy", str(cities["file"]), str(store), status=1)
+    assert "is FROM and TO; name two places" in output
+
+
+@pytest.mark.parametrize("target", ["server", "other"])
+def test_a_copy_that_ended_among_its_tables_is_no_store(
+    cities: dict[str, Path], target: str
+) -> None:
+    """A disk was full: nothing opens it, nothing upgrades it, and the command goes on."""
+    with build.opened(cities["file"].with_name("titik.db")):
+        pass
+    if target == "server":
+        new = cities[target].read_text().replace('schema = "', 'schema = "half-')
+        cities[target].write_text(new)
+        opening.open_writer(model.load(cities[target]).store, half=True).close()
+    else:
+        sqlite.open_writer(cities[target].with_name("titik.db"), 8, half=True).close()
+    for words in (("db", "check"), ("collect",)):
+        output = says(*words, "--config", str(cities[target]), status=1)
+        assert "is half a copy of a store" in output
+    says("upgrade", "--config", str(cities[target]), status=int(target == "other"))
+    assert "router: 1" in copied(cities["file"], cities[target])
+
+
+def test_a_copy_takes_the_place_of_a_store_that_heard_nobody(cities: dict[str, Path]) -> None:
+    """A collector made it, and ended before it heard a router."""
+    with build.opened(cities["file"].with_name("titik.db"), ["a", "b"]):
+        pass
+    with build.opened(cities["other"].with_name("titik.db"), ["c"]) as db:
+        identity.opened(db)
+    copied(cities["file"], cities["other"])
+    assert holds(cities["file"]) == holds(cities["other"])

@@ -365,13 +365,15 @@ def test_a_reader_sees_one_moment(place: PostgresPlace) -> None:
 
 def test_a_schema_that_is_no_store_names_the_command_that_makes_one(place: PostgresPlace) -> None:
     """As a file that is not there."""
-    with pytest.raises(StoreError, match="no store there yet; start the collector: titik collect"):
+    with pytest.raises(StoreError, match="in a new city start the collector: titik collect"):
         postgres_schema.open_reader(place._replace(schema="nobody"), "titik collect")
 
 
 def test_a_server_that_does_not_answer_is_an_error_with_a_remedy() -> None:
     """Not a traceback of its driver."""
-    with pytest.raises(StoreError, match=r"is PostgreSQL running, and is store\.url right\?"):
+    with pytest.raises(
+        StoreError, match=r"start PostgreSQL, or correct host and port of store\.url"
+    ):
         PostgresDatabase(PostgresPlace("postgresql:///x?host=/nowhere", "titik"))
 
 

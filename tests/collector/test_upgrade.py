@@ -306,6 +306,7 @@ def by_root(on_server: Path) -> Iterator[Path]:
             on_server.read_text().replace("schema =", 'password_file = "password"\nschema =')
         )
         password.write_text("secret")
+        password.chmod(0o600)
         shutil.chown(password, USER, USER)
         where = model.load(made)
         upgrading.keep_now(where.store, where.beside, print)

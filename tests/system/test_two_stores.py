@@ -96,3 +96,59 @@ def test_a_door_that_does_not_open_stops_nobody(tmp_path: Path) -> None:
         city.until_acked()
         assert city.collector is not None
         assert 1 == city.collector.output().count("without checking for another collector")
+
+
+def empty_at(city: City) -> Path:
+    """The same city with an empty store, as after an edit of store.path; the first one rests."""
+    assert city.collector is not None
+    city.collector.stop()
+    beside = city.file.with_name("moved.toml")
+    beside.write_text(city.file.read_text().replace(str(city.store), str(city.folder / "new.db")))
+    return beside
+
+
+def test_an_empty_store_does_not_take_the_place_of_another(tmp_path: Path) -> None:
+    """It is refused with the command that copies the other one, after which nothing is lost."""
+    with City(tmp_path) as city:
+        city.collect()
+        node = city.node()
+        city.until_taken(node, 5)
+        city.until_acked()
+        moved = empty_at(city)
+        for _ in range(2):  # what the first try made is empty still
+            status, output = city.titik("collect", "--config", str(moved))
+            assert status == 1
+            assert "titik store copy OLD titik.toml" in output
+        _, output = city.titik("status", "--config", str(moved))
+        assert "it begins an empty store" in " ".join(output.split())
+        status, _ = city.titik("store", "copy", str(city.store), str(moved))
+        assert status == 0
+        moved.replace(city.file)
+        city.store = city.folder / "new.db"
+        city.collect()
+        node.is_sampling = True
+        city.until_taken(node, 3)
+        city.until_acked()
+        assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
+
+
+def test_an_empty_store_is_begun_on_purpose(tmp_path: Path) -> None:
+    """The other one is gone for good: what it had acknowledged counts as lost."""
+    with City(tmp_path) as city:
+        city.collect()
+        node = city.node()
+        city.until_taken(node, 5)
+        city.until_acked()
+        moved = empty_at(city)
+        assert 1 == city.titik("collect", "--config", str(moved))[0]
+        assert 0 == city.titik("store", "begin", "--config", str(moved))[0]
+        moved.replace(city.file)
+        city.store = city.folder / "new.db"
+        city.collect()
+        node.is_sampling = True
+        city.until_taken(node, 3)
+        city.until_acked()
+        taken, stored, refused, lost, in_spool = city.close_books()[node.run]
+        assert (node.sampler.seq, 0, 0) == (taken, refused, in_spool)
+        assert stored + lost == taken
+        assert lost > 0

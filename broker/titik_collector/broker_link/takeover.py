@@ -5,6 +5,7 @@ Rule: it is read before we connect as the collector, for that would evict a coll
 there, and before anything retained is written over.
 Rule: a status of another store or epoch that is still published is another collector's. One that
 stands still for WATCH_S is a ghost, left by a broker that lost power.
+Rule: an empty store does not follow another one silently: what that has acknowledged would be lost.
 Rule: what cannot be read delays no connection. It is logged once the connection stands.
 """
 
@@ -31,7 +32,7 @@ PATIENCE_S = 5.0  # for each answer of the broker
 
 
 class OtherCollector(Exception):
-    """Another collector with our id is at work; the text gives the evidence and the remedy."""
+    """Another collector or another store was at work here; the text has evidence and remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Takeover:
             return
         try:
             found = look(self._door, self._collector, own)
+            if found.acks and not identity.is_begun(self._db):
+                raise OtherCollector(_other_store(found))
             if found.status is not None and found.status.store == own.store:
                 own = identity.raise_above(self._db, own, found.status.epoch or 0)
             _log_lost(self._believe(found.acks))
@@ -76,6 +79,17 @@ class Takeover:
         if self._unread is not None:
             log.warning("connected without checking for another collector reason=%s", self._unread)
         self._door = self._unread = None
+
+
+def _other_store(found: Found) -> str:
+    name = found.status and found.status.store
+    return (
+        f"this store is empty, and the city has another one: the broker has its acks for"
+        f" {len(found.acks)} routers, and its id is {name or 'not known'}. Bring it here with"
+        " `titik store copy OLD titik.toml`, or a backup of it with `titik restore --only-store"
+        " FILE`. If it is gone for good: `titik store begin`, then start the collector; what it"
+        " held counts as lost"
+    )
 
 
 def _log_lost(lost: Mapping[str, int]) -> None:

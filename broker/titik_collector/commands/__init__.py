@@ -55,7 +55,8 @@ def show(screen: RenderableType) -> None:
 
 def _as_given(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    remedy = "; free the disk, or choose a place on another" if error.errno == errno.ENOSPC else ""
+    return f"{where}{error.strerror or error}{remedy}"
 
 
 def _refused(error: OSError) -> str | None:

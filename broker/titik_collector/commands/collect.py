@@ -100,4 +100,5 @@ def _run(collector: collect.Collector) -> None:
     except (OtherCollector, StoreHeld):
         collector.abandon()
         raise
+    log.info("stops signal=%s", signal.Signals(stopped[0]).name)
     collector.close()

@@ -1,8 +1,6 @@
 """`titik status` and `titik top`: the city now."""
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -25,7 +23,7 @@ from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
 from titik_collector.store import opening
-from titik_collector.store.database import Database, StoreError
+from titik_collector.store.database import StoreError
 from titik_collector.timeline import server_clock
 
 COUNT = click.IntRange(0, 1_000_000)
@@ -140,42 +138,36 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
             of, warned = settings.city, server.warnings
             return status.gather(db, of.name, now_ms, warned, of.title, of.timezone), server
     except StoreError as error:
-        if opening.is_held(settings.store) is False:
+        where = settings.store
+        if where.path is not None and opening.is_held(where) is False:
             raise  # what to do with the store comes before a collector
-        server = server_warnings.look(settings, now_ms, None)
-        causes = [one.text for one in server.warnings if one.level == "critical"]
-        raise StoreError("; ".join([str(error), *causes])) from error
+        causes, rest = _causes(settings, error)
+        raise StoreError("; ".join([*rest, *causes])) from error
+
+
+def _causes(settings: Config, error: StoreError) -> tuple[list[str], list[str]]:
+    """What the server reports itself, and the error where that is not in it."""
+    server = server_warnings.look(settings, server_clock.shown_ms(None), None)
+    causes = [one.text for one in server.warnings if one.level == "critical"]
+    reason = str(error).removeprefix(f"{opening.name(settings.store)}: ")
+    return causes, [] if any(reason in one for one in causes) else [str(error)]
 
 
 def _check(file: Path, limits: Limits) -> None:
     """Print the line and end; whatever goes wrong is UNKNOWN, or CRITICAL if the server says so."""
     try:
         settings = model.load(file)
-        with _readable(settings) as db:
+        with opening.reading(settings.store, settings.file) as db:
             now_ms = server_clock.shown_ms(db)
             server = server_warnings.look(settings, now_ms, db)
-            if db is None:
-                texts = [one.text for one in server.warnings if one.level == "critical"]
-                code, line = status_check.blind(texts, opening.name(settings.store))
-            else:
-                city = status.gather(db, settings.city.name, now_ms, server.warnings)
-                code, line = status_check.check(city, server, limits)
-    except (ConfigError, StoreError, OSError) as error:
+            city = status.gather(db, settings.city.name, now_ms, server.warnings)
+            code, line = status_check.check(city, server, limits)
+    except StoreError as error:
+        code, line = status_check.blind(*_causes(settings, error))
+    except (ConfigError, OSError) as error:
         code, line = status_check.UNKNOWN, status_check.line(status_check.UNKNOWN, str(error))
     click.echo(line)
     sys.exit(code)
-
-
-@contextlib.contextmanager
-def _readable(settings: Config) -> Iterator[Database | None]:
-    """The store, or None if it cannot be read."""
-    with contextlib.ExitStack() as stack:
-        try:
-            db = stack.enter_context(opening.reading(settings.store, settings.file))
-        except StoreError:
-            yield None
-        else:
-            yield db
 
 
 def _find(city: CityStatus, name: str, whole: str) -> SiteStatus | RouterStatus | None:

@@ -1,15 +1,17 @@
 """`titik store`: where the store is."""
 
+from pathlib import Path
+
 import click
 
-from titik_collector.commands import plainly
+from titik_collector.commands import options, plainly
 from titik_collector.config import model
-from titik_collector.store import copying, opening
+from titik_collector.store import copying, identity, opening
 
 
 @click.group()
 def store() -> None:
-    """Move the store."""
+    """Move the store, or begin a new one."""
 
 
 @store.command(name="copy")
@@ -31,6 +33,20 @@ def copy_command(source: str, target: str) -> None:
         f" + in spool {in_spool}"
     )
     click.echo(f"copied; name it under [store] of titik.toml: {opening.name(there)}")
+
+
+@store.command(name="begin")
+@options.CONFIG
+def begin_command(file: Path) -> None:
+    """Let the collector begin with an empty store, though the city has had another.
+
+    What that one acknowledged counts as lost.
+    """
+    with plainly():
+        where = model.load(file).store
+        with opening.writing(where) as db:
+            identity.begin(db)
+    click.echo(f"{opening.name(where)}: the collector begins here; start it")
 
 
 def _report(table: str, rows: int) -> None:

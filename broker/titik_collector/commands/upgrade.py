@@ -9,6 +9,7 @@ from titik_collector.commands import options, plainly
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.store import opening, upgrading
+from titik_collector.store.database import StoreHeld
 
 
 @click.command("upgrade")
@@ -33,7 +34,8 @@ def _upgrade(city: Config, no_snapshot: bool) -> None:
     where, beside = city.store, city.beside
     newest, have = opening.newest(where), opening.version(where)
     if have in (0, newest):
-        click.echo(f"{opening.name(where)}: nothing to upgrade")
+        none = "" if have else "no store there yet, "
+        click.echo(f"{opening.name(where)}: {none}nothing to upgrade")
         return
     if opening.is_held(where) and not no_snapshot:
         upgrading.keep_now(where, beside, click.echo)
@@ -45,6 +47,8 @@ def _upgrade(city: Config, no_snapshot: bool) -> None:
 
 
 def _go_back(city: Config) -> None:
+    if opening.is_held(city.store):
+        raise StoreHeld(f"{opening.name(city.store)}: a collector holds this store; stop it first")
     lost = upgrading.loss(city.store, city.beside)
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(lost.taken_s))
     samples = "all" if lost.samples is None else lost.samples

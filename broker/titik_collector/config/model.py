@@ -466,9 +466,13 @@ def store_at(place: str) -> Store:
     ConfigError.
     """
     if "://" in place:
-        _check_url(Path(place), place)
+        _check_url(Path("the url"), place)
         return Store(url=place)
     file = Path(place)
+    if file.is_dir():
+        raise ConfigError(file, "", "is a folder", "name the file in it")
+    if not file.parent.is_dir():
+        raise ConfigError(file, "", f"there is no folder {file.parent}", "make it, or name another")
     return load(file).store if file.suffix == ".toml" else Store(path=file)
 
 
@@ -533,7 +537,7 @@ def _check_url(file: Path, text: str) -> None:
             file,
             "store.url",
             "has a password in it",
-            "put it into a file of mode 0600, and name that: store.password_file",
+            "put it into a file of mode 0600, and name that in titik.toml: store.password_file",
         )
 
 

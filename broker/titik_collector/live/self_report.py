@@ -69,6 +69,11 @@ class SelfReport:
             self._changed()
         self._store_problem = reason
 
+    def waits(self, reason: str) -> None:
+        """The store does not answer; the file says it, for nothing is published meanwhile."""
+        self.failed(reason)
+        self._file.write(self._state())
+
     def works(self) -> None:
         """The store works again."""
         self._changed()

@@ -12,7 +12,7 @@ from titik_collector.config.model import Config
 from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
-from titik_collector.store import opening, presence_rows
+from titik_collector.store import identity, opening, presence_rows
 from titik_collector.store.database import Database
 from titik_collector.timeline import server_clock
 from titik_collector.wording import when
@@ -51,7 +51,10 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     start = systemd.start(settings.beside, settings.file)
     folder = settings.broker.directory
     broker = "" if folder is None else f"; if its broker is stopped: {systemd.start_broker(folder)}"
-    is_idle = opening.is_held(settings.store) is False
+    # Where no store is, none is collected; a server that could not be read is not asked again.
+    path = settings.store.path
+    is_there = db is not None or (path is not None and path.exists())
+    is_idle = is_there and opening.is_held(settings.store) is False
     idle = _nobody_collects(db, now_ms, start + broker) if is_idle else None
     if idle is not None:
         warnings.append(Warned("critical", idle))
@@ -71,7 +74,10 @@ def _nobody_collects(db: Database | None, now_ms: int, start: str) -> str:
     """That no collector runs, and since when nothing was heard."""
     heard_ms = None if db is None else presence_rows.last_heard_ms(db)
     if heard_ms is None:
-        return f"no collector is running; start it: {start}"
+        found = f"no collector is running; start it: {start}"
+        if db is None or not identity.is_empty(db):
+            return found
+        return f"{found}; it begins an empty store: is the city's elsewhere? titik store copy"
     since = when.length(now_ms - heard_ms)
     return f"no collector is running; the last report came {since} ago; start it: {start}"
 

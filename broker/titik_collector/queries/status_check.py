@@ -40,10 +40,10 @@ def check(city: CityStatus, server: Server, limits: Limits) -> tuple[int, str]:
     return code, f"{line(code, '; '.join(texts) or well)} | {_data(city, server, limits)}"
 
 
-def blind(causes: Sequence[str], store: str) -> tuple[int, str]:
+def blind(causes: Sequence[str], errors: Sequence[str]) -> tuple[int, str]:
     """Where the store cannot be read: critical if the server itself reports why."""
     code = CRITICAL if causes else UNKNOWN
-    return code, line(code, "; ".join([*causes, f"{store} cannot be read"]))
+    return code, line(code, "; ".join([*causes, *errors]))
 
 
 def line(code: int, text: str) -> str:

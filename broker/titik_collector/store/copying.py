@@ -2,13 +2,14 @@
 
 Rule: rows go in the order of their key, so the last row of the copy says where to go on.
 Rule: a copy that is not whole has a table `copying`, and nothing opens it as a store.
+Rule: a store that never heard a router is as good as none, so a copy may take its place.
 """
 
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from titik_collector.store import conservation, desk_copying, desk_opening, opening
-from titik_collector.store.database import Database, Row, StoreError, TableShape, insert
+from titik_collector.store import conservation, desk_copying, desk_opening, identity, opening
+from titik_collector.store.database import HALF, Database, Row, StoreError, TableShape, insert
 from titik_collector.store.opening import Where
 
 FIRST = ("router", "site", "boot", "run")  # other rows refer to theirs
@@ -26,6 +27,8 @@ def copy_city(
 
     `copied` is given each table's name and rows.
     """
+    if opening.is_same(source, target):
+        raise Copied(f"{opening.name(target)}: is FROM and TO; name two places")
     with (
         opening.reading(source) as reader,
         opening.writing(source) as held,
@@ -105,13 +108,16 @@ def _begin(target: Database, tables: list[TableShape], origin: str, name: str) -
     if target.has_table("copying"):
         if target.execute("SELECT origin FROM copying") == [(origin,)]:
             return
-    elif any(target.execute(f"SELECT 1 FROM {table.name} LIMIT 1") for table in tables):
-        raise Copied(f"{name}: is a store already; copy to another place, or move it away")
+    elif not identity.is_empty(target):
+        raise Copied(
+            f"{name}: is a store already; copy to another place, or move it away; on a server:"
+            " ALTER SCHEMA titik RENAME TO titik_old"
+        )
     with target.transaction():
         for table in reversed(tables):
             target.execute(f"DELETE FROM {table.name}")
-        target.execute("DROP TABLE IF EXISTS copying")
-        target.execute("CREATE TABLE copying (origin TEXT NOT NULL)")
+        target.execute(HALF)
+        target.execute("DELETE FROM copying")
         target.execute("INSERT INTO copying (origin) VALUES (?)", (origin,))
 
 

@@ -108,7 +108,28 @@ def other_schema(version: int, newest: int) -> str:
     versions = f"schema {version}, this program reads {newest}"
     if version > newest:
         return f"{versions}; upgrade this program"
-    return f"{versions}; `titik collect` brings it up to date"
+    return f"{versions}; `titik upgrade` brings it up to date"
+
+
+def no_store(start: str) -> str:
+    """What to do where no store is; `start` is the command that makes one."""
+    return (
+        "no store there yet; if the city has one elsewhere, stop its collector and copy it:"
+        f" titik store copy OLD titik.toml; in a new city start the collector: {start}"
+    )
+
+
+# Stands in a copy until it is whole, and is made before any other table.
+HALF = "CREATE TABLE IF NOT EXISTS copying (origin TEXT NOT NULL)"
+
+
+def check_whole(db: "Database", name: object) -> None:
+    """StoreError if it is a copy that was begun and not finished."""
+    if db.has_table("copying"):
+        raise StoreError(
+            f"{name}: is half a copy of a store; type the command again that copied it,"
+            " or remove it"
+        )
 
 
 class Rows(list[Row]):
@@ -167,6 +188,10 @@ class Database(Protocol):
 
     def be_patient(self) -> None:
         """From now on an answer may take an hour; nobody waits for an ack."""
+        ...
+
+    def when_silent(self, do: Callable[[str], object]) -> None:
+        """Call it with the reason, again and again, while a statement waits for a server."""
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:

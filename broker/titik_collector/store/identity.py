@@ -38,6 +38,23 @@ def opened(db: Database) -> Identity:
     return Identity(store, epoch, known.get("place") != place)
 
 
+def is_empty(db: Database) -> bool:
+    """Whether it never heard a router, so that nothing is lost with it."""
+    return not db.execute("SELECT 1 FROM run LIMIT 1")
+
+
+def begin(db: Database) -> None:
+    """An operator begins a new store on purpose, though the city has had another."""
+    with db.transaction():
+        _write(db, begun="1")
+
+
+def is_begun(db: Database) -> bool:
+    """Whether it holds what routers reported, or was begun on purpose."""
+    on_purpose = db.execute("SELECT 1 FROM setting WHERE name = 'begun'")
+    return bool(on_purpose) or not is_empty(db)
+
+
 def raise_above(db: Database, own: Identity, epoch: int) -> Identity:
     """An epoch above one that was published by a later state of this store."""
     if epoch < own.epoch:

@@ -1,5 +1,6 @@
 """The store's lease: only one collector writes acks, rollups and `now` over one store."""
 
+import errno
 import fcntl
 import os
 import time
@@ -28,10 +29,15 @@ def held(path: Path) -> Iterator[None]:
             stack.enter_context(lease(path.with_name(path.name + ".lease"), busy))
         except OSError as error:
             raise StoreError(
-                f"store.path: {error.filename or path}: {error.strerror}; run as its owner, or"
-                " choose a folder that can be written"
+                f"store.path: {error.filename or path}: {error.strerror}; {_remedy(error)}"
             ) from error
         yield
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "free the disk, or choose a folder on another"
+    return "run as its owner, or choose a folder that can be written"
 
 
 @contextmanager

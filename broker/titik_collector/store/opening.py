@@ -3,6 +3,8 @@
 Rule: the driver of PostgreSQL is loaded where the configuration names a server, and nowhere else.
 """
 
+import logging
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,7 +18,9 @@ from titik_collector.store.database import Before, Database, StoreError, migrati
 if TYPE_CHECKING:
     from titik_collector.store.postgres import PostgresPlace
 
-DRIVER = 'store.url: psycopg is not installed: pip install "titik[postgres]"'
+log = logging.getLogger(__name__)
+
+DRIVER = f'{sys.executable} -m pip install "psycopg[binary]>=3.2"'
 
 
 class Where(Protocol):
@@ -42,6 +46,13 @@ class Where(Protocol):
 def name(where: Where) -> str:
     """For messages."""
     return f"{where.url} schema {where.schema}" if where.path is None else str(where.path)
+
+
+def is_same(one: Where, other: Where) -> bool:
+    """Whether both name one store."""
+    if one.path is not None and other.path is not None:
+        return one.path.resolve() == other.path.resolve()
+    return name(one) == name(other)
 
 
 @contextmanager
@@ -90,11 +101,11 @@ def open_writer(where: Where, half: bool = False, before: Before | None = None) 
     `half`: a copy that is not whole too. `before` is called before an older store is changed.
     """
     if where.path is not None:
-        return _whole(sqlite.open_writer(where.path, before=before), where, half)
+        return sqlite.open_writer(where.path, before=before, half=half)
     place = postgres(where)
     from titik_collector.store import postgres_schema
 
-    return _whole(postgres_schema.open_writer(place, before=before), where, half)
+    return postgres_schema.open_writer(place, before=before, half=half)
 
 
 @contextmanager
@@ -110,29 +121,15 @@ def reading(
 ) -> Iterator[Database]:
     """The store for reading, until the end of the block; `file`: the configuration."""
     if where.path is not None:
-        with closing(_whole(sqlite.open_reader(where.path, file, of_version), where)) as db:
+        with closing(sqlite.open_reader(where.path, file, of_version)) as db:
             yield db
         return
     place = postgres(where)
     from titik_collector.store import postgres_schema
 
     start = "titik collect" if file is None else systemd.start(file, file)
-    with closing(_whole(postgres_schema.open_reader(place, start, of_version), where)) as opened:
+    with closing(postgres_schema.open_reader(place, start, of_version)) as opened:
         yield opened
-
-
-def _whole(db: Database, where: Where, half: bool = False) -> Database:
-    """StoreError if it is a copy that was begun and not finished."""
-    try:
-        if not half and db.has_table("copying"):
-            raise StoreError(
-                f"{name(where)}: is half a copy of a store; type the command again that copied it,"
-                " or remove it"
-            )
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def postgres(where: Where) -> "PostgresPlace":
@@ -140,7 +137,7 @@ def postgres(where: Where) -> "PostgresPlace":
     try:
         from titik_collector.store.postgres import PostgresPlace
     except ImportError as error:
-        raise StoreError(DRIVER) from error
+        raise StoreError(f"store.url: psycopg is not installed: {DRIVER}") from error
     assert where.url is not None
     return PostgresPlace(where.url, where.schema, _password(where.password_file))
 
@@ -149,6 +146,12 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
+        if file.stat().st_mode & 0o007:
+            log.warning("store.password_file: everybody can read it; type: chmod 600 %s", file)
         return file.read_text(encoding="utf-8")[:MAX_PASSWORD_FILE].strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"store.password_file: {error}; name a file that can be read") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"store.password_file: {file}: {reason}; put the password of the user of store.url"
+            " there, in a file of mode 0600"
+        ) from error

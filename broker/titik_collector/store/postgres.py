@@ -7,7 +7,7 @@ Rule: a lost connection is made again at the next statement, never inside a tran
 
 import re
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from itertools import count
@@ -15,14 +15,13 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import psycopg
-from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from titik_collector.store.database import (
+    HALF,
     Row,
     Rows,
-    StoreBusy,
     StoreError,
     StoreHeld,
     TableShape,
@@ -31,8 +30,10 @@ from titik_collector.store.database import (
     Values,
     tables_of,
 )
+from titik_collector.store.postgres_errors import worded
 
-CONNECT_S = 10
+CONNECT_S = 3  # unless the url has `connect_timeout`
+SILENT_S = 3  # a server that does not answer is reported so often
 BUSY_MS = 1000  # as on SQLite
 DEAD_MS = 15_000  # a network that takes or answers nothing for so long is gone
 ASK_S = 5  # a server that is silent for so long is asked whether it is still there
@@ -40,7 +41,6 @@ ANSWER_S = 120  # a server that answers nothing to the writer for so long has st
 LEASE_S = 30  # a holder that renews nothing for so long has lost it
 AT_ONCE = 1000  # rows that a long answer brings in one message
 T = TypeVar("T")
-REMOTE = "is PostgreSQL running, and is store.url right?"
 _TYPES: dict[type, str] = {
     bool: "boolean",
     int: "bigint",
@@ -48,22 +48,6 @@ _TYPES: dict[type, str] = {
     str: "text",
     bytes: "bytea",
 }
-_STOPPED = (
-    *(errors.LockNotAvailable, errors.QueryCanceled),
-    *(errors.SerializationFailure, errors.DeadlockDetected),
-)
-_BUGS = (
-    *(errors.IntegrityError, errors.DataError, errors.ProgrammingError),
-    errors.ReadOnlySqlTransaction,  # outside a transaction
-)
-# The operator's to mend; the second part is the remedy.
-_REMEDIES: tuple[tuple[type[psycopg.Error], str], ...] = (
-    (errors.InvalidPassword, "correct store.password_file"),
-    (errors.InsufficientPrivilege, "grant it to the user of store.url"),
-    (errors.FeatureNotSupported, "a standby? target_session_attrs=read-write in the url"),
-    (errors.UndefinedTable, "the schema is not whole: bring back a backup"),
-    (errors.DiskFull, "free the disk of the server"),
-)
 
 
 class PostgresPlace(NamedTuple):
@@ -81,6 +65,7 @@ class _Session(psycopg.Connection[Row]):
     """A connection that ends where its server stops in the middle; libpq would wait for ever."""
 
     is_patient = True
+    silent: Callable[[str], object] = staticmethod(lambda _: None)
 
     @cached_property
     def used(self) -> "psycopg.Cursor[Row]":
@@ -92,7 +77,7 @@ class _Session(psycopg.Connection[Row]):
         if self.is_patient:
             return super().wait(gen, *args, **options)
         try:
-            return super().wait(_in_time(gen, time.monotonic() + ANSWER_S), *args, **options)
+            return super().wait(_in_time(gen, self.silent), *args, **options)
         except _Stopped:
             self.close()
             raise
@@ -102,14 +87,22 @@ class _Stopped(psycopg.OperationalError):
     """The server does not answer."""
 
 
-def _in_time(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:
+def _in_time(
+    gen: Generator[Any, Any, T], silent: Callable[[str], object]
+) -> Generator[Any, Any, T]:
     """The same steps; psycopg asks for one every now and then, though the server is silent."""
+    began = time.monotonic()
+    reported = began
     try:
         wanted = next(gen)
         while True:
             ready = yield wanted
-            if not ready and time.monotonic() > deadline:
+            now = time.monotonic()
+            if not ready and now > began + ANSWER_S:
                 raise _Stopped(f"the server has not answered for {ANSWER_S} s")
+            if not ready and now > reported + SILENT_S:
+                reported = now
+                silent("the server does not answer")
             wanted = gen.send(ready)
     except StopIteration as end:
         return cast(T, end.value)
@@ -123,6 +116,7 @@ class PostgresDatabase:
         self._is_shared = is_shared  # several write, each in short transactions, without a lease
         self._epoch: int | None = None  # of the lease; None: this session only reads
         self._is_patient = True  # a reader may ask for what takes an hour
+        self._silent: Callable[[str], object] = lambda _: None
         self._inside = False
         self._cursors = 0
         self._types: dict[str, tuple[str, ...]] = {}
@@ -185,6 +179,10 @@ class PostgresDatabase:
     def be_patient(self) -> None:
         """From now on an answer may take an hour; nobody waits for an ack."""
         self._raw.is_patient = self._is_patient = True
+
+    def when_silent(self, do: Callable[[str], object]) -> None:
+        """Call it with the reason, again and again, while a statement waits for the server."""
+        self._silent = self._raw.silent = do
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -262,7 +260,8 @@ class PostgresDatabase:
             self.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")
             if self.version() < number:
                 self._raw.is_patient = True
-                self._raw.execute(sql.encode(), prepare=False)  # many statements
+                with self._worded():
+                    self._raw.execute(sql.encode(), prepare=False)  # many statements
                 self._raw.is_patient = self._is_patient
                 self.execute("INSERT INTO schema_version (number) VALUES (?)", (number,))
             self.execute("COMMIT")
@@ -273,8 +272,8 @@ class PostgresDatabase:
             return 0
         return int(self.execute("SELECT max(number) FROM schema_version")[0][0])
 
-    def make_schema(self) -> None:
-        """The schema, where the server has none of the name."""
+    def make_schema(self, half: bool = False) -> None:
+        """The schema, where the server has none of the name; `half`: for a copy."""
         schema = self._place.schema
         if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)):
             with self._begun("BEGIN READ WRITE"):
@@ -283,6 +282,8 @@ class PostgresDatabase:
                 self.execute("SELECT pg_advisory_xact_lock(hashtext(?))", (schema,))
                 self.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
                 self.execute("COMMIT")
+        if half and not self.version():
+            self._written(HALF, ())
 
     def _written(self, sql: str, values: Values) -> Rows:
         with self._begun("BEGIN READ WRITE"):
@@ -335,7 +336,7 @@ class PostgresDatabase:
         """This session is the writer's."""
         with self._worded():
             self._raw.execute(_PLANS)
-        self._raw.is_patient = self._is_patient
+        self._raw.is_patient, self._raw.silent = self._is_patient, self._silent
 
     @contextmanager
     def _worded(self) -> Iterator[None]:
@@ -397,7 +398,7 @@ def _connected(place: PostgresPlace) -> _Session:
             autocommit=True,
             prepare_threshold=1,
             password=place.password,
-            connect_timeout=CONNECT_S,
+            connect_timeout=None if "connect_timeout" in place.url else CONNECT_S,
             application_name="titik",
             tcp_user_timeout=DEAD_MS,
             keepalives_idle=ASK_S,
@@ -405,23 +406,10 @@ def _connected(place: PostgresPlace) -> _Session:
             options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
         )
     except psycopg.Error as error:
-        raise worded(error, place) from error
+        raise worded(error, place, connecting=True) from error
     # Else the type of a number depends on its size, and each is another statement.
     raw.adapters.register_dumper(int, Int8Dumper)
     return raw
-
-
-def worded(error: psycopg.Error, place: PostgresPlace) -> StoreError:
-    """What PostgreSQL says of a store, with the remedy."""
-    text = f"{place}: {' '.join(str(error).split())}"
-    if isinstance(error, _STOPPED):
-        return StoreBusy(text)
-    for kind, remedy in _REMEDIES:
-        if isinstance(error, kind):
-            return StoreError(f"{text}; {remedy}")
-    if isinstance(error, _BUGS):
-        return Unstorable(text)
-    return StoreError(f"{text}; {REMOTE}" if error.sqlstate is None else text)
 
 
 @cache

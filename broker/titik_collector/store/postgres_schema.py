@@ -13,7 +13,9 @@ from titik_collector.store.database import (
     Database,
     Migration,
     StoreError,
+    check_whole,
     migrations,
+    no_store,
     other_schema,
 )
 from titik_collector.store.postgres import HELD, PostgresDatabase, PostgresPlace
@@ -23,15 +25,21 @@ _IN_USE = "SELECT 1 FROM setting UNION ALL SELECT 1 FROM router LIMIT 1"
 
 
 def open_writer(
-    place: PostgresPlace, newest: int | None = None, before: Before | None = None
+    place: PostgresPlace,
+    newest: int | None = None,
+    before: Before | None = None,
+    half: bool = False,
 ) -> PostgresDatabase:
     """Open, or make, the store for writing, brought to the newest migration; StoreHeld.
 
     `newest`: that of an earlier version. `before` is called before an older store is changed.
+    `half`: a copy that is not whole too; a new one is marked as such.
     """
     db = PostgresDatabase(place)
     try:
-        db.make_schema()
+        db.make_schema(half)
+        if not half:
+            check_whole(db, place)
         known = migrations(FOLDER, newest)
         if not db.version():
             _apply(db, known[:1])
@@ -57,9 +65,10 @@ def open_reader(
     """
     db = PostgresDatabase(place)
     try:
+        check_whole(db, place)
         version, newest = db.version(), of_version or migrations(FOLDER)[-1].number
         if not version:
-            raise StoreError(f"{place}: no store there yet; start the collector: {start}")
+            raise StoreError(f"{place}: {no_store(start)}")
         if version != newest:
             raise StoreError(f"{place}: {other_schema(version, newest)}")
     except BaseException:
@@ -85,7 +94,7 @@ def put_back(
     with closing(open_writer(place)) as db:
         if db.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (kept,)):
             raise StoreError(f"{place}: there is a schema {kept} already; move it away")
-        with closing(open_writer(place._replace(schema=back), of_version)) as old:
+        with closing(open_writer(place._replace(schema=back), of_version, half=True)) as old:
             copy(old, db.renew)
             with old.transaction():
                 old.raise_numbers()

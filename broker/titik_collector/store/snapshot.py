@@ -13,6 +13,8 @@ from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import open_reader, open_writer
 
+# Else who reads it leaves files beside it, and has to be allowed to write its folder.
+_ALONE = "PRAGMA journal_mode = DELETE"
 _HEADER = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html
 
 
@@ -49,8 +51,7 @@ def copy_to(
     ):
         copying.copy(source, into, "", str(copy), renew)
         copying.finish(into)
-        # Else only who may write its folder could read it.
-        into.execute("PRAGMA journal_mode = DELETE")
+        into.execute(_ALONE)
 
 
 def _copy_file(store: Path, copy: Path, of_version: int | None) -> None:
@@ -60,6 +61,7 @@ def _copy_file(store: Path, copy: Path, of_version: int | None) -> None:
     ):
         try:
             source.raw.backup(into)
+            into.execute(_ALONE)
         except sqlite3.Error as error:  # of the one or of the other
             raise Uncopied(f"{store} to {copy}: {error}") from error
 

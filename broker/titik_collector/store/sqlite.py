@@ -6,7 +6,7 @@ Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
 
 import platform
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ import msgspec
 from titik_collector.limits import MAX_PAGES_KIB
 from titik_collector.own_state import systemd
 from titik_collector.store.database import (
+    HALF,
     Before,
     Row,
     Rows,
@@ -25,7 +26,9 @@ from titik_collector.store.database import (
     Unstorable,
     Value,
     Values,
+    check_whole,
     migrations,
+    no_store,
     other_schema,
     tables_of,
 )
@@ -87,6 +90,9 @@ class SqliteDatabase:
 
     def be_patient(self) -> None:
         """It always is."""
+
+    def when_silent(self, do: Callable[[str], object]) -> None:
+        """A file answers."""
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -155,11 +161,16 @@ def files(path: Path) -> list[Path]:
 
 
 def open_writer(
-    path: Path, newest: int | None = None, before: Before | None = None, folder: str = FOLDER
+    path: Path,
+    newest: int | None = None,
+    before: Before | None = None,
+    folder: str = FOLDER,
+    half: bool = False,
 ) -> SqliteDatabase:
     """Open, or make, the store for writing, brought to the newest migration of the folder.
 
     `newest`: that of an earlier version. `before` is called before an older store is changed.
+    `half`: a copy that is not whole too; a new one is marked as such.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,6 +184,10 @@ def open_writer(
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA cache_size = -{MAX_PAGES_KIB}")
+        if not half:
+            check_whole(db, path)
+        elif not db.version():
+            db.execute(HALF)
         _migrate(db, newest, before, folder)
     except BaseException:
         db.close()
@@ -188,12 +203,10 @@ def open_reader(
     `file`: the configuration that makes one. `of_version`: in place of this program's schema.
     """
     if not path.exists():
-        raise StoreError(
-            f"{path}: no store there yet; start the collector, which makes it:"
-            f" {systemd.start(path, file)}"
-        )
+        raise StoreError(f"{path}: {no_store(systemd.start(path, file))}")
     db = _read_only(path)
     try:
+        check_whole(db, path)
         version, newest = db.version(), of_version or migrations(FOLDER)[-1].number
         if version != newest:
             raise StoreError(f"{path}: {_other_schema(version, newest)}")
@@ -250,9 +263,14 @@ def version(path: Path) -> int:
         return db.version()
 
 
-def _read_only(path: Path) -> SqliteDatabase:
+def open_closed(path: Path) -> SqliteDatabase:
+    """A file that nobody has open, for reading; nothing is left beside it."""
+    return _read_only(path, "immutable=1")
+
+
+def _read_only(path: Path, how: str = "mode=ro") -> SqliteDatabase:
     try:
-        return SqliteDatabase(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5), path)
+        return SqliteDatabase(sqlite3.connect(f"file:{path}?{how}", uri=True, timeout=5), path)
     except sqlite3.Error as error:
         raise worded(error, path) from error
 

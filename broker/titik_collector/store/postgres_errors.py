@@ -1,0 +1,98 @@
+"""What PostgreSQL says of a store, as an error of ours: the cause, then one remedy.
+
+Rule: the error of a connection has no code, so it is known by the server's words. In a language
+that we do not read it gets the last remedy.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import Identifier
+
+from titik_collector.store.database import StoreBusy, StoreError, Unstorable
+
+if TYPE_CHECKING:
+    from titik_collector.store.postgres import PostgresPlace
+
+_BUSY = (
+    *(errors.LockNotAvailable, errors.QueryCanceled),
+    *(errors.SerializationFailure, errors.DeadlockDetected),
+)
+_BUGS = (
+    *(errors.IntegrityError, errors.DataError, errors.ProgrammingError),
+    errors.ReadOnlySqlTransaction,  # outside a transaction
+    errors.InFailedSqlTransaction,  # a statement before it failed, and was reported
+)
+_MAKE = "make the user as docs/operating.md shows"
+# By the words of a connection's error.
+_CONNECTING = (
+    ("no password supplied", "set store.password_file, and name titik.toml instead of the url"),
+    ("password authentication failed", f"correct store.password_file, or {_MAKE}"),
+    ("(Peer|Ident) authentication", "name a host in store.url, or run as the user {user}"),
+    ("role .* does not exist", f"correct the user in store.url, or {_MAKE}"),
+    ("database .* does not exist", "in psql, as postgres: CREATE DATABASE {database}"),
+    ("for database", "in psql, as postgres: GRANT CONNECT ON DATABASE {database} TO {user}"),
+    ("pg_hba.conf", "let this machine and user in with a line of the server's pg_hba.conf"),
+    ("refused|No such file", "start PostgreSQL, or correct host and port of store.url"),
+    (
+        "timeout|timed out|not answered",
+        "is the server on, and does a firewall let its port through?",
+    ),
+    ("No route|unreachable|resolve host", "correct the host of store.url, or the network"),
+    ('"port"|port number', "correct the port of store.url"),
+    ("closed|terminat|EOF|reset|receive|send", "read the log of PostgreSQL"),
+    ("SSL|certificate", "correct sslmode and sslrootcert of store.url, or TLS of the server"),
+    ("too many|connection slots", "raise max_connections of the server"),
+    ("starting up|shutting down|recovery mode", "wait until PostgreSQL has started"),
+    ("", "is store.url right, and does the server let the user {user} in?"),
+)
+_OWN = "in psql, as postgres: ALTER SCHEMA {schema} OWNER TO {user}"
+_GRANT = "in psql, as postgres: GRANT CREATE ON DATABASE {database} TO {user}"
+# By the kind of a statement's error.
+_STATING = (
+    (errors.InvalidSchemaName, _OWN),
+    (errors.InsufficientPrivilege, _OWN),
+    (errors.FeatureNotSupported, "a standby? target_session_attrs=read-write in the url"),
+    (errors.UndefinedTable, "was the schema renamed? else bring back a backup"),
+    (errors.DiskFull, "free the disk of the server"),
+)
+
+
+def worded(error: psycopg.Error, place: "PostgresPlace", connecting: bool = False) -> StoreError:
+    """With the remedy; `connecting`: there is no session yet."""
+    reason = " ".join(str(error).split()).removeprefix("connection failed: ")
+    reason = re.sub(r" Is the server running .*?\?", "", reason)
+    text = f"{place}: {reason}"
+    if isinstance(error, _BUSY):
+        return StoreBusy(text)
+    if remedy := _remedy(error, reason, connecting):
+        return StoreError(f"{text}; {remedy.format(**_names(place))}")
+    if isinstance(error, _BUGS):
+        return Unstorable(text)
+    return StoreError(text)
+
+
+def _remedy(error: psycopg.Error, reason: str, connecting: bool) -> str | None:
+    if connecting or (error.sqlstate is None and isinstance(error, psycopg.OperationalError)):
+        # libpq names the server first, as `connection to server at "HOST", port N failed:`.
+        cause = reason.rpartition(" failed: ")[2]
+        return next(remedy for words, remedy in _CONNECTING if re.search(words, cause))
+    if isinstance(error, errors.InsufficientPrivilege) and "for database" in reason:
+        return _GRANT
+    return next((remedy for kind, remedy in _STATING if isinstance(error, kind)), None)
+
+
+def _names(place: "PostgresPlace") -> dict[str, str]:
+    """What to write in a statement of SQL."""
+    try:
+        parts = conninfo_to_dict(place.url)
+    except psycopg.Error:
+        parts = {}
+    names = {"database": parts.get("dbname"), "user": parts.get("user"), "schema": place.schema}
+    return {
+        key: "NAME" if name is None else Identifier(str(name)).as_string()
+        for key, name in names.items()
+    }
