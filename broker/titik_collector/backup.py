@@ -1,6 +1,6 @@
 """A city in one file: configuration, registry, authority, users and store, for an empty machine.
 
-    titik.toml  desk.db  titik.db
+    titik.toml  desk.db  titik.db  db.password
     broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
 What else mosquitto keeps is not in it: routers send again what was not acknowledged, and every
@@ -24,12 +24,13 @@ from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.files.replace import replacing
-from titik_collector.store import copying, desk_copying, desk_opening, opening, snapshot
+from titik_collector.store import copying, desk_copying, desk_opening, identity, opening, snapshot
 from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
-from titik_collector.store.sqlite import files, open_reader, open_writer
+from titik_collector.store.sqlite import files, open_closed, open_reader, open_writer
 
 CONFIG, DESK, STORE, BROKER = "titik.toml", "desk.db", "titik.db", "broker"
+PASSWORD = "db.password"  # of a store on a server
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
@@ -40,6 +41,7 @@ class Restored(NamedTuple):
     city: Config
     broker: BrokerFolder | None
     no_store: str | None  # why there is none
+    has_store: bool  # the backup has a store
     notes: list[str]  # what is not as it was
 
 
@@ -56,6 +58,8 @@ def backup(city: Config, file: Path) -> set[str]:
     try:
         with replacing(file) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
             tar.add(city.file, CONFIG, filter=_ours)
+            if city.store.password_file is not None:
+                tar.add(city.store.password_file, PASSWORD, filter=_ours)
             if desk_opening.exists(city.store):
                 holds.add(DESK)
                 _copy_desk(city, desk)
@@ -84,7 +88,8 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         city = model.parse(text, target)
         parts = [one for one in (city.store.path, city.broker.directory) if one is not None]
         if not force:
-            _check_inside(target.parent, parts)
+            password = city.store.password_file
+            _check_inside(target.parent, [*parts, *([password] if password else [])])
         there = [] if city.store.path is None else _store_files(city.store.path)
         for one in [target, *there, *parts]:
             if one.exists():
@@ -94,7 +99,8 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
                     " titik restore --only-store FILE"
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
-        no_store = None if _unpack(tar, city, file) else "the backup has none"
+        has_store = _unpack(tar, city, file)
+        no_store = None if has_store else "the backup has none"
     with replacing(target) as raw:
         raw.write(text)
     made, notes = None, list[str]()
@@ -102,7 +108,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         try:
             restore_store(file, city)
         except StoreError as error:  # a server that is away, or that still has the store
-            no_store = f"{error}; to have the backup's: titik restore --only-store {file}"
+            no_store = str(error)
     try:
         _bring_desk(file, city)
     except StoreError as error:
@@ -111,7 +117,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         notes += broker_init.end_router_passwords(BrokerFolder.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
         notes += done
-    return Restored(city, made, no_store, notes)
+    return Restored(city, made, no_store, has_store, notes)
 
 
 def restore_store(file: Path, city: Config) -> None:
@@ -121,9 +127,10 @@ def restore_store(file: Path, city: Config) -> None:
     """
     store, beside = city.store.path, _beside(city.beside)
     with opening.held(city.store):
-        there = [] if store is None else [str(one) for one in files(store) if one.exists()]
-        if there:
-            raise BackupError(f"there already: {', '.join(there)}; move away first")
+        there = [] if store is None else [one for one in files(store) if one.exists()]
+        if there and (there != [store] or not _is_empty(there[0])):
+            names = ", ".join(map(str, there))
+            raise BackupError(f"there already: {names}; move away first")
         with _opened(file) as tar:
             name = model.parse(_content(tar, CONFIG, file), city.file).city.name
             if name != city.city.name:
@@ -141,6 +148,15 @@ def restore_store(file: Path, city: Config) -> None:
             finally:
                 _remove(beside)
     _bring_desk(file, city)
+
+
+def _is_empty(store: Path) -> bool:
+    """A collector made it, and ended before it heard a router."""
+    try:
+        with closing(open_closed(store)) as db:
+            return identity.is_empty(db)
+    except StoreError:  # damaged, or no store
+        return False
 
 
 def _copy_to_server(beside: Path, file: Path, city: Config) -> None:
@@ -242,6 +258,9 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
             has_store = True
             if city.store.path is not None:
                 _write(tar, member, store)
+        elif member.name == PASSWORD and city.store.password_file is not None:
+            if not city.store.password_file.exists():  # one that is there may be newer
+                _write(tar, member, city.store.password_file)
         elif broker is not None and _belongs(path):
             _write(tar, member, broker / path.relative_to(BROKER))
         else:

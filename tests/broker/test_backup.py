@@ -15,7 +15,7 @@ from tests.broker.enrolled import SAMPLE, City, Router
 from tests.broker.running import RunningBroker
 from titik_collector.store import conservation
 from titik_collector.store.lease import held
-from titik_collector.store.sqlite import open_writer
+from titik_collector.store.sqlite import files, open_writer
 
 pytestmark = pytest.mark.system
 
@@ -72,6 +72,16 @@ def test_the_store_is_the_same(city: City, kept: Path, tmp_path: Path) -> None:
     with closing(open_writer(there.folder / "titik.db")) as db:
         assert before == list(db.raw.iterdump())
         assert [] == conservation.findings(db)
+
+
+def test_a_store_that_heard_nobody_is_no_obstacle(city: City, kept: Path) -> None:
+    """A collector that was started before the restore left it."""
+    store = city.folder / "titik.db"
+    for one in files(store):
+        one.unlink(missing_ok=True)
+    open_writer(store).close()
+    assert f"restored {store}" in city.says("restore", "--only-store", str(kept))
+    assert [store] == [one for one in files(store) if one.exists()]
 
 
 def test_a_damaged_store_is_brought_back_as_the_remedy_reads(city: City, kept: Path) -> None:

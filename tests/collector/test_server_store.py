@@ -162,8 +162,8 @@ def test_without_the_driver_the_error_has_the_command_that_installs_it(
     """psycopg is in an extra of its own."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "titik_collector.store.postgres", raising=False)
-    expected = 'Error: store.url: psycopg is not installed: pip install "titik[postgres]" '
-    assert expected == says("db", "check", "--config", str(file), status=1)
+    expected = f'psycopg is not installed: {sys.executable} -m pip install "psycopg[binary]>=3.2"'
+    assert expected in says("db", "check", "--config", str(file), status=1)
 
 
 def test_a_backup_is_restored_on_either_engine(tmp_path: Path, file: Path, stores: Stores) -> None:
@@ -192,10 +192,10 @@ def test_a_restore_onto_a_store_leaves_it(tmp_path: Path, file: Path) -> None:
     fill(file)
     says("backup", str(tmp_path / "city.tar.gz"), "--config", str(file), status=0)
     there = str(tmp_path / "there" / "titik.toml")
-    output = says("restore", str(tmp_path / "city.tar.gz"), "--config", there, status=0)
+    output = says("restore", str(tmp_path / "city.tar.gz"), "--config", there, status=1)
     assert "no store, because" in output
     assert "is a store already" in output
-    assert "titik restore --only-store" in output
+    assert f"titik restore --only-store {tmp_path}/city.tar.gz --config {there}" in output
     assert "the store is whole" in says("db", "check", "--config", there, status=0)
 
 
@@ -215,6 +215,38 @@ def test_a_city_comes_back_with_its_server(
     words = ("restore", "--only-store", str(tmp_path / "city.tar.gz"), "--config", there)
     assert f"restored {server}" in says(*words, status=0)
     assert expected == says(*ASKED[0], "--config", there, status=0)
+
+
+def test_a_backup_has_the_password_of_its_server(tmp_path: Path, file: Path) -> None:
+    """It comes back as its owner's alone, and not over one that is there."""
+    secret = file.with_name("db.password")
+    secret.write_text("of the server\n")
+    secret.chmod(0o600)
+    file.write_text(file.read_text().replace("schema =", 'password_file = "db.password"\nschema ='))
+    fill(file)
+    backup = str(tmp_path / "city.tar.gz")
+    says("backup", backup, "--config", str(file), status=0)
+    for password in ("of the server\n", "a newer one\n"):
+        there = tmp_path / password[:4].strip() / "db.password"
+        if password != secret.read_text():
+            there.parent.mkdir()
+            there.write_text(password)
+            there.chmod(0o600)
+        # Its store is on the server still.
+        says("restore", backup, "--config", str(there.with_name("titik.toml")), status=1)
+        assert (password, 0o600) == (there.read_text(), there.stat().st_mode & 0o777)
+
+
+def test_a_password_that_everybody_can_read_is_reported(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the command that mends it."""
+    secret = file.with_name("secret")
+    secret.write_text("x")
+    secret.chmod(0o644)
+    file.write_text(file.read_text().replace("schema =", 'password_file = "secret"\nschema ='))
+    fill(file)
+    assert f"type: chmod 600 {secret}" in caplog.text
 
 
 def test_a_backup_is_of_one_moment(tmp_path: Path, file: Path) -> None:
@@ -259,6 +291,8 @@ def test_the_password_is_read_from_its_file(file: Path) -> None:
     """It may be named beside the url alone."""
     file.write_text(file.read_text().replace("schema =", 'password_file = "secret"\nschema ='))
     output = says("db", "check", "--config", str(file), status=1)
-    assert "store.password_file: [Errno 2] No such file or directory" in output
-    file.with_name("secret").write_text("x\n")
+    secret = file.with_name("secret")
+    assert f"store.password_file: {secret}: No such file or directory; put the pass" in output
+    secret.write_text("x\n")
+    secret.chmod(0o600)
     assert "the store is whole" in says("db", "check", "--config", str(file), status=0)

@@ -1,5 +1,6 @@
 """`titik backup` and `titik restore`: a city on another machine."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     """
     with plainly():
         city = model.load(target)
+        _check_kind(file, keep)
         if keep is not None:
             folder, file = file, file / time.strftime(_NAME, time.gmtime())
         holds = backup.backup(city, file)
@@ -72,6 +74,14 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     if backup.STORE not in holds:
         where = f"left out: the store, because there is none at {opening.name(city.store)}"
         click.echo(f"warning: {where}; titik collect begins it", err=True)
+
+
+def _check_kind(file: Path, keep: int | None) -> None:
+    """BadParameter: a folder is given where a file is meant, or the other way round."""
+    if keep is None and file.is_dir():
+        raise click.BadParameter(f"{file} is a folder; add --keep 14", param_hint="FILE")
+    if keep is not None and file.is_file():
+        raise click.BadParameter(f"{file} is a file; leave out --keep", param_hint="FILE")
 
 
 def _drop_oldest(folder: Path, keep: int) -> None:
@@ -115,7 +125,7 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
         click.echo(_ACKS)
         return
     with plainly():
-        city, made, no_store, notes = backup.restore(file, target, force)
+        city, made, no_store, has_store, notes = backup.restore(file, target, force)
     store = f"store {opening.name(city.store)}"
     if no_store is not None:
         store = f"no store, because {no_store}"
@@ -124,9 +134,12 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
         click.echo(_ENDED)
     for line in notes:
         click.echo(line)
-    if made is None:
-        return
-    click.echo(f"in one terminal: titik broker run {made.path}")
-    click.echo(f"in another:      titik collect --config {target}")
-    if made.settings.host is not None:
-        click.echo(f"then let {made.settings.host} point to this machine")
+    is_left = no_store is not None and has_store
+    if is_left:
+        click.echo(f"first the store: titik restore --only-store {file} --config {target}")
+    if made is not None:
+        click.echo(f"in one terminal: titik broker run {made.path}")
+        click.echo(f"in another:      titik collect --config {target}")
+        if made.settings.host is not None:
+            click.echo(f"then let {made.settings.host} point to this machine")
+    sys.exit(1 if is_left else 0)
