@@ -10,7 +10,7 @@ import click
 from bench import results
 from bench.results import Length
 
-PARTS = ("store", "size", "collector", "stages", "agent", "fleet", "broker", "latency")
+PARTS = ("store", "history", "size", "collector", "stages", "agent", "fleet", "broker", "latency")
 
 
 @click.command()

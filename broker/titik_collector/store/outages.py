@@ -1,10 +1,14 @@
 """When routers were away, and why. At most one outage of a router is open: it has no end yet."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database
 from titik_collector.store.presence_rows import WENT_OFFLINE
+
+# It is known when the router is back; that it reported a stop is known at once.
+_CAUSE = "CASE WHEN to_ms IS NULL AND said = 'stopping' THEN 'agent stopped' ELSE cause END"
 
 
 class Outage(NamedTuple):
@@ -119,15 +123,38 @@ def still_open(db: Database) -> dict[int, tuple[int, str]]:
     return {router_id: (from_ms, cause) for router_id, from_ms, cause in rows}
 
 
-def since(db: Database, since_ms: int, limit: int) -> list[Outage]:
-    """The newest that went on then or later, the oldest first, without those of the server.
+def of_routers(db: Database, routers: Sequence[int], span: Span) -> Iterator[tuple[int, Outage]]:
+    """Those of some routers that touch a stretch of time, with the router's number.
 
-    The cause is known when the router is back; that it reported a stop is known at once.
+    Without those of the server. They come a few at a time, because a year of a city has many.
     """
+    head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
+    for router_id, *outage in db.stream(
+        f"{head} SELECT one, router.name, from_ms, to_ms, {_CAUSE}, evidence"
+        " FROM key CROSS JOIN outage JOIN router ON router.id = outage.router_id"
+        " LEFT JOIN presence ON presence.router_id = router.id"
+        " WHERE outage.router_id = one AND cause != 'server'"
+        " AND from_ms < ? AND (to_ms IS NULL OR to_ms > ?)",
+        (*values, span.end_ms, span.start_ms),
+    ):
+        yield router_id, Outage(*outage)
+
+
+def first_ms(db: Database, routers: Sequence[int]) -> dict[int, int]:
+    """When each of some routers was away first; nothing of one that never was."""
+    head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
     rows = db.execute(
-        "SELECT router.name, from_ms, to_ms,"
-        " CASE WHEN to_ms IS NULL AND said = 'stopping' THEN 'agent stopped' ELSE cause END,"
-        " evidence FROM outage JOIN router ON router.id = outage.router_id"
+        f"{head} SELECT one, (SELECT min(from_ms) FROM outage WHERE router_id = one) FROM key",
+        values,
+    )
+    return {router_id: from_ms for router_id, from_ms in rows if from_ms is not None}
+
+
+def since(db: Database, since_ms: int, limit: int) -> list[Outage]:
+    """The newest that went on then or later, the oldest first, without those of the server."""
+    rows = db.execute(
+        f"SELECT router.name, from_ms, to_ms, {_CAUSE}, evidence FROM outage"
+        " JOIN router ON router.id = outage.router_id"
         " LEFT JOIN presence ON presence.router_id = router.id"
         " WHERE cause != 'server' AND (from_ms >= ? OR to_ms IS NULL OR to_ms >= ?)"
         " ORDER BY from_ms DESC LIMIT ?",

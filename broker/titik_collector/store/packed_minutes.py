@@ -14,14 +14,14 @@ import logging
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from titik_collector.figures.figures import with_means
 from titik_collector.figures.table import RATES, Figures
 from titik_collector.figures.windows import Span
 from titik_collector.store import rollups, settings
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, Row
 from titik_collector.store.rollups import RollupRow, Series, WindowKey
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
@@ -70,6 +70,16 @@ def windows(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
                 if span.start_ms <= start_ms < span.end_ms
             }
     return packed | rollups.read(db, series, span)
+
+
+def columns(db: Database, series: Series, span: Span, names: Sequence[str]) -> list[Row]:
+    """As `rollups.columns`, packed or not."""
+    if series.window != "1m" or edge_ms(db) is None:
+        return rollups.columns(db, series, span, names)
+    return [
+        (start_ms, row.end_ms, row.revision, *[getattr(row.figures, name) for name in names])
+        for start_ms, row in sorted(windows(db, series, span).items())
+    ]
 
 
 def prune(db: Database, before_ms: int) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from titik_collector.figures.scope import Scope
 from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Span, Window
-from titik_collector.store.database import Database, upsert
+from titik_collector.store.database import Database, Row, upsert
 
 COLUMNS = ", ".join(Figures._fields)
 _OF_SERIES = "scope = ? AND scope_id = ? AND length = ?"
@@ -73,6 +73,44 @@ def read_many(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[dict[i
     ):
         found[n][start_ms] = RollupRow(end_ms, revision, Figures._make(figures))
     return found
+
+
+def columns(db: Database, series: Series, span: Span, names: Sequence[str]) -> list[Row]:
+    """The windows that begin in a stretch of time, in order: start, end, revision, and these
+    columns of `Figures`. A year has thousands, and most questions need few of their columns.
+    """
+    return db.execute(
+        f"SELECT {', '.join(('start_ms', 'end_ms', 'revision', *names))} FROM rollup"
+        f" WHERE {_OF_SERIES} AND start_ms >= ? AND start_ms < ? ORDER BY start_ms",
+        (*series, *span),
+    )
+
+
+def known_beside(db: Database, series: Series, span: Span) -> tuple[int | None, int | None]:
+    """The starts of the nearest windows before and after with samples; None: there is none."""
+    before = db.execute(
+        f"SELECT start_ms FROM rollup WHERE {_OF_SERIES} AND covered_ms > 0 AND start_ms < ?"
+        " ORDER BY start_ms DESC LIMIT 1",
+        (*series, span.start_ms),
+    ).fetchone()
+    after = db.execute(
+        f"SELECT start_ms FROM rollup WHERE {_OF_SERIES} AND covered_ms > 0 AND start_ms >= ?"
+        " ORDER BY start_ms LIMIT 1",
+        (*series, span.end_ms),
+    ).fetchone()
+    return (before and int(before[0])), (after and int(after[0]))
+
+
+def first_hours(db: Database, routers: Sequence[int]) -> dict[int, int]:
+    """When the first hour with samples of each of some routers began."""
+    head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
+    rows = db.execute(
+        f"{head} SELECT one, (SELECT start_ms FROM rollup WHERE scope = 'router'"
+        " AND scope_id = one AND length = '1h' AND covered_ms > 0 ORDER BY start_ms LIMIT 1)"
+        " FROM key",
+        values,
+    )
+    return {router_id: start_ms for router_id, start_ms in rows if start_ms is not None}
 
 
 def one(db: Database, key: WindowKey) -> RollupRow:

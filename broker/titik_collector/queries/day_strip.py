@@ -1,0 +1,220 @@
+"""Days of a subject at a glance: how much of each it was online, why not, and what is known of it.
+
+Rule: a day is one of the city's zone; it has 23 or 25 hours where the clock is set.
+Rule: online is a share of the time in which the routers belonged to the subject and the server
+could hear. It begins where anything is known of a router.
+Rule: a day without samples and without an outage is a gap, whatever presence believed.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from titik_collector.figures import stretches
+from titik_collector.figures.windows import REFRESH_MS, Calendar, Span
+from titik_collector.limits import MAX_EVENTS
+from titik_collector.queries import columnar
+from titik_collector.queries.history import Subject
+from titik_collector.rollups.worker import GRACE_MS
+from titik_collector.store import membership, outages, rollups, server_outages
+from titik_collector.store.database import Database
+from titik_collector.store.outages import Outage
+
+DAYS = 90
+_START = attrgetter("start_ms")
+LONGEST = 5  # outages of a day that are named; a city has many
+
+
+@dataclass(frozen=True, slots=True)
+class DayCause:
+    """Why routers were away on a day, how often, and how long together."""
+
+    cause: str
+    outages: int
+    away_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day; of the day that goes on, the part that is over."""
+
+    span: Span
+    online: float | None  # share of the known time of its routers; None: none is known
+    coverage: float | None  # share of the time of its routers that samples cover
+    causes: tuple[DayCause, ...] = ()  # the one that took longest first
+    longest: tuple[Outage, ...] = ()  # the longest of the day first, LONGEST at most
+    server_ms: int = 0  # in which the server could not hear
+
+    @property
+    def is_gap(self) -> bool:
+        """Nothing is known."""
+        return self.online is None and not self.coverage
+
+
+@dataclass(slots=True)
+class _DaySums:
+    """What is added up for one day."""
+
+    known_ms: int = 0
+    away_ms: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    away_by_cause: Counter[str] = field(default_factory=Counter)
+    longest: list[tuple[int, Outage]] = field(default_factory=list)
+
+    def add(self, one: Outage, away_ms: int) -> None:
+        """An outage, and how much of this day it took."""
+        self.away_ms += away_ms
+        self.causes[one.cause] += 1
+        self.away_by_cause[one.cause] += away_ms
+        self.longest.append((away_ms, one))
+        if len(self.longest) > 8 * LONGEST:
+            self.longest = self.named()
+
+    def named(self) -> list[tuple[int, Outage]]:
+        """The longest ones; of equal ones the earliest."""
+        return sorted(self.longest, key=lambda one: (-one[0], one[1]))[:LONGEST]
+
+
+def read(
+    db: Database, subject: Subject, calendar: Calendar, now_ms: int, count: int = DAYS
+) -> list[Day]:
+    """The newest so many days, the oldest first; the last one goes on."""
+    days = last_days(calendar, now_ms, count)
+    whole = Span(days[0].start_ms, now_ms)
+    deaf = _deaf(db, whole)
+    stays = _stays(db, subject, whole)
+    sums = [_DaySums() for _ in days]
+    _add_known(sums, days, stays, deaf)
+    _add_outages(sums, days, stays, deaf, _outages(db, stays, whole))
+    coverage = _coverage(db, subject, calendar, days, now_ms)
+    return [
+        _day(day, of_day, share, stretches.within(day, deaf))
+        for day, of_day, share in zip(days, sums, coverage, strict=True)
+    ]
+
+
+def last_days(calendar: Calendar, now_ms: int, count: int) -> list[Span]:
+    """The last of them ends now."""
+    found = [calendar.day(now_ms)]
+    while len(found) < count:
+        found.insert(0, calendar.day(found[0].start_ms - 1))
+    return [*found[:-1], Span(found[-1].start_ms, now_ms)]
+
+
+def _deaf(db: Database, whole: Span) -> list[Span]:
+    rows = server_outages.since(db, whole.start_ms, MAX_EVENTS)
+    return stretches.united(Span(one.from_ms, one.to_ms) for one in rows)
+
+
+# Of each router, when it belonged to the subject and something was known of it.
+Stays = Mapping[int, Sequence[Span]]
+
+
+def _stays(db: Database, subject: Subject, whole: Span) -> Stays:
+    found: dict[int, list[Span]] = defaultdict(list)
+    for one in membership.stays(db):
+        if subject.scope == "city" or subject.id == getattr(one, f"{subject.scope}_id"):
+            found[one.router_id].append(stretches.shared(Span(one.from_ms, one.to_ms), whole))
+    first = _first_known(db, tuple(found))
+    return {
+        router_id: [
+            span
+            for one in spans
+            if stretches.length(span := Span(max(one.start_ms, first[router_id]), one.end_ms))
+        ]
+        for router_id, spans in found.items()
+        if router_id in first
+    }
+
+
+def _first_known(db: Database, routers: Sequence[int]) -> dict[int, int]:
+    hours, away = rollups.first_hours(db, routers), outages.first_ms(db, routers)
+    return {
+        router_id: min(known)
+        for router_id in routers
+        if (known := [one[router_id] for one in (hours, away) if router_id in one])
+    }
+
+
+def _add_known(
+    sums: Sequence[_DaySums], days: Sequence[Span], stays: Stays, deaf: Sequence[Span]
+) -> None:
+    """Most routers of a city stay as long as the others, and count together."""
+    alike = Counter(stay for spans in stays.values() for stay in spans)
+    for stay, routers in alike.items():
+        for number, part in _parts(days, stay):
+            sums[number].known_ms += routers * _heard(part, deaf)
+
+
+def _outages(db: Database, stays: Stays, whole: Span) -> Iterable[tuple[int, Outage]]:
+    return outages.of_routers(db, tuple(stays), whole)
+
+
+def _add_outages(
+    sums: Sequence[_DaySums],
+    days: Sequence[Span],
+    stays: Stays,
+    deaf: Sequence[Span],
+    found: Iterable[tuple[int, Outage]],
+) -> None:
+    end_ms = days[-1].end_ms
+    for router_id, one in found:
+        away = Span(one.from_ms, end_ms if one.to_ms is None else one.to_ms)
+        for number, part in _parts(days, away):
+            of_day = [stretches.shared(part, stay) for stay in stays[router_id]]
+            if any(map(stretches.length, of_day)):
+                sums[number].add(one, sum(_heard(part, deaf) for part in of_day))
+
+
+def _parts(days: Sequence[Span], span: Span) -> Iterator[tuple[int, Span]]:
+    """What of the span lies in each day."""
+    number = max(0, bisect_right(days, span.start_ms, key=_START) - 1)
+    while number < len(days) and days[number].start_ms < span.end_ms:
+        part = stretches.shared(days[number], span)
+        if stretches.length(part):
+            yield number, part
+        number += 1
+
+
+def _heard(span: Span, deaf: Sequence[Span]) -> int:
+    return stretches.length(span) - stretches.within(span, deaf)
+
+
+def _coverage(
+    db: Database, subject: Subject, calendar: Calendar, days: Sequence[Span], now_ms: int
+) -> Iterator[float | None]:
+    whole = Span(days[0].start_ms, days[-1].end_ms)
+    found = columnar.read(db, subject, "1d", whole, calendar, now_ms, ())
+    ratios = [value and float(value) for value in found.figures[columnar.COVERAGE]]
+    yield from ratios[: len(days) - 1]
+    if len(ratios) == len(days):  # at midnight there is no today yet
+        yield _so_far(ratios[-1], calendar, found.edges[-1], now_ms)
+    else:
+        yield None
+
+
+def _so_far(ratio: float | None, calendar: Calendar, day: Span, now_ms: int) -> float | None:
+    """A day that goes on is computed every REFRESH_MS, and counts as if it were over."""
+    at_ms = now_ms - GRACE_MS
+    over_ms = calendar.refreshed_ms(at_ms) - REFRESH_MS - day.start_ms
+    if ratio is None or over_ms <= 0:
+        return None
+    return min(1.0, round(ratio * stretches.length(day) / over_ms, 4))
+
+
+def _day(span: Span, of_day: _DaySums, coverage: float | None, server_ms: int) -> Day:
+    is_known = of_day.known_ms > 0 and (coverage or of_day.causes)
+    causes = [
+        DayCause(cause, count, of_day.away_by_cause[cause])
+        for cause, count in of_day.causes.items()
+    ]
+    return Day(
+        span,
+        max(0.0, 1 - of_day.away_ms / of_day.known_ms) if is_known else None,
+        coverage,
+        tuple(sorted(causes, key=lambda one: (-one.away_ms, one.cause))),
+        tuple(one for _, one in of_day.named()),
+        server_ms,
+    )
