@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from titik_collector.web.api import openapi
 from tools import asyncapi, tables
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -19,7 +20,8 @@ def current() -> dict[Path, str]:
         DOCS / f"{name}.md" for name in ("architecture", "config", "operating", "routers", "wire")
     ]
     tabled = {page: tables.refreshed(page.read_text()) for page in pages}
-    return {DOCS / "asyncapi.json": asyncapi.text(), **tabled}
+    programs = {DOCS / "asyncapi.json": asyncapi.text(), DOCS / "openapi.json": openapi.text()}
+    return {**programs, **tabled}
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ MAX_KNOWN_TOPICS = 20_000  # two or three for each router
 MAX_LOSSES = 20_000  # what runs lost stays known while their routers are away
 MAX_DEVICES = 4  # with a router's key that are remembered, by their runs
 
-# How often Python looks for circles of objects that nothing else refers to; a batch makes none, and
-# by default a sixth of the time of rollups went there.
+# How often Python looks for circles of objects that nothing else refers to. A batch makes none. By
+# default a sixth of the time of rollups went there.
 CIRCLES = (20_000, 20, 100)
 
 # One transaction or step.
@@ -107,6 +107,10 @@ MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's view
 # What the page takes.
 MAX_REQUEST_HEAD = 16 << 10  # bytes; a browser's cookies and address fit many times
 MAX_BACKLOG = 2048  # connections that wait to be accepted; the kernel's own limit may be lower
+MAX_KEPT_ANSWERS = 256  # of the past, by the page's server
+MAX_KEPT_BYTES = 32 << 20  # of theirs together
+MAX_STRIP = 400  # days
+MAX_ASKED = 10_000  # windows of one answer: a year of hours, a week of minutes
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
 MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
 MAX_DRAWN_POINTS = 1500  # of a coast in the page itself: 5 kB compressed

@@ -11,7 +11,7 @@ from tests.collector.build import opened
 from tests.collector.past_rows import BERLIN, SUBJECTS, ms
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.queries import day_strip
-from titik_collector.queries.day_strip import Day, DayCause
+from titik_collector.queries.day_strip import DayCause, StripDay
 from titik_collector.queries.history import Subject
 from titik_collector.store.database import Database
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
@@ -102,7 +102,7 @@ def test_the_share_online_is_what_a_count_gives(tmp_path: Path, seed: int) -> No
                     assert day.online is None
 
 
-def only(days: list[Day]) -> Day:
+def only(days: list[StripDay]) -> StripDay:
     """The day before the last one."""
     return days[-2]
 

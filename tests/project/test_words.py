@@ -212,7 +212,7 @@ def test_no_banned_word_is_excused_that_is_gone() -> None:
 
 # Words of class names that any dictionary explains, or that name a product, a protocol or a file.
 PLAIN_WORDS = """
-frame map meridian scale spot
+frame meridian scale spot
 accepted access acked address addresses again amount answer arrival asked at backup bad blob
 bounded bulk busy bytes calendar cannot change changes clean clock closed computed config
 connection control conversation copied count covered cpu csv damaged database dated default demo
@@ -228,6 +228,7 @@ socket sqlite start state station status stock stopped stream sum sums system ta
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
 unpublished unseen unstorable up wan warned watch web where whole world writer written
 who head language query static unanswered headers
+about api feature features history much parameter present problem there too
 """
 PLAIN = set(PLAIN_WORDS.split())
 

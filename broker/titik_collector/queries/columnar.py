@@ -41,6 +41,11 @@ class Columns:
     pending: tuple[Span, ...]  # time whose windows are not all computed yet
 
     @property
+    def is_closed(self) -> bool:
+        """All is computed; only late samples change it."""
+        return not any(one.start_ms < self.edges[-1].end_ms for one in self.pending)
+
+    @property
     def is_empty(self) -> bool:
         """Nothing is known of any window."""
         return not any(self.figures[COVERAGE])

@@ -37,7 +37,7 @@ class DayCause:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class StripDay:
     """One day; of the day that goes on, the part that is over."""
 
     span: Span
@@ -79,7 +79,7 @@ class _DaySums:
 
 def read(
     db: Database, subject: Subject, calendar: Calendar, now_ms: int, count: int = DAYS
-) -> list[Day]:
+) -> list[StripDay]:
     """The newest so many days, the oldest first; the last one goes on."""
     days = last_days(calendar, now_ms, count)
     whole = Span(days[0].start_ms, now_ms)
@@ -204,13 +204,13 @@ def _so_far(ratio: float | None, calendar: Calendar, day: Span, now_ms: int) -> 
     return min(1.0, round(ratio * stretches.length(day) / over_ms, 4))
 
 
-def _day(span: Span, of_day: _DaySums, coverage: float | None, server_ms: int) -> Day:
+def _day(span: Span, of_day: _DaySums, coverage: float | None, server_ms: int) -> StripDay:
     is_known = of_day.known_ms > 0 and (coverage or of_day.causes)
     causes = [
         DayCause(cause, count, of_day.away_by_cause[cause])
         for cause, count in of_day.causes.items()
     ]
-    return Day(
+    return StripDay(
         span,
         max(0.0, 1 - of_day.away_ms / of_day.known_ms) if is_known else None,
         coverage,

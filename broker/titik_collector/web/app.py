@@ -10,6 +10,8 @@ from starlette.routing import BaseRoute
 
 from titik_collector.web import basemap, error_pages, static_files
 from titik_collector.web.access import WhoLooks
+from titik_collector.web.api import openapi
+from titik_collector.web.api.past_answers import PastBudget
 from titik_collector.web.city_view import CityView
 from titik_collector.web.headers import Headers
 from titik_collector.web.pages import basemap_file, health, now_page
@@ -19,6 +21,7 @@ ROUTES: list[BaseRoute] = [
     *now_page.ROUTES,
     *basemap_file.ROUTES,
     *health.ROUTES,
+    *openapi.ROUTES,
     *static_files.ROUTES,
 ]
 
@@ -37,4 +40,5 @@ def build(city: CityView) -> Starlette:
     )
     app.state.city = city
     app.state.basemap = basemap.of_city(city.config)
+    app.state.past = PastBudget()
     return app

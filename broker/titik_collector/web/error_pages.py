@@ -19,9 +19,26 @@ RETRY_S = 5
 class BadQuery(Exception):
     """A value of the address that cannot be, with its field and what is allowed."""
 
-    def __init__(self, field: str, wrong: str, allowed: str) -> None:
+    status = 400
+    title = marked("The address is not right")
+
+    def __init__(self, field: str, wrong: str, allowed: str, **more: str) -> None:
         super().__init__(f"{field}: {wrong}; {allowed}")
-        self.field = field
+        self.more = {"field": field, **more}
+
+
+class NotThere(BadQuery):
+    """A name that no router or site ever had."""
+
+    status = 404
+    title = marked("Not found")
+
+
+class TooMuch(BadQuery):
+    """More than is answered at once; `next` is the address of a first part."""
+
+    status = 413
+    title = marked("This is too much at once")
 
 
 def problem(status: int, title: str, detail: str, **more: str) -> JSONResponse:
@@ -45,7 +62,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _bad_query(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadQuery)
-    return _answer(request, 400, marked("The address is not right"), str(error), field=error.field)
+    return _answer(request, error.status, error.title, str(error), **error.more)
 
 
 async def _unanswered(request: Request, error: Exception) -> Response:

@@ -1,0 +1,1 @@
+"""Answers for programs under `/api/v1`; docs/openapi.json is written from this room."""
