@@ -75,6 +75,7 @@ class Parts:
         self.db = db
         self.clock = clock or server_clock.of(db)
         self.store_proved = True  # in this turn: what the broker sends can be saved
+        self.is_silent = False  # since the store last worked, or failed
         self._now_ms = now_ms = self.clock.now_ms
         waiting.place(db)
         sync(db, config, now_ms())
@@ -199,8 +200,9 @@ class Parts:
 
         The broker may end our connection before it does: that is no fault of the broker's.
         """
-        if self.report.storing:
-            log.error("the store is silent, nothing is acknowledged reason=%s", reason)
+        if not self.is_silent:
+            log.error("store is silent, nothing is acknowledged until it answers")
+        self.is_silent = True
         self.hearing.stop("store", reason)
         self.report.waits(reason)
 

@@ -87,9 +87,9 @@ class Collector:
     def _store_failed(self, error: Exception) -> None:
         """Report it, publish that no router is heard, and keep the connection for a while."""
         parts = self.parts
-        if parts.report.storing:
+        if parts.report.storing or parts.is_silent:
             log.error("store fails, nothing is acknowledged until it works reason=%s", error)
-        parts.store_proved = False
+        parts.store_proved = parts.is_silent = False
         # The store is the collector's only one, and a long path would cut the reason off.
         reason = str(error).removeprefix(f"{parts.store_name}: ")
         parts.report.failed(reason)
@@ -101,3 +101,4 @@ class Collector:
         if not self.parts.report.storing:
             log.info("store works again")
             self.parts.report.works()
+            self.parts.is_silent = False
