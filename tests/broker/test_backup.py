@@ -74,6 +74,13 @@ def test_the_store_is_the_same(city: City, kept: Path, tmp_path: Path) -> None:
         assert [] == conservation.findings(db)
 
 
+def test_a_folder_is_no_file_and_a_file_is_no_folder(city: City, kept: Path) -> None:
+    """The error has the option that is missing, or that is too much."""
+    assert "is a folder; add --keep 14" in city.says("backup", str(city.folder), status=2)
+    output = city.says("backup", "--keep", "2", str(kept), status=2)
+    assert "is a file; leave out --keep" in output
+
+
 def test_a_store_that_heard_nobody_is_no_obstacle(city: City, kept: Path) -> None:
     """A collector that was started before the restore left it."""
     store = city.folder / "titik.db"

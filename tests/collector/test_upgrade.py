@@ -108,6 +108,22 @@ def test_an_upgraded_store_goes_back(tmp_path: Path, version: int) -> None:
     assert "there is no snapshot, so no way back" in goes_back(file, "y\n")
 
 
+def test_the_way_back_of_a_store_that_is_held_is_not_asked_for(file: Path) -> None:
+    """Who would say yes is refused before."""
+    upgraded(file)
+    with opening.writing(model.load(file).store):
+        output = goes_back(file, "y\n")
+    assert "a collector holds this store; stop it first" in output
+    assert "go back" not in output
+
+
+def test_a_snapshot_is_one_file(file: Path) -> None:
+    """Whoever reads it leaves nothing beside it."""
+    upgraded(file)
+    goes_back(file, "n\n")
+    assert [snapshot_of(file)] == [one for one in sqlite.files(snapshot_of(file)) if one.exists()]
+
+
 def test_the_commands_of_the_page_can_be_typed_in_their_order(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
