@@ -60,7 +60,7 @@ def backup(city: Config, file: Path) -> set[str]:
             tar.add(city.file, CONFIG, filter=_ours)
             if city.store.password_file is not None:
                 tar.add(city.store.password_file, PASSWORD, filter=_ours)
-            if desk_opening.exists(city.store):
+            if desk_opening.exists(city.page_store):
                 holds.add(DESK)
                 _copy_desk(city, desk)
                 tar.add(desk, DESK, filter=_ours)
@@ -180,10 +180,10 @@ def _bring_desk(file: Path, city: Config) -> None:
         _check_database(beside, DESK, file)
         with (
             closing(desk_opening.open_file(beside)) as source,
-            desk_opening.opened(city.store) as target,
+            desk_opening.opened(city.page_store) as target,
         ):
             if desk_copying.is_empty(target):
-                desk_copying.copy(source, target, desk_opening.name(city.store))
+                desk_copying.copy(source, target, desk_opening.name(city.page_store))
     finally:
         _remove(beside)
 
@@ -223,7 +223,7 @@ def _broker_files(directory: Path) -> Iterator[tuple[Path, str]]:
 
 def _copy_desk(city: Config, copy: Path) -> None:
     with (
-        desk_opening.opened(city.store) as source,
+        desk_opening.opened(city.page_store) as source,
         closing(desk_opening.open_file(copy)) as into,
     ):
         desk_copying.copy(source, into, str(copy))

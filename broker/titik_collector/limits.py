@@ -114,3 +114,14 @@ MAX_ASKED = 10_000  # windows of one answer: a year of hours, a week of minutes
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
 MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
 MAX_DRAWN_POINTS = 1500  # of a coast in the page itself: 5 kB compressed
+
+# Who looks at the page.
+MAX_ACCOUNTS, MAX_TOKENS = 1000, 200
+MAX_PASSWORD = 200  # characters; a hash takes as long for all that are shorter
+MAX_SESSIONS = 20  # of one user; the oldest ends
+MAX_PAIRS = 20_000  # of a name and an address that are remembered, 300 bytes each
+MAX_PROXIES = 50
+MAX_FORM = 16 << 10  # bytes that a form sends
+MAX_FIELDS = 50
+MAX_AUDIT = 10_000  # rows that a command shows
+MAX_ASKED_DESK = 2000  # questions that wait; 0.1 ms each

@@ -49,7 +49,7 @@ FLOORS = {
         {"limits"},
         {"figures", "files", "jobs", "languages", "own_state", "received", "wording"},
         {"config", "store"},
-        {"broker_link", "enrolment", "registry", "timeline", "units"},
+        {"accounts", "broker_link", "enrolment", "registry", "timeline", "units"},
         {"access", "outputs", "rollups"},
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},

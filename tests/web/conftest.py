@@ -15,6 +15,8 @@ from tests.web import cities
 from titik_collector.web import app, serving
 from titik_collector.web.city_view import CityView, watching
 
+LOOPBACK = "http://127.0.0.1:8088"
+
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[cities.City]:
@@ -34,7 +36,7 @@ def view(city: cities.City) -> Iterator[CityView]:
 @pytest.fixture
 def page(view: CityView) -> TestClient:
     """The page, asked without a socket."""
-    return TestClient(app.build(view), raise_server_exceptions=False)
+    return TestClient(app.build(view), LOOPBACK, raise_server_exceptions=False)
 
 
 @pytest.fixture

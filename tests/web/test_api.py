@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from tests.web import cities
 from tests.web.cities import City, now_ms
+from tests.web.conftest import LOOPBACK
 from titik_collector.limits import MAX_ASKED
 from titik_collector.web import app
 from titik_collector.web.api import now_api, openapi
@@ -38,7 +39,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 def api(here: City) -> Iterator[TestClient]:
     """Its page."""
     with watching(here.config) as view:
-        yield TestClient(app.build(view), raise_server_exceptions=False)
+        yield TestClient(app.build(view), LOOPBACK, raise_server_exceptions=False)
 
 
 def address(one: ApiRoute) -> tuple[str, dict[str, str]]:

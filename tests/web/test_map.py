@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.web import cities
+from tests.web.conftest import LOOPBACK
 from titik_collector.config import model
 from titik_collector.config.model import ConfigError
 from titik_collector.limits import MAX_BASEMAP, MAX_DRAWN_POINTS
@@ -169,7 +170,7 @@ def test_what_is_away_is_drawn_above_what_is_online(city: cities.City, view: Cit
     city.report("perumnas-1", "offline")
     with view.changed:
         view.changed.wait_for(lambda: "offline" in states(view), 20)
-    page = TestClient(app.build(view))
+    page = TestClient(app.build(view), LOOPBACK)
     assert (
         "perumnas"
         == re.findall(r'<a class="map-place .*? href="/site/(.+?)"', page.get("/").text)[-1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console, RenderableType
 
+from titik_collector.accounts.users import AccountError
 from titik_collector.broker_link.takeover import OtherCollector
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config.model import Config
@@ -20,12 +21,18 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 NAME_IT = 'set directory = "DIR" under [broker] to what `titik broker init DIR` made'
 
 
+_MENDABLE = (
+    *(AccountError, AuthorityError, BrokerError, ConfigError),
+    *(StoreError, OtherCollector),
+)
+
+
 @contextmanager
 def plainly() -> Iterator[None]:
     """What the operator can mend is one line, not a traceback."""
     try:
         yield
-    except (AuthorityError, BrokerError, ConfigError, StoreError, OtherCollector) as error:
+    except _MENDABLE as error:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:  # who reads has seen enough
         raise

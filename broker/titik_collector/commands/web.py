@@ -1,20 +1,29 @@
-"""`titik web`: the page."""
+"""`titik web`: the page, and below it who may look at it."""
 
 import logging
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from titik_collector.commands import options, plainly
+from titik_collector.commands.web_audit import audit_command
+from titik_collector.commands.web_token import token
+from titik_collector.commands.web_user import user
 from titik_collector.config import model
 
 log = logging.getLogger(__name__)
 
 
-@click.command(name="web")
+@click.group(name="web", invoke_without_command=True)
 @options.CONFIG
-def web_command(file: Path) -> None:
-    """Serve the page until a signal stops it."""
+@click.pass_context
+def web_command(context: click.Context, file: Path) -> None:
+    """Serve the page until a signal stops it; with a command, look after its users."""
+    if context.invoked_subcommand is not None:
+        if context.get_parameter_source("file") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("write --config after the command, at the end")
+        return
     from titik_collector.web import app, serving
     from titik_collector.web.city_view import watching
 
@@ -25,3 +34,7 @@ def web_command(file: Path) -> None:
             server = serving.server(app.build(city), settings)
             log.info("the page is at %s", model.page_address(settings))
             server.run()
+
+
+for command in (user, token, audit_command):
+    web_command.add_command(command)

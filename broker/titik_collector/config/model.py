@@ -10,7 +10,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,7 @@ from titik_collector.config.schema import (
     ADDRESS,
     FILE,
     FLAG,
+    HEADER,
     HOURS,
     MOMENT,
     NAME,
@@ -30,6 +31,7 @@ from titik_collector.config.schema import (
     Table,
     Tables,
     names,
+    networks,
     one_of,
     read,
     real,
@@ -38,7 +40,14 @@ from titik_collector.config.schema import (
 )
 from titik_collector.config.schema import ConfigError as ConfigError
 from titik_collector.languages.codes import CODES as LANGUAGES
-from titik_collector.limits import MAX_CONFIG, MAX_NAMED, MAX_ROUTERS, MAX_SITES, MAX_TAGS
+from titik_collector.limits import (
+    MAX_CONFIG,
+    MAX_NAMED,
+    MAX_PROXIES,
+    MAX_ROUTERS,
+    MAX_SITES,
+    MAX_TAGS,
+)
 from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
 
@@ -58,6 +67,7 @@ ETC, VAR = Path("/etc/titik"), Path("/var/lib/titik")
 ENGINEER = "engineer"  # everybody's, until there are some by name
 WINDOW, UNTIL, FORMAT, SUBJECT = "1h", "now", "csv", "city"
 CURVE_SINCE, LIST_SINCE = "24h", "7d"
+ROLE, LAST_CHANGES = "viewer", 100
 AWAY, AWAY_CRITICAL, LOST, CERT_DAYS = 1, 0, 1, 60  # from which on `status --check` warns
 SCREEN_S = 2.0  # between two screens of `titik top`
 DEMO, EXAMPLE = Path("var/demo"), Path("examples/kupang.toml")
@@ -231,6 +241,37 @@ class Web:
             "the coast that Titik brings for the region, else a grid of degrees",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Setting(
+            networks(MAX_PROXIES),
+            "the proxies before the page; only they may say where a visitor comes from",
+            "none",
+        ),
+    ] = ()
+    identity_header: Annotated[
+        str | None,
+        Setting(
+            HEADER,
+            "the header in which a trusted proxy names the user; it has to take it out of what"
+            " visitors send",
+        ),
+    ] = None
+    audit_days: Annotated[
+        int, Setting(whole(30, 3650), "days that the audit keeps who changed what")
+    ] = 365
+    store_url: Annotated[
+        str | None,
+        Setting(
+            text(1000),
+            "`store.url` with the page's own user, who may only read the store",
+            "`store.url`",
+        ),
+    ] = None
+    store_password_file: Annotated[
+        Path | None,
+        Setting(FILE, "file with the password of that user, mode 0600"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +388,14 @@ class Config:
             beside.with_name(f"{beside.name}.state"),
         ]
 
+    @property
+    def page_store(self) -> Store:
+        """The store as the page's user opens it, and the desk beside it."""
+        web = self.web
+        if web.store_url is None:
+            return self.store
+        return replace(self.store, url=web.store_url, password_file=web.store_password_file)
+
     def since_ms(self, router: Router) -> int | None:
         """When the file says that the router came to its site, in milliseconds since 1970."""
         return self._ms(router.since)
@@ -401,6 +450,7 @@ def check(config: Config) -> None:
     _check_store(config)
     _check_kept(config)
     _check_web(config)
+    _check_page_users(config)
 
 
 def _toml(content: bytes, file: Path) -> dict[str, object]:
@@ -506,6 +556,23 @@ def _check_web(config: Config) -> None:
         )
 
 
+def _check_page_users(config: Config) -> None:
+    """What names a user is believed from a proxy alone, and a file has no users."""
+    web = config.web
+    if web.identity_header is not None and not web.trusted_proxies:
+        wrong = "would be believed from anybody"
+        raise ConfigError(config.file, "web.identity_header", wrong, "give web.trusted_proxies")
+    if web.store_url is None and web.store_password_file is not None:
+        wrong = "is of no use without web.store_url"
+        raise ConfigError(config.file, "web.store_password_file", wrong, "give both or none")
+    if web.store_url is None:
+        return
+    if config.store.url is None:
+        wrong = "is of no use to a store in a file"
+        raise ConfigError(config.file, "web.store_url", wrong, "give it with store.url")
+    _check_url(config.file, web.store_url, "web.store_url", "web.store_password_file")
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches the address."""
     try:
@@ -523,22 +590,16 @@ def page_address(config: Config) -> str:
     return f"http{'' if web.tls_cert is None else 's'}://{host}:{web.port}/"
 
 
-def _check_url(file: Path, text: str) -> None:
+def _check_url(
+    file: Path, text: str, key: str = "store.url", password: str = "store.password_file"
+) -> None:
     url = urlsplit(text)
     if url.scheme not in ("postgresql", "postgres"):
-        raise ConfigError(
-            file,
-            "store.url",
-            "is of no engine that is known",
-            "allowed: postgresql://USER@HOST/DATABASE",
-        )
+        allowed = "allowed: postgresql://USER@HOST/DATABASE"
+        raise ConfigError(file, key, "is of no engine that is known", allowed)
     if url.password or "password" in parse_qs(url.query):
-        raise ConfigError(
-            file,
-            "store.url",
-            "has a password in it",
-            "put it into a file of mode 0600, and name that in titik.toml: store.password_file",
-        )
+        remedy = f"put it into a file of mode 0600, and name that in titik.toml: {password}"
+        raise ConfigError(file, key, "has a password in it", remedy)
 
 
 def _check_kept(config: Config) -> None:

@@ -7,6 +7,7 @@ Rule: an unknown key is an error, because it is a typing error; the nearest know
 
 import dataclasses
 import difflib
+import ipaddress
 import math
 import re
 from collections.abc import Callable, Hashable
@@ -104,6 +105,30 @@ def one_of(*choices: str) -> Kind:
     return Kind(" or ".join(f'`"{one}"`' for one in choices), read)
 
 
+def networks(maximum: int) -> Kind:
+    """Addresses and networks."""
+
+    def read(value: object, _base: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or len(value) > maximum:
+            raise ValueError(f"{_shown(value)} does not fit")
+        return tuple(_read_network(one) for one in value)
+
+    return Kind(f'a list of at most {maximum} addresses, such as `["10.0.0.5"]`', read)
+
+
+def _read_network(value: object) -> str:
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
+    except ValueError as error:
+        raise ValueError(f"{_shown(value)} is no address or network") from error
+
+
+def _read_header(value: object, _base: Path) -> str:
+    if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9-]{1,64}", value) is None:
+        raise ValueError(f"{_shown(value)} is no name of a header")
+    return value
+
+
 def _within(number: Number, minimum: float, maximum: float) -> Number:
     if not minimum <= number <= maximum:
         shown = f"{number:g}" if isinstance(number, float) else number
@@ -169,6 +194,7 @@ def _read_moment(value: object, _base: Path) -> date | datetime:
     return value
 
 
+HEADER = Kind('the name of a header in quotes, such as "X-Forwarded-User"', _read_header)
 FLAG = Kind("`true` or `false`", _read_flag)
 ADDRESS = Kind('an address in quotes, such as "https://titik.example.org"', _read_address)
 # A name is part of topics and of URLs. A moment without an offset is the city's.

@@ -14,7 +14,8 @@ from titik_collector.web.api import openapi
 from titik_collector.web.api.past_answers import PastBudget
 from titik_collector.web.city_view import CityView
 from titik_collector.web.headers import Headers
-from titik_collector.web.pages import basemap_file, health, now_page
+from titik_collector.web.pages import basemap_file, health, login_page, now_page
+from titik_collector.web.sign_in import SignIn
 
 # Each file has its list; the first route that fits answers.
 ROUTES: list[BaseRoute] = [
@@ -22,6 +23,7 @@ ROUTES: list[BaseRoute] = [
     *basemap_file.ROUTES,
     *health.ROUTES,
     *openapi.ROUTES,
+    *login_page.ROUTES,
     *static_files.ROUTES,
 ]
 
@@ -34,11 +36,12 @@ def build(city: CityView) -> Starlette:
             Middleware(Headers),
             # It leaves text/event-stream alone, which must not wait for more to compress.
             Middleware(GZipMiddleware, minimum_size=500, compresslevel=6),
-            Middleware(WhoLooks),
+            Middleware(WhoLooks, config=city.config, desk=city.desk),
         ],
         exception_handlers=error_pages.HANDLERS,
     )
     app.state.city = city
     app.state.basemap = basemap.of_city(city.config)
     app.state.past = PastBudget()
+    app.state.sign_in = SignIn(city.desk)
     return app

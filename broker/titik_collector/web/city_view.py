@@ -22,6 +22,7 @@ from titik_collector.queries.status import CityStatus
 from titik_collector.store import opening
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
+from titik_collector.web.desk import Desk
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -59,6 +60,7 @@ class CityView:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.desk = Desk(config)
         self.changed = threading.Condition()  # notified with each new snapshot
         self._newest: Snapshot | None = None
         self._problem = "the store was not read yet"
@@ -75,7 +77,8 @@ class CityView:
         self._first.wait(FIRST_S)
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Let go of the store and of the desk."""
+        self.desk.close()
         self._closing.set()
         if self._gathering.is_alive():
             self._gathering.join(DEADLINE_S)
@@ -165,7 +168,7 @@ class OpenStore:
 
     def __init__(self, config: Config) -> None:
         self._stack = contextlib.ExitStack()
-        self.db = self._stack.enter_context(opening.reading(config.store, config.file))
+        self.db = self._stack.enter_context(opening.reading(config.page_store, config.file))
         self._place = self._where()
 
     def is_current(self) -> bool:

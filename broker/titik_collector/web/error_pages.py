@@ -10,6 +10,7 @@ from starlette.types import ExceptionHandler
 
 from titik_collector.languages.codes import marked
 from titik_collector.web.city_view import Unanswered
+from titik_collector.web.desk import NoDesk
 from titik_collector.web.rendering import render
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def _answer(request: Request, status: int, title: str, detail: str, **more: str)
     return render(request, "error.html", status, title=title, detail=detail, number=more.get("id"))
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _answer(request, 404, marked("Not found"), marked("There is no such page."))
@@ -71,6 +72,15 @@ async def _unanswered(request: Request, error: Exception) -> Response:
     return answer
 
 
+async def no_desk(request: Request, error: Exception) -> Response:
+    """Who is not logged in yet reads it too, so the reason is in the log alone."""
+    log.warning("the desk cannot be read reason=%s", error)
+    title = marked("Nobody can log in now")
+    answer = _answer(request, 503, title, marked("The log of the server has the rest."))
+    answer.headers["Retry-After"] = str(RETRY_S)
+    return answer
+
+
 async def _bug(request: Request, error: Exception) -> Response:
     """The number is in the log too, so that whoever reports it can be helped."""
     number = secrets.token_hex(4)
@@ -83,8 +93,9 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
-    HTTPException: _http,
+    HTTPException: http,
     BadQuery: _bad_query,
+    NoDesk: no_desk,
     Unanswered: _unanswered,
     Exception: _bug,
 }

@@ -1,0 +1,84 @@
+"""The desk as the page asks for it: in a thread of its own, with one connection.
+
+Rule: to look makes no desk; to write does.
+Rule: a desk that cannot be read answers nobody, so nobody looks instead of the right ones.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from titik_collector.config.model import Config
+from titik_collector.limits import MAX_ASKED_DESK
+from titik_collector.store import desk_opening
+from titik_collector.store.database import Database, StoreError
+
+Answer = TypeVar("Answer")
+
+
+class NoDesk(Exception):
+    """What people entered cannot be read now, in words for the log."""
+
+
+class Desk:
+    """What people entered for one city."""
+
+    def __init__(self, config: Config) -> None:
+        self._where = config.page_store
+        self._thread = ThreadPoolExecutor(1, "desk")
+        self._db: Database | None = None
+        self._file = 0  # the inode that is open
+        self._waiting = 0
+
+    async def ask(self, question: Callable[[Database], Answer], without: Answer) -> Answer:
+        """The answer, or `without` where nothing was entered yet; NoDesk."""
+        return await self._in_thread(lambda: self._look(question, without))
+
+    async def write(self, change: Callable[[Database], Answer]) -> Answer:
+        """Change something; NoDesk."""
+        return await self._in_thread(lambda: change(self._open()))
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._thread.submit(self._close)
+        self._thread.shutdown()
+
+    async def _in_thread(self, step: Callable[[], Answer]) -> Answer:
+        if self._waiting >= MAX_ASKED_DESK:
+            raise NoDesk("too many wait for the desk")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, step)
+        except StoreError as error:
+            self._thread.submit(self._close)  # the next one opens it again
+            raise NoDesk(str(error)) from error
+        finally:
+            self._waiting -= 1
+
+    def _look(self, question: Callable[[Database], Answer], without: Answer) -> Answer:
+        if self._db is None and not desk_opening.exists(self._where):
+            return without
+        return question(self._open())
+
+    def _open(self) -> Database:
+        """The desk that is there now: a backup may have taken the other one's place."""
+        if self._db is not None and self._inode() != self._file:
+            self._close()
+        if self._db is None:
+            self._db = desk_opening.open_desk(self._where)
+            self._file = self._inode()
+        return self._db
+
+    def _inode(self) -> int:
+        if self._where.path is None:
+            return 0
+        try:
+            return desk_opening.file_of(self._where.path).stat().st_ino
+        except OSError:
+            return -1
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None

@@ -1,0 +1,1 @@
+"""Tests of who may look at the page."""
