@@ -14,6 +14,7 @@ from titik_collector.commands.events import events_command
 from titik_collector.commands.export import export_command
 from titik_collector.commands.history import history_command
 from titik_collector.commands.router import router
+from titik_collector.commands.serve import serve_command
 from titik_collector.commands.simulate import simulate
 from titik_collector.commands.status import status_command, top
 from titik_collector.commands.store import store
@@ -42,6 +43,7 @@ titik.add_command(router)
 for command in (status_command, top, history_command, export_command, events_command):
     titik.add_command(command)
 titik.add_command(web_command)
+titik.add_command(serve_command)
 titik.add_command(simulate)
 titik.add_command(demo)
 

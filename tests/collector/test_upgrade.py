@@ -255,7 +255,7 @@ def test_a_collector_keeps_a_snapshot_when_it_starts(file: Path) -> None:
     before = dump(store_of(file))
     with collecting(file):
         assert until(lambda: sqlite.version(store_of(file)), NEWEST)
-        assert "another collector" in goes_back(file, "y\n")
+        assert "a collector holds this store" in goes_back(file, "y\n")
     assert before == dump(snapshot_of(file))
 
 

@@ -55,7 +55,7 @@ FLOORS = {
         {"backup", "ingest", "queries"},
         {"assemble", "screens", "web"},
         {"collect"},
-        {"simulation"},
+        {"serve", "simulation"},
         {"commands"},
         {"cli"},
         {"__main__"},

@@ -1,0 +1,27 @@
+"""`titik serve`: everything that a small city needs beside its broker."""
+
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from titik_collector import serve
+from titik_collector.commands import options, plainly
+from titik_collector.config import model
+
+
+@click.command(name="serve")
+@options.CONFIG
+def serve_command(file: Path) -> None:
+    """Run the collector and the page until a signal stops them.
+
+    Each is a process of its own. One that ends is started again.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with plainly():
+        model.load(file)
+    stopped: list[int] = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, _frame: stopped.append(number))
+    serve.run(file, lambda: bool(stopped))
