@@ -279,6 +279,29 @@ def test_a_demo_goes_on_with_other_ports_where_its_own_were_taken(tmp_path: Path
     assert after == Demo(tmp_path, EXAMPLE).broker.ports
 
 
+def test_a_demo_s_page_has_a_port_of_its_own_and_is_the_last_line(tmp_path: Path) -> None:
+    """Somebody else's page on the usual port is in nobody's way, and no line hides the address."""
+    before = Demo(tmp_path, EXAMPLE).config.web.port
+    with socket.create_server(("127.0.0.1", before)):
+        demo = Demo(tmp_path, EXAMPLE)
+        assert before != demo.config.web.port
+        assert is_free("127.0.0.1", demo.config.web.port)
+    assert demo.page == Demo(tmp_path, EXAMPLE).page
+    last = [one for one in lines_to_try(demo, 1_795_872_025_000, None) if one][-1]
+    assert f"The page of the city: {demo.page}" in last
+
+
+def test_a_demo_from_before_the_page_gets_one(tmp_path: Path) -> None:
+    """Its directory was made by an earlier version, whose file says nothing of a page."""
+    demo = Demo(tmp_path, EXAMPLE)
+    text = (tmp_path / "titik.toml").read_text()
+    (tmp_path / "titik.toml").write_text(
+        text.replace(f"\n[web]\nport = {demo.config.web.port}\n", "")
+    )
+    assert "[web]" not in (tmp_path / "titik.toml").read_text()
+    assert demo.config == Demo(tmp_path, EXAMPLE).config
+
+
 @pytest.mark.parametrize(("seconds", "short"), [(None, False), (60.0, True), (75.0, False)])
 def test_a_demo_s_commands_can_be_pasted_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None, short: bool

@@ -1,6 +1,7 @@
 """The demo's past, by a real broker, collector and fleet: it comes out as the world gave it."""
 
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,14 +80,26 @@ def weeks_of(demo: Demo, db: Database) -> list[Weeks]:
 
 
 def hours_of(demo: Demo, db: Database, name: str) -> list[Rollup]:
-    """Of one subject, as far as they are computed, without the first and what goes on."""
+    """Of one subject, without the first one and what goes on."""
     span, city = span_of(db), demo.config.city
     subject = history.find(db, name, city.name)
     whole = Span(span.start_ms + HOUR_MS, span.end_ms // HOUR_MS * HOUR_MS)
     points = history.read(db, subject, "1h", whole, Calendar(city.timezone))
-    if history.pending(db, subject, span.end_ms)[0].start_ms < whole.end_ms:
-        return []
     return [rollup for point in points if (rollup := point.rollup()) is not None]
+
+
+def is_there(demo: Demo, db: Database) -> bool:
+    """Every sample of the past is stored, and then every rollup of it is computed."""
+    if simulated.span(db) is None:
+        return False
+    known = books(db)
+    pieces = [piece for its in weeks_of(demo, db) for piece in its.pieces]
+    if not all(known.get(one.run, (0, 0))[1] == one.seqs for one in pieces):
+        return False
+    names = ["city", *(site.name for site in demo.config.site)]
+    end_ms = span_of(db).end_ms // HOUR_MS * HOUR_MS
+    subjects = [history.find(db, one, demo.config.city.name) for one in names]
+    return all(history.pending(db, one, end_ms)[0].start_ms >= end_ms - HOUR_MS for one in subjects)
 
 
 def given_by(weeks: Weeks) -> dict[int, tuple[int, int]]:
@@ -114,6 +127,12 @@ def books(db: Database) -> dict[str, tuple[int, ...]]:
     return {row[0]: tuple(row[1:]) for row in rows}
 
 
+def page(demo: Demo) -> str:
+    """What somebody reads who opens the address that the demo shows."""
+    with urllib.request.urlopen(demo.page, timeout=60) as answer:
+        return str(answer.read().decode())
+
+
 def online(db: Database) -> int:
     """How many routers are there now."""
     rows = db.execute("SELECT count(*) FROM presence WHERE state = 'online'").fetchone()
@@ -123,13 +142,16 @@ def online(db: Database) -> int:
 def test_the_past_of_a_demo_is_the_simulated_one(tmp_path: Path) -> None:
     """Hours as the world gave them, while the present goes on; a second run repeats nothing."""
     with running(tmp_path) as demo:
-        until(demo, lambda db: len(hours_of(demo, db, "city")) >= DAYS * 24)
+        until(demo, lambda db: is_there(demo, db))
         with opening.reading(demo.config.store) as db:
             assert 11 == online(db)
+            assert "Taman Nostalgia" in page(demo)
             weeks = weeks_of(demo, db)
             for its in weeks:
                 given = given_by(its)
-                for one in hours_of(demo, db, its.router):
+                hours = hours_of(demo, db, its.router)
+                assert len(hours) >= DAYS * 24 - 1
+                for one in hours:
                     client_ms, down = given[one.window_start]
                     assert one.coverage_ratio == 1.0
                     assert one.clients_mean == pytest.approx(client_ms / HOUR_MS, abs=0.01)

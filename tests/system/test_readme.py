@@ -54,7 +54,7 @@ def typed(program: str) -> list[str]:
 def test_a_newcomer_s_trial_works_as_printed(tmp_path: Path) -> None:
     """Only the broker's port may differ, where another one holds MQTT's; init prints it."""
     shutil.copy(ROOT / "examples" / "kupang.toml", tmp_path / "titik.toml")
-    init, run, collect, status = typed("titik")
+    init, run, serve, status = typed("titik")
     check, _ = typed("titik-agent")
     output = says(tmp_path, init)
     (settings,) = re.findall(r"```toml\n(# agent\.toml\n.*?)```", README, re.S)
@@ -67,7 +67,7 @@ def test_a_newcomer_s_trial_works_as_printed(tmp_path: Path) -> None:
         while BrokerFolder.open(tmp_path / "broker").pid() is None:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        stack.enter_context(terminal(tmp_path, collect))
+        stack.enter_context(terminal(tmp_path, serve))
         while not (tmp_path / "titik.db").exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)

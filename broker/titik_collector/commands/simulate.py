@@ -26,7 +26,8 @@ SPARE_FILES = 256
 MIN_S = 0.1  # between samples, and of the window of first waits; below it is no router
 
 
-_Outage = tuple[str, float, float]  # one router's uplink, cut once: after seconds, for seconds
+# One router's uplink is cut: after seconds, for seconds, and again each so many; None: once.
+_Outage = tuple[str, float, float, float | None]
 
 
 def _time_of_day(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
@@ -41,10 +42,11 @@ def _time_of_day(_: click.Context, __: click.Parameter, text: str | None) -> dat
 def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage | None:
     if text is None:
         return None
-    found = re.fullmatch(r"([^:]+):(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", text)
+    number = r":(\d+(?:\.\d+)?)"
+    found = re.fullmatch(rf"([^:]+){number}{number}(?:{number})?", text)
     if found is None:
         raise click.BadParameter(f"{text}: use ROUTER:AFTER:LENGTH, as tirosa-1:60:300")
-    return found[1], float(found[2]), float(found[3])
+    return found[1], float(found[2]), float(found[3]), float(found[4]) if found[4] else None
 
 
 @click.command()
@@ -79,8 +81,8 @@ def _outage(_: click.Context, __: click.Parameter, text: str | None) -> _Outage 
 @click.option(
     "--outage",
     callback=_outage,
-    metavar="ROUTER:AFTER:LENGTH",
-    help="In seconds: cut one router's uplink.",
+    metavar="ROUTER:AFTER:LENGTH[:EVERY]",
+    help="In seconds: cut one router's uplink, once or again and again.",
 )
 @click.option(
     "--spools",
@@ -144,14 +146,16 @@ def simulate(
 
 
 def _cutting(outage: _Outage | None, nodes: "Sequence[Node]") -> Callable[[], None]:
-    """Cuts the router's uplink once, when its time has come."""
+    """Cuts the router's uplink when its time has come."""
     began = time.monotonic()
     left = [(node, *outage[1:]) for node in nodes if outage and node.name == outage[0]]
 
     def cut() -> None:
         if left and time.monotonic() - began >= left[0][1]:
-            node, _, length_s = left.pop()
+            node, after_s, length_s, every_s = left.pop()
             node.cut(length_s)
+            if every_s:
+                left.append((node, after_s + every_s, length_s, every_s))
 
     return cut
 

@@ -7,6 +7,7 @@ Rule: one demo in a directory at a time; a second one touches nothing there.
 """
 
 import contextlib
+import itertools
 import os
 import re
 import shlex
@@ -47,8 +48,9 @@ from titik_wire import topics
 HERE = "this-machine"
 CUT = "ketapang-1"
 HISTORY = "history city --window 1m --since 1h"
-# Longer than the 30 s that the broker waits before it publishes the will.
-CUT_AFTER_S, CUT_LENGTH_S = 8, 34
+# Late enough for somebody who opens the page first, and longer than the 30 s that the broker waits
+# before it publishes the will. It comes again for those who open the page later.
+CUT_AFTER_S, CUT_LENGTH_S, CUT_EVERY_S = 20, 75, 300
 LAST_MESSAGE_S = 1.0  # for the last message on its way, after the routers stopped
 STOP_S = 10.0
 BROKER_S = 10.0
@@ -78,25 +80,45 @@ class Demo:
             self._file.write_text(text, encoding="utf-8")
             made = model.load(self._file)
             edit.add_many(made, [Router(name=HERE, site=HERE)])
-        made = model.load(self._file)
+        made = self._with_free_port(model.load(self._file))
         assert made.broker.directory is not None
         names = tuple(one.name for one in made.router)
         request = broker_init.Request(collector_id=made.collector.id, routers=names, move=True)
         broker_init.init(made.broker.directory, request)
         return made
 
+    def _with_free_port(self, made: Config) -> Config:
+        """The page gets another port where its own was taken since."""
+        text = self._file.read_text(encoding="utf-8")
+        if "\n[web]\n" in text and broker_init.is_free(made.web.host, made.web.port):
+            return made
+        ports = itertools.count(made.web.port)
+        port = next(one for one in ports if broker_init.is_free(made.web.host, one))
+        if "\n[web]\n" in text:
+            text = re.sub(r"(\n\[web\]\nport = )\d+", rf"\g<1>{port}", text)
+        else:
+            text += f"\n[web]\nport = {port}\n"
+        self._file.write_text(text, encoding="utf-8")
+        return model.load(self._file)
+
+    @property
+    def page(self) -> str:
+        """Where the page is."""
+        return model.page_address(self.config)
+
     def start(self) -> None:
-        """Broker, collector, agent and fleet, in that order."""
+        """Broker, collector, page, agent and fleet, in that order."""
         self.make_past()
         self._spawn("broker", "titik_collector", "broker", "run", str(self.broker.path))
         self._wait_for_broker()
         self._spawn("collector", "titik_collector", "collect", "--config", str(self._file))
+        self._spawn("page", "titik_collector", "web", "--config", str(self._file))
         self._spawn("agent", "titik_agent", "run", "--config", str(self._agent_file()))
         self._spawn(
             "fleet", "titik_collector", "simulate", "--config", str(self._file),
             "--interval", str(DEMO_INTERVAL_S), "--speed", str(DEMO_SPEED),
             "--first-wait", str(DEMO_FIRST_WAIT_S), "--leave", HERE,
-            "--outage", f"{CUT}:{CUT_AFTER_S}:{CUT_LENGTH_S}",
+            "--outage", f"{CUT}:{CUT_AFTER_S}:{CUT_LENGTH_S}:{CUT_EVERY_S}",
             "--spools", str(self._directory / "spools"), *(["--past"] if self._past_days else []),
         )  # fmt: skip
 
@@ -105,6 +127,7 @@ class Demo:
         self._end("fleet", signal.SIGINT)
         self._end("agent", signal.SIGTERM)
         time.sleep(LAST_MESSAGE_S)
+        self._end("page", signal.SIGTERM)
         self._end("collector", signal.SIGTERM)
         self._end("broker", signal.SIGTERM)
 
@@ -249,6 +272,7 @@ def _watch(
 
 def screen(demo: Demo, world: WorldTime) -> Group:
     """What is shown while it runs, once."""
+    page = Text(f"the page of the city: {demo.page}", style="bold green")
     head = Text(
         f"Kupang; its simulated day runs {DEMO_SPEED:g} times as fast and is at {world.text()}",
         style="bold",
@@ -259,7 +283,7 @@ def screen(demo: Demo, world: WorldTime) -> Group:
         table = status_screen.render(screen)
     except StoreError:  # not made yet; if it cannot be, the collector ends and logs why
         table = Text("the collector is starting")
-    return Group(head, table)
+    return Group(page, head, table)
 
 
 def lines_to_try(demo: Demo, at_ms: int, seconds: float | None) -> list[str]:
@@ -271,8 +295,9 @@ def lines_to_try(demo: Demo, at_ms: int, seconds: float | None) -> list[str]:
     if (seconds or first_s) < first_s:
         first += ", after this demo's end"
     return [
-        f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s: it goes"
-        " offline half a minute later, comes back, and what it spooled is stored.",
+        f"{CUT} loses its uplink {CUT_AFTER_S} s after the start for {CUT_LENGTH_S} s, and again"
+        f" each {CUT_EVERY_S // 60} minutes: it goes offline half a minute later, comes back, and"
+        " what it spooled is stored.",
         "As an engineer, in another terminal:",
         f"  {login} -t '{topics.ALL_NOW}'",
         f"  {login} -t '{topics.rollup('1m', 'city', '')}'   # each minute; {first}",
@@ -281,6 +306,8 @@ def lines_to_try(demo: Demo, at_ms: int, seconds: float | None) -> list[str]:
         f"  {_titik(demo, f'status {CUT}')}",
         f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
         f"  {_titik(demo, HISTORY)}   # each minute; {first}",
+        "",
+        f"The page of the city: {demo.page}   # within a few seconds; Ctrl-C ends the demo",
         "",
     ]
 

@@ -192,7 +192,10 @@ class Weeks:
                         up_outside,
                     ),
                 ),
-                visitors=Visitors(visitors, piece.span.start_ms),
+                # The last one is of the next day's first instant.
+                visitors=None
+                if end_ms == piece.span.end_ms
+                else Visitors(visitors, piece.span.start_ms),
             )
 
     def _lives(self) -> Iterator[Span]:

@@ -20,6 +20,7 @@ RAIN_MINUTES = (15 * 60, 16 * 60 + 10)
 # Bits a second of a client that is using the network, on average, and how many use it at once.
 DOWN_BPS, UP_BPS, BUSY_SHARE = 900_000, 110_000, 0.35
 STAY_MINUTES = 24.0  # mean stay, which sets how fast the crowd turns over
+MOST = 1.2  # of the capacity, then nobody more gets a connection
 ROAD_SHARE = 0.02  # of the capacity: phones that connect in passing, day and night
 
 
@@ -91,7 +92,7 @@ def expected_clients(site: str, capacity: int, minute: float, day: Day = WORKDAY
         share *= 0.25
     if day.has_match and site == MATCH_SITE and MATCH_MINUTES[0] <= minute < MATCH_MINUTES[1]:
         share *= 1.8
-    return capacity * share
+    return capacity * min(share, MOST)
 
 
 class Crowd:
