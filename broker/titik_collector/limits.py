@@ -82,7 +82,7 @@ MAX_LOOKS = 10  # for such spans, in one step: where bugs stop more routers, the
 MAX_SUMMED = 20_000  # minutes of routers that are summed to minutes of sites
 MAX_SITE_HOURS = 1000
 MAX_COUNTS = 8  # that one run began within a day; a router's day is as long as the city's
-MAX_PUBLISHED = 200  # windows
+MAX_PUBLISHED = 1000  # windows, every two seconds: 10,000 routers have 12,500 in a minute
 MAX_RESTAMPED = 100_000  # samples, newest; more come only where no router has a clock for days
 MAX_SEARCHED = 10_000  # samples of an outage
 

@@ -11,7 +11,7 @@ from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Window
 from titik_collector.live import rollup_topics
 from titik_collector.rollups import rollup_message
-from titik_collector.store import rollups
+from titik_collector.store import rollups, unpublished
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import RollupRow, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
@@ -86,6 +86,17 @@ def test_a_sum_waits_while_rollups_are_computed(tmp_path: Path) -> None:
     assert [["router"], ["city"]] == [
         [one.scope for one, _ in reported] for reported in (first, then)
     ]
+
+
+def test_sums_come_before_routers(tmp_path: Path) -> None:
+    """A large city publishes its minute, though older ones of many routers wait."""
+    with opened(tmp_path / "db") as db:
+        finish(db, "1m", H0 - MINUTE_MS, MINUTE_MS, "router", 1)
+        for scope, number in (("router", 2), ("site", 1), ("city", 0)):
+            finish(db, "1m", H0, MINUTE_MS, scope, number)
+        found = unpublished.due(db, H0 + HOUR_MS, H0 + HOUR_MS, sums=True, limit=2)
+
+    assert ["city", "site"] == [one.key.scope for one in found]
 
 
 def test_an_hour_of_a_router_waits_while_rollups_are_computed(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def add(db: Database, keys: Iterable[WindowKey]) -> None:
 
 
 def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -> list[Unpublished]:
-    """Those that are over, the oldest first.
+    """Those that are over: sums before routers, the oldest first.
 
     A minute ended at `minutes_ms` or before, an hour or a day at `longer_ms`, which is not later.
     `sums`: all, and not minutes of routers only.
@@ -37,7 +37,7 @@ def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -
         "  ELSE 82800000 END <= ?"
         " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.length WHEN '1m' THEN ? ELSE ? END)"
         " AND (n.scope = 'router' AND n.length = '1m' OR ?)"
-        " ORDER BY n.start_ms LIMIT ?",
+        " ORDER BY n.scope = 'router', n.start_ms, n.scope LIMIT ?",
         (minutes_ms, minutes_ms, longer_ms, sums, limit),
     )
     return [Unpublished(WindowKey(*row[:4]), bool(row[4])) for row in rows]
