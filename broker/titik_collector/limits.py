@@ -109,6 +109,7 @@ MAX_REQUEST_HEAD = 16 << 10  # bytes; a browser's cookies and address fit many t
 MAX_BACKLOG = 2048  # connections that wait to be accepted; the kernel's own limit may be lower
 MAX_KEPT_ANSWERS = 256  # of the past, by the page's server
 MAX_KEPT_BYTES = 32 << 20  # of theirs together
+MAX_COMPARED = 6  # places in one chart; more lines look alike
 MAX_STRIP = 400  # days
 MAX_ASKED = 10_000  # windows of one answer: a year of hours, a week of minutes
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds

@@ -230,6 +230,7 @@ timekeeping times timing tls top topics totals traffic trouble ubus uncopied unp
 unpublished unseen unstorable up wan warned watch web where whole world writer written
 who head language query static unanswered headers
 about api feature features history much parameter present problem there too
+measure overall
 """
 PLAIN = set(PLAIN_WORDS.split())
 

@@ -14,7 +14,7 @@ from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import history
 from titik_collector.queries.history import Subject
 from titik_collector.rollups import rollup_message
-from titik_collector.store import membership, packed_minutes, rollups
+from titik_collector.store import membership, packed_minutes, rollups, simulated
 from titik_collector.store.database import Database, Row
 from titik_collector.store.rollups import ScopeId, Series
 from titik_wire.instant import DAY_MS, HOUR_MS
@@ -39,11 +39,16 @@ class Columns:
     revision: int  # the highest of its windows; 0 where there is none
     figures: Mapping[str, tuple[Value, ...]]  # by field, each as long as `edges`
     pending: tuple[Span, ...]  # time whose windows are not all computed yet
+    made_up: Span | None = None  # the time that a demo simulated; None: the city is real
 
     @property
     def is_closed(self) -> bool:
         """All is computed; only late samples change it."""
         return not any(one.start_ms < self.edges[-1].end_ms for one in self.pending)
+
+    def is_made_up(self, edge: Span) -> bool:
+        """Whether a window has simulated time in it."""
+        return simulated.touches(self.made_up, edge)
 
     @property
     def is_empty(self) -> bool:
@@ -85,7 +90,8 @@ def read(
     columns[COVERAGE] = _coverage(edges, columns[COVERAGE], begin_ms, pending)
     revision = max((row[2] for row in rows), default=0)
     figures = {name: tuple(column) for name, column in columns.items()}
-    return Columns(subject, window, edges, revision, figures, pending)
+    made_up = simulated.span(db)
+    return Columns(subject, window, edges, revision, figures, pending, made_up)
 
 
 def compare(

@@ -14,7 +14,7 @@ from titik_collector.web.api import openapi
 from titik_collector.web.api.past_answers import PastBudget
 from titik_collector.web.city_view import CityView
 from titik_collector.web.headers import Headers
-from titik_collector.web.pages import basemap_file, health, login_page, now_page
+from titik_collector.web.pages import basemap_file, health, history_page, login_page, now_page
 from titik_collector.web.sign_in import SignIn
 
 # Each file has its list; the first route that fits answers.
@@ -22,6 +22,7 @@ ROUTES: list[BaseRoute] = [
     *now_page.ROUTES,
     *basemap_file.ROUTES,
     *health.ROUTES,
+    *history_page.ROUTES,
     *openapi.ROUTES,
     *login_page.ROUTES,
     *static_files.ROUTES,

@@ -159,6 +159,9 @@ class HistoryAnswer:
     pending: Annotated[
         tuple[tuple[int, int], ...], About("time that is still to be computed, from and to in ms")
     ] = ()
+    simulated: Annotated[
+        tuple[int, int] | None, About("time that a demo made up, from and to in ms")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

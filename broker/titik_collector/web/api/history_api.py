@@ -61,7 +61,7 @@ async def _history(request: Request) -> Response:
     key = (scope, name, as_csv, asked.span, asked.window, tuple(fields))
     answer = await past_of(request).get(key, count, lambda: city.ask(question))
     media = CSV if as_csv else JSON
-    return reply(request, answer.body, answer.keep_s, media, **_file(as_csv, name))
+    return reply(request, answer.body, answer.keep_s, media, **(as_file(name) if as_csv else {}))
 
 
 async def _strip(request: Request) -> Response:
@@ -123,9 +123,9 @@ def _next(request: Request, asked: AskedTime) -> str:
     return f"{request.url.path}?{urlencode(query)}"
 
 
-def _file(as_csv: bool, name: str) -> dict[str, str]:
+def as_file(name: str) -> dict[str, str]:
     """A browser saves it under this name."""
-    return {"Content-Disposition": f'attachment; filename="{_plain(name)}.csv"'} if as_csv else {}
+    return {"Content-Disposition": f'attachment; filename="{_plain(name)}.csv"'}
 
 
 def _plain(name: str) -> str:
@@ -150,20 +150,25 @@ def _past(found: Columns, config: Config) -> HistoryAnswer:
             for one in found.pending
             if one.start_ms < last_ms
         ),
+        simulated=found.made_up,
     )
 
 
 def as_text(each: Iterable[Columns], config: Config) -> bytes:
-    """As CSV: one line for each window, gaps included; what is not known is empty."""
+    """As CSV: one line for each window, gaps included; what is not known is empty.
+
+    The past of a demo has a column that says which windows are made up.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for number, one in enumerate(each):
         if number == 0:
-            writer.writerow([*CSV_HEAD, *one.figures])
+            writer.writerow([*CSV_HEAD, *one.figures, *(["simulated"] if one.made_up else [])])
         head = (one.subject.scope, one.subject.name, one.window)
-        starts = (when.iso(edge.start_ms, config.city.timezone) for edge in one.edges)
-        for start, *values in zip(starts, *one.figures.values(), strict=True):
-            writer.writerow([*head, start, *values])
+        for edge, *values in zip(one.edges, *one.figures.values(), strict=True):
+            start = when.iso(edge.start_ms, config.city.timezone)
+            made_up = [one.is_made_up(edge) or None] if one.made_up else []
+            writer.writerow([*head, start, *values, *made_up])
     return out.getvalue().encode()
 
 

@@ -59,12 +59,13 @@ class PastBudget:
         if kept is not None and self._monotonic() < kept.until:
             self._kept.move_to_end(key)
             return kept.answer
-        self._spend(windows)
+        self.spend(windows)
         answer = await make()
         self._keep(key, answer)
         return answer
 
-    def _spend(self, windows: int) -> None:
+    def spend(self, windows: int) -> None:
+        """So many windows are read; Unanswered: not now."""
         now = self._monotonic()
         self._budget = min(AT_ONCE, self._budget + (now - self._filled_at) * PER_S)
         self._filled_at = now

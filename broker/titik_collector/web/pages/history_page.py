@@ -1,0 +1,244 @@
+"""`/history`: the past of up to six places, compared; the address has all of what is chosen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from titik_collector.config.model import Config
+from titik_collector.figures.windows import Calendar, Span, Window
+from titik_collector.languages.codes import marked
+from titik_collector.limits import MAX_COMPARED
+from titik_collector.queries import columnar, day_strip, history, overall
+from titik_collector.queries.day_strip import StripDay
+from titik_collector.queries.history import Subject
+from titik_collector.queries.overall import Overall
+from titik_collector.queries.status import CityStatus
+from titik_collector.store.database import Database
+from titik_collector.web import asked_past, past_rows
+from titik_collector.web.api import history_api, parameters
+from titik_collector.web.api.past_answers import past_of
+from titik_collector.web.api.replying import CSV, reply
+from titik_collector.web.asked_past import AskedTime
+from titik_collector.web.error_pages import BadQuery
+from titik_collector.web.past_rows import PastRow
+from titik_collector.web.rendering import city_of, render
+from titik_collector.wording import when
+
+SINCE = "24h"
+RANGES = {
+    "24h": marked("24 hours"),
+    "7d": marked("7 days"),
+    "31d": marked("31 days"),
+    "90d": marked("90 days"),
+    "365d": marked("1 year"),
+}
+WINDOWS: dict[str | None, str] = {
+    None: marked("fitting"),
+    "1m": marked("minutes"),
+    "1h": marked("hours"),
+    "1d": marked("days"),
+}
+KEEP_S = 10
+STRIP_COST = 1000  # as of so many windows
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What of the past is shown: fields of the contract."""
+
+    title: str
+    lines: tuple[str, ...]
+    labels: tuple[str, ...]  # of the lines
+    highest: str | None = None
+    sums: tuple[str, ...] = ()
+    is_rate: bool = False
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All that is read for it."""
+        return (*self.lines, *([self.highest] if self.highest else ()), *self.sums)
+
+
+_BOTH_WAYS = (marked("download"), marked("upload"))
+MEASURES = {
+    "clients": Measure(
+        marked("devices"), ("clients_mean",), (marked("devices"),), "clients_max"
+    ),
+    "active": Measure(marked("active devices"), ("active_mean",), (marked("active devices"),)),
+    "wifi": Measure(
+        marked("Wi-Fi"), ("wifi_down_bps", "wifi_up_bps"), _BOTH_WAYS, "wifi_down_peak_bps",
+        ("wifi_down_bytes", "wifi_up_bytes"), True,
+    ),
+    "uplink": Measure(
+        marked("internet"), ("uplink_down_bps", "uplink_up_bps"), _BOTH_WAYS,
+        "uplink_down_peak_bps", ("uplink_down_bytes", "uplink_up_bytes"), True,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PastView:
+    """What the page shows, as the store answered."""
+
+    subjects: tuple[Subject, ...]
+    window: Window
+    overall: tuple[Overall, ...]
+    rows: tuple[PastRow, ...]
+    nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
+    days: tuple[StripDay, ...]  # of a single subject
+    is_simulated: bool
+
+
+async def _history(request: Request) -> Response:
+    city = city_of(request)
+    config, now_ms = city.config, city.snapshot.at_ms
+    asked = asked_past.asked_time(request, config, now_ms, SINCE)
+    word = parameters.choice(request, "m", tuple(MEASURES), "clients") or ""
+    names = _names(request)
+    count = asked_past.windows(asked, len(names))
+    window = asked.window or "1d"
+    asked_past.check_size(count, window, _first_part(request, asked))
+
+    def question(db: Database) -> PastView:
+        return view(db, config, names, asked, MEASURES[word], now_ms)
+
+    past_of(request).spend(count + STRIP_COST)
+    found = await city.ask(question)
+    return render(
+        request,
+        "history.html",
+        past=found,
+        asked=asked,
+        measure=MEASURES[word],
+        measure_word=word,
+        measures=MEASURES,
+        ranges=RANGES,
+        range=_range(request),
+        windows=WINDOWS,
+        names=names,
+        places=_places(city.snapshot.status, names),
+        routers=_routers(city.snapshot.status, names),
+        most=MAX_COMPARED,
+        city_zone=config.city.timezone,
+        address=lambda **changed: _address(request, names, **changed),
+        without=lambda name: _address(request, [one for one in names if one != name]),
+        iso=lambda at_ms: when.iso(at_ms, config.city.timezone),
+        local=lambda at_ms: when.iso(at_ms, config.city.timezone)[:16],
+        csv=_address(request, names, path="/history.csv"),
+    )
+
+
+async def _csv(request: Request) -> Response:
+    city = city_of(request)
+    config = city.config
+    asked = asked_past.asked_time(request, config, city.snapshot.at_ms, SINCE)
+    measure = MEASURES[parameters.choice(request, "m", tuple(MEASURES), "clients") or ""]
+    names = _names(request)
+    count = asked_past.windows(asked, len(names))
+    asked_past.check_size(count, asked.window or "1d", _first_part(request, asked))
+
+    def question(db: Database) -> bytes:
+        subjects = [_find(db, config, name) for name in names]
+        found = asked_past.read(db, config, subjects, asked, list(measure.fields))
+        return history_api.as_text(found, config)
+
+    past_of(request).spend(count)
+    body = await city.ask(question)
+    name = "-".join(one.partition("/")[2] or one for one in names)
+    return reply(request, body, KEEP_S, CSV, **history_api.as_file(name))
+
+
+def view(
+    db: Database,
+    config: Config,
+    names: Sequence[str],
+    asked: AskedTime,
+    measure: Measure,
+    now_ms: int,
+) -> PastView:
+    """All that the page shows, at one moment of the store."""
+    subjects = tuple(_find(db, config, name) for name in names)
+    found = asked_past.read(db, config, subjects, asked, list(measure.fields))
+    window = found[0].window
+    rows = past_rows.rows(found, measure.lines)
+    is_empty = not any(one.kind == "figures" for one in rows)
+    calendar = Calendar(config.city.timezone)
+    return PastView(
+        subjects,
+        window,
+        tuple(overall.of(one, measure.lines, measure.highest, measure.sums) for one in found),
+        () if is_empty else tuple(rows),
+        tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),
+        tuple(day_strip.read(db, subjects[0], calendar, now_ms)) if len(subjects) == 1 else (),
+        found[0].is_made_up(asked.span),
+    )
+
+
+def _nearest(db: Database, subjects: Sequence[Subject], window: Window, span: Span) -> list[Span]:
+    """Before, then after; as long as the span that is empty."""
+    length_ms = span.end_ms - span.start_ms
+    pairs = [columnar.nearest(db, one, window, span) for one in subjects]
+    before = [one for one, _ in pairs if one is not None]
+    after = [one for _, one in pairs if one is not None]
+    step_ms = history.WINDOW_MS[window]
+    found = [Span(max(before) + step_ms - length_ms, max(before) + step_ms)] if before else []
+    return [*found, *([Span(min(after), min(after) + length_ms)] if after else [])]
+
+
+def _names(request: Request) -> list[str]:
+    """`s`, as often as there are places; the city if there is none."""
+    names = list(dict.fromkeys(one for one in request.query_params.getlist("s") if one))
+    if len(names) > MAX_COMPARED:
+        raise BadQuery("s", f"{len(names)} places", f"at most {MAX_COMPARED} are compared")
+    return names or ["city"]
+
+
+def _find(db: Database, config: Config, name: str) -> Subject:
+    scope, _, rest = name.partition("/")
+    if not rest:
+        scope, rest = ("city", name) if name in ("city", config.city.name) else ("site", name)
+    return asked_past.find(db, config, scope, rest)
+
+
+def _range(request: Request) -> str | None:
+    """The chip that is chosen; None for times of the reader's own."""
+    since = request.query_params.get("from", SINCE)
+    return since if since in RANGES and request.query_params.get("to", "now") == "now" else None
+
+
+def _places(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Those that can be added: name and title."""
+    found = [(f"site/{one.name}", one.line.title) for one in status.sites]
+    return [one for one in found if one[0] not in names]
+
+
+def _routers(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
+    found = [(f"router/{one.name}", one.name) for one in status.routers()]
+    return [one for one in found if one[0] not in names]
+
+
+def _first_part(request: Request, asked: AskedTime) -> str:
+    part = asked_past.first_part(asked)
+    zone = city_of(request).config.city.timezone
+    changed = {"from": when.iso(part.start_ms, zone), "to": when.iso(part.end_ms, zone)}
+    return _address(request, _names(request), **changed)
+
+
+def _address(
+    request: Request, names: Sequence[str], path: str | None = None, **changed: str | None
+) -> str:
+    """This page with other values; None takes one out, and `names` are the places."""
+    query = {
+        name: value
+        for name, value in {**dict(request.query_params), **changed}.items()
+        if name != "s" and value is not None
+    }
+    pairs = [*(("s", one) for one in names), *query.items()]
+    return f"{path or request.url.path}?{urlencode(pairs)}"
+
+
+ROUTES = [Route("/history", _history), Route("/history.csv", _csv)]

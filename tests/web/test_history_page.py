@@ -1,0 +1,172 @@
+"""The past on a page: chosen by the address, whole without JavaScript."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.collector import past_rows
+from tests.web import cities
+from tests.web.cities import City, now_ms
+from tests.web.conftest import LOOPBACK
+from titik_collector.figures.windows import Span
+from titik_collector.queries import history
+from titik_collector.store import simulated
+from titik_collector.web import app
+from titik_collector.web.city_view import watching
+from titik_wire.instant import DAY_MS, HOUR_MS
+
+HOURS = "/history?lang=en&w=1h&from=3d"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    """A city that was heard now, and has a window of two days ago."""
+    with cities.city(tmp_path_factory.mktemp("city")) as filled:
+        filled.live()
+        filled.roll()
+        subject = history.find(filled.db, "site/taman-tirosa", "kupang")
+        past_rows.put(
+            filled.db,
+            subject,
+            "1h",
+            (now_ms() - 2 * DAY_MS) // HOUR_MS * HOUR_MS,
+            covered_ms=HOUR_MS // 2,
+            clients_mean=3.0,
+        )
+        yield filled
+
+
+@pytest.fixture(scope="module")
+def page(here: City) -> Iterator[TestClient]:
+    """Its page."""
+    with watching(here.config) as view:
+        yield TestClient(app.build(view), LOOPBACK, raise_server_exceptions=False)
+
+
+def shown(page: TestClient, path: str) -> str:
+    """The page, which is there."""
+    answer = page.get(path)
+    assert 200 == answer.status_code, answer.text
+    return str(answer.text)
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the table of windows, as text."""
+    table = text.rpartition("<tbody>")[2].partition("</tbody>")[0]
+    return [
+        [re.sub(r"<[^>]*>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        for row in table.split("</tr>")[:-1]
+    ]
+
+
+def test_a_window_has_its_figures_and_how_much_of_it_is_known(page: TestClient) -> None:
+    """The newest first; a run of windows that nothing is known of is one row."""
+    found = rows(shown(page, f"{HOURS}&s=site/taman-tirosa"))
+    kinds = ["gap" if "no data" in row[1] else "figures" for row in found if "yet" not in row[1]]
+    assert ["figures", "gap", "figures"] == kinds[-3:]
+    assert ["3.0", "50%"] == found[-1][1:]
+
+
+def test_all_that_is_chosen_is_in_the_address(page: TestClient) -> None:
+    """Chips lead to the same with one thing changed."""
+    text = shown(page, "/history?s=site/taman-tirosa&s=site/perumnas&from=7d&m=wifi&lang=en")
+    (clients,) = re.findall(r'href="([^"]*)"[^>]*>devices</a>', text)
+    query = parse_qs(urlsplit(clients.replace("&amp;", "&")).query)
+    assert {
+        "s": ["site/taman-tirosa", "site/perumnas"],
+        "from": ["7d"],
+        "m": ["clients"],
+        "lang": ["en"],
+    } == query
+
+
+def test_up_to_six_places_are_compared(page: TestClient, here: City) -> None:
+    """Each has a column, with the share that is known in every cell."""
+    names = [f"s=site/{one.name}" for one in here.config.site]
+    text = shown(page, f"{HOURS}&{'&'.join(names[:6])}")
+    assert 6 == len(re.findall(r'class="past-place ', text))
+    assert {7} == {len(row) for row in rows(text) if "%" in row[-1]}
+    answer = page.get(f"{HOURS}&{'&'.join(names[:7])}")
+    assert 400 == answer.status_code
+    assert "at most 6 are compared" in answer.text
+
+
+def test_a_span_without_data_leads_to_the_nearest(page: TestClient) -> None:
+    """One click, and there is something to see."""
+    text = shown(page, "/history?lang=en&w=1h&from=36h&to=12h")
+    (address,) = re.findall(r'<p><a href="([^"]*)">the nearest data', text)[:1]
+    assert "<tbody>" not in text
+    near = shown(page, address.replace("&amp;", "&"))
+    assert "the nearest data" not in near
+
+
+def test_the_csv_has_all_places_and_the_same_windows(page: TestClient) -> None:
+    """Gaps are lines with empty figures."""
+    path = f"{HOURS}&s=site/taman-tirosa&s=router/nostalgia-1".replace("/history", "/history.csv")
+    answer = page.get(path)
+    found = list(csv.DictReader(io.StringIO(answer.text)))
+    assert {"taman-tirosa", "nostalgia-1"} == {one["name"] for one in found}
+    assert "text/csv; charset=utf-8" == answer.headers["content-type"]
+    assert {""} == {one["clients_mean"] for one in found if one["coverage_ratio"] == "0.0"}
+    assert "simulated" not in found[0]
+
+
+def test_ninety_days_stand_below_a_single_place(page: TestClient) -> None:
+    """Each with its words."""
+    text = shown(page, f"{HOURS}&s=site/taman-tirosa")
+    strip = text.partition('<figure class="strip">')[2].partition("</svg>")[0]
+    assert 90 == strip.count("<title>")
+    assert ": no data" in strip
+    assert ": online 100%, data " in strip
+    compared = shown(page, f"{HOURS}&s=site/taman-tirosa&s=city")
+    assert '<figure class="strip">' not in compared
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("from=tomorrow", "from: &#39;tomorrow&#39; is no time; use one such as 90m"),
+        ("w=2h", "use 1m, 1h, 1d"),
+        ("m=visitors", "use clients, active, wifi, uplink"),
+        ("s=site/nowhere", "is neither a site, nor a router"),
+        ("w=1m&from=1y", "use a longer window"),
+    ],
+)
+def test_what_cannot_be_shown_says_why(page: TestClient, query: str, words: str) -> None:
+    """On a page, with the field and what to do."""
+    answer = page.get(f"/history?lang=en&{query}")
+    assert 400 <= answer.status_code < 500
+    assert words in answer.text
+
+
+def test_a_simulated_past_is_marked(page: TestClient, here: City) -> None:
+    """On the page, in the CSV and in the API; a real city has no such column."""
+    now = now_ms()
+    with here.db.transaction():
+        simulated.keep(here.db, Span(now - 3 * DAY_MS, now - DAY_MS))
+    assert "is simulated" in shown(page, f"{HOURS}&s=city")
+    assert "is simulated" not in shown(page, "/history?lang=en&from=2h&w=1h")
+    found = list(csv.DictReader(io.StringIO(page.get("/history.csv?from=2d&w=1h").text)))
+    assert {"True", ""} == {one["simulated"] for one in found}
+    plain = page.get("/api/v1/history/city/city?w=1d&from=5d").json()
+    assert [now - 3 * DAY_MS, now - DAY_MS] == plain["simulated"]
+    with here.db.transaction():
+        here.db.execute("DELETE FROM setting WHERE name LIKE 'simulated%'")
+
+
+def test_a_minute_that_is_not_computed_yet_is_no_gap(page: TestClient) -> None:
+    """It is a row of its own."""
+    found = rows(shown(page, "/history?lang=en&from=90m&w=1m"))
+    assert "not computed yet" == found[0][1]
+
+
+def test_an_hour_of_the_past_is_one_of_the_city(page: TestClient) -> None:
+    """And a day begins at its midnight."""
+    text = shown(page, "/history?lang=en&w=1d&from=4d&s=site/taman-tirosa")
+    starts = re.findall(r'<time datetime="([^"]*)"', text)
+    assert {"T00:00:00+08:00"} == {one[10:] for one in starts}
