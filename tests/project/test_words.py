@@ -225,7 +225,7 @@ outbox owner pair part placed placing plainly ports position postgres pruning pu
 publishing query rate real received registration reload remedies removal removed report
 reporting request restarted restatement restored revocation right route routes row rows sampler
 saved schedule search seen self service setting shape share simulated slow
-socket sqlite start state station status stock stopped stream sum sums system table tables text time
+socket sqlite start state station status stock stopped sum sums system table tables text time
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
 unpublished unseen unstorable up wan warned watch web where whole world writer written
 who head language query static unanswered headers

@@ -38,14 +38,16 @@ class City:
 
     def hear(self, router: str, clients: int | None = 3, at_ms: int | None = None) -> None:
         """One sample more of a router, taken at that time, else now."""
-        at_ms = at_ms or now_ms()
+        self.store.save([self._taken(router, clients, at_ms or now_ms())])
+
+    def _taken(self, router: str, clients: int | None, at_ms: int) -> Arrived:
         seq = self.seqs[router] = self.seqs.get(router, 0) + 1
         taken = replace(
             sample(seq, router=router, run=token(router), boot=boot(router), clients=clients),
             taken_at=at_ms,
             spool=(),
         )
-        self.store.save([Arrived(taken, codec.encode(taken), True, at_ms + 50)])
+        return Arrived(taken, codec.encode(taken), True, at_ms + 50)
 
     def report(self, router: str, state: str, at_ms: int | None = None) -> None:
         """What the broker holds of a router: `online`, `offline` or `stopping`."""
@@ -57,8 +59,12 @@ class City:
         until_ms = now_ms()
         for number, one in enumerate(self.config.router):
             self.report(one.name, "online", until_ms - minutes * 60_000)
-            for step in range(minutes * 2, -1, -1):
-                self.hear(one.name, clients + number, until_ms - step * STEP_MS)
+            self.store.save(
+                [
+                    self._taken(one.name, clients + number, until_ms - step * STEP_MS)
+                    for step in range(minutes * 2, -1, -1)
+                ]
+            )
 
     def roll(self) -> None:
         """All rollups that are due."""

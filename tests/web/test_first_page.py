@@ -14,7 +14,7 @@ def test_every_place_is_there_with_its_state_and_figures(page: TestClient, city:
     assert {one.name for one in city.config.site} == set(
         re.findall(r'data-subject="site/(.+?)"', text)
     )
-    assert 10 == text.count("hidup")
+    assert 10 == text.count('<b data-figure="state">hidup</b>')
 
 
 def test_every_answer_carries_the_headers(page: TestClient) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tests.until import until
 from tests.web import cities
 from tests.web.conftest import LOOPBACK
 from titik_collector.config import model
@@ -168,8 +169,7 @@ def test_places_that_are_not_on_the_map_are_counted(view: CityView) -> None:
 def test_what_is_away_is_drawn_above_what_is_online(city: cities.City, view: CityView) -> None:
     """Last in the drawing."""
     city.report("perumnas-1", "offline")
-    with view.changed:
-        view.changed.wait_for(lambda: "offline" in states(view), 20)
+    until(lambda: "offline" in states(view), True)
     page = TestClient(app.build(view), LOOPBACK)
     assert (
         "perumnas"

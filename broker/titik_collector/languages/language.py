@@ -14,11 +14,9 @@ from babel.core import Locale
 from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_decimal
 
-from titik_collector.languages.codes import CODES, TITLES, marked
+from titik_collector.languages.codes import CODES, TITLES
 
 UNKNOWN = "·"
-# The states of routers, sites and the city.
-STATES = (marked("online"), marked("silent"), marked("offline"), marked("unknown"))
 # Short forms of a minute, an hour and a day, longest first: their length, id and en.
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _SHORT = {
@@ -68,16 +66,27 @@ class Language:
         """Bytes, such as `1.2 TB`."""
         return self._scaled(number, _AMOUNTS)
 
-    def length(self, seconds: float, parts: int = 2) -> str:
-        """How long something lasts, such as `2 h 10 m`, with at most so many units."""
-        left, words = max(0, int(seconds)), []
+    def length(self, seconds: float) -> str:
+        """How long something lasts, such as `2 h 10 m`, `12 m` or `8 s`."""
+        left, words = max(0, int(seconds)), list[str]()
         for size, unit in _UNITS:
-            if left >= size:
+            if left >= size and not (unit == "second" and words):
                 words.append(f"{left // size} {_SHORT[self.code][unit]}")
             elif words:
                 break
             left %= size
-        return " ".join(words[:parts]) or f"0 {_SHORT[self.code]['second']}"
+        return " ".join(words[:2]) or f"0 {_SHORT[self.code]['second']}"
+
+    @property
+    def units(self) -> str:
+        """The short forms of day, hour, minute and second, with a space between them."""
+        return " ".join(_SHORT[self.code].values())
+
+    def time_or_day(self, at_ms: int, now_ms: int, zone: tzinfo) -> str:
+        """The time of day, with the day where it is not the day of `now_ms`."""
+        is_today = _moment(at_ms, zone).date() == _moment(now_ms, zone).date()
+        clock = self.clock(at_ms, zone)
+        return clock if is_today else f"{self.short_day(at_ms, zone)} {clock}"
 
     def clock(self, at_ms: int, zone: tzinfo) -> str:
         """The time of day in the zone, such as `14.05` or `14:05`."""
@@ -98,6 +107,14 @@ class Language:
         """The date without its year, such as `28 Nov`."""
         moment = _moment(at_ms, zone)
         return str(format_skeleton("MMMd", moment, tzinfo=zone, locale=self.locale))
+
+    def iso(self, at_ms: int, zone: tzinfo) -> str:
+        """For programs: ISO 8601 with the offset of the zone."""
+        return _moment(at_ms, zone).isoformat(timespec="seconds")
+
+    def zone(self, at_ms: int, zone: tzinfo) -> str:
+        """What people call the zone."""
+        return zone_label(at_ms, zone)
 
     def moment(self, at_ms: int, zone: tzinfo) -> str:
         """Date and time with the name of the zone, such as `28 November 2026 14.05 WITA`."""

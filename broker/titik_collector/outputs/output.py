@@ -38,6 +38,11 @@ class Event:
     text: str
     why: str = ""  # what a cause is concluded from
     goes_on: bool = False  # it is not over: its text grows with time
+    # The same as in the text, for those who word it themselves.
+    length_ms: int | None = None
+    cause: str = ""  # of an outage or of the server; as the store has it
+    number: int = 1  # routers of an outage; samples that are lost
+    place: str = ""  # the site of a router that was registered or removed
 
 
 class Output(Protocol):

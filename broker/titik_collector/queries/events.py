@@ -151,14 +151,17 @@ def _outage(name: str, group: Sequence[Outage], now_ms: int, deaf: Sequence[Serv
     if in_deafness and not over and length_ms < SOON_MS:
         length = "while the server could not hear"
         why += "; nobody could hear a goodbye in that time"
-    return Event(from_ms, "outage", name, f"{of_many}{over}{length}, {cause}", why, bool(over))
+    text = f"{of_many}{over}{length}, {cause}"
+    of_all = causes[0] if len(causes) == 1 else "unknown"
+    return Event(from_ms, "outage", name, text, why, bool(over), length_ms, of_all, routers)
 
 
 def _server(db: Database, since_ms: int) -> Iterator[Event]:
     for one in server_outages.since(db, since_ms, MAX_EVENTS):
-        text = f"{when.length(one.to_ms - one.from_ms)}, {_WHAT[one.what]}"
+        length_ms = one.to_ms - one.from_ms
+        text = f"{when.length(length_ms)}, {_WHAT[one.what]}"
         why = f"{one.reason}; routers are unknown in that time, and have no outage"
-        yield Event(one.from_ms, "server", SERVER, text, why)
+        yield Event(one.from_ms, "server", SERVER, text, why, length_ms=length_ms, cause=one.what)
 
 
 def away_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:
@@ -170,15 +173,18 @@ def away_ms(deaf: Sequence[ServerOutage], from_ms: int, to_ms: int) -> int:
 def _registry(db: Database, since_ms: int) -> Iterator[Event]:
     """With the site of that time: the newest one before, else the first one after."""
     for at_ms, router, site in event_rows.registrations(db, since_ms, MAX_EVENTS):
-        yield Event(at_ms, "registered", router, f"at {site}" if site else "at no site")
+        yield Event(
+            at_ms, "registered", router, f"at {site}" if site else "at no site", place=site or ""
+        )
     for at_ms, router, site in event_rows.removals(db, since_ms, MAX_EVENTS):
-        yield Event(at_ms, "removed", router, f"from {site}" if site else "")
+        yield Event(at_ms, "removed", router, f"from {site}" if site else "", place=site or "")
 
 
 def _revoked(db: Database, since_ms: int) -> Iterator[Event]:
     for router, from_ms, to_ms in revocations.since(db, since_ms, MAX_EVENTS):
         text = "has no access" if to_ms is None else f"for {when.length(to_ms - from_ms)}"
-        yield Event(from_ms, "revoked", router, text)
+        length_ms = None if to_ms is None else to_ms - from_ms
+        yield Event(from_ms, "revoked", router, text, length_ms=length_ms)
 
 
 def _namesakes(db: Database, since_ms: int) -> Iterator[Event]:
@@ -192,7 +198,7 @@ def _lost(db: Database, since_ms: int, now_ms: int, dated_ms: int) -> Iterator[E
     for one in losses(db, since_ms, now_ms, dated_ms):
         plural = "sample" if one.samples == 1 else "samples"
         text = f"{one.samples:,} {plural} of run {one.run} declared lost"
-        yield Event(one.at_ms, "lost", one.router, text)
+        yield Event(one.at_ms, "lost", one.router, text, number=one.samples)
 
 
 def losses(db: Database, since_ms: int, now_ms: int, dated_ms: int) -> Iterator[Loss]:

@@ -8,19 +8,38 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute
 
-from titik_collector.web import basemap, error_pages, static_files
+from titik_collector.web import basemap, error_pages, live, static_files
 from titik_collector.web.access import WhoLooks
 from titik_collector.web.api import openapi
 from titik_collector.web.api.past_answers import PastBudget
 from titik_collector.web.city_view import CityView
 from titik_collector.web.headers import Headers
-from titik_collector.web.pages import basemap_file, health, history_page, login_page, now_page
+from titik_collector.web.pages import (
+    about_page,
+    basemap_file,
+    embed_page,
+    happened_page,
+    health,
+    history_page,
+    login_page,
+    now_page,
+    router_page,
+    site_page,
+    wall_page,
+)
 from titik_collector.web.sign_in import SignIn
 
 # Each file has its list; the first route that fits answers.
 ROUTES: list[BaseRoute] = [
     *now_page.ROUTES,
     *basemap_file.ROUTES,
+    *site_page.ROUTES,
+    *router_page.ROUTES,
+    *happened_page.ROUTES,
+    *about_page.ROUTES,
+    *wall_page.ROUTES,
+    *embed_page.ROUTES,
+    *live.ROUTES,
     *health.ROUTES,
     *history_page.ROUTES,
     *openapi.ROUTES,
@@ -45,4 +64,5 @@ def build(city: CityView) -> Starlette:
     app.state.basemap = basemap.of_city(city.config)
     app.state.past = PastBudget()
     app.state.sign_in = SignIn(city.desk)
+    app.state.streams = live.Streams(city)
     return app

@@ -19,7 +19,7 @@ from titik_collector.config.model import Config
 from titik_collector.limits import MAX_QUESTIONS
 from titik_collector.queries import server_warnings, status
 from titik_collector.queries.status import CityStatus
-from titik_collector.store import opening
+from titik_collector.store import opening, simulated
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 from titik_collector.web.desk import Desk
@@ -45,14 +45,20 @@ class Snapshot:
     number: int  # grows with each look
     at_ms: int
     status: CityStatus
+    taken_s: float  # by the monotonic clock
+    simulated_until_ms: int | None = None  # what was before is made up; None: nothing is
     problem: str | None = None  # why the store cannot be read since; what was seen may be over
 
     @property
     def is_true_now(self) -> bool:
         """Whether what is shown of routers may be believed."""
-        return self.problem is None and not any(
-            one.level == "critical" for one in self.status.warnings
-        )
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """Why not, for the operator."""
+        found = [one.text for one in self.status.warnings if one.level == "critical"]
+        return [*found, *([] if self.problem is None else [self.problem])]
 
 
 class CityView:
@@ -61,7 +67,7 @@ class CityView:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.desk = Desk(config)
-        self.changed = threading.Condition()  # notified with each new snapshot
+        self._listeners: list[Callable[[], None]] = []
         self._newest: Snapshot | None = None
         self._problem = "the store was not read yet"
         self._closing = threading.Event()
@@ -90,6 +96,21 @@ class CityView:
         if self._newest is None:
             raise Unanswered(self._problem)
         return self._newest
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the store was ever read."""
+        return self._newest is not None
+
+    @property
+    def now_ms(self) -> int:
+        """The time of the city, which goes on between two snapshots."""
+        snapshot = self.snapshot
+        return snapshot.at_ms + int((time.monotonic() - snapshot.taken_s) * 1000)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call it with each new snapshot, in the thread that gathers; it must not fail."""
+        self._listeners.append(listener)
 
     async def ask(self, question: Callable[[Database], Answer]) -> Answer:
         """The answer of the store; Unanswered if it has none in time."""
@@ -143,16 +164,18 @@ class CityView:
         with db.snapshot():
             server, of = server_warnings.look(self.config, now_ms, db), self.config.city
             city = status.gather(db, of.name, now_ms, server.warnings, of.title, of.timezone)
-        return Snapshot(self._number(), now_ms, city)
+            made_up = simulated.span(db)
+        until_ms = None if made_up is None else made_up.end_ms
+        return Snapshot(self._number(), now_ms, city, time.monotonic(), until_ms)
 
     def _number(self) -> int:
         return 1 if self._newest is None else self._newest.number + 1
 
     def _publish(self, snapshot: Snapshot) -> None:
-        with self.changed:
-            self._newest = snapshot
-            self.changed.notify_all()
+        self._newest = snapshot
         self._first.set()
+        for listener in self._listeners:
+            listener()
 
     def _failed(self, problem: str) -> None:
         if problem != self._problem:

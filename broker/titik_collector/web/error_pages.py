@@ -42,6 +42,13 @@ class TooMuch(BadQuery):
     title = marked("This is too much at once")
 
 
+def chosen_of(field: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
+    """The value; BadQuery if it is given and none of these."""
+    if value is not None and value not in allowed:
+        raise BadQuery(field, f"{value!r} is none of them", f"allowed: {', '.join(allowed)}")
+    return value
+
+
 def problem(status: int, title: str, detail: str, **more: str) -> JSONResponse:
     """An error for programs, as RFC 9457 has it."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}

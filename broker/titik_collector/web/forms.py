@@ -3,6 +3,7 @@
 Rule: the request comes from our own address, and carries the token that the page was given.
 """
 
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.exceptions import HTTPException
@@ -20,7 +21,7 @@ DAY_S = 86_400
 FOREIGN = marked("This form does not come from this page. Open the page again.")
 
 
-def render_form(request: Request, template: str, status: int = 200, **values: object) -> Response:
+def render_form(request: Request, template: str, status: int = 200, **values: Any) -> Response:
     """A page with a form, and the cookie that its token belongs to."""
     known = cookies.get(request, cookies.FORM)
     secret = known or new_secret()

@@ -13,12 +13,28 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from titik_collector.languages.codes import CODES
+from titik_collector.languages.codes import CODES, marked
 from titik_collector.languages.language import Language, accepted, language
 from titik_collector.web.city_view import CityView
+from titik_collector.web.happenings import KINDS, SERVER_CAUSES
+from titik_collector.web.places import CAUSES, MARKS, STATES, Place, router_state
 from titik_collector.web.static_files import static_files
 
+# Pages that the navigation leads to, with their titles; an entry is added with its page.
+NAVIGATION = [
+    ("/", marked("Now")),
+    ("/history", marked("History")),
+    ("/happened", marked("Events")),
+    ("/about", marked("About")),
+]
 THEMES = ("auto", "light", "dark")
+# What is known of the moment where nobody is logged in, or the store was never read.
+NOTHING: dict[str, Any] = {
+    "now_ms": None,
+    "blind": True,
+    "problems": [],
+    "simulated_until_ms": None,
+}
 YEAR_S = 31_536_000
 
 
@@ -36,17 +52,18 @@ def city_of(request: Request) -> CityView:
     return view
 
 
-def look(request: Request) -> Look:
-    """Of this request."""
+def look(request: Request, keeps: bool = True) -> Look:
+    """Of this request; `keeps`: its cookies count."""
+    cookies = request.cookies if keeps else {}
     viewer = getattr(request.state, "viewer", None)
     code = _first(
         request.query_params.get("lang"),
-        request.cookies.get("lang"),
+        cookies.get("lang"),
         viewer.language if viewer else None,
         accepted(request.headers.get("accept-language", "")),
         among=CODES,
     )
-    theme = _first(request.query_params.get("theme"), request.cookies.get("theme"), among=THEMES)
+    theme = _first(request.query_params.get("theme"), cookies.get("theme"), among=THEMES)
     return Look(language(code or city_of(request).config.web.language), theme or THEMES[0])
 
 
@@ -54,9 +71,14 @@ def _first(*wishes: str | None, among: tuple[str, ...]) -> str | None:
     return next((one for one in wishes if one in among), None)
 
 
-def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """The template as an answer, for this visitor; what the address chose is kept in cookies."""
-    seen, city = look(request), city_of(request)
+def render(
+    request: Request, template: str, status: int = 200, keeps: bool = True, **values: Any
+) -> Response:
+    """The template as an answer, for this visitor; what the address chose is kept in cookies.
+
+    `keeps`: false where no cookie is read or set.
+    """
+    seen, city = look(request, keeps), city_of(request)
     text = (
         environment(seen.language.code)
         .get_template(template)
@@ -66,14 +88,27 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
             city=city.config.city,
             viewer=request.state.viewer,
             path=request.url.path,
+            **(_moment(city) if request.state.viewer and city.is_seen else NOTHING),
+            zone=city.config.city.timezone,
             here=lambda **changed: with_query(request, **changed),
         )
     )
     answer = HTMLResponse(text, status, {"Vary": "Cookie, Accept-Language"})
     for name, value, known in (("lang", seen.language.code, CODES), ("theme", seen.theme, THEMES)):
-        if request.query_params.get(name) in known:
+        if keeps and request.query_params.get(name) in known:
             answer.set_cookie(name, value, YEAR_S, samesite="lax", secure=_is_tls(request))
     return answer
+
+
+def _moment(city: CityView) -> dict[str, Any]:
+    """When it is, and whether what is shown is true now."""
+    snapshot = city.snapshot
+    return {
+        "now_ms": city.now_ms,
+        "blind": not snapshot.is_true_now,
+        "problems": snapshot.problems,
+        "simulated_until_ms": snapshot.simulated_until_ms,
+    }
 
 
 def with_query(request: Request, **changed: str | None) -> str:
@@ -102,7 +137,17 @@ def environment(code: str) -> Environment:
     made.globals |= {
         "static": static_files().address,
         "lang": language(code),
+        # A text that is not in the template: unlike gettext(), what it gives is escaped.
+        "say": language(code).say,
         "languages": CODES,
+        "navigation": NAVIGATION,
+        "states": STATES,
+        "marks": MARKS,
+        "causes": CAUSES,
+        "router_state": router_state,
+        "site_state": lambda site: Place(site, None).state,
+        "kinds": KINDS,
+        "server_causes": SERVER_CAUSES,
         "language_of": language,
         "themes": THEMES,
     }

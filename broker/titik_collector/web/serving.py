@@ -4,6 +4,7 @@ Rule: a connection has ten seconds to ask; a stream ends three seconds after a s
 """
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from titik_collector.limits import MAX_BACKLOG, MAX_REQUEST_HEAD
 
 HEAD_S = 10.0  # for the whole head of a request
 IDLE_S = 5  # between two requests of a connection
+GONE_MS = 60_000  # a reader that takes nothing for so long is gone
 STOPPING_S = 3  # for what still runs when the server stops; streams never end by themselves
 
 
@@ -29,6 +31,9 @@ class HeadInTime(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""
         super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_MS)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -79,7 +84,7 @@ def settings(
         loop="asyncio",
         lifespan="off",
         log_config=None,
-        log_level="error",  # what a client sends wrongly is its own
+        log_level="critical",  # what a client sends wrongly is its own; bugs we log ourselves
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -9,14 +9,13 @@ from titik_collector.web.rendering import city_of
 
 
 async def _health(request: Request) -> JSONResponse:
-    """200 if what the page shows is true now, else 503, with the reasons."""
+    """200 if what the page shows is true now, else 503; the reasons are for who may look."""
     try:
-        snapshot = city_of(request).snapshot
+        problems = city_of(request).snapshot.problems
     except Unanswered as error:
-        return JSONResponse({"ok": False, "problems": [str(error)]}, 503)
-    warnings = [one.text for one in snapshot.status.warnings if one.level == "critical"]
-    problems = [*warnings, *([snapshot.problem] if snapshot.problem else [])]
-    return JSONResponse({"ok": not problems, "problems": problems}, 503 if problems else 200)
+        problems = [str(error)]
+    known = {"problems": problems} if request.state.viewer else {}
+    return JSONResponse({"ok": not problems, **known}, 503 if problems else 200)
 
 
 ROUTES = [Route("/healthz", _health)]

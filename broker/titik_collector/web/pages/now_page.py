@@ -1,25 +1,42 @@
-"""`/`: the city now, its places, problems first."""
+"""`/`: the city now, its places, problems first.
+
+Rule: what is chosen is in the address: `q` words, `state` one state, `sort` by name.
+"""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from titik_collector.web import site_map
+from titik_collector.web.error_pages import chosen_of
+from titik_collector.web.places import STATES, chosen, counted, places
 from titik_collector.web.rendering import city_of, render
 
-ORDER = ("offline", "silent", "unknown", "online")
+SORTS = ("problems", "name")
 
 
 async def _now(request: Request) -> Response:
-    snapshot = city_of(request).snapshot
-    sites = sorted(
-        snapshot.status.sites,
-        key=lambda one: (ORDER.index(one.now.state), one.line.title.casefold()),
+    view, query = city_of(request), request.query_params
+    state = chosen_of("state", query.get("state"), STATES)
+    sort = chosen_of("sort", query.get("sort", SORTS[0]), SORTS)
+    snapshot = view.snapshot
+    every = places(view.config, snapshot.status.sites)
+    shown = chosen(every, query.get("q", ""), state)
+    if sort == "name":
+        shown = sorted(shown, key=lambda one: one.title.casefold())
+    return render(
+        request,
+        "now.html",
+        line=snapshot.status.line,
+        every=every,
+        shown={one.name for one in shown},
+        places=[*shown, *(one for one in every if one not in shown)],
+        counts=counted(every),
+        words=query.get("q", ""),
+        state=state,
+        sort=sort,
+        map=site_map.of_city(view.config, snapshot.status.sites, request.app.state.basemap),
     )
-    drawn = site_map.of_city(
-        city_of(request).config, snapshot.status.sites, request.app.state.basemap
-    )
-    return render(request, "now.html", snapshot=snapshot, sites=sites, map=drawn)
 
 
 ROUTES = [Route("/", _now)]

@@ -1,7 +1,20 @@
-/* What every page loads: the parts that its elements ask for. */
+/* What every page loads. Each part looks whether its elements are there; without it the page is
+   whole too. Parts that are large are fetched only where the page has something for them. */
 
+import { onRows, start } from "./live.js";
+
+start();
+const list = document.querySelector("[data-place-list]");
+if (list && document.querySelector("[data-search]")) choose();
+if (list) onRows(() => sort(list));
+for (const scenes of document.querySelectorAll("[data-wall]")) {
+  import("./wall.js").then((wall) => wall.mount(scenes));
+}
 for (const section of document.querySelectorAll("[data-map]")) {
   whenSeen(section, async () => (await import("./map.js")).mount(section));
+}
+for (const section of document.querySelectorAll("[data-chart]")) {
+  whenSeen(section, async () => (await import("./chart.js")).mount(section));
 }
 
 /** Do something when an element comes near the window, once. */
@@ -15,4 +28,74 @@ function whenSeen(element, act) {
     { rootMargin: "200px" },
   );
   seeing.observe(element);
+}
+
+/** The list of places: search, one state, and the worst first, all in the address. */
+function choose() {
+  const search = document.querySelector("[data-search]");
+  const chips = [...document.querySelectorAll("[data-filter]")];
+  const address = new URL(location.href);
+
+  const state = () => address.searchParams.get("state") ?? "";
+
+  function show() {
+    const words = search.value.toLowerCase().split(/\s+/);
+    let shown = 0;
+    for (const place of list.children) {
+      const text = `${place.dataset.title} ${place.dataset.subject}`.toLowerCase();
+      const fits = (!state() || place.dataset.state === state()) && words.every((one) => text.includes(one));
+      place.hidden = !fits;
+      shown += fits ? 1 : 0;
+    }
+    document.querySelector("[data-none]").hidden = shown > 0;
+  }
+
+  function keep(name, value) {
+    if (value) address.searchParams.set(name, value);
+    else address.searchParams.delete(name);
+    history.replaceState(null, "", address);
+    show();
+  }
+
+  search.form.addEventListener("submit", (event) => event.preventDefault());
+  search.addEventListener("input", () => keep("q", search.value.trim()));
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      search.focus();
+    }
+  });
+  for (const chip of chips) {
+    chip.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      keep("state", chip.dataset.filter);
+      for (const one of chips) {
+        if (one === chip) one.setAttribute("aria-current", "true");
+        else one.removeAttribute("aria-current");
+      }
+    });
+  }
+  onRows(() => {
+    for (const chip of chips) {
+      const count = Number(chip.querySelector("[data-count]").textContent);
+      chip.hidden = chip.dataset.filter !== "" && chip.dataset.filter !== state() && !count;
+    }
+    show();
+  });
+}
+
+/** The worst first; the element that has the focus keeps it. */
+function sort(list) {
+  // Nothing moves away under the pointer of somebody who is about to choose it.
+  if (list.dataset.sort === "name" || list.matches(":hover")) return;
+  const before = [...list.children];
+  const after = [...before].sort(
+    (a, b) => a.dataset.rank - b.dataset.rank || a.dataset.title.localeCompare(b.dataset.title),
+  );
+  if (after.every((one, n) => one === before[n])) return;
+  const focused = document.activeElement;
+  list.append(...after);
+  if (list.contains(focused)) focused.focus({ preventScroll: true });
 }

@@ -1,0 +1,42 @@
+"""`/wall`: the city for a screen on a wall: three scenes that take turns, readable from 3 m.
+
+Rule: `every` seconds is a scene shown; it is in the address, as all that is chosen.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from titik_collector.web import site_map
+from titik_collector.web.error_pages import BadQuery
+from titik_collector.web.places import counted, places
+from titik_collector.web.rendering import city_of, render
+
+EVERY_S, FASTEST_S, SLOWEST_S = 20, 5, 3600
+
+
+async def _wall(request: Request) -> Response:
+    view, every_s = city_of(request), _seconds(request.query_params.get("every"))
+    sites = view.snapshot.status.sites
+    found = places(view.config, sites)
+    return render(
+        request,
+        "wall.html",
+        every_s=every_s,
+        line=view.snapshot.status.line,
+        places=found,
+        counts=counted(found),
+        map=site_map.of_city(view.config, sites, request.app.state.basemap),
+    )
+
+
+def _seconds(text: str | None) -> int:
+    if text is None:
+        return EVERY_S
+    if not text.isdecimal() or not FASTEST_S <= int(text) <= SLOWEST_S:
+        allowed = f"allowed: a whole number from {FASTEST_S} to {SLOWEST_S}"
+        raise BadQuery("every", f"{text!r} does not fit", allowed)
+    return int(text)
+
+
+ROUTES = [Route("/wall", _wall)]

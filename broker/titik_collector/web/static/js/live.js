@@ -1,0 +1,346 @@
+/* The figures of a page, as they change. One stream while the page is seen, none while it is not.
+
+   Rule: what is not known to be so now never looks live. A stream that is silent for two seconds,
+   a sleep, a network that is gone: the mark in the head shows it, and ages go on counting.
+   Rule: no age is made of the browser's own clock, which may be wrong. The server's time comes with
+   each message, and goes on by the browser's stopwatch.
+   Rule: whoever was away begins again with a snapshot. */
+
+const STALE_MS = 2000; // the server reports each second that it lives
+const LOST_MS = 10_000; // then a bar says so in words
+const OLD_MS = 120_000; // figures turn grey
+const GONE_MS = 900_000; // and are not known any more
+const BLOCKED_MS = 60_000; // so long the server has not read its store
+const POLL_MS = 15_000; // where there is no stream
+const AGAIN_MS = 5000;
+const UNKNOWN = "·";
+const FULL = 0.8; // of the capacity
+const LINE_FULL = 0.9; // of the uplink
+const RANKS = ["offline", "off the air", "silent", "unknown"]; // of places; others are below
+
+/** @typedef {Record<string, string | number | null>} Row  the columns of one subject */
+
+/** @type {Map<string, Row>} by subject: city/NAME, site/NAME, router/NAME */
+export const rows = new Map();
+const listeners = [];
+const words = new Map();
+const { lang } = document.documentElement;
+const locale = lang === "id" ? "id-ID" : "en-GB";
+const numbers = [0, 1].map(
+  (digits) => new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
+let clocks = [];
+
+// The server's time at a moment of the stopwatch; the wall clock only tells of a sleep.
+let base = { at: 0, heard: 0 };
+let lastWall = Date.now();
+let heard = -Infinity; // when the stream last said anything, by the stopwatch
+let seenAt = 0; // when the server last read its store, by its time
+let mode = "connecting"; // live, polled, or not live
+let lostAt = null;
+let source = null;
+let timer = 0;
+
+/** Call it with the rows that changed, after the page shows them. */
+export function onRows(listener) {
+  listeners.push(listener);
+}
+
+/** The server's time, in milliseconds since 1970. */
+export function now() {
+  return base.at + performance.now() - base.heard;
+}
+
+/** Begin, if the page shows anything that lives. */
+export function start() {
+  const { now: at, zone } = document.body.dataset;
+  if (!at || !document.querySelector("[data-subject]")) return;
+  for (const one of document.querySelectorAll("#words [data-key]")) words.set(one.dataset.key, one.textContent);
+  clocks = ["day", "minute", "second"].map((least) => clockOf(zone, least));
+  const [loaded] = performance.getEntriesByType("navigation");
+  base = { at: Number(at), heard: loaded?.responseStart ?? 0 };
+  seenAt = base.at;
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => event.persisted && open());
+  addEventListener("offline", () => quiet());
+  addEventListener("online", open);
+  setInterval(tick, 250);
+  open();
+}
+
+function open() {
+  close();
+  if (document.hidden) return;
+  const of = document.body.dataset.of ?? "sites";
+  source = new EventSource(`/events?of=${encodeURIComponent(of)}`);
+  source.addEventListener("snapshot", (event) => take(JSON.parse(event.data), true));
+  source.addEventListener("now", (event) => take(JSON.parse(event.data), false));
+  source.addEventListener("health", (event) => beat(JSON.parse(event.data), "live"));
+  source.addEventListener("resync", quiet);
+  source.addEventListener("error", () => {
+    quiet();
+    // The browser comes again by itself, but not where it got an answer that is no stream.
+    if (source?.readyState === EventSource.CLOSED) poll();
+  });
+}
+
+function close() {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+  quiet();
+}
+
+/** Ask for snapshots, where all streams are taken; sometimes try for a stream again. */
+async function poll(times = 0) {
+  source?.close();
+  source = null;
+  const of = document.body.dataset.of ?? "sites";
+  let wait = AGAIN_MS;
+  try {
+    const answer = await fetch(`/events?once&of=${encodeURIComponent(of)}`);
+    if (answer.status === 401) return location.reload();
+    if (answer.ok) {
+      const { health, snapshot } = await answer.json();
+      take(snapshot, true);
+      beat(health, "polled");
+      wait = POLL_MS;
+    }
+  } catch {
+    quiet(); // no network; the next try tells
+  }
+  clearTimeout(timer);
+  timer = setTimeout(() => (times % 3 === 2 || wait === AGAIN_MS ? open() : poll(times + 1)), wait);
+}
+
+function beat({ at, seen, blind }, how) {
+  heard = performance.now();
+  base = { at, heard };
+  seenAt = seen;
+  mode = how;
+  document.querySelector('[data-bar="blind"]').hidden = !blind;
+  tick();
+}
+
+/** From now on the page does not look live, until the next beat. */
+function quiet() {
+  heard = -Infinity;
+  tick();
+}
+
+/** Four times a second: how live is the page, and how old is what it shows. */
+function tick() {
+  const wall = Date.now();
+  if (Math.abs(wall - lastWall) > 5000) heard = -Infinity; // slept, or somebody set the clock
+  lastWall = wall;
+  const patience = mode === "polled" ? POLL_MS + STALE_MS : STALE_MS;
+  const isLive = performance.now() - heard <= patience && now() - seenAt < BLOCKED_MS;
+  lostAt = isLive ? null : (lostAt ?? now());
+  showState(isLive);
+  showAges();
+}
+
+function showState(isLive) {
+  const mark = document.querySelector("[data-live]");
+  const isLost = lostAt !== null && now() - lostAt > LOST_MS;
+  const state = isLive ? mode : isLost ? "lost" : "waiting";
+  const word = { live: "live", polled: "every 15 s" }[state] ?? "waiting";
+  if (mark) {
+    mark.dataset.live = state;
+    write(mark, `${words.get(word)} ${isLive ? clocks[2](now()) : ""}`.trim());
+  }
+  const bar = document.querySelector('[data-bar="lost"]');
+  bar.hidden = !isLost;
+  if (isLost) write(bar, words.get("lost").replace("{time}", clocks[1](lostAt)));
+}
+
+function showAges() {
+  for (const one of document.querySelectorAll("[data-since]")) write(one, since(Number(one.dataset.since)));
+  for (const one of document.querySelectorAll("[data-age]")) {
+    write(one, words.get("ago").replace("{length}", length(now() - Number(one.dataset.age))));
+  }
+  for (const one of document.querySelectorAll("[data-subject][data-at]")) {
+    const age = now() - Number(one.dataset.at);
+    one.classList.toggle("old", age > OLD_MS);
+    const isGone = age > GONE_MS;
+    if (isGone !== (one.dataset.gone === "yes")) {
+      one.dataset.gone = isGone ? "yes" : "no";
+      const row = rows.get(one.dataset.subject);
+      if (isGone) paint(one, { state: "unknown" });
+      else if (row) paint(one, row);
+    }
+  }
+}
+
+/** Rows of a message: all there are, or those that changed. */
+function take(message, isWhole) {
+  const { number: _, subjects, ...columns } = message;
+  if (isWhole) rows.clear();
+  const changed = new Map();
+  subjects.forEach((subject, n) => {
+    const row = Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[n]]));
+    rows.set(subject, row);
+    changed.set(subject, row);
+  });
+  for (const one of document.querySelectorAll("[data-subject]")) {
+    const row = changed.get(one.dataset.subject);
+    if (row) paint(one, row);
+  }
+  count();
+  for (const listener of listeners) listener(changed);
+}
+
+/** How many places are in each state. */
+function count() {
+  const states = [...rows].filter(([subject]) => subject.startsWith("site/")).map(([, row]) => row.state);
+  for (const one of document.querySelectorAll("[data-count]")) {
+    const state = one.dataset.count;
+    write(one, numbers[0].format(state === "all" ? states.length : states.filter((s) => s === state).length));
+  }
+}
+
+/** Show a row in an element and those in it, but not in one of another subject. */
+function paint(element, row) {
+  const mark = row.state === "off the air" ? "off-air" : row.state;
+  element.dataset.state = row.state;
+  if (row.at) element.dataset.at = row.at;
+  element.dataset.rank = rank(element, row);
+  for (const name of [...element.classList]) if (name.startsWith("state-")) element.classList.remove(name);
+  element.classList.add(`state-${mark}`);
+  const own = (one) => one.closest("[data-subject]") === element;
+  for (const use of element.querySelectorAll(".mark use")) {
+    if (!own(use)) continue;
+    use.setAttribute("href", `#mark-${mark}`);
+    use.parentNode.setAttribute("class", `mark state-${mark}`);
+  }
+  for (const one of element.querySelectorAll("[data-figure]")) {
+    if (own(one)) FIGURES[one.dataset.figure]?.(one, row, element);
+  }
+}
+
+function rank(element, row) {
+  const place = RANKS.indexOf(row.state);
+  if (place >= 0) return place;
+  if (row.state !== "online") return 9;
+  if (row.routers_online < row.routers_known) return 6;
+  return isFull(element, row) ? 7 : 8;
+}
+
+const load = (element, row) => share(row.clients, element.dataset.capacity);
+const lineLoad = (element, row) => share(Math.max(row.uplink_down_bps ?? -1, row.uplink_up_bps ?? -1), element.dataset.line * 1e6);
+const isFull = (element, row) => load(element, row) >= FULL || lineLoad(element, row) >= LINE_FULL;
+
+function share(number, of) {
+  return number === null || number === undefined || number < 0 || !(of > 0) ? null : number / of;
+}
+
+const FIGURES = {
+  state: (one, row) => write(one, words.get(row.state)),
+  cause: (one, row) => write(one, row.cause && row.state !== "online" ? words.get(`cause ${row.cause}`) : ""),
+  since: (one, row) => {
+    if (row.since && row.state !== "online") one.dataset.since = row.since;
+    else delete one.dataset.since;
+    write(one, one.dataset.since ? since(row.since) : "");
+  },
+  routers: (one, row) => {
+    if (row.routers_known === undefined) return;
+    one.hidden = row.routers_known < 2;
+    write(one, words.get("routers").replace("{online}", row.routers_online).replace("{known}", row.routers_known));
+  },
+  age: (one, row) => {
+    if (row.at) one.dataset.age = row.at;
+    else delete one.dataset.age;
+    if (!row.at) figure(one, UNKNOWN);
+  },
+  coverage: (one, row) => figure(one, percent(row.coverage)),
+  load: (one, row, element) => bar(one, load(element, row), FULL, (text) =>
+    words.get("of capacity").replace("{share}", text).replace("{capacity}", whole(Number(element.dataset.capacity)))),
+  line_load: (one, row, element) => bar(one, lineLoad(element, row), LINE_FULL, (text) => words.get("line").replace("{share}", text)),
+};
+for (const name of ["clients", "active"]) FIGURES[name] = (one, row) => figure(one, whole(row[name]));
+for (const name of ["wifi_down_bps", "wifi_up_bps", "uplink_down_bps", "uplink_up_bps"]) {
+  FIGURES[name] = (one, row) => figure(one, rate(row[name]));
+}
+
+function figure(one, text) {
+  write(one, text);
+  if (text === UNKNOWN) one.title = words.get("unknown");
+  else one.removeAttribute("title");
+}
+
+function bar(one, part, limit, say) {
+  one.classList.toggle("full", part !== null && part >= limit);
+  if (part === null) one.replaceChildren();
+  else drawBar(one, part, limit, say(percent(part)));
+  one.parentNode.hidden = !one.parentNode.textContent.trim();
+}
+
+function drawBar(one, part, limit, text) {
+  let drawn = one.querySelector("svg");
+  if (!drawn) {
+    drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    drawn.setAttribute("viewBox", "0 0 100 4");
+    drawn.setAttribute("preserveAspectRatio", "none");
+    drawn.setAttribute("aria-hidden", "true");
+    drawn.append(document.createElementNS("http://www.w3.org/2000/svg", "rect"));
+    drawn.firstChild.setAttribute("height", 4);
+    one.replaceChildren(drawn, "");
+  }
+  drawn.setAttribute("class", part >= limit ? "share full" : "share");
+  drawn.firstElementChild.setAttribute("width", Math.min(100, Math.round(part * 1000) / 10));
+  if (one.lastChild.data !== ` ${text}`) one.lastChild.data = ` ${text}`;
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/* As titik_collector.languages.language writes them; a test compares both. */
+
+export function whole(number) {
+  return number === null || number === undefined ? UNKNOWN : numbers[0].format(number);
+}
+
+export function percent(part) {
+  if (part === null || part === undefined) return UNKNOWN;
+  const rounded = Math.round(part * 100);
+  return `${rounded === 100 && part < 1 ? 99 : rounded}%`;
+}
+
+export function rate(bps) {
+  if (bps === null || bps === undefined) return UNKNOWN;
+  for (const [size, unit] of [[1e9, "Gb/s"], [1e6, "Mb/s"], [1e3, "kb/s"], [1, "b/s"]]) {
+    if (bps < size * 0.9995) continue;
+    const scaled = bps / size;
+    return `${numbers[scaled < 9.95 && size > 1 ? 1 : 0].format(scaled)} ${unit}`;
+  }
+  return "0 b/s";
+}
+
+export function length(ms) {
+  const units = words.get("units").split(" ");
+  let left = Math.max(0, Math.floor(ms / 1000));
+  const found = [];
+  for (const [n, size] of [86_400, 3600, 60, 1].entries()) {
+    if (left >= size) found.push(`${Math.floor(left / size)} ${units[n]}`);
+    else if (found.length) break;
+    left %= size;
+  }
+  // Seconds say nothing of what lasts for minutes.
+  return found.slice(0, found[0]?.endsWith(units[2]) ? 1 : 2).join(" ") || `0 ${units[3]}`;
+}
+
+function since(at) {
+  const isToday = clocks[0](at) === clocks[0](now());
+  const time = isToday ? clocks[1](at) : `${clocks[0](at)} ${clocks[1](at)}`;
+  return words.get("since").replace("{time}", time).replace("{length}", length(now() - at));
+}
+
+function clockOf(zone, least) {
+  const fields = { day: { day: "numeric", month: "short" } }[least] ?? {
+    hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(least === "second" && { second: "2-digit" }),
+  };
+  const clock = new Intl.DateTimeFormat(locale, { timeZone: zone, ...fields });
+  return (at) => clock.format(at);
+}

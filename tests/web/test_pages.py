@@ -1,0 +1,136 @@
+"""The screens: what each shows, and what it answers where it has nothing to show."""
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.until import until
+from tests.web import cities
+from tests.web.conftest import LOOPBACK
+from titik_collector.web import app, rendering
+from titik_collector.web.city_view import CityView, watching
+
+SCREENS = ("/", "/site/taman-tirosa", "/router/tirosa-1", "/happened", "/about")
+
+
+@pytest.mark.parametrize("path", SCREENS)
+@pytest.mark.parametrize("code", ["id", "en"])
+def test_a_screen_is_whole_without_javascript(page: TestClient, path: str, code: str) -> None:
+    """And loads nothing from anywhere else."""
+    answer = page.get(f"{path}?lang={code}")
+    assert (200, f'lang="{code}"') == (
+        answer.status_code,
+        re.findall(r'lang="..?"', answer.text)[0],
+    )
+    assert 1 == len(re.findall("<h1", answer.text))
+    assert [] == re.findall(r'(?:src|href)="(?!/|#|data:)[^"]*"', answer.text)
+    assert [] == re.findall(r"<style|style=|<script(?! type=\"module\" src=)|\son\w+=", answer.text)
+
+
+@pytest.mark.parametrize("path", SCREENS)
+def test_every_link_of_a_screen_leads_somewhere(page: TestClient, path: str) -> None:
+    """None is shown before its page exists."""
+    links = {
+        one.replace("&amp;", "&") for one in re.findall(r'href="(/[^"]*)"', page.get(path).text)
+    }
+    assert {} == {one: code for one in links if (code := page.get(one).status_code) != 200}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/site/nowhere", 404, "no such page"),
+        ("/router/nobody", 404, "no such page"),
+        ("/?state=sleepy", 400, "state: &#39;sleepy&#39; is none of them"),
+        ("/happened?days=12", 400, "days: &#39;12&#39; is none of them; allowed: 1, 7, 30, 90"),
+    ],
+)
+def test_what_is_wrong_in_an_address_is_named(
+    page: TestClient, path: str, status: int, words: str
+) -> None:
+    """The field, and what it may be."""
+    answer = page.get(f"{path}{'&' if '?' in path else '?'}lang=en")
+    assert status == answer.status_code
+    assert words in answer.text
+
+
+def test_the_worst_comes_first_and_says_since_when(
+    page: TestClient, city: cities.City, view: CityView
+) -> None:
+    """A place that is away, then one with fewer routers than it has, then the others by name."""
+    city.report("perumnas-1", "offline", cities.now_ms() - 120_000)
+    until(lambda: view.snapshot.status.line.now.routers_online, 9)
+    text = page.get("/?lang=en").text
+    first = re.findall(r'<li class="place state-(\S+)" data-subject="site/(\S+?)"', text)[0]
+    assert ("offline", "perumnas") == first
+    assert re.search(r"<b[^>]*>offline</b> <span [^>]*>since \d\d:\d\d \(\d m\)</span>", text)
+
+
+def test_search_and_state_are_in_the_address(page: TestClient) -> None:
+    """So a link shows the same to somebody else, with and without JavaScript."""
+    text = page.get("/?q=TAMAN+tir&state=online").text
+    cards = re.findall(r'<li class="place[^>]*data-subject="site/([^"]+)"[^>]*?( hidden)?>', text)
+    assert ["taman-tirosa"] == [name for name, hidden in cards if not hidden]
+    assert 'value="TAMAN tir"' in text
+
+
+def test_words_of_a_visitor_are_shown_as_words(page: TestClient) -> None:
+    """They are never a part of the page."""
+    for field in ("q", "state", "sort"):
+        text = page.get(f'/?{field}="><script>alert(1)</script>').text
+        assert "alert(1)" in text
+        assert "<script>alert" not in text
+
+
+def test_contacts_are_for_people_with_a_login(page: TestClient) -> None:
+    """Nobody else reads who has the key."""
+    text = page.get("/site/taman-tirosa?lang=en").text
+    assert "Provider" in text
+    assert "Contact" not in text
+
+
+def test_a_city_without_a_place_says_how_to_add_one(tmp_path: Path) -> None:
+    """An empty list would look like a fault."""
+    head = cities.KUPANG.read_text().partition("[[site]]")[0]
+    with cities.city(tmp_path, head) as empty, watching(empty.config) as view:
+        assert "titik router add" in TestClient(app.build(view), LOOPBACK).get("/").text
+
+
+@pytest.mark.usefixtures("caplog")  # it is logged
+def test_a_city_whose_store_is_not_there_yet_says_so(tmp_path: Path) -> None:
+    """And goes on as soon as it is there."""
+    with cities.city(tmp_path) as filled:
+        path = filled.config.store.path
+        assert path is not None
+        away = path.rename(tmp_path / "away")
+        with watching(filled.config) as view:
+            page = TestClient(app.build(view), LOOPBACK)
+            answer = page.get("/?lang=en")
+            assert (503, "5") == (answer.status_code, answer.headers["retry-after"])
+            assert "no store there yet" in answer.text
+            assert not page.get("/healthz").json()["ok"]
+            away.rename(path)
+            assert 200 == until(lambda: page.get("/").status_code, 200)
+
+
+def test_a_place_that_is_away_outside_of_its_hours_is_closed(tmp_path: Path) -> None:
+    """Nobody is to be alarmed by it."""
+    text = cities.KUPANG.read_text().replace(
+        'name = "taman-tirosa"', 'name = "taman-tirosa"\nhours = "Mo-Su off"'
+    )
+    with cities.city(tmp_path, text) as filled:
+        filled.live()
+        filled.report("tirosa-1", "offline")
+        with watching(filled.config) as view:
+            text = TestClient(app.build(view), LOOPBACK).get("/?lang=en").text
+            assert 'state-closed" data-subject="site/taman-tirosa"' in text
+
+
+def test_no_template_translates_what_it_was_given() -> None:
+    """`gettext` gives markup, so a visitor's words would be a part of the page; `say` does not."""
+    folder = Path(rendering.__file__).parent / "templates"
+    texts = {one.name: one.read_text() for one in folder.rglob("*.html")}
+    assert len(texts) > 5
+    assert [] == [name for name, text in texts.items() if re.search(r"(?<!n)gettext\(", text)]
