@@ -159,12 +159,6 @@ def test_a_simulated_past_is_marked(page: TestClient, here: City) -> None:
         here.db.execute("DELETE FROM setting WHERE name LIKE 'simulated%'")
 
 
-def test_a_minute_that_is_not_computed_yet_is_no_gap(page: TestClient) -> None:
-    """It is a row of its own."""
-    found = rows(shown(page, "/history?lang=en&from=90m&w=1m"))
-    assert "not computed yet" == found[0][1]
-
-
 def test_an_hour_of_the_past_is_one_of_the_city(page: TestClient) -> None:
     """And a day begins at its midnight."""
     text = shown(page, "/history?lang=en&w=1d&from=4d&s=site/taman-tirosa")
