@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 from starlette.testclient import TestClient
 
+from tests.project.sources import ROOT
 from tests.web import cities
 from tests.web.cities import City, now_ms
 from tests.web.conftest import LOOPBACK
@@ -253,3 +255,24 @@ def test_a_time_with_a_zone_may_have_a_plain_plus(api: TestClient) -> None:
     answer = api.get(f"{HISTORY}?w=1h&from={text}")
     assert 200 == answer.status_code
     assert from_ms - 3_600_000 < answer.json()["start_ms"][0] <= from_ms
+
+
+GUIDE = (ROOT / "docs" / "api.md").read_text()
+ADDRESSES = re.findall(r"^\| `(/api/v1/[^`]*)` \|", GUIDE, re.M)
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_each_address_of_the_guide_is_answered(api: TestClient, path: str) -> None:
+    """Whoever copies it from docs/api.md gets an answer, and may keep it as long as is written."""
+    answer = api.get(path)
+    assert 200 == answer.status_code, answer.text
+    (keep,) = re.findall(rf"^\| `{re.escape(path)}` \| [^|]* \| ([^|]*) \|$", GUIDE, re.M)
+    seconds = re.findall(r"(\d+) s", keep)
+    if "same" not in keep:
+        assert answer.headers["cache-control"].rpartition("=")[2] in (seconds or ["no-store"])
+
+
+def test_the_error_of_the_guide_is_the_one_that_is_sent(api: TestClient) -> None:
+    """Word by word."""
+    path, body = re.findall(r"^`(/api/v1/\S+)`\n+```json\n(.+?)```", GUIDE, re.M | re.S)[0]
+    assert json.loads(body) == api.get(path).json()
