@@ -9,7 +9,7 @@ import time
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from titik_collector.accounts import no_login, sessions, tokens, users
@@ -19,6 +19,7 @@ from titik_collector.accounts.viewer import ANYBODY as ANYBODY
 from titik_collector.accounts.viewer import Viewer as Viewer
 from titik_collector.config.model import Config
 from titik_collector.languages.codes import marked
+from titik_collector.limits import MAX_REQUEST_HEAD
 from titik_collector.store import desk_accounts
 from titik_collector.store.database import Database
 from titik_collector.store.desk_accounts import Account
@@ -50,6 +51,12 @@ class WhoLooks:
         """Put the viewer into the request's state, or answer with the login."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if head_bytes(scope) > MAX_REQUEST_HEAD:
+            # h11 bounds a head that comes in parts; one that comes at once may be longer.
+            await PlainTextResponse("the head of this request is too long", 431)(
+                scope, receive, send
+            )
             return
         request = Request(scope, receive)
         try:
@@ -162,6 +169,16 @@ class WhoLooks:
             return await self._viewer(request) is not None
         except (NoDesk, HTTPException):
             return False
+
+
+def head_bytes(scope: Scope) -> int:
+    """How long the head of a request is, without its blanks and colons."""
+    parts = [
+        scope["raw_path"],
+        scope["query_string"],
+        *(part for one in scope["headers"] for part in one),
+    ]
+    return sum(map(len, parts))
 
 
 def login(request: Request) -> Response:

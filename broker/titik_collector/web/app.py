@@ -60,6 +60,8 @@ def build(city: CityView) -> Starlette:
         ],
         exception_handlers=error_pages.HANDLERS,
     )
+    # Such a redirect would name the host that the request asked for.
+    app.router.redirect_slashes = False
     app.state.city = city
     app.state.basemap = basemap.of_city(city.config)
     app.state.past = PastBudget()

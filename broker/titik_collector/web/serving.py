@@ -4,6 +4,7 @@ Rule: a connection has ten seconds to ask; a stream ends three seconds after a s
 """
 
 import asyncio
+import resource
 import socket
 import ssl
 from pathlib import Path
@@ -65,9 +66,16 @@ class HeadInTime(H11Protocol):
 def server(app: ASGIApp, config: Config) -> uvicorn.Server:
     """The server of a city's page; ConfigError if its certificate cannot be used."""
     web = config.web
+    allow_connections()
     if web.tls_cert is not None:
         check_certificate(config.file, web.tls_cert, web.tls_key)
     return uvicorn.Server(settings(app, web.host, web.port, web.tls_cert, web.tls_key))
+
+
+def allow_connections() -> None:
+    """As many as the machine lets us have; a shell allows 1,024 unless it is asked for more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def settings(

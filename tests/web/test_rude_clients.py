@@ -1,0 +1,223 @@
+"""Clients that ask wrongly, slowly, hugely or by the thousand, on real sockets."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.until import until
+from tests.web import cities
+from tests.web.conftest import serving_at
+from tests.web.people import PASSWORD, add_user, form_token, log_in
+from titik_collector.accounts import slowing
+from titik_collector.config.model import Config
+from titik_collector.limits import MAX_REQUEST_HEAD
+from titik_collector.web import serving
+from titik_collector.web.city_view import watching
+
+pytestmark = pytest.mark.thorough
+CROWD = 200
+IDLE = 10_000
+# In a process of their own: one process may not have the files of both sides.
+IDLERS = """
+import resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+port, number = map(int, sys.argv[1:])
+idle = [socket.create_connection(("127.0.0.1", port), timeout=100) for _ in range(number)]
+print(len(idle), "open", flush=True)
+sys.stdin.readline()
+print(sum(one.recv(1) == b"" for one in idle), "closed", flush=True)
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[Config]:
+    """Of a demo that nobody has touched."""
+    with cities.city(tmp_path) as empty:
+        yield empty.config
+
+
+@pytest.fixture
+def address(config: Config) -> Iterator[str]:
+    """The page on a socket of its own."""
+    with watching(config) as view, serving_at(view) as found:
+        yield found
+
+
+def connect(address: str) -> socket.socket:
+    """One connection that says nothing yet."""
+    url = urlsplit(address)
+    assert url.port is not None
+    return socket.create_connection((url.hostname or "", url.port), timeout=60)
+
+
+def asked(address: str, head: bytes) -> bytes:
+    """Everything that the page answers to these bytes, until it closes."""
+    with connect(address) as raw:
+        raw.sendall(head)
+        found = b""
+        while part := received(raw):
+            found += part
+        return found
+
+
+def received(raw: socket.socket) -> bytes:
+    """What came; empty at the end, however it ended."""
+    try:
+        return raw.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../../../etc/passwd", "/static/..%2f..%2f..%2fetc/passwd", "/static/%2e%2e/x",
+        "/../etc/passwd", "//etc/passwd", "/static/....//etc/passwd", "/%00", "/static/x%00.css",
+        "http://evil.example/etc/passwd", "/static/\\..\\..\\etc\\passwd", "/static//etc/passwd",
+    ],
+)  # fmt: skip
+def test_no_path_leaves_the_page(address: str, path: str) -> None:
+    """Files are served by their names in a list, and by nothing else."""
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n"
+    with connect(address) as raw:
+        raw.sendall(head.encode())
+        answer = received(raw)
+    assert answer.split()[1] in (b"404", b"401", b"400"), answer
+    assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"GET /\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (MAX_REQUEST_HEAD + 10) + b"\r\n\r\n",
+        b"GET /" + b"x" * (MAX_REQUEST_HEAD + 10) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_a_head_that_cannot_be_ends_the_connection(address: str, head: bytes) -> None:
+    """Two hosts, two lengths, none, TLS, or more than a head may have."""
+    answer = asked(address, head)
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 ")), answer
+    assert 200 == httpx.get(address).status_code
+
+
+def test_a_huge_body_is_not_read(address: str, config: Config) -> None:
+    """A gigabyte that is announced, and some of it sent."""
+    add_user(config)
+    with connect(address) as raw:
+        raw.sendall(
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n"
+            b"Content-Length: 1000000000\r\n\r\n" + b"x" * 100_000
+        )
+        answer = received(raw)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        raw.settimeout(60)
+        while received(raw):
+            pass  # it is closed, though we would send more
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
+def test_a_head_that_is_not_whole_in_time_ends_the_connection(
+    address: str, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a byte comes now and then."""
+    monkeypatch.setattr(serving, "HEAD_S", 0.5)
+    with connect(address) as raw:
+        raw.sendall(sent)
+        raw.settimeout(0.1)
+        until(lambda: is_ended(raw), True)
+        assert is_ended(raw)
+        assert 200 == httpx.get(address).status_code
+
+
+def is_ended(raw: socket.socket) -> bool:
+    """A byte more is sent; whether the other side is gone."""
+    try:
+        raw.sendall(b"x")
+        return raw.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_the_time_for_a_head_is_ten_seconds() -> None:
+    """As the specification has it."""
+    assert 10.0 == serving.HEAD_S
+
+
+def test_two_hundred_behind_one_address_all_log_in(address: str, config: Config) -> None:
+    """At once, and each sees the city: a town's own Wi-Fi is one address."""
+    for number in range(CROWD):
+        add_user(config, f"user{number}")
+    seen: list[int] = []
+
+    def one(name: str) -> None:
+        with httpx.Client(base_url=address, timeout=120) as browser:
+            first = log_in(browser, name).status_code
+            seen.append(first if first != 303 else browser.get("/").status_code)
+
+    threads = [threading.Thread(target=one, args=(f"user{n}",)) for n in range(CROWD)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [200] * CROWD == seen
+
+
+def test_who_guesses_keeps_nobody_out(
+    address: str, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither others behind the address, nor the name itself after a while."""
+    monkeypatch.setattr(slowing, "PATIENCE_S", 4.0)
+    add_user(config)
+    add_user(config, "ina")
+    with httpx.Client(base_url=address, timeout=120) as guesser:
+        token = form_token(guesser.get("/login"))
+        fields = {"name": "budi", "password": "a wrong password", "form": token}
+        statuses = []
+
+        def guess() -> None:
+            answer = guesser.post("/login", data=fields, headers={"Origin": address})
+            statuses.append(answer.status_code)
+
+        threads = [threading.Thread(target=guess) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        with httpx.Client(base_url=address, timeout=120) as ina:
+            assert 303 == log_in(ina, "ina").status_code
+        for thread in threads:
+            thread.join()
+    assert {401, 429} == set(statuses)
+    with httpx.Client(base_url=address, timeout=120) as budi:
+        assert 303 == until(lambda: log_in(budi, "budi", PASSWORD).status_code, 303)
+
+
+@pytest.mark.system
+def test_ten_thousand_idle_sockets_keep_nobody_out(address: str) -> None:
+    """The page answers in between, and ends all of them."""
+    serving.allow_connections()
+    port = str(urlsplit(address).port)
+    idlers = subprocess.Popen(
+        [sys.executable, "-c", IDLERS, port, str(IDLE)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert idlers.stdout is not None
+    assert f"{IDLE} open\n" == idlers.stdout.readline()
+    assert 200 == httpx.get(address, timeout=60).status_code
+    output, _ = idlers.communicate("\n", timeout=120)
+    assert f"{IDLE} closed\n" == output
+    assert 200 == httpx.get(address, timeout=60).status_code
