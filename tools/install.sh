@@ -33,9 +33,11 @@ need() {
 }
 
 make_user() {
-    getent passwd titik >/dev/null ||
-        useradd --system --user-group --no-create-home --home-dir /var/lib/titik \
-            --shell /usr/sbin/nologin titik
+    for user in titik titik-web; do
+        getent passwd "$user" >/dev/null ||
+            useradd --system --user-group --no-create-home --home-dir /var/lib/titik \
+                --shell /usr/sbin/nologin "$user"
+    done
 }
 
 # By the new program, aside: without room for it, the whole version before goes on.
@@ -83,7 +85,7 @@ make_places() {
 make_unit() {
     install -D -m 644 deploy/linux/titik-agent.service "$UNITS/titik-agent.service"
     manage daemon-reload
-    manage try-restart titik-collector.service titik-agent.service
+    manage try-restart titik-collector.service titik-web.service titik-agent.service
 }
 
 remove() {

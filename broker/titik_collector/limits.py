@@ -17,6 +17,7 @@ MAX_HOST = 253  # characters of a DNS name
 
 # What the broker and its trials may take, and what is kept of them.
 MAX_COLLECTOR_MEMORY = 2 << 30  # bytes; of a backup too, which reads as much of the store
+MAX_PAGE_MEMORY = 512 << 20  # 500 streams take 60 MB, and each check of a password 32
 MAX_RENEWAL_MEMORY = 512 << 20
 MAX_TASKS, MAX_COLLECTOR_TASKS = 16, 32  # threads and processes of a unit
 MAX_OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router

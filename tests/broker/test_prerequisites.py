@@ -31,7 +31,14 @@ path = "titik.db"
 def small(folder: Path, **other: object) -> Layout:
     """A city in one folder, all of it one user's."""
     place = Layout(
-        folder / "broker", folder / "titik.toml", folder / "titik.db", Path("/bin/true"), ME, ME, ME
+        folder / "broker",
+        folder / "titik.toml",
+        folder / "titik.db",
+        Path("/bin/true"),
+        ME,
+        ME,
+        ME,
+        ME,
     )
     return replace(place, **other)  # type: ignore[arg-type]
 
@@ -55,6 +62,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every user of the units is who runs the tests; its program is not below /root."""
     monkeypatch.setattr(systemd_units, "USER", ME)
+    monkeypatch.setattr(systemd_units, "WEB_USER", ME)
     monkeypatch.setattr(systemd_units.sys, "executable", "/usr/bin/python3")  # type: ignore[attr-defined]
 
 

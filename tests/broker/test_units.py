@@ -23,6 +23,7 @@ UNITS = (
     "titik-collector.service",
     "titik-renew.service",
     "titik-renew.timer",
+    "titik-web.service",
 )
 SERVICES = [one for one in UNITS if one.endswith(".service")]
 MAX_EXPOSURE = 3.0  # of 10; "OK" in systemd's own words begins below 5
@@ -36,7 +37,7 @@ def place(directory: Path = Path(DIRECTORIES[0])) -> Layout:
     """A city of root's, with a program that is there."""
     return Layout(
         directory, Path("/etc/titik/titik.toml"), Path("/var/lib/titik city/titik.db"),
-        Path("/bin/true"), "mosquitto", "titik", "root",
+        Path("/bin/true"), "mosquitto", "titik", "titik-web", "root",
     )  # fmt: skip
 
 

@@ -11,11 +11,19 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
+from tests.postgres import Postgres
 from tests.web import cities
 from titik_collector.web import app, serving
 from titik_collector.web.city_view import CityView, watching
 
 LOOPBACK = "http://127.0.0.1:8088"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for all tests that ask for it."""
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import msgspec
 
 from titik_collector.limits import MAX_PAGES_KIB
 from titik_collector.own_state import systemd
+from titik_collector.store import lease
 from titik_collector.store.database import (
     HALF,
     Before,
@@ -41,9 +42,10 @@ FOLDER = "schema"  # of the store's migrations
 class SqliteDatabase:
     """An open file."""
 
-    def __init__(self, raw: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, raw: sqlite3.Connection, path: Path, is_still: bool = False) -> None:
         self.raw = raw
         self._path = path
+        self._is_still = is_still  # was opened as a file that nobody writes
 
     def execute(self, sql: str, values: Values = ()) -> Rows:
         """One statement; StoreError if it fails."""
@@ -141,7 +143,10 @@ class SqliteDatabase:
 
     def place(self) -> str:
         """The machine, the path and the file itself; a copy differs in one of them."""
-        return f"{platform.node()} {self._path.resolve()} {self._path.stat().st_ino}"
+        place = f"{platform.node()} {self._path.resolve()} {self._path.stat().st_ino}"
+        if self._is_still and files(self._path)[1].exists():
+            return f"{place}, written again"  # so that its reader opens it again
+        return place
 
     def close(self) -> None:
         """Let go of the file."""
@@ -204,7 +209,7 @@ def open_reader(
     """
     if not path.exists():
         raise StoreError(f"{path}: {no_store(systemd.start(path, file))}")
-    db = _read_only(path)
+    db = _readable(path)
     try:
         check_whole(db, path)
         version, newest = db.version(), of_version or migrations(FOLDER)[-1].number
@@ -268,9 +273,30 @@ def open_closed(path: Path) -> SqliteDatabase:
     return _read_only(path, "immutable=1")
 
 
+def _readable(path: Path) -> SqliteDatabase:
+    """For a reader who may not write the folder too.
+
+    SQLite then needs the -shm, which is there while the store is open for writing. Without it, and
+    where no collector holds the store, nothing changes the file, and it is read as it is.
+    """
+    db = _read_only(path)
+    try:
+        db.version()
+    except StoreError:
+        db.close()
+        if files(path)[1].exists() or lease.is_held(path) is not False:
+            raise
+        return open_closed(path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 def _read_only(path: Path, how: str = "mode=ro") -> SqliteDatabase:
     try:
-        return SqliteDatabase(sqlite3.connect(f"file:{path}?{how}", uri=True, timeout=5), path)
+        raw = sqlite3.connect(f"file:{path}?{how}", uri=True, timeout=5)
+        return SqliteDatabase(raw, path, is_still=how != "mode=ro")
     except sqlite3.Error as error:
         raise worded(error, path) from error
 

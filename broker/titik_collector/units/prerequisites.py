@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from titik_collector.config.model import DEFAULT_FILE, ETC, VAR
+from titik_collector.store.desk_opening import folder_of
 from titik_collector.store.sqlite import files
 
 HOMES = (Path("/root"), Path("/home"), Path("/run/user"))  # what ProtectHome= hides
@@ -27,6 +28,7 @@ class Layout:
     program: Path
     broker_user: str
     collector_user: str
+    web_user: str
     keys_user: str  # who owns the authority's keys
     password: Path | None = None  # of the store on a server
 
@@ -51,12 +53,12 @@ def commands(place: Layout) -> list[str]:
 def _installs(place: Layout) -> list[str]:
     if _at_home(place.program):
         return ["make install    # in the clone of titik"]
-    if _uid(place.collector_user) is None:
-        return [
-            f"useradd --system --user-group --no-create-home --home-dir {VAR}"
-            f" --shell /usr/sbin/nologin {place.collector_user}"
-        ]
-    return []
+    return [
+        f"useradd --system --user-group --no-create-home --home-dir {VAR}"
+        f" --shell /usr/sbin/nologin {user}"
+        for user in dict.fromkeys((place.collector_user, place.web_user))
+        if _uid(user) is None
+    ]
 
 
 def _stops(place: Layout, moved: Layout) -> list[str]:
@@ -86,15 +88,37 @@ def _handing_over(place: Layout, moved: Layout) -> list[str]:
     """The store and its folder, or the password for it, to the collector's user."""
     if place.store is None or moved.store is None:
         return _handing_over_password(place.password, moved.password, place.collector_user)
-    folder, user = moved.store.parent, place.collector_user
-    if moved.store == place.store and _belongs_to(folder, user):
-        return []
-    lines = [f"mkdir -p {_shell(folder)}"]
+    folder, user, desk = moved.store.parent, place.collector_user, folder_of(moved.store)
+    lines = []
     if moved.store != place.store:
         known = [*files(place.store), place.store.with_name(f"{place.store.name}.lease")]
+        known.append(folder_of(place.store))
         there = " ".join(_shell(one) for one in known if one.exists())
+        lines += [f"mkdir -p {_shell(folder)}"]
         lines += [f"mv {there} {_shell(folder)}/"] if there else []
-    return [*lines, f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
+    elif not folder.is_dir():
+        lines += [f"mkdir -p {_shell(folder)}"]
+    is_moved = bool(lines)
+    if is_moved or not _belongs_to(folder, user, apart=desk):
+        lines += [f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
+    if is_moved or not _is_shared(moved.store):
+        lines += _sharing(place.store, moved.store)
+    if place.web_user != user and (
+        lines or not desk.is_dir() or not _belongs_to(desk, place.web_user)
+    ):
+        made = f"install -d -o {place.web_user} -g {place.web_user} -m 700 {_shell(desk)}"
+        lines += [made, f"chown -R {place.web_user}: {_shell(desk)}"]
+    return lines
+
+
+def _sharing(store: Path, moved: Path) -> list[str]:
+    """The collector's group may read the store's files: the page does, and cannot write them."""
+    there = [new for old, new in zip(files(store), files(moved), strict=True) if old.exists()]
+    return [f"chmod 640 {' '.join(map(_shell, there))}"] if there else []
+
+
+def _is_shared(store: Path) -> bool:
+    return all(one.stat().st_mode & 0o040 for one in files(store) if one.exists())
 
 
 def _handing_over_password(file: Path | None, moved: Path | None, user: str) -> list[str]:
@@ -127,11 +151,12 @@ def _must_move(place: Layout, store: Path) -> bool:
     return any(not one.name.startswith((name, f".{name}")) for one in folder.iterdir())
 
 
-def _belongs_to(folder: Path, user: str) -> bool:
-    """A folder, and every file in it, of the user."""
+def _belongs_to(folder: Path, user: str, apart: Path | None = None) -> bool:
+    """A folder, and every file in it but the one that is apart, of the user."""
     if not folder.is_dir():
         return False
-    return {_uid(user)} == {one.lstat().st_uid for one in [folder, *folder.iterdir()]}
+    known = [folder, *(one for one in folder.iterdir() if one != apart)]
+    return {_uid(user)} == {one.lstat().st_uid for one in known}
 
 
 def _at_home(path: Path) -> bool:

@@ -22,15 +22,18 @@ from titik_collector.limits import (
     MAX_COLLECTOR_TASKS,
     MAX_MEMORY,
     MAX_OPEN_FILES,
+    MAX_PAGE_MEMORY,
     MAX_RENEWAL_MEMORY,
     MAX_TASKS,
 )
+from titik_collector.store.desk_opening import folder_of
 from titik_collector.units import prerequisites
 from titik_collector.units.prerequisites import Layout
 
 USER = "titik"  # the collector's
+WEB_USER = "titik-web"  # the page's: it reads the store, and writes the desk alone
 COLLECTOR = "titik-collector.service"
-ENABLED = "titik-broker titik-collector titik-renew.timer titik-backup.timer"
+ENABLED = "titik-broker titik-collector titik-web titik-renew.timer titik-backup.timer"
 LOW_PORTS = 1024  # below, only who may bind them
 
 _SERVICE = """\
@@ -56,7 +59,7 @@ WantedBy=multi-user.target
 """
 # mosquitto and Python need no more; what is left out of it is in `systemd-analyze security`.
 _SANDBOX = """\
-UMask=0077
+UMask={umask}
 NoNewPrivileges=true
 ProtectSystem=strict
 ProtectHome=true
@@ -79,6 +82,8 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 CapabilityBoundingSet={rights}"""
+_OURS, _SHARED = "0077", "0027"  # new files: their owner's alone, or readable by the group
+_LOW_PORT = "CAP_NET_BIND_SERVICE"
 _ANYWHERE = "AF_UNIX AF_INET AF_INET6"
 _TIMER = """\
 # Written by `titik broker init`.
@@ -126,9 +131,9 @@ def find(broker: Mosquitto, config: Path) -> Layout | None:
         store = configuration.load(config).store
     except ConfigError:
         return None
-    users = (broker.account, USER, "root")  # root's city has its users
+    users = (broker.account, USER, WEB_USER, "root")  # root's city has its users
     if os.geteuid() != 0:
-        users = (pwd.getpwuid(os.geteuid()).pw_name,) * 3
+        users = (pwd.getpwuid(os.geteuid()).pw_name,) * 4
     return Layout(
         broker.directory.resolve(),
         config.resolve(),
@@ -144,6 +149,7 @@ def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
     return {
         "titik-broker.service": _broker(place, broker),
         COLLECTOR: _collector(place, broker),
+        "titik-web.service": _web(place),
         "titik-renew.service": _renew(place),
         "titik-renew.timer": _TIMER.format(
             what="renew the revocation list and the broker's certificate", when="weekly"
@@ -154,7 +160,7 @@ def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
 
 
 def _broker(place: Layout, broker: Mosquitto) -> str:
-    rights = "CAP_NET_BIND_SERVICE" if broker.lowest_port < LOW_PORTS else ""
+    rights = _LOW_PORT if broker.lowest_port < LOW_PORTS else ""
     return _service(
         "broker",
         place.broker_user,
@@ -194,7 +200,31 @@ def _collector(place: Layout, broker: Mosquitto) -> str:
         *_store_folder(place),
         after=" titik-broker.service",
         install=_INSTALL,
+        umask=_SHARED,
     )
+
+
+def _web(place: Layout) -> str:
+    return _service(
+        "page",
+        place.web_user,
+        f"{_quoted(place.program)} web --config {_quoted(place.config)}",
+        _DAEMON,
+        # The store's files are the collector's, and its group may read them.
+        f"SupplementaryGroups={_group(place.collector_user)}",
+        "CPUWeight=50",  # half as much as the collector
+        _memory(MAX_PAGE_MEMORY),
+        f"TasksMax={MAX_COLLECTOR_TASKS}",
+        *_desk_folder(place),
+        after=" titik-collector.service",
+        install=_INSTALL,
+    )
+
+
+def _desk_folder(place: Layout) -> list[str]:
+    if place.store is None:
+        return []
+    return [f"ReadWritePaths={_quoted(folder_of(place.store))}"]
 
 
 def _renew(place: Layout) -> str:
@@ -247,6 +277,7 @@ def _service(
     rights: str = "",
     families: str = _ANYWHERE,
     install: str = "",
+    umask: str = _OURS,
 ) -> str:
     """A unit with lines of its own, and what all of them have."""
     return _SERVICE.format(
@@ -255,7 +286,7 @@ def _service(
         user=user,
         command=command,
         own="\n".join(own),
-        sandbox=_SANDBOX.format(families=families, rights=rights),
+        sandbox=_SANDBOX.format(families=families, rights=rights, umask=umask),
         install=install,
     )
 

@@ -1,0 +1,218 @@
+"""What the page's own user may do: read the store and write the desk, and nothing else."""
+
+import os
+import pickle
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.postgres import Postgres
+from titik_collector.config.model import Store
+from titik_collector.store import (
+    desk_accounts,
+    desk_opening,
+    lease,
+    opening,
+    postgres_schema,
+    sqlite,
+)
+from titik_collector.store.database import Database, StoreError, migrations
+from titik_collector.store.desk_accounts import Account
+from titik_collector.store.postgres import PostgresPlace
+
+pytestmark = pytest.mark.system
+COLLECTOR, PAGE, GROUP = 64001, 64002, 64001  # of nobody else on this machine
+ADD = "INSERT INTO router (name, registered, registered_ms) VALUES (?, 1, 0)"
+KNOWN = {one: migrations(one) for one in (sqlite.FOLDER, desk_opening.FOLDER)}
+BUDI = Account("budi", "hash", "viewer", None, None, 1)
+
+
+def as_user(uid: int, groups: list[int], do: Callable[[], Any]) -> Any:
+    """What it gives in a process of that user; an OSError or a StoreError is raised here."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.umask(0o027)  # as the collector's unit has it
+            os.setgroups(groups)
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            try:
+                answer = do()
+            except (OSError, StoreError) as error:
+                answer = error
+            os.write(theirs, pickle.dumps(answer))
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as raw:
+        answer = pickle.loads(raw.read())
+    os.waitpid(child, 0)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def page(do: Callable[[], Any]) -> Any:
+    """As the unit runs the page: in the collector's group."""
+    return as_user(PAGE, [GROUP], do)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A store that the collector's user has made, with a desk's folder of the page's user."""
+    # Its files are read before another user asks, who may not enter the checkout.
+    monkeypatch.setattr(sqlite, "migrations", lambda folder, _=None: KNOWN[folder])
+    folder = Path(tempfile.mkdtemp(prefix="titik-page-", dir="/tmp"))  # pytest's is root's alone
+    os.chown(folder, COLLECTOR, GROUP)
+    folder.chmod(0o750)
+    path = folder / "titik.db"
+    desk = desk_opening.folder_of(path)
+    desk.mkdir(mode=0o700)
+    os.chown(desk, PAGE, PAGE)
+    as_user(COLLECTOR, [], lambda: sqlite.open_writer(path).close())
+    yield path
+    shutil.rmtree(folder)
+
+
+def routers(path: Path) -> int:
+    """As the page reads it."""
+    with sqlite.reading(path) as db:
+        return int(db.execute("SELECT count(*) FROM router")[0][0])
+
+
+def test_the_page_reads_the_store_while_the_collector_writes_it(store: Path) -> None:
+    """Its -wal and -shm are the group's to read too."""
+    writing = sqlite.open_writer(store)  # root's, whose -wal is the owner's of the store
+    with closing(writing), writing.transaction():
+        writing.execute(ADD, ("tirosa-1",))
+    with closing(sqlite.open_writer(store)) as writing:
+        with writing.transaction():
+            writing.execute(ADD, ("tirosa-2",))
+        assert 2 == page(lambda: routers(store))
+
+
+def test_the_page_reads_the_store_of_a_collector_that_has_stopped(store: Path) -> None:
+    """Nothing lies beside it then, and the page could not make it."""
+    assert not sqlite.files(store)[1].exists()
+    assert 0 == page(lambda: routers(store))
+
+
+def test_a_page_that_read_a_still_store_sees_that_it_is_written_again(store: Path) -> None:
+    """By another place, so it opens the store again."""
+    with closing(sqlite.open_closed(store)) as db:
+        before = db.place()
+        with closing(sqlite.open_writer(store)):
+            assert before != db.place()
+
+
+def test_a_store_that_is_held_is_not_read_as_a_still_one(store: Path) -> None:
+    """What its collector writes would be missed."""
+    with lease.held(store), pytest.raises(StoreError, match="may this user write it"):
+        page(lambda: routers(store))
+
+
+def test_the_page_writes_neither_the_store_nor_its_folder(store: Path) -> None:
+    """It can change no row, and put no other file in the store's place."""
+
+    def write() -> None:
+        with closing(sqlite.open_writer(store)) as db, db.transaction():
+            db.execute(ADD, ("tirosa-1",))
+
+    with pytest.raises(StoreError):
+        page(write)
+    for change in (
+        lambda: store.unlink(),
+        lambda: store.rename(store.with_name("other")),
+        lambda: (store.parent / "new").touch(),
+        lambda: store.open("r+b"),
+    ):
+        with pytest.raises(PermissionError):
+            page(change)
+
+
+def test_the_page_writes_the_desk_and_the_collector_s_user_does_not_read_it(store: Path) -> None:
+    """Hashes of passwords are the page's alone."""
+    where = Store(path=store)
+
+    def add() -> None:
+        with desk_opening.opened(where) as db, db.transaction():
+            desk_accounts.add(db, BUDI)
+
+    page(add)
+    with pytest.raises(PermissionError):
+        as_user(COLLECTOR, [], lambda: desk_opening.file_of(store).read_bytes())
+
+
+def test_a_desk_that_root_makes_is_the_page_s(store: Path) -> None:
+    """`titik web user add` is root's command, and comes before the page's first write."""
+    where = Store(path=store)
+    with desk_opening.opened(where) as db, db.transaction():
+        desk_accounts.add(db, BUDI)
+
+    def change() -> list[Account]:
+        with desk_opening.opened(where) as db:
+            with db.transaction():
+                desk_accounts.add(db, BUDI._replace(name="ina"))
+            return desk_accounts.all_of(db)
+
+    assert 2 == len(page(change))
+
+
+ROLE = """
+CREATE ROLE titik_web LOGIN;
+GRANT USAGE ON SCHEMA "{schema}" TO titik_web;
+GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO titik_web;
+ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT ON TABLES TO titik_web;
+CREATE SCHEMA "{schema}-desk" AUTHORIZATION titik_web;
+"""
+
+
+def test_the_page_s_role_on_a_server_reads_the_store_and_writes_the_desk(
+    postgres: Postgres,
+) -> None:
+    """With the lines of the manual, and no more."""
+    with postgres.schema() as schema:
+        postgres_schema.open_writer(PostgresPlace(postgres.url, schema)).close()
+        url = postgres.url.replace("user=titik", "user=titik_web")
+        where = Store(url=url, schema=schema)
+        with psycopg.connect(postgres.url, autocommit=True) as admin:
+            admin.execute(ROLE.format(schema=schema).encode())
+            try:
+                check_role(where)
+            finally:
+                admin.execute(f'DROP SCHEMA "{schema}-desk" CASCADE'.encode())
+                admin.execute(b"DROP OWNED BY titik_web")
+                admin.execute(b"DROP ROLE titik_web")
+
+
+def check_role(where: Store) -> None:
+    """It reads, cannot write the store in any way, and fills the desk."""
+    with opening.reading(where) as db:
+        assert [(0,)] == db.execute("SELECT count(*) FROM router")
+        for change in ("DELETE FROM router", "DROP TABLE setting", "CREATE TABLE other (n BIGINT)"):
+            assert is_refused(db, change)
+    with pytest.raises(StoreError, match="permission denied"):
+        opening.open_writer(where)
+    with desk_opening.opened(where) as db:
+        with db.transaction():
+            desk_accounts.add(db, BUDI)
+        assert [BUDI] == desk_accounts.all_of(db)
+
+
+def is_refused(db: Database, sql: str) -> bool:
+    """Whether the server refuses it, though the session may write."""
+    with suppress(StoreError):
+        db.execute("BEGIN READ WRITE")
+        try:
+            db.execute(sql)
+        finally:
+            db.execute("ROLLBACK")
+        return False
+    return True
