@@ -1,13 +1,13 @@
 """The demo's past, by a real broker, collector and fleet: it comes out as the world gave it."""
 
 import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 
 from titik_collector.config.model import EXAMPLE
@@ -129,8 +129,7 @@ def books(db: Database) -> dict[str, tuple[int, ...]]:
 
 def page(demo: Demo) -> str:
     """What somebody reads who opens the address that the demo shows."""
-    with urllib.request.urlopen(demo.page, timeout=60) as answer:
-        return str(answer.read().decode())
+    return httpx.get(demo.page, timeout=60).raise_for_status().text
 
 
 def online(db: Database) -> int:
