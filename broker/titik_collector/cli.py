@@ -13,6 +13,7 @@ from titik_collector.commands.engineer import engineer
 from titik_collector.commands.events import events_command
 from titik_collector.commands.export import export_command
 from titik_collector.commands.history import history_command
+from titik_collector.commands.public import public
 from titik_collector.commands.router import router
 from titik_collector.commands.serve import serve_command
 from titik_collector.commands.simulate import simulate
@@ -44,6 +45,7 @@ for command in (status_command, top, history_command, export_command, events_com
     titik.add_command(command)
 titik.add_command(web_command)
 titik.add_command(serve_command)
+titik.add_command(public)
 titik.add_command(simulate)
 titik.add_command(demo)
 

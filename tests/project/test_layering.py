@@ -54,7 +54,7 @@ FLOORS = {
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},
         {"assemble", "screens", "web"},
-        {"collect"},
+        {"collect", "public"},
         {"serve", "simulation"},
         {"commands"},
         {"cli"},

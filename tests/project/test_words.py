@@ -229,7 +229,8 @@ socket sqlite start state station status stock stopped sum sums system table tab
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
 unpublished unseen unstorable up wan warned watch web where whole world writer written
 who head language query static unanswered headers
-about api feature features history much parameter present problem there too
+about api bar bars export feature features history interval mark much parameter present problem
+published there too total
 measure overall
 """
 PLAIN = set(PLAIN_WORDS.split())

@@ -397,4 +397,4 @@ def test_the_header_of_a_trusted_proxy_is_the_user(
 def test_what_is_open_is_little() -> None:
     """Everything else is asked for a login, also what is added later."""
     assert ("/login", "/logout", "/healthz") == access.OPEN
-    assert ("/static/",) == access.OPEN_FOLDERS
+    assert ("/static/", "/public/") == access.OPEN_FOLDERS

@@ -283,6 +283,25 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Public:
+    """[public]"""
+
+    directory: Annotated[
+        Path | None,
+        Setting(
+            FILE,
+            "the folder of the public page, which `titik public export` writes and `titik web` then"
+            " serves at `/public/`",
+            "none: there is no public page",
+        ),
+    ] = None
+    language: Annotated[
+        str | None,
+        Setting(one_of(*LANGUAGES), "of its first page", "that of `[web]`"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """[[site]]"""
 
@@ -367,6 +386,9 @@ class Config:
     collector: Annotated[Collector, Setting(Table(Collector), "The collector itself")]
     store: Annotated[Store, Setting(Table(Store), "What is kept, and for how long")]
     web: Annotated[Web, Setting(Table(Web), "The page")] = Web()
+    public: Annotated[Public, Setting(Table(Public), "The page that anybody may see, as files")] = (
+        Public()
+    )
     site: Annotated[
         tuple[Site, ...],
         Setting(Tables(Site, MAX_SITES), "A place with free Wi-Fi; one table each"),

@@ -28,7 +28,7 @@ from titik_collector.web.desk import Desk, NoDesk
 
 # Without a login. What changes something is safe to offer there: see `pages/login_page`.
 OPEN = ("/login", "/logout", "/healthz")
-OPEN_FOLDERS = ("/static/",)
+OPEN_FOLDERS = ("/static/", "/public/")
 WALL = "/wall"  # a screen has no keyboard, so its token may be in the address
 PROGRAMS = ("/api/", "/events", "/metrics")  # what is asked by a program gets no login page
 READING = ("GET", "HEAD", "OPTIONS")

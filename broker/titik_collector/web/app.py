@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute
 
-from titik_collector.web import basemap, error_pages, live, static_files
+from titik_collector.web import basemap, error_pages, live, public_folder, static_files
 from titik_collector.web.access import WhoLooks
 from titik_collector.web.api import openapi
 from titik_collector.web.api.past_answers import PastBudget
@@ -51,7 +51,7 @@ ROUTES: list[BaseRoute] = [
 def build(city: CityView) -> Starlette:
     """The application over a city."""
     app = Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, *public_folder.routes(city.config.public.directory)],
         middleware=[
             Middleware(Headers),
             # It leaves text/event-stream alone, which must not wait for more to compress.

@@ -1,0 +1,188 @@
+"""Writes the public page as plain files: whole pages, in each language, without JavaScript.
+
+Rule: a file is replaced whole, and only when it changed; what a place had goes with the place.
+Rule: every link is relative, so any web server or bucket serves the folder from any address.
+Rule: templates get a `PublicCity` and its past, and nothing else of the store.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from titik_collector.config.model import Config, ConfigError
+from titik_collector.files.replace import Owner, replace_file
+from titik_collector.languages.codes import CODES
+from titik_collector.languages.language import language
+from titik_collector.public import drawing, public_city
+from titik_collector.public.public_city import (
+    DAYS,
+    HOURS_DAYS,
+    PublicCity,
+    PublicPast,
+    PublicPasts,
+    PublicPlace,
+)
+from titik_collector.public.suppression import FEW, LEAST, TOTAL_STEP
+from titik_collector.queries import server_warnings
+from titik_collector.store import opening
+from titik_collector.timeline import server_clock
+from titik_collector.web import basemap
+from titik_collector.web.basemap import Basemap
+from titik_collector.web.site_map import HEIGHT, WIDTH
+
+READABLE = Owner(-1, -1, 0o644)  # by the web server
+OURS = "titik-public"  # stands in every page; a folder with another index is somebody else's
+STYLES = (("web", "static/css/colours.css"), ("public", "assets/public.css"))
+
+
+class PublicExport:
+    """The folder of one city."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self._config, self._folder = config, folder
+        self._pasts = PublicPasts()
+        self._written: dict[str, object] = {}  # by path, what each file followed from
+        self._basemap: Basemap | None = basemap.of_city(config)
+        index = folder / "index.html"
+        if index.exists() and OURS not in index.read_text(errors="replace"):
+            raise ConfigError(
+                config.file, "public.directory", f"{index} is not ours", "name an empty folder"
+            )
+
+    def write(self, now_ms: int | None = None) -> int:
+        """All that changed; how many files. StoreError if the store cannot be read."""
+        config = self._config
+        with opening.reading(config.store, config.file) as db, db.snapshot():
+            at_ms = server_clock.shown_ms(db) if now_ms is None else now_ms
+            warnings = server_warnings.look(config, at_ms, db).warnings
+            city = public_city.gather(db, config, at_ms, warnings)
+            pasts = self._pasts.read(db, config, at_ms)
+        files = {one.path: one for one in _files(config, city, pasts, self._basemap)}
+        written = [path for path, one in files.items() if self._replace(path, one)]
+        self._remove_others(files)
+        return len(written)
+
+    def _replace(self, path: str, page: "PublicFile") -> bool:
+        """Whether it was another; what follows from the same as before is not drawn again."""
+        if self._written.get(path) == page.of and (self._folder / path).exists():
+            return False
+        self._written[path] = page.of
+        file, text = self._folder / path, page.text()
+        if file.exists() and file.read_bytes() == text.encode():
+            return False
+        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        replace_file(file, text, READABLE)
+        return True
+
+    def _remove_others(self, files: Mapping[str, object]) -> None:
+        """Pages and badges of places that are gone."""
+        for folder in (f"{code}/{part}" for code in CODES for part in ("place", "badge")):
+            for file in (self._folder / folder).glob("*.*"):
+                if f"{folder}/{file.name}" not in files:
+                    file.unlink()
+
+
+class PublicFile(NamedTuple):
+    """One file, drawn when it is needed."""
+
+    path: str
+    of: object  # what it follows from; equal: it is the same
+    text: Callable[[], str]
+
+
+def _files(
+    config: Config, city: PublicCity, pasts: Mapping[str, PublicPast], base: Basemap | None
+) -> Iterator[PublicFile]:
+    """Every file of the folder."""
+    style = styles()
+    yield PublicFile("assets/public.css", style, styles)
+    common = {
+        "city": city,
+        "zone": config.city.timezone,
+        "style": hashlib.sha256(style.encode()).hexdigest()[:8],
+        "map": drawing.map_of(city.places, base),
+        "pasts": pasts,
+        "place": None,
+    }
+    first = config.public.language or config.web.language
+    yield PublicFile("index.html", city, partial(_page, first, "", "now", common))
+    for code in CODES:
+        for page, name in (("now", "index"), ("history", "history"), ("about", "about")):
+            drawn = partial(_page, code, "../", page, common)
+            yield PublicFile(f"{code}/{name}.html", (city, pasts[""]), drawn)
+        of_city = partial(_badge, code, city.title, common)
+        yield PublicFile(f"{code}/badge/{config.city.name}.svg", city.places, of_city)
+        for place in city.places:
+            yield from _of_place(code, place, common)
+
+
+def _of_place(code: str, place: PublicPlace, common: Mapping[str, Any]) -> Iterator[PublicFile]:
+    values, file = {**common, "place": place}, f"place/{place.name}.html"
+    follows = (place, common["city"].quarter, common["pasts"][place.name])
+    drawn = partial(_page, code, "../../", "place", values, file)
+    yield PublicFile(f"{code}/{file}", follows, drawn)
+    badge = partial(_badge, code, place.title, values)
+    yield PublicFile(f"{code}/badge/{place.name}.svg", place, badge)
+
+
+def _page(code: str, up: str, page: str, values: Mapping[str, Any], at: str = "") -> str:
+    at = at or ("index.html" if page == "now" else f"{page}.html")
+    template = _environment(code).get_template(f"public_{page}.html")
+    return template.render(**values, page=page, at=at, up=up)
+
+
+def _badge(code: str, title: str, values: Mapping[str, Any]) -> str:
+    template = _environment(code).get_template("public_badge.svg")
+    return template.render(**values, title=title)
+
+
+@lru_cache(maxsize=4 * 24 * HOURS_DAYS)  # each place has the same hours
+def _hour(code: str, at_ms: int, zone: ZoneInfo) -> str:
+    lang = language(code)
+    return f"{lang.short_day(at_ms, zone)} {lang.clock(at_ms, zone)}"
+
+
+@cache
+def styles() -> str:
+    """One file: the colours of the page, and the layout of this one."""
+    return "\n".join(
+        (resources.files(f"titik_collector.{room}") / file).read_text(encoding="utf-8")
+        for room, file in STYLES
+    )
+
+
+@cache
+def _environment(code: str) -> Environment:
+    made = Environment(
+        loader=ChoiceLoader(
+            [PackageLoader("titik_collector.public"), PackageLoader("titik_collector.web")]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    lang = language(code)
+    made.install_gettext_translations(lang.texts, newstyle=True)  # type: ignore[attr-defined]
+    made.globals |= {
+        "lang": lang,
+        "hour": partial(_hour, code),
+        "languages": CODES,
+        "language_of": language,
+        "bars": drawing.bars,
+        "few": FEW,
+        "least": LEAST,
+        "total_step": TOTAL_STEP,
+        "days": DAYS,
+        "hours_days": HOURS_DAYS,
+        "map_size": (WIDTH, HEIGHT),
+        "ours": OURS,
+    }
+    return made

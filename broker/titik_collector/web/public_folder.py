@@ -1,0 +1,42 @@
+"""The folder of the public page, served at `/public/` where a city has no other web server.
+
+Rule: what is in it was made for everybody, so it needs no login. Nothing else is served so.
+"""
+
+from pathlib import Path
+
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PATH = "/public"
+# Anybody may show its badges, and a cache may keep it for as long as it takes to write it again.
+HEADERS = (
+    (b"cache-control", b"public, max-age=60"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+)
+
+
+def routes(directory: Path | None) -> list[BaseRoute]:
+    """None without a public page."""
+    if directory is None:
+        return []
+    files = StaticFiles(directory=directory, html=True, check_dir=False)
+    return [Mount(PATH, PublicFolder(files))]
+
+
+class PublicFolder:
+    """Adds the headers of a public file."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with)

@@ -1,0 +1,225 @@
+"""The public page: what is in its files, and what is not."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from starlette.testclient import TestClient
+
+from tests.project.sources import PACKAGES
+from tests.web import cities
+from tests.web.cities import City
+from titik_collector.cli import titik
+from titik_collector.config import model
+from titik_collector.config.schema import ConfigError
+from titik_collector.figures.windows import Span
+from titik_collector.public import public_city
+from titik_collector.public.public_city import PublicHour, PublicPasts
+from titik_collector.public.static_export import PublicExport
+from titik_collector.public.suppression import FEW, Cell, Shown, Total
+from titik_collector.registry.sync import sync
+from titik_collector.web import app
+from titik_collector.web.city_view import watching
+from titik_wire.instant import HOUR_MS, MINUTE_MS
+
+ROOM = PACKAGES["titik_collector"] / "public"
+PRIVATE = "https://private.example:8088"
+
+
+pytestmark = pytest.mark.thorough
+
+
+@contextlib.contextmanager
+def filled(folder: Path) -> Iterator[City]:
+    """Kupang, whose routers have reported for three quarters of an hour: 5 to 14 visitors each."""
+    text = cities.KUPANG.read_text() + f'\n[web]\nurl = "{PRIVATE}"\n'
+    with cities.city(folder, text) as city:
+        city.live(minutes=45, clients=5)
+        city.roll()
+        yield city
+
+
+@pytest.fixture
+def changing(tmp_path: Path) -> Iterator[City]:
+    """A city that the test changes."""
+    with filled(tmp_path) as city:
+        yield city
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    """One that all other tests read."""
+    with filled(tmp_path_factory.mktemp("city")) as city:
+        yield city
+
+
+@pytest.fixture(scope="module")
+def folder(city: City) -> Path:
+    """Its public page, beside its configuration."""
+    folder = city.config.file.with_name("public")
+    PublicExport(city.config, folder).write()
+    return folder
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """Every file by its path."""
+    return {
+        str(file.relative_to(folder)): file.read_text()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_each_language_has_each_page(folder: Path) -> None:
+    """Now, history, about, each place, and a badge for each; the first page is in the city's."""
+    found = texts(folder)
+    for code, word in (("id", "Riwayat"), ("en", "History")):
+        assert word in found[f"{code}/history.html"]
+        assert {f"{code}/index.html", f"{code}/about.html"} <= found.keys()
+        assert 10 == len([one for one in found if one.startswith(f"{code}/place/")])
+        assert 11 == len([one for one in found if one.startswith(f"{code}/badge/")])
+    assert '<html lang="id"' in found["index.html"]
+
+
+def test_every_link_leads_to_a_file_of_the_folder(folder: Path) -> None:
+    """So the folder works below any address, and without a server."""
+    for file in folder.rglob("*.html"):
+        for link in re.findall(r'(?:href|src)="([^"#?]+)', file.read_text()):
+            assert link.startswith("data:") or (file.parent / link).is_file(), (file, link)
+
+
+def test_nothing_private_is_in_any_file(city: City, folder: Path) -> None:
+    """No contact, no circuit, no router, no script, and no address of the page of the operators."""
+    whole = "\n".join(texts(folder).values())
+    words = [PRIVATE, "private.example", "8088", "<script", "on" + "click"]
+    words += [one.name for one in city.config.router]
+    words += [str(value) for one in city.config.site for value in (one.contact, one.circuit)]
+    assert [] == [word for word in words if word in whole]
+
+
+def test_no_template_knows_a_figure_that_was_not_published() -> None:
+    """They get a `PublicCity` and its past; what others call raw has no name there."""
+    raw = (
+        r"\b(raw|now\.|line\.|status|snapshot|sample|routers?|clients_m|active|visitors_m|contact)"
+    )
+    for file in (ROOM / "templates").iterdir():
+        code = " ".join(re.findall(r"\{[{%](.+?)[%}]\}", file.read_text(), re.S))
+        code = re.sub(r'_\(".*?"', "", code)
+        assert [] == re.findall(raw, code), file.name
+    export = (ROOM / "static_export.py").read_text()
+    assert not re.search(r"queries import .*(status|history)|Raw\b", export)
+
+
+def test_one_function_makes_every_figure() -> None:
+    """Only it makes cells and totals."""
+    makes = [
+        (file.name, made)
+        for file in ROOM.glob("*.py")
+        for made in re.findall(r"\b(Cell|Total|Published)\((?!NamedTuple)", file.read_text())
+        if file.name != "suppression.py"
+    ]
+    assert [] == makes
+
+
+def test_a_visitor_who_arrives_changes_nothing_within_the_quarter(changing: City) -> None:
+    """Nor do fifty: the quarter that is shown is over."""
+    at_ms = cities.now_ms()
+    before = public_city.gather(changing.db, changing.config, at_ms)
+    assert any(isinstance(one.figures.clients, int) for one in before.places)
+    for one in changing.config.router:
+        changing.hear(one.name, clients=64, at_ms=at_ms)
+    changing.roll()
+    after = public_city.gather(changing.db, changing.config, at_ms)
+    assert before == after
+
+
+def test_the_present_is_a_quarter_that_is_over() -> None:
+    """And whose minutes are computed."""
+    hour = 1_795_392_000_000
+    at = [public_city.quarter(hour + minutes * MINUTE_MS) for minutes in (16, 17, 31, 32)]
+    quarters = [(one.start_ms - hour) // MINUTE_MS for one in at]
+    assert [-15, 0, 0, 15] == quarters
+    assert {15 * MINUTE_MS} == {one.end_ms - one.start_ms for one in at}
+
+
+def test_the_past_has_no_hour_that_goes_on(city: City) -> None:
+    """Its mean would change with each visitor."""
+    at_ms = cities.now_ms()
+    for past in PublicPasts().read(city.db, city.config, at_ms).values():
+        assert all(hour.start_ms + HOUR_MS <= at_ms for hour in past.hours)
+        assert all(hour.start_ms % HOUR_MS == 0 for hour in past.hours)
+
+
+def test_a_day_follows_from_its_published_hours() -> None:
+    """An hour that is few counts 2, one that is not known nothing."""
+    day = Span(0, 24 * HOUR_MS)
+    counts: list[Shown] = [FEW, None, 20, 10, FEW]
+    hours = [PublicHour(n * HOUR_MS, Cell(one)) for n, one in enumerate(counts)]
+    found = public_city.day_of(day, hours)
+    assert (10, hours[2], 4, 24) == (found.clients, found.busiest, found.known, found.hours)
+    assert FEW == public_city.day_of(day, [PublicHour(0, Total(FEW))]).clients
+    assert public_city.day_of(day, []).clients is None
+
+
+def test_a_place_that_is_away_outside_its_hours_is_closed(changing: City) -> None:
+    """It is no outage; one without hours is offline, with what people may know of the cause."""
+    text = changing.config.file.read_text().replace('hours = "16:00-02:00"', 'hours = "Mo off"')
+    changing.config.file.write_text(text)
+    config = model.load(changing.config.file)
+    sync(changing.db, config, cities.now_ms())
+    for router in ("solor-1", "tirosa-1"):
+        changing.report(router, "offline")
+    found = public_city.gather(changing.db, config, cities.now_ms() + 1000)
+    states = {one.name: one.state for one in found.places}
+    assert "closed" == states["pusat-kuliner-kampung-solor"]
+    assert "offline" == states["taman-tirosa"]
+
+
+def test_what_did_not_change_is_not_written(city: City, tmp_path: Path) -> None:
+    """A bucket gets what is new, and a place that is gone takes its files with it."""
+    export, at_ms = PublicExport(city.config, tmp_path / "public"), cities.now_ms()
+    assert export.write(at_ms) > 40
+    assert 0 == export.write(at_ms)
+    gone = tmp_path / "public" / "id" / "place" / "gone.html"
+    gone.write_text("")
+    export.write(at_ms)
+    assert not gone.exists()
+
+
+def test_a_folder_with_another_page_is_left_alone(city: City, tmp_path: Path) -> None:
+    """The remedy is another folder."""
+    (tmp_path / "index.html").write_text("<h1>Somebody's</h1>")
+    with pytest.raises(ConfigError, match=r"index.html is not ours; name an empty folder"):
+        PublicExport(city.config, tmp_path)
+
+
+def test_the_command_writes_once_or_says_what_is_missing(city: City, tmp_path: Path) -> None:
+    """There is no public page before somebody names its folder."""
+    file = str(city.config.file)
+    off = CliRunner().invoke(titik, ["public", "export", "--config", file])
+    assert (1, True) == (off.exit_code, "there is no public page; give it, or name a" in off.stderr)
+    written = CliRunner().invoke(titik, ["public", "export", str(tmp_path / "x"), "--config", file])
+    assert re.fullmatch(r"\d+ files are new or changed in \S+/x\n", written.stdout)
+    wrong = CliRunner().invoke(titik, ["public", "export", "--every", "1s", "--config", file])
+    assert "'1s': give 10s to 3600s, such as 60s or 5m" in wrong.stderr
+
+
+def test_the_page_serves_the_folder_where_it_is_named(city: City, folder: Path) -> None:
+    """It needs no login, and all else does. Badges may be shown anywhere."""
+    named = replace(city.config, public=model.Public(directory=folder))
+    for config, expected in ((city.config, 404), (named, 200)):
+        with watching(config) as view:
+            client = TestClient(app.build(view), PRIVATE, raise_server_exceptions=False)
+            assert expected == client.get("/public/").status_code
+            assert 401 == client.get("/").status_code
+    badge = client.get("/public/id/badge/taman-tirosa.svg")
+    assert ("cross-origin", "public, max-age=60") == (
+        badge.headers["cross-origin-resource-policy"],
+        badge.headers["cache-control"],
+    )
+    for path in ("/public/../titik.toml", "/public/%2e%2e/titik.toml", "/public/..%2ftitik.toml"):
+        assert client.get(path).status_code in (401, 404)
