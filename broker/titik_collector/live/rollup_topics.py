@@ -18,7 +18,7 @@ from titik_collector.figures.windows import Window
 from titik_collector.limits import MAX_PUBLISHED
 from titik_collector.outputs.output import FinishedWindow, Output
 from titik_collector.rollups import rollup_message
-from titik_collector.store import rollups, subject_names, unpublished
+from titik_collector.store import rollups, unpublished
 from titik_collector.store.database import Database, alone
 from titik_collector.store.rollups import Series, WindowKey
 from titik_wire.messages import Rollup
@@ -45,23 +45,16 @@ def take(
     `sums`: all, and not minutes of routers only. Windows are read before the transaction: on a
     server an error in one would end it for all.
     """
-    minutes_ms, longer_ms = now_ms - GRACE_MS, now_ms - LONG_GRACE_MS
-    due = unpublished.due(db, minutes_ms, longer_ms, sums, MAX_PUBLISHED)
+    due = unpublished.due(db, now_ms - GRACE_MS, now_ms - LONG_GRACE_MS, sums, MAX_PUBLISHED)
     published = []
-    for key, has_rollup in due:
-        if not has_rollup:
-            continue
-        is_newest = not rollups.has_later(db, key, minutes_ms)
-        name: str | None = city
-        if key.scope != "city":
-            name = subject_names.registered_name(db, key.scope, key.scope_id)
-        if name is None or (not is_newest and key.window == "1m"):
+    for key, row, registered, has_later in due:
+        name = city if key.scope == "city" else registered
+        if row is None or name is None or (has_later and key.window == "1m"):
             continue
         with alone("a window name=%s window=%s start_ms=%d", name, key.window, key.start_ms):
-            published.append(FinishedWindow(rollup_message.read(db, key, name), is_newest))
+            published.append(FinishedWindow(rollup_message.of(key, name, row), not has_later))
     with db.transaction():
-        for key, _ in due:
-            unpublished.remove(db, key)
+        unpublished.remove(db, [one.key for one in due])
     return published, len(due) == MAX_PUBLISHED
 
 

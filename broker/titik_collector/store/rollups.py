@@ -143,12 +143,3 @@ def newest_over(db: Database, series: Series, until_ms: int) -> int | None:
         (*series, until_ms),
     ).fetchone()
     return None if row is None else int(row[0])
-
-
-def has_later(db: Database, key: WindowKey, until_ms: int) -> bool:
-    """Whether a window after this one ended then or before."""
-    later = db.execute(
-        f"SELECT 1 FROM rollup WHERE {_OF_SERIES} AND start_ms > ? AND end_ms <= ? LIMIT 1",
-        (*key, until_ms),
-    ).fetchone()
-    return later is not None

@@ -5,7 +5,6 @@ Rule: one that is registered no longer keeps its number and its name.
 
 from typing import NamedTuple
 
-from titik_collector.figures.scope import Scope
 from titik_collector.store.database import Database
 
 
@@ -47,12 +46,3 @@ def routers_by_site(db: Database) -> dict[str | None, set[str]]:
     for router, site in db.execute("SELECT router, site FROM v_router WHERE registered = 1"):
         found.setdefault(site, set()).add(router)
     return found
-
-
-def registered_name(db: Database, scope: Scope, scope_id: int) -> str | None:
-    """Of a router or a site; None if it is no longer registered."""
-    table = "router" if scope == "router" else "site"
-    row = db.execute(
-        f"SELECT name FROM {table} WHERE id = ? AND registered = 1", (scope_id,)
-    ).fetchone()
-    return None if row is None else str(row[0])

@@ -3,15 +3,18 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from titik_collector.figures.table import Figures
 from titik_collector.store.database import Database
-from titik_collector.store.rollups import WindowKey
+from titik_collector.store.rollups import COLUMNS, RollupRow, WindowKey
 
 
 class Unpublished(NamedTuple):
-    """One window; without a rollup it was pruned while the collector was down."""
+    """One window."""
 
     key: WindowKey
-    has_rollup: bool
+    row: RollupRow | None  # None: it was pruned while the collector was down
+    name: str | None  # of its router or site; None if that is registered no longer, and of the city
+    has_later: bool  # whether a later window of its length is over
 
 
 def add(db: Database, keys: Iterable[WindowKey]) -> None:
@@ -24,28 +27,47 @@ def add(db: Database, keys: Iterable[WindowKey]) -> None:
 
 
 def due(db: Database, minutes_ms: int, longer_ms: int, sums: bool, limit: int) -> list[Unpublished]:
-    """Those that are over: sums before routers, the oldest first.
+    """Those that are over, the oldest first: as many sums as windows of routers, while both wait.
 
     A minute ended at `minutes_ms` or before, an hour or a day at `longer_ms`, which is not later.
     `sums`: all, and not minutes of routers only.
     """
     rows = db.execute(
-        "SELECT n.scope, n.scope_id, n.length, n.start_ms, r.end_ms IS NOT NULL"
-        " FROM rollup_news AS n LEFT JOIN rollup AS r USING (scope, scope_id, length, start_ms)"
+        "WITH n AS (SELECT scope, scope_id, length, start_ms, row_number() OVER"
+        " (PARTITION BY CASE scope WHEN 'router' THEN 1 ELSE 0 END ORDER BY start_ms) AS turn"
+        " FROM rollup_news LEFT JOIN rollup AS r USING (scope, scope_id, length, start_ms)"
         # Each router has an hour and a day that go on; most are recognized without their rollups.
-        " WHERE n.start_ms + CASE n.length WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
+        " WHERE start_ms + CASE length WHEN '1m' THEN 60000 WHEN '1h' THEN 3600000"
         "  ELSE 82800000 END <= ?"
-        " AND (r.end_ms IS NULL OR r.end_ms <= CASE n.length WHEN '1m' THEN ? ELSE ? END)"
-        " AND (n.scope = 'router' AND n.length = '1m' OR ?)"
-        " ORDER BY n.scope = 'router', n.start_ms, n.scope LIMIT ?",
-        (minutes_ms, minutes_ms, longer_ms, sums, limit),
+        " AND (r.end_ms IS NULL OR r.end_ms <= CASE length WHEN '1m' THEN ? ELSE ? END)"
+        " AND (scope = 'router' AND length = '1m' OR ?)"
+        " ORDER BY turn, CASE scope WHEN 'router' THEN 1 ELSE 0 END LIMIT ?)"
+        " SELECT n.scope, n.scope_id, n.length, n.start_ms,"
+        " CASE n.scope WHEN 'router'"
+        "  THEN (SELECT name FROM router WHERE id = n.scope_id AND registered = 1)"
+        "  ELSE (SELECT name FROM site WHERE id = n.scope_id AND registered = 1) END,"
+        " EXISTS (SELECT 1 FROM rollup AS later WHERE later.scope = n.scope"
+        "  AND later.scope_id = n.scope_id AND later.length = n.length"
+        "  AND later.start_ms > n.start_ms AND later.end_ms <= ?),"
+        f" end_ms, revision, {COLUMNS}"
+        " FROM n LEFT JOIN rollup USING (scope, scope_id, length, start_ms)"
+        " ORDER BY n.turn, n.scope",
+        (minutes_ms, minutes_ms, longer_ms, sums, limit, minutes_ms),
     )
-    return [Unpublished(WindowKey(*row[:4]), bool(row[4])) for row in rows]
+    return [
+        Unpublished(
+            WindowKey(*row[:4]),
+            None if row[6] is None else RollupRow(row[6], row[7], Figures._make(row[8:])),
+            row[4],
+            bool(row[5]),
+        )
+        for row in rows
+    ]
 
 
-def remove(db: Database, key: WindowKey) -> None:
-    """The window is published, or is not to be."""
-    db.execute(
+def remove(db: Database, keys: Iterable[WindowKey]) -> None:
+    """These windows are published, or are not to be."""
+    db.executemany(
         "DELETE FROM rollup_news WHERE scope = ? AND scope_id = ? AND length = ? AND start_ms = ?",
-        key,
+        keys,
     )
