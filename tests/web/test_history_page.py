@@ -164,3 +164,12 @@ def test_an_hour_of_the_past_is_one_of_the_city(page: TestClient) -> None:
     text = shown(page, "/history?lang=en&w=1d&from=4d&s=site/taman-tirosa")
     starts = re.findall(r'<time datetime="([^"]*)"', text)
     assert {"T00:00:00+08:00"} == {one[10:] for one in starts}
+
+
+@pytest.mark.parametrize("path", ["/site/taman-tirosa", "/router/tirosa-1"])
+def test_ninety_days_stand_on_the_screen_of_a_place(page: TestClient, path: str) -> None:
+    """And its history is one step away, as it is from every screen."""
+    text = shown(page, path)
+    assert 90 == text.partition('<figure class="strip">')[2].partition("</svg>")[0].count("<title>")
+    assert f'href="/history?s={path[1:]}"' in text
+    assert 1 == text.count('<a href="/history">')

@@ -3,7 +3,7 @@
 Rule: pages and programs ask with the same words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -11,8 +11,9 @@ from starlette.requests import Request
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.limits import MAX_ASKED
-from titik_collector.queries import columnar, history
+from titik_collector.queries import columnar, day_strip, history
 from titik_collector.queries.columnar import Columns
+from titik_collector.queries.day_strip import StripDay
 from titik_collector.queries.history import WINDOW_MS, Subject, UnknownName
 from titik_collector.store.database import Database
 from titik_collector.web.api import parameters
@@ -74,6 +75,14 @@ def read(
 def _oldest_ms(db: Database, subjects: Sequence[Subject]) -> int | None:
     known = [columnar.oldest_minute_ms(db, one) for one in subjects]
     return min((one for one in known if one is not None), default=None)
+
+
+def days(
+    config: Config, scope: str, name: str, now_ms: int
+) -> Callable[[Database], list[StripDay]]:
+    """The question for ninety days of a place at a glance."""
+    calendar = Calendar(config.city.timezone)
+    return lambda db: day_strip.read(db, find(db, config, scope, name), calendar, now_ms)
 
 
 def windows(asked: AskedTime, subjects: int = 1) -> int:

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from titik_collector.web import happenings
+from titik_collector.web import asked_past, happenings
 from titik_collector.web.rendering import city_of, render
 
 DAYS = 30  # of events
@@ -29,6 +29,7 @@ async def _router(request: Request) -> Response:
         links=happenings.links(status),
         stands_at={},
         days=DAYS,
+        strip_days=await view.ask(asked_past.days(view.config, "router", name, view.now_ms)),
     )
 
 

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from titik_collector.web import happenings
+from titik_collector.web import asked_past, happenings
 from titik_collector.web.places import places
 from titik_collector.web.rendering import city_of, render
 
@@ -31,6 +31,7 @@ async def _site(request: Request) -> Response:
         links=happenings.links(snapshot.status),
         stands_at={},
         days=DAYS,
+        strip_days=await view.ask(asked_past.days(view.config, "site", name, view.now_ms)),
     )
 
 
