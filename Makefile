@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests again in each
 .PHONY: help install install-agent uninstall demo test test-long check lint docs languages matrix matrix-quick \
 	lab foreign openwrt-ipk \
 	openwrt-apk bench bench-quick faults faults-quick \
-	faults-mutations endurance endurance-quick fuzz fuzz-quick web-vendor clean
+	faults-mutations endurance endurance-quick fuzz fuzz-quick web-vendor screenshots clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -120,6 +120,10 @@ fuzz: $(VENV)/.dev  ## the same for ten minutes each
 
 web-vendor: $(VENV)/.dev node_modules/.package-lock.json  ## copy the page's libraries from node_modules, as package-lock.json has them
 	@$(BIN)/python -m tools.web_vendor
+
+screenshots: $(VENV)/.dev  ## the pictures in docs/screens, of a demo in its outage: 2 minutes
+	@sh tools/need.sh mosquitto chromium
+	@$(RUN) $(BIN)/python -m tools.screenshots
 
 clean:  ## remove environments and caches; data in var/ stays
 	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
