@@ -21,6 +21,7 @@ UNITS = (
     "titik-backup.timer",
     "titik-broker.service",
     "titik-collector.service",
+    "titik-public.service",
     "titik-renew.service",
     "titik-renew.timer",
     "titik-web.service",
@@ -144,6 +145,17 @@ def test_a_store_on_a_server_is_reached_and_no_folder_is_written(tmp_path: Path)
     for name in ("titik-collector.service", "titik-backup.service"):
         assert "ReadWritePaths" not in (tmp_path / name).read_text()
         assert "AF_UNIX AF_INET AF_INET6" == value(tmp_path / name, "RestrictAddressFamilies")
+
+
+def test_the_public_page_is_off_until_somebody_enables_it(tmp_path: Path) -> None:
+    """Its folder is made by systemd, and everybody may read it; nothing else is written."""
+    written(tmp_path)
+    unit = tmp_path / "titik-public.service"
+    assert "titik-public" not in systemd_units.ENABLED
+    assert ("titik-public", "0755", "0022") == tuple(
+        value(unit, key) for key in ("StateDirectory", "StateDirectoryMode", "UMask")
+    )
+    assert "ReadWritePaths" not in unit.read_text()
 
 
 def test_only_the_collector_is_watched(tmp_path: Path) -> None:

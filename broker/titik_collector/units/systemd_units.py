@@ -82,7 +82,8 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 CapabilityBoundingSet={rights}"""
-_OURS, _SHARED = "0077", "0027"  # new files: their owner's alone, or readable by the group
+# New files: their owner's alone, readable by the group, or by everybody.
+_OURS, _SHARED, _FOR_ALL = "0077", "0027", "0022"
 _LOW_PORT = "CAP_NET_BIND_SERVICE"
 _ANYWHERE = "AF_UNIX AF_INET AF_INET6"
 _TIMER = """\
@@ -150,6 +151,7 @@ def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
         "titik-broker.service": _broker(place, broker),
         COLLECTOR: _collector(place, broker),
         "titik-web.service": _web(place),
+        "titik-public.service": _public(place),
         "titik-renew.service": _renew(place),
         "titik-renew.timer": _TIMER.format(
             what="renew the revocation list and the broker's certificate", when="weekly"
@@ -218,6 +220,26 @@ def _web(place: Layout) -> str:
         *_desk_folder(place),
         after=" titik-collector.service",
         install=_INSTALL,
+    )
+
+
+def _public(place: Layout) -> str:
+    """It is not enabled with the others: a city without a public page has none."""
+    return _service(
+        "public page",
+        place.web_user,
+        f"{_quoted(place.program)} public export --config {_quoted(place.config)}"
+        " --every 60s %S/titik-public",
+        _DAEMON,
+        f"SupplementaryGroups={_group(place.collector_user)}",
+        "CPUWeight=50",
+        _memory(MAX_PAGE_MEMORY),
+        f"TasksMax={MAX_COLLECTOR_TASKS}",
+        "StateDirectory=titik-public",
+        "StateDirectoryMode=0755",
+        after=" titik-collector.service",
+        install=_INSTALL,
+        umask=_FOR_ALL,
     )
 
 
