@@ -1,12 +1,13 @@
 """The desk beside the store, on both engines."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,28 @@ def lose_store(where: Store, postgres: Postgres | None) -> None:
             one.unlink(missing_ok=True)
     if postgres is not None:
         postgres.drop(where.schema)
+
+
+@pytest.mark.sqlite
+def test_a_desk_that_may_not_be_seen_is_refused_in_words(tmp_path: Path) -> None:
+    """Root made its folder, and the page is another user."""
+    store = Store(path=tmp_path / "titik.db")
+    assert store.path is not None
+    desk_opening.folder_of(store.path).mkdir(mode=0)
+    with nobody(), pytest.raises(StoreError, match="Permission denied; run as the owner of"):
+        desk_opening.exists(store)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may see everything, so it is somebody else meanwhile."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
 
 
 def test_a_backup_brings_the_users_back(

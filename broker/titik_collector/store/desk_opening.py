@@ -42,7 +42,7 @@ def name(where: Where) -> str:
 def exists(where: Where) -> bool:
     """Whether anything was entered yet; StoreError if that cannot be seen."""
     if where.path is not None:
-        return file_of(where.path).exists()
+        return _is_there(file_of(where.path))
     place = opening.postgres(where)._replace(schema=_schema(where))
     from titik_collector.store import postgres_schema
 
@@ -54,6 +54,18 @@ def open_desk(where: Where) -> Database:
     if where.path is not None:
         return open_file(file_of(where.path))
     return _open_schema(where)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:  # a folder that root made, and the page may not enter
+        raise _refused(file, error) from error
+
+
+def _refused(file: Path, error: OSError) -> StoreError:
+    owner = f"{error.filename or file}: {error.strerror}; run as the owner of {file.parent}"
+    return StoreError(f"{owner}, or as root")
 
 
 @contextmanager
@@ -71,8 +83,7 @@ def open_file(file: Path) -> Database:
             _make_private(file)
             return sqlite.open_writer(file, folder=FOLDER)
     except OSError as error:
-        owner = f"{error.filename or file}: {error.strerror}; run as the owner of {file.parent}"
-        raise StoreError(f"{owner}, or as root") from error
+        raise _refused(file, error) from error
 
 
 def _make_private(file: Path) -> None:
