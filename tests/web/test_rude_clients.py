@@ -5,12 +5,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.until import until
 from tests.web import cities
 from tests.web.conftest import serving_at
@@ -18,7 +20,7 @@ from tests.web.people import PASSWORD, add_user, form_token, log_in
 from titik_collector.accounts import slowing
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_REQUEST_HEAD
-from titik_collector.web import serving
+from titik_collector.web import app, serving
 from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.thorough
@@ -221,3 +223,31 @@ def test_ten_thousand_idle_sockets_keep_nobody_out(address: str) -> None:
     output, _ = idlers.communicate("\n", timeout=120)
     assert f"{IDLE} closed\n" == output
     assert 200 == httpx.get(address, timeout=60).status_code
+
+
+@pytest.mark.system
+def test_a_handshake_that_is_not_whole_in_time_ends_the_connection(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With TLS the time of a head begins only after it."""
+    monkeypatch.setattr(serving, "HEAD_S", 0.5)
+    monkeypatch.setattr("asyncio.constants.SSL_HANDSHAKE_TIMEOUT", 60.0)  # and back afterwards
+    made = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    files = ("-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem")
+    subprocess.run([*made, *files], cwd=tmp_path, check=True, capture_output=True)
+    port = free_port()
+    tls = {"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem", "port": port}
+    config = replace(config, web=replace(config.web, **tls))  # type: ignore[arg-type]
+    with watching(config) as view:
+        server = serving.server(app.build(view), config)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            assert until(lambda: server.started, True)
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+                assert b"" == received(raw)
+            answer = httpx.get(f"https://127.0.0.1:{port}/", verify=False)
+            assert 200 == answer.status_code
+        finally:
+            server.should_exit = True
+            thread.join()

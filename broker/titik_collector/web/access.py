@@ -192,7 +192,9 @@ def login(request: Request) -> Response:
     else:
         path = request.url.path
         query = f"?{request.url.query}" if request.url.query else ""
-        answer = forms.render_form(request, "login.html", 401, next=path + query, wrong=None)
+        answer = forms.render_form(
+            request, "login.html", 401, next=path + query, name="", wrong=None
+        )
     answer.headers.update(challenge)
     return answer
 

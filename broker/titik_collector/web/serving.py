@@ -67,6 +67,8 @@ def server(app: ASGIApp, config: Config) -> uvicorn.Server:
     """The server of a city's page; ConfigError if its certificate cannot be used."""
     web = config.web
     allow_connections()
+    # asyncio gives a handshake a minute, and uvicorn hands over no other time.
+    asyncio.constants.SSL_HANDSHAKE_TIMEOUT = HEAD_S  # type: ignore[attr-defined]
     if web.tls_cert is not None:
         check_certificate(config.file, web.tls_cert, web.tls_key)
     return uvicorn.Server(settings(app, web.host, web.port, web.tls_cert, web.tls_key))

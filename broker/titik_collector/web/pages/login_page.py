@@ -23,7 +23,7 @@ SLOWED = marked("Too many attempts with this name from here. Wait half a minute,
 
 async def _show(request: Request) -> Response:
     onwards = forms.local_path(request.query_params.get("next", "/"))
-    return forms.render_form(request, "login.html", next=onwards, wrong=None)
+    return forms.render_form(request, "login.html", next=onwards, name="", wrong=None)
 
 
 async def _log_in(request: Request) -> Response:
@@ -52,7 +52,8 @@ async def _begin(request: Request, account: Account, onwards: str) -> Response:
 
 def _again(request: Request, fields: Mapping[str, str], status: int, wrong: str) -> Response:
     onwards = forms.local_path(fields.get("next", "/"))
-    return forms.render_form(request, "login.html", status, next=onwards, wrong=wrong)
+    name = fields.get("name", "")
+    return forms.render_form(request, "login.html", status, next=onwards, name=name, wrong=wrong)
 
 
 async def _ask(request: Request) -> Response:
