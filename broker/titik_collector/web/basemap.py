@@ -35,14 +35,14 @@ def of_city(config: Config) -> Basemap | None:
     """The file that the operator gave, else the coast of the region; ConfigError, with a remedy."""
     file = config.web.basemap
     if file is None:
-        return shipped(list(places(config).values()))
+        return shipped(list(positions(config).values()))
     try:
         return parse(_read(file))
     except (OSError, ValueError) as error:
         raise ConfigError(config.file, "web.basemap", f"{file}: {error}", _REMEDY) from error
 
 
-def places(config: Config) -> dict[str, Position]:
+def positions(config: Config) -> dict[str, Position]:
     """Where each site lies, by name; where the file says it."""
     return {
         one.name: (one.longitude, one.latitude)

@@ -17,7 +17,7 @@ from titik_collector.languages.codes import CODES, marked
 from titik_collector.languages.language import Language, accepted, language
 from titik_collector.web.city_view import CityView
 from titik_collector.web.happenings import KINDS, SERVER_CAUSES
-from titik_collector.web.places import CAUSES, MARKS, STATES, Place, router_state
+from titik_collector.web.places import CAUSES, MARKS, STATES, router_state
 from titik_collector.web.static_files import static_files
 
 # Pages that the navigation leads to, with their titles; an entry is added with its page.
@@ -145,7 +145,6 @@ def environment(code: str) -> Environment:
         "marks": MARKS,
         "causes": CAUSES,
         "router_state": router_state,
-        "site_state": lambda site: Place(site, None).state,
         "kinds": KINDS,
         "server_causes": SERVER_CAUSES,
         "language_of": language,

@@ -11,15 +11,14 @@ from typing import NamedTuple
 
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_DRAWN_POINTS
-from titik_collector.queries.status import SiteStatus
-from titik_collector.web.basemap import Basemap, Position, Ring, places
+from titik_collector.web.basemap import Basemap, Position, Ring, positions
+from titik_collector.web.places import Place
 
 WIDTH, HEIGHT = 480, 320  # a phone shows it at two thirds, a desk at twice of that
 EDGE = 44  # room for the mark and the figure of a place
 LEAST_KM = 2.0  # the frame of a single place
 EARTH_KM = 6371.0
 STEPS = (1, 2, 5)
-ORDER = ("online", "unknown", "silent", "offline")  # the last is drawn above the others
 
 
 class Spot(NamedTuple):
@@ -33,7 +32,7 @@ class Spot(NamedTuple):
 class Pin:
     """A place on the map."""
 
-    site: SiteStatus
+    place: Place
     position: Position
     point: Spot
 
@@ -58,7 +57,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteMap:
+class CityMap:
     """All that is drawn."""
 
     pins: tuple[Pin, ...]
@@ -119,23 +118,23 @@ def degrees_north(y: float) -> float:
     return degrees(atan(sinh(y)))
 
 
-def of_city(config: Config, sites: Sequence[SiteStatus], basemap: Basemap | None) -> SiteMap | None:
-    """The map of these sites, each where the configuration has it."""
-    return drawn(sites, places(config), basemap)
+def of_city(config: Config, places: Sequence[Place], basemap: Basemap | None) -> CityMap | None:
+    """The map of these places, each where the configuration has it."""
+    return drawn(places, positions(config), basemap)
 
 
 def drawn(
-    sites: Sequence[SiteStatus], positions: dict[str, Position], basemap: Basemap | None
-) -> SiteMap | None:
-    """The map of the sites that have a position, by name; None where none has."""
-    placed = [(one, positions[one.name]) for one in sites if one.name in positions]
+    places: Sequence[Place], where: dict[str, Position], basemap: Basemap | None
+) -> CityMap | None:
+    """The map of the places that have a position, by name; None where none has."""
+    placed = [(one, where[one.name]) for one in places if one.name in where]
     if not placed:
         return None
-    frame = Frame([place for _, place in placed])
-    pins = [Pin(site, place, frame.point(place)) for site, place in placed]
-    return SiteMap(
-        tuple(sorted(pins, key=lambda pin: ORDER.index(pin.site.now.state))),
-        len(sites) - len(placed),
+    frame = Frame([position for _, position in placed])
+    pins = [Pin(place, position, frame.point(position)) for place, position in placed]
+    return CityMap(
+        tuple(sorted(pins, key=lambda pin: -pin.place.rank)),  # the worst is above the others
+        len(places) - len(placed),
         path(basemap.areas if basemap else (), frame, "Z"),
         path(basemap.lines if basemap else (), frame),
         () if basemap else tuple(graticule(frame)),

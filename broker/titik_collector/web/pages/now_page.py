@@ -35,7 +35,7 @@ async def _now(request: Request) -> Response:
         words=query.get("q", ""),
         state=state,
         sort=sort,
-        map=site_map.of_city(view.config, snapshot.status.sites, request.app.state.basemap),
+        map=site_map.of_city(view.config, every, request.app.state.basemap),
     )
 
 

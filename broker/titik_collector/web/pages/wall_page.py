@@ -17,8 +17,7 @@ EVERY_S, FASTEST_S, SLOWEST_S = 20, 5, 3600
 
 async def _wall(request: Request) -> Response:
     view, every_s = city_of(request), _seconds(request.query_params.get("every"))
-    sites = view.snapshot.status.sites
-    found = places(view.config, sites)
+    found = places(view.config, view.snapshot.status.sites)
     return render(
         request,
         "wall.html",
@@ -26,7 +25,7 @@ async def _wall(request: Request) -> Response:
         line=view.snapshot.status.line,
         places=found,
         counts=counted(found),
-        map=site_map.of_city(view.config, sites, request.app.state.basemap),
+        map=site_map.of_city(view.config, found, request.app.state.basemap),
     )
 
 

@@ -13,8 +13,11 @@ for (const scenes of document.querySelectorAll("[data-wall]")) {
 for (const section of document.querySelectorAll("[data-map]")) {
   whenSeen(section, async () => (await import("./map.js")).mount(section));
 }
-for (const section of document.querySelectorAll("[data-chart]")) {
-  whenSeen(section, async () => (await import("./chart.js")).mount(section));
+for (const figure of document.querySelectorAll("[data-chart]")) {
+  whenSeen(figure, async () => (await import("./chart.js")).mount(figure));
+}
+for (const figure of document.querySelectorAll("[data-heat]")) {
+  whenSeen(figure, async () => (await import("./heat.js")).mount(figure));
 }
 
 /** Do something when an element comes near the window, once. */

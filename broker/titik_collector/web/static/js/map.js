@@ -4,12 +4,14 @@
    there is copied to the pins. So a place has one state on the page, and the map needs no data of
    its own. */
 
+import { ask, library } from "./past.js";
+
 const CROWD = 300; // places in view; more are drawn as groups
 const CELL = 96; // pixels of a group
 const NAMES_FROM = 14; // the zoom from which names have room
 const REACH_KM = 30; // around the places, as far as the map can be moved
 const DEGREE_KM = 111.2;
-const ORDER = ["online", "closed", "off-air", "maintenance", "unknown", "silent", "offline"];
+const ORDER = ["closed", "online", "unknown", "silent", "off the air", "offline"]; // the worst last
 const CALM = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** @typedef {{anchor: SVGAElement, name: string, latlng: [number, number], pin: HTMLAnchorElement,
@@ -22,7 +24,7 @@ let L;
     @param {HTMLElement} section */
 export async function mount(section) {
   const drawing = /** @type {SVGSVGElement} */ (section.querySelector("svg"));
-  await Promise.all([library(), style("../vendor/leaflet.css")]);
+  await Promise.all([library("../vendor/leaflet.js"), library("../vendor/leaflet.css")]);
   L = /** @type {any} */ (window).L;
   const canvas = document.createElement("div");
   canvas.className = "map-canvas";
@@ -38,33 +40,6 @@ export async function mount(section) {
   map.on("moveend resize", draw);
   draw();
   follow(drawing, places, draw);
-}
-
-function library() {
-  return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = address("../vendor/leaflet.js");
-    script.onload = resolve;
-    script.onerror = reject;
-    document.head.append(script);
-  });
-}
-
-/** @param {string} path */
-function style(path) {
-  return new Promise((resolve, reject) => {
-    const link = document.createElement("link");
-    link.rel = "stylesheet";
-    link.href = address(path);
-    link.onload = resolve;
-    link.onerror = reject;
-    document.head.prepend(link); // so that ours is the later one
-  });
-}
-
-/** Of a file beside this one, under the same hash. @param {string} path */
-function address(path) {
-  return new URL(path, import.meta.url).href;
 }
 
 /** A place of the drawing. @param {any} anchor @returns {Place} */
@@ -106,14 +81,16 @@ function copy(one) {
   const { state, clients, title } = seen(one);
   wear(one.pin, state);
   part(one.pin, ".pin-count").textContent = clients;
-  one.pin.title = title;
+  one.pin.title = `${one.name}: ${title}`;
+  one.pin.setAttribute("aria-label", `${clients} ${one.pin.title}`);
   one.marker.setZIndexOffset(ORDER.indexOf(state) * 1000);
 }
 
 /** @param {HTMLElement} pin @param {string} state */
 function wear(pin, state) {
-  pin.className = `pin state-${state}`;
-  part(pin, "use").setAttribute("href", `#mark-${state}`);
+  const shape = state === "off the air" ? "off-air" : state;
+  pin.className = `pin state-${shape}`;
+  part(pin, "use").setAttribute("href", `#mark-${shape}`);
 }
 
 /** @param {Element} element @param {string} selector */
@@ -189,9 +166,9 @@ async function basemap(map, section) {
     draw();
     return;
   }
-  const answer = await fetch(section.dataset.basemap);
-  if (!answer.ok) return; // the places are on the sea then, and where they are
-  L.geoJSON(await answer.json(), {
+  const shapes = await ask(section.dataset.basemap).catch(() => null);
+  if (!shapes) return; // without a network the places are where they are, on plain ground
+  L.geoJSON(shapes, {
     interactive: false,
     pointToLayer: () => L.layerGroup(), // a point of the file is no place of ours
     style: (/** @type {any} */ one) => ({
