@@ -32,7 +32,7 @@ check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, 
 # pytest runs last, so that its closing line is the last word. Three files are tested at a time:
 # most system tests wait.
 test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 12 minutes (as root)
-	@sh tools/need.sh mosquitto mosquitto_sub postgres ip nft nginx systemd-analyze shellcheck shfmt busybox-static faketime
+	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres ip nft nginx systemd-analyze shellcheck shfmt busybox-static faketime
 	@$(RUN) $(BIN)/pytest -n 3 --dist loadscope --hypothesis-profile=thorough -m "not long"
 
 test-long: $(VENV)/.dev matrix bench-quick fuzz-quick endurance-quick faults-quick  ## the rest, half an hour (as root)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.collector.build import sample
 from titik_collector.config import model
 from titik_collector.config.model import Config
+from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.live.presence import Presence
@@ -16,15 +17,18 @@ from titik_collector.received import Arrived, StatusReceived
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.rollups.worker import Rollups
+from titik_collector.simulation.weeks import Weeks, outages
 from titik_collector.store.database import Database
 from titik_collector.store.lease import held
 from titik_collector.store.sqlite import open_writer
 from titik_wire import codec
+from titik_wire.instant import DAY_MS
 from titik_wire.messages import Status
 
 KUPANG = Path(__file__).parents[2] / "examples" / "kupang.toml"
 STEP_MS = 30_000
 YESTERDAY_MS = 86_400_000
+PRESENT_MS = 600_000  # that routers report live, after what is simulated
 
 
 @dataclass
@@ -66,11 +70,58 @@ class City:
                 ]
             )
 
+    def hear_all(self, clients: int = 3) -> None:
+        """One sample more of every router, in one batch."""
+        at_ms = now_ms()
+        arrived = []
+        for one in self.config.router:
+            seq = self.seqs[one.name] = self.seqs.get(one.name, 0) + 1
+            made = sample(
+                seq, router=one.name, run=token(one.name), boot=boot(one.name), clients=clients
+            )
+            taken = replace(made, taken_at=at_ms, spool=())
+            arrived.append(Arrived(taken, codec.encode(taken), True, at_ms + 50))
+        self.store.save(arrived)
+
+    def remember(self, days: int, *routers: str) -> None:
+        """The simulated days before now of these routers, with their outages."""
+        config, end_ms = self.config, now_ms() - PRESENT_MS
+        zone = config.city.timezone
+        span = Span(end_ms - days * DAY_MS, end_ms)
+        away = outages(span, [one.name for one in config.router])
+        sites = {one.name: one for one in config.site}
+        homes = {one.name: sites[one.site] for one in config.router}
+        for name in routers:
+            own = [one for one in away if one.router == name]
+            weeks = Weeks(name, homes[name], zone, span, own)
+            for piece in weeks.pieces:
+                taken = weeks.samples(piece)
+                self.store.save([Arrived(one, codec.encode(one), False, now_ms()) for one in taken])
+
     def roll(self) -> None:
         """All rollups that are due."""
         rollups = Rollups(self.db, self.config.city.timezone, now_ms)
         while rollups.work(10, time.monotonic):
             pass
+
+
+def large(sites: int, per_site: int) -> str:
+    """A configuration of so many sites on a grid, with so many routers each."""
+    text = """
+[city]
+name = "besar"
+title = "Kota Besar"
+timezone = "Asia/Makassar"
+[store]
+path = "titik.db"
+"""
+    for number in range(sites):
+        north, east = -10.2 + number // 40 * 0.004, 123.5 + number % 40 * 0.005
+        text += f'[[site]]\nname = "tempat-{number}"\ntitle = "Tempat {number}"\n'
+        text += f"latitude = {north:.4f}\nlongitude = {east:.4f}\n"
+        for router in range(per_site):
+            text += f'[[router]]\nname = "r-{number}-{router}"\nsite = "tempat-{number}"\n'
+    return text
 
 
 @contextlib.contextmanager

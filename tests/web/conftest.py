@@ -1,22 +1,28 @@
 """A filled city and its page, for the tests of the page."""
 
 import contextlib
+import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from starlette.testclient import TestClient
 
 from tests.postgres import Postgres
+from tests.until import PATIENCE_S
 from tests.web import cities
 from titik_collector.web import app, serving
 from titik_collector.web.city_view import CityView, watching
 
 LOOPBACK = "http://127.0.0.1:8088"
+OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +61,9 @@ def served(view: CityView) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving_at(view: CityView) -> Iterator[str]:
-    """A real server on a free port, with the limits of the real one."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def serving_at(view: CityView, port: int = 0) -> Iterator[str]:
+    """A real server on that port, else a free one, with the limits of the real one."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
         server = uvicorn.Server(serving.settings(app.build(view), "127.0.0.1", 0))
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -69,3 +75,65 @@ def serving_at(view: CityView) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, started once for all tests."""
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium")
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        with contextlib.closing(started):
+            yield started
+
+
+@dataclass(frozen=True)
+class Served:
+    """A city and the address of its page."""
+
+    city: cities.City
+    address: str
+
+
+@pytest.fixture(scope="module")
+def served_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Kupang with some days of a past and two places that are away, behind a real server."""
+    folder = tmp_path_factory.mktemp("city")
+    with cities.city(folder) as filled:
+        filled.remember(5, "tirosa-1", "fontein-1")
+        filled.live(clients=17)
+        filled.report("solor-1", "offline")
+        filled.report("lerik-1", "offline")
+        filled.roll()
+        with watching(filled.config) as view, serving_at(view) as address:
+            yield Served(filled, address)
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages, each in a context of its own, and holds that none of them complained."""
+    with contextlib.ExitStack() as stack:
+        complaints: list[str] = []
+
+        def opened(address: str, width: int = 1440, **options: Any) -> Page:
+            context = browser.new_context(
+                viewport={"width": width, "height": 900 if width > 600 else 780},
+                **{"locale": "id-ID", **options},
+            )
+            stack.callback(context.close)
+            context.set_default_timeout(PATIENCE_S * 1000)
+            page = context.new_page()
+            page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+            page.on("console", lambda line: _complain(complaints, page, line))
+            page.goto(address)
+            return page
+
+        yield opened
+        assert [] == complaints
+
+
+def _complain(complaints: list[str], page: Page, line: ConsoleMessage) -> None:
+    """A file that is not there, a policy that is broken; not what a test does on purpose."""
+    wanted = "net::ERR" in line.text or line.location["url"] == page.url
+    if line.type == "error" and not wanted:
+        complaints.append(f"{line.text} {line.location['url']}")

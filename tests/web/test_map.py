@@ -16,6 +16,7 @@ from titik_collector.limits import MAX_BASEMAP, MAX_DRAWN_POINTS
 from titik_collector.web import app, basemap, site_map
 from titik_collector.web.basemap import Position
 from titik_collector.web.city_view import CityView
+from titik_collector.web.places import Place, places
 from titik_collector.web.site_map import Frame, Spot
 
 KUPANG: Position = (123.6, -10.16)
@@ -51,9 +52,9 @@ def test_both_ways_between_degrees_and_the_drawing() -> None:
 
 def test_all_places_are_in_the_frame() -> None:
     """With room for their marks."""
-    places: list[Position] = [(123.58, -10.17), (123.65, -10.14), KUPANG]
-    frame = Frame(places)
-    for x, y in map(frame.point, places):
+    corners: list[Position] = [(123.58, -10.17), (123.65, -10.14), KUPANG]
+    frame = Frame(corners)
+    for x, y in map(frame.point, corners):
         assert site_map.EDGE - 1 <= x <= site_map.WIDTH - site_map.EDGE + 1
         assert site_map.EDGE - 1 <= y <= site_map.HEIGHT - site_map.EDGE + 1
 
@@ -154,14 +155,14 @@ def test_islands_of_another_region_are_not_drawn() -> None:
 
 def test_a_city_without_any_place_has_no_map(view: CityView) -> None:
     """The list is there all the same."""
-    assert site_map.drawn(view.snapshot.status.sites, {}, None) is None
+    assert site_map.drawn(shown(view), {}, None) is None
 
 
 def test_places_that_are_not_on_the_map_are_counted(view: CityView) -> None:
     """Nobody believes that a place is gone."""
-    places = basemap.places(view.config)
-    del places["perumnas"]
-    drawn = site_map.drawn(view.snapshot.status.sites, places, None)
+    where = basemap.positions(view.config)
+    del where["perumnas"]
+    drawn = site_map.drawn(shown(view), where, None)
     assert drawn is not None
     assert (9, 1) == (len(drawn.pins), drawn.unplaced)
 
@@ -169,12 +170,17 @@ def test_places_that_are_not_on_the_map_are_counted(view: CityView) -> None:
 def test_what_is_away_is_drawn_above_what_is_online(city: cities.City, view: CityView) -> None:
     """Last in the drawing."""
     city.report("perumnas-1", "offline")
-    until(lambda: "offline" in states(view), True)
+    assert until(lambda: "offline" in states(view), True)
     page = TestClient(app.build(view), LOOPBACK)
     assert (
         "perumnas"
         == re.findall(r'<a class="map-place .*? href="/site/(.+?)"', page.get("/").text)[-1]
     )
+
+
+def shown(view: CityView) -> list[Place]:
+    """The places of the page."""
+    return places(view.config, view.snapshot.status.sites)
 
 
 def states(view: CityView) -> set[str]:

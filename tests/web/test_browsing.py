@@ -1,0 +1,300 @@
+"""What people and networks do to a page: keys, sleep, cuts, wrong clocks, many routers, paper."""
+
+import contextlib
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.until import PATIENCE_S
+from tests.web import cities
+from tests.web.conftest import OpenPage, Served, serving_at
+from tests.web.network import relayed
+from titik_collector.web.city_view import CityView, watching
+
+pytestmark = pytest.mark.system
+
+expect.set_options(timeout=PATIENCE_S * 1000)
+TIROSA = '.place[data-subject="site/taman-tirosa"]'
+
+
+@pytest.fixture
+def lived(tmp_path: Path) -> Iterator[Served]:
+    """A city of its own, for tests that change it."""
+    with cities.city(tmp_path) as filled:
+        filled.live()
+        with watching(filled.config) as view, serving_at(view) as address:
+            yield Served(filled, address)
+
+
+def is_live(page: Page, word: str = "live") -> None:
+    """Wait until the head says so."""
+    expect(page.locator("[data-live]")).to_have_attribute("data-live", word)
+
+
+def clients(page: Page, text: str) -> None:
+    """Wait until Taman Tirosa has so many."""
+    expect(page.locator(f'{TIROSA} [data-figure="clients"]')).to_have_text(text)
+
+
+def test_figures_change_without_a_reload(open_page: OpenPage, lived: Served) -> None:
+    """In the list and on the map."""
+    page = open_page(lived.address)
+    is_live(page)
+    page.locator(".pin").first.wait_for()
+    lived.city.hear("tirosa-1", 77)
+    clients(page, "77")
+    expect(page.locator('.pin[href="/site/taman-tirosa"] .pin-count')).to_have_text("77")
+
+
+def test_an_outage_changes_shape_word_and_place(open_page: OpenPage, lived: Served) -> None:
+    """Not only a colour; what is wrong goes first."""
+    page = open_page(f"{lived.address}/?lang=en")
+    is_live(page)
+    page.locator(".pin").first.wait_for()
+    lived.city.report("tirosa-1", "offline")
+    expect(page.locator(f'{TIROSA} [data-figure="state"]').first).to_have_text("offline")
+    expect(page.locator(f"{TIROSA} h2 use")).to_have_attribute("href", "#mark-offline")
+    expect(page.locator(".places > li").first).to_have_attribute("data-title", "Taman Tirosa")
+    pin = page.locator('.pin[href="/site/taman-tirosa"]')
+    expect(pin).to_have_class(re.compile("state-offline"))
+    expect(pin).to_have_attribute("title", "Taman Tirosa: offline")
+
+
+def test_a_phone_without_javascript_reads_the_same(browser: Browser, served_city: Served) -> None:
+    """Every figure and the map are in the page itself; what needs a script is not there."""
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 780})
+    with contextlib.closing(context):
+        page = context.new_page()
+        page.goto(served_city.address)
+        assert re.fullmatch(r"\d+", page.locator(f'{TIROSA} [data-figure="clients"]').inner_text())
+        assert 10 == page.locator(".map-drawing .map-place").count()
+        page.goto(f"{served_city.address}/site/taman-tirosa")
+        assert not page.locator("[data-table]").first.is_visible()
+        assert page.locator(".chart-tools a[download]").first.is_visible()
+
+
+def test_everything_is_reached_by_keyboard(open_page: OpenPage, served_city: Served) -> None:
+    """Search by a key, a place by Tab, its page by Enter, and each focus is seen."""
+    page = open_page(served_city.address)
+    is_live(page)
+    page.keyboard.press("Tab")
+    assert "skip" in (page.evaluate("document.activeElement.className") or "")
+    page.keyboard.press("/")
+    page.keyboard.type("fontein")
+    expect(page.locator(".places > li:visible")).to_have_count(1)
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert "none" != page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        if page.evaluate("document.activeElement.closest('.place h2') !== null"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/site/taman-fontein")
+
+
+def test_a_map_is_moved_by_keyboard_and_in_the_address(
+    open_page: OpenPage, served_city: Served
+) -> None:
+    """Who passes the address on, or comes back, sees the same part of the city."""
+    page = open_page(served_city.address)
+    page.locator(".pin").first.wait_for()
+    page.locator(".map-canvas").focus()
+    page.keyboard.press("+")
+    page.wait_for_url(re.compile(r"map=[\d.]+/-10\.\d+/123\.\d+"))
+    where = page.url
+    page.goto(f"{served_city.address}/about")
+    page.go_back()
+    page.locator(".pin").first.wait_for()
+    assert where == page.url
+
+
+def test_a_chart_is_read_by_keyboard(open_page: OpenPage, served_city: Served) -> None:
+    """The end, a step back, ten more; the readout has it in words, and a table has the same."""
+    page = open_page(f"{served_city.address}/site/taman-tirosa?lang=en")
+    figure = page.locator('[data-chart="clients"]')
+    figure.locator("canvas").wait_for()
+    readout = figure.locator(".chart-readout")
+    figure.locator(".chart-box").focus()
+    seen = []
+    for key in ("End", "ArrowLeft", "Shift+ArrowLeft", "Home"):
+        page.keyboard.press(key)
+        seen.append(readout.inner_text())
+    assert 4 == len(set(seen))
+    assert re.search(r"\d\d:\d\d", seen[0])
+    figure.locator("[data-table]").click()
+    assert figure.locator("tbody tr").count() > 1000
+    page.locator("[data-heat]").scroll_into_view_if_needed()
+    page.locator("[data-heat] canvas").wait_for()
+    page.locator("[data-heat] .chart-box").focus()
+    page.keyboard.press("ArrowUp")
+    assert re.search(r"\d\d\W\d\d: ", page.locator("[data-heat] .chart-readout").inner_text())
+
+
+def test_reload_and_back_show_what_was_shown(open_page: OpenPage, served_city: Served) -> None:
+    """All of it is in the address."""
+    page = open_page(f"{served_city.address}/?lang=en")
+    is_live(page)
+    page.locator('[data-filter="offline"]').click()
+    expect(page.locator(".places > li:visible")).to_have_count(2)
+    page.reload()
+    expect(page.locator(".places > li:visible")).to_have_count(2)
+    page.locator(".places > li:visible a").first.click()
+    page.wait_for_url("**/site/*")
+    page.go_back()
+    expect(page.locator(".places > li:visible")).to_have_count(2)
+    is_live(page)
+
+
+def test_two_tabs_live_side_by_side(open_page: OpenPage, lived: Served) -> None:
+    """Each has a stream of its own."""
+    pages = [open_page(lived.address), open_page(f"{lived.address}/site/taman-tirosa")]
+    for page in pages:
+        is_live(page)
+    lived.city.hear("tirosa-1", 63)
+    for page in pages:
+        clients(page, "63")
+
+
+def test_a_tab_that_is_not_seen_asks_for_nothing(open_page: OpenPage, lived: Served) -> None:
+    """When it is seen again it begins with all there is."""
+    page = open_page(lived.address)
+    is_live(page)
+    hide(page, True)
+    is_live(page, "waiting")
+    lived.city.hear("tirosa-1", 41)
+    hide(page, False)
+    is_live(page)
+    clients(page, "41")
+
+
+def test_after_a_sleep_the_page_is_not_taken_for_live(open_page: OpenPage, lived: Served) -> None:
+    """Its scripts stand still, as in a phone in a pocket; then it catches up."""
+    page = open_page(lived.address)
+    is_live(page)
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Page.setWebLifecycleState", {"state": "frozen"})
+    lived.city.hear("tirosa-1", 52)
+    cdp.send("Page.setWebLifecycleState", {"state": "active"})
+    clients(page, "52")
+    is_live(page)
+
+
+def test_a_network_that_is_cut_is_seen_at_once(open_page: OpenPage, lived: Served) -> None:
+    """First in the head, then as a bar; and it is live again when the network is."""
+    with relayed(lived.address) as network:
+        page = open_page(f"{network.address}/?lang=en")
+        is_live(page)
+        network.cut()
+        is_live(page, "waiting")
+        expect(page.locator('[data-bar="lost"]')).to_be_visible()
+        expect(page.locator('[data-bar="lost"]')).to_contain_text("Not connected since")
+        network.mend()
+        is_live(page)
+        expect(page.locator('[data-bar="lost"]')).to_be_hidden()
+
+
+def test_a_server_that_ends_is_seen_and_comes_back(
+    open_page: OpenPage, city: cities.City, view: CityView
+) -> None:
+    """At the same address, without a reload."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with serving_at(view, port) as address:
+        page = open_page(address)
+        is_live(page)
+    is_live(page, "waiting")
+    city.hear("tirosa-1", 38)
+    with serving_at(view, port):
+        clients(page, "38")
+        is_live(page)
+
+
+def test_without_a_collector_every_place_is_unknown(open_page: OpenPage, tmp_path: Path) -> None:
+    """What was true as it ended is not known now, and the page says so."""
+    with contextlib.ExitStack() as collector:
+        filled = collector.enter_context(cities.city(tmp_path))
+        filled.live()
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?lang=en")
+            is_live(page)
+            expect(page.locator('[data-bar="blind"]')).to_be_hidden()
+            collector.close()
+            expect(page.locator('[data-bar="blind"]')).to_be_visible()
+            expect(page.locator(f'{TIROSA} [data-figure="state"]').first).to_have_text("unknown")
+
+
+@pytest.mark.parametrize("hours", [-9, 9])
+def test_a_browser_s_wrong_clock_changes_no_age(
+    browser: Browser, lived: Served, hours: int
+) -> None:
+    """Ages are the server's; a phone whose clock is wrong shows the same."""
+    context = browser.new_context(locale="en-GB")
+    context.set_default_timeout(PATIENCE_S * 1000)
+    context.add_init_script(
+        f"""const Real = Date; const off = {hours} * 3600e3;
+        Date = class extends Real {{
+          constructor(...given) {{ given.length ? super(...given) : super(Real.now() + off) }}
+          static now() {{ return Real.now() + off }}
+        }};"""
+    )
+    with contextlib.closing(context):
+        page = context.new_page()
+        page.goto(f"{lived.address}/site/taman-tirosa?lang=en")
+        is_live(page)
+        lived.city.hear("tirosa-1", 71)
+        clients(page, "71")
+        expect(page.locator('[data-figure="age"]').first).to_have_text(re.compile(r"^\d+ s ago$"))
+
+
+def test_a_thousand_routers_are_listed_grouped_and_live(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    """500 places: groups on the map, one router of a place changes its card."""
+    with cities.city(tmp_path, cities.large(500, 2)) as filled:
+        filled.hear_all(2)
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(address, locale="en-GB")
+            is_live(page)
+            expect(page.locator(".places > li")).to_have_count(500)
+            page.locator(".pin-group").first.wait_for()
+            assert 0 < page.locator(".pin").count() < 300
+            filled.hear("r-7-0", 50)
+            figure = page.locator('.place[data-subject="site/tempat-7"] [data-figure="clients"]')
+            expect(figure.first).to_have_text("52")
+
+
+def test_nothing_moves_for_who_wants_it_still(open_page: OpenPage, served_city: Served) -> None:
+    """Neither the map nor a colour that fades."""
+    page = open_page(served_city.address, reduced_motion="reduce")
+    page.locator(".pin").first.wait_for()
+    assert 0 == page.locator(".leaflet-zoom-anim").count()
+    durations = page.evaluate(
+        "[...document.querySelectorAll('*')].map(one => getComputedStyle(one).transitionDuration)"
+    )
+    assert {"0s"} == set(durations)
+
+
+def test_paper_is_light_and_has_no_buttons(open_page: OpenPage, served_city: Served) -> None:
+    """Whatever the theme of the screen."""
+    page = open_page(f"{served_city.address}/site/taman-tirosa", color_scheme="dark")
+    is_live(page)
+    page.emulate_media(media="print")
+    surface = "getComputedStyle(document.documentElement).getPropertyValue('--card').trim()"
+    assert "#FFFFFF" == page.evaluate(surface)
+    assert not page.locator("nav").is_visible()
+    assert not page.locator(".chart-tools").first.is_visible()
+    assert page.locator("h1").is_visible()
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """The tab goes behind another, or comes back."""
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )

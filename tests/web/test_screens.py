@@ -1,0 +1,76 @@
+"""Every screen in a real browser: on phone and desk, in both languages, light and dark.
+
+What it looked like is left in var/screens, for people who look.
+"""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.project.sources import ROOT
+from tests.web.conftest import OpenPage, Served
+
+pytestmark = pytest.mark.system
+
+SHOTS = ROOT / "var" / "screens"
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
+SCREENS = {
+    "now": "/",
+    "site": "/site/taman-tirosa",
+    "away": "/site/rsud-sk-lerik",
+    "router": "/router/tirosa-1",
+    "events": "/happened",
+    "history": "/history?s=taman-tirosa&from=7d",
+    "compare": "/history?s=taman-tirosa&s=taman-fontein&from=31d&m=wifi",
+    "about": "/about",
+    "wall": "/wall",
+    "missing": "/nowhere",
+}
+# Every value with every other: what two of them break together is seen, at half of the time.
+LOOKS = [
+    (360, "id", "light"),
+    (360, "en", "dark"),
+    (1440, "id", "dark"),
+    (1440, "en", "light"),
+]
+
+
+@pytest.mark.parametrize("name", SCREENS)
+@pytest.mark.parametrize(("width", "language", "theme"), LOOKS)
+def test_a_screen_is_whole(
+    open_page: OpenPage, served_city: Served, name: str, width: int, language: str, theme: Any
+) -> None:
+    """It fits its width, breaks no rule of accessibility, and no script or file is missing."""
+    path = SCREENS[name]
+    address = f"{served_city.address}{path}{'&' if '?' in path else '?'}lang={language}"
+    page = open_page(address, width, color_scheme=theme)
+    settled(page)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}-{width}-{language}-{theme}.png", full_page=True)
+    assert language == page.locator("html").get_attribute("lang")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [] == violations(page)
+
+
+def settled(page: Page) -> None:
+    """All that is drawn by scripts is there, below the window too."""
+    page.wait_for_load_state("load")
+    for figure in page.locator("[data-chart], [data-heat]").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator("canvas").first.wait_for()
+    if page.locator("[data-map]").count():
+        page.locator("[data-map]").scroll_into_view_if_needed()
+        page.locator(".pin").first.wait_for()
+    page.evaluate("scrollTo(0, 0)")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, by rule and element."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {node['html'][:160]}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
