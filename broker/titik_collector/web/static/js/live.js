@@ -31,10 +31,10 @@ const numbers = [0, 1].map(
 );
 let clocks = [];
 
-// The server's time at a moment of the stopwatch; the wall clock only tells of a sleep.
+// The server's time at a moment of the stopwatch; the wall clock only shows a sleep.
 let base = { at: 0, heard: 0 };
 let lastWall = Date.now();
-let heard = -Infinity; // when the stream last said anything, by the stopwatch
+let heard = -Infinity; // when the stream last brought anything, by the stopwatch
 let seenAt = 0; // when the server last read its store, by its time
 let mode = "connecting"; // live, polled, or not live
 let lostAt = null;
@@ -108,7 +108,7 @@ async function poll(times = 0) {
       wait = POLL_MS;
     }
   } catch {
-    quiet(); // no network; the next try tells
+    quiet(); // no network; the next try shows
   }
   clearTimeout(timer);
   timer = setTimeout(() => (times % 3 === 2 || wait === AGAIN_MS ? open() : poll(times + 1)), wait);

@@ -26,7 +26,7 @@ function whenSeen(element, act) {
     (entries) => {
       if (!entries.some((one) => one.isIntersecting)) return;
       seeing.disconnect();
-      act();
+      act().catch(() => {}); // no line now; what the server drew stays
     },
     { rootMargin: "200px" },
   );

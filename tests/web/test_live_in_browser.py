@@ -1,0 +1,192 @@
+"""A page in a real browser never looks live when it is not, whatever becomes of line and clock."""
+
+import contextlib
+import re
+import socket
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web import cities
+from tests.web.conftest import OpenPage, serving_at
+from tests.web.test_live import view_streams as streams_of
+from titik_collector.web.city_view import CityView
+
+pytestmark = pytest.mark.system
+SOON_MS = 30_000  # a busy machine is no failure
+
+
+def live(page: Page, how: str = "live") -> None:
+    """Wait until the mark in the head shows it."""
+    expect(page.locator("[data-live]")).to_have_attribute("data-live", how, timeout=SOON_MS)
+
+
+def figure(page: Page, subject: str, name: str) -> str:
+    """As it is written in the list."""
+    return page.locator(f'li[data-subject="{subject}"] [data-figure="{name}"]').inner_text()
+
+
+def test_figures_change_while_the_page_is_open(
+    served: str, city: cities.City, open_page: OpenPage
+) -> None:
+    """Without a reload, and the sum of the city with them."""
+    page = open_page(served)
+    live(page)
+    before = page.locator('.summary [data-figure="clients"]').inner_text()
+    city.hear("tirosa-1", clients=1077)
+    shown = page.locator('li[data-subject="site/taman-tirosa"] [data-figure="clients"]')
+    expect(shown).to_have_text("1.077", timeout=SOON_MS)
+    assert before != page.locator('.summary [data-figure="clients"]').inner_text()
+
+
+def test_a_place_that_goes_away_rises_to_the_top(
+    served: str, city: cities.City, open_page: OpenPage
+) -> None:
+    """With its mark, its word and since when; the chip of its state appears."""
+    page = open_page(served)
+    live(page)
+    city.report("perumnas-1", "offline")
+    first = page.locator("[data-place-list] > li").first
+    expect(first).to_have_attribute("data-subject", "site/perumnas", timeout=SOON_MS)
+    expect(first.locator(".mark use").first).to_have_attribute("href", "#mark-offline")
+    expect(first.locator('[data-figure="state"]').first).to_have_text("mati")
+    expect(page.locator('[data-filter="offline"]')).to_be_visible()
+
+
+def test_a_server_that_is_gone_is_seen_and_comes_back(view: CityView, open_page: OpenPage) -> None:
+    """The mark changes at once, a bar follows in words, and a new server makes it live again."""
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        address = stack.enter_context(serving_at(view, port))
+        page = open_page(address)
+        live(page)
+        stack.close()
+        live(page, "waiting")
+        live(page, "lost")
+        expect(page.locator('[data-bar="lost"]')).to_contain_text("Terputus sejak")
+    with serving_at(view, port):
+        live(page)
+        expect(page.locator('[data-bar="lost"]')).to_be_hidden()
+
+
+def test_a_line_that_swallows_everything_is_seen(
+    served: str, view: CityView, open_page: OpenPage
+) -> None:
+    """No error comes of it: only the missing beat shows it."""
+    page = open_page(served)
+    live(page)
+    swallow(view)
+    live(page, "waiting")
+
+
+def test_ages_count_on_and_figures_go_when_the_line_is_gone(
+    served: str, view: CityView, open_page: OpenPage
+) -> None:
+    """Grey after two minutes, a point after fifteen; the browser's stopwatch is turned forward."""
+    page = open_page(served)
+    live(page)
+    swallow(view)
+    live(page, "waiting")
+    place = page.locator('li[data-subject="site/taman-tirosa"]')
+    turn(page, 130_000)
+    expect(place).to_have_class(re.compile(r"\bold\b"), timeout=SOON_MS)
+    turn(page, 800_000)
+    expect(place.locator('[data-figure="clients"]')).to_have_text("·", timeout=SOON_MS)
+    expect(place.locator('[data-figure="state"]').first).to_have_text("tidak diketahui")
+
+
+def test_a_wrong_clock_of_the_browser_changes_nothing(served: str, open_page: OpenPage) -> None:
+    """Ages and times are the server's."""
+    page = open_page("about:blank")
+    page.add_init_script("const real = Date.now; Date.now = () => real() - 40 * 86400000;")
+    page.goto(f"{served}/site/taman-tirosa")
+    live(page)
+    age = page.locator('.hero [data-figure="age"]')
+    expect(age).to_have_text(re.compile(r"^\d{1,2} [dm] lalu$"), timeout=SOON_MS)
+    expect(page.locator('li [data-figure="since"]').first).to_be_hidden()
+
+
+def test_a_tab_that_is_not_seen_has_no_stream(served: str, open_page: OpenPage) -> None:
+    """A browser has six connections to a server, and people leave tabs open."""
+    page = open_page(served)
+    live(page)
+    hide(page, hidden=True)
+    expect(page.locator("[data-live]")).not_to_have_attribute("data-live", "live")
+    hide(page, hidden=False)
+    live(page)
+
+
+def test_a_page_without_a_stream_asks_again_and_again(served: str, open_page: OpenPage) -> None:
+    """Where all streams are taken, the same page shows figures that are some seconds old."""
+    page = open_page("about:blank")
+    page.route(
+        lambda url: url.endswith("/events?of=sites"),
+        lambda route: route.fulfill(status=503, headers={"Retry-After": "30"}, body="{}"),
+    )
+    page.goto(served)
+    live(page, "polled")
+
+
+def test_python_and_javascript_write_figures_alike(served: str, open_page: OpenPage) -> None:
+    """The server renders first, and the browser writes over it: nothing may change by that."""
+    for code, locale in (("id", "id-ID"), ("en", "en-GB")):
+        page = open_page(f"{served}/?lang={code}", locale=locale)
+        live(page)
+        without = open_page(f"{served}/?lang={code}", java_script_enabled=False)
+        for name in ("clients", "wifi_down_bps", "wifi_up_bps", "state"):
+            expected = figure(without, "site/taman-tirosa", name)
+            assert expected == figure(page, "site/taman-tirosa", name)
+
+
+def test_search_and_state_work_without_the_server(served: str, open_page: OpenPage) -> None:
+    """A key begins the search, and the address keeps what is chosen."""
+    page = open_page(served)
+    live(page)
+    page.keyboard.press("/")
+    page.keyboard.type("tirosa")
+    expect(page.locator("[data-place-list] > li:visible")).to_have_count(1)
+    assert page.url.endswith("?q=tirosa")
+    page.reload()
+    expect(page.locator("[data-place-list] > li:visible")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(
+    "path", ["/", "/site/taman-tirosa", "/router/tirosa-1", "/happened", "/about"]
+)
+def test_a_screen_fits_its_width(served: str, open_page: OpenPage, path: str, width: int) -> None:
+    """Nobody scrolls sideways, in either language."""
+    for code in ("id", "en"):
+        page = open_page(f"{served}{path}?lang={code}", width)
+        assert width >= page.evaluate("document.documentElement.scrollWidth")
+
+
+def turn(page: Page, ms: int) -> None:
+    """Turn the browser's stopwatch forward."""
+    page.evaluate(
+        "ms => { const real = performance.now.bind(performance);"
+        " performance.now = () => real() + ms; }",
+        ms,
+    )
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """As the browser reports it to the page when its tab is left."""
+    page.evaluate(
+        "hidden => { Object.defineProperty(document, 'hidden', {value: hidden,"
+        " configurable: true}); document.dispatchEvent(new Event('visibilitychange')); }",
+        hidden,
+    )
+
+
+def swallow(view: CityView) -> None:
+    """Nothing more comes to the readers that there are, and no error comes of it."""
+    for streams in streams_of(view)._open.values():
+        streams.clear()
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
