@@ -286,6 +286,18 @@ def test_a_screen_on_a_wall_has_its_token_in_the_address(browser: Browser, confi
     assert 200 == page.get("/").status_code
 
 
+def test_no_cache_between_keeps_what_needs_a_login(browser: Browser, config: Config) -> None:
+    """Only the files of the page, which show nothing of the city."""
+    page = browser()
+    assert "public, max-age=60" == page.get("/badge/taman-tirosa.svg").headers["cache-control"]
+    add_user(config)
+    log_in(page)
+    assert "private, max-age=60" == page.get("/badge/taman-tirosa.svg").headers["cache-control"]
+    assert "no-store" == page.get("/").headers["cache-control"]
+    (style,) = re.findall(r'href="(/static/[^"]+/page.css)"', page.get("/").text)
+    assert page.get(style).headers["cache-control"].startswith("public, ")
+
+
 def test_a_viewer_changes_nothing(browser: Browser, config: Config) -> None:
     """Nor does an operator from another site's page, nor a demo without a login."""
     page = browser()

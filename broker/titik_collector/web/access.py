@@ -6,7 +6,7 @@ Rule: who is no operator changes nothing, and nobody does so from another site's
 
 import time
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -148,13 +148,14 @@ class WhoLooks:
             nonlocal next_s, is_over
             if is_over:
                 return
-            if token and message["type"] == "http.response.start":
-                keep = Response()
-                cookies.put(request, keep, cookies.WALL, token, YEAR_S)
-                message["headers"] = [
-                    *message["headers"],
-                    *(one for one in keep.raw_headers if one[0] == b"set-cookie"),
-                ]
+            if message["type"] == "http.response.start":
+                keep_private(request, MutableHeaders(scope=message))
+                if token:
+                    keep = Response()
+                    cookies.put(request, keep, cookies.WALL, token, YEAR_S)
+                    message["headers"] += [
+                        one for one in keep.raw_headers if one[0] == b"set-cookie"
+                    ]
             if time.monotonic() >= next_s and message.get("more_body"):
                 next_s = time.monotonic() + AGAIN_S
                 if not await self._may_still_look(request):
@@ -169,6 +170,22 @@ class WhoLooks:
             return await self._viewer(request) is not None
         except (NoDesk, HTTPException):
             return False
+
+
+def keep_private(request: Request, headers: MutableHeaders) -> None:
+    """No cache between us keeps for others what somebody sees who had to log in."""
+    kept, viewer = headers.get("cache-control"), request.state.viewer
+    if (
+        kept is None
+        or viewer is None
+        or not viewer.name
+        or request.url.path.startswith(OPEN_FOLDERS)
+    ):
+        return
+    if "no-store" not in kept:
+        headers["cache-control"] = (
+            f"private, {kept.replace('public, ', '').replace('private, ', '')}"
+        )
 
 
 def head_bytes(scope: Scope) -> int:
