@@ -1,4 +1,4 @@
-"""`titik serve`: the collector and the page as processes of their own, started again when they end.
+"""`titik serve`: collector and pages as processes of their own, started again when they end.
 
 Rule: they share nothing but the store, so a page that hangs delays no acknowledgement.
 Rule: one that keeps ending is started again after a wait that doubles; each end is logged.
@@ -20,16 +20,17 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # before a process is started again
 LIVED_S = 60.0  # one that ran so long begins with the first wait again
 STOP_S = 20.0  # the collector finishes what it began; then what still runs is killed
 LOOK_S = 0.2
-PARTS = ("collect", "web")  # the commands of `titik`; the collector ends first
+COLLECTOR, PAGE = ("collect",), ("web",)  # the commands of `titik`
+PUBLIC_PAGE = ("public", "export", "--every", "60s")
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class KeptService:
     """One command of `titik`, as a process that is kept running."""
 
-    def __init__(self, name: str, arguments: Sequence[str]) -> None:
-        self.name = name
-        self._command = [sys.executable, "-m", "titik_collector", name, *arguments]
+    def __init__(self, command: Sequence[str]) -> None:
+        self.name = command[0]
+        self._command = [sys.executable, "-m", "titik_collector", *command]
         self._process: subprocess.Popen[bytes] | None = None
         self._wait_s = FIRST_WAIT_S
         self._started = self._next = 0.0
@@ -82,9 +83,9 @@ class KeptService:
         self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2)
 
 
-def run(file: Path, stopped: Callable[[], bool]) -> None:
-    """Keep the parts of this configuration running until `stopped`, then end them."""
-    parts = [KeptService(name, ("--config", str(file))) for name in PARTS]
+def run(file: Path, commands: Sequence[Sequence[str]], stopped: Callable[[], bool]) -> None:
+    """Keep these commands of a configuration running until `stopped`, then end them."""
+    parts = [KeptService((*command, "--config", str(file))) for command in commands]
     try:
         while not stopped():
             for part in parts:

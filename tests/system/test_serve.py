@@ -105,6 +105,16 @@ def test_a_page_that_hangs_delays_no_acknowledgement(tmp_path: Path) -> None:
         city.until(lambda: answers(address), "the page goes on")
 
 
+def test_a_public_page_is_written_where_one_is_configured(tmp_path: Path) -> None:
+    """By a third process; without `public.directory` there are two."""
+    with City(tmp_path) as city:
+        city.file.write_text(
+            city.file.read_text() + f'\n[public]\ndirectory = "{tmp_path}/public"\n'
+        )
+        with serving(city):
+            city.until((tmp_path / "public" / "index.html").exists, "the public page is there")
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_an_end_is_the_end_of_all(tmp_path: Path, how: signal.Signals) -> None:
     """Of a service, of a terminal, and of a process that is killed; nothing stays behind."""

@@ -14,14 +14,17 @@ from titik_collector.config import model
 @click.command(name="serve")
 @options.CONFIG
 def serve_command(file: Path) -> None:
-    """Run the collector and the page until a signal stops them.
+    """Run the collector and the page until a signal stops them; the public page if there is one.
 
     Each is a process of its own. One that ends is started again.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with plainly():
-        model.load(file)
+        settings = model.load(file)
+    commands: list[tuple[str, ...]] = [serve.COLLECTOR, serve.PAGE]
+    if settings.public.directory is not None:
+        commands.append(serve.PUBLIC_PAGE)
     stopped: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _frame: stopped.append(number))
-    serve.run(file, lambda: bool(stopped))
+    serve.run(file, commands, lambda: bool(stopped))
