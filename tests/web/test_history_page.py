@@ -173,3 +173,12 @@ def test_ninety_days_stand_on_the_screen_of_a_place(page: TestClient, path: str)
     assert 90 == text.partition('<figure class="strip">')[2].partition("</svg>")[0].count("<title>")
     assert f'href="/history?s={path[1:]}"' in text
     assert 1 == text.count('<a href="/history">')
+
+
+def test_the_chart_is_of_what_is_chosen(page: TestClient) -> None:
+    """It asks the API for the same places, time and windows as the table has."""
+    text = shown(page, f"{HOURS}&s=site/taman-tirosa&s=city&m=uplink")
+    (figure,) = re.findall(r"<figure[^>]*data-chart[^>]*>", text)
+    assert 'data-chart="uplink"' in figure
+    assert 'data-subjects="site/taman-tirosa city/kupang"' in figure
+    assert 'data-w="1h"' in figure

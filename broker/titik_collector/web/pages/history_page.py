@@ -11,7 +11,6 @@ from starlette.routing import Route
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.languages.codes import marked
-from titik_collector.languages.language import Language
 from titik_collector.limits import MAX_COMPARED
 from titik_collector.queries import columnar, day_strip, history, overall
 from titik_collector.queries.day_strip import StripDay
@@ -26,7 +25,7 @@ from titik_collector.web.api.replying import CSV, reply
 from titik_collector.web.asked_past import AskedTime
 from titik_collector.web.error_pages import BadQuery
 from titik_collector.web.past_rows import PastRow
-from titik_collector.web.rendering import city_of, look, render
+from titik_collector.web.rendering import city_of, render
 from titik_collector.wording import when
 
 SINCE = "24h"
@@ -129,10 +128,6 @@ async def _history(request: Request) -> Response:
         without=lambda name: _address(request, [one for one in names if one != name]),
         iso=lambda at_ms: when.iso(at_ms, config.city.timezone),
         local=lambda at_ms: when.iso(at_ms, config.city.timezone)[:16],
-        chart_subjects=[f"{one.scope}/{one.name}" for one in found.subjects],
-        chart_from=when.iso(asked.span.start_ms, config.city.timezone),
-        chart_to=when.iso(asked.span.end_ms, config.city.timezone),
-        chart_keys=_keys(found.subjects, MEASURES[word], look(request).language),
         csv=_address(request, names, path="/history.csv"),
     )
 
@@ -224,14 +219,6 @@ def _places(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
 def _routers(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
     found = [(f"router/{one.name}", one.name) for one in status.routers()]
     return [one for one in found if one[0] not in names]
-
-
-def _keys(subjects: Sequence[Subject], measure: Measure, language: Language) -> list[str]:
-    """What the lines of the chart are, where there is more than one."""
-    if len(subjects) > 1:
-        return [one.title for one in subjects]
-    labels = [language.say(one) for one in measure.labels]
-    return labels if len(labels) > 1 else []
 
 
 def _first_part(request: Request, asked: AskedTime) -> str:
