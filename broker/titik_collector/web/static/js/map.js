@@ -117,7 +117,7 @@ function leaflet(canvas, section, places) {
   });
   const { zoomIn, zoomOut } = section.dataset;
   L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(map);
-  L.control.scale({ imperial: false }).addTo(map);
+  L.control.scale({ imperial: false, position: "topright" }).addTo(map); // below lies the credit
   const credit = L.control.attribution({ prefix: "Leaflet" }).addTo(map);
   credit.addAttribution(escaped(section.querySelector(".map-credit")?.textContent ?? ""));
   if (!recall(map)) map.fitBounds(all, { maxZoom: 16, padding: [40, 40] });
