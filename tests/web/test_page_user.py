@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -165,13 +166,13 @@ def test_a_desk_that_root_makes_is_the_page_s(store: Path) -> None:
     assert 2 == len(page(change))
 
 
-ROLE = """
-CREATE ROLE titik_web LOGIN;
-GRANT USAGE ON SCHEMA "{schema}" TO titik_web;
-GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO titik_web;
-ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT ON TABLES TO titik_web;
-CREATE SCHEMA "{schema}-desk" AUTHORIZATION titik_web;
-"""
+PAGE_OF_THE_MANUAL = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
+
+
+def manual(schema: str) -> str:
+    """The lines that an operator copies, for another schema and this server's own user."""
+    (lines,) = re.findall(r"```sql\n(.*?)```", PAGE_OF_THE_MANUAL, re.S)
+    return str(lines).replace('"titik', f'"{schema}')
 
 
 def test_the_page_s_role_on_a_server_reads_the_store_and_writes_the_desk(
@@ -183,7 +184,7 @@ def test_the_page_s_role_on_a_server_reads_the_store_and_writes_the_desk(
         url = postgres.url.replace("user=titik", "user=titik_web")
         where = Store(url=url, schema=schema)
         with psycopg.connect(postgres.url, autocommit=True) as admin:
-            admin.execute(ROLE.format(schema=schema).encode())
+            admin.execute(manual(schema).encode())
             try:
                 check_role(where)
             finally:
