@@ -58,7 +58,7 @@ class PublicExport:
     def write(self, now_ms: int | None = None) -> int:
         """All that changed; how many files. StoreError if the store cannot be read."""
         config = self._config
-        with opening.reading(config.store, config.file) as db, db.snapshot():
+        with opening.reading(config.page_store, config.file) as db, db.snapshot():
             at_ms = server_clock.shown_ms(db) if now_ms is None else now_ms
             warnings = server_warnings.look(config, at_ms, db).warnings
             city = public_city.gather(db, config, at_ms, warnings)

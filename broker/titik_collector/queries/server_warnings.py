@@ -54,7 +54,7 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     # Where no store is, none is collected; a server that could not be read is not asked again.
     path = settings.store.path
     is_there = db is not None or (path is not None and path.exists())
-    is_idle = is_there and opening.is_held(settings.store) is False
+    is_idle = is_there and opening.is_held(settings.store, db) is False
     idle = _nobody_collects(db, now_ms, start + broker) if is_idle else None
     if idle is not None:
         warnings.append(Warned("critical", idle))

@@ -65,10 +65,17 @@ def held(where: Where) -> Iterator[None]:
         yield
 
 
-def is_held(where: Where) -> bool | None:
-    """Whether a collector holds the store; None if that is not ours to see."""
+def is_held(where: Where, db: Database | None = None) -> bool | None:
+    """Whether a collector holds the store; None if that is not ours to see.
+
+    `db`: the store if it is open, so that no other connection asks its server.
+    """
     if where.path is not None:
         return lease.is_held(where.path)
+    if db is not None:
+        from titik_collector.store.postgres import HELD
+
+        return bool(db.execute(HELD).fetchone()[0])
     place = postgres(where)
     from titik_collector.store import postgres_schema
 

@@ -29,6 +29,9 @@ Answer = TypeVar("Answer")
 
 EVERY_S = 1.0  # between two looks at the store
 SHARE = 10  # a look of a second is followed by nine of rest
+REST_S = 20.0  # at most
+BUG = "a bug stops the page from reading the store; its log has more"
+OLD_S = 60.0  # a look that is older is not now
 DEADLINE_S = 10.0  # of a question
 READERS = 2
 FIRST_S = 10.0  # how long the first page waits for the first look
@@ -58,7 +61,10 @@ class Snapshot:
     def problems(self) -> list[str]:
         """Why not, for the operator."""
         found = [one.text for one in self.status.warnings if one.level == "critical"]
-        return [*found, *([] if self.problem is None else [self.problem])]
+        if self.problem is not None:
+            return [*found, self.problem]
+        age_s = time.monotonic() - self.taken_s
+        return [*found, f"the store was read {age_s:.0f} s ago"] if age_s > OLD_S else found
 
 
 class CityView:
@@ -75,7 +81,7 @@ class CityView:
         self._gathering = threading.Thread(target=self._gather, name="gather", daemon=True)
         self._readers = ThreadPoolExecutor(READERS, "ask")
         self._opened = threading.local()
-        self._waiting = 0
+        self._room = threading.Semaphore(MAX_QUESTIONS)
 
     def start(self) -> None:
         """Begin to look; the first look is done, or has failed, when this returns."""
@@ -88,7 +94,7 @@ class CityView:
         self._closing.set()
         if self._gathering.is_alive():
             self._gathering.join(DEADLINE_S)
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(cancel_futures=True)  # each closes its connection
 
     @property
     def snapshot(self) -> Snapshot:
@@ -114,19 +120,16 @@ class CityView:
 
     async def ask(self, question: Callable[[Database], Answer]) -> Answer:
         """The answer of the store; Unanswered if it has none in time."""
-        if self._waiting >= MAX_QUESTIONS:
+        if not self._room.acquire(blocking=False):
             raise Unanswered("too many questions are waiting; try again in a moment")
-        self._waiting += 1
-        loop = asyncio.get_running_loop()
+        answer = self._readers.submit(self._answer, question)
+        answer.add_done_callback(lambda _: self._room.release())  # answered, or given up in time
         try:
-            answer = loop.run_in_executor(self._readers, self._answer, question)
-            return await asyncio.wait_for(asyncio.shield(answer), DEADLINE_S)
+            return await asyncio.wait_for(asyncio.wrap_future(answer), DEADLINE_S)
         except TimeoutError as error:
             raise Unanswered("the store took too long to answer; ask for less") from error
         except StoreError as error:
             raise Unanswered(str(error)) from error
-        finally:
-            self._waiting -= 1
 
     def _answer(self, question: Callable[[Database], Answer]) -> Answer:
         """In a thread whose connection stays open, unless it fails or the store is another."""
@@ -151,13 +154,18 @@ class CityView:
                     self._look_on(kept)
             except StoreError as error:
                 self._failed(str(error))
+            except Exception:  # a thread that ended would leave the last look standing as now
+                if self._problem != BUG:
+                    log.exception("a bug stops the page")
+                self._failed(BUG)
             self._closing.wait(EVERY_S)
 
     def _look_on(self, kept: "OpenStore") -> None:
         while not self._closing.is_set() and kept.is_current():
             begun = time.monotonic()
             self._publish(self._look(kept.db))
-            self._closing.wait(max(EVERY_S, (time.monotonic() - begun) * (SHARE - 1)))
+            rest_s = (time.monotonic() - begun) * (SHARE - 1)
+            self._closing.wait(min(max(EVERY_S, rest_s), REST_S))
 
     def _look(self, db: Database) -> Snapshot:
         now_ms = server_clock.shown_ms(db)

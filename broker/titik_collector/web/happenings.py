@@ -37,17 +37,20 @@ SERVER_CAUSES = {
 def of(names: AbstractSet[str], view: CityView, days: int) -> Callable[[Database], list[Event]]:
     """The question for what these did, or the whole city with them; newest first."""
     wanted = {*names, CITY, SERVER}
-    return lambda db: [one for one in _newest(db, view, days) if one.name in wanted]
+    return lambda db: _newest(db, view, days, lambda one: one.name in wanted)
 
 
 def everything(view: CityView, days: int, kind: str | None) -> Callable[[Database], list[Event]]:
     """The question for all, or all of one kind."""
-    return lambda db: [one for one in _newest(db, view, days) if kind in (None, one.kind)]
+    return lambda db: _newest(db, view, days, lambda one: kind in (None, one.kind))
 
 
-def _newest(db: Database, view: CityView, days: int) -> list[Event]:
+def _newest(
+    db: Database, view: CityView, days: int, is_wanted: Callable[[Event], bool]
+) -> list[Event]:
     now_ms = view.now_ms
-    return events.gather(db, now_ms - days * DAY_MS, now_ms)[::-1][:MAX_HAPPENED]
+    found = events.gather(db, now_ms - days * DAY_MS, now_ms)[::-1]
+    return [one for one in found if is_wanted(one)][:MAX_HAPPENED]
 
 
 def titles(city: CityStatus) -> dict[str, str]:

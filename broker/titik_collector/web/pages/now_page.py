@@ -24,13 +24,14 @@ async def _now(request: Request) -> Response:
     shown = chosen(every, query.get("q", ""), state)
     if sort == "name":
         shown = sorted(shown, key=lambda one: one.title.casefold())
+    names = {one.name for one in shown}
     return render(
         request,
         "now.html",
         line=snapshot.status.line,
         every=every,
-        shown={one.name for one in shown},
-        places=[*shown, *(one for one in every if one not in shown)],
+        shown=names,
+        places=[*shown, *(one for one in every if one.name not in names)],
         counts=counted(every),
         words=query.get("q", ""),
         state=state,

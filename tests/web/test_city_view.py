@@ -1,0 +1,71 @@
+"""The city as pages ask for it, while something is wrong with the store or with us."""
+
+import asyncio
+import threading
+from dataclasses import replace
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.until import until
+from titik_collector.limits import MAX_HAPPENED, MAX_QUESTIONS
+from titik_collector.outputs.output import Event
+from titik_collector.queries import events, status
+from titik_collector.web import city_view, happenings
+from titik_collector.web.city_view import CityView, Unanswered
+
+
+def test_a_bug_never_leaves_an_old_look_standing_as_now(
+    view: CityView,
+    page: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The thread goes on, the page says so meanwhile, and is right again after it."""
+    gather = status.gather
+    monkeypatch.setattr(status, "gather", lambda *_: 1 / 0)
+    assert until(lambda: page.get("/healthz").status_code, 503) == 503
+    assert "a bug stops the page" in page.get("/healthz").text
+    monkeypatch.setattr(status, "gather", gather)
+
+    assert until(lambda: page.get("/healthz").json().get("problems"), []) == []
+    assert view.snapshot.is_true_now
+    assert 1 == sum("ZeroDivisionError" in str(one.exc_info) for one in caplog.records)
+
+
+def test_a_look_that_is_a_minute_old_is_not_now(view: CityView) -> None:
+    """A server that gives no answer raises nothing."""
+    seen = view.snapshot
+    old = replace(seen, taken_s=seen.taken_s - city_view.OLD_S - 5)
+    assert [True, False] == [seen.is_true_now, old.is_true_now]
+
+
+def test_a_question_that_was_given_up_is_not_asked_later(
+    view: CityView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the store would answer all of them first, once it answers again."""
+    monkeypatch.setattr(city_view, "DEADLINE_S", 0.2)
+    goes_on, asked = threading.Event(), []
+
+    async def ask() -> list[object]:
+        slow = [view.ask(lambda _: goes_on.wait()) for _ in range(city_view.READERS)]
+        late = [view.ask(lambda _: asked.append(1)) for _ in range(MAX_QUESTIONS - len(slow))]
+        refused = view.ask(lambda _: asked.append(2))
+        return list(await asyncio.gather(*slow, *late, refused, return_exceptions=True))
+
+    found = asyncio.run(ask())
+    goes_on.set()
+    assert {Unanswered} == {type(one) for one in found}
+    assert "too many questions" in str(found[-1])
+    assert until(lambda: asyncio.run(view.ask(lambda _: "yes")), "yes") == "yes"
+    assert [] == asked
+
+
+def test_what_others_did_hides_nothing(view: CityView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A router that comes and goes all day is no reason to say that a place had no outage."""
+    flapping = [Event(ms, "outage", "oesapa-1", "reboot") for ms in range(1, MAX_HAPPENED + 9)]
+    cut = Event(0, "outage", "tirosa-1", "away for 8 h")
+    monkeypatch.setattr(events, "gather", lambda *_: [cut, *flapping])
+
+    question = happenings.of({"tirosa-1"}, view, 30)
+    assert [cut] == asyncio.run(view.ask(question))
