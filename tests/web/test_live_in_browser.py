@@ -98,7 +98,7 @@ def test_ages_count_on_and_figures_go_when_the_line_is_gone(
 def test_a_wrong_clock_of_the_browser_changes_nothing(served: str, open_page: OpenPage) -> None:
     """Ages and times are the server's."""
     page = open_page("about:blank")
-    page.add_init_script("const real = Date.now; Date.now = () => real() - 40 * 86400000;")
+    page.add_init_script("const real = Date.now; Date.now = () => real() + 40 * 86400000;")
     page.goto(f"{served}/site/taman-tirosa")
     live(page)
     age = page.locator('.hero [data-figure="age"]')
