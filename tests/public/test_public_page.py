@@ -125,16 +125,21 @@ def test_one_function_makes_every_figure() -> None:
     assert [] == makes
 
 
-def test_a_visitor_who_arrives_changes_nothing_within_the_quarter(changing: City) -> None:
-    """Nor do fifty: the quarter that is shown is over."""
-    at_ms = cities.now_ms()
-    before = public_city.gather(changing.db, changing.config, at_ms)
-    assert any(isinstance(one.figures.clients, int) for one in before.places)
-    for one in changing.config.router:
-        changing.hear(one.name, clients=64, at_ms=at_ms)
-    changing.roll()
-    after = public_city.gather(changing.db, changing.config, at_ms)
-    assert before == after
+def test_a_visitor_who_arrives_changes_nothing_within_the_quarter(tmp_path: Path) -> None:
+    """Nor do fifty: two cities that differ only since the quarter began publish the same."""
+    began_ms = public_city.quarter(cities.now_ms()).start_ms
+    published = []
+    for clients in (7, 64):
+        folder = tmp_path / str(clients)
+        folder.mkdir()
+        with cities.city(folder) as city:
+            for at_ms in range(began_ms - 20 * MINUTE_MS, began_ms + 16 * MINUTE_MS, 30_000):
+                city.hear("tirosa-1", 7 if at_ms < began_ms + 3 * MINUTE_MS else clients, at_ms)
+            city.roll()
+            found = public_city.gather(city.db, city.config, began_ms + 15 * MINUTE_MS)
+            published.append(([one.figures for one in found.places], found.total))
+    assert any(isinstance(one.clients, int) for one in published[0][0])
+    assert published[0] == published[1]
 
 
 def test_the_present_is_a_quarter_that_is_over() -> None:
