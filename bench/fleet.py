@@ -6,14 +6,12 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.results import Length, Result
 from tests.system.city import City, Process
 from titik_agent.broker_link.backoff import FIRST_S
-from titik_collector.config import edit, model
-from titik_collector.config.model import Router
 
 COMMAND = "python -m bench.run --only fleet"
 FEW = 50
@@ -25,16 +23,16 @@ def run(length: Length) -> list[Result]:
     quick = length == "quick"
     many, interval_s, first_wait_s = (300, 5, 5.0) if quick else (10_000, 30, FIRST_S)
     few_kb = _memory(FEW)
-    with tempfile.TemporaryDirectory() as folder, City(Path(folder)) as city:
+    with tempfile.TemporaryDirectory() as folder, made(Path(folder), many) as city:
         city.collect()
         log = city.folder / "simulate.log"
-        process = _simulate(city, many, log, interval_s, first_wait_s)
+        process = simulate(city, log, interval_s, first_wait_s)
         try:
-            _wait(lambda: "simulating" in log.read_text(), 300.0)
+            wait(lambda: "simulating" in log.read_text(), 300.0)
             time.sleep(1.5 * first_wait_s)
-            before, began = _stored(city), time.monotonic()
+            before, began = stored(city), time.monotonic()
             time.sleep(3 * interval_s)
-            taken_per_s = (_stored(city) - before) / (time.monotonic() - began)
+            taken_per_s = (stored(city) - before) / (time.monotonic() - began)
             many_kb = _rss_kb(process.popen.pid)
             spare = _spare(city)
             returned = _returns(city, many, first_wait_s)
@@ -55,37 +53,40 @@ def run(length: Length) -> list[Result]:
 
 
 def _memory(routers: int) -> float:
-    with tempfile.TemporaryDirectory() as folder, City(Path(folder)) as city:
+    with tempfile.TemporaryDirectory() as folder, made(Path(folder), routers) as city:
         log = city.folder / "simulate.log"
-        process = _simulate(city, routers, log, 30, 5.0)
-        _wait(lambda: "simulating" in log.read_text(), 60.0)
+        process = simulate(city, log, 30, 5.0)
+        wait(lambda: "simulating" in log.read_text(), 60.0)
         time.sleep(10.0)
         found = _rss_kb(process.popen.pid)
         process.kill()
         return found
 
 
-def _simulate(city: City, routers: int, log: Path, interval_s: int, first_wait_s: float) -> Process:
+def made(folder: Path, routers: int, sites: Sequence[str] = ("taman-tirosa",)) -> City:
+    """A city with so many routers in turn at its sites, all registered before its broker starts.
+
+    A running broker writes all that it knows with each of them.
+    """
+    names = [f"sim-{number:05}" for number in range(routers)]
+    city = City(folder, *names, sites=sites)
+    since = city.places()[0][2]
+    city.write([(one, sites[n % len(sites)], since) for n, one in enumerate(names)], sites)
+    return city
+
+
+def simulate(city: City, log: Path, interval_s: int, first_wait_s: float) -> Process:
+    """The routers of the city as a process."""
     log.touch()
-    _register(city, routers)
     code = "from titik_collector.cli import main; main()"
     return Process(
-        log, "-c", code, "simulate", "--config", str(city.file), "--routers", str(routers),
+        log, "-c", code, "simulate", "--config", str(city.file),
         "--interval", str(interval_s), "--first-wait", str(first_wait_s), "--begin", BEGIN,
     )  # fmt: skip
 
 
-def _register(city: City, routers: int) -> None:
-    """In the city's file, which its collector reads; `simulate` alone leaves that as it is."""
-    known = model.load(city.file)
-    missing = range(1, routers - len(known.router) + 1)
-    sites = [one.name for one in known.site]
-    new = [Router(name=f"sim-{one:04}", site=sites[one % len(sites)]) for one in missing]
-    edit.add_many(known, new)
-
-
-def _stored(city: City) -> int:
-    """Committed."""
+def stored(city: City) -> int:
+    """Samples committed."""
     return city.number("SELECT coalesce(max(id), 0) FROM body")
 
 
@@ -130,7 +131,8 @@ def _rss_kb(pid: int) -> float:
     return float(re.findall(r"VmRSS:\s+(\d+)", text)[0])
 
 
-def _wait(condition: Callable[[], bool], patience_s: float) -> None:
+def wait(condition: Callable[[], bool], patience_s: float) -> None:
+    """Until it holds; AssertionError if that takes too long."""
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline

@@ -7,6 +7,7 @@ together are all that the process took from the first message to the last commit
 """
 
 import contextlib
+import gc
 import multiprocessing
 import tempfile
 import time
@@ -22,6 +23,7 @@ from titik_collector.broker_setup.login import login
 from titik_collector.collect import Collector
 from titik_collector.config import model
 from titik_collector.ingest import ingest, items
+from titik_collector.limits import CIRCLES
 from titik_collector.store import body
 from titik_collector.store.sqlite import open_writer
 
@@ -100,6 +102,7 @@ class Stopwatch:
 def measure(place: Path, count: int, send: Callable[[], object]) -> dict[str, float]:
     """Microseconds a message by stage, of the `count` that `send` sends to a new collector."""
     settings = model.load(place / "titik.toml")
+    gc.set_threshold(*CIRCLES)  # as in a collector
     with contextlib.closing(open_writer(settings.beside)) as db:
         parts = Parts(settings, db, login(settings))
         collector, stored = Collector(parts), Counter[str]()

@@ -10,11 +10,13 @@ from bench.results import ROOT, Result
 PAGE = ROOT / "docs" / "performance.md"
 TITLES = {
     "store": "The store and its answers",
+    "live": "A city as it lives",
     "size": "What the store takes, and removes",
     "collector": "The collector",
     "stages": "The way of a message of a flood through the collector",
     "agent": "The agent",
     "fleet": "A fleet",
+    "city10k": "Ten thousand routers for twenty minutes",
     "broker": "The broker",
     "latency": "Latency",
 }
