@@ -52,10 +52,13 @@ class Everybody(Registry):
 
 
 class Router:
-    """Draws samples such as a hotspot's router with two BSSs takes, `step_ms` apart."""
+    """Draws samples such as a hotspot's router with two BSSs takes, `step_ms` apart.
 
-    def __init__(self, number: int, step_ms: int = 30_000) -> None:
-        self._step_ms = step_ms
+    It booted `up_ms` before the first: of a short time no collector believes many samples.
+    """
+
+    def __init__(self, number: int, step_ms: int = 30_000, up_ms: int = 60_000) -> None:
+        self._step_ms, self._up_ms = step_ms, up_ms
         self._rand = random.Random(number)
         self._name, self._run = f"bench-{number}", f"{number:016x}"
         self._boot = f"{number:08x}-1111-4222-8333-444455556666"
@@ -70,7 +73,7 @@ class Router:
         clients = self._clients
         self._client_ms += clients * self._step_ms
         self._bytes = [one + rand.randrange(2_000_000) for one in self._bytes]
-        grown, uptime = self._bytes, self._seq * self._step_ms + 60_000
+        grown, uptime = self._bytes, self._seq * self._step_ms + self._up_ms
         half, lived = clients // 2, self._seq * self._step_ms
         bss = tuple(
             Bss(

@@ -25,6 +25,7 @@ from titik_collector.ingest.items import to_item
 from titik_collector.live.presence import Presence
 from titik_collector.store.database import Database
 from titik_collector.store.sqlite import open_reader, open_writer
+from titik_wire.instant import HOUR_MS
 
 COMMAND = "python -m bench.run --only collector"
 HEADLINE = "a flood durable and placed, as a share of a C subscriber's rate"
@@ -106,7 +107,7 @@ def _rows(db: Database) -> int:
 
 def _commits(folder: Path, count: int) -> list[float]:
     """Saving one sample at a time, 300 a second, in ms: what lies between message and PUBACK."""
-    router, took = Router(1, 3), []
+    router, took = Router(1, 3, HOUR_MS), []
     with contextlib.closing(open_writer(folder / "db")) as db:
         db.execute("INSERT INTO router VALUES (1, 'bench-1', 1, 0)")
         store = BatchWriter(db, Everybody(), Caps(1_000_000, 1000), Presence(db))
@@ -124,7 +125,7 @@ def _commits(folder: Path, count: int) -> list[float]:
 
 def _waits(server: Server, count: int) -> list[float]:
     """From publishing a sample to its router's ack, in ms, at 300 a second."""
-    router, done = Router(1, 3), threading.Event()
+    router, done = Router(1, 3, HOUR_MS), threading.Event()
     sent: dict[int, float] = {}
     waits: list[float] = []
 
