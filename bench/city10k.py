@@ -123,7 +123,7 @@ def _results(size: Size, minutes: list[Minute]) -> list[Result]:
                COMMAND, f"{len(minutes)} minutes, all of them came"),
         Result(f"a minute of the city, from its end, {name}", "s",
                tuple(one.late_s for one in minutes), None, COMMAND,
-               "40 s are the wait for the next sample of its routers"),
+               "40 s of it wait for a sample"),
         Result(f"the routers' time that a minute of the city covers as it comes, {name}", "ratio",
                tuple(one.coverage for one in minutes), ">= 0.99", COMMAND),
         Result(f"samples committed, as a share of those due, {name}", "ratio",

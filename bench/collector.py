@@ -167,7 +167,7 @@ def _results(
         rate("a C subscriber that only acknowledges", "null"),
         rate("the collector, durable and placed", "plain"),
         Result(HEADLINE, "ratio", ratio("plain", "null"), ">= 0.3", COMMAND,
-               "each sample decoded whole, placed in time and committed before it is acknowledged"),
+               "each is decoded, placed and committed before its ack"),
         Result("over TLS as a share of plain", "ratio", ratio("tls", "plain"),
                ">= 0.7", COMMAND),
         Result("at a receive window of 20, as a share of 1000", "ratio",

@@ -22,7 +22,7 @@ from bench.results import Length, Result
 from bench.statements import Statements
 from tests.postgres import Postgres
 from titik_collector.assemble import BUSY_S
-from titik_collector.limits import MAX_BATCH
+from titik_collector.limits import MAX_BATCH, MAX_PASS
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import postgres_schema
@@ -164,7 +164,7 @@ def run(length: Length) -> list[Result]:
             for per_site in PER_SITE:
                 with _lives(server, routers, per_site) as lives:
                     found += _measured(*lives, quick)
-    return found + _counted(10 if quick else 1000) + (_many() if length == "full" else [])
+    return found + _counted(10 if quick else MAX_PASS) + (_many() if length == "full" else [])
 
 
 def _many() -> list[Result]:

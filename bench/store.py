@@ -33,8 +33,7 @@ def _size(quick: bool) -> Result:
         (size / samples,),
         "<= 250",
         COMMAND,
-        f"{routers} routers at 30 s, {samples} samples; rollups of router, site and city included;"
-        " 200 were wanted until plain rows were worth more",
+        f"{routers} routers at 30 s, {samples} samples; rollups of router, site and city included",
     )
 
 

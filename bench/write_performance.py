@@ -27,12 +27,13 @@ Written by `python -m bench.write_performance` from `bench/results.json`; do not
 
 ```sh
 make bench         # measures everything again, half an hour, and writes this page
+python -m bench.run --full --only live --only city10k  # cities of 10,000 routers, an hour and more
 make bench-quick   # small numbers, to show that the benchmarks work
 ```
 
 Medians, with the smallest and the largest of single runs. Absolute figures are those of one machine
 and of what else it did; ratios are of runs that took turns. A load above 2 means that other work
-was waiting for its two processors.
+was waiting for its two processors. It shared their caches, so that processor time was higher, too.
 
 """
 
