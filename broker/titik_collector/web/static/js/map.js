@@ -82,7 +82,6 @@ function copy(one) {
   wear(one.pin, state);
   part(one.pin, ".pin-count").textContent = clients;
   one.pin.title = `${one.name}: ${title}`;
-  one.pin.setAttribute("aria-label", `${clients} ${one.pin.title}`);
   one.marker.setZIndexOffset(ORDER.indexOf(state) * 1000);
 }
 
