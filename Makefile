@@ -74,12 +74,12 @@ languages: $(VENV)/.dev  ## write the catalogues of the page, after a text chang
 	@$(BIN)/python -m tools.write_languages
 
 bench: $(VENV)/.dev  ## measure everything: half an hour; writes docs/performance.md
-	@sh tools/need.sh mosquitto mosquitto_sub postgres openssl collectd
+	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd
 	@$(RUN) python -m bench.run
 	@$(RUN) python -m bench.write_performance
 
 bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
-	@sh tools/need.sh mosquitto mosquitto_sub postgres openssl collectd
+	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd
 	@$(RUN) python -m bench.run --quick --out $(VENV)/bench-quick.json
 
 # On PostgreSQL only what has another course there.

@@ -19,6 +19,7 @@ TITLES = {
     "city10k": "Ten thousand routers for twenty minutes",
     "broker": "The broker",
     "latency": "Latency",
+    "page": "The page in a browser",
 }
 HEAD = """\
 # What it costs

@@ -1,0 +1,105 @@
+"""What a page takes in a browser: until it is seen, for a map, a list and a chart of many.
+
+Rule: a browser measures itself, by its own stopwatch. It draws without a graphics card, and what
+else runs on the machine counts too.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.results import Length, Result
+from tests.web import cities
+from tests.web.conftest import serving_at
+from titik_collector.web.city_view import watching
+
+COMMAND: Final = "python -m bench.run --only page"
+PAINT: Final = """() => new Promise((seen) => new PerformanceObserver((list) => {
+  const first = list.getEntriesByName("first-contentful-paint")[0];
+  if (first) seen(first.startTime);
+}).observe({ type: "paint", buffered: true }))"""
+# From the moment that the page asks for the first file of a part until the part is drawn.
+PART: Final = """([file, drawn]) => new Promise((seen) => {
+  const look = () => {
+    const asked = performance.getEntriesByType("resource").find((one) => one.name.endsWith(file));
+    if (asked && document.querySelector(drawn)) seen(performance.now() - asked.startTime);
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
+
+
+def run(length: Length) -> list[Result]:
+    """Of the ten places of Kupang, and of 500 places with 1,000 routers."""
+    rounds, sites = (1, 40) if length == "quick" else (5, 500)
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        with contextlib.closing(browser):
+            return [*_small(browser, rounds), *_large(browser, rounds, sites)]
+
+
+def _small(browser: Browser, rounds: int) -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder, cities.city(Path(folder)) as city:
+        city.remember(3, "tirosa-1")
+        city.live()
+        city.roll()
+        with watching(city.config) as view, serving_at(view) as address:
+            paint = _timed(browser, rounds, address, _paint)
+            chart = _timed(browser, rounds, f"{address}/site/taman-tirosa", _chart)
+    return [
+        _result("first page, 10 places, until something is seen", paint, "<= 1000"),
+        _result("chart of a day of minutes, with its library", chart, None),
+    ]
+
+
+def _large(browser: Browser, rounds: int, sites: int) -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        text = cities.large(sites, 2)
+        with cities.city(Path(folder), text) as city:
+            city.hear_all()
+            with watching(city.config) as view, serving_at(view) as address:
+                paint = _timed(browser, rounds, address, _paint)
+                moving = _timed(browser, rounds, address, _map)
+    of = f"{sites} places, {2 * sites} routers"
+    return [
+        _result(f"first page, {of}, until something is seen", paint, None),
+        _result(f"map of {of}, with its library", moving, None),
+    ]
+
+
+def _timed(
+    browser: Browser, rounds: int, address: str, measure: Callable[[Page], float]
+) -> tuple[float, ...]:
+    """Each time in a browser that has nothing of ours yet."""
+    found = []
+    for _ in range(rounds):
+        with contextlib.closing(
+            browser.new_context(viewport={"width": 1440, "height": 900})
+        ) as one:
+            page = one.new_page()
+            page.goto(address)
+            found.append(measure(page))
+    return tuple(found)
+
+
+def _paint(page: Page) -> float:
+    return float(page.evaluate(PAINT))
+
+
+def _map(page: Page) -> float:
+    return float(page.evaluate(PART, ["leaflet.js", ".pin"]))
+
+
+def _chart(page: Page) -> float:
+    page.locator("[data-chart]").first.scroll_into_view_if_needed()
+    return float(page.evaluate(PART, ["uPlot.iife.min.js", "[data-chart] canvas"]))
+
+
+def _result(name: str, runs: tuple[float, ...], target: str | None) -> Result:
+    return Result(name, "ms", runs, target, COMMAND)
