@@ -97,12 +97,12 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Kupang with some days of a past and two places that are away, behind a real server."""
+    """Kupang with a past, behind a real server; two places that never close are away."""
     folder = tmp_path_factory.mktemp("city")
     with cities.city(folder) as filled:
         filled.remember(5, "tirosa-1", "fontein-1")
         filled.live(clients=17)
-        filled.report("solor-1", "offline")
+        filled.report("perumnas-1", "offline")
         filled.report("lerik-1", "offline")
         filled.roll()
         with watching(filled.config) as view, serving_at(view) as address:

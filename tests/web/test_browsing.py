@@ -1,8 +1,10 @@
-"""What people and networks do to a page: keys, sleep, cuts, wrong clocks, many routers, paper."""
+"""What people do to a page: keys, back, two tabs, sleep, a thousand routers, stillness, paper.
+
+What becomes of figures when a line or a server fails is in test_live_in_browser.py.
+"""
 
 import contextlib
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.until import PATIENCE_S
 from tests.web import cities
 from tests.web.conftest import OpenPage, Served, serving_at
-from tests.web.network import relayed
-from titik_collector.web.city_view import CityView, watching
+from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.system
 
@@ -158,18 +159,6 @@ def test_two_tabs_live_side_by_side(open_page: OpenPage, lived: Served) -> None:
         clients(page, "63")
 
 
-def test_a_tab_that_is_not_seen_asks_for_nothing(open_page: OpenPage, lived: Served) -> None:
-    """When it is seen again it begins with all there is."""
-    page = open_page(lived.address)
-    is_live(page)
-    hide(page, True)
-    is_live(page, "waiting")
-    lived.city.hear("tirosa-1", 41)
-    hide(page, False)
-    is_live(page)
-    clients(page, "41")
-
-
 def test_after_a_sleep_the_page_is_not_taken_for_live(open_page: OpenPage, lived: Served) -> None:
     """Its scripts stand still, as in a phone in a pocket; then it catches up."""
     page = open_page(lived.address)
@@ -180,36 +169,6 @@ def test_after_a_sleep_the_page_is_not_taken_for_live(open_page: OpenPage, lived
     cdp.send("Page.setWebLifecycleState", {"state": "active"})
     clients(page, "52")
     is_live(page)
-
-
-def test_a_network_that_is_cut_is_seen_at_once(open_page: OpenPage, lived: Served) -> None:
-    """First in the head, then as a bar; and it is live again when the network is."""
-    with relayed(lived.address) as network:
-        page = open_page(f"{network.address}/?lang=en")
-        is_live(page)
-        network.cut()
-        is_live(page, "waiting")
-        expect(page.locator('[data-bar="lost"]')).to_be_visible()
-        expect(page.locator('[data-bar="lost"]')).to_contain_text("Not connected since")
-        network.mend()
-        is_live(page)
-        expect(page.locator('[data-bar="lost"]')).to_be_hidden()
-
-
-def test_a_server_that_ends_is_seen_and_comes_back(
-    open_page: OpenPage, city: cities.City, view: CityView
-) -> None:
-    """At the same address, without a reload."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with serving_at(view, port) as address:
-        page = open_page(address)
-        is_live(page)
-    is_live(page, "waiting")
-    city.hear("tirosa-1", 38)
-    with serving_at(view, port):
-        clients(page, "38")
-        is_live(page)
 
 
 def test_without_a_collector_every_place_is_unknown(open_page: OpenPage, tmp_path: Path) -> None:
@@ -224,29 +183,6 @@ def test_without_a_collector_every_place_is_unknown(open_page: OpenPage, tmp_pat
             collector.close()
             expect(page.locator('[data-bar="blind"]')).to_be_visible()
             expect(page.locator(f'{TIROSA} [data-figure="state"]').first).to_have_text("unknown")
-
-
-@pytest.mark.parametrize("hours", [-9, 9])
-def test_a_browser_s_wrong_clock_changes_no_age(
-    browser: Browser, lived: Served, hours: int
-) -> None:
-    """Ages are the server's; a phone whose clock is wrong shows the same."""
-    context = browser.new_context(locale="en-GB")
-    context.set_default_timeout(PATIENCE_S * 1000)
-    context.add_init_script(
-        f"""const Real = Date; const off = {hours} * 3600e3;
-        Date = class extends Real {{
-          constructor(...given) {{ given.length ? super(...given) : super(Real.now() + off) }}
-          static now() {{ return Real.now() + off }}
-        }};"""
-    )
-    with contextlib.closing(context):
-        page = context.new_page()
-        page.goto(f"{lived.address}/site/taman-tirosa?lang=en")
-        is_live(page)
-        lived.city.hear("tirosa-1", 71)
-        clients(page, "71")
-        expect(page.locator('[data-figure="age"]').first).to_have_text(re.compile(r"^\d+ s ago$"))
 
 
 def test_a_thousand_routers_are_listed_grouped_and_live(
@@ -287,14 +223,3 @@ def test_paper_is_light_and_has_no_buttons(open_page: OpenPage, served_city: Ser
     assert not page.locator("nav").is_visible()
     assert not page.locator(".chart-tools").first.is_visible()
     assert page.locator("h1").is_visible()
-
-
-def hide(page: Page, hidden: bool) -> None:
-    """The tab goes behind another, or comes back."""
-    page.evaluate(
-        """(hidden) => {
-          Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-          document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        hidden,
-    )

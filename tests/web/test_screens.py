@@ -24,7 +24,6 @@ SCREENS = {
     "history": "/history?s=taman-tirosa&from=7d",
     "compare": "/history?s=taman-tirosa&s=taman-fontein&from=31d&m=wifi",
     "about": "/about",
-    "wall": "/wall",
     "missing": "/nowhere",
 }
 # Every value with every other: what two of them break together is seen, at half of the time.
