@@ -136,6 +136,26 @@ def test_a_store_beside_other_things_gets_a_folder_of_its_own(folder: Path, tmp_
     assert not any("mv -T" in line for line in output)
 
 
+def test_the_store_is_shared_with_the_page_s_user(folder: Path, tmp_path: Path) -> None:
+    """Who is in the group of the collector's; once its files may be read, there is nothing to do.
+
+    The desk beside it is the page's, and a new city has none yet.
+    """
+    store = tmp_path / "store" / "titik.db"
+    store.parent.mkdir()
+    store.touch(0o600)
+    place = small(folder.rename(tmp_path / "srv"), store=store, web_user="nobody")
+    commands = prerequisites.commands(place)
+    assert f"chmod 640 {store}" in commands
+    subprocess.run(["sh", "-euc", "\n".join(commands[:-1])], check=True)
+    assert 0o640 == store.stat().st_mode & 0o777
+    assert [] == prerequisites.commands(place)
+    desk = store.with_name("titik.db.desk")
+    desk.mkdir()
+    os.chown(desk, pwd.getpwnam("nobody").pw_uid, -1)
+    assert [] == prerequisites.commands(place)
+
+
 def test_a_user_that_is_not_there_is_made(folder: Path, tmp_path: Path) -> None:
     """By the first command."""
     elsewhere = folder.rename(tmp_path / "srv")

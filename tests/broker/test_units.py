@@ -138,6 +138,17 @@ def test_the_collector_may_write_where_the_store_is(tmp_path: Path) -> None:
     assert '"/var/lib/titik city"' == value(unit, "ReadWritePaths")
 
 
+def test_the_page_may_write_the_desk_alone(tmp_path: Path) -> None:
+    """Its folder is made before, whoever owns the store's; no link in it is followed."""
+    written(tmp_path)
+    unit = tmp_path / "titik-web.service"
+    desk = "/var/lib/titik city/titik.db.desk"
+    assert ("titik-web", f'"{desk}"') == (value(unit, "User"), value(unit, "ReadWritePaths"))
+    made = f"mkdir -p -m 700 '{desk}' && chown -hR titik-web: '{desk}'"
+    assert f'+/bin/sh -c "{made}"' == value(unit, "ExecStartPre")
+    assert "0027" == value(tmp_path / "titik-collector.service", "UMask")
+
+
 def test_a_store_on_a_server_is_reached_and_no_folder_is_written(tmp_path: Path) -> None:
     """By the collector and by the nightly backup."""
     found = written(tmp_path, on_server=True)

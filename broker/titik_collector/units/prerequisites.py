@@ -88,36 +88,24 @@ def _handing_over(place: Layout, moved: Layout) -> list[str]:
     """The store and its folder, or the password for it, to the collector's user."""
     if place.store is None or moved.store is None:
         return _handing_over_password(place.password, moved.password, place.collector_user)
-    folder, user, desk = moved.store.parent, place.collector_user, folder_of(moved.store)
-    lines = []
+    folder, user, desk = moved.store.parent, place.collector_user, folder_of(place.store)
+    is_there = moved.store == place.store and _belongs_to(folder, user, apart=desk)
+    if is_there and (place.web_user == user or _is_shared(place.store)):
+        return []
+    lines = [f"mkdir -p {_shell(folder)}"]
     if moved.store != place.store:
-        known = [*files(place.store), place.store.with_name(f"{place.store.name}.lease")]
-        known.append(folder_of(place.store))
+        known = [*files(place.store), place.store.with_name(f"{place.store.name}.lease"), desk]
         there = " ".join(_shell(one) for one in known if one.exists())
-        lines += [f"mkdir -p {_shell(folder)}"]
         lines += [f"mv {there} {_shell(folder)}/"] if there else []
-    elif not folder.is_dir():
-        lines += [f"mkdir -p {_shell(folder)}"]
-    is_moved = bool(lines)
-    if is_moved or not _belongs_to(folder, user, apart=desk):
-        lines += [f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
-    if is_moved or not _is_shared(moved.store):
-        lines += _sharing(place.store, moved.store)
-    if place.web_user != user and (
-        lines or not desk.is_dir() or not _belongs_to(desk, place.web_user)
-    ):
-        made = f"install -d -o {place.web_user} -g {place.web_user} -m 700 {_shell(desk)}"
-        lines += [made, f"chown -R {place.web_user}: {_shell(desk)}"]
-    return lines
-
-
-def _sharing(store: Path, moved: Path) -> list[str]:
-    """The collector's group may read the store's files: the page does, and cannot write them."""
-    there = [new for old, new in zip(files(store), files(moved), strict=True) if old.exists()]
-    return [f"chmod 640 {' '.join(map(_shell, there))}"] if there else []
+    lines += [f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
+    shared = [
+        new for old, new in zip(files(place.store), files(moved.store), strict=True) if old.exists()
+    ]
+    return [*lines, *([f"chmod 640 {' '.join(map(_shell, shared))}"] if shared else [])]
 
 
 def _is_shared(store: Path) -> bool:
+    """The group may read the store's files: the page is in it, and cannot write them."""
     return all(one.stat().st_mode & 0o040 for one in files(store) if one.exists())
 
 

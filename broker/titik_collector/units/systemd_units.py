@@ -244,9 +244,16 @@ def _public(place: Layout) -> str:
 
 
 def _desk_folder(place: Layout) -> list[str]:
+    """Made by root, for who may write the store's folder is another; no link in it is followed."""
     if place.store is None:
         return []
-    return [f"ReadWritePaths={_quoted(folder_of(place.store))}"]
+    folder = folder_of(place.store)
+    made = f"mkdir -p -m 700 {shlex.quote(str(folder))}"
+    given = f"chown -hR {place.web_user}: {shlex.quote(str(folder))}"
+    return [
+        f"ExecStartPre=+/bin/sh -c {_word(f'{made} && {given}')}",
+        f"ReadWritePaths={_quoted(folder)}",
+    ]
 
 
 def _renew(place: Layout) -> str:
@@ -336,7 +343,11 @@ def _group(account: str) -> str:
 
 def _quoted(path: Path) -> str:
     """As systemd reads it: a blank would end it, and `%` begins what it replaces."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return _word(str(path))
+
+
+def _word(text: str) -> str:
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"' if any(one in text for one in " \\\"'") else text
 
 
