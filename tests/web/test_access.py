@@ -282,8 +282,24 @@ def test_a_screen_on_a_wall_has_its_token_in_the_address(browser: Browser, confi
     secret = add_token(config)
     page = browser()
     assert 401 == page.get("/wall?token=wrong").status_code
-    assert 401 != page.get(f"/wall?token={secret}").status_code
-    assert 200 == page.get("/").status_code
+    assert 200 == page.get(f"/wall?token={secret}").status_code
+    assert [200, 200] == [page.get(path).status_code for path in ("/wall", "/basemap.geojson")]
+    assert [401, 401] == [page.get(path).status_code for path in ("/", "/api/v1/now")]
+
+
+def test_a_look_at_the_wall_leaves_an_operator_who_they_are(
+    browser: Browser, config: Config
+) -> None:
+    """Whoever tries the address before the screen hangs; to log out ends it too."""
+    add_user(config, "siti", "operator")
+    page = browser()
+    log_in(page, "siti")
+    page.get(f"/wall?token={add_token(config)}")
+    assert "siti" in page.get("/?lang=en").text
+    assert 404 == page.post("/anything", headers={"Origin": OURS}).status_code
+    token = form_token(page.get("/logout"))
+    page.post("/logout", data={"form": token}, headers={"Origin": OURS})
+    assert 401 == page.get("/wall").status_code
 
 
 def test_no_cache_between_keeps_what_needs_a_login(browser: Browser, config: Config) -> None:

@@ -30,6 +30,8 @@ from titik_collector.web.desk import Desk, NoDesk
 OPEN = ("/login", "/logout", "/healthz")
 OPEN_FOLDERS = ("/static/", "/public/")
 WALL = "/wall"  # a screen has no keyboard, so its token may be in the address
+# Where its cookie counts: whoever tries the address before the screen hangs stays who they are.
+OF_WALL = (WALL, "/events", "/basemap")
 PROGRAMS = ("/api/", "/events", "/metrics")  # what is asked by a program gets no login page
 READING = ("GET", "HEAD", "OPTIONS")
 AGAIN_S = 60.0  # a stream's viewer is looked for again so often
@@ -82,7 +84,7 @@ class WhoLooks:
     async def _viewer(self, request: Request) -> Viewer | None:
         """By proxy, token or session; else whoever needs no login."""
         self._check_host(request)
-        for way in (self._by_proxy, self._by_token, self._by_session):
+        for way in (self._by_proxy, self._by_token, self._by_session, self._by_wall):
             if (viewer := await way(request)) is not None:
                 return viewer
         if is_untouched(self._setup, request) and not await self._desk.ask(
@@ -106,7 +108,12 @@ class WhoLooks:
         return _viewer_of(account)
 
     async def _by_token(self, request: Request) -> Viewer | None:
-        secret = token_of(request)
+        return await self._of_token(bearer_of(request.headers))
+
+    async def _by_wall(self, request: Request) -> Viewer | None:
+        return await self._of_token(wall_token_of(request))
+
+    async def _of_token(self, secret: str | None) -> Viewer | None:
         if secret is None:
             return None
         token = await self._desk.ask(lambda db: tokens.find(db, secret), None)
@@ -246,11 +253,12 @@ def bearer_of(headers: Headers) -> str | None:
     return secret.strip() or None if scheme.lower() == "bearer" else None
 
 
-def token_of(request: Request) -> str | None:
-    """A program's; a wall's is in its address first, and in a cookie from then on."""
-    if (bearer := bearer_of(request.headers)) is not None:
-        return bearer
-    in_address = request.query_params.get("token") if request.url.path == WALL else None
+def wall_token_of(request: Request) -> str | None:
+    """It is in the wall's address first, and in a cookie from then on."""
+    path = request.scope["path"]
+    if not path.startswith(OF_WALL):
+        return None
+    in_address = request.query_params.get("token") if path == WALL else None
     return in_address or cookies.get(request, cookies.WALL)
 
 

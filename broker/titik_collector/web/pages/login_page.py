@@ -64,6 +64,7 @@ async def _log_out(request: Request) -> Response:
     await forms.read(request)
     secret, viewer = cookies.get(request, cookies.SESSION), request.state.viewer
     answer = RedirectResponse("/login", 303)
+    cookies.remove(request, answer, cookies.WALL)
     if secret:
         actor = _actor(request, viewer.name if viewer else "")
         await city_of(request).desk.write(lambda db: sessions.end(db, secret, actor))
