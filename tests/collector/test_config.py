@@ -207,6 +207,21 @@ def test_since_without_an_offset_is_the_citys_time(since: str, expected: int) ->
     assert expected == one.since_ms(one.router[0])
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://Titik.Example.org:443", "https://titik.example.org"),
+        ("HTTP://titik.example.org:80/", "http://titik.example.org"),
+        ("https://titik.example.org:8443", "https://titik.example.org:8443"),
+        ("http://titik.example.org:443", "http://titik.example.org:443"),
+    ],
+)
+def test_an_address_is_as_browsers_send_it(url: str, expected: str) -> None:
+    """In lower case, without the port of its scheme."""
+    web = parse(f'{LEAST}[web]\nurl = "{url}"\nembed_in = ["{url}"]').web
+    assert (expected, (expected,)) == (web.url, web.embed_in)
+
+
 def test_the_example_is_the_citys_ten_hotspots() -> None:
     """examples/kupang.toml is right, and every site has a router."""
     kupang = model.load(ROOT / "examples" / "kupang.toml")

@@ -159,7 +159,9 @@ def _read_address(value: object, _base: Path) -> str:
         raise ValueError(f"{_shown(value)} is no address of a page")
     if url.path.strip("/") or url.query or url.fragment or url.username:
         raise ValueError(f"{_shown(value)} has more than a host and a port")
-    return f"{url.scheme}://{url.netloc}"
+    # As a browser sends it: in lower case, and without the port that the scheme has anyway.
+    default = ":443" if url.scheme == "https" else ":80"
+    return f"{url.scheme}://{url.netloc.lower().removesuffix(default)}"
 
 
 def _read_name(value: object, _base: Path) -> str:
