@@ -20,7 +20,7 @@ from tests.web.people import PASSWORD, add_user, form_token, log_in
 from titik_collector.accounts import slowing
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_REQUEST_HEAD
-from titik_collector.web import app, serving
+from titik_collector.web import app, forms, serving
 from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.thorough
@@ -129,6 +129,16 @@ def test_a_huge_body_is_not_read(address: str, config: Config) -> None:
         raw.settimeout(60)
         while received(raw):
             pass  # it is closed, though we would send more
+
+
+def test_a_form_that_is_not_whole_in_time_is_refused(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its connection ends."""
+    monkeypatch.setattr(forms, "BODY_S", 0.5)
+    head = "POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+    answer = asked(address, f"{head}Content-Length: 100\r\n\r\nx".encode())
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])

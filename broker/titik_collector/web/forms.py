@@ -3,6 +3,7 @@
 Rule: the request comes from our own address, and carries the token that the page was given.
 """
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +19,7 @@ from titik_collector.web.rendering import render
 
 TOKEN = "form"  # the field's name
 DAY_S = 86_400
+BODY_S = 10.0  # for the whole form, as for a head
 FOREIGN = marked("This form does not come from this page. Open the page again.")
 
 
@@ -32,7 +34,7 @@ def render_form(request: Request, template: str, status: int = 200, **values: An
 
 
 async def read(request: Request) -> dict[str, str]:
-    """The fields of a form of ours; HTTPException 403 if it is another's, 413 if it is too long."""
+    """The fields of a form of ours; HTTPException 403 if it is another's, 408 late, 413 long."""
     check_origin(request)
     fields = _fields(await _body(request))
     secret = cookies.get(request, cookies.FORM)
@@ -66,6 +68,14 @@ def _token(request: Request, secret: str) -> str:
 
 
 async def _body(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _whole(request)
+    except TimeoutError:
+        raise HTTPException(408, marked("This form took too long. Send it again.")) from None
+
+
+async def _whole(request: Request) -> bytes:
     body = b""
     async for part in request.stream():
         body += part
