@@ -76,6 +76,13 @@ def test_a_session_ends_when_it_is_old(desk: Database) -> None:
     assert sessions.find(desk, secret, T0 + LONGEST_MS) is None
 
 
+def test_a_session_opens_a_desk_that_cannot_be_written(desk: Database) -> None:
+    """A full disk keeps nobody out who is logged in."""
+    secret = sessions.begin(desk, BUDI, None, ROOT)
+    desk.execute("PRAGMA query_only = 1")
+    assert BUDI == sessions.find(desk, secret, T0 + HOUR_MS)
+
+
 def test_the_secret_of_a_session_is_not_on_the_desk(desk: Database) -> None:
     """Whoever reads the file logs in with nothing of it."""
     secret = sessions.begin(desk, BUDI, None, ROOT)

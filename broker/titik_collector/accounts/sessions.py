@@ -3,13 +3,15 @@
 Rule: a session has the secret that we drew; one that came with a request is never taken over.
 """
 
+import contextlib
+
 from titik_collector.accounts import audit
 from titik_collector.accounts.audit import Actor
 from titik_collector.accounts.hashing import hash_secret, new_secret
 from titik_collector.accounts.users import is_open
 from titik_collector.limits import MAX_SESSIONS
 from titik_collector.store import desk_accounts, desk_sessions
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, StoreError
 from titik_collector.store.desk_accounts import Account
 from titik_collector.store.desk_sessions import BrowserSession
 from titik_wire.instant import DAY_MS
@@ -41,7 +43,8 @@ def find(db: Database, secret: str, now_ms: int) -> Account | None:
     if account is None or not is_open(account, now_ms):
         return None
     if now_ms - session.seen_ms > SEEN_MS:
-        with db.transaction():
+        # On a full disk people look all the more; the session ends sooner, and that is all.
+        with contextlib.suppress(StoreError), db.transaction():
             desk_sessions.see(db, session.secret_hash, now_ms)
     return account
 
