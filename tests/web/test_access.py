@@ -1,6 +1,8 @@
 """Who looks at the page: login, sessions, tokens, and what is refused."""
 
+import asyncio
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tests.until import PATIENCE_S
 from tests.web import cities, people
 from tests.web.people import PASSWORD, add_token, add_user, form_token, log_in, remove_user
 from titik_collector.accounts import tokens
@@ -16,6 +19,7 @@ from titik_collector.config.model import Config
 from titik_collector.store import desk_audit, desk_opening
 from titik_collector.web import access, app
 from titik_collector.web.city_view import CityView, watching
+from titik_collector.web.desk import NoDesk
 
 OURS = "http://127.0.0.1:8088"
 Browser = Callable[..., TestClient]
@@ -375,6 +379,21 @@ def test_a_desk_that_cannot_be_read_lets_nobody_in(
     desk.unlink()
     kept.rename(desk)
     assert page.get("/").status_code in (200, 401)
+
+
+def test_a_desk_that_does_not_answer_is_away(
+    view: CityView, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for it reads so; nobody hangs."""
+    add_user(config)
+    monkeypatch.setattr("titik_collector.web.desk.DEADLINE_S", 0.1)
+    silence = threading.Event()
+    threading.Timer(PATIENCE_S, silence.set).start()
+    try:
+        with pytest.raises(NoDesk, match="did not answer"):
+            asyncio.run(view.desk.ask(lambda _: silence.wait(), True))
+    finally:
+        silence.set()
 
 
 def test_the_audit_has_who_logged_in_and_from_where(browser: Browser, config: Config) -> None:

@@ -15,6 +15,7 @@ from titik_collector.store import desk_opening
 from titik_collector.store.database import Database, StoreError
 
 Answer = TypeVar("Answer")
+DEADLINE_S = 10.0
 
 
 class NoDesk(Exception):
@@ -49,7 +50,12 @@ class Desk:
             raise NoDesk("too many wait for the desk")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, step)
+            # What has not begun by then is never asked; who came for it reads why.
+            return await asyncio.wait_for(
+                asyncio.get_running_loop().run_in_executor(self._thread, step), DEADLINE_S
+            )
+        except TimeoutError as error:
+            raise NoDesk(f"the desk did not answer within {DEADLINE_S:g} s") from error
         except StoreError as error:
             self._thread.submit(self._close)  # the next one opens it again
             raise NoDesk(str(error)) from error
