@@ -226,5 +226,8 @@ def test_the_page_serves_the_folder_where_it_is_named(city: City, folder: Path) 
         badge.headers["cross-origin-resource-policy"],
         badge.headers["cache-control"],
     )
+    onwards = client.get("/public/id", follow_redirects=False)
+    assert "/public/id/" == onwards.headers["location"]
+    assert "public" not in onwards.headers["cache-control"]
     for path in ("/public/../titik.toml", "/public/%2e%2e/titik.toml", "/public/..%2ftitik.toml"):
         assert client.get(path).status_code in (401, 404)

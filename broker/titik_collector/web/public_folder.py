@@ -4,7 +4,9 @@ Rule: what is in it was made for everybody, so it needs no login. Nothing else i
 """
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,7 +28,7 @@ def routes(directory: Path | None) -> list[BaseRoute]:
 
 
 class PublicFolder:
-    """Adds the headers of a public file."""
+    """Adds the headers of a public file, and keeps redirects at the host that was asked."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,8 +37,12 @@ class PublicFolder:
         """Pass the request on."""
 
         async def send_with(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < 400:
-                message["headers"] = [*message["headers"], *HEADERS]
+            if message["type"] == "http.response.start":
+                if message["status"] in (200, 206, 304):
+                    message["headers"] = [*message["headers"], *HEADERS]
+                headers = MutableHeaders(scope=message)
+                if "location" in headers:
+                    headers["location"] = urlsplit(headers["location"]).path
             await send(message)
 
         await self._app(scope, receive, send_with)
