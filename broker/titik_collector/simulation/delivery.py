@@ -40,9 +40,9 @@ def begin(config: Config, routers: Sequence[str], days: int, now_ms: int) -> Non
     midnight = today.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     since = midnight - timedelta(days=days)
     span = Span(round(since.timestamp() * 1000), now_ms)
-    placed = [replace(one, since=since) if one.name in routers else one for one in config.router]
+    there = tuple(one for one in config.router if one.name in routers)
     with opening.writing(config.store) as db:
-        sync(db, replace(config, router=tuple(placed)), now_ms)
+        sync(db, replace(config, router=there), span.start_ms)  # they were registered then
         ids = registry_rows.routers(db)
         with db.transaction():
             simulated.keep(db, span)
