@@ -102,7 +102,7 @@ def test_a_service_has_limits(tmp_path: Path, name: str) -> None:
     """Memory and processes of one never take the machine from the others."""
     written(tmp_path)
     assert value(tmp_path / name, "MemoryMax").endswith(("M", "G"))
-    assert int(value(tmp_path / name, "TasksMax")) <= 32
+    assert int(value(tmp_path / name, "TasksMax")) <= 64
 
 
 @pytest.mark.parametrize(

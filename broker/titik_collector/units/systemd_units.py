@@ -23,6 +23,7 @@ from titik_collector.limits import (
     MAX_MEMORY,
     MAX_OPEN_FILES,
     MAX_PAGE_MEMORY,
+    MAX_PAGE_TASKS,
     MAX_RENEWAL_MEMORY,
     MAX_TASKS,
 )
@@ -216,7 +217,7 @@ def _web(place: Layout) -> str:
         f"SupplementaryGroups={_group(place.collector_user)}",
         "CPUWeight=50",  # half as much as the collector
         _memory(MAX_PAGE_MEMORY),
-        f"TasksMax={MAX_COLLECTOR_TASKS}",
+        f"TasksMax={MAX_PAGE_TASKS}",
         *_desk_folder(place),
         after=" titik-collector.service",
         install=_INSTALL,
