@@ -88,6 +88,7 @@ def test_the_secret_of_a_session_is_not_on_the_desk(desk: Database) -> None:
     secret = sessions.begin(desk, BUDI, None, ROOT)
     ((kept,),) = desk.execute("SELECT secret_hash FROM session")
     assert hash_secret(secret) == kept
+    assert secret.encode() not in kept
     assert sessions.find(desk, kept.hex(), T0) is None
 
 
