@@ -115,6 +115,8 @@ class Service:
             _, _, source = credential.partition(":")
             machine.says("mkdir -p /run/credentials")
             machine.says(f"install -o {user} -m 400 {shlex.quote(source)} /run/credentials/broker")
+        if before := self.value("ExecStartPre"):
+            machine.says(before.removeprefix("+"))  # as root
         command = (
             self.value("ExecStart").replace("%d", "/run/credentials").replace("%S", "/var/lib")
         )

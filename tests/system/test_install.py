@@ -28,6 +28,13 @@ title = "Taman Tirosa"
 OLD = CONFIG.replace("/var/lib/titik/broker", "broker").replace("/var/lib/titik/store/", "")
 TOML = "--config /etc/titik/titik.toml"
 BROKER = "/var/lib/titik/broker"
+_ASK = """
+import http.client
+asked = http.client.HTTPConnection('127.0.0.1', 8088)
+asked.request('GET', '/')
+print(asked.getresponse().status)
+"""
+ASK = f'/opt/titik/bin/python -c "{_ASK}"'
 COMMANDS = ("chmod", "chown", "mkdir", "mv", "sed", "systemctl", "titik")
 # As in three terminals, until a sample is stored.
 RUN_OLD = """
@@ -77,11 +84,22 @@ def reports(machine: Machine, before: int = 0) -> None:
             with machine.service("titik-agent.service") as agent:
                 agent.until(lambda: stored(machine) > before)
             assert "WARNING" not in agent.wrote
+            shows(machine)
         with machine.service("titik-renew.service") as renewal:
             assert "the running broker has read it" in renewal.ends()
         with machine.service("titik-backup.service") as backup:
             assert "configuration, broker and store" in backup.ends()
     assert "WARNING" not in collector.wrote
+
+
+def shows(machine: Machine) -> None:
+    """The page reads the store as its own user, and closes with the user that root adds."""
+    with machine.service("titik-web.service") as page:
+        page.until(lambda: "200" in machine.says(f"{ASK} || true"))
+        machine.says(f"titik web user add budi --generate {TOML}")
+        page.until(lambda: "401" in machine.says(f"{ASK} || true"))
+        machine.says(f"titik web user remove budi {TOML}")
+    assert "WARNING" not in page.wrote
 
 
 def stored(machine: Machine, check: str = f"titik db check {TOML}") -> int:
@@ -112,7 +130,7 @@ def test_every_unit_works_as_its_user(machine: Machine) -> None:
 def readme() -> str:
     """The lines by which README.md has anybody make an environment."""
     text = (ROOT / "README.md").read_text()
-    (found,) = re.findall(r"```sh\n(python3 -m venv [^`]*collector[^`]*)```", text)
+    (found,) = re.findall(r"```sh\n(python3 -m venv [^`]*server[^`]*)```", text)
     return str(found).strip()
 
 
