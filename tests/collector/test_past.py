@@ -700,7 +700,8 @@ def test_a_screen_that_cannot_be_written_is_one_line(tmp_path: Path, command: st
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     printed = [line for line in done.stderr.splitlines() if not line.startswith("nothing is known")]
-    assert (1, ["Error: No space left on device"]) == (done.returncode, printed)
+    remedy = "free the disk, or choose a place on another"
+    assert (1, [f"Error: No space left on device; {remedy}"]) == (done.returncode, printed)
 
 
 def test_an_export_in_which_no_window_begins_says_so(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def public() -> None:
 @click.option("--every", type=Interval(), help="Write again and again, such as 60s; once without.")
 @options.CONFIG
 def export(directory: Path | None, every: int | None, file: Path) -> None:
-    """Write the public page into DIRECTORY, else into that of the configuration."""
+    """Write the public page into DIRECTORY, or as configured."""
     from titik_collector.public.static_export import PublicExport
 
     with plainly():

@@ -14,9 +14,10 @@ from titik_collector.config import model
 @click.command(name="serve")
 @options.CONFIG
 def serve_command(file: Path) -> None:
-    """Run the collector and the page until a signal stops them; the public page if there is one.
+    """Run the collector and the page until a signal stops them.
 
-    Each is a process of its own. One that ends is started again.
+    The public page too, if there is one. Each is a process of its own, and one that ends is
+    started again.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with plainly():

@@ -38,9 +38,9 @@ def copy_command(source: str, target: str) -> None:
 @store.command(name="begin")
 @options.CONFIG
 def begin_command(file: Path) -> None:
-    """Let the collector begin with an empty store, though the city has had another.
+    """Let the collector begin an empty store for this city.
 
-    What that one acknowledged counts as lost.
+    What an earlier store of the city acknowledged counts as lost.
     """
     with plainly():
         where = model.load(file).store

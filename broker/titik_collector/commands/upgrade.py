@@ -17,7 +17,7 @@ from titik_collector.store.database import StoreHeld
 @click.option("--no-snapshot", is_flag=True, help="Keep no way back, where there is no room.")
 @options.CONFIG
 def upgrade_command(file: Path, back: bool, no_snapshot: bool) -> None:
-    """Bring the store to this version, as a start of the collector does.
+    """Bring the store to this version, before the collector starts.
 
     While a collector of the earlier version works, only the snapshot is made. The next start then
     waits for none.

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 @options.CONFIG
 @click.pass_context
 def web_command(context: click.Context, file: Path) -> None:
-    """Serve the page until a signal stops it; with a command, look after its users."""
+    """The page; without a command it is served until a signal."""
     if context.invoked_subcommand is not None:
         if context.get_parameter_source("file") is ParameterSource.COMMANDLINE:
             raise click.UsageError("write --config after the command, at the end")
