@@ -1,6 +1,5 @@
 """Who looks at the page: login, sessions, tokens, and what is refused."""
 
-import asyncio
 import re
 import threading
 import time
@@ -12,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.until import PATIENCE_S
-from tests.web import cities, people
+from tests.web import cities, loops, people
 from tests.web.people import PASSWORD, add_token, add_user, form_token, log_in, remove_user
 from titik_collector.accounts import tokens
 from titik_collector.config.model import Config
@@ -391,7 +390,7 @@ def test_a_desk_that_does_not_answer_is_away(
     threading.Timer(PATIENCE_S, silence.set).start()
     try:
         with pytest.raises(NoDesk, match="did not answer"):
-            asyncio.run(view.desk.ask(lambda _: silence.wait(), True))
+            loops.run(view.desk.ask(lambda _: silence.wait(), True))
     finally:
         silence.set()
 

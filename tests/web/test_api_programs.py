@@ -66,7 +66,6 @@ def test_no_request_makes_the_server_fail(address: str, tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert 0 == done.returncode, done.stdout[-6000:]
-    assert "No issues found" in done.stdout
 
 
 def test_a_client_that_a_generator_writes_from_the_document_works(

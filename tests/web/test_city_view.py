@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.until import until
+from tests.web import loops
 from titik_collector.limits import MAX_HAPPENED, MAX_QUESTIONS
 from titik_collector.outputs.output import Event
 from titik_collector.queries import events, status
@@ -53,11 +54,11 @@ def test_a_question_that_was_given_up_is_not_asked_later(
         refused = view.ask(lambda _: asked.append(2))
         return list(await asyncio.gather(*slow, *late, refused, return_exceptions=True))
 
-    found = asyncio.run(ask())
+    found = loops.run(ask())
     goes_on.set()
     assert {Unanswered} == {type(one) for one in found}
     assert "too many questions" in str(found[-1])
-    assert until(lambda: asyncio.run(view.ask(lambda _: "yes")), "yes") == "yes"
+    assert until(lambda: loops.run(view.ask(lambda _: "yes")), "yes") == "yes"
     assert [] == asked
 
 
@@ -68,4 +69,4 @@ def test_what_others_did_hides_nothing(view: CityView, monkeypatch: pytest.Monke
     monkeypatch.setattr(events, "gather", lambda *_: [cut, *flapping])
 
     question = happenings.of({"tirosa-1"}, view, 30)
-    assert [cut] == asyncio.run(view.ask(question))
+    assert [cut] == loops.run(view.ask(question))

@@ -1,10 +1,10 @@
 """What the past may cost, and what is kept of it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.web import loops
 from titik_collector.limits import MAX_KEPT_ANSWERS, MAX_KEPT_BYTES
 from titik_collector.web.api.past_answers import AT_ONCE, PER_S, KeptAnswer, PastBudget
 from titik_collector.web.city_view import Unanswered
@@ -26,7 +26,7 @@ class Asking:
             return KeptAnswer(body, keep_s)
 
         made: Callable[[], Awaitable[KeptAnswer]] = make
-        return asyncio.run(self._past.get(key, windows, made)).body
+        return loops.run(self._past.get(key, windows, made)).body
 
 
 def test_an_answer_is_kept_as_long_as_it_is_true() -> None:
