@@ -102,7 +102,8 @@ def test_a_service_has_limits(tmp_path: Path, name: str) -> None:
     """Memory and processes of one never take the machine from the others."""
     written(tmp_path)
     assert value(tmp_path / name, "MemoryMax").endswith(("M", "G"))
-    assert int(value(tmp_path / name, "TasksMax")) <= 64
+    most = 64 if name == "titik-web.service" else 32  # the page may serve a folder by 40 threads
+    assert int(value(tmp_path / name, "TasksMax")) <= most
 
 
 @pytest.mark.parametrize(
