@@ -23,7 +23,8 @@ class Statements:
 
         def counted_many(sql: str, rows: Iterable[Values]) -> None:
             rows = list(rows)
-            self.number += bool(rows)
+            then = self.number + bool(rows)
             executemany(sql, rows)
+            self.number = then  # whatever an engine makes of it
 
         db.execute, db.executemany = counted, counted_many

@@ -106,9 +106,9 @@ def test_windows_are_published_with_a_few_statements(tmp_path: Path) -> None:
             finish(db, "1m", H0 + minute * MINUTE_MS, MINUTE_MS, "router", 1 + minute % 2)
         asked = Statements(db)
         found, _ = rollup_topics.take(db, "kupang", H0 + DAY_MS)
+        assert asked.number <= 5  # BEGIN, COMMIT and, on a server, the lease are three
 
     assert 2 == len(found)
-    assert asked.number < 20
 
 
 def test_an_hour_of_a_router_waits_while_rollups_are_computed(tmp_path: Path) -> None:
