@@ -17,11 +17,11 @@ from tests.ports import free_ports
 from tests.postgres import Postgres
 from tests.project.sources import ROOT
 from titik_collector.config import model
-from titik_collector.live.hearing import Hearing
+from titik_collector.live.hearing import LEAST_MS, Hearing
 from titik_collector.live.presence import Presence
 from titik_collector.store import opening, postgres_schema, server_outages
 from titik_collector.store.database import StoreError
-from titik_collector.store.postgres import PostgresDatabase, PostgresPlace
+from titik_collector.store.postgres import SILENT_S, PostgresDatabase, PostgresPlace
 
 pytestmark = pytest.mark.system
 # Who is let in: the tests' administrator, two users by a password, one as a user of the system.
@@ -167,4 +167,9 @@ def test_time_without_an_answer_is_an_outage_of_the_store(
         now_ms += 60_000
         hearing.resume()
         (found,) = server_outages.since(db, 0, 10)
-    assert ("store", "the server does not answer") == (found.what, found.reason)
+    assert ("store", "the server has not answered for 0.1 s") == (found.what, found.reason)
+
+
+def test_a_silence_that_is_reported_is_an_outage() -> None:
+    """A statement that takes some seconds makes no router unknown."""
+    assert LEAST_MS == SILENT_S * 1000

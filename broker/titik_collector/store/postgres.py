@@ -33,7 +33,9 @@ from titik_collector.store.database import (
 from titik_collector.store.postgres_errors import worded
 
 CONNECT_S = 3  # unless the url has `connect_timeout`
-SILENT_S = 3  # a server that does not answer is reported so often
+# A server that does not answer for so long is reported, and so often: what is shorter is no outage,
+# and a server that is well may be busy for some seconds.
+SILENT_S = 10
 BUSY_MS = 1000  # as on SQLite
 DEAD_MS = 15_000  # a network that takes or answers nothing for so long is gone
 ASK_S = 5  # a server that is silent for so long is asked whether it is still there
@@ -102,7 +104,7 @@ def _in_time(
                 raise _Stopped(f"the server has not answered for {ANSWER_S} s")
             if not ready and now > reported + SILENT_S:
                 reported = now
-                silent("the server does not answer")
+                silent(f"the server has not answered for {SILENT_S} s")
             wanted = gen.send(ready)
     except StopIteration as end:
         return cast(T, end.value)
