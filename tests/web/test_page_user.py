@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,22 +175,53 @@ def manual(schema: str) -> str:
     return str(lines).replace('"titik', f'"{schema}')
 
 
+@contextmanager
+def served(postgres: Postgres) -> Iterator[tuple[Store, Callable[[str], object]]]:
+    """A store on a server as the page's role opens it, and what the administrator types there."""
+    with postgres.schema() as schema, psycopg.connect(postgres.url, autocommit=True) as admin:
+        postgres_schema.open_writer(PostgresPlace(postgres.url, schema)).close()
+        url = postgres.url.replace("user=titik", "user=titik_web")
+        try:
+            yield Store(url=url, schema=schema), lambda sql: admin.execute(sql.encode())
+        finally:
+            admin.execute(f'DROP SCHEMA IF EXISTS "{schema}-desk" CASCADE'.encode())
+            admin.execute(b"DROP OWNED BY titik_web")
+            admin.execute(b"DROP ROLE titik_web")
+
+
 def test_the_page_s_role_on_a_server_reads_the_store_and_writes_the_desk(
     postgres: Postgres,
 ) -> None:
-    """With the lines of the manual, and no more."""
-    with postgres.schema() as schema:
-        postgres_schema.open_writer(PostgresPlace(postgres.url, schema)).close()
-        url = postgres.url.replace("user=titik", "user=titik_web")
-        where = Store(url=url, schema=schema)
-        with psycopg.connect(postgres.url, autocommit=True) as admin:
-            admin.execute(manual(schema).encode())
-            try:
-                check_role(where)
-            finally:
-                admin.execute(f'DROP SCHEMA "{schema}-desk" CASCADE'.encode())
-                admin.execute(b"DROP OWNED BY titik_web")
-                admin.execute(b"DROP ROLE titik_web")
+    """With the lines of the manual, and no more; tables that come later are read too."""
+    with served(postgres) as (where, typed):
+        typed(manual(where.schema))
+        check_role(where)
+        typed(f'CREATE TABLE "{where.schema}".later (n BIGINT)')
+        with opening.reading(where) as db:
+            assert [] == db.execute("SELECT n FROM later")
+
+
+@pytest.mark.parametrize("given", ["", 'GRANT USAGE ON SCHEMA "{}" TO titik_web'])
+def test_a_right_that_the_page_lacks_has_its_remedy(postgres: Postgres, given: str) -> None:
+    """It takes the store from nobody."""
+    with served(postgres) as (where, typed):
+        typed(f"CREATE ROLE titik_web LOGIN; {given.format(where.schema)}")
+        with pytest.raises(StoreError, match="permission denied") as raised, opening.reading(where):
+            pass
+        remedy = str(raised.value).partition("in psql, as postgres: ")[2]
+        assert "OWNER" not in remedy
+        typed(remedy)
+        with opening.reading(where) as db:
+            assert [(0,)] == db.execute("SELECT count(*) FROM router")
+
+
+def test_a_desk_that_may_not_be_entered_is_not_taken_for_none(postgres: Postgres) -> None:
+    """Else it would be left behind by a copy and by a backup."""
+    with served(postgres) as (where, typed):
+        typed("CREATE ROLE titik_web LOGIN")
+        desk_opening.open_desk(Store(url=postgres.url, schema=where.schema)).close()
+        with pytest.raises(StoreError, match="permission denied for schema"):
+            desk_opening.exists(where)
 
 
 def check_role(where: Store) -> None:

@@ -118,6 +118,7 @@ class PostgresDatabase:
         self._is_shared = is_shared  # several write, each in short transactions, without a lease
         self._epoch: int | None = None  # of the lease; None: this session only reads
         self._is_patient = True  # a reader may ask for what takes an hour
+        self._reads = True  # alone; who writes makes the schema first
         self._silent: Callable[[str], object] = lambda _: None
         self._inside = False
         self._cursors = 0
@@ -195,11 +196,12 @@ class PostgresDatabase:
 
     def has_table(self, name: str) -> bool:
         """Whether there is such a table, as of now; to_regclass may answer from a cache."""
+        # current_schema() is no schema to a user that may not enter it.
         sql = (
             "SELECT 1 FROM pg_class WHERE relname = ?"
-            " AND relnamespace = CAST(current_schema() AS regnamespace)"
+            " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = ?)"
         )
-        return bool(self.execute(sql, (name,)))
+        return bool(self.execute(sql, (name, self._place.schema)))
 
     def tables(self) -> list[TableShape]:
         """Those that hold the city."""
@@ -227,11 +229,13 @@ class PostgresDatabase:
 
     def place(self) -> str:
         """The server's own name of the schema; one that was restored has another."""
-        database, number = self.execute(
+        found = self.execute(
             "SELECT current_database(), CAST(oid AS BIGINT) FROM pg_namespace WHERE nspname = ?",
             (self._place.schema,),
-        )[0]
-        return f"{database} {self._place.schema} {number}"
+        ).fetchone()
+        if found is None:
+            raise StoreError(f"{self._place}: there is no such schema; was it renamed?")
+        return f"{found[0]} {self._place.schema} {found[1]}"
 
     def take_lease(self, holder: str) -> None:
         """Hold the store from now on; StoreHeld: another collector does."""
@@ -272,11 +276,12 @@ class PostgresDatabase:
         """The number of the newest migration that was applied; 0: none."""
         if not self.has_table("schema_version"):
             return 0
-        return int(self.execute("SELECT max(number) FROM schema_version")[0][0])
+        sql = f'SELECT max(number) FROM "{self._place.schema}".schema_version'
+        return int(self.execute(sql)[0][0])
 
     def make_schema(self, half: bool = False) -> None:
         """The schema, where the server has none of the name; `half`: for a copy."""
-        schema = self._place.schema
+        schema, self._reads = self._place.schema, False
         if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (schema,)):
             with self._begun("BEGIN READ WRITE"):
                 # Of two that make it at once, one would fail in spite of IF NOT EXISTS.
@@ -345,7 +350,7 @@ class PostgresDatabase:
         try:
             yield
         except psycopg.Error as error:
-            raise worded(error, self._place) from error
+            raise worded(error, self._place, reads=self._reads) from error
 
 
 _TABLES = """

@@ -51,6 +51,10 @@ _CONNECTING = (
 )
 _OWN = "in psql, as postgres: ALTER SCHEMA {schema} OWNER TO {user}"
 _GRANT = "in psql, as postgres: GRANT CREATE ON DATABASE {database} TO {user}"
+_LET_READ = (
+    "in psql, as postgres: GRANT USAGE ON SCHEMA {schema} TO {user};"
+    " GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {user}"
+)
 # By the kind of a statement's error.
 _STATING = (
     (errors.InvalidSchemaName, _OWN),
@@ -61,27 +65,31 @@ _STATING = (
 )
 
 
-def worded(error: psycopg.Error, place: "PostgresPlace", connecting: bool = False) -> StoreError:
-    """With the remedy; `connecting`: there is no session yet."""
+def worded(
+    error: psycopg.Error, place: "PostgresPlace", connecting: bool = False, reads: bool = False
+) -> StoreError:
+    """With the remedy; `connecting`: there is no session yet; `reads`: it never writes."""
     reason = " ".join(str(error).split()).removeprefix("connection failed: ")
     reason = re.sub(r" Is the server running .*?\?", "", reason)
     text = f"{place}: {reason}"
     if isinstance(error, _BUSY):
         return StoreBusy(text)
-    if remedy := _remedy(error, reason, connecting):
+    if remedy := _remedy(error, reason, connecting, reads):
         return StoreError(f"{text}; {remedy.format(**_names(place))}")
     if isinstance(error, _BUGS):
         return Unstorable(text)
     return StoreError(text)
 
 
-def _remedy(error: psycopg.Error, reason: str, connecting: bool) -> str | None:
+def _remedy(error: psycopg.Error, reason: str, connecting: bool, reads: bool) -> str | None:
     if connecting or (error.sqlstate is None and isinstance(error, psycopg.OperationalError)):
         # libpq names the server first, as `connection to server at "HOST", port N failed:`.
         cause = reason.rpartition(" failed: ")[2]
         return next(remedy for words, remedy in _CONNECTING if re.search(words, cause))
     if isinstance(error, errors.InsufficientPrivilege) and "for database" in reason:
         return _GRANT
+    if isinstance(error, errors.InsufficientPrivilege) and reads:
+        return _LET_READ  # the schema stays its writer's
     return next((remedy for kind, remedy in _STATING if isinstance(error, kind)), None)
 
 
