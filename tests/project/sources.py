@@ -31,6 +31,11 @@ def imports(file: Path) -> frozenset[str]:
     return frozenset(_imports(nodes(file)))
 
 
+def imports_at_start(file: Path) -> frozenset[str]:
+    """The same without what its functions import when they are called."""
+    return frozenset(_imports(tree(file).body))
+
+
 @cache
 def tree(file: Path) -> ast.Module:
     """The file, parsed."""
