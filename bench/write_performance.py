@@ -10,6 +10,7 @@ from bench.results import ROOT, Result
 PAGE = ROOT / "docs" / "performance.md"
 TITLES = {
     "store": "The store and its answers",
+    "history": "The past, as the page asks for it",
     "live": "A city as it lives",
     "size": "What the store takes, and removes",
     "collector": "The collector",
