@@ -1,4 +1,7 @@
-"""How long the page waits for the past: a year of a thousand routers, as columns, days and heat."""
+"""How long the page waits for the past: a year of a thousand routers, as columns, days and heat.
+
+Rule: the pages of the store are in memory, so that an idle machine takes as long as its processor.
+"""
 
 import tempfile
 import time
@@ -35,12 +38,11 @@ def run(length: Length) -> list[Result]:
         _fill(db, routers, days)
         found = [
             Result(
-                f"{what}, of {routers} routers' {days} days",
+                f"{what}, {routers:,} routers for {days} days",
                 "ms of CPU",
                 tuple(_timed(question) for _ in range(times)),
                 "<= 500" if "city at a glance" in what else "<= 100",
                 COMMAND,
-                "of a store whose pages are in memory; on an idle machine it takes as long",
             )
             for what, question in _questions(db, routers, days)
         ]
