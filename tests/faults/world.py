@@ -484,13 +484,13 @@ def tested() -> str:
     found.update(f"{psycopg.__version__} {_postgres()}".encode())
     for name in ("mosquitto.py", "postgres.py"):
         found.update((root / "tests" / name).read_bytes())
-    for file in tested_files(root):
+    for file in played_files(root):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         found.update(f"{file.relative_to(root)} {content}\n".encode())
     return found.hexdigest()[:16]
 
 
-def tested_files(root: Path) -> Iterator[Path]:
+def played_files(root: Path) -> Iterator[Path]:
     """What scenarios run, in the order of the names."""
     for file in sorted(one for name in TESTED for one in (root / name).rglob("*")):
         name = str(file.relative_to(root))

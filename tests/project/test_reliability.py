@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.faults.mutations import MUTATIONS
 from tests.faults.scenarios import SCENARIOS, played
-from tests.faults.world import tested_files
+from tests.faults.world import played_files
 from tests.project.sources import PACKAGES, ROOT, everything, imports, imports_at_start
 from tools import write_reliability as report
 
@@ -39,7 +39,7 @@ def test_no_result_is_of_a_scenario_that_is_gone() -> None:
 
 def test_a_result_grows_old_with_all_that_scenarios_import() -> None:
     """What is left out of the digest is the page's own: a change there makes no result untrue."""
-    known = set(tested_files(ROOT))
+    known = set(played_files(ROOT))
     scenarios = [one for one in known if one.suffix == ".py" and _half(one) == ROOT]
     programs = [PACKAGES[name] / "__main__.py" for name in ("titik_agent", "titik_collector")]
     loaded = {one for one in imported([*scenarios, *programs]) if _half(one) != ROOT}
@@ -48,7 +48,7 @@ def test_a_result_grows_old_with_all_that_scenarios_import() -> None:
 
 def test_no_scenario_starts_the_page() -> None:
     """One that does takes the page's rooms into the digest."""
-    files = [one for one in tested_files(ROOT) if one.is_relative_to(ROOT / "tests" / "faults")]
+    files = [one for one in played_files(ROOT) if one.is_relative_to(ROOT / "tests" / "faults")]
     words = ('"web"', '"serve"', '"public"')
     assert [] == [one for one in files for word in words if word in one.read_text()]
 
