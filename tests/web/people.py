@@ -47,6 +47,12 @@ def form_token(answer: httpx.Response) -> str:
     return str(found)
 
 
+def log_out(page: httpx.Client) -> None:
+    """As the button does."""
+    token = form_token(page.get("/logout"))
+    page.post("/logout", data={"form": token}, headers={"Origin": _origin(page)})
+
+
 def log_in(
     page: httpx.Client, name: str = "budi", password: str = PASSWORD, **more: str
 ) -> httpx.Response:
@@ -55,6 +61,10 @@ def log_in(
     return page.post(
         "/login",
         data={"name": name, "password": password, "form": token, **more},
-        headers={"Origin": str(page.base_url).rstrip("/")},
+        headers={"Origin": _origin(page)},
         follow_redirects=False,
     )
+
+
+def _origin(page: httpx.Client) -> str:
+    return str(page.base_url).rstrip("/")

@@ -400,8 +400,7 @@ def test_the_audit_has_who_logged_in_and_from_where(browser: Browser, config: Co
     add_user(config)
     page = browser()
     log_in(page)
-    token = form_token(page.get("/logout"))
-    page.post("/logout", data={"form": token}, headers={"Origin": OURS})
+    people.log_out(page)
     with desk_opening.opened(config.page_store) as db:
         rows = [row[1:] for row in desk_audit.newest(db, 2)]
     assert [

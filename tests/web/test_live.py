@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.until import until
-from tests.web import cities
+from tests.web import cities, people
 from tests.web.conftest import serving_at
+from titik_collector.accounts import tokens, users
 from titik_collector.limits import MAX_STREAM_QUEUE
-from titik_collector.web import live, serving
+from titik_collector.store import desk_opening
+from titik_collector.web import access, live, serving
 from titik_collector.web.city_view import CityView
 from titik_collector.web.live import RESYNC, Stream
 
@@ -48,6 +51,13 @@ class Reader:
             while self.answer.readline():
                 pass
         return True
+
+    def beats_until_the_end(self, most: int) -> int:
+        """How many more there are; `most` of a stream that goes on."""
+        beats = 0
+        while beats < most and (line := self.answer.readline()):
+            beats += line == b"event: health\n"
+        return beats
 
     def close(self) -> None:
         """Leave."""
@@ -116,6 +126,37 @@ def test_a_stream_that_is_closed_is_forgotten(served: str, view: CityView) -> No
         stream.next("snapshot")
         assert 1 == len(streams)
     assert 0 == until(lambda: len(streams), 0)
+
+
+@pytest.mark.thorough
+def test_a_stream_ends_with_the_access_of_its_reader(served: str, city: cities.City) -> None:
+    """Within seconds, and nobody else's; each beat is a second."""
+    config, names = city.config, ("removed", "changed", "ended", "out", "stays")
+    secret = people.add_token(config)
+    with contextlib.ExitStack() as stack:
+        pages = {name: stack.enter_context(httpx.Client(base_url=served)) for name in names}
+        for name, page in pages.items():
+            people.add_user(config, name)
+            people.log_in(page, name)
+        heads = {name: {"Cookie": f"titik={page.cookies['titik']}"} for name, page in pages.items()}
+        heads["token"] = {"Authorization": f"Bearer {secret}"}
+        streams = {
+            name: stack.enter_context(reading(served, **head)) for name, head in heads.items()
+        }
+        for stream in streams.values():
+            stream.next("snapshot")
+
+        people.remove_user(config, "removed")
+        with desk_opening.opened(config.page_store) as db:
+            changed, ended = (users.find(db, name) for name in ("changed", "ended"))
+            users.change(db, changed._replace(password="another"), people.actor())
+            users.change(db, ended._replace(end_ms=1), people.actor())
+            tokens.revoke(db, "wall", people.actor())
+        people.log_out(pages["out"])
+
+        goes_on = 3 * round(access.AGAIN_S)
+        over = [name for name in streams if streams[name].beats_until_the_end(goes_on) < goes_on]
+        assert ["removed", "changed", "ended", "out", "token"] == over
 
 
 def test_above_the_most_a_page_asks_again_and_again(

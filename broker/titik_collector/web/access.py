@@ -34,7 +34,7 @@ WALL = "/wall"  # a screen has no keyboard, so its token may be in the address
 OF_WALL = (WALL, "/events", "/basemap")
 PROGRAMS = ("/api/", "/events", "/metrics")  # what is asked by a program gets no login page
 READING = ("GET", "HEAD", "OPTIONS")
-AGAIN_S = 60.0  # a stream's viewer is looked for again so often
+AGAIN_S = 5.0  # a stream's viewer is looked for again so often
 YEAR_S = 31_536_000
 NO_ACCESS = marked("You are logged in at the proxy, and have no access to this page.")
 
