@@ -99,6 +99,13 @@ def opened(path: Path, routers: Sequence[str] = ("tirosa-1",)) -> Iterator[Sqlit
         db.close()
 
 
+# A statement that takes days.
+ENDLESS = (
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+    " SELECT count(*) FROM n AS a, n AS b, n AS c, n AS d"
+)
+
+
 @contextmanager
 def unreadable(db: Database, table: str) -> Iterator[None]:
     """Meanwhile whoever reads the table gets an error."""

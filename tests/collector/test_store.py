@@ -11,6 +11,7 @@ import pytest
 from tests.cases import few
 from tests.collector.build import (
     BOOT,
+    ENDLESS,
     OLD_RUN,
     RUN,
     T0,
@@ -386,3 +387,13 @@ def test_a_bss_off_the_air_hides_nothing_of_the_others(tmp_path: Path) -> None:
         assert [(0, WIFI)] == db.execute(
             "SELECT weak, sections & ? FROM sample", (WIFI,)
         ).fetchall()
+
+
+def test_what_takes_longer_than_anybody_waits_is_given_up(tmp_path: Path) -> None:
+    """However it is asked; the next answer comes."""
+    with opened(tmp_path / "db") as db:
+        for ask in (db.execute, lambda sql: list(db.stream(sql))):
+            with pytest.raises(StoreError), db.snapshot(0.1):
+                ask(ENDLESS)
+            with db.snapshot(60):
+                assert [(1,)] == db.execute("SELECT 1")

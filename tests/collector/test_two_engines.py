@@ -363,6 +363,33 @@ def test_a_reader_sees_one_moment(place: PostgresPlace) -> None:
         assert settings.number(reader, "tried_ms") is None
 
 
+def test_a_reader_knows_whether_something_was_written(place: PostgresPlace) -> None:
+    """Without reading it; what the server does by itself may look like it."""
+    with (
+        contextlib.closing(postgres_schema.open_writer(place)) as db,
+        contextlib.closing(postgres_schema.open_reader(place, "start")) as reader,
+    ):
+        assert until(lambda: reader.written() == reader.written(), True)
+        before = reader.written()
+        with db.transaction():
+            settings.keep(db, "tried_ms", 1)
+        assert before != reader.written()
+
+
+def test_many_short_statements_are_given_up_as_one_long_one_is(place: PostgresPlace) -> None:
+    """The server's own limit is of each."""
+
+    def ask(db: PostgresDatabase) -> None:
+        with db.snapshot(0.1):
+            for _ in range(10_000):
+                db.execute("SELECT pg_sleep(0.01)")
+
+    with contextlib.closing(postgres_schema.open_writer(place)) as db:
+        with pytest.raises(StoreBusy, match="is over"):
+            ask(db)
+        assert [(1,)] == db.execute("SELECT 1")
+
+
 def test_a_schema_that_is_no_store_names_the_command_that_makes_one(place: PostgresPlace) -> None:
     """As a file that is not there."""
     with pytest.raises(StoreError, match="in a new city start the collector: titik collect"):

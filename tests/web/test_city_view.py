@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
+from tests.collector import build
 from tests.until import until
-from tests.web import loops
+from tests.web import cities, loops
 from titik_collector.limits import MAX_HAPPENED, MAX_QUESTIONS
 from titik_collector.outputs.output import Event
 from titik_collector.queries import events, status
+from titik_collector.store.database import Database
 from titik_collector.web import city_view, happenings
-from titik_collector.web.city_view import CityView, Unanswered
+from titik_collector.web.city_view import CityView, Unanswered, watching
 
 
 def test_a_bug_never_leaves_an_old_look_standing_as_now(
@@ -41,6 +43,39 @@ def test_a_look_that_is_a_minute_old_is_not_now(view: CityView) -> None:
     assert [True, False] == [seen.is_true_now, old.is_true_now]
 
 
+@pytest.mark.thorough
+def test_a_store_that_nobody_writes_is_not_read_again(
+    city: cities.City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen is true of now too; what is written then is seen at the next look."""
+    monkeypatch.setattr(city_view, "EVERY_S", 0.01)
+    monkeypatch.setattr(city_view, "QUIET_MS", 10**15)
+    with watching(city.config) as view:
+        seen = view.snapshot
+        assert until(lambda: view.snapshot.at_ms > seen.at_ms, True)
+        assert seen.status is view.snapshot.status
+        assert seen.number == view.snapshot.number
+        city.hear("oesapa-1", clients=77)
+        assert until(lambda: clients_of(view, "oesapa-1") == 77, True)
+
+
+@pytest.mark.thorough
+def test_what_time_changes_is_seen_without_a_word_of_the_store(
+    city: cities.City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that a place has closed."""
+    monkeypatch.setattr(city_view, "EVERY_S", 0.01)
+    monkeypatch.setattr(city_view, "QUIET_MS", 10)
+    with watching(city.config) as view:
+        seen = view.snapshot
+        assert until(lambda: view.snapshot.number > seen.number, True)
+
+
+def clients_of(view: CityView, router: str) -> int | None:
+    """As the newest look has them."""
+    return next(one.now.clients for one in view.snapshot.status.routers() if one.name == router)
+
+
 def test_a_question_that_was_given_up_is_not_asked_later(
     view: CityView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +95,27 @@ def test_a_question_that_was_given_up_is_not_asked_later(
     assert "too many questions" in str(found[-1])
     assert until(lambda: loops.run(view.ask(lambda _: "yes")), "yes") == "yes"
     assert [] == asked
+
+
+def test_the_store_gives_up_what_nobody_waits_for(
+    view: CityView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two long questions would keep both readers from everybody."""
+    monkeypatch.setattr(city_view, "DEADLINE_S", 0.3)
+    over = threading.Event()
+
+    def endless(db: Database) -> None:
+        try:
+            db.execute(build.ENDLESS)
+        finally:
+            over.set()
+
+    async def ask() -> None:
+        await view.ask(endless)
+
+    with pytest.raises(Unanswered, match="ask for less"):
+        loops.run(ask())
+    assert until(over.is_set, True)
 
 
 def test_what_others_did_hides_nothing(view: CityView, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,8 +194,15 @@ class Database(Protocol):
         """Call it with the reason, again and again, while a statement waits for a server."""
         ...
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """All that is read inside is of one moment, while others write."""
+    def snapshot(self, most_s: float | None = None) -> AbstractContextManager[None]:
+        """All that is read inside is of one moment, while others write.
+
+        `most_s`: a statement that runs on after so long is a StoreError; None: it runs to its end.
+        """
+        ...
+
+    def written(self) -> str:
+        """Another text once somebody else has written; a reader asks this before it reads again."""
         ...
 
     def has_table(self, name: str) -> bool:

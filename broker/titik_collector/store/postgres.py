@@ -5,6 +5,7 @@ So a holder that was stopped, and lost the lease by then, commits nothing.
 Rule: a lost connection is made again at the next statement, never inside a transaction.
 """
 
+import math
 import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import psycopg
+from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
@@ -121,6 +123,7 @@ class PostgresDatabase:
         self._reads = True  # alone; who writes makes the schema first
         self._silent: Callable[[str], object] = lambda _: None
         self._inside = False
+        self._end_s = math.inf  # of the snapshot
         self._cursors = 0
         self._types: dict[str, tuple[str, ...]] = {}
         self._raw = _connected(place)
@@ -188,11 +191,22 @@ class PostgresDatabase:
         self._silent = self._raw.silent = do
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """All that is read inside is of one moment."""
+    def snapshot(self, most_s: float | None = None) -> Iterator[None]:
+        """All that is read inside is of one moment; StoreError if it takes longer."""
         with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
-            yield
-            self.execute("COMMIT")
+            if most_s is not None:
+                # The server's limit is of each statement, ours of all of them.
+                self._end_s = time.monotonic() + most_s
+                self.execute(f"SET LOCAL statement_timeout = {max(1, round(most_s * 1000))}")
+            try:
+                yield
+                self.execute("COMMIT")
+            finally:
+                self._end_s = math.inf
+
+    def written(self) -> str:
+        """Which transactions are seen; others of the server count too, and cost a look in vain."""
+        return str(self.execute("SELECT CAST(pg_current_snapshot() AS TEXT)")[0][0])
 
     def has_table(self, name: str) -> bool:
         """Whether there is such a table, as of now; to_regclass may answer from a cache."""
@@ -333,6 +347,8 @@ class PostgresDatabase:
         return self._types[sql]
 
     def _session(self) -> _Session:
+        if time.monotonic() > self._end_s:
+            raise QueryCanceled("the time for this answer is over")
         if self._raw.closed and not self._inside:
             self._raw = _connected(self._place)
             if self._epoch is not None:

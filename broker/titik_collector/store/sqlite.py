@@ -6,6 +6,7 @@ Rule: readers (`titik status`) never stop the writer, nor the writer them (WAL).
 
 import platform
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -37,6 +38,7 @@ from titik_collector.store.database import (
 # Longer than any reader holds the file; short enough that keep-alives still go out in that time.
 BUSY_MS = 1000
 FOLDER = "schema"  # of the store's migrations
+STEPS = 100_000  # of its own machine, some milliseconds, between two looks at the time
 
 
 class SqliteDatabase:
@@ -97,13 +99,21 @@ class SqliteDatabase:
         """A file answers."""
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """All that is read inside is of one moment."""
+    def snapshot(self, most_s: float | None = None) -> Iterator[None]:
+        """All that is read inside is of one moment; StoreError if it takes longer."""
         self.execute("BEGIN")
+        if most_s is not None:
+            end_s = time.monotonic() + most_s
+            self.raw.set_progress_handler(lambda: time.monotonic() > end_s, STEPS)
         try:
             yield
         finally:
+            self.raw.set_progress_handler(None, 0)
             self.execute("ROLLBACK")
+
+    def written(self) -> str:
+        """What SQLite counts up when another connection has committed."""
+        return str(self.execute("PRAGMA data_version")[0][0])
 
     def has_table(self, name: str) -> bool:
         """Whether there is such a table."""

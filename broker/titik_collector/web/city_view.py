@@ -1,8 +1,10 @@
 """The city as pages ask for it: the newest status, and answers of the store.
 
 Rule: the page only reads. A store that cannot be read now is asked again each second.
-Rule: gathering takes at most a tenth of the time, so the collector keeps the processor.
-Rule: a question runs in a thread of two, with a connection of its own, and has a deadline.
+Rule: gathering takes at most a tenth of the time, so the collector keeps the processor. A store
+that nobody wrote is not read again, but for what time alone changes.
+Rule: a question runs in a thread of two, with a connection of its own, and has a deadline. The
+store gives up what nobody waits for any more.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -18,6 +20,7 @@ from typing import TypeVar
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_QUESTIONS
 from titik_collector.queries import server_warnings, status
+from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import CityStatus
 from titik_collector.store import opening, simulated
 from titik_collector.store.database import Database, StoreError
@@ -30,9 +33,11 @@ Answer = TypeVar("Answer")
 EVERY_S = 1.0  # between two looks at the store
 SHARE = 10  # a look of a second is followed by nine of rest
 REST_S = 20.0  # at most
+QUIET_MS = 10_000  # what time alone changes is shown so late
 BUG = "a bug stops the page from reading the store; its log has more"
 OLD_S = 60.0  # a look that is older is not now
 DEADLINE_S = 10.0  # of a question
+LATE = "the store took too long to answer; ask for less"
 READERS = 2
 FIRST_S = 10.0  # how long the first page waits for the first look
 
@@ -45,7 +50,7 @@ class Unanswered(Exception):
 class Snapshot:
     """The city at one moment."""
 
-    number: int  # grows with each look
+    number: int  # grows with each change
     at_ms: int
     status: CityStatus
     taken_s: float  # by the monotonic clock
@@ -122,16 +127,15 @@ class CityView:
         """The answer of the store; Unanswered if it has none in time."""
         if not self._room.acquire(blocking=False):
             raise Unanswered("too many questions are waiting; try again in a moment")
-        answer = self._readers.submit(self._answer, question)
+        end_s = time.monotonic() + DEADLINE_S
+        answer = self._readers.submit(self._answer, question, end_s)
         answer.add_done_callback(lambda _: self._room.release())  # answered, or given up in time
         try:
             return await asyncio.wait_for(asyncio.wrap_future(answer), DEADLINE_S)
-        except TimeoutError as error:
-            raise Unanswered("the store took too long to answer; ask for less") from error
-        except StoreError as error:
-            raise Unanswered(str(error)) from error
+        except (TimeoutError, StoreError) as error:
+            raise Unanswered(str(error) if time.monotonic() < end_s else LATE) from error
 
-    def _answer(self, question: Callable[[Database], Answer]) -> Answer:
+    def _answer(self, question: Callable[[Database], Answer], end_s: float) -> Answer:
         """In a thread whose connection stays open, unless it fails or the store is another."""
         kept = getattr(self._opened, "kept", None)
         if kept is None or not kept.is_current():
@@ -139,7 +143,7 @@ class CityView:
                 kept.close()
             kept = self._opened.kept = OpenStore(self.config)
         try:
-            with kept.db.snapshot():
+            with kept.db.snapshot(end_s - time.monotonic()):
                 return question(kept.db)
         except StoreError:
             self._opened.kept = None
@@ -161,17 +165,24 @@ class CityView:
             self._closing.wait(EVERY_S)
 
     def _look_on(self, kept: "OpenStore") -> None:
+        known: object = None
         while not self._closing.is_set() and kept.is_current():
-            begun = time.monotonic()
-            self._publish(self._look(kept.db))
+            begun, written = time.monotonic(), kept.db.written()
+            now_ms = server_clock.shown_ms(kept.db)
+            warnings = server_warnings.look(self.config, now_ms, kept.db).warnings
+            facts = (written, warnings, now_ms // QUIET_MS)
+            if facts != known:
+                self._publish(self._look(kept.db, now_ms, warnings))
+                known = facts
+            elif self._newest is not None:  # it is as it was, and is true of this moment too
+                self._newest = replace(self._newest, at_ms=now_ms, taken_s=time.monotonic())
             rest_s = (time.monotonic() - begun) * (SHARE - 1)
             self._closing.wait(min(max(EVERY_S, rest_s), REST_S))
 
-    def _look(self, db: Database) -> Snapshot:
-        now_ms = server_clock.shown_ms(db)
+    def _look(self, db: Database, now_ms: int, warnings: Sequence[Warned]) -> Snapshot:
+        of = self.config.city
         with db.snapshot():
-            server, of = server_warnings.look(self.config, now_ms, db), self.config.city
-            city = status.gather(db, of.name, now_ms, server.warnings, of.title, of.timezone)
+            city = status.gather(db, of.name, now_ms, warnings, of.title, of.timezone)
             made_up = simulated.span(db)
         until_ms = None if made_up is None else made_up.end_ms
         return Snapshot(self._number(), now_ms, city, time.monotonic(), until_ms)
