@@ -131,4 +131,3 @@ MAX_ASKED_DESK = 2000  # questions that wait; 0.1 ms each
 MAX_STREAMS = 500  # of live figures; above them a page asks again and again
 MAX_STREAM_QUEUE = 8  # events that wait for one reader, four seconds of them
 MAX_HAPPENED = 300  # events on a page; more are for a shorter time, or `titik events`
-MAX_EMBEDDING = 20  # pages of others that may show one of ours; each answer names them all

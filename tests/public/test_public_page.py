@@ -214,7 +214,7 @@ def test_the_command_writes_once_or_says_what_is_missing(city: City, tmp_path: P
 
 
 def test_the_page_serves_the_folder_where_it_is_named(city: City, folder: Path) -> None:
-    """It needs no login, and all else does. Badges may be shown anywhere."""
+    """It needs no login, and all else does. Others may show its badges and frame it."""
     named = replace(city.config, public=model.Public(directory=folder))
     for config, expected in ((city.config, 404), (named, 200)):
         with watching(config) as view:
@@ -222,6 +222,7 @@ def test_the_page_serves_the_folder_where_it_is_named(city: City, folder: Path) 
             assert expected == client.get("/public/").status_code
             assert 401 == client.get("/").status_code
     badge = client.get("/public/id/badge/taman-tirosa.svg")
+    assert "frame-ancestors *" in badge.headers["content-security-policy"]
     assert ("cross-origin", "public, max-age=60") == (
         badge.headers["cross-origin-resource-policy"],
         badge.headers["cache-control"],

@@ -308,10 +308,9 @@ def test_a_look_at_the_wall_leaves_an_operator_who_they_are(
 def test_no_cache_between_keeps_what_needs_a_login(browser: Browser, config: Config) -> None:
     """Only the files of the page, which show nothing of the city."""
     page = browser()
-    assert "public, max-age=60" == page.get("/badge/taman-tirosa.svg").headers["cache-control"]
     add_user(config)
     log_in(page)
-    assert "private, max-age=60" == page.get("/badge/taman-tirosa.svg").headers["cache-control"]
+    assert "private, max-age=30" == page.get("/api/v1/sites").headers["cache-control"]
     assert "no-store" == page.get("/").headers["cache-control"]
     (style,) = re.findall(r'href="(/static/[^"]+/page.css)"', page.get("/").text)
     assert page.get(style).headers["cache-control"].startswith("public, ")

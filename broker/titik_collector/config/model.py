@@ -30,7 +30,6 @@ from titik_collector.config.schema import (
     Setting,
     Table,
     Tables,
-    addresses,
     names,
     networks,
     one_of,
@@ -43,7 +42,6 @@ from titik_collector.config.schema import ConfigError as ConfigError
 from titik_collector.languages.codes import CODES as LANGUAGES
 from titik_collector.limits import (
     MAX_CONFIG,
-    MAX_EMBEDDING,
     MAX_NAMED,
     MAX_PROXIES,
     MAX_ROUTERS,
@@ -235,12 +233,6 @@ class Web:
         str,
         Setting(one_of(*LANGUAGES), "of visitors whose browser asks for none that there is"),
     ] = LANGUAGES[0]
-    embed_in: Annotated[
-        tuple[str, ...],
-        Setting(
-            addresses(MAX_EMBEDDING), "pages that may show `/embed/site/NAME` in a frame", "none"
-        ),
-    ] = ()
     basemap: Annotated[
         Path | None,
         Setting(

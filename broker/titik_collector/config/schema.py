@@ -129,17 +129,6 @@ def _read_header(value: object, _base: Path) -> str:
     return value
 
 
-def addresses(maximum: int) -> Kind:
-    """Several addresses of pages."""
-
-    def read(value: object, base: Path) -> tuple[str, ...]:
-        if not isinstance(value, list) or len(value) > maximum:
-            raise ValueError(f"{_shown(value)} does not fit")
-        return tuple(_read_address(one, base) for one in value)
-
-    return Kind(f"a list of at most {maximum} addresses", read)
-
-
 def _within(number: Number, minimum: float, maximum: float) -> Number:
     if not minimum <= number <= maximum:
         shown = f"{number:g}" if isinstance(number, float) else number

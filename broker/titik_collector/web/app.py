@@ -17,7 +17,6 @@ from titik_collector.web.headers import Headers
 from titik_collector.web.pages import (
     about_page,
     basemap_file,
-    embed_page,
     happened_page,
     health,
     history_page,
@@ -38,7 +37,6 @@ ROUTES: list[BaseRoute] = [
     *happened_page.ROUTES,
     *about_page.ROUTES,
     *wall_page.ROUTES,
-    *embed_page.ROUTES,
     *live.ROUTES,
     *health.ROUTES,
     *history_page.ROUTES,

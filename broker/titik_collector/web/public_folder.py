@@ -11,9 +11,13 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from titik_collector.web import headers
+
 PATH = "/public"
-# Anybody may show its badges, and a cache may keep it for as long as it takes to write it again.
+# Anybody may show its badges, and its pages in a frame: there is no cookie and no form in them. A
+# cache may keep it for as long as it takes to write it again.
 HEADERS = (
+    (b"content-security-policy", headers.policy(frame_ancestors="*").encode()),
     (b"cache-control", b"public, max-age=60"),
     (b"cross-origin-resource-policy", b"cross-origin"),
 )
@@ -40,9 +44,9 @@ class PublicFolder:
             if message["type"] == "http.response.start":
                 if message["status"] in (200, 206, 304):
                     message["headers"] = [*message["headers"], *HEADERS]
-                headers = MutableHeaders(scope=message)
-                if "location" in headers:
-                    headers["location"] = urlsplit(headers["location"]).path
+                sent = MutableHeaders(scope=message)
+                if "location" in sent:
+                    sent["location"] = urlsplit(sent["location"]).path
             await send(message)
 
         await self._app(scope, receive, send_with)
