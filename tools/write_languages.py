@@ -18,13 +18,15 @@ PACKAGE = Path(__file__).parents[1] / "broker" / "titik_collector"
 FOLDER = PACKAGE / "languages"
 METHODS = [
     ("languages/**.py", "python"),
+    ("queries/**.py", "python"),
     ("web/**.py", "python"),
     ("public/**.py", "python"),
     ("web/templates/**", "jinja2"),
     ("public/templates/**", "jinja2"),
 ]
 # `say` translates at once; `marked` is translated where it is shown.
-KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "say": None, "marked": None}
+ALONE = ("_", "gettext", "say", "marked")
+KEYWORDS = {**dict.fromkeys(ALONE), "ngettext": (1, 2), "many": (1, 2)}
 MADE = datetime(2026, 1, 1, tzinfo=UTC)  # a header with today's date would change each day
 # Lines of the header that change with each call, or say nothing.
 EMPTY = (

@@ -16,8 +16,8 @@ from titik_collector.own_state.collector_state import (
     STALE_MS,
     CollectorState,
     StateFile,
-    words,
 )
+from titik_collector.queries.server_warnings import words
 
 T0 = 1_700_000_000_000
 WELL = CollectorState("main", 7, T0, T0 - 60_000, True, True, None, None, T0 - 100, 0, 3)

@@ -213,7 +213,7 @@ def test_no_banned_word_is_excused_that_is_gone() -> None:
 # Words of class names that any dictionary explains, or that name a product, a protocol or a file.
 PLAIN_WORDS = """
 actor many no setup sign slowing too
-frame meridian scale spot
+frame length meridian scale spot word
 accepted access acked address addresses again amount answer arrival asked at backup bad blob
 bounded bulk busy bytes calendar cannot change changes clean clock closed computed config
 connection control conversation copied count covered cpu csv damaged database dated default demo

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.project.sources import ROOT
+from tests.until import until
 from tests.web import cities
 from tests.web.cities import City, now_ms
 from tests.web.conftest import LOOPBACK
@@ -239,6 +240,31 @@ def test_an_outage_is_in_the_events_and_in_the_strip(page: TestClient, city: Cit
     days = page.get(f"{BASE}/strips/site/{SITE}", params={"days": "3"}).json()["days"]
     assert 600_000 == sum(cause["away_ms"] for day in days for cause in day["causes"])
     assert 0 < min(one["online_ratio"] for one in days if "online_ratio" in one) < 1
+
+
+def test_words_are_in_the_language_asked_for(page: TestClient, city: City) -> None:
+    """Codes are the same in each; without a wish they are English."""
+    path = f"{BASE}/routers/tirosa-1"
+    city.report("tirosa-1", "offline", now_ms() - 120_000)
+    until(lambda: page.get(path).json()["router"]["state"], "offline")
+    english, indonesian, chosen = (
+        page.get(address, headers=headers).json()["router"]
+        for address, headers in (
+            (path, {}),
+            (path, {"Accept-Language": "id-ID,id;q=0.9"}),
+            (f"{path}?lang=id", {"Accept-Language": "en"}),
+        )
+    )
+    assert english["problems"] == ["offline for 2 min"]
+    assert indonesian["problems"] == chosen["problems"] == ["mati selama 2 m"]
+    assert "offline" == indonesian["state"]
+    (event,) = [
+        one
+        for one in page.get(f"{BASE}/events", headers={"Accept-Language": "id"}).json()["events"]
+        if one["kind"] == "outage"
+    ]
+    assert "penyebab tidak diketahui" in event["text"]
+    assert "penyebab diketahui setelah router kembali" == event["why"]
 
 
 def test_a_name_of_a_file_is_safe(api: TestClient) -> None:

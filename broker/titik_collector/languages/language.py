@@ -44,6 +44,10 @@ class Language:
         """The text in this language."""
         return self.texts.gettext(text)
 
+    def many(self, one: str, several: str, number: int) -> str:
+        """The text for a number, which stands in it as `%(num)d`."""
+        return self.texts.ngettext(one, several, number) % {"num": number}
+
     def count(self, number: float | None, digits: int = 0) -> str:
         """A number with the separators of the language; `·` if it is not known."""
         if number is None:

@@ -57,19 +57,6 @@ def read(files: Sequence[Path]) -> CollectorState | None:
     return max(found, key=lambda state: state.at_ms, default=None)
 
 
-def words(state: CollectorState, now_ms: int) -> str | None:
-    """The state as one line for an operator; None: all is well."""
-    if state.is_stale(now_ms):
-        seconds = (now_ms - state.at_ms) // 1000
-        return f"the collector has not reported for {seconds} s: it hangs or was killed"
-    seconds = max(0, now_ms - state.since_ms) // 1000
-    if not state.storing:
-        return f"nothing is stored for {seconds} s: {state.store_problem or 'unknown reason'}"
-    if not state.connected:
-        return f"no broker for {seconds} s: {state.broker_problem or 'not connected yet'}"
-    return None
-
-
 @dataclass(eq=False)
 class StateFile:
     """Writes the file; the first place that can be written is used."""

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_EVENTS
 from titik_collector.live.namesakes import REMEDY
 from titik_collector.outputs.output import Event
@@ -48,15 +49,21 @@ _WHAT = {
     "line": "routers could not reach the server",
 }
 _WHY = {
-    "power cut": "it came back with another boot, and had not reported that it stops",
-    "reboot": "it reported that it stops, and came back with another boot",
-    "agent crash": "it came back in the same boot with another run, and had not reported a stop, or"
-    " a second device uses its name",
-    "agent restart": "it reported that it stops, and came back in the same boot with another run",
-    "agent stopped": "it reported that it stops",
-    "uplink lost": "the same run of its agent went on all the time",
-    "unknown": "a cause is known when the router is back",
+    "power cut": marked("it came back with another boot, and had not reported that it stops"),
+    "reboot": marked("it reported that it stops, and came back with another boot"),
+    "agent crash": marked(
+        "it came back in the same boot with another run, and had not reported a stop, or a second"
+        " device uses its name"
+    ),
+    "agent restart": marked(
+        "it reported that it stops, and came back in the same boot with another run"
+    ),
+    "agent stopped": marked("it reported that it stops"),
+    "uplink lost": marked("the same run of its agent went on all the time"),
+    "unknown": marked("a cause is known when the router is back"),
 }
+_DEAF = marked("nobody could hear a goodbye in that time")
+_SERVER_WHY = marked("routers are unknown in that time, and have no outage")
 
 
 def gather(db: Database, since_ms: int, now_ms: int, *, late: bool = False) -> list[Event]:
@@ -150,7 +157,7 @@ def _outage(name: str, group: Sequence[Outage], now_ms: int, deaf: Sequence[Serv
     in_deafness = any(one.from_ms <= from_ms <= one.to_ms for one in deaf)
     if in_deafness and not over and length_ms < SOON_MS:
         length = "while the server could not hear"
-        why += "; nobody could hear a goodbye in that time"
+        why += f"; {_DEAF}"
     text = f"{of_many}{over}{length}, {cause}"
     of_all = causes[0] if len(causes) == 1 else "unknown"
     return Event(from_ms, "outage", name, text, why, bool(over), length_ms, of_all, routers)
@@ -160,7 +167,7 @@ def _server(db: Database, since_ms: int) -> Iterator[Event]:
     for one in server_outages.since(db, since_ms, MAX_EVENTS):
         length_ms = one.to_ms - one.from_ms
         text = f"{when.length(length_ms)}, {_WHAT[one.what]}"
-        why = f"{one.reason}; routers are unknown in that time, and have no outage"
+        why = f"{one.reason}; {_SERVER_WHY}"
         yield Event(one.from_ms, "server", SERVER, text, why, length_ms=length_ms, cause=one.what)
 
 

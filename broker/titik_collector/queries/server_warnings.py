@@ -10,12 +10,13 @@ from typing import Literal
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config.model import Config
 from titik_collector.enrolment.authority import AuthorityError
+from titik_collector.languages.codes import marked
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.store import identity, opening, presence_rows
 from titik_collector.store.database import Database
 from titik_collector.timeline import server_clock
-from titik_collector.wording import when
+from titik_collector.wording.sentence import Length, Sentence
 
 BEHIND_MS = 300_000  # work that waited so long without a pause is worth a line
 
@@ -58,11 +59,11 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     idle = _nobody_collects(db, now_ms, start + broker) if is_idle else None
     if idle is not None:
         warnings.append(Warned("critical", idle))
-    elif state is not None and (words := collector_state.words(state, now_ms)) is not None:
-        warnings.append(Warned("critical", words if state.connected else words + broker))
+    elif state is not None and (found := words(state, now_ms, broker)) is not None:
+        warnings.append(Warned("critical", found))
     elif state is not None and state.behind_ms >= BEHIND_MS:
-        behind = when.length(state.behind_ms)
-        warnings.append(Warned("warning", f"the collector has been behind for {behind}"))
+        behind = marked("the collector has been behind for {length}")
+        warnings.append(Warned("warning", Sentence(behind, length=Length(state.behind_ms))))
     clock = None if db is None else server_clock.problem(db)
     if clock is not None:
         warnings.append(Warned("warning", clock))
@@ -70,16 +71,41 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     return Server(state, (*warnings, *certificates), days)
 
 
-def _nobody_collects(db: Database | None, now_ms: int, start: str) -> str:
+def words(state: CollectorState, now_ms: int, broker: str = "") -> Sentence | None:
+    """What the collector reports of itself, for an operator; None: all is well.
+
+    `broker`: what starts one of ours.
+    """
+    if state.is_stale(now_ms):
+        killed = marked("the collector has not reported for {seconds} s: it hangs or was killed")
+        return Sentence(killed, seconds=str((now_ms - state.at_ms) // 1000))
+    seconds = str(max(0, now_ms - state.since_ms) // 1000)
+    if not state.storing:
+        reason = state.store_problem or "unknown reason"
+        stored = marked("nothing is stored for {seconds} s: {reason}")
+        return Sentence(stored, seconds=seconds, reason=reason)
+    if not state.connected:
+        reason = (state.broker_problem or "not connected yet") + broker
+        heard = marked("no broker for {seconds} s: {reason}")
+        return Sentence(heard, seconds=seconds, reason=reason)
+    return None
+
+
+def _nobody_collects(db: Database | None, now_ms: int, start: str) -> Sentence:
     """That no collector runs, and since when nothing was heard."""
     heard_ms = None if db is None else presence_rows.last_heard_ms(db)
-    if heard_ms is None:
-        found = f"no collector is running; start it: {start}"
-        if db is None or not identity.is_empty(db):
-            return found
-        return f"{found}; it begins an empty store: is the city's elsewhere? titik store copy"
-    since = when.length(now_ms - heard_ms)
-    return f"no collector is running; the last report came {since} ago; start it: {start}"
+    if heard_ms is not None:
+        text = marked(
+            "no collector is running; the last report came {length} ago; start it: {command}"
+        )
+        return Sentence(text, length=Length(now_ms - heard_ms), command=start)
+    if db is None or not identity.is_empty(db):
+        return Sentence(marked("no collector is running; start it: {command}"), command=start)
+    text = marked(
+        "no collector is running; start it: {command}; it begins an empty store: is the city's"
+        " elsewhere? titik store copy"
+    )
+    return Sentence(text, command=start)
 
 
 def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | None]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_EVENTS, MAX_SPOOLED, MAX_UNKNOWN
 from titik_collector.live import namesakes as two_devices
 from titik_collector.live.now import LiveState
@@ -29,7 +30,7 @@ from titik_collector.store import (
 from titik_collector.store.database import Database
 from titik_collector.store.presence_rows import PresenceRow
 from titik_collector.store.status_rows import Tally
-from titik_collector.wording import when
+from titik_collector.wording.sentence import Length, Sentence, Word
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Now, Sample
 
@@ -78,7 +79,7 @@ class RouterStatus(_Place):
     model: str | None
     failed: tuple[str, ...]  # sources that its last sample could not read
     sample: Sample | None  # the last one
-    problems: tuple[str, ...] = ()  # what an operator should look at, in words
+    problems: tuple[str, ...] = ()  # what an operator should look at, each a Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def gather(
     known_facts = site_facts.at(db, now_ms)
     sites = [
         SiteStatus(
-            _sum(title, now["site", name], members),
+            summed(title, now["site", name], members),
             members,
             known_facts[name],
             None if zone is None else site_facts.is_open(known_facts[name], now_ms, zone),
@@ -175,7 +176,7 @@ def gather(
     known = {site.name for site in sites}
     return CityStatus(
         now_ms,
-        _sum(title, now["city", registry.city], routers),
+        summed(title, now["city", registry.city], routers),
         tuple(sites),
         tuple(one for one in routers if one.site not in known),
         _unknown_routers(db, now_ms),
@@ -250,31 +251,41 @@ def _router(
     return replace(one, problems=tuple(_problems(one, facts, behind_ms)))
 
 
-def _problems(one: RouterStatus, facts: _Facts, behind_ms: int | None) -> Iterator[str]:
+def _problems(one: RouterStatus, facts: _Facts, behind_ms: int | None) -> Iterator[Sentence]:
     """What an operator should look at, in words."""
     if one.name in facts.namesakes:
-        yield f"two devices use this name ({two_devices.REMEDY})"
+        yield Sentence(marked("two devices use this name ({remedy})"), remedy=two_devices.REMEDY)
     if one.now.revoked:
         pass  # somebody meant it
     elif one.since_ms == 0:
-        yield "never heard"
+        yield Sentence(marked("never heard"))
     elif one.now.state == "unknown" and not facts.hears:
         pass  # the fault is the server's, whose warning says it
     elif one.now.state != "online":
-        since = when.length(events.away_ms(facts.deaf, one.since_ms, facts.now_ms))
-        cause = f" ({one.cause})" if one.cause else ""
-        yield f"{one.now.state} for {since}{cause}"
+        yield _away(one, Length(events.away_ms(facts.deaf, one.since_ms, facts.now_ms)))
     if behind_ms is not None and one.now.state == "online":
-        where = "behind" if behind_ms > 0 else "ahead"
-        yield f"its clock is {when.length(abs(behind_ms))} {where}: check its NTP servers"
+        behind = marked("its clock is {length} behind: check its NTP servers")
+        ahead = marked("its clock is {length} ahead: check its NTP servers")
+        yield Sentence(behind if behind_ms > 0 else ahead, length=Length(abs(behind_ms)))
     if one.failed and one.now.state == "online":
-        yield f"cannot read {', '.join(one.failed)}"
+        yield Sentence(marked("cannot read {sources}"), sources=", ".join(one.failed))
     if one.line.lost_today:
-        plural = "" if one.line.lost_today == 1 else "s"
-        yield f"{one.line.lost_today:,} sample{plural} lost in 24 h"
+        single = marked("{number} sample lost in 24 h")
+        several = marked("{number} samples lost in 24 h")
+        lost = one.line.lost_today
+        yield Sentence(single if lost == 1 else several, number=lost)
 
 
-def _sum(title: str, now: Now, members: Sequence[RouterStatus]) -> Line:
+def _away(one: RouterStatus, length: Length) -> Sentence:
+    state = Word(one.now.state)
+    if one.cause is None:
+        return Sentence(marked("{state} for {length}"), state=state, length=length)
+    text = marked("{state} for {length} ({cause})")
+    return Sentence(text, state=state, length=length, cause=Word(one.cause))
+
+
+def summed(title: str, now: Now, members: Sequence[RouterStatus]) -> Line:
+    """The line of routers together; `now` is their sum."""
     lines = [one.line for one in members]
     covered = [line.coverage for line in lines if line.coverage is not None]
     spooled = [line.spooled for line in lines if line.spooled is not None]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from titik_collector.config.model import Config
+from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_QUESTIONS
 from titik_collector.queries import server_warnings, status
 from titik_collector.queries.server_warnings import Warned
@@ -26,6 +27,7 @@ from titik_collector.store import opening, simulated
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 from titik_collector.web.desk import Desk
+from titik_collector.wording.sentence import Sentence
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -34,7 +36,7 @@ EVERY_S = 1.0  # between two looks at the store
 SHARE = 10  # a look of a second is followed by nine of rest
 REST_S = 20.0  # at most
 QUIET_MS = 10_000  # what time alone changes is shown so late
-BUG = "a bug stops the page from reading the store; its log has more"
+BUG = marked("a bug stops the page from reading the store; its log has more")
 OLD_S = 60.0  # a look that is older is not now
 DEADLINE_S = 10.0  # of a question
 LATE = "the store took too long to answer; ask for less"
@@ -69,7 +71,10 @@ class Snapshot:
         if self.problem is not None:
             return [*found, self.problem]
         age_s = time.monotonic() - self.taken_s
-        return [*found, f"the store was read {age_s:.0f} s ago"] if age_s > OLD_S else found
+        if age_s <= OLD_S:
+            return found
+        old = marked("the store was read {seconds} s ago")
+        return [*found, Sentence(old, seconds=f"{age_s:.0f}")]
 
 
 class CityView:

@@ -15,9 +15,11 @@ from starlette.responses import HTMLResponse, Response
 
 from titik_collector.languages.codes import CODES, marked
 from titik_collector.languages.language import Language, accepted, language
+from titik_collector.web import event_words
 from titik_collector.web.city_view import CityView
-from titik_collector.web.happenings import KINDS, SERVER_CAUSES
+from titik_collector.web.happenings import KINDS
 from titik_collector.web.places import CAUSES, MARKS, STATES, router_state
+from titik_collector.web.sentences import is_ours, translated
 from titik_collector.web.static_files import static_files
 
 # Pages that the navigation leads to, with their titles; an entry is added with its page.
@@ -52,9 +54,9 @@ def city_of(request: Request) -> CityView:
     return view
 
 
-def look(request: Request, keeps: bool = True) -> Look:
-    """Of this request; `keeps`: its cookies count."""
-    cookies = request.cookies if keeps else {}
+def look(request: Request) -> Look:
+    """Of this request."""
+    cookies = request.cookies
     viewer = getattr(request.state, "viewer", None)
     code = _first(
         request.query_params.get("lang"),
@@ -71,14 +73,9 @@ def _first(*wishes: str | None, among: tuple[str, ...]) -> str | None:
     return next((one for one in wishes if one in among), None)
 
 
-def render(
-    request: Request, template: str, status: int = 200, keeps: bool = True, **values: Any
-) -> Response:
-    """The template as an answer, for this visitor; what the address chose is kept in cookies.
-
-    `keeps`: false where no cookie is read or set.
-    """
-    seen, city = look(request, keeps), city_of(request)
+def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """The template as an answer, for this visitor; what the address chose is kept in cookies."""
+    seen, city = look(request), city_of(request)
     text = (
         environment(seen.language.code)
         .get_template(template)
@@ -95,7 +92,7 @@ def render(
     )
     answer = HTMLResponse(text, status, {"Vary": "Cookie, Accept-Language"})
     for name, value, known in (("lang", seen.language.code, CODES), ("theme", seen.theme, THEMES)):
-        if keeps and request.query_params.get(name) in known:
+        if request.query_params.get(name) in known:
             answer.set_cookie(name, value, YEAR_S, samesite="lax", secure=_is_tls(request))
     return answer
 
@@ -146,7 +143,9 @@ def environment(code: str) -> Environment:
         "causes": CAUSES,
         "router_state": router_state,
         "kinds": KINDS,
-        "server_causes": SERVER_CAUSES,
+        "event_text": event_words.text,
+        "translated": translated,
+        "is_ours": is_ours,
         "language_of": language,
         "themes": THEMES,
     }

@@ -78,7 +78,7 @@ class RouterPresent(PresentFigures):
     firmware: Annotated[str | None, About("of the router")] = None
     model: Annotated[str | None, About("of the router")] = None
     failed: Annotated[tuple[str, ...], About("sources that cannot be read")] = ()
-    problems: Annotated[tuple[str, ...], About("what to look at, in English")] = ()
+    problems: Annotated[tuple[str, ...], About("what to look at, in the language asked for")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class CitySeen:
 
     at: Moment
     true_now: Annotated[bool, About("false: the store or the server fails; see `problems`")]
-    problems: Annotated[tuple[str, ...], About("of the server, in English")] = ()
+    problems: Annotated[tuple[str, ...], About("of the server, in the language asked for")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,8 +231,8 @@ class EventAnswer:
     at: Moment
     kind: Annotated[str, About("outage, server, registered, removed, revoked, lost or clone")]
     name: Annotated[str, About("of the router, site or city; `server` for the server")]
-    text: Annotated[str, About("in English")]
-    why: Annotated[str | None, About("what a cause is concluded from, in English")] = None
+    text: Annotated[str, About("in the language asked for")]
+    why: Annotated[str | None, About("what a cause is concluded from, likewise")] = None
     goes_on: Annotated[bool | None, About("true: it is not over")] = None
 
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from titik_collector.config.model import Config, Site
+from titik_collector.languages.language import Language
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 from titik_collector.web.api import parameters
 from titik_collector.web.api.answers import (
@@ -23,11 +24,12 @@ from titik_collector.web.api.answers import (
 )
 from titik_collector.web.api.api_route import ApiRoute
 from titik_collector.web.api.parameters import Parameter
-from titik_collector.web.api.replying import GEOJSON, reply
+from titik_collector.web.api.replying import GEOJSON, language_of, reply
 from titik_collector.web.api.shapes import encoded
 from titik_collector.web.city_view import Snapshot
 from titik_collector.web.error_pages import NotThere
 from titik_collector.web.rendering import city_of
+from titik_collector.web.sentences import translated
 from titik_wire import instant
 
 FIGURES = ("clients", "active", "wifi_down_bps", "wifi_up_bps", "uplink_down_bps", "uplink_up_bps")
@@ -38,34 +40,36 @@ KEEP_S, KEEP_MAP_S = 30, 60
 
 async def _now(request: Request) -> Response:
     scope = parameters.choice(request, "scope", ("site", "router"), "site")
-    snapshot, config = _seen(request)
-    answer = routers_now(snapshot) if scope == "router" else city_now(snapshot, config)
+    (snapshot, config), lang = _seen(request), language_of(request)
+    answer = routers_now(snapshot, lang) if scope == "router" else city_now(snapshot, config, lang)
     return reply(request, encoded(answer), 0)
 
 
 async def _sites(request: Request) -> Response:
     snapshot, config = _seen(request)
-    answer = Sites(**_head(snapshot), sites=_all_sites(snapshot.status, config))
+    head = _head(snapshot, language_of(request))
+    answer = Sites(**head, sites=_all_sites(snapshot.status, config))
     return reply(request, encoded(answer), KEEP_S)
 
 
 async def _site(request: Request) -> Response:
-    snapshot, config = _seen(request)
+    (snapshot, config), lang = _seen(request), language_of(request)
     name = request.path_params["name"]
     for one in snapshot.status.sites:
         if one.name == name:
-            routers = tuple(map(_router, one.routers))
-            answer = SiteAnswer(**_head(snapshot), site=_placed(one, config), routers=routers)
+            routers = tuple(_router(router, lang) for router in one.routers)
+            site = _placed(one, config)
+            answer = SiteAnswer(**_head(snapshot, lang), site=site, routers=routers)
             return reply(request, encoded(answer), KEEP_S)
     raise NotThere("name", f"there is no site {name!r}", "/api/v1/sites has all of them")
 
 
 async def _one_router(request: Request) -> Response:
-    snapshot, _ = _seen(request)
+    (snapshot, _), lang = _seen(request), language_of(request)
     name = request.path_params["name"]
     for one in snapshot.status.routers():
         if one.name == name:
-            answer = RouterAnswer(**_head(snapshot), router=_router(one))
+            answer = RouterAnswer(**_head(snapshot, lang), router=_router(one, lang))
             return reply(request, encoded(answer), KEEP_S)
     raise NotThere("name", f"there is no router {name!r}", "/api/v1/now?scope=router has all")
 
@@ -76,21 +80,21 @@ async def _map(request: Request) -> Response:
     return reply(request, body, KEEP_MAP_S, GEOJSON)
 
 
-def city_now(snapshot: Snapshot, config: Config) -> CityNow:
+def city_now(snapshot: Snapshot, config: Config, lang: Language) -> CityNow:
     """The city and its sites."""
     status = snapshot.status
     city = PresentFigures(**_present(status.line))
-    return CityNow(**_head(snapshot), city=city, sites=_all_sites(status, config))
+    return CityNow(**_head(snapshot, lang), city=city, sites=_all_sites(status, config))
 
 
-def routers_now(snapshot: Snapshot) -> RoutersNow:
+def routers_now(snapshot: Snapshot, lang: Language) -> RoutersNow:
     """Every router, as lists: objects would be three times as long."""
     routers = list(snapshot.status.routers())
     figures: dict[str, Any] = {
         name: tuple(getattr(one.now, name) for one in routers) for name in FIGURES
     }
     return RoutersNow(
-        **_head(snapshot),
+        **_head(snapshot, lang),
         name=tuple(one.name for one in routers),
         site=tuple(one.site for one in routers),
         state=tuple(one.now.state for one in routers),
@@ -121,12 +125,15 @@ def _seen(request: Request) -> tuple[Snapshot, Config]:
     return city.snapshot, city.config
 
 
-def _head(snapshot: Snapshot) -> dict[str, Any]:
-    warnings = [one.text for one in snapshot.status.warnings]
+def _head(snapshot: Snapshot, lang: Language) -> dict[str, Any]:
+    warnings = [translated(lang, one.text) for one in snapshot.status.warnings]
     return {
         "at": instant.to_text(snapshot.at_ms),
         "true_now": snapshot.is_true_now,
-        "problems": (*([snapshot.problem] if snapshot.problem else []), *warnings),
+        "problems": (
+            *([translated(lang, snapshot.problem)] if snapshot.problem else []),
+            *warnings,
+        ),
     }
 
 
@@ -147,7 +154,7 @@ def _with_place(one: SiteStatus, site: Site | None) -> SitePresent:
     return SitePresent(**present, **{name: getattr(site, name) for name in PLACE}, **facts)
 
 
-def _router(one: RouterStatus) -> RouterPresent:
+def _router(one: RouterStatus, lang: Language) -> RouterPresent:
     return RouterPresent(
         **_present(one.line),
         site=one.site,
@@ -157,7 +164,7 @@ def _router(one: RouterStatus) -> RouterPresent:
         firmware=one.firmware,
         model=one.model,
         failed=one.failed,
-        problems=one.problems,
+        problems=tuple(translated(lang, text) for text in one.problems),
     )
 
 

@@ -9,8 +9,12 @@ import hashlib
 from starlette.requests import Request
 from starlette.responses import Response
 
+from titik_collector.languages.codes import CODES
+from titik_collector.languages.language import Language, accepted, language
+
 JSON = "application/json"
 CSV = "text/csv; charset=utf-8"
+VARY = "Accept, Accept-Language, Cookie"
 GEOJSON = "application/geo+json"
 
 
@@ -20,7 +24,7 @@ def reply(
     """The answer; or that it is the one which the program has."""
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:24]}"'
     keep = f"private, max-age={keep_s}" if keep_s else "no-store"
-    headers = {"ETag": tag, "Cache-Control": keep, "Vary": "Accept, Cookie", **headers}
+    headers = {"ETag": tag, "Cache-Control": keep, "Vary": VARY, **headers}
     if tag in _tags(request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=media, headers=headers)
@@ -28,6 +32,13 @@ def reply(
 
 def _tags(header: str) -> list[str]:
     return [one.strip() for one in header.split(",")]
+
+
+def language_of(request: Request) -> Language:
+    """Of the words in an answer: `lang`, then Accept-Language, else English."""
+    wanted = request.query_params.get("lang")
+    code = wanted if wanted in CODES else accepted(request.headers.get("accept-language", ""))
+    return language(code or "en")
 
 
 def wants_csv(request: Request) -> bool:
