@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -208,6 +209,22 @@ def test_titik_status_filters_and_shows_them(tmp_path: Path) -> None:
     refused = run(titik, ["status", "--config", str(file), "--where", "tier=9"])
     assert 2 == refused.exit_code
     assert "no site has tier=9; there is 2" in refused.stderr
+
+
+@pytest.mark.sqlite("runs a command on a file")
+def test_titik_status_adds_up_groups(tmp_path: Path) -> None:
+    """A line for each, with how many sites it has; together with other screens it is refused."""
+    file = tmp_path / "titik.toml"
+    file.write_text(text(ALL))
+    with build.opened(tmp_path / "titik.db", ()) as db:
+        sync(db, model.load(file), T0)
+    run = CliRunner().invoke
+    shown = run(titik, ["status", "--config", str(file), "--by", "provider"]).stdout
+    assert re.search(r"^Telkom, 1 site +0/1 on", shown, re.M), shown
+    assert re.search(r"^not given, 1 site +0/0 on", shown, re.M), shown
+    refused = run(titik, ["status", "--config", str(file), "--by", "provider", "--json"])
+    assert 2 == refused.exit_code
+    assert "--by makes a table of groups" in refused.stderr
 
 
 def test_no_topic_has_a_fact(db: SqliteDatabase) -> None:

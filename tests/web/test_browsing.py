@@ -126,12 +126,63 @@ def test_a_chart_is_read_by_keyboard(open_page: OpenPage, served_city: Served) -
     assert 4 == len(set(seen))
     assert re.search(r"\d\d:\d\d", seen[0])
     figure.locator("[data-table]").click()
-    assert figure.locator("tbody tr").count() > 1000
+    expect(figure.locator("tbody tr")).to_have_count(25)
     page.locator("[data-heat]").scroll_into_view_if_needed()
     page.locator("[data-heat] canvas").wait_for()
     page.locator("[data-heat] .chart-box").focus()
     page.keyboard.press("ArrowUp")
     assert re.search(r"\d\d\W\d\d: ", page.locator("[data-heat] .chart-readout").inner_text())
+
+
+def test_the_day_of_a_place_stands_beside_the_map(open_page: OpenPage, served_city: Served) -> None:
+    """The city's first; a click on a card changes it, in the address too, and a reload keeps it."""
+    page = open_page(f"{served_city.address}/?lang=en")
+    is_live(page)
+    day = page.locator(".day")
+    day.locator("canvas").first.wait_for()
+    expect(day.locator(".day-title")).to_have_text("Kota Kupang")
+    page.locator(f"{TIROSA} .figures").click()
+    expect(day.locator(".day-title")).to_have_text("Taman Tirosa")
+    assert "place=taman-tirosa" in page.url
+    page.reload()
+    expect(day.locator(".day-title")).to_have_text("Taman Tirosa")
+    expect(page.locator(TIROSA)).to_have_class(re.compile("chosen"))
+    day.locator(".day-city").click()
+    expect(day.locator(".day-title")).to_have_text("Kota Kupang")
+    assert "place=" not in page.url
+
+
+def test_a_phone_fetches_no_day(open_page: OpenPage, served_city: Served) -> None:
+    """There is no room beside the map, so nothing of it is there."""
+    asked: list[str] = []
+    page = open_page("about:blank", 360)
+    page.on("request", lambda one: asked.append(one.url))
+    page.goto(served_city.address)
+    is_live(page)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator(".pin").first.wait_for()
+    assert not page.locator(".day").is_visible()
+    assert [] == [one for one in asked if "/api/v1/history" in one or "uPlot" in one]
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_no_pin_lies_upon_another(open_page: OpenPage, served_city: Served, width: int) -> None:
+    """Each is read and touched by itself; a line leads from it to its place."""
+    page = open_page(served_city.address, width)
+    page.locator("[data-map]").scroll_into_view_if_needed()
+    page.locator(".pin").first.wait_for()
+    boxes = [one.bounding_box() for one in page.locator(".pin").all()]
+    assert 10 == len(boxes)
+    upon = [
+        (one, other)
+        for n, one in enumerate(boxes)
+        for other in boxes[:n]
+        if one
+        and other
+        and abs(one["x"] - other["x"]) < min(one["width"], other["width"]) - 1
+        and abs(one["y"] - other["y"]) < one["height"] - 1
+    ]
+    assert [] == upon
 
 
 def test_reload_and_back_show_what_was_shown(open_page: OpenPage, served_city: Served) -> None:

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.collector import past_rows
+from tests.until import until
 from tests.web import cities
 from tests.web.cities import City, now_ms
 from tests.web.conftest import LOOPBACK
@@ -150,6 +151,9 @@ def test_a_simulated_past_is_marked(page: TestClient, here: City) -> None:
     with here.db.transaction():
         simulated.keep(here.db, Span(now - 3 * DAY_MS, now - DAY_MS))
     assert "is simulated" in shown(page, f"{HOURS}&s=city")
+    until(lambda: "everything before" in shown(page, "/site/taman-tirosa?lang=en"), True)
+    strip = shown(page, "/site/taman-tirosa?lang=en").partition('<figure class="strip">')[2]
+    assert 87 <= strip.partition("</svg>")[0].count(", simulated") <= 90
     assert "is simulated" not in shown(page, "/history?lang=en&from=2h&w=1h")
     found = list(csv.DictReader(io.StringIO(page.get("/history.csv?from=2d&w=1h").text)))
     assert {"True", ""} == {one["simulated"] for one in found}
@@ -157,6 +161,27 @@ def test_a_simulated_past_is_marked(page: TestClient, here: City) -> None:
     assert [now - 3 * DAY_MS, now - DAY_MS] == plain["simulated"]
     with here.db.transaction():
         here.db.execute("DELETE FROM setting WHERE name LIKE 'simulated%'")
+
+
+def test_a_day_of_minutes_has_a_row_for_each_hour(page: TestClient, here: City) -> None:
+    """The page is short, all rows are one step away, and the file has every minute."""
+    subject = history.find(here.db, "site/perumnas", "kupang")
+    begin_ms = (now_ms() - 24 * HOUR_MS) // HOUR_MS * HOUR_MS
+    for minute in range(0, 600):
+        past_rows.put(
+            here.db, subject, "1m", begin_ms + minute * 60_000, covered_ms=60_000, clients_mean=3.0
+        )
+    for hour in range(10):
+        past_rows.put(
+            here.db, subject, "1h", begin_ms + hour * HOUR_MS, covered_ms=HOUR_MS, clients_mean=3.0
+        )
+    text = shown(page, "/history?lang=en&s=site/perumnas")
+    assert "One row for each hour." in text
+    assert 10 <= len([one for one in rows(text) if one[-1] == "100%"]) <= 12
+    assert len(text) < 60_000
+    every = rows(shown(page, "/history?w=1m&s=site/perumnas"))
+    assert len([one for one in every if one[-1] == "100%"]) >= 500
+    assert len(page.get("/history.csv?s=site/perumnas").text.splitlines()) > 1400
 
 
 def test_an_hour_of_the_past_is_one_of_the_city(page: TestClient) -> None:

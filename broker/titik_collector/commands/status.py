@@ -12,6 +12,7 @@ from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
 from titik_collector.queries import (
     server_warnings,
+    site_groups,
     status,
     status_check,
     status_json,
@@ -36,6 +37,9 @@ COUNT = click.IntRange(0, 1_000_000)
 @click.option("--all", "everything", is_flag=True, help="Every router, however many there are.")
 @click.option(
     "--where", metavar="KEY=VALUE", help="Only sites where it is so, such as provider=Telkom."
+)
+@click.option(
+    "--by", type=click.Choice(status_where.KEYS), help="A line for each group, such as provider."
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs; see docs/operating.md.")
 @click.option("--check", "as_check", is_flag=True, help="One line and exit status for Nagios.")
@@ -67,6 +71,7 @@ def status_command(
     only_problems: bool,
     everything: bool,
     where: str | None,
+    by: str | None,
     as_json: bool,
     as_check: bool,
     **limits: int,
@@ -78,6 +83,8 @@ def status_command(
     Exit status 1 when the state of routers cannot be known, because no collector runs, or because
     it hears or stores nothing. With --check 0 is OK, 1 is a warning, 2 is critical, 3 is unknown.
     """
+    if by is not None and (name or only_problems or as_json or as_check):
+        raise click.UsageError("--by makes a table of groups: leave out the others, but --where")
     if as_check:
         _check(file, Limits(**limits))
     with plainly():
@@ -88,6 +95,8 @@ def status_command(
     console = Console()
     if as_json:
         click.echo(status_json.text(status_json.document(city, server, found)))
+    elif by is not None:
+        show(status_screen.render_groups(city, site_groups.grouped(city.sites, by, city.at_ms)))
     elif found is not None:
         show(status_detail.render(city, found, settings.city.timezone))
     elif only_problems:

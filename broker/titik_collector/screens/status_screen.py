@@ -14,6 +14,7 @@ from rich.text import Text
 
 from titik_collector.limits import MAX_PROBLEMS, MAX_ROWS
 from titik_collector.queries.server_warnings import Warned
+from titik_collector.queries.site_groups import SiteGroup
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 
 UNKNOWN = "·"
@@ -51,6 +52,19 @@ def render_problems(city: CityStatus) -> RenderableType:
     """Only what is wrong."""
     found = [*warnings(city.warnings), *problems(city)]
     return Group(*(found or [Text("no problem is known")]))
+
+
+def render_groups(city: CityStatus, groups: Sequence[SiteGroup]) -> RenderableType:
+    """The city, and each group with how many sites it has."""
+    rows = [
+        TableRow(0, f"{one.value or 'not given'}, {_many_sites(len(one.sites))}", one.line)
+        for one in groups
+    ]
+    return Group(*warnings(city.warnings), StatusTable([TableRow(0, "City", city.line), *rows]))
+
+
+def _many_sites(number: int) -> str:
+    return f"{number} site{'' if number == 1 else 's'}"
 
 
 def warnings(found: Sequence[Warned]) -> list[RenderableType]:

@@ -23,6 +23,7 @@ STATES = (
 )
 MARKS = {"off the air": "off-air"}
 PARTLY, WELL = len(STATES), len(STATES) + 2  # ranks of places that are online
+CLOSED = WELL + 1  # nobody has to do anything
 # Causes as the store has them.
 CAUSES = (
     marked("power cut"),
@@ -98,6 +99,8 @@ class Place:
     @property
     def rank(self) -> int:
         """0 is the worst."""
+        if self.state == "closed":
+            return CLOSED
         if self.state != "online":
             return STATES.index(self.state)
         now = self.site.now

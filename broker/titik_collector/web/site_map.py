@@ -16,6 +16,8 @@ from titik_collector.web.places import Place
 
 WIDTH, HEIGHT = 480, 320  # a phone shows it at two thirds, a desk at twice of that
 EDGE = 44  # room for the mark and the figure of a place
+PLATE = (70, 35)  # of a mark with its figure, on a phone, and a little room
+MAX_APART, ROUNDS = 60, 80
 LEAST_KM = 2.0  # the frame of a single place
 EARTH_KM = 6371.0
 STEPS = (1, 2, 5)
@@ -35,6 +37,7 @@ class Pin:
     place: Place
     position: Position
     point: Spot
+    plate: Spot  # beside the point where another one lies upon it
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,11 @@ def drawn(
     if not placed:
         return None
     frame = Frame([position for _, position in placed])
-    pins = [Pin(place, position, frame.point(position)) for place, position in placed]
+    points = [frame.point(position) for _, position in placed]
+    pins = [
+        Pin(place, position, point, plate)
+        for (place, position), point, plate in zip(placed, points, apart(points), strict=True)
+    ]
     return CityMap(
         tuple(sorted(pins, key=lambda pin: -pin.place.rank)),  # the worst is above the others
         len(places) - len(placed),
@@ -142,6 +149,28 @@ def drawn(
         basemap.attribution if basemap else "",
         basemap is not None,
     )
+
+
+def apart(points: Sequence[Spot]) -> list[Spot]:
+    """Where their plates stand, so that they do not lie upon each other; of few places."""
+    spots = [[one.x, one.y] for one in points]
+    for _ in range(ROUNDS if len(points) <= MAX_APART else 0):
+        pairs = [(a, b) for n, a in enumerate(spots) for b in spots[:n]]
+        if not sum(_pushed(a, b) for a, b in pairs):
+            break
+    return [Spot(round(x, 1), round(y, 1)) for x, y in spots]
+
+
+def _pushed(one: list[float], other: list[float]) -> bool:
+    """Half of the way each, where the way is shorter; false: they did not meet."""
+    over = [size - abs(one[side] - other[side]) for side, size in enumerate(PLATE)]
+    if min(over) < 0.5:
+        return False
+    side = over.index(min(over))
+    step = over[side] / 2 * (-1 if one[side] < other[side] else 1)
+    one[side] += step
+    other[side] -= step
+    return True
 
 
 def path(rings: Sequence[Ring], frame: Frame, end: str = "") -> str:

@@ -1,7 +1,7 @@
 """`/history`: the past of up to six places, compared; the address has all of what is chosen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -43,6 +43,8 @@ WINDOWS: dict[str | None, str] = {
     "1d": marked("days"),
 }
 KEEP_S = 10
+MOST_ROWS = 200  # of a table whose windows nobody chose; more are read by programs, as CSV
+LONGER: dict[Window, Window] = {"1m": "1h", "1h": "1d"}
 STRIP_COST = 1000  # as of so many windows
 
 
@@ -86,6 +88,7 @@ class PastView:
 
     subjects: tuple[Subject, ...]
     window: Window
+    row_window: Window  # of the table
     overall: tuple[Overall, ...]
     rows: tuple[PastRow, ...]
     nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
@@ -163,13 +166,19 @@ def view(
     """All that the page shows, at one moment of the store."""
     subjects = tuple(_find(db, config, name) for name in names)
     found = asked_past.read(db, config, subjects, asked, list(measure.fields))
-    window = found[0].window
+    window = row_window = found[0].window
     rows = past_rows.rows(found, measure.lines)
+    if len(rows) > MOST_ROWS and asked.window is None and window in LONGER:
+        row_window = LONGER[window]
+        fewer = replace(asked, window=row_window)
+        longer = asked_past.read(db, config, subjects, fewer, list(measure.lines))
+        rows = past_rows.rows(longer, measure.lines)
     is_empty = not any(one.kind == "figures" for one in rows)
     calendar = Calendar(config.city.timezone)
     return PastView(
         subjects,
         window,
+        row_window,
         tuple(overall.of(one, measure.lines, measure.highest, measure.sums) for one in found),
         () if is_empty else tuple(rows),
         tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),

@@ -1,43 +1,84 @@
 """`/`: the city now, its places, problems first.
 
-Rule: what is chosen is in the address: `q` words, `state` one state, `sort` by name.
+Rule: what is chosen is in the address: `q` words, `state` one state, `sort` by name, `group` by a
+fact, facts such as `provider`, and `place` whose day is shown beside the map.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from titik_collector.web import site_map
+from titik_collector.config.model import Config
+from titik_collector.web import place_groups, site_map
 from titik_collector.web.error_pages import chosen_of
-from titik_collector.web.places import STATES, chosen, counted, places
+from titik_collector.web.place_groups import KEYS
+from titik_collector.web.places import STATES, Place, chosen, counted, places
 from titik_collector.web.rendering import city_of, render
 
 SORTS = ("problems", "name")
+MANY = 30  # places; more are shown group by group, as somebody opens it
 
 
 async def _now(request: Request) -> Response:
     view, query = city_of(request), request.query_params
     state = chosen_of("state", query.get("state"), STATES)
     sort = chosen_of("sort", query.get("sort", SORTS[0]), SORTS)
+    key = chosen_of("group", query.get("group"), tuple(KEYS))
     snapshot = view.snapshot
     every = places(view.config, snapshot.status.sites)
-    shown = chosen(every, query.get("q", ""), state)
+    wanted = {one: query[one] for one in KEYS if one in query}
+    these = place_groups.chosen_by(every, wanted)
+    shown = chosen(these, query.get("q", ""), state)
     if sort == "name":
         shown = sorted(shown, key=lambda one: one.title.casefold())
     names = {one.name for one in shown}
+    ordered = [*shown, *(one for one in these if one.name not in names)]
+    if key is not None:
+        groups = place_groups.grouped(ordered, key, snapshot.at_ms, sort == "name")
+    else:
+        groups = [place_groups.together(ordered, snapshot.at_ms)] if wanted and ordered else []
     return render(
         request,
         "now.html",
         line=snapshot.status.line,
         every=every,
+        these=these,
         shown=names,
-        places=[*shown, *(one for one in every if one.name not in names)],
-        counts=counted(every),
+        places=ordered,
+        groups=groups,
+        group=key,
+        wanted=wanted,
+        keys=place_groups.offered(these, key),
+        titles=KEYS,
+        many=len(shown) > MANY,
+        all_counts=counted(every),
+        counts=counted(these),
         words=query.get("q", ""),
         state=state,
         sort=sort,
-        map=site_map.of_city(view.config, every, request.app.state.basemap),
+        day=_day(view.config, every, query.get("place")),
+        map=site_map.of_city(view.config, these, request.app.state.basemap),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDay:
+    """Whose day stands beside the map."""
+
+    subject: str  # as the API has it: site/NAME or city/NAME
+    title: str
+    place: str | None  # None: the city
+
+
+def _day(config: Config, every: Sequence[Place], name: str | None) -> PlaceDay:
+    """A place that is not there any more is the city."""
+    for one in every:
+        if one.name == name:
+            return PlaceDay(f"site/{name}", one.title, name)
+    return PlaceDay(f"city/{config.city.name}", config.city.title, None)
 
 
 ROUTES = [Route("/", _now)]

@@ -3,10 +3,12 @@
    Rule: time of which nothing is known is hatched and never bridged. A lone window is a dot.
    Rule: below the lines stand two strips: online or away, and how much of the time is known. */
 
-import { ask, clocks, colour, count, hatching, keys, library, percent, rate, word } from "./past.js";
+import { ask, clocks, colour, count, hatching, isMadeUp, keys, library, madeUpUntil, percent, rate, word } from "./past.js";
 
 const HEIGHT = 180;
 const STRIP = 11;
+const MOST_ROWS = 200; // of a table
+const LONGER = { "1m": "1h", "1h": "1d" };
 const SHARED = ["coverage_ratio", "uptime_ratio"];
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [12, 6]];
 /** What can be drawn: the fields of a line each, and the band around a single one. */
@@ -25,9 +27,13 @@ export async function mount(figure) {
   const slow = setTimeout(() => box.setAttribute("data-slow", word("loading")), 3000);
   try {
     const [past] = await Promise.all([read(figure), uplot()]);
-    const draw = () => show(figure, box, past);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const draw = () => {
+      if (figure.isConnected) show(figure, box, past);
+      else dark.removeEventListener("change", draw); // another one took its place
+    };
     draw();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+    dark.addEventListener("change", draw);
     table(figure, past);
   } catch (error) {
     readout(figure, `${word("no chart")} ${error instanceof Error ? error.message : ""}`);
@@ -40,14 +46,19 @@ export async function mount(figure) {
 async function uplot() {
   UPlot ??= /** @type {any} */ (window).uPlot;
   if (UPlot) return;
-  await Promise.all([library("../vendor/uPlot.iife.min.js"), library("../vendor/uPlot.min.css")]);
+  const hasStyles = document.querySelector('link[href$="/css/chart.css"]');
+  await Promise.all([
+    library("../vendor/uPlot.iife.min.js"),
+    library("../vendor/uPlot.min.css"),
+    hasStyles ?? library("../css/chart.css"),
+  ]);
   UPlot = /** @type {any} */ (window).uPlot;
 }
 
 /** The histories of all subjects, window by window, and why they were away.
-    @param {HTMLElement} figure */
-async function read(figure) {
-  const { chart = "clients", subjects = "", from, to, w } = figure.dataset;
+    @param {HTMLElement} figure @param {string | undefined} w  the window, if not the one that fits */
+async function read(figure, w = figure.dataset.w) {
+  const { chart = "clients", subjects = "", from, to } = figure.dataset;
   const measure = MEASURES[/** @type {keyof typeof MEASURES} */ (chart)];
   const band = "band" in measure ? measure.band : [];
   const query = new URLSearchParams({ fields: [...measure.lines, ...band, ...SHARED].join() });
@@ -134,7 +145,7 @@ function options(figure, box, past, lines) {
     series: [{}, ...lines.map(series)],
     hooks: {
       drawAxes: [(/** @type {any} */ plot) => gaps(plot, past)],
-      draw: [(/** @type {any} */ plot) => strips(plot, past)],
+      draw: [(/** @type {any} */ plot) => strips(plot, past), (/** @type {any} */ plot) => madeUp(plot, past)],
       setCursor: [(/** @type {any} */ plot) => plot.cursor.event && hover(figure, past, plot)],
     },
   };
@@ -246,6 +257,29 @@ function strips(plot, past) {
   ctx.restore();
 }
 
+/** The part that a demo made up ends with a line, and says so. @param {any} plot @param {any} past */
+function madeUp(plot, past) {
+  if (!isMadeUp(past.starts[0])) return;
+  const { ctx, bbox } = plot;
+  const size = 11 * devicePixelRatio;
+  const right = Math.min(edge(plot, madeUpUntil), bbox.left + bbox.width);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, right - bbox.left, bbox.height);
+  ctx.clip();
+  ctx.font = `600 ${size}px ${getComputedStyle(plot.root).fontFamily}`;
+  const width = ctx.measureText(word("simulated")).width + size;
+  ctx.fillStyle = colour("warning");
+  ctx.fillRect(bbox.left, bbox.top, width, size * 1.7);
+  ctx.fillStyle = colour("on-warning");
+  ctx.textAlign = "left";
+  ctx.textBaseline = "middle";
+  ctx.fillText(word("simulated"), bbox.left + size / 2, bbox.top + size * 0.9);
+  ctx.fillStyle = colour("on-warning");
+  ctx.fillRect(right - 2 * devicePixelRatio, bbox.top, 2 * devicePixelRatio, bbox.height);
+  ctx.restore();
+}
+
 /** @param {HTMLElement} figure @param {any} past @param {any} plot */
 function hover(figure, past, plot) {
   const at = plot.cursor.left < 0 ? null : plot.posToVal(plot.cursor.left, "x") * 1000;
@@ -256,7 +290,7 @@ function hover(figure, past, plot) {
 
 /** What a window holds, in words. @param {any} past @param {number} n */
 function said(past, n) {
-  const when = moment(past, n);
+  const when = `${moment(past, n)}${isMadeUp(past.starts[n]) ? ` (${word("simulated")})` : ""}`;
   if (isGap(past, n)) return `${when}: ${word("no data")}${why(past, n)}`;
   const { measure, each } = past;
   const figures = each.map((/** @type {any} */ one) => {
@@ -313,11 +347,23 @@ function table(figure, past) {
   const holder = /** @type {HTMLElement | null} */ (figure.querySelector(".chart-table"));
   if (!button || !holder) return;
   button.hidden = false;
-  button.addEventListener("click", () => {
+  button.addEventListener("click", async () => {
     holder.hidden = !holder.hidden;
     button.setAttribute("aria-expanded", String(!holder.hidden));
-    if (!holder.hidden && !holder.firstChild) holder.append(rows(past));
+    if (holder.hidden || holder.firstChild) return;
+    const shown = await readable(figure, past);
+    if (!holder.firstChild) holder.append(rows(shown));
   });
+}
+
+/** What a table can show: minutes of a day are 1,440 rows, which only a file is good for.
+    @param {HTMLElement} figure @param {any} past */
+async function readable(figure, past) {
+  const longer = LONGER[/** @type {keyof typeof LONGER} */ (past.each[0].window)];
+  if (past.starts.length <= MOST_ROWS || !longer) return past;
+  const found = await read(figure, longer).catch(() => past);
+  const isKnown = found.each.some((/** @type {any} */ one) => one.figures.coverage_ratio.some((/** @type {any} */ part) => part));
+  return isKnown ? found : past; // a new place has no whole hour yet
 }
 
 /** @param {any} past */

@@ -2,13 +2,14 @@
 
    Rule: nothing known is hatched, an hour that no clock showed is empty, zero is the darkest step. */
 
-import { ask, clocks, colour, count, hatching, keys, percent, rate, word } from "./past.js";
+import { ask, clocks, colour, count, hatching, HOUR_MS, isMadeUp, keys, percent, rate, word } from "./past.js";
 
 const HOURS = 24;
 const STEPS = 7;
 const LEFT = 34; // pixels for the hours
 const TOP = 18; // for the months
 const ROW = 8;
+const WIDEST = 28; // of a day: the few of a new place are no flags
 
 /** @param {any} figure */
 export async function mount(figure) {
@@ -16,7 +17,7 @@ export async function mount(figure) {
   try {
     const { heat = "clients_mean", subjects = "", from } = figure.dataset;
     const query = new URLSearchParams({ m: heat, ...(from && { from }) });
-    const found = await ask(`/api/v1/heat/${subjects}?${query}`);
+    const found = begun(await ask(`/api/v1/heat/${subjects}?${query}`));
     const canvas = document.createElement("canvas");
     canvas.setAttribute("aria-hidden", "true"); // the readout has it in words
     box.replaceChildren(canvas);
@@ -30,6 +31,24 @@ export async function mount(figure) {
   }
 }
 
+/** Without the days before the first one that has data. @param {any} found */
+function begun(found) {
+  const first = found.coverage_ratio.findIndex((/** @type {any[]} */ day) => day.some((one) => one > 0));
+  if (first <= 0) return found;
+  return {
+    ...found,
+    day_ms: found.day_ms.slice(first),
+    values: found.values.slice(first),
+    coverage_ratio: found.coverage_ratio.slice(first),
+    skipped: found.skipped.map((/** @type {number[]} */ [day, hour]) => [day - first, hour]),
+  };
+}
+
+/** How wide a day is. @param {number} width of the whole @param {any} found */
+function columnOf(width, found) {
+  return Math.min((width - LEFT) / found.day_ms.length, WIDEST);
+}
+
 /** @param {HTMLCanvasElement} canvas @param {HTMLElement} box @param {any} found */
 function paint(canvas, box, found) {
   const [width, height] = [box.clientWidth, TOP + HOURS * ROW];
@@ -38,7 +57,7 @@ function paint(canvas, box, found) {
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const hatch = hatching(pen);
   pen.scale(devicePixelRatio, devicePixelRatio);
-  const column = (width - LEFT) / found.day_ms.length;
+  const column = columnOf(width, found);
   const skipped = new Set(found.skipped.map((/** @type {number[]} */ one) => one.join()));
   const colours = Array.from({ length: STEPS }, (_, n) => colour(`heat-${n + 1}`));
   found.values.forEach((/** @type {any[]} */ day, /** @type {number} */ n) => {
@@ -119,7 +138,7 @@ function walk(figure, box, canvas, found) {
     readout(figure, said(found, Math.floor(n / HOURS), n % HOURS));
   };
   canvas.addEventListener("mousemove", (event) => {
-    const column = (canvas.clientWidth - LEFT) / found.day_ms.length;
+    const column = columnOf(canvas.clientWidth, found);
     const day = Math.floor((event.offsetX - LEFT) / column);
     const hour = Math.floor((event.offsetY - TOP) / ROW);
     if (found.values[day]?.[hour] !== undefined) say(day * HOURS + hour);
@@ -133,8 +152,9 @@ function said(found, day, hour) {
   const clock = `${String(hour).padStart(2, "0")}–${String(hour + 1).padStart(2, "0")}`;
   const value = found.values[day][hour];
   const known = found.coverage_ratio[day][hour] ?? null;
+  const made = isMadeUp(found.day_ms[day] + hour * HOUR_MS) ? ` (${word("simulated")})` : "";
   const words = value === null ? word("no data") : `${word(found.measure)} ${textOf(found)(value)}, ${word("strip data")} ${percent(known)}`;
-  return `${date(found.day_ms[day])} ${clock}: ${words}`;
+  return `${date(found.day_ms[day])} ${clock}${made}: ${words}`;
 }
 
 /** @param {HTMLElement} figure @param {string} text */

@@ -191,18 +191,65 @@ function take(message, isWhole) {
   for (const listener of listeners) listener(changed);
 }
 
-/** How many places are in each state. */
+/** How many places are in each state, and the sums of those that stand together. */
 function count() {
-  const states = [...rows].filter(([subject]) => subject.startsWith("site/")).map(([, row]) => row.state);
+  const everywhere = [...rows].filter(([subject]) => subject.startsWith("site/")).map(([, row]) => row);
+  const within = new Map([[null, everywhere]]);
+  for (const scope of document.querySelectorAll("[data-sums]")) within.set(scope, membersOf(scope));
   for (const one of document.querySelectorAll("[data-count]")) {
+    const members = within.get(one.closest("[data-sums]"));
     const state = one.dataset.count;
-    write(one, numbers[0].format(state === "all" ? states.length : states.filter((s) => s === state).length));
+    const fits = state === "all" ? members : members.filter((row) => row.state === state);
+    write(one, numbers[0].format(fits.length));
   }
+  for (const one of document.querySelectorAll("[data-sum]")) {
+    figure(one, SUMS[one.dataset.sum](within.get(one.closest("[data-sums]")), one.dataset.sum));
+  }
+  for (const one of document.querySelectorAll("[data-groups] > *")) wear(one);
 }
+
+/** The rows of the places in an element; one that stands there twice counts once. */
+function membersOf(element) {
+  const cards = [...element.querySelectorAll(".place[data-subject]")];
+  const subjects = new Set(cards.map((one) => one.dataset.subject));
+  return [...subjects].map((one) => rows.get(one)).filter(Boolean);
+}
+
+/** A group shows the worst state of its places. */
+function wear(group) {
+  const cards = [...group.querySelectorAll(".place[data-rank]")];
+  if (!cards.length) return;
+  const worst = cards.reduce((one, other) => (other.dataset.rank - one.dataset.rank < 0 ? other : one));
+  const mark = markOf(worst.dataset.state);
+  group.dataset.rank = worst.dataset.rank;
+  group.className = `group state-${mark}`;
+  group.querySelector("summary use").setAttribute("href", `#mark-${mark}`);
+  group.querySelector("summary .mark").setAttribute("class", `mark state-${mark}`);
+  write(group.querySelector("[data-worst]"), words.get(worst.dataset.state));
+}
+
+const markOf = (state) => (state === "off the air" ? "off-air" : state);
+
+/** Of what is known; null: nothing is. */
+function sum(members, name) {
+  const known = members.map((row) => row[name]).filter((one) => one !== null && one !== undefined);
+  return known.length ? known.reduce((all, one) => all + one, 0) : null;
+}
+
+const SUMS = {
+  clients: (members, name) => whole(sum(members, name)),
+  wifi_down_bps: (members, name) => rate(sum(members, name)),
+  wifi_up_bps: (members, name) => rate(sum(members, name)),
+  /** Of all routers; one without any counts as zero. */
+  coverage: (members) => {
+    const known = members.filter((row) => row.coverage !== null).map((row) => ({ part: row.coverage * row.routers_known }));
+    return percent(known.length ? sum(known, "part") / sum(members, "routers_known") : null);
+  },
+};
 
 /** Show a row in an element and those in it, but not in one of another subject. */
 function paint(element, row) {
-  const mark = row.state === "off the air" ? "off-air" : row.state;
+  const mark = markOf(row.state);
   element.dataset.state = row.state;
   if (row.at) element.dataset.at = row.at;
   element.dataset.rank = rank(element, row);

@@ -3,21 +3,40 @@
 
 import { onRows, start } from "./live.js";
 
+const FEW = 30; // places that are found; then their groups open
+
 start();
-const list = document.querySelector("[data-place-list]");
-if (list && document.querySelector("[data-search]")) choose();
-if (list) onRows(() => sort(list));
+const lists = [...document.querySelectorAll("[data-place-list]")];
+const groups = document.querySelector("[data-groups]");
+if (lists.length && document.querySelector("[data-search]")) choose();
+onRows(() => [...lists, groups].filter(Boolean).forEach(sort));
 for (const scenes of document.querySelectorAll("[data-wall]")) {
   import("./wall.js").then((wall) => wall.mount(scenes));
+}
+for (const section of document.querySelectorAll("[data-day]")) {
+  section.hidden = false; // before the map takes its size
+  whenSeen(section, async () => (await import("./day.js")).mount(section));
 }
 for (const section of document.querySelectorAll("[data-map]")) {
   whenSeen(section, async () => (await import("./map.js")).mount(section));
 }
-for (const figure of document.querySelectorAll("[data-chart]")) {
+for (const figure of document.querySelectorAll("[data-chart]:not([data-day] *)")) {
   whenSeen(figure, async () => (await import("./chart.js")).mount(figure));
 }
 for (const figure of document.querySelectorAll("[data-heat]")) {
   whenSeen(figure, async () => (await import("./heat.js")).mount(figure));
+}
+
+/** Keep something in the address, and in the links to another view of the same. */
+export function put(name, value) {
+  const changed = (address) => {
+    const url = new URL(address);
+    if (value) url.searchParams.set(name, value);
+    else url.searchParams.delete(name);
+    return url.href.replaceAll("%2F", "/");
+  };
+  history.replaceState(history.state, "", changed(location.href));
+  for (const link of document.querySelectorAll("a[data-keeps]")) link.href = changed(link.href);
 }
 
 /** Do something when an element comes near the window, once. */
@@ -37,27 +56,26 @@ function whenSeen(element, act) {
 function choose() {
   const search = document.querySelector("[data-search]");
   const chips = [...document.querySelectorAll("[data-filter]")];
-  const address = new URL(location.href);
-
-  const state = () => address.searchParams.get("state") ?? "";
+  const state = () => new URL(location.href).searchParams.get("state") ?? "";
 
   function show() {
     const words = search.value.toLowerCase().split(/\s+/);
-    let shown = 0;
-    for (const place of list.children) {
-      const text = `${place.dataset.title} ${place.dataset.subject}`.toLowerCase();
-      const fits = (!state() || place.dataset.state === state()) && words.every((one) => text.includes(one));
-      place.hidden = !fits;
-      shown += fits ? 1 : 0;
+    const only = state();
+    const cards = lists.flatMap((list) => [...list.children]);
+    for (const place of cards) {
+      const text = `${place.dataset.title} ${place.dataset.subject.slice("site/".length)}`.toLowerCase();
+      place.hidden = (only && place.dataset.state !== only) || !words.every((one) => text.includes(one));
     }
+    const shown = cards.filter((one) => !one.hidden).length;
+    for (const group of groups?.children ?? []) group.hidden = !group.querySelector(".place:not([hidden])");
     document.querySelector("[data-none]").hidden = shown > 0;
+    return shown;
   }
 
   function keep(name, value) {
-    if (value) address.searchParams.set(name, value);
-    else address.searchParams.delete(name);
-    history.replaceState(null, "", address);
-    show();
+    put(name, value);
+    const isFew = show() <= FEW;
+    for (const group of groups?.children ?? []) group.open ||= isFew;
   }
 
   search.form.addEventListener("submit", (event) => event.preventDefault());

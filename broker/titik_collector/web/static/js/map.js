@@ -4,10 +4,14 @@
    there is copied to the pins. So a place has one state on the page, and the map needs no data of
    its own. */
 
+import { put } from "./main.js";
 import { ask, library } from "./past.js";
 
 const CROWD = 300; // places in view; more are drawn as groups
 const CELL = 96; // pixels of a group
+const ROOM = 0.3; // of the map, that pins may cover with their figures; else they are marks alone
+const APART = 4; // pixels between two pins
+const ROUNDS = 80; // of pushing them apart
 const NAMES_FROM = 14; // the zoom from which names have room
 const REACH_KM = 30; // around the places, as far as the map can be moved
 const DEGREE_KM = 111.2;
@@ -151,9 +155,7 @@ function recall(map) {
 /** The address of a page shows what the page shows. @param {any} map */
 function remember(map) {
   const { lat, lng } = map.getCenter();
-  const url = new URL(location.href);
-  url.searchParams.set("map", [map.getZoom(), lat.toFixed(4), lng.toFixed(4)].join("/"));
-  history.replaceState(history.state, "", url.href.replaceAll("%2F", "/"));
+  put("map", [map.getZoom(), lat.toFixed(4), lng.toFixed(4)].join("/"));
 }
 
 /** What lies under the places: the file, else a grid. @param {any} map @param {HTMLElement} section */
@@ -206,18 +208,75 @@ function show(map, places, section) {
   const view = map.getBounds().pad(0.1);
   const near = new Set(places.filter((one) => view.contains(one.latlng)));
   const crowded = near.size > CROWD;
-  groupsOf(map).clearLayers();
+  layerOf(map, "groups").clearLayers();
   for (const one of places) {
     if (near.has(one) && !crowded) one.marker.addTo(map);
     else one.marker.remove();
   }
-  if (crowded) group(map, [...near], section);
-  else label(map, [...near]);
+  if (crowded) {
+    layerOf(map, "leaders").clearLayers();
+    group(map, [...near], section);
+    return;
+  }
+  shrink(map, [...near]);
+  spread(map, [...near]);
+  label(map, [...near]);
 }
 
-/** The layer of the groups. @param {any} map */
-function groupsOf(map) {
-  return (map.titikGroups ??= L.layerGroup().addTo(map));
+/** Where the figures of all would cover the map, each is its mark alone.
+    @param {any} map @param {Place[]} places */
+function shrink(map, places) {
+  const { x, y } = map.getSize();
+  const isTight = places.length * 60 * 32 > ROOM * x * y;
+  for (const one of places) one.pin.classList.toggle("is-small", isTight);
+}
+
+/** Move pins apart that would lie upon each other; a line leads to where the place is.
+    @param {any} map @param {Place[]} places */
+function spread(map, places) {
+  const spots = places.map((one) => {
+    const { x, y } = map.latLngToContainerPoint(one.latlng);
+    return { one, x, y, from: { x, y }, width: one.pin.offsetWidth + APART, height: one.pin.offsetHeight + APART };
+  });
+  const key = [map.getZoom(), map.getCenter(), spots.map((spot) => spot.width)].join();
+  if (map.titikSpread === key) return;
+  map.titikSpread = key;
+  for (let round = 0; round < ROUNDS && push(spots); round++);
+  const leaders = layerOf(map, "leaders");
+  leaders.clearLayers();
+  for (const { one, x, y, from } of spots) {
+    const at = map.containerPointToLatLng([x, y]);
+    one.marker.setLatLng(at);
+    if (Math.hypot(x - from.x, y - from.y) < 8) continue;
+    leaders.addLayer(L.polyline([one.latlng, at], { className: "map-leader", interactive: false, weight: 2 }));
+    leaders.addLayer(L.circleMarker(one.latlng, { className: "map-leader-end", interactive: false, radius: 3 }));
+  }
+}
+
+/** Push each two that meet half of the way apart, where the way is shorter; false: none meets.
+    @param {any[]} spots */
+function push(spots) {
+  let isMoved = false;
+  for (let n = 0; n < spots.length; n++) {
+    for (let m = 0; m < n; m++) {
+      const [a, b] = [spots[n], spots[m]];
+      const x = (a.width + b.width) / 2 - Math.abs(a.x - b.x);
+      const y = (a.height + b.height) / 2 - Math.abs(a.y - b.y);
+      if (x < 0.5 || y < 0.5) continue;
+      isMoved = true;
+      const side = x < y ? "x" : "y";
+      const step = (Math.min(x, y) / 2) * (a[side] < b[side] ? -1 : 1);
+      a[side] += step;
+      b[side] -= step;
+    }
+  }
+  return isMoved;
+}
+
+/** A layer of the map, by its name. @param {any} map @param {string} name */
+function layerOf(map, name) {
+  map.titikLayers ??= {};
+  return (map.titikLayers[name] ??= L.layerGroup().addTo(map));
 }
 
 /** Places whose pins would share a cell stand there as one: how many, and the worst of their states.
@@ -232,7 +291,7 @@ function group(map, places, section) {
   }
   for (const members of cells.values()) {
     const only = members.length === 1 ? members[0].marker : groupMarker(map, members, section);
-    groupsOf(map).addLayer(only);
+    layerOf(map, "groups").addLayer(only);
   }
 }
 
@@ -261,12 +320,14 @@ function byRank(one, other) {
     @param {any} map @param {Place[]} places */
 function label(map, places) {
   const free = map.getZoom() >= NAMES_FROM;
+  const { x: width } = map.getSize();
   const taken = free ? places.map((one) => box(map, one, part(one.pin, ".pin-count"))) : [];
   const worstFirst = [...places].sort((one, other) => byRank(seen(other).state, seen(one).state));
   for (const one of worstFirst) {
     const name = part(one.pin, ".pin-name");
     const room = free ? box(map, one, name) : null;
-    const fits = room !== null && !taken.some((other) => other.of !== one && meet(room, other));
+    const isInside = room !== null && room.left >= 0 && room.right <= width;
+    const fits = isInside && !taken.some((other) => other.of !== one && meet(room, other));
     name.classList.toggle("is-placed", fits);
     if (fits) taken.push(room);
   }
@@ -275,7 +336,7 @@ function label(map, places) {
 /** Where the name of a pin is, or the pin itself. @param {any} map @param {Place} one
     @param {Element} element */
 function box(map, one, element) {
-  const { x, y } = map.latLngToContainerPoint(one.latlng);
+  const { x, y } = map.latLngToContainerPoint(one.marker.getLatLng());
   const isName = element.classList.contains("pin-name");
   const shown = /** @type {HTMLElement} */ (isName ? element : one.pin);
   const [width, height] = [shown.offsetWidth, shown.offsetHeight];

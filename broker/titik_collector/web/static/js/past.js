@@ -6,10 +6,17 @@ const { lang } = document.documentElement;
 const locale = lang === "id" ? "id-ID" : "en-GB";
 export const UNKNOWN = "·";
 export const HOUR_MS = 3_600_000;
+/** Until when the past is made up, in a demo; 0: nothing is. */
+export const madeUpUntil = Number(document.body.dataset.simulated ?? 0);
 
 /** A word of the page, by its key. @param {string} key */
 export function word(key) {
   return document.querySelector(`[data-key="${key}"]`)?.textContent ?? key;
+}
+
+/** Whether a window that begins then is a demo's. @param {number} from */
+export function isMadeUp(from) {
+  return from < madeUpUntil;
 }
 
 /** @param {number} digits */

@@ -1,0 +1,75 @@
+"""Places that stand together on the first page, and what chooses them.
+
+Rule: what is chosen by is a fact of the file; what says the same of every place is not offered.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from titik_collector.languages.codes import marked
+from titik_collector.queries import site_groups, status_where
+from titik_collector.queries.status import Line
+from titik_collector.web.places import Place, counted
+
+# By their names in addresses and in the file. Circuits are for people with a login.
+KEYS = {
+    "district": marked("District"),
+    "provider": marked("Provider"),
+    "tier": marked("Tier"),
+    "power": marked("Power"),
+    "tags": marked("Tags"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGroup:
+    """Some places and their sums."""
+
+    value: str  # empty: theirs is not given
+    places: tuple[Place, ...]
+    line: Line
+
+    @property
+    def worst(self) -> Place:
+        """Whose state the group shows."""
+        return min(self.places, key=lambda one: one.rank)
+
+    @property
+    def online(self) -> int:
+        """How many places serve."""
+        return counted(self.places).get("online", 0)
+
+
+def chosen_by(found: Sequence[Place], wanted: Mapping[str, str]) -> list[Place]:
+    """Those that have all of these facts."""
+    return [
+        one
+        for one in found
+        if all(status_where.has(one.site.facts, key, value) for key, value in wanted.items())
+    ]
+
+
+def offered(found: Sequence[Place], current: str | None) -> dict[str, str]:
+    """The keys that say different things of these places, and the one that is used; with titles."""
+    sites = [one.site for one in found]
+    return {
+        key: title
+        for key, title in KEYS.items()
+        if key == current or status_where.divides(sites, key)
+    }
+
+
+def grouped(found: Sequence[Place], key: str, now_ms: int, by_name: bool) -> list[PlaceGroup]:
+    """The group with the worst place first, else by value."""
+    places = {one.name: one for one in found}
+    groups = [
+        PlaceGroup(one.value, tuple(places[site.name] for site in one.sites), one.line)
+        for one in site_groups.grouped([one.site for one in found], key, now_ms)
+    ]
+    return groups if by_name else sorted(groups, key=lambda one: one.worst.rank)
+
+
+def together(found: Sequence[Place], now_ms: int) -> PlaceGroup:
+    """All of them as one group; there is at least one."""
+    group = site_groups.group("", [one.site for one in found], now_ms)
+    return PlaceGroup("", tuple(found), group.line)

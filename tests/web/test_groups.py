@@ -1,0 +1,126 @@
+"""Places together by what they have in common, on the first page; all of it in the address."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+from starlette.testclient import TestClient
+
+from tests.until import PATIENCE_S, until
+from tests.web import cities
+from tests.web.conftest import LOOPBACK, OpenPage, serving_at
+from titik_collector.web import app
+from titik_collector.web.city_view import CityView, watching
+
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+
+def groups(text: str) -> list[tuple[str, str, str]]:
+    """State, title and devices of each."""
+    found = re.findall(r'<details class="group state-(\S+)".*?</summary>', text, re.S)
+    heads = re.findall(r'<details class="group.*?</summary>', text, re.S)
+    return [
+        (
+            state,
+            re.sub("<[^>]*>", "", re.findall(r"<b>(.*?)</b>", head)[0]),
+            re.findall(r'data-sum="clients">(.*?)<', head)[0],
+        )
+        for state, head in zip(found, heads, strict=True)
+    ]
+
+
+def shown(text: str) -> list[str]:
+    """Names of the places that are shown."""
+    cards = re.findall(r'<li class="place[^>]*data-subject="site/([^"]+)"[^>]*?( hidden)?>', text)
+    return [name for name, hidden in cards if not hidden]
+
+
+def test_places_stand_together_with_their_sums(
+    page: TestClient, city: cities.City, view: CityView
+) -> None:
+    """The group with the worst place first, and its state; routers that are away add nothing."""
+    city.report("lerik-1", "offline")
+    until(lambda: view.snapshot.status.line.now.routers_online, 9)
+    text = page.get("/?group=provider&lang=en").text
+    # A router's devices are 3 and its place in the file; nobody knows those of the one away.
+    assert [
+        ("offline", "Indosat", "7"),
+        ("online", "Lintasarta", "13"),
+        ("online", "Telkom", "45"),
+    ] == groups(text)
+    assert 10 == len(shown(text))
+
+
+def test_a_place_is_in_the_group_of_each_of_its_tags(page: TestClient) -> None:
+    """Each group is of one word."""
+    text = page.get("/?group=tags&lang=en").text
+    assert {"taman", "pusat-kota", "pantai", "wisata"} < {title for _, title, _ in groups(text)}
+    assert 2 == shown(text).count("taman-nostalgia")
+
+
+def test_a_fact_in_the_address_chooses_places(page: TestClient) -> None:
+    """With their sums, on the map too, and with a way back."""
+    text = page.get("/?provider=lintasarta&district=Kota+Lama&lang=en").text
+    assert ["pantai-ketapang-satu"] == shown(text)
+    assert 1 == text.count('class="map-place ')
+    assert [("online", "Kota Lama · lintasarta", "8")] == groups(text)
+    (back,) = re.findall(r'href="([^"]*)"[^>]*>Provider:', text)
+    assert "/?district=Kota+Lama&lang=en" == back.replace("&amp;", "&")
+    nothing = page.get("/?provider=nobody&lang=en").text
+    assert [] == shown(nothing)
+    assert '<p class="none" data-none>' in nothing
+
+
+def test_only_what_divides_the_city_is_offered(tmp_path: Path) -> None:
+    """A city of one district has no use for its districts."""
+    text = re.sub(r'district = ".*"', 'district = "Oebobo"', cities.KUPANG.read_text())
+    text = text.replace('provider = "Telkom"\n', "")
+    with cities.city(tmp_path, text) as filled, watching(filled.config) as view:
+        page = TestClient(app.build(view), LOOPBACK)
+        offered = re.findall(r'href="/\?group=(\w+)', page.get("/?state=unknown").text)
+        offered += re.findall(r"group=(\w+)", page.get("/").text)
+        assert {"provider", "tier", "power", "tags"} == set(offered)
+        titles = [title for _, title, _ in groups(page.get("/?group=provider&lang=en").text)]
+        assert ["Indosat", "Lintasarta", "not given"] == titles
+        assert 6 == len(shown(page.get("/?provider=").text))
+
+
+def test_a_group_that_is_none_is_named(page: TestClient) -> None:
+    """With what it may be."""
+    answer = page.get("/?group=circuit&lang=en")
+    assert 400 == answer.status_code
+    assert "group: &#39;circuit&#39; is none of them" in answer.text
+
+
+def test_a_fact_of_a_place_leads_to_its_like(page: TestClient) -> None:
+    """From its own page."""
+    text = page.get("/site/taman-tirosa?lang=en").text
+    assert '<a href="/?provider=Telkom">Telkom</a>' in text
+    assert '<a href="/?tier=2">2</a>' in text
+
+
+@pytest.mark.system
+def test_a_group_lives_as_its_places_do(open_page: OpenPage, tmp_path: Path) -> None:
+    """Its sum and its worst state; a search opens it, and stays in the address with the group."""
+    with cities.city(tmp_path) as filled:
+        filled.live()
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?group=district&lang=en")
+            expect(page.locator("[data-live]")).to_have_attribute("data-live", "live")
+            group = page.locator('.group[data-title="Oebobo"]')
+            expect(group.locator('[data-sum="clients"]')).to_have_text("38")
+            filled.hear("tirosa-1", 50)
+            expect(group.locator('[data-sum="clients"]')).to_have_text("84")
+            filled.report("lerik-1", "offline")
+            expect(group.locator("[data-worst]")).to_have_text("offline")
+            expect(page.locator(".group").first).to_have_attribute("data-title", "Oebobo")
+            group.locator("summary").click()
+            page.keyboard.press("/")
+            page.keyboard.type("tirosa")
+            expect(page.locator(".group:visible")).to_have_count(1)
+            expect(group.locator(".place:visible")).to_have_count(1)
+            assert "group=district" in page.url
+            assert "q=tirosa" in (
+                page.locator(".chip", has_text="Provider").get_attribute("href") or ""
+            )
