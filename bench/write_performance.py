@@ -21,6 +21,7 @@ TITLES = {
     "broker": "The broker",
     "latency": "Latency",
     "page": "The page in a browser",
+    "streams": "Acks while people look",
 }
 HEAD = """\
 # What it costs
