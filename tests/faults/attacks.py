@@ -3,6 +3,8 @@
 import itertools
 import json
 import signal
+from collections.abc import Mapping
+from typing import Any
 
 from tests.broker.running import Client
 from tests.faults import oracle
@@ -86,8 +88,18 @@ def clock_jumps(trial: Trial) -> None:
             trial.wrong.append(f"no sample for {max(gaps)} ms")
 
 
+def _counted(sample: Mapping[str, Any]) -> int | None:
+    """Its clients; None where it says that hostapd could not be read, -1 where it says nothing."""
+    unread = None if "hostapd" in sample["agent"].get("failed", ()) else -1
+    count: int | None = sample.get("clients", unread)
+    return count
+
+
 def mac_flood(trial: Trial) -> None:
-    """`count` addresses, every reading all new ones: memory stays, and every sample counts them."""
+    """`count` addresses, every reading all new ones: memory stays, and each sample counts them.
+
+    On a busy machine the simulated hostapd may not answer in time. Then a sample must say so.
+    """
     with trial.world(1) as world:
         radio = world.radios["r-1"]
         asked = 0
@@ -105,8 +117,12 @@ def mac_flood(trial: Trial) -> None:
         trial.settle(world)
         trial.figures |= {"addresses": asked, "cycles": 1}
         for run in oracle.read(world.folder / "oracle").values():
-            missed = [seq for seq, one in run.items() if one.payload.get("clients") != STATIONS]
+            counts = {seq: _counted(one.payload) for seq, one in run.items()}
+            missed = [seq for seq, count in counts.items() if count not in (STATIONS, None)]
             if missed:
                 trial.wrong.append(f"samples {missed[:5]} of {len(run)} do not count {STATIONS}")
+            unread = sum(count is None for count in counts.values())
+            if 10 * unread > len(run):
+                trial.wrong.append(f"{unread} of {len(run)} samples could not read hostapd")
             rss = [one.payload["agent"]["rss_bytes"] for one in run.values()]
             trial.figures["agent_rss_bytes"] = [rss[0], max(rss)]
