@@ -29,15 +29,18 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 150" to stop 
 check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, no sleep
 	@$(BIN)/pytest -q -n logical --dist loadscope -m "not system and not thorough and not long"
 
-# pytest runs last, so that its closing line is the last word. Three files are tested at a time:
+# pytest runs last, so that its closing line is the last word. Four files are tested at a time:
 # most system tests wait.
-test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 12 minutes (as root)
+test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 15 minutes (as root)
 	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres ip nft nginx systemd-analyze shellcheck shfmt busybox-static faketime
-	@$(RUN) $(BIN)/pytest -n 3 --dist loadscope --hypothesis-profile=thorough -m "not long"
+	@$(RUN) $(BIN)/pytest -n 4 --dist loadscope --durations=15 --hypothesis-profile=thorough -m "not long"
 
-test-long: $(VENV)/.dev matrix bench-quick fuzz-quick endurance-quick faults-quick  ## the rest, half an hour (as root)
+# Benchmarks mostly wait, so faults are played beside them. The longest file of pytest, an evening,
+# takes one processor, so the others run on the second.
+test-long: $(VENV)/.dev matrix fuzz-quick  ## the rest, half an hour (as root)
 	@sh tools/need.sh mosquitto mosquitto_sub postgres ip nft mmdebstrap systemd-analyze shellcheck shfmt busybox-static faketime
-	@$(RUN) $(BIN)/pytest --hypothesis-profile=thorough -m long
+	@$(MAKE) -s bench-quick & bench=$$!; $(MAKE) -s endurance-quick faults-quick; faults=$$?; wait $$bench && exit $$faults
+	@$(RUN) $(BIN)/pytest -n 2 --dist loadscope --durations=15 --hypothesis-profile=thorough -m long
 
 matrix-quick: $(VENV)/.dev  ## the router's fast tests under the oldest versions that routers have
 	@sh tools/python313.sh

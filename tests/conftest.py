@@ -22,7 +22,10 @@ settings.register_profile("thorough", EVERYWHERE, max_examples=300)
 settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
 SQLITE3_CONNECT: Callable[..., sqlite3.Connection] = sqlite3.connect
 # Minutes on the air, of brokers, and of a server that is cut off.
-LONGEST = ("tests/system/test_lab", "tests/broker/", "tests/system/test_server_faults")
+LONGEST = (
+    *("tests/system/test_evening", "tests/system/test_lab"),
+    *("tests/broker/", "tests/system/test_server_faults"),
+)
 TOGETHER = ("tests/broker", "tests/openwrt")  # take a broker's own ports; build packages once
 
 

@@ -40,7 +40,7 @@ SERVER_TESTS = ("tests/collector", "tests/broker", "-m", "not system")
 TESTS = ("tests/wire", "tests/mqtt", "tests/agent", "tests/project/test_import_budget.py")
 VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 REQUIRED = ((3, 11), (3, 13))  # what routers have; the others run where they are found
-LANES = 2  # environments at a time
+LANES = 4  # environments at a time; most tests of the router wait
 PROFILE = "--hypothesis-profile=matrix"
 PROBE = "import sys, ensurepip; print(*sys.version_info[:2])"
 
