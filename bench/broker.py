@@ -13,7 +13,7 @@ from tests.broker.besieged import Besieged
 from tests.broker.raw import SUBACK, packet, text
 from tests.broker.running import RunningBroker
 from titik_collector.config import edit, model
-from titik_collector.config.model import Router
+from titik_collector.config.site_tables import Router
 
 COMMAND = "python -m bench.run --only broker"
 SITE = "taman-tirosa"

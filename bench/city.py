@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from titik_collector.config.model import MINUTES_DAYS, SAMPLES_DAYS
+from titik_collector.config.store_table import MINUTES_DAYS, SAMPLES_DAYS
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.limits import CIRCLES

@@ -13,7 +13,7 @@ from tests.project.sources import PACKAGES, ROOT
 from tests.project.test_layering import FLOORS
 from titik_agent.sampling.sampler import SHED_ORDER
 from titik_collector.config import model as collector_config
-from titik_collector.config import schema
+from titik_collector.config import schema, store_table
 from titik_collector.figures.table import KINDS, WINDOW, Amount, Extreme, Mean, OfDay, PartOf, Rate
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_WHOLE
@@ -62,11 +62,11 @@ def _sizes(_: str) -> str:
     for routers in (10, 400, 1000, 10_000):
         subjects = routers + -(-routers // size.PER_SITE) + 1
         # The oldest samples go by the day, so there is up to one more; and one before the seal.
-        samples_days = collector_config.SAMPLES_DAYS + 2
+        samples_days = store_table.SAMPLES_DAYS + 2
         kinds = (
             routers * day[size.MESSAGES],
             routers * day[size.SAMPLES] * samples_days,
-            subjects * day[size.MINUTES] * collector_config.MINUTES_DAYS,
+            subjects * day[size.MINUTES] * store_table.MINUTES_DAYS,
             subjects * day[size.LONGER] * 365,
         )
         rows.append((f"{routers:,}", *(_gigabytes(one) for one in (*kinds, sum(kinds)))))

@@ -17,7 +17,7 @@ from titik_collector.accounts.hashing import (
 )
 from titik_collector.accounts.sessions import IDLE_MS, LONGEST_MS
 from titik_collector.accounts.users import AccountError
-from titik_collector.config.model import Store
+from titik_collector.config.store_table import Store
 from titik_collector.limits import MAX_SESSIONS
 from titik_collector.store import desk_accounts, desk_audit, desk_opening
 from titik_collector.store.database import Database

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import Postgres
-from titik_collector.config.model import Store
+from titik_collector.config.store_table import Store
 
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.system))
 

@@ -10,7 +10,7 @@ from tests.collector.build import T0, Registered, opened, received, sample
 from tests.collector.test_migrations import at_version
 from tests.collector.test_registry import HEAD
 from titik_collector.cli import titik
-from titik_collector.config import model
+from titik_collector.config.store_table import Store
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.items import to_item
 from titik_collector.store import retention
@@ -46,8 +46,8 @@ def test_a_seal_stays_before_what_was_pruned(tmp_path: Path) -> None:
         assert (T0 // DAY_MS + 2) * DAY_MS == sealed(db)
 
 
-def keeping(**days: int) -> model.Store:
-    return model.Store(path=Path("titik.db"), **cast(Any, days))
+def keeping(**days: int) -> Store:
+    return Store(path=Path("titik.db"), **cast(Any, days))
 
 
 def test_a_new_store_keeps_a_week_of_samples_and_two_of_minutes(tmp_path: Path) -> None:

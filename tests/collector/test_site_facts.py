@@ -14,7 +14,8 @@ from tests.collector import build
 from tests.collector.build import T0, opened
 from titik_collector.cli import titik
 from titik_collector.config import edit, model
-from titik_collector.config.model import Config, Router
+from titik_collector.config.model import Config
+from titik_collector.config.site_tables import Router
 from titik_collector.live.now import LiveState
 from titik_collector.live.presence import Presence
 from titik_collector.queries import site_facts, status, status_where

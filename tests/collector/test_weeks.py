@@ -3,7 +3,7 @@
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from titik_collector.config.model import Site
+from titik_collector.config.site_tables import Site
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.ingest import plausible
 from titik_collector.simulation.weeks import Away, Weeks, outages

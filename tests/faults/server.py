@@ -24,7 +24,7 @@ import psycopg
 from tests.faults.engines import LOCK_S, SmallDisk, small_disk
 from tests.postgres import USER, newest
 from tests.system.city import City, OnServer
-from titik_collector.config.model import Store
+from titik_collector.config.store_table import Store
 
 PORT = 5432
 ADDRESS = f"127.0.0.1:{PORT}"

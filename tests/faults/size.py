@@ -3,7 +3,7 @@
 Rule: the figures are those of the page; a test reads them there.
 """
 
-from titik_collector.config.model import MINUTES_DAYS, SAMPLES_DAYS
+from titik_collector.config.store_table import MINUTES_DAYS, SAMPLES_DAYS
 from titik_collector.store.retention import Days
 
 FIGURES_BYTES, FIGURES_BSS_BYTES = 90, 50  # of a sample, and for each BSS

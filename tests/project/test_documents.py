@@ -16,6 +16,7 @@ from titik_agent import config as agent_config
 from titik_agent.commands import titik_agent
 from titik_collector.cli import titik
 from titik_collector.config import model as server_config
+from titik_collector.config import store_table
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store.database import Database
 from titik_collector.store.sqlite import open_writer
@@ -101,7 +102,7 @@ def parse(command: click.Command, words: list[str]) -> None:
     """Walk down to the subcommand and let it read its options; nothing is run."""
     context = click.Context(command, resilient_parsing=True)
     if isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        below = command.get_command(context, words[0])
+        _, below, _ = command.resolve_command(context, words)
         assert below is not None, f"no such command: {words[0]}"
         parse(below, words[1:])
     else:
@@ -230,9 +231,9 @@ def test_the_privacy_page_says_how_long_the_store_keeps() -> None:
     text = (ROOT / "docs/privacy.md").read_text()
     output = dict(re.findall(r"`store\.(\w+_days)`, (\d+) if not set", text))
     assert {
-        "messages_days": str(server_config.Store(path=Path("db")).messages_days),
-        "samples_days": str(server_config.SAMPLES_DAYS),
-        "minutes_days": str(server_config.MINUTES_DAYS),
+        "messages_days": str(store_table.Store(path=Path("db")).messages_days),
+        "samples_days": str(store_table.SAMPLES_DAYS),
+        "minutes_days": str(store_table.MINUTES_DAYS),
     } == output
 
 

@@ -15,6 +15,7 @@ from tests.web import cities
 from tests.web.cities import City
 from titik_collector.cli import titik
 from titik_collector.config import model
+from titik_collector.config.page_tables import Public
 from titik_collector.config.schema import ConfigError
 from titik_collector.figures.windows import Span
 from titik_collector.public import public_city
@@ -215,7 +216,7 @@ def test_the_command_writes_once_or_says_what_is_missing(city: City, tmp_path: P
 
 def test_the_page_serves_the_folder_where_it_is_named(city: City, folder: Path) -> None:
     """It needs no login, and all else does. Others may show its badges and frame it."""
-    named = replace(city.config, public=model.Public(directory=folder))
+    named = replace(city.config, public=Public(directory=folder))
     for config, expected in ((city.config, 404), (named, 200)):
         with watching(config) as view:
             client = TestClient(app.build(view), PRIVATE, raise_server_exceptions=False)

@@ -23,7 +23,7 @@ from tests.broker.running import ROOT, Client, RunningBroker
 from tests.system.overlap import assert_minutes_never_overlap
 from titik_agent.broker_link.lanes import Pace
 from titik_agent.spool.spool import Spool
-from titik_collector.config.model import Store
+from titik_collector.config.store_table import Store
 from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.rollups.worker import Rollups

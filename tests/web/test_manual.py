@@ -7,6 +7,7 @@ import pytest
 
 from tests.collector.test_router_command import TEXT
 from titik_collector.config import model
+from titik_collector.config.page_tables import Web
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
 PARTS = re.findall(r"```\n(\[web\]\n.*?)```", MANUAL, re.S)
@@ -20,7 +21,7 @@ def test_a_part_of_the_configuration_is_accepted(part: str, tmp_path: Path) -> N
         text = text.replace('path = "titik.db"', 'url = "postgresql://titik@db.example/city"')
     file = tmp_path / "titik.toml"
     file.write_text(f"{text}\n{part}")
-    assert model.load(file).web != model.Web()
+    assert model.load(file).web != Web()
 
 
 def test_the_manual_has_parts() -> None:

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.postgres import Postgres
-from titik_collector.config.model import Store
+from titik_collector.config.store_table import Store
 from titik_collector.store import (
     desk_accounts,
     desk_opening,

@@ -4,11 +4,11 @@ Rule: as soon as one sign of more is there, everybody logs in. A proxy in front 
 all the world come from loopback, and most proxies leave a sign.
 """
 
-import ipaddress
 from collections.abc import Container
 from dataclasses import dataclass
 
-LOOPBACK_NAME = "localhost"
+from titik_collector.config.page_tables import is_loopback
+
 # What proxies add; one that adds none of it still speaks HTTP/1.0, or closes, as nginx does.
 FORWARDING = (
     "forwarded",
@@ -69,12 +69,3 @@ def is_loopback_host(host: str | None) -> bool:
     elif not port.isdecimal():
         return False
     return is_loopback(name)
-
-
-def is_loopback(address: str) -> bool:
-    """An address or a name that means this machine."""
-    inside = address[1:-1] if address.startswith("[") and address.endswith("]") else address
-    try:
-        return ipaddress.ip_address(inside).is_loopback
-    except ValueError:
-        return address.lower() == LOOPBACK_NAME

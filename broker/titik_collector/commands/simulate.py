@@ -14,7 +14,8 @@ from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.broker_setup.broker_run import allow_open_files
 from titik_collector.commands import options, plainly
 from titik_collector.config import edit, model
-from titik_collector.config.model import Config, ConfigError, Router
+from titik_collector.config.model import Config, ConfigError
+from titik_collector.config.site_tables import Router
 from titik_collector.limits import MAX_NAMED
 
 if TYPE_CHECKING:

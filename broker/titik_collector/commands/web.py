@@ -11,6 +11,7 @@ from titik_collector.commands.web_audit import audit_command
 from titik_collector.commands.web_token import token
 from titik_collector.commands.web_user import user
 from titik_collector.config import model
+from titik_collector.config.page_tables import page_address
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def web_command(context: click.Context, file: Path) -> None:
         settings = model.load(file)
         with watching(settings) as city:
             server = serving.server(app.build(city), settings)
-            log.info("the page is at %s", model.page_address(settings))
+            log.info("the page is at %s", page_address(settings.web))
             server.run()
 
 

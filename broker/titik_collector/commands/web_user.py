@@ -21,6 +21,7 @@ from titik_collector.accounts.hashing import hash_password, new_password
 from titik_collector.commands import options, plainly
 from titik_collector.config import model
 from titik_collector.config.model import Config
+from titik_collector.config.page_tables import page_address
 from titik_collector.languages.codes import CODES
 from titik_collector.store import desk_accounts, desk_opening
 from titik_collector.store.database import Database
@@ -92,7 +93,7 @@ def add(
         end_ms = _end_ms(until, desk.config)
         account = Account(name, password, role, language, end_ms, desk.actor.now_ms)
         users.add(desk.db, account, desk.actor)
-    click.echo(f"{name} may look at {model.page_address(desk.config)} as {role}")
+    click.echo(f"{name} may look at {page_address(desk.config.web)} as {role}")
 
 
 @user.command()

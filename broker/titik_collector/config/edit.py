@@ -14,8 +14,9 @@ from datetime import datetime
 from pathlib import Path
 
 from titik_collector.config import model as configuration
-from titik_collector.config.model import Config, ConfigError, Router, no_such_site
+from titik_collector.config.model import Config, ConfigError
 from titik_collector.config.schema import BEGINS, NAME
+from titik_collector.config.site_tables import Router, no_such_site
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 

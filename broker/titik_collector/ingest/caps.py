@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from titik_collector.config.model import RUNS_PER_HOUR, SAMPLES_PER_HOUR
+from titik_collector.config.store_table import RUNS_PER_HOUR, SAMPLES_PER_HOUR
 from titik_collector.limits import MAX_NEW_INTERFACES
 from titik_wire.instant import HOUR_MS
 

@@ -32,8 +32,9 @@ from titik_collector.config.model import (
     DEMO_INTERVAL_S,
     DEMO_SPEED,
     Config,
-    Router,
 )
+from titik_collector.config.page_tables import page_address
+from titik_collector.config.site_tables import Router
 from titik_collector.figures.windows import minute
 from titik_collector.queries import status
 from titik_collector.rollups.worker import GRACE_MS
@@ -104,7 +105,7 @@ class Demo:
     @property
     def page(self) -> str:
         """Where the page is."""
-        return model.page_address(self.config)
+        return page_address(self.config.web)
 
     def start(self) -> None:
         """Broker, collector, page, agent and fleet, in that order."""

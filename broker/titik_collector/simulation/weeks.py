@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from titik_collector.config.model import CAPACITY, SEED, Site
+from titik_collector.config.model import CAPACITY, SEED
+from titik_collector.config.site_tables import Site
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.simulation.world import (
     BUSY_SHARE,

@@ -7,7 +7,7 @@ configuration names other days.
 import logging
 import time
 
-from titik_collector.config import model
+from titik_collector.config import store_table
 from titik_collector.store import retention, server_clock_row, settings
 from titik_collector.store.database import Database
 from titik_collector.store.retention import Days
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 PAUSE_S = 60.0  # when nothing is left to remove
 
 
-def days(db: Database, store: model.Store) -> Days:
+def days(db: Database, store: store_table.Store) -> Days:
     """How long what is kept: as the configuration says, else as the store was made."""
-    samples = store.samples_days or settings.number(db, "samples_days") or model.SAMPLES_DAYS
-    minutes = store.minutes_days or settings.number(db, "minutes_days") or model.MINUTES_DAYS
+    samples = store.samples_days or settings.number(db, "samples_days") or store_table.SAMPLES_DAYS
+    minutes = store.minutes_days or settings.number(db, "minutes_days") or store_table.MINUTES_DAYS
     return Days(store.messages_days, samples, max(samples, minutes))
 
 
-def of_before(db: Database, store: model.Store) -> str | None:
+def of_before(db: Database, store: store_table.Store) -> str | None:
     """In words, that days are kept as an earlier version did; None if the configuration decides."""
     chosen = store.samples_days is not None and store.minutes_days is not None
     if chosen or settings.number(db, "samples_days") is None:
@@ -40,13 +40,13 @@ def of_before(db: Database, store: model.Store) -> str | None:
 class Pruning:
     """Removes a little at a time."""
 
-    def __init__(self, db: Database, clock: ServerClock, store: model.Store) -> None:
+    def __init__(self, db: Database, clock: ServerClock, store: store_table.Store) -> None:
         self._db = db
         self._clock = clock
         self._next = 0.0
         self.keep(store)
 
-    def keep(self, store: model.Store) -> None:
+    def keep(self, store: store_table.Store) -> None:
         """From now on as this says."""
         self._keep = days(self._db, store)
         words = of_before(self._db, store)

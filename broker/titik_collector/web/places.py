@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from titik_collector.config.model import Config, Site
+from titik_collector.config.model import Config
+from titik_collector.config.site_tables import Site
 from titik_collector.languages.codes import marked
 from titik_collector.queries.status import RouterStatus, SiteStatus
 

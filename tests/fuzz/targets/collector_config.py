@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.fuzz.targets import folder
 from titik_collector.config import edit
-from titik_collector.config.model import ConfigError, Router, load
+from titik_collector.config.model import ConfigError, load
+from titik_collector.config.site_tables import Router
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "kupang.toml"
 NEW = "fuzz-router"

@@ -5,7 +5,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from titik_collector.config.model import Config, Site
+from titik_collector.config.model import Config
+from titik_collector.config.site_tables import Site
 from titik_collector.languages.language import Language
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 from titik_collector.web.api import parameters
