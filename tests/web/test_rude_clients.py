@@ -14,7 +14,6 @@ import pytest
 
 from tests.ports import free_port
 from tests.until import until
-from tests.web import cities
 from tests.web.conftest import serving_at
 from tests.web.people import PASSWORD, add_user, form_token, log_in
 from titik_collector.accounts import slowing
@@ -37,13 +36,6 @@ print(len(idle), "open", flush=True)
 sys.stdin.readline()
 print(sum(one.recv(1) == b"" for one in idle), "closed", flush=True)
 """
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Iterator[Config]:
-    """Of a demo that nobody has touched."""
-    with cities.city(tmp_path) as empty:
-        yield empty.config
 
 
 @pytest.fixture
@@ -241,7 +233,6 @@ def test_a_handshake_that_is_not_whole_in_time_ends_the_connection(
 ) -> None:
     """With TLS the time of a head begins only after it."""
     monkeypatch.setattr(serving, "HEAD_S", 0.5)
-    monkeypatch.setattr("asyncio.constants.SSL_HANDSHAKE_TIMEOUT", 60.0)  # and back afterwards
     made = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
     files = ("-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem")
     subprocess.run([*made, *files], cwd=tmp_path, check=True, capture_output=True)

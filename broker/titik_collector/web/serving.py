@@ -63,12 +63,20 @@ class HeadInTime(H11Protocol):
             self.transport.close()
 
 
+class HandshakeInTime(asyncio.SelectorEventLoop):
+    """Ends a handshake that takes longer than a head may; asyncio gives it a minute."""
+
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
+        """Uvicorn calls this, and hands over no time of its own."""
+        if options.get("ssl") is not None:
+            options["ssl_handshake_timeout"] = HEAD_S
+        return await super().create_server(*args, **options)
+
+
 def server(app: ASGIApp, config: Config) -> uvicorn.Server:
     """The server of a city's page; ConfigError if its certificate cannot be used."""
     web = config.web
     allow_connections()
-    # asyncio gives a handshake a minute, and uvicorn hands over no other time.
-    asyncio.constants.SSL_HANDSHAKE_TIMEOUT = HEAD_S  # type: ignore[attr-defined]
     if web.tls_cert is not None:
         check_certificate(config.file, web.tls_cert, web.tls_key)
     return uvicorn.Server(settings(app, web.host, web.port, web.tls_cert, web.tls_key))
@@ -91,7 +99,7 @@ def settings(
         port=port,
         http=HeadInTime,
         ws="none",
-        loop="asyncio",
+        loop=f"{__name__}:{HandshakeInTime.__name__}",
         lifespan="off",
         log_config=None,
         log_level="critical",  # what a client sends wrongly is its own; bugs we log ourselves
