@@ -2,11 +2,13 @@
 
 import sys
 
+from titik_collector import cli
+
 
 def main() -> None:
     """Entry point of the console script, and of `python -m titik_collector`."""
     try:
-        from titik_collector import cli
+        cli.main()
     except ImportError as error:
         package = (error.name or "titik").partition(".")[0]
         if package.startswith("titik"):
@@ -15,7 +17,6 @@ def main() -> None:
             f"Error: there is no {package}; titik needs the collector's packages:"
             " pip install '.[collector]'"
         )
-    cli.main()
 
 
 if __name__ == "__main__":

@@ -1,53 +1,78 @@
-"""The `titik` command: every command of it, in one group; each lives in `commands`."""
+"""The `titik` command: every command of it, in one group; each lives in `commands`.
+
+Rule: the file of a command is read when it is typed. So none pays for what only others need.
+"""
 
 import codecs
+from importlib import import_module
 
 import click
 
-from titik_collector.commands.backup import backup_command, restore_command
-from titik_collector.commands.broker import broker
-from titik_collector.commands.collect import collect_command
-from titik_collector.commands.database import db
-from titik_collector.commands.demo import demo
-from titik_collector.commands.engineer import engineer
-from titik_collector.commands.events import events_command
-from titik_collector.commands.export import export_command
-from titik_collector.commands.history import history_command
-from titik_collector.commands.public import public
-from titik_collector.commands.router import router
-from titik_collector.commands.serve import serve_command
-from titik_collector.commands.simulate import simulate
-from titik_collector.commands.status import status_command, top
-from titik_collector.commands.store import store
-from titik_collector.commands.upgrade import upgrade_command
-from titik_collector.commands.web import web_command
-from titik_collector.screens import history_screen, status_screen
 from titik_collector.wording import clean
+from titik_collector.wording.signs import PLAIN
 from titik_wire import __version__
 
+# By name: where in `commands` it is, and the first sentence of its help.
+COMMANDS = {
+    "backup": ("backup.backup_command", "Write all of the city into FILE, while it runs."),
+    "broker": ("broker.broker", "A private mosquitto for the city's reports."),
+    "collect": ("collect.collect_command", "Run the collector until a signal stops it."),
+    "db": ("database.db", "Look after the store."),
+    "demo": ("demo.demo", "Broker, collector, this machine's agent and ten hotspots, live."),
+    "engineer": ("engineer.engineer", "Read-only users of the broker."),
+    "events": (
+        "events.events_command",
+        "Outages with cause, routers added or removed, samples lost.",
+    ),
+    "export": (
+        "export.export_command",
+        "Write rollups of these, or of everything, for other programs.",
+    ),
+    "history": (
+        "history.history_command",
+        "The past of a site, a router or the city, window by window.",
+    ),
+    "public": ("public.public", "The public page: suppressed figures as plain files."),
+    "restore": ("backup.restore_command", "Put a backup on an empty machine."),
+    "router": ("router.router", "The routers that the configuration file registers."),
+    "serve": ("serve.serve_command", "Run the collector and the page until a signal stops them."),
+    "simulate": (
+        "simulate.simulate",
+        "Run the routers of a configuration, with made-up radios.",
+    ),
+    "status": ("status.status_command", "Every site and router now, problems first."),
+    "store": ("store.store", "Move the store, or begin a new one."),
+    "top": ("status.top", "The status screen, live."),
+    "upgrade": (
+        "upgrade.upgrade_command",
+        "Bring the store to this version, before the collector starts.",
+    ),
+    "web": ("web.web_command", "The page; without a command it is served until a signal."),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+
+class Commands(click.Group):
+    """Lists commands that are not read yet, and reads the one that is typed."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command itself, in place of what stands for it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            file, _, attribute = COMMANDS[name][0].partition(".")
+            command = getattr(import_module(f"titik_collector.commands.{file}"), attribute)
+        return name, command, rest
+
+
+@click.group(
+    cls=Commands,
+    commands=[click.Command(name, short_help=about) for name, (_, about) in COMMANDS.items()],
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__)
 def titik() -> None:
     """Collect, store and show what the hotspots' routers report."""
-
-
-titik.add_command(collect_command)
-titik.add_command(db)
-titik.add_command(store)
-titik.add_command(backup_command)
-titik.add_command(restore_command)
-titik.add_command(upgrade_command)
-titik.add_command(broker)
-titik.add_command(engineer)
-titik.add_command(router)
-for command in (status_command, top, history_command, export_command, events_command):
-    titik.add_command(command)
-titik.add_command(web_command)
-titik.add_command(serve_command)
-titik.add_command(public)
-titik.add_command(simulate)
-titik.add_command(demo)
 
 
 @titik.command(hidden=True)
@@ -71,10 +96,4 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
-    return "".join(_PLAIN.get(one, "?") for one in text), error.end
-
-
-_PLAIN = {
-    status_screen.UNKNOWN: ".",
-    **{bar: str(n) for n, bar in enumerate(history_screen.BARS, 1)},
-}
+    return "".join(PLAIN.get(one, "?") for one in text), error.end

@@ -207,15 +207,23 @@ def test_a_demo_of_less_than_no_time_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("package", ["rich", "msgspec", "cryptography"])
-def test_a_router_s_installation_says_what_the_server_half_needs(package: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "package"),
+    [("status", "rich"), ("db", "msgspec"), ("broker", "cryptography")],
+)
+def test_a_router_s_installation_says_what_the_server_half_needs(
+    command: str, package: str
+) -> None:
     """`pip install .` brings the command, without what only the server needs."""
     program = (
         f"import sys; sys.modules['{package}'] = None\n"
         "from titik_collector.__main__ import main; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, command, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     expected = (
         f"Error: there is no {package}; titik needs the collector's packages:"

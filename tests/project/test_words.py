@@ -231,7 +231,7 @@ unpublished unseen unstorable up wan warned watch web where whole world writer w
 who head language query static unanswered headers
 about api bar bars export feature features history interval mark much parameter present problem
 published there too total
-measure overall
+measure overall commands handshake mendable
 """
 PLAIN = set(PLAIN_WORDS.split())
 

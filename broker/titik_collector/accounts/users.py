@@ -11,6 +11,7 @@ from titik_collector.limits import MAX_ACCOUNTS, MAX_PASSWORD
 from titik_collector.store import desk_accounts, desk_sessions
 from titik_collector.store.database import Database
 from titik_collector.store.desk_accounts import Account
+from titik_collector.wording.mendable import Mendable
 
 MIN_PASSWORD = 10  # characters
 # An address of mail fits, since that is what a proxy often names.
@@ -18,8 +19,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 NAME = "a name of 1 to 64 characters: a-z, 0-9 and . _ @ + -, such as budi"
 
 
-class AccountError(Exception):
-    """The operator's to mend; the text has the remedy."""
+class AccountError(Mendable):
+    """Of a user, a password or a token."""
 
 
 def check_name(name: str) -> None:

@@ -19,6 +19,7 @@ from titik_collector.limits import MAX_NAMED
 from titik_collector.store import identity
 from titik_collector.store.database import Database, StoreError
 from titik_collector.store.identity import Identity
+from titik_collector.wording.mendable import Mendable
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics
@@ -31,7 +32,7 @@ WATCH_S = 25.0  # two beats and a half
 PATIENCE_S = 5.0  # for each answer of the broker
 
 
-class OtherCollector(Exception):
+class OtherCollector(Mendable):
     """Another collector or another store was at work here; the text has evidence and remedy."""
 
 

@@ -31,6 +31,7 @@ from titik_collector.access import acl_files, plugin_file, rights
 from titik_collector.access.passwords import make_secret, read_secret
 from titik_collector.access.plugin_control import Control
 from titik_collector.access.plugin_file import Access
+from titik_collector.config.model import Config
 from titik_collector.config.schema import (
     NAME,
     ConfigError,
@@ -45,14 +46,16 @@ from titik_collector.enrolment.authority import Authority, bring_back
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
 from titik_collector.limits import MAX_ENGINEERS, MAX_HOST
+from titik_collector.wording.mendable import Mendable
 from titik_mqtt.endpoint import LOOPBACK
 from titik_mqtt.failures import LinkDown
 
 PLUGIN = "mosquitto_dynamic_security.so"
 ENDED = "its session is ended"
+NAME_IT = 'set directory = "DIR" under [broker] to what `titik broker init DIR` made'
 
 
-class BrokerError(Exception):
+class BrokerError(Mendable):
     """The broker's directory or program is not as it must be; the text says what to do."""
 
 
@@ -106,6 +109,16 @@ class BrokerFolder:
         except (ValueError, ConfigError) as error:
             remedy = bring_back(path, "broker.toml")
             raise BrokerError(f"{file}: damaged ({error}); {remedy}") from error
+
+    @classmethod
+    def of(cls, city: Config, made_there: str) -> "BrokerFolder":
+        """The one that the file names; BrokerError if it names none, with what another makes."""
+        if city.broker.directory is None:
+            raise BrokerError(
+                f"{city.file}: broker.directory is not set, so {made_there} are made at your"
+                f" broker; {NAME_IT}"
+            )
+        return cls.open(city.broker.directory)
 
     @property
     def ports(self) -> Ports:

@@ -5,26 +5,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console, RenderableType
 
-from titik_collector.accounts.users import AccountError
-from titik_collector.broker_link.takeover import OtherCollector
-from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
-from titik_collector.config.model import Config
-from titik_collector.config.schema import ConfigError
-from titik_collector.enrolment.authority import AuthorityError
-from titik_collector.store.database import StoreError
+from titik_collector.wording.mendable import Mendable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-NAME_IT = 'set directory = "DIR" under [broker] to what `titik broker init DIR` made'
-
-
-_MENDABLE = (
-    *(AccountError, AuthorityError, BrokerError, ConfigError),
-    *(StoreError, OtherCollector),
-)
 
 
 @contextmanager
@@ -32,7 +22,7 @@ def plainly() -> Iterator[None]:
     """What the operator can mend is one line, not a traceback."""
     try:
         yield
-    except _MENDABLE as error:
+    except Mendable as error:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:  # who reads has seen enough
         raise
@@ -44,18 +34,10 @@ def plainly() -> Iterator[None]:
         raise click.ClickException(_refused(error) or _as_given(error)) from error
 
 
-def broker_of(city: Config, made_there: str) -> BrokerFolder:
-    """The broker that the file names; BrokerError if it names none, with what another makes."""
-    if city.broker.directory is None:
-        raise BrokerError(
-            f"{city.file}: broker.directory is not set, so {made_there} are made at your broker;"
-            f" {NAME_IT}"
-        )
-    return BrokerFolder.open(city.broker.directory)
-
-
-def show(screen: RenderableType) -> None:
+def show(screen: "RenderableType") -> None:
     """On stdout."""
+    from rich.console import Console  # what only prints lines does without
+
     with plainly():
         Console().print(screen)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from titik_collector import backup
-from titik_collector.broker_setup.broker_folder import BrokerFolder
-from titik_collector.commands import NAME_IT, options, plainly
+from titik_collector.broker_setup.broker_folder import NAME_IT, BrokerFolder
+from titik_collector.commands import options, plainly
 from titik_collector.config import model
 from titik_collector.store import opening
 

@@ -10,7 +10,7 @@ import click
 
 from titik_collector.broker_setup import broker_init, broker_run
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
-from titik_collector.commands import broker_of, plainly
+from titik_collector.commands import plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config
 from titik_collector.own_state import systemd
@@ -123,7 +123,7 @@ def _opened(directory: Path | None) -> BrokerFolder:
         return BrokerFolder.open(directory)
     if not model.DEFAULT_FILE.exists():
         raise BrokerError(f"there is no {model.DEFAULT_FILE} here; name the broker's folder")
-    return broker_of(model.load(model.DEFAULT_FILE), "its keys")
+    return BrokerFolder.of(model.load(model.DEFAULT_FILE), "its keys")
 
 
 def _warnings(made: BrokerFolder) -> Iterator[str]:

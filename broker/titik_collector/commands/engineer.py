@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from titik_collector.broker_setup import broker_init
-from titik_collector.broker_setup.broker_folder import BrokerError
-from titik_collector.commands import broker_of, options, plainly
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
+from titik_collector.commands import options, plainly
 from titik_collector.config import edit, model
 from titik_collector.enrolment import bundle
 from titik_collector.files.replace import replace_file
@@ -27,7 +27,7 @@ def add(name: str, file: Path) -> None:
     With TLS one file has everything that its tools need.
     """
     with plainly(), edit.editing(file) as city:
-        made = broker_of(city, "users")
+        made = BrokerFolder.of(city, "users")
         if name in {one.name for one in city.router}:
             raise BrokerError(f"{name}: is a router; name the engineer otherwise")
         for line in broker_init.end_router_passwords(made):
@@ -49,7 +49,7 @@ def add(name: str, file: Path) -> None:
 def list_(file: Path) -> None:
     """Every engineer's name."""
     with plainly():
-        for name in sorted(broker_of(model.load(file), "users").settings.engineers):
+        for name in sorted(BrokerFolder.of(model.load(file), "users").settings.engineers):
             click.echo(name)
 
 
@@ -59,7 +59,7 @@ def list_(file: Path) -> None:
 def remove(name: str, file: Path) -> None:
     """Take a reader out; its tools are cut off."""
     with plainly(), edit.editing(file) as city:
-        made = broker_of(city, "users")
+        made = BrokerFolder.of(city, "users")
         broker_init.remove_engineer(made, name)
         made.bundle_file(name).unlink(missing_ok=True)
     click.echo(f"{name} may no longer read")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
-from titik_collector.commands import NAME_IT, broker_of, options, plainly
+from titik_collector.broker_setup.broker_folder import NAME_IT, BrokerError, BrokerFolder
+from titik_collector.commands import options, plainly
 from titik_collector.config import edit, model
-from titik_collector.config.model import Config, ConfigError, Router
+from titik_collector.config.model import Config, ConfigError
+from titik_collector.config.site_tables import Router
 from titik_collector.enrolment import bundle
 from titik_collector.files.replace import replace_file
 from titik_collector.own_state import systemd
@@ -41,7 +42,7 @@ def add(name: str | None, site: str | None, every: bool, file: Path) -> None:
 def _add_all(file: Path) -> None:
     """Credentials for those that the file has and that have none; a revoked one stays out."""
     with plainly(), edit.editing(file) as city:
-        made = broker_of(city, "credentials")
+        made = BrokerFolder.of(city, "credentials")
         certified = _certifies(made)
         held = _credentials(made, [one.name for one in city.router])
         names = [name for name, what in held.items() if what in (NONE, MISSING)]
@@ -218,7 +219,7 @@ def _certifies(made: BrokerFolder | None) -> bool:
 
 
 def _with_tls(city: Config) -> BrokerFolder:
-    made = broker_of(city, "keys")
+    made = BrokerFolder.of(city, "keys")
     if made.settings.host is None:
         raise BrokerError(
             f"{made.path}: is without TLS, so no router has a certificate;"

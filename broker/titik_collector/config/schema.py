@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from titik_collector.limits import MAX_SCHEMA, MAX_SHOWN
 from titik_collector.wording import opening_hours
+from titik_collector.wording.mendable import Mendable
 from titik_wire.kinds import SLUG
 
 T = TypeVar("T")
@@ -29,8 +30,8 @@ Number = TypeVar("Number", int, float)
 BEGINS = "begin a name with a letter or a digit"
 
 
-class ConfigError(Exception):
-    """The operator's to mend: which file, which key, what is wrong, what is allowed."""
+class ConfigError(Mendable):
+    """In the configuration: which file, which key, what is wrong, what is allowed."""
 
     def __init__(self, file: Path, path: str, wrong: str, allowed: str) -> None:
         where = f"{file}: {path}: " if path else f"{file}: "

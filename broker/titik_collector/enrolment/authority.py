@@ -31,6 +31,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from titik_collector.config.model import CERT_DAYS
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
+from titik_collector.wording.mendable import Mendable
 from titik_mqtt.endpoint import LOOPBACK
 
 EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
@@ -48,7 +49,7 @@ _DAMAGED = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 SIGNED = ("server.crt", "server.key", "crl.pem")  # what the authority can make again
 
 
-class AuthorityError(Exception):
+class AuthorityError(Mendable):
     """A file of the authority is missing, damaged or another's; the text says what to do."""
 
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config.model import Config
-from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.languages.codes import marked
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
@@ -112,6 +110,10 @@ def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | No
     """What ends soon or is amiss at a broker of ours; nothing where it is not ours to read."""
     if settings.broker.directory is None:
         return [], None
+    # Imported here: a page or a status without a broker of ours does without cryptography.
+    from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
+    from titik_collector.enrolment.authority import AuthorityError
+
     try:
         authority = BrokerFolder.open(settings.broker.directory).authority
         # What the timer renews is in the authority's own warnings when it was not renewed.

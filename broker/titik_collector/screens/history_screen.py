@@ -15,11 +15,11 @@ from rich.text import Text
 
 from titik_collector.figures.windows import Span, Window
 from titik_collector.queries.history import Point, Subject
-from titik_collector.screens.status_screen import UNKNOWN, bps
+from titik_collector.screens.status_screen import bps
 from titik_collector.wording import when
+from titik_collector.wording.signs import BARS, UNKNOWN
 from titik_wire.messages import Rollup
 
-BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 56  # of a curve
 GAP: Final = "gap"
 NOT_YET: Final = "not yet"

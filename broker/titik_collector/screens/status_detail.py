@@ -12,7 +12,6 @@ from rich.text import Text
 
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.screens.status_screen import (
-    UNKNOWN,
     StatusTable,
     TableRow,
     bps,
@@ -20,6 +19,7 @@ from titik_collector.screens.status_screen import (
     whole,
 )
 from titik_collector.wording import when
+from titik_collector.wording.signs import UNKNOWN
 from titik_wire.messages import Bss, Net, Sample
 
 

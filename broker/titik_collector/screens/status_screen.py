@@ -16,8 +16,8 @@ from titik_collector.limits import MAX_PROBLEMS, MAX_ROWS
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.site_groups import SiteGroup
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
+from titik_collector.wording.signs import UNKNOWN
 
-UNKNOWN = "·"
 COLOURS = {"online": "green", "silent": "yellow", "offline": "red", "unknown": "dim"}
 LEVELS = {"critical": "bold red", "warning": "yellow"}
 MIN_ROWS = 5

@@ -12,6 +12,8 @@ from importlib import resources
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
+from titik_collector.wording.mendable import Mendable
+
 log = logging.getLogger(__name__)
 
 Value = Any  # whole number, real number, text, bytes, bool or None
@@ -20,7 +22,7 @@ Values = Sequence[Value] | Mapping[str, Value]  # for `?`, or for `:name`
 Columns = tuple[str, ...]
 
 
-class StoreError(Exception):
+class StoreError(Mendable):
     """The store cannot be used now (locked, full, damaged); nothing of the batch was kept."""
 
 

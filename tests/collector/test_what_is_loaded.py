@@ -1,0 +1,40 @@
+"""What a command of the server half loads: none pays for what only others need."""
+
+import subprocess
+import sys
+
+import pytest
+
+# The libraries of the server half, by the name that is imported.
+LIBRARIES = {
+    "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho", "psutil", "psycopg",
+    "rich", "starlette", "uvicorn",
+}  # fmt: skip
+# Of a city in a file, whose broker is not ours to read.
+PAGE = ("commands.web", "web.app", "web.city_view", "web.serving")
+NEEDED = [
+    pytest.param(("cli",), {"click"}, id="titik --help"),
+    pytest.param(
+        PAGE, {"babel", "click", "h11", "jinja2", "msgspec", "starlette", "uvicorn"}, id="titik web"
+    ),
+    pytest.param(
+        ("commands.collect",), {"click", "cryptography", "msgspec", "paho", "psutil"},
+        id="titik collect",
+    ),
+    pytest.param(("commands.status",), {"click", "msgspec", "rich"}, id="titik status"),
+    pytest.param(("commands.serve",), {"click", "msgspec"}, id="titik serve"),
+]  # fmt: skip
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("modules", "needed"), NEEDED)
+def test_a_command_loads_the_libraries_that_it_needs(
+    modules: tuple[str, ...], needed: set[str]
+) -> None:
+    """A library is memory in every process that loads it, and time at each start."""
+    names = ", ".join(f"titik_collector.{one}" for one in modules)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {names}\nprint(*sys.modules)"],
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    assert needed == LIBRARIES & {name.partition(".")[0] for name in done.stdout.split()}
