@@ -1,16 +1,14 @@
 """What `titik-agent check` says to an installer."""
 
 import fcntl
-import os
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.not_root import nobody
 from titik_agent import assemble, check, commands
 from titik_agent.clock import SystemClock
 from titik_agent.sources.netdev import Interfaces
@@ -84,25 +82,13 @@ def test_a_spool_that_cannot_be_written_is_reported_with_its_key(tmp_path: Path)
     folder.unlink()
     folder.mkdir(0o500)
     assert check.spool_folder(f"{tmp_path}/", output.append)
-    with somebody():
+    with nobody():
         assert not check.spool_folder(str(folder), output.append)
     assert f"ok    spool: {folder}/of/router, not there yet" == output[0]
     assert f"FAIL  spool: {folder}: is no directory; name another as spool.directory" == output[1]
     assert f"ok    spool: {tmp_path}/" == output[2]
     assert "this user may not write there" in output[3]
     assert "name another spool.directory" in output[3]
-
-
-@contextmanager
-def somebody() -> Iterator[None]:
-    """Not root, who may write everywhere."""
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(was)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """The desk beside the store, on both engines."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,9 @@ import pytest
 from tests.collector.desks import ENGINES, desk_place
 from tests.collector.test_command_line import says
 from tests.collector.test_router_command import TEXT
+from tests.not_root import nobody
 from tests.postgres import Postgres
-from titik_collector.config.model import Store
+from titik_collector.config.store_table import Store
 from titik_collector.store import (
     desk_accounts,
     desk_audit,
@@ -40,7 +40,7 @@ DAY_MS = 86_400_000
 MAKER = """
 import sys
 from pathlib import Path
-from titik_collector.config.model import Store
+from titik_collector.config.store_table import Store
 from titik_collector.store import desk_opening
 place = Store(path=Path(sys.argv[1])) if "://" not in sys.argv[1] else Store(
     url=sys.argv[1], schema=sys.argv[2])
@@ -262,18 +262,6 @@ def test_a_desk_that_may_not_be_seen_is_refused_in_words(tmp_path: Path) -> None
     desk_opening.folder_of(store.path).mkdir(mode=0)
     with nobody(), pytest.raises(StoreError, match="Permission denied; run as the owner of"):
         desk_opening.exists(store)
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Root may see everything, so it is somebody else meanwhile."""
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(was)
 
 
 def test_a_backup_brings_the_users_back(

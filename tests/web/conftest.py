@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from tests.postgres import Postgres
 from tests.until import PATIENCE_S
 from tests.web import cities
+from titik_collector.config.model import Config
 from titik_collector.web import app, serving
 from titik_collector.web.city_view import CityView, watching
 
@@ -44,6 +45,20 @@ def city(tmp_path: Path) -> Iterator[cities.City]:
 def view(city: cities.City) -> Iterator[CityView]:
     """The city as pages see it."""
     with watching(city.config) as opened:
+        yield opened
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[Config]:
+    """Of a demo that nobody has touched; no router has reported yet."""
+    with cities.city(tmp_path) as empty:
+        yield empty.config
+
+
+@pytest.fixture
+def untouched(config: Config) -> Iterator[CityView]:
+    """That demo as pages see it."""
+    with watching(config) as opened:
         yield opened
 
 

@@ -3,21 +3,20 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.until import PATIENCE_S
-from tests.web import cities, loops, people
+from tests.web import loops, people
 from tests.web.people import PASSWORD, add_token, add_user, form_token, log_in, remove_user
 from titik_collector.accounts import tokens
 from titik_collector.config.model import Config
 from titik_collector.store import desk_audit, desk_opening
 from titik_collector.web import access, app
-from titik_collector.web.city_view import CityView, watching
+from titik_collector.web.city_view import CityView
 from titik_collector.web.desk import NoDesk
 
 OURS = "http://127.0.0.1:8088"
@@ -25,27 +24,13 @@ Browser = Callable[..., TestClient]
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Iterator[Config]:
-    """Of a demo that nobody has touched; no router has reported yet."""
-    with cities.city(tmp_path) as empty:
-        yield empty.config
-
-
-@pytest.fixture
-def view(config: Config) -> Iterator[CityView]:
-    """The city as pages see it."""
-    with watching(config) as opened:
-        yield opened
-
-
-@pytest.fixture
-def browser(view: CityView) -> Browser:
+def browser(untouched: CityView) -> Browser:
     """A browser of its own each time it is called, with keys of [web] that differ."""
 
     def of(address: str = OURS, **web: object) -> TestClient:
         # What the city was opened with stays open; only what the page reads is another.
-        view.config = replace(view.config, web=replace(view.config.web, **web))  # type: ignore[arg-type]
-        made = app.build(view)
+        untouched.config = replace(untouched.config, web=replace(untouched.config.web, **web))  # type: ignore[arg-type]
+        made = app.build(untouched)
         return TestClient(made, address, raise_server_exceptions=False)
 
     return of
@@ -380,7 +365,7 @@ def test_a_desk_that_cannot_be_read_lets_nobody_in(
 
 
 def test_a_desk_that_does_not_answer_is_away(
-    view: CityView, config: Config, monkeypatch: pytest.MonkeyPatch
+    untouched: CityView, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits for it reads so; nobody hangs."""
     add_user(config)
@@ -389,7 +374,7 @@ def test_a_desk_that_does_not_answer_is_away(
     threading.Timer(PATIENCE_S, silence.set).start()
     try:
         with pytest.raises(NoDesk, match="did not answer"):
-            loops.run(view.desk.ask(lambda _: silence.wait(), True))
+            loops.run(untouched.desk.ask(lambda _: silence.wait(), True))
     finally:
         silence.set()
 
@@ -426,14 +411,16 @@ def test_a_trusted_proxy_names_the_user(browser: Browser, config: Config) -> Non
     ],
 )  # fmt: skip
 def test_the_header_of_a_trusted_proxy_is_the_user(
-    view: CityView, config: Config, named: list[bytes], status: int
+    untouched: CityView, config: Config, named: list[bytes], status: int
 ) -> None:
     """One name of a user; a browser that sends one as well makes it two, which are none."""
     add_user(config)
     add_user(config, "ended", end_ms=1)
     web = replace(config.web, trusted_proxies=("10.0.0.1/32",), identity_header="X-Forwarded-User")
-    view.config = replace(config, web=web)
-    page = TestClient(app.build(view), OURS, client=("10.0.0.1", 5), raise_server_exceptions=False)
+    untouched.config = replace(config, web=web)
+    page = TestClient(
+        app.build(untouched), OURS, client=("10.0.0.1", 5), raise_server_exceptions=False
+    )
     headers = [(b"x-forwarded-user", one) for one in named]
     assert status == page.get("/", headers=headers).status_code
 

@@ -12,12 +12,11 @@ import pytest
 
 from tests.ports import free_port
 from tests.until import until
-from tests.web import cities
 from tests.web.conftest import serving_at
 from tests.web.people import PASSWORD, add_user, form_token
 from titik_collector.config.model import Config
 from titik_collector.store import desk_audit, desk_opening
-from titik_collector.web.city_view import CityView, watching
+from titik_collector.web.city_view import CityView
 
 pytestmark = pytest.mark.system
 PARAMS = Path("/etc/nginx/proxy_params").read_text()  # as Debian has it
@@ -57,27 +56,13 @@ Behind = Callable[..., httpx.Client]
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Iterator[Config]:
-    """Of a demo that nobody has touched."""
-    with cities.city(tmp_path) as empty:
-        yield empty.config
-
-
-@pytest.fixture
-def view(config: Config) -> Iterator[CityView]:
-    """The city as pages see it."""
-    with watching(config) as opened:
-        yield opened
-
-
-@pytest.fixture
-def behind(view: CityView, tmp_path: Path) -> Iterator[Behind]:
+def behind(untouched: CityView, tmp_path: Path) -> Iterator[Behind]:
     """A browser that reaches the page through nginx, with these lines in its `location`."""
     with ExitStack() as stack:
 
         def of(more: str, **web: object) -> httpx.Client:
-            view.config = replace(view.config, web=replace(view.config.web, **web))  # type: ignore[arg-type]
-            page = stack.enter_context(serving_at(view))
+            untouched.config = replace(untouched.config, web=replace(untouched.config.web, **web))  # type: ignore[arg-type]
+            page = stack.enter_context(serving_at(untouched))
             address = stack.enter_context(nginx(tmp_path, page, more))
             browser = stack.enter_context(httpx.Client(base_url=address))
             assert until(lambda: answers(browser), True), (tmp_path / "error.log").read_text()
