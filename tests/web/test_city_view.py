@@ -55,8 +55,10 @@ def test_a_store_that_nobody_writes_is_not_read_again(
         assert until(lambda: view.snapshot.at_ms > seen.at_ms, True)
         assert seen.status is view.snapshot.status
         assert seen.number == view.snapshot.number
+        read = view._decode.cache_info().misses
         city.hear("oesapa-1", clients=77)
         assert until(lambda: clients_of(view, "oesapa-1") == 77, True)
+        assert read + 1 == view._decode.cache_info().misses  # of the others nothing came
 
 
 @pytest.mark.thorough

@@ -18,6 +18,7 @@ from titik_collector.live.presence import Presence
 from titik_collector.registry.registry import Registry
 from titik_collector.store import kept_messages
 from titik_collector.store.database import Database
+from titik_collector.store.kept_messages import Decode
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Now, Sample
 
@@ -134,11 +135,13 @@ class LiveState:
         """All registered routers."""
         return self._routers.keys()
 
-    def load(self) -> None:
+    def load(self, decode: Decode = kept_messages.decoded) -> None:
         """Take the two newest samples of each router's run from the store, after a start."""
         self._seen.clear()
+        self._presence.know(self._routers)
         for router_id, (name, _) in self._routers.items():
-            for sample, at_ms in reversed(kept_messages.two_newest(self._db, router_id, name)):
+            newest = kept_messages.two_newest(self._db, router_id, name, decode)
+            for sample, at_ms in reversed(newest):
                 self._see(router_id, sample, at_ms)
 
     def show(self, router_id: int, sample: Sample, arrived_ms: int, prompt: bool = False) -> None:

@@ -11,7 +11,7 @@ Rule: after a fault of the broker the last states of routers are doubted, becaus
 publishes every will: until they had time to come back, they are unknown and have no outage.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from titik_collector.live.namesakes import Namesakes
 from titik_collector.received import Arrived, StatusReceived
@@ -41,6 +41,10 @@ class Presence:
         self._came: set[int] = set()  # who connected since then: its word counts
         self._namesakes = Namesakes(db)
 
+    def know(self, router_ids: Iterable[int]) -> None:
+        """Read these at once, but for those that are known."""
+        self._read({one for one in router_ids if one not in self._states})
+
     def state(self, router_id: int) -> PresenceRow:
         """What is known now."""
         if router_id not in self._states:
@@ -64,7 +68,7 @@ class Presence:
 
     def record(self, items: Sequence[tuple[int, Arrived | StatusReceived]]) -> None:
         """Take in a batch; part of the store's transaction."""
-        self._read({router_id for router_id, _ in items if router_id not in self._states})
+        self.know(router_id for router_id, _ in items)
         heard: dict[int, int] = {}
         for router_id, item in items:
             if isinstance(item, StatusReceived):

@@ -28,6 +28,7 @@ from titik_collector.store import (
     unknown_routers,
 )
 from titik_collector.store.database import Database
+from titik_collector.store.kept_messages import Decode, decoded
 from titik_collector.store.presence_rows import PresenceRow
 from titik_collector.store.status_rows import Tally
 from titik_collector.wording.sentence import Length, Sentence, Word
@@ -147,15 +148,16 @@ def gather(
     warnings: Sequence[Warned] = (),
     title: str = "City",
     zone: ZoneInfo | None = None,
+    decode: Decode = decoded,
 ) -> CityStatus:
     """Read it from the store; where the server cannot hear, every router is unknown.
 
-    `zone`: the city's, for opening hours.
+    `zone`: the city's, for opening hours. `decode`: that of one who asks again and again.
     """
     registry, presence = Registry(db, city), _Believed(db, now_ms)
     live = LiveState(db, presence, registry)
     live.hears = not any(one.level == "critical" for one in warnings)
-    live.load()
+    live.load(decode)
     now = {(one.scope, one.name): one for one in live.everything(now_ms)}
     facts = _Facts(db, now_ms, live.hears)
     routers = [

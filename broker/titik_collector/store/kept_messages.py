@@ -1,5 +1,6 @@
 """Samples as received, within `store.messages_days`: for `now` after a start and server outages."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from titik_collector.store import body
@@ -23,7 +24,19 @@ class Kept(NamedTuple):
     at_ms: int
 
 
-def two_newest(db: Database, router_id: int, router: str) -> list[Kept]:
+def decoded(router: str, packed: bytes) -> Sample | None:
+    """None if the body is damaged, which `titik db check` reports."""
+    try:
+        message = codec.decode(topics.sample(router), body.unpack(packed))
+    except (ValueError, WireError):
+        return None
+    return message if isinstance(message, Sample) else None
+
+
+Decode = Callable[[str, bytes], Sample | None]  # `decoded`, which may remember what it gave
+
+
+def two_newest(db: Database, router_id: int, router: str, decode: Decode = decoded) -> list[Kept]:
     """The two newest samples, the newest first: of the run that was heard last, if any."""
     rows = db.execute(
         # Two samples, whether their messages are kept still: else it looks for two that are.
@@ -43,8 +56,8 @@ def two_newest(db: Database, router_id: int, router: str) -> list[Kept]:
             (router_id,),
         ).fetchall()
     )
-    decoded = ((_decoded(router, packed), at_ms) for packed, at_ms in rows)
-    return [Kept(sample, at_ms) for sample, at_ms in decoded if sample is not None]
+    samples = ((decode(router, packed), at_ms) for packed, at_ms in rows)
+    return [Kept(sample, at_ms) for sample, at_ms in samples if sample is not None]
 
 
 def last_until(db: Database, router_id: int, at_ms: int) -> SampleKey | None:
@@ -72,13 +85,4 @@ def between(
 def sample(db: Database, router: str, key: SampleKey) -> Sample | None:
     """None if its message is gone or damaged."""
     row = db.execute("SELECT packed FROM body WHERE run_id = ? AND seq = ?", key).fetchone()
-    return None if row is None else _decoded(router, row[0])
-
-
-def _decoded(router: str, packed: bytes) -> Sample | None:
-    """None if the body is damaged, which `titik db check` reports."""
-    try:
-        message = codec.decode(topics.sample(router), body.unpack(packed))
-    except (ValueError, WireError):
-        return None
-    return message if isinstance(message, Sample) else None
+    return None if row is None else decoded(router, row[0])

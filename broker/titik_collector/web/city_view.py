@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from titik_collector.config.model import Config
@@ -23,7 +24,7 @@ from titik_collector.limits import MAX_QUESTIONS
 from titik_collector.queries import server_warnings, status
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import CityStatus
-from titik_collector.store import opening, simulated
+from titik_collector.store import kept_messages, opening, simulated
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 from titik_collector.web.desk import Desk
@@ -84,6 +85,8 @@ class CityView:
         self.config = config
         self.desk = Desk(config)
         self._listeners: list[Callable[[], None]] = []
+        # Two of each router, and what comes until they are forgotten.
+        self._decode = lru_cache(3 * len(config.router))(kept_messages.decoded)
         self._newest: Snapshot | None = None
         self._problem = "the store was not read yet"
         self._closing = threading.Event()
@@ -187,7 +190,7 @@ class CityView:
     def _look(self, db: Database, now_ms: int, warnings: Sequence[Warned]) -> Snapshot:
         of = self.config.city
         with db.snapshot():
-            city = status.gather(db, of.name, now_ms, warnings, of.title, of.timezone)
+            city = status.gather(db, of.name, now_ms, warnings, of.title, of.timezone, self._decode)
             made_up = simulated.span(db)
         until_ms = None if made_up is None else made_up.end_ms
         return Snapshot(self._number(), now_ms, city, time.monotonic(), until_ms)
