@@ -64,6 +64,6 @@ OFFERED = (
     ApiRoute(
         "/events", "events", "What happened since a time: outages and their causes, and the like",
         (EventList,), _events,
-        (Parameter("since", "a length before now, a date or a time", "7d"),),
+        (Parameter("since", "a length before now, a date or a time", "7d", parameters.PAST),),
     ),
 )  # fmt: skip

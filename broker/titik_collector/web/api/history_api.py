@@ -227,17 +227,18 @@ _NAME = Parameter(SLUG.name, SLUG.text, "taman-tirosa", where="path")
 _TIMES = (
     Parameter(
         "from", "a length before now (90m, 24h, 7d, 1y), a date or a time of the city, or ISO 8601",
-        "24h",
+        "24h", parameters.PAST,
     ),
-    Parameter("to", "likewise; now if it is not given", "now"),
+    Parameter("to", "likewise; now if it is not given", "now", parameters.TIME),
 )  # fmt: skip
 _WINDOW = Parameter(
     "w", "the window; the one that fits the span if it is not given", "1h",
     {"type": "string", "enum": list(asked_past.WINDOWS)},
 )  # fmt: skip
 _FIELDS = Parameter(
-    "fields", "some of the figures, with commas between them", "clients_mean,wifi_down_bps"
-)
+    "fields", "some of the figures, with commas between them", "clients_mean,wifi_down_bps",
+    parameters.some_of(FIELDS),
+)  # fmt: skip
 _MEASURE = Parameter(
     "m", "the figure", "clients_mean", {"type": "string", "enum": list(heat_map.MEASURES)}
 )

@@ -3,7 +3,7 @@
 Rule: an unknown parameter is an error, because a typing mistake would be answered wrongly.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -14,6 +14,17 @@ from titik_collector.figures.windows import Span
 from titik_collector.limits import MAX_SHOWN
 from titik_collector.web.error_pages import BadQuery
 from titik_collector.wording import when
+
+# What `moment` reads, as a program writes it; times without an offset are read too, as the
+# city's. What is asked for begins before now.
+PAST: Mapping[str, Any] = {
+    "anyOf": [
+        {"type": "string", "pattern": "^([1-9][0-9]{0,3}[mhd]|[1-9][0-9]{0,2}w|[1-4]?[1-9]y)$"},
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+    ]
+}
+TIME: Mapping[str, Any] = {"anyOf": [{"type": "string", "enum": ["now"]}, *PAST["anyOf"]]}
 
 EVERYWHERE = frozenset({"lang", "theme"})  # say how people see a page; harmless here
 
@@ -27,6 +38,12 @@ class Parameter:
     example: str | None = None
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     where: Literal["path", "query"] = "query"
+
+
+def some_of(words: Iterable[str]) -> dict[str, str]:
+    """The schema of what `several` reads."""
+    one = f"({'|'.join(words)})"
+    return {"type": "string", "pattern": f"^{one}(,{one})*$"}
 
 
 def check(request: Request, known: Sequence[Parameter]) -> None:
