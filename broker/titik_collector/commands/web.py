@@ -29,6 +29,7 @@ def web_command(context: click.Context, file: Path) -> None:
     from titik_collector.web.city_view import watching
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    serving.share_memory()
     with plainly():
         settings = model.load(file)
         with watching(settings) as city:

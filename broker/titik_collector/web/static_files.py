@@ -6,7 +6,6 @@ Rule: an address is looked up in a table; no path of a request ever reaches the 
 
 import gzip
 import hashlib
-import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -71,8 +70,7 @@ def _below(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _kind(path: str) -> str:
-    end = path.rpartition(".")[2]
-    return KINDS.get(end) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return KINDS.get(path.rpartition(".")[2], "text/plain")
 
 
 async def _serve(request: Request) -> Response:
