@@ -210,10 +210,6 @@ def test_a_copy_has_all_but_the_sessions(desk: Database, tmp_path: Path) -> None
         assert counts == desk_copying.copy(desk, copy, "copy")  # again changes nothing
         assert [BUDI, INA] == desk_accounts.all_of(copy)
         assert desk_sessions.find(copy, b"s") is None
-        with copy.transaction():
-            desk_accounts.remove(copy, "budi")
-        with pytest.raises(StoreError, match="is a desk already"):
-            desk_copying.copy(desk, copy, "copy")
         with desk.transaction():  # and back, onto a desk that is empty
             desk.execute("DELETE FROM account")
             desk.execute("DELETE FROM token")
@@ -222,6 +218,35 @@ def test_a_copy_has_all_but_the_sessions(desk: Database, tmp_path: Path) -> None
         with desk.transaction():  # its next row has a number of its own
             desk_audit.append(desk, AuditRow(5, "root", None, "user added", "ani"))
         assert [1, 5] == [one.at_ms for one in desk_audit.newest(desk, 9)]
+
+
+def test_a_later_copy_takes_the_place_of_an_earlier_one(desk: Database, tmp_path: Path) -> None:
+    """Who was removed since is removed there, and logged out; the audit goes on."""
+    filled(desk)
+    with closing(desk_opening.open_file(tmp_path / "copy" / "desk.db")) as copy:
+        desk_copying.copy(desk, copy, "copy")
+        with copy.transaction():
+            desk_sessions.begin(copy, BrowserSession(b"s", "budi", 1, 2))
+        with desk.transaction():
+            desk_accounts.remove(desk, "budi")
+            desk_audit.append(desk, AuditRow(2, "root", None, "user removed", "budi"))
+        desk_copying.copy(desk, copy, "copy")
+        assert [INA] == desk_accounts.all_of(copy)
+        assert desk_sessions.find(copy, b"s") is None
+        assert [1, 2] == [one.at_ms for one in desk_audit.newest(copy, 9)]
+
+
+def test_a_copy_takes_the_place_of_no_other_desk(desk: Database, tmp_path: Path) -> None:
+    """One on which somebody changed something since is another."""
+    filled(desk)
+    with closing(desk_opening.open_file(tmp_path / "copy" / "desk.db")) as copy:
+        desk_copying.copy(desk, copy, "copy")
+        for db, at_ms in ((copy, 2), (desk, 3)):
+            with db.transaction():
+                desk_audit.append(db, AuditRow(at_ms, "root", None, "user removed", "budi"))
+        with pytest.raises(StoreError, match="is a desk already"):
+            desk_copying.copy(desk, copy, "copy")
+        assert [1, 2] == [one.at_ms for one in desk_audit.newest(copy, 9)]
 
 
 def test_a_new_desk_is_its_owners_alone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.collector import build
@@ -18,7 +19,10 @@ from tests.collector.test_command_line import says
 from tests.collector.test_server_store import city
 from tests.collector.test_two_engines import play
 from tests.postgres import Postgres
-from tests.project.sources import ROOT
+from tests.project.sources import ROOT as CHECKOUT
+from titik_collector.accounts import sessions, tokens, users
+from titik_collector.accounts.audit import Actor
+from titik_collector.accounts.users import AccountError
 from titik_collector.config import model
 from titik_collector.store import (
     copying,
@@ -34,6 +38,8 @@ from titik_collector.store.desk_accounts import Account
 from titik_collector.store.postgres import PostgresDatabase
 
 pytestmark = pytest.mark.system
+BUDI = Account("budi", "hash", "operator", "id", None, 1)
+ROOT = Actor("root", None, 1_795_000_000_000)
 ASKED = (
     ("history", "city", "--since", "2026-11-01", "--until", "2026-11-26", "--utc"),
     ("history", "tirosa-1", "--since", "2026-11-20", "--until", "2026-11-26", "--window", "1m"),
@@ -64,7 +70,7 @@ def insert(*words):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*words)
 copying.PART, copying.insert = 20, insert
-source, target = map(model.store_at, sys.argv[1:3])
+source, target = (copying.StorePair(*model.stores_at(one)) for one in sys.argv[1:3])
 copying.copy_city(source, target, lambda *_: None)
 """
 
@@ -128,7 +134,7 @@ def killed(source: Path, target: Path, parts: int) -> bool:
     """Whether a copy was killed in its transaction of that number; else it is whole."""
     done = subprocess.run(
         [sys.executable, "-c", COPIER, str(source), str(target), str(parts)],
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}"},
+        env={**os.environ, "PYTHONPATH": f"{CHECKOUT / 'broker'}:{CHECKOUT / 'agent'}"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
@@ -158,21 +164,108 @@ def test_a_copy_that_is_killed_again_and_again_goes_on(
 
 def test_what_people_entered_goes_along(cities: dict[str, Path]) -> None:
     """In either direction; typed again it is there already, and no other desk is overwritten."""
-    budi = Account("budi", "hash", "operator", "id", None, 1)
     with build.opened(cities["file"].with_name("titik.db")):
         pass
     with desk_opening.opened(model.load(cities["file"]).store) as desk, desk.transaction():
-        desk_accounts.add(desk, budi)
+        desk_accounts.add(desk, BUDI)
     assert "account: 1" in copied(cities["file"], cities["server"])
     copied(cities["server"], cities["other"])
     with desk_opening.opened(model.load(cities["other"]).store) as desk:
-        assert [budi] == desk_accounts.all_of(desk)
+        assert [BUDI] == desk_accounts.all_of(desk)
         with desk.transaction():
             desk_accounts.remove(desk, "budi")
-            desk_accounts.add(desk, budi._replace(name="ina"))
+            desk_accounts.add(desk, BUDI._replace(name="ina"))
     cities["other"].with_name("titik.db").unlink()
     output = copied(cities["server"], cities["other"], status=1)
     assert "is a desk already; move it away" in output
+
+
+def with_a_token(cities: dict[str, Path], source: str) -> str:
+    """The secret of one who may look at the city whose store is copied."""
+    with build.opened(cities["file"].with_name("titik.db"), ["tirosa-1", "tirosa-2"]) as db:
+        identity.opened(db)
+    with entered(cities["file"]) as desk:
+        users.add(desk, BUDI, ROOT)
+        secret = tokens.add(desk, "wall", "viewer", ROOT)
+    if source == "server":
+        copied(cities["file"], cities["server"])
+    return secret
+
+
+@contextlib.contextmanager
+def entered(file: Path) -> Iterator[Database]:
+    """The desk as the page has it."""
+    with desk_opening.opened(model.load(file).page_store) as desk:
+        yield desk
+
+
+@pytest.mark.parametrize(("source", "target"), [("file", "server"), ("server", "other")])
+def test_what_is_revoked_during_a_copy_is_revoked_in_it(
+    cities: dict[str, Path], source: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page goes on while a store is copied for hours."""
+    secret = with_a_token(cities, source)
+    counted = copying._counts  # of the source, then of the target
+
+    def meanwhile(db: Database, tables: list[TableShape]) -> dict[str, int]:
+        with entered(cities[source]) as desk, contextlib.suppress(AccountError):
+            tokens.revoke(desk, "wall", ROOT)
+        return counted(db, tables)
+
+    monkeypatch.setattr(copying, "_counts", meanwhile)
+    assert "account: 1" in copied(cities[source], cities[target])
+    with entered(cities[target]) as desk:
+        assert tokens.find(desk, secret) is None
+        assert [BUDI] == desk_accounts.all_of(desk)
+
+
+@pytest.mark.parametrize(("source", "target"), [("file", "server"), ("server", "other")])
+def test_a_copy_goes_on_after_a_login(cities: dict[str, Path], source: str, target: str) -> None:
+    """Each login changes the desk."""
+    secret = with_a_token(cities, source)
+    assert killed(cities[source], cities[target], 2)
+    with entered(cities[source]) as desk:
+        sessions.begin(desk, BUDI, None, ROOT)
+    copied(cities[source], cities[target])
+    with entered(cities[target]) as desk:
+        assert tokens.find(desk, secret) is not None
+
+
+def test_a_copy_that_is_refused_gives_its_users_to_nobody(cities: dict[str, Path]) -> None:
+    """They are another city's."""
+    with_a_token(cities, "file")
+    with build.opened(cities["other"].with_name("titik.db")) as db:
+        db.execute("INSERT INTO run (router_id, token, highest) VALUES (1, '1', 3)")
+    assert "is a store already" in copied(cities["file"], cities["other"], status=1)
+    assert not desk_opening.exists(model.load(cities["other"]).store)
+
+
+@pytest.fixture
+def roles(cities: dict[str, Path], postgres: Postgres) -> Iterator[None]:
+    """The city on the server has a role for its collector, and one for its page."""
+    file = cities["server"]
+    url = model.load(file).store.url
+    assert url is not None
+    text = re.sub('schema = ".*"', 'schema = "of-roles"', file.read_text())
+    page = f'[web]\nstore_url = "{url.replace("user=titik", "user=page")}"\n'
+    file.write_text(text.replace(url, url.replace("user=titik", "user=coll")) + page)
+    with psycopg.connect(postgres.url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE coll LOGIN; CREATE ROLE page LOGIN")
+        admin.execute("GRANT CREATE ON DATABASE postgres TO coll, page")
+        yield
+        admin.execute("DROP OWNED BY coll, page CASCADE; DROP ROLE coll; DROP ROLE page")
+
+
+@pytest.mark.usefixtures("roles")
+def test_the_desk_is_copied_as_the_page_opens_it(cities: dict[str, Path]) -> None:
+    """On a server it is open to its own role alone."""
+    with_a_token(cities, "file")
+    copied(cities["file"], cities["server"])
+    with entered(cities["server"]) as desk:
+        assert [BUDI] == desk_accounts.all_of(desk)
+    copied(cities["server"], cities["other"])
+    with entered(cities["other"]) as desk:
+        assert [BUDI] == desk_accounts.all_of(desk)
 
 
 @contextlib.contextmanager
@@ -275,7 +368,7 @@ def test_the_command_of_the_page_moves_a_city(
     """As it is typed where the city lies, with the server in its titik.toml."""
     with build.opened(cities["server"].with_name("titik.db")):
         pass
-    page = (ROOT / "docs/operating.md").read_text()
+    page = (CHECKOUT / "docs/operating.md").read_text()
     (line,) = re.findall("^titik (store copy .*)$", page, re.M)
     monkeypatch.chdir(cities["server"].parent)
     assert "router: 1" in says(*shlex.split(line, comments=True), status=0)

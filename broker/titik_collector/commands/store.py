@@ -24,15 +24,15 @@ def copy_command(source: str, target: str) -> None:
     names. Typed again after an interruption, it goes on.
     """
     with plainly():
-        there = model.store_at(target)
+        there = copying.StorePair(*model.stores_at(target))
         taken, stored, refused, lost, in_spool = copying.copy_city(
-            model.store_at(source), there, _report
+            copying.StorePair(*model.stores_at(source)), there, _report
         )
     click.echo(
         f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"
         f" + in spool {in_spool}"
     )
-    click.echo(f"copied; name it under [store] of titik.toml: {opening.name(there)}")
+    click.echo(f"copied; name it under [store] of titik.toml: {opening.name(there.store)}")
 
 
 @store.command(name="begin")

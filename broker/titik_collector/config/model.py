@@ -241,17 +241,20 @@ def _toml(content: bytes, file: Path) -> dict[str, object]:
         ) from error
 
 
-def store_at(place: str) -> Store:
+def stores_at(place: str) -> tuple[Store, Store]:
     """Of a command: what a titik.toml names, the schema `titik` of an url, or a file.
 
-    ConfigError.
+    As the collector opens it, and as the page does. ConfigError.
     """
     if "://" in place:
         check_url(Path("the url"), place)
-        return Store(url=place)
+        return (Store(url=place),) * 2
     file = Path(place)
     if file.is_dir():
         raise ConfigError(file, "", "is a folder", "name the file in it")
     if not file.parent.is_dir():
         raise ConfigError(file, "", f"there is no folder {file.parent}", "make it, or name another")
-    return load(file).store if file.suffix == ".toml" else Store(path=file)
+    if file.suffix == ".toml":
+        config = load(file)
+        return config.store, config.page_store
+    return (Store(path=file),) * 2

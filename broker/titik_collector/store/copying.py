@@ -3,10 +3,12 @@
 Rule: rows go in the order of their key, so the last row of the copy says where to go on.
 Rule: a copy that is not whole has a table `copying`, and nothing opens it as a store.
 Rule: a store that never heard a router is as good as none, so a copy may take its place.
+Rule: what people enter is copied last, for they go on to change it, and a revocation counts.
 """
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 from titik_collector.store import conservation, desk_copying, desk_opening, identity, opening
 from titik_collector.store.database import HALF, Database, Row, StoreError, TableShape, insert
@@ -20,41 +22,50 @@ class Copied(StoreError):
     """The copy is not whole; the text has the remedy."""
 
 
+class StorePair(NamedTuple):
+    """Where a city is kept."""
+
+    store: Where
+    desk: Where  # the same store, as the page opens it
+
+
 def copy_city(
-    source: Where, target: Where, copied: Callable[[str, int], None]
+    source: StorePair, target: StorePair, copied: Callable[[str, int], None]
 ) -> conservation.SampleTotals:
     """Copy a store that no collector holds, or go on with it; StoreHeld, StoreError.
 
     `copied` is given each table's name and rows.
     """
-    if opening.is_same(source, target):
-        raise Copied(f"{opening.name(target)}: is FROM and TO; name two places")
+    there = opening.name(target.store)
+    if opening.is_same(source.store, target.store):
+        raise Copied(f"{there}: is FROM and TO; name two places")
     with (
-        opening.reading(source) as reader,
-        opening.writing(source) as held,
-        opening.writing(target, half=True) as into,
+        opening.reading(source.store) as reader,
+        opening.writing(source.store) as held,
+        opening.writing(target.store, half=True) as into,
     ):
-        _copy_desk(source, target, copied)
         origin = f"{reader.place()} {identity_of(reader)}"
-        for name, rows in copy(reader, into, origin, opening.name(target), held.renew).items():
-            copied(name, rows)
+        _begin(into, _tables(reader, into), origin, there)
+        _copy_desk(source.desk, target.desk)  # what stops it is better known now than in hours
+        counts = copy(reader, into, origin, there, held.renew)
         if found := conservation.findings(into):
             raise Copied(
-                f"{opening.name(target)}: {found[0]}; this copy is no store yet: does titik db"
-                f" check find the same in {opening.name(source)}? then copy a backup of it"
+                f"{there}: {found[0]}; this copy is no store yet: does titik db"
+                f" check find the same in {opening.name(source.store)}? then copy a backup of it"
             )
+        for name, rows in {**counts, **_copy_desk(source.desk, target.desk)}.items():
+            copied(name, rows)
         held.renew()
         finish(into)
         return conservation.totals(into)
 
 
-def _copy_desk(source: Where, target: Where, copied: Callable[[str, int], None]) -> None:
-    """What people entered goes along; typed again, it is there already."""
+def _copy_desk(source: Where, target: Where) -> dict[str, int]:
+    """What people entered; how many rows each table has."""
     if not desk_opening.exists(source):
-        return
+        return {}
     with desk_opening.opened(source) as reader, desk_opening.opened(target) as into:
-        for name, rows in desk_copying.copy(reader, into, desk_opening.name(target)).items():
-            copied(name, rows)
+        return desk_copying.copy(reader, into, desk_opening.name(target))
 
 
 def copy(
@@ -65,7 +76,6 @@ def copy(
     The copy is no store before `finish`. `origin`: a half copy of the same origin goes on.
     `renew` is called often.
     """
-    target.be_patient()  # to count a large table takes minutes
     with source.snapshot():
         tables = _tables(source, target)
         _begin(target, tables, origin, name)
@@ -105,6 +115,7 @@ def _tables(source: Database, target: Database) -> list[TableShape]:
 
 def _begin(target: Database, tables: list[TableShape], origin: str, name: str) -> None:
     """Go on with a copy of this origin, else begin one."""
+    target.be_patient()  # to empty a large table, or to count it, takes minutes
     if target.has_table("copying"):
         if target.execute("SELECT origin FROM copying") == [(origin,)]:
             return

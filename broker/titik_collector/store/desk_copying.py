@@ -2,6 +2,8 @@
 
 Rule: sessions stay behind; people log in again, and a backup opens nothing by itself.
 Rule: a desk is small, so one transaction has all of it.
+Rule: a desk takes the place of what it was before. Each change adds a row to the audit, so the
+newest row of the other one is in this one's.
 """
 
 from titik_collector.store.database import Database, Row, StoreError, insert
@@ -10,7 +12,10 @@ TABLES = ("account", "token", "audit")
 
 
 def copy(source: Database, target: Database, name: str) -> dict[str, int]:
-    """Fill an empty desk; how many rows each table has. StoreError if the target is another."""
+    """Bring a desk that is empty, or was copied before, to what the source is.
+
+    How many rows each table has. StoreError if the target is another desk.
+    """
     with source.snapshot():
         rows = _rows(source)
     counts = {table: len(found) for table, found in rows.items()}
@@ -18,8 +23,12 @@ def copy(source: Database, target: Database, name: str) -> dict[str, int]:
         there = _rows(target)
         if there == rows:
             return counts
-        if any(there.values()):
+        if any(there.values()) and max(there["audit"], default=None) not in rows["audit"]:
             raise StoreError(f"{name}: is a desk already; move it away, or copy to another place")
+        for table in ("account", "token", "session"):
+            target.execute(f"DELETE FROM {table}")
+        known = set(there["audit"])
+        rows["audit"] = [row for row in rows["audit"] if row not in known]
         shapes = {one.name: one.columns for one in target.tables()}
         for table, found in rows.items():
             target.executemany(insert(table, shapes[table]), found)
