@@ -1,6 +1,6 @@
 """A city in one file: configuration, registry, authority, users and store, for an empty machine.
 
-    titik.toml  desk.db  titik.db  db.password
+    titik.toml  desk.db  titik.db  db.password  web/{db.password,tls.key,tls.crt,basemap}
     broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
 What else mosquitto keeps is not in it: routers send again what was not acknowledged, and every
@@ -8,9 +8,11 @@ retained message is published again.
 
 Rule: the file is its owner's alone from its first byte, for it holds every key of the city.
 Rule: restoring writes over nothing, and puts the configuration in its place last.
+Rule: a desk that cannot be read stops no backup, and one that is damaged no restore.
 """
 
 import os
+import shlex
 import shutil
 import tarfile
 import zlib
@@ -28,11 +30,19 @@ from titik_collector.store import copying, desk_copying, desk_opening, identity,
 from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import files, open_closed, open_reader, open_writer
+from titik_collector.units.systemd_units import WEB_USER
 
-CONFIG, DESK, STORE, BROKER = "titik.toml", "desk.db", "titik.db", "broker"
+CONFIG, DESK, STORE, BROKER, WEB = "titik.toml", "desk.db", "titik.db", "broker", "web"
 PASSWORD = "db.password"  # of a store on a server
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
+
+
+class SavedCity(NamedTuple):
+    """A backup that was taken."""
+
+    holds: set[str]  # which of its parts there were
+    left_out: list[str]  # what there is and could not be read, and why
 
 
 class Restored(NamedTuple):
@@ -49,33 +59,62 @@ class BackupError(BrokerError):
     """The file is no backup, or its place is taken; the text has the remedy."""
 
 
-def backup(city: Config, file: Path) -> set[str]:
-    """Write the city into `file`, while everything runs; which of its parts there were."""
-    holds = {CONFIG}
+def backup(city: Config, file: Path) -> SavedCity:
+    """Write the city into `file`, while everything runs."""
     copy, desk = file.with_name(f".{file.name}.db"), file.with_name(f".{file.name}.desk")
     _remove(copy)
     _remove(desk)
     try:
-        with replacing(file) as raw, tarfile.open(fileobj=raw, mode="w:gz") as tar:
+        # What is behind a link is kept: certificates are often links to the newest.
+        with (
+            replacing(file) as raw,
+            tarfile.open(fileobj=raw, mode="w:gz", dereference=True) as tar,
+        ):
             tar.add(city.file, CONFIG, filter=_ours)
-            if city.store.password_file is not None:
-                tar.add(city.store.password_file, PASSWORD, filter=_ours)
-            if desk_opening.exists(city.page_store):
-                holds.add(DESK)
-                _copy_desk(city, desk)
-                tar.add(desk, DESK, filter=_ours)
+            left_out = [*_add_named(tar, city), *_add_desk(tar, city, desk)]
             if city.broker.directory is not None:
-                holds.add(BROKER)
                 for path, name in _broker_files(city.broker.directory):
                     tar.add(path, name, recursive=False, filter=_ours)
             if opening.exists(city.store):
-                holds.add(STORE)
                 _copy_store(city.store, copy)
                 tar.add(copy, STORE, filter=_ours)
+            holds = {one.partition("/")[0] for one in tar.getnames()}
     finally:
         _remove(copy)
         _remove(desk)
-    return holds
+    return SavedCity(holds, left_out)
+
+
+def _named(city: Config) -> dict[str, Path]:
+    """The files that the configuration names, by their names in a backup."""
+    web = city.web
+    found = {
+        PASSWORD: city.store.password_file,
+        f"{WEB}/{PASSWORD}": web.store_password_file,
+        f"{WEB}/tls.key": web.tls_key,
+        f"{WEB}/tls.crt": web.tls_cert,
+        f"{WEB}/basemap": web.basemap,
+    }
+    return {name: file for name, file in found.items() if file is not None}
+
+
+def _add_named(tar: tarfile.TarFile, city: Config) -> Iterator[str]:
+    """What is left out, and why."""
+    for name, path in _named(city).items():
+        if os.access(path, os.R_OK) and path.is_file():
+            tar.add(path, name, filter=_ours)
+        else:
+            yield f"{path}, which cannot be read"
+
+
+def _add_desk(tar: tarfile.TarFile, city: Config, copy: Path) -> Iterator[str]:
+    """What is left out, and why."""
+    try:
+        if desk_opening.exists(city.page_store):
+            _copy_desk(city, copy)
+            tar.add(copy, DESK, filter=_ours)
+    except StoreError as error:
+        yield f"the users of the page: {error}"
 
 
 def restore(file: Path, target: Path, force: bool = False) -> Restored:
@@ -88,8 +127,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         city = model.parse(text, target)
         parts = [one for one in (city.store.path, city.broker.directory) if one is not None]
         if not force:
-            password = city.store.password_file
-            _check_inside(target.parent, [*parts, *([password] if password else [])])
+            _check_inside(target.parent, [*parts, *_named(city).values()])
         there = [] if city.store.path is None else _store_files(city.store.path)
         for one in [target, *there, *parts]:
             if one.exists():
@@ -100,19 +138,17 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
         has_store = _unpack(tar, city, file)
-        no_store = None if has_store else "the backup has none"
     with replacing(target) as raw:
         raw.write(text)
-    made, notes = None, list[str]()
-    if no_store is None and city.store.path is None:
-        try:
-            restore_store(file, city)
-        except StoreError as error:  # a server that is away, or that still has the store
-            no_store = str(error)
+    made, no_store, notes = None, None if has_store else "the backup has none", _hand_over(city)
+    is_to_come = has_store and city.store.path is None
     try:
-        _bring_desk(file, city)
-    except StoreError as error:
-        notes.append(f"no user of the page: {error}; then: titik restore --only-store {file}")
+        notes += (restore_store if is_to_come else _bring_desk)(file, city)
+    except (StoreError, BackupError) as error:
+        if is_to_come:  # the server is away, or it still has the store
+            no_store = str(error)
+        else:
+            notes.append(f"no user of the page: {error}")
     if city.broker.directory is not None:
         notes += broker_init.end_router_passwords(BrokerFolder.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
@@ -120,10 +156,10 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
     return Restored(city, made, no_store, has_store, notes)
 
 
-def restore_store(file: Path, city: Config) -> None:
+def restore_store(file: Path, city: Config) -> list[str]:
     """Put the store alone where the city has it; BackupError if there is one, or it cannot.
 
-    Users of the page come with it where there are none.
+    Users of the page come with it where there are none; what is not as it was.
     """
     store, beside = city.store.path, _beside(city.beside)
     with opening.held(city.store):
@@ -139,15 +175,16 @@ def restore_store(file: Path, city: Config) -> None:
                 raise BackupError(f"{file}: holds no store; use another")
             _write(tar, tar.getmember(STORE), beside)
             _read_to_end(tar)
-            _check_database(beside, STORE, file)
-        if store is not None:
-            beside.replace(store)
-        else:
-            try:
+            _check_database(beside, file)
+        try:
+            notes = _bring_desk(file, city)  # first: where the store is, nothing brings it again
+            if store is not None:
+                beside.replace(store)
+            else:
                 _copy_to_server(beside, file, city)
-            finally:
-                _remove(beside)
-    _bring_desk(file, city)
+        finally:
+            _remove(beside)
+    return notes
 
 
 def _is_empty(store: Path) -> bool:
@@ -168,22 +205,35 @@ def _copy_to_server(beside: Path, file: Path, city: Config) -> None:
         copying.finish(target)
 
 
-def _bring_desk(file: Path, city: Config) -> None:
+def _hand_over(city: Config) -> list[str]:
+    """Root's are the files that the page has to read."""
+    files = [
+        str(one) for name, one in _named(city).items() if name.startswith(WEB) and one.exists()
+    ]
+    if not files or os.geteuid() != 0:
+        return []
+    return [f"for the page's user, as root: chown {WEB_USER}: {shlex.join(files)}"]
+
+
+def _bring_desk(file: Path, city: Config) -> list[str]:
     """Where the city has none; StoreError if a server that has it is away."""
     beside = _beside(desk_opening.folder_of(city.beside))
     with _opened(file) as tar:
         member = next((one for one in tar if one.name == DESK), None)
         if member is None:
-            return
+            return []
         _write(tar, member, beside)
     try:
-        _check_database(beside, DESK, file)
+        if (damage := snapshot.damage(beside)) is not None:
+            lost = f"no user of the page: {DESK} of {file} is damaged ({damage})"
+            return [f"{lost}; add them again: titik web user add NAME"]
         with (
             closing(desk_opening.open_file(beside)) as source,
             desk_opening.opened(city.page_store) as target,
         ):
             if desk_copying.is_empty(target):
                 desk_copying.copy(source, target, desk_opening.name(city.page_store))
+        return []
     finally:
         _remove(beside)
 
@@ -247,7 +297,7 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
 
     Whether a store is in it. One whose place is a server is left to `restore_store`.
     """
-    directory, has_store = city.broker.directory, False
+    directory, has_store, named = city.broker.directory, False, _named(city)
     store = _beside(city.beside)
     broker = None if directory is None else _beside(directory)
     for member in tar:
@@ -258,16 +308,16 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
             has_store = True
             if city.store.path is not None:
                 _write(tar, member, store)
-        elif member.name == PASSWORD and city.store.password_file is not None:
-            if not city.store.password_file.exists():  # one that is there may be newer
-                _write(tar, member, city.store.password_file)
+        elif member.name in named:
+            if not named[member.name].exists():  # one that is there may be newer
+                _write(tar, member, named[member.name])
         elif broker is not None and _belongs(path):
             _write(tar, member, broker / path.relative_to(BROKER))
         else:
             raise BackupError(f"{member.name}: belongs in no backup; use another")
     _read_to_end(tar)
     if store.exists():
-        _check_database(store, STORE, file)
+        _check_database(store, file)
     for whole, beside in ((city.store.path, store), (directory, broker)):
         if whole is not None and beside is not None and beside.exists():
             beside.replace(whole)
@@ -285,11 +335,11 @@ def _check_inside(folder: Path, parts: list[Path]) -> None:
         )
 
 
-def _check_database(beside: Path, name: str, file: Path) -> None:
+def _check_database(beside: Path, file: Path) -> None:
     """BackupError, and nothing stays of it, if it is no database."""
     if not snapshot.is_database(beside):
         beside.unlink()
-        raise BackupError(f"{file}: what is in it as {name} is no database; use another backup")
+        raise BackupError(f"{file}: what is in it as {STORE} is no database; use another backup")
 
 
 def _read_to_end(tar: tarfile.TarFile) -> None:

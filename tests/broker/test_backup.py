@@ -1,6 +1,7 @@
 """A city in one file: what a backup holds, and that another machine goes on with it."""
 
 import io
+import os
 import shutil
 import sqlite3
 import stat
@@ -250,6 +251,52 @@ def replaced(file: Path, name: str, content: bytes) -> None:
             text = content if member.name == name else found.read()
             member.size = len(text)
             into.addfile(member, io.BytesIO(text))
+
+
+WEB = """
+[web]
+tls_key = "live/page.key"
+tls_cert = "live/page.crt"
+basemap = "coast.geojson"
+"""
+
+
+def with_a_page(city: City) -> Path:
+    """A key behind a link, as certificates that are renewed have it; the folder of both."""
+    files = ("live/page.key", "live/page.crt", "coast.geojson", "archive.key")
+    (city.folder / "live").mkdir()
+    for name in files:
+        (city.folder / name).write_text(name)
+    (city.folder / "live/page.key").unlink()
+    (city.folder / "live/page.key").symlink_to("../archive.key")
+    toml = city.folder / "titik.toml"
+    toml.write_text(toml.read_text() + WEB)
+    return toml
+
+
+def test_what_the_page_needs_comes_back(city: City, tmp_path: Path) -> None:
+    """Its keys and its map; root prints how its user gets them."""
+    with_a_page(city)
+    city.says("backup", str(tmp_path / "city.tar.gz"))
+    there = City(tmp_path / "there")
+    output = there.says("restore", str(tmp_path / "city.tar.gz"))
+    names = ("live/page.key", "live/page.crt", "coast.geojson")
+    assert ["archive.key", *names[1:]] == [(there.folder / one).read_text() for one in names]
+    assert {0o600} == {stat.S_IMODE((there.folder / one).stat().st_mode) for one in names}
+    files = " ".join(str(there.folder / one) for one in names)
+    assert (os.geteuid() == 0) == (f"chown titik-web: {files}" in output)
+
+
+def test_a_file_of_the_page_that_is_away_stops_no_backup(city: City, tmp_path: Path) -> None:
+    """It is named, and the command ends with an error."""
+    with_a_page(city)
+    (city.folder / "coast.geojson").unlink()
+    output = city.says("backup", str(tmp_path / "city.tar.gz"), status=1)
+    assert f"warning: left out: {city.folder}/coast.geojson, which cannot be read" in output
+    assert "holds configuration and broker" in output
+    there = City(tmp_path / "there")
+    there.says("restore", str(tmp_path / "city.tar.gz"))
+    assert (there.folder / "live/page.crt").exists()
 
 
 @pytest.mark.parametrize("key", ["path", "directory"])

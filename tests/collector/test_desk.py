@@ -1,12 +1,15 @@
 """The desk beside the store, on both engines."""
 
+import io
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,9 @@ from tests.collector.test_command_line import says
 from tests.collector.test_router_command import TEXT
 from tests.not_root import nobody
 from tests.postgres import Postgres
+from titik_collector.config import model
 from titik_collector.config.store_table import Store
+from titik_collector.limits import MAX_SCHEMA
 from titik_collector.store import (
     desk_accounts,
     desk_audit,
@@ -79,6 +84,15 @@ def test_there_is_none_until_something_is_entered(where: Store) -> None:
     assert not desk_opening.exists(where)
     desk_opening.open_desk(where).close()
     assert desk_opening.exists(where)
+
+
+def test_there_is_none_beside_a_store_whose_name_is_too_long(where: Store) -> None:
+    """Such a city is backed up as before."""
+    long = replace(where, schema="s" * MAX_SCHEMA)
+    assert not desk_opening.exists(long)
+    if where.path is None:
+        with pytest.raises(StoreError, match="use a shorter one"):
+            desk_opening.open_desk(long)
 
 
 def test_what_is_entered_is_there_for_the_next_who_opens_it(where: Store) -> None:
@@ -314,6 +328,87 @@ def test_a_backup_brings_the_users_back(
     with desk_opening.opened(where) as db:
         assert [BUDI, INA] == desk_accounts.all_of(db)
     assert ["city.tar.gz"] == [one.name for one in tmp_path.iterdir() if "city" in one.name]
+
+
+def test_a_desk_that_cannot_be_read_is_named_and_the_rest_is_backed_up(
+    tmp_path: Path, where: Store
+) -> None:
+    """Root's backup of the night ends with an error, and still has the store."""
+    config, backup = str(configured(tmp_path, where)), str(tmp_path / "city.tar.gz")
+    with desk_opening.opened(where) as db, db.transaction():
+        db.execute(
+            "PRAGMA user_version = 99" if where.path else "UPDATE schema_version SET number = 99"
+        )
+    output = says("backup", backup, "--config", config, status=1)
+    assert "it holds configuration and store" in output
+    assert "warning: left out: the users of the page: " in output
+    with tarfile.open(backup) as tar:
+        assert ["titik.toml", "titik.db"] == tar.getnames()
+
+
+def with_desk(backup: Path, content: bytes) -> None:
+    """The backup with another content of its desk."""
+    old = backup.rename(backup.with_suffix(".old"))
+    with tarfile.open(old) as source, tarfile.open(backup, "w:gz") as into:
+        for member in source:
+            found = source.extractfile(member)
+            assert found is not None
+            text = content if member.name == "desk.db" else found.read()
+            member.size = len(text)
+            into.addfile(member, io.BytesIO(text))
+
+
+@pytest.mark.parametrize("length", [0, 40])
+def test_a_damaged_desk_stops_no_restore(
+    where: Store, tmp_path: Path, request: pytest.FixtureRequest, length: int
+) -> None:
+    """The city comes back, and the users are added again."""
+    postgres = None if where.path else request.getfixturevalue("postgres")
+    config, backup = str(configured(tmp_path, where)), tmp_path / "city.tar.gz"
+    with desk_opening.opened(where) as db:
+        filled(db)
+    says("backup", str(backup), "--config", config, status=0)
+    with tarfile.open(backup) as tar:
+        desk = tar.extractfile("desk.db")
+        assert desk is not None
+        head = desk.read()[:length]
+    with_desk(backup, head + b"damage" * 1000)
+    lose_store(where, postgres)
+    there = tmp_path / "there" / "titik.toml"
+    output = says("restore", str(backup), "--config", str(there), status=0)
+    assert "no user of the page: desk.db of" in output
+    assert "add them again: titik web user add NAME" in output
+    assert opening.exists(model.load(there).store)
+    assert [] == list(there.parent.glob("**/*.restored*"))
+
+
+def test_the_store_waits_for_the_users_that_come_with_it(
+    where: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """So the command typed again brings both."""
+    postgres = None if where.path else request.getfixturevalue("postgres")
+    config, backup = str(configured(tmp_path, where)), str(tmp_path / "city.tar.gz")
+    with desk_opening.opened(where) as db:
+        filled(db)
+    says("backup", backup, "--config", config, status=0)
+    lose_store(where, postgres)
+    words = ("restore", "--only-store", backup, "--config", config)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_copying, "is_empty", refuse)
+        assert "the server is away" in says(*words, status=1)
+    assert not opening.exists(where)
+    with desk_opening.opened(where) as db, db.transaction():
+        for table in ("account", "token"):
+            db.execute(f"DELETE FROM {table}")
+        desk_audit.expire(db, 2)
+    says(*words, status=0)
+    with desk_opening.opened(where) as db:
+        assert [BUDI, INA] == desk_accounts.all_of(db)
+
+
+def refuse(_: Database) -> bool:
+    """What a server may answer."""
+    raise StoreError("the server is away")
 
 
 def test_a_whole_city_comes_back_with_its_users(tmp_path: Path) -> None:

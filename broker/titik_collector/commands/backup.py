@@ -53,7 +53,7 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
         _check_kind(file, keep)
         if keep is not None:
             folder, file = file, file / time.strftime(_NAME, time.gmtime())
-        holds = backup.backup(city, file)
+        holds, left_out = backup.backup(city, file)
         if keep is not None:
             _drop_oldest(folder, keep)
         kept = _key_elsewhere(city.broker.directory)
@@ -74,6 +74,9 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     if backup.STORE not in holds:
         where = f"left out: the store, because there is none at {opening.name(city.store)}"
         click.echo(f"warning: {where}; titik collect begins it", err=True)
+    for one in left_out:
+        click.echo(f"warning: left out: {one}", err=True)
+    sys.exit(1 if left_out else 0)
 
 
 def _check_kind(file: Path, keep: int | None) -> None:
@@ -118,10 +121,12 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
     if only_store:
         with plainly():
             there = model.load(target)
-            backup.restore_store(file, there)
+            notes = backup.restore_store(file, there)
         click.echo(
             f"restored {opening.name(there.store)}; start it: titik collect --config {target}"
         )
+        for line in notes:
+            click.echo(line)
         click.echo(_ACKS)
         return
     with plainly():

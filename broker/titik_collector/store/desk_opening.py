@@ -43,6 +43,8 @@ def exists(where: Where) -> bool:
     """Whether anything was entered yet; StoreError if that cannot be seen."""
     if where.path is not None:
         return _is_there(file_of(where.path))
+    if len(_named(where)) > MAX_SCHEMA:
+        return False
     place = opening.postgres(where)._replace(schema=_schema(where))
     from titik_collector.store import postgres_schema
 
@@ -114,8 +116,12 @@ def _open_schema(where: Where) -> Database:
     return db
 
 
+def _named(where: Where) -> str:
+    return f"{where.schema}-desk"
+
+
 def _schema(where: Where) -> str:
-    found = f"{where.schema}-desk"
+    found = _named(where)
     if len(found) > MAX_SCHEMA:  # PostgreSQL would cut its end off
         raise StoreError(f"store.schema: {where.schema} is too long for {found}; use a shorter one")
     return found

@@ -29,9 +29,7 @@ class Damaged(StoreError):
 def take(store: Where, copy: Path) -> None:
     """Copy the store into an empty file; StoreError if that cannot be, or if it is damaged."""
     copy_to(copy, store)
-    with closing(sqlite3.connect(copy)) as copied:
-        found = _damage(copied)
-    if found is not None:
+    if (found := damage(copy)) is not None:
         raise Damaged(f"{opening.name(store)}: is damaged ({found})")
 
 
@@ -72,9 +70,11 @@ def is_database(file: Path) -> bool:
         return raw.read(len(_HEADER)) == _HEADER
 
 
-def _damage(db: sqlite3.Connection) -> str | None:
+def damage(file: Path) -> str | None:
+    """What SQLite finds broken in a file; None: it is whole."""
     try:
-        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        with closing(sqlite3.connect(file)) as db:
+            (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return str(error)
     return None if found == "ok" else " ".join(found.split())
