@@ -215,7 +215,7 @@ port = {port}
 def _sessions(file: Path, many: int) -> list[str]:
     """The secrets of so many logins, of as few users as may have them."""
     secrets = []
-    actor = Actor("bench", None, time.time_ns() // 1_000_000, 365)
+    actor = Actor("bench", None, time.time_ns() // 1_000_000)
     with desk_opening.opened(model.load(file).page_store) as db:
         for number in range(many):
             name = f"user-{number // MAX_SESSIONS}"

@@ -1,12 +1,13 @@
 """Users, sessions and tokens over a real desk."""
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from titik_collector.accounts import sessions, tokens, users
+from titik_collector.accounts import forgetting, sessions, tokens, users
 from titik_collector.accounts.audit import Actor
 from titik_collector.accounts.hashing import (
     hash_password,
@@ -25,7 +26,7 @@ from titik_collector.store.desk_accounts import Account
 
 T0 = 1_795_000_000_000
 HOUR_MS = 3_600_000
-ROOT = Actor("root", None, T0, 365)
+ROOT = Actor("root", None, T0)
 BUDI = Account("budi", None, "operator", None, None, T0)
 
 
@@ -145,7 +146,7 @@ def test_every_change_is_in_the_audit_and_in_the_log(
 ) -> None:
     """Who, from where, what; no secret."""
     caplog.set_level(logging.INFO, "titik_collector.accounts")
-    browser = Actor("budi", "203.0.113.5", T0, 365)
+    browser = Actor("budi", "203.0.113.5", T0)
     secret = sessions.begin(desk, BUDI, None, browser)
     sessions.end(desk, secret, browser)
     token = tokens.add(desk, "wall", "viewer", ROOT)
@@ -170,12 +171,35 @@ def test_every_change_is_in_the_audit_and_in_the_log(
 def test_the_audit_is_kept_as_long_as_the_configuration_has_it(desk: Database) -> None:
     """Not a day less."""
     day_ms = 86_400_000
-    old = Actor("root", None, day_ms, 365)
-    tokens.add(desk, "first", "viewer", old)
-    tokens.add(desk, "second", "viewer", old._replace(now_ms=(1 + 365) * day_ms))
-    assert "first (viewer)" in [row.subject for row in desk_audit.newest(desk, 9)]
-    tokens.add(desk, "third", "viewer", old._replace(now_ms=(1 + 366) * day_ms))
-    assert "first (viewer)" not in [row.subject for row in desk_audit.newest(desk, 9)]
+    tokens.add(desk, "wall", "viewer", Actor("root", None, day_ms))
+    forgetting.forget(desk, (1 + 365) * day_ms, 365)
+    assert "wall (viewer)" in [row.subject for row in desk_audit.newest(desk, 9)]
+    forgetting.forget(desk, (1 + 366) * day_ms, 365)
+    assert "wall (viewer)" not in [row.subject for row in desk_audit.newest(desk, 9)]
+
+
+def test_a_login_by_a_clock_that_is_ahead_deletes_nothing(desk: Database) -> None:
+    """Neither the audit nor a session."""
+    secret = sessions.begin(desk, BUDI, None, ROOT)
+    sessions.begin(desk, BUDI, None, later(400 * 24 * HOUR_MS))
+    assert sessions.find(desk, secret, T0) is not None
+    assert 3 == len(desk_audit.newest(desk, 9))
+
+
+def test_what_the_database_still_keeps_stops_nobody(desk: Database) -> None:
+    """Its clock may be behind ours."""
+    now_ms = round(time.time() * 1000)
+    tokens.add(desk, "wall", "viewer", Actor("root", None, now_ms))
+    forgetting.forget(desk, now_ms + 31 * 86_400_000, 30)
+    assert "wall (viewer)" in [row.subject for row in desk_audit.newest(desk, 9)]
+
+
+def test_sessions_that_are_over_leave_the_desk(desk: Database) -> None:
+    """Not before that."""
+    sessions.begin(desk, BUDI, None, ROOT)
+    for at_ms, left in ((T0 + IDLE_MS, 1), (T0 + IDLE_MS + 1, 0)):
+        forgetting.forget(desk, at_ms, 365)
+        assert [(left,)] == desk.execute("SELECT count(*) FROM session")
 
 
 @pytest.mark.parametrize("name", ["", "Budi", "a b", "-x", "budi:x", "a" * 65, "ä", "x\n"])

@@ -18,7 +18,7 @@ CHEAP = hash_password(PASSWORD, cost=16)  # what is real takes a tenth of a seco
 
 def actor() -> Actor:
     """The operator, now."""
-    return Actor("root", None, round(time.time() * 1000), 365)
+    return Actor("root", None, round(time.time() * 1000))
 
 
 def add_user(

@@ -5,19 +5,23 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.until import PATIENCE_S
-from tests.web import loops, people
+from tests.web import cities, loops, people
 from tests.web.people import PASSWORD, add_token, add_user, form_token, log_in, remove_user
 from titik_collector.accounts import tokens
 from titik_collector.config.model import Config
-from titik_collector.store import desk_audit, desk_opening
+from titik_collector.store import desk_audit, desk_opening, server_clock_row
+from titik_collector.store.desk_audit import AuditRow
+from titik_collector.store.server_clock_row import Known
 from titik_collector.web import access, app
-from titik_collector.web.city_view import CityView
+from titik_collector.web.city_view import CityView, watching
 from titik_collector.web.desk import NoDesk
+from titik_wire.instant import DAY_MS
 
 OURS = "http://127.0.0.1:8088"
 Browser = Callable[..., TestClient]
@@ -391,6 +395,25 @@ def test_the_audit_has_who_logged_in_and_from_where(browser: Browser, config: Co
         ("budi", "testclient", "logged in", "budi"),
         ("budi", "testclient", "logged out", "budi"),
     ] == rows
+
+
+def test_a_login_deletes_what_is_old_by_the_time_of_the_store(tmp_path: Path) -> None:
+    """The clock of the machine may be years ahead for an hour."""
+    forget_ms = cities.now_ms() - 400 * DAY_MS
+    with cities.city(tmp_path) as city:
+        with city.db.transaction():
+            server_clock_row.keep(city.db, Known("boot", 0, True, 0, forget_ms))
+        with desk_opening.opened(city.config.page_store) as db, db.transaction():
+            for days in (364, 366):
+                desk_audit.append(
+                    db, AuditRow(forget_ms - days * DAY_MS, "root", None, "", f"{days} days")
+                )
+        add_user(city.config)
+        with watching(city.config) as view:
+            assert 303 == log_in(TestClient(app.build(view), OURS)).status_code
+        with desk_opening.opened(city.config.page_store) as db:
+            subjects = [row.subject for row in desk_audit.newest(db, 9)]
+    assert ["364 days", "budi (viewer)", "budi"] == subjects
 
 
 def test_a_trusted_proxy_names_the_user(browser: Browser, config: Config) -> None:

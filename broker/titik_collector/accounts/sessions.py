@@ -27,7 +27,6 @@ def begin(db: Database, account: Account, before: str | None, actor: Actor) -> s
     with db.transaction():
         if before is not None:
             desk_sessions.end(db, hash_secret(before))
-        desk_sessions.end_older(db, now_ms - IDLE_MS, now_ms - LONGEST_MS)
         desk_sessions.begin(db, BrowserSession(hash_secret(secret), account.name, now_ms, now_ms))
         desk_sessions.end_all_but(db, account.name, MAX_SESSIONS)
         audit.record(db, actor, "logged in", account.name)

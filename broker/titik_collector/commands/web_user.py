@@ -46,8 +46,7 @@ def open_desk(file: Path) -> Iterator[OpenDesk]:
     """Made if it is not there; what the operator can mend is one line."""
     with plainly():
         config = model.load(file)
-        now_ms = round(time.time() * 1000)
-        actor = Actor(getpass.getuser(), None, now_ms, config.web.audit_days)
+        actor = Actor(getpass.getuser(), None, round(time.time() * 1000))
         with desk_opening.opened(config.page_store) as db:
             yield OpenDesk(config, db, actor)
 

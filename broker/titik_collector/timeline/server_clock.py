@@ -226,6 +226,12 @@ def shown_ms(db: Database | None) -> int:
     return wall_ms() - (0 if known is None or known.since_ms is None else known.ahead_ms)
 
 
+def forget_ms(db: Database) -> int:
+    """What a reader deletes elsewhere goes by this time, as in the store; 0: it is not known."""
+    known = load(db)
+    return 0 if known is None else known.forget_ms
+
+
 def problem(db: Database) -> str | None:
     """What is wrong with the server's clock, for an operator; None: nothing."""
     known = load(db)

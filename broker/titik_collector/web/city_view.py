@@ -57,6 +57,7 @@ class Snapshot:
     at_ms: int
     status: CityStatus
     taken_s: float  # by the monotonic clock
+    forget_ms: int = 0  # what deletes goes by this time
     simulated_until_ms: int | None = None  # what was before is made up; None: nothing is
     problem: str | None = None  # why the store cannot be read since; what was seen may be over
 
@@ -120,6 +121,11 @@ class CityView:
     def is_seen(self) -> bool:
         """Whether the store was ever read."""
         return self._newest is not None
+
+    @property
+    def forget_ms(self) -> int:
+        """What deletes goes by this time; 0 if the store was never read."""
+        return 0 if self._newest is None else self._newest.forget_ms
 
     @property
     def now_ms(self) -> int:
@@ -191,9 +197,9 @@ class CityView:
         of = self.config.city
         with db.snapshot():
             city = status.gather(db, of.name, now_ms, warnings, of.title, of.timezone, self._decode)
-            made_up = simulated.span(db)
+            made_up, forget_ms = simulated.span(db), server_clock.forget_ms(db)
         until_ms = None if made_up is None else made_up.end_ms
-        return Snapshot(self._number(), now_ms, city, time.monotonic(), until_ms)
+        return Snapshot(self._number(), now_ms, city, time.monotonic(), forget_ms, until_ms)
 
     def _number(self) -> int:
         return 1 if self._newest is None else self._newest.number + 1

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from titik_collector.accounts import sessions
+from titik_collector.accounts import forgetting, sessions
 from titik_collector.accounts.audit import Actor
 from titik_collector.accounts.slowing import PATIENCE_S
 from titik_collector.languages.codes import marked
+from titik_collector.store.database import Database
 from titik_collector.store.desk_accounts import Account
 from titik_collector.web import cookies, forms
-from titik_collector.web.desk import Desk
 from titik_collector.web.rendering import city_of
 from titik_collector.web.sign_in import SignIn, TooMany
 
@@ -42,9 +42,14 @@ async def _log_in(request: Request) -> Response:
 
 
 async def _begin(request: Request, account: Account, onwards: str) -> Response:
-    desk: Desk = city_of(request).desk
+    city = city_of(request)
     before, actor = cookies.get(request, cookies.SESSION), _actor(request, account.name)
-    secret = await desk.write(lambda db: sessions.begin(db, account, before, actor))
+
+    def begin(db: Database) -> str:
+        forgetting.forget(db, city.forget_ms, city.config.web.audit_days)
+        return sessions.begin(db, account, before, actor)
+
+    secret = await city.desk.write(begin)
     answer = RedirectResponse(onwards, 303)
     cookies.put(request, answer, cookies.SESSION, secret, sessions.LONGEST_MS // 1000)
     return answer
@@ -73,8 +78,7 @@ async def _log_out(request: Request) -> Response:
 
 
 def _actor(request: Request, name: str) -> Actor:
-    days = city_of(request).config.web.audit_days
-    return Actor(name, request.state.address, round(time.time() * 1000), days)
+    return Actor(name, request.state.address, round(time.time() * 1000))
 
 
 ROUTES = [

@@ -1,0 +1,19 @@
+"""Deletes from the desk what is too old.
+
+Rule: it goes by the time that deletes from the store, which no step of a clock moves. So a machine
+that believes for an hour to be years ahead deletes neither the audit nor everybody's session.
+"""
+
+import contextlib
+
+from titik_collector.accounts.sessions import IDLE_MS, LONGEST_MS
+from titik_collector.store import desk_audit, desk_sessions
+from titik_collector.store.database import Database, StoreError
+from titik_wire.instant import DAY_MS
+
+
+def forget(db: Database, forget_ms: int, audit_days: int) -> None:
+    """Nothing where it cannot be written, or is too young by the database's own clock."""
+    with contextlib.suppress(StoreError), db.transaction():
+        desk_sessions.end_older(db, forget_ms - IDLE_MS, forget_ms - LONGEST_MS)
+        desk_audit.expire(db, forget_ms - audit_days * DAY_MS)
