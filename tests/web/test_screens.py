@@ -17,6 +17,7 @@ SHOTS = ROOT / "var" / "screens"
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 SCREENS = {
     "now": "/",
+    "groups": "/?group=district",
     "site": "/site/taman-tirosa",
     "away": "/site/rsud-sk-lerik",
     "router": "/router/tirosa-1",
@@ -55,7 +56,7 @@ def test_a_screen_is_whole(
 def settled(page: Page) -> None:
     """All that is drawn by scripts is there, below the window too."""
     page.wait_for_load_state("load")
-    for figure in page.locator("[data-chart], [data-heat]").all():
+    for figure in page.locator("[data-chart]:visible, [data-heat]:visible").all():
         figure.scroll_into_view_if_needed()
         figure.locator("canvas").first.wait_for()
     if page.locator("[data-map]").count():
