@@ -1,7 +1,8 @@
 """`/`: the city now, its places, problems first.
 
 Rule: what is chosen is in the address: `q` words, `state` one state, `sort` by name, `group` by a
-fact, facts such as `provider`, and `place` whose day is shown beside the map.
+fact, facts such as `provider`.
+Rule: `all` shows all of many places, and `place` is the one whose day is beside the map.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from titik_collector.web.places import STATES, Place, chosen, counted, places
 from titik_collector.web.rendering import city_of, render
 
 SORTS = ("problems", "name")
-MANY = 30  # places; more are shown group by group, as somebody opens it
+MOST = 30  # places at once; of more the worst are shown, and groups begin closed
 
 
 async def _now(request: Request) -> Response:
@@ -53,7 +54,9 @@ async def _now(request: Request) -> Response:
         wanted=wanted,
         keys=place_groups.offered(these, key),
         titles=KEYS,
-        many=len(shown) > MANY,
+        many=len(shown) > MOST,
+        most=MOST,
+        all=chosen_of("all", query.get("all"), ("yes",)),
         all_counts=counted(every),
         counts=counted(these),
         words=query.get("q", ""),

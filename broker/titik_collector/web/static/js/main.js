@@ -3,13 +3,16 @@
 
 import { onRows, start } from "./live.js";
 
-const FEW = 30; // places that are found; then their groups open
+const FEW = 30; // places: so many are shown of many, and if no more are found, groups open
 
 start();
 const lists = [...document.querySelectorAll("[data-place-list]")];
 const groups = document.querySelector("[data-groups]");
 if (lists.length && document.querySelector("[data-search]")) choose();
-onRows(() => [...lists, groups].filter(Boolean).forEach(sort));
+onRows(() => {
+  [...lists, groups].filter(Boolean).forEach(sort);
+  lists.forEach(trim);
+});
 for (const scenes of document.querySelectorAll("[data-wall]")) {
   import("./wall.js").then((wall) => wall.mount(scenes));
 }
@@ -67,6 +70,7 @@ function choose() {
       place.hidden = (only && place.dataset.state !== only) || !words.every((one) => text.includes(one));
     }
     const shown = cards.filter((one) => !one.hidden).length;
+    lists.forEach(trim);
     for (const group of groups?.children ?? []) group.hidden = !group.querySelector(".place:not([hidden])");
     document.querySelector("[data-none]").hidden = shown > 0;
     return shown;
@@ -78,6 +82,17 @@ function choose() {
     for (const group of groups?.children ?? []) group.open ||= isFew;
   }
 
+  for (const more of document.querySelectorAll("[data-all]")) {
+    more.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      put("all", "yes");
+      for (const list of lists) {
+        list.classList.add("all");
+        trim(list);
+      }
+    });
+  }
   search.form.addEventListener("submit", (event) => event.preventDefault());
   search.addEventListener("input", () => keep("q", search.value.trim()));
   document.addEventListener("keydown", (event) => {
@@ -105,6 +120,19 @@ function choose() {
     }
     show();
   });
+}
+
+/** Of many places only the first that fit are shown; the link below leads to all. */
+function trim(list) {
+  const more = list.nextElementSibling?.querySelector("[data-all]");
+  if (!more) return;
+  const isWhole = list.classList.contains("all");
+  let shown = 0;
+  for (const one of list.children) {
+    shown += one.hidden ? 0 : 1;
+    one.classList.toggle("late", !isWhole && !one.hidden && shown > FEW);
+  }
+  more.parentElement.hidden = isWhole || shown <= FEW;
 }
 
 /** The worst first; the element that has the focus keeps it. */

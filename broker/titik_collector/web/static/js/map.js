@@ -123,7 +123,8 @@ function leaflet(canvas, section, places) {
   L.control.scale({ imperial: false, position: "topright" }).addTo(map); // below lies the credit
   const credit = L.control.attribution({ prefix: "Leaflet" }).addTo(map);
   credit.addAttribution(escaped(section.querySelector(".map-credit")?.textContent ?? ""));
-  if (!recall(map)) map.fitBounds(all, { maxZoom: 16, padding: [40, 40] });
+  const beside = map.getSize().x > 600 ? 84 : 40; // of the buttons, where there is room
+  if (!recall(map)) map.fitBounds(all, { maxZoom: 16, paddingTopLeft: [beside, 40], paddingBottomRight: [40, 40] });
   map.on("dragend zoomend", () => remember(map));
   return map;
 }
@@ -207,49 +208,69 @@ function round(amount) {
 function show(map, places, section) {
   const view = map.getBounds().pad(0.1);
   const near = new Set(places.filter((one) => view.contains(one.latlng)));
-  const crowded = near.size > CROWD;
-  layerOf(map, "groups").clearLayers();
-  for (const one of places) {
-    if (near.has(one) && !crowded) one.marker.addTo(map);
-    else one.marker.remove();
-  }
-  if (crowded) {
-    layerOf(map, "leaders").clearLayers();
-    group(map, [...near], section);
+  if (near.size > CROWD) {
+    group(map, places, [...near], section);
     return;
   }
-  shrink(map, [...near]);
-  spread(map, [...near]);
+  map.titikGroups = "";
+  layerOf(map, "groups").clearLayers();
+  for (const one of places) {
+    if (near.has(one)) one.marker.addTo(map);
+    else one.marker.remove();
+  }
+  if (shrink(map, [...near])) stay(map, [...near]);
+  else spread(map, [...near]);
   label(map, [...near]);
 }
 
-/** Where the figures of all would cover the map, each is its mark alone.
+/** Where the figures of all would cover the map, each is its mark alone: true.
     @param {any} map @param {Place[]} places */
 function shrink(map, places) {
   const { x, y } = map.getSize();
   const isTight = places.length * 60 * 32 > ROOM * x * y;
   for (const one of places) one.pin.classList.toggle("is-small", isTight);
+  return isTight;
+}
+
+/** Marks stand where their places are, the worst above the others: many have nowhere to go.
+    @param {any} map @param {Place[]} places */
+function stay(map, places) {
+  layerOf(map, "leaders").clearLayers();
+  map.titikSpread = "";
+  for (const one of places) one.marker.setLatLng(one.latlng);
 }
 
 /** Move pins apart that would lie upon each other; a line leads to where the place is.
     @param {any} map @param {Place[]} places */
 function spread(map, places) {
-  const spots = places.map((one) => {
-    const { x, y } = map.latLngToContainerPoint(one.latlng);
-    return { one, x, y, from: { x, y }, width: one.pin.offsetWidth + APART, height: one.pin.offsetHeight + APART };
-  });
+  const spots = places.map((one) => spotOf(map, one.latlng, one.marker, one.pin));
   const key = [map.getZoom(), map.getCenter(), spots.map((spot) => spot.width)].join();
   if (map.titikSpread === key) return;
   map.titikSpread = key;
-  for (let round = 0; round < ROUNDS && push(spots); round++);
+  settle(map, spots);
   const leaders = layerOf(map, "leaders");
   leaders.clearLayers();
-  for (const { one, x, y, from } of spots) {
-    const at = map.containerPointToLatLng([x, y]);
-    one.marker.setLatLng(at);
-    if (Math.hypot(x - from.x, y - from.y) < 8) continue;
+  spots.forEach(({ at, x, y, from }, n) => {
+    const one = places[n];
+    if (Math.hypot(x - from.x, y - from.y) < 8) return;
     leaders.addLayer(L.polyline([one.latlng, at], { className: "map-leader", interactive: false, weight: 2 }));
     leaders.addLayer(L.circleMarker(one.latlng, { className: "map-leader-end", interactive: false, radius: 3 }));
+  });
+}
+
+/** Where a pin stands in the window, and how large it is.
+    @param {any} map @param {[number, number]} latlng @param {any} marker @param {HTMLElement} pin */
+function spotOf(map, latlng, marker, pin) {
+  const { x, y } = map.latLngToContainerPoint(latlng);
+  return { marker, x, y, from: { x, y }, at: latlng, width: pin.offsetWidth + APART, height: pin.offsetHeight + APART };
+}
+
+/** Put each where it lies upon no other. @param {any} map @param {any[]} spots */
+function settle(map, spots) {
+  for (let round = 0; round < ROUNDS && push(spots); round++);
+  for (const spot of spots) {
+    spot.at = map.containerPointToLatLng([spot.x, spot.y]);
+    spot.marker.setLatLng(spot.at);
   }
 }
 
@@ -280,29 +301,43 @@ function layerOf(map, name) {
 }
 
 /** Places whose pins would share a cell stand there as one: how many, and the worst of their states.
-    @param {any} map @param {Place[]} places @param {HTMLElement} section */
-function group(map, places, section) {
+    @param {any} map @param {Place[]} places @param {Place[]} near @param {HTMLElement} section */
+function group(map, places, near, section) {
   /** @type {Map<string, Place[]>} */
   const cells = new Map();
-  for (const one of places) {
+  for (const one of near) {
     const { x, y } = map.project(one.latlng);
     const key = `${Math.floor(x / CELL)}/${Math.floor(y / CELL)}`;
     cells.set(key, [...(cells.get(key) ?? []), one]);
   }
-  for (const members of cells.values()) {
+  const looks = [...cells].map(([cell, members]) => `${cell} ${members.length} ${worstOf(members)}`);
+  const key = [map.getZoom(), map.getCenter(), looks].join();
+  if (map.titikGroups === key) return; // so that one of them keeps the focus
+  map.titikGroups = key;
+  map.titikSpread = "";
+  for (const one of places) one.marker.remove();
+  for (const name of ["groups", "leaders"]) layerOf(map, name).clearLayers();
+  const spots = [...cells.values()].map((members) => {
     const only = members.length === 1 ? members[0].marker : groupMarker(map, members, section);
+    if (members.length === 1) only.setLatLng(members[0].latlng);
     layerOf(map, "groups").addLayer(only);
-  }
+    return spotOf(map, only.getLatLng(), only, only.getElement().firstElementChild);
+  });
+  settle(map, spots);
+}
+
+/** @param {Place[]} members */
+function worstOf(members) {
+  return members.map((one) => seen(one).state).sort(byRank).at(-1) ?? "unknown";
 }
 
 /** @param {any} map @param {Place[]} members @param {HTMLElement} section */
 function groupMarker(map, members, section) {
-  const worst = members.map((one) => seen(one).state).sort(byRank).at(-1) ?? "unknown";
   const bounds = L.latLngBounds(members.map((one) => one.latlng));
   const pin = document.createElement("button");
   pin.type = "button";
   pin.innerHTML = '<svg class="mark" aria-hidden="true"><use/></svg><span class="pin-count"></span>';
-  wear(pin, worst);
+  wear(pin, worstOf(members));
   pin.classList.add("pin-group");
   part(pin, ".pin-count").textContent = String(members.length);
   pin.title = (section.dataset.places ?? "").replace("{}", String(members.length));
