@@ -35,13 +35,34 @@ LOOKS = [
     (1440, "en", "light"),
 ]
 
+# Headings that take no room though nothing says that they are hidden. What stands beside the map
+# has room on a wide page alone.
+SWALLOWED = """() => [...document.querySelectorAll("main :is(h1, h2, h3)")].filter((one) =>
+  !one.closest("[hidden], details:not([open]), .aside .day") && !one.getClientRects().length
+).map((one) => one.textContent.trim())"""
+# What lies over the menu of the page, wherever it is scrolled to.
+UPON_THE_MENU = """() => {
+  const links = [...document.querySelectorAll(".top nav a")];
+  const found = new Set();
+  for (let y = 0; y < document.body.scrollHeight; y += 200) {
+    scrollTo(0, y);
+    for (const link of links) {
+      const { left, top, width, height } = link.getBoundingClientRect();
+      const there = document.elementFromPoint(left + width / 2, top + height / 2);
+      if (there && !link.contains(there)) found.add(there.outerHTML.slice(0, 80));
+    }
+  }
+  scrollTo(0, 0);
+  return [...found];
+}"""
+
 
 @pytest.mark.parametrize("name", SCREENS)
 @pytest.mark.parametrize(("width", "language", "theme"), LOOKS)
 def test_a_screen_is_whole(
     open_page: OpenPage, served_city: Served, name: str, width: int, language: str, theme: Any
 ) -> None:
-    """It fits its width, breaks no rule of accessibility, and no script or file is missing."""
+    """It fits its width, hides nothing that it has, and breaks no rule of accessibility."""
     path = SCREENS[name]
     address = f"{served_city.address}{path}{'&' if '?' in path else '?'}lang={language}"
     page = open_page(address, width, color_scheme=theme)
@@ -50,6 +71,8 @@ def test_a_screen_is_whole(
     page.screenshot(path=SHOTS / f"{name}-{width}-{language}-{theme}.png", full_page=True)
     assert language == page.locator("html").get_attribute("lang")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [] == page.evaluate(SWALLOWED)
+    assert [] == page.evaluate(UPON_THE_MENU)
     assert [] == violations(page)
 
 
