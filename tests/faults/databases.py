@@ -3,8 +3,6 @@
 import signal
 import time
 
-import psutil
-
 from tests.faults.server import Server
 from tests.faults.striking_collector import LOST_ANSWER, LOST_COMMIT
 from tests.faults.trial import Trial
@@ -80,8 +78,7 @@ def stopped_collectors(trial: Trial) -> None:
         for fault in plan:
             moment, how = fault.kind.split(", ")
             old = _strike(world, moment)
-            process = psutil.Process(old.popen.pid)
-            world.until(lambda one=process: one.status() == psutil.STATUS_STOPPED, "it stops")  # type: ignore[misc]
+            world.until(lambda old=old: old.stands_still, "it stops")  # type: ignore[misc]
             if how == "connection ended":
                 server.end_sessions()
             new = _take_over(world)

@@ -18,6 +18,8 @@ from types import TracebackType
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+import psutil
+
 from tests.broker import running
 from tests.broker.running import ROOT, Client, RunningBroker
 from tests.system.overlap import assert_minutes_never_overlap
@@ -128,6 +130,11 @@ class Process:
     def is_over(self) -> bool:
         return self.popen.poll() is not None
 
+    @property
+    def stands_still(self) -> bool:
+        """Stopped by SIGSTOP, as a fault may do."""
+        return psutil.Process(self.popen.pid).status() == psutil.STATUS_STOPPED
+
 
 class OnServer(NamedTuple):
     """A store that is no file."""
@@ -207,7 +214,7 @@ max_runs_per_hour = 10000
     def collect(
         self, dies: str | None = None, debug: bool = False, program: Sequence[str] = COLLECTOR
     ) -> Process:
-        """Start the collector, or start it again; returns when it is connected, or has died.
+        """Start the collector, or start it again; returns when it is connected, dead or stopped.
 
         `debug`: it logs all it can. `program`: another one.
         """
@@ -222,7 +229,11 @@ max_runs_per_hour = 10000
         started = self._spawn(where, *program, "collect", "--config", str(self.file))
         self.collector = started
         self.until(
-            lambda: started.is_over or started.output().count("broker connected") > before,
+            lambda: (
+                started.is_over
+                or started.stands_still  # samples may come before the broker takes subscriptions
+                or started.output().count("broker connected") > before
+            ),
             "the collector connects",
         )
         return started
