@@ -178,9 +178,18 @@ class Client:
         self._paho.publish(topic, payload, qos=1, retain=retain)
         return str(self._published.get(timeout=PATIENCE_S))
 
-    def send(self, topic: str, payload: bytes) -> None:
+    def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
         """PUBLISH without waiting for an answer."""
-        self._paho.publish(topic, payload, qos=1)
+        self._paho.publish(topic, payload, qos=1, retain=retain)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether `published` has an answer."""
+        return not self._published.empty()
+
+    def has_end(self) -> bool:
+        """Whether an answer is there, or none can come any more."""
+        return self.is_answered or not self.lost.empty()
 
     def published(self) -> str:
         """What the broker answered to an earlier `send`."""
