@@ -12,7 +12,7 @@ from bench.results import Length
 
 PARTS = (
     "store", "history", "live", "size", "collector", "stages", "agent", "fleet", "broker",
-    "latency", "page", "streams", "city10k",
+    "latency", "page", "streams", "footprint", "city10k",
 )  # fmt: skip
 LONG = {"city10k"}  # only where asked for: two cities of twenty minutes each
 

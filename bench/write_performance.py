@@ -22,6 +22,7 @@ TITLES = {
     "latency": "Latency",
     "page": "The page in a browser",
     "streams": "Acks while people look",
+    "footprint": "The server half, installed and at work",
 }
 HEAD = """\
 # What it costs
