@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import click
 import pytest
+
+from titik_collector.cli import COMMANDS, titik
 
 # The libraries of the server half, by the name that is imported.
 LIBRARIES = {
@@ -38,3 +41,11 @@ def test_a_command_loads_the_libraries_that_it_needs(
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     assert needed == LIBRARIES & {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_has_of_a_command_what_it_says_of_itself(name: str) -> None:
+    """The list is shown without a look at the command."""
+    _, command, _ = titik.resolve_command(click.Context(titik), [name])
+    assert command is not None
+    assert COMMANDS[name][1] == command.get_short_help_str(100)
