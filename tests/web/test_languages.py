@@ -8,7 +8,7 @@ from titik_collector.languages.language import accepted, language
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("id", ["1.234,5", "·", "168 Mb/s", "1,2 Gb/s", "0 b/s", "2 j 10 m", "12 d", "99%"]),
+        ("id", ["1.234,5", "·", "168 Mb/s", "1,2 Gb/s", "0 b/s", "2 j 10 m", "12 dtk", "99%"]),
         ("en", ["1,234.5", "·", "168 Mb/s", "1.2 Gb/s", "0 b/s", "2 h 10 m", "12 s", "99%"]),
     ],
 )

@@ -91,6 +91,19 @@ def test_contacts_are_for_people_with_a_login(page: TestClient) -> None:
     assert "Contact" not in text
 
 
+def test_a_router_shows_what_a_technician_asks_before_its_past(
+    page: TestClient, city: cities.City
+) -> None:
+    """What it does not report is said, where a person looks for it."""
+    text = page.get("/router/tirosa-1?lang=en").text
+    assert text.index("Last sample") < text.index('class="strip"')
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>(?:<span[^>]*>)?([^<]+)", text))
+    assert {"Firmware": "not reported", "Temperature": "not reported"} == {
+        name: facts[name] for name in ("Firmware", "Temperature")
+    }
+    assert "tidak dilaporkan" in page.get("/router/tirosa-1?lang=id").text
+
+
 def test_a_city_without_a_place_says_how_to_add_one(tmp_path: Path) -> None:
     """An empty list would look like a fault."""
     head = cities.KUPANG.read_text().partition("[[site]]")[0]

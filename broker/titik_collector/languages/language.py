@@ -20,7 +20,7 @@ UNKNOWN = "·"
 # Short forms of a minute, an hour and a day, longest first: their length, id and en.
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _SHORT = {
-    "id": {"day": "h", "hour": "j", "minute": "m", "second": "d"},
+    "id": {"day": "h", "hour": "j", "minute": "m", "second": "dtk"},
     "en": {"day": "d", "hour": "h", "minute": "m", "second": "s"},
 }
 _RATES = ((1e9, "Gb/s"), (1e6, "Mb/s"), (1e3, "kb/s"), (1.0, "b/s"))

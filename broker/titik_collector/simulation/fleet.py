@@ -37,11 +37,12 @@ from titik_mqtt.failures import LinkDown
 from titik_wire import __version__
 from titik_wire.instant import DAY_MS
 from titik_wire.limits import MAX_WHOLE
-from titik_wire.messages import Bss, Net, Status
+from titik_wire.messages import Bss, Host, Net, Status
 
 LONGEST_S = 0.5
 DRAIN_S = 5.0  # for the last acks at the end
 STOP_S = 3.0  # and for goodbyes
+MEMORY_BYTES = 256 * 1024**2  # of a simulated router
 _OLDEST = 0  # age of a run; the agent's own begin at 1
 
 
@@ -155,6 +156,30 @@ class Wan:
         return (Net("wan", "uplink", True, f"{self._token}/3", down * 21 // 20, up * 21 // 20),)
 
 
+class SimulatedHost:
+    """The made-up computer: the more visitors, the busier, warmer and fuller it is."""
+
+    name = "host"
+    field = "host"
+
+    def __init__(self, crowd: Crowd, capacity: int, clock: Clock) -> None:
+        self._crowd = crowd
+        self._capacity = capacity
+        self._clock = clock
+
+    def read(self) -> Host:
+        share = min(1.0, self._crowd.clients / max(1, self._capacity))
+        return Host(
+            uptime_s=self._clock.uptime_ms() // 1000,
+            load_1m=round(0.05 + 0.9 * share, 2),
+            cpu_busy_ratio=round(0.04 + 0.5 * share, 3),
+            mem_total_bytes=MEMORY_BYTES,
+            mem_available_bytes=int(MEMORY_BYTES * (0.62 - 0.2 * share)),
+            disk_free_bytes=MEMORY_BYTES // 4,
+            temp_c=round(46 + 14 * share, 1),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One router to simulate."""
@@ -182,6 +207,7 @@ class Node:
         spool: Spool | None = None,
         clock: Clock | None = None,
         tls: Tls | None = None,
+        has_host: bool = False,
     ) -> None:
         self.name = plan.name
         self.site = plan.site
@@ -193,8 +219,9 @@ class Node:
         self.spool = Spool(None) if spool is None else spool
         self.run = os.urandom(8).hex()
         about = Status(
-            plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router"
-        )
+            plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router",
+            "Simulated OpenWrt" if has_host else None,
+        )  # fmt: skip
         self.publisher = Publisher(about, self.spool, clock.monotonic, pace)
         self._broker = Endpoint(host, port, plan.name, plan.password, tls)
         cap_s = first_wait_s * CAP_S / FIRST_S
@@ -206,7 +233,11 @@ class Node:
             self.run,
             clock,
             self.spool,
-            (self.radio, Wan(crowd, clock.boot)),
+            (
+                self.radio,
+                Wan(crowd, clock.boot),
+                *([SimulatedHost(crowd, plan.capacity, clock)] if has_host else []),
+            ),
             lambda: self.publisher.unacked.acked,
             rss_bytes=lambda: 0,
         )
@@ -352,6 +383,7 @@ def build(
                 random.Random(f"{seed}/{plan.name}"),
                 first_wait_s,
                 spool=LeftSpool(None if spools is None else str(spools / plan.name)),
+                has_host=True,
             )
             for plan in plans
         ]
