@@ -7,10 +7,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.until import until
-from tests.web import cities
+from tests.web import cities, people
 from tests.web.conftest import LOOPBACK
+from titik_collector.figures.windows import Calendar
 from titik_collector.web import app, rendering
 from titik_collector.web.city_view import CityView, watching
+from titik_wire.instant import HOUR_MS
 
 SCREENS = ("/", "/site/taman-tirosa", "/router/tirosa-1", "/happened", "/about")
 
@@ -44,7 +46,11 @@ def test_every_link_of_a_screen_leads_somewhere(page: TestClient, path: str) -> 
         ("/site/nowhere", 404, "no such page"),
         ("/router/nobody", 404, "no such page"),
         ("/?state=sleepy", 400, "state: &#39;sleepy&#39; is none of them"),
-        ("/happened?days=12", 400, "days: &#39;12&#39; is none of them; allowed: 1, 7, 30, 90"),
+        (
+            "/happened?days=12",
+            400,
+            "days: &#39;12&#39; is none of them; allowed: 1, yesterday, 7, 30, 90",
+        ),
     ],
 )
 def test_what_is_wrong_in_an_address_is_named(
@@ -84,16 +90,20 @@ def test_words_of_a_visitor_are_shown_as_words(page: TestClient) -> None:
         assert "<script>alert" not in text
 
 
-def test_contacts_are_for_people_with_a_login(page: TestClient) -> None:
-    """Nobody else reads who has the key."""
+def test_contacts_are_for_people_with_a_login(page: TestClient, view: CityView) -> None:
+    """Nobody else reads who has the key; the page says how to."""
     text = page.get("/site/taman-tirosa?lang=en").text
     assert "Provider" in text
-    assert "Contact" not in text
+    assert [] == [one for one in ("TLK-KPG-", "0380-555") if one in text]
+    assert "titik web user add" in text
+    people.add_user(view.config)
+    people.log_in(page)
+    text = page.get("/site/taman-tirosa?lang=en").text
+    assert ["TLK-KPG-", "0380-555"] == [one for one in ("TLK-KPG-", "0380-555") if one in text]
+    assert "titik web user add" not in text
 
 
-def test_a_router_shows_what_a_technician_asks_before_its_past(
-    page: TestClient, city: cities.City
-) -> None:
+def test_a_router_shows_what_a_technician_asks_before_its_past(page: TestClient) -> None:
     """What it does not report is said, where a person looks for it."""
     text = page.get("/router/tirosa-1?lang=en").text
     assert text.index("Last sample") < text.index('class="strip"')
@@ -102,6 +112,21 @@ def test_a_router_shows_what_a_technician_asks_before_its_past(
         name: facts[name] for name in ("Firmware", "Temperature")
     }
     assert "tidak dilaporkan" in page.get("/router/tirosa-1?lang=id").text
+
+
+def test_yesterday_is_one_tap_away(page: TestClient, city: cities.City) -> None:
+    """An outage of the day before has its cause and why that is believed; today's is not there."""
+    today_ms = Calendar(city.config.city.timezone).day(cities.now_ms()).start_ms
+    for router, ago_ms in (("tirosa-1", 3 * HOUR_MS), ("fontein-1", -1)):
+        city.db.execute(
+            "INSERT INTO outage (router_id, from_ms, to_ms, cause) SELECT id, ?, ?, 'uplink lost'"
+            " FROM router WHERE name = ?",
+            (today_ms - ago_ms, today_ms - ago_ms + 60_000, router),
+        )
+    text = page.get("/happened?lang=en&days=yesterday&kind=outage").text
+    assert ["tirosa-1"] == re.findall(r'href="/router/([^"]*)"', text)
+    assert "because the same run of its agent went on all the time" in text
+    assert 'aria-current="true">yesterday<' in text
 
 
 def test_a_city_without_a_place_says_how_to_add_one(tmp_path: Path) -> None:

@@ -62,6 +62,10 @@ class Calendar:
             day += timedelta(days=1)
         return Span(self._midnight(day), self._midnight(day + timedelta(days=1)))
 
+    def day_before(self, at_ms: int) -> Span:
+        """The day before the one that `at_ms` lies in."""
+        return self.day(self.day(at_ms).start_ms - 1)
+
     def day_starts(self, at_ms: int, count: int) -> tuple[int, ...]:
         """The starts of the day that `at_ms` lies in and of those after it, from 1970 on.
 

@@ -144,6 +144,7 @@ def environment(code: str) -> Environment:
         "router_state": router_state,
         "kinds": KINDS,
         "event_text": event_words.text,
+        "event_why": event_words.why,
         "translated": translated,
         "is_ours": is_ours,
         "language_of": language,

@@ -11,7 +11,8 @@ from titik_collector.web.error_pages import chosen_of
 from titik_collector.web.happenings import KINDS
 from titik_collector.web.rendering import city_of, look, render
 
-DAYS = ("1", "7", "30", "90")
+YESTERDAY = "yesterday"
+DAYS = ("1", YESTERDAY, "7", "30", "90")
 
 
 async def _happened(request: Request) -> Response:
@@ -19,7 +20,11 @@ async def _happened(request: Request) -> Response:
     days = chosen_of("days", query.get("days", "7"), DAYS)
     kind = chosen_of("kind", query.get("kind"), tuple(KINDS))
     status = view.snapshot.status
-    found = await view.ask(happenings.everything(view, int(days or "7"), kind))
+    if days == YESTERDAY:
+        question = happenings.yesterday(view, kind)
+    else:
+        question = happenings.everything(view, int(days or "7"), kind)
+    found = await view.ask(question)
     day = partial(look(request).language.day, zone=view.config.city.timezone)
     return render(
         request,

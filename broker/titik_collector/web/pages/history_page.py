@@ -121,6 +121,7 @@ async def _history(request: Request) -> Response:
         measures=MEASURES,
         ranges=RANGES,
         range=_range(request),
+        yesterday=Calendar(config.city.timezone).day_before(now_ms),
         windows=WINDOWS,
         names=names,
         places=_places(city.snapshot.status, names),
