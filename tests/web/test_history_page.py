@@ -123,7 +123,7 @@ def test_ninety_days_stand_below_a_single_place(page: TestClient) -> None:
     strip = text.partition('<figure class="strip">')[2].partition("</svg>")[0]
     assert 90 == strip.count("<title>")
     assert ": no data" in strip
-    assert ": online 100%, data " in strip
+    assert ": online 100%, reports received " in strip
     compared = shown(page, f"{HOURS}&s=site/taman-tirosa&s=city")
     assert '<figure class="strip">' not in compared
 

@@ -43,6 +43,7 @@ class StripDay:
     span: Span
     online: float | None  # share of the known time of its routers; None: none is known
     coverage: float | None  # share of the time of its routers that samples cover
+    away: float  # share of the whole day in which its routers are known to be away
     causes: tuple[DayCause, ...] = ()  # the one that took longest first
     longest: tuple[Outage, ...] = ()  # the longest of the day first, LONGEST at most
     server_ms: int = 0  # in which the server could not hear
@@ -51,6 +52,11 @@ class StripDay:
     def is_gap(self) -> bool:
         """Nothing is known."""
         return self.online is None and not self.coverage
+
+    @property
+    def is_known_by_outages(self) -> bool:
+        """Nothing but outages is known, and they are a part of the day: it was not all away."""
+        return self.online is not None and not self.coverage and self.away < 1
 
 
 @dataclass(slots=True)
@@ -205,6 +211,7 @@ def _so_far(ratio: float | None, calendar: Calendar, day: Span, now_ms: int) -> 
 
 
 def _day(span: Span, of_day: _DaySums, coverage: float | None, server_ms: int) -> StripDay:
+    whole_ms = max(of_day.known_ms, stretches.length(span) - server_ms)
     is_known = of_day.known_ms > 0 and (coverage or of_day.causes)
     causes = [
         DayCause(cause, count, of_day.away_by_cause[cause])
@@ -214,6 +221,7 @@ def _day(span: Span, of_day: _DaySums, coverage: float | None, server_ms: int) -
         span,
         max(0.0, 1 - of_day.away_ms / of_day.known_ms) if is_known else None,
         coverage,
+        min(1.0, of_day.away_ms / whole_ms) if whole_ms > 0 else 0.0,
         tuple(sorted(causes, key=lambda one: (-one.away_ms, one.cause))),
         tuple(one for _, one in of_day.named()),
         server_ms,
