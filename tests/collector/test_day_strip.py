@@ -10,7 +10,7 @@ from tests.collector import past_rows
 from tests.collector.build import opened
 from tests.collector.past_rows import BERLIN, SUBJECTS, ms
 from titik_collector.figures.windows import Calendar, Span
-from titik_collector.queries import day_strip
+from titik_collector.queries import columnar, day_strip
 from titik_collector.queries.day_strip import DayCause, StripDay
 from titik_collector.queries.history import Subject
 from titik_collector.store.database import Database
@@ -93,6 +93,12 @@ def test_the_share_online_is_what_a_count_gives(tmp_path: Path, seed: int) -> No
             deaf(db, from_ms, from_ms + rand.choice((1, 30)) * TEN)
         for subject in SUBJECTS:
             days = day_strip.read(db, subject, CALENDAR, NOW_MS, 6)
+            whole = Span(days[0].span.start_ms, NOW_MS)
+            found = columnar.read(db, subject, "1d", whole, CALENDAR, NOW_MS, ())
+            counts = [slow(db, subject, day.span) for day in days if day.coverage or day.causes]
+            known, gone = (sum(one) for one in zip(*counts, strict=True)) if counts else (0, 0)
+            online = day_strip.online(db, found, NOW_MS)
+            assert (1 - gone / known if known else None) == (online and pytest.approx(online))
             for day in days:
                 known, gone = slow(db, subject, day.span)
                 if day.coverage or day.causes:

@@ -18,7 +18,7 @@ def test_a_mean_is_by_length_and_of_what_is_known() -> None:
     found = columns(
         coverage_ratio=(1.0, 0.0, 0.5), clients_mean=(4.0, None, 1.0), clients_max=(5, None, 9)
     )
-    assert Overall(0.5, (2.0,), 9, (14,)) == overall.of(
+    assert Overall(0.5, (2.0,), 9, (14,), Span(20, 40)) == overall.of(
         found, ["clients_mean"], "clients_max", ["clients_max"]
     )
 
@@ -27,6 +27,6 @@ def test_nothing_known_is_no_zero() -> None:
     """Neither as mean, nor as highest, nor as sum."""
     nothing = (None, None, None)
     found = columns(coverage_ratio=nothing, clients_mean=nothing)
-    assert Overall(None, (None,), None, (None,)) == overall.of(
+    assert Overall(None, (None,), None, (None,), None) == overall.of(
         found, ["clients_mean"], "clients_mean", ["clients_mean"]
     )

@@ -117,6 +117,29 @@ def test_the_csv_has_all_places_and_the_same_windows(page: TestClient) -> None:
     assert "simulated" not in found[0]
 
 
+def test_a_sentence_has_what_a_speech_needs(page: TestClient) -> None:
+    """How long it worked, the most at one time and when, and the mean; none of another figure."""
+    text = shown(page, f"{HOURS}&s=site/taman-tirosa")
+    (sentence,) = re.findall(r'class="past-spoken">(.*?)</p>', text)
+    assert re.fullmatch(
+        r"On the air 100% of the known time\. At the same time at most \d+ devices"
+        r" \(\w+ \d+ \d\d:\d\d\), on average \d+\.",
+        sentence,
+    )
+    assert "past-spoken" not in shown(page, f"{HOURS}&s=site/taman-tirosa&m=wifi")
+
+
+def test_yesterday_is_a_range(page: TestClient) -> None:
+    """From midnight to midnight of the city."""
+    chip = r'href="([^"]*)"( aria-current="true")?>yesterday<'
+    ((path, chosen),) = re.findall(chip, shown(page, HOURS))
+    assert "" == chosen
+    query = parse_qs(urlsplit(path.replace("&amp;", "&")).query)
+    assert ["T00:00"] * 2 == [query[one][0][10:] for one in ("from", "to")]
+    ((_, chosen),) = re.findall(chip, shown(page, path.replace("&amp;", "&")))
+    assert chosen
+
+
 def test_ninety_days_stand_below_a_single_place(page: TestClient) -> None:
     """Each with its words."""
     text = shown(page, f"{HOURS}&s=site/taman-tirosa")

@@ -16,6 +16,7 @@ from titik_collector.figures import stretches
 from titik_collector.figures.windows import REFRESH_MS, Calendar, Span
 from titik_collector.limits import MAX_EVENTS
 from titik_collector.queries import columnar
+from titik_collector.queries.columnar import Columns
 from titik_collector.queries.history import Subject
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import membership, outages, rollups, server_outages
@@ -99,6 +100,29 @@ def read(
         _day(day, of_day, share, stretches.within(day, deaf))
         for day, of_day, share in zip(days, sums, coverage, strict=True)
     ]
+
+
+def online(db: Database, found: Columns, now_ms: int) -> float | None:
+    """Share of the known time of its windows in which a subject's routers were online.
+
+    A window without samples and without an outage is not known, as a day is.
+    """
+    edges = [
+        *found.edges[:-1],
+        found.edges[-1]._replace(end_ms=min(found.edges[-1].end_ms, now_ms)),
+    ]
+    whole = Span(edges[0].start_ms, edges[-1].end_ms)
+    deaf, stays = _deaf(db, whole), _stays(db, found.subject, whole)
+    sums = [_DaySums() for _ in edges]
+    _add_known(sums, edges, stays, deaf)
+    _add_outages(sums, edges, stays, deaf, _outages(db, stays, whole))
+    known = [
+        one
+        for one, coverage in zip(sums, found.figures[columnar.COVERAGE], strict=True)
+        if coverage or one.causes
+    ]
+    known_ms = sum(one.known_ms for one in known)
+    return max(0.0, 1 - sum(one.away_ms for one in known) / known_ms) if known_ms else None
 
 
 def last_days(calendar: Calendar, now_ms: int, count: int) -> list[Span]:

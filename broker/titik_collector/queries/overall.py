@@ -19,6 +19,7 @@ class Overall:
     means: tuple[float | None, ...]  # in the order of the fields asked for
     highest: float | None
     sums: tuple[float | None, ...]
+    highest_in: Span | None  # the first window that has it
 
 
 def of(found: Columns, means: Sequence[str], highest: str | None, sums: Sequence[str]) -> Overall:
@@ -29,6 +30,7 @@ def of(found: Columns, means: Sequence[str], highest: str | None, sums: Sequence
         tuple(mean(edges, figures[name]) for name in means),
         None if highest is None else max(_known(figures[highest]), default=None),
         tuple(_sum(figures[name]) for name in sums),
+        None if highest is None else _highest_in(edges, figures[highest]),
     )
 
 
@@ -41,6 +43,11 @@ def mean(edges: Sequence[Span], column: Sequence[Value]) -> float | None:
     ]
     length_ms = sum(ms for _, ms in known)
     return sum(value * ms for value, ms in known) / length_ms if length_ms else None
+
+
+def _highest_in(edges: Sequence[Span], column: Sequence[Value]) -> Span | None:
+    known = [(value, edge) for value, edge in zip(column, edges, strict=True) if value is not None]
+    return max(known, key=lambda one: one[0])[1] if known else None
 
 
 def _sum(column: Sequence[Value]) -> float | None:

@@ -90,6 +90,7 @@ class PastView:
     window: Window
     row_window: Window  # of the table
     overall: tuple[Overall, ...]
+    online: tuple[float | None, ...]  # of each subject, of the time that is known
     rows: tuple[PastRow, ...]
     nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
     days: tuple[StripDay, ...]  # of a single subject
@@ -181,6 +182,7 @@ def view(
         window,
         row_window,
         tuple(overall.of(one, measure.lines, measure.highest, measure.sums) for one in found),
+        tuple(day_strip.online(db, one, now_ms) for one in found),
         () if is_empty else tuple(rows),
         tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),
         tuple(day_strip.read(db, subjects[0], calendar, now_ms)) if len(subjects) == 1 else (),
