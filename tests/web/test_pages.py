@@ -104,12 +104,12 @@ def test_contacts_are_for_people_with_a_login(page: TestClient, view: CityView) 
 
 
 def test_a_router_shows_what_a_technician_asks_before_its_past(page: TestClient) -> None:
-    """What it does not report is said, where a person looks for it."""
+    """What it does not report is named, where a person looks for it."""
     text = page.get("/router/tirosa-1?lang=en").text
     assert text.index("Last sample") < text.index('class="strip"')
     facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>(?:<span[^>]*>)?([^<]+)", text))
-    assert {"Firmware": "not reported", "Temperature": "not reported"} == {
-        name: facts[name] for name in ("Firmware", "Temperature")
+    assert {"Firmware": "not reported", "Uplink": "wan up"} == {
+        name: facts[name] for name in ("Firmware", "Uplink")
     }
     assert "tidak dilaporkan" in page.get("/router/tirosa-1?lang=id").text
 
