@@ -1,6 +1,7 @@
 """Places together by what they have in common, on the first page; all of it in the address."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from starlette.testclient import TestClient
 from tests.until import PATIENCE_S, until
 from tests.web import cities
 from tests.web.conftest import LOOPBACK, OpenPage, serving_at
+from titik_collector.queries.status import SiteStatus
 from titik_collector.web import app
 from titik_collector.web.city_view import CityView, watching
+from titik_collector.web.place_groups import PlaceGroup
+from titik_collector.web.places import Place
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
@@ -39,7 +43,7 @@ def shown(text: str) -> list[str]:
 def test_places_stand_together_with_their_sums(
     page: TestClient, city: cities.City, view: CityView
 ) -> None:
-    """The group with the worst place first, and its state; routers that are away add nothing."""
+    """The group with the most down first, and how many; routers that are away add nothing."""
     city.report("lerik-1", "offline")
     until(lambda: view.snapshot.status.line.now.routers_online, 9)
     text = page.get("/?group=provider&lang=en").text
@@ -50,6 +54,35 @@ def test_places_stand_together_with_their_sums(
         ("online", "Telkom", "45"),
     ] == groups(text)
     assert 10 == len(shown(text))
+
+
+@pytest.mark.parametrize(
+    ("states", "seen", "rank"),
+    [
+        (["online"] * 83 + ["offline"], ("partly", 1), -1 / 84),
+        (["online", "offline"], ("offline", 1), -1 / 2),
+        (["online"] * 3 + ["offline"] * 2, ("partly", 2), -2 / 5),
+        (["online", "offline", "closed", "closed", "closed"], ("offline", 1), -1 / 5),
+        (["online"] * 3 + ["silent"], ("partly", 1), 0),
+        (["unknown"] * 3, ("unknown", 3), 0),
+        (["closed"] * 2, ("closed", 2), 0),
+        (["online", "online", "closed"], ("online", 2), 0),
+    ],
+)
+def test_a_group_looks_as_half_of_its_places_do(
+    view: CityView, states: list[str], seen: tuple[str, int], rank: float
+) -> None:
+    """One of 84 that is down makes no dead district; the share that is down sorts it."""
+    site = view.snapshot.status.sites[0]
+    group = PlaceGroup("", tuple(in_state(site, one) for one in states), site.line)
+    assert (seen, rank) == ((group.state, group.number), min(0, group.rank))
+
+
+def in_state(site: SiteStatus, state: str) -> Place:
+    """The site as a place in that state."""
+    is_open = state != "closed"
+    now = replace(site.now, state=state if is_open else "offline")  # type: ignore[arg-type]
+    return Place(replace(site, line=replace(site.line, now=now), routers=(), is_open=is_open), None)
 
 
 def test_a_place_is_in_the_group_of_each_of_its_tags(page: TestClient) -> None:
@@ -113,7 +146,8 @@ def test_a_group_lives_as_its_places_do(open_page: OpenPage, tmp_path: Path) -> 
             filled.hear("tirosa-1", 50)
             expect(group.locator('[data-sum="clients"]')).to_have_text("84")
             filled.report("lerik-1", "offline")
-            expect(group.locator("[data-worst]")).to_have_text("offline")
+            expect(group.locator("[data-worst]")).to_have_text("1 of 5 down")
+            expect(group).to_have_class("group state-partly")
             expect(page.locator(".group").first).to_have_attribute("data-title", "Oebobo")
             group.locator("summary").click()
             page.keyboard.press("/")

@@ -11,7 +11,8 @@ TEMPLATES = PACKAGES["titik_collector"] / "web/templates"
 MARKS = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template("marks.html")
 SYMBOL = re.compile(r'<symbol id="mark-([a-z-]+)" viewBox="0 0 16 16">(.*?)</symbol>')
 NAMES = {
-    "online", "silent", "offline", "unknown", "closed", "off-air", "maintenance", "gap", "zero",
+    "online", "partly", "silent", "offline", "unknown", "closed", "off-air", "maintenance", "gap",
+    "zero",
 }  # fmt: skip
 
 

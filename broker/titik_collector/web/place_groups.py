@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from titik_collector.languages.codes import marked
 from titik_collector.queries import site_groups, status_where
 from titik_collector.queries.status import Line
-from titik_collector.web.places import Place, counted
+from titik_collector.web.places import DOWN, STATES, Place, counted
 
 # By their names in addresses and in the file. Circuits are for people with a login.
 KEYS = {
@@ -31,8 +31,32 @@ class PlaceGroup:
 
     @property
     def worst(self) -> Place:
-        """Whose state the group shows."""
+        """The place to look at first."""
         return min(self.places, key=lambda one: one.rank)
+
+    @property
+    def down(self) -> int:
+        """How many places have nobody served, though they should."""
+        return sum(one.state in DOWN for one in self.places)
+
+    @property
+    def number(self) -> int:
+        """How many places its word is about: those that are down, else those in the worst state."""
+        worst = self.worst.state
+        return self.down or sum(one.state == worst for one in self.places)
+
+    @property
+    def state(self) -> str:
+        """What half of the places are in, or worse; `partly`: that is online, and some are not."""
+        states = sorted((one.state for one in self.places), key=STATES.index)
+        opened = sum(one != "closed" for one in states)
+        half = states[max(0, (opened + 1) // 2 - 1)]
+        return "partly" if half == "online" != states[0] else half
+
+    @property
+    def rank(self) -> float:
+        """The lowest is the worst: the larger the share that is down."""
+        return -self.down / len(self.places) or self.worst.rank
 
     @property
     def online(self) -> int:
@@ -60,13 +84,13 @@ def offered(found: Sequence[Place], current: str | None) -> dict[str, str]:
 
 
 def grouped(found: Sequence[Place], key: str, now_ms: int, by_name: bool) -> list[PlaceGroup]:
-    """The group with the worst place first, else by value."""
+    """The group with the most down first, else by value."""
     places = {one.name: one for one in found}
     groups = [
         PlaceGroup(one.value, tuple(places[site.name] for site in one.sites), one.line)
         for one in site_groups.grouped([one.site for one in found], key, now_ms)
     ]
-    return groups if by_name else sorted(groups, key=lambda one: one.worst.rank)
+    return groups if by_name else sorted(groups, key=lambda one: one.rank)
 
 
 def together(found: Sequence[Place], now_ms: int) -> PlaceGroup:

@@ -22,6 +22,7 @@ STATES = (
     marked("online"),
     marked("closed"),
 )
+DOWN = ("offline", "off the air")  # nobody is served there
 MARKS = {"off the air": "off-air"}
 PARTLY, WELL = len(STATES), len(STATES) + 2  # ranks of places that are online
 CLOSED = WELL + 1  # nobody has to do anything

@@ -16,7 +16,9 @@ const AGAIN_MS = 5000;
 const UNKNOWN = "·";
 const FULL = 0.8; // of the capacity
 const LINE_FULL = 0.9; // of the uplink
-const RANKS = ["offline", "off the air", "silent", "unknown"]; // of places; others are below
+// Of places, the worst first.
+export const ORDER = ["offline", "off the air", "silent", "unknown", "partly", "online", "closed"];
+const DOWN = ORDER.slice(0, 2); // nobody is served there
 
 /** @typedef {Record<string, string | number | null>} Row  the columns of one subject */
 
@@ -215,20 +217,37 @@ function membersOf(element) {
   return [...subjects].map((one) => rows.get(one)).filter(Boolean);
 }
 
-/** A group shows the worst state of its places. */
+/** A group shows how its places are together. */
 function wear(group) {
   const cards = [...group.querySelectorAll(".place[data-rank]")];
   if (!cards.length) return;
-  const worst = cards.reduce((one, other) => (other.dataset.rank - one.dataset.rank < 0 ? other : one));
-  const mark = markOf(worst.dataset.state);
-  group.dataset.rank = worst.dataset.rank;
+  const { state, worst, down, number } = together(cards.map((one) => one.dataset.state));
+  const mark = markOf(state);
+  group.dataset.rank = -down / cards.length || Math.min(...cards.map((one) => one.dataset.rank));
   group.className = `group state-${mark}`;
   group.querySelector("summary use").setAttribute("href", `#mark-${mark}`);
   group.querySelector("summary .mark").setAttribute("class", `mark state-${mark}`);
-  write(group.querySelector("[data-worst]"), words.get(worst.dataset.state));
+  const isAlike = worst === "online" || number === cards.length;
+  const word = isAlike ? words.get(worst) : words.get(down ? "some down" : "some");
+  const numbered = word.replace("{number}", whole(number)).replace("{all}", whole(cards.length));
+  write(group.querySelector("[data-worst]"), numbered.replace("{state}", words.get(worst)));
 }
 
-const markOf = (state) => (state === "off the air" ? "off-air" : state);
+/** The name of a state's shape and colour. @param {string} state @returns {string} */
+export const markOf = (state) => (state === "off the air" ? "off-air" : state);
+
+/** How places look that stand together, in the list and on the map, as place_groups.py has it: one
+    that is away does not make a district look dead. `number` are down, or in the worst state.
+    @param {string[]} states @returns {{state: string, worst: string, down: number, number: number}} */
+export function together(states) {
+  const sorted = [...states].sort((one, other) => ORDER.indexOf(one) - ORDER.indexOf(other));
+  const opened = states.filter((one) => one !== "closed").length;
+  const half = sorted[Math.max(0, Math.ceil(opened / 2) - 1)];
+  const [worst] = sorted;
+  const down = states.filter((one) => DOWN.includes(one)).length;
+  const number = down || states.filter((one) => one === worst).length;
+  return { state: half === "online" && worst !== half ? "partly" : half, worst, down, number };
+}
 
 /** Of what is known; null: nothing is. */
 function sum(members, name) {
@@ -267,8 +286,8 @@ function paint(element, row) {
 }
 
 function rank(element, row) {
-  const place = RANKS.indexOf(row.state);
-  if (place >= 0) return place;
+  const place = ORDER.indexOf(row.state);
+  if (place < ORDER.indexOf("online")) return place;
   if (row.state !== "online") return 9;
   if (row.routers_online < row.routers_known) return 6;
   return isFull(element, row) ? 7 : 8;

@@ -4,6 +4,7 @@
    there is copied to the pins. So a place has one state on the page, and the map needs no data of
    its own. */
 
+import { ORDER, markOf, together } from "./live.js";
 import { put } from "./main.js";
 import { ask, library } from "./past.js";
 
@@ -15,7 +16,6 @@ const ROUNDS = 80; // of pushing them apart
 const NAMES_FROM = 14; // the zoom from which names have room
 const REACH_KM = 30; // around the places, as far as the map can be moved
 const DEGREE_KM = 111.2;
-const ORDER = ["closed", "online", "unknown", "silent", "off the air", "offline"]; // the worst last
 const CALM = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** @typedef {{anchor: SVGAElement, name: string, latlng: [number, number], pin: HTMLAnchorElement,
@@ -86,12 +86,12 @@ function copy(one) {
   wear(one.pin, state);
   part(one.pin, ".pin-count").textContent = clients;
   one.pin.title = `${one.name}: ${title}`;
-  one.marker.setZIndexOffset(ORDER.indexOf(state) * 1000);
+  one.marker.setZIndexOffset(-ORDER.indexOf(state) * 1000);
 }
 
 /** @param {HTMLElement} pin @param {string} state */
 function wear(pin, state) {
-  const shape = state === "off the air" ? "off-air" : state;
+  const shape = markOf(state);
   pin.className = `pin state-${shape}`;
   part(pin, "use").setAttribute("href", `#mark-${shape}`);
 }
@@ -300,7 +300,7 @@ function layerOf(map, name) {
   return (map.titikLayers[name] ??= L.layerGroup().addTo(map));
 }
 
-/** Places whose pins would share a cell stand there as one: how many, and the worst of their states.
+/** Places whose pins would share a cell stand there as one: how many, and how many are down.
     @param {any} map @param {Place[]} places @param {Place[]} near @param {HTMLElement} section */
 function group(map, places, near, section) {
   /** @type {Map<string, Place[]>} */
@@ -310,7 +310,7 @@ function group(map, places, near, section) {
     const key = `${Math.floor(x / CELL)}/${Math.floor(y / CELL)}`;
     cells.set(key, [...(cells.get(key) ?? []), one]);
   }
-  const looks = [...cells].map(([cell, members]) => `${cell} ${members.length} ${worstOf(members)}`);
+  const looks = [...cells].map(([cell, members]) => `${cell} ${members.map((one) => one.name + seen(one).state)}`);
   const key = [map.getZoom(), map.getCenter(), looks].join();
   if (map.titikGroups === key) return; // so that one of them keeps the focus
   map.titikGroups = key;
@@ -326,27 +326,26 @@ function group(map, places, near, section) {
   settle(map, spots);
 }
 
-/** @param {Place[]} members */
-function worstOf(members) {
-  return members.map((one) => seen(one).state).sort(byRank).at(-1) ?? "unknown";
-}
-
 /** @param {any} map @param {Place[]} members @param {HTMLElement} section */
 function groupMarker(map, members, section) {
   const bounds = L.latLngBounds(members.map((one) => one.latlng));
   const pin = document.createElement("button");
   pin.type = "button";
   pin.innerHTML = '<svg class="mark" aria-hidden="true"><use/></svg><span class="pin-count"></span>';
-  wear(pin, worstOf(members));
+  const { state, down } = together(members.map((one) => seen(one).state));
+  const all = String(members.length);
+  const { places = "", down: some = "" } = section.dataset;
+  wear(pin, state);
   pin.classList.add("pin-group");
-  part(pin, ".pin-count").textContent = String(members.length);
-  pin.title = (section.dataset.places ?? "").replace("{}", String(members.length));
+  part(pin, ".pin-count").textContent = down ? `${down}/${all}` : all;
+  const title = places.replace("{}", all);
+  pin.title = down ? `${title}: ${some.replace("{number}", String(down)).replace("{all}", all)}` : title;
   pin.setAttribute("aria-label", pin.title);
   pin.addEventListener("click", () => map.fitBounds(bounds, { maxZoom: map.getZoom() + 2 }));
   return L.marker(bounds.getCenter(), { icon: icon(pin), keyboard: false });
 }
 
-/** @param {string} one @param {string} other */
+/** The worst first. @param {string} one @param {string} other */
 function byRank(one, other) {
   return ORDER.indexOf(one) - ORDER.indexOf(other);
 }
@@ -357,7 +356,7 @@ function label(map, places) {
   const free = map.getZoom() >= NAMES_FROM;
   const { x: width } = map.getSize();
   const taken = free ? places.map((one) => box(map, one, part(one.pin, ".pin-count"))) : [];
-  const worstFirst = [...places].sort((one, other) => byRank(seen(other).state, seen(one).state));
+  const worstFirst = [...places].sort((one, other) => byRank(seen(one).state, seen(other).state));
   for (const one of worstFirst) {
     const name = part(one.pin, ".pin-name");
     const room = free ? box(map, one, name) : null;
