@@ -19,12 +19,14 @@ STATES = (
     marked("off the air"),
     marked("silent"),
     marked("unknown"),
+    marked("partly"),  # online, and not all routers of the place are
     marked("online"),
     marked("closed"),
 )
 DOWN = ("offline", "off the air")  # nobody is served there
+UP = ("online", "partly")
 MARKS = {"off the air": "off-air"}
-PARTLY, WELL = len(STATES), len(STATES) + 2  # ranks of places that are online
+WELL = len(STATES) + 1  # the rank of a place that is online; one that is full is before it
 CLOSED = WELL + 1  # nobody has to do anything
 # Causes as the store has them.
 CAUSES = (
@@ -63,7 +65,9 @@ class Place:
             return "off the air"
         if self.site.is_open is False and self.site.now.state != "online":
             return "closed"
-        return self.site.now.state
+        now = self.site.now
+        is_partly = now.state == "online" and now.routers_online < now.routers_known
+        return "partly" if is_partly else now.state
 
     @property
     def since_ms(self) -> int | None:
@@ -105,8 +109,7 @@ class Place:
             return CLOSED
         if self.state != "online":
             return STATES.index(self.state)
-        now = self.site.now
-        return PARTLY if now.routers_online < now.routers_known else WELL - self.is_full
+        return WELL - self.is_full
 
 
 def _share(number: float | None, of: float | None, unit: float = 1) -> float | None:

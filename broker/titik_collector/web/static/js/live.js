@@ -19,6 +19,7 @@ const LINE_FULL = 0.9; // of the uplink
 // Of places, the worst first.
 export const ORDER = ["offline", "off the air", "silent", "unknown", "partly", "online", "closed"];
 const DOWN = ORDER.slice(0, 2); // nobody is served there
+const UP = ["online", "partly"];
 
 /** @typedef {Record<string, string | number | null>} Row  the columns of one subject */
 
@@ -201,7 +202,8 @@ function count() {
   for (const one of document.querySelectorAll("[data-count]")) {
     const members = within.get(one.closest("[data-sums]"));
     const state = one.dataset.count;
-    const fits = state === "all" ? members : members.filter((row) => row.state === state);
+    const wanted = state === "up" ? UP : [state];
+    const fits = state === "all" ? members : members.filter((row) => wanted.includes(row.state));
     write(one, numbers[0].format(fits.length));
   }
   for (const one of document.querySelectorAll("[data-sum]")) {
@@ -289,7 +291,6 @@ function rank(element, row) {
   const place = ORDER.indexOf(row.state);
   if (place < ORDER.indexOf("online")) return place;
   if (row.state !== "online") return 9;
-  if (row.routers_online < row.routers_known) return 6;
   return isFull(element, row) ? 7 : 8;
 }
 
@@ -312,7 +313,7 @@ const FIGURES = {
   routers: (one, row) => {
     if (row.routers_known === undefined) return;
     one.hidden = row.routers_known < 2;
-    write(one, words.get("routers").replace("{online}", row.routers_online).replace("{known}", row.routers_known));
+    write(one, words.get("routers").replace("{online}", whole(row.routers_online)).replace("{known}", whole(row.routers_known)));
   },
   age: (one, row) => {
     if (row.at) one.dataset.age = row.at;
