@@ -35,6 +35,9 @@ class Engine(Protocol):
     def new_store(self) -> OnServer | None:
         """An empty one; None: the file that a city has by itself."""
 
+    def drop(self, store: OnServer | None, /) -> None:
+        """A store of `new_store` that nobody needs any more."""
+
     def lock(self, city: City, wait_s: float = LOCK_S) -> Callable[[], None] | None:
         """Let nobody else write until what is returned is called; None: it is locked already."""
 
@@ -111,6 +114,9 @@ class Sqlite:
     def new_store(self) -> None:
         """A city has its own."""
         return None
+
+    def drop(self, _: OnServer | None, /) -> None:
+        """It goes with its city."""
 
     def lock(self, city: City, wait_s: float = LOCK_S) -> Callable[[], None] | None:
         """By a transaction of another process."""

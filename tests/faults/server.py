@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -110,6 +110,12 @@ class Server:
         url = f"postgresql://titik@{ADDRESS}/postgres"
         where = Store(url=self.url, schema=schema)
         return OnServer(where, f'url = "{url}"\nschema = "{schema}"')
+
+    def drop(self, store: OnServer | None, /) -> None:
+        """The schema, which its disk has no room for any more."""
+        assert store is not None
+        with closing(self._admin()) as admin:
+            admin.execute(f"DROP SCHEMA {store.where.schema} CASCADE".encode())
 
     def lock(self, city: City, wait_s: float = LOCK_S) -> Callable[[], None] | None:
         """By a session that holds two tables; who reads goes on."""

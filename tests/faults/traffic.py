@@ -83,10 +83,8 @@ def replay(trial: Trial) -> None:
     for number, letters in enumerate(orders):
         folder = trial.folder / str(number)
         folder.mkdir()
-        with (
-            City(folder, server=trial.engine.new_store()) as city,
-            city.impostor("tirosa-1") as router,
-        ):
+        store = trial.engine.new_store()
+        with City(folder, server=store) as city, city.impostor("tirosa-1") as router:
             city.collect()
             deliver(router, letters)
             city.until(lambda c=city: is_all_in(c), "all is stored", 120.0)  # type: ignore[misc]
@@ -96,6 +94,7 @@ def replay(trial: Trial) -> None:
             output = repr((sorted(books.items()), city.ask(STORED), rolled)).encode()
             digests.append(hashlib.sha256(output).hexdigest())
             rows = len(rolled[0])
+        trial.engine.drop(store)
     different = sum(one != digests[0] for one in digests)
     trial.figures |= {
         "cycles": trial.count,
