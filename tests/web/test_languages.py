@@ -40,3 +40,10 @@ def test_figures_are_written_as_the_language_does(code: str, expected: list[str]
 def test_a_browser_gets_the_first_language_that_there_is(header: str, expected: str | None) -> None:
     """`in` is what old Androids call Indonesian."""
     assert expected == accepted(header)
+
+
+def test_opening_hours_are_read_in_the_language() -> None:
+    """Days, clock and the word for a day that is closed."""
+    text = "Mo-Th 06:00-23:00; Fr,Sa 06:00-01:00; Su off"
+    assert "Sen-Kam 06.00-23.00; Jum,Sab 06.00-01.00; Min tutup" == language("id").hours(text)
+    assert "Mon-Thu 06:00-23:00; Fri,Sat 06:00-01:00; Sun closed" == language("en").hours(text)

@@ -5,8 +5,9 @@ Rule: what is not known is `·`, never zero and never empty.
 """
 
 import gettext
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from importlib import resources
 
@@ -24,6 +25,9 @@ _SHORT = {
     "en": {"day": "d", "hour": "h", "minute": "m", "second": "s"},
 }
 _RATES = ((1e9, "Gb/s"), (1e6, "Mb/s"), (1e3, "kb/s"), (1.0, "b/s"))
+_DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
+_DAY = re.compile(rf"\b({'|'.join(_DAYS)})\b", re.IGNORECASE)
+_SHUT = re.compile(r"\b(off|closed)\b", re.IGNORECASE)
 _AMOUNTS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
 
@@ -119,6 +123,20 @@ class Language:
     def zone(self, at_ms: int, zone: tzinfo) -> str:
         """What people call the zone."""
         return zone_label(at_ms, zone)
+
+    def hours(self, text: str) -> str:
+        """Opening hours with the days' names and the clock of the language.
+
+        `text`: as a site has them, such as `Mo-Fr 08:00-17:00; Sa off`.
+        """
+        named = _DAY.sub(lambda found: self._weekday(found[0]), text)
+        shut = _SHUT.sub(self.say("closed"), named)
+        return shut if self.code == "en" else shut.replace(":", ".")
+
+    def _weekday(self, code: str) -> str:
+        monday = date(2024, 1, 1)
+        day = monday + timedelta(days=_DAYS.index(code.capitalize()))
+        return str(format_date(day, "EEE", locale=self.locale))
 
     def moment(self, at_ms: int, zone: tzinfo) -> str:
         """Date and time with the name of the zone, such as `28 November 2026 14.05 WITA`."""

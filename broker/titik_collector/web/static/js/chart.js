@@ -140,7 +140,7 @@ function options(figure, box, past, lines) {
       { ...axis, gap: 2 * STRIP + 8, size: 24 + 2 * STRIP, space: 56,
         values: (/** @type {any} */ _, /** @type {number[]} */ splits) => ticks(splits, day, time) },
       { ...axis, size: 62, space: 32,
-        values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(past.measure.text) },
+        values: (/** @type {any} */ _, /** @type {number[]} */ splits) => once(splits.map(past.measure.text)) },
     ],
     series: [{}, ...lines.map(series)],
     hooks: {
@@ -149,6 +149,11 @@ function options(figure, box, past, lines) {
       setCursor: [(/** @type {any} */ plot) => plot.cursor.event && hover(figure, past, plot)],
     },
   };
+}
+
+/** Where nothing happened, several lines of the axis would have one label. @param {string[]} labels */
+function once(labels) {
+  return labels.map((one, n) => (one === labels[n - 1] ? null : one));
 }
 
 /** Zero is the ground of every figure. @param {any} _ @param {number} __ @param {number | null} most */
