@@ -116,6 +116,7 @@ MAX_STRIP = 400  # days
 MAX_ASKED = 10_000  # windows of one answer: a year of hours, a week of minutes
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
 MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
+MAX_APART = 60  # marks that are pushed apart in the drawing; more would fill it
 MAX_DRAWN_POINTS = 1500  # of a coast in the page itself: 5 kB compressed
 
 # Who looks at the page.

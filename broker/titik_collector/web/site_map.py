@@ -10,14 +10,14 @@ from math import asinh, atan, ceil, cos, degrees, floor, hypot, log10, radians, 
 from typing import NamedTuple
 
 from titik_collector.config.model import Config
-from titik_collector.limits import MAX_DRAWN_POINTS
+from titik_collector.limits import MAX_APART, MAX_DRAWN_POINTS
 from titik_collector.web.basemap import Basemap, Position, Ring, positions
 from titik_collector.web.places import Place
 
 WIDTH, HEIGHT = 480, 320  # a phone shows it at two thirds, a desk at twice of that
 EDGE = 44  # room for the mark and the figure of a place
 PLATE = (70, 35)  # of a mark with its figure, on a phone, and a little room
-MAX_APART, ROUNDS = 60, 80
+ROUNDS = 80  # of pushing marks apart
 LEAST_KM = 2.0  # the frame of a single place
 EARTH_KM = 6371.0
 STEPS = (1, 2, 5)
