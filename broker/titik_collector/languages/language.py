@@ -90,18 +90,19 @@ class Language:
         """The short forms of day, hour, minute and second, with a space between them."""
         return " ".join(_SHORT[self.code].values())
 
-    def time_or_day(self, at_ms: int, now_ms: int, zone: tzinfo) -> str:
+    def time_or_day(self, at_ms: int, now_ms: int, zone: tzinfo, *, seconds: bool = False) -> str:
         """The time of day, with the day where it is not the day of `now_ms`."""
         is_today = _moment(at_ms, zone).date() == _moment(now_ms, zone).date()
-        clock = self.clock(at_ms, zone)
+        clock = self.clock(at_ms, zone, seconds=seconds)
         return clock if is_today else f"{self.short_day(at_ms, zone)} {clock}"
 
-    def clock(self, at_ms: int, zone: tzinfo) -> str:
+    def clock(self, at_ms: int, zone: tzinfo, *, seconds: bool = False) -> str:
         """The time of day in the zone, such as `14.05` or `14:05`."""
+        pattern = "HH:mm:ss" if seconds else "HH:mm"
         return str(
             format_time(
                 _moment(at_ms, zone),
-                "HH:mm" if self.code == "en" else "HH.mm",
+                pattern if self.code == "en" else pattern.replace(":", "."),
                 tzinfo=zone,
                 locale=self.locale,
             )

@@ -25,6 +25,7 @@ STATES = (
 )
 DOWN = ("offline", "off the air")  # nobody is served there
 UP = ("online", "partly")
+TOGETHER_MS = 60_000  # in which the last samples of routers are of one moment
 MARKS = {"off the air": "off-air"}
 WELL = len(STATES) + 1  # the rank of a place that is online; one that is full is before it
 CLOSED = WELL + 1  # nobody has to do anything
@@ -38,6 +39,14 @@ CAUSES = (
     marked("uplink lost"),
     marked("unknown"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LastReport:
+    """Of a place that may be away."""
+
+    taken_at: int  # of its newest sample
+    clients: int | None  # of all its routers that reported then; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,17 @@ class Place:
         """Why nobody is served, if it is known and the same for all its routers."""
         causes = {one.cause for one in self.site.routers}
         return causes.pop() if len(causes) == 1 else None
+
+    @property
+    def last(self) -> LastReport | None:
+        """What it last reported; None: it never did."""
+        samples = [one.sample for one in self.site.routers if one.sample is not None]
+        if not samples:
+            return None
+        at_ms = max(one.taken_at for one in samples)
+        then = [one.clients for one in samples if one.taken_at > at_ms - TOGETHER_MS]
+        known = [one for one in then if one is not None]
+        return LastReport(at_ms, sum(known) if known else None)
 
     @property
     def load(self) -> float | None:

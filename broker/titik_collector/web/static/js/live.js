@@ -317,8 +317,16 @@ const FIGURES = {
   },
   age: (one, row) => {
     if (row.at) one.dataset.age = row.at;
-    else delete one.dataset.age;
-    if (!row.at) figure(one, UNKNOWN);
+    else if (!one.dataset.age) figure(one, UNKNOWN);
+  },
+  /** What was, once nothing is known of now. */
+  last: (one, row) => {
+    if (row.at) Object.assign(one.dataset, { taken: row.at, devices: row.clients ?? "" });
+    const { taken, devices } = one.dataset;
+    one.hidden = Boolean(row.at) || !taken;
+    if (one.hidden) return;
+    const text = words.get("last report").replace("{time}", timeOrDay(Number(taken), clocks[2]));
+    write(one, text.replace("{devices}", whole(devices ? Number(devices) : null)));
   },
   coverage: (one, row) => figure(one, percent(row.coverage)),
   load: (one, row, element) => bar(one, load(element, row), FULL, (text) =>
@@ -399,9 +407,11 @@ export function length(ms) {
 }
 
 function since(at) {
-  const isToday = clocks[0](at) === clocks[0](now());
-  const time = isToday ? clocks[1](at) : `${clocks[0](at)} ${clocks[1](at)}`;
-  return words.get("since").replace("{time}", time).replace("{length}", length(now() - at));
+  return words.get("since").replace("{time}", timeOrDay(at, clocks[1])).replace("{length}", length(now() - at));
+}
+
+function timeOrDay(at, clock) {
+  return clocks[0](at) === clocks[0](now()) ? clock(at) : `${clocks[0](at)} ${clock(at)}`;
 }
 
 function clockOf(zone, least) {
