@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from tests.until import PATIENCE_S, until
 from tests.web import cities
-from tests.web.conftest import LOOPBACK, OpenPage, serving_at
+from tests.web.conftest import LOOPBACK, OpenPage, Served, serving_at
 from titik_collector.queries.status import SiteStatus
 from titik_collector.web import app
 from titik_collector.web.city_view import CityView, watching
@@ -103,6 +103,39 @@ def test_a_fact_in_the_address_chooses_places(page: TestClient) -> None:
     nothing = page.get("/?provider=nobody&lang=en").text
     assert [] == shown(nothing)
     assert '<p class="none" data-none>' in nothing
+
+
+def test_a_search_chooses_on_the_map_and_in_the_counts(page: TestClient) -> None:
+    """As a fact does; without scripts too."""
+    text = page.get("/?q=tirosa&lang=en").text
+    assert ["taman-tirosa"] == pins(text)
+    assert ["1"] == re.findall(r'<a class="chip"[^>]*>all <span data-count="all">(\d+)', text)
+    assert [] == pins(page.get("/?q=tirosa&state=offline").text)
+
+
+def pins(text: str) -> list[str]:
+    """Names of the places that the map shows."""
+    found = re.findall(r'<a class="map-place .*?href="/site/(.+?)"[^>]*?( hidden)?>', text)
+    return [name for name, hidden in found if not hidden]
+
+
+@pytest.mark.system
+def test_the_map_shows_what_the_list_shows(open_page: OpenPage, served_city: Served) -> None:
+    """As somebody types, and by a state."""
+    page = open_page(f"{served_city.address}/?lang=en")
+    expect(page.locator("[data-live]")).to_have_attribute("data-live", "live")
+    expect(page.locator(".pin")).to_have_count(10)
+    page.keyboard.press("/")
+    page.keyboard.type("tirosa")
+    expect(page.locator(".pin")).to_have_count(1)
+    expect(page.locator('.chip [data-count="all"]')).to_have_text("1")
+    expect(page.locator('[data-filter="offline"]')).to_be_hidden()
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Delete")
+    expect(page.locator(".pin")).to_have_count(10)
+    page.locator('[data-filter="offline"]').click()
+    expect(page.locator(".pin")).to_have_count(2)
+    expect(page.locator('.chip [data-count="all"]')).to_have_text("10")
 
 
 def test_only_what_divides_the_city_is_offered(tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ def test_what_is_away_shows_its_last_report(
     city.report("lerik-1", "offline")
     until(lambda: view.snapshot.status.line.now.routers_online, 9)
     router = page.get("/router/lerik-1?lang=en").text
-    said = LAST.findall(router)[0]
-    assert re.fullmatch(r"Last report \d\d:\d\d:\d\d: \d+ devices", said.split(" Nov ")[-1]), said
+    text = LAST.findall(router)[0]
+    assert re.fullmatch(r"Last report \d\d:\d\d:\d\d: \d+ devices", text.split(" Nov ")[-1]), text
     assert "known when it is back" in router
     assert re.search(r'data-figure="age" data-age="\d+"', router)
-    assert [said, said] == LAST.findall(page.get("/site/rsud-sk-lerik?lang=en").text)
+    assert [text, text] == LAST.findall(page.get("/site/rsud-sk-lerik?lang=en").text)
 
 
 def test_what_is_online_shows_no_last_report(page: TestClient) -> None:

@@ -32,7 +32,8 @@ async def _now(request: Request) -> Response:
     every = places(view.config, snapshot.status.sites)
     wanted = {one: query[one] for one in KEYS if one in query}
     these = place_groups.chosen_by(every, wanted)
-    shown = chosen(these, query.get("q", ""), state)
+    found = chosen(these, query.get("q", ""), None)
+    shown = chosen(found, "", state)
     if sort == "name":
         shown = sorted(shown, key=lambda one: one.title.casefold())
     names = {one.name for one in shown}
@@ -46,7 +47,7 @@ async def _now(request: Request) -> Response:
         "now.html",
         line=snapshot.status.line,
         every=every,
-        these=these,
+        found={one.name for one in found},
         shown=names,
         places=ordered,
         groups=groups,
@@ -58,7 +59,7 @@ async def _now(request: Request) -> Response:
         most=MOST,
         all=chosen_of("all", query.get("all"), ("yes",)),
         all_counts=counted(every),
-        counts=counted(these),
+        counts=counted(found),
         words=query.get("q", ""),
         state=state,
         sort=sort,

@@ -195,7 +195,8 @@ function take(message, isWhole) {
 }
 
 /** How many places are in each state, and the sums of those that stand together. */
-function count() {
+export function count() {
+  if (!rows.size) return; // what the server counted stays
   const everywhere = [...rows].filter(([subject]) => subject.startsWith("site/")).map(([, row]) => row);
   const within = new Map([[null, everywhere]]);
   for (const scope of document.querySelectorAll("[data-sums]")) within.set(scope, membersOf(scope));
@@ -214,8 +215,9 @@ function count() {
 
 /** The rows of the places in an element; one that stands there twice counts once. */
 function membersOf(element) {
-  const cards = [...element.querySelectorAll(".place[data-subject]")];
-  const subjects = new Set(cards.map((one) => one.dataset.subject));
+  const hasOnlyFound = element.dataset.sums === "found"; // by a search
+  const cards = element.querySelectorAll(`.place[data-subject]${hasOnlyFound ? ":not([data-misses])" : ""}`);
+  const subjects = new Set([...cards].map((one) => one.dataset.subject));
   return [...subjects].map((one) => rows.get(one)).filter(Boolean);
 }
 

@@ -1,7 +1,7 @@
 /* What every page loads. Each part looks whether its elements are there; without it the page is
    whole too. Parts that are large are fetched only where the page has something for them. */
 
-import { onRows, start } from "./live.js";
+import { count, onRows, start } from "./live.js";
 
 const FEW = 30; // places: so many are shown of many, and if no more are found, groups open
 
@@ -67,8 +67,12 @@ function choose() {
     const cards = lists.flatMap((list) => [...list.children]);
     for (const place of cards) {
       const text = `${place.dataset.title} ${place.dataset.subject.slice("site/".length)}`.toLowerCase();
-      place.hidden = (only && place.dataset.state !== only) || !words.every((one) => text.includes(one));
+      const isFound = words.every((one) => text.includes(one));
+      place.toggleAttribute("data-misses", !isFound);
+      place.hidden = !isFound || (only && place.dataset.state !== only);
     }
+    const found = new Set(cards.filter((one) => !one.hidden).map((one) => one.dataset.subject));
+    for (const one of document.querySelectorAll(".map-place")) one.toggleAttribute("hidden", !found.has(one.dataset.subject));
     const shown = cards.filter((one) => !one.hidden).length;
     lists.forEach(trim);
     for (const group of groups?.children ?? []) group.hidden = !group.querySelector(".place:not([hidden])");
@@ -79,6 +83,8 @@ function choose() {
   function keep(name, value) {
     put(name, value);
     const isFew = show() <= FEW;
+    count();
+    offer();
     for (const group of groups?.children ?? []) group.open ||= isFew;
   }
 
@@ -113,11 +119,15 @@ function choose() {
       }
     });
   }
-  onRows(() => {
+  function offer() {
     for (const chip of chips) {
-      const count = Number(chip.querySelector("[data-count]").textContent);
-      chip.hidden = chip.dataset.filter !== "" && chip.dataset.filter !== state() && !count;
+      const isNone = chip.querySelector("[data-count]").textContent === "0";
+      chip.hidden = chip.dataset.filter !== "" && chip.dataset.filter !== state() && isNone;
     }
+  }
+
+  onRows(() => {
+    offer();
     show();
   });
 }

@@ -207,7 +207,7 @@ function round(amount) {
     @param {any} map @param {Place[]} places @param {HTMLElement} section */
 function show(map, places, section) {
   const view = map.getBounds().pad(0.1);
-  const near = new Set(places.filter((one) => view.contains(one.latlng)));
+  const near = new Set(places.filter((one) => !one.anchor.hasAttribute("hidden") && view.contains(one.latlng)));
   if (near.size > CROWD) {
     group(map, places, [...near], section);
     return;
@@ -244,7 +244,7 @@ function stay(map, places) {
     @param {any} map @param {Place[]} places */
 function spread(map, places) {
   const spots = places.map((one) => spotOf(map, one.latlng, one.marker, one.pin));
-  const key = [map.getZoom(), map.getCenter(), spots.map((spot) => spot.width)].join();
+  const key = [map.getZoom(), map.getCenter(), places.map((one, n) => one.name + spots[n].width)].join();
   if (map.titikSpread === key) return;
   map.titikSpread = key;
   settle(map, spots);
