@@ -152,6 +152,21 @@ def test_only_what_divides_the_city_is_offered(tmp_path: Path) -> None:
         assert 6 == len(shown(page.get("/?provider=").text))
 
 
+def test_of_many_places_the_worst_are_shown(tmp_path: Path) -> None:
+    """And all of them one step away, with or without JavaScript."""
+    with cities.city(tmp_path, cities.large(40, 1)) as filled:
+        filled.hear_all()
+        filled.report("r-39-0", "offline")
+        with watching(filled.config) as view:
+            page = TestClient(app.build(view), LOOPBACK)
+            text = page.get("/").text
+            cards = re.findall(r'<li class="place state-(\S+?)( late)?" data-sub', text)
+            assert (30, 10) == (len([1 for _, late in cards if not late]), text.count(" late"))
+            assert ("offline", "") == cards[0]
+            (link,) = re.findall(r'<a href="([^"]*)" data-keeps data-all>', text)
+            assert 0 == page.get(link).text.count(" late")
+
+
 def test_a_group_that_is_none_is_named(page: TestClient) -> None:
     """With what it may be."""
     answer = page.get("/?group=circuit&lang=en")
