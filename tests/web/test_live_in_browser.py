@@ -102,7 +102,7 @@ def test_a_wrong_clock_of_the_browser_changes_nothing(served: str, open_page: Op
     page.goto(f"{served}/site/taman-tirosa")
     live(page)
     age = page.locator('.hero [data-figure="age"]')
-    expect(age).to_have_text(re.compile(r"^\d{1,2} [dm] lalu$"), timeout=SOON_MS)
+    expect(age).to_have_text(re.compile(r"^\d{1,2} (dtk|m) lalu$"), timeout=SOON_MS)
     expect(page.locator('li [data-figure="since"]').first).to_be_hidden()
 
 
