@@ -30,6 +30,15 @@ def test_every_text_is_translated(po: Path) -> None:
     assert [] == [one.id for one in entries if held(one.id) != held(one.string)]
 
 
+@pytest.mark.parametrize("po", list(write_languages.catalogues()))
+def test_no_translation_ends_with_another_text(po: Path) -> None:
+    """As one does where two entries were pasted into one."""
+    with po.open("rb") as opened:
+        entries = [(str(one.id), str(one.string)) for one in read_po(opened) if one.id]
+    sentences = [text for text, _ in entries if len(text) > 40]
+    assert [] == [text for text, made in entries if any(one in made for one in sentences)]
+
+
 def texts(mo: bytes) -> dict[object, str]:
     """The compiled texts, without the header, which names the program that compiled them."""
     found = dict(vars(gettext.GNUTranslations(io.BytesIO(mo)))["_catalog"])

@@ -129,6 +129,16 @@ def test_yesterday_is_one_tap_away(page: TestClient, city: cities.City) -> None:
     assert 'aria-current="true">yesterday<' in text
 
 
+def test_a_cause_that_is_not_known_yet_has_no_reason(page: TestClient, city: cities.City) -> None:
+    """It says when it will be known."""
+    city.db.execute(
+        "INSERT INTO outage (router_id, from_ms) SELECT id, ? FROM router WHERE name = 'tirosa-1'",
+        (cities.now_ms() - HOUR_MS,),
+    )
+    text = page.get("/happened?lang=en&kind=outage").text
+    assert '<small class="why">a cause is known when the router is back</small>' in text
+
+
 def test_a_city_without_a_place_says_how_to_add_one(tmp_path: Path) -> None:
     """An empty list would look like a fault."""
     head = cities.KUPANG.read_text().partition("[[site]]")[0]

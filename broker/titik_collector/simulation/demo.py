@@ -77,7 +77,7 @@ class Demo:
         self._directory.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
             text = _keeping(example.read_text(encoding="utf-8"), self._past_days)
-            text += f'\n[[site]]\nname = "{HERE}"\ntitle = "This machine"\n'
+            text += f'\n[[site]]\nname = "{HERE}"\ntitle = "Komputer ini (this machine)"\n'
             self._file.write_text(text, encoding="utf-8")
             made = model.load(self._file)
             edit.add_many(made, [Router(name=HERE, site=HERE)])
