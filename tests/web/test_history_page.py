@@ -122,7 +122,7 @@ def test_a_sentence_has_what_a_speech_needs(page: TestClient) -> None:
     text = shown(page, f"{HOURS}&s=site/taman-tirosa")
     (sentence,) = re.findall(r'class="past-spoken">(.*?)</p>', text)
     assert re.fullmatch(
-        r"On the air 100% of the known time\. At the same time at most \d+ devices"
+        r"Online 100% of the known time\. At the same time at most \d+ devices"
         r" \(\w+ \d+ \d\d:\d\d\), on average \d+\.",
         sentence,
     )
