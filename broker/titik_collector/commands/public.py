@@ -15,6 +15,7 @@ from titik_collector.store.database import StoreError
 
 log = logging.getLogger(__name__)
 LEAST_S, MOST_S = 10, 3600
+RETRY_S = 5  # where it could not be written, as before a city's first store is there
 
 
 class Interval(click.ParamType[int]):
@@ -68,7 +69,7 @@ def export(directory: Path | None, every: int | None, file: Path) -> None:
             if str(error) != problem:
                 log.warning("the public page stays as it is reason=%s", error)
             problem = str(error)
-        stopped.wait(every)
+        stopped.wait(min(every, RETRY_S) if problem else every)
 
 
 def _configured(settings: Config) -> Path:
