@@ -194,11 +194,11 @@ class PostgresDatabase:
     def snapshot(self, most_s: float | None = None) -> Iterator[None]:
         """All that is read inside is of one moment; StoreError if it takes longer."""
         with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
-            if most_s is not None:
-                # The server's limit is of each statement, ours of all of them.
-                self._end_s = time.monotonic() + most_s
-                self.execute(f"SET LOCAL statement_timeout = {max(1, round(most_s * 1000))}")
             try:
+                if most_s is not None:
+                    # The server's limit is of each statement, ours of all of them.
+                    self._end_s = time.monotonic() + most_s
+                    self.execute(f"SET LOCAL statement_timeout = {max(1, round(most_s * 1000))}")
                 yield
                 self.execute("COMMIT")
             finally:
