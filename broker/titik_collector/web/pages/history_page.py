@@ -176,13 +176,15 @@ def view(
         longer = asked_past.read(db, config, subjects, fewer, list(measure.lines))
         rows = past_rows.rows(longer, measure.lines)
     is_empty = not any(one.kind == "figures" for one in rows)
+    # Only where the page says it: of many routers it takes long.
+    spoken = found if measure is MEASURES["clients"] and not is_empty else []
     calendar = Calendar(config.city.timezone)
     return PastView(
         subjects,
         window,
         row_window,
         tuple(overall.of(one, measure.lines, measure.highest, measure.sums) for one in found),
-        tuple(day_strip.online(db, one, now_ms) for one in found),
+        tuple(day_strip.online(db, one, now_ms) for one in spoken),
         () if is_empty else tuple(rows),
         tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),
         tuple(day_strip.read(db, subjects[0], calendar, now_ms)) if len(subjects) == 1 else (),
