@@ -54,14 +54,10 @@ class Silent(AssertionError):
     """No minute of the city came."""
 
 
-def run(length: Length) -> list[Result]:
-    """Every figure, at few and at many routers a site."""
-    quick = (Size(300, 4, 2, 1),)
-    sizes = quick if length == "quick" else (Size(10_000, 4, 20, 10), Size(10_000, 2000, 20, 10))
-    return [result for size in sizes for result in _measured(size)]
-
-
-def _measured(size: Size) -> list[Result]:
+def run(length: Length, per_site: int = 4, command: str = COMMAND) -> list[Result]:
+    """Every figure of one city."""
+    quick = length == "quick"
+    size = Size(300, per_site, 2, 1) if quick else Size(10_000, per_site, 20, 10)
     sites = [f"site-{number:04}" for number in range(-(-size.routers // size.per_site))]
     with tempfile.TemporaryDirectory() as folder, made(Path(folder), size.routers, sites) as city:
         city.collect()
@@ -72,7 +68,7 @@ def _measured(size: Size) -> list[Result]:
             minutes = list(_minutes(city, size))
         finally:
             fleet.kill()
-    return _results(size, minutes)
+    return _results(size, minutes, command)
 
 
 def _minutes(city: City, size: Size) -> Iterator[Minute]:
@@ -111,7 +107,7 @@ def _next(client: Client, city: City, start_ms: int) -> Minute:
             )
 
 
-def _results(size: Size, minutes: list[Minute]) -> list[Result]:
+def _results(size: Size, minutes: list[Minute], command: str) -> list[Result]:
     name = f"{size.routers:,} routers, {size.per_site:,} a site"
     rest = minutes[size.settled - 1 :]
     apart = list(itertools.pairwise(minutes))
@@ -120,20 +116,20 @@ def _results(size: Size, minutes: list[Minute]) -> list[Result]:
     latest = max(one.late_s for one in minutes)
     return [
         Result(f"the latest minute of the city, from its end, {name}", "s", (latest,), "<= 60",
-               COMMAND, f"{len(minutes)} minutes, all of them came"),
+               command, f"{len(minutes)} minutes, all of them came"),
         Result(f"a minute of the city, from its end, {name}", "s",
-               tuple(one.late_s for one in minutes), None, COMMAND,
+               tuple(one.late_s for one in minutes), None, command,
                "40 s of it wait for a sample"),
         Result(f"the routers' time that a minute of the city covers as it comes, {name}", "ratio",
-               tuple(one.coverage for one in minutes), ">= 0.99", COMMAND),
+               tuple(one.coverage for one in minutes), ">= 0.99", command),
         Result(f"samples committed, as a share of those due, {name}", "ratio",
                tuple((b.stored - a.stored) * 60 / (b.at_s - a.at_s) / due for a, b in apart),
-               ">= 0.99", COMMAND, "each minute; joins and leaves add samples"),
+               ">= 0.99", command, "each minute; joins and leaves add samples"),
         Result(f"memory of the collector, {name}", "MB", tuple(one.rss / MB for one in minutes),
-               None, COMMAND, "RSS at the end of each minute"),
+               None, command, "RSS at the end of each minute"),
         Result(f"growth of its memory after minute {size.settled}, {name}", "MB", (growth / MB,),
-               "<= 5", COMMAND, "mean of the minutes after it"),
+               "<= 5", command, "mean of the minutes after it"),
         Result(f"processor time of the collector, {name}", "ratio",
-               tuple((b.cpu_s - a.cpu_s) / (b.at_s - a.at_s) for a, b in apart), None, COMMAND,
+               tuple((b.cpu_s - a.cpu_s) / (b.at_s - a.at_s) for a, b in apart), None, command,
                "of one core; ingest, rollups and all else"),
     ]  # fmt: skip

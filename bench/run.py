@@ -12,9 +12,9 @@ from bench.results import Length
 
 PARTS = (
     "store", "history", "live", "size", "collector", "stages", "agent", "fleet", "broker",
-    "latency", "page", "streams", "footprint", "city10k",
+    "latency", "page", "streams", "footprint", "city10k", "city10k_wide",
 )  # fmt: skip
-LONG = {"city10k"}  # only where asked for: two cities of twenty minutes each
+LONG = {"city10k", "city10k_wide"}  # only where asked for: twenty minutes each
 
 
 @click.command()

@@ -18,6 +18,7 @@ TITLES = {
     "agent": "The agent",
     "fleet": "A fleet",
     "city10k": "Ten thousand routers for twenty minutes",
+    "city10k_wide": "Ten thousand routers, two thousand at each site, for twenty minutes",
     "broker": "The broker",
     "latency": "Latency",
     "page": "The page in a browser",
@@ -31,7 +32,7 @@ Written by `python -m bench.write_performance` from `bench/results.json`; do not
 
 ```sh
 make bench         # measures everything again, half an hour, and writes this page
-python -m bench.run --full --only live --only city10k  # cities of 10,000 routers, an hour and more
+python -m bench.run --full --only live --only city10k --only city10k_wide  # 10,000 routers, hours
 make bench-quick   # small numbers, to show that the benchmarks work
 ```
 
