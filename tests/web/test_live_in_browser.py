@@ -5,7 +5,7 @@ import re
 import socket
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.web import cities
 from tests.web.conftest import OpenPage, serving_at
@@ -69,14 +69,34 @@ def test_a_server_that_is_gone_is_seen_and_comes_back(view: CityView, open_page:
         expect(page.locator('[data-bar="lost"]')).to_be_hidden()
 
 
-def test_a_line_that_swallows_everything_is_seen(
+def test_a_line_that_swallows_everything_is_seen_and_left(
     served: str, view: CityView, open_page: OpenPage
 ) -> None:
-    """No error comes of it: only the missing beat shows it."""
+    """No error comes of it: only the missing beat shows it, and the page asks anew."""
     page = open_page(served)
     live(page)
     swallow(view)
     live(page, "waiting")
+    live(page)
+
+
+def test_an_answer_that_never_comes_is_left(served: str, open_page: OpenPage) -> None:
+    """Neither a stream nor a question waits for ever."""
+    page = open_page("about:blank")
+    asked: list[Route] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.fulfill(status=503, headers={"Retry-After": "30"}, body="{}")
+        elif len(asked) > 2:
+            route.continue_()
+
+    page.route(lambda url: "/events" in url, answer)
+    page.goto(served)
+    live(page)
+    assert "once" in asked[1].request.url
+    asked[1].abort()
 
 
 def test_ages_count_on_and_figures_go_when_the_line_is_gone(
@@ -85,6 +105,7 @@ def test_ages_count_on_and_figures_go_when_the_line_is_gone(
     """Grey after two minutes, a point after fifteen; the browser's stopwatch is turned forward."""
     page = open_page(served)
     live(page)
+    page.route(lambda url: "/events" in url, lambda route: route.abort())
     swallow(view)
     live(page, "waiting")
     place = page.locator('li[data-subject="site/taman-tirosa"]')

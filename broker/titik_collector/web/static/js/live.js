@@ -4,7 +4,8 @@
    a sleep, a network that is gone: the mark in the head shows it, and ages go on counting.
    Rule: no age is made of the browser's own clock, which may be wrong. The server's time comes with
    each message, and goes on by the browser's stopwatch.
-   Rule: whoever was away begins again with a snapshot. */
+   Rule: whoever was away begins again with a snapshot.
+   Rule: where nothing comes, the page asks anew. A line that swallows everything gives no error. */
 
 const STALE_MS = 2000; // the server reports each second that it lives
 const LOST_MS = 10_000; // then a bar says so in words
@@ -12,7 +13,7 @@ const OLD_MS = 120_000; // figures turn grey
 const GONE_MS = 900_000; // and are not known any more
 const BLOCKED_MS = 60_000; // so long the server has not read its store
 const POLL_MS = 15_000; // where there is no stream
-const AGAIN_MS = 5000;
+const AGAIN_MS = LOST_MS + 5000 * Math.random(); // not all pages at the same moment
 const UNKNOWN = "·";
 const FULL = 0.8; // of the capacity
 const LINE_FULL = 0.9; // of the uplink
@@ -43,6 +44,8 @@ let mode = "connecting"; // live, polled, or not live
 let lostAt = null;
 let source = null;
 let timer = 0;
+let tried = 0; // when it last asked or heard, by the stopwatch
+let turn = 0; // of asking; an answer to an earlier one is no answer
 
 /** Call it with the rows that changed, after the page shows them. */
 export function onRows(listener) {
@@ -73,6 +76,7 @@ export function start() {
 }
 
 function open() {
+  tried = performance.now();
   close();
   if (document.hidden) return;
   const of = document.body.dataset.of ?? "sites";
@@ -90,6 +94,7 @@ function open() {
 
 function close() {
   clearTimeout(timer);
+  turn += 1;
   source?.close();
   source = null;
   quiet();
@@ -99,26 +104,25 @@ function close() {
 async function poll(times = 0) {
   source?.close();
   source = null;
+  tried = performance.now();
+  const mine = (turn += 1);
   const of = document.body.dataset.of ?? "sites";
-  let wait = AGAIN_MS;
   try {
-    const answer = await fetch(`/events?once&of=${encodeURIComponent(of)}`);
+    const answer = await fetch(`/events?once&of=${encodeURIComponent(of)}`, { signal: AbortSignal.timeout(LOST_MS) });
     if (answer.status === 401) return location.reload();
-    if (answer.ok) {
-      const { health, snapshot } = await answer.json();
-      take(snapshot, true);
-      beat(health, "polled");
-      wait = POLL_MS;
-    }
+    const { health, snapshot } = answer.ok ? await answer.json() : {};
+    if (mine !== turn || !health) return;
+    take(snapshot, true);
+    beat(health, "polled");
+    timer = setTimeout(() => (times % 3 === 2 ? open() : poll(times + 1)), POLL_MS);
   } catch {
-    quiet(); // no network; the next try shows
+    quiet(); // no network
   }
-  clearTimeout(timer);
-  timer = setTimeout(() => (times % 3 === 2 || wait === AGAIN_MS ? open() : poll(times + 1)), wait);
 }
 
 function beat({ at, seen, blind }, how) {
   heard = performance.now();
+  tried = heard;
   base = { at, heard };
   seenAt = seen;
   mode = how;
@@ -135,13 +139,15 @@ function quiet() {
 /** Four times a second: how live is the page, and how old is what it shows. */
 function tick() {
   const wall = Date.now();
-  if (Math.abs(wall - lastWall) > 5000) heard = -Infinity; // slept, or somebody set the clock
+  if (Math.abs(wall - lastWall) > 5000) heard = tried = -Infinity; // slept, or somebody set the clock
   lastWall = wall;
   const patience = mode === "polled" ? POLL_MS + STALE_MS : STALE_MS;
-  const isLive = performance.now() - heard <= patience && now() - seenAt < BLOCKED_MS;
+  const isHeard = performance.now() - heard <= patience;
+  const isLive = isHeard && now() - seenAt < BLOCKED_MS;
   lostAt = isLive ? null : (lostAt ?? now());
   showState(isLive);
   showAges();
+  if (!isHeard && performance.now() - tried > AGAIN_MS && !document.hidden) open();
 }
 
 function showState(isLive) {
