@@ -72,7 +72,7 @@ def test_a_server_that_is_gone_is_seen_and_comes_back(view: CityView, open_page:
 def test_a_line_that_swallows_everything_is_seen_and_left(
     served: str, view: CityView, open_page: OpenPage
 ) -> None:
-    """No error comes of it: only the missing beat shows it, and the page asks anew."""
+    """No error comes of it: only the missing beat shows it, and the page asks again."""
     page = open_page(served)
     live(page)
     swallow(view)

@@ -5,7 +5,7 @@
    Rule: no age is made of the browser's own clock, which may be wrong. The server's time comes with
    each message, and goes on by the browser's stopwatch.
    Rule: whoever was away begins again with a snapshot.
-   Rule: where nothing comes, the page asks anew. A line that swallows everything gives no error. */
+   Rule: where nothing comes, the page asks again. A line that swallows everything gives no error. */
 
 const STALE_MS = 2000; // the server reports each second that it lives
 const LOST_MS = 10_000; // then a bar says so in words
