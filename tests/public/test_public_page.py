@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
+from tests.collector.build import sample
 from tests.project.sources import PACKAGES
 from tests.web import cities
 from tests.web.cities import City
@@ -18,13 +19,15 @@ from titik_collector.config import model
 from titik_collector.config.page_tables import Public
 from titik_collector.config.schema import ConfigError
 from titik_collector.figures.windows import Span
-from titik_collector.public import public_city
-from titik_collector.public.public_city import PublicHour, PublicPasts
+from titik_collector.public import public_city, public_past
+from titik_collector.public.public_past import PublicHour, PublicPasts
 from titik_collector.public.static_export import PublicExport
 from titik_collector.public.suppression import FEW, Cell, Shown, Total
+from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
 from titik_collector.web import app
 from titik_collector.web.city_view import watching
+from titik_wire import codec
 from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 ROOM = PACKAGES["titik_collector"] / "public"
@@ -73,6 +76,16 @@ def texts(folder: Path) -> dict[str, str]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
+
+
+def switch_off(city: City, router: str, at_ms: int) -> None:
+    """The Wi-Fi of a router that goes on reporting."""
+    seq = city.seqs[router] = city.seqs[router] + 1
+    made = sample(
+        seq, router=router, run=cities.token(router), boot=cities.boot(router), clients=None, bss=()
+    )
+    off = replace(made, off_air=True, taken_at=at_ms, spool=())
+    city.store.save([Arrived(off, codec.encode(off), True, at_ms + 50)])
 
 
 def test_each_language_has_each_page(folder: Path) -> None:
@@ -165,10 +178,10 @@ def test_a_day_follows_from_its_published_hours() -> None:
     day = Span(0, 24 * HOUR_MS)
     counts: list[Shown] = [FEW, None, 20, 10, FEW]
     hours = [PublicHour(n * HOUR_MS, Cell(one)) for n, one in enumerate(counts)]
-    found = public_city.day_of(day, hours)
+    found = public_past.day_of(day, hours)
     assert (10, hours[2], 4, 24) == (found.clients, found.busiest, found.known, found.hours)
-    assert FEW == public_city.day_of(day, [PublicHour(0, Total(FEW))]).clients
-    assert public_city.day_of(day, []).clients is None
+    assert FEW == public_past.day_of(day, [PublicHour(0, Total(FEW))]).clients
+    assert public_past.day_of(day, []).clients is None
 
 
 def test_a_place_that_is_away_outside_its_hours_is_closed(changing: City) -> None:
@@ -183,6 +196,19 @@ def test_a_place_that_is_away_outside_its_hours_is_closed(changing: City) -> Non
     states = {one.name: one.state for one in found.places}
     assert "closed" == states["pusat-kuliner-kampung-solor"]
     assert "offline" == states["taman-tirosa"]
+
+
+def test_a_place_whose_wi_fi_is_off_does_not_count_as_working(changing: City) -> None:
+    """Its router reports, and nobody can connect."""
+    at_ms = cities.now_ms()
+    switch_off(changing, "tirosa-1", at_ms)
+    found = public_city.gather(changing.db, changing.config, at_ms + 1000)
+    assert "off the air" == {one.name: one.state for one in found.places}["taman-tirosa"]
+    drawn = PublicExport(changing.config, changing.config.file.with_name("public"))
+    drawn.write(at_ms + 1000)
+    texts_of = texts(changing.config.file.with_name("public"))
+    assert '9<span class="quiet">/10</span>' in texts_of["en/index.html"]
+    assert 'state-off-air"' in texts_of["en/place/taman-tirosa.html"]
 
 
 def test_what_did_not_change_is_not_written(city: City, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from titik_collector.public.public_city import PublicHour, PublicPlace
+from titik_collector.public.public_city import PublicPlace
+from titik_collector.public.public_past import PublicHour
 from titik_collector.public.suppression import LEAST, Shown
 from titik_collector.web.basemap import Basemap
 from titik_collector.web.site_map import Frame, Meridian, Spot, graticule, path

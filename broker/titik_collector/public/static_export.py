@@ -20,20 +20,15 @@ from titik_collector.files.replace import Owner, replace_file
 from titik_collector.languages.codes import CODES
 from titik_collector.languages.language import language
 from titik_collector.public import drawing, public_city
-from titik_collector.public.public_city import (
-    DAYS,
-    HOURS_DAYS,
-    PublicCity,
-    PublicPast,
-    PublicPasts,
-    PublicPlace,
-)
+from titik_collector.public.public_city import PublicCity, PublicPlace
+from titik_collector.public.public_past import DAYS, HOURS_DAYS, PublicPast, PublicPasts
 from titik_collector.public.suppression import FEW, LEAST, TOTAL_STEP
 from titik_collector.queries import server_warnings
 from titik_collector.store import opening
 from titik_collector.timeline import server_clock
 from titik_collector.web import basemap
 from titik_collector.web.basemap import Basemap
+from titik_collector.web.places import MARKS
 from titik_collector.web.site_map import HEIGHT, WIDTH
 
 READABLE = Owner(-1, -1, 0o644)  # by the web server
@@ -175,6 +170,7 @@ def _environment(code: str) -> Environment:
         "lang": lang,
         "hour": partial(_hour, code),
         "languages": CODES,
+        "marks": MARKS,
         "language_of": language,
         "bars": drawing.bars,
         "few": FEW,
