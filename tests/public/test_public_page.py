@@ -211,6 +211,13 @@ def test_a_place_whose_wi_fi_is_off_does_not_count_as_working(changing: City) ->
     assert 'state-off-air"' in texts_of["en/place/taman-tirosa.html"]
 
 
+def test_a_place_says_whether_it_is_full(folder: Path) -> None:
+    """Where the configuration has its capacity: 5 to 14 visitors are few everywhere in Kupang."""
+    found = texts(folder)
+    assert 10 == found["en/index.html"].count("<b>quiet</b>")
+    assert re.search(r"<b>sepi</b>, kapasitas \d+", found["id/place/taman-tirosa.html"])
+
+
 def test_what_did_not_change_is_not_written(city: City, tmp_path: Path) -> None:
     """A bucket gets what is new, and a place that is gone takes its files with it."""
     export, at_ms = PublicExport(city.config, tmp_path / "public"), cities.now_ms()

@@ -25,9 +25,17 @@ CLIENTS = st.one_of(
     st.sampled_from([0.0, 4.99, 5.0, 7.49, 7.5, 12.49]),
 )
 RATES = st.sampled_from([None, 0.0, 1_234_567.0])
-EDGES = st.sampled_from([0.0, 4.99, 5.0, 7.49, 7.5]).map(Raw)  # of what is shown
-PLACES = st.lists(st.builds(Raw, CLIENTS, RATES, RATES), max_size=9) | st.lists(
-    EDGES, min_size=HIDDEN, max_size=9
+CAPACITIES = st.sampled_from([None, 1, 5, 6, 9, 10, 11, 40])  # of small places most is hidden
+EDGES = st.sampled_from([0.0, 4.99, 5.0, 7.49, 7.5])  # of what is shown
+
+
+def raw(clients: float | None, rate: float | None, capacity: int | None) -> Raw:
+    """A place with these figures."""
+    return Raw(clients, rate, rate, capacity=capacity)
+
+
+PLACES = st.lists(st.builds(raw, CLIENTS, RATES, CAPACITIES), max_size=9) | st.lists(
+    st.builds(raw, EDGES, st.none(), CAPACITIES), min_size=HIDDEN, max_size=9
 )
 BELOW = (0.0, 1.0, 2.5, 4.0, 4.999)  # what a hidden count may be
 
@@ -81,6 +89,30 @@ def test_of_a_cause_only_known_words_pass() -> None:
     """A text of its own could name a person or a count."""
     found = publish([Raw(cause="power cut"), Raw(cause="3 visitors of Ibu Rambu")])
     assert ["power cut", None] == [one.cause for one in found.cells]
+
+
+@pytest.mark.parametrize(
+    ("clients", "capacity", "expected"),
+    [
+        (30, 250, "quiet"),
+        (122.4, 250, "quiet"),  # shown as 120
+        (122.5, 250, "busy"),  # shown as 125, half of 250
+        (195, 250, "busy"),
+        (200, 250, "full"),
+        (400, 250, "full"),
+        (0, 250, "quiet"),
+        (3, 11, "quiet"),  # as full as 5 would be
+        (0, 10, None),  # 5 would be busy, so the word would say that there are fewer
+        (4, 5, None),
+        (30, None, None),
+        (None, 250, None),
+    ],
+)
+def test_how_full_a_place_is_follows_from_the_count_that_is_shown(
+    clients: float | None, capacity: int | None, expected: str | None
+) -> None:
+    """Where a count is hidden, each count that it may be has to give the same word."""
+    assert expected == publish([Raw(clients, capacity=capacity)]).cells[0].load
 
 
 @given(PLACES)

@@ -32,6 +32,7 @@ class PublicPlace:
     state: str  # online, silent, offline, off the air, unknown or closed
     since_ms: int | None  # when it went away; None: it did not, or that is not known
     hours: str | None  # opening hours
+    capacity: int | None  # visitors that it is meant for
     position: tuple[float, float] | None  # degrees east and north
     figures: Cell  # of the quarter
     coverage: float | None  # of the quarter
@@ -69,7 +70,13 @@ def gather(
     found = status.gather(db, of.name, now_ms, warnings, of.title, of.timezone)
     windows = _quarters(db, config, span)
     known = [Place(one, None) for one in found.sites if one.name in windows]
-    published = publish([windows[one.name].raw._replace(cause=_cause(one)) for one in known])
+    meant = {one.name: one.capacity for one in config.site}
+    published = publish(
+        [
+            windows[one.name].raw._replace(cause=_cause(one), capacity=meant[one.name])
+            for one in known
+        ]
+    )
     where = positions(config)
     places = [
         PublicPlace(
@@ -78,6 +85,7 @@ def gather(
             "online" if one.state in UP else one.state,
             one.since_ms if one.state in ("offline", "silent") else None,
             one.site.facts.hours,
+            meant[one.name],
             where.get(one.name),
             cell,
             windows[one.name].coverage,

@@ -9,6 +9,7 @@ the total, so the limit shows nothing more.
 Rule: a cell below LEAST, zero too, is FEW. Others are multiples of STEP.
 Rule: a total is rounded on its own where so many cells are FEW, else the sum of what is shown.
 Rule: a rate is shown where its count is. Of an outage's cause only words that are known pass.
+Rule: how full a place is follows from what is shown of its count, and from its capacity.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from math import ceil, floor
 from typing import Final, Literal, NamedTuple
 
 from titik_collector.languages.codes import marked
+from titik_collector.web.places import FULL
 
 LEAST = 5  # visitors: below, one of them could be found
 STEP = 5
@@ -26,6 +28,8 @@ CAUSES = frozenset({marked("power cut"), marked("uplink lost"), marked("reboot")
 
 FEW: Final = "few"
 Shown = int | Literal["few"] | None  # None: not known
+# How full, from which share of the capacity on; the fullest first.
+LOADS = ((FULL, marked("full")), (0.5, marked("busy")), (0.0, marked("quiet")))
 
 
 class Raw(NamedTuple):
@@ -35,6 +39,7 @@ class Raw(NamedTuple):
     down_bps: float | None = None
     up_bps: float | None = None
     cause: str | None = None  # why it is away
+    capacity: int | None = None  # visitors that it is meant for
 
 
 class Cell(NamedTuple):
@@ -44,6 +49,7 @@ class Cell(NamedTuple):
     down_bps: int | None = None  # two digits; None: not known, or not shown
     up_bps: int | None = None
     cause: str | None = None
+    load: str | None = None  # one of LOADS; None: that cannot be known from what is shown
 
 
 class Total(NamedTuple):
@@ -75,8 +81,19 @@ def _cell(raw: Raw) -> Cell:
     if raw.clients is None:
         return Cell(cause=cause)
     if raw.clients < LEAST:
-        return Cell(FEW, cause=cause)
-    return Cell(rounded(raw.clients, STEP), _rate(raw.down_bps), _rate(raw.up_bps), cause)
+        return Cell(FEW, cause=cause, load=_load(FEW, raw.capacity))
+    clients = rounded(raw.clients, STEP)
+    down, up = _rate(raw.down_bps), _rate(raw.up_bps)
+    return Cell(clients, down, up, cause, _load(clients, raw.capacity))
+
+
+def _load(clients: Shown, capacity: int | None) -> str | None:
+    """One that is FEW may be empty or have LEAST; where these are not the same, it has none."""
+    if clients is None or capacity is None:
+        return None
+    ends = (0, LEAST) if clients == FEW else (clients, clients)
+    least, most = (next(word for share, word in LOADS if one / capacity >= share) for one in ends)
+    return least if least == most else None
 
 
 def _total(places: Sequence[Raw], cells: Sequence[Cell]) -> tuple[Shown, bool]:
