@@ -19,6 +19,7 @@ from titik_collector.config import model
 from titik_collector.config.page_tables import Public
 from titik_collector.config.schema import ConfigError
 from titik_collector.figures.windows import Span
+from titik_collector.languages.language import language
 from titik_collector.public import public_city, public_past
 from titik_collector.public.public_past import PublicHour, PublicPasts
 from titik_collector.public.static_export import PublicExport
@@ -107,12 +108,14 @@ def test_every_link_leads_to_a_file_of_the_folder(folder: Path) -> None:
 
 
 def test_nothing_private_is_in_any_file(city: City, folder: Path) -> None:
-    """No contact, no circuit, no router, no script, and no address of the page of the operators."""
+    """No contact, no circuit, no router, no address of the operators' page; no script but one."""
     whole = "\n".join(texts(folder).values())
-    words = [PRIVATE, "private.example", "8088", "<script", "on" + "click"]
+    words = [PRIVATE, "private.example", "8088", "<script>", "on" + "click"]
     words += [one.name for one in city.config.router]
     words += [str(value) for one in city.config.site for value in (one.contact, one.circuit)]
     assert [] == [word for word in words if word in whole]
+    assert {"public.js"} == set(re.findall(r'<script defer src="[./]*assets/([^?]+)', whole))
+    assert whole.count("<script") == whole.count("<script defer src=")
 
 
 def test_no_template_knows_a_figure_that_was_not_published() -> None:
@@ -209,6 +212,18 @@ def test_a_place_whose_wi_fi_is_off_does_not_count_as_working(changing: City) ->
     texts_of = texts(changing.config.file.with_name("public"))
     assert '9<span class="quiet">/10</span>' in texts_of["en/index.html"]
     assert 'state-off-air"' in texts_of["en/place/taman-tirosa.html"]
+
+
+def test_when_it_was_checked_stands_beside_the_state(city: City, tmp_path: Path) -> None:
+    """On the first page and on that of each place, without a script."""
+    at_ms = cities.now_ms()
+    PublicExport(city.config, tmp_path / "public").write(at_ms)
+    lang, zone = language("id"), city.config.city.timezone
+    expected = f"diperiksa {lang.short_day(at_ms, zone)} {lang.clock(at_ms, zone)}"
+    found = texts(tmp_path / "public")
+    assert expected in found["index.html"]
+    state = found["id/place/taman-tirosa.html"].partition('class="state-line')[2]
+    assert expected in state.partition("</p>")[0]
 
 
 def test_a_place_says_whether_it_is_full(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes the public page as plain files: whole pages, in each language, without JavaScript.
+"""Writes the public page as plain files: whole pages, in each language, whole without JavaScript.
 
 Rule: a file is replaced whole, and only when it changed; what a place had goes with the place.
 Rule: every link is relative, so any web server or bucket serves the folder from any address.
@@ -20,8 +20,14 @@ from titik_collector.files.replace import Owner, replace_file
 from titik_collector.languages.codes import CODES
 from titik_collector.languages.language import language
 from titik_collector.public import drawing, public_city
-from titik_collector.public.public_city import PublicCity, PublicPlace
-from titik_collector.public.public_past import DAYS, HOURS_DAYS, PublicPast, PublicPasts
+from titik_collector.public.public_city import QUARTER_MS, PublicCity, PublicPlace
+from titik_collector.public.public_past import (
+    DAYS,
+    HOURS_DAYS,
+    SETTLED_MS,
+    PublicPast,
+    PublicPasts,
+)
 from titik_collector.public.suppression import FEW, LEAST, TOTAL_STEP
 from titik_collector.queries import server_warnings
 from titik_collector.store import opening
@@ -30,9 +36,12 @@ from titik_collector.web import basemap
 from titik_collector.web.basemap import Basemap
 from titik_collector.web.places import MARKS
 from titik_collector.web.site_map import HEIGHT, WIDTH
+from titik_wire.instant import MINUTE_MS
 
 READABLE = Owner(-1, -1, 0o644)  # by the web server
 OURS = "titik-public"  # stands in every page; a folder with another index is somebody else's
+# Each page is written again with the next quarter of an hour, which settles first; then a little room.
+OLD_MS = QUARTER_MS + SETTLED_MS + 3 * MINUTE_MS
 STYLES = (("web", "static/css/colours.css"), ("public", "assets/public.css"))
 
 
@@ -95,12 +104,14 @@ def _files(
     config: Config, city: PublicCity, pasts: Mapping[str, PublicPast], base: Basemap | None
 ) -> Iterator[PublicFile]:
     """Every file of the folder."""
-    style = styles()
+    style, code = styles(), script()
     yield PublicFile("assets/public.css", style, styles)
+    yield PublicFile("assets/public.js", code, script)
     common = {
         "city": city,
         "zone": config.city.timezone,
-        "style": hashlib.sha256(style.encode()).hexdigest()[:8],
+        "style": _digest(style),
+        "script": _digest(code),
         "map": drawing.map_of(city.places, base),
         "pasts": pasts,
         "place": None,
@@ -143,6 +154,16 @@ def _hour(code: str, at_ms: int, zone: ZoneInfo) -> str:
     return f"{lang.short_day(at_ms, zone)} {lang.clock(at_ms, zone)}"
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@cache
+def script() -> str:
+    """What says that a page is old."""
+    return (resources.files("titik_collector.public") / "assets/public.js").read_text("utf-8")
+
+
 @cache
 def styles() -> str:
     """One file: the colours of the page, and the layout of this one."""
@@ -179,6 +200,7 @@ def _environment(code: str) -> Environment:
         "days": DAYS,
         "hours_days": HOURS_DAYS,
         "map_size": (WIDTH, HEIGHT),
+        "old_ms": OLD_MS,
         "ours": OURS,
     }
     return made
