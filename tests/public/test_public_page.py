@@ -18,12 +18,10 @@ from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.config.page_tables import Public
 from titik_collector.config.schema import ConfigError
-from titik_collector.figures.windows import Span
 from titik_collector.languages.language import language
-from titik_collector.public import public_city, public_past
-from titik_collector.public.public_past import PublicHour, PublicPasts
+from titik_collector.public import public_city
+from titik_collector.public.public_past import PublicPasts
 from titik_collector.public.static_export import PublicExport
-from titik_collector.public.suppression import FEW, Cell, Shown, Total
 from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
 from titik_collector.web import app
@@ -172,19 +170,10 @@ def test_the_past_has_no_hour_that_goes_on(city: City) -> None:
     """Its mean would change with each visitor."""
     at_ms = cities.now_ms()
     for past in PublicPasts().read(city.db, city.config, at_ms).values():
-        assert all(hour.start_ms + HOUR_MS <= at_ms for hour in past.hours)
-        assert all(hour.start_ms % HOUR_MS == 0 for hour in past.hours)
-
-
-def test_a_day_follows_from_its_published_hours() -> None:
-    """An hour that is few counts 2, one that is not known nothing."""
-    day = Span(0, 24 * HOUR_MS)
-    counts: list[Shown] = [FEW, None, 20, 10, FEW]
-    hours = [PublicHour(n * HOUR_MS, Cell(one)) for n, one in enumerate(counts)]
-    found = public_past.day_of(day, hours)
-    assert (10, hours[2], 4, 24) == (found.clients, found.busiest, found.known, found.hours)
-    assert FEW == public_past.day_of(day, [PublicHour(0, Total(FEW))]).clients
-    assert public_past.day_of(day, []).clients is None
+        hours = [hour for day in past for hour in day.hours]
+        assert all(hour.start_ms + HOUR_MS <= at_ms for hour in hours)
+        assert all(hour.start_ms % HOUR_MS == 0 for hour in hours)
+        assert past[-1].goes_on
 
 
 def test_a_place_that_is_away_outside_its_hours_is_closed(changing: City) -> None:

@@ -117,6 +117,10 @@ class Language:
         moment = _moment(at_ms, zone)
         return str(format_skeleton("MMMd", moment, tzinfo=zone, locale=self.locale))
 
+    def weekday(self, at_ms: int, zone: tzinfo) -> str:
+        """The day of the week in the zone, such as `Sab`."""
+        return str(format_date(_moment(at_ms, zone).date(), "EEE", locale=self.locale))
+
     def iso(self, at_ms: int, zone: tzinfo) -> str:
         """For programs: ISO 8601 with the offset of the zone."""
         return _moment(at_ms, zone).isoformat(timespec="seconds")

@@ -5,30 +5,36 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from titik_collector.public.public_city import PublicPlace
-from titik_collector.public.public_past import PublicHour
+from titik_collector.public.public_past import PublicDay
 from titik_collector.public.suppression import LEAST, Shown
+from titik_collector.public.usual_day import HOURS, UsualDay
 from titik_collector.web.basemap import Basemap
 from titik_collector.web.site_map import Frame, Meridian, Spot, graticule, path
+from titik_wire.instant import HOUR_MS
 
-BAR, HEIGHT = 5, 120  # units of a bar's place, and of the highest bar
-# What the upper line of a drawing may stand for.
-GRID = tuple(one * ten for ten in (10, 100, 1000, 10_000) for one in (1, 1.5, 2, 3, 4, 6, 8))
+BAR, HEIGHT = 5, 120  # units of an hour, and of the highest bar
+CLOCK_COLUMN = 3  # hours of the clock in one
+# What the upper line of a drawing may stand for; half of it is whole too.
+GRID = tuple(one * ten for ten in (10, 100, 1000, 10_000) for one in (1, 2, 3, 4, 6, 8))
 
 
 class PublicBar(NamedTuple):
     """One hour."""
 
-    hour: PublicHour
+    at: int  # when it began in milliseconds since 1970, or the hour of the clock
+    clients: Shown
     x: float
+    width: float
     height: float  # FEW and what is not known have their own shape
 
 
 @dataclass(frozen=True, slots=True)
 class PublicBars:
-    """Hours beside each other."""
+    """Hours beside each other, in columns of equal width."""
 
     bars: tuple[PublicBar, ...]
     top: int  # the count of the upper line
+    columns: int
     width: int
     height: int = HEIGHT
 
@@ -51,15 +57,35 @@ class PublicMap:
     attribution: str
 
 
-def bars(hours: Sequence[PublicHour]) -> PublicBars:
+def week(days: Sequence[PublicDay]) -> PublicBars:
+    """The hours of these days, a column for each; what is yet to come is left free."""
+    width = HOURS * BAR
+    hours = []
+    for n, day in enumerate(days):
+        unit = width / (day.span.end_ms - day.span.start_ms)  # of a millisecond
+        for one in day.hours:
+            x = n * width + (one.start_ms - day.span.start_ms) * unit
+            hours.append((one.start_ms, one.figures.clients, x, HOUR_MS * unit))
+    return _drawn(hours, len(days), len(days) * width)
+
+
+def clock(usual: UsualDay) -> PublicBars:
+    """The hours of the clock."""
+    hours = [(hour, clients, hour * BAR, BAR) for hour, clients in enumerate(usual.hours)]
+    return _drawn(hours, HOURS // CLOCK_COLUMN, HOURS * BAR)
+
+
+def _drawn(
+    hours: Sequence[tuple[int, Shown, float, float]], columns: int, width: int
+) -> PublicBars:
     """As high as their counts."""
-    counts = [one.figures.clients for one in hours]
-    most = max((one for one in counts if isinstance(one, int)), default=LEAST)
-    top = next((int(one) for one in GRID if one >= most), most)
-    drawn = [
-        PublicBar(hour, n * BAR, _height(hour.figures.clients, top)) for n, hour in enumerate(hours)
+    most = max((one for _, one, *_ in hours if isinstance(one, int)), default=LEAST)
+    top = next((one for one in GRID if one >= most), most)
+    bars = [
+        PublicBar(at, clients, round(x, 2), round(wide, 2), _height(clients, top))
+        for at, clients, x, wide in hours
     ]
-    return PublicBars(tuple(drawn), top, max(1, len(hours)) * BAR)
+    return PublicBars(tuple(bars), top, columns, width)
 
 
 def _height(clients: Shown, top: int) -> float:

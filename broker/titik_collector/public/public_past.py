@@ -4,7 +4,7 @@ Rule: a day follows from its published hours, and from nothing else.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from titik_collector.config.model import Config
@@ -40,22 +40,31 @@ class PublicHour(NamedTuple):
     figures: Figures
 
 
+class PublicStretch(NamedTuple):
+    """Hours after each other that have the same count."""
+
+    start_ms: int
+    end_ms: int
+    clients: Shown
+
+
 class PublicDay(NamedTuple):
     """A day of the city's zone, from its published hours."""
 
-    start_ms: int
+    span: Span
+    hours: tuple[PublicHour, ...]  # those that are over
     clients: Shown  # mean
-    busiest: PublicHour | None  # the hour with the highest count that is shown
+    busiest: PublicStretch | None  # with the highest count; None: no count is shown
+    quietest: PublicStretch | None  # with the lowest; None: all its hours are alike
     known: int  # hours
-    hours: int  # that the day has
+
+    @property
+    def goes_on(self) -> bool:
+        """Not all of its hours are over."""
+        return len(self.hours) < (self.span.end_ms - self.span.start_ms) // HOUR_MS
 
 
-@dataclass(frozen=True, slots=True)
-class PublicPast:
-    """Hours and days of a place or of the city, in order of time."""
-
-    hours: tuple[PublicHour, ...]
-    days: tuple[PublicDay, ...]
+PublicPast = tuple[PublicDay, ...]  # of a place or of the city, in order of time
 
 
 def sites(db: Database, config: Config) -> list[Subject]:
@@ -72,7 +81,7 @@ class PublicPasts:
     """The past of each place and of the city, read once for each day that is over."""
 
     def __init__(self) -> None:
-        self._days: dict[int, Mapping[str, tuple[PublicHour, ...]]] = {}
+        self._days: dict[int, Mapping[str, PublicDay]] = {}
 
     def read(self, db: Database, config: Config, now_ms: int) -> dict[str, PublicPast]:
         """By the site's name, and the city's under an empty one; no hour that still goes on."""
@@ -81,19 +90,22 @@ class PublicPasts:
         over_ms = (now_ms - SETTLED_MS) // HOUR_MS * HOUR_MS
         places = sites(db, config)
         kept = {
-            day.start_ms: self._days.get(day.start_ms) or _day(db, places, day, over_ms, calendar)
+            day: self._days.get(day.start_ms) or _day(db, places, day, over_ms, calendar)
             for day in days
         }
         # What comes late is taken in for two days.
-        self._days = {start_ms: kept[start_ms] for start_ms in sorted(kept)[:-2]}
+        self._days = {day.start_ms: kept[day] for day in days[:-2]}
         names = ["", *(one.name for one in places)]
-        return {name: _past(name, days, kept) for name in names}
+        return {
+            name: tuple(found.get(name) or day_of(day, ()) for day, found in kept.items())
+            for name in names
+        }
 
 
 def _day(
     db: Database, places: Sequence[Subject], day: Span, over_ms: int, calendar: Calendar
-) -> dict[str, tuple[PublicHour, ...]]:
-    """The published hours of a day, of each site and of the city."""
+) -> dict[str, PublicDay]:
+    """A day of each site and of the city."""
     read = {one.name: _hours(db, one, day, calendar, "1h") for one in places}
     found: dict[str, list[PublicHour]] = {"": [], **{name: [] for name in read}}
     for hour in calendar.hours(*day):
@@ -103,7 +115,7 @@ def _day(
         found[""].append(PublicHour(hour.start_ms, published.total))
         for name, cell in zip(read, published.cells, strict=True):
             found[name].append(PublicHour(hour.start_ms, cell))
-    return {name: tuple(hours) for name, hours in found.items()}
+    return {name: day_of(day, hours) for name, hours in found.items()}
 
 
 def _hours(
@@ -117,24 +129,35 @@ def _hours(
     }
 
 
-def _past(
-    name: str,
-    days: Sequence[Span],
-    kept: Mapping[int, Mapping[str, tuple[PublicHour, ...]]],
-) -> PublicPast:
-    by_day = [(day, kept[day.start_ms].get(name, ())) for day in days]
-    hours = tuple(hour for _, hours in by_day[-HOURS_DAYS:] for hour in hours)
-    return PublicPast(hours, tuple(day_of(day, hours) for day, hours in by_day))
-
-
 def day_of(day: Span, hours: Sequence[PublicHour]) -> PublicDay:
-    """The mean of its published hours, where one that is FEW counts FEW_MEAN."""
-    counts = [one.figures.clients for one in hours if one.figures.clients is not None]
-    numbers = [one if isinstance(one, int) else FEW_MEAN for one in counts]
-    mean = sum(numbers) / len(numbers) if numbers else None
-    clients: Shown = None if mean is None else FEW if mean < LEAST else rounded(mean, STEP)
-    shown = [one for one in hours if isinstance(one.figures.clients, int)]
-    busiest = max(shown, key=lambda one: one.figures.clients or 0, default=None)
+    """What follows from its published hours."""
+    known = [one.figures.clients for one in hours if one.figures.clients is not None]
+    least, most = min(known, key=number, default=None), max(known, key=number, default=None)
     return PublicDay(
-        day.start_ms, clients, busiest, len(counts), (day.end_ms - day.start_ms) // HOUR_MS
+        day,
+        tuple(hours),
+        mean(known),
+        _longest(hours, most) if isinstance(most, int) else None,
+        _longest(hours, least) if least != most else None,
+        len(known),
     )
+
+
+def number(clients: Shown) -> int:
+    """What a count that is known is in a mean."""
+    return clients if isinstance(clients, int) else FEW_MEAN
+
+
+def mean(known: Sequence[Shown]) -> Shown:
+    """Of published counts; published as they are."""
+    if not known:
+        return None
+    found = sum(map(number, known)) / len(known)
+    return FEW if found < LEAST else rounded(found, STEP)
+
+
+def _longest(hours: Sequence[PublicHour], clients: Shown) -> PublicStretch:
+    """Where hours after each other have this count."""
+    runs = groupby(hours, lambda one: one.figures.clients)
+    run = max((tuple(run) for count, run in runs if count == clients), key=len)
+    return PublicStretch(run[0].start_ms, run[-1].start_ms + HOUR_MS, clients)

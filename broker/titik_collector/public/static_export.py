@@ -19,7 +19,7 @@ from titik_collector.config.model import Config, ConfigError
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.languages.codes import CODES
 from titik_collector.languages.language import language
-from titik_collector.public import drawing, public_city
+from titik_collector.public import drawing, public_city, usual_day
 from titik_collector.public.public_city import QUARTER_MS, PublicCity, PublicPlace
 from titik_collector.public.public_past import (
     DAYS,
@@ -193,7 +193,9 @@ def _environment(code: str) -> Environment:
         "languages": CODES,
         "marks": MARKS,
         "language_of": language,
-        "bars": drawing.bars,
+        "week": drawing.week,
+        "clock": drawing.clock,
+        "usual_day": usual_day.of,
         "few": FEW,
         "least": LEAST,
         "total_step": TOTAL_STEP,
