@@ -24,6 +24,7 @@ from titik_collector.public.public_past import PublicPasts
 from titik_collector.public.static_export import PublicExport
 from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
+from titik_collector.store import outages, registry_rows
 from titik_collector.web import app
 from titik_collector.web.city_view import watching
 from titik_wire import codec
@@ -213,6 +214,20 @@ def test_when_it_was_checked_stands_beside_the_state(city: City, tmp_path: Path)
     assert expected in found["index.html"]
     state = found["id/place/taman-tirosa.html"].partition('class="state-line')[2]
     assert expected in state.partition("</p>")[0]
+
+
+def test_a_place_says_when_it_was_away(changing: City) -> None:
+    """How often in seven days, for how long and why."""
+    router, at_ms = registry_rows.routers(changing.db)["tirosa-1"], cities.now_ms()
+    start_ms = at_ms - 3 * HOUR_MS
+    outages.add(changing.db, router.id, start_ms, start_ms + HOUR_MS, "power cut")
+    folder = changing.config.file.with_name("public")
+    PublicExport(changing.config, folder).write(at_ms)
+    found = texts(folder)
+    for code, words in (("en", "1 outage, 1 h"), ("id", "1 gangguan, 1 j")):
+        assert words in found[f"{code}/place/taman-tirosa.html"]
+    assert "away for 1 h · power cut" in found["en/place/taman-tirosa.html"]
+    assert "no outage known" in found["en/place/taman-fontein.html"]
 
 
 def test_a_place_says_whether_it_is_full(folder: Path) -> None:

@@ -27,6 +27,18 @@ def length(span: Span) -> int:
     return max(0, span.end_ms - span.start_ms)
 
 
+def without(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
+    """What of the spans lies in none of the others; these are apart and in order."""
+    found = []
+    for start_ms, end_ms in spans:
+        for other in others:
+            if start_ms < other.end_ms and other.start_ms < end_ms:
+                found.append(Span(start_ms, other.start_ms))
+                start_ms = other.end_ms
+        found.append(Span(start_ms, end_ms))
+    return [one for one in found if length(one)]
+
+
 def within(span: Span, others: Sequence[Span]) -> int:
     """How much of a span lies in others, in milliseconds; they are apart and in order."""
     at = max(0, bisect_right(others, span.start_ms, key=lambda one: one.start_ms) - 1)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span
+from titik_collector.public import public_outages
+from titik_collector.public.public_outages import PublicOutage
 from titik_collector.public.public_past import SETTLED_MS, sites
 from titik_collector.public.suppression import Cell, Raw, Total, publish
 from titik_collector.queries import history, status
@@ -36,6 +38,7 @@ class PublicPlace:
     position: tuple[float, float] | None  # degrees east and north
     figures: Cell  # of the quarter
     coverage: float | None  # of the quarter
+    outages: tuple[PublicOutage, ...]  # of the last days, the newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class PublicCity:
 class KnownQuarter(NamedTuple):
     """What is known of a site's quarter."""
 
+    site_id: int
     raw: Raw
     coverage: float | None
 
@@ -78,6 +82,12 @@ def gather(
         ]
     )
     where = positions(config)
+    away = public_outages.read(
+        db,
+        {windows[one.name].site_id: one.site.facts.hours for one in known},
+        of.timezone,
+        now_ms,
+    )
     places = [
         PublicPlace(
             one.name,
@@ -89,6 +99,7 @@ def gather(
             where.get(one.name),
             cell,
             windows[one.name].coverage,
+            away[windows[one.name].site_id],
         )
         for one, cell in zip(known, published.cells, strict=True)
     ]
@@ -111,6 +122,7 @@ def _quarter(db: Database, site: Subject, span: Span, calendar: Calendar) -> Kno
     known = [one for one in minutes if one is not None]
     covered = sum(one.coverage_ratio for one in known)
     return KnownQuarter(
+        site.id,
         Raw(
             _mean([one.clients_mean for one in known]),
             _mean([one.wifi_down_bps for one in known]),

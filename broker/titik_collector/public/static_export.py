@@ -19,7 +19,7 @@ from titik_collector.config.model import Config, ConfigError
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.languages.codes import CODES
 from titik_collector.languages.language import language
-from titik_collector.public import drawing, public_city, usual_day
+from titik_collector.public import drawing, public_city, public_outages, usual_day
 from titik_collector.public.public_city import QUARTER_MS, PublicCity, PublicPlace
 from titik_collector.public.public_past import (
     DAYS,
@@ -201,6 +201,7 @@ def _environment(code: str) -> Environment:
         "total_step": TOTAL_STEP,
         "days": DAYS,
         "hours_days": HOURS_DAYS,
+        "how_often": public_outages.how_often,
         "map_size": (WIDTH, HEIGHT),
         "old_ms": OLD_MS,
         "ours": OURS,

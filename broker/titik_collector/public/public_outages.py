@@ -1,0 +1,128 @@
+"""When places were away in the last days, as anybody may see it; no visitor is in it.
+
+Rule: a place is away while all of its routers are, and only while it is open.
+Rule: an agent that stopped is no outage here, because the Wi-Fi may have gone on.
+Rule: of a cause leaves what `suppression.publish` lets through.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from titik_collector.figures.scope import FOR_EVER_MS
+from titik_collector.figures.stretches import length, shared, united, without
+from titik_collector.figures.windows import Calendar, Span
+from titik_collector.public.public_past import HOURS_DAYS
+from titik_collector.public.suppression import Raw, publish
+from titik_collector.queries import day_strip
+from titik_collector.store import membership, outages
+from titik_collector.store.database import Database
+from titik_collector.store.membership import Stay
+from titik_collector.store.outages import Outage
+from titik_collector.wording import opening_hours
+
+AGENTS = ("agent crash", "agent restart", "agent stopped")
+
+
+class PublicOutage(NamedTuple):
+    """One time that a place was away."""
+
+    spans: tuple[Span, ...]  # in its opening hours
+    cause: str | None  # None: not known, or not for everybody
+
+    @property
+    def goes_on(self) -> bool:
+        """The place is away now."""
+        return self.spans[-1].end_ms == FOR_EVER_MS
+
+
+class OutageSums(NamedTuple):
+    """In some time."""
+
+    outages: int
+    away_ms: int  # together
+
+
+def how_often(known: Sequence[PublicOutage], start_ms: int, end_ms: int) -> OutageSums:
+    """From then to then; one that goes on counts until its end."""
+    found = [
+        sum(length(shared(span, Span(start_ms, end_ms))) for span in one.spans) for one in known
+    ]
+    return OutageSums(sum(one > 0 for one in found), sum(found))
+
+
+def read(
+    db: Database, hours: Mapping[int, str | None], zone: ZoneInfo, now_ms: int
+) -> dict[int, tuple[PublicOutage, ...]]:
+    """Of each site, the newest first. `hours`: its opening hours, by its id."""
+    # The night before the first day has hours of its own.
+    days = day_strip.last_days(Calendar(zone), now_ms, HOURS_DAYS + 1)
+    whole = Span(days[1].start_ms, now_ms)
+    stays = defaultdict(list)
+    for stay in membership.stays(db):
+        stays[stay.site_id].append(stay)
+    away = _away(db, [one.router_id for site in hours for one in stays[site]], whole)
+    return {
+        site: tuple(_of_site(stays[site], away, whole, _closed(text, days, zone)))
+        for site, text in hours.items()
+    }
+
+
+def _away(db: Database, routers: Sequence[int], whole: Span) -> Mapping[int, list[Outage]]:
+    found: defaultdict[int, list[Outage]] = defaultdict(list)
+    for router_id, one in outages.of_routers(db, sorted(set(routers)), whole):
+        if one.cause not in AGENTS:
+            found[router_id].append(one)
+    return found
+
+
+def _closed(hours: str | None, days: Sequence[Span], zone: ZoneInfo) -> list[Span]:
+    """When the place is not open; by the clocks of the zone, which a day may set."""
+    if hours is None:
+        return []
+    week = opening_hours.parse(hours).week
+    opened = [
+        Span(_ms(midnight, start), _ms(midnight, end))
+        for day in days
+        for midnight in [datetime.fromtimestamp(day.start_ms / 1000, zone)]
+        for start, end in week[midnight.weekday()]
+    ]
+    return without([Span(days[0].start_ms, days[-1].end_ms)], united(opened))
+
+
+def _ms(midnight: datetime, minutes: int) -> int:
+    return round((midnight + timedelta(minutes=minutes)).timestamp() * 1000)
+
+
+def _of_site(
+    stays: Sequence[Stay],
+    away: Mapping[int, Sequence[Outage]],
+    whole: Span,
+    closed: Sequence[Span],
+) -> Iterator[PublicOutage]:
+    there = [(one, shared(Span(one.from_ms, one.to_ms), whole)) for one in stays]
+    online = united(
+        span
+        for stay, time in there
+        for span in without([time], united(map(_span, away[stay.router_id])))
+    )
+    causes = [one for stay in stays for one in away[stay.router_id]]
+    for span in reversed(without(united(time for _, time in there), online)):
+        spans = without([span], closed)
+        if spans:
+            of = {one.cause for one in causes if length(shared(_span(one), span))}
+            if spans[-1].end_ms == whole.end_ms:
+                spans[-1] = Span(spans[-1].start_ms, FOR_EVER_MS)
+            yield PublicOutage(tuple(spans), _published(of))
+
+
+def _span(one: Outage) -> Span:
+    return Span(one.from_ms, FOR_EVER_MS if one.to_ms is None else one.to_ms)
+
+
+def _published(causes: set[str]) -> str | None:
+    """Where all of its routers have the same."""
+    only = causes.pop() if len(causes) == 1 else None
+    return publish([Raw(cause=only)]).cells[0].cause
