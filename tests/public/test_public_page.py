@@ -216,6 +216,18 @@ def test_when_it_was_checked_stands_beside_the_state(city: City, tmp_path: Path)
     assert expected in state.partition("</p>")[0]
 
 
+def test_the_first_of_about_is_privacy(city: City, tmp_path: Path) -> None:
+    """In plain words, with how long what is kept, and who answers questions, if somebody is named."""
+    asked = replace(city.config, public=Public(contact="Diskominfo <0380-555>"))
+    for config, expected in ((city.config, False), (asked, True)):
+        folder = tmp_path / str(expected)
+        PublicExport(config, folder).write()
+        about = (folder / "id" / "about.html").read_text()
+        assert "Privasi" == re.findall("<h2>(.+?)</h2>", about)[0]
+        assert "dihapus setelah 14 hari" in about
+        assert expected == ("Pertanyaan: Diskominfo &lt;0380-555&gt;" in about)
+
+
 def test_a_place_says_when_it_was_away(changing: City) -> None:
     """How often in seven days, for how long and why."""
     router, at_ms = registry_rows.routers(changing.db)["tirosa-1"], cities.now_ms()

@@ -110,6 +110,10 @@ class Public:
         str | None,
         Setting(one_of(*LANGUAGES), "of its first page", "that of `[web]`"),
     ] = None
+    contact: Annotated[
+        str | None,
+        Setting(text(), "who answers questions, such as an address or a number; everybody sees it"),
+    ] = None
 
 
 def check_page(file: Path, web: Web, store: Store) -> None:

@@ -18,6 +18,7 @@ from titik_collector.queries import history, status
 from titik_collector.queries.history import Subject
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.store.database import Database
+from titik_collector.timeline import pruning
 from titik_collector.web.basemap import positions
 from titik_collector.web.places import UP, Place
 from titik_wire.instant import MINUTE_MS
@@ -50,6 +51,7 @@ class PublicCity:
     quarter: Span
     places: tuple[PublicPlace, ...]
     total: Total
+    kept_days: int  # that counts of single moments are kept
 
 
 class KnownQuarter(NamedTuple):
@@ -103,7 +105,8 @@ def gather(
         )
         for one, cell in zip(known, published.cells, strict=True)
     ]
-    return PublicCity(of.title, now_ms, span, tuple(places), published.total)
+    kept_days = max(pruning.days(db, config.store))
+    return PublicCity(of.title, now_ms, span, tuple(places), published.total, kept_days)
 
 
 def _cause(one: Place) -> str | None:

@@ -110,6 +110,7 @@ def _files(
     common = {
         "city": city,
         "zone": config.city.timezone,
+        "questions_to": config.public.contact,
         "style": _digest(style),
         "script": _digest(code),
         "map": drawing.map_of(city.places, base),
