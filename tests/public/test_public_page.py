@@ -18,13 +18,14 @@ from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.config.page_tables import Public
 from titik_collector.config.schema import ConfigError
+from titik_collector.figures.windows import Span
 from titik_collector.languages.language import language
 from titik_collector.public import public_city
 from titik_collector.public.public_past import PublicPasts
 from titik_collector.public.static_export import PublicExport
 from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
-from titik_collector.store import outages, registry_rows
+from titik_collector.store import outages, registry_rows, simulated
 from titik_collector.web import app
 from titik_collector.web.city_view import watching
 from titik_wire import codec
@@ -247,6 +248,31 @@ def test_a_place_says_whether_it_is_full(folder: Path) -> None:
     found = texts(folder)
     assert 10 == found["en/index.html"].count("<b>quiet</b>")
     assert re.search(r"<b>sepi</b>, kapasitas \d+", found["id/place/taman-tirosa.html"])
+
+
+def test_each_page_leads_to_itself_in_the_other_language(folder: Path) -> None:
+    """At its top, before anything has to be read."""
+    found = texts(folder)
+    for path, other in (
+        ("index.html", "en/index.html"),
+        ("id/about.html", "../en/about.html"),
+        ("en/place/taman-tirosa.html", "../../id/place/taman-tirosa.html"),
+    ):
+        assert f'href="{other}" hreflang=' in found[path].partition("</header>")[0]
+
+
+def test_a_demo_says_on_each_page_that_its_people_are_invented(tmp_path: Path) -> None:
+    """A city whose past is simulated; a real one says nothing of it."""
+    note = "This is a demo: the people and all figures are invented."
+    with cities.city(tmp_path) as city:
+        for is_demo in (False, True):
+            if is_demo:
+                simulated.keep(city.db, Span(0, cities.now_ms()))
+            PublicExport(city.config, tmp_path / "public").write()
+            pages = [text for path, text in texts(tmp_path / "public").items() if "en/" in path]
+            whole = [one for one in pages if "<html" in one]
+            assert 13 == len(whole)
+            assert {is_demo} == {note in one for one in whole}
 
 
 def test_what_did_not_change_is_not_written(city: City, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from titik_collector.public.suppression import Cell, Raw, Total, publish
 from titik_collector.queries import history, status
 from titik_collector.queries.history import Subject
 from titik_collector.queries.server_warnings import Warned
+from titik_collector.store import simulated
 from titik_collector.store.database import Database
 from titik_collector.timeline import pruning
 from titik_collector.web.basemap import positions
@@ -52,6 +53,7 @@ class PublicCity:
     places: tuple[PublicPlace, ...]
     total: Total
     kept_days: int  # that counts of single moments are kept
+    is_simulated: bool  # a demo
 
 
 class KnownQuarter(NamedTuple):
@@ -105,8 +107,15 @@ def gather(
         )
         for one, cell in zip(known, published.cells, strict=True)
     ]
-    kept_days = max(pruning.days(db, config.store))
-    return PublicCity(of.title, now_ms, span, tuple(places), published.total, kept_days)
+    return PublicCity(
+        of.title,
+        now_ms,
+        span,
+        tuple(places),
+        published.total,
+        max(pruning.days(db, config.store)),
+        simulated.span(db) is not None,
+    )
 
 
 def _cause(one: Place) -> str | None:
