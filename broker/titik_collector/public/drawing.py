@@ -9,7 +9,8 @@ from titik_collector.public.public_past import PublicDay
 from titik_collector.public.suppression import LEAST, Shown
 from titik_collector.public.usual_day import HOURS, UsualDay
 from titik_collector.web.basemap import Basemap
-from titik_collector.web.site_map import Frame, Meridian, Spot, graticule, path
+from titik_collector.web.places import STATES
+from titik_collector.web.site_map import Frame, Meridian, Spot, apart, graticule, path
 from titik_wire.instant import HOUR_MS
 
 BAR, HEIGHT = 5, 120  # units of an hour, and of the highest bar
@@ -44,13 +45,14 @@ class PublicMark(NamedTuple):
 
     place: PublicPlace
     point: Spot
+    plate: Spot  # beside the point where another one would lie upon it
 
 
 @dataclass(frozen=True, slots=True)
 class PublicMap:
     """What is drawn of the city."""
 
-    marks: tuple[PublicMark, ...]
+    marks: tuple[PublicMark, ...]  # the worst is above the others
     land: str
     lines: str
     graticule: tuple[Meridian, ...]
@@ -98,8 +100,13 @@ def map_of(places: Sequence[PublicPlace], basemap: Basemap | None) -> PublicMap 
     if not placed:
         return None
     frame = Frame([position for _, position in placed])
+    points = [frame.point(position) for _, position in placed]
+    marks = [
+        PublicMark(one, point, plate)
+        for (one, _), point, plate in zip(placed, points, apart(points), strict=True)
+    ]
     return PublicMap(
-        tuple(PublicMark(one, frame.point(position)) for one, position in placed),
+        tuple(sorted(marks, key=lambda one: -STATES.index(one.place.state))),
         path(basemap.areas if basemap else (), frame, "Z"),
         path(basemap.lines if basemap else (), frame),
         () if basemap else tuple(graticule(frame)),

@@ -1,0 +1,67 @@
+"""The public page in a real browser: what is drawn has room, and whole pages break no rule.
+
+What it looked like is left in var/screens, for people who look.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.public.conftest import files_of
+from tests.web import cities
+from tests.web.conftest import OpenPage
+from tests.web.test_screens import LOOKS, SHOTS, violations
+from titik_collector.public.static_export import PublicExport
+
+pytestmark = pytest.mark.system
+
+SCREENS = {
+    "now": "index.html",
+    "place": "place/taman-tirosa.html",
+    "away": "place/rsud-sk-lerik.html",
+    "history": "history.html",
+    "about": "about.html",
+}
+# Two that lie upon each other, of what a selector finds.
+UPON = """(selector) => {
+  const boxes = [...document.querySelectorAll(selector)].map((one) => one.getBoundingClientRect());
+  const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  return boxes.filter((one, n) => boxes.slice(0, n).some((other) => meet(one, other))).length;
+}"""
+# Figures of the map that touch their mark or their plate.
+CRAMPED = """() => [...document.querySelectorAll(".map-plate")].filter((one) => {
+  const [mark, plate, text] = [".mark", "rect", "text"].map((part) => one.querySelector(part).getBoundingClientRect());
+  return text.left < mark.right + 1 || text.right > plate.right - 2;
+}).length"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page of a city with a past, where a hospital is away and a hundred sit in a park."""
+    folder = tmp_path_factory.mktemp("city")
+    with cities.city(folder) as city:
+        city.remember(5, "tirosa-1", "fontein-1", "lerik-1")
+        city.live(minutes=45, clients=4)
+        for _ in range(3):
+            city.hear("nostalgia-1", 120)
+        city.report("lerik-1", "offline")
+        city.roll()
+        PublicExport(city.config, folder / "public").write()
+    with files_of(folder / "public") as address:
+        yield address
+
+
+@pytest.mark.parametrize("name", SCREENS)
+@pytest.mark.parametrize(("width", "language", "theme"), LOOKS)
+def test_a_public_screen_is_whole(
+    open_page: OpenPage, address: str, name: str, width: int, language: str, theme: Any
+) -> None:
+    """It fits its width, nothing lies upon another, and no rule of accessibility is broken."""
+    page = open_page(f"{address}/{language}/{SCREENS[name]}", width, color_scheme=theme)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"public-{name}-{width}-{language}-{theme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert 0 == page.evaluate(UPON, ".map-plate rect")
+    assert 0 == page.evaluate(CRAMPED)
+    assert [] == violations(page)
