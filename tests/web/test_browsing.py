@@ -4,6 +4,7 @@ What becomes of figures when a line or a server fails is in test_live_in_browser
 """
 
 import contextlib
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 from tests.until import PATIENCE_S
 from tests.web import cities
 from tests.web.conftest import OpenPage, Served, serving_at
+from titik_collector.web import site_map, static_files
 from titik_collector.web.city_view import watching
+from titik_collector.web.site_map import Spot
 
 pytestmark = pytest.mark.system
 
@@ -183,6 +186,25 @@ def test_no_pin_lies_upon_another(open_page: OpenPage, served_city: Served, widt
         and abs(one["y"] - other["y"]) < one["height"] - 1
     ]
     assert [] == upon
+
+
+def test_both_maps_push_their_pins_apart_alike(open_page: OpenPage, served_city: Served) -> None:
+    """The drawing of the server and the map that moves have the same heaps of places."""
+    page = open_page(served_city.address)
+    module = static_files.static_files().address("js/map.js")
+    width, height = site_map.PLATE
+    draw = random.Random(7)
+    for count in (2, 10, 40):
+        heap = [Spot(draw.randrange(200), draw.randrange(120)) for _ in range(count)]
+        spots = [{"x": x, "y": y, "width": width, "height": height} for x, y in heap]
+        moved = page.evaluate(
+            "([module, spots]) => import(module).then((map) => (map.apart(spots), spots))",
+            [module, spots],
+        )
+        there = [one[side] for one in moved for side in ("x", "y")]
+        assert [side for one in site_map.apart(heap) for side in one] == pytest.approx(
+            there, abs=0.06
+        )
 
 
 def test_reload_and_back_show_what_was_shown(open_page: OpenPage, served_city: Served) -> None:

@@ -265,9 +265,15 @@ function spotOf(map, latlng, marker, pin) {
   return { marker, x, y, from: { x, y }, at: latlng, width: pin.offsetWidth + APART, height: pin.offsetHeight + APART };
 }
 
+/** Where they lie upon no other, as site_map.apart does in the drawing; each is moved.
+    @param {{x: number, y: number, width: number, height: number}[]} spots */
+export function apart(spots) {
+  for (let round = 0; round < ROUNDS && push(spots); round++);
+}
+
 /** Put each where it lies upon no other. @param {any} map @param {any[]} spots */
 function settle(map, spots) {
-  for (let round = 0; round < ROUNDS && push(spots); round++);
+  apart(spots);
   for (const spot of spots) {
     spot.at = map.containerPointToLatLng([spot.x, spot.y]);
     spot.marker.setLatLng(spot.at);
@@ -285,7 +291,7 @@ function push(spots) {
       const y = (a.height + b.height) / 2 - Math.abs(a.y - b.y);
       if (x < 0.5 || y < 0.5) continue;
       isMoved = true;
-      const side = x < y ? "x" : "y";
+      const side = x <= y ? "x" : "y";
       const step = (Math.min(x, y) / 2) * (a[side] < b[side] ? -1 : 1);
       a[side] += step;
       b[side] -= step;
