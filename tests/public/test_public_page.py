@@ -188,6 +188,7 @@ def test_a_place_that_is_away_outside_its_hours_is_closed(changing: City) -> Non
         changing.report(router, "offline")
     found = public_city.gather(changing.db, config, cities.now_ms() + 1000)
     states = {one.name: one.state for one in found.places}
+    assert {None} == {one.figures.load for one in found.places if one.state != "online"}
     assert "closed" == states["pusat-kuliner-kampung-solor"]
     assert "offline" == states["taman-tirosa"]
 
@@ -218,7 +219,7 @@ def test_when_it_was_checked_stands_beside_the_state(city: City, tmp_path: Path)
 
 
 def test_the_first_of_about_is_privacy(city: City, tmp_path: Path) -> None:
-    """In plain words, with how long what is kept, and who answers questions, if somebody is named."""
+    """In plain words, with how long what is kept, and who answers questions if that is known."""
     asked = replace(city.config, public=Public(contact="Diskominfo <0380-555>"))
     for config, expected in ((city.config, False), (asked, True)):
         folder = tmp_path / str(expected)

@@ -3,7 +3,9 @@
 What it looked like is left in var/screens, for people who look.
 """
 
+import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -19,32 +21,33 @@ pytestmark = pytest.mark.system
 SCREENS = {
     "now": "index.html",
     "place": "place/taman-tirosa.html",
-    "away": "place/rsud-sk-lerik.html",
     "history": "history.html",
     "about": "about.html",
 }
 # Two that lie upon each other, of what a selector finds.
 UPON = """(selector) => {
   const boxes = [...document.querySelectorAll(selector)].map((one) => one.getBoundingClientRect());
-  const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  const over = (a, b, start, end) => a[start] < b[end] - 1 && b[start] < a[end] - 1;
+  const meet = (a, b) => over(a, b, "left", "right") && over(a, b, "top", "bottom");
   return boxes.filter((one, n) => boxes.slice(0, n).some((other) => meet(one, other))).length;
 }"""
 # Figures of the map that touch their mark or their plate.
 CRAMPED = """() => [...document.querySelectorAll(".map-plate")].filter((one) => {
-  const [mark, plate, text] = [".mark", "rect", "text"].map((part) => one.querySelector(part).getBoundingClientRect());
+  const boxOf = (part) => one.querySelector(part).getBoundingClientRect();
+  const [mark, plate, text] = [".mark", "rect", "text"].map(boxOf);
   return text.left < mark.right + 1 || text.right > plate.right - 2;
 }).length"""
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page of a city with a past, where a hospital is away and a hundred sit in a park."""
+    """The page of a city with a past, where a hospital is away and other places are full."""
     folder = tmp_path_factory.mktemp("city")
-    with cities.city(folder) as city:
-        city.remember(5, "tirosa-1", "fontein-1", "lerik-1")
-        city.live(minutes=45, clients=4)
-        for _ in range(3):
-            city.hear("nostalgia-1", 120)
+    since = date.today() - timedelta(days=10)
+    text = re.sub(r"(\[\[router\]\]\n)", rf"\1since = {since}\n", cities.KUPANG.read_text())
+    with cities.city(folder, text) as city:
+        city.remember(5, "tirosa-1", "fontein-1", "lerik-1", "solor-1")
+        city.live(minutes=45, clients=96)
         city.report("lerik-1", "offline")
         city.roll()
         PublicExport(city.config, folder / "public").write()

@@ -81,7 +81,10 @@ def gather(
     meant = {one.name: one.capacity for one in config.site}
     published = publish(
         [
-            windows[one.name].raw._replace(cause=_cause(one), capacity=meant[one.name])
+            windows[one.name].raw._replace(
+                cause=one.cause if one.state == "offline" else None,
+                capacity=meant[one.name] if one.state in UP else None,
+            )
             for one in known
         ]
     )
@@ -116,11 +119,6 @@ def gather(
         max(pruning.days(db, config.store)),
         simulated.span(db) is not None,
     )
-
-
-def _cause(one: Place) -> str | None:
-    """What all of its routers have as their cause."""
-    return one.cause if one.state == "offline" else None
 
 
 def _quarters(db: Database, config: Config, span: Span) -> dict[str, KnownQuarter]:

@@ -40,7 +40,7 @@ from titik_wire.instant import MINUTE_MS
 
 READABLE = Owner(-1, -1, 0o644)  # by the web server
 OURS = "titik-public"  # stands in every page; a folder with another index is somebody else's
-# Each page is written again with the next quarter of an hour, which settles first; then a little room.
+# Each page is written again with the next quarter of an hour, once that is computed.
 OLD_MS = QUARTER_MS + SETTLED_MS + 3 * MINUTE_MS
 STYLES = (("web", "static/css/colours.css"), ("public", "assets/public.css"))
 
