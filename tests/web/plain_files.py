@@ -1,4 +1,4 @@
-"""A web server for the folder of a public page, and the browser of the page's tests."""
+"""A web server for the folder of a public page, as a city may have one of its own."""
 
 import contextlib
 import threading
@@ -8,9 +8,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
-
-from tests.web.conftest import browser as browser
-from tests.web.conftest import open_page as open_page
 
 
 class Files(SimpleHTTPRequestHandler):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.public.conftest import files_of
 from tests.web import cities
 from tests.web.conftest import OpenPage
+from tests.web.plain_files import files_of
 from tests.web.test_screens import LOOKS, SHOTS, violations
 from titik_collector.public.static_export import PublicExport
 
