@@ -41,7 +41,7 @@ def run(length: Length) -> list[Result]:
                 f"{what}, {routers:,} routers for {days} days",
                 "ms of CPU",
                 tuple(_timed(question) for _ in range(times)),
-                "<= 500" if "city at a glance" in what else "<= 100",
+                "<= 500" if "the city " in what and "columns" not in what else "<= 100",
                 COMMAND,
             )
             for what, question in _questions(db, routers, days)
@@ -55,6 +55,7 @@ def _questions(db: Database, routers: int, days: int) -> list[tuple[str, Callabl
     one, *others = [Subject("router", n, f"bench-{n}", "") for n in range(routers - 5, routers + 1)]
     now_ms = T0 + days * DAY_MS
     year, month = Span(T0, now_ms), Span(now_ms - 31 * DAY_MS, now_ms)
+    hours = columnar.read(db, city, "1h", year, CALENDAR, now_ms, ())
     return [
         (
             "hours of a router as columns",
@@ -74,6 +75,10 @@ def _questions(db: Database, routers: int, days: int) -> list[tuple[str, Callabl
         ),
         ("90 days of a router at a glance", lambda: day_strip.read(db, one, CALENDAR, now_ms)),
         ("90 days of the city at a glance", lambda: day_strip.read(db, city, CALENDAR, now_ms)),
+        (
+            "how much of its hours the city was online",
+            lambda: day_strip.online(db, hours, now_ms),
+        ),
     ]
 
 
@@ -92,7 +97,9 @@ def _fill(db: Database, routers: int, days: int) -> None:
     for router in range(1, routers + 1):
         with db.transaction():
             db.execute("INSERT INTO router VALUES (?, ?, 1, 0)", (router, f"bench-{router}"))
-            db.execute("INSERT INTO membership VALUES (?, ?, 1)", (router, T0))
+            # At a time of their own, all through the year; those that are asked for came first.
+            joined_ms = T0 + (routers - router) * (days * DAY_MS // routers)
+            db.execute("INSERT INTO membership VALUES (?, ?, 1)", (router, joined_ms))
             _fill_subject(db, "router", router, days)
             db.executemany(
                 "INSERT INTO outage (router_id, from_ms, to_ms, cause) VALUES (?, ?, ?, ?)",

@@ -1,6 +1,7 @@
 """Ninety days at a glance: what the strip says is what each minute says."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.cases import few
 from tests.collector import past_rows
 from tests.collector.build import opened
 from tests.collector.past_rows import BERLIN, SUBJECTS, ms
+from titik_collector.figures import stretches
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.queries import columnar, day_strip
 from titik_collector.queries.day_strip import DayCause, StripDay
@@ -17,6 +19,7 @@ from titik_collector.store.database import Database
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
 CALENDAR = Calendar(BERLIN)
+CITY = SUBJECTS[-1]
 NOW_MS = ms("2026-10-27T09:00")
 BEGAN_MS = ms("2026-10-22T22:00")  # a midnight
 TEN = 10 * MINUTE_MS
@@ -98,7 +101,8 @@ def test_the_share_online_is_what_a_count_gives(tmp_path: Path, seed: int) -> No
             counts = [slow(db, subject, day.span) for day in days if day.coverage or day.causes]
             known, gone = (sum(one) for one in zip(*counts, strict=True)) if counts else (0, 0)
             online = day_strip.online(db, found, NOW_MS)
-            assert (1 - gone / known if known else None) == (online and pytest.approx(online))
+            expected = 1 - gone / known if known else None
+            assert expected == (online and pytest.approx(online.share))
             for day in days:
                 known, gone = slow(db, subject, day.span)
                 if day.coverage or day.causes:
@@ -106,6 +110,32 @@ def test_the_share_online_is_what_a_count_gives(tmp_path: Path, seed: int) -> No
                     assert expected == (day.online and pytest.approx(day.online))
                 else:
                     assert day.online is None
+
+
+def test_routers_that_came_one_by_one_cost_no_more_than_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is computed grows with windows and routers, and not with one times the other."""
+    parts: list[Span] = []
+    within = stretches.within
+
+    def counted(span: Span, others: Sequence[Span]) -> int:
+        parts.append(span)
+        return within(span, others)
+
+    monkeypatch.setattr(stretches, "within", counted)
+    whole = Span(NOW_MS - 5 * DAY_MS, NOW_MS)
+    with opened(tmp_path / "db", ()) as db:
+        past_rows.put(db, CITY, "1h", whole.start_ms, covered_ms=5)
+        db.execute("INSERT INTO site (id, name, title, registered) VALUES (1, 's1', 'One', 1)")
+        for router in range(1, 31):
+            joined_ms = whole.start_ms + router * HOUR_MS + router
+            db.execute("INSERT INTO router VALUES (?, ?, 1, 0)", (router, f"r-{router}"))
+            db.execute("INSERT INTO membership VALUES (?, ?, 1)", (router, joined_ms))
+            away(db, router, joined_ms, None)
+        found = columnar.read(db, CITY, "1h", whole, CALENDAR, NOW_MS, ())
+        assert day_strip.KnownShare(0, 30) == day_strip.online(db, found, NOW_MS)
+    assert len(parts) <= 2 * (len(found.edges) + 30)
 
 
 def only(days: list[StripDay]) -> StripDay:

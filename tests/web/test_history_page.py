@@ -129,6 +129,13 @@ def test_a_sentence_has_what_a_speech_needs(page: TestClient) -> None:
     assert "past-spoken" not in shown(page, f"{HOURS}&s=site/taman-tirosa&m=wifi")
 
 
+def test_of_several_routers_the_sentence_says_that_it_is_their_time(page: TestClient) -> None:
+    """One of two that is dead all the time does not make the place half online."""
+    text = shown(page, f"{HOURS}&s=city")
+    (sentence,) = re.findall(r'class="past-spoken">(.*?)</p>', text)
+    assert re.match(r"Its routers were online \d+% of the known time\.", sentence)
+
+
 def test_yesterday_is_a_range(page: TestClient) -> None:
     """From midnight to midnight of the city."""
     chip = r'href="([^"]*)"( aria-current="true")?>yesterday<'

@@ -10,7 +10,9 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, pairwise, starmap
 from operator import attrgetter
+from typing import NamedTuple
 
 from titik_collector.figures import stretches
 from titik_collector.figures.windows import REFRESH_MS, Calendar, Span
@@ -92,8 +94,8 @@ def read(
     whole = Span(days[0].start_ms, now_ms)
     deaf = _deaf(db, whole)
     stays = _stays(db, subject, whole)
-    sums = [_DaySums() for _ in days]
-    _add_known(sums, days, stays, deaf)
+    known = _router_time(days, chain.from_iterable(stays.values()), deaf)
+    sums = [_DaySums(one.heard_ms) for one in known]
     _add_outages(sums, days, stays, deaf, _outages(db, stays, whole))
     coverage = _coverage(db, subject, calendar, days, now_ms)
     return [
@@ -102,8 +104,15 @@ def read(
     ]
 
 
-def online(db: Database, found: Columns, now_ms: int) -> float | None:
-    """Share of the known time of its windows in which a subject's routers were online.
+class KnownShare(NamedTuple):
+    """How much of the known time the routers of a subject were online."""
+
+    share: float
+    routers: int  # that this is the time of
+
+
+def online(db: Database, found: Columns, now_ms: int) -> KnownShare | None:
+    """Of all its windows together; None: nothing is known of any.
 
     A window without samples and without an outage is not known, as a day is.
     """
@@ -113,16 +122,24 @@ def online(db: Database, found: Columns, now_ms: int) -> float | None:
     ]
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
     deaf, stays = _deaf(db, whole), _stays(db, found.subject, whole)
-    sums = [_DaySums() for _ in edges]
-    _add_known(sums, edges, stays, deaf)
-    _add_outages(sums, edges, stays, deaf, _outages(db, stays, whole))
-    known = [
-        one
-        for one, coverage in zip(sums, found.figures[columnar.COVERAGE], strict=True)
-        if coverage or one.causes
-    ]
-    known_ms = sum(one.known_ms for one in known)
-    return max(0.0, 1 - sum(one.away_ms for one in known) / known_ms) if known_ms else None
+    away = (
+        stretches.shared(_away(one, whole.end_ms), stay)
+        for router_id, one in _outages(db, stays, whole)
+        for stay in stays[router_id]
+    )
+    known_ms = away_ms = 0
+    for there, gone, coverage in zip(
+        _router_time(edges, chain.from_iterable(stays.values()), deaf),
+        _router_time(edges, away, deaf),
+        found.figures[columnar.COVERAGE],
+        strict=True,
+    ):
+        if coverage or gone.ms:
+            known_ms += there.heard_ms
+            away_ms += gone.heard_ms
+    if not known_ms:
+        return None
+    return KnownShare(max(0.0, 1 - away_ms / known_ms), sum(map(bool, stays.values())))
 
 
 def last_days(calendar: Calendar, now_ms: int, count: int) -> list[Span]:
@@ -168,18 +185,43 @@ def _first_known(db: Database, routers: Sequence[int]) -> dict[int, int]:
     }
 
 
-def _add_known(
-    sums: Sequence[_DaySums], days: Sequence[Span], stays: Stays, deaf: Sequence[Span]
-) -> None:
-    """Most routers of a city stay as long as the others, and count together."""
-    alike = Counter(stay for spans in stays.values() for stay in spans)
-    for stay, routers in alike.items():
-        for number, part in _parts(days, stay):
-            sums[number].known_ms += routers * _heard(part, deaf)
+@dataclass(slots=True)
+class _RouterTime:
+    """Time of routers in one window, added up."""
+
+    ms: int = 0
+    heard_ms: int = 0  # the part in which the server could hear
+
+
+def _router_time(
+    windows: Sequence[Span], spans: Iterable[Span], deaf: Sequence[Span]
+) -> list[_RouterTime]:
+    """Of spans of routers, what lies in each window; windows follow each other.
+
+    In one pass, however many routers came at a time of their own.
+    """
+    begins = [one.start_ms for one in windows]
+    more = Counter(dict.fromkeys((*begins, windows[-1].end_ms), 0))
+    for span in spans:
+        if stretches.length(span):
+            more[span.start_ms] += 1
+            more[span.end_ms] -= 1
+    found, routers = [_RouterTime() for _ in windows], 0
+    for part in starmap(Span, pairwise(sorted(more))):
+        routers += more[part.start_ms]
+        if routers:
+            of_window = found[bisect_right(begins, part.start_ms) - 1]
+            of_window.ms += routers * stretches.length(part)
+            of_window.heard_ms += routers * _heard(part, deaf)
+    return found
 
 
 def _outages(db: Database, stays: Stays, whole: Span) -> Iterable[tuple[int, Outage]]:
     return outages.of_routers(db, tuple(stays), whole)
+
+
+def _away(one: Outage, now_ms: int) -> Span:
+    return Span(one.from_ms, now_ms if one.to_ms is None else one.to_ms)
 
 
 def _add_outages(
@@ -189,10 +231,8 @@ def _add_outages(
     deaf: Sequence[Span],
     found: Iterable[tuple[int, Outage]],
 ) -> None:
-    end_ms = days[-1].end_ms
     for router_id, one in found:
-        away = Span(one.from_ms, end_ms if one.to_ms is None else one.to_ms)
-        for number, part in _parts(days, away):
+        for number, part in _parts(days, _away(one, days[-1].end_ms)):
             of_day = [stretches.shared(part, stay) for stay in stays[router_id]]
             if any(map(stretches.length, of_day)):
                 sums[number].add(one, sum(_heard(part, deaf) for part in of_day))

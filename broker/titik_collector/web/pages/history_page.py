@@ -13,7 +13,7 @@ from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_COMPARED
 from titik_collector.queries import columnar, day_strip, history, overall
-from titik_collector.queries.day_strip import StripDay
+from titik_collector.queries.day_strip import KnownShare, StripDay
 from titik_collector.queries.history import Subject
 from titik_collector.queries.overall import Overall
 from titik_collector.queries.status import CityStatus
@@ -90,7 +90,7 @@ class PastView:
     window: Window
     row_window: Window  # of the table
     overall: tuple[Overall, ...]
-    online: tuple[float | None, ...]  # of each subject, of the time that is known
+    online: tuple[KnownShare | None, ...]  # of each subject, where the page says it
     rows: tuple[PastRow, ...]
     nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
     days: tuple[StripDay, ...]  # of a single subject
@@ -176,7 +176,6 @@ def view(
         longer = asked_past.read(db, config, subjects, fewer, list(measure.lines))
         rows = past_rows.rows(longer, measure.lines)
     is_empty = not any(one.kind == "figures" for one in rows)
-    # Only where the page says it: of many routers it takes long.
     spoken = found if measure is MEASURES["clients"] and not is_empty else []
     calendar = Calendar(config.city.timezone)
     return PastView(
