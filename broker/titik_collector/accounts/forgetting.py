@@ -16,4 +16,6 @@ def forget(db: Database, forget_ms: int, audit_days: int) -> None:
     """Nothing where it cannot be written, or is too young by the database's own clock."""
     with contextlib.suppress(StoreError), db.transaction():
         desk_sessions.end_older(db, forget_ms - IDLE_MS, forget_ms - LONGEST_MS)
+    # Apart: a row that the database keeps does not bring back sessions that are over.
+    with contextlib.suppress(StoreError), db.transaction():
         desk_audit.expire(db, forget_ms - audit_days * DAY_MS)

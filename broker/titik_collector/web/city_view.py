@@ -57,7 +57,7 @@ class Snapshot:
     at_ms: int
     status: CityStatus
     taken_s: float  # by the monotonic clock
-    forget_ms: int = 0  # what deletes goes by this time
+    forget_ms: int = 0  # what deletes goes by this time; 0: it is not known yet
     simulated_until_ms: int | None = None  # what was before is made up; None: nothing is
     problem: str | None = None  # why the store cannot be read since; what was seen may be over
 
@@ -104,11 +104,11 @@ class CityView:
 
     def close(self) -> None:
         """Let go of the store and of the desk."""
-        self.desk.close()
         self._closing.set()
         if self._gathering.is_alive():
             self._gathering.join(DEADLINE_S)
         self._readers.shutdown(cancel_futures=True)  # each closes its connection
+        self.desk.close()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -121,11 +121,6 @@ class CityView:
     def is_seen(self) -> bool:
         """Whether the store was ever read."""
         return self._newest is not None
-
-    @property
-    def forget_ms(self) -> int:
-        """What deletes goes by this time; 0 if the store was never read."""
-        return 0 if self._newest is None else self._newest.forget_ms
 
     @property
     def now_ms(self) -> int:
@@ -186,7 +181,8 @@ class CityView:
             warnings = server_warnings.look(self.config, now_ms, kept.db).warnings
             facts = (written, warnings, now_ms // QUIET_MS)
             if facts != known:
-                self._publish(self._look(kept.db, now_ms, warnings))
+                self._publish(found := self._look(kept.db, now_ms, warnings))
+                self.desk.forget(found.forget_ms, self.config.web.audit_days)
                 known = facts
             elif self._newest is not None:  # it is as it was, and is true of this moment too
                 self._newest = replace(self._newest, at_ms=now_ms, taken_s=time.monotonic())

@@ -5,10 +5,12 @@ Rule: a desk that cannot be read answers nobody, so nobody looks instead of the 
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from titik_collector.accounts import forgetting
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_ASKED_DESK
 from titik_collector.store import desk_opening
@@ -16,6 +18,7 @@ from titik_collector.store.database import Database, StoreError
 
 Answer = TypeVar("Answer")
 DEADLINE_S = 10.0
+FORGET_S = 86_400.0  # between two times that old rows are deleted
 
 
 class NoDesk(Exception):
@@ -31,6 +34,7 @@ class Desk:
         self._db: Database | None = None
         self._file = 0  # the inode that is open
         self._waiting = 0
+        self._forget_s = 0.0  # not before
 
     async def ask(self, question: Callable[[Database], Answer], without: Answer) -> Answer:
         """The answer, or `without` where nothing was entered yet; NoDesk."""
@@ -39,6 +43,18 @@ class Desk:
     async def write(self, change: Callable[[Database], Answer]) -> Answer:
         """Change something; NoDesk."""
         return await self._in_thread(lambda: change(self._open()))
+
+    def forget(self, forget_ms: int, audit_days: int) -> None:
+        """Delete what is too old, once a day; call it often, and from one thread."""
+        now_s = time.monotonic()
+        if not forget_ms or now_s < self._forget_s:
+            return
+        self._forget_s = now_s + FORGET_S
+
+        def change(db: Database) -> None:
+            forgetting.forget(db, forget_ms, audit_days)
+
+        self._thread.submit(self._look, change, None)  # one that cannot be opened has its day lost
 
     def close(self) -> None:
         """Let go of it."""

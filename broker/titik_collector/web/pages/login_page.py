@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from titik_collector.accounts import forgetting, sessions
+from titik_collector.accounts import sessions
 from titik_collector.accounts.audit import Actor
 from titik_collector.accounts.slowing import PATIENCE_S
 from titik_collector.languages.codes import marked
-from titik_collector.store.database import Database
 from titik_collector.store.desk_accounts import Account
 from titik_collector.web import cookies, forms
 from titik_collector.web.rendering import city_of
@@ -42,14 +41,9 @@ async def _log_in(request: Request) -> Response:
 
 
 async def _begin(request: Request, account: Account, onwards: str) -> Response:
-    city = city_of(request)
     before, actor = cookies.get(request, cookies.SESSION), _actor(request, account.name)
-
-    def begin(db: Database) -> str:
-        forgetting.forget(db, city.forget_ms, city.config.web.audit_days)
-        return sessions.begin(db, account, before, actor)
-
-    secret = await city.desk.write(begin)
+    desk = city_of(request).desk
+    secret = await desk.write(lambda db: sessions.begin(db, account, before, actor))
     answer = RedirectResponse(onwards, 303)
     cookies.put(request, answer, cookies.SESSION, secret, sessions.LONGEST_MS // 1000)
     return answer
