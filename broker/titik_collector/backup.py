@@ -126,8 +126,8 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         text = _content(tar, CONFIG, file)
         city = model.parse(text, target)
         parts = [one for one in (city.store.path, city.broker.directory) if one is not None]
-        if not force:
-            _check_inside(target.parent, [*parts, *_named(city).values()])
+        inside = None if force else target.parent
+        _check_inside(inside, *parts)
         there = [] if city.store.path is None else _store_files(city.store.path)
         for one in [target, *there, *parts]:
             if one.exists():
@@ -137,10 +137,11 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
                     " titik restore --only-store FILE"
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
-        has_store = _unpack(tar, city, file)
+        has_store, notes = _unpack(tar, city, file, inside)
     with replacing(target) as raw:
         raw.write(text)
-    made, no_store, notes = None, None if has_store else "the backup has none", _hand_over(city)
+    made, no_store = None, None if has_store else "the backup has none"
+    notes += _hand_over(city)
     is_to_come = has_store and city.store.path is None
     try:
         notes += (restore_store if is_to_come else _bring_desk)(file, city)
@@ -292,14 +293,18 @@ def _copy_store(store: Where, copy: Path) -> None:
         ) from error
 
 
-def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
+def _unpack(
+    tar: tarfile.TarFile, city: Config, file: Path, inside: Path | None
+) -> tuple[bool, list[str]]:
     """Beside their places, then there, so that half a backup is never taken for a whole one.
 
-    Whether a store is in it. One whose place is a server is left to `restore_store`.
+    Whether a store is in it, and what was kept. One whose place is a server is left to
+    `restore_store`.
     """
-    directory, has_store, named = city.broker.directory, False, _named(city)
+    directory, has_store, named, kept = city.broker.directory, False, _named(city), []
     store = _beside(city.beside)
     broker = None if directory is None else _beside(directory)
+    unpacked: dict[Path, Path] = {}  # by its place
     for member in tar:
         path = PurePosixPath(member.name)
         if not member.isfile() or member.name in (CONFIG, DESK):
@@ -308,9 +313,16 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
             has_store = True
             if city.store.path is not None:
                 _write(tar, member, store)
+                unpacked[city.store.path] = store
         elif member.name in named:
-            if not named[member.name].exists():  # one that is there may be newer
-                _write(tar, member, named[member.name])
+            place = named[member.name]
+            _check_inside(inside, place)
+            if place.exists():
+                kept.append(f"kept, because it may be newer than the backup's: {place}")
+                continue
+            _make_enterable(place.parent)
+            unpacked[place] = _beside(place)
+            _write(tar, member, unpacked[place])
         elif broker is not None and _belongs(path):
             _write(tar, member, broker / path.relative_to(BROKER))
         else:
@@ -318,14 +330,27 @@ def _unpack(tar: tarfile.TarFile, city: Config, file: Path) -> bool:
     _read_to_end(tar)
     if store.exists():
         _check_database(store, file)
-    for whole, beside in ((city.store.path, store), (directory, broker)):
-        if whole is not None and beside is not None and beside.exists():
-            beside.replace(whole)
-    return has_store
+    if broker is not None and directory is not None and broker.exists():
+        unpacked[directory] = broker
+    for place, whole in unpacked.items():
+        whole.replace(place)
+    return has_store, kept
 
 
-def _check_inside(folder: Path, parts: list[Path]) -> None:
-    """A backup names itself where its parts belong, and root may write anywhere."""
+def _make_enterable(folder: Path) -> None:
+    """The page's user has to reach its files in it; each of them is its owner's alone."""
+    for one in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        one.mkdir()
+        one.chmod(0o755)
+
+
+def _check_inside(folder: Path | None, *parts: Path) -> None:
+    """A backup names itself where its parts belong, and root may write anywhere.
+
+    None: they may be anywhere.
+    """
+    if folder is None:
+        return
     inside = folder.resolve()
     outside = [str(one) for one in parts if not one.resolve().is_relative_to(inside)]
     if outside:

@@ -285,6 +285,35 @@ def test_what_the_page_needs_comes_back(city: City, tmp_path: Path) -> None:
     assert {0o600} == {stat.S_IMODE((there.folder / one).stat().st_mode) for one in names}
     files = " ".join(str(there.folder / one) for one in names)
     assert (os.geteuid() == 0) == (f"chown titik-web: {files}" in output)
+    assert 0o755 == stat.S_IMODE((there.folder / "live").stat().st_mode)
+
+
+def test_what_the_page_has_already_is_kept_with_a_word(city: City, tmp_path: Path) -> None:
+    """It may be newer."""
+    with_a_page(city)
+    city.says("backup", str(tmp_path / "city.tar.gz"))
+    there = City(tmp_path / "there")
+    there.folder.mkdir()
+    (there.folder / "coast.geojson").write_text("newer")
+    output = there.says("restore", str(tmp_path / "city.tar.gz"))
+    assert f"kept, because it may be newer than the backup's: {there.folder}/coast" in output
+    assert "newer" == (there.folder / "coast.geojson").read_text()
+    assert 1 == output.count("kept, because")
+
+
+def test_a_backup_that_is_cut_short_leaves_nothing_for_the_page(city: City, tmp_path: Path) -> None:
+    """Else the next restore, of another one, would keep its key beside the other's certificate."""
+    with_a_page(city)
+    file, there = tmp_path / "city.tar.gz", City(tmp_path / "there")
+    city.says("backup", str(file))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    assert "no whole backup" in there.says("restore", str(file), status=1)
+    names = ("live/page.key", "live/page.crt", "coast.geojson")
+    assert not [one for one in names if (there.folder / one).exists()]
+    file.write_bytes(whole)
+    there.says("restore", str(file))
+    assert not [one for one in there.folder.rglob("*.restored")]
 
 
 def test_a_file_of_the_page_that_is_away_stops_no_backup(city: City, tmp_path: Path) -> None:
@@ -316,6 +345,21 @@ def test_a_backup_writes_outside_of_its_folder_only_by_force(
     assert [] == list(elsewhere.parent.iterdir())
     there.says("restore", "--force", str(kept))
     assert elsewhere.exists()
+
+
+def test_a_file_that_the_backup_does_not_hold_needs_no_force(city: City, tmp_path: Path) -> None:
+    """An earlier version kept none of the page's files, and names where they are."""
+    outside = tmp_path / "coast.geojson"
+    toml, file = city.folder / "titik.toml", tmp_path / "city.tar.gz"
+    toml.write_text(f'{toml.read_text()}\n[web]\nbasemap = "{outside}"\n')
+    city.says("backup", str(file), status=1)
+    City(tmp_path / "there").says("restore", str(file))
+    outside.write_text("{}")
+    city.says("backup", str(file))
+    outside.unlink()
+    there = City(tmp_path / "another")
+    assert f"the backup puts {outside}" in there.says("restore", str(file), status=1)
+    assert not outside.exists()
 
 
 @pytest.mark.parametrize("option", [(), ("--only-store",)])

@@ -233,7 +233,8 @@ def test_a_backup_has_the_password_of_its_server(tmp_path: Path, file: Path) -> 
             there.write_text(password)
             there.chmod(0o600)
         # Its store is on the server still.
-        says("restore", backup, "--config", str(there.with_name("titik.toml")), status=1)
+        output = says("restore", backup, "--config", str(there.with_name("titik.toml")), status=1)
+        assert (password != secret.read_text()) == (f"backup's: {there}" in output)
         assert (password, 0o600) == (there.read_text(), there.stat().st_mode & 0o777)
 
 
