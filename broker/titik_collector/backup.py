@@ -178,14 +178,13 @@ def restore_store(file: Path, city: Config) -> list[str]:
             _read_to_end(tar)
             _check_database(beside, file)
         try:
+            if store is None:
+                return _copy_to_server(beside, file, city)
             notes = _bring_desk(file, city)  # first: where the store is, nothing brings it again
-            if store is not None:
-                beside.replace(store)
-            else:
-                _copy_to_server(beside, file, city)
+            beside.replace(store)
+            return notes
         finally:
             _remove(beside)
-    return notes
 
 
 def _is_empty(store: Path) -> bool:
@@ -197,13 +196,17 @@ def _is_empty(store: Path) -> bool:
         return False
 
 
-def _copy_to_server(beside: Path, file: Path, city: Config) -> None:
-    """From the store of a backup; one that was interrupted goes on."""
+def _copy_to_server(beside: Path, file: Path, city: Config) -> list[str]:
+    """From the store of a backup; one that was interrupted goes on. As `restore_store`."""
     open_writer(beside).close()  # of an earlier version: brought up to date
     origin = f"{file.resolve()} {file.stat().st_mtime_ns} {file.stat().st_size}"
     with closing(open_reader(beside)) as source, opening.writing(city.store, half=True) as target:
-        copying.copy(source, target, origin, opening.name(city.store), lambda: None)
+        there = opening.name(city.store)
+        copying.begin(source, target, origin, there)  # another store's desk gets nothing
+        notes = _bring_desk(file, city)  # before the store, as on a file
+        copying.copy(source, target, origin, there, lambda: None)
         copying.finish(target)
+    return notes
 
 
 def _hand_over(city: Config) -> list[str]:

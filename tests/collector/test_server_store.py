@@ -19,13 +19,15 @@ from tests.collector.test_router_command import TEXT
 from tests.ports import free_ports
 from tests.project.sources import ROOT
 from tests.until import until
+from titik_collector.accounts import tokens
+from titik_collector.accounts.audit import Actor
 from titik_collector.config import model
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.items import to_item
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import copying, opening
+from titik_collector.store import copying, desk_opening, opening
 from titik_collector.store.database import Columns, Database, upsert
 from titik_collector.store.database import insert as insert_into
 from titik_collector.store.postgres import PostgresPlace
@@ -197,6 +199,20 @@ def test_a_restore_onto_a_store_leaves_it(tmp_path: Path, file: Path) -> None:
     assert "is a store already" in output
     assert f"titik restore --only-store {tmp_path}/city.tar.gz --config {there}" in output
     assert "the store is whole" in says("db", "check", "--config", there, status=0)
+
+
+def test_a_restore_onto_another_store_gives_its_users_to_nobody(tmp_path: Path, file: Path) -> None:
+    """They would look at what that store holds."""
+    there = city(tmp_path / "there", 'path = "titik.db"')
+    fill(there)
+    with desk_opening.opened(model.load(there).store) as db:
+        tokens.add(db, "wall", "viewer", Actor("root", None, START_MS))
+    backup = str(tmp_path / "city.tar.gz")
+    says("backup", backup, "--config", str(there), status=0)
+    fill(file)
+    output = says("restore", "--only-store", backup, "--config", str(file), status=1)
+    assert "is a store already" in output
+    assert not desk_opening.exists(model.load(file).store)
 
 
 def test_a_city_comes_back_with_its_server(

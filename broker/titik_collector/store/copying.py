@@ -45,7 +45,7 @@ def copy_city(
         opening.writing(target.store, half=True) as into,
     ):
         origin = f"{reader.place()} {identity_of(reader)}"
-        _begin(into, _tables(reader, into), origin, there)
+        begin(reader, into, origin, there)
         _copy_desk(source.desk, target.desk)  # what stops it is better known now than in hours
         counts = copy(reader, into, origin, there, held.renew)
         if found := conservation.findings(into):
@@ -68,6 +68,27 @@ def _copy_desk(source: Where, target: Where) -> dict[str, int]:
         return desk_copying.copy(reader, into, desk_opening.name(target))
 
 
+def begin(source: Database, target: Database, origin: str, name: str) -> list[TableShape]:
+    """Go on with a copy of this origin, else begin one; its tables. Copied if a store is there."""
+    tables = _tables(source, target)
+    target.be_patient()  # to empty a large table, or to count it, takes minutes
+    if target.has_table("copying"):
+        if target.execute("SELECT origin FROM copying") == [(origin,)]:
+            return tables
+    elif not identity.is_empty(target):
+        raise Copied(
+            f"{name}: is a store already; copy to another place, or move it away; on a server:"
+            " ALTER SCHEMA titik RENAME TO titik_old"
+        )
+    with target.transaction():
+        for table in reversed(tables):
+            target.execute(f"DELETE FROM {table.name}")
+        target.execute(HALF)
+        target.execute("DELETE FROM copying")
+        target.execute("INSERT INTO copying (origin) VALUES (?)", (origin,))
+    return tables
+
+
 def copy(
     source: Database, target: Database, origin: str, name: str, renew: Callable[[], None]
 ) -> dict[str, int]:
@@ -77,8 +98,7 @@ def copy(
     `renew` is called often.
     """
     with source.snapshot():
-        tables = _tables(source, target)
-        _begin(target, tables, origin, name)
+        tables = begin(source, target, origin, name)
         for table in tables:
             for part in _missing(source, target, table):
                 with target.transaction():
@@ -111,25 +131,6 @@ def _tables(source: Database, target: Database) -> list[TableShape]:
             )
     first = {name: number for number, name in enumerate(FIRST)}
     return sorted(found, key=lambda table: first.get(table.name, len(FIRST)))
-
-
-def _begin(target: Database, tables: list[TableShape], origin: str, name: str) -> None:
-    """Go on with a copy of this origin, else begin one."""
-    target.be_patient()  # to empty a large table, or to count it, takes minutes
-    if target.has_table("copying"):
-        if target.execute("SELECT origin FROM copying") == [(origin,)]:
-            return
-    elif not identity.is_empty(target):
-        raise Copied(
-            f"{name}: is a store already; copy to another place, or move it away; on a server:"
-            " ALTER SCHEMA titik RENAME TO titik_old"
-        )
-    with target.transaction():
-        for table in reversed(tables):
-            target.execute(f"DELETE FROM {table.name}")
-        target.execute(HALF)
-        target.execute("DELETE FROM copying")
-        target.execute("INSERT INTO copying (origin) VALUES (?)", (origin,))
 
 
 def _missing(source: Database, target: Database, table: TableShape) -> Iterator[list[Row]]:
