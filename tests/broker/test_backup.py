@@ -328,6 +328,21 @@ def test_a_file_of_the_page_that_is_away_stops_no_backup(city: City, tmp_path: P
     assert (there.folder / "live/page.crt").exists()
 
 
+def test_no_older_backup_goes_while_something_is_left_out(city: City, tmp_path: Path) -> None:
+    """Else after some nights no file would have it."""
+    with_a_page(city)
+    folder, map_ = tmp_path / "kept", city.folder / "coast.geojson"
+    folder.mkdir()
+    (folder / "titik-20260101T023000Z.tar.gz").touch()
+    map_.unlink()
+    output = city.says("backup", "--keep", "1", str(folder), status=1)
+    assert "warning: no older backup is deleted until one holds all" in output
+    assert 2 == len(list(folder.iterdir()))
+    map_.touch()
+    city.says("backup", "--keep", "1", str(folder))
+    assert 1 == len(list(folder.iterdir()))
+
+
 @pytest.mark.parametrize("key", ["path", "directory"])
 def test_a_backup_writes_outside_of_its_folder_only_by_force(
     city: City, kept: Path, tmp_path: Path, key: str

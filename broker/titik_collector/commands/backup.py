@@ -54,7 +54,7 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
         if keep is not None:
             folder, file = file, file / time.strftime(_NAME, time.gmtime())
         holds, left_out = backup.backup(city, file)
-        if keep is not None:
+        if keep is not None and not left_out:  # else an older one may have what this one has not
             _drop_oldest(folder, keep)
         kept = _key_elsewhere(city.broker.directory)
         size = file.stat().st_size
@@ -76,6 +76,8 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
         click.echo(f"warning: {where}; titik collect begins it", err=True)
     for one in left_out:
         click.echo(f"warning: left out: {one}", err=True)
+    if keep is not None and left_out:
+        click.echo("warning: no older backup is deleted until one holds all", err=True)
     sys.exit(1 if left_out else 0)
 
 
