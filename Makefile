@@ -39,7 +39,7 @@ test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a 
 # takes one processor, so the others run on the second.
 test-long: $(VENV)/.dev matrix fuzz-quick  ## the rest, half an hour (as root)
 	@sh tools/need.sh mosquitto mosquitto_sub postgres ip nft mmdebstrap systemd-analyze shellcheck shfmt busybox-static faketime
-	@$(MAKE) -s bench-quick & bench=$$!; $(MAKE) -s endurance-quick faults-quick; faults=$$?; wait $$bench && exit $$faults
+	@sh tools/beside.sh 3600 $(VENV)/bench-quick.log "$(MAKE) -s bench-quick" "$(MAKE) -s endurance-quick faults-quick"
 	@$(RUN) $(BIN)/pytest -n 2 --dist loadscope --durations=15 --hypothesis-profile=thorough -m long
 
 matrix-quick: $(VENV)/.dev  ## the router's fast tests under the oldest versions that routers have
