@@ -34,6 +34,7 @@ from titik_collector.queries import events, export, history
 from titik_collector.received import Arrived
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import event_screen, history_screen
+from titik_collector.store import outages
 from titik_collector.store.database import StoreError
 from titik_collector.store.sqlite import open_writer
 from titik_collector.wording import when
@@ -516,6 +517,18 @@ def test_a_restart_while_the_server_could_not_hear_has_no_length(
     (outage,) = [one for one in found if one.kind == "outage"]
     assert printed == outage.text
     assert goodbye == outage.why.endswith("; nobody could hear a goodbye in that time")
+
+
+def test_what_came_later_does_not_push_a_day_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the events before a time the newest are given, however many followed."""
+    monkeypatch.setattr(events, "MAX_EVENTS", 2)
+    with city(tmp_path / "db") as here:
+        for hour in range(5):
+            outages.add(here.db, 1, START + hour * HOUR_MS, START + hour * HOUR_MS + 1, "reboot")
+        found = events.gather(here.db, START, START + DAY_MS, START + 3 * HOUR_MS)
+    assert [START + HOUR_MS, START + 2 * HOUR_MS] == [one.at_ms for one in found]
 
 
 def test_joins_and_losses_are_events(tmp_path: Path) -> None:

@@ -129,6 +129,22 @@ def test_yesterday_is_one_tap_away(page: TestClient, city: cities.City) -> None:
     assert 'aria-current="true">yesterday<' in text
 
 
+def test_an_outage_over_midnight_is_yesterdays_too(page: TestClient, city: cities.City) -> None:
+    """Also where the server could not hear for as long as it went on into that day."""
+    day_ms = Calendar(city.config.city.timezone).day_before(cities.now_ms()).start_ms
+    city.db.execute(
+        "INSERT INTO outage (router_id, from_ms, to_ms, cause) SELECT id, ?, ?, 'power cut'"
+        " FROM router WHERE name = 'tirosa-1'",
+        (day_ms - HOUR_MS, day_ms + HOUR_MS),
+    )
+    city.db.execute(
+        "INSERT INTO server_outage VALUES (?, ?, 'broker', 'it was away')",
+        (day_ms - HOUR_MS, day_ms + HOUR_MS // 2),
+    )
+    text = page.get("/happened?lang=en&days=yesterday&kind=outage").text
+    assert ["tirosa-1"] == re.findall(r'href="/router/([^"]*)"', text)
+
+
 def test_a_cause_that_is_not_known_yet_has_no_reason(page: TestClient, city: cities.City) -> None:
     """It says when it will be known."""
     city.db.execute(

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from titik_collector.figures.scope import FOR_EVER_MS
 from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_EVENTS
 from titik_collector.live.namesakes import REMEDY
@@ -66,24 +67,33 @@ _DEAF = marked("nobody could hear a goodbye in that time")
 _SERVER_WHY = marked("routers are unknown in that time, and have no outage")
 
 
-def gather(db: Database, since_ms: int, now_ms: int, *, late: bool = False) -> list[Event]:
-    """In order of time, the newest MAX_EVENTS.
+def gather(
+    db: Database,
+    since_ms: int,
+    now_ms: int,
+    before_ms: int = FOR_EVER_MS,
+    *,
+    late: bool = False,
+) -> list[Event]:
+    """What went on then or later, in order of time, the newest MAX_EVENTS.
 
-    `late`: with losses of before, too, of runs that went on since then.
+    `before_ms`: what began before. `late`: with losses of before, too, of runs that went on since
+    then.
     """
     found = [
-        *_outages(db, since_ms, now_ms),
+        *_outages(db, since_ms, now_ms, before_ms),
         *_server(db, since_ms),
         *_registry(db, since_ms),
         *_revoked(db, since_ms),
         *_lost(db, since_ms, now_ms, 0 if late else since_ms),
         *_namesakes(db, since_ms),
     ]
-    return sorted(found, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
+    begun = [one for one in found if one.at_ms < before_ms]
+    return sorted(begun, key=lambda one: (one.at_ms, one.name))[-MAX_EVENTS:]
 
 
-def _outages(db: Database, since_ms: int, now_ms: int) -> Iterator[Event]:
-    found = outages.since(db, since_ms, MAX_EVENTS)
+def _outages(db: Database, since_ms: int, now_ms: int, before_ms: int) -> Iterator[Event]:
+    found = outages.since(db, since_ms, MAX_EVENTS, before_ms)
     if not found:
         return
     first_ms = min(one.from_ms for one in found)

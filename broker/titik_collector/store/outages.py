@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from titik_collector.figures.scope import FOR_EVER_MS
 from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database
 from titik_collector.store.presence_rows import WENT_OFFLINE
@@ -150,14 +151,17 @@ def first_ms(db: Database, routers: Sequence[int]) -> dict[int, int]:
     return {router_id: from_ms for router_id, from_ms in rows if from_ms is not None}
 
 
-def since(db: Database, since_ms: int, limit: int) -> list[Outage]:
-    """The newest that went on then or later, the oldest first, without those of the server."""
+def since(db: Database, since_ms: int, limit: int, before_ms: int = FOR_EVER_MS) -> list[Outage]:
+    """The newest that went on then or later, the oldest first, without those of the server.
+
+    `before_ms`: those that began before.
+    """
     rows = db.execute(
         f"SELECT router.name, from_ms, to_ms, {_CAUSE}, evidence FROM outage"
         " JOIN router ON router.id = outage.router_id"
         " LEFT JOIN presence ON presence.router_id = router.id"
         " WHERE cause != 'server' AND (from_ms >= ? OR to_ms IS NULL OR to_ms >= ?)"
-        " ORDER BY from_ms DESC LIMIT ?",
-        (since_ms, since_ms, limit),
+        " AND from_ms < ? ORDER BY from_ms DESC LIMIT ?",
+        (since_ms, since_ms, before_ms, limit),
     ).fetchall()
     return [Outage(*row) for row in reversed(rows)]

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from itertools import groupby
 
-from titik_collector.figures.windows import Calendar
+from titik_collector.figures.scope import FOR_EVER_MS
+from titik_collector.figures.windows import Calendar, Span
 from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_HAPPENED
 from titik_collector.outputs.output import Event
@@ -39,30 +40,30 @@ def of(names: AbstractSet[str], view: CityView, days: int) -> Callable[[Database
     """The question for what these did, or the whole city with them; newest first."""
     wanted = {*names, CITY, SERVER}
     since_ms = view.now_ms - days * DAY_MS
-    return lambda db: _newest(db, view, since_ms, lambda one: one.name in wanted)
+    return lambda db: _newest(db, view, Span(since_ms, FOR_EVER_MS), lambda one: one.name in wanted)
 
 
 def everything(view: CityView, days: int, kind: str | None) -> Callable[[Database], list[Event]]:
     """The question for all, or all of one kind."""
     since_ms = view.now_ms - days * DAY_MS
-    return lambda db: _newest(db, view, since_ms, lambda one: kind in (None, one.kind))
+    return lambda db: _newest(
+        db, view, Span(since_ms, FOR_EVER_MS), lambda one: kind in (None, one.kind)
+    )
 
 
 def yesterday(view: CityView, kind: str | None) -> Callable[[Database], list[Event]]:
     """The question for what began or went on in the day before the city's today."""
     span = Calendar(view.config.city.timezone).day_before(view.now_ms)
-
-    def is_wanted(one: Event) -> bool:
-        end_ms = span.end_ms if one.goes_on else one.at_ms + (one.length_ms or 0)
-        return kind in (None, one.kind) and one.at_ms < span.end_ms and end_ms >= span.start_ms
-
-    return lambda db: _newest(db, view, span.start_ms, is_wanted)
+    return lambda db: _newest(db, view, span, lambda one: kind in (None, one.kind))
 
 
 def _newest(
-    db: Database, view: CityView, since_ms: int, is_wanted: Callable[[Event], bool]
+    db: Database,
+    view: CityView,
+    span: Span,
+    is_wanted: Callable[[Event], bool],
 ) -> list[Event]:
-    found = events.gather(db, since_ms, view.now_ms)[::-1]
+    found = events.gather(db, span.start_ms, view.now_ms, span.end_ms)[::-1]
     return [one for one in found if is_wanted(one)][:MAX_HAPPENED]
 
 
