@@ -35,6 +35,7 @@ from titik_collector.units.systemd_units import WEB_USER
 CONFIG, DESK, STORE, BROKER, WEB = "titik.toml", "desk.db", "titik.db", "broker", "web"
 PASSWORD = "db.password"  # of a store on a server
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
+_ADD = "add them again: titik web user add NAME"
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
 
@@ -149,7 +150,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
         if is_to_come:  # the server is away, or it still has the store
             no_store = str(error)
         else:
-            notes.append(f"no user of the page: {error}")
+            notes.append(f"no user of the page: {error}; {_ADD}")
     if city.broker.directory is not None:
         notes += broker_init.end_router_passwords(BrokerFolder.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
@@ -230,7 +231,7 @@ def _bring_desk(file: Path, city: Config) -> list[str]:
     try:
         if (damage := snapshot.damage(beside)) is not None:
             lost = f"no user of the page: {DESK} of {file} is damaged ({damage})"
-            return [f"{lost}; add them again: titik web user add NAME"]
+            return [f"{lost}; {_ADD}"]
         with (
             closing(desk_opening.open_file(beside)) as source,
             desk_opening.opened(city.page_store) as target,

@@ -425,6 +425,19 @@ def test_a_whole_city_comes_back_with_its_users(tmp_path: Path) -> None:
     assert {"titik.db", "titik.db.desk", "titik.toml"} == {one.name for one in there.iterdir()}
 
 
+def test_a_city_comes_back_without_its_users_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its store is there then, and nothing brings the users but their names."""
+    where, backup = Store(path=tmp_path / "titik.db"), str(tmp_path / "city.tar.gz")
+    with desk_opening.opened(where) as db:
+        filled(db)
+    says("backup", backup, "--config", str(configured(tmp_path, where)), status=0)
+    monkeypatch.setattr(desk_copying, "is_empty", refuse)
+    output = says("restore", backup, "--config", str(tmp_path / "there/titik.toml"), status=0)
+    assert "no user of the page: the server is away; add them again: titik web user" in output
+
+
 def test_both_engines_have_the_same_columns() -> None:
     """A column that is added on one is added on the other."""
 

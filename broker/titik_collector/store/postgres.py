@@ -192,7 +192,10 @@ class PostgresDatabase:
 
     @contextmanager
     def snapshot(self, most_s: float | None = None) -> Iterator[None]:
-        """All that is read inside is of one moment; StoreError if it takes longer."""
+        """All that is read inside is of one moment; StoreError if its statements take longer.
+
+        Of a stream each part has so long.
+        """
         with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
             try:
                 if most_s is not None:
