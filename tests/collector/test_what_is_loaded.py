@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -13,6 +14,16 @@ LIBRARIES = {
     "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho", "psutil", "psycopg",
     "rich", "starlette", "uvicorn",
 }  # fmt: skip
+CITY = """
+[city]
+name = "kupang"
+title = "Kota Kupang"
+timezone = "Asia/Makassar"
+[store]
+path = "titik.db"
+[broker]
+directory = "broker"
+"""
 # Of a city in a file, whose broker is not ours to read.
 PAGE = ("commands.web", "web.app", "web.city_view", "web.serving")
 NEEDED = [
@@ -41,6 +52,22 @@ def test_a_command_loads_the_libraries_that_it_needs(
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     assert needed == LIBRARIES & {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.thorough
+def test_a_broker_without_certificates_loads_nothing_for_them(tmp_path: Path) -> None:
+    """A page that looks at its own trial keeps 9 MB."""
+    (tmp_path / "broker").mkdir()
+    (tmp_path / "titik.toml").write_text(CITY)
+    look = (
+        "import sys; from pathlib import Path; from titik_collector.config import model;"
+        " from titik_collector.queries import server_warnings;"
+        " server_warnings.look(model.load(Path('titik.toml')), 0, None); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", look], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert "cryptography" not in done.stdout.split()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

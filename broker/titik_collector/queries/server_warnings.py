@@ -3,6 +3,7 @@
 Rule: the collector's state file answers even when the store cannot be read.
 """
 
+import os.path
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -108,14 +109,15 @@ def _nobody_collects(db: Database | None, now_ms: int, start: str) -> Sentence:
 
 def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | None]:
     """What ends soon or is amiss at a broker of ours; nothing where it is not ours to read."""
-    if settings.broker.directory is None:
+    directory = settings.broker.directory
+    if directory is None or not any(os.path.isdir(directory / one) for one in ("ca", "tls")):
         return [], None
-    # Imported here: a page or a status without a broker of ours does without cryptography.
+    # Imported here: where no certificate is ours, page and status do without cryptography.
     from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
     from titik_collector.enrolment.authority import AuthorityError
 
     try:
-        authority = BrokerFolder.open(settings.broker.directory).authority
+        authority = BrokerFolder.open(directory).authority
         # What the timer renews is in the authority's own warnings when it was not renewed.
         now = datetime.fromtimestamp(now_ms / 1000, UTC).replace(tzinfo=None)
         ends = [one.days(now) for one in authority.expiries() if not one.renewed]
