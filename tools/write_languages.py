@@ -17,8 +17,12 @@ from babel.messages.pofile import read_po, write_po
 PACKAGE = Path(__file__).parents[1] / "broker" / "titik_collector"
 FOLDER = PACKAGE / "languages"
 METHODS = [
+    ("enrolment/**.py", "python"),
     ("languages/**.py", "python"),
     ("queries/**.py", "python"),
+    ("store/upgrading.py", "ignore"),  # it speaks to a terminal
+    ("store/**.py", "python"),
+    ("timeline/**.py", "python"),
     ("web/**.py", "python"),
     ("public/**.py", "python"),
     ("web/templates/**", "jinja2"),

@@ -174,6 +174,7 @@ def test_a_city_whose_store_is_not_there_yet_says_so(tmp_path: Path) -> None:
             answer = page.get("/?lang=en")
             assert (503, "5") == (answer.status_code, answer.headers["retry-after"])
             assert "no store there yet" in answer.text
+            assert "belum ada penyimpanan di sana" in page.get("/?lang=id").text
             assert not page.get("/healthz").json()["ok"]
             away.rename(path)
             assert 200 == until(lambda: page.get("/").status_code, 200)

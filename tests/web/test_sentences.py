@@ -1,9 +1,18 @@
 """Sentences of the program in each language."""
 
+import re
+import sqlite3
+from pathlib import Path
+
 import pytest
 
+from tests.collector.build import opened
 from titik_collector.languages.language import language
 from titik_collector.outputs.output import Event
+from titik_collector.store import server_clock_row, sqlite
+from titik_collector.store.database import StoreError, at_fault, no_store, other_schema
+from titik_collector.store.server_clock_row import Known
+from titik_collector.timeline import server_clock
 from titik_collector.web import event_words
 from titik_collector.web.sentences import is_ours, translated
 from titik_collector.wording.sentence import Length, Sentence, Word
@@ -12,6 +21,12 @@ AWAY = Sentence(
     "{state} for {length} ({cause})",
     state=Word("offline"), length=Length(7_800_000), cause=Word("power cut"),
 )  # fmt: skip
+
+
+def _sqlite_error(code: int) -> sqlite3.Error:
+    error = sqlite3.DatabaseError("rusak")
+    error.sqlite_errorcode = code
+    return error
 
 
 def test_a_sentence_is_a_text_in_english() -> None:
@@ -34,6 +49,36 @@ def test_the_text_of_somebody_else_stays() -> None:
     assert [False, True, True] == [
         is_ours(language(code), one) for code, one in (("id", text), ("en", text), ("id", AWAY))
     ]
+
+
+@pytest.mark.parametrize("error", [
+    StoreError(at_fault("a.db", other_schema(1, 2))),
+    StoreError(at_fault("a.db", no_store("titik collect"))),
+    sqlite.worded(_sqlite_error(sqlite3.SQLITE_CORRUPT), Path("a.db")),
+])  # fmt: skip
+def test_what_is_wrong_with_a_store_is_translated(error: StoreError) -> None:
+    """All of it but names and commands."""
+    words = set(re.findall(r"[a-z]+", translated(language("id"), error.text)))
+    assert not words & {"the", "this", "is", "and", "it", "collector", "up"}
+    assert error.text == str(error)
+
+
+def test_a_clock_that_is_wrong_is_named_in_the_language(tmp_path: Path) -> None:
+    """By how much, and what sets it."""
+    with opened(tmp_path / "db") as db, db.transaction():
+        server_clock_row.keep(db, Known("boot", 0, True, 0, 0, ahead_ms=7_800_000, since_ms=1))
+        text = server_clock.problem(db)
+    expected = "jam server 2 j 10 m terlalu cepat; atur: timedatectl"
+    assert expected == translated(language("id"), text or "")
+
+
+def test_a_certificate_that_ends_is_named_in_the_language() -> None:
+    """With its router, and the command as it is typed."""
+    what = Sentence("certificate of router {router}", router="tirosa-1")
+    remedy = "titik router rotate tirosa-1"
+    text = Sentence("{what} expires in {days} days: {remedy}", what=what, days=59, remedy=remedy)
+    expected = f"sertifikat router tirosa-1 berakhir dalam 59 hari: {remedy}"
+    assert expected == translated(language("id"), text)
 
 
 @pytest.mark.parametrize(

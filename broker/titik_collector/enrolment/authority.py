@@ -31,7 +31,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from titik_collector.config.model import CERT_DAYS
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
+from titik_collector.languages.codes import marked
 from titik_collector.wording.mendable import Mendable
+from titik_collector.wording.sentence import Sentence
 from titik_mqtt.endpoint import LOOPBACK
 
 EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
@@ -219,22 +221,29 @@ class Authority:
 
     def expiries(self) -> Iterator[Expiry]:
         """Everything that ends, of revoked certificates nothing."""
-        yield Expiry("certificate authority", _until(self._certificate()), "make a new city CA")
-        yield Expiry("server certificate", _until(self._server_certificate()), RENEW)
-        yield Expiry("revocation list", _naive(self._crl(), "next_update"), RENEW)
+        yield Expiry(
+            marked("certificate authority"),
+            _until(self._certificate()),
+            marked("make a new city CA"),
+        )
+        yield Expiry(marked("server certificate"), _until(self._server_certificate()), RENEW)
+        yield Expiry(marked("revocation list"), _naive(self._crl(), "next_update"), RENEW)
         for one in _newest(self.issued()):
             remedy = f"titik router rotate {one.router}"
-            yield Expiry(f"certificate of router {one.router}", one.until, remedy)
+            what = Sentence(marked("certificate of router {router}"), router=one.router)
+            yield Expiry(what, one.until, remedy)
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
         """What ends within CERT_DAYS or does not belong together, with the remedy."""
         found = [*self._uncertified(), *self._unlisted()]
         now = now or _now()
+        ends = marked("{what} expires in {days} days: {remedy}")
+        ended = marked("{what} expired {days} days ago: {remedy}")
         for one in self.expiries():
             left, gone = one.days(now), (now - one.until).days
             if left < CERT_DAYS:
-                when = f"expires in {left} days" if left >= 0 else f"expired {gone} days ago"
-                found.append(f"{one.what} {when}: {one.remedy}")
+                text, days = (ends, left) if left >= 0 else (ended, gone)
+                found.append(Sentence(text, what=one.what, days=days, remedy=one.remedy))
         return found
 
     def _uncertified(self) -> Iterator[str]:
@@ -243,35 +252,42 @@ class Authority:
             try:
                 key()
             except AuthorityError as error:
-                yield str(error)
+                yield error.text
         authority = self._certificate()
         others = self._of_another()
         if not _is_signed(self._server_certificate(), authority):
             file = self._tls / "server.crt"
-            yield (
-                f"{file}: is not signed by {self._tls / 'ca.crt'}, so who trusts the one refuses"
-                f" the other; {_bring_back_pair(self._directory) if others else _remedy(file)}"
+            text = marked(
+                "{file}: is not signed by {authority}, so who trusts the one refuses the other;"
+                " {remedy}"
             )
+            remedy = _bring_back_pair(self._directory) if others else _remedy(file)
+            yield Sentence(text, file=str(file), authority=str(self._tls / "ca.crt"), remedy=remedy)
         if others:
-            yield (
-                f"the certificates of {len(others)} routers, such as {others[0]}, are of another"
-                f" authority, so they are kept out; {_bring_back_pair(self._directory)}; or visit"
-                " each: titik router rotate NAME"
+            text = marked(
+                "the certificates of {number} routers, such as {router}, are of another authority,"
+                " so they are kept out; {remedy}; or visit each: titik router rotate NAME"
             )
+            remedy = _bring_back_pair(self._directory)
+            yield Sentence(text, number=len(others), router=others[0], remedy=remedy)
 
     def _unlisted(self) -> Iterator[str]:
         """Where the two files that have the revocations are not the same."""
         crl, remedy = self._crl(), f"titik broker renew {self._directory}"
         if not crl.is_signature_valid(_public(self._certificate())):
-            yield (
-                f"{self._tls / 'crl.pem'}: is not signed by {self._tls / 'ca.crt'}, so every router"
-                f" is kept out; make it: {remedy}"
+            text = marked(
+                "{file}: is not signed by {authority}, so every router is kept out; make it:"
+                " {remedy}"
             )
+            files = {"file": str(self._tls / "crl.pem"), "authority": str(self._tls / "ca.crt")}
+            yield Sentence(text, **files, remedy=remedy)
         if _listed(crl).keys() != _load(self._ca / "revoked", _entries).keys():
-            yield (
-                f"{self._ca / 'revoked'} and {self._tls / 'crl.pem'} do not list the same"
-                f" certificates; to give each what the other has: {remedy}"
+            text = marked(
+                "{file} and {other} do not list the same certificates; to give each what the other"
+                " has: {remedy}"
             )
+            files = {"file": str(self._ca / "revoked"), "other": str(self._tls / "crl.pem")}
+            yield Sentence(text, **files, remedy=remedy)
 
     def _of_another(self) -> list[str]:
         """The routers that another authority certified: then this one may be the wrong one."""
@@ -286,7 +302,7 @@ class Authority:
             try:
                 router, serial, until = _load(file, _named)
                 if file != self._issued_file(serial):
-                    raise AuthorityError(f"{file}: is of another serial number; {_remedy(file)}")
+                    raise _amiss(marked("{file}: is of another serial number; {remedy}"), file)
             except AuthorityError as error:
                 damaged.append(error)
                 continue
@@ -346,17 +362,17 @@ class Authority:
         file, certificate = self._tls / "server.key", self._server_certificate()
         key = _load(file, _private_key)
         if not _is_pair(key, certificate):
-            raise AuthorityError(f"{file}: is not the key of server.crt; {_remedy(file)}")
+            raise _amiss(marked("{file}: is not the key of server.crt; {remedy}"), file)
         return key
 
     def _key(self) -> Key:
         file = self._ca / "ca.key"
         key = _load(file, _private_key)
         if not _is_pair(key, self._certificate()):
-            raise AuthorityError(
-                f"{file}: is not the key of {self._tls / 'ca.crt'};"
-                f" {_bring_back_pair(self._directory)}"
-            )
+            text = marked("{file}: is not the key of {authority}; {remedy}")
+            files = {"file": str(file), "authority": str(self._tls / "ca.crt")}
+            remedy = _bring_back_pair(self._directory)
+            raise AuthorityError(Sentence(text, **files, remedy=remedy))
         return key
 
     def _certificate(self) -> x509.Certificate:
@@ -391,18 +407,18 @@ class Authority:
 
 def bring_back(directory: Path, *names: str) -> str:
     """The remedy where the only copy is in a backup: names are within the directory."""
-    return (
-        f"{_from_backup(directory, *names)}; if there is none, move {directory} away and init"
-        " again, which cuts off every router and engineer"
+    text = marked(
+        "{way}; if there is none, move {folder} away and init again, which cuts off every router"
+        " and engineer"
     )
+    return Sentence(text, way=_from_backup(directory, *names), folder=str(directory))
 
 
 def _from_backup(directory: Path, *names: str) -> str:
     members = " ".join(f"broker/{name}" for name in names)
-    return (
-        f"bring back from a backup: tar -xzf BACKUP -C {directory} --strip-components=1 {members},"
-        f" then titik broker init {directory}"
-    )
+    text = marked("bring back from a backup: {command}, then {init}")
+    command = f"tar -xzf BACKUP -C {directory} --strip-components=1 {members}"
+    return Sentence(text, command=command, init=f"titik broker init {directory}")
 
 
 def _bring_back_pair(directory: Path) -> str:
@@ -413,7 +429,7 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise AuthorityError(f"{file}: is missing; {_remedy(file)}") from error
+        raise _amiss(marked("{file}: is missing; {remedy}"), file) from error
 
 
 def _load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
@@ -421,7 +437,11 @@ def _load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
     try:
         return loader(_read(file))
     except _DAMAGED as error:
-        raise AuthorityError(f"{file}: is damaged; {_remedy(file)}") from error
+        raise _amiss(marked("{file}: is damaged; {remedy}"), file) from error
+
+
+def _amiss(text: str, file: Path) -> AuthorityError:
+    return AuthorityError(Sentence(text, file=str(file), remedy=_remedy(file)))
 
 
 def _private_key(pem: bytes) -> Key:
@@ -493,14 +513,18 @@ def _listed(crl: x509.CertificateRevocationList) -> dict[int, dt.datetime]:
 def _remedy(file: Path) -> str:
     directory = next(one.parent for one in file.parents if one.name in ("ca", "tls"))
     if file.name in SIGNED:
-        return f"make it: titik broker renew {directory}"
+        return Sentence(marked("make it: {command}"), command=f"titik broker renew {directory}")
     name = str(file.relative_to(directory))
     if file.parent.name == "issued":  # whose it is cannot be known, but its number is its name
-        return (
-            f"{_from_backup(directory, name)}; if there is none, revoke it: echo {file.stem}"
-            f" {_now().isoformat()} >>{directory / 'ca' / 'revoked'}; rm {file}; titik broker renew"
-            f" {directory}; then titik router rotate NAME for its router"
+        text = marked(
+            "{way}; if there is none, revoke it: {commands}; then titik router rotate NAME for its"
+            " router"
         )
+        commands = (
+            f"echo {file.stem} {_now().isoformat()} >>{directory / 'ca' / 'revoked'}; rm {file};"
+            f" titik broker renew {directory}"
+        )
+        return Sentence(text, way=_from_backup(directory, name), commands=commands)
     return bring_back(directory, name)
 
 

@@ -123,6 +123,6 @@ def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | No
         ends = [one.days(now) for one in authority.expiries() if not one.renewed]
         return [Warned("warning", text) for text in authority.warnings()], min(ends, default=None)
     except AuthorityError as error:
-        return [Warned("warning", str(error))], None
+        return [Warned("warning", error.text)], None
     except (BrokerError, OSError):
         return [], None

@@ -12,7 +12,9 @@ from importlib import resources
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
+from titik_collector.languages.codes import marked
 from titik_collector.wording.mendable import Mendable
+from titik_collector.wording.sentence import Sentence
 
 log = logging.getLogger(__name__)
 
@@ -107,18 +109,25 @@ def migrations(folder: str, newest: int | None = None) -> list[Migration]:
 
 def other_schema(version: int, newest: int) -> str:
     """What to do about a store of another schema than this program reads."""
-    versions = f"schema {version}, this program reads {newest}"
-    if version > newest:
-        return f"{versions}; upgrade this program"
-    return f"{versions}; `titik upgrade` brings it up to date"
+    newer = marked("schema {version}, this program reads {newest}; upgrade this program")
+    older = marked(
+        "schema {version}, this program reads {newest}; `titik upgrade` brings it up to date"
+    )
+    return Sentence(newer if version > newest else older, version=version, newest=newest)
 
 
 def no_store(start: str) -> str:
     """What to do where no store is; `start` is the command that makes one."""
-    return (
+    text = marked(
         "no store there yet; if the city has one elsewhere, stop its collector and copy it:"
-        f" titik store copy OLD titik.toml; in a new city start the collector: {start}"
+        " titik store copy OLD titik.toml; in a new city start the collector: {command}"
     )
+    return Sentence(text, command=start)
+
+
+def at_fault(name: object, reason: str) -> Sentence:
+    """What is wrong with a store, after its name."""
+    return Sentence("{name}: {reason}", name=str(name), reason=reason)
 
 
 # Stands in a copy until it is whole, and is made before any other table.
@@ -128,10 +137,10 @@ HALF = "CREATE TABLE IF NOT EXISTS copying (origin TEXT NOT NULL)"
 def check_whole(db: "Database", name: object) -> None:
     """StoreError if it is a copy that was begun and not finished."""
     if db.has_table("copying"):
-        raise StoreError(
-            f"{name}: is half a copy of a store; type the command again that copied it,"
-            " or remove it"
+        half = marked(
+            "is half a copy of a store; type the command again that copied it, or remove it"
         )
+        raise StoreError(at_fault(name, half))
 
 
 class Rows(list[Row]):

@@ -10,10 +10,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_PASSWORD_FILE
 from titik_collector.own_state import systemd
 from titik_collector.store import lease, sqlite
-from titik_collector.store.database import Before, Database, StoreError, migrations
+from titik_collector.store.database import Before, Database, StoreError, at_fault, migrations
+from titik_collector.wording.sentence import Sentence
 
 if TYPE_CHECKING:
     from titik_collector.store.postgres import PostgresPlace
@@ -144,7 +146,8 @@ def postgres(where: Where) -> "PostgresPlace":
     try:
         from titik_collector.store.postgres import PostgresPlace
     except ImportError as error:
-        raise StoreError(f"store.url: psycopg is not installed: {DRIVER}") from error
+        missing = Sentence(marked("psycopg is not installed: {command}"), command=DRIVER)
+        raise StoreError(at_fault("store.url", missing)) from error
     assert where.url is not None
     return PostgresPlace(where.url, where.schema, _password(where.password_file))
 
@@ -157,8 +160,9 @@ def _password(file: Path | None) -> str | None:
             log.warning("store.password_file: everybody can read it; type: chmod 600 %s", file)
         return file.read_text(encoding="utf-8")[:MAX_PASSWORD_FILE].strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise StoreError(
-            f"store.password_file: {file}: {reason}; put the password of the user of store.url"
-            " there, in a file of mode 0600"
-        ) from error
+        reason = str(error.strerror if isinstance(error, OSError) else error)
+        text = marked(
+            "{reason}; put the password of the user of store.url there, in a file of mode 0600"
+        )
+        wrong = Sentence(text, reason=reason)
+        raise StoreError(at_fault(f"store.password_file: {file}", wrong)) from error

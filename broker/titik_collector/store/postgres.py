@@ -20,6 +20,7 @@ from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
+from titik_collector.languages.codes import marked
 from titik_collector.store.database import (
     HALF,
     Row,
@@ -30,6 +31,7 @@ from titik_collector.store.database import (
     Unstorable,
     Value,
     Values,
+    at_fault,
     tables_of,
 )
 from titik_collector.store.postgres_errors import worded
@@ -251,7 +253,8 @@ class PostgresDatabase:
             (self._place.schema,),
         ).fetchone()
         if found is None:
-            raise StoreError(f"{self._place}: there is no such schema; was it renamed?")
+            gone = marked("there is no such schema; was it renamed?")
+            raise StoreError(at_fault(self._place, gone))
         return f"{found[0]} {self._place.schema} {found[1]}"
 
     def take_lease(self, holder: str) -> None:

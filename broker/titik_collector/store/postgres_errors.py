@@ -12,7 +12,9 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import Identifier
 
+from titik_collector.languages.codes import marked
 from titik_collector.store.database import StoreBusy, StoreError, Unstorable
+from titik_collector.wording.sentence import Sentence
 
 if TYPE_CHECKING:
     from titik_collector.store.postgres import PostgresPlace
@@ -26,32 +28,46 @@ _BUGS = (
     errors.ReadOnlySqlTransaction,  # outside a transaction
     errors.InFailedSqlTransaction,  # a statement before it failed, and was reported
 )
-_MAKE = "make the user as docs/operating.md shows"
 # By the words of a connection's error.
 _CONNECTING = (
-    ("no password supplied", "set store.password_file, and name titik.toml instead of the url"),
-    ("password authentication failed", f"correct store.password_file, or {_MAKE}"),
-    ("(Peer|Ident) authentication", "name a host in store.url, or run as the user {user}"),
-    ("role .* does not exist", f"correct the user in store.url, or {_MAKE}"),
-    ("database .* does not exist", "in psql, as postgres: CREATE DATABASE {database}"),
-    ("for database", "in psql, as postgres: GRANT CONNECT ON DATABASE {database} TO {user}"),
-    ("pg_hba.conf", "let this machine and user in with a line of the server's pg_hba.conf"),
-    ("refused|No such file", "start PostgreSQL, or correct host and port of store.url"),
+    (
+        "no password supplied",
+        marked("set store.password_file, and name titik.toml instead of the url"),
+    ),
+    (
+        "password authentication failed",
+        marked("correct store.password_file, or make the user as docs/operating.md shows"),
+    ),
+    ("(Peer|Ident) authentication", marked("name a host in store.url, or run as the user {user}")),
+    (
+        "role .* does not exist",
+        marked("correct the user in store.url, or make the user as docs/operating.md shows"),
+    ),
+    ("database .* does not exist", marked("in psql, as postgres: CREATE DATABASE {database}")),
+    (
+        "for database",
+        marked("in psql, as postgres: GRANT CONNECT ON DATABASE {database} TO {user}"),
+    ),
+    ("pg_hba.conf", marked("let this machine and user in with a line of the server's pg_hba.conf")),
+    ("refused|No such file", marked("start PostgreSQL, or correct host and port of store.url")),
     (
         "timeout|timed out|not answered",
-        "is the server on, and does a firewall let its port through?",
+        marked("is the server on, and does a firewall let its port through?"),
     ),
-    ("No route|unreachable|resolve host", "correct the host of store.url, or the network"),
-    ('"port"|port number', "correct the port of store.url"),
-    ("closed|terminat|EOF|reset|receive|send", "read the log of PostgreSQL"),
-    ("SSL|certificate", "correct sslmode and sslrootcert of store.url, or TLS of the server"),
-    ("too many|connection slots", "raise max_connections of the server"),
-    ("starting up|shutting down|recovery mode", "wait until PostgreSQL has started"),
-    ("", "is store.url right, and does the server let the user {user} in?"),
+    ("No route|unreachable|resolve host", marked("correct the host of store.url, or the network")),
+    ('"port"|port number', marked("correct the port of store.url")),
+    ("closed|terminat|EOF|reset|receive|send", marked("read the log of PostgreSQL")),
+    (
+        "SSL|certificate",
+        marked("correct sslmode and sslrootcert of store.url, or TLS of the server"),
+    ),
+    ("too many|connection slots", marked("raise max_connections of the server")),
+    ("starting up|shutting down|recovery mode", marked("wait until PostgreSQL has started")),
+    ("", marked("is store.url right, and does the server let the user {user} in?")),
 )
-_OWN = "in psql, as postgres: ALTER SCHEMA {schema} OWNER TO {user}"
-_GRANT = "in psql, as postgres: GRANT CREATE ON DATABASE {database} TO {user}"
-_LET_READ = (
+_OWN = marked("in psql, as postgres: ALTER SCHEMA {schema} OWNER TO {user}")
+_GRANT = marked("in psql, as postgres: GRANT CREATE ON DATABASE {database} TO {user}")
+_LET_READ = marked(
     "in psql, as postgres: GRANT USAGE ON SCHEMA {schema} TO {user};"
     " GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {user}"
 )
@@ -59,9 +75,9 @@ _LET_READ = (
 _STATING = (
     (errors.InvalidSchemaName, _OWN),
     (errors.InsufficientPrivilege, _OWN),
-    (errors.FeatureNotSupported, "a standby? target_session_attrs=read-write in the url"),
-    (errors.UndefinedTable, "was the schema renamed? else bring back a backup"),
-    (errors.DiskFull, "free the disk of the server"),
+    (errors.FeatureNotSupported, marked("a standby? target_session_attrs=read-write in the url")),
+    (errors.UndefinedTable, marked("was the schema renamed? else bring back a backup")),
+    (errors.DiskFull, marked("free the disk of the server")),
 )
 
 
@@ -74,8 +90,9 @@ def worded(
     text = f"{place}: {reason}"
     if isinstance(error, _BUSY):
         return StoreBusy(text)
-    if remedy := _remedy(error, reason, connecting, reads):
-        return StoreError(f"{text}; {remedy.format(**_names(place))}")
+    if template := _remedy(error, reason, connecting, reads):
+        remedy = Sentence(template, **_names(place))
+        return StoreError(Sentence("{reason}; {remedy}", reason=text, remedy=remedy))
     if isinstance(error, _BUGS):
         return Unstorable(text)
     return StoreError(text)

@@ -13,6 +13,7 @@ from titik_collector.store.database import (
     Database,
     Migration,
     StoreError,
+    at_fault,
     check_whole,
     migrations,
     no_store,
@@ -68,9 +69,9 @@ def open_reader(
         check_whole(db, place)
         version, newest = db.version(), of_version or migrations(FOLDER)[-1].number
         if not version:
-            raise StoreError(f"{place}: {no_store(start)}")
+            raise StoreError(at_fault(place, no_store(start)))
         if version != newest:
-            raise StoreError(f"{place}: {other_schema(version, newest)}")
+            raise StoreError(at_fault(place, other_schema(version, newest)))
     except BaseException:
         db.close()
         raise

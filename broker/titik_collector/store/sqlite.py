@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_PAGES_KIB
 from titik_collector.own_state import systemd
 from titik_collector.store import lease
@@ -28,12 +29,14 @@ from titik_collector.store.database import (
     Unstorable,
     Value,
     Values,
+    at_fault,
     check_whole,
     migrations,
     no_store,
     other_schema,
     tables_of,
 )
+from titik_collector.wording.sentence import Sentence
 
 # Longer than any reader holds the file; short enough that keep-alives still go out in that time.
 BUSY_MS = 1000
@@ -218,13 +221,13 @@ def open_reader(
     `file`: the configuration that makes one. `of_version`: in place of this program's schema.
     """
     if not path.exists():
-        raise StoreError(f"{path}: {no_store(systemd.start(path, file))}")
+        raise StoreError(at_fault(path, no_store(systemd.start(path, file))))
     db = _readable(path)
     try:
         check_whole(db, path)
         version, newest = db.version(), of_version or migrations(FOLDER)[-1].number
         if version != newest:
-            raise StoreError(f"{path}: {_other_schema(version, newest)}")
+            raise StoreError(at_fault(path, _other_schema(version, newest)))
     except BaseException:
         db.close()
         raise
@@ -243,12 +246,14 @@ def worded(error: sqlite3.Error, path: Path) -> StoreError:
     # sqlite3 raises some errors itself, without a code.
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # without the extension
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-        return StoreError(f"{path}: {error}; may this user write it, and its folder?")
+        text = marked("{error}; may this user write it, and its folder?")
+        return StoreError(at_fault(path, Sentence(text, error=str(error))))
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return StoreError(
-            f"{path}: {error}; stop the collector, move the store and its -wal and -shm away,"
-            " and bring back a backup: titik restore --only-store FILE"
+        text = marked(
+            "{error}; stop the collector, move the store and its -wal and -shm away, and bring back"
+            " a backup: titik restore --only-store FILE"
         )
+        return StoreError(at_fault(path, Sentence(text, error=str(error))))
     if code in _BUGS:
         return Unstorable(f"{path}: {error}")
     return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreError)(f"{path}: {error}")
@@ -262,11 +267,12 @@ _BUGS = (
 
 def _other_schema(version: int, newest: int) -> str:
     if version == 0:
-        return (
-            f"schema 0, this program reads {newest}; its -wal is missing, or it is no store: put"
-            " the -wal back beside it, or move it away and bring back a backup:"
-            " titik restore --only-store FILE"
+        text = marked(
+            "schema 0, this program reads {newest}; its -wal is missing, or it is no store: put the"
+            " -wal back beside it, or move it away and bring back a backup: titik restore"
+            " --only-store FILE"
         )
+        return Sentence(text, newest=newest)
     return other_schema(version, newest)
 
 

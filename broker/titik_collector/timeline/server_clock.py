@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from titik_collector.languages.codes import marked
 from titik_collector.store import presence_rows
 from titik_collector.store.database import Database
 from titik_collector.store.server_clock_row import Known, load
-from titik_collector.wording import when
+from titik_collector.wording.sentence import Length, Sentence
 from titik_wire import instant
 from titik_wire.instant import HOUR_MS
 
@@ -237,5 +238,7 @@ def problem(db: Database) -> str | None:
     known = load(db)
     if known is None or known.since_ms is None:
         return None
-    where = "ahead" if known.ahead_ms > 0 else "behind"
-    return f"the server's clock is {when.length(abs(known.ahead_ms))} {where}; set it: timedatectl"
+    ahead = marked("the server's clock is {length} ahead; set it: timedatectl")
+    behind = marked("the server's clock is {length} behind; set it: timedatectl")
+    text = ahead if known.ahead_ms > 0 else behind
+    return Sentence(text, length=Length(abs(known.ahead_ms)))

@@ -40,7 +40,7 @@ QUIET_MS = 10_000  # what time alone changes is shown so late
 BUG = marked("a bug stops the page from reading the store; its log has more")
 OLD_S = 60.0  # a look that is older is not now
 DEADLINE_S = 10.0  # of a question
-LATE = "the store took too long to answer; ask for less"
+LATE = marked("the store took too long to answer; ask for less")
 READERS = 2
 FIRST_S = 10.0  # how long the first page waits for the first look
 
@@ -89,7 +89,7 @@ class CityView:
         # Two of each router, and what comes until they are forgotten.
         self._decode = lru_cache(3 * len(config.router))(kept_messages.decoded)
         self._newest: Snapshot | None = None
-        self._problem = "the store was not read yet"
+        self._problem = marked("the store was not read yet")
         self._closing = threading.Event()
         self._first = threading.Event()
         self._gathering = threading.Thread(target=self._gather, name="gather", daemon=True)
@@ -135,14 +135,16 @@ class CityView:
     async def ask(self, question: Callable[[Database], Answer]) -> Answer:
         """The answer of the store; Unanswered if it has none in time."""
         if not self._room.acquire(blocking=False):
-            raise Unanswered("too many questions are waiting; try again in a moment")
+            raise Unanswered(marked("too many questions are waiting; try again in a moment"))
         end_s = time.monotonic() + DEADLINE_S
         answer = self._readers.submit(self._answer, question, end_s)
         answer.add_done_callback(lambda _: self._room.release())  # answered, or given up in time
         try:
             return await asyncio.wait_for(asyncio.wrap_future(answer), DEADLINE_S)
-        except (TimeoutError, StoreError) as error:
-            raise Unanswered(str(error) if time.monotonic() < end_s else LATE) from error
+        except TimeoutError as error:
+            raise Unanswered(LATE) from error
+        except StoreError as error:
+            raise Unanswered(error.text if time.monotonic() < end_s else LATE) from error
 
     def _answer(self, question: Callable[[Database], Answer], end_s: float) -> Answer:
         """In a thread whose connection stays open, unless it fails or the store is another."""
@@ -166,7 +168,7 @@ class CityView:
                 with contextlib.closing(OpenStore(self.config)) as kept:
                     self._look_on(kept)
             except StoreError as error:
-                self._failed(str(error))
+                self._failed(error.text)
             except Exception:  # a thread that ended would leave the last look standing as now
                 if self._problem != BUG:
                     log.exception("a bug stops the page")
@@ -235,7 +237,8 @@ class OpenStore:
         try:
             return self.db.place()
         except OSError as error:
-            raise StoreError(f"the store is gone: {error}") from error
+            gone = Sentence(marked("the store is gone: {reason}"), reason=str(error))
+            raise StoreError(gone) from error
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ async def _bad_query(request: Request, error: Exception) -> Response:
 
 
 async def _unanswered(request: Request, error: Exception) -> Response:
-    answer = _answer(request, 503, marked("The city cannot be read now"), str(error))
+    answer = _answer(request, 503, marked("The city cannot be read now"), error.args[0])
     answer.headers["Retry-After"] = str(RETRY_S)
     return answer
 

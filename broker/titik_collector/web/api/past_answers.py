@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_KEPT_ANSWERS, MAX_KEPT_BYTES
 from titik_collector.web.city_view import Unanswered
 
@@ -71,8 +72,10 @@ class PastBudget:
         self._filled_at = now
         if windows > self._budget:
             raise Unanswered(
-                "too much of the past is asked for at once; try again in a moment, or ask for a"
-                " longer window"
+                marked(
+                    "too much of the past is asked for at once; try again in a moment, or ask for a"
+                    " longer window"
+                )
             )
         self._budget -= windows
 
