@@ -19,6 +19,7 @@ FOLDER = PACKAGE / "languages"
 METHODS = [
     ("enrolment/**.py", "python"),
     ("languages/**.py", "python"),
+    ("live/**.py", "python"),
     ("queries/**.py", "python"),
     ("store/upgrading.py", "ignore"),  # it speaks to a terminal
     ("store/**.py", "python"),

@@ -13,14 +13,16 @@ from starlette.testclient import TestClient
 
 from tests.project.sources import ROOT
 from tests.until import until
-from tests.web import cities
+from tests.web import cities, people
 from tests.web.cities import City, now_ms
 from tests.web.conftest import LOOPBACK
+from titik_collector.figures.windows import Span
 from titik_collector.limits import MAX_ASKED
+from titik_collector.store import simulated
 from titik_collector.web import app
 from titik_collector.web.api import now_api, openapi
 from titik_collector.web.api.api_route import BASE, ApiRoute
-from titik_collector.web.city_view import watching
+from titik_collector.web.city_view import CityView, watching
 from titik_wire import instant
 from titik_wire.instant import DAY_MS
 
@@ -107,6 +109,15 @@ def test_no_answer_has_a_contact(api: TestClient, here: City) -> None:
     texts = [api.get(f"{BASE}{path}").text for path in ("/now", "/sites", f"/sites/{SITE}")]
     assert "contact" not in "".join((*texts, openapi.text()))
     assert "contact" not in now_api.FACTS
+
+
+def test_circuits_are_for_people_with_a_login(page: TestClient, view: CityView) -> None:
+    """As on the page of a place; a program that has a token may ask a provider."""
+    paths = [f"{BASE}{path}" for path in ("/now", "/sites", f"/sites/{SITE}", "/geo/sites.geojson")]
+    assert [] == [path for path in paths if "circuit" in page.get(path).text]
+    people.add_user(view.config)
+    people.log_in(page)
+    assert [] == [path for path in paths if "circuit" not in page.get(path).text]
 
 
 def test_a_history_has_a_place_for_each_window(api: TestClient) -> None:
@@ -240,6 +251,25 @@ def test_an_outage_is_in_the_events_and_in_the_strip(page: TestClient, city: Cit
     days = page.get(f"{BASE}/strips/site/{SITE}", params={"days": "3"}).json()["days"]
     assert 600_000 == sum(cause["away_ms"] for day in days for cause in day["causes"])
     assert 0 < min(one["online_ratio"] for one in days if "online_ratio" in one) < 1
+
+
+@pytest.mark.parametrize(("code", "end"), [("en", "(simulated)"), ("id", "(simulasi)")])
+def test_what_a_demo_made_up_is_marked(page: TestClient, city: City, code: str, end: str) -> None:
+    """In words of each language, and for programs."""
+    from_ms = now_ms() - 3_600_000
+    with city.db.transaction():
+        simulated.keep(city.db, Span(from_ms - 60_000, from_ms + 60_000))
+        for at_ms in (from_ms, from_ms + 120_000):
+            city.db.execute(
+                "INSERT INTO outage (router_id, from_ms, to_ms, cause) SELECT id, ?, ?, 'reboot'"
+                " FROM router WHERE name = 'tirosa-1'",
+                (at_ms, at_ms + 30_000),
+            )
+    answer = page.get(f"{BASE}/events", params={"since": "2h", "lang": code}).json()
+    outages = [one for one in answer["events"] if one["kind"] == "outage"]
+    assert [(True, True), (False, False)] == [
+        (one["text"].endswith(end), one.get("simulated", False)) for one in outages
+    ]
 
 
 def test_words_are_in_the_language_asked_for(page: TestClient, city: City) -> None:

@@ -152,6 +152,11 @@ def test_only_what_divides_the_city_is_offered(tmp_path: Path) -> None:
         assert 6 == len(shown(page.get("/?provider=").text))
 
 
+def left(text: str) -> list[str]:
+    """How many the link to all leads to; none: it is not there."""
+    return re.findall(r'<p class="more"><a.*?data-all>.*?<span data-fit>(.*?)</span>', text)
+
+
 def test_of_many_places_the_worst_are_shown(tmp_path: Path) -> None:
     """And all of them one step away, with or without JavaScript."""
     with cities.city(tmp_path, cities.large(40, 1)) as filled:
@@ -165,6 +170,10 @@ def test_of_many_places_the_worst_are_shown(tmp_path: Path) -> None:
             assert ("offline", "") == cards[0]
             (link,) = re.findall(r'<a href="([^"]*)" data-keeps data-all>', text)
             assert 0 == page.get(link).text.count(" late")
+            assert ["40"] == left(text)
+            (others,) = {state for state, _ in cards[1:]}
+            assert ["39"] == left(page.get(f"/?state={others}").text)
+            assert [] == left(page.get("/?q=tempat-39").text)
 
 
 def test_a_group_that_is_none_is_named(page: TestClient) -> None:
@@ -179,6 +188,39 @@ def test_a_fact_of_a_place_leads_to_its_like(page: TestClient) -> None:
     text = page.get("/site/taman-tirosa?lang=en").text
     assert '<a href="/?provider=Telkom">Telkom</a>' in text
     assert '<a href="/?tier=2">2</a>' in text
+
+
+@pytest.mark.system
+def test_a_group_without_a_value_stays_last(open_page: OpenPage, tmp_path: Path) -> None:
+    """As the server has it, where all is well; the first message moves nothing."""
+    text = cities.KUPANG.read_text().replace('provider = "Telkom"\n', "")
+    with cities.city(tmp_path, text) as filled:
+        filled.live()
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?group=provider&lang=en")
+            group = page.locator('.group[data-title="Indosat"]')
+            before = group.locator('[data-sum="clients"]').inner_text()
+            for router in filled.config.router:
+                filled.hear(router.name, 60)
+            expect(group.locator('[data-sum="clients"]')).not_to_have_text(before)
+            titles = page.locator(".group").evaluate_all(
+                "groups => groups.map((one) => one.dataset.title)"
+            )
+            assert ["Indosat", "Lintasarta", ""] == titles
+
+
+@pytest.mark.system
+def test_the_link_to_all_counts_what_fits(open_page: OpenPage, tmp_path: Path) -> None:
+    """It follows the search."""
+    with cities.city(tmp_path, cities.large(140, 1)) as filled:
+        filled.hear_all()
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?lang=en")
+            expect(page.locator("[data-fit]")).to_have_text("140")
+            page.locator("[data-search]").fill("tempat-1")
+            expect(page.locator("[data-fit]")).to_have_text("51")
+            page.locator("[data-search]").fill("tempat-139")
+            expect(page.locator("[data-fit]")).to_be_hidden()
 
 
 @pytest.mark.system

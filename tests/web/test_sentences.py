@@ -92,6 +92,10 @@ def test_a_certificate_that_ends_is_named_in_the_language() -> None:
             Event(0, "outage", "a", "", length_ms=60_000, cause="power cut"),
             "mati 1 m · listrik padam",
         ),
+        (
+            Event(0, "outage", "a", "", length_ms=60_000, cause="reboot", made_up=True),
+            "mati 1 m · dinyalakan ulang (simulasi)",
+        ),
         (Event(0, "lost", "a", "", number=1200), "1200 sampel hilang selamanya"),
         (Event(0, "registered", "a", "", place="x"), "di Taman"),
         (Event(0, "removed", "a", ""), ""),
@@ -101,3 +105,16 @@ def test_a_certificate_that_ends_is_named_in_the_language() -> None:
 def test_an_event_is_in_the_language(event: Event, expected: str) -> None:
     """As the page and the API have it."""
     assert expected == event_words.text(language("id"), event, {"x": "Taman"})
+
+
+@pytest.mark.parametrize(
+    ("why", "expected"),
+    [
+        ("", ""),
+        ("; the collector did not run; ", "pengumpul data tidak berjalan"),
+        ("disk I/O error", "disk I/O error"),
+    ],
+)
+def test_why_is_in_the_language(why: str, expected: str) -> None:
+    """Our reasons are; those of a system stay, and a piece without words is none."""
+    assert expected == event_words.why(language("id"), Event(0, "server", "server", "", why))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from titik_collector.languages.codes import marked
 from titik_collector.live.presence import Presence
 from titik_collector.store import server_outages, settings
 from titik_collector.store.database import Database
@@ -27,7 +28,7 @@ class Hearing:
     _now_ms: Callable[[], int]
     since_ms: int | None = None  # since when all that routers report is heard; None: it cannot hear
     _what: What = "collector"
-    _reason: str = "the collector did not run"
+    _reason: str = marked("the collector did not run")
 
     def __post_init__(self) -> None:
         self._started_ms = self._now_ms()

@@ -43,6 +43,7 @@ class Event:
     cause: str = ""  # of an outage or of the server; as the store has it
     number: int = 1  # routers of an outage; samples that are lost
     place: str = ""  # the site of a router that was registered or removed
+    made_up: bool = False  # by a demo; a real city has none
 
 
 class Output(Protocol):

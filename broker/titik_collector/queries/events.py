@@ -102,7 +102,9 @@ def _outages(db: Database, since_ms: int, now_ms: int, before_ms: int) -> Iterat
     for name, group in _named(found, subject_names.routers_by_site(db)):
         event = _outage(name, group, now_ms, deaf)
         is_made_up = made_up is not None and event.at_ms < made_up.end_ms
-        yield replace(event, text=f"{event.text} (simulated)") if is_made_up else event
+        if is_made_up:
+            event = replace(event, text=f"{event.text} (simulated)", made_up=True)
+        yield event
 
 
 def _named(

@@ -15,6 +15,11 @@ CAUSE_UNKNOWN = marked("cause unknown")
 
 def text(lang: Language, event: Event, titles: Mapping[str, str]) -> str:
     """`titles`: how people call a site, by its name."""
+    words = _text(lang, event, titles)
+    return f"{words} ({lang.say('simulated')})" if event.made_up else words
+
+
+def _text(lang: Language, event: Event, titles: Mapping[str, str]) -> str:
     length = lang.length((event.length_ms or 0) / 1000)
     place = titles.get(event.place, event.place)
     if event.kind == "outage":
@@ -49,4 +54,4 @@ def _outage(lang: Language, event: Event, length: str) -> str:
 
 def why(lang: Language, event: Event) -> str:
     """What a cause is concluded from; numbers of the store's own evidence stay English."""
-    return "; ".join(map(lang.say, event.why.split("; "))) if event.why else ""
+    return "; ".join(lang.say(one) for one in event.why.split("; ") if one)

@@ -56,7 +56,7 @@ class SitePresent(PresentFigures):
     capacity: Annotated[int | None, About("how many visitors it is meant for at once")] = None
     uplink_mbps: Annotated[float | None, About("what its lines can carry, in Mbit/s")] = None
     provider: Annotated[str | None, About("who provides its line")] = None
-    circuit: Annotated[str | None, About("the number of that line")] = None
+    circuit: Annotated[str | None, About("the number of that line; for people with a login")] = None
     district: Annotated[str | None, About("the part of the city it lies in")] = None
     power: Annotated[str | None, About("what powers it")] = None
     hours: Annotated[str | None, About("when it is open, as OpenStreetMap writes it")] = None
@@ -234,6 +234,7 @@ class EventAnswer:
     text: Annotated[str, About("in the language asked for")]
     why: Annotated[str | None, About("what a cause is concluded from, likewise")] = None
     goes_on: Annotated[bool | None, About("true: it is not over")] = None
+    simulated: Annotated[bool | None, About("true: a demo made it up")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

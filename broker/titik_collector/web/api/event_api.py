@@ -57,6 +57,7 @@ def happened(lang: Language, one: Event, titles: Mapping[str, str]) -> EventAnsw
         text=one.text if is_english else event_words.text(lang, one, titles),
         why=event_words.why(lang, one) or None,
         goes_on=one.goes_on or None,
+        simulated=one.made_up or None,
     )
 
 

@@ -35,21 +35,25 @@ from titik_wire import instant
 
 FIGURES = ("clients", "active", "wifi_down_bps", "wifi_up_bps", "uplink_down_bps", "uplink_up_bps")
 PLACE = ("latitude", "longitude", "capacity", "uplink_mbps")
-FACTS = ("provider", "circuit", "district", "power", "hours", "tier", "tags")  # never the contact
+FACTS = ("provider", "district", "power", "hours", "tier", "tags")  # never the contact
+Facts = tuple[str, ...]
 KEEP_S, KEEP_MAP_S = 30, 60
 
 
 async def _now(request: Request) -> Response:
     scope = parameters.choice(request, "scope", ("site", "router"), "site")
     (snapshot, config), lang = _seen(request), language_of(request)
-    answer = routers_now(snapshot, lang) if scope == "router" else city_now(snapshot, config, lang)
+    if scope == "router":
+        answer: CityNow | RoutersNow = routers_now(snapshot, lang)
+    else:
+        answer = city_now(snapshot, config, lang, _facts(request))
     return reply(request, encoded(answer), 0)
 
 
 async def _sites(request: Request) -> Response:
     snapshot, config = _seen(request)
     head = _head(snapshot, language_of(request))
-    answer = Sites(**head, sites=_all_sites(snapshot.status, config))
+    answer = Sites(**head, sites=_all_sites(snapshot.status, config, _facts(request)))
     return reply(request, encoded(answer), KEEP_S)
 
 
@@ -59,7 +63,7 @@ async def _site(request: Request) -> Response:
     for one in snapshot.status.sites:
         if one.name == name:
             routers = tuple(_router(router, lang) for router in one.routers)
-            site = _placed(one, config)
+            site = _placed(one, config, _facts(request))
             answer = SiteAnswer(**_head(snapshot, lang), site=site, routers=routers)
             return reply(request, encoded(answer), KEEP_S)
     raise NotThere("name", f"there is no site {name!r}", "/api/v1/sites has all of them")
@@ -77,15 +81,15 @@ async def _one_router(request: Request) -> Response:
 
 async def _map(request: Request) -> Response:
     snapshot, config = _seen(request)
-    body = encoded(site_map(snapshot.status, config))
+    body = encoded(site_map(snapshot.status, config, _facts(request)))
     return reply(request, body, KEEP_MAP_S, GEOJSON)
 
 
-def city_now(snapshot: Snapshot, config: Config, lang: Language) -> CityNow:
+def city_now(snapshot: Snapshot, config: Config, lang: Language, facts: Facts) -> CityNow:
     """The city and its sites."""
     status = snapshot.status
     city = PresentFigures(**_present(status.line))
-    return CityNow(**_head(snapshot, lang), city=city, sites=_all_sites(status, config))
+    return CityNow(**_head(snapshot, lang), city=city, sites=_all_sites(status, config, facts))
 
 
 def routers_now(snapshot: Snapshot, lang: Language) -> RoutersNow:
@@ -105,9 +109,9 @@ def routers_now(snapshot: Snapshot, lang: Language) -> RoutersNow:
     )
 
 
-def site_map(status: CityStatus, config: Config) -> SiteFeatures:
+def site_map(status: CityStatus, config: Config, facts: Facts) -> SiteFeatures:
     """As a map draws it."""
-    places = [one for one in _all_sites(status, config)]
+    places = _all_sites(status, config, facts)
     return SiteFeatures(
         features=tuple(
             SiteFeature(
@@ -126,6 +130,11 @@ def _seen(request: Request) -> tuple[Snapshot, Config]:
     return city.snapshot, city.config
 
 
+def _facts(request: Request) -> Facts:
+    """Those of a place that its page shows to this viewer, but for the contact."""
+    return (*FACTS, "circuit") if request.state.viewer.name else FACTS
+
+
 def _head(snapshot: Snapshot, lang: Language) -> dict[str, Any]:
     warnings = [translated(lang, one.text) for one in snapshot.status.warnings]
     return {
@@ -138,21 +147,22 @@ def _head(snapshot: Snapshot, lang: Language) -> dict[str, Any]:
     }
 
 
-def _all_sites(status: CityStatus, config: Config) -> tuple[SitePresent, ...]:
+def _all_sites(status: CityStatus, config: Config, facts: Facts) -> tuple[SitePresent, ...]:
     known = {one.name: one for one in config.site}
-    return tuple(_with_place(one, known.get(one.name)) for one in status.sites)
+    return tuple(_with_place(one, known.get(one.name), facts) for one in status.sites)
 
 
-def _placed(one: SiteStatus, config: Config) -> SitePresent:
-    return _with_place(one, next((site for site in config.site if site.name == one.name), None))
+def _placed(one: SiteStatus, config: Config, facts: Facts) -> SitePresent:
+    found = next((site for site in config.site if site.name == one.name), None)
+    return _with_place(one, found, facts)
 
 
-def _with_place(one: SiteStatus, site: Site | None) -> SitePresent:
+def _with_place(one: SiteStatus, site: Site | None, facts: Facts) -> SitePresent:
     present = _present(one.line)
-    facts = {name: getattr(one.facts, name) for name in FACTS} | {"is_open": one.is_open}
+    given = {name: getattr(one.facts, name) for name in facts} | {"is_open": one.is_open}
     if site is None:  # the store has it, and the file no longer
-        return SitePresent(**present, **facts)
-    return SitePresent(**present, **{name: getattr(site, name) for name in PLACE}, **facts)
+        return SitePresent(**present, **given)
+    return SitePresent(**present, **{name: getattr(site, name) for name in PLACE}, **given)
 
 
 def _router(one: RouterStatus, lang: Language) -> RouterPresent:

@@ -1,9 +1,10 @@
 /* What every page loads. Each part looks whether its elements are there; without it the page is
    whole too. Parts that are large are fetched only where the page has something for them. */
 
-import { count, onRows, start } from "./live.js";
+import { count, onRows, start, whole } from "./live.js";
 
 const FEW = 30; // places: so many are shown of many, and if no more are found, groups open
+const { compare } = new Intl.Collator(document.documentElement.lang, { numeric: true });
 
 start();
 const lists = [...document.querySelectorAll("[data-place-list]")];
@@ -143,6 +144,7 @@ function trim(list) {
     one.classList.toggle("late", !isWhole && !one.hidden && shown > FEW);
   }
   more.parentElement.hidden = isWhole || shown <= FEW;
+  more.querySelector("[data-fit]").textContent = whole(shown);
 }
 
 /** The worst first; the element that has the focus keeps it. */
@@ -151,10 +153,15 @@ function sort(list) {
   if (list.dataset.sort === "name" || list.matches(":hover")) return;
   const before = [...list.children];
   const after = [...before].sort(
-    (a, b) => a.dataset.rank - b.dataset.rank || a.dataset.title.localeCompare(b.dataset.title),
+    (a, b) => a.dataset.rank - b.dataset.rank || byTitle(a.dataset.title, b.dataset.title),
   );
   if (after.every((one, n) => one === before[n])) return;
   const focused = document.activeElement;
   list.append(...after);
   if (list.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/** As the server sorts titles; what has none comes last. */
+function byTitle(one, other) {
+  return !one - !other || compare(one, other);
 }
