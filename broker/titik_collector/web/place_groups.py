@@ -83,14 +83,16 @@ def offered(found: Sequence[Place], current: str | None) -> dict[str, str]:
     }
 
 
-def grouped(found: Sequence[Place], key: str, now_ms: int, by_name: bool) -> list[PlaceGroup]:
-    """The group with the most down first, else by value."""
+def grouped(found: Sequence[Place], key: str, now_ms: int, sort: str) -> list[PlaceGroup]:
+    """As places are sorted: the group with the most down first, or with most devices, or by name."""
     places = {one.name: one for one in found}
     groups = [
         PlaceGroup(one.value, tuple(places[site.name] for site in one.sites), one.line)
         for one in site_groups.grouped([one.site for one in found], key, now_ms)
     ]
-    return groups if by_name else sorted(groups, key=lambda one: one.rank)
+    if sort == "devices":
+        return sorted(groups, key=lambda one: -(one.line.now.clients or 0))
+    return groups if sort == "name" else sorted(groups, key=lambda one: one.rank)
 
 
 def together(found: Sequence[Place], now_ms: int) -> PlaceGroup:

@@ -3,6 +3,7 @@
 Rule: pure, over the frozen answers of `queries.status` and the configuration.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ STATES = (
 )
 DOWN = ("offline", "off the air")  # nobody is served there
 UP = ("online", "partly")
+_NUMBER = re.compile(r"(\d+)")
 TOGETHER_MS = 60_000  # in which the last samples of routers are of one moment
 MARKS = {"off the air": "off-air"}
 WELL = len(STATES) + 1  # the rank of a place that is online; one that is full is before it
@@ -140,7 +142,18 @@ def places(config: Config, sites: Iterable[SiteStatus]) -> list[Place]:
     """All of them, the worst first, then by title."""
     facts = {one.name: one for one in config.site}
     found = [Place(one, facts.get(one.name)) for one in sites]
-    return sorted(found, key=lambda one: (one.rank, one.title.casefold()))
+    return sorted(found, key=lambda one: (one.rank, natural(one.title)))
+
+
+def natural(title: str) -> list[str | int]:
+    """To sort by, as people count: 2 is before 10."""
+    return [int(one) if one.isdecimal() else one.casefold() for one in _NUMBER.split(title)]
+
+
+def by_devices(place: Place) -> tuple[bool, int, list[str | int]]:
+    """To sort by: the most first, and those of which nothing is known last."""
+    devices = place.site.now.clients
+    return devices is None, -(devices or 0), natural(place.title)
 
 
 def router_state(router: RouterStatus) -> str:

@@ -1,7 +1,7 @@
 """`/`: the city now, its places, problems first.
 
-Rule: what is chosen is in the address: `q` words, `state` one state, `sort` by name, `group` by a
-fact, facts such as `provider`.
+Rule: what is chosen is in the address: `q` words, `state` one state, `sort` the order, `group` by
+a fact, facts such as `provider`.
 Rule: `all` shows all of many places, and `place` is the one whose day is beside the map.
 """
 
@@ -13,20 +13,29 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from titik_collector.config.model import Config
+from titik_collector.languages.codes import marked
 from titik_collector.web import place_groups, site_map
 from titik_collector.web.error_pages import chosen_of
 from titik_collector.web.place_groups import KEYS
-from titik_collector.web.places import STATES, Place, chosen, counted, places
+from titik_collector.web.places import (
+    STATES,
+    Place,
+    by_devices,
+    chosen,
+    counted,
+    natural,
+    places,
+)
 from titik_collector.web.rendering import city_of, render
 
-SORTS = ("problems", "name")
+SORTS = {"problems": marked("problems"), "devices": marked("devices"), "name": marked("name")}
 MOST = 30  # places at once; of more the worst are shown, and groups begin closed
 
 
 async def _now(request: Request) -> Response:
     view, query = city_of(request), request.query_params
     state = chosen_of("state", query.get("state"), STATES)
-    sort = chosen_of("sort", query.get("sort", SORTS[0]), SORTS)
+    sort = chosen_of("sort", query.get("sort"), tuple(SORTS)) or next(iter(SORTS))
     key = chosen_of("group", query.get("group"), tuple(KEYS))
     snapshot = view.snapshot
     every = places(view.config, snapshot.status.sites)
@@ -35,11 +44,13 @@ async def _now(request: Request) -> Response:
     found = chosen(these, query.get("q", ""), None)
     shown = chosen(found, "", state)
     if sort == "name":
-        shown = sorted(shown, key=lambda one: one.title.casefold())
+        shown = sorted(shown, key=lambda one: natural(one.title))
+    if sort == "devices":
+        shown = sorted(shown, key=by_devices)
     names = {one.name for one in shown}
     ordered = [*shown, *(one for one in these if one.name not in names)]
     if key is not None:
-        groups = place_groups.grouped(ordered, key, snapshot.at_ms, sort == "name")
+        groups = place_groups.grouped(ordered, key, snapshot.at_ms, sort)
     else:
         groups = [place_groups.together(ordered, snapshot.at_ms)] if wanted and ordered else []
     return render(
@@ -63,6 +74,7 @@ async def _now(request: Request) -> Response:
         words=query.get("q", ""),
         state=state,
         sort=sort,
+        sorts=SORTS,
         day=_day(view.config, every, query.get("place")),
         map=site_map.of_city(view.config, these, request.app.state.basemap),
     )

@@ -233,6 +233,7 @@ function wear(group) {
   if (!cards.length) return;
   const { state, worst, down, number } = together(cards.map((one) => one.dataset.state));
   const mark = markOf(state);
+  group.dataset.devices = sum(membersOf(group), "clients") ?? 0;
   group.dataset.rank = -down / cards.length || Math.min(...cards.map((one) => one.dataset.rank));
   group.className = `group state-${mark}`;
   group.querySelector("summary use").setAttribute("href", `#mark-${mark}`);
@@ -282,6 +283,7 @@ function paint(element, row) {
   element.dataset.state = row.state;
   if (row.at) element.dataset.at = row.at;
   element.dataset.rank = rank(element, row);
+  element.dataset.devices = row.clients ?? -1;
   for (const name of [...element.classList]) if (name.startsWith("state-")) element.classList.remove(name);
   element.classList.add(`state-${mark}`);
   const own = (one) => one.closest("[data-subject]") === element;

@@ -6,9 +6,16 @@ import { count, onRows, start, whole } from "./live.js";
 const FEW = 30; // places: so many are shown of many, and if no more are found, groups open
 const { compare } = new Intl.Collator(document.documentElement.lang, { numeric: true });
 
+const ORDERS = {
+  problems: (a, b) => a.dataset.rank - b.dataset.rank || byTitle(a.dataset.title, b.dataset.title),
+  devices: (a, b) => b.dataset.devices - a.dataset.devices || byTitle(a.dataset.title, b.dataset.title),
+};
+const STEADY_MS = 60_000; // devices come and go each second, and a list that moves is not read
+
 start();
 const lists = [...document.querySelectorAll("[data-place-list]")];
 const groups = document.querySelector("[data-groups]");
+const sortedAt = new Map([...lists, groups].map((list) => [list, performance.now()]));
 if (lists.length && document.querySelector("[data-search]")) choose();
 onRows(() => {
   [...lists, groups].filter(Boolean).forEach(sort);
@@ -147,14 +154,17 @@ function trim(list) {
   more.querySelector("[data-fit]").textContent = whole(shown);
 }
 
-/** The worst first; the element that has the focus keeps it. */
+/** In the order that was chosen; the element that has the focus keeps it. */
 function sort(list) {
+  const order = ORDERS[list.dataset.sort ?? "problems"];
   // Nothing moves away under the pointer of somebody who is about to choose it.
-  if (list.dataset.sort === "name" || list.matches(":hover")) return;
+  if (!order || list.matches(":hover")) return;
+  if (order === ORDERS.devices) {
+    if (performance.now() - sortedAt.get(list) < STEADY_MS) return;
+    sortedAt.set(list, performance.now());
+  }
   const before = [...list.children];
-  const after = [...before].sort(
-    (a, b) => a.dataset.rank - b.dataset.rank || byTitle(a.dataset.title, b.dataset.title),
-  );
+  const after = [...before].sort(order);
   if (after.every((one, n) => one === before[n])) return;
   const focused = document.activeElement;
   list.append(...after);
