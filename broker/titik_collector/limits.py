@@ -114,6 +114,7 @@ MAX_KEPT_BYTES = 32 << 20  # of theirs together
 MAX_COMPARED = 6  # places in one chart; more lines look alike
 MAX_STRIP = 400  # days
 MAX_ASKED = 10_000  # windows of one answer: a year of hours, a week of minutes
+MAX_RANKED = 500_000  # windows that the database adds up: a year of days of 1,300 places
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
 MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
 MAX_APART = 60  # marks that are pushed apart in the drawing; more would fill it

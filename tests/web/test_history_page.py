@@ -237,3 +237,18 @@ def test_the_chart_is_of_what_is_chosen(page: TestClient) -> None:
     assert 'data-chart="uplink"' in figure
     assert 'data-subjects="site/taman-tirosa city/kupang"' in figure
     assert 'data-w="1h"' in figure
+
+
+def test_the_places_of_the_city_are_ranked_by_use(page: TestClient) -> None:
+    """With how much is known, and a link to the same time of each; of a place alone they are not."""
+    text = shown(page, "/history?lang=en&from=3d&to=now")
+    (table,) = re.findall(r'<table class="past-used">.*?</table>', text, re.S)
+    cells = re.findall(r'<td class="number">(.*?)</td>', table)
+    assert ["1", "3.0"] == cells[:2]
+    (first, *_) = re.findall(r'<th scope="row"><a href="([^"]*)">(.*?)</a>', table)
+    assert ("/history?s=site%2Ftaman-tirosa&lang=en&from=3d&to=now", "Taman Tirosa") == (
+        first[0].replace("&amp;", "&"),
+        first[1],
+    )
+    assert 10 == table.count('scope="row"')
+    assert "past-used" not in shown(page, f"{HOURS}&s=site/taman-tirosa")

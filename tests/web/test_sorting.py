@@ -29,7 +29,7 @@ def test_the_most_used_place_is_first(
     until(lambda: view.snapshot.status.line.now.routers_online, 9)
     found = shown(page.get("/?sort=devices").text)
     assert ["taman-tirosa", "pantai-warna-oesapa"] == found[:2]
-    assert "pantai-lerik" == found[-1]
+    assert "rsud-sk-lerik" == found[-1]
 
 
 def test_the_order_is_chosen_where_it_is_seen(page: TestClient) -> None:

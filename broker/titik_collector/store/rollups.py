@@ -38,6 +38,14 @@ class WindowKey(NamedTuple):
     start_ms: int
 
 
+class SiteSums(NamedTuple):
+    """Of many windows of a site."""
+
+    device_ms: float  # mean devices times length
+    known_ms: int  # of the windows whose mean is known
+    covered_ms: float  # by samples, of the time of one router
+
+
 class RollupRow(NamedTuple):
     """What is known of a window."""
 
@@ -84,6 +92,22 @@ def columns(db: Database, series: Series, span: Span, names: Sequence[str]) -> l
         f" WHERE {_OF_SERIES} AND start_ms >= ? AND start_ms < ? ORDER BY start_ms",
         (*series, *span),
     )
+
+
+def sums_of_sites(
+    db: Database, sites: Sequence[int], window: Window, span: Span
+) -> dict[int, SiteSums]:
+    """Of the windows that begin in a stretch of time, by site; none of a site without any."""
+    head, values = db.keyed(("id",), [(one,) for one in sites])
+    rows = db.execute(
+        f"{head} SELECT id, sum(clients_mean * (end_ms - start_ms)),"
+        " sum(CASE WHEN clients_mean IS NULL THEN 0 ELSE end_ms - start_ms END),"
+        " sum(covered_ms / CAST(CASE WHEN routers > 0 THEN routers ELSE 1 END AS DOUBLE PRECISION))"
+        " FROM key CROSS JOIN rollup WHERE scope = 'site' AND scope_id = id AND length = ?"
+        " AND start_ms >= ? AND start_ms < ? GROUP BY id",
+        (*values, window, *span),
+    )
+    return {row[0]: SiteSums(float(row[1] or 0), int(row[2]), float(row[3])) for row in rows}
 
 
 def known_beside(db: Database, series: Series, span: Span) -> tuple[int | None, int | None]:

@@ -12,10 +12,11 @@ from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_COMPARED
-from titik_collector.queries import columnar, day_strip, history, overall
+from titik_collector.queries import columnar, day_strip, history, overall, place_use
 from titik_collector.queries.day_strip import KnownShare, StripDay
 from titik_collector.queries.history import Subject
 from titik_collector.queries.overall import Overall
+from titik_collector.queries.place_use import PlaceUse
 from titik_collector.queries.status import CityStatus
 from titik_collector.store.database import Database
 from titik_collector.web import asked_past, past_rows
@@ -46,6 +47,8 @@ KEEP_S = 10
 MOST_ROWS = 200  # of a table whose windows nobody chose; more are read by programs, as CSV
 LONGER: dict[Window, Window] = {"1m": "1h", "1h": "1d"}
 STRIP_COST = 1000  # as of so many windows
+RANKED = 20  # windows that the database adds up while one is read
+MOST_USED = 20  # places that are shown at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class PastView:
     rows: tuple[PastRow, ...]
     nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
     days: tuple[StripDay, ...]  # of a single subject
+    used: tuple[PlaceUse, ...] | None  # places of the city alone; None: too many for this span
     is_simulated: bool
 
 
@@ -110,7 +114,8 @@ async def _history(request: Request) -> Response:
     def question(db: Database) -> PastView:
         return view(db, config, names, asked, MEASURES[word], now_ms)
 
-    past_of(request).spend(count + STRIP_COST)
+    ranked = place_use.cost(asked.span, len(city.snapshot.status.sites)) // RANKED
+    past_of(request).spend(count + STRIP_COST + (ranked if names == ["city"] else 0))
     found = await city.ask(question)
     return render(
         request,
@@ -128,8 +133,10 @@ async def _history(request: Request) -> Response:
         places=_places(city.snapshot.status, names),
         routers=_routers(city.snapshot.status, names),
         most=MAX_COMPARED,
+        most_used=MOST_USED,
         city_zone=config.city.timezone,
         address=lambda **changed: _address(request, names, **changed),
+        of=lambda chosen: _address(request, chosen),
         without=lambda name: _address(request, [one for one in names if one != name]),
         iso=lambda at_ms: when.iso(at_ms, config.city.timezone),
         local=lambda at_ms: when.iso(at_ms, config.city.timezone)[:16],
@@ -187,8 +194,16 @@ def view(
         () if is_empty else tuple(rows),
         tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),
         tuple(day_strip.read(db, subjects[0], calendar, now_ms)) if len(subjects) == 1 else (),
+        _used(db, asked.span, calendar, now_ms) if spoken and names == ["city"] else (),
         found[0].is_made_up(asked.span),
     )
+
+
+def _used(
+    db: Database, span: Span, calendar: Calendar, now_ms: int
+) -> tuple[PlaceUse, ...] | None:
+    found = place_use.ranked(db, span, calendar, now_ms)
+    return None if found is None else tuple(found)
 
 
 def _nearest(db: Database, subjects: Sequence[Subject], window: Window, span: Span) -> list[Span]:
