@@ -275,6 +275,28 @@ def test_a_thousand_routers_are_listed_grouped_and_live(
             expect(figure.first).to_have_text("52")
 
 
+@pytest.mark.parametrize("part", ["places", "map", "day"])
+def test_of_many_places_each_part_is_a_few_keys_away(
+    open_page: OpenPage, tmp_path: Path, part: str
+) -> None:
+    """All 500 are shown, with two stops each; nobody passes them to reach the map or the chart."""
+    with cities.city(tmp_path, cities.large(500, 2)) as filled:
+        filled.hear_all(2)
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?all=yes&lang=en")
+            is_live(page)
+            page.locator(".pin").first.wait_for()
+            stops = 0
+            while page.evaluate("document.activeElement.getAttribute('href')") != f"#{part}":
+                page.keyboard.press("Tab")
+                stops += 1
+                assert stops <= 4
+            page.keyboard.press("Enter")
+            page.keyboard.press("Tab")
+            inside = f"document.activeElement.closest('#{part}') !== null"
+            assert page.evaluate(inside)
+
+
 def test_nothing_moves_for_who_wants_it_still(open_page: OpenPage, served_city: Served) -> None:
     """Neither the map nor a colour that fades."""
     page = open_page(served_city.address, reduced_motion="reduce")

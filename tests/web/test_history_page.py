@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -252,3 +253,21 @@ def test_the_places_of_the_city_are_ranked_by_use(page: TestClient) -> None:
     )
     assert 10 == table.count('scope="row"')
     assert "past-used" not in shown(page, f"{HOURS}&s=site/taman-tirosa")
+
+
+def test_of_many_names_one_is_typed(tmp_path: Path) -> None:
+    """Places before routers, 2 before 10; a name, a title or words of one place alone are enough."""
+    with cities.city(tmp_path, cities.large(21, 1)) as filled, watching(filled.config) as view:
+        page = TestClient(app.build(view), LOOPBACK)
+        offered = re.findall(r'<option value="([^"]*)">', shown(page, "/history"))
+        assert [f"Tempat {number}" for number in range(21)] == offered[:21]
+        assert [f"router/r-{number}-0" for number in range(21)] == offered[21:42]
+        for typed, title in (
+            ("Tempat 7", "Tempat 7"), ("tempat 7 ", "Tempat 7"), ("tempat-12", "Tempat 12"),
+            ("t 19", "Tempat 19"), ("r-3-0", "r-3-0"), ("router/r-3-0", "r-3-0"),
+            ("kota besar", "Kota Besar"),
+        ):  # fmt: skip
+            text = shown(page, f"/history?s={typed.replace(' ', '+')}")
+            assert [title] == re.findall(r'class="past-place .*?<span>(.*?)</span>', text)
+        assert 404 == page.get("/history?s=nowhere").status_code
+        assert 404 == page.get("/history?s=tempat+1x").status_code

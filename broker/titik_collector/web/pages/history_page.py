@@ -1,6 +1,6 @@
 """`/history`: the past of up to six places, compared; the address has all of what is chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -26,6 +26,7 @@ from titik_collector.web.api.replying import CSV, reply
 from titik_collector.web.asked_past import AskedTime
 from titik_collector.web.error_pages import BadQuery
 from titik_collector.web.past_rows import PastRow
+from titik_collector.web.places import natural
 from titik_collector.web.rendering import city_of, render
 from titik_collector.wording import when
 
@@ -48,6 +49,7 @@ MOST_ROWS = 200  # of a table whose windows nobody chose; more are read by progr
 LONGER: dict[Window, Window] = {"1m": "1h", "1h": "1d"}
 STRIP_COST = 1000  # as of so many windows
 RANKED = 20  # windows that the database adds up while one is read
+MANY = 40  # names; of more one is typed, with those that fit
 MOST_USED = 20  # places that are shown at once
 
 
@@ -133,6 +135,7 @@ async def _history(request: Request) -> Response:
         places=_places(city.snapshot.status, names),
         routers=_routers(city.snapshot.status, names),
         most=MAX_COMPARED,
+        many=MANY,
         most_used=MOST_USED,
         city_zone=config.city.timezone,
         address=lambda **changed: _address(request, names, **changed),
@@ -219,10 +222,25 @@ def _nearest(db: Database, subjects: Sequence[Subject], window: Window, span: Sp
 
 def _names(request: Request) -> list[str]:
     """`s`, as often as there are places; the city if there is none."""
-    names = list(dict.fromkeys(one for one in request.query_params.getlist("s") if one))
+    status = city_of(request).snapshot.status
+    asked = (one.strip() for one in request.query_params.getlist("s"))
+    names = list(dict.fromkeys(_named(status, one) for one in asked if one))
     if len(names) > MAX_COMPARED:
         raise BadQuery("s", f"{len(names)} places", f"at most {MAX_COMPARED} are compared")
     return names or ["city"]
+
+
+def _named(status: CityStatus, words: str) -> str:
+    """The subject that somebody typed: its title or name, or words that are of one place alone."""
+    word = words.casefold()
+    sites = [(f"site/{one.name}", one.name, one.line.title.casefold()) for one in status.sites]
+    named = [subject for subject, *names in sites if word in names]
+    if not named and any(one.name == words for one in status.routers()):
+        return f"router/{words}"
+    if word == status.line.title.casefold():
+        return "city"
+    named = named or [subject for subject, *names in sites if word in " ".join(names)]
+    return named[0] if len(named) == 1 else words
 
 
 def _find(db: Database, config: Config, name: str) -> Subject:
@@ -241,12 +259,16 @@ def _range(request: Request) -> str | None:
 def _places(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
     """Those that can be added: name and title."""
     found = [(f"site/{one.name}", one.line.title) for one in status.sites]
-    return [one for one in found if one[0] not in names]
+    return _in_order(one for one in found if one[0] not in names)
 
 
 def _routers(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
     found = [(f"router/{one.name}", one.name) for one in status.routers()]
-    return [one for one in found if one[0] not in names]
+    return _in_order(one for one in found if one[0] not in names)
+
+
+def _in_order(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted(found, key=lambda one: natural(one[1]))
 
 
 def _first_part(request: Request, asked: AskedTime) -> str:

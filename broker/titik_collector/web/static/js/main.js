@@ -26,6 +26,7 @@ for (const scenes of document.querySelectorAll("[data-wall]")) {
 }
 for (const section of document.querySelectorAll("[data-day]")) {
   section.hidden = false; // before the map takes its size
+  document.querySelector('.skip[href="#day"]').hidden = false;
   whenSeen(section, async () => (await import("./day.js")).mount(section));
 }
 for (const section of document.querySelectorAll("[data-map]")) {
