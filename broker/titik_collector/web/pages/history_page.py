@@ -100,7 +100,6 @@ class PastView:
     nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
     days: tuple[StripDay, ...]  # of a single subject
     used: tuple[PlaceUse, ...] | None  # places of the city alone; None: too many for this span
-    is_simulated: bool
 
 
 async def _history(request: Request) -> Response:
@@ -198,7 +197,6 @@ def view(
         tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),
         tuple(day_strip.read(db, subjects[0], calendar, now_ms)) if len(subjects) == 1 else (),
         _used(db, asked.span, calendar, now_ms) if spoken and names == ["city"] else (),
-        found[0].is_made_up(asked.span),
     )
 
 

@@ -339,9 +339,10 @@ const FIGURES = {
     write(one, text.replace("{devices}", whole(devices ? Number(devices) : null)));
   },
   coverage: (one, row) => figure(one, percent(row.coverage)),
-  load: (one, row, element) => bar(one, load(element, row), FULL, (text) =>
-    words.get("of capacity").replace("{share}", text).replace("{capacity}", whole(Number(element.dataset.capacity)))),
-  line_load: (one, row, element) => bar(one, lineLoad(element, row), LINE_FULL, (text) => words.get("line").replace("{share}", text)),
+  load: (one, row, element) => bar(one, load(element, row), FULL, (part) => words.get(part >= 1 ? "over capacity" : "of capacity")
+    .replace("{share}", percent(part)).replace("{capacity}", whole(Number(element.dataset.capacity)))),
+  line_load: (one, row, element) => bar(one, lineLoad(element, row), LINE_FULL, (part) =>
+    part >= 1 ? words.get("line full") : words.get("line").replace("{share}", percent(part))),
 };
 for (const name of ["clients", "active"]) FIGURES[name] = (one, row) => figure(one, whole(row[name]));
 for (const name of ["wifi_down_bps", "wifi_up_bps", "uplink_down_bps", "uplink_up_bps"]) {
@@ -357,7 +358,7 @@ function figure(one, text) {
 function bar(one, part, limit, say) {
   one.classList.toggle("full", part !== null && part >= limit);
   if (part === null) one.replaceChildren();
-  else drawBar(one, part, limit, say(percent(part)));
+  else drawBar(one, part, limit, say(part));
   one.parentNode.hidden = !one.parentNode.textContent.trim();
 }
 

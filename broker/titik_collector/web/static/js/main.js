@@ -21,6 +21,10 @@ onRows(() => {
   [...lists, groups].filter(Boolean).forEach(sort);
   lists.forEach(trim);
 });
+for (const one of document.querySelectorAll(":is(.chips, .past-chips) [aria-current]")) {
+  const row = one.parentElement; // which a phone shows a part of
+  row.scrollLeft = one.offsetLeft + one.offsetWidth + 48 - row.offsetLeft - row.clientWidth;
+}
 for (const scenes of document.querySelectorAll("[data-wall]")) {
   import("./wall.js").then((wall) => wall.mount(scenes));
 }

@@ -208,6 +208,7 @@ function round(amount) {
 function show(map, places, section) {
   const view = map.getBounds().pad(0.1);
   const near = new Set(places.filter((one) => !one.anchor.hasAttribute("hidden") && view.contains(one.latlng)));
+  part(section, "[data-key-group]").toggleAttribute("hidden", near.size <= CROWD);
   if (near.size > CROWD) {
     group(map, places, [...near], section);
     return;
