@@ -23,10 +23,14 @@ const DOWN = ORDER.slice(0, 2); // nobody is served there
 const UP = ["online", "partly"];
 
 /** @typedef {Record<string, string | number | null>} Row  the columns of one subject */
+/** An element that shows a subject, with those in it that show its marks and figures.
+    @typedef {{element: any, uses: Element[], figures: any[]}} Shown */
 
 /** @type {Map<string, Row>} by subject: city/NAME, site/NAME, router/NAME */
 export const rows = new Map();
 const listeners = [];
+/** @type {Map<string, Shown[]>} by subject; the server drew them all, and none is added */
+const shown = new Map();
 const words = new Map();
 const { lang } = document.documentElement;
 const locale = lang === "id" ? "id-ID" : "en-GB";
@@ -46,6 +50,7 @@ let source = null;
 let timer = 0;
 let tried = 0; // when it last asked or heard, by the stopwatch
 let turn = 0; // of asking; an answer to an earlier one is no answer
+let agedAt = 0; // the second of the server's time whose ages are shown
 
 /** Call it with the rows that changed, after the page shows them. */
 export function onRows(listener) {
@@ -62,6 +67,10 @@ export function start() {
   const { now: at, zone } = document.body.dataset;
   if (!at || !document.querySelector("[data-subject]")) return;
   for (const one of document.querySelectorAll("#words [data-key]")) words.set(one.dataset.key, one.textContent);
+  for (const element of document.querySelectorAll("[data-subject]")) {
+    const { subject } = element.dataset;
+    shown.set(subject, [...(shown.get(subject) ?? []), partsOf(element)]);
+  }
   clocks = ["day", "minute", "second"].map((least) => clockOf(zone, least));
   const [loaded] = performance.getEntriesByType("navigation");
   base = { at: Number(at), heard: loaded?.responseStart ?? 0 };
@@ -73,6 +82,13 @@ export function start() {
   addEventListener("online", open);
   setInterval(tick, 250);
   open();
+}
+
+/** What is in an element, but not in one of another subject. */
+function partsOf(element) {
+  const own = (selector) =>
+    [...element.querySelectorAll(selector)].filter((one) => one.closest("[data-subject]") === element);
+  return { element, uses: own(".mark use"), figures: own("[data-figure]") };
 }
 
 function open() {
@@ -136,7 +152,7 @@ function quiet() {
   tick();
 }
 
-/** Four times a second: how live is the page, and how old is what it shows. */
+/** Four times a second: how live is the page, and, once a second, how old is what it shows. */
 function tick() {
   const wall = Date.now();
   if (Math.abs(wall - lastWall) > 5000) heard = tried = -Infinity; // slept, or somebody set the clock
@@ -146,7 +162,9 @@ function tick() {
   const isLive = isHeard && now() - seenAt < BLOCKED_MS;
   lostAt = isLive ? null : (lostAt ?? now());
   showState(isLive);
-  showAges();
+  const second = Math.floor(now() / 1000);
+  if (second !== agedAt) showAges();
+  agedAt = second;
   if (!isHeard && performance.now() - tried > AGAIN_MS && !document.hidden) open();
 }
 
@@ -169,17 +187,23 @@ function showAges() {
   for (const one of document.querySelectorAll("[data-age]")) {
     write(one, words.get("ago").replace("{length}", length(now() - Number(one.dataset.age))));
   }
-  for (const one of document.querySelectorAll("[data-subject][data-at]")) {
-    const age = now() - Number(one.dataset.at);
-    one.classList.toggle("old", age > OLD_MS);
-    const isGone = age > GONE_MS;
-    if (isGone !== (one.dataset.gone === "yes")) {
-      one.dataset.gone = isGone ? "yes" : "no";
-      const row = rows.get(one.dataset.subject);
-      if (isGone) paint(one, { state: "unknown" });
-      else if (row) paint(one, row);
+  const at = now();
+  for (const [subject, parts] of shown) {
+    for (const one of parts) {
+      if (one.element.dataset.at) wither(one, at - Number(one.element.dataset.at), rows.get(subject));
     }
   }
+}
+
+/** Show how old an element's figures are. */
+function wither(one, age, row) {
+  const { element } = one;
+  element.classList.toggle("old", age > OLD_MS);
+  const isGone = age > GONE_MS;
+  if (isGone === (element.dataset.gone === "yes")) return;
+  element.dataset.gone = isGone ? "yes" : "no";
+  if (isGone) paint(one, { state: "unknown" });
+  else if (row) paint(one, row);
 }
 
 /** Rows of a message: all there are, or those that changed. */
@@ -192,10 +216,7 @@ function take(message, isWhole) {
     rows.set(subject, row);
     changed.set(subject, row);
   });
-  for (const one of document.querySelectorAll("[data-subject]")) {
-    const row = changed.get(one.dataset.subject);
-    if (row) paint(one, row);
-  }
+  for (const [subject, row] of changed) for (const one of shown.get(subject) ?? []) paint(one, row);
   count();
   for (const listener of listeners) listener(changed);
 }
@@ -277,23 +298,24 @@ const SUMS = {
   },
 };
 
-/** Show a row in an element and those in it, but not in one of another subject. */
-function paint(element, row) {
-  const mark = markOf(row.state);
-  element.dataset.state = row.state;
+/** Show a row in an element and its parts. */
+function paint({ element, uses, figures }, row) {
   if (row.at) element.dataset.at = row.at;
   element.dataset.rank = rank(element, row);
   element.dataset.devices = row.clients ?? -1;
+  if (element.dataset.state !== row.state) dress(element, uses, row.state);
+  for (const one of figures) FIGURES[one.dataset.figure]?.(one, row, element);
+}
+
+/** Give an element the colour and the mark of a state. */
+function dress(element, uses, state) {
+  const mark = markOf(state);
+  element.dataset.state = state;
   for (const name of [...element.classList]) if (name.startsWith("state-")) element.classList.remove(name);
   element.classList.add(`state-${mark}`);
-  const own = (one) => one.closest("[data-subject]") === element;
-  for (const use of element.querySelectorAll(".mark use")) {
-    if (!own(use)) continue;
+  for (const use of uses) {
     use.setAttribute("href", `#mark-${mark}`);
     use.parentNode.setAttribute("class", `mark state-${mark}`);
-  }
-  for (const one of element.querySelectorAll("[data-figure]")) {
-    if (own(one)) FIGURES[one.dataset.figure]?.(one, row, element);
   }
 }
 
@@ -350,7 +372,7 @@ for (const name of ["wifi_down_bps", "wifi_up_bps", "uplink_down_bps", "uplink_u
 }
 
 function figure(one, text) {
-  write(one, text);
+  if (!write(one, text)) return;
   if (text === UNKNOWN) one.title = words.get("unknown");
   else one.removeAttribute("title");
 }
@@ -378,8 +400,11 @@ function drawBar(one, part, limit, text) {
   if (one.lastChild.data !== ` ${text}`) one.lastChild.data = ` ${text}`;
 }
 
+/** False: it is written there already. */
 function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const isOther = element.textContent !== text;
+  if (isOther) element.textContent = text;
+  return isOther;
 }
 
 /* As titik_collector.languages.language writes them; a test compares both. */

@@ -16,11 +16,8 @@ start();
 const lists = [...document.querySelectorAll("[data-place-list]")];
 const groups = document.querySelector("[data-groups]");
 const sortedAt = new Map([...lists, groups].map((list) => [list, performance.now()]));
+onRows(() => [...lists, groups].filter(Boolean).forEach(sort));
 if (lists.length && document.querySelector("[data-search]")) choose();
-onRows(() => {
-  [...lists, groups].filter(Boolean).forEach(sort);
-  lists.forEach(trim);
-});
 for (const one of document.querySelectorAll(":is(.chips, .past-chips) [aria-current]")) {
   const row = one.parentElement; // which a phone shows a part of
   row.scrollLeft = one.offsetLeft + one.offsetWidth + 48 - row.offsetLeft - row.clientWidth;
@@ -30,6 +27,7 @@ for (const scenes of document.querySelectorAll("[data-wall]")) {
 }
 for (const section of document.querySelectorAll("[data-day]")) {
   section.hidden = false; // before the map takes its size
+  section.closest(".columns").classList.add("has-day");
   document.querySelector('.skip[href="#day"]').hidden = false;
   whenSeen(section, async () => (await import("./day.js")).mount(section));
 }
@@ -73,20 +71,26 @@ function choose() {
   const search = document.querySelector("[data-search]");
   const chips = [...document.querySelectorAll("[data-filter]")];
   const state = () => new URL(location.href).searchParams.get("state") ?? "";
+  const cards = lists.flatMap((list) => [...list.children]).map((place) => {
+    const { title, subject } = place.dataset;
+    return { place, subject, text: `${title} ${subject.slice("site/".length)}`.toLowerCase() };
+  });
+  const pins = [...document.querySelectorAll(".map-place")];
 
   function show() {
     const words = search.value.toLowerCase().split(/\s+/);
     const only = state();
-    const cards = lists.flatMap((list) => [...list.children]);
-    for (const place of cards) {
-      const text = `${place.dataset.title} ${place.dataset.subject.slice("site/".length)}`.toLowerCase();
+    const found = new Set();
+    let shown = 0;
+    for (const { place, subject, text } of cards) {
       const isFound = words.every((one) => text.includes(one));
+      const isShown = isFound && (!only || place.dataset.state === only);
       place.toggleAttribute("data-misses", !isFound);
-      place.hidden = !isFound || (only && place.dataset.state !== only);
+      place.toggleAttribute("hidden", !isShown);
+      if (isShown) found.add(subject);
+      shown += isShown;
     }
-    const found = new Set(cards.filter((one) => !one.hidden).map((one) => one.dataset.subject));
-    for (const one of document.querySelectorAll(".map-place")) one.toggleAttribute("hidden", !found.has(one.dataset.subject));
-    const shown = cards.filter((one) => !one.hidden).length;
+    for (const one of pins) one.toggleAttribute("hidden", !found.has(one.dataset.subject));
     lists.forEach(trim);
     for (const group of groups?.children ?? []) group.hidden = !group.querySelector(".place:not([hidden])");
     document.querySelector("[data-none]").hidden = shown > 0;
@@ -169,11 +173,20 @@ function sort(list) {
     sortedAt.set(list, performance.now());
   }
   const before = [...list.children];
-  const after = [...before].sort(order);
-  if (after.every((one, n) => one === before[n])) return;
+  if (before.every((one, n) => !n || order(before[n - 1], one) <= 0)) return;
   const focused = document.activeElement;
-  list.append(...after);
+  settle(list, before.sort(order));
   if (list.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/** Put the elements of a list in this order, and move none that need not: each is drawn again. */
+function settle(list, wanted) {
+  let at = list.firstElementChild;
+  for (const one of wanted) {
+    if (at !== one && at.nextElementSibling === one) list.append(at); // its turn comes later
+    else if (at !== one) list.insertBefore(one, at);
+    at = one.nextElementSibling;
+  }
 }
 
 /** As the server sorts titles; what has none comes last. */

@@ -18,8 +18,9 @@ const REACH_KM = 30; // around the places, as far as the map can be moved
 const DEGREE_KM = 111.2;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** @typedef {{anchor: SVGAElement, name: string, latlng: [number, number], pin: HTMLAnchorElement,
-    marker: any}} Place */
+/** `state`, `clients` and `isHidden`: as the drawing had them when it was last looked at.
+    @typedef {{anchor: SVGAElement, name: string, latlng: [number, number], pin: HTMLAnchorElement,
+    marker: any, state: string, clients: string, isHidden: boolean}} Place */
 
 /** Leaflet's own name for itself. @type {any} */
 let L;
@@ -55,6 +56,9 @@ function place(anchor) {
     latlng: /** @type {[number, number]} */ ([Number(latitude), Number(longitude)]),
     pin: document.createElement("a"),
     marker: null,
+    state: "",
+    clients: "",
+    isHidden: false,
   };
   found.pin.href = anchor.getAttribute("href");
   found.pin.innerHTML =
@@ -71,22 +75,22 @@ function icon(pin) {
   return L.divIcon({ className: "pin-holder", html: pin, iconSize: [0, 0] });
 }
 
-/** What the drawing shows of a place. @param {Place} one */
-function seen(one) {
-  return {
-    state: one.anchor.dataset.state ?? "unknown",
-    clients: one.anchor.querySelector('[data-figure="clients"]')?.textContent ?? "",
-    title: one.anchor.querySelector("title")?.textContent ?? "",
-  };
-}
-
-/** Give the pin what the drawing shows. @param {Place} one */
+/** Give the pin what the drawing shows; false: that needs no new drawing of many, whose figures are
+    not seen. @param {Place} one */
 function copy(one) {
-  const { state, clients, title } = seen(one);
-  wear(one.pin, state);
-  part(one.pin, ".pin-count").textContent = clients;
-  one.pin.title = `${one.name}: ${title}`;
-  one.marker.setZIndexOffset(-ORDER.indexOf(state) * 1000);
+  const { anchor, pin } = one;
+  const state = anchor.dataset.state ?? "unknown";
+  const clients = part(anchor, '[data-figure="clients"]').textContent ?? "";
+  const isHidden = anchor.hasAttribute("hidden");
+  const isOther = state !== one.state || isHidden !== one.isHidden;
+  if (clients !== one.clients) part(pin, ".pin-count").textContent = clients;
+  if (state !== one.state) {
+    wear(pin, state);
+    pin.title = `${one.name}: ${part(anchor, "title").textContent}`;
+    one.marker.setZIndexOffset(-ORDER.indexOf(state) * 1000);
+  }
+  Object.assign(one, { state, clients, isHidden });
+  return isOther;
 }
 
 /** @param {HTMLElement} pin @param {string} state */
@@ -207,7 +211,7 @@ function round(amount) {
     @param {any} map @param {Place[]} places @param {HTMLElement} section */
 function show(map, places, section) {
   const view = map.getBounds().pad(0.1);
-  const near = new Set(places.filter((one) => !one.anchor.hasAttribute("hidden") && view.contains(one.latlng)));
+  const near = new Set(places.filter((one) => !one.isHidden && view.contains(one.latlng)));
   part(section, "[data-key-group]").toggleAttribute("hidden", near.size <= CROWD);
   if (near.size > CROWD) {
     group(map, places, [...near], section);
@@ -317,7 +321,7 @@ function group(map, places, near, section) {
     const key = `${Math.floor(x / CELL)}/${Math.floor(y / CELL)}`;
     cells.set(key, [...(cells.get(key) ?? []), one]);
   }
-  const looks = [...cells].map(([cell, members]) => `${cell} ${members.map((one) => one.name + seen(one).state)}`);
+  const looks = [...cells].map(([cell, members]) => `${cell} ${members.map((one) => one.name + one.state)}`);
   const key = [map.getZoom(), map.getCenter(), looks].join();
   if (map.titikGroups === key) return; // so that one of them keeps the focus
   map.titikGroups = key;
@@ -328,9 +332,10 @@ function group(map, places, near, section) {
     const only = members.length === 1 ? members[0].marker : groupMarker(map, members, section);
     if (members.length === 1) only.setLatLng(members[0].latlng);
     layerOf(map, "groups").addLayer(only);
-    return spotOf(map, only.getLatLng(), only, only.getElement().firstElementChild);
+    return only;
   });
-  settle(map, spots);
+  // Their sizes are read when all of them stand there, so that they are computed once.
+  settle(map, spots.map((one) => spotOf(map, one.getLatLng(), one, one.getElement().firstElementChild)));
 }
 
 /** @param {any} map @param {Place[]} members @param {HTMLElement} section */
@@ -339,7 +344,7 @@ function groupMarker(map, members, section) {
   const pin = document.createElement("button");
   pin.type = "button";
   pin.innerHTML = '<svg class="mark" aria-hidden="true"><use/></svg><span class="pin-count"></span>';
-  const { state, down } = together(members.map((one) => seen(one).state));
+  const { state, down } = together(members.map((one) => one.state));
   const all = String(members.length);
   const { places = "", down: some = "" } = section.dataset;
   wear(pin, state);
@@ -363,15 +368,16 @@ function label(map, places) {
   const free = map.getZoom() >= NAMES_FROM;
   const { x: width } = map.getSize();
   const taken = free ? places.map((one) => box(map, one, part(one.pin, ".pin-count"))) : [];
-  const worstFirst = [...places].sort((one, other) => byRank(seen(one).state, seen(other).state));
-  for (const one of worstFirst) {
-    const name = part(one.pin, ".pin-name");
-    const room = free ? box(map, one, name) : null;
+  const worstFirst = [...places].sort((one, other) => byRank(one.state, other.state));
+  const names = worstFirst.map((one) => ({ one, name: part(one.pin, ".pin-name") }));
+  const rooms = names.map(({ one, name }) => (free ? box(map, one, name) : null)); // before any changes
+  names.forEach(({ one, name }, n) => {
+    const room = rooms[n];
     const isInside = room !== null && room.left >= 0 && room.right <= width;
     const fits = isInside && !taken.some((other) => other.of !== one && meet(room, other));
     name.classList.toggle("is-placed", fits);
     if (fits) taken.push(room);
-  }
+  });
 }
 
 /** Where the name of a pin is, or the pin itself. @param {any} map @param {Place} one
@@ -397,12 +403,10 @@ function meet(one, other) {
 function follow(drawing, places, draw) {
   const byAnchor = new Map(places.map((one) => [one.anchor, one]));
   new MutationObserver((changes) => {
-    const changed = new Set(changes.map(({ target }) => anchorOf(target)));
-    for (const anchor of changed) {
-      const one = anchor && byAnchor.get(anchor);
-      if (one) copy(one);
-    }
-    draw();
+    const anchors = new Set(changes.map(({ target }) => anchorOf(target)));
+    const changed = [...anchors].map((anchor) => anchor && byAnchor.get(anchor)).filter(Boolean);
+    const areOther = changed.map((one) => copy(/** @type {Place} */ (one))).some(Boolean);
+    if (areOther || places.length <= CROWD) draw();
   }).observe(drawing, { attributes: true, characterData: true, childList: true, subtree: true });
 }
 
