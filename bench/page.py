@@ -32,6 +32,20 @@ PART: Final = """([file, drawn]) => new Promise((seen) => {
   };
   look();
 })"""
+# The tasks of more than 50 ms, in which the page answers nobody.
+STALLS: Final = """() => {
+  window.stalls = [];
+  new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) window.stalls.push(one.duration);
+  }).observe({ type: "longtask" });
+}"""
+# From the click until the page is drawn again.
+CLICK: Final = """(chosen) => new Promise((done) => {
+  const since = performance.now();
+  document.querySelector(chosen).click();
+  requestAnimationFrame(() => setTimeout(() => done(performance.now() - since)));
+})"""
+REPORT_S: Final = 30  # between two reports of a router
 
 
 def run(length: Length) -> list[Result]:
@@ -63,11 +77,19 @@ def _large(browser: Browser, rounds: int, sites: int) -> list[Result]:
         text = cities.large(sites, 2)
         with cities.city(Path(folder), text) as city:
             city.hear_all()
+            for router in (one.name for one in city.config.router[-12:]):  # of six places
+                city.report(router, "offline")
             with watching(city.config) as view, serving_at(view) as address:
                 paint = _timed(browser, rounds, address, _paint)
                 moving = _timed(browser, rounds, address, _map)
+                clicks = _timed(browser, rounds, address, _click)
+                stalls = _stalls(browser, city, address, seconds=rounds * 12)
     of = f"{sites} places, {2 * sites} routers"
     return [
+        _result(f"first page of {of}, from a click on a state until it is drawn", clicks, None),
+        _result(
+            f"first page of {of}, live for a minute, time in tasks of 50 ms and more", stalls, None
+        ),
         _result(f"first page, {of}, until something is seen", paint, None),
         _result(f"map of {of}, with its library", moving, None),
     ]
@@ -94,6 +116,31 @@ def _paint(page: Page) -> float:
 
 def _map(page: Page) -> float:
     return float(page.evaluate(PART, ["leaflet.js", ".pin"]))
+
+
+def _click(page: Page) -> float:
+    """On the map and in the list; the second time, when all is loaded."""
+    page.locator(".pin").first.wait_for()
+    page.evaluate(CLICK, '[data-filter="offline"]')
+    page.evaluate(CLICK, '[data-filter=""]')
+    return float(page.evaluate(CLICK, '[data-filter="offline"]'))
+
+
+def _stalls(browser: Browser, city: cities.City, address: str, seconds: int) -> tuple[float, ...]:
+    """While each router reports as often as it does, a place goes or comes each ten seconds."""
+    with contextlib.closing(browser.new_context(viewport={"width": 1440, "height": 900})) as one:
+        page = one.new_page()
+        page.goto(address)
+        page.locator(".pin").first.wait_for()
+        page.evaluate(STALLS)
+        names = [one.name for one in city.config.router]
+        for second in range(seconds):
+            part = names[second % REPORT_S :: REPORT_S]
+            city.hear_these(part, 3 + second)
+            if second % 10 == 0:
+                city.report(names[0], "online" if second // 10 % 2 else "offline")
+            page.wait_for_timeout(1000)
+        return (float(page.evaluate("window.stalls.reduce((all, one) => all + one, 0)")),)
 
 
 def _chart(page: Page) -> float:

@@ -8,8 +8,7 @@ from tests.collector import past_rows
 from tests.collector.build import opened
 from tests.collector.past_rows import BERLIN, ms
 from titik_collector.figures.windows import Calendar, Span
-from titik_collector.queries import overall, place_use
-from titik_collector.queries import columnar
+from titik_collector.queries import columnar, overall, place_use
 from titik_collector.queries.history import Subject
 from titik_wire.instant import DAY_MS, HOUR_MS
 
@@ -64,9 +63,7 @@ def test_what_is_not_over_or_was_not_there_yet_does_not_count(tmp_path: Path) ->
     ]
 
 
-def test_too_many_windows_are_not_added_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_windows_are_not_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question has an end, however large the city is."""
     with opened(tmp_path / "db", past_rows.ROUTERS) as db:
         past_rows.place(db, START)

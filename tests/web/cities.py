@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,16 +72,12 @@ class City:
 
     def hear_all(self, clients: int = 3) -> None:
         """One sample more of every router, in one batch."""
+        self.hear_these([one.name for one in self.config.router], clients)
+
+    def hear_these(self, routers: Sequence[str], clients: int) -> None:
+        """One sample more of each, taken now, in one batch."""
         at_ms = now_ms()
-        arrived = []
-        for one in self.config.router:
-            seq = self.seqs[one.name] = self.seqs.get(one.name, 0) + 1
-            made = sample(
-                seq, router=one.name, run=token(one.name), boot=boot(one.name), clients=clients
-            )
-            taken = replace(made, taken_at=at_ms, spool=())
-            arrived.append(Arrived(taken, codec.encode(taken), True, at_ms + 50))
-        self.store.save(arrived)
+        self.store.save([self._taken(one, clients, at_ms) for one in routers])
 
     def remember(self, days: int, *routers: str) -> None:
         """The simulated days before now of these routers, with their outages."""

@@ -181,11 +181,15 @@ def test_a_simulated_past_is_marked(page: TestClient, here: City) -> None:
     now = now_ms()
     with here.db.transaction():
         simulated.keep(here.db, Span(now - 3 * DAY_MS, now - DAY_MS))
-    assert "is simulated" in shown(page, f"{HOURS}&s=city")
-    until(lambda: "everything before" in shown(page, "/site/taman-tirosa?lang=en"), True)
+    made_up = "<small>simulated</small>"
+    until(lambda: shown(page, f"{HOURS}&s=site/taman-tirosa").count(made_up), 1)
     strip = shown(page, "/site/taman-tirosa?lang=en").partition('<figure class="strip">')[2]
     assert 87 <= strip.partition("</svg>")[0].count(", simulated") <= 90
-    assert "is simulated" not in shown(page, "/history?lang=en&from=2h&w=1h")
+    assert made_up not in shown(page, "/history?lang=en&from=2h&w=1h")
+    for path in ("/", "/history", "/happened", "/about", "/site/taman-tirosa", "/router/tirosa-1"):
+        assert 1 == shown(page, f"{path}?lang=en").count(
+            "visitors, figures and outages are invented"
+        )
     found = list(csv.DictReader(io.StringIO(page.get("/history.csv?from=2d&w=1h").text)))
     assert {"True", ""} == {one["simulated"] for one in found}
     plain = page.get("/api/v1/history/city/city?w=1d&from=5d").json()
@@ -241,22 +245,18 @@ def test_the_chart_is_of_what_is_chosen(page: TestClient) -> None:
 
 
 def test_the_places_of_the_city_are_ranked_by_use(page: TestClient) -> None:
-    """With how much is known, and a link to the same time of each; of a place alone they are not."""
+    """With how much is known, and a link to the same time of each; not on a place's own page."""
     text = shown(page, "/history?lang=en&from=3d&to=now")
     (table,) = re.findall(r'<table class="past-used">.*?</table>', text, re.S)
-    cells = re.findall(r'<td class="number">(.*?)</td>', table)
-    assert ["1", "3.0"] == cells[:2]
-    (first, *_) = re.findall(r'<th scope="row"><a href="([^"]*)">(.*?)</a>', table)
-    assert ("/history?s=site%2Ftaman-tirosa&lang=en&from=3d&to=now", "Taman Tirosa") == (
-        first[0].replace("&amp;", "&"),
-        first[1],
-    )
+    link = "/history?s=site%2Ftaman-tirosa&amp;lang=en&amp;from=3d&amp;to=now"
+    assert f'<a href="{link}">Taman Tirosa</a></th><td class="number">3.0</td>' in table
+    assert table.index("3.0") < table.index("not known")
     assert 10 == table.count('scope="row"')
     assert "past-used" not in shown(page, f"{HOURS}&s=site/taman-tirosa")
 
 
 def test_of_many_names_one_is_typed(tmp_path: Path) -> None:
-    """Places before routers, 2 before 10; a name, a title or words of one place alone are enough."""
+    """Places before routers, 2 before 10; a name, a title or words of one place are enough."""
     with cities.city(tmp_path, cities.large(21, 1)) as filled, watching(filled.config) as view:
         page = TestClient(app.build(view), LOOPBACK)
         offered = re.findall(r'<option value="([^"]*)">', shown(page, "/history"))
@@ -271,3 +271,11 @@ def test_of_many_names_one_is_typed(tmp_path: Path) -> None:
             assert [title] == re.findall(r'class="past-place .*?<span>(.*?)</span>', text)
         assert 404 == page.get("/history?s=nowhere").status_code
         assert 404 == page.get("/history?s=tempat+1x").status_code
+
+
+def test_a_page_that_does_not_live_says_of_when_it_is(page: TestClient) -> None:
+    """And is asked for again by a link, whatever is chosen."""
+    for path in (f"{HOURS}&s=site/taman-tirosa", "/happened?lang=en"):
+        found = re.findall(r'data-live>as of \d\d:\d\d <a href="(.*?)">Renew', shown(page, path))
+        assert [path] == [one.replace("&amp;", "&") for one in found]
+    assert "Renew" not in shown(page, "/?lang=en")

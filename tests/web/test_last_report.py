@@ -27,6 +27,7 @@ def test_what_is_away_shows_its_last_report(
     assert "known when it is back" in router
     assert re.search(r'data-figure="age" data-age="\d+"', router)
     assert [text, text] == LAST.findall(page.get("/site/rsud-sk-lerik?lang=en").text)
+    assert [text] == [one for one in LAST.findall(page.get("/?lang=en").text) if one]
 
 
 def test_what_is_online_shows_no_last_report(page: TestClient) -> None:
@@ -34,6 +35,20 @@ def test_what_is_online_shows_no_last_report(page: TestClient) -> None:
     router = page.get("/router/lerik-1?lang=en").text
     assert [""] == LAST.findall(router)
     assert "known when it is back" not in router
+
+
+@pytest.mark.system
+def test_the_list_shows_what_is_known_of_a_place_that_goes_away(
+    open_page: OpenPage, city: cities.City, served: str
+) -> None:
+    """Its last report instead of four points."""
+    page = open_page(f"{served}/?lang=en")
+    expect(page.locator("[data-live]")).to_have_attribute("data-live", "live")
+    place = page.locator('.place[data-subject="site/rsud-sk-lerik"]')
+    expect(place.locator(".figures")).to_be_visible()
+    city.report("lerik-1", "offline")
+    expect(place.locator('[data-figure="last"]')).to_contain_text("devices")
+    expect(place.locator(".figures")).to_be_hidden()
 
 
 @pytest.mark.system

@@ -199,3 +199,22 @@ def test_no_template_translates_what_it_was_given() -> None:
     texts = {one.name: one.read_text() for one in folder.rglob("*.html")}
     assert len(texts) > 5
     assert [] == [name for name, text in texts.items() if re.search(r"(?<!n)gettext\(", text)]
+
+
+@pytest.mark.parametrize(("devices", "words"), [(120, "80% of 150"), (179, "full, 119% of 150")])
+def test_a_place_that_has_more_than_it_is_meant_for_is_full(
+    page: TestClient, city: cities.City, devices: int, words: str
+) -> None:
+    """A share above the whole is no figure by itself."""
+    city.hear("tirosa-1", devices)
+    until(lambda: page.get("/site/taman-tirosa?lang=en").text.count(f"</svg> {words}</span>"), 1)
+
+
+def test_what_is_not_known_is_a_word_in_a_table(page: TestClient) -> None:
+    """Nothing there explains a point; on every page a line does."""
+    assert "· not known" in page.get("/?lang=en").text
+    cell = rendering.environment("en").from_string(
+        '{% import "figures.html" as f with context %}{{ f.cell("Band", "·") }}{{ f.known("3") }}'
+    )
+    expected = '<td data-label="Band"><span class="unreported">not known</span></td>3'
+    assert expected == cell.render()

@@ -18,10 +18,8 @@ from titik_collector.web.city_view import CityView, watching
 expect.set_options(timeout=PATIENCE_S * 1000)
 
 
-def test_the_most_used_place_is_first(
-    page: TestClient, city: cities.City, view: CityView
-) -> None:
-    """A place of which nothing is known is last, however full it was."""
+def test_the_most_used_place_is_first(page: TestClient, city: cities.City, view: CityView) -> None:
+    """A place that is away is last, however full it was."""
     city.hear("lerik-1", 90)
     city.hear("tirosa-1", 80)
     city.hear("oesapa-1", 70)
@@ -66,7 +64,9 @@ def test_an_order_by_devices_stays_for_a_minute(open_page: OpenPage, tmp_path: P
             before = titles(page)
             assert [f"Tempat {number}" for number in range(12)] == before
             filled.hear("r-11-0", 500)
-            expect(page.locator(".place").last.locator('[data-figure="clients"]')).to_have_text("500")
+            expect(page.locator(".place").last.locator('[data-figure="clients"]')).to_have_text(
+                "500"
+            )
             assert before == titles(page)
             turn(page, 61_000)
             filled.hear("r-11-0", 600)

@@ -19,7 +19,7 @@ HOURS_MS = 8 * DAY_MS  # up to here hours are added up, so that a span begins wh
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceUse:
+class PlaceMean:
     """One site."""
 
     site: NamedSite
@@ -32,7 +32,7 @@ def cost(span: Span, sites: int) -> int:
     return history.count(_window(span), span) * sites
 
 
-def ranked(db: Database, span: Span, calendar: Calendar, now_ms: int) -> list[PlaceUse] | None:
+def ranked(db: Database, span: Span, calendar: Calendar, now_ms: int) -> list[PlaceMean] | None:
     """Every registered site, the most used first; None: more than MAX_RANKED windows."""
     sites = subject_names.registered_sites(db)
     if cost(span, len(sites)) > MAX_RANKED:
@@ -50,12 +50,12 @@ def ranked(db: Database, span: Span, calendar: Calendar, now_ms: int) -> list[Pl
 
 def _use(
     site: NamedSite, sums: rollups.SiteSums | None, begin_ms: int | None, whole: Span
-) -> PlaceUse:
+) -> PlaceMean:
     length_ms = 0 if begin_ms is None else whole.end_ms - max(begin_ms, whole.start_ms)
     if sums is None:
-        return PlaceUse(site, None, 0.0 if length_ms > 0 else None)
+        return PlaceMean(site, None, 0.0 if length_ms > 0 else None)
     mean = sums.device_ms / sums.known_ms if sums.known_ms else None
-    return PlaceUse(site, mean, min(1.0, sums.covered_ms / length_ms) if length_ms > 0 else None)
+    return PlaceMean(site, mean, min(1.0, sums.covered_ms / length_ms) if length_ms > 0 else None)
 
 
 def _begin(db: Database) -> dict[int, int]:

@@ -84,7 +84,7 @@ def offered(found: Sequence[Place], current: str | None) -> dict[str, str]:
 
 
 def grouped(found: Sequence[Place], key: str, now_ms: int, sort: str) -> list[PlaceGroup]:
-    """As places are sorted: the group with the most down first, or with most devices, or by name."""
+    """As places are sorted: the group with the most down first, or most devices, or by name."""
     places = {one.name: one for one in found}
     groups = [
         PlaceGroup(one.value, tuple(places[site.name] for site in one.sites), one.line)

@@ -151,7 +151,7 @@ def natural(title: str) -> list[str | int]:
 
 
 def by_devices(place: Place) -> tuple[bool, int, list[str | int]]:
-    """To sort by: the most first, and those of which nothing is known last."""
+    """To sort by: the most first, and unknown ones last."""
     devices = place.site.now.clients
     return devices is None, -(devices or 0), natural(place.title)
 

@@ -87,6 +87,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
             path=request.url.path,
             **(_moment(city) if request.state.viewer and city.is_seen else NOTHING),
             zone=city.config.city.timezone,
+            itself=f"{request.url.path}?{request.url.query}",
             here=lambda **changed: with_query(request, **changed),
         )
     )

@@ -1,6 +1,6 @@
 """`/history`: the past of up to six places, compared; the address has all of what is chosen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -16,17 +16,14 @@ from titik_collector.queries import columnar, day_strip, history, overall, place
 from titik_collector.queries.day_strip import KnownShare, StripDay
 from titik_collector.queries.history import Subject
 from titik_collector.queries.overall import Overall
-from titik_collector.queries.place_use import PlaceUse
-from titik_collector.queries.status import CityStatus
+from titik_collector.queries.place_use import PlaceMean
 from titik_collector.store.database import Database
-from titik_collector.web import asked_past, past_rows
+from titik_collector.web import asked_past, compared, past_rows
 from titik_collector.web.api import history_api, parameters
 from titik_collector.web.api.past_answers import past_of
 from titik_collector.web.api.replying import CSV, reply
 from titik_collector.web.asked_past import AskedTime
-from titik_collector.web.error_pages import BadQuery
 from titik_collector.web.past_rows import PastRow
-from titik_collector.web.places import natural
 from titik_collector.web.rendering import city_of, render
 from titik_collector.wording import when
 
@@ -99,7 +96,7 @@ class PastView:
     rows: tuple[PastRow, ...]
     nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
     days: tuple[StripDay, ...]  # of a single subject
-    used: tuple[PlaceUse, ...] | None  # places of the city alone; None: too many for this span
+    used: Sequence[PlaceMean] | None  # places of the city alone; None: too many for this span
 
 
 async def _history(request: Request) -> Response:
@@ -107,7 +104,7 @@ async def _history(request: Request) -> Response:
     config, now_ms = city.config, city.snapshot.at_ms
     asked = asked_past.asked_time(request, config, now_ms, SINCE)
     word = parameters.choice(request, "m", tuple(MEASURES), "clients") or ""
-    names = _names(request)
+    names = compared.names(request)
     count = asked_past.windows(asked, len(names))
     window = asked.window or "1d"
     asked_past.check_size(count, window, _first_part(request, asked))
@@ -131,14 +128,14 @@ async def _history(request: Request) -> Response:
         yesterday=Calendar(config.city.timezone).day_before(now_ms),
         windows=WINDOWS,
         names=names,
-        places=_places(city.snapshot.status, names),
-        routers=_routers(city.snapshot.status, names),
+        places=compared.places(city.snapshot.status, names),
+        routers=compared.routers(city.snapshot.status, names),
         most=MAX_COMPARED,
         many=MANY,
         most_used=MOST_USED,
         city_zone=config.city.timezone,
         address=lambda **changed: _address(request, names, **changed),
-        of=lambda chosen: _address(request, chosen),
+        instead=lambda chosen: _address(request, chosen),
         without=lambda name: _address(request, [one for one in names if one != name]),
         iso=lambda at_ms: when.iso(at_ms, config.city.timezone),
         local=lambda at_ms: when.iso(at_ms, config.city.timezone)[:16],
@@ -151,12 +148,12 @@ async def _csv(request: Request) -> Response:
     config = city.config
     asked = asked_past.asked_time(request, config, city.snapshot.at_ms, SINCE)
     measure = MEASURES[parameters.choice(request, "m", tuple(MEASURES), "clients") or ""]
-    names = _names(request)
+    names = compared.names(request)
     count = asked_past.windows(asked, len(names))
     asked_past.check_size(count, asked.window or "1d", _first_part(request, asked))
 
     def question(db: Database) -> bytes:
-        subjects = [_find(db, config, name) for name in names]
+        subjects = [compared.find(db, config, name) for name in names]
         found = asked_past.read(db, config, subjects, asked, list(measure.fields))
         return history_api.as_text(found, config)
 
@@ -175,7 +172,7 @@ def view(
     now_ms: int,
 ) -> PastView:
     """All that the page shows, at one moment of the store."""
-    subjects = tuple(_find(db, config, name) for name in names)
+    subjects = tuple(compared.find(db, config, name) for name in names)
     found = asked_past.read(db, config, subjects, asked, list(measure.fields))
     window = row_window = found[0].window
     rows = past_rows.rows(found, measure.lines)
@@ -196,15 +193,8 @@ def view(
         () if is_empty else tuple(rows),
         tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),
         tuple(day_strip.read(db, subjects[0], calendar, now_ms)) if len(subjects) == 1 else (),
-        _used(db, asked.span, calendar, now_ms) if spoken and names == ["city"] else (),
+        place_use.ranked(db, asked.span, calendar, now_ms) if spoken and names == ["city"] else (),
     )
-
-
-def _used(
-    db: Database, span: Span, calendar: Calendar, now_ms: int
-) -> tuple[PlaceUse, ...] | None:
-    found = place_use.ranked(db, span, calendar, now_ms)
-    return None if found is None else tuple(found)
 
 
 def _nearest(db: Database, subjects: Sequence[Subject], window: Window, span: Span) -> list[Span]:
@@ -218,62 +208,17 @@ def _nearest(db: Database, subjects: Sequence[Subject], window: Window, span: Sp
     return [*found, *([Span(min(after), min(after) + length_ms)] if after else [])]
 
 
-def _names(request: Request) -> list[str]:
-    """`s`, as often as there are places; the city if there is none."""
-    status = city_of(request).snapshot.status
-    asked = (one.strip() for one in request.query_params.getlist("s"))
-    names = list(dict.fromkeys(_named(status, one) for one in asked if one))
-    if len(names) > MAX_COMPARED:
-        raise BadQuery("s", f"{len(names)} places", f"at most {MAX_COMPARED} are compared")
-    return names or ["city"]
-
-
-def _named(status: CityStatus, words: str) -> str:
-    """The subject that somebody typed: its title or name, or words that are of one place alone."""
-    word = words.casefold()
-    sites = [(f"site/{one.name}", one.name, one.line.title.casefold()) for one in status.sites]
-    named = [subject for subject, *names in sites if word in names]
-    if not named and any(one.name == words for one in status.routers()):
-        return f"router/{words}"
-    if word == status.line.title.casefold():
-        return "city"
-    named = named or [subject for subject, *names in sites if word in " ".join(names)]
-    return named[0] if len(named) == 1 else words
-
-
-def _find(db: Database, config: Config, name: str) -> Subject:
-    scope, _, rest = name.partition("/")
-    if not rest:
-        scope, rest = ("city", name) if name in ("city", config.city.name) else ("site", name)
-    return asked_past.find(db, config, scope, rest)
-
-
 def _range(request: Request) -> str | None:
     """The chip that is chosen; None for times of the reader's own."""
     since = request.query_params.get("from", SINCE)
     return since if since in RANGES and request.query_params.get("to", "now") == "now" else None
 
 
-def _places(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Those that can be added: name and title."""
-    found = [(f"site/{one.name}", one.line.title) for one in status.sites]
-    return _in_order(one for one in found if one[0] not in names)
-
-
-def _routers(status: CityStatus, names: Sequence[str]) -> list[tuple[str, str]]:
-    found = [(f"router/{one.name}", one.name) for one in status.routers()]
-    return _in_order(one for one in found if one[0] not in names)
-
-
-def _in_order(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return sorted(found, key=lambda one: natural(one[1]))
-
-
 def _first_part(request: Request, asked: AskedTime) -> str:
     part = asked_past.first_part(asked)
     zone = city_of(request).config.city.timezone
     changed = {"from": when.iso(part.start_ms, zone), "to": when.iso(part.end_ms, zone)}
-    return _address(request, _names(request), **changed)
+    return _address(request, compared.names(request), **changed)
 
 
 def _address(

@@ -174,7 +174,7 @@ function showState(isLive) {
   const state = isLive ? mode : isLost ? "lost" : "waiting";
   const word = { live: "live", polled: "every 15 s" }[state] ?? "waiting";
   if (mark) {
-    mark.dataset.live = state;
+    if (mark.dataset.live !== state) mark.dataset.live = state;
     write(mark, `${words.get(word)} ${isLive ? clocks[2](now()) : ""}`.trim());
   }
   const bar = document.querySelector('[data-bar="lost"]');
