@@ -211,8 +211,8 @@ def _router_time(
         routers += more[part.start_ms]
         if routers:
             of_window = found[bisect_right(begins, part.start_ms) - 1]
-            of_window.ms += routers * stretches.length(part)
-            of_window.heard_ms += routers * _heard(part, deaf)
+            of_window.ms += routers * (ms := stretches.length(part))
+            of_window.heard_ms += routers * (ms - stretches.within(part, deaf))
     return found
 
 
