@@ -238,9 +238,9 @@ def test_a_place_says_when_it_was_away(changing: City) -> None:
     folder = changing.config.file.with_name("public")
     PublicExport(changing.config, folder).write(at_ms)
     found = texts(folder)
-    for code, words in (("en", "1 outage, 1 h"), ("id", "1 gangguan, 1 j")):
+    for code, words in (("en", "1 outage, 1 hour"), ("id", "1 gangguan, 1 jam")):
         assert words in found[f"{code}/place/taman-tirosa.html"]
-    assert "away for 1 h · power cut" in found["en/place/taman-tirosa.html"]
+    assert "away for 1 hour · power cut" in found["en/place/taman-tirosa.html"]
     assert "no outage known" in found["en/place/taman-fontein.html"]
 
 

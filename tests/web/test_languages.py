@@ -28,6 +28,16 @@ def test_figures_are_written_as_the_language_does(code: str, expected: list[str]
 
 
 @pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(7800, "2 jam 10 menit"), (3600, "1 jam"), (90_000, "1 hari 1 jam"), (12, "12 detik")],
+)
+def test_a_length_in_words_needs_no_key(seconds: int, expected: str) -> None:
+    """Short units are for those who see them each day."""
+    assert expected == language("id").length_in_words(seconds)
+    assert "1 hour" == language("en").length_in_words(3600)
+
+
+@pytest.mark.parametrize(
     ("header", "expected"),
     [
         ("en-GB,id;q=0.5", "en"),

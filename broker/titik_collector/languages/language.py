@@ -76,14 +76,19 @@ class Language:
 
     def length(self, seconds: float) -> str:
         """How long something lasts, such as `2 h 10 m`, `12 m` or `8 s`."""
-        left, words = max(0, int(seconds)), list[str]()
-        for size, unit in _UNITS:
-            if left >= size and not (unit == "second" and words):
-                words.append(f"{left // size} {_SHORT[self.code][unit]}")
-            elif words:
-                break
-            left %= size
-        return " ".join(words[:2]) or f"0 {_SHORT[self.code]['second']}"
+        return " ".join(f"{number} {_SHORT[self.code][unit]}" for number, unit in _lengths(seconds))
+
+    def length_in_words(self, seconds: float) -> str:
+        """The same for people who see it once, such as `2 hours 10 minutes`."""
+        return " ".join(self._counted(number, unit) for number, unit in _lengths(seconds))
+
+    def _counted(self, number: int, unit: str) -> str:
+        return {
+            "day": self.many("%(num)d day", "%(num)d days", number),
+            "hour": self.many("%(num)d hour", "%(num)d hours", number),
+            "minute": self.many("%(num)d minute", "%(num)d minutes", number),
+            "second": self.many("%(num)d second", "%(num)d seconds", number),
+        }[unit]
 
     @property
     def units(self) -> str:
@@ -179,6 +184,18 @@ def accepted(header: str) -> str | None:
             continue  # what is no number is no wish
     codes = [{"in": "id"}.get(tag, tag) for _, _, tag in sorted(wishes)]
     return next((code for code in codes if code in CODES), None)
+
+
+def _lengths(seconds: float) -> list[tuple[int, str]]:
+    """At most two of _UNITS; seconds alone."""
+    left, found = max(0, int(seconds)), list[tuple[int, str]]()
+    for size, unit in _UNITS:
+        if left >= size and not (unit == "second" and found):
+            found.append((left // size, unit))
+        elif found:
+            break
+        left %= size
+    return found[:2] or [(0, "second")]
 
 
 def zone_label(at_ms: int, zone: tzinfo) -> str:
