@@ -58,8 +58,11 @@ class City:
         status = Status(router, state, token(router), 1, boot(router), "0.1.0")  # type: ignore[arg-type]
         self.store.save([StatusReceived(status, at_ms or now_ms())])
 
-    def live(self, minutes: int = 3, clients: int = 3) -> None:
-        """All routers report until now, every 30 s, one client more at each router."""
+    def live(self, minutes: int = 3, clients: int = 3, gappy: Sequence[str] = ()) -> None:
+        """All routers report until now, every 30 s, one client more at each router.
+
+        Those that are gappy report in eleven of fifteen minutes.
+        """
         until_ms = now_ms()
         for number, one in enumerate(self.config.router):
             self.report(one.name, "online", until_ms - minutes * 60_000)
@@ -67,6 +70,7 @@ class City:
                 [
                     self._taken(one.name, clients + number, until_ms - step * STEP_MS)
                     for step in range(minutes * 2, -1, -1)
+                    if one.name not in gappy or step % 30 > 17 or step % 30 < 10
                 ]
             )
 

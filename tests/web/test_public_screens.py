@@ -41,13 +41,13 @@ CRAMPED = """() => [...document.querySelectorAll(".map-plate")].filter((one) => 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page of a city with a past, where a hospital is away and other places are full."""
+    """The page of a city with a past, where a hospital is away, others are full or have gaps."""
     folder = tmp_path_factory.mktemp("city")
     since = date.today() - timedelta(days=10)
     text = re.sub(r"(\[\[router\]\]\n)", rf"\1since = {since}\n", cities.KUPANG.read_text())
     with cities.city(folder, text) as city:
         city.remember(5, "tirosa-1", "fontein-1", "lerik-1", "solor-1")
-        city.live(minutes=45, clients=96)
+        city.live(minutes=45, clients=96, gappy=["tirosa-1"])
         city.report("lerik-1", "offline")
         city.roll()
         PublicExport(city.config, folder / "public").write()
