@@ -221,6 +221,45 @@ def test_an_address_is_as_browsers_send_it(url: str, expected: str) -> None:
     assert expected == parse(f'{LEAST}[web]\nurl = "{url}"').web.url
 
 
+PAGE_OF_OTHERS = (
+    "can be reached by other machines, and what they send could be read; give web.tls_cert"
+)
+
+
+@pytest.mark.parametrize(
+    ("web", "expected"),
+    [
+        ('host = "0.0.0.0"', f"host: 0.0.0.0 {PAGE_OF_OTHERS}"),
+        ('host = "::"', f"host: :: {PAGE_OF_OTHERS}"),
+        ('host = "192.168.1.5"', f"host: 192.168.1.5 {PAGE_OF_OTHERS}"),
+        ('host = "titik.example.org"', f"host: titik.example.org {PAGE_OF_OTHERS}"),
+        ('host = "0.0.0.0"\ntls_cert = "a"', "tls_key: is missing; give web.tls_cert and web.tls_"),
+        (
+            'identity_header = "X-Forwarded-User"',
+            "identity_header: would be believed from anybody; give web.trusted_proxies",
+        ),
+    ],
+)
+def test_a_page_that_would_be_unsafe_is_refused(web: str, expected: str) -> None:
+    """Passwords that others could read, and names that anybody could send."""
+    assert error(f"{LEAST}[web]\n{web}").startswith(f"{FILE}: web.{expected}")
+
+
+@pytest.mark.parametrize(
+    "web",
+    [
+        'host = "0.0.0.0"\ninsecure = true',
+        'host = "0.0.0.0"\ntls_cert = "a"\ntls_key = "b"',
+        'host = "localhost"',
+        'host = "::1"',
+        'trusted_proxies = ["127.0.0.1"]\nidentity_header = "X-Forwarded-User"',
+    ],
+)
+def test_a_page_that_is_safe_or_wanted_so_is_accepted(web: str) -> None:
+    """With a certificate, on this machine alone, or because the operator wrote it."""
+    assert parse(f"{LEAST}[web]\n{web}").web != parse(LEAST).web
+
+
 def test_the_example_is_the_citys_ten_hotspots() -> None:
     """examples/kupang.toml is right, and every site has a router."""
     kupang = model.load(ROOT / "examples" / "kupang.toml")
