@@ -28,6 +28,7 @@ from titik_wire.instant import DAY_MS
 
 DOCUMENT = openapi.document()
 SITE = "taman-tirosa"
+PROBLEM = "application/problem+json"
 HISTORY = f"{BASE}/history/site/{SITE}"
 
 
@@ -195,7 +196,18 @@ def test_an_error_names_the_parameter_and_the_remedy(
     check({"$ref": "#/components/schemas/ProblemAnswer"}, plain)
     assert (status, status, field) == (answer.status_code, plain["status"], plain["field"])
     assert remedy in plain["detail"]
-    assert "application/problem+json" == answer.headers["content-type"]
+    assert PROBLEM == answer.headers["content-type"]
+
+
+def test_who_would_change_something_is_answered_as_a_program(api: TestClient, here: City) -> None:
+    """Without a token by what is missing; an operator's token changes nothing where one reads."""
+    answer = api.delete(f"{BASE}/now")
+    assert (403, PROBLEM) == (answer.status_code, answer.headers["content-type"])
+    assert "Authorization: Bearer TOKEN" in answer.json()["detail"]
+    bearer = {"Authorization": f"Bearer {people.add_token(here.config, 'operator')}"}
+    answer = api.delete(f"{BASE}/now", headers=bearer)
+    assert (405, PROBLEM) == (answer.status_code, answer.headers["content-type"])
+    assert "GET" in answer.headers["allow"]
 
 
 def test_what_is_too_much_is_answered_in_parts(api: TestClient) -> None:

@@ -65,7 +65,9 @@ async def http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _answer(request, 404, marked("Not found"), marked("There is no such page."))
-    return _answer(request, error.status_code, error.detail, error.detail)
+    answer = _answer(request, error.status_code, error.detail, error.detail)
+    answer.headers.update(error.headers or {})  # such as Allow
+    return answer
 
 
 async def _bad_query(request: Request, error: Exception) -> Response:

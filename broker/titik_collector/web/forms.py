@@ -21,6 +21,7 @@ TOKEN = "form"  # the field's name
 DAY_S = 86_400
 BODY_S = 10.0  # for the whole form, as for a head
 FOREIGN = marked("This form does not come from this page. Open the page again.")
+NO_TOKEN = "A program changes something only with a token: Authorization: Bearer TOKEN."
 
 
 def render_form(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -44,7 +45,7 @@ async def read(request: Request) -> dict[str, str]:
 
 
 def check_origin(request: Request) -> None:
-    """HTTPException 403 if a page of another site made the browser send this."""
+    """HTTPException 403 if a page of another site made the browser send this, or no page did."""
     origin = request.headers.get("origin")
     if origin is None:
         is_ours = request.headers.get("sec-fetch-site") == "same-origin"
@@ -52,7 +53,7 @@ def check_origin(request: Request) -> None:
         url: str | None = request.app.state.city.config.web.url
         is_ours = origin == url or urlsplit(origin).netloc == request.headers.get("host")
     if not is_ours:
-        raise HTTPException(403, FOREIGN)
+        raise HTTPException(403, NO_TOKEN if request.url.path.startswith("/api/") else FOREIGN)
 
 
 def local_path(text: str) -> str:
