@@ -5,7 +5,20 @@ import re
 from starlette.testclient import TestClient
 
 from tests.web.cities import City
-from titik_collector.web.headers import HEADERS
+from titik_collector.web import app
+from titik_collector.web.city_view import CityView
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "geolocation=(), camera=(), microphone=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
 
 
 def test_every_place_is_there_with_its_state_and_figures(page: TestClient, city: City) -> None:
@@ -18,12 +31,19 @@ def test_every_place_is_there_with_its_state_and_figures(page: TestClient, city:
 
 
 def test_every_answer_carries_the_headers(page: TestClient) -> None:
-    """Errors and files too."""
+    """Errors and files too. They are written out, so that none is lost with the list of ours."""
     for path in ("/", "/healthz", "/nowhere"):
         answer = page.get(path)
-        assert HEADERS.items() <= {name: answer.headers.get(name) for name in HEADERS}.items()
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
         assert "server" not in answer.headers
+
+
+def test_https_is_kept_by_a_browser_that_had_it_once(view: CityView) -> None:
+    """For a year; over plain HTTP nothing says so, and a browser would not believe it."""
+    built = app.build(view)
+    name = "strict-transport-security"
+    assert "max-age=31536000" == TestClient(built, "https://localhost").get("/").headers[name]
+    assert name not in TestClient(built, "http://localhost").get("/").headers
 
 
 def test_files_are_kept_for_a_year_under_their_hash(page: TestClient) -> None:
