@@ -7,6 +7,7 @@ import socket
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.until import until
 from tests.web import cities
 from tests.web.conftest import OpenPage, serving_at
 from tests.web.test_live import view_streams as streams_of
@@ -14,6 +15,18 @@ from titik_collector.web.city_view import CityView
 
 pytestmark = pytest.mark.system
 SOON_MS = 30_000  # a busy machine is no failure
+# Each stream of a page is known to the test, and none brings a beat while `isDeaf`.
+COUNTED = """
+window.sources = [];
+window.isOpen = (one) => one.readyState !== EventSource.CLOSED;
+window.isDeaf = false;
+window.EventSource = class extends EventSource {
+  constructor(...given) { super(...given); sources.push(this); }
+  addEventListener(kind, listener) {
+    super.addEventListener(kind, (event) => (isDeaf && kind === "health") || listener(event));
+  }
+};
+"""
 
 
 def live(page: Page, how: str = "live") -> None:
@@ -127,13 +140,58 @@ def test_a_wrong_clock_of_the_browser_changes_nothing(served: str, open_page: Op
     expect(page.locator('li [data-figure="since"]').first).to_be_hidden()
 
 
-def test_a_tab_that_is_not_seen_has_no_stream(served: str, open_page: OpenPage) -> None:
+def test_a_tab_that_is_not_seen_has_no_stream(
+    served: str, view: CityView, open_page: OpenPage
+) -> None:
     """A browser has six connections to a server, and people leave tabs open."""
     page = open_page(served)
     live(page)
     hide(page, hidden=True)
     expect(page.locator("[data-live]")).not_to_have_attribute("data-live", "live")
+    assert 0 == until(lambda: len(streams_of(view)), 0)
     hide(page, hidden=False)
+    live(page)
+
+
+def test_a_tab_has_one_stream(served: str, view: CityView, open_page: OpenPage) -> None:
+    """However often it begins again, the one before is closed at once."""
+    page = open_page("about:blank")
+    page.add_init_script(COUNTED)
+    page.goto(served)
+    live(page)
+    for _ in range(3):
+        page.evaluate("dispatchEvent(new Event('online'))")
+        hide(page, hidden=True)
+        hide(page, hidden=False)
+    assert page.evaluate("sources.length") > 6
+    assert 1 == page.evaluate("sources.filter(isOpen).length")
+    live(page)
+    assert 1 == until(lambda: len(streams_of(view)), 1)
+
+
+def test_two_seconds_without_a_beat_are_not_live(served: str, open_page: OpenPage) -> None:
+    """By a stopwatch that stands still after them, so that no later second counts."""
+    page = open_page("about:blank")
+    page.add_init_script(COUNTED)
+    page.goto(served)
+    live(page)
+    page.evaluate(
+        "() => { isDeaf = true; const at = performance.now(); performance.now = () => at + 2001; }"
+    )
+    live(page, "waiting")
+
+
+def test_the_first_look_after_a_sleep_is_not_live(served: str, open_page: OpenPage) -> None:
+    """A stopwatch may stand still in it; the wall clock has jumped. The next beat is live again."""
+    page = open_page(served)
+    live(page)
+    page.evaluate(
+        "() => { const mark = document.querySelector('[data-live]'); window.looks = [];"
+        " new MutationObserver(() => looks.push(mark.dataset.live))"
+        ".observe(mark, {attributeFilter: ['data-live']});"
+        " const real = Date.now; Date.now = () => real() + 3600000; }"
+    )
+    assert "waiting" == until(lambda: page.evaluate("looks[0]"), "waiting")
     live(page)
 
 
