@@ -182,7 +182,7 @@ def test_a_simulated_past_is_marked(page: TestClient, here: City) -> None:
     with here.db.transaction():
         simulated.keep(here.db, Span(now - 3 * DAY_MS, now - DAY_MS))
     made_up = "<small>simulated</small>"
-    until(lambda: shown(page, f"{HOURS}&s=site/taman-tirosa").count(made_up), 1)
+    assert 1 == until(lambda: shown(page, f"{HOURS}&s=site/taman-tirosa").count(made_up), 1)
     strip = shown(page, "/site/taman-tirosa?lang=en").partition('<figure class="strip">')[2]
     assert 87 <= strip.partition("</svg>")[0].count(", simulated") <= 90
     assert made_up not in shown(page, "/history?lang=en&from=2h&w=1h")

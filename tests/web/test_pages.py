@@ -207,7 +207,8 @@ def test_a_place_that_has_more_than_it_is_meant_for_is_full(
 ) -> None:
     """A share above the whole is no figure by itself."""
     city.hear("tirosa-1", devices)
-    until(lambda: page.get("/site/taman-tirosa?lang=en").text.count(f"</svg> {words}</span>"), 1)
+    text = f"</svg> {words}</span>"
+    assert 1 == until(lambda: page.get("/site/taman-tirosa?lang=en").text.count(text), 1)
 
 
 def test_what_is_not_known_is_a_word_in_a_table(page: TestClient) -> None:
