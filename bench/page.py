@@ -5,18 +5,24 @@ else runs on the machine counts too.
 """
 
 import contextlib
+import random
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.results import Length, Result
+from tests.collector.build import sample
 from tests.web import cities
 from tests.web.conftest import serving_at
+from titik_collector.received import Arrived
 from titik_collector.web.city_view import watching
+from titik_wire import codec
 
 COMMAND: Final = "python -m bench.run --only page"
 PAINT: Final = """() => new Promise((seen) => new PerformanceObserver((list) => {
@@ -45,6 +51,10 @@ CLICK: Final = """(chosen) => new Promise((done) => {
   document.querySelector(chosen).click();
   requestAnimationFrame(() => setTimeout(() => done(performance.now() - since)));
 })"""
+SLOW_LINE: Final = {
+    "offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 95_000,
+}  # fmt: skip
+ONCE, ALL_ROUTERS = "/events?once", "/api/v1/now?scope=router"
 REPORT_S: Final = 30  # between two reports of a router
 
 
@@ -65,8 +75,12 @@ def _small(browser: Browser, rounds: int) -> list[Result]:
         city.roll()
         with watching(city.config) as view, serving_at(view) as address:
             paint = _timed(browser, rounds, address, _paint)
+            slow = _timed(browser, rounds, address, _paint, _slowed)
             chart = _timed(browser, rounds, f"{address}/site/taman-tirosa", _chart)
     return [
+        _result(
+            "first page, 10 places, at 1.6 Mb/s with a quarter of the processor", slow, "<= 2500"
+        ),
         _result("first page, 10 places, until something is seen", paint, "<= 1000"),
         _result("chart of a day of minutes, with its library", chart, None),
     ]
@@ -79,10 +93,12 @@ def _large(browser: Browser, rounds: int, sites: int) -> list[Result]:
             city.hear_all()
             for router in (one.name for one in city.config.router[-12:]):  # of six places
                 city.report(router, "offline")
+            _differ(city)
             with watching(city.config) as view, serving_at(view) as address:
                 paint = _timed(browser, rounds, address, _paint)
                 moving = _timed(browser, rounds, address, _map)
                 clicks = _timed(browser, rounds, address, _click)
+                weights = [_kb(f"{address}{path}") for path in (ONCE, ALL_ROUTERS)]
                 stalls = _stalls(browser, city, address, seconds=rounds * 12)
     of = f"{sites} places, {2 * sites} routers"
     return [
@@ -91,12 +107,51 @@ def _large(browser: Browser, rounds: int, sites: int) -> list[Result]:
             f"first page of {of}, live for a minute, time in tasks of 50 ms and more", stalls, None
         ),
         _result(f"first page, {of}, until something is seen", paint, None),
-        _result(f"map of {of}, with its library", moving, None),
+        _result(f"map of {of}, with its library", moving, "<= 250"),
+        Result(
+            f"what a stream begins with, {of}, compressed", "kB", (weights[0],), "<= 20", COMMAND
+        ),
+        Result(
+            f"all routers from the API, {of}, compressed", "kB", (weights[1],), "<= 20", COMMAND
+        ),
     ]
 
 
+def _differ(city: cities.City) -> None:
+    """A second sample of each router, whose figures are of chance: equal ones weigh nothing."""
+    chance, at_ms = random.Random(16), cities.now_ms()
+    arrived = []
+    for name in (one.name for one in city.config.router):
+        plain = sample(2, router=name, run=cities.token(name), boot=cities.boot(name))
+        (bss,), (net,) = plain.bss or (), plain.net or ()
+        down, up = chance.randrange(10**9), chance.randrange(10**8)
+        taken = replace(
+            plain,
+            clients=chance.randrange(60),
+            taken_at=at_ms,
+            spool=(),
+            bss=(replace(bss, tx_bytes=10**6 + down, rx_bytes=10**5 + up),),
+            net=(replace(net, rx_bytes=11 * 10**5 + down, tx_bytes=11 * 10**4 + up),),
+        )
+        city.seqs[name] = 2
+        arrived.append(Arrived(taken, codec.encode(taken), True, at_ms + 50))
+    city.store.save(arrived)
+
+
+def _kb(address: str) -> float:
+    """As it comes over the network."""
+    headers = {"Connection": "keep-alive", "Accept-Encoding": "gzip"}
+    with httpx.stream("GET", address, headers=headers) as answer:
+        answer.raise_for_status()
+        return sum(map(len, answer.iter_raw())) / 1024
+
+
 def _timed(
-    browser: Browser, rounds: int, address: str, measure: Callable[[Page], float]
+    browser: Browser,
+    rounds: int,
+    address: str,
+    measure: Callable[[Page], float],
+    prepare: Callable[[Page], None] = lambda _: None,
 ) -> tuple[float, ...]:
     """Each time in a browser that has nothing of ours yet."""
     found = []
@@ -105,9 +160,18 @@ def _timed(
             browser.new_context(viewport={"width": 1440, "height": 900})
         ) as one:
             page = one.new_page()
+            prepare(page)
             page.goto(address)
             found.append(measure(page))
     return tuple(found)
+
+
+def _slowed(page: Page) -> None:
+    """The line of a phone far from its mast, and its processor."""
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Network.enable")
+    cdp.send("Network.emulateNetworkConditions", SLOW_LINE)
+    cdp.send("Emulation.setCPUThrottlingRate", {"rate": 4})
 
 
 def _paint(page: Page) -> float:
