@@ -1,13 +1,17 @@
 """The weeks that a demo's city did not live: what the world gave, and that it is the same again."""
 
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from tests.web import cities
 from titik_collector.config.site_tables import Site
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.ingest import plausible
+from titik_collector.simulation.delivery import Delivery
 from titik_collector.simulation.weeks import Away, Weeks, outages
 from titik_collector.simulation.world import Day, day_of, expected_clients
+from titik_collector.store import simulated
 from titik_wire import codec, topics
 from titik_wire.instant import DAY_MS, HOUR_MS
 from titik_wire.messages import Sample
@@ -88,3 +92,15 @@ def test_a_few_routers_were_away_and_each_of_them_once_at_a_time() -> None:
     by_router = sorted(found, key=lambda one: (one.router, one.from_ms))
     assert not [(a, b) for a, b in pairwise(by_router) if a[0] == b[0] and a.to_ms > b.from_ms]
     assert found == outages(Span(END - 35 * DAY_MS, END), names)
+
+
+def test_the_newest_day_is_delivered_first(tmp_path: Path) -> None:
+    """Who opens a demo looks at yesterday before the days of five weeks ago."""
+    with cities.city(tmp_path) as city:
+        with city.db.transaction():
+            simulated.keep(city.db, SPAN)
+        delivery = Delivery(city.config, [])
+        delivery._plan(city.db)
+    days = [one.start_ms for one in delivery._days]
+    assert DAYS + 1 == len(days)
+    assert sorted(days, reverse=True) == days

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.until import PATIENCE_S
 from tests.web import cities
@@ -113,6 +113,20 @@ def test_a_map_is_moved_by_keyboard_and_in_the_address(
     page.go_back()
     page.locator(".pin").first.wait_for()
     assert where == page.url
+
+
+def test_a_chart_that_is_long_in_coming_says_so(open_page: OpenPage, served_city: Served) -> None:
+    """After three seconds, in words; they go when it is drawn."""
+    page = open_page("about:blank")
+    held: list[Route] = []
+    page.route(lambda url: "/api/v1/history/" in url, lambda one: held.append(one))
+    page.goto(f"{served_city.address}/site/taman-tirosa?lang=id")
+    box = page.locator('[data-chart="clients"] .chart-box')
+    box.scroll_into_view_if_needed()
+    expect(box).to_have_attribute("data-slow", "memuat …")
+    for one in held:
+        one.continue_()
+    page.locator('[data-chart="clients"] .chart-box:not([data-slow]) canvas').wait_for()
 
 
 def test_a_chart_is_read_by_keyboard(open_page: OpenPage, served_city: Served) -> None:

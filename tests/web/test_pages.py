@@ -12,6 +12,7 @@ from tests.web.conftest import LOOPBACK
 from titik_collector.figures.windows import Calendar
 from titik_collector.web import app, rendering
 from titik_collector.web.city_view import CityView, watching
+from titik_collector.web.pages import about_page
 from titik_wire.instant import HOUR_MS
 
 SCREENS = ("/", "/site/taman-tirosa", "/router/tirosa-1", "/happened", "/about")
@@ -219,3 +220,15 @@ def test_what_is_not_known_is_a_word_in_a_table(page: TestClient) -> None:
     )
     expected = '<td data-label="Band"><span class="unreported">not known</span></td>3'
     assert expected == cell.render()
+
+
+def test_a_bug_has_a_number_by_which_it_is_found_in_the_log(
+    page: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever reports it can be helped, and reads nothing of its inside."""
+    monkeypatch.setattr(about_page, "render", lambda _: 1 / 0)
+    answer = page.get("/about?lang=en")
+    assert 500 == answer.status_code
+    (number,) = re.findall(r"Number of this error: ([0-9a-f]{8})<", answer.text)
+    assert [f"a bug stops a page path=/about number={number}"] == caplog.messages
+    assert "division" not in answer.text
