@@ -1,5 +1,6 @@
 """`/wall`: the city for a screen on a wall: three scenes that take turns, readable from 3 m.
 
+Rule: what has no room is counted in words; no place is missing without one.
 Rule: `every` seconds is a scene shown; it is in the address, as all that is chosen.
 """
 
@@ -12,6 +13,7 @@ from titik_collector.web.error_pages import BadQuery
 from titik_collector.web.places import counted, places
 from titik_collector.web.rendering import city_of, render
 
+MOST = 12  # places that have room, the worst; wall.css shows as many
 EVERY_S, FASTEST_S, SLOWEST_S = 20, 5, 3600
 
 
@@ -25,6 +27,8 @@ async def _wall(request: Request) -> Response:
         line=view.snapshot.status.line,
         places=found,
         counts=counted(found),
+        most=MOST,
+        rest=counted(found[MOST:]),
         map=site_map.of_city(view.config, found, request.app.state.basemap),
     )
 

@@ -127,8 +127,12 @@ function leaflet(canvas, section, places) {
   L.control.scale({ imperial: false, position: "topright" }).addTo(map); // below lies the credit
   const credit = L.control.attribution({ prefix: "Leaflet" }).addTo(map);
   credit.addAttribution(escaped(section.querySelector(".map-credit")?.textContent ?? ""));
-  const beside = map.getSize().x > 600 ? 84 : 40; // of the buttons, where there is room
-  if (!recall(map)) map.fitBounds(all, { maxZoom: 16, paddingTopLeft: [beside, 40], paddingBottomRight: [40, 40] });
+  const fit = () => {
+    const beside = map.getSize().x > 600 ? 84 : 40; // of the buttons, where there is room
+    map.fitBounds(all, { maxZoom: 16, paddingTopLeft: [beside, 40], paddingBottomRight: [40, 40] });
+  };
+  if (section.closest("[data-wall]")) map.on("resize", fit); // it had no size while it was not shown
+  if (!recall(map)) fit();
   map.on("dragend zoomend", () => remember(map));
   return map;
 }

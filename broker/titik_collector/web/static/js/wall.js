@@ -1,4 +1,8 @@
-/* Scenes take turns, and the picture moves by a few pixels each minute, so that nothing burns in. */
+/* Scenes take turns, and the picture moves by a few pixels each minute, so that nothing burns in.
+   Of places without room on the screen, a line shows how many are in each state. */
+
+import { ORDER, onRows } from "./live.js";
+import { count, word } from "./past.js";
 
 const SHIFT_MS = 60_000;
 const SHIFTS = 4;
@@ -8,7 +12,7 @@ export function mount(scenes) {
   const all = [...scenes.children];
   let turn = 0;
   const show = () => all.forEach((one, n) => one.classList.toggle("current", n === turn % all.length));
-  scenes.classList.add("turning");
+  document.body.classList.add("turning");
   show();
   setInterval(() => {
     turn += 1;
@@ -21,4 +25,18 @@ export function mount(scenes) {
     shift = (shift + 1) % SHIFTS;
     document.body.classList.add(`shift-${shift}`);
   }, SHIFT_MS);
+  const rest = /** @type {HTMLElement} */ (scenes.querySelector("[data-rest]"));
+  onRows(() => countRest(rest));
+}
+
+/** As wall.html has it, of those that stand behind the first now. @param {HTMLElement} rest */
+function countRest(rest) {
+  const list = /** @type {HTMLElement} */ (rest.previousElementSibling);
+  const places = /** @type {HTMLElement[]} */ ([...list.children]).slice(Number(rest.dataset.rest));
+  const states = places.map((one) => one.dataset.state ?? "unknown");
+  const each = ORDER.filter((state) => states.includes(state)).map(
+    (state) => `${count(states.filter((one) => one === state).length)} ${word(state)}`,
+  );
+  rest.hidden = !places.length;
+  rest.textContent = word("and more").replace("{number}", count(places.length)).replace("{states}", each.join(", "));
 }
