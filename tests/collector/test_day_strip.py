@@ -103,6 +103,8 @@ def test_the_share_online_is_what_a_count_gives(tmp_path: Path, seed: int) -> No
             online = day_strip.online(db, found, NOW_MS)
             expected = 1 - gone / known if known else None
             assert expected == (online and pytest.approx(online.share))
+            each = day_strip.each_online(db, found, NOW_MS)
+            assert each == tuple(day.online and pytest.approx(day.online, abs=1e-4) for day in days)
             for day in days:
                 known, gone = slow(db, subject, day.span)
                 if day.coverage or day.causes:

@@ -116,10 +116,40 @@ def online(db: Database, found: Columns, now_ms: int) -> KnownShare | None:
 
     A window without samples and without an outage is not known, as a day is.
     """
-    edges = [
-        *found.edges[:-1],
-        found.edges[-1]._replace(end_ms=min(found.edges[-1].end_ms, now_ms)),
+    stays, windows = _by_window(db, found, now_ms)
+    known_ms = sum(one.known_ms for one in windows if one)
+    if not known_ms:
+        return None
+    away_ms = sum(one.away_ms for one in windows if one)
+    return KnownShare(max(0.0, 1 - away_ms / known_ms), sum(map(bool, stays.values())))
+
+
+def each_online(db: Database, found: Columns, now_ms: int) -> tuple[float | None, ...]:
+    """Of each of its windows, of the part that is over; None: nothing is known."""
+    _, windows = _by_window(db, found, now_ms)
+    shares = [
+        round(max(0.0, 1 - one.away_ms / one.known_ms), 4) if one and one.known_ms else None
+        for one in windows
     ]
+    return (*shares, *[None] * (len(found.edges) - len(shares)))
+
+
+class _WindowTime(NamedTuple):
+    """Time of routers in one window, in which the server could hear."""
+
+    known_ms: int
+    away_ms: int
+
+
+def _by_window(
+    db: Database, found: Columns, now_ms: int
+) -> "tuple[Stays, list[_WindowTime | None]]":
+    """Of the windows that have begun; None: nothing is known of one."""
+    edges = [
+        Span(one.start_ms, min(one.end_ms, now_ms)) for one in found.edges if one.start_ms < now_ms
+    ]
+    if not edges:
+        return {}, []
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
     deaf, stays = _deaf(db, whole), _stays(db, found.subject, whole)
     away = (
@@ -127,19 +157,13 @@ def online(db: Database, found: Columns, now_ms: int) -> KnownShare | None:
         for router_id, one in _outages(db, stays, whole)
         for stay in stays[router_id]
     )
-    known_ms = away_ms = 0
-    for there, gone, coverage in zip(
-        _router_time(edges, chain.from_iterable(stays.values()), deaf),
-        _router_time(edges, away, deaf),
-        found.figures[columnar.COVERAGE],
-        strict=True,
-    ):
-        if coverage or gone.ms:
-            known_ms += there.heard_ms
-            away_ms += gone.heard_ms
-    if not known_ms:
-        return None
-    return KnownShare(max(0.0, 1 - away_ms / known_ms), sum(map(bool, stays.values())))
+    there = _router_time(edges, chain.from_iterable(stays.values()), deaf)
+    gone = _router_time(edges, away, deaf)
+    known = zip(there, gone, found.figures[columnar.COVERAGE], strict=False)
+    return stays, [
+        _WindowTime(one.heard_ms, lost.heard_ms) if coverage or lost.ms else None
+        for one, lost, coverage in known
+    ]
 
 
 def last_days(calendar: Calendar, now_ms: int, count: int) -> list[Span]:

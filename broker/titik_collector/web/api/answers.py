@@ -43,7 +43,9 @@ class PresentFigures:
     wifi_up_bps: Rate = None
     uplink_down_bps: Rate = None
     uplink_up_bps: Rate = None
-    off_air: Annotated[bool | None, About("true: a router whose Wi-Fi is off")] = None
+    off_air: Annotated[
+        bool | None, About("true: the Wi-Fi is off, of a site that of all routers online")
+    ] = None
     revoked: Annotated[bool | None, About("true: a router that has no access")] = None
 
 
@@ -152,8 +154,9 @@ class HistoryAnswer:
     figures: Annotated[
         Mapping[str, tuple[float | None, ...]],
         About(
-            "by the contract's names of fields; null: not known. A coverage_ratio of 0 is a gap.",
-            {"propertyNames": {"enum": list(FIELDS)}},
+            "by the contract's names of fields; null: not known. A coverage_ratio of 0 is a gap."
+            " online_ratio: share of the known time that is over in which routers were online.",
+            {"propertyNames": {"enum": [*FIELDS, "online_ratio"]}},
         ),
     ]
     pending: Annotated[

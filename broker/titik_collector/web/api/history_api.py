@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -41,6 +42,8 @@ from titik_wire import instant
 
 SCOPES = ("router", "site", "city")
 KEEP_S, KEEP_CLOSED_S = 10, 300  # of what may still change, and of what should not
+ONLINE = "online_ratio"  # no column of a window: it is reckoned from outages
+OFFERED_FIELDS = (*FIELDS, ONLINE)
 CSV_HEAD = ("scope", "name", "window", "window_start")
 
 
@@ -48,13 +51,17 @@ async def _history(request: Request) -> Response:
     city = city_of(request)
     scope, name, as_csv = _whose(request)
     asked = asked_past.asked_time(request, city.config, city.snapshot.at_ms, "24h")
-    fields = parameters.several(request, "fields", FIELDS)
+    fields = parameters.several(request, "fields", OFFERED_FIELDS)
     count = asked_past.windows(asked)
     asked_past.check_size(count, asked.window or "1d", _next(request, asked))
 
     def question(db: Database) -> KeptAnswer:
         subject = asked_past.find(db, city.config, scope, name)
-        (found,) = asked_past.read(db, city.config, [subject], asked, fields)
+        columns = [one for one in fields if one != ONLINE]
+        (found,) = asked_past.read(db, city.config, [subject], asked, columns)
+        if ONLINE in fields:
+            shares = day_strip.each_online(db, found, asked.now_ms)
+            found = replace(found, figures={**found.figures, ONLINE: shares})
         body = as_text([found], city.config) if as_csv else encoded(_past(found, city.config))
         return KeptAnswer(body, KEEP_CLOSED_S if found.is_closed else KEEP_S)
 
@@ -237,7 +244,7 @@ _WINDOW = Parameter(
 )  # fmt: skip
 _FIELDS = Parameter(
     "fields", "some of the figures, with commas between them", "clients_mean,wifi_down_bps",
-    parameters.some_of(FIELDS),
+    parameters.some_of(OFFERED_FIELDS),
 )  # fmt: skip
 _MEASURE = Parameter(
     "m", "the figure", "clients_mean", {"type": "string", "enum": list(heat_map.MEASURES)}

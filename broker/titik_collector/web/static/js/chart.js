@@ -9,7 +9,7 @@ const HEIGHT = 180;
 const STRIP = 11;
 const MOST_ROWS = 200; // of a table
 const LONGER = { "1m": "1h", "1h": "1d" };
-const SHARED = ["coverage_ratio", "uptime_ratio"];
+const SHARED = ["coverage_ratio", "online_ratio"];
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [12, 6]];
 /** What can be drawn: the fields of a line each, and the band around a single one. */
 const MEASURES = {
@@ -66,8 +66,19 @@ async function read(figure, w = figure.dataset.w) {
   const names = subjects.split(" ");
   const each = await Promise.all(names.map((one) => ask(`/api/v1/history/${one}?${query}`)));
   const starts = each[0].start_ms;
-  return { measure, each, starts, ends: [...starts.slice(1), each[0].end_ms], zone: each[0].zone,
+  const ends = [...starts.slice(1), each[0].end_ms];
+  const over = until(each[0]);
+  const last = starts.findIndex((/** @type {number} */ start, /** @type {number} */ n) => start < over && ends[n] > over);
+  // Of a window that goes on coverage is a share of its whole length: as if nothing had come.
+  for (const { figures } of each) if (last >= 0) figures.coverage_ratio[last] = null;
+  return { measure, each, starts, ends, over, zone: each[0].zone,
     outages: await outages(names, starts[0]) };
+}
+
+/** When the time begins whose windows are not over; Infinity: all are. @param {any} history */
+function until({ pending, end_ms: end }) {
+  const open = pending.filter((/** @type {[number, number]} */ [, to]) => to === end);
+  return open.length ? Math.max(...open.map((/** @type {[number, number]} */ [from]) => from)) : Infinity;
 }
 
 /** When and why a single subject was away, for the words of a gap.
@@ -230,24 +241,26 @@ function edge(plot, at) {
 function strips(plot, past) {
   if (past.each.length > 1) return;
   const { ctx, bbox } = plot;
-  const { coverage_ratio: coverage, uptime_ratio: uptime } = past.each[0].figures;
+  const { coverage_ratio: coverage, online_ratio: shares } = past.each[0].figures;
   const high = (STRIP - 2) * devicePixelRatio;
   const tops = [0, 1].map((row) => bbox.top + bbox.height + (3 + row * STRIP) * devicePixelRatio);
   const hatch = hatching(ctx);
   ctx.save();
   const [away, online, known] = ["state-offline", "state-online", "text"].map(colour);
   past.starts.forEach((/** @type {number} */ start, /** @type {number} */ n) => {
-    if (coverage[n] === null) return; // not over yet, or before there was a router
+    const part = shares[n] ?? null;
+    if (coverage[n] === null && part === null) return; // not over yet, or before there was a router
     // Whole pixels, each of one window: two colours in a pixel would be a third one.
     const left = Math.round(edge(plot, start));
-    const width = Math.max(1, Math.round(edge(plot, past.ends[n])) - left);
-    const part = uptime[n] ?? null;
+    const end = start < past.over ? Math.min(past.ends[n], past.over) : past.ends[n];
+    const width = Math.max(1, Math.round(edge(plot, end)) - left);
     const up = Math.round(high * (part ?? 0));
     ctx.clearRect(left, tops[0], width, high + STRIP * devicePixelRatio);
     ctx.fillStyle = part === null ? hatch : away;
     ctx.fillRect(left, tops[0] + up, width, high - up);
     ctx.fillStyle = online;
     ctx.fillRect(left, tops[0], width, up);
+    if (coverage[n] === null) return;
     ctx.fillStyle = coverage[n] ? known : hatch;
     ctx.globalAlpha = coverage[n] ? Math.ceil(coverage[n] * 4) / 5 : 1;
     ctx.fillRect(left, tops[1], width, high);
