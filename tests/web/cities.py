@@ -42,9 +42,10 @@ class City:
 
     def hear(self, router: str, clients: int | None = 3, at_ms: int | None = None) -> None:
         """One sample more of a router, taken at that time, else now."""
-        self.store.save([self._taken(router, clients, at_ms or now_ms())])
+        self.store.save([self.taken(router, clients, at_ms or now_ms())])
 
-    def _taken(self, router: str, clients: int | None, at_ms: int) -> Arrived:
+    def taken(self, router: str, clients: int | None, at_ms: int) -> Arrived:
+        """The next sample of a router, as if it came live."""
         seq = self.seqs[router] = self.seqs.get(router, 0) + 1
         taken = replace(
             sample(seq, router=router, run=token(router), boot=boot(router), clients=clients),
@@ -68,7 +69,7 @@ class City:
             self.report(one.name, "online", until_ms - minutes * 60_000)
             self.store.save(
                 [
-                    self._taken(one.name, clients + number, until_ms - step * STEP_MS)
+                    self.taken(one.name, clients + number, until_ms - step * STEP_MS)
                     for step in range(minutes * 2, -1, -1)
                     if one.name not in gappy or step % 30 > 17 or step % 30 < 10
                 ]
@@ -81,7 +82,7 @@ class City:
     def hear_these(self, routers: Sequence[str], clients: int) -> None:
         """One sample more of each, taken now, in one batch."""
         at_ms = now_ms()
-        self.store.save([self._taken(one, clients, at_ms) for one in routers])
+        self.store.save([self.taken(one, clients, at_ms) for one in routers])
 
     def remember(self, days: int, *routers: str) -> None:
         """The simulated days before now of these routers, with their outages."""

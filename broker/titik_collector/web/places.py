@@ -71,8 +71,7 @@ class Place:
     @property
     def state(self) -> str:
         """One of STATES."""
-        online = [one for one in self.site.routers if one.now.state == "online"]
-        if online and all(one.now.off_air for one in online):
+        if is_off_air(self.site):
             return "off the air"
         if self.site.is_open is False and self.site.now.state != "online":
             return "closed"
@@ -132,6 +131,12 @@ class Place:
         if self.state != "online":
             return STATES.index(self.state)
         return WELL - self.is_full
+
+
+def is_off_air(site: SiteStatus) -> bool:
+    """Routers of it are online, and the Wi-Fi of each of those is off."""
+    online = [one for one in site.routers if one.now.state == "online"]
+    return bool(online) and all(one.now.off_air for one in online)
 
 
 def _share(number: float | None, of: float | None, unit: float = 1) -> float | None:

@@ -29,6 +29,7 @@ from titik_collector.web.api.replying import GEOJSON, language_of, reply
 from titik_collector.web.api.shapes import encoded
 from titik_collector.web.city_view import Snapshot
 from titik_collector.web.error_pages import NotThere
+from titik_collector.web.places import is_off_air
 from titik_collector.web.rendering import city_of
 from titik_collector.web.sentences import translated
 from titik_wire import instant
@@ -158,7 +159,7 @@ def _placed(one: SiteStatus, config: Config, facts: Facts) -> SitePresent:
 
 
 def _with_place(one: SiteStatus, site: Site | None, facts: Facts) -> SitePresent:
-    present = _present(one.line)
+    present = _present(one.line) | {"off_air": is_off_air(one) or None}
     given = {name: getattr(one.facts, name) for name in facts} | {"is_open": one.is_open}
     if site is None:  # the store has it, and the file no longer
         return SitePresent(**present, **given)

@@ -1,0 +1,64 @@
+"""A place that is connected and does not serve: on the page, whole and live, and in the API."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import expect
+from starlette.testclient import TestClient
+
+from tests.until import PATIENCE_S, until
+from tests.web.cities import City, now_ms
+from tests.web.conftest import OpenPage
+from titik_collector.live.presence import SILENT_AFTER_MS, Presence
+from titik_collector.received import Arrived
+from titik_wire import codec
+
+expect.set_options(timeout=PATIENCE_S * 1000)
+PLACE = "taman-fontein"
+CARD = re.compile(rf'<li class="place state-([a-z-]+)" data-subject="site/{PLACE}"')
+STATES = [("off the air", "off-air", True), ("silent", "silent", None)]
+
+
+@pytest.mark.parametrize(("state", "shape", "off_air"), STATES)
+def test_a_place_that_serves_nobody_is_not_called_online(
+    page: TestClient, city: City, state: str, shape: str, off_air: bool | None
+) -> None:
+    """By shape and word, on its card and its page; a program learns the same."""
+    become(city, state)
+    until(lambda: CARD.findall(page.get("/").text), [shape])
+    for path in ("/?lang=en", f"/site/{PLACE}?lang=en"):
+        assert f'<b data-figure="state">{state}</b>' in page.get(path).text
+    for one in (
+        page.get(f"/api/v1/sites/{PLACE}").json()["site"],
+        *[one for one in page.get("/api/v1/now").json()["sites"] if one["name"] == PLACE],
+    ):
+        assert (off_air, None) == (one.get("off_air"), one.get("clients"))
+        assert ("silent" if state == "silent" else "online") == one["state"]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("state", "shape"), [one[:2] for one in STATES])
+def test_a_page_that_is_open_shows_it(
+    open_page: OpenPage, city: City, served: str, state: str, shape: str
+) -> None:
+    """Without a new request of the page."""
+    page = open_page(f"{served}/?lang=en")
+    expect(page.locator("[data-live]")).to_have_attribute("data-live", "live")
+    become(city, state)
+    card = page.locator(f'.place[data-subject="site/{PLACE}"]')
+    expect(card.locator('b[data-figure="state"]')).to_have_text(state)
+    assert card.locator(f'use[href="#mark-{shape}"]').count()
+
+
+def become(city: City, state: str) -> None:
+    """Fontein's only router is off the air, or sends nothing any more."""
+    if state == "silent":
+        (router,) = city.db.execute("SELECT id FROM router WHERE name = 'fontein-1'").fetchone()
+        with city.db.transaction():
+            Presence(city.db).tick(now_ms() + SILENT_AFTER_MS + 60_000, [router])
+        return
+    sample = city.taken("fontein-1", None, now_ms()).sample
+    bss = tuple(replace(one, off_air=True, clients=None, weak=None) for one in sample.bss or ())
+    sample = replace(sample, off_air=True, bss=bss)
+    city.store.save([Arrived(sample, codec.encode(sample), True, now_ms())])
