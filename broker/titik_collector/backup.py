@@ -9,6 +9,7 @@ retained message is published again.
 Rule: the file is its owner's alone from its first byte, for it holds every key of the city.
 Rule: restoring writes over nothing, and puts the configuration in its place last.
 Rule: a desk that cannot be read stops no backup, and one that is damaged no restore.
+Rule: streets (a .pmtiles) are in none: they never change, and every night's would hold them again.
 """
 
 import os
@@ -94,7 +95,7 @@ def _named(city: Config) -> dict[str, Path]:
         f"{WEB}/{PASSWORD}": web.store_password_file,
         f"{WEB}/tls.key": web.tls_key,
         f"{WEB}/tls.crt": web.tls_cert,
-        f"{WEB}/basemap": web.basemap,
+        f"{WEB}/basemap": None if web.streets else web.basemap,
     }
     return {name: file for name, file in found.items() if file is not None}
 
@@ -142,7 +143,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
     with replacing(target) as raw:
         raw.write(text)
     made, no_store = None, None if has_store else "the backup has none"
-    notes += _hand_over(city)
+    notes += [*_hand_over(city), *_without_streets(city)]
     is_to_come = has_store and city.store.path is None
     try:
         notes += (restore_store if is_to_come else _bring_desk)(file, city)
@@ -218,6 +219,13 @@ def _hand_over(city: Config) -> list[str]:
     if not files or os.geteuid() != 0:
         return []
     return [f"for the page's user, as root: chown {WEB_USER}: {shlex.join(files)}"]
+
+
+def _without_streets(city: Config) -> Iterator[str]:
+    """The page does not start without the file that it is to draw."""
+    streets = city.web.streets
+    if streets is not None and not streets.exists():
+        yield f"in no backup: {streets}; copy it there, or take basemap out of [web]"
 
 
 def _bring_desk(file: Path, city: Config) -> list[str]:

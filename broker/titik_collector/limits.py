@@ -117,6 +117,9 @@ MAX_ASKED = 10_000  # windows of one answer: a year of hours, a week of minutes
 MAX_RANKED = 500_000  # windows that the database adds up: a year of days of 1,300 places
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
 MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
+MAX_DESCRIPTION = (
+    1 << 20
+)  # bytes of what a file of streets says of itself; Protomaps' has some kilobytes
 MAX_APART = 60  # marks that are pushed apart in the drawing; more would fill it
 MAX_DRAWN_POINTS = 1500  # of a coast in the page itself: 5 kB compressed
 

@@ -288,6 +288,20 @@ def test_what_the_page_needs_comes_back(city: City, tmp_path: Path) -> None:
     assert 0o755 == stat.S_IMODE((there.folder / "live").stat().st_mode)
 
 
+def test_streets_are_in_no_backup(city: City, tmp_path: Path) -> None:
+    """They may be large and never change; both commands say so, and neither is an error."""
+    toml, streets = city.folder / "titik.toml", city.folder / "city.pmtiles"
+    toml.write_text(f'{toml.read_text()}\n[web]\nbasemap = "{streets.name}"\n')
+    streets.write_bytes(b"PMTiles")
+    file = tmp_path / "city.tar.gz"
+    assert f"keep a copy of {streets}" in city.says("backup", str(file))
+    with tarfile.open(file) as tar:
+        assert not [one for one in tar.getnames() if one.startswith("web")]
+    there = City(tmp_path / "there")
+    output = there.says("restore", str(file))
+    assert f"in no backup: {there.folder}/city.pmtiles; copy it there" in output
+
+
 def test_what_the_page_has_already_is_kept_with_a_word(city: City, tmp_path: Path) -> None:
     """It may be newer."""
     with_a_page(city)

@@ -64,6 +64,8 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     )
     if backup.DESK in holds:
         click.echo("it holds the users of the page, with hashed passwords: keep it secret")
+    if city.web.streets is not None:
+        click.echo(f"no backup holds the streets: keep a copy of {city.web.streets}")
     if backup.BROKER not in holds:
         without = f"left out: the broker with every key of the city, because {target} names none"
         click.echo(f"warning: {without}; {NAME_IT}", err=True)

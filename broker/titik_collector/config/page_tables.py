@@ -56,7 +56,8 @@ class Web:
         Path | None,
         Setting(
             FILE,
-            "GeoJSON of at most 1 MiB that the map draws under the places: a coast, roads",
+            "what the map draws under the places: GeoJSON of at most 1 MiB, or streets of any"
+            " size in a .pmtiles",
             "the coast that Titik brings for the region, else a grid of degrees",
         ),
     ] = None
@@ -91,6 +92,12 @@ class Web:
         Path | None,
         Setting(FILE, "file with the password of that user, mode 0600"),
     ] = None
+
+    @property
+    def streets(self) -> Path | None:
+        """The basemap, where it is one of streets."""
+        is_streets = self.basemap is not None and self.basemap.suffix.lower() == ".pmtiles"
+        return self.basemap if is_streets else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

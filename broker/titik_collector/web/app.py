@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute
 
-from titik_collector.web import basemap, error_pages, live, public_folder, static_files
+from titik_collector.web import basemap, error_pages, live, public_folder, static_files, streets
 from titik_collector.web.access import WhoLooks
 from titik_collector.web.api import openapi
 from titik_collector.web.api.past_answers import PastBudget
@@ -62,6 +62,7 @@ def build(city: CityView) -> Starlette:
     app.router.redirect_slashes = False
     app.state.city = city
     app.state.basemap = basemap.of_city(city.config)
+    app.state.streets = streets.of_city(city.config)
     app.state.past = PastBudget()
     app.state.sign_in = SignIn(city.desk)
     app.state.streams = live.Streams(city)

@@ -3,6 +3,7 @@
 Rule: a coast is chosen by place: the sites of the city lie in its box.
 Rule: a city without either has a graticule. That is no error.
 Rule: what is drawn names whose data it is.
+Rule: browsers alone draw streets (`streets.py`); the drawing keeps the coast.
 """
 
 import json
@@ -18,7 +19,7 @@ from titik_collector.limits import MAX_BASEMAP
 
 Position = tuple[float, float]  # degrees east and north, as in GeoJSON
 Ring = tuple[Position, ...]
-_REMEDY = "give a GeoJSON file in degrees (WGS 84), with polygons or lines"
+_REMEDY = "give a GeoJSON file in degrees (WGS 84) with polygons or lines, or a .pmtiles of streets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Basemap:
 def of_city(config: Config) -> Basemap | None:
     """The file that the operator gave, else the coast of the region; ConfigError, with a remedy."""
     file = config.web.basemap
-    if file is None:
+    if file is None or config.web.streets is not None:
         return shipped(list(positions(config).values()))
     try:
         return parse(_read(file))

@@ -86,6 +86,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
             viewer=request.state.viewer,
             path=request.url.path,
             **(_moment(city) if request.state.viewer and city.is_seen else NOTHING),
+            streets=request.app.state.streets,
             zone=city.config.city.timezone,
             itself=f"{request.url.path}?{request.url.query}",
             here=lambda **changed: with_query(request, **changed),

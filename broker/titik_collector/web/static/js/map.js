@@ -126,7 +126,8 @@ function leaflet(canvas, section, places) {
   L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(map);
   L.control.scale({ imperial: false, position: "topright" }).addTo(map); // below lies the credit
   const credit = L.control.attribution({ prefix: "Leaflet" }).addTo(map);
-  credit.addAttribution(escaped(section.querySelector(".map-credit")?.textContent ?? ""));
+  const { streetsCredit } = section.dataset;
+  credit.addAttribution(escaped(streetsCredit ?? section.querySelector(".map-credit")?.textContent ?? ""));
   const fit = () => {
     const beside = map.getSize().x > 600 ? 84 : 40; // of the buttons, where there is room
     map.fitBounds(all, { maxZoom: 16, paddingTopLeft: [beside, 40], paddingBottomRight: [40, 40] });
@@ -167,8 +168,10 @@ function remember(map) {
   put("map", [map.getZoom(), lat.toFixed(4), lng.toFixed(4)].join("/"));
 }
 
-/** What lies under the places: the file, else a grid. @param {any} map @param {HTMLElement} section */
+/** What lies under the places: streets, else the file, else a grid.
+    @param {any} map @param {HTMLElement} section */
 async function basemap(map, section) {
+  if (section.dataset.streets && (await streets(map, section).catch(() => false))) return;
   if (!section.dataset.basemap) {
     const grid = L.layerGroup().addTo(map);
     const draw = () => graticule(map, grid);
@@ -187,6 +190,25 @@ async function basemap(map, section) {
       weight: 1,
     }),
   }).addTo(map);
+}
+
+/** An operator's own streets, in the page's light or dark; only the parts in view are fetched.
+    @param {any} map @param {HTMLElement} section */
+async function streets(map, section) {
+  const { streets: url, streetsZoom } = section.dataset;
+  await library("../vendor/protomaps-leaflet.js");
+  const { leafletLayer } = /** @type {any} */ (window).protomapsL;
+  const { lang } = document.documentElement;
+  const given = { attribution: "", lang, maxDataZoom: Number(streetsZoom), url };
+  /** @type {any} */ let layer;
+  const draw = () => {
+    layer?.remove();
+    const flavor = getComputedStyle(document.documentElement).colorScheme;
+    layer = leafletLayer({ ...given, flavor, className: `map-streets is-${flavor}` }).addTo(map);
+  };
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  return true;
 }
 
 /** About four lines each way, at round degrees. @param {any} map @param {any} grid */
