@@ -52,7 +52,7 @@ function place(anchor) {
   const { latitude, longitude } = anchor.dataset;
   const found = {
     anchor,
-    name: anchor.getAttribute("aria-label") ?? "",
+    name: part(anchor, "desc").textContent ?? "",
     latlng: /** @type {[number, number]} */ ([Number(latitude), Number(longitude)]),
     pin: document.createElement("a"),
     marker: null,
