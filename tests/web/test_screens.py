@@ -26,6 +26,8 @@ SCREENS = {
     "compare": "/history?s=taman-tirosa&s=taman-fontein&from=31d&m=wifi",
     "about": "/about",
     "missing": "/nowhere",
+    "wall": "/wall",
+    "logout": "/logout",
 }
 # Every value with every other: what two of them break together is seen, at half of the time.
 LOOKS = [
@@ -38,7 +40,8 @@ LOOKS = [
 # Headings that take no room though nothing says that they are hidden. What stands beside the map
 # has room on a wide page alone.
 SWALLOWED = """() => [...document.querySelectorAll("main :is(h1, h2, h3)")].filter((one) =>
-  !one.closest("[hidden], details:not([open]), .aside .day") && !one.getClientRects().length
+  !one.closest("[hidden], details:not([open]), .aside .day, .scene:not(.current)")
+  && !one.getClientRects().length
 ).map((one) => one.textContent.trim())"""
 # What lies over the menu of the page, wherever it is scrolled to.
 UPON_THE_MENU = """() => {
@@ -66,6 +69,8 @@ def test_a_screen_is_whole(
     path = SCREENS[name]
     address = f"{served_city.address}{path}{'&' if '?' in path else '?'}lang={language}"
     page = open_page(address, width, color_scheme=theme)
+    page.wait_for_load_state("load")
+    assert [] == violations(page)  # before what is fetched where it is seen
     settled(page)
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{name}-{width}-{language}-{theme}.png", full_page=True)
@@ -82,7 +87,7 @@ def settled(page: Page) -> None:
     for figure in page.locator("[data-chart]:visible, [data-heat]:visible").all():
         figure.scroll_into_view_if_needed()
         figure.locator("canvas").first.wait_for()
-    if page.locator("[data-map]").count():
+    if page.locator("[data-map]:visible").count():
         page.locator("[data-map]").scroll_into_view_if_needed()
         page.locator(".pin").first.wait_for()
     page.evaluate("scrollTo(0, 0)")
