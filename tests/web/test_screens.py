@@ -3,13 +3,17 @@
 What it looked like is left in var/screens, for people who look.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.project.sources import ROOT
-from tests.web.conftest import OpenPage, Served
+from tests.web import cities
+from tests.web.conftest import OpenPage, Served, serving_at
+from tests.web.people import add_user
+from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.system
 
@@ -28,6 +32,7 @@ SCREENS = {
     "missing": "/nowhere",
     "wall": "/wall",
     "logout": "/logout",
+    "login": "/login",
 }
 # Every value with every other: what two of them break together is seen, at half of the time.
 LOOKS = [
@@ -60,14 +65,29 @@ UPON_THE_MENU = """() => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def locked_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Whoever looks at it logs in first."""
+    with cities.city(tmp_path_factory.mktemp("locked")) as filled:
+        add_user(filled.config)
+        with watching(filled.config) as view, serving_at(view) as address:
+            yield Served(filled, address)
+
+
 @pytest.mark.parametrize("name", SCREENS)
 @pytest.mark.parametrize(("width", "language", "theme"), LOOKS)
 def test_a_screen_is_whole(
-    open_page: OpenPage, served_city: Served, name: str, width: int, language: str, theme: Any
+    open_page: OpenPage,
+    request: pytest.FixtureRequest,
+    name: str,
+    width: int,
+    language: str,
+    theme: Any,
 ) -> None:
     """It fits its width, hides nothing that it has, and breaks no rule of accessibility."""
     path = SCREENS[name]
-    address = f"{served_city.address}{path}{'&' if '?' in path else '?'}lang={language}"
+    served: Served = request.getfixturevalue("locked_city" if name == "login" else "served_city")
+    address = f"{served.address}{path}{'&' if '?' in path else '?'}lang={language}"
     page = open_page(address, width, color_scheme=theme)
     page.wait_for_load_state("load")
     assert [] == violations(page)  # before what is fetched where it is seen
