@@ -27,7 +27,7 @@ def test_the_city_counts_its_routers_and_places_that_are_partly_there(tmp_path: 
             page = TestClient(app.build(view), LOOPBACK)
             text = page.get("/?lang=en&state=partly").text
             headline = re.sub("<[^>]*>", " ", re.findall(r"<dl.*?</div>", text, re.S)[0]).split()
-            assert "places online · 5 of 6 routers 3 of 3" == " ".join(headline)
+            assert "places working · 5 of 6 routers 3 of 3" == " ".join(headline)
             assert '<span data-count="partly">1</span>' in text
             cards = re.findall(r'<li class="place ([^"]*)" data-subject="(\S+)"[^>]*?>', text)
             assert ("state-partly", "site/tempat-1") == cards[0]
@@ -39,7 +39,7 @@ def test_a_city_of_one_router_a_place_counts_places_alone(tmp_path: Path) -> Non
     """The same figure twice is of no use to anybody."""
     with cities.city(tmp_path, cities.large(3, 1)) as filled, watching(filled.config) as view:
         text = TestClient(app.build(view), LOOPBACK).get("/?lang=en").text
-        assert "places online</dt>" in text
+        assert "places working</dt>" in text
 
 
 @pytest.mark.system
