@@ -124,7 +124,7 @@ fuzz: $(VENV)/.dev  ## the same for ten minutes each
 web-vendor: $(VENV)/.dev node_modules/.package-lock.json  ## copy the page's libraries from node_modules, as package-lock.json has them
 	@$(BIN)/python -m tools.web_vendor
 
-screenshots: $(VENV)/.dev  ## the pictures in docs/screens, of a demo in its outage: 2 minutes
+screenshots: $(VENV)/.dev  ## the pictures in docs/screens, of a demo with a past and in its outage: 8 minutes
 	@sh tools/need.sh mosquitto chromium
 	@$(RUN) $(BIN)/python -m tools.screenshots
 

@@ -1,4 +1,4 @@
-"""The pictures of docs/screens, taken of a demo's page while its outage goes on: make screenshots.
+"""The pictures of docs/screens, of a demo that has its past, and in its outage: make screenshots.
 
 The browser is Debian's Chromium.
 """
@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from titik_collector.config.model import EXAMPLE
+from titik_collector.public.static_export import PublicExport
 from titik_collector.simulation.demo import CUT, Demo
 
 CHROMIUM = "/usr/bin/chromium"
@@ -22,6 +23,8 @@ NOON = "12:10"  # offices, parks and kitchens have visitors
 PAST_DAYS = 2
 START_S = 60.0  # until there is a page
 OUTAGE_MS = 420_000  # until it shows, perhaps the next one
+PAST_S = 600.0  # until the simulated days are there
+WHOLE = 0.9  # of an hour; some of it is an outage
 
 
 class Screen(NamedTuple):
@@ -34,10 +37,12 @@ class Screen(NamedTuple):
     theme: Literal["light", "dark"]
 
 
-_SCREENS = (
+_OUTAGE = (
     Screen("now.png", 1280, 800, "?lang=en", "light"),
     Screen("now-phone.png", 360, 740, "?lang=id", "dark"),
 )
+_PAST = (Screen("history.png", 1280, 900, f"history?lang=en&from={PAST_DAYS}d", "light"),)
+_PUBLIC = (Screen("public-phone.png", 360, 740, "id/place/taman-nostalgia.html", "light"),)
 
 
 class Noon(Demo):
@@ -75,28 +80,55 @@ def wait_for(address: str) -> None:
             return
 
 
-def take(browser: Browser, address: str, screen: Screen) -> None:
-    """Open it, wait until the outage shows, and keep what is to be seen."""
+def wait_for_the_past(browser: Browser, address: str) -> None:
+    """Until each hour of the simulated days is there whole."""
+    page = browser.new_page()
+    question = f"{address}api/v1/history/city/city?w=1h&from={PAST_DAYS}d&fields=coverage_ratio"
+    until = time.monotonic() + PAST_S
+    while time.monotonic() < until:
+        known = page.request.get(question).json()["figures"]["coverage_ratio"]
+        if all(one is not None and one > WHOLE for one in known[1:-2]):
+            return page.close()
+        time.sleep(2)
+    raise TimeoutError(f"not every hour is whole after {PAST_S:.0f} s: {question}")
+
+
+@contextmanager
+def opened(browser: Browser, address: str, screen: Screen) -> Iterator[Page]:
+    """It, loaded; at the end of the block what is to be seen is kept."""
     page = browser.new_page(
         viewport={"width": screen.width, "height": screen.height}, color_scheme=screen.theme
     )
     page.goto(address + screen.path, wait_until="load")
-    away = f'[data-subject="router/{CUT}"], [data-subject="site/pantai-ketapang-satu"]'
-    page.locator(away).and_(page.locator('[data-state="offline"]')).first.wait_for(
-        timeout=OUTAGE_MS
-    )
+    yield page
     page.screenshot(path=SCREENS / screen.file)
     page.close()
     print(f"{SCREENS / screen.file}: {(SCREENS / screen.file).stat().st_size:,} bytes")
 
 
+def take(browser: Browser, demo: Demo, folder: Path) -> None:
+    """All of them: the past first, then what is public, then the next outage."""
+    wait_for_the_past(browser, demo.page)
+    for screen in _PAST:
+        with opened(browser, demo.page, screen) as page:
+            page.locator("[data-chart] canvas").first.wait_for()
+    PublicExport(demo.config, folder).write()
+    for screen in _PUBLIC:
+        with opened(browser, f"{folder.as_uri()}/", screen):
+            pass
+    away = f'[data-subject="router/{CUT}"], [data-subject="site/pantai-ketapang-satu"]'
+    for screen in _OUTAGE:
+        with opened(browser, demo.page, screen) as page:
+            is_away = page.locator(away).and_(page.locator('[data-state="offline"]'))
+            is_away.first.wait_for(timeout=OUTAGE_MS)
+
+
 def main() -> None:
     """All of them."""
     SCREENS.mkdir(parents=True, exist_ok=True)
-    with city() as demo, sync_playwright() as driver:
+    with tempfile.TemporaryDirectory() as folder, city() as demo, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for screen in _SCREENS:
-            take(browser, demo.page, screen)
+        take(browser, demo, Path(folder))
         browser.close()
 
 
