@@ -7,13 +7,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.collector import past_rows
 from tests.web import cities
 from tests.web.cities import City
 from titik_collector.figures.stretches import without
 from titik_collector.figures.windows import Span
 from titik_collector.public import public_outages
 from titik_collector.public.public_outages import OutageSums, PublicOutage
-from titik_collector.store import outages, registry_rows, subject_names
+from titik_collector.queries import history
+from titik_collector.store import outages, registry_rows, revocations, subject_names
 from titik_wire.instant import DAY_MS, HOUR_MS
 
 MAKASSAR = ZoneInfo("Asia/Makassar")
@@ -21,16 +23,25 @@ SITE = "taman-tirosa"
 ONE = 'name = "tirosa-1"\nsite = "taman-tirosa"\n'
 SINCE = "since = 2024-01-01\n"
 OTHER = f'\n[[router]]\nname = "tirosa-2"\nsite = "{SITE}"\n{SINCE}'
+DEAD = f'\n[[router]]\nname = "tirosa-3"\nsite = "{SITE}"\n{SINCE}'
 NOW_MS = round(datetime(2024, 2, 10, 15, tzinfo=MAKASSAR).timestamp() * 1000)  # a Saturday
 TODAY_MS = NOW_MS - 15 * HOUR_MS
 
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[City]:
-    """Kupang, where Taman Tirosa has two routers for a month."""
-    text = cities.KUPANG.read_text().replace(ONE, ONE + SINCE) + OTHER
+    """Kupang, where Taman Tirosa has two routers for a month, and one that nobody heard yet."""
+    text = cities.KUPANG.read_text().replace(ONE, ONE + SINCE) + OTHER + DEAD
     with cities.city(tmp_path, text) as made:
+        for router in ("tirosa-1", "tirosa-2"):
+            heard(made, router, TODAY_MS - 30 * DAY_MS)
         yield made
+
+
+def heard(city: City, router: str, at_ms: int) -> None:
+    """Samples of an hour."""
+    of = history.find(city.db, f"router/{router}", city.config.city.name)
+    past_rows.put(city.db, of, "1h", at_ms, covered_ms=HOUR_MS)
 
 
 def away(city: City, router: str, start: float, end: float | None, cause: str = "unknown") -> None:
@@ -68,6 +79,23 @@ def test_a_place_is_away_while_all_of_its_routers_are(city: City) -> None:
     away(city, "tirosa-1", 1, 4, "uplink lost")
     away(city, "tirosa-2", 3, 5, "reboot")
     assert (PublicOutage((at(6, 8),), "power cut"), PublicOutage((at(3, 4),), None)) == found(city)
+
+
+def test_a_router_counts_from_when_it_was_heard(city: City) -> None:
+    """One that is registered before somebody installs it keeps no place online."""
+    both_away(city, 5, 8)
+    assert [(at(5, 8),)] == [one.spans for one in found(city)]
+    heard(city, "tirosa-3", TODAY_MS + 7 * HOUR_MS)
+    assert [(at(5, 7),)] == [one.spans for one in found(city)]
+
+
+def test_a_router_without_access_does_not_count(city: City) -> None:
+    """Nothing is known of it, so it keeps no place online."""
+    revoked = registry_rows.routers(city.db)["tirosa-2"].id
+    revocations.begin(city.db, revoked, TODAY_MS + 4 * HOUR_MS)
+    revocations.end(city.db, revoked, TODAY_MS + 7 * HOUR_MS)
+    away(city, "tirosa-1", 5, 8)
+    assert [(at(5, 7),)] == [one.spans for one in found(city)]
 
 
 def test_an_agent_that_stopped_is_no_outage_of_the_place(city: City) -> None:

@@ -1,12 +1,13 @@
 """When places were away in the last days, as anybody may see it; no visitor is in it.
 
 Rule: a place is away while all of its routers are, and only while it is open.
+Rule: a router counts from when anything is known of it, and not while its access is revoked.
 Rule: an agent that stopped is no outage here, because the Wi-Fi may have gone on.
 Rule: of a cause leaves what `suppression.publish` lets through.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,9 +18,8 @@ from titik_collector.figures.windows import Calendar, Span
 from titik_collector.public.public_past import HOURS_DAYS
 from titik_collector.public.suppression import Raw, publish
 from titik_collector.queries import day_strip
-from titik_collector.store import membership, outages
+from titik_collector.store import membership, outages, revocations
 from titik_collector.store.database import Database
-from titik_collector.store.membership import Stay
 from titik_collector.store.outages import Outage
 from titik_collector.wording import opening_hours
 
@@ -60,14 +60,35 @@ def read(
     # The night before the first day has hours of its own.
     days = day_strip.last_days(Calendar(zone), now_ms, HOURS_DAYS + 1)
     whole = Span(days[1].start_ms, now_ms)
-    stays = defaultdict(list)
-    for stay in membership.stays(db):
-        stays[stay.site_id].append(stay)
-    away = _away(db, [one.router_id for site in hours for one in stays[site]], whole)
+    there = _there(db, hours, whole)
+    away = _away(db, [one.router_id for site in hours for one in there[site]], whole)
     return {
-        site: tuple(_of_site(stays[site], away, whole, _closed(text, days, zone)))
+        site: tuple(_of_site(there[site], away, whole, _closed(text, days, zone)))
         for site, text in hours.items()
     }
+
+
+class _There(NamedTuple):
+    """A router at a site, able to serve it."""
+
+    router_id: int
+    span: Span
+
+
+def _there(db: Database, sites: Collection[int], whole: Span) -> Mapping[int, list[_There]]:
+    """By site."""
+    revoked: defaultdict[int, list[Span]] = defaultdict(list)
+    found: defaultdict[int, list[_There]] = defaultdict(list)
+    for router_id, span in revocations.spans(db):
+        revoked[router_id].append(span)
+    stays = [one for one in membership.stays(db) if one.site_id in sites]
+    first = day_strip.first_known(db, sorted({one.router_id for one in stays}))
+    for number, site, from_ms, to_ms in stays:
+        if number in first:
+            span = shared(Span(max(from_ms, first[number]), to_ms), whole)
+            parts = without([span], united(revoked[number]))
+            found[site] += [_There(number, one) for one in parts]
+    return found
 
 
 def _away(db: Database, routers: Sequence[int], whole: Span) -> Mapping[int, list[Outage]]:
@@ -97,18 +118,17 @@ def _ms(midnight: datetime, minutes: int) -> int:
 
 
 def _of_site(
-    stays: Sequence[Stay],
+    there: Sequence[_There],
     away: Mapping[int, Sequence[Outage]],
     whole: Span,
     closed: Sequence[Span],
 ) -> Iterator[PublicOutage]:
-    there = [(one, shared(Span(one.from_ms, one.to_ms), whole)) for one in stays]
     online = united(
         span
-        for stay, time in there
-        for span in without([time], united(map(_span, away[stay.router_id])))
+        for router_id, time in there
+        for span in without([time], united(map(_span, away[router_id])))
     )
-    causes = [one for stay in stays for one in away[stay.router_id]]
+    causes = [one for router_id, _ in there for one in away[router_id]]
     for span in reversed(without(united(time for _, time in there), online)):
         spans = without([span], closed)
         if spans:

@@ -188,7 +188,7 @@ def _stays(db: Database, subject: Subject, whole: Span) -> Stays:
     for one in membership.stays(db):
         if subject.scope == "city" or subject.id == getattr(one, f"{subject.scope}_id"):
             found[one.router_id].append(stretches.shared(Span(one.from_ms, one.to_ms), whole))
-    first = _first_known(db, tuple(found))
+    first = first_known(db, tuple(found))
     return {
         router_id: [
             span
@@ -200,7 +200,8 @@ def _stays(db: Database, subject: Subject, whole: Span) -> Stays:
     }
 
 
-def _first_known(db: Database, routers: Sequence[int]) -> dict[int, int]:
+def first_known(db: Database, routers: Sequence[int]) -> dict[int, int]:
+    """Since when anything is known of each of some routers; nothing of one never heard."""
     hours, away = rollups.first_hours(db, routers), outages.first_ms(db, routers)
     return {
         router_id: min(known)

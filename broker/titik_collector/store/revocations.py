@@ -1,7 +1,10 @@
 """From when to when a router had no access."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from titik_collector.figures.scope import FOR_EVER_MS
+from titik_collector.figures.windows import Span
 from titik_collector.store.database import Database, upsert
 
 
@@ -27,6 +30,14 @@ def since(db: Database, since_ms: int, limit: int) -> list[Revocation]:
         {"since": since_ms, "most": limit},
     )
     return [Revocation(*row) for row in rows]
+
+
+def spans(db: Database) -> Iterator[tuple[int, Span]]:
+    """Each time without access, with the router's number."""
+    for router_id, *span in db.execute(
+        "SELECT router_id, from_ms, coalesce(to_ms, ?) FROM revocation", (FOR_EVER_MS,)
+    ):
+        yield router_id, Span(*span)
 
 
 def is_open(db: Database, router_id: int) -> bool:
