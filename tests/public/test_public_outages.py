@@ -16,6 +16,7 @@ from titik_collector.public import public_outages
 from titik_collector.public.public_outages import OutageSums, PublicOutage
 from titik_collector.queries import history
 from titik_collector.store import outages, registry_rows, revocations, subject_names
+from titik_collector.store.outages import Outage
 from titik_wire.instant import DAY_MS, HOUR_MS
 
 MAKASSAR = ZoneInfo("Asia/Makassar")
@@ -141,6 +142,25 @@ def test_a_day_counts_what_lies_in_it(city: City) -> None:
     assert OutageSums(2, 5 * HOUR_MS) == yesterday
     assert OutageSums(1, HOUR_MS) == public_outages.how_often(known, TODAY_MS, NOW_MS)
     assert 2 == len(known)
+
+
+def test_many_outages_of_a_place_cost_what_each_costs(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An uplink that comes and goes makes thousands; none is compared with all others."""
+    spans: list[Outage] = []
+    span_of = public_outages._span
+
+    def counted(one: Outage) -> Span:
+        spans.append(one)
+        return span_of(one)
+
+    monkeypatch.setattr(public_outages, "_span", counted)
+    with city.db.transaction():
+        for number in range(100):
+            both_away(city, number / 10, number / 10 + 0.05, "power cut")
+    assert ["power cut"] * 100 == [one.cause for one in found(city)]
+    assert len(spans) <= 4 * 100
 
 
 def test_stretches_without_others() -> None:

@@ -6,8 +6,9 @@ Rule: an agent that stopped is no outage here, because the Wi-Fi may have gone o
 Rule: of a cause leaves what `suppression.publish` lets through.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -128,14 +129,26 @@ def _of_site(
         for router_id, time in there
         for span in without([time], united(map(_span, away[router_id])))
     )
-    causes = [one for router_id, _ in there for one in away[router_id]]
-    for span in reversed(without(united(time for _, time in there), online)):
+    gone = without(united(time for _, time in there), online)
+    causes = _causes(gone, [one for router_id, _ in there for one in away[router_id]])
+    for span, of in zip(reversed(gone), reversed(causes), strict=True):
         spans = without([span], closed)
         if spans:
-            of = {one.cause for one in causes if length(shared(_span(one), span))}
             if spans[-1].end_ms == whole.end_ms:
                 spans[-1] = Span(spans[-1].start_ms, FOR_EVER_MS)
             yield PublicOutage(tuple(spans), _published(of))
+
+
+def _causes(gone: Sequence[Span], away: Iterable[Outage]) -> list[set[str]]:
+    """Of each stretch, which follow each other: why routers were away in it."""
+    ends, found = [one.end_ms for one in gone], [set[str]() for _ in gone]
+    for one in away:
+        start_ms, end_ms = _span(one)
+        for number in range(bisect_right(ends, start_ms), len(gone)):
+            if gone[number].start_ms >= end_ms:
+                break
+            found[number].add(one.cause)
+    return found
 
 
 def _span(one: Outage) -> Span:
