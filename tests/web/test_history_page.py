@@ -16,10 +16,12 @@ from tests.web import cities
 from tests.web.cities import City, now_ms
 from tests.web.conftest import LOOPBACK
 from titik_collector.figures.windows import Span
-from titik_collector.queries import history
+from titik_collector.queries import history, place_use
 from titik_collector.store import simulated
 from titik_collector.web import app
+from titik_collector.web.api.past_answers import PastBudget
 from titik_collector.web.city_view import watching
+from titik_collector.web.pages import history_page
 from titik_wire.instant import DAY_MS, HOUR_MS
 
 HOURS = "/history?lang=en&w=1h&from=3d"
@@ -253,6 +255,24 @@ def test_the_places_of_the_city_are_ranked_by_use(page: TestClient) -> None:
     assert table.index("3.0") < table.index("not known")
     assert 10 == table.count('scope="row"')
     assert "past-used" not in shown(page, f"{HOURS}&s=site/taman-tirosa")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "most", "ranked"),
+    [("m=clients", 720, 36), ("m=clients", 719, 0), ("m=wifi", 720, 0)],
+)
+def test_a_ranking_that_is_not_made_costs_nothing(
+    page: TestClient, monkeypatch: pytest.MonkeyPatch, chosen: str, most: int, ranked: int
+) -> None:
+    """Of another figure, or of so many windows that they are not added up."""
+    paid: list[int] = []
+    monkeypatch.setattr(PastBudget, "spend", lambda _, windows: paid.append(windows))
+    for module in (history_page, place_use):
+        monkeypatch.setattr(module, "MAX_RANKED", most)  # hours of three days at ten places
+    for subject in ("site/taman-tirosa", "city"):
+        shown(page, f"/history?from=3d&w=1h&{chosen}&s={subject}")
+    of_place, of_city = paid
+    assert ranked == of_city - of_place
 
 
 def test_of_many_names_one_is_typed(tmp_path: Path) -> None:

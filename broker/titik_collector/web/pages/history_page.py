@@ -11,7 +11,7 @@ from starlette.routing import Route
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.languages.codes import marked
-from titik_collector.limits import MAX_COMPARED
+from titik_collector.limits import MAX_COMPARED, MAX_RANKED
 from titik_collector.queries import columnar, day_strip, history, overall, place_use
 from titik_collector.queries.day_strip import KnownShare, StripDay
 from titik_collector.queries.history import Subject
@@ -112,8 +112,11 @@ async def _history(request: Request) -> Response:
     def question(db: Database) -> PastView:
         return view(db, config, names, asked, MEASURES[word], now_ms)
 
-    ranked = place_use.cost(asked.span, len(city.snapshot.status.sites)) // RANKED
-    past_of(request).spend(count + STRIP_COST + (ranked if names == ["city"] else 0))
+    is_ranked = names == ["city"] and word == "clients"
+    sites = len(city.snapshot.status.sites) if is_ranked else 0
+    ranked = place_use.cost(asked.span, sites)
+    ranked = ranked // RANKED if ranked <= MAX_RANKED else 0  # more are not added up
+    past_of(request).spend(count + STRIP_COST + ranked)
     found = await city.ask(question)
     return render(
         request,
