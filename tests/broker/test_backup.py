@@ -342,19 +342,25 @@ def test_a_file_of_the_page_that_is_away_stops_no_backup(city: City, tmp_path: P
     assert (there.folder / "live/page.crt").exists()
 
 
-def test_no_older_backup_goes_while_something_is_left_out(city: City, tmp_path: Path) -> None:
-    """Else after some nights no file would have it."""
+def test_no_whole_backup_goes_while_something_is_left_out(city: City, tmp_path: Path) -> None:
+    """Else after some nights no file would have it; those that lack it are bounded as well."""
     with_a_page(city)
     folder, map_ = tmp_path / "kept", city.folder / "coast.geojson"
     folder.mkdir()
-    (folder / "titik-20260101T023000Z.tar.gz").touch()
+    whole, part = "titik-20260101T023000Z.tar.gz", "titik-20260102T023000Z-part.tar.gz"
+    for name in (whole, part):
+        (folder / name).touch()
     map_.unlink()
     output = city.says("backup", "--keep", "1", str(folder), status=1)
-    assert "warning: no older backup is deleted until one holds all" in output
-    assert 2 == len(list(folder.iterdir()))
+    assert "warning: it takes the place of no backup that holds all" in output
+    first, newer = sorted(one.name for one in folder.iterdir())
+    assert whole == first
+    assert newer.endswith("Z-part.tar.gz")
+    assert part != newer
     map_.touch()
     city.says("backup", "--keep", "1", str(folder))
-    assert 1 == len(list(folder.iterdir()))
+    kept = [one.name for one in folder.iterdir() if one.name != newer]
+    assert [False] == ["-part" in one or one == whole for one in kept]
 
 
 @pytest.mark.parametrize("key", ["path", "directory"])

@@ -13,7 +13,8 @@ from titik_collector.config import model
 from titik_collector.store import opening
 
 _CONFIG = options.config("target")
-_NAME = "titik-%Y%m%dT%H%M%SZ.tar.gz"  # sorts by time
+_NAME = "titik-%Y%m%dT%H%M%SZ"  # sorts by time
+_WHOLE, _PART = ".tar.gz", "-part.tar.gz"  # _PART: something was left out
 
 # By whether the broker and the store are in it.
 _CONTENTS = {
@@ -40,7 +41,8 @@ _ENDED = (
     "--keep",
     type=click.IntRange(1, 10_000),
     metavar="N",
-    help="FILE is a folder: write a file with the time in its name, and keep the newest N.",
+    help="FILE is a folder: write a file with the time in its name, and keep the newest N. One that"
+    " lacks something is named -part, and the newest N of these stay too.",
 )
 @_CONFIG
 def backup_command(file: Path, keep: int | None, target: Path) -> None:
@@ -52,10 +54,13 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
         city = model.load(target)
         _check_kind(file, keep)
         if keep is not None:
-            folder, file = file, file / time.strftime(_NAME, time.gmtime())
+            folder, file = file, file / (time.strftime(_NAME, time.gmtime()) + _PART)
         holds, left_out = backup.backup(city, file)
-        if keep is not None and not left_out:  # else an older one may have what this one has not
-            _drop_oldest(folder, keep)
+        if keep is not None:
+            if not left_out:
+                file = file.rename(folder / (file.name.removesuffix(_PART) + _WHOLE))
+            # Of its own kind: an older whole one has what this one may lack.
+            _drop_oldest(folder, _PART if left_out else _WHOLE, keep)
         kept = _key_elsewhere(city.broker.directory)
         size = file.stat().st_size
     large = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
@@ -79,7 +84,7 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     for one in left_out:
         click.echo(f"warning: left out: {one}", err=True)
     if keep is not None and left_out:
-        click.echo("warning: no older backup is deleted until one holds all", err=True)
+        click.echo("warning: it takes the place of no backup that holds all", err=True)
     sys.exit(1 if left_out else 0)
 
 
@@ -91,9 +96,9 @@ def _check_kind(file: Path, keep: int | None) -> None:
         raise click.BadParameter(f"{file} is a file; leave out --keep", param_hint="FILE")
 
 
-def _drop_oldest(folder: Path, keep: int) -> None:
+def _drop_oldest(folder: Path, kind: str, keep: int) -> None:
     """Of those that have such a name; nothing else in the folder is ours."""
-    for old in sorted(folder.glob("titik-*T*Z.tar.gz"))[:-keep]:
+    for old in sorted(folder.glob(f"titik-*T*Z{kind}"))[:-keep]:
         old.unlink()
 
 
