@@ -18,7 +18,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -124,7 +124,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
 
     `force`: the backup may name other folders too.
     """
-    with _opened(file) as tar:
+    with _opened(file) as tar, ExitStack() as left:
         text = _content(tar, CONFIG, file)
         city = model.parse(text, target)
         parts = [one for one in (city.store.path, city.broker.directory) if one is not None]
@@ -139,7 +139,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
                     " titik restore --only-store FILE"
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
-        has_store, notes = _unpack(tar, city, file, inside)
+        has_store, notes = _unpack(tar, city, file, inside, left)
     with replacing(target) as raw:
         raw.write(text)
     made, no_store = None, None if has_store else "the backup has none"
@@ -164,8 +164,9 @@ def restore_store(file: Path, city: Config) -> list[str]:
 
     Users of the page come with it where there are none; what is not as it was.
     """
-    store, beside = city.store.path, _beside(city.beside)
-    with opening.held(city.store):
+    store = city.store.path
+    with opening.held(city.store), ExitStack() as left:
+        beside = _beside(city.beside, left)
         there = [] if store is None else [one for one in files(store) if one.exists()]
         if there and (there != [store] or not _is_empty(there[0])):
             names = ", ".join(map(str, there))
@@ -179,14 +180,11 @@ def restore_store(file: Path, city: Config) -> list[str]:
             _write(tar, tar.getmember(STORE), beside)
             _read_to_end(tar)
             _check_database(beside, file)
-        try:
-            if store is None:
-                return _copy_to_server(beside, file, city)
-            notes = _bring_desk(file, city)  # first: where the store is, nothing brings it again
-            beside.replace(store)
-            return notes
-        finally:
-            _remove(beside)
+        if store is None:
+            return _copy_to_server(beside, file, city)
+        notes = _bring_desk(file, city)  # first: where the store is, nothing brings it again
+        beside.replace(store)
+        return notes
 
 
 def _is_empty(store: Path) -> bool:
@@ -230,13 +228,13 @@ def _without_streets(city: Config) -> Iterator[str]:
 
 def _bring_desk(file: Path, city: Config) -> list[str]:
     """Where the city has none; StoreError if a server that has it is away."""
-    beside = _beside(desk_opening.folder_of(city.beside))
-    with _opened(file) as tar:
-        member = next((one for one in tar if one.name == DESK), None)
-        if member is None:
-            return []
-        _write(tar, member, beside)
-    try:
+    with ExitStack() as left:
+        beside = _beside(desk_opening.folder_of(city.beside), left)
+        with _opened(file) as tar:
+            member = next((one for one in tar if one.name == DESK), None)
+            if member is None:
+                return []
+            _write(tar, member, beside)
         if (damage := snapshot.damage(beside)) is not None:
             lost = f"no user of the page: {DESK} of {file} is damaged ({damage})"
             return [f"{lost}; {_ADD}"]
@@ -247,8 +245,6 @@ def _bring_desk(file: Path, city: Config) -> list[str]:
             if desk_copying.is_empty(target):
                 desk_copying.copy(source, target, desk_opening.name(city.page_store))
         return []
-    finally:
-        _remove(beside)
 
 
 def _store_files(store: Path) -> list[Path]:
@@ -306,16 +302,16 @@ def _copy_store(store: Where, copy: Path) -> None:
 
 
 def _unpack(
-    tar: tarfile.TarFile, city: Config, file: Path, inside: Path | None
+    tar: tarfile.TarFile, city: Config, file: Path, inside: Path | None, left: ExitStack
 ) -> tuple[bool, list[str]]:
     """Beside their places, then there, so that half a backup is never taken for a whole one.
 
     Whether a store is in it, and what was kept. One whose place is a server is left to
-    `restore_store`.
+    `restore_store`. `left` removes what did not come to its place.
     """
     directory, has_store, named, kept = city.broker.directory, False, _named(city), []
-    store = _beside(city.beside)
-    broker = None if directory is None else _beside(directory)
+    store = _beside(city.beside, left)
+    broker = None if directory is None else _beside(directory, left)
     unpacked: dict[Path, Path] = {}  # by its place
     for member in tar:
         path = PurePosixPath(member.name)
@@ -333,7 +329,7 @@ def _unpack(
                 kept.append(f"kept, because it may be newer than the backup's: {place}")
                 continue
             _make_enterable(place.parent)
-            unpacked[place] = _beside(place)
+            unpacked[place] = _beside(place, left)
             _write(tar, member, unpacked[place])
         elif broker is not None and _belongs(path):
             _write(tar, member, broker / path.relative_to(BROKER))
@@ -373,9 +369,8 @@ def _check_inside(folder: Path | None, *parts: Path) -> None:
 
 
 def _check_database(beside: Path, file: Path) -> None:
-    """BackupError, and nothing stays of it, if it is no database."""
+    """BackupError if it is no database."""
     if not snapshot.is_database(beside):
-        beside.unlink()
         raise BackupError(f"{file}: what is in it as {STORE} is no database; use another backup")
 
 
@@ -394,13 +389,18 @@ def _belongs(path: PurePosixPath) -> bool:
     return str(inside) in FILES or str(inside.parent) in FOLDERS
 
 
-def _beside(place: Path) -> Path:
-    """Where it is unpacked; what an earlier try left is removed."""
+def _beside(place: Path, left: ExitStack) -> Path:
+    """Where it is unpacked; what an earlier try left is removed, and what this one leaves."""
     beside = place.with_name(f".{place.name}.restored")
+    _discard(beside)
+    left.callback(_discard, beside)
+    return beside
+
+
+def _discard(beside: Path) -> None:
     if beside.is_dir():
         shutil.rmtree(beside)
     _remove(beside)
-    return beside
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> None:
