@@ -29,13 +29,13 @@ CAPACITIES = st.sampled_from([None, 1, 5, 6, 9, 10, 11, 40])  # of small places 
 EDGES = st.sampled_from([0.0, 4.99, 5.0, 7.49, 7.5])  # of what is shown
 
 
-def raw(clients: float | None, rate: float | None, capacity: int | None) -> Raw:
+def raw(clients: float | None, down: float | None, up: float | None, capacity: int | None) -> Raw:
     """A place with these figures."""
-    return Raw(clients, rate, rate, capacity=capacity)
+    return Raw(clients, down, up, capacity=capacity)
 
 
-PLACES = st.lists(st.builds(raw, CLIENTS, RATES, CAPACITIES), max_size=9) | st.lists(
-    st.builds(raw, EDGES, st.none(), CAPACITIES), min_size=HIDDEN, max_size=9
+PLACES = st.lists(st.builds(raw, CLIENTS, RATES, RATES, CAPACITIES), max_size=9) | st.lists(
+    st.builds(raw, EDGES, st.none(), st.none(), CAPACITIES), min_size=HIDDEN, max_size=9
 )
 BELOW = (0.0, 1.0, 2.5, 4.0, 4.999)  # what a hidden count may be
 
