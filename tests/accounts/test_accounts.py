@@ -21,7 +21,7 @@ from titik_collector.accounts.users import AccountError
 from titik_collector.config.store_table import Store
 from titik_collector.limits import MAX_SESSIONS
 from titik_collector.store import desk_accounts, desk_audit, desk_opening
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, StoreError
 from titik_collector.store.desk_accounts import Account
 
 T0 = 1_795_000_000_000
@@ -186,11 +186,14 @@ def test_a_login_by_a_clock_that_is_ahead_deletes_nothing(desk: Database) -> Non
     assert 3 == len(desk_audit.newest(desk, 9))
 
 
-def test_what_the_database_still_keeps_stops_nobody(desk: Database) -> None:
-    """Its clock may be behind ours."""
+def test_what_the_database_still_keeps_is_an_error(desk: Database) -> None:
+    """Its clock may be behind ours; sessions end all the same."""
     now_ms = round(time.time() * 1000)
     tokens.add(desk, "wall", "viewer", Actor("root", None, now_ms))
-    forgetting.forget(desk, now_ms + 31 * 86_400_000, 30)
+    sessions.begin(desk, BUDI, None, ROOT)
+    with pytest.raises(StoreError, match="audit"):
+        forgetting.forget(desk, now_ms + 31 * 86_400_000, 30)
+    assert [(0,)] == desk.execute("SELECT count(*) FROM session")
     assert "wall (viewer)" in [row.subject for row in desk_audit.newest(desk, 9)]
 
 

@@ -20,7 +20,7 @@ from titik_collector.store.desk_audit import AuditRow
 from titik_collector.store.server_clock_row import Known
 from titik_collector.web import access, app
 from titik_collector.web.city_view import CityView, watching
-from titik_collector.web.desk import NoDesk
+from titik_collector.web.desk import Desk, NoDesk
 from titik_wire.instant import DAY_MS
 
 OURS = "http://127.0.0.1:8088"
@@ -411,6 +411,21 @@ def test_the_page_deletes_what_is_old_by_the_time_of_the_store(tmp_path: Path) -
         with watching(city.config), desk_opening.opened(city.config.page_store) as db:
             left = until(lambda: [one.subject for one in desk_audit.newest(db, 9)], ["364 days"])
     assert ["364 days"] == left
+
+
+def test_an_audit_that_stays_is_a_warning_once(
+    config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its database keeps rows of the last 30 days; one without the right to delete keeps all."""
+    add_user(config)
+    monkeypatch.setattr("titik_collector.web.desk.FORGET_S", 0.0)
+    desk = Desk(config)
+    for _ in range(2):
+        desk.forget(cities.now_ms() + 400 * DAY_MS, 30)
+    desk.close()
+    ((level, text),) = [(one.levelname, one.getMessage()) for one in caplog.records]
+    assert "WARNING" == level
+    assert text.startswith("old rows of the desk are not deleted reason=")
 
 
 def test_a_trusted_proxy_names_the_user(browser: Browser, config: Config) -> None:

@@ -5,6 +5,7 @@ Rule: a desk that cannot be read answers nobody, so nobody looks instead of the 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from titik_collector.config.model import Config
 from titik_collector.limits import MAX_ASKED_DESK
 from titik_collector.store import desk_opening
 from titik_collector.store.database import Database, StoreError
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 DEADLINE_S = 10.0
@@ -35,6 +38,7 @@ class Desk:
         self._file = 0  # the inode that is open
         self._waiting = 0
         self._forget_s = 0.0  # not before
+        self._kept: str | None = None  # why old rows were not deleted, the last time
 
     async def ask(self, question: Callable[[Database], Answer], without: Answer) -> Answer:
         """The answer, or `without` where nothing was entered yet; NoDesk."""
@@ -51,15 +55,23 @@ class Desk:
             return
         self._forget_s = now_s + FORGET_S
 
-        def change(db: Database) -> None:
-            forgetting.forget(db, forget_ms, audit_days)
-
-        self._thread.submit(self._look, change, None)  # one that cannot be opened has its day lost
+        self._thread.submit(self._forget, forget_ms, audit_days)
 
     def close(self) -> None:
         """Let go of it."""
         self._thread.submit(self._close)
         self._thread.shutdown()
+
+    def _forget(self, forget_ms: int, audit_days: int) -> None:
+        """What fails is tried again tomorrow, and logged once."""
+        kept = None
+        try:
+            self._look(lambda db: forgetting.forget(db, forget_ms, audit_days), None)
+        except StoreError as error:
+            kept = str(error)
+        if kept is not None and kept != self._kept:
+            log.warning("old rows of the desk are not deleted reason=%s", kept)
+        self._kept = kept
 
     async def _in_thread(self, step: Callable[[], Answer]) -> Answer:
         if self._waiting >= MAX_ASKED_DESK:
