@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from titik_collector.figures.windows import Span
 from titik_collector.public import drawing, public_past, usual_day
 from titik_collector.public.public_past import PublicDay, PublicHour
@@ -11,19 +14,24 @@ from titik_collector.public.usual_day import ClockHours, UsualDay
 from titik_wire.instant import DAY_MS, HOUR_MS
 
 UTC = ZoneInfo("UTC")
+SHOWN = st.none() | st.just(FEW) | st.sampled_from(range(5, 60, 5))
+HOURS = ("08:00-22:00", "16:00-02:00", "07:30-16:30")
 NIGHT: list[Shown] = [FEW] * 6
 
 
-def day(counts: Sequence[Shown], number: int = 0) -> PublicDay:
+def day(counts: Sequence[Shown], number: int = 0, hours: str | None = None) -> PublicDay:
     """A day with these hours, which are over; 1970-01-01, a Thursday, is the first."""
-    start_ms = number * DAY_MS
-    hours = [PublicHour(start_ms + n * HOUR_MS, Cell(one)) for n, one in enumerate(counts)]
-    return public_past.day_of(Span(start_ms, start_ms + DAY_MS), hours)
+    start_ms, opened = number * DAY_MS, public_past.open_hours(hours)
+    made = [
+        PublicHour(start_ms + n * HOUR_MS, Cell(one), ((number + 3) % 7, n) in opened)
+        for n, one in enumerate(counts)
+    ]
+    return public_past.day_of(Span(start_ms, start_ms + DAY_MS), made)
 
 
 def usual(*days: Sequence[Shown], hours: str | None = None) -> UsualDay | None:
     """Of these days."""
-    return usual_day.of([day(one, n) for n, one in enumerate(days)], UTC, hours)
+    return usual_day.of([day(one, n, hours) for n, one in enumerate(days)], UTC)
 
 
 def test_a_day_follows_from_its_published_hours() -> None:
@@ -63,7 +71,7 @@ def test_the_quiet_hours_go_over_midnight() -> None:
     counts = [*NIGHT, 10, *[20] * 10, 60, 55, 60, 30, 10, FEW, FEW]
     found = usual(*[counts] * 3)
     assert found is not None
-    assert (ClockHours(21, 7), ClockHours(17, 20)) == (found.quietest, found.busiest)
+    assert (((21, 7),), ((17, 20),)) == (found.quietest, found.busiest)
 
 
 def test_a_closed_place_is_not_quiet() -> None:
@@ -74,14 +82,67 @@ def test_a_closed_place_is_not_quiet() -> None:
     found = usual(*[counts] * 4, hours=hours)
     assert found is not None
     assert (None, 10, None) == (found.hours[3], found.hours[7], found.hours[22])
-    assert (ClockHours(7, 17), ClockHours(17, 20)) == (found.quietest, found.busiest)
+    assert (((7, 17), (21, 22)), ((17, 20),)) == (found.quietest, found.busiest)
 
 
 def test_where_all_hours_are_alike_none_is_named() -> None:
     """One step of rounding is no difference."""
     found = usual(*[[10, 15] * 12] * 3)
     assert found is not None
-    assert (None, None) == (found.quietest, found.busiest)
+    assert ((), ()) == (found.quietest, found.busiest)
+
+
+def test_quiet_hours_may_lie_apart() -> None:
+    """A night that is busier than the morning does not hide the morning."""
+    counts = [45, *[None] * 7, *[30] * 5, *[60] * 6, 90, 45, 45, 35, 30]
+    found = usual(*[counts] * 3)
+    assert found is not None
+    assert (ClockHours(8, 13), ClockHours(20, 1)) == found.quietest
+
+
+@given(st.lists(SHOWN, min_size=24, max_size=24), st.sampled_from([None, *HOURS]))
+def test_quiet_hours_are_quieter_than_all_others(counts: list[Shown], hours: str | None) -> None:
+    """And busy ones busier; hours in which the place is not open are neither."""
+    found = usual(*[counts] * 8, hours=hours)
+    if found is None or not found.quietest:
+        return
+    opened = {hour for _, hour in public_past.open_hours(hours)}
+    known = {n: public_past.number(one) for n, one in enumerate(counts) if one is not None}
+    known = {n: one for n, one in known.items() if n in opened}
+    quiet, busy = clock_of(found.quietest), clock_of(found.busiest)
+    assert quiet | busy <= known.keys()
+    for named, sign in ((quiet, 1), (busy, -1)):
+        others = [sign * one for n, one in known.items() if n not in named]
+        assert all(sign * known[n] < one for n in named for one in others)
+
+
+def clock_of(named: Sequence[ClockHours]) -> set[int]:
+    """Each hour that is named."""
+    ends = [one.end if one.end > one.start else one.end + 24 for one in named]
+    return {n % 24 for one, end in zip(named, ends, strict=True) for n in range(one.start, end)}
+
+
+def test_the_ends_of_a_day_are_of_hours_when_the_place_is_open() -> None:
+    """An hour in which it opens or closes is neither; a day without any is closed."""
+    counts = [*NIGHT, 80, 5, 20, 20, 10, 60, 60, 60, FEW]
+    found = day(counts, hours="07:30-12:00")
+    assert (10 * HOUR_MS, 11 * HOUR_MS, 10) == found.quietest
+    assert (11 * HOUR_MS, 12 * HOUR_MS, 60) == found.busiest
+    closed = day(counts, hours="Th off; Fr 08:00-12:00")
+    assert (None, None, None, True) == (
+        closed.busiest,
+        closed.quietest,
+        closed.alike,
+        closed.is_closed,
+    )
+    assert (10, FEW) == (day([10, 10]).alike, day([FEW, FEW]).alike)
+
+
+def test_an_open_hour_is_open_from_its_first_to_its_last_minute() -> None:
+    """Also after midnight, and with a pause in it."""
+    found = public_past.open_hours("Sa 22:00-02:30; Su 08:00-10:15,10:45-12:00")
+    assert {(5, 22), (5, 23), (6, 0), (6, 1), (6, 8), (6, 9), (6, 11)} == found
+    assert 7 * 24 == len(public_past.open_hours(None))
 
 
 def test_each_day_has_a_column_whatever_its_length() -> None:

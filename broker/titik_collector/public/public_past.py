@@ -1,9 +1,12 @@
 """The city's past as anybody may see it: whole hours that left by `suppression.publish`.
 
 Rule: a day follows from its published hours, and from nothing else.
+Rule: no hour is named busy or quiet unless the place is open in all of it.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -24,6 +27,7 @@ from titik_collector.public.suppression import (
 from titik_collector.queries import history
 from titik_collector.queries.history import Subject
 from titik_collector.store.database import Database
+from titik_collector.wording import opening_hours
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
 SETTLED_MS = 2 * MINUTE_MS  # after its end the minutes of a quarter are computed
@@ -38,6 +42,7 @@ class PublicHour(NamedTuple):
 
     start_ms: int
     figures: Figures
+    is_open: bool = True  # the place, in all of it
 
 
 class PublicStretch(NamedTuple):
@@ -54,14 +59,20 @@ class PublicDay(NamedTuple):
     span: Span
     hours: tuple[PublicHour, ...]  # those that are over
     clients: Shown  # mean
-    busiest: PublicStretch | None  # with the highest count; None: no count is shown
-    quietest: PublicStretch | None  # with the lowest; None: all its hours are alike
+    busiest: PublicStretch | None  # open, with the highest count; None: no count is shown
+    quietest: PublicStretch | None  # open, with the lowest; None: those hours are alike
+    alike: Shown  # what they are then; None: they are not, or none is known
     known: int  # hours
 
     @property
     def goes_on(self) -> bool:
         """Not all of its hours are over."""
         return len(self.hours) < (self.span.end_ms - self.span.start_ms) // HOUR_MS
+
+    @property
+    def is_closed(self) -> bool:
+        """In each of its hours."""
+        return not any(one.is_open for one in self.hours)
 
 
 PublicPast = tuple[PublicDay, ...]  # of a place or of the city, in order of time
@@ -90,7 +101,7 @@ class PublicPasts:
         over_ms = (now_ms - SETTLED_MS) // HOUR_MS * HOUR_MS
         places = sites(db, config)
         kept = {
-            day: self._days.get(day.start_ms) or _day(db, places, day, over_ms, calendar)
+            day: self._days.get(day.start_ms) or _day(db, config, places, day, over_ms, calendar)
             for day in days
         }
         # What comes late is taken in for two days.
@@ -103,19 +114,39 @@ class PublicPasts:
 
 
 def _day(
-    db: Database, places: Sequence[Subject], day: Span, over_ms: int, calendar: Calendar
+    db: Database,
+    config: Config,
+    places: Sequence[Subject],
+    day: Span,
+    over_ms: int,
+    calendar: Calendar,
 ) -> dict[str, PublicDay]:
     """A day of each site and of the city."""
     read = {one.name: _hours(db, one, day, calendar, "1h") for one in places}
+    opened = {one.name: open_hours(one.hours) for one in config.site}
     found: dict[str, list[PublicHour]] = {"": [], **{name: [] for name in read}}
     for hour in calendar.hours(*day):
         if hour.end_ms > over_ms:
             break
+        local = datetime.fromtimestamp(hour.start_ms / 1000, config.city.timezone)
+        of_week = (local.weekday(), local.hour)
         published: Published = publish([read[one].get(hour.start_ms, Raw()) for one in read])
         found[""].append(PublicHour(hour.start_ms, published.total))
         for name, cell in zip(read, published.cells, strict=True):
-            found[name].append(PublicHour(hour.start_ms, cell))
+            found[name].append(PublicHour(hour.start_ms, cell, of_week in opened[name]))
     return {name: day_of(day, hours) for name, hours in found.items()}
+
+
+@cache
+def open_hours(hours: str | None) -> frozenset[tuple[int, int]]:
+    """Days, Monday is 0, with an hour that a place is open throughout; None: it always is."""
+    week = opening_hours.parse(hours or opening_hours.ALWAYS)
+    monday = datetime(2024, 1, 1, tzinfo=UTC)
+    return frozenset(
+        divmod(hour, 24)
+        for hour in range(7 * 24)
+        if all(week.is_open(monday + timedelta(hours=hour, minutes=minute)) for minute in range(60))
+    )
 
 
 def _hours(
@@ -132,13 +163,16 @@ def _hours(
 def day_of(day: Span, hours: Sequence[PublicHour]) -> PublicDay:
     """What follows from its published hours."""
     known = [one.figures.clients for one in hours if one.figures.clients is not None]
-    least, most = min(known, key=number, default=None), max(known, key=number, default=None)
+    opened = [one for one in hours if one.is_open and one.figures.clients is not None]
+    counts = [one.figures.clients for one in opened]
+    least, most = min(counts, key=number, default=None), max(counts, key=number, default=None)
     return PublicDay(
         day,
         tuple(hours),
         mean(known),
         _longest(hours, most) if isinstance(most, int) else None,
         _longest(hours, least) if least != most else None,
+        least if least == most else None,
         len(known),
     )
 
@@ -158,6 +192,6 @@ def mean(known: Sequence[Shown]) -> Shown:
 
 def _longest(hours: Sequence[PublicHour], clients: Shown) -> PublicStretch:
     """Where hours after each other have this count."""
-    runs = groupby(hours, lambda one: one.figures.clients)
-    run = max((tuple(run) for count, run in runs if count == clients), key=len)
+    runs = groupby(hours, lambda one: one.is_open and one.figures.clients == clients)
+    run = max((tuple(run) for belongs, run in runs if belongs), key=len)
     return PublicStretch(run[0].start_ms, run[-1].start_ms + HOUR_MS, clients)
