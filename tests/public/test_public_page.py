@@ -33,6 +33,7 @@ from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 ROOM = PACKAGES["titik_collector"] / "public"
 PRIVATE = "https://private.example:8088"
+SOLOR = 'hours = "00:00-24:00"'
 
 
 pytestmark = pytest.mark.thorough
@@ -40,8 +41,9 @@ pytestmark = pytest.mark.thorough
 
 @contextlib.contextmanager
 def filled(folder: Path) -> Iterator[City]:
-    """Kupang, whose routers have reported for three quarters of an hour: 5 to 14 visitors each."""
-    text = cities.KUPANG.read_text() + f'\n[web]\nurl = "{PRIVATE}"\n'
+    """Kupang, always open, after three quarters of an hour with 5 to 14 visitors a router."""
+    text = re.sub('hours = "(?!16).+"', 'hours = "24/7"', cities.KUPANG.read_text())
+    text = text.replace('hours = "16:00-02:00"', SOLOR) + f'\n[web]\nurl = "{PRIVATE}"\n'
     with cities.city(folder, text) as city:
         city.live(minutes=45, clients=5)
         city.roll()
@@ -180,7 +182,7 @@ def test_the_past_has_no_hour_that_goes_on(city: City) -> None:
 
 def test_a_place_that_is_away_outside_its_hours_is_closed(changing: City) -> None:
     """It is no outage; one without hours is offline, with what people may know of the cause."""
-    text = changing.config.file.read_text().replace('hours = "16:00-02:00"', 'hours = "Mo off"')
+    text = changing.config.file.read_text().replace(SOLOR, 'hours = "Mo off"')
     changing.config.file.write_text(text)
     config = model.load(changing.config.file)
     sync(changing.db, config, cities.now_ms())
@@ -191,6 +193,37 @@ def test_a_place_that_is_away_outside_its_hours_is_closed(changing: City) -> Non
     assert {None} == {one.figures.load for one in found.places if one.state != "online"}
     assert "closed" == states["pusat-kuliner-kampung-solor"]
     assert "offline" == states["taman-tirosa"]
+
+
+def test_a_place_that_works_outside_its_hours_says_that_it_is_closed(changing: City) -> None:
+    """In words and by its mark, on the first page, its map and the page of the place."""
+    text = changing.config.file.read_text().replace(SOLOR, 'hours = "Mo off"')
+    changing.config.file.write_text(text)
+    config, at_ms = model.load(changing.config.file), cities.now_ms()
+    sync(changing.db, config, at_ms)
+    folder = changing.config.file.with_name("public")
+    PublicExport(config, folder).write(at_ms)
+    for code, words in (("en", "closed now"), ("id", "tutup sekarang")):
+        page = (folder / code / "place/pusat-kuliner-kampung-solor.html").read_text()
+        state = page.partition('class="state-line')[2].partition("</p>")[0]
+        assert re.search(rf'#mark-closed"/></svg> {words}', state)
+        assert language(code).say("quiet") not in page.partition("</dl>")[0].partition("<dl")[2]
+        first = (folder / code / "index.html").read_text()
+        card = first.partition('place/pusat-kuliner-kampung-solor.html">')[2].partition("</a>")[0]
+        assert words in card
+        assert re.search(f'state-closed" href="[^"]+-solor.html"[^>]+{words}, ', first)
+        always = (folder / code / "place/taman-fontein.html").read_text()
+        assert words not in always
+
+
+def test_a_place_that_many_use_is_not_called_closed(city: City) -> None:
+    """Whatever its hours are, people are there."""
+    one = public_city.gather(city.db, city.config, cities.now_ms()).places[0]
+    found = {
+        load: replace(one, is_closed=True, figures=one.figures._replace(load=load)).closed_now
+        for load in (None, "quiet", "busy", "full")
+    }
+    assert {None: True, "quiet": True, "busy": False, "full": False} == found
 
 
 def test_a_place_whose_wi_fi_is_off_does_not_count_as_working(changing: City) -> None:

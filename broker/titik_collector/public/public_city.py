@@ -13,7 +13,7 @@ from titik_collector.figures.windows import Calendar, Span
 from titik_collector.public import public_outages
 from titik_collector.public.public_outages import PublicOutage
 from titik_collector.public.public_past import SETTLED_MS, sites
-from titik_collector.public.suppression import Cell, Raw, Total, publish
+from titik_collector.public.suppression import USED, Cell, Raw, Total, publish
 from titik_collector.queries import history, status
 from titik_collector.queries.history import Subject
 from titik_collector.queries.server_warnings import Warned
@@ -38,9 +38,15 @@ class PublicPlace:
     hours: str | None  # opening hours
     capacity: int | None  # visitors that it is meant for
     position: tuple[float, float] | None  # degrees east and north
+    is_closed: bool  # now, by its hours; False: it has none
     figures: Cell  # of the quarter
     coverage: float | None  # of the quarter
     outages: tuple[PublicOutage, ...]  # of the last days, the newest first
+
+    @property
+    def closed_now(self) -> bool:
+        """It works, and nobody should go there: closed, and not as used as if it were open."""
+        return self.state == "online" and self.is_closed and self.figures.load not in USED
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ def gather(
             one.site.facts.hours,
             meant[one.name],
             where.get(one.name),
+            one.site.is_open is False,
             cell,
             windows[one.name].coverage,
             away[windows[one.name].site_id],

@@ -30,6 +30,7 @@ FEW: Final = "few"
 Shown = int | Literal["few"] | None  # None: not known
 # How full, from which share of the capacity on; the fullest first.
 LOADS = ((FULL, marked("full")), (0.5, marked("busy")), (0.0, marked("quiet")))
+USED = ("full", "busy")
 
 
 class Raw(NamedTuple):
