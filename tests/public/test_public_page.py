@@ -23,6 +23,7 @@ from titik_collector.languages.language import language
 from titik_collector.public import public_city
 from titik_collector.public.public_past import PublicPasts
 from titik_collector.public.static_export import PublicExport
+from titik_collector.public.suppression import Raw, publish
 from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
 from titik_collector.store import outages, registry_rows, simulated
@@ -282,6 +283,22 @@ def test_a_place_says_whether_it_is_full(folder: Path) -> None:
     found = texts(folder)
     assert 10 == found["en/index.html"].count("<b>quiet</b>")
     assert re.search(r"<b>sepi</b>, kapasitas \d+", found["id/place/taman-tirosa.html"])
+
+
+def test_about_names_the_limits_of_busy_and_full(folder: Path) -> None:
+    """A place that has just as many has the word; one with fewer has not."""
+    for code, pattern in (
+        ("en", r"(busy|full) from (\d+)% on"),
+        ("id", r"(ramai|penuh) mulai (\d+)%"),
+    ):
+        found = re.findall(pattern, (folder / code / "about.html").read_text())
+        assert 2 == len(found)
+        for word, percent in found:
+            words = [
+                language(code).say(publish([Raw(clients, capacity=1000)]).cells[0].load or "")
+                for clients in (10 * int(percent), 10 * int(percent) - 5)
+            ]
+            assert [True, False] == [one == word for one in words]
 
 
 def test_each_page_leads_to_itself_in_the_other_language(folder: Path) -> None:

@@ -28,7 +28,7 @@ from titik_collector.public.public_past import (
     PublicPast,
     PublicPasts,
 )
-from titik_collector.public.suppression import FEW, LEAST, TOTAL_STEP
+from titik_collector.public.suppression import FEW, LEAST, LOADS, TOTAL_STEP
 from titik_collector.queries import server_warnings
 from titik_collector.store import opening
 from titik_collector.timeline import server_clock
@@ -199,6 +199,7 @@ def _environment(code: str) -> Environment:
         "usual_day": usual_day.of,
         "few": FEW,
         "least": LEAST,
+        "loads": {word: share for share, word in LOADS},
         "total_step": TOTAL_STEP,
         "days": DAYS,
         "hours_days": HOURS_DAYS,
