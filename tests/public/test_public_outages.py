@@ -163,6 +163,16 @@ def test_many_outages_of_a_place_cost_what_each_costs(
     assert len(spans) <= 4 * 100
 
 
+def test_of_many_outages_the_newest_and_the_longest_are_named() -> None:
+    """In order of time; a few are named all."""
+    lengths = (1, 2, 1, 1, 1, 2, 9, 1)
+    known = [PublicOutage((at(-10 * n, -10 * n + one),), None) for n, one in enumerate(lengths)]
+    assert [*known[:4], known[6]] == list(public_outages.to_name(known, NOW_MS))
+    assert known[:3] == list(public_outages.to_name(known[:3], NOW_MS))
+    assert known[2:7] == list(public_outages.to_name(known[2:], NOW_MS))
+    assert () == public_outages.to_name((), NOW_MS)
+
+
 def test_stretches_without_others() -> None:
     """What is left may be in pieces, or nothing."""
     others = [Span(0, 2), Span(4, 5), Span(9, 12)]

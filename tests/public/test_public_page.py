@@ -275,7 +275,26 @@ def test_a_place_says_when_it_was_away(changing: City) -> None:
     for code, words in (("en", "1 outage, 1 hour"), ("id", "1 gangguan, 1 jam")):
         assert words in found[f"{code}/place/taman-tirosa.html"]
     assert "away for 1 hour · power cut" in found["en/place/taman-tirosa.html"]
+    assert "are named" not in found["en/place/taman-tirosa.html"]
     assert "no outage known" in found["en/place/taman-fontein.html"]
+
+
+def test_a_place_with_many_outages_says_how_many_it_does_not_name(changing: City) -> None:
+    """The longest is among those that it names."""
+    router, at_ms = registry_rows.routers(changing.db)["tirosa-1"], cities.now_ms()
+    for number in range(1, 8):
+        start_ms = at_ms - number * HOUR_MS
+        end_ms = start_ms + (40 if number == 7 else 5) * MINUTE_MS
+        outages.add(changing.db, router.id, start_ms, end_ms, "power cut")
+    folder = changing.config.file.with_name("public")
+    PublicExport(changing.config, folder).write(at_ms)
+    for code, words, longest in (
+        ("en", "The newest and the longest are named; 2 more are not.", "away for 40 minutes"),
+        ("id", "Yang terbaru dan yang terlama disebut; 2 lainnya tidak.", "mati 40 menit"),
+    ):
+        page = (folder / code / "place/taman-tirosa.html").read_text()
+        assert words in page
+        assert longest in page
 
 
 def test_a_place_says_whether_it_is_full(folder: Path) -> None:

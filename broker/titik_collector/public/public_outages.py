@@ -24,6 +24,7 @@ from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
 from titik_collector.wording import opening_hours
 
+NAMED = 5  # outages of a place, so that its page stays short
 AGENTS = ("agent crash", "agent restart", "agent stopped")
 
 
@@ -52,6 +53,13 @@ def how_often(known: Sequence[PublicOutage], start_ms: int, end_ms: int) -> Outa
         sum(length(shared(span, Span(start_ms, end_ms))) for span in one.spans) for one in known
     ]
     return OutageSums(sum(one > 0 for one in found), sum(found))
+
+
+def to_name(known: Sequence[PublicOutage], now_ms: int) -> Sequence[PublicOutage]:
+    """NAMED of them at most: the newest, and the longest."""
+    longest = max(known, key=lambda one: how_often([one], 0, now_ms).away_ms, default=None)
+    newest = known[:NAMED]
+    return newest if longest is None or longest in newest else (*newest[:-1], longest)
 
 
 def read(

@@ -204,6 +204,7 @@ def _environment(code: str) -> Environment:
         "days": DAYS,
         "hours_days": HOURS_DAYS,
         "how_often": public_outages.how_often,
+        "to_name": public_outages.to_name,
         "map_size": (WIDTH, HEIGHT),
         "old_ms": OLD_MS,
         "ours": OURS,
