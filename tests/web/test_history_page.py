@@ -167,7 +167,7 @@ def test_ninety_days_stand_below_a_single_place(page: TestClient) -> None:
         ("from=tomorrow", "from: &#39;tomorrow&#39; is no time; use one such as 90m"),
         ("w=2h", "use 1m, 1h, 1d"),
         ("m=visitors", "use clients, active, wifi, uplink"),
-        ("s=site/nowhere", "is neither a site, nor a router"),
+        ("s=site/nowhere", "There is no place or router nowhere."),
         ("w=1m&from=1y", "use a longer window"),
     ],
 )
@@ -176,6 +176,24 @@ def test_what_cannot_be_shown_says_why(page: TestClient, query: str, words: str)
     answer = page.get(f"/history?lang=en&{query}")
     assert 400 <= answer.status_code < 500
     assert words in answer.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("site/taman-tirossa", "Tidak ada tempat atau router taman-tirossa. Maksud Anda "),
+        ("xyz", "Tidak ada tempat atau router xyz. Pilih satu dari daftar."),
+    ],
+)
+def test_a_name_that_is_not_known_is_named_in_the_language(
+    page: TestClient, typed: str, expected: str
+) -> None:
+    """Without a command: who reads the page has none; a program gets it in English."""
+    answer = page.get("/history", params={"lang": "id", "s": typed})
+    assert expected in answer.text
+    assert "titik status" not in answer.text
+    program = page.get("/api/v1/history/site/xyz").json()
+    assert "titik status --all" in program["detail"]
 
 
 def test_a_simulated_past_is_marked(page: TestClient, here: City) -> None:

@@ -23,7 +23,11 @@ WINDOW_MS: dict[Window, int] = {"1m": MINUTE_MS, "1h": HOUR_MS, "1d": DAY_MS}
 
 
 class UnknownName(Exception):
-    """No router or site is called so; says what is."""
+    """No router or site is called so; says what is, and `near` has names that are like it."""
+
+    def __init__(self, text: str, near: Sequence[str]) -> None:
+        super().__init__(text)
+        self.near = near
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +75,22 @@ def find(db: Database, name: str, city: str, title: str = "City") -> Subject:
     for one in known:
         if name in (one.name, f"{one.scope}/{one.name}") or name == one.scope == "city":
             return one
-    hint = nearest(name, [one.name for one in known])
+    names = [one.name for one in known]
+    hint = nearest(name, names)
     if len(known) == 1:
         hint = "; none is in the store yet, `titik collect` puts them there"
-    raise UnknownName(f"{name!r} is neither a site, nor a router, nor `city`{hint}")
+    wrong = f"{name!r} is neither a site, nor a router, nor `city`{hint}"
+    raise UnknownName(wrong, _like(name, names))
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """A hint for somebody who mistyped a name."""
-    near = difflib.get_close_matches(name, known, 3)
+    near = _like(name, known)
     return f"; did you mean {' or '.join(near)}?" if near else "; `titik status --all` lists them"
+
+
+def _like(name: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(name, known, 3)
 
 
 def read(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from titik_collector.config.model import Config
 from titik_collector.figures.windows import Calendar, Span, Window
+from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_ASKED
 from titik_collector.queries import columnar, day_strip, history
 from titik_collector.queries.columnar import Columns
@@ -18,6 +19,7 @@ from titik_collector.queries.history import WINDOW_MS, Subject, UnknownName
 from titik_collector.store.database import Database
 from titik_collector.web.api import parameters
 from titik_collector.web.error_pages import NotThere, TooMuch
+from titik_collector.wording.sentence import Sentence
 from titik_wire.instant import MINUTE_MS
 
 WINDOWS: tuple[Window, ...] = ("1m", "1h", "1d")
@@ -60,7 +62,17 @@ def find(db: Database, config: Config, scope: str, name: str) -> Subject:
         return history.find(db, wanted, city.name, city.title)
     except UnknownName as error:
         wrong, _, remedy = str(error).partition("; ")
-        raise NotThere("name", wrong, remedy or "titik status --all lists them") from error
+        remedy = remedy or "titik status --all lists them"
+        raise NotThere("name", wrong, remedy, _spoken(name, error.near)) from error
+
+
+def _spoken(name: str, near: Sequence[str]) -> Sentence:
+    """For people in front of the page, who have no command line."""
+    if near:
+        text = marked("There is no place or router {name}. Did you mean {near}?")
+        return Sentence(text, name=name, near=", ".join(near))
+    text = marked("There is no place or router {name}. Choose one from the list.")
+    return Sentence(text, name=name)
 
 
 def read(

@@ -18,13 +18,19 @@ RETRY_S = 5
 
 
 class BadQuery(Exception):
-    """A value of the address that cannot be, with its field and what is allowed."""
+    """A value of the address that cannot be, with its field and what is allowed.
+
+    `spoken` is what a page says of it; without it, what a program gets.
+    """
 
     status = 400
     title = marked("The address is not right")
 
-    def __init__(self, field: str, wrong: str, allowed: str, **more: str) -> None:
+    def __init__(
+        self, field: str, wrong: str, allowed: str, spoken: str | None = None, **more: str
+    ) -> None:
         super().__init__(f"{field}: {wrong}; {allowed}")
+        self.spoken = spoken or str(self)
         self.more = {"field": field, **more}
 
 
@@ -55,8 +61,12 @@ def problem(status: int, title: str, detail: str, **more: str) -> JSONResponse:
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
+def _is_program(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
 def _answer(request: Request, status: int, title: str, detail: str, **more: str) -> Response:
-    if request.url.path.startswith("/api/"):
+    if _is_program(request):
         return problem(status, title, detail, **more)
     return render(request, "error.html", status, title=title, detail=detail, number=more.get("id"))
 
@@ -72,7 +82,8 @@ async def http(request: Request, error: Exception) -> Response:
 
 async def _bad_query(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadQuery)
-    return _answer(request, error.status, error.title, str(error), **error.more)
+    detail = str(error) if _is_program(request) else error.spoken
+    return _answer(request, error.status, error.title, detail, **error.more)
 
 
 async def _unanswered(request: Request, error: Exception) -> Response:
