@@ -75,6 +75,32 @@ def test_an_order_by_devices_stays_for_a_minute(open_page: OpenPage, tmp_path: P
             expect(page.locator(".place").first).to_have_attribute("data-title", "Tempat 11")
 
 
+@pytest.mark.system
+def test_what_is_almost_full_moves_once_a_minute(open_page: OpenPage, tmp_path: Path) -> None:
+    """A line that is full every other second moves no place under a finger; an outage does."""
+    text = cities.large(4, 1).replace("[[router]]", "capacity = 100\n[[router]]")
+    with cities.city(tmp_path, text) as filled:
+        for one in filled.config.router:
+            filled.hear(one.name, 20)
+            filled.report(one.name, "online")
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?lang=en")
+            expect(page.locator("[data-live]")).to_have_attribute("data-live", "live")
+            filled.hear("r-3-0", 95)
+            full = page.locator('.place[data-title="Tempat 3"] [data-figure="clients"]')
+            expect(full).to_have_text("95")
+            assert [f"Tempat {number}" for number in range(4)] == titles(page)
+            filled.report("r-2-0", "offline")
+            expect(page.locator(".place").first).to_have_attribute("data-title", "Tempat 2")
+            assert ["Tempat 2", "Tempat 3", "Tempat 0", "Tempat 1"] == titles(page)
+            filled.hear("r-3-0", 20)
+            expect(full).to_have_text("20")
+            assert ["Tempat 2", "Tempat 3", "Tempat 0", "Tempat 1"] == titles(page)
+            turn(page, 61_000)
+            filled.hear("r-3-0", 21)
+            expect(page.locator(".place").nth(1)).to_have_attribute("data-title", "Tempat 0")
+
+
 def titles(page: Page) -> list[str]:
     """In their order on the screen."""
     found: list[str] = page.locator(".place").evaluate_all(

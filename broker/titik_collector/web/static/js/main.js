@@ -168,15 +168,20 @@ function sort(list) {
   const order = ORDERS[list.dataset.sort ?? "problems"];
   // Nothing moves away under the pointer of somebody who is about to choose it.
   if (!order || list.matches(":hover")) return;
-  if (order === ORDERS.devices) {
-    if (performance.now() - sortedAt.get(list) < STEADY_MS) return;
-    sortedAt.set(list, performance.now());
-  }
   const before = [...list.children];
-  if (before.every((one, n) => !n || order(before[n - 1], one) <= 0)) return;
+  const isInOrder = (by) => before.every((one, n) => !n || by(before[n - 1], one) <= 0);
+  if (isInOrder(order)) return;
+  const isUrgent = order === ORDERS.problems && !isInOrder((a, b) => urgency(a) - urgency(b));
+  if (!isUrgent && performance.now() - sortedAt.get(list) < STEADY_MS) return;
+  sortedAt.set(list, performance.now());
   const focused = document.activeElement;
   settle(list, before.sort(order));
   if (list.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/** What goes away or comes back moves at once; a place that is almost full is so now and then. */
+function urgency({ dataset: { rank } }) {
+  return Number(rank) === 7 ? 8 : Number(rank);
 }
 
 /** Put the elements of a list in this order, and move none that need not: each is drawn again. */
