@@ -66,6 +66,24 @@ def test_a_place_that_goes_away_rises_to_the_top(
     expect(page.locator('[data-filter="offline"]')).to_be_visible()
 
 
+def test_what_a_router_reports_of_itself_is_renewed(
+    served: str, city: cities.City, open_page: OpenPage
+) -> None:
+    """Its networks and interfaces too, some seconds later; what has the focus keeps it."""
+    page = open_page(f"{served}/router/tirosa-1")
+    live(page)
+    page.evaluate(
+        "() => { const name = document.querySelector('.halves .stacked th[scope=row]');"
+        " name.tabIndex = -1; name.focus(); }"
+    )
+    city.hear("tirosa-1", clients=1077)
+    expect(page.locator('.hero [data-figure="clients"]')).to_have_text("1.077", timeout=SOON_MS)
+    turn(page, 16_000)
+    city.hear("tirosa-1", clients=1078)
+    cell = page.locator(".halves .stacked td").filter(has_text="1.078")
+    expect(cell).to_have_count(1, timeout=SOON_MS)
+
+
 def test_a_server_that_is_gone_is_seen_and_comes_back(view: CityView, open_page: OpenPage) -> None:
     """The mark changes at once, a bar follows in words, and a new server makes it live again."""
     port = free_port()

@@ -25,6 +25,9 @@ for (const one of document.querySelectorAll(":is(.chips, .past-chips) [aria-curr
 for (const scenes of document.querySelectorAll("[data-wall]")) {
   import("./wall.js").then((wall) => wall.mount(scenes));
 }
+for (const section of document.querySelectorAll("[data-renewed]")) {
+  import("./renewed.js").then((renewed) => renewed.mount(section));
+}
 for (const section of document.querySelectorAll("[data-day]")) {
   section.hidden = false; // before the map takes its size
   section.closest(".columns").classList.add("has-day");
