@@ -312,6 +312,25 @@ def test_of_many_places_each_part_is_a_few_keys_away(
             assert page.evaluate(inside)
 
 
+def test_a_phone_reaches_the_map_of_many_places(open_page: OpenPage, tmp_path: Path) -> None:
+    """All of it is seen, though places above it are drawn only when they are near."""
+    text = cities.large(500, 2).replace("\nlongitude", "\ncapacity = 100\nlongitude")
+    with cities.city(tmp_path, text.replace("latitude", "uplink_mbps = 50\nlatitude")) as filled:
+        filled.hear_all(2)
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?lang=en", width=360)
+            is_live(page)
+            expect(page.locator("[data-all]")).to_have_text("Show all 500")
+            assert "Show all 500" == page.locator("[data-all]").inner_text()
+            page.locator(".to-map").click()
+            page.locator(".pin").first.wait_for()
+            page.wait_for_function(
+                "() => { const box = (one) => document.querySelector(one).getBoundingClientRect();"
+                " const { top, bottom } = box('.map-canvas');"
+                " return top >= 0 && bottom <= box('.top nav').top; }"
+            )
+
+
 def test_nothing_moves_for_who_wants_it_still(open_page: OpenPage, served_city: Served) -> None:
     """Neither the map nor a colour that fades."""
     page = open_page(served_city.address, reduced_motion="reduce")

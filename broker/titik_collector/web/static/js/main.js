@@ -10,6 +10,7 @@ const ORDERS = {
   problems: (a, b) => a.dataset.rank - b.dataset.rank || byTitle(a.dataset.title, b.dataset.title),
   devices: (a, b) => b.dataset.devices - a.dataset.devices || byTitle(a.dataset.title, b.dataset.title),
 };
+const ARRIVED_MS = 5000; // until the map of a slow line has its size
 const STEADY_MS = 60_000; // devices come and go each second, and a list that moves is not read
 
 start();
@@ -21,6 +22,9 @@ if (lists.length && document.querySelector("[data-search]")) choose();
 for (const one of document.querySelectorAll(":is(.chips, .past-chips) [aria-current]")) {
   const row = one.parentElement; // which a phone shows a part of
   row.scrollLeft = one.offsetLeft + one.offsetWidth + 48 - row.offsetLeft - row.clientWidth;
+}
+for (const link of document.querySelectorAll('a[href="#map"]')) {
+  link.addEventListener("click", () => arrive(document.querySelector("#map")));
 }
 for (const scenes of document.querySelectorAll("[data-wall]")) {
   import("./wall.js").then((wall) => wall.mount(scenes));
@@ -54,6 +58,18 @@ export function put(name, value) {
   };
   history.replaceState(history.state, "", changed(location.href));
   for (const link of document.querySelectorAll("a[data-keeps]")) link.href = changed(link.href);
+}
+
+/** Cards have their height when they come near, which moves what is below them: the page follows it
+    until it stands still, or the reader goes on. */
+function arrive(target) {
+  const growing = new ResizeObserver(() => target.scrollIntoView());
+  const stop = () => growing.disconnect();
+  growing.observe(document.body);
+  setTimeout(stop, ARRIVED_MS);
+  for (const act of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+    addEventListener(act, stop, { once: true, passive: true });
+  }
 }
 
 /** Do something when an element comes near the window, once. */
