@@ -331,6 +331,21 @@ def test_a_phone_reaches_the_map_of_many_places(open_page: OpenPage, tmp_path: P
             )
 
 
+def test_who_opens_a_group_by_keyboard_stays_on_the_map(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    """The group is gone; its first place has the focus, else the map."""
+    with cities.city(tmp_path, cities.large(500, 1)) as filled:
+        filled.hear_all(2)
+        with watching(filled.config) as view, serving_at(view) as address:
+            page = open_page(f"{address}/?lang=en")
+            is_live(page)
+            page.locator(".pin-group").first.focus()
+            page.keyboard.press("Enter")
+            page.wait_for_url(re.compile("map="))
+            page.wait_for_function("document.activeElement.matches('a.pin, .map-canvas')")
+
+
 def test_nothing_moves_for_who_wants_it_still(open_page: OpenPage, served_city: Served) -> None:
     """Neither the map nor a colour that fades."""
     page = open_page(served_city.address, reduced_motion="reduce")

@@ -379,8 +379,19 @@ function groupMarker(map, members, section) {
   const title = places.replace("{}", all);
   pin.title = down ? `${title}: ${some.replace("{number}", String(down)).replace("{all}", all)}` : title;
   pin.setAttribute("aria-label", pin.title);
-  pin.addEventListener("click", () => map.fitBounds(bounds, { maxZoom: map.getZoom() + 2 }));
+  pin.addEventListener("click", () => {
+    map.once("moveend", () => land(map, members)); // after they are drawn
+    map.fitBounds(bounds, { maxZoom: map.getZoom() + 2 });
+  });
   return L.marker(bounds.getCenter(), { icon: icon(pin), keyboard: false });
+}
+
+/** The group that had the focus is gone: it goes on to the first of its places.
+    @param {any} map @param {Place[]} members */
+function land(map, members) {
+  if (document.activeElement !== document.body) return;
+  const first = members.find((one) => one.pin.isConnected)?.pin ?? map.getContainer();
+  first.focus({ preventScroll: true });
 }
 
 /** The worst first. @param {string} one @param {string} other */
