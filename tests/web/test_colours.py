@@ -141,6 +141,14 @@ def test_only_one_file_names_colours() -> None:
     assert [] == [file.name for file in (*other, *scripts) if named.search(file.read_text())]
 
 
+def test_a_style_sheet_is_not_cut_off() -> None:
+    """A rule that does not end would swallow what is written below it."""
+    sheets = [*(STATIC / "css").glob("*.css"), *(STATIC.parents[1] / "public/assets").glob("*.css")]
+    texts = {file.name: file.read_text() for file in sheets}
+    cut = [name for name, text in texts.items() if text.count("{") != text.count("}")]
+    assert [] == cut
+
+
 def contrast(one: str, other: str) -> float:
     """From 1 to 21."""
     darker, lighter = sorted((luminance(one), luminance(other)))

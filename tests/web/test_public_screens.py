@@ -68,3 +68,12 @@ def test_a_public_screen_is_whole(
     assert 0 == page.evaluate(UPON, ".map-plate rect")
     assert 0 == page.evaluate(CRAMPED)
     assert [] == violations(page)
+
+
+def test_a_printed_page_has_no_menu(open_page: OpenPage, address: str) -> None:
+    """Nobody can follow it on paper."""
+    page = open_page(f"{address}/en/index.html")
+    menu = page.locator(".top nav").first
+    assert menu.is_visible()
+    page.emulate_media(media="print")
+    assert not menu.is_visible()

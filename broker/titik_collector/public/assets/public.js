@@ -6,9 +6,9 @@
 
 const LOOK_MS = 60_000;
 const bar = document.querySelector("[data-made]");
-let aheadMs = 0; // the server's clock of the device's
+let aheadMs = 0; // how far the server's clock is ahead of the device's
 
-/** What the server's clock shows more than that of the device; 0 where it does not answer. */
+/** How far the server's clock is ahead of the device's; 0 where it does not answer. */
 async function ahead() {
   try {
     const { headers } = await fetch(location.href, { method: "HEAD", cache: "no-store" });
