@@ -305,10 +305,47 @@ def test_of_many_names_one_is_typed(tmp_path: Path) -> None:
             ("t 19", "Tempat 19"), ("r-3-0", "r-3-0"), ("router/r-3-0", "r-3-0"),
             ("kota besar", "Kota Besar"),
         ):  # fmt: skip
-            text = shown(page, f"/history?s={typed.replace(' ', '+')}")
-            assert [title] == re.findall(r'class="past-place .*?<span>(.*?)</span>', text)
-        assert 404 == page.get("/history?s=nowhere").status_code
-        assert 404 == page.get("/history?s=tempat+1x").status_code
+            text = shown(page, f"/history?typed={typed.replace(' ', '+')}")
+            assert [title] == compared_in(text)
+        assert 404 == page.get("/history?typed=nowhere").status_code
+        assert 404 == page.get("/history?typed=tempat+1x").status_code
+
+
+def test_what_was_typed_becomes_an_address(page: TestClient) -> None:
+    """Of one subject for ever, with all else that was chosen."""
+    answer = page.get("/history?s=site/perumnas&typed=tirosa&from=7d", follow_redirects=False)
+    assert 303 == answer.status_code
+    query = parse_qs(urlsplit(answer.headers["location"]).query)
+    assert {"s": ["site/perumnas", "site/taman-tirosa"], "from": ["7d"]} == query
+
+
+@pytest.mark.parametrize("path", ["/history", "/history.csv"])
+def test_an_address_is_not_guessed(page: TestClient, path: str) -> None:
+    """A name that is no more would lead to another place's figures."""
+    assert 200 == page.get(f"{path}?s=taman-tirosa").status_code
+    assert 404 == page.get(f"{path}?s=tirosa").status_code
+
+
+def test_places_of_one_title_can_be_compared(tmp_path: Path) -> None:
+    """Each is offered as what it alone is, and so is one that is called as the city."""
+    text = cities.large(41, 1).replace('"Tempat 1"', '"Pasar"').replace('"Tempat 2"', '"Pasar"')
+    text = text.replace('"Tempat 3"', '"Kota Besar"')
+    with cities.city(tmp_path, text) as filled, watching(filled.config) as view:
+        page = TestClient(app.build(view), LOOPBACK)
+        label = r'<option value="([^"]*)" label="([^"]*)">'
+        offered = re.findall(label, shown(page, "/history?s=site/tempat-9"))
+        assert [
+            ("site/tempat-3", "Kota Besar"),
+            ("site/tempat-1", "Pasar"),
+            ("site/tempat-2", "Pasar"),
+        ] == offered
+        for typed, title in offered:
+            assert [title] == compared_in(shown(page, f"/history?typed={typed}"))
+
+
+def compared_in(text: str) -> list[str]:
+    """The titles of the places that are compared."""
+    return re.findall(r'class="past-place .*?<span>(.*?)</span>', text)
 
 
 def test_a_page_that_does_not_live_says_of_when_it_is(page: TestClient) -> None:

@@ -1,5 +1,9 @@
-"""Whose past is compared: as the address has it, as somebody types it, and what is offered."""
+"""Whose past is compared: as the address has it, as somebody types it, and what is offered.
 
+Rule: an address means one subject, for ever. Only what somebody typed is guessed.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from starlette.requests import Request
@@ -12,23 +16,26 @@ from titik_collector.store.database import Database
 from titik_collector.web import asked_past
 from titik_collector.web.error_pages import BadQuery
 from titik_collector.web.places import natural
-from titik_collector.web.rendering import city_of
 
 
 def names(request: Request) -> list[str]:
     """`s`, as often as there are places; the city if there is none."""
-    status = city_of(request).snapshot.status
     asked = (one.strip() for one in request.query_params.getlist("s"))
-    found = list(dict.fromkeys(_named(status, one) for one in asked if one))
+    found = list(dict.fromkeys(_exact(one) for one in asked if one))
     if len(found) > MAX_COMPARED:
         raise BadQuery("s", f"{len(found)} places", f"at most {MAX_COMPARED} are compared")
     return found or ["city"]
 
 
-def _named(status: CityStatus, words: str) -> str:
+def _exact(name: str) -> str:
+    """A name alone is of a site."""
+    return name if name == "city" or "/" in name else f"site/{name}"
+
+
+def typed(status: CityStatus, words: str) -> str:
     """The subject that somebody typed: its title or name, or words that are of one place alone."""
-    word, city = words.casefold(), status.line
-    if word in ("city", city.now.name, city.title.casefold()):
+    word = words.casefold()
+    if word in _called(status):
         return "city"
     sites = [(f"site/{one.name}", one.name, one.line.title.casefold()) for one in status.sites]
     exact = [subject for subject, *called in sites if word in called]
@@ -38,18 +45,29 @@ def _named(status: CityStatus, words: str) -> str:
     return like[0] if len(like) == 1 else words
 
 
+def _called(status: CityStatus) -> set[str]:
+    """How the city is called."""
+    return {"city", status.line.now.name, status.line.title.casefold()}
+
+
 def find(db: Database, config: Config, name: str) -> Subject:
     """NotThere if it never was."""
     scope, _, rest = name.partition("/")
-    if not rest:
-        scope, rest = ("city", name) if name == "city" else ("site", name)
-    return asked_past.find(db, config, scope, rest)
+    return asked_past.find(db, config, scope, rest or name)
 
 
 def places(status: CityStatus, chosen: Sequence[str]) -> list[tuple[str, str]]:
     """Those that can be added, as people count: name and title."""
     found = [(f"site/{one.name}", one.line.title) for one in status.sites]
     return _in_order(one for one in found if one[0] not in chosen)
+
+
+def to_type(status: CityStatus, chosen: Sequence[str]) -> list[tuple[str, str]]:
+    """What finds each of those places, and its title: the title, if nothing else is called so."""
+    called = Counter(_called(status))
+    called.update(word for one in status.sites for word in {one.name, one.line.title.casefold()})
+    found = places(status, chosen)
+    return [(title if called[title.casefold()] == 1 else name, title) for name, title in found]
 
 
 def routers(status: CityStatus, chosen: Sequence[str]) -> list[tuple[str, str]]:

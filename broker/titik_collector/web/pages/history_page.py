@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from titik_collector.config.model import Config
@@ -101,6 +101,10 @@ class PastView:
 
 async def _history(request: Request) -> Response:
     city = city_of(request)
+    if words := request.query_params.get("typed", "").strip():
+        added = compared.typed(city.snapshot.status, words)
+        chosen = [*request.query_params.getlist("s"), added]
+        return RedirectResponse(_address(request, chosen), 303)
     config, now_ms = city.config, city.snapshot.at_ms
     asked = asked_past.asked_time(request, config, now_ms, SINCE)
     word = parameters.choice(request, "m", tuple(MEASURES), "clients") or ""
@@ -132,6 +136,7 @@ async def _history(request: Request) -> Response:
         windows=WINDOWS,
         names=names,
         places=compared.places(city.snapshot.status, names),
+        to_type=compared.to_type(city.snapshot.status, names),
         routers=compared.routers(city.snapshot.status, names),
         most=MAX_COMPARED,
         many=MANY,
@@ -231,7 +236,7 @@ def _address(
     query = {
         name: value
         for name, value in {**dict(request.query_params), **changed}.items()
-        if name != "s" and value is not None
+        if name not in ("s", "typed") and value is not None
     }
     pairs = [*(("s", one) for one in names), *query.items()]
     return f"{path or request.url.path}?{urlencode(pairs)}"
