@@ -172,6 +172,20 @@ def level(page: Page, pane: str) -> int:
 
 
 @pytest.mark.system
+def test_streets_that_do_not_come_leave_the_coast(open_page: OpenPage, config: Config) -> None:
+    """With whose the coast is, and not the streets'; a server that knows no parts has none."""
+    with watching(config) as view, serving_at(view) as address:
+        page = open_page("about:blank")
+        page.route("**/basemap.pmtiles", lambda route: route.fulfill(status=200, body=""))
+        page.goto(address)
+        page.locator("[data-map]").scroll_into_view_if_needed()
+        page.locator(".map-canvas .map-land").first.wait_for(state="attached")
+        credit = page.locator(".leaflet-control-attribution")
+        assert "© OpenStreetMap contributors" in credit.inner_text()
+        assert 0 == page.locator(".map-streets").count()
+
+
+@pytest.mark.system
 def test_without_streets_nothing_of_them_is_fetched(open_page: OpenPage, served: str) -> None:
     """Neither the file nor the library."""
     page = open_page("about:blank")

@@ -39,8 +39,9 @@ export async function mount(section) {
   const places = [...drawing.querySelectorAll("a[data-longitude]")].map(place);
   const map = leaflet(canvas, section, places);
   drawing.setAttribute("hidden", "");
-  section.querySelector(".map-credit")?.remove();
-  basemap(map, section);
+  const credit = section.querySelector(".map-credit");
+  credit?.remove();
+  basemap(map, section, credit?.textContent ?? "");
   const draw = () => show(map, places, section);
   map.on("moveend resize", draw);
   draw();
@@ -125,9 +126,7 @@ function leaflet(canvas, section, places) {
   const { zoomIn, zoomOut } = section.dataset;
   L.control.zoom({ zoomInTitle: zoomIn, zoomOutTitle: zoomOut }).addTo(map);
   L.control.scale({ imperial: false, position: "topright" }).addTo(map); // below lies the credit
-  const credit = L.control.attribution({ prefix: "Leaflet" }).addTo(map);
-  const { streetsCredit } = section.dataset;
-  credit.addAttribution(escaped(streetsCredit ?? section.querySelector(".map-credit")?.textContent ?? ""));
+  L.control.attribution({ prefix: "Leaflet" }).addTo(map);
   const fit = () => {
     const beside = map.getSize().x > 600 ? 84 : 40; // of the buttons, where there is room
     map.fitBounds(all, { maxZoom: 16, paddingTopLeft: [beside, 40], paddingBottomRight: [40, 40] });
@@ -168,10 +167,13 @@ function remember(map) {
   put("map", [map.getZoom(), lat.toFixed(4), lng.toFixed(4)].join("/"));
 }
 
-/** What lies under the places: streets, else the file, else a grid.
-    @param {any} map @param {HTMLElement} section */
-async function basemap(map, section) {
-  if (section.dataset.streets && (await streets(map, section).catch(() => false))) return;
+/** What lies under the places, and whose it is: streets, else the file, else a grid.
+    @param {any} map @param {HTMLElement} section @param {string} credit  of the file */
+async function basemap(map, section, credit) {
+  const { streets: url, streetsCredit = "" } = section.dataset;
+  const hasStreets = Boolean(url) && (await streets(map, section).catch(() => false));
+  map.attributionControl.addAttribution(escaped(hasStreets ? streetsCredit : credit));
+  if (hasStreets) return;
   if (!section.dataset.basemap) {
     const grid = L.layerGroup().addTo(map);
     const draw = () => graticule(map, grid);
@@ -193,9 +195,12 @@ async function basemap(map, section) {
 }
 
 /** An operator's own streets, in the page's light or dark; only the parts in view are fetched.
+    False: the file is not there, or its parts are not.
     @param {any} map @param {HTMLElement} section */
 async function streets(map, section) {
-  const { streets: url, streetsZoom } = section.dataset;
+  const { streets: url = "", streetsZoom } = section.dataset;
+  const head = await fetch(url, { cache: "no-store", headers: { Range: "bytes=0-6" } });
+  if (head.status !== 206) return false;
   await library("../vendor/protomaps-leaflet.js");
   const { leafletLayer } = /** @type {any} */ (window).protomapsL;
   const { lang } = document.documentElement;
