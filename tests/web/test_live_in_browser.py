@@ -84,6 +84,22 @@ def test_what_a_router_reports_of_itself_is_renewed(
     expect(cell).to_have_count(1, timeout=SOON_MS)
 
 
+def test_a_place_stays_away_however_long(
+    served: str, city: cities.City, open_page: OpenPage
+) -> None:
+    """Its figures are old, and its state is not: the server repeats it with each beat."""
+    page = open_page(served)
+    live(page)
+    city.report("perumnas-1", "offline")
+    place = page.locator('li[data-subject="site/perumnas"]')
+    expect(place).to_have_attribute("data-state", "offline", timeout=SOON_MS)
+    place.evaluate("(one) => { one.dataset.at -= 1_000_000; }")
+    mark = page.locator("[data-live]")
+    for _ in range(3):
+        expect(mark).not_to_have_text(mark.inner_text(), timeout=SOON_MS)
+    expect(place).to_have_attribute("data-state", "offline", timeout=SOON_MS)
+
+
 def test_a_server_that_is_gone_is_seen_and_comes_back(view: CityView, open_page: OpenPage) -> None:
     """The mark changes at once, a bar follows in words, and a new server makes it live again."""
     port = free_port()
@@ -222,6 +238,17 @@ def test_a_page_without_a_stream_asks_again_and_again(served: str, open_page: Op
     )
     page.goto(served)
     live(page, "polled")
+
+
+def test_a_line_that_holds_streams_back_is_asked(served: str, open_page: OpenPage) -> None:
+    """It gives no error and no beat, and lets questions through."""
+    page = open_page("about:blank")
+    held: list[Route] = []
+    page.route(lambda url: url.endswith("/events?of=sites"), lambda route: held.append(route))
+    page.goto(served)
+    live(page, "polled")
+    for one in held:
+        one.abort()
 
 
 def test_python_and_javascript_write_figures_alike(served: str, open_page: OpenPage) -> None:

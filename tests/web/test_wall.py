@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.until import PATIENCE_S, until
 from tests.web import cities
 from tests.web.conftest import OpenPage, Served, serving_at
+from tests.web.test_live_in_browser import COUNTED, turn
 from titik_collector.web.city_view import watching
 
 expect.set_options(timeout=PATIENCE_S * 1000)
@@ -72,6 +73,22 @@ def test_places_without_room_are_counted(open_page: OpenPage, large_city: Served
     for number in range(13):
         large_city.city.report(f"r-{number}-0", "offline")
     expect(page.locator(".rest")).to_have_text("and 48 more: 2 offline, 46 online")
+
+
+@pytest.mark.system
+def test_a_wall_that_hears_nothing_counts_nobody_as_online(
+    open_page: OpenPage, large_city: Served
+) -> None:
+    """Neither in its line nor in its head; figures are gone after fifteen minutes."""
+    page = open_page("about:blank")
+    page.add_init_script(COUNTED)
+    page.goto(f"{large_city.address}/wall?lang=en")
+    expect(page.locator("[data-live]")).to_have_attribute("data-live", "live")
+    page.route(lambda url: "/events" in url, lambda route: route.abort())
+    page.evaluate("isDeaf = true")
+    turn(page, 1_000_000)
+    expect(page.locator(".rest")).to_have_text("and 48 more: 48 unknown")
+    expect(page.locator('[data-count="up"]')).to_have_text("0")
 
 
 @pytest.mark.system

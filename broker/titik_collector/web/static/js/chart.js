@@ -135,7 +135,7 @@ function linesOf(past) {
 
 /** @param {HTMLElement} figure @param {HTMLElement} box @param {any} past @param {any[]} lines */
 function options(figure, box, past, lines) {
-  const isBand = lines.at(-1).band;
+  const isBand = lines[lines.length - 1].band;
   const { day, time } = clocks(past.zone);
   const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false },
     font: `12px ${getComputedStyle(box).fontFamily}` };
@@ -145,7 +145,7 @@ function options(figure, box, past, lines) {
     tzDate: (/** @type {number} */ at) => UPlot.tzDate(new Date(at * 1000), past.zone),
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-    scales: { x: { range: () => [past.starts[0] / 1000, past.ends.at(-1) / 1000] }, y: { range: top } },
+    scales: { x: { range: () => [past.starts[0] / 1000, past.ends[past.ends.length - 1] / 1000] }, y: { range: top } },
     bands: isBand ? [{ series: [lines.length, lines.length - 1], fill: `${colour("series-1")}33` }] : [],
     axes: [
       { ...axis, gap: 2 * STRIP + 8, size: 24 + 2 * STRIP, space: 56,
@@ -208,7 +208,7 @@ function runs(past, fits) {
   const found = [];
   for (let n = 0; n < past.starts.length; n++) {
     if (!fits(n)) continue;
-    const last = found.at(-1);
+    const last = found[found.length - 1];
     if (last && last[1] === n - 1) last[1] = n;
     else found.push([n, n]);
   }
@@ -302,7 +302,7 @@ function madeUp(plot, past) {
 function hover(figure, past, plot) {
   const at = plot.cursor.left < 0 ? null : plot.posToVal(plot.cursor.left, "x") * 1000;
   if (at === null) return readout(figure, summary(past));
-  const n = past.starts.findLastIndex((/** @type {number} */ start) => start <= at);
+  const n = past.starts.filter((/** @type {number} */ start) => start <= at).length - 1;
   if (n >= 0) readout(figure, said(past, n));
 }
 

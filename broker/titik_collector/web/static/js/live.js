@@ -14,6 +14,7 @@ const GONE_MS = 900_000; // and are not known any more
 const BLOCKED_MS = 60_000; // so long the server has not read its store
 const POLL_MS = 15_000; // where there is no stream
 const AGAIN_MS = LOST_MS + 5000 * Math.random(); // not all pages at the same moment
+const SELDOM = -37; // where polling begins to count, so that it goes on for ten minutes
 const UNKNOWN = "·";
 const FULL = 0.8; // of the capacity
 const LINE_FULL = 0.9; // of the uplink
@@ -50,6 +51,8 @@ let source = null;
 let timer = 0;
 let tried = 0; // when it last asked or heard, by the stopwatch
 let turn = 0; // of asking; an answer to an earlier one is no answer
+let isSilent = false; // the stream has brought no beat yet
+let held = 0; // streams one after the other that brought none, while questions were answered
 let agedAt = 0; // the second of the server's time whose ages are shown
 
 /** Call it with the rows that changed, after the page shows them. */
@@ -97,9 +100,14 @@ function open() {
   if (document.hidden) return;
   const of = document.body.dataset.of ?? "sites";
   source = new EventSource(`/events?of=${encodeURIComponent(of)}`);
+  isSilent = true;
   source.addEventListener("snapshot", (event) => take(JSON.parse(event.data), true));
   source.addEventListener("now", (event) => take(JSON.parse(event.data), false));
-  source.addEventListener("health", (event) => beat(JSON.parse(event.data), "live"));
+  source.addEventListener("health", (event) => {
+    isSilent = false;
+    held = 0;
+    beat(JSON.parse(event.data), "live");
+  });
   source.addEventListener("resync", quiet);
   source.addEventListener("error", () => {
     quiet();
@@ -116,6 +124,14 @@ function close() {
   quiet();
 }
 
+/** Nothing came for a while. Some lines let questions through and hold streams back, without an error:
+    after a stream that brought nothing it asks, and after a second one tries for the next seldom. */
+function again() {
+  if (!source || !isSilent) return open();
+  held += 1;
+  poll(held > 1 ? SELDOM : 0);
+}
+
 /** Ask for snapshots, where all streams are taken; sometimes try for a stream again. */
 async function poll(times = 0) {
   source?.close();
@@ -123,8 +139,10 @@ async function poll(times = 0) {
   tried = performance.now();
   const mine = (turn += 1);
   const of = document.body.dataset.of ?? "sites";
+  const stop = new AbortController(); // phones of 2020 have no AbortSignal.timeout
+  const patience = setTimeout(() => stop.abort(), LOST_MS);
   try {
-    const answer = await fetch(`/events?once&of=${encodeURIComponent(of)}`, { signal: AbortSignal.timeout(LOST_MS) });
+    const answer = await fetch(`/events?once&of=${encodeURIComponent(of)}`, { signal: stop.signal });
     if (answer.status === 401) return location.reload();
     const { health, snapshot } = answer.ok ? await answer.json() : {};
     if (mine !== turn || !health) return;
@@ -132,7 +150,10 @@ async function poll(times = 0) {
     beat(health, "polled");
     timer = setTimeout(() => (times % 3 === 2 ? open() : poll(times + 1)), POLL_MS);
   } catch {
-    quiet(); // no network
+    held = 0;
+    if (mine === turn) quiet(); // no network
+  } finally {
+    clearTimeout(patience);
   }
 }
 
@@ -165,7 +186,7 @@ function tick() {
   const second = Math.floor(now() / 1000);
   if (second !== agedAt) showAges();
   agedAt = second;
-  if (!isHeard && performance.now() - tried > AGAIN_MS && !document.hidden) open();
+  if (!isHeard && performance.now() - tried > AGAIN_MS && !document.hidden) again();
 }
 
 function showState(isLive) {
@@ -188,22 +209,27 @@ function showAges() {
     write(one, words.get("ago").replace("{length}", length(now() - Number(one.dataset.age))));
   }
   const at = now();
+  let isOther = false;
   for (const [subject, parts] of shown) {
     for (const one of parts) {
-      if (one.element.dataset.at) wither(one, at - Number(one.element.dataset.at), rows.get(subject));
+      const row = rows.get(subject);
+      const taken = row && !row.at ? base.at : one.element.dataset.at; // what is away has no figures
+      if (taken && wither(one, at - Number(taken), row)) isOther = true;
     }
   }
+  if (isOther) tell(new Map());
 }
 
-/** Show how old an element's figures are. */
+/** Show how old an element's figures are; true: it shows another state. */
 function wither(one, age, row) {
   const { element } = one;
   element.classList.toggle("old", age > OLD_MS);
   const isGone = age > GONE_MS;
-  if (isGone === (element.dataset.gone === "yes")) return;
+  if (isGone === (element.dataset.gone === "yes")) return false;
   element.dataset.gone = isGone ? "yes" : "no";
   if (isGone) paint(one, { state: "unknown" });
   else if (row) paint(one, row);
+  return true;
 }
 
 /** Rows of a message: all there are, or those that changed. */
@@ -217,14 +243,26 @@ function take(message, isWhole) {
     changed.set(subject, row);
   });
   for (const [subject, row] of changed) for (const one of shown.get(subject) ?? []) paint(one, row);
+  tell(changed);
+}
+
+/** Count again, and let the others know. */
+function tell(changed) {
   count();
   for (const listener of listeners) listener(changed);
+}
+
+/** The row of a place as the page shows it: of one whose figures are gone nothing is known. */
+function seen(subject) {
+  const row = rows.get(subject);
+  const isGone = shown.get(subject)?.[0].element.dataset.state === "unknown";
+  return row && isGone ? { state: "unknown", coverage: null, routers_known: row.routers_known } : row;
 }
 
 /** How many places are in each state, and the sums of those that stand together. */
 export function count() {
   if (!rows.size) return; // what the server counted stays
-  const everywhere = [...rows].filter(([subject]) => subject.startsWith("site/")).map(([, row]) => row);
+  const everywhere = [...rows.keys()].filter((subject) => subject.startsWith("site/")).map(seen);
   const within = new Map([[null, everywhere]]);
   for (const scope of document.querySelectorAll("[data-sums]")) within.set(scope, membersOf(scope));
   for (const one of document.querySelectorAll("[data-count]")) {
@@ -245,7 +283,7 @@ function membersOf(element) {
   const hasOnlyFound = element.dataset.sums === "found"; // by a search
   const cards = element.querySelectorAll(`.place[data-subject]${hasOnlyFound ? ":not([data-misses])" : ""}`);
   const subjects = new Set([...cards].map((one) => one.dataset.subject));
-  return [...subjects].map((one) => rows.get(one)).filter(Boolean);
+  return [...subjects].map(seen).filter(Boolean);
 }
 
 /** A group shows how its places are together. */

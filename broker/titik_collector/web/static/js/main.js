@@ -19,7 +19,7 @@ const groups = document.querySelector("[data-groups]");
 const sortedAt = new Map([...lists, groups].map((list) => [list, performance.now()]));
 onRows(() => [...lists, groups].filter(Boolean).forEach(sort));
 if (lists.length && document.querySelector("[data-search]")) choose();
-for (const one of document.querySelectorAll(":is(.chips, .past-chips) [aria-current]")) {
+for (const one of document.querySelectorAll(".chips [aria-current], .past-chips [aria-current]")) {
   const row = one.parentElement; // which a phone shows a part of
   row.scrollLeft = one.offsetLeft + one.offsetWidth + 48 - row.offsetLeft - row.clientWidth;
 }
@@ -41,8 +41,8 @@ for (const section of document.querySelectorAll("[data-day]")) {
 for (const section of document.querySelectorAll("[data-map]")) {
   whenSeen(section, async () => (await import("./map.js")).mount(section));
 }
-for (const figure of document.querySelectorAll("[data-chart]:not([data-day] *)")) {
-  whenSeen(figure, async () => (await import("./chart.js")).mount(figure));
+for (const figure of document.querySelectorAll("[data-chart]")) {
+  if (!figure.closest("[data-day]")) whenSeen(figure, async () => (await import("./chart.js")).mount(figure));
 }
 for (const figure of document.querySelectorAll("[data-heat]")) {
   whenSeen(figure, async () => (await import("./heat.js")).mount(figure));
