@@ -19,6 +19,7 @@ from titik_collector.figures.scope import CITY_ID, Scope
 from titik_collector.figures.table import ADDITIVE, Figures
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.queries import columnar, day_strip, heat_map
+from titik_collector.queries.columnar import Columns
 from titik_collector.queries.history import Subject
 from titik_collector.store import rollups
 from titik_collector.store.database import Database
@@ -32,7 +33,7 @@ from titik_wire.instant import HOUR_MS
 
 COMMAND = "python -m bench.run --only history"
 DRAWN = ("clients_mean", "wifi_down_bps", "wifi_up_bps")  # what a chart shows
-CHARTED = ("clients_mean", "clients_min", "clients_max", "uptime_ratio")  # and coverage
+CHARTED = ("clients_mean", "clients_min", "clients_max")  # and coverage, and the hours online
 WEEK_MS = 7 * DAY_MS
 CALENDAR = Calendar(ZONE)
 MEASURE = history_page.MEASURES["clients"]
@@ -71,6 +72,10 @@ def _questions(db: Database, routers: int, days: int) -> list[tuple[str, Callabl
     now_ms = T0 + days * DAY_MS
     year, month = Span(T0, now_ms), Span(now_ms - 31 * DAY_MS, now_ms)
     hours = columnar.read(db, city, "1h", year, CALENDAR, now_ms, ())
+
+    def charted() -> Columns:
+        return _charted(db, city, year, now_ms)
+
     return [
         (
             "hours of a router as columns",
@@ -94,6 +99,7 @@ def _questions(db: Database, routers: int, days: int) -> list[tuple[str, Callabl
             "how much of its hours the city was online",
             lambda: day_strip.online(db, hours, now_ms),
         ),
+        ("hours of the city as a chart fetches them", charted),
         (
             "all that the history page of the city asks for",
             lambda: history_page.view(
@@ -103,12 +109,19 @@ def _questions(db: Database, routers: int, days: int) -> list[tuple[str, Callabl
     ]
 
 
+def _charted(db: Database, subject: Subject, span: Span, now_ms: int) -> Columns:
+    """As the API answers a chart of devices."""
+    found = columnar.read(db, subject, "1h", span, CALENDAR, now_ms, CHARTED)
+    shares = day_strip.each_online(db, found, now_ms)
+    return replace(found, figures={**found.figures, history_api.ONLINE: shares})
+
+
 def _weight(db: Database, router: int, days: int) -> Result:
     """What a chart of devices fetches. Figures of chance: those of the store here are all equal."""
     chance = random.Random(16)
     now_ms = T0 + days * DAY_MS
     year, subject = Span(T0, now_ms), Subject("router", router, f"bench-{router}", "")
-    found = columnar.read(db, subject, "1h", year, CALENDAR, now_ms, CHARTED)
+    found = _charted(db, subject, year, now_ms)
     figures = {
         name: tuple([_by_chance(name, chance) for _ in found.edges]) for name in found.figures
     }
