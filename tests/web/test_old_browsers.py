@@ -1,4 +1,4 @@
-"""Browsers of 2020, which people keep for years, show the same page: Chrome 85, Safari 14."""
+"""Browsers of 2020 show the same page, for people keep them for years: Chrome 85, Safari 14."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ Document.prototype.querySelectorAll = function (selector) {
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda one: one.name)
 def test_a_script_asks_nothing_of_a_later_browser(script: Path) -> None:
-    """Of what is known to have come after 2020."""
+    """It would stop there."""
     code = re.sub(r"//.*|/\*[\s\S]*?\*/", "", script.read_text())
     assert [] == LATER.findall(code)
 
