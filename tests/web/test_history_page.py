@@ -33,15 +33,15 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     with cities.city(tmp_path_factory.mktemp("city")) as filled:
         filled.live()
         filled.roll()
-        subject = history.find(filled.db, "site/taman-tirosa", "kupang")
-        past_rows.put(
-            filled.db,
-            subject,
-            "1h",
-            (now_ms() - 2 * DAY_MS) // HOUR_MS * HOUR_MS,
-            covered_ms=HOUR_MS // 2,
-            clients_mean=3.0,
-        )
+        for name in ("site/taman-tirosa", "city"):
+            past_rows.put(
+                filled.db,
+                history.find(filled.db, name, "kupang"),
+                "1h",
+                (now_ms() - 2 * DAY_MS) // HOUR_MS * HOUR_MS,
+                covered_ms=HOUR_MS // 2,
+                clients_mean=3.0,
+            )
         yield filled
 
 
@@ -266,9 +266,9 @@ def test_the_chart_is_of_what_is_chosen(page: TestClient) -> None:
 
 def test_the_places_of_the_city_are_ranked_by_use(page: TestClient) -> None:
     """With how much is known, and a link to the same time of each; not on a place's own page."""
-    text = shown(page, "/history?lang=en&from=3d&to=now")
+    text = shown(page, "/history?lang=en&from=3d&to=1d")
     (table,) = re.findall(r'<table class="past-used">.*?</table>', text, re.S)
-    link = "/history?s=site%2Ftaman-tirosa&amp;lang=en&amp;from=3d&amp;to=now"
+    link = "/history?s=site%2Ftaman-tirosa&amp;lang=en&amp;from=3d&amp;to=1d"
     assert f'<a href="{link}">Taman Tirosa</a></th><td class="number">3.0</td>' in table
     assert table.index("3.0") < table.index("not known")
     assert 10 == table.count('scope="row"')
