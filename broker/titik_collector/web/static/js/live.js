@@ -51,7 +51,7 @@ let source = null;
 let timer = 0;
 let tried = 0; // when it last asked or heard, by the stopwatch
 let turn = 0; // of asking; an answer to an earlier one is no answer
-let isSilent = false; // the stream has brought no beat yet
+let isSilent = false; // the stream has brought neither a beat nor an error yet
 let held = 0; // streams one after the other that brought none, while questions were answered
 let agedAt = 0; // the second of the server's time whose ages are shown
 
@@ -110,8 +110,9 @@ function open() {
   });
   source.addEventListener("resync", quiet);
   source.addEventListener("error", () => {
+    isSilent = false; // the browser comes again by itself, each few seconds
     quiet();
-    // The browser comes again by itself, but not where it got an answer that is no stream.
+    // But not where it got an answer that is no stream.
     if (source?.readyState === EventSource.CLOSED) poll();
   });
 }
