@@ -1,6 +1,5 @@
 """Every screen and address of the API on PostgreSQL, for the page's own role that only reads."""
 
-import asyncio
 import contextlib
 import re
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.postgres import Postgres
-from tests.web import cities
+from tests.web import cities, loops
 from tests.web.conftest import LOOPBACK
 from tests.web.test_api import address
 from tests.web.test_page_user import manual, served
@@ -104,7 +103,7 @@ def test_the_first_page_has_the_figures_of_the_server(page: TestClient) -> None:
 
 def test_the_page_asks_as_its_own_role(view: CityView) -> None:
     """The manual's, which may write nothing of the store: test_page_user."""
-    assert [("titik_web",)] == asyncio.run(view.ask(lambda db: db.execute("SELECT current_user")))
+    assert [("titik_web",)] == loops.run(view.ask(lambda db: db.execute("SELECT current_user")))
 
 
 def test_a_question_that_takes_too_long_is_given_up(
@@ -115,5 +114,5 @@ def test_a_question_that_takes_too_long_is_given_up(
         patched.setattr(city_view, "DEADLINE_S", 0.5)
         for _ in range(city_view.READERS):
             with pytest.raises(Unanswered):
-                asyncio.run(view.ask(lambda db: db.execute("SELECT pg_sleep(600)")))
-    assert [(1,)] == asyncio.run(view.ask(lambda db: db.execute("SELECT 1")))
+                loops.run(view.ask(lambda db: db.execute("SELECT pg_sleep(600)")))
+    assert [(1,)] == loops.run(view.ask(lambda db: db.execute("SELECT 1")))
