@@ -34,6 +34,15 @@ def lived(tmp_path: Path) -> Iterator[Served]:
             yield Served(filled, address)
 
 
+@contextlib.contextmanager
+def served_large(folder: Path, text: str) -> Iterator[Served]:
+    """A city of many places, each of whose routers was heard."""
+    with cities.city(folder, text) as filled:
+        filled.hear_all(2)
+        with watching(filled.config) as view, serving_at(view) as address:
+            yield Served(filled, address)
+
+
 def is_live(page: Page, word: str = "live") -> None:
     """Wait until the head says so."""
     expect(page.locator("[data-live]")).to_have_attribute("data-live", word)
@@ -276,18 +285,16 @@ def test_a_thousand_routers_are_listed_grouped_and_live(
     open_page: OpenPage, tmp_path: Path
 ) -> None:
     """500 places: groups on the map, one router of a place changes its card."""
-    with cities.city(tmp_path, cities.large(500, 2)) as filled:
-        filled.hear_all(2)
-        with watching(filled.config) as view, serving_at(view) as address:
-            page = open_page(address, locale="en-GB")
-            is_live(page)
-            expect(page.locator(".places > li")).to_have_count(500)
-            page.locator(".pin-group").first.wait_for()
-            expect(page.locator("[data-key-group]")).to_be_visible()
-            assert 0 < page.locator(".pin").count() < 300
-            filled.hear("r-7-0", 50)
-            figure = page.locator('.place[data-subject="site/tempat-7"] [data-figure="clients"]')
-            expect(figure.first).to_have_text("52")
+    with served_large(tmp_path, cities.large(500, 2)) as large:
+        page = open_page(large.address, locale="en-GB")
+        is_live(page)
+        expect(page.locator(".places > li")).to_have_count(500)
+        page.locator(".pin-group").first.wait_for()
+        expect(page.locator("[data-key-group]")).to_be_visible()
+        assert 0 < page.locator(".pin").count() < 300
+        large.city.hear("r-7-0", 50)
+        figure = page.locator('.place[data-subject="site/tempat-7"] [data-figure="clients"]')
+        expect(figure.first).to_have_text("52")
 
 
 @pytest.mark.parametrize("part", ["places", "map", "day"])
@@ -295,55 +302,49 @@ def test_of_many_places_each_part_is_a_few_keys_away(
     open_page: OpenPage, tmp_path: Path, part: str
 ) -> None:
     """All 500 are shown, with two stops each; nobody passes them to reach the map or the chart."""
-    with cities.city(tmp_path, cities.large(500, 2)) as filled:
-        filled.hear_all(2)
-        with watching(filled.config) as view, serving_at(view) as address:
-            page = open_page(f"{address}/?all=yes&lang=en")
-            is_live(page)
-            page.locator(".pin").first.wait_for()
-            stops = 0
-            while page.evaluate("document.activeElement.getAttribute('href')") != f"#{part}":
-                page.keyboard.press("Tab")
-                stops += 1
-                assert stops <= 4
-            page.keyboard.press("Enter")
+    with served_large(tmp_path, cities.large(500, 2)) as large:
+        page = open_page(f"{large.address}/?all=yes&lang=en")
+        is_live(page)
+        page.locator(".pin").first.wait_for()
+        stops = 0
+        while page.evaluate("document.activeElement.getAttribute('href')") != f"#{part}":
             page.keyboard.press("Tab")
-            inside = f"document.activeElement.closest('#{part}') !== null"
-            assert page.evaluate(inside)
+            stops += 1
+            assert stops <= 4
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        inside = f"document.activeElement.closest('#{part}') !== null"
+        assert page.evaluate(inside)
 
 
 def test_a_phone_reaches_the_map_of_many_places(open_page: OpenPage, tmp_path: Path) -> None:
     """All of it is seen, though places above it are drawn only when they are near."""
     text = cities.large(500, 2).replace("\nlongitude", "\ncapacity = 100\nlongitude")
-    with cities.city(tmp_path, text.replace("latitude", "uplink_mbps = 50\nlatitude")) as filled:
-        filled.hear_all(2)
-        with watching(filled.config) as view, serving_at(view) as address:
-            page = open_page(f"{address}/?lang=en", width=360)
-            is_live(page)
-            expect(page.locator("[data-all]")).to_have_text("Show all 500")
-            assert "Show all 500" == page.locator("[data-all]").inner_text()
-            page.locator(".to-map").click()
-            page.locator(".pin").first.wait_for()
-            page.wait_for_function(
-                "() => { const box = (one) => document.querySelector(one).getBoundingClientRect();"
-                " const { top, bottom } = box('.map-canvas');"
-                " return top >= 0 && bottom <= box('.top nav').top; }"
-            )
+    with served_large(tmp_path, text.replace("latitude", "uplink_mbps = 50\nlatitude")) as large:
+        page = open_page(f"{large.address}/?lang=en", width=360)
+        is_live(page)
+        expect(page.locator("[data-all]")).to_have_text("Show all 500")
+        assert "Show all 500" == page.locator("[data-all]").inner_text()
+        page.locator(".to-map").click()
+        page.locator(".pin").first.wait_for()
+        page.wait_for_function(
+            "() => { const box = (one) => document.querySelector(one).getBoundingClientRect();"
+            " const { top, bottom } = box('.map-canvas');"
+            " return top >= 0 && bottom <= box('.top nav').top; }"
+        )
 
 
 def test_who_opens_a_group_by_keyboard_stays_on_the_map(
     open_page: OpenPage, tmp_path: Path
 ) -> None:
     """The group is gone; its first place has the focus, else the map."""
-    with cities.city(tmp_path, cities.large(500, 1)) as filled:
-        filled.hear_all(2)
-        with watching(filled.config) as view, serving_at(view) as address:
-            page = open_page(f"{address}/?lang=en")
-            is_live(page)
-            page.locator(".pin-group").first.focus()
-            page.keyboard.press("Enter")
-            page.wait_for_url(re.compile("map="))
-            page.wait_for_function("document.activeElement.matches('a.pin, .map-canvas')")
+    with served_large(tmp_path, cities.large(500, 1)) as large:
+        page = open_page(f"{large.address}/?lang=en")
+        is_live(page)
+        page.locator(".pin-group").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("map="))
+        page.wait_for_function("document.activeElement.matches('a.pin, .map-canvas')")
 
 
 def test_nothing_moves_for_who_wants_it_still(open_page: OpenPage, served_city: Served) -> None:

@@ -11,7 +11,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.limits import MAX_DESCRIPTION
@@ -78,7 +78,7 @@ def _head(content: bytes) -> _Head:
     return _Head(parts[1], max(map(sum, parts)), packed, max_zoom)
 
 
-def _described(opened: BinaryIO, head: _Head) -> dict[str, object]:
+def _described(opened: BinaryIO, head: _Head) -> dict[str, Any]:
     """What the file says of itself; it has to have roads."""
     start, length = head.description
     if length > MAX_DESCRIPTION:
@@ -88,8 +88,8 @@ def _described(opened: BinaryIO, head: _Head) -> dict[str, object]:
     try:
         if head.packed == _GZIP:
             text = zlib.decompressobj(31).decompress(text, MAX_DESCRIPTION)
-        found: dict[str, object] = json.loads(text)
-        layers = {one["id"] for one in found["vector_layers"]}  # type: ignore[attr-defined]
+        found: dict[str, Any] = json.loads(text)
+        layers = {one["id"] for one in found["vector_layers"]}
     except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("does not say which layers it has") from error
     if _LAYER not in layers:
@@ -97,7 +97,7 @@ def _described(opened: BinaryIO, head: _Head) -> dict[str, object]:
     return found
 
 
-def _attribution(found: dict[str, object]) -> str:
+def _attribution(found: dict[str, Any]) -> str:
     """Files have it as HTML; the page shows its words."""
     words = html.unescape(re.sub("<[^>]*>", "", str(found.get("attribution") or "")))
     return " ".join(words.split()) or _OSM
