@@ -1,7 +1,7 @@
 """Stretches of time as sets: put together, and how much of one lies in others."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from titik_collector.figures.windows import Span
 
@@ -39,11 +39,16 @@ def without(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     return [one for one in found if length(one)]
 
 
+def overlaps(span: Span, others: Sequence[Span]) -> Iterator[Span]:
+    """What of a span lies in each of others, if anything; they are apart and in order."""
+    at = max(0, bisect_right(others, span.start_ms, key=lambda one: one.start_ms) - 1)
+    while at < len(others) and others[at].start_ms < span.end_ms:
+        part = shared(span, others[at])
+        if length(part):
+            yield part
+        at += 1
+
+
 def within(span: Span, others: Sequence[Span]) -> int:
     """How much of a span lies in others, in milliseconds; they are apart and in order."""
-    at = max(0, bisect_right(others, span.start_ms, key=lambda one: one.start_ms) - 1)
-    found = 0
-    while at < len(others) and others[at].start_ms < span.end_ms:
-        found += length(shared(span, others[at]))
-        at += 1
-    return found
+    return sum(map(length, overlaps(span, others)))

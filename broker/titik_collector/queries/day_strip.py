@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, pairwise, starmap
+from itertools import accumulate, chain
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -210,35 +210,43 @@ def first_known(db: Database, routers: Sequence[int]) -> dict[int, int]:
     }
 
 
-@dataclass(slots=True)
-class _RouterTime:
+class _RouterTime(NamedTuple):
     """Time of routers in one window, added up."""
 
-    ms: int = 0
-    heard_ms: int = 0  # the part in which the server could hear
+    ms: int
+    heard_ms: int  # the part in which the server could hear
 
 
 def _router_time(
     windows: Sequence[Span], spans: Iterable[Span], deaf: Sequence[Span]
 ) -> list[_RouterTime]:
-    """Of spans of routers, what lies in each window; windows follow each other.
-
-    In one pass, however many routers came at a time of their own.
-    """
-    begins = [one.start_ms for one in windows]
-    more = Counter(dict.fromkeys((*begins, windows[-1].end_ms), 0))
-    for span in spans:
-        if stretches.length(span):
-            more[span.start_ms] += 1
-            more[span.end_ms] -= 1
-    found, routers = [_RouterTime() for _ in windows], 0
-    for part in starmap(Span, pairwise(sorted(more))):
-        routers += more[part.start_ms]
-        if routers:
-            of_window = found[bisect_right(begins, part.start_ms) - 1]
-            of_window.ms += routers * (ms := stretches.length(part))
-            of_window.heard_ms += routers * (ms - stretches.within(part, deaf))
+    """Of spans of routers, what lies in each window, however many begin at a time of their own."""
+    time = _Time([one for one in spans if stretches.length(one)])
+    found = []
+    for window in windows:
+        ms = time.within(window)
+        missed = sum(map(time.within, stretches.overlaps(window, deaf)))
+        found.append(_RouterTime(ms, ms - missed))
     return found
+
+
+class _Time:
+    """Spans, added up once: what of them lies before an instant follows from two sums."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._starts = sorted(one.start_ms for one in spans)
+        self._ends = sorted(one.end_ms for one in spans)
+        self._start_sums = list(accumulate(self._starts, initial=0))
+        self._end_sums = list(accumulate(self._ends, initial=0))
+
+    def within(self, window: Span) -> int:
+        """How much of all of them lies in it, in milliseconds."""
+        return self._before(window.end_ms) - self._before(window.start_ms)
+
+    def _before(self, at_ms: int) -> int:
+        begun, over = bisect_right(self._starts, at_ms), bisect_right(self._ends, at_ms)
+        since_start = begun * at_ms - self._start_sums[begun]
+        return since_start - (over * at_ms - self._end_sums[over])
 
 
 def _outages(db: Database, stays: Stays, whole: Span) -> Iterable[tuple[int, Outage]]:
