@@ -47,7 +47,7 @@ FLOORS = {
     ),
     "titik_collector": (
         {"limits"},
-        {"figures", "files", "jobs", "languages", "own_state", "received", "wording"},
+        {"alerts", "figures", "files", "jobs", "languages", "own_state", "received", "wording"},
         {"config", "store"},
         {"accounts", "broker_link", "enrolment", "registry", "timeline", "units"},
         {"access", "outputs", "rollups"},

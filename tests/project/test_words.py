@@ -221,9 +221,9 @@ doubtful down echo end ended error expiry file files finished found given hash h
 hour hours id inbox ingest instant interface interfaces issued items jsonl jump kept kind known last
 later left life limit limits line list loop loss lossy machine mean message migration minutes
 mosquitto move moved name named names net new newest not offline offsets old once opening other ours
-outbox owner pair part placed placing plainly ports position postgres pruning publisher
+owner pair part placed placing plainly ports position postgres pruning publisher
 publishing query rate real received registration reload remedies removal removed report
-reporting request restarted restatement restored revocation right route routes row rows sampler
+reporting request restarted restatement restored revocation right row rows sampler
 saved schedule search seen self service setting shape share simulated slow
 socket sqlite start state station status stock stopped sum sums system table tables text time
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking

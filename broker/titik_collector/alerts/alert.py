@@ -1,0 +1,130 @@
+"""Alerts, incidents and messages as data, as the store keeps them and as receivers get them."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Scope = Literal["router", "site", "group", "city", "server"]
+Severity = Literal["info", "warning", "critical"]
+Kind = Literal[
+    "site-offline",
+    "router-offline",
+    "group-outage",
+    "no-internet",
+    "radio-stuck",
+    "wifi-unreadable",
+    "crowded",
+    "uplink-full",
+    "hot",
+    "samples-lost",
+    "flapping",
+    "collector-down",
+    "broker-down",
+    "store-failing",
+    "disk-low",
+    "certificate-ending",
+    "backup-old",
+    "delivery-failing",
+    "line-down",
+    "copied-city",
+    "unknown-router",
+]
+Phase = Literal["inactive", "pending", "firing", "recovering"]
+What = Literal["firing", "update", "repeat", "escalation", "resolved", "flapping", "digest", "test"]
+
+
+class AlertSubject(NamedTuple):
+    """What an alert is about; the name of a group is `provider:NAME` or `district:NAME`."""
+
+    scope: Scope
+    name: str
+
+
+class AlertKey(NamedTuple):
+    """One alert: a rule and what it is about."""
+
+    kind: Kind
+    subject: AlertSubject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert as it stands; without a row it is inactive."""
+
+    key: AlertKey
+    phase: Phase
+    known: bool  # false: its condition is not known now
+    since_ms: int  # since when it is in this phase
+    from_ms: int | None = None  # when what it is about began
+    seen_ms: int | None = None  # when its condition was last known
+    held_ms: int = 0  # for how long `for` or `keep` has run, without the time that is not known
+    incident: int | None = None
+    value: float | None = None  # of figures: the one that fired
+
+
+class AlertEvent(NamedTuple):
+    """A change of an alert; kept for ever."""
+
+    key: AlertKey
+    at_ms: int
+    was: Phase
+    became: Phase
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Alerts that are one event."""
+
+    number: int
+    subject: AlertSubject
+    kind: Kind  # of the alert that it is named after
+    severity: Severity
+    from_ms: int
+    opened_ms: int
+    resolved_ms: int | None = None  # None: it goes on
+    message_ms: int | None = None  # when its first message was planned; None: it has none
+
+
+class Member(NamedTuple):
+    """One place or router of an incident, for a message."""
+
+    subject: AlertSubject
+    title: str
+    from_ms: int
+    to_ms: int | None = None  # None: it goes on
+    cause: str | None = None
+    clients_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What one message says, as facts; `notify` words it in the receiver's language."""
+
+    what: What
+    kind: Kind
+    severity: Severity
+    subject: AlertSubject
+    title: str  # of the subject, for people
+    from_ms: int
+    to_ms: int | None = None  # of what is resolved
+    cause: str | None = None
+    members: tuple[Member, ...] = ()  # what is down first, the longest first
+    places: int | None = None  # how many there are, of an incident of several
+    value: float | None = None
+    threshold: float | None = None
+    acked_by: str | None = None
+    reopened: bool = False
+    notes: tuple[str, ...] = ()  # remarks, and what was known later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One line of the outbox: a message to one receiver, not before a moment."""
+
+    number: int | None  # None: it has no row yet
+    incident: int | None  # None: a digest or a test
+    receiver: str
+    made_ms: int
+    due_ms: int
+    message: Message
+    is_uncapped: bool = False  # a first critical, its resolution, and the server's own alerts
