@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate, chain
-from operator import attrgetter
 from typing import NamedTuple
 
 from titik_collector.figures import stretches
@@ -26,7 +26,6 @@ from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
 
 DAYS = 90
-_START = attrgetter("start_ms")
 LONGEST = 5  # outages of a day that are named; a city has many
 
 
@@ -94,9 +93,8 @@ def read(
     whole = Span(days[0].start_ms, now_ms)
     deaf = _deaf(db, whole)
     stays = _stays(db, subject, whole)
-    known = _router_time(days, chain.from_iterable(stays.values()), deaf)
-    sums = [_DaySums(one.heard_ms) for one in known]
-    _add_outages(sums, days, stays, deaf, _outages(db, stays, whole))
+    sums = [_DaySums(one.heard_ms) for one in _router_time(days, _of_stays(stays), deaf)]
+    _add_outages(sums, days, stays, deaf, outages.of_routers(db, tuple(stays), whole))
     coverage = _coverage(db, subject, calendar, days, now_ms)
     return [
         _day(day, of_day, share, stretches.within(day, deaf))
@@ -152,13 +150,9 @@ def _by_window(
         return {}, []
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
     deaf, stays = _deaf(db, whole), _stays(db, found.subject, whole)
-    away = (
-        stretches.shared(_away(one, whole.end_ms), stay)
-        for router_id, one in _outages(db, stays, whole)
-        for stay in stays[router_id]
-    )
-    there = _router_time(edges, chain.from_iterable(stays.values()), deaf)
-    gone = _router_time(edges, away, deaf)
+    away = outages.away_in(db, [(one, stay) for one, some in stays.items() for stay in some])
+    there = _router_time(edges, _of_stays(stays), deaf)
+    gone = _router_time(edges, _Time(*away), deaf)
     known = zip(there, gone, found.figures[columnar.COVERAGE], strict=False)
     return stays, [
         _WindowTime(one.heard_ms, lost.heard_ms) if coverage or lost.ms else None
@@ -217,44 +211,37 @@ class _RouterTime(NamedTuple):
     heard_ms: int  # the part in which the server could hear
 
 
-def _router_time(
-    windows: Sequence[Span], spans: Iterable[Span], deaf: Sequence[Span]
-) -> list[_RouterTime]:
-    """Of spans of routers, what lies in each window, however many begin at a time of their own."""
-    time = _Time([one for one in spans if stretches.length(one)])
-    found = []
-    for window in windows:
-        ms = time.within(window)
-        missed = sum(map(time.within, stretches.overlaps(window, deaf)))
-        found.append(_RouterTime(ms, ms - missed))
-    return found
-
-
 class _Time:
     """Spans, added up once: what of them lies before an instant follows from two sums."""
 
-    def __init__(self, spans: Sequence[Span]) -> None:
-        self._starts = sorted(one.start_ms for one in spans)
-        self._ends = sorted(one.end_ms for one in spans)
+    def __init__(self, starts: Iterable[int], ends: Iterable[int]) -> None:
+        self._starts, self._ends = sorted(starts), sorted(ends)
         self._start_sums = list(accumulate(self._starts, initial=0))
         self._end_sums = list(accumulate(self._ends, initial=0))
 
-    def within(self, window: Span) -> int:
-        """How much of all of them lies in it, in milliseconds."""
-        return self._before(window.end_ms) - self._before(window.start_ms)
-
-    def _before(self, at_ms: int) -> int:
+    def before(self, at_ms: int) -> int:
+        """How much of all of them lies before it, in milliseconds."""
         begun, over = bisect_right(self._starts, at_ms), bisect_right(self._ends, at_ms)
         since_start = begun * at_ms - self._start_sums[begun]
         return since_start - (over * at_ms - self._end_sums[over])
 
 
-def _outages(db: Database, stays: Stays, whole: Span) -> Iterable[tuple[int, Outage]]:
-    return outages.of_routers(db, tuple(stays), whole)
+def _of_stays(stays: Stays) -> _Time:
+    spans = list(chain.from_iterable(stays.values()))
+    return _Time((one.start_ms for one in spans), (one.end_ms for one in spans))
 
 
-def _away(one: Outage, now_ms: int) -> Span:
-    return Span(one.from_ms, now_ms if one.to_ms is None else one.to_ms)
+def _router_time(
+    windows: Sequence[Span], time: _Time, deaf: Sequence[Span]
+) -> Iterator[_RouterTime]:
+    """What lies in each window, however many spans begin at a time of their own."""
+    before = cache(time.before)  # a window begins where another ends
+    for window in windows:
+        ms = before(window.end_ms) - before(window.start_ms)
+        missed = 0
+        for one in stretches.overlaps(window, deaf) if deaf else ():
+            missed += before(one.end_ms) - before(one.start_ms)
+        yield _RouterTime(ms, ms - missed)
 
 
 def _add_outages(
@@ -264,25 +251,24 @@ def _add_outages(
     deaf: Sequence[Span],
     found: Iterable[tuple[int, Outage]],
 ) -> None:
+    starts, ends = [one.start_ms for one in days], [one.end_ms for one in days]
     for router_id, one in found:
-        for number, part in _parts(days, _away(one, days[-1].end_ms)):
-            of_day = [stretches.shared(part, stay) for stay in stays[router_id]]
-            if any(map(stretches.length, of_day)):
-                sums[number].add(one, sum(_heard(part, deaf) for part in of_day))
+        away: dict[int, int] = {}  # by the day's number
+        for stay in stays[router_id]:
+            start_ms = max(one.from_ms, stay.start_ms)
+            to_ms = stay.end_ms if one.to_ms is None else min(one.to_ms, stay.end_ms)
+            while start_ms < to_ms:
+                number = bisect_right(starts, start_ms) - 1
+                end_ms = min(ends[number], to_ms)
+                away[number] = away.get(number, 0) + _heard_ms(start_ms, end_ms, deaf)
+                start_ms = end_ms
+        for number, away_ms in away.items():
+            sums[number].add(one, away_ms)
 
 
-def _parts(days: Sequence[Span], span: Span) -> Iterator[tuple[int, Span]]:
-    """What of the span lies in each day."""
-    number = max(0, bisect_right(days, span.start_ms, key=_START) - 1)
-    while number < len(days) and days[number].start_ms < span.end_ms:
-        part = stretches.shared(days[number], span)
-        if stretches.length(part):
-            yield number, part
-        number += 1
-
-
-def _heard(span: Span, deaf: Sequence[Span]) -> int:
-    return stretches.length(span) - stretches.within(span, deaf)
+def _heard_ms(start_ms: int, end_ms: int, deaf: Sequence[Span]) -> int:
+    ms = end_ms - start_ms
+    return ms - stretches.within(Span(start_ms, end_ms), deaf) if deaf else ms
 
 
 def _coverage(

@@ -141,6 +141,31 @@ def of_routers(db: Database, routers: Sequence[int], span: Span) -> Iterator[tup
         yield router_id, Outage(*outage)
 
 
+class AwayTimes(NamedTuple):
+    """Many stretches of time: all beginnings and all ends, each in any order."""
+
+    starts: list[int]
+    ends: list[int]
+
+
+def away_in(db: Database, stays: Sequence[tuple[int, Span]]) -> AwayTimes:
+    """What of outages lies in stays of routers, by the router's number; without the server's.
+
+    The engine cuts them to size, because a year of a city has many.
+    """
+    head, values = db.keyed(
+        ("one", "stay_from", "stay_to"), [(router_id, *span) for router_id, span in stays]
+    )
+    rows = db.execute(
+        f"{head} SELECT CASE WHEN from_ms < stay_from THEN stay_from ELSE from_ms END,"
+        " CASE WHEN to_ms IS NULL OR to_ms > stay_to THEN stay_to ELSE to_ms END"
+        " FROM key CROSS JOIN outage WHERE router_id = one AND cause != 'server'"
+        " AND from_ms < stay_to AND (to_ms IS NULL OR to_ms > stay_from)",
+        values,
+    ).fetchall()
+    return AwayTimes([one[0] for one in rows], [one[1] for one in rows])
+
+
 def first_ms(db: Database, routers: Sequence[int]) -> dict[int, int]:
     """When each of some routers was away first; nothing of one that never was."""
     head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
