@@ -59,7 +59,14 @@ def stores(postgres: Postgres) -> Iterator[Stores]:
 
 # What these tests say of the store is so on both engines.
 ON_BOTH = {
-    *("test_caps", "test_columnar", "test_day_strip", "test_event_reporting", "test_hearing"),
+    *(
+        "test_alert_rows",
+        "test_caps",
+        "test_columnar",
+        "test_day_strip",
+        "test_event_reporting",
+        "test_hearing",
+    ),
     *("test_heat_map", "test_identity", "test_ingest"),
     *(
         "test_longer_windows",

@@ -117,6 +117,28 @@ def test_outages_of_the_fifth_schema_are_kept(tmp_path: Path) -> None:
         db.close()
 
 
+def test_the_past_of_a_store_that_knew_no_alerts_stays(tmp_path: Path) -> None:
+    """An upgrade of firmware becomes a cause; whatever else is no cause is still refused."""
+    with at_version(tmp_path / "db", 22) as old:
+        old.execute("INSERT INTO router VALUES (1, 'tirosa-1', 1, 0)")
+        old.execute("INSERT INTO outage VALUES (7, 1, 1000, 61000, 'server', 'in words')")
+    old.close()
+
+    db = open_writer(tmp_path / "db")
+    try:
+        add = "INSERT INTO outage (router_id, from_ms, cause) VALUES (1, ?, ?)"
+        db.execute(add, (90_000, "firmware upgrade"))
+        with pytest.raises(Unstorable):
+            db.execute(add, (95_000, "ghosts"))
+        assert [
+            (7, 1, 1000, 61000, "server", "in words"),
+            (8, 1, 90000, None, "firmware upgrade", None),
+        ] == db.execute("SELECT * FROM outage ORDER BY id").fetchall()
+        assert [("ok",)] == db.execute("PRAGMA integrity_check").fetchall()
+    finally:
+        db.close()
+
+
 def steps_of_upgrade(path: Path, rows: int) -> int:
     """Of SQLite's machine, in tens, from the fifth schema to the newest."""
     with at_version(path, 5) as old:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.collector import build
+from tests.collector import build, test_alert_rows
 from tests.collector.stores import Stores
 from tests.collector.test_command_line import says
 from tests.collector.test_server_store import city
@@ -23,13 +23,17 @@ from tests.project.sources import ROOT as CHECKOUT
 from titik_collector.accounts import sessions, tokens, users
 from titik_collector.accounts.audit import Actor
 from titik_collector.accounts.users import AccountError
+from titik_collector.alerts.alert import Alert
 from titik_collector.config import model
 from titik_collector.store import (
+    alert_rows,
     copying,
     desk_accounts,
     desk_opening,
     identity,
+    incident_rows,
     opening,
+    outbox_rows,
     postgres,
     sqlite,
 )
@@ -120,14 +124,25 @@ def test_a_copy_of_a_copy_is_the_store_and_prints_the_same(
     """Any history, from a file to a server and from there to another file."""
     monkeypatch.setenv("COLUMNS", "1000")
     play(cities["file"].with_name("titik.db"), seed)
+    alarm(cities["file"].with_name("titik.db"))
     assert "copied; name it under [store]" in copied(cities["file"], cities["server"])
     copied(cities["server"], cities["other"])
     expected = holds(cities["file"])
     assert expected["rollup"]
+    assert expected["alert"]
     assert expected == holds(cities["server"])
     assert expected == holds(cities["other"])
     assert asked(cities["file"]) == asked(cities["server"])
     assert asked(cities["file"]) == asked(cities["other"])
+
+
+def alarm(file: Path) -> None:
+    """An incident, the alert that belongs to it, and a message about it."""
+    alert = Alert(key=test_alert_rows.DOWN, phase="firing", known=True, since_ms=1, incident=1)
+    with contextlib.closing(sqlite.open_writer(file)) as db, db.transaction():
+        incident_rows.write(db, [test_alert_rows.INCIDENT])
+        alert_rows.write(db, [alert])
+        outbox_rows.put(db, [test_alert_rows.notification()])
 
 
 def killed(source: Path, target: Path, parts: int) -> bool:

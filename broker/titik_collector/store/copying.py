@@ -14,7 +14,7 @@ from titik_collector.store import conservation, desk_copying, desk_opening, iden
 from titik_collector.store.database import HALF, Database, Row, StoreError, TableShape, insert
 from titik_collector.store.opening import Where
 
-FIRST = ("router", "site", "boot", "run")  # other rows refer to theirs
+FIRST = ("router", "site", "boot", "run", "incident")  # other rows refer to theirs
 PART = 5000  # rows of a transaction: a kill loses no more
 
 

@@ -8,7 +8,7 @@ Rule: the tables are asked router by router (CROSS JOIN keeps that order), never
 
 from typing import NamedTuple
 
-from titik_collector.store import packed_minutes, settings, unknown_routers
+from titik_collector.store import outbox_rows, packed_minutes, settings, unknown_routers
 from titik_collector.store.database import Database
 from titik_wire.instant import DAY_MS, HOUR_MS
 
@@ -36,6 +36,7 @@ def prune(db: Database, now_ms: int, keep: Days) -> bool:
     more = _prune_samples(db, sealed_ms - DAY_MS)
     more = _prune_bodies(db, now_ms - keep.messages * DAY_MS) or more
     more = _prune_minutes(db, minutes_ms) or more
+    more = outbox_rows.prune(db, now_ms) or more
     return packed_minutes.prune(db, minutes_ms) or more
 
 
