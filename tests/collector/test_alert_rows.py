@@ -46,7 +46,7 @@ MESSAGE = Message(
 )
 
 
-def notification(due_ms: int = T0 + 60_000, number: int | None = None) -> Notification:
+def notification(number: int = 1, due_ms: int = T0 + 60_000) -> Notification:
     return Notification(
         number=number,
         incident=1,
@@ -110,7 +110,7 @@ def test_an_incident_is_found_while_it_goes_on_and_after(tmp_path: Path) -> None
     """Its number goes on from the highest that was ever given."""
     over = replace(INCIDENT, number=2, resolved_ms=T0 + 9, message_ms=T0 + 3)
     with opened(tmp_path / "db") as db:
-        assert 1 == incident_rows.next_number(db)
+        assert 0 == incident_rows.last_number(db)
         incident_rows.write(db, [INCIDENT, replace(over, resolved_ms=None)])
         incident_rows.write(db, [over])
         assert [INCIDENT, over] == incident_rows.since(db, T0 + 9)
@@ -118,7 +118,7 @@ def test_an_incident_is_found_while_it_goes_on_and_after(tmp_path: Path) -> None
         assert [over, INCIDENT] == incident_rows.newest(db, 2)
         assert [INCIDENT] == incident_rows.newest(db, 9, below=2)
         assert (over, None) == (incident_rows.one(db, 2), incident_rows.one(db, 3))
-        assert 3 == incident_rows.next_number(db)
+        assert 2 == incident_rows.last_number(db)
 
 
 def test_a_message_comes_out_as_it_went_in(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_message_comes_out_as_it_went_in(tmp_path: Path) -> None:
         incident_rows.write(db, [INCIDENT])
         outbox_rows.put(db, [notification()])
         (one,) = planned(db)
-        assert notification(number=one.number) == one.notification
+        assert notification() == one.notification
         assert [] == outbox_rows.due(db, 0, T0 + 59_999)
         assert [one] == outbox_rows.due(db, T0 + 60_000, T0 + 60_000)
         assert [] == outbox_rows.due(db, T0 + 60_001, T0 + 90_000)
@@ -155,27 +155,37 @@ def test_a_withdrawn_message_is_not_due_and_its_number_stays_its_own(tmp_path: P
         outbox_rows.withdraw(db, [one.number], T0 + 4)
         assert ([], []) == (planned(db), outbox_rows.due(db, 0, T0 + DAY_MS))
         assert [one._replace(withdrawn_ms=T0 + 3)] == outbox_rows.of_incidents(db, [1, 2])
-        outbox_rows.put(db, [notification()])
-        assert one.number < planned(db)[0].number
+        outbox_rows.put(db, [notification(2)])
+        assert [2] == [one.number for one in planned(db)]
+        assert 2 == outbox_rows.last_number(db)
 
 
-def test_messages_go_after_three_months_and_their_numbers_are_not_given_again(
-    tmp_path: Path,
-) -> None:
-    """What happened to an alert stays."""
-    event = KeptEvent(AlertEvent(DOWN, T0, "pending", "firing", "no router online"), 1)
+def test_a_digest_is_of_no_incident(tmp_path: Path) -> None:
+    """Those that were made since a time, and were not withdrawn."""
+    old, new, gone = (
+        replace(notification(n, T0 + n), incident=None, made_ms=T0 + n) for n in (1, 2, 3)
+    )
     with opened(tmp_path / "db") as db:
         incident_rows.write(db, [INCIDENT])
+        outbox_rows.put(db, [old, new, gone, notification(4)])
+        outbox_rows.withdraw(db, [3], T0)
+        assert [OutboxRow(2, new)] == outbox_rows.of_no_incident(db, T0 + 2)
+
+
+def test_messages_go_after_three_months_but_for_the_newest_number(tmp_path: Path) -> None:
+    """So no number is given again. What happened to an alert stays."""
+    event = KeptEvent(AlertEvent(DOWN, T0, "pending", "firing", "no router online"), 1)
+    with opened(tmp_path / "db") as db:
+        assert 0 == outbox_rows.last_number(db)
+        incident_rows.write(db, [INCIDENT])
         alert_rows.add_events(db, [event])
-        outbox_rows.put(db, [notification()])
-        highest = planned(db)[0].number
+        outbox_rows.put(db, [notification(), notification(2)])
         keep = Days(messages=1, samples=30, minutes=90)
         retention.prune(db, T0 + 60_000 + 90 * DAY_MS, keep)
-        assert [highest] == [one.number for one in planned(db)]
+        assert [1, 2] == [one.number for one in planned(db)]
         retention.prune(db, T0 + 60_001 + 90 * DAY_MS, keep)
-        assert ([], [event]) == (planned(db), alert_rows.events(db, 0, 9))
-        outbox_rows.put(db, [notification()])
-        assert highest < planned(db)[0].number
+        assert [2] == [one.number for one in planned(db)]
+        assert [event] == alert_rows.events(db, 0, 9)
 
 
 def test_a_message_that_cannot_be_read_delays_no_other(
@@ -186,7 +196,7 @@ def test_a_message_that_cannot_be_read_delays_no_other(
         incident_rows.write(db, [INCIDENT])
         outbox_rows.put(db, [notification()])
         db.execute("UPDATE notification SET message = replace(message, 'firing', 'sung')")
-        outbox_rows.put(db, [notification(T0 + 70_000)])
+        outbox_rows.put(db, [notification(2, T0 + 70_000)])
         with caplog.at_level(logging.ERROR):
             assert [T0 + 70_000] == [one.notification.due_ms for one in planned(db)]
         assert ["message cannot be read notification"] == [

@@ -11,10 +11,10 @@ _OTHERS = (
 )
 
 
-def next_number(db: Database) -> int:
-    """Of the next incident: one more than the highest that was given."""
+def last_number(db: Database) -> int:
+    """The highest that was ever given; 0: none was."""
     (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM incident").fetchone()
-    return int(highest) + 1
+    return int(highest)
 
 
 def write(db: Database, incidents: Iterable[Incident]) -> None:

@@ -1,5 +1,6 @@
 """The outbox: messages to receivers, each with a number that is never given twice.
 
+Rule: the newest row stays, for its number.
 Rule: a row that may have been read stays, because a delivery refers to it. What is not to be sent
 any more is withdrawn.
 Rule: what this version cannot read of a row is logged, and delays no other row.
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from titik_collector.alerts.alert import Message, Notification
-from titik_collector.store.database import Database, Value, insert
+from titik_collector.store.database import Database, Value, upsert
 from titik_wire.instant import DAY_MS
 
 log = logging.getLogger(__name__)
@@ -33,25 +34,28 @@ class OutboxRow(NamedTuple):
 
 
 def put(db: Database, notifications: Iterable[Notification]) -> None:
-    """New rows for those without a number; the others as they are now."""
-    new: list[tuple[Value, ...]] = []
-    known: list[tuple[Value, ...]] = []
-    for one in notifications:
-        row = (
-            one.incident,
-            one.receiver,
-            one.made_ms,
-            one.due_ms,
-            msgspec.json.encode(one.message).decode(),
-            int(one.is_uncapped),
-        )
-        if one.number is None:
-            new.append(row)
-        else:
-            known.append((*row, one.number))
-    db.executemany(insert("notification", _OTHERS), new)
-    changes = ", ".join(f"{name} = ?" for name in _OTHERS)
-    db.executemany(f"UPDATE notification SET {changes} WHERE id = ?", known)
+    """Each as it is now, new or known; it has a number."""
+    db.executemany(
+        upsert("notification", ("id",), _OTHERS),
+        [
+            (
+                one.number,
+                one.incident,
+                one.receiver,
+                one.made_ms,
+                one.due_ms,
+                msgspec.json.encode(one.message).decode(),
+                int(one.is_uncapped),
+            )
+            for one in notifications
+        ],
+    )
+
+
+def last_number(db: Database) -> int:
+    """The highest that was ever given; 0: none was."""
+    (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM notification").fetchone()
+    return int(highest)
 
 
 def withdraw(db: Database, numbers: Iterable[int], now_ms: int) -> None:
@@ -82,6 +86,15 @@ def of_incidents(db: Database, incidents: Sequence[int]) -> list[OutboxRow]:
     return _read(db, "JOIN key ON one = incident_id ORDER BY id", values, head)
 
 
+def of_no_incident(db: Database, since_ms: int) -> list[OutboxRow]:
+    """Digests that are to be sent, and were made then or later."""
+    return _read(
+        db,
+        "WHERE incident_id IS NULL AND made_ms >= ? AND withdrawn_ms IS NULL ORDER BY id",
+        (since_ms,),
+    )
+
+
 def named(db: Database, numbers: Sequence[int]) -> list[OutboxRow]:
     """By their numbers; one that was pruned is not there."""
     head, values = db.keyed(("one",), [(number,) for number in numbers])
@@ -95,7 +108,8 @@ def prune(db: Database, now_ms: int) -> bool:
     """
     gone = db.execute(
         "DELETE FROM notification WHERE id IN"
-        " (SELECT id FROM notification WHERE due_ms < ? ORDER BY due_ms LIMIT ?)",
+        " (SELECT id FROM notification WHERE due_ms < ?"
+        "  AND id < (SELECT max(id) FROM notification) ORDER BY due_ms LIMIT ?)",
         (now_ms - KEPT_MS, STEP),
     )
     return gone.rowcount == STEP

@@ -50,7 +50,7 @@ CREATE INDEX alert_event_by_incident ON alert_event (incident_id);
 -- The outbox: a message to one receiver, not before a moment. A number is never given twice,
 -- because deliveries and mails refer to it.
 CREATE TABLE notification (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY,
   incident_id INTEGER REFERENCES incident (id),  -- NULL: a digest or a test
   receiver TEXT NOT NULL,
   made_ms INTEGER NOT NULL,
