@@ -287,7 +287,8 @@ class Trouble(NamedTuple):
     order of their names, evenly from 30 to 270 seconds after the end.
     `copy runs`: a copy of the server with the same store was started and takes the broker over.
     All of it runs there, what sends messages too, with the same receivers.
-    Our collector hears nothing until the copy is stopped, and is connected 5 seconds later.
+    Our collector hears nothing until the copy is stopped, and is connected 5 seconds later. The
+    routers stay connected to the broker all the time.
     `store fails`: nothing can be written, because the disk is full.
     """
 
@@ -647,8 +648,8 @@ def noise(size: int, events: list[Event]) -> list[Away]:
 def month(size: int) -> Play:
     """November 2026, until the digest of 1 December.
 
-    Whoever is on call acknowledges each critical message 10 minutes after it came, if its incident
-    is not over by then. Nobody else does.
+    Whoever is on call acknowledges the incident of each critical message that came to them (but a
+    `resolved`), 10 minutes after it came, if no `resolved` came by then. Nobody else does.
     """
     events = listed(size)
     return Play(
