@@ -136,3 +136,14 @@ MAX_ASKED_DESK = 2000  # questions that wait; 0.1 ms each
 MAX_STREAMS = 500  # of live figures; above them a page asks again and again
 MAX_STREAM_QUEUE = 8  # events that wait for one reader, four seconds of them
 MAX_HAPPENED = 300  # events on a page; more are for a shorter time, or `titik events`
+
+# What people enter about alerts.
+MAX_ACKS, MAX_REMARKS = 100, 200  # of one incident
+MAX_NOTE, MAX_REMARK = 300, 4000  # characters of a reason or a note, and of a remark
+MAX_GROUP_NAME = 200  # characters of a provider or a district
+MAX_SILENCES, MAX_SILENCE_DAYS = 500, 30  # what is longer is no silence but another rule
+MAX_MAINTENANCE = 2000  # that are not over: one of each router of a large city
+MAX_MAINTENANCE_DAYS = 31  # of one
+MAX_MAINTENANCE_AHEAD_DAYS, MAX_MAINTENANCE_BEHIND_DAYS = 366, 62
+MAX_WEEKLY_HOURS = 24
+MAX_POSTED = 4 << 20  # bytes of what the collector reads of the desk; such a city has 1 MB

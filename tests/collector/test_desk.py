@@ -209,7 +209,7 @@ def test_a_newer_desk_is_not_touched(where: Store) -> None:
     """Of a program that was upgraded on another machine, or went back."""
     with desk_opening.opened(where) as db, db.transaction():
         db.execute(
-            "PRAGMA user_version = 99" if where.path else "UPDATE schema_version SET number = 99"
+            "PRAGMA user_version = 99" if where.path else "INSERT INTO schema_version VALUES (99)"
         )
     with pytest.raises(StoreError, match="99"):
         desk_opening.open_desk(where)
@@ -220,7 +220,7 @@ def test_a_copy_has_all_but_the_sessions(desk: Database, tmp_path: Path) -> None
     filled(desk)
     with closing(desk_opening.open_file(tmp_path / "copy" / "desk.db")) as copy:
         counts = desk_copying.copy(desk, copy, "copy")
-        assert {"account": 2, "token": 1, "audit": 1} == counts
+        assert {"account": 2, "token": 1, "audit": 1} == {k: n for k, n in counts.items() if n}
         assert counts == desk_copying.copy(desk, copy, "copy")  # again changes nothing
         assert [BUDI, INA] == desk_accounts.all_of(copy)
         assert desk_sessions.find(copy, b"s") is None
@@ -337,7 +337,7 @@ def test_a_desk_that_cannot_be_read_is_named_and_the_rest_is_backed_up(
     config, backup = str(configured(tmp_path, where)), str(tmp_path / "city.tar.gz")
     with desk_opening.opened(where) as db, db.transaction():
         db.execute(
-            "PRAGMA user_version = 99" if where.path else "UPDATE schema_version SET number = 99"
+            "PRAGMA user_version = 99" if where.path else "INSERT INTO schema_version VALUES (99)"
         )
     output = says("backup", backup, "--config", config, status=1)
     assert "it holds configuration and store" in output
@@ -446,8 +446,8 @@ def test_both_engines_have_the_same_columns() -> None:
         sql = "\n".join(one.sql for one in migrations(folder))
         return {
             table: re.findall(r"^  ([a-z_]+) (?:TEXT|INTEGER|BIGINT|BLOB|BYTEA)", body, re.M)
-            for table, body in re.findall(r"CREATE TABLE (\w+) \((.*?)^\)", sql, re.M | re.S)
+            for table, body in re.findall(r"CREATE TABLE (\w+) \(\n(.*?)^\)", sql, re.M | re.S)
         }
 
     assert columns(desk_opening.FOLDER) == columns(desk_opening.SERVER_FOLDER)
-    assert {"account", "session", "token", "audit"} == set(columns(desk_opening.FOLDER))
+    assert {"session", *desk_copying.TABLES} == set(columns(desk_opening.FOLDER))

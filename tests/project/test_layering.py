@@ -50,7 +50,7 @@ FLOORS = {
         {"alerts", "figures", "files", "jobs", "languages", "own_state", "received", "wording"},
         {"config", "store"},
         {"accounts", "broker_link", "enrolment", "registry", "timeline", "units"},
-        {"access", "outputs", "rollups"},
+        {"access", "desk", "outputs", "rollups"},
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},
         {"assemble", "screens", "web"},

@@ -8,7 +8,7 @@ newest row of the other one is in this one's.
 
 from titik_collector.store.database import Database, Row, StoreError, insert
 
-TABLES = ("account", "token", "audit")
+TABLES = ("account", "token", "acknowledgement", "silence", "maintenance", "remark", "audit")
 
 
 def copy(source: Database, target: Database, name: str) -> dict[str, int]:
@@ -25,7 +25,7 @@ def copy(source: Database, target: Database, name: str) -> dict[str, int]:
             return counts
         if any(there.values()) and max(there["audit"], default=None) not in rows["audit"]:
             raise StoreError(f"{name}: is a desk already; move it away, or copy to another place")
-        for table in ("account", "token", "session"):
+        for table in ("session", *(one for one in TABLES if one != "audit")):
             target.execute(f"DELETE FROM {table}")
         known = set(there["audit"])
         rows["audit"] = [row for row in rows["audit"] if row not in known]

@@ -58,6 +58,14 @@ def open_desk(where: Where) -> Database:
     return _open_schema(where)
 
 
+def open_for_collector(where: Where) -> Database:
+    """The desk on a server, for reading what the collector may; StoreError if it is away."""
+    place = opening.postgres(where)._replace(schema=_schema(where))
+    from titik_collector.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(place)
+
+
 def _is_there(file: Path) -> bool:
     try:
         return file.exists()
