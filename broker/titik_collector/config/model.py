@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from titik_collector.alerts.alert_settings import AlertSettings
+from titik_collector.config import alert_tables
+from titik_collector.config.alert_tables import AlertRoute, AlertRule, Alerts, check_alerts
 from titik_collector.config.page_tables import Public, Web, check_page
 from titik_collector.config.schema import (
     FILE,
@@ -28,7 +31,7 @@ from titik_collector.config.schema import (
 from titik_collector.config.schema import ConfigError as ConfigError
 from titik_collector.config.site_tables import Router, Site, check_sites
 from titik_collector.config.store_table import Store, check_store, check_url
-from titik_collector.limits import MAX_CONFIG, MAX_ROUTERS, MAX_SITES
+from titik_collector.limits import MAX_CONFIG, MAX_ROUTERS, MAX_ROUTES, MAX_SITES
 from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
 
@@ -132,6 +135,24 @@ class Config:
     public: Annotated[Public, Setting(Table(Public), "The page that anybody may see, as files")] = (
         field(default_factory=Public)
     )
+    alerts: Annotated[Alerts, Setting(Table(Alerts), "Messages to people, and when they come")] = (
+        field(default_factory=Alerts)
+    )
+    alert: Annotated[
+        tuple[AlertRule, ...],
+        Setting(
+            Tables(AlertRule, len(alert_tables.KINDS)),
+            "A rule that is other than shipped; one table each",
+        ),
+    ] = ()
+    route: Annotated[
+        tuple[AlertRoute, ...],
+        Setting(
+            Tables(AlertRoute, MAX_ROUTES),
+            "Who gets which messages; one table each, and each of them counts. Without any, each"
+            " receiver gets all",
+        ),
+    ] = ()
     site: Annotated[
         tuple[Site, ...],
         Setting(Tables(Site, MAX_SITES), "A place with free Wi-Fi; one table each"),
@@ -168,6 +189,13 @@ class Config:
         if web.store_url is None:
             return self.store
         return replace(self.store, url=web.store_url, password_file=web.store_password_file)
+
+    @property
+    def alert_settings(self) -> AlertSettings:
+        """Who gets which messages, and when, as the rules take it."""
+        return alert_tables.settings_of(
+            self.city.timezone, self.alerts, self.alert, self.route, (), ()
+        )
 
     def since_ms(self, router: Router) -> int | None:
         """When the file says that the router came to its site, in milliseconds since 1970."""
@@ -222,6 +250,7 @@ def check(config: Config) -> None:
     check_sites(file, config.site, config.router, config.broker.username or COLLECTOR_USER)
     check_store(file, config.store)
     check_page(file, config.web, config.store)
+    check_alerts(file, config.alert, config.route, config.site, ())
 
 
 def _toml(content: bytes, file: Path) -> dict[str, object]:

@@ -106,6 +106,30 @@ def one_of(*choices: str) -> Kind:
     return Kind(" or ".join(f'`"{one}"`' for one in choices), read)
 
 
+def texts(maximum: int) -> Kind:
+    """Several texts."""
+    one_text = text(100)
+
+    def read(value: object, base: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or len(value) > maximum:
+            raise ValueError(f"{_shown(value)} does not fit")
+        return tuple(one_text.read(one, base) for one in value)
+
+    return Kind(f"a list of at most {maximum} texts in quotes", read)
+
+
+def some_of(*choices: str) -> Kind:
+    """Some of some words."""
+    one_word = one_of(*choices)
+
+    def read(value: object, base: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"{_shown(value)} is no list of them")
+        return tuple(one_word.read(one, base) for one in value)
+
+    return Kind(f"a list of {one_word.allowed}", read)
+
+
 def networks(maximum: int) -> Kind:
     """Addresses and networks."""
 
