@@ -57,8 +57,8 @@ keep_snapshot() {
 make_program() {
     case $1 in
         server)
-            what='[server]'
-            ! grep -qs '^ *url *=' "$CITY" || what='[server,postgres]'
+            what='[server,notify]'
+            ! grep -qs '^ *url *=' "$CITY" || what='[server,notify,postgres]'
             ;;
         *) what= ;;
     esac

@@ -13,6 +13,9 @@ MAX_ROUTERS = 100_000
 MAX_ENGINEERS = 1000
 MAX_ROUTES, MAX_ROUTED = 100, 1000  # who gets messages; and the names that one of them lists
 MAX_STEPS = 2  # of an escalation: after half an hour, and after two hours
+MAX_RECEIVERS = 50  # each has a thread; a rota is no thread
+MAX_ROTAS, MAX_ROTA = 20, 50
+MAX_SECRET_FILE = 4096  # characters
 MAX_PASSWORD_FILE = 4096  # characters
 MAX_SCHEMA = 63  # PostgreSQL cuts off what the name of one has more
 MAX_HOST = 253  # characters of a DNS name
@@ -149,3 +152,11 @@ MAX_MAINTENANCE_DAYS = 31  # of one
 MAX_MAINTENANCE_AHEAD_DAYS, MAX_MAINTENANCE_BEHIND_DAYS = 366, 62
 MAX_WEEKLY_HOURS = 24
 MAX_POSTED = 4 << 20  # bytes of what the collector reads of the desk; such a city has 1 MB
+
+# What is delivered to people and programs.
+MAX_LINES = 20  # places in one message; the rest are a number, because it is read on a phone
+MAX_MESSAGES = 20  # an hour to one receiver; then one message says how many more there are
+MAX_HEADLINE = 160  # characters of a subject
+MAX_ANSWER = 64 << 10  # bytes of what a webhook answers
+MAX_DETAIL = 300  # characters of why a try failed
+MAX_PENDING = 5000  # messages that wait for all receivers; 1 kB each

@@ -232,6 +232,7 @@ who head language query static unanswered headers
 about api bar bars export feature features history interval mark much parameter present problem
 published there too total
 measure overall commands handshake mendable
+apprise call holder http lines mail smtp webhook
 """
 PLAIN = set(PLAIN_WORDS.split())
 

@@ -13,10 +13,17 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from titik_collector.alerts.alert_settings import AlertSettings
+from titik_collector.alerts.alert_settings import AlertSettings, Rota
 from titik_collector.config import alert_tables
 from titik_collector.config.alert_tables import AlertRoute, AlertRule, Alerts, check_alerts
 from titik_collector.config.page_tables import Public, Web, check_page
+from titik_collector.config.receiver_tables import (
+    Heartbeat,
+    Receiver,
+    Smtp,
+    WeeklyRota,
+    check_receivers,
+)
 from titik_collector.config.schema import (
     FILE,
     NAME,
@@ -31,7 +38,14 @@ from titik_collector.config.schema import (
 from titik_collector.config.schema import ConfigError as ConfigError
 from titik_collector.config.site_tables import Router, Site, check_sites
 from titik_collector.config.store_table import Store, check_store, check_url
-from titik_collector.limits import MAX_CONFIG, MAX_ROUTERS, MAX_ROUTES, MAX_SITES
+from titik_collector.limits import (
+    MAX_CONFIG,
+    MAX_RECEIVERS,
+    MAX_ROTAS,
+    MAX_ROUTERS,
+    MAX_ROUTES,
+    MAX_SITES,
+)
 from titik_mqtt.endpoint import LOOPBACK, PORT
 from titik_wire import topics
 
@@ -153,6 +167,24 @@ class Config:
             " receiver gets all",
         ),
     ] = ()
+    smtp: Annotated[Smtp, Setting(Table(Smtp), "The mail server that messages leave by")] = field(
+        default_factory=Smtp
+    )
+    heartbeat: Annotated[
+        Heartbeat,
+        Setting(Table(Heartbeat), "A sign of life for a service outside, which misses it"),
+    ] = field(default_factory=Heartbeat)
+    receiver: Annotated[
+        tuple[Receiver, ...],
+        Setting(
+            Tables(Receiver, MAX_RECEIVERS),
+            "A person, a group of people or a program that gets messages; one table each",
+        ),
+    ] = ()
+    rota: Annotated[
+        tuple[WeeklyRota, ...],
+        Setting(Tables(WeeklyRota, MAX_ROTAS), "Receivers who take turns week by week"),
+    ] = ()
     site: Annotated[
         tuple[Site, ...],
         Setting(Tables(Site, MAX_SITES), "A place with free Wi-Fi; one table each"),
@@ -194,8 +226,19 @@ class Config:
     def alert_settings(self) -> AlertSettings:
         """Who gets which messages, and when, as the rules take it."""
         return alert_tables.settings_of(
-            self.city.timezone, self.alerts, self.alert, self.route, (), ()
+            self.city.timezone,
+            self.alerts,
+            self.alert,
+            self.route,
+            [Rota(one.name, one.receivers, self.monday_ms(one)) for one in self.rota],
+            [one.name for one in self.receiver],
         )
+
+    def monday_ms(self, rota: WeeklyRota) -> int:
+        """When the week of its first receiver began, in milliseconds since 1970."""
+        found = self._ms(rota.since)
+        assert found is not None
+        return found
 
     def since_ms(self, router: Router) -> int | None:
         """When the file says that the router came to its site, in milliseconds since 1970."""
@@ -250,7 +293,9 @@ def check(config: Config) -> None:
     check_sites(file, config.site, config.router, config.broker.username or COLLECTOR_USER)
     check_store(file, config.store)
     check_page(file, config.web, config.store)
-    check_alerts(file, config.alert, config.route, config.site, ())
+    check_receivers(file, config.receiver, config.rota, config.smtp, config.heartbeat)
+    named = [*(one.name for one in config.receiver), *(one.name for one in config.rota)]
+    check_alerts(file, config.alert, config.route, config.site, named)
 
 
 def _toml(content: bytes, file: Path) -> dict[str, object]:

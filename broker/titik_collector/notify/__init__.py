@@ -1,0 +1,1 @@
+"""Messages leave: from the outbox to receivers, a lane for each, and the sign of life outside."""
