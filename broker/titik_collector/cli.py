@@ -14,6 +14,10 @@ from titik_wire import __version__
 
 # By name: where in `commands` it is, and the first sentence of its help.
 COMMANDS = {
+    "ack": (
+        "ack.ack_command",
+        "Acknowledge an incident: nobody else is asked to handle it.",
+    ),
     "backup": ("backup.backup_command", "Write all of the city into FILE, while it runs."),
     "broker": ("broker.broker", "A private mosquitto for the city's reports."),
     "collect": ("collect.collect_command", "Run the collector until a signal stops it."),
@@ -32,10 +36,22 @@ COMMANDS = {
         "history.history_command",
         "The past of a site, a router or the city, window by window.",
     ),
+    "maintenance": (
+        "maintenance.maintenance",
+        "Planned work: no message is sent, and no outage counts.",
+    ),
     "public": ("public.public", "The public page: suppressed figures as plain files."),
+    "remark": (
+        "ack.remark_command",
+        "Write something about an incident, for those who read it later.",
+    ),
     "restore": ("backup.restore_command", "Put a backup on an empty machine."),
     "router": ("router.router", "The routers that the configuration file registers."),
     "serve": ("serve.serve_command", "Run the collector and the page until a signal stops them."),
+    "silence": (
+        "silence.silence",
+        "No message about some alerts for a while; they are shown all the same.",
+    ),
     "simulate": (
         "simulate.simulate",
         "Run the routers of a configuration, with made-up radios.",

@@ -41,6 +41,13 @@ def check_subject(subject: AlertSubject) -> None:
         raise DeskError(Sentence(text, name=name[:MAX_GROUP_NAME] or scope))
 
 
+def subject_of(scope: str, name: str) -> AlertSubject:
+    """What a text means; DeskError if no alert can be about it."""
+    subject = AlertSubject(scope, name)  # type: ignore[arg-type]  # it is checked
+    check_subject(subject)
+    return subject
+
+
 def check_kind(kind: str | None) -> None:
     """DeskError if there is no such kind of alert."""
     if kind is not None and kind not in KINDS:

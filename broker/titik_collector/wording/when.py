@@ -9,6 +9,8 @@ from titik_wire.instant import DAY_MS, HOUR_MS
 _UNITS = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS, "y": 366 * DAY_MS}
 _WANTED = "such as 90m, 24h, 7d, 1y, 2026-11-23 or 2026-11-23T08:00"
 
+_AHEAD = "such as 90m, 2h, 3d, 08:00, 2026-11-23 or 2026-11-23T08:00"
+
 
 class BadTime(ValueError):
     """What was typed is no time; says what would be."""
@@ -33,6 +35,29 @@ def parse(text: str, zone: ZoneInfo, now_ms: int) -> int:
     if found > now_ms + _UNITS["y"]:
         raise BadTime(f"{text!r} is more than a year ahead; use an earlier time, {_WANTED}")
     return found
+
+
+def parse_ahead(text: str, zone: ZoneInfo, now_ms: int) -> int:
+    """The same after now: a length from now on, the next `08:00`, or a date or time."""
+    if length := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+        return now_ms + int(length[1]) * _UNITS[length[2]]
+    if clock := re.fullmatch(r"([01]?\d|2[0-3])[:.]([0-5]\d)", text):
+        now = datetime.fromtimestamp(now_ms / 1000, zone)
+        found = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
+        if found <= now:
+            found = (found + timedelta(days=1)).replace(tzinfo=zone)
+        return round(found.timestamp() * 1000)
+    if re.fullmatch(r"\d+[a-z]", text):
+        raise BadTime(f"{text!r} is no time; use one {_AHEAD}")
+    return parse(text, zone, now_ms)
+
+
+def parse_length(text: str) -> int:
+    """Milliseconds of `90m`, `2h` or `3d`."""
+    length = re.fullmatch(r"(\d{1,6})([mhdw])", text)
+    if length is None:
+        raise BadTime(f"{text!r} is no length; use one such as 90m, 2h or 3d")
+    return int(length[1]) * _UNITS[length[2]]
 
 
 def show(at_ms: int, zone: ZoneInfo | None) -> str:
