@@ -120,6 +120,9 @@ MAX_COMPARED = 6  # places in one chart; more lines look alike
 MAX_STRIP = 400  # days
 MAX_ASKED = 10_000  # windows of one answer: a year of hours, a week of minutes
 MAX_RANKED = 500_000  # windows that the database adds up: a year of days of 1,300 places
+# Days of routers that availability reads hour by hour; a bad month of a city of 1,000 routers has
+# a third of them.
+MAX_EVIDENCE = 10_000
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
 MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
 MAX_DESCRIPTION = (

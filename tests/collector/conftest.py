@@ -73,6 +73,7 @@ ON_BOTH = {
         "test_namesakes",
         "test_newest",
         "test_now",
+        "test_place_availability",
         "test_place_use",
         "test_placing",
         "test_plausible",

@@ -224,8 +224,8 @@ mosquitto move moved name named names net new newest not offline offsets old onc
 owner pair part placed placing plainly ports position postgres pruning publisher
 publishing query rate real received registration reload remedies removal removed report
 reporting request restarted restatement restored revocation right row rows sampler
-saved schedule search seen self service setting shape share simulated slow
-socket sqlite start state station status stock stopped sum sums system table tables text time
+saved schedule search seen self service setting shape share shares simulated
+slow socket sqlite start state station status stock stopped sum sums system table tables text time
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
 unpublished unseen unstorable up wan warned watch web where whole world writer written
 who head language query static unanswered headers

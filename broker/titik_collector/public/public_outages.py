@@ -9,7 +9,6 @@ Rule: of a cause leaves what `suppression.publish` lets through.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,11 +17,10 @@ from titik_collector.figures.stretches import length, shared, united, without
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.public.public_past import HOURS_DAYS
 from titik_collector.public.suppression import Raw, publish
-from titik_collector.queries import day_strip
+from titik_collector.queries import day_strip, site_facts
 from titik_collector.store import membership, outages, revocations
 from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
-from titik_collector.wording import opening_hours
 
 NAMED = 5  # outages of a place, so that its page stays short
 AGENTS = ("agent crash", "agent restart", "agent stopped")
@@ -110,20 +108,8 @@ def _away(db: Database, routers: Sequence[int], whole: Span) -> Mapping[int, lis
 
 def _closed(hours: str | None, days: Sequence[Span], zone: ZoneInfo) -> list[Span]:
     """When the place is not open; by the clocks of the zone, which a day may set."""
-    if hours is None:
-        return []
-    week = opening_hours.parse(hours).week
-    opened = [
-        Span(_ms(midnight, start), _ms(midnight, end))
-        for day in days
-        for midnight in [datetime.fromtimestamp(day.start_ms / 1000, zone)]
-        for start, end in week[midnight.weekday()]
-    ]
-    return without([Span(days[0].start_ms, days[-1].end_ms)], united(opened))
-
-
-def _ms(midnight: datetime, minutes: int) -> int:
-    return round((midnight + timedelta(minutes=minutes)).timestamp() * 1000)
+    whole = Span(days[0].start_ms, days[-1].end_ms)
+    return without([whole], site_facts.opened(hours, days, zone))
 
 
 def _of_site(

@@ -1,6 +1,6 @@
 """The table of rollups: what is known of each window of a router, a site or the city."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from titik_collector.figures.scope import Scope
@@ -10,6 +10,10 @@ from titik_collector.store.database import Database, Row, upsert
 
 COLUMNS = ", ".join(Figures._fields)
 _OF_SERIES = "scope = ? AND scope_id = ? AND length = ?"
+_PARTLY_KNOWN = (
+    " AND (observed_ms * 100 < (end_ms - start_ms) * 99"
+    " OR covered_ms * 100 < (end_ms - start_ms) * 99 OR reach_answered < reach_rounds)"
+)
 _KEY = ("scope", "scope_id", "length", "start_ms")
 _PUT = upsert("rollup", _KEY, ("end_ms", "revision", *Figures._fields))
 
@@ -44,6 +48,18 @@ class SiteSums(NamedTuple):
     device_ms: float  # mean devices times length
     known_ms: int  # of the windows whose mean is known
     covered_ms: float  # by samples, of the time of one router
+
+
+class KnownTime(NamedTuple):
+    """How much of a window of a router is known, and how often its internet answered."""
+
+    router_id: int
+    start_ms: int
+    end_ms: int
+    covered_ms: int
+    observed_ms: int
+    rounds: int
+    answered: int
 
 
 class RollupRow(NamedTuple):
@@ -108,6 +124,41 @@ def sums_of_sites(
         (*values, window, *span),
     )
     return {row[0]: SiteSums(float(row[1] or 0), int(row[2]), float(row[3])) for row in rows}
+
+
+def known_time(
+    db: Database, window: Window, asked: Sequence[tuple[int, Span]], *, whole_too: bool = True
+) -> Iterator[KnownTime]:
+    """Of routers, each in a stretch of time; a few rows at a time, and in no order.
+
+    `whole_too`: also those that samples cover all but a hundredth of, and in which the internet
+    always answered.
+    """
+    head, values = db.keyed(("one", "from_ms", "to_ms"), [(one, *span) for one, span in asked])
+    for row in db.stream(
+        f"{head} SELECT one, start_ms, end_ms, covered_ms, observed_ms, reach_rounds,"
+        " reach_answered FROM key CROSS JOIN rollup WHERE scope = 'router' AND scope_id = one"
+        " AND length = ? AND start_ms >= from_ms AND start_ms < to_ms"
+        f"{'' if whole_too else _PARTLY_KNOWN}",
+        (*values, window),
+    ):
+        yield KnownTime(*row)
+
+
+def count_windows(db: Database, window: Window, asked: Sequence[tuple[int, Span]]) -> list[int]:
+    """How many there are of routers, each in a stretch of time; in the order of what is asked."""
+    head, values = db.keyed(
+        ("n", "one", "from_ms", "to_ms"), [(n, one, *span) for n, (one, span) in enumerate(asked)]
+    )
+    found = [0] * len(asked)
+    for n, count in db.stream(
+        f"{head} SELECT n, count(*) FROM key CROSS JOIN rollup WHERE scope = 'router'"
+        " AND scope_id = one AND length = ? AND start_ms >= from_ms AND start_ms < to_ms"
+        " GROUP BY n",
+        (*values, window),
+    ):
+        found[n] = count
+    return found
 
 
 def known_beside(db: Database, series: Series, span: Span) -> tuple[int | None, int | None]:

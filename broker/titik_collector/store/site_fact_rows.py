@@ -43,6 +43,16 @@ def newest(db: Database) -> list[DatedFact]:
     return _last(db, "", ())
 
 
+def dated(db: Database, before_ms: int) -> list[DatedFact]:
+    """All that was ever so before a time, in order of time."""
+    rows = db.execute(
+        "SELECT site_id, name, from_ms, value FROM site_fact WHERE from_ms < ?"
+        " ORDER BY from_ms, site_id, name",
+        (before_ms,),
+    )
+    return [DatedFact(*row) for row in rows]
+
+
 def at(db: Database, at_ms: int) -> dict[int, SiteFacts]:
     """What was so at a time, by the site's id; a site without any is not there."""
     found: dict[int, dict[str, str | None]] = {}
