@@ -145,7 +145,7 @@ def test_the_page_may_write_the_desk_alone(tmp_path: Path) -> None:
     unit = tmp_path / "titik-web.service"
     desk = "/var/lib/titik city/titik.db.desk"
     assert ("titik-web", f'"{desk}"') == (value(unit, "User"), value(unit, "ReadWritePaths"))
-    made = f"mkdir -p -m 700 '{desk}' && chown -hR titik-web: '{desk}'"
+    made = f"mkdir -p -m 710 '{desk}' && chown -hR titik-web:titik '{desk}'"
     assert f'+/bin/sh -c "{made}"' == value(unit, "ExecStartPre")
     assert "0027" == value(tmp_path / "titik-collector.service", "UMask")
 

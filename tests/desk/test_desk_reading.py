@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.collector.test_router_command import TEXT
 from titik_collector.accounts.audit import Actor
 from titik_collector.alerts.alert import AlertSubject
 from titik_collector.alerts.desk_facts import DeskFacts, Maintenance, Silence
+from titik_collector.config import model
 from titik_collector.config.store_table import Store
 from titik_collector.desk import acks, planned_work, posting, silences
 from titik_collector.desk.desk_reading import DeskReading
@@ -19,6 +21,7 @@ from titik_collector.desk.planned_work import Entry, weekly_of
 from titik_collector.store import desk_maintenance, desk_opening
 from titik_collector.store.database import Database
 from titik_collector.store.desk_maintenance import MaintenanceRow
+from titik_collector.web.desk import Desk
 
 T0 = 1_795_000_000_000  # 19:06 on a Wednesday in Kupang
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -111,3 +114,15 @@ def test_a_desk_that_cannot_post_is_logged(
     (folder / f".{posting.FILE}.new").mkdir()
     posting.post(in_file, Store(path=tmp_path / "titik.db"), T0)
     assert "the collector does not see the newest" in caplog.messages[0]
+
+
+def test_the_page_posts_when_it_starts(tmp_path: Path, in_file: Database) -> None:
+    """Nobody did, if it was killed after a commit; a backup that was brought back posts nothing."""
+    ack = acks.acknowledge(in_file, 7, "", BUDI)
+    config = tmp_path / "titik.toml"
+    config.write_text(TEXT)
+    page = Desk(model.load(config))
+    page.begin()
+    page.close()
+    with closing(DeskReading(Store(path=tmp_path / "titik.db"), ZONE)) as reading:
+        assert (ack,) == reading.facts(T0).acks

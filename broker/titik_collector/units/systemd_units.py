@@ -245,12 +245,16 @@ def _public(place: Layout) -> str:
 
 
 def _desk_folder(place: Layout) -> list[str]:
-    """Made by root, for who may write the store's folder is another; no link in it is followed."""
+    """Made by root, for who may write the store's folder is another; no link in it is followed.
+
+    The collector passes through it to what the page posts there, and reads nothing else.
+    """
     if place.store is None:
         return []
     folder = folder_of(place.store)
-    made = f"mkdir -p -m 700 {shlex.quote(str(folder))}"
-    given = f"chown -hR {place.web_user}: {shlex.quote(str(folder))}"
+    made = f"mkdir -p -m 710 {shlex.quote(str(folder))}"
+    owner = f"{place.web_user}:{_group(place.collector_user)}"
+    given = f"chown -hR {owner} {shlex.quote(str(folder))}"
     return [
         f"ExecStartPre=+/bin/sh -c {_word(f'{made} && {given}')}",
         f"ReadWritePaths={_quoted(folder)}",

@@ -100,6 +100,7 @@ class CityView:
     def start(self) -> None:
         """Begin to look; the first look is done, or has failed, when this returns."""
         self._gathering.start()
+        self.desk.begin()
         self._first.wait(FIRST_S)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from titik_collector.accounts import forgetting
 from titik_collector.config.model import Config
+from titik_collector.desk import posting
 from titik_collector.limits import MAX_ASKED_DESK
 from titik_collector.store import desk_opening
 from titik_collector.store.database import Database, StoreError
@@ -48,6 +49,14 @@ class Desk:
         """Change something; NoDesk."""
         return await self._in_thread(lambda: change(self._open()))
 
+    async def enter(self, change: Callable[[Database], Answer]) -> Answer:
+        """The same for what the collector has to know; NoDesk."""
+        return await self._in_thread(lambda: self._enter(change))
+
+    def begin(self) -> None:
+        """Let the collector see the desk as it is: nobody did if the page was killed before."""
+        self._thread.submit(self._begin)
+
     def forget(self, forget_ms: int, audit_days: int) -> None:
         """Delete what is too old, once a day; call it often, and from one thread."""
         now_s = time.monotonic()
@@ -61,6 +70,17 @@ class Desk:
         """Let go of it."""
         self._thread.submit(self._close)
         self._thread.shutdown()
+
+    def _enter(self, change: Callable[[Database], Answer]) -> Answer:
+        answer = change(db := self._open())
+        posting.post(db, self._where)
+        return answer
+
+    def _begin(self) -> None:
+        try:
+            self._look(lambda _: None, None)
+        except StoreError as error:
+            log.warning("the desk cannot be read reason=%s", error)
 
     def _forget(self, forget_ms: int, audit_days: int) -> None:
         """What fails is tried again tomorrow, and logged once."""
@@ -102,6 +122,7 @@ class Desk:
         if self._db is None:
             self._db = desk_opening.open_desk(self._where)
             self._file = self._inode()
+            posting.post(self._db, self._where)
         return self._db
 
     def _inode(self) -> int:
