@@ -91,7 +91,7 @@ def test_shuffled_and_tripled_delivery_gives_the_same_store(tmp_path: Path) -> N
 
 def is_all_in(city: City) -> bool:
     """Nothing is missing of the two runs."""
-    return {(SEQS, SEQS, 0, 0, 0)} == set(city.books().values()) and len(city.books()) == 2
+    return [(SEQS, SEQS, 0, 0, 0)] * 2 == list(city.books().values())
 
 
 def merged(samples: Sequence[Sample]) -> Sample:
