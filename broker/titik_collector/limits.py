@@ -111,6 +111,8 @@ MAX_PROBLEMS = 200  # lines; `titik status --json` has all
 MAX_WINDOWS = 11_000  # of a history: a week of minutes, a year of hours
 MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
 
+MAX_MEMBERS = 20  # places or routers in one message, which is read on a phone
+
 # What the page takes.
 MAX_REQUEST_HEAD = 16 << 10  # bytes; a browser's cookies and address fit many times
 MAX_BACKLOG = 2048  # connections that wait to be accepted; the kernel's own limit may be lower

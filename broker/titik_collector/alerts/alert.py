@@ -57,7 +57,7 @@ class Alert:
     from_ms: int | None = None  # when what it is about began
     seen_ms: int | None = None  # when its condition was last known
     held_ms: int = 0  # for how long `for` or `keep` has run, without the time that is not known
-    incident: int | None = None
+    incident: int | None = None  # stays while it is inactive, until the incident is forgotten
     value: float | None = None  # of figures: the one that fired
 
 
@@ -94,6 +94,7 @@ class Member(NamedTuple):
     to_ms: int | None = None  # None: it goes on
     cause: str | None = None
     clients_before: int | None = None
+    kind: Kind | None = None  # of a digest: what is wrong there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,10 @@ class Message:
     to_ms: int | None = None  # of what is resolved
     cause: str | None = None
     members: tuple[Member, ...] = ()  # what is down first, the longest first
-    places: int | None = None  # how many there are, of an incident of several
+    places: int | None = None  # so many are down or were, of an incident of several
+    of_places: int | None = None  # of so many that its city, provider or district has
+    # Of a digest, `members` is what is wrong now, and `places` how much that is in all.
+    # Its `value` is how many places are served, of `of_places`.
     value: float | None = None
     threshold: float | None = None
     acked_by: str | None = None

@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple
 
 from titik_collector.alerts.alert import Alert, AlertEvent, AlertKey, Phase
 from titik_collector.alerts.rules import Finding, Rule
+from titik_wire.instant import MINUTE_MS
+
+REOPEN_MS = 30 * MINUTE_MS  # what fires again within so long is the same incident
 
 Why = Literal["held", "again", "cleared", "removed"]
 
@@ -50,6 +53,14 @@ def remove(alert: Alert, at_ms: int) -> Moved:
     return _end(alert, at_ms, at_ms, "removed")
 
 
+def fire(key: AlertKey, from_ms: int, value: float | None, incident: int, at_ms: int) -> Moved:
+    """An alert that others found to be true for long enough."""
+    alert = Alert(
+        key=key, phase="inactive", known=True, since_ms=at_ms, from_ms=from_ms, incident=incident
+    )
+    return _fire(alert, "inactive", value, at_ms, "held")
+
+
 def held_ms(alert: Alert, at_ms: int) -> int:
     """For how long `for` or `keep` has run."""
     return _held(alert, at_ms) if alert.known else alert.held_ms
@@ -65,10 +76,17 @@ def _begin(before: Alert | None, key: AlertKey, rule: Rule, finding: Finding, at
         from_ms=from_ms,
         seen_ms=at_ms,
         held_ms=at_ms - from_ms if finding.runs else 0,
-        incident=None if before is None else before.incident,
+        incident=_incident(before, from_ms),
         value=finding.value,
     )
     return _fire_if_held(pending, rule, at_ms, "inactive") or Moved(pending)
+
+
+def _incident(before: Alert | None, from_ms: int) -> int | None:
+    """That of before, which it reopens unless it was over for long."""
+    if before is None or (before.phase == "inactive" and from_ms - before.since_ms > REOPEN_MS):
+        return None
+    return before.incident
 
 
 def _fire_if_held(alert: Alert, rule: Rule, at_ms: int, was: Phase) -> Moved | None:

@@ -6,7 +6,6 @@ Rule: a fact's own time counts, not when it was noticed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject, Kind, Severity
@@ -47,7 +46,7 @@ DEFAULTS: Mapping[Kind, Rule] = {
     for one in (
         Rule("site-offline", 5 * 60_000, 2 * 60_000, "critical"),
         Rule("router-offline", 15 * 60_000, 2 * 60_000, "warning"),
-        Rule("group-outage", 2 * 60_000, 5 * 60_000, "critical"),
+        Rule("group-outage", 2 * 60_000, 5 * 60_000, "critical", 5, 0.5),
         Rule("no-internet", 5 * 60_000, 3 * 60_000, "warning"),
         Rule("radio-stuck", 0, 0, "warning", 60),
         Rule("wifi-unreadable", 15 * 60_000, 5 * 60_000, "warning"),
@@ -89,12 +88,11 @@ def _configured(rule: Rule, setting: RuleSetting) -> Rule:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceNow:
+class PlaceNow(NamedTuple):
     """A site with its routers, and whether somebody is served there."""
 
     site: LiveSite
-    routers: tuple[LiveRouter, ...]
+    routers: Sequence[LiveRouter]
     is_served: bool | None  # None: not known, also where it has no router
 
 
@@ -105,8 +103,8 @@ def places_of(facts: LiveFacts) -> dict[str, PlaceNow]:
         if router.site in routers:
             routers[router.site].append(router)
     return {
-        one.name: PlaceNow(one, tuple(routers[one.name]), _is_served(routers[one.name]))
-        for one in facts.sites
+        one.name: PlaceNow(one, some, _is_served(some))
+        for one, some in zip(facts.sites, routers.values(), strict=True)
     }
 
 
@@ -188,19 +186,15 @@ def radio_stuck(place: PlaceNow, rule: Rule, before: Alert | None, at_ms: int) -
 
 def crowded(place: PlaceNow, rule: Rule, before: Alert | None, _: int) -> Finding:
     """More clients than the place is meant for."""
-    site = place.site
-    return _above(_share(site.clients_mean, site.capacity), rule, before)
+    mean, capacity = place.site.clients_mean, place.site.capacity
+    return _above(mean / capacity if mean is not None and capacity else None, rule, before)
 
 
 def uplink_full(place: PlaceNow, rule: Rule, before: Alert | None, _: int) -> Finding:
     """Its line carries nearly all that it can."""
-    site = place.site
-    line_bps = None if site.uplink_mbps is None else site.uplink_mbps * 1e6
-    return _above(_share(site.uplink_down_bps, line_bps), rule, before)
-
-
-def _share(part: float | None, whole: float | None) -> float | None:
-    return None if part is None or not whole else part / whole
+    down_bps, line_mbps = place.site.uplink_down_bps, place.site.uplink_mbps
+    share = down_bps / line_mbps / 1e6 if down_bps is not None and line_mbps else None
+    return _above(share, rule, before)
 
 
 # Of the server.
@@ -267,7 +261,7 @@ def _above(value: float | None, rule: Rule, before: Alert | None) -> Finding:
     """Whether a figure is at its threshold; once there, whether it has not fallen enough."""
     if value is None:
         return UNKNOWN
-    least = rule.clear if _is_raised(before) else rule.threshold
+    least = rule.threshold if before is None or not _is_raised(before) else rule.clear
     return Finding(True, None, value) if value >= least else FALSE
 
 
@@ -311,48 +305,57 @@ def look(
     facts: LiveFacts, rules: Mapping[Kind, Rule], places: Mapping[str, PlaceNow], known: Known
 ) -> Iterator[Found]:
     """What all rules find; a subject without an alert whose condition is not true is left out."""
-    yield from _of_routers(facts, rules, places, known)
-    yield from _of_sites(facts, rules, places, known)
-    for kind, condition in OF_SERVER.items():
+    where = [
+        (router, place)
+        for router in facts.routers
+        if (place := places.get(router.site)) is not None
+    ]
+    for kind, of_router in OF_ROUTERS.items():
+        if kind in rules:
+            yield from _of_routers(kind, of_router, rules[kind], where, known.get(kind, _NONE))
+    for kind, of_site in OF_SITES.items():
+        if kind in rules:
+            before = known.get(kind, _NONE)
+            yield from _of_sites(kind, of_site, rules[kind], places, before, facts.at_ms)
+    for kind, of_server in OF_SERVER.items():
         if kind in rules:
             name = facts.server.collector
-            before = known.get(kind, _NONE).get(name)
-            finding = condition(facts.server, rules[kind], before, facts.at_ms)
-            if finding.holds or before is not None:
+            alert = known.get(kind, _NONE).get(name)
+            finding = of_server(facts.server, rules[kind], alert, facts.at_ms)
+            if finding.holds or alert is not None:
                 yield AlertKey(kind, AlertSubject("server", name)), rules[kind], finding
 
 
 def _of_routers(
-    facts: LiveFacts, rules: Mapping[Kind, Rule], places: Mapping[str, PlaceNow], known: Known
+    kind: Kind,
+    condition: OfRouter,
+    rule: Rule,
+    where: Sequence[tuple[LiveRouter, PlaceNow]],
+    known: Mapping[str, Alert],
 ) -> Iterator[Found]:
-    for kind, condition in OF_ROUTERS.items():
-        if kind not in rules:
-            continue
-        rule, alerts = rules[kind], known.get(kind, _NONE)
-        for router in facts.routers:
-            place = places.get(router.site)
-            if place is None:
-                continue
-            before = alerts.get(router.name)
-            finding = condition(router, place, rule, before)
-            if finding.holds or before is not None:
-                finding = _while_open(finding, place.site)
-                yield AlertKey(kind, AlertSubject("router", router.name)), rule, finding
+    for router, place in where:
+        alert = known.get(router.name) if known else None
+        finding = condition(router, place, rule, alert)
+        if alert is None and (finding is FALSE or finding is UNKNOWN):
+            continue  # nearly all of them
+        subject = AlertSubject("router", router.name)
+        yield AlertKey(kind, subject), rule, _while_open(finding, place.site)
 
 
 def _of_sites(
-    facts: LiveFacts, rules: Mapping[Kind, Rule], places: Mapping[str, PlaceNow], known: Known
+    kind: Kind,
+    condition: OfSite,
+    rule: Rule,
+    places: Mapping[str, PlaceNow],
+    known: Mapping[str, Alert],
+    at_ms: int,
 ) -> Iterator[Found]:
-    for kind, condition in OF_SITES.items():
-        if kind not in rules:
+    for name, place in places.items():
+        alert = known.get(name) if known else None
+        finding = condition(place, rule, alert, at_ms)
+        if alert is None and (finding is FALSE or finding is UNKNOWN):
             continue
-        rule, alerts = rules[kind], known.get(kind, _NONE)
-        for name, place in places.items():
-            before = alerts.get(name)
-            finding = condition(place, rule, before, facts.at_ms)
-            if finding.holds or before is not None:
-                finding = _while_open(finding, place.site)
-                yield AlertKey(kind, AlertSubject("site", name)), rule, finding
+        yield AlertKey(kind, AlertSubject("site", name)), rule, _while_open(finding, place.site)
 
 
 def _while_open(finding: Finding, site: LiveSite) -> Finding:

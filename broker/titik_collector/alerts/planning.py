@@ -1,0 +1,298 @@
+"""Which messages wait or go out: for each open incident and each receiver, the next one.
+
+Rule: who got a message that it fires gets one that it is over; nobody else does, and nothing
+suppresses that.
+Rule: the first message waits a minute, because more may follow. What waits may still change.
+Rule: a message that is due is out. All later ones follow from those that are out.
+Rule: a first critical message, its end and those about the server are never capped.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from titik_collector.alerts import hours, messages, muting, routing, severities
+from titik_collector.alerts.alert import (
+    Alert,
+    AlertKey,
+    Incident,
+    Message,
+    Notification,
+    What,
+)
+from titik_collector.alerts.incidents import ACTIVE
+from titik_collector.alerts.present import Present
+from titik_collector.alerts.routing import Recipients
+from titik_collector.alerts.severities import Urgency
+from titik_wire.instant import HOUR_MS, MINUTE_MS
+
+SETTLED_MS = 5000  # what is due so soon may be on its way before it could be withdrawn
+GROUP_WAIT_MS = MINUTE_MS
+GROUP_INTERVAL_MS = 5 * MINUTE_MS
+REPEAT_MS = 4 * HOUR_MS
+RESOLVED_WAIT_MS = 10 * MINUTE_MS
+DIGEST_LATE_MS = 4 * HOUR_MS  # a digest that would come later is left out
+ESCALATE_MS = (30 * MINUTE_MS, 2 * HOUR_MS)  # after the first delivery; a step each
+STILL_WRONG: tuple[What, ...] = ("firing", "update", "repeat", "escalation", "flapping")
+
+
+class Wanted(NamedTuple):
+    """The next message to a receiver."""
+
+    what: What
+    due_ms: int
+    reopened: bool = False
+
+
+class Thread(NamedTuple):
+    """The messages to one receiver about one incident, as they follow each other."""
+
+    out: tuple[Notification, ...]  # oldest first
+    waiting: Notification | None
+
+    @property
+    def believes_it(self) -> bool:
+        """Whether the receiver believes that something is wrong."""
+        return bool(self.out) and self.out[-1].message.what in STILL_WRONG
+
+
+Threads = Mapping[int, Mapping[str, Thread]]  # by incident and receiver
+NO_THREAD = Thread((), None)
+
+
+def threads_of(notifications: Iterable[Notification], at_ms: int) -> Threads:
+    """The messages of each incident and receiver."""
+    found: dict[int, dict[str, list[Notification]]] = {}
+    for one in notifications:
+        if one.incident is not None:
+            found.setdefault(one.incident, {}).setdefault(one.receiver, []).append(one)
+    return {
+        number: {receiver: _thread(some, at_ms) for receiver, some in by_receiver.items()}
+        for number, by_receiver in found.items()
+    }
+
+
+def _thread(some: Sequence[Notification], at_ms: int) -> Thread:
+    ordered = sorted(some, key=lambda one: (one.due_ms, one.number or 0))
+    out = tuple(one for one in ordered if is_out(one, at_ms))
+    return Thread(out, ordered[-1] if len(out) < len(ordered) else None)
+
+
+def is_out(one: Notification, at_ms: int) -> bool:
+    """Whether it is too late to change it."""
+    return one.due_ms <= at_ms + SETTLED_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """An incident with all that decides about its messages."""
+
+    incident: Incident
+    members: Sequence[Alert]
+    urgency: Urgency
+    recipients: Recipients
+    threads: Mapping[str, Thread]
+    is_muted: bool
+    is_acked: bool
+    flaps: bool
+    delivered_ms: int | None  # when anybody first got a message
+
+    def is_for(self, receiver: str) -> bool:
+        """Whether it concerns this receiver now; somebody else may have this week."""
+        some = self.recipients
+        return receiver in some.first or any(receiver in step for step in some.later)
+
+
+@dataclass(eq=False)
+class Planning:
+    """The outbox of one look, as it is put together."""
+
+    present: Present
+    alerts: Mapping[AlertKey, Alert]
+    threads: Threads
+    last_number: int
+    written: list[Notification] = field(default_factory=list)  # new, or in the place of another
+    withdrawn: list[int] = field(default_factory=list)
+
+    def plan(self, incident: Incident, members: Sequence[Alert]) -> None:
+        """Bring the messages about this incident to what they must be now."""
+        threads = self.threads.get(incident.number, {})
+        if not threads and (incident.resolved_ms is not None or incident.severity == "info"):
+            return
+        about = self._about(incident, members, threads)
+        first, escalated = about.recipients.first, self._escalated(about)
+        for receiver in dict.fromkeys((*first, *escalated, *threads)):
+            thread = threads.get(receiver, NO_THREAD)
+            if incident.resolved_ms is not None:
+                wanted = self._end(about, thread)
+            elif about.is_muted:
+                wanted = None
+            elif thread.believes_it:
+                wanted = self._next(about, thread) if about.is_for(receiver) else None
+            elif receiver in first:
+                wanted = self._first(about, receiver, thread)
+            else:
+                wanted = escalated.get(receiver)
+            self._settle(about, receiver, thread, wanted)
+
+    def plan_digest(self, digests: Iterable[Notification], looked_ms: int | None) -> None:
+        """One message a day of all that could wait; it also shows that messages arrive."""
+        settings, at_ms = self.present.settings, self.present.at_ms
+        due_ms = hours.minute_of(at_ms, settings.digest_min, settings.zone)
+        if looked_ms is None or not due_ms <= at_ms < due_ms + DIGEST_LATE_MS:
+            return
+        have = {one.receiver for one in digests if one.due_ms >= due_ms}
+        for receiver in routing.digested(settings, at_ms):
+            if receiver not in have:
+                message = messages.digest(self.alerts, self.present)
+                self._add(None, receiver, due_ms, message, is_uncapped=False)
+
+    def _about(
+        self, incident: Incident, members: Sequence[Alert], threads: Mapping[str, Thread]
+    ) -> Deciding:
+        present = self.present
+        active = [one for one in members if one.phase in ACTIVE]
+        found = {present.site_of(one.key.subject) for one in members}
+        sites = [one for one in found if one is not None]
+        tiers = [one.tier for one in sites if one.tier is not None]
+        delivered = [one.at_ms for one in present.desk.delivered if one.incident == incident.number]
+        return Deciding(
+            incident,
+            members,
+            severities.urgency(incident, min(tiers, default=None)),
+            routing.recipients(incident, sites, present.settings, present.at_ms),
+            threads,
+            is_muted=all(muting.is_muted(one, self.alerts, present) for one in active),
+            is_acked=messages.acked_by(incident, present) is not None,
+            flaps=any(one.key.kind == "flapping" for one in active),
+            delivered_ms=min(delivered, default=None),
+        )
+
+    def _first(self, about: Deciding, receiver: str, thread: Thread) -> Wanted | None:
+        """It fires, or fires again after it was over."""
+        settings = self.present.settings
+        handed_over = [
+            one.due_ms
+            for colleague in routing.colleagues(receiver, settings)
+            for one in about.threads.get(colleague, NO_THREAD).out[-1:]
+            if not thread.out
+        ]
+        if handed_over and about.is_acked:
+            return None
+        made_ms = self.present.at_ms if thread.waiting is None else thread.waiting.made_ms
+        due_ms = self._not_before(about, max(made_ms + GROUP_WAIT_MS, self.present.at_ms))
+        if handed_over:  # the week begins at midnight, the work in the morning
+            morning_ms = severities.not_before(due_ms, "not at night", settings)
+            due_ms = max(due_ms, min(morning_ms, max(handed_over) + REPEAT_MS))
+        return Wanted("flapping" if about.flaps else "firing", due_ms, bool(thread.out))
+
+    def _next(self, about: Deciding, thread: Thread) -> Wanted | None:
+        """What follows a message that is out."""
+        last = thread.out[-1]
+        if about.flaps or last.message.what == "flapping":
+            what: What = "flapping" if about.flaps else "firing"
+            is_same = what == last.message.what
+            return None if is_same else self._at_once(about, what, self.present.at_ms)
+        if _is_wider(about.incident, last.message):
+            return self._at_once(about, "update", last.due_ms + GROUP_INTERVAL_MS)
+        if about.incident.severity == "critical" and not about.is_acked:
+            return self._at_once(about, "repeat", last.due_ms + REPEAT_MS)
+        return None
+
+    def _end(self, about: Deciding, thread: Thread) -> Wanted | None:
+        """It is over, for those who believe that something is wrong."""
+        ended_ms = about.incident.resolved_ms
+        falls_again = any(one.phase == "pending" for one in about.members)
+        if not thread.believes_it or ended_ms is None or falls_again:
+            return None
+        return Wanted("resolved", self._not_before(about, ended_ms + RESOLVED_WAIT_MS))
+
+    def _escalated(self, about: Deciding) -> dict[str, Wanted]:
+        """Who comes next by now, because nobody acknowledged."""
+        is_wanted = about.incident.severity == "critical" and about.delivered_ms is not None
+        if not is_wanted or about.is_acked or about.is_muted or about.flaps:
+            return {}
+        fired = [
+            one.due_ms
+            for thread in about.threads.values()
+            for one in thread.out
+            if one.message.what == "firing"
+        ]
+        from_ms = max((about.delivered_ms or 0, *fired))
+        found: dict[str, Wanted] = {}
+        for after_ms, receivers in zip(ESCALATE_MS, about.recipients.later, strict=False):
+            wanted = self._at_once(about, "escalation", from_ms + after_ms)
+            if wanted is not None:
+                found |= dict.fromkeys(receivers, wanted)
+        return found
+
+    def _at_once(self, about: Deciding, what: What, when_ms: int) -> Wanted | None:
+        """A message that is made when it is due, of what is true then."""
+        at_ms = self.present.at_ms
+        if when_ms > at_ms or self._not_before(about, at_ms) > at_ms:
+            return None
+        return Wanted(what, at_ms)
+
+    def _not_before(self, about: Deciding, due_ms: int) -> int:
+        return severities.not_before(due_ms, about.urgency, self.present.settings)
+
+    def _settle(
+        self, about: Deciding, receiver: str, thread: Thread, wanted: Wanted | None
+    ) -> None:
+        """Write, replace or withdraw the one message that waits."""
+        waiting = thread.waiting
+        if wanted is None:
+            if waiting is not None and waiting.number is not None:
+                self.withdrawn.append(waiting.number)
+            return
+        message = messages.compose(
+            wanted.what, about.incident, about.members, self.present, reopened=wanted.reopened
+        )
+        if waiting is not None:
+            if (waiting.due_ms, waiting.message) != (wanted.due_ms, message):
+                self.written.append(replace(waiting, due_ms=wanted.due_ms, message=message))
+            return
+        self._add(
+            about.incident.number,
+            receiver,
+            wanted.due_ms,
+            message,
+            is_uncapped=_is_uncapped(message, thread),
+        )
+
+    def _add(
+        self,
+        incident: int | None,
+        receiver: str,
+        due_ms: int,
+        message: Message,
+        *,
+        is_uncapped: bool,
+    ) -> None:
+        self.last_number += 1
+        self.written.append(
+            Notification(
+                number=self.last_number,
+                incident=incident,
+                receiver=receiver,
+                made_ms=self.present.at_ms,
+                due_ms=due_ms,
+                message=message,
+                is_uncapped=is_uncapped,
+            )
+        )
+
+
+def _is_uncapped(message: Message, thread: Thread) -> bool:
+    if message.subject.scope == "server":
+        return True
+    if message.what == "resolved":
+        return any(one.is_uncapped for one in thread.out)
+    return message.severity == "critical" and not thread.out
+
+
+def _is_wider(incident: Incident, message: Message) -> bool:
+    """Whether the incident became more than the message had."""
+    if severities.rank(incident.severity) > severities.rank(message.severity):
+        return True
+    return incident.subject != message.subject

@@ -1,0 +1,64 @@
+"""All that one look has before it: what is live, what people entered, and what is configured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from titik_collector.alerts import rules
+from titik_collector.alerts.alert import AlertSubject, Kind
+from titik_collector.alerts.alert_settings import AlertSettings
+from titik_collector.alerts.desk_facts import DeskFacts
+from titik_collector.alerts.facts import LiveFacts, LiveRouter, LiveSite
+from titik_collector.alerts.rules import PlaceNow, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What a look sees, by name."""
+
+    live: LiveFacts
+    desk: DeskFacts
+    settings: AlertSettings
+    rules: Mapping[Kind, Rule]
+    places: Mapping[str, PlaceNow]
+    routers: Mapping[str, LiveRouter]
+    is_excused: bool  # what routers and sites seem to do may be the server's fault
+
+    @property
+    def at_ms(self) -> int:
+        """When the look is."""
+        return self.live.at_ms
+
+    def site_of(self, subject: AlertSubject) -> LiveSite | None:
+        """The site that it is or stands at; of what is wider or gone, none."""
+        name = subject.name
+        if subject.scope == "router":
+            router = self.routers.get(name)
+            name = "" if router is None else router.site
+        elif subject.scope != "site":
+            return None
+        place = self.places.get(name)
+        return None if place is None else place.site
+
+    def title_of(self, subject: AlertSubject) -> str:
+        """Its name for people."""
+        site = self.site_of(subject)
+        if subject.scope == "group":
+            return subject.name.partition(":")[2]
+        if subject.scope in ("city", "server"):
+            return self.live.city_title
+        if site is None:
+            return subject.name
+        return site.title if subject.scope == "site" else f"{site.title}, {subject.name}"
+
+
+def see(live: LiveFacts, desk: DeskFacts, settings: AlertSettings, *, is_excused: bool) -> Present:
+    """What a look has before it."""
+    return Present(
+        live,
+        desk,
+        settings,
+        rules.rules_of(settings.rules),
+        rules.places_of(live),
+        {one.name: one for one in live.routers},
+        is_excused,
+    )

@@ -1,0 +1,530 @@
+"""Who gets which message when: each promise to people who are called at night."""
+
+from dataclasses import replace
+
+from tests.alerts.cities import MIDNIGHT_MS, MIN, NOON_MS, SETTINGS, H, Play, S, router, site
+from titik_collector.alerts.alert import AlertSubject, Member
+from titik_collector.alerts.alert_settings import Rota, Route
+from titik_collector.alerts.desk_facts import (
+    Acknowledgement,
+    DeliveryTime,
+    DeskFacts,
+    Maintenance,
+    Silence,
+)
+from titik_collector.alerts.facts import LiveRouter
+
+EVERY_MS = 15 * S
+WEEK_MS = 7 * 24 * H
+
+
+def down(name: str, since_ms: int = NOON_MS, **changes: object) -> LiveRouter:
+    """A router that is offline."""
+    return router(name, state="offline", since_ms=since_ms, **changes)
+
+
+def test_a_place_that_is_down_is_one_message_and_its_end_another() -> None:
+    """Down at 12:00: the message is out at 12:06, and ten minutes after it is resolved the end."""
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + 20 * MIN, [down("park"), router("hall")])
+    play.stay(NOON_MS + 20 * MIN, NOON_MS + H, [router("park"), router("hall")])
+    assert [(6, "ops", "firing", "park"), (32, "ops", "resolved", "park")] == play.inbox()
+    (end,) = play.messages("resolved")
+    assert (NOON_MS, NOON_MS + 20 * MIN) == (end.from_ms, end.to_ms)
+
+
+def test_what_ended_before_its_message_was_due_is_no_message() -> None:
+    """It fired at 12:05 and was back at once: nobody hears of it, nor that it is over."""
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + 5 * MIN + 10 * S, [down("park")])
+    play.stay(NOON_MS + 5 * MIN + 10 * S, NOON_MS + H, [router("park")])
+    assert [] == [one for one in play.inbox() if one.what != "resolved"][1:]
+
+
+def test_what_fires_again_at_once_has_no_second_message() -> None:
+    """It was back for five minutes: the end waits ten, and is withdrawn."""
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
+    play.stay(NOON_MS + 10 * MIN, NOON_MS + 15 * MIN, [router("park")])
+    play.stay(NOON_MS + 15 * MIN, NOON_MS + H, [down("park", NOON_MS + 15 * MIN)])
+    assert [(6, "ops", "firing", "park")] == play.inbox()
+
+
+def test_what_fires_again_within_half_an_hour_is_the_same_incident() -> None:
+    """With its acknowledgement: it is reported again, but nobody is called twice."""
+    play = Play(replace(SETTINGS, routes=(Route(("ops",), escalate=(("boss",),)),)))
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
+    play.desk = DeskFacts(
+        acks=(Acknowledgement(1, "ani", NOON_MS + 7 * MIN, NOON_MS + 24 * H),),
+        delivered=(DeliveryTime(1, NOON_MS + 6 * MIN),),
+    )
+    play.stay(NOON_MS + 10 * MIN, NOON_MS + 30 * MIN, [router("park")])
+    play.stay(NOON_MS + 30 * MIN, NOON_MS + 6 * H, [down("park", NOON_MS + 30 * MIN)], None, MIN)
+    assert [
+        (6, "ops", "firing", "park"),
+        (22, "ops", "resolved", "park"),
+        (36, "ops", "firing", "park"),
+    ] == play.inbox()
+    assert [(False, None), (True, "ani")] == [
+        (one.reopened, one.acked_by) for one in play.messages("firing")
+    ]
+    assert [1] == list(play.book.incidents)
+
+
+def test_what_fires_after_half_an_hour_is_another_incident() -> None:
+    """It was back for 40 minutes."""
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
+    play.stay(NOON_MS + 10 * MIN, NOON_MS + 50 * MIN, [router("park")])
+    play.stay(NOON_MS + 50 * MIN, NOON_MS + H, [down("park", NOON_MS + 50 * MIN)])
+    assert [1, 2] == sorted({one.incident or 0 for one in play.outbox.values()})
+
+
+def test_a_restart_changes_nothing() -> None:
+    """A collector that starts again before each look plans the same messages."""
+    inboxes = []
+    for restarts in (False, True):
+        play = Play(restarts=restarts)
+        play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park"), router("hall")])
+        play.stay(NOON_MS + 10 * MIN, NOON_MS + 15 * MIN, [router("park"), router("hall")])
+        play.stay(NOON_MS + 15 * MIN, NOON_MS + H, [down("park", NOON_MS + 15 * MIN), down("hall")])
+        play.stay(NOON_MS + H, NOON_MS + 2 * H, [router("park"), router("hall")])
+        inboxes.append(play.inbox())
+    assert inboxes[0] == inboxes[1]
+    assert 4 == len(inboxes[0])
+
+
+# Groups
+
+
+def names(count: int, name: str = "place") -> list[str]:
+    """So many places."""
+    return [f"{name}-{number}" for number in range(count)]
+
+
+def test_five_places_within_three_minutes_are_one_message() -> None:
+    """At any fleet size; the message is out three minutes after the fifth fell."""
+    for fleet in (10, 400):
+        up = [router(name) for name in names(fleet)[5:]]
+        play = Play()
+        fell = [down(name) for name in names(5)]
+        play.stay(NOON_MS, NOON_MS + 30 * MIN, fell + up, None, 30 * S)
+        every = [router(name) for name in names(fleet)]
+        play.stay(NOON_MS + 30 * MIN, NOON_MS + H, every, None, 30 * S)
+        assert [(3, "ops", "firing", "kupang"), (45, "ops", "resolved", "kupang")] == play.inbox()
+        (first,) = play.messages("firing")
+        assert ("group-outage", 5, fleet) == (first.kind, first.places, first.of_places)
+
+
+def test_batteries_that_die_one_by_one_are_one_message() -> None:
+    """Twenty places, a minute apart each: the window slides with the newest."""
+    play = Play()
+    for minute in range(60):
+        at_ms = NOON_MS + minute * MIN
+        fell = [NOON_MS + number * MIN for number in range(20)]
+        now = [
+            down(name, since_ms) if since_ms <= at_ms else router(name)
+            for name, since_ms in zip(names(20), fell, strict=True)
+        ]
+        play.stay(at_ms, at_ms + MIN, now + [router(name) for name in names(60, "other")])
+    assert ["kupang"] == [one.name for one in play.inbox()]
+
+
+def test_places_that_fell_far_apart_are_messages_of_their_own() -> None:
+    """Five places, four minutes apart each."""
+    play = Play()
+    now = [down(name, NOON_MS - 4 * number * MIN) for number, name in enumerate(names(5))]
+    play.stay(NOON_MS, NOON_MS + 30 * MIN, now + [router(name) for name in names(40, "other")])
+    assert sorted(names(5)) == sorted(one.name for one in play.inbox())
+
+
+def test_half_of_a_district_is_one_message() -> None:
+    """Two places of three, with the district's name."""
+    sites = [site(name, district="Kota") for name in names(3)]
+    sites += [site(name, district="Timur") for name in names(7, "other")]
+    play = Play()
+    now = [down("place-0"), down("place-1"), router("place-2")]
+    now += [router(name) for name in names(7, "other")]
+    play.stay(NOON_MS, NOON_MS + 20 * MIN, now, sites)
+    assert [(3, "ops", "firing", "district:Kota")] == play.inbox()
+    (first,) = play.messages("firing")
+    assert ("Kota", 2, 3) == (first.title, first.places, first.of_places)
+
+
+def test_an_incident_that_widens_has_one_update() -> None:
+    """A district first, then the whole city within three minutes."""
+    sites = [site(name, district="Kota") for name in names(4)]
+    sites += [site(name, district="Timur") for name in names(40, "other")]
+    first = [down(name) for name in names(4)]
+    play = Play()
+    later = [router(name) for name in names(40, "other")]
+    play.stay(NOON_MS, NOON_MS + 4 * MIN, first + later, sites)
+    fell = [down(name, NOON_MS + 150 * S) for name in names(6, "other")]
+    play.stay(NOON_MS + 4 * MIN, NOON_MS + 40 * MIN, first + fell + later[6:], sites)
+    assert [
+        (3, "ops", "firing", "district:Kota"),
+        (8, "ops", "update", "kupang"),
+    ] == play.inbox()
+    assert [10] == [one.places for one in play.messages("update")]
+
+
+def test_a_provider_without_internet_is_one_message() -> None:
+    """All places of one provider are online, and none has internet."""
+    sites = [site(name, provider="Telko") for name in names(6)]
+    sites += [site(name, provider="Indo") for name in names(6, "other")]
+    play = Play()
+    cut = {"internet": False, "internet_since_ms": NOON_MS - 5 * MIN}
+    now = [router(name, **cut) for name in names(6)] + [router(name) for name in names(6, "other")]
+    play.stay(NOON_MS, NOON_MS + 20 * MIN, now, sites)
+    play.stay(NOON_MS + 20 * MIN, NOON_MS + H, [router(one.name) for one in sites], sites)
+    assert [
+        (1, "ops", "firing", "provider:Telko"),
+        (35, "ops", "resolved", "provider:Telko"),
+    ] == play.inbox()
+    assert ["no-internet"] == [one.kind for one in play.messages("firing")]
+
+
+def test_routers_of_one_site_are_one_message_about_the_site() -> None:
+    """Two of three routers away since the same minute: a warning, with both."""
+    now = [down("a", site="park"), down("b", site="park"), router("c", "park")]
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + 20 * MIN, now)
+    assert [(16, "ops", "firing", "park")] == play.inbox()
+    (first,) = play.messages("firing")
+    assert ("router-offline", "warning", ["a", "b"]) == (
+        first.kind,
+        first.severity,
+        [one.subject.name for one in first.members],
+    )
+
+
+def test_a_router_is_not_reported_while_its_site_is() -> None:
+    """One router is away for long; then the site goes. That the router is back is reported."""
+    play = Play()
+    one = [down("a", site="park"), router("b", "park")]
+    both = [down("a", site="park"), down("b", NOON_MS + 14 * MIN, site="park")]
+    play.stay(NOON_MS, NOON_MS + 14 * MIN, one)
+    play.stay(NOON_MS + 14 * MIN, NOON_MS + H, both)
+    assert [(20, "ops", "firing", "park")] == play.inbox()
+
+
+# Night
+
+
+NIGHT = MIDNIGHT_MS + 2 * H
+
+
+def test_a_single_park_waits_for_the_morning() -> None:
+    """Down at 02:00: the message is out at 07:00, if it is still down then."""
+    play = Play()
+    play.stay(NIGHT, NIGHT + 6 * H, [down("park", NIGHT), router("hall")], None, MIN)
+    assert [(5 * 60, "ops", "firing", "park")] == play.inbox()
+
+
+def test_a_park_that_was_down_by_night_is_no_message() -> None:
+    """Down at 02:00, back at 05:00."""
+    play = Play()
+    play.stay(NIGHT, NIGHT + 3 * H, [down("park", NIGHT)], None, MIN)
+    play.stay(NIGHT + 3 * H, NIGHT + 8 * H, [router("park")], None, MIN)
+    assert [] == play.inbox()
+
+
+def test_a_place_of_the_first_tier_wakes_somebody() -> None:
+    """The hospital's, at 02:00."""
+    play = Play()
+    sites = [site("hospital", tier=1), site("park", tier=2)]
+    now = [down("hospital", NIGHT), down("park", NIGHT - 10 * MIN)]
+    play.stay(NIGHT, NIGHT + H, now, sites, MIN)
+    assert [(6, "ops", "firing", "hospital")] == play.inbox()
+
+
+def test_a_group_wakes_somebody() -> None:
+    """Places that each would wait for the morning do not when they fall together."""
+    play = Play()
+    play.stay(NIGHT, NIGHT + 30 * MIN, [down(name, NIGHT) for name in names(5)], None, MIN)
+    assert [(3, "ops", "firing", "kupang")] == play.inbox()
+
+
+def test_a_warning_waits_for_the_end_of_the_quiet_hours() -> None:
+    """One of two routers, away since 02:00: at 06:00."""
+    play = Play()
+    now = [down("a", NIGHT, site="park"), router("b", "park")]
+    play.stay(NIGHT, NIGHT + 5 * H, now, None, MIN)
+    assert [(4 * 60, "ops", "firing", "a")] == play.inbox()
+
+
+def test_a_closed_place_does_not_alert() -> None:
+    """Switched off for the night; when it opens, `for` begins."""
+    play = Play()
+    off = [down("library"), router("hall")]
+    closed = [site("library", is_open=False), site("hall")]
+    opened = [site("library", is_open=True), site("hall")]
+    play.stay(NOON_MS, NOON_MS + H, off, closed)
+    play.stay(NOON_MS + H, NOON_MS + 64 * MIN, off, opened)
+    assert [] == play.inbox()
+    play.stay(NOON_MS + 64 * MIN, NOON_MS + 70 * MIN, off, opened)
+    assert [(66, "ops", "firing", "library")] == play.inbox()
+
+
+# The server
+
+
+def test_while_the_server_is_at_fault_its_alert_is_the_only_one() -> None:
+    """Its own line is cut: all routers go, and come back within minutes after it."""
+    play = Play()
+    up = [router(name) for name in names(10)]
+    cut_ms = NOON_MS + 10 * MIN
+    gone = [down(name, cut_ms) for name in names(10)]
+    play.stay(NOON_MS, cut_ms, up)
+    play.stay(cut_ms, cut_ms + H, gone, line_down_since_ms=cut_ms)
+    play.stay(cut_ms + H, cut_ms + H + 4 * MIN, gone)
+    play.stay(cut_ms + H + 4 * MIN, cut_ms + 2 * H, up)
+    assert [
+        (13, "ops", "firing", "kupang-1"),
+        (81, "ops", "resolved", "kupang-1"),
+    ] == play.inbox()
+    assert {"line-down"} == {one.message.kind for one in play.outbox.values()}
+
+
+def test_who_is_not_back_after_the_hold_off_is_reported() -> None:
+    """Twelve minutes after the broker is back, one of ten is not: from when it was missed."""
+    play = Play()
+    up = [router(name) for name in names(10)]
+    back_ms = NOON_MS + 10 * MIN
+    play.stay(NOON_MS, NOON_MS + 5 * MIN, up)
+    play.stay(NOON_MS + 5 * MIN, back_ms, up, connected=False)
+    gone = [down("place-0", back_ms), *up[1:]]
+    play.stay(back_ms, back_ms + 20 * MIN, gone, connected_since_ms=back_ms)
+    assert [(8, "kupang-1", "firing"), (21, "kupang-1", "resolved"), (23, "place-0", "firing")] == [
+        (one.minute, one.name, one.what) for one in play.inbox()
+    ]
+
+
+def test_the_hold_off_ends_when_nearly_all_are_back() -> None:
+    """Of 40 routers one is missing: it is reported as always."""
+    play = Play()
+    up = [router(name) for name in names(40)]
+    back_ms = NOON_MS + 5 * MIN
+    play.stay(NOON_MS, NOON_MS + 5 * MIN, up)
+    gone = [down("place-0", back_ms), *up[1:]]
+    play.stay(back_ms, back_ms + 10 * MIN, gone, connected_since_ms=back_ms)
+    assert [(11, "ops", "firing", "place-0")] == play.inbox()
+
+
+def test_first_criticals_their_ends_and_the_server_are_never_capped() -> None:
+    """A warning may be, and so may a repeat."""
+    play = Play()
+    now = [down("park"), down("a", site="hall"), router("b", "hall")]
+    play.stay(NOON_MS, NOON_MS + 5 * H, now, None, MIN, certificate_days=10)
+    rest = [router("park"), router("b", "hall")]
+    play.stay(NOON_MS + 5 * H, NOON_MS + 6 * H, rest, None, MIN, certificate_days=90)
+    assert {
+        ("site-offline", "firing", True),
+        ("site-offline", "repeat", False),
+        ("site-offline", "resolved", True),
+        ("router-offline", "firing", False),
+        ("router-offline", "resolved", False),
+        ("certificate-ending", "firing", True),
+        ("certificate-ending", "resolved", True),
+    } == {(one.message.kind, one.message.what, one.is_uncapped) for one in play.outbox.values()}
+
+
+# Flapping
+
+
+def test_what_flaps_is_reported_as_flapping_and_then_as_down() -> None:
+    """Nine minutes a round: it fires, then flaps, then stays down; one message each."""
+    play = Play()
+    at_ms = NOON_MS
+    for _ in range(4):
+        play.stay(at_ms, at_ms + 6 * MIN, [down("park", at_ms)])
+        play.stay(at_ms + 6 * MIN, at_ms + 9 * MIN, [router("park")])
+        at_ms += 9 * MIN
+    play.stay(at_ms, at_ms + 40 * MIN, [down("park", at_ms)])
+    assert ["firing", "flapping", "firing"] == [one.what for one in play.inbox()]
+    assert 36 + 5 + 15 == play.inbox()[-1].minute
+
+
+def test_what_no_longer_flaps_is_over() -> None:
+    """An hour without a change, then the ten minutes of any end."""
+    play = Play()
+    at_ms = NOON_MS
+    for _ in range(4):
+        play.stay(at_ms, at_ms + 6 * MIN, [down("park", at_ms)])
+        play.stay(at_ms + 6 * MIN, at_ms + 9 * MIN, [router("park")])
+        at_ms += 9 * MIN
+    play.stay(at_ms, at_ms + 2 * H, [router("park")])
+    assert ["firing", "flapping", "resolved"] == [one.what for one in play.inbox()]
+    assert 35 + 60 + 10 == int(play.inbox()[-1].minute)
+
+
+# People
+
+
+def test_nobody_acknowledged_so_the_next_are_called() -> None:
+    """Half an hour and two hours after the first message arrived; each gets the end."""
+    play = Play(replace(SETTINGS, routes=(Route(("ops",), escalate=(("boss",), ("mayor",))),)))
+    play.desk = DeskFacts(delivered=(DeliveryTime(1, NOON_MS + 8 * MIN),))
+    play.stay(NOON_MS, NOON_MS + 3 * H, [down("park")], None, MIN)
+    play.stay(NOON_MS + 3 * H, NOON_MS + 4 * H, [router("park")], None, MIN)
+    assert [
+        (6, "ops", "firing", "park"),
+        (38, "boss", "escalation", "park"),
+        (128, "mayor", "escalation", "park"),
+        (192, "ops", "resolved", "park"),
+        (192, "boss", "resolved", "park"),
+        (192, "mayor", "resolved", "park"),
+    ] == play.inbox()
+
+
+def test_an_acknowledgement_stops_repeats_and_escalation() -> None:
+    """Not the end."""
+    play = Play(replace(SETTINGS, routes=(Route(("ops",), escalate=(("boss",),)),)))
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
+    play.desk = DeskFacts(
+        acks=(Acknowledgement(1, "ani", NOON_MS + 9 * MIN, NOON_MS + 24 * H),),
+        delivered=(DeliveryTime(1, NOON_MS + 6 * MIN),),
+    )
+    play.stay(NOON_MS + 10 * MIN, NOON_MS + 9 * H, [down("park")], None, MIN)
+    play.stay(NOON_MS + 9 * H, NOON_MS + 10 * H, [router("park")], None, MIN)
+    assert ["firing", "resolved"] == [one.what for one in play.inbox()]
+
+
+def test_a_critical_is_repeated_every_four_hours() -> None:
+    """By day; a warning is in the digest instead."""
+    play = Play()
+    now = [down("park"), down("a", site="hall"), router("b", "hall")]
+    play.stay(NOON_MS, NOON_MS + 9 * H, now, None, MIN)
+    assert [
+        (6, "firing", "park"),
+        (16, "firing", "a"),
+        (246, "repeat", "park"),
+        (486, "repeat", "park"),
+    ] == [(one.minute, one.what, one.name) for one in play.inbox()]
+
+
+def test_a_silence_leaves_out_messages_and_its_end_sends_one() -> None:
+    """Of one site for an hour, while it is down."""
+    play = Play()
+    subject = AlertSubject("site", "park")
+    quiet = Silence(1, subject, None, NOON_MS, NOON_MS + H, "ani", "roof")
+    play.desk = DeskFacts(silences=(quiet,))
+    play.stay(NOON_MS, NOON_MS + H, [down("park")], None, MIN)
+    assert [] == play.inbox()
+    play.desk = DeskFacts()
+    play.stay(NOON_MS + H, NOON_MS + 2 * H, [down("park")], None, MIN)
+    assert [(61, "ops", "firing", "park")] == play.inbox()
+
+
+def test_a_silence_never_holds_back_that_it_is_over() -> None:
+    """Silenced after the message was out."""
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
+    subject = AlertSubject("city", "kupang")
+    quiet = Silence(1, subject, None, NOON_MS, NOON_MS + 24 * H, "ani", "rain")
+    play.desk = DeskFacts(silences=(quiet,))
+    play.stay(NOON_MS + 10 * MIN, NOON_MS + H, [router("park")])
+    assert ["firing", "resolved"] == [one.what for one in play.inbox()]
+
+
+def test_what_still_fails_after_maintenance_fires_a_minute_later() -> None:
+    """Two sites in maintenance until 13:00; one is back by then."""
+    play = Play()
+    work = Maintenance(1, AlertSubject("city", "kupang"), NOON_MS, NOON_MS + H, "ani", "fibre")
+    play.desk = DeskFacts(maintenance=(work,))
+    play.stay(NOON_MS, NOON_MS + 50 * MIN, [down("park"), down("hall")], None, MIN)
+    rest = [down("park"), router("hall")]
+    play.stay(NOON_MS + 50 * MIN, NOON_MS + H, rest, None, MIN)
+    play.desk = DeskFacts()
+    play.stay(NOON_MS + H, NOON_MS + 2 * H, rest, None, MIN)
+    assert [(61, "ops", "firing", "park")] == play.inbox()
+
+
+def test_places_in_maintenance_are_no_group() -> None:
+    """Four that are worked at, and one that fell: one message about one place."""
+    play = Play()
+    play.desk = DeskFacts(
+        maintenance=tuple(
+            Maintenance(n, AlertSubject("site", name), NOON_MS, NOON_MS + H, "ani", "mast")
+            for n, name in enumerate(names(4))
+        )
+    )
+    play.stay(NOON_MS, NOON_MS + 30 * MIN, [down(name) for name in names(5)])
+    assert [(6, "ops", "firing", "place-4")] == play.inbox()
+
+
+def test_the_person_of_the_week_gets_the_message() -> None:
+    """The first in the first week, the second in the next one."""
+    monday_ms = MIDNIGHT_MS - 2 * 24 * H
+    settings = replace(
+        SETTINGS,
+        routes=(Route(("duty",)),),
+        rotas=(Rota("duty", ("ani", "budi"), monday_ms),),
+    )
+    got = []
+    for week in range(3):
+        play, at_ms = Play(settings), NOON_MS + week * WEEK_MS
+        play.stay(at_ms, at_ms + 10 * MIN, [down("park", at_ms)])
+        got += [one.receiver for one in play.inbox()]
+    assert ["ani", "budi", "ani"] == got
+
+
+def test_who_takes_over_hears_of_what_goes_on_in_the_morning() -> None:
+    """The week begins at midnight; of a hospital the new one hears when it is repeated."""
+    monday_ms = MIDNIGHT_MS + 5 * 24 * H
+    settings = replace(
+        SETTINGS,
+        routes=(Route(("duty",)),),
+        rotas=(Rota("duty", ("ani", "budi"), monday_ms - WEEK_MS),),
+    )
+    play = Play(settings)
+    sites = [site("hospital", tier=1)]
+    fell_ms = monday_ms - H
+    play.stay(fell_ms, monday_ms + 8 * H, [down("hospital", fell_ms)], sites, MIN)
+    assert [("ani", "firing", 6), ("budi", "firing", 246), ("budi", "repeat", 486)] == [
+        (one.receiver, one.what, one.minute) for one in play.inbox()
+    ]
+
+
+def test_a_route_is_of_severities_and_places() -> None:
+    """The district's technician gets what is of the district, and the phone only criticals."""
+    routes = (
+        Route(("technician",), districts=("Kota",)),
+        Route(("phone",), severities=("critical",)),
+    )
+    sites = [site("park", district="Kota"), site("hall", district="Timur")]
+    play = Play(replace(SETTINGS, routes=routes))
+    now = [down("a", site="park"), router("b", "park"), down("hall")]
+    play.stay(NOON_MS, NOON_MS + 30 * MIN, now, sites)
+    assert [("phone", "hall"), ("technician", "a")] == [
+        (one.receiver, one.name) for one in play.inbox()
+    ]
+
+
+def test_a_message_has_who_is_down_first_and_the_cause() -> None:
+    """Of six places one is back; the power was cut."""
+    sites = [site(name, clients_before=7) for name in names(6)]
+    fell = [down(name, NOON_MS + number * S) for number, name in enumerate(names(6))]
+    caused = [replace(one, cause="power cut") for one in fell]
+    back = [router("place-0", cause="power cut"), *caused[1:]]
+    play = Play()
+    play.stay(NOON_MS + 5 * S, NOON_MS + 2 * MIN + 30 * S, fell, sites)
+    play.stay(NOON_MS + 2 * MIN + 30 * S, NOON_MS + 6 * MIN, back, sites)
+    (first,) = play.messages("firing")
+    assert ("power cut", 6) == (first.cause, first.places)
+    park = AlertSubject("site", "place-1")
+    assert Member(park, "Place-1", NOON_MS + S, None, "power cut", 7) == first.members[0]
+    assert "place-0" == first.members[-1].subject.name
+
+
+def test_the_digest_comes_at_eight_and_has_what_could_wait() -> None:
+    """To each receiver once, also when all is well."""
+    play = Play(replace(SETTINGS, routes=(Route(("ops",)), Route(("phone",), ("critical",)))))
+    at_ms = MIDNIGHT_MS + 7 * H
+    now = [down("a", at_ms, site="park"), router("b", "park"), router("hall")]
+    play.stay(at_ms, at_ms + 30 * H, now, None, MIN)
+    digests = [one for one in play.outbox.values() if one.message.what == "digest"]
+    assert [("ops", H), ("ops", 25 * H)] == [(one.receiver, one.due_ms - at_ms) for one in digests]
+    message = digests[0].message
+    assert (2, 2, 1) == (message.value, message.of_places, message.places)
+    assert [("a", "router-offline")] == [(one.subject.name, one.kind) for one in message.members]
