@@ -24,7 +24,7 @@ from titik_collector.config.schema import (
 from titik_collector.languages.codes import CODES as LANGUAGES
 from titik_collector.limits import MAX_ROTA
 
-ChannelType = Literal["email", "webhook", "apprise"]
+ChannelType = Literal["email", "webhook", "apprise", "folder"]
 Security = Literal["starttls", "tls", "none"]
 TYPES: tuple[ChannelType, ...] = get_args(ChannelType)
 SECURITIES: tuple[Security, ...] = get_args(Security)
@@ -76,7 +76,7 @@ class Receiver:
         Setting(
             one_of(*TYPES),
             "the way there; `apprise` is every service that Apprise has an address for, such as"
-            " Telegram",
+            " Telegram; `folder` writes e-mails as files, for a trial",
         ),
     ]
     to: Annotated[str | None, Setting(MAILBOX, "of `email`: the mailbox")] = None
@@ -106,6 +106,10 @@ class Receiver:
             "of `webhook`: certificate authorities (PEM) to check it with",
             "those of the system",
         ),
+    ] = None
+    folder: Annotated[
+        Path | None,
+        Setting(FILE, "of `folder`: where its e-mails are put, each a file `.eml`"),
     ] = None
     language: Annotated[
         str | None,
@@ -213,8 +217,9 @@ def _check_receiver(file: Path, path: str, one: Receiver, smtp: Smtp) -> None:
         "email": ("to",),
         "webhook": ("url", "url_file", "secret_file", "ca_file"),
         "apprise": ("url_file",),
+        "folder": ("folder",),
     }
-    for key in ("to", "url", "url_file", "secret_file", "ca_file"):
+    for key in ("to", "url", "url_file", "secret_file", "ca_file", "folder"):
         if getattr(one, key) is not None and key not in wanted[one.type]:
             allowed = f"allowed with {one.type}: {', '.join(wanted[one.type])}"
             raise ConfigError(file, f"{path}.{key}", f"is of no use with {one.type}", allowed)
@@ -224,6 +229,9 @@ def _check_receiver(file: Path, path: str, one: Receiver, smtp: Smtp) -> None:
         if smtp.host is None:
             wrong = "is e-mail, and no mail server is named"
             raise ConfigError(file, f"{path}.type", wrong, "give [smtp] host and sender")
+    elif one.type == "folder":
+        if one.folder is None:
+            raise ConfigError(file, f"{path}.folder", "is missing", f"give {FILE.allowed}")
     elif (one.url is None) == (one.url_file is None):
         wrong = "is missing" if one.url is None else "is given, and so is url"
         remedy = "give url or url_file" if one.type == "webhook" else f"give {FILE.allowed}"

@@ -6,6 +6,7 @@ from titik_collector.config.model import Config
 from titik_collector.config.receiver_tables import Receiver
 from titik_collector.notify.apprise_call import AppriseChannel
 from titik_collector.notify.composed import Composed
+from titik_collector.notify.mail_folder import FolderChannel
 from titik_collector.notify.mail_server import MailChannel
 from titik_collector.notify.undelivered import Passed, nothing
 from titik_collector.notify.webhook import WebhookChannel
@@ -24,6 +25,9 @@ def channel_of(settings: Config, receiver: Receiver) -> Channel:
     if receiver.type == "email":
         assert receiver.to is not None
         return MailChannel(settings.smtp, receiver.to, settings.city.title)
+    if receiver.type == "folder":
+        assert receiver.folder is not None
+        return FolderChannel(receiver.folder, settings.city.title)
     if receiver.type == "webhook":
         return WebhookChannel.of(receiver)
     assert receiver.url_file is not None
