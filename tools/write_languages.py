@@ -20,6 +20,7 @@ METHODS = [
     ("enrolment/**.py", "python"),
     ("languages/**.py", "python"),
     ("live/**.py", "python"),
+    ("notify/**.py", "python"),
     ("queries/**.py", "python"),
     ("store/upgrading.py", "ignore"),  # it speaks to a terminal
     ("store/**.py", "python"),
@@ -31,7 +32,7 @@ METHODS = [
 ]
 # `say` translates at once; `marked` is translated where it is shown.
 ALONE = ("_", "gettext", "say", "marked")
-KEYWORDS = {**dict.fromkeys(ALONE), "ngettext": (1, 2), "many": (1, 2)}
+KEYWORDS = {**dict.fromkeys(ALONE), "ngettext": (1, 2), "many": (1, 2), "marked_many": (1, 2)}
 MADE = datetime(2026, 1, 1, tzinfo=UTC)  # a header with today's date would change each day
 # Lines of the header that change with each call, or say nothing.
 EMPTY = (

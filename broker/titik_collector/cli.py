@@ -40,6 +40,10 @@ COMMANDS = {
         "maintenance.maintenance",
         "Planned work: no message is sent, and no outage counts.",
     ),
+    "notify": (
+        "notify.notify_command",
+        "Messages to people; without a command they are delivered until a signal.",
+    ),
     "public": ("public.public", "The public page: suppressed figures as plain files."),
     "remark": (
         "ack.remark_command",

@@ -164,4 +164,5 @@ MAX_MESSAGES = 20  # an hour to one receiver; then one message says how many mor
 MAX_HEADLINE = 160  # characters of a subject
 MAX_ANSWER = 64 << 10  # bytes of what a webhook answers
 MAX_DETAIL = 300  # characters of why a try failed
+MAX_ADDRESSES = 4  # of one name, so that dead ones do not use up the time of a try
 MAX_PENDING = 5000  # messages that wait for all receivers; 1 kB each

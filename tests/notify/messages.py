@@ -48,13 +48,14 @@ def composed(receiver: str = "it") -> Composed:
     return Composed(
         key=MessageKey("store", 7, NOON_MS),
         incident=3,
+        thread="incident-3",
         city="kupang",
         receiver=receiver,
         message=DOWN,
         subject="🔴 Taman Tirosa mati sejak 11.53 WITA (12 m)",
         lines=("🔴 Taman Tirosa mati sejak 11.53 WITA (12 m)", "17 perangkat saat itu <b>."),
         rows=(("Taman Tirosa", "12 m"),),
-        link="https://titik.example/incidents/3",
+        link="https://titik.example/alerts/3",
         at_ms=NOON_MS,
         since="2026-11-29T11:53:00+08:00",
     )

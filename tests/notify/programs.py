@@ -39,6 +39,7 @@ class Program:
     heads: list[dict[str, str]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    begun: int = 0  # requests that came whole
     port: int = 0
     scheme: str = "http"
 
@@ -54,6 +55,7 @@ class Program:
             while True:
                 to.wfile.write(b"H")
                 time.sleep(0.05)
+        self.begun += 1
         time.sleep(self.hang_s)
         self.raw.append(body)
         self.paths.append(to.path)

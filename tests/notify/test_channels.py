@@ -19,7 +19,7 @@ from titik_collector.notify import apprise_process, mail
 from titik_collector.notify.apprise_call import AppriseChannel
 from titik_collector.notify.mail_server import MailChannel
 from titik_collector.notify.undelivered import Step, Undelivered
-from titik_collector.notify.webhook import WebhookChannel, acknowledger
+from titik_collector.notify.webhook import WebhookChannel
 
 SHORT_S = 0.4
 
@@ -155,30 +155,6 @@ def test_a_certificate_must_be_of_a_trusted_authority_and_of_the_name(tmp_path: 
     assert "no TLS" in plain.remedy
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (b'{"acknowledged_by": " Rina "}', "Rina"),
-        (b'{"acknowledged_by": "a\\u0007b"}', None),
-        (b'{"acknowledged_by": 3}', None),
-        (b'{"ok": true}', None),
-        (b"[]", None),
-        (b"ok", None),
-        (b"", None),
-        (b"[" * 9000, None),
-    ],
-)
-def test_an_answer_may_acknowledge(answer: bytes, expected: str | None) -> None:
-    """What it says otherwise is not looked at."""
-    assert expected == acknowledger(answer)
-
-
-def test_who_acknowledged_comes_back_from_a_delivery() -> None:
-    """As a program that gives the ticket to somebody at once."""
-    with serving(Program([(201, {}, b'{"acknowledged_by": "Rina"}')])) as program:
-        assert "Rina" == webhook(program.url).deliver(composed())
-
-
 # Secrets.
 
 
@@ -232,7 +208,7 @@ def test_a_mail_says_first_what_and_where_as_text_and_html() -> None:
     assert ["secret", "dns", "tcp", "send"] == passed[:4]
     first, second = (message_from_bytes(one, policy=policy.default) for one in inbox.mails)
     assert first["Message-ID"] == second["Message-ID"] == mail.message_id(composed())
-    assert "<i-3.it@kupang>" == first["References"]
+    assert "<incident-3.it@kupang>" == first["References"]
     assert composed().subject == first["Subject"]
     assert "auto-generated" == first["Auto-Submitted"]
     plain, rich = (part.get_content() for part in first.iter_parts())
@@ -240,7 +216,7 @@ def test_a_mail_says_first_what_and_where_as_text_and_html() -> None:
     assert "<strong>" + composed().lines[0] in rich
     assert "&lt;b&gt;" in rich
     assert "<img" not in rich
-    assert "https://titik.example/incidents/3" in plain
+    assert "https://titik.example/alerts/3" in plain
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])

@@ -16,7 +16,7 @@ def test_a_mail_is_one_file_however_often_it_is_tried(tmp_path: Path) -> None:
     """It opens in a mail program, and everybody of this machine may read it."""
     folder = tmp_path / "mail"
     for _ in range(2):
-        assert FolderChannel(folder, "Kota Kupang").deliver(composed()) is None
+        FolderChannel(folder, "Kota Kupang").deliver(composed())
     (file,) = folder.iterdir()
     found = email.message_from_bytes(file.read_bytes(), policy=default)
     assert (composed().subject, "it@titik.invalid") == (found["Subject"], found["To"])

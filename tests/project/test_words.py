@@ -233,6 +233,7 @@ about api bar bars export feature features history interval mark much parameter 
 published there too total
 measure overall commands handshake mendable
 apprise call holder http lines mail smtp webhook
+failure firing health heart listener own result send try words
 """
 PLAIN = set(PLAIN_WORDS.split())
 

@@ -37,7 +37,7 @@ def minute_of(at_ms: int, minute: int, zone: ZoneInfo, days: int = 0) -> int:
 
 
 def night(settings: AlertSettings) -> Hours:
-    """When warnings wait."""
+    """When a single place of a lower tier waits."""
     return Hours(settings.quiet.from_min, settings.morning_min)
 
 

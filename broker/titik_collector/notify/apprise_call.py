@@ -26,7 +26,7 @@ class AppriseChannel:
     url_file: Path
     deadline_s: float = DEADLINE_S
 
-    def deliver(self, one: Composed, passed: Passed = nothing) -> str | None:
+    def deliver(self, one: Composed, passed: Passed = nothing) -> None:
         """Send it; Undelivered if the service does not take it."""
         url = secret_files.read(self.url_file, "the address of the service, as Apprise has it")
         passed("secret")
@@ -50,7 +50,6 @@ class AppriseChannel:
             raise Undelivered("send", wrong, remedy="try again later") from None
         _judge(done.stdout, self.url_file)
         passed("send")
-        return None
 
 
 def _judge(output: bytes, url_file: Path) -> None:

@@ -15,8 +15,8 @@ from titik_collector.notify.webhook import WebhookChannel
 class Channel(Protocol):
     """One way."""
 
-    def deliver(self, one: Composed, passed: Passed = nothing) -> str | None:
-        """Hand it over; Undelivered if that failed. The name of who acknowledged with it."""
+    def deliver(self, one: Composed, passed: Passed = nothing) -> None:
+        """Hand it over; Undelivered if that failed."""
         ...
 
 

@@ -1,11 +1,10 @@
 """A message in the words of its receiver, ready for any channel; data."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from titik_collector.alerts.alert import Message
-
-Box = Literal["store", "desk"]  # which outbox: the collector's, or that of `titik notify` itself
+from titik_collector.store.delivery_rows import Box
 
 
 class MessageKey(NamedTuple):
@@ -18,7 +17,7 @@ class MessageKey(NamedTuple):
     @property
     def id(self) -> str:
         """Short, and the same at each try."""
-        return f"{'n' if self.box == 'store' else 'd'}-{self.number}-{self.made_ms:x}"
+        return f"{'n' if self.box == 'store' else 'o'}-{self.number}-{self.made_ms:x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +26,7 @@ class Composed:
 
     key: MessageKey
     incident: int | None  # None: it is about none
+    thread: str | None  # the same for all messages of one incident; None: it stands alone
     city: str  # its name
     receiver: str
     message: Message

@@ -14,9 +14,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
+from titik_collector.limits import MAX_ADDRESSES
 from titik_collector.notify.undelivered import Passed, Undelivered
-
-MAX_ADDRESSES = 4  # of one name, so that dead ones do not use up the time
 
 Address = tuple[Any, ...]
 

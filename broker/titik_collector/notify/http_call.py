@@ -30,8 +30,8 @@ class HttpCall(NamedTuple):
     ca_file: Path | None = None
 
 
-def send(call: HttpCall, deadline_s: float, passed: Passed) -> bytes:
-    """The answer's body, cut off where it is too long; Undelivered if it is no 2xx."""
+def send(call: HttpCall, deadline_s: float, passed: Passed) -> None:
+    """Ask it; Undelivered if the answer is no 2xx."""
     parts = urlsplit(call.url)
     assert parts.hostname is not None
     is_tls = parts.scheme == "https"
@@ -50,10 +50,9 @@ def send(call: HttpCall, deadline_s: float, passed: Passed) -> bytes:
             headers = {"Host": parts.netloc, "User-Agent": "titik", **call.headers}
             connection.request(call.method, path, call.body, headers)
             answer = connection.getresponse()
-            body = answer.read(MAX_ANSWER)
+            answer.read(MAX_ANSWER)
         except (http.client.HTTPException, ssl.SSLError) as error:
             raise dialling.broken(error, deadline) from error
     if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         raise undelivered.of_status(answer.status, answer.reason, answer.getheader("Retry-After"))
     passed("send")
-    return body

@@ -33,7 +33,7 @@ def build(one: Composed, to: str, sender: str, city_title: str) -> EmailMessage:
     made["Subject"] = one.subject
     made["Date"] = format_datetime(datetime.fromtimestamp(one.at_ms / 1000, UTC))
     made["Message-ID"] = message_id(one)
-    if one.incident is not None:
+    if one.thread is not None:
         # The head of the thread is the incident, which is no message itself.
         made["References"] = made["In-Reply-To"] = thread_id(one)
     made["Auto-Submitted"] = "auto-generated"  # so that nobody's holiday answers
@@ -50,7 +50,7 @@ def message_id(one: Composed) -> str:
 
 def thread_id(one: Composed) -> str:
     """Of its incident and receiver."""
-    return f"<i-{one.incident}.{one.receiver}@{one.city}>"
+    return f"<{one.thread}.{one.receiver}@{one.city}>"
 
 
 def as_html(one: Composed) -> str:

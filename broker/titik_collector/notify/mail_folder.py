@@ -22,7 +22,7 @@ class FolderChannel:
     folder: Path
     city_title: str
 
-    def deliver(self, one: Composed, passed: Passed = nothing) -> str | None:
+    def deliver(self, one: Composed, passed: Passed = nothing) -> None:
         """Write it; Undelivered if that fails."""
         built = mail.build(one, f"{one.receiver}@{NOWHERE}", f"titik@{NOWHERE}", self.city_title)
         try:
@@ -34,4 +34,3 @@ class FolderChannel:
             remedy = "choose a folder that the user of `titik notify` can write"
             raise Undelivered("send", f"{where}: {error.strerror}", remedy=remedy) from error
         passed("send")
-        return None

@@ -27,7 +27,7 @@ class MailChannel:
     city_title: str
     deadline_s: float = DEADLINE_S
 
-    def deliver(self, one: Composed, passed: Passed = nothing) -> str | None:
+    def deliver(self, one: Composed, passed: Passed = nothing) -> None:
         """Hand it to the server; Undelivered if it is not taken."""
         smtp = self.smtp
         assert smtp.host is not None
@@ -53,7 +53,6 @@ class MailChannel:
                 raise dialling.broken(error, deadline) from error
             except smtplib.SMTPException as error:
                 raise _refused(error) from error
-        return None
 
     def _converse(
         self,

@@ -3,7 +3,7 @@
 Rule: `ticket` is the same for all messages of an incident. Whoever opens a ticket for each new one,
 and writes to the one that is there else, has one ticket an incident.
 Rule: the body is signed with its time, so that nobody can send one of their own, or an old one.
-Rule: an answer with `acknowledged_by` acknowledges the incident; later `ack_url` does.
+Rule: a program acknowledges at `ack_url`, with a token of the page. What it answers is not read.
 """
 
 import hashlib
@@ -29,7 +29,6 @@ _ACTIONS: dict[What, Action] = {
     "flapping": "update",
     "resolved": "close",
 }
-MAX_NAME = 100  # characters of who acknowledged
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ class WebhookChannel:
         """As it is configured."""
         return cls(receiver.url, receiver.url_file, receiver.secret_file, receiver.ca_file)
 
-    def deliver(self, one: Composed, passed: Passed = nothing) -> str | None:
-        """Post it; the name of who acknowledged at once. Undelivered if it is not taken."""
+    def deliver(self, one: Composed, passed: Passed = nothing) -> None:
+        """Post it; Undelivered if it is not taken."""
         url = self.url or read_url(self.url_file)
         secret = None
         if self.secret_file is not None:
@@ -62,7 +61,7 @@ class WebhookChannel:
         if secret is not None:
             headers["Titik-Signature"] = signature(secret, one.at_ms // 1000, body)
         call = HttpCall("POST", url, "url or url_file", headers, body, self.ca_file)
-        return acknowledger(http_call.send(call, self.deadline_s, passed))
+        http_call.send(call, self.deadline_s, passed)
 
 
 def read_url(file: Path | None) -> str:
@@ -82,7 +81,7 @@ def payload(one: Composed) -> bytes:
         {
             "v": 1,
             "action": _ACTIONS.get(message.what, "note"),
-            "ticket": None if one.incident is None else f"{one.city}/incident-{one.incident}",
+            "ticket": None if one.thread is None else f"{one.city}/{one.thread}",
             "notification": f"{one.city}/{one.key.id}",
             "city": one.city,
             "incident": one.incident,
@@ -114,15 +113,3 @@ def signature(secret: str, at_s: int, body: bytes) -> str:
     """Of the time, a point and the body, as HMAC-SHA256."""
     signed = hmac.new(secret.encode(), b"%d." % at_s + body, hashlib.sha256)
     return f"t={at_s},v1={signed.hexdigest()}"
-
-
-def acknowledger(answer: bytes) -> str | None:
-    """Who acknowledged, if the answer has a name; what else it says is not looked at."""
-    try:
-        found = json.loads(answer)
-    except (ValueError, RecursionError):
-        return None
-    name = found.get("acknowledged_by") if isinstance(found, dict) else None
-    if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        return None
-    return name.strip()[:MAX_NAME]

@@ -55,7 +55,7 @@ def open_desk(where: Where) -> Database:
     """Open, or make, the desk of a store, brought to the newest migration."""
     if where.path is not None:
         return open_file(file_of(where.path))
-    return _open_schema(where)
+    return open_schema(where, _schema(where), SERVER_FOLDER)
 
 
 def open_for_collector(where: Where) -> Database:
@@ -85,35 +85,36 @@ def opened(where: Where) -> Iterator[Database]:
         yield db
 
 
-def open_file(file: Path) -> Database:
+def open_file(file: Path, folder: str = FOLDER, mode: int = 0o600) -> Database:
     """A desk in a file, its owner's alone from its first byte; StoreError if it cannot be."""
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o750 if mode & 0o040 else 0o700, parents=True, exist_ok=True)
         with locked(file.parent):  # of two that find no desk, one makes it
-            _make_private(file)
-            return sqlite.open_writer(file, folder=FOLDER)
+            _make_private(file, mode)
+            return sqlite.open_writer(file, folder=folder)
     except OSError as error:
         raise _refused(file, error) from error
 
 
-def _make_private(file: Path) -> None:
+def _make_private(file: Path, mode: int) -> None:
     """An empty file, unless there is one; root makes it for the owner of its folder."""
     if file.exists():
         return
-    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, mode))
     if os.geteuid() == 0:
         owner = file.parent.stat()
         os.chown(file, owner.st_uid, owner.st_gid)
 
 
-def _open_schema(where: Where) -> Database:
-    place = opening.postgres(where)._replace(schema=_schema(where))
+def open_schema(where: Where, schema: str, folder: str) -> Database:
+    """The same in a schema of the store's server."""
+    place = opening.postgres(where)._replace(schema=schema)
     from titik_collector.store.postgres import PostgresDatabase
 
     db = PostgresDatabase(place, is_shared=True)
     try:
         db.make_schema()
-        known = migrations(SERVER_FOLDER)
+        known = migrations(folder)
         if (version := db.version()) > known[-1].number:
             raise StoreError(f"{place}: {other_schema(version, known[-1].number)}")
         for one in known[version:]:

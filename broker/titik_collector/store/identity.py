@@ -6,6 +6,7 @@ backup recognizes that it is not the newest.
 
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from titik_collector.store.database import Database, upsert
 
@@ -36,6 +37,23 @@ def opened(db: Database) -> Identity:
         epoch = int(known.get("epoch", 0)) + 1
         _write(db, store=store, epoch=str(epoch), place=place)
     return Identity(store, epoch, known.get("place") != place)
+
+
+class KnownStore(NamedTuple):
+    """What a store says of itself, as its collector last opened it."""
+
+    store: str
+    epoch: int
+    place: str  # where it was then; `db.place()` differs of a copy that no collector has opened
+
+
+def known(db: Database) -> KnownStore | None:
+    """None: no collector has opened it yet."""
+    rows = db.execute("SELECT name, value FROM setting WHERE name IN ('store', 'epoch', 'place')")
+    found: dict[str, str] = dict(rows.fetchall())
+    if len(found) < 3:
+        return None
+    return KnownStore(found["store"], int(found["epoch"]), found["place"])
 
 
 def is_empty(db: Database) -> bool:

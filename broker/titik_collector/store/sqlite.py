@@ -289,6 +289,11 @@ def open_closed(path: Path) -> SqliteDatabase:
     return _read_only(path, "immutable=1")
 
 
+def open_other(path: Path) -> SqliteDatabase:
+    """What another process keeps beside the store, for reading only; StoreError."""
+    return _readable(path)
+
+
 def _readable(path: Path) -> SqliteDatabase:
     """For a reader who may not write the folder too.
 

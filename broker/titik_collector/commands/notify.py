@@ -1,0 +1,114 @@
+"""`titik notify`: messages leave, and below it whether a receiver can be reached."""
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from titik_collector.commands import options, plainly
+from titik_collector.config import model
+from titik_collector.config.model import Config, ConfigError
+from titik_collector.config.receiver_tables import Receiver
+from titik_collector.limits import MAX_LISTED, MAX_ROWS
+from titik_collector.notify import assembling, walking
+from titik_collector.notify.channel import channel_of
+from titik_collector.own_state.systemd import Service
+from titik_collector.store import delivery_rows, notify_opening
+from titik_collector.store.delivery_rows import Outcome
+from titik_collector.wording import when
+
+log = logging.getLogger(__name__)
+
+
+@click.group(name="notify", invoke_without_command=True)
+@options.CONFIG
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The password at the broker, of an engineer's or the collector's user.",
+)
+@click.pass_context
+def notify_command(context: click.Context, file: Path, password_file: Path | None) -> None:
+    """Messages to people; without a command they are delivered until a signal."""
+    if context.invoked_subcommand is not None:
+        if context.get_parameter_source("file") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("write --config after the command, at the end")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stopped: list[int] = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, _frame: stopped.append(number))
+    with plainly():
+        settings = model.load(file)
+        if not settings.receiver:
+            log.warning("there is no [[receiver]] in %s, so nobody gets a message", file)
+        notifier = assembling.notifier(settings, password_file)
+    service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
+    while not stopped:
+        notifier.turn()
+        service.lives()
+    notifier.close()
+
+
+@notify_command.command(name="test")
+@click.argument("receiver")
+@options.CONFIG
+def test_command(receiver: str, file: Path) -> None:
+    """Send a test message to RECEIVER, and print each step on the way."""
+    with plainly():
+        settings = model.load(file)
+        found = _find(settings, receiver)
+    is_sent = True
+    for one in walking.walk(settings, found, channel_of(settings, found), _now_ms()):
+        if one.problem is None:
+            click.echo(f"ok    {one.step}")
+            continue
+        is_sent = False
+        click.echo(f"FAIL  {one.step}: {one.problem}")
+        if one.remedy:
+            click.echo(f"      {one.remedy}")
+    if not is_sent:
+        raise click.exceptions.Exit(1)
+    click.echo(f"sent; does it arrive at {receiver}?")
+
+
+@notify_command.command(name="list")
+@click.option("--expired", is_flag=True, help="What was not sent after a restore.")
+@click.option("--failed", is_flag=True, help="Tries that failed.")
+@options.CONFIG
+def list_command(expired: bool, failed: bool, file: Path) -> None:
+    """The newest messages, and what became of them."""
+    outcome: Outcome | None = "expired" if expired else "failed" if failed else None
+    with plainly():
+        settings = model.load(file)
+        with notify_opening.reading(settings.page_store) as db:
+            rows = [] if db is None else delivery_rows.newest(db, MAX_ROWS, outcome)
+    for one in rows:
+        at = when.show(one.at_ms, settings.city.timezone)
+        about = "" if one.incident is None else f" incident {one.incident}"
+        why = "" if one.detail is None else f" ({one.detail})"
+        click.echo(f"{at}  {one.receiver}  {one.outcome}{about}{why}")
+    if not rows:
+        click.echo("none")
+
+
+def _find(settings: Config, name: str) -> Receiver:
+    for one in settings.receiver:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in settings.receiver[:MAX_LISTED])
+    raise ConfigError(
+        settings.file,
+        "receiver",
+        f"there is no receiver {name}",
+        f"allowed: {known}" if known else "add a [[receiver]]",
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

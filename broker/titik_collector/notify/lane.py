@@ -1,0 +1,81 @@
+"""The lane of one receiver: a thread and a place for one message, so that nobody waits for it.
+
+Rule: a lane holds one message at a time. What waits stays in the outbox, where it can be merged.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from titik_collector.notify.channel import Channel
+from titik_collector.notify.choosing import Choice
+from titik_collector.notify.composed import Composed
+from titik_collector.notify.undelivered import Undelivered
+
+log = logging.getLogger(__name__)
+
+
+class Try(NamedTuple):
+    """How one try went."""
+
+    receiver: str
+    choice: Choice
+    failure: Undelivered | None  # None: it arrived
+
+
+class SendJob(NamedTuple):
+    """What a lane has to do."""
+
+    choice: Choice
+    composed: Composed
+
+
+@dataclass(eq=False)
+class ReceiverLane:
+    """From `start` to the end of the process; its thread holds up no exit."""
+
+    receiver: str
+    channel: Channel
+    tries: "SimpleQueue[Try]"
+    is_busy: bool = False
+    paused_until: float = 0.0  # monotonic: a receiver asked for patience
+    _jobs: "SimpleQueue[SendJob]" = field(default_factory=SimpleQueue)
+
+    def start(self) -> None:
+        """Begin to wait for messages."""
+        threading.Thread(target=self._work, name=f"lane {self.receiver}", daemon=True).start()
+
+    def is_free(self) -> bool:
+        """Whether it takes a message now."""
+        return not self.is_busy and time.monotonic() >= self.paused_until
+
+    def offer(self, choice: Choice, compose: Callable[[], Composed]) -> None:
+        """Send this; the result comes by `tries`."""
+        self.is_busy = True
+        self._jobs.put(SendJob(choice, compose()))
+
+    def done(self, one: Try) -> None:
+        """Its result was taken."""
+        self.is_busy = False
+        if one.failure is not None and one.failure.wait_s is not None:
+            self.paused_until = time.monotonic() + one.failure.wait_s
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            self.tries.put(self._try(job))
+
+    def _try(self, job: SendJob) -> Try:
+        try:
+            self.channel.deliver(job.composed)
+            return Try(self.receiver, job.choice, None)
+        except Undelivered as failure:
+            return Try(self.receiver, job.choice, failure)
+        except Exception as error:  # a bug costs this try, and no lane
+            log.exception("a bug stops a try receiver=%s", self.receiver)
+            reason = f"a bug of Titik: {type(error).__name__}"
+            return Try(self.receiver, job.choice, Undelivered("send", reason))

@@ -1,0 +1,159 @@
+"""Alerts that only `titik notify` can see: pure, from what it finds at one look.
+
+Rule: they fire a minute after it is so, and are over a minute after it is over. What is not known
+changes nothing.
+Rule: while the collector lives and cannot store, that is what is wrong, and not the collector.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from titik_collector.alerts.alert import AlertSubject, Kind, Message, Notification
+from titik_collector.own_state.collector_state import CollectorState
+from titik_collector.store.delivery_rows import DeliveryRow
+
+STALE_MS = 60_000  # a beat is written every 5 s
+FOR_MS = KEEP_MS = 60_000
+FAILURES, FAILING_MS = 3, 15 * 60_000  # a channel that fails so often, for so long
+
+
+class OwnKey(NamedTuple):
+    """One such alert."""
+
+    kind: Kind
+    name: str  # the collector's id, or the receiver that nothing reaches
+
+
+class OwnFinding(NamedTuple):
+    """What is so at one look."""
+
+    key: OwnKey
+    title: str
+    condition: bool | None
+    from_ms: int  # since when, if it is true
+    for_ms: int = FOR_MS
+
+
+class SeenCollector(NamedTuple):
+    """What was found of the collector."""
+
+    now_ms: int
+    beat_ms: int | None  # the last in the store; None: there was none yet, or it cannot be read
+    watched_ms: int  # since when we look; before that nothing was seen
+    state: CollectorState | None  # what its file says; None: there is none
+
+
+def of_collector(seen: SeenCollector, collector: str, title: str) -> list[OwnFinding]:
+    """Whether it works, and whether it stores."""
+    down = _is_down(seen)
+    stuck = _cannot_store(seen)
+    from_ms = max(seen.watched_ms, 0) if seen.beat_ms is None else seen.beat_ms
+    since_ms = from_ms if seen.state is None else seen.state.since_ms
+    if stuck:
+        down = None if down else down
+    return [
+        OwnFinding(OwnKey("collector-down", collector), title, down, from_ms),
+        OwnFinding(OwnKey("store-failing", collector), title, stuck, since_ms),
+    ]
+
+
+def is_alive(seen: SeenCollector) -> bool:
+    """Whether its beat is fresh."""
+    return seen.beat_ms is not None and seen.now_ms - seen.beat_ms < STALE_MS
+
+
+def _is_down(seen: SeenCollector) -> bool | None:
+    if is_alive(seen):
+        return False
+    if seen.beat_ms is None:
+        return None
+    return seen.now_ms - seen.watched_ms >= STALE_MS or None
+
+
+def _cannot_store(seen: SeenCollector) -> bool | None:
+    if is_alive(seen):
+        return False
+    if seen.state is None or seen.state.is_stale(seen.now_ms):
+        return None
+    return not seen.state.storing
+
+
+def failing_since_ms(deliveries: Iterable[DeliveryRow], receiver: str) -> int | None:
+    """Since when each try to a receiver failed; None: the last one arrived, or there was none."""
+    since_ms, _ = _failures(deliveries, receiver)
+    return since_ms
+
+
+def of_receiver(deliveries: Sequence[DeliveryRow], receiver: str, now_ms: int) -> OwnFinding:
+    """Whether messages reach it."""
+    since_ms, number = _failures(deliveries, receiver)
+    is_failing = since_ms is not None and number >= FAILURES and now_ms - since_ms >= FAILING_MS
+    was_tried = any(one.receiver == receiver for one in deliveries)
+    condition = is_failing if was_tried and (is_failing or since_ms is None) else None
+    key = OwnKey("delivery-failing", receiver)
+    return OwnFinding(key, receiver, condition, since_ms or now_ms, for_ms=0)
+
+
+def _failures(deliveries: Iterable[DeliveryRow], receiver: str) -> tuple[int | None, int]:
+    since_ms, number = None, 0
+    for one in deliveries:
+        if one.receiver != receiver:
+            continue
+        if one.outcome in ("failed", "refused"):
+            since_ms = one.at_ms if since_ms is None else since_ms
+            number += 1
+        elif one.outcome in ("delivered", "capped"):
+            since_ms, number = None, 0
+    return since_ms, number
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One that fires by our own messages."""
+
+    from_ms: int
+    receivers: tuple[str, ...]
+
+
+def firing_of(own: Iterable[Notification]) -> dict[OwnKey, Firing]:
+    """What fires, as the messages have it."""
+    found: dict[OwnKey, Firing] = {}
+    for one in own:
+        message = one.message
+        key = OwnKey(message.kind, message.subject.name)
+        if message.what == "resolved":
+            found.pop(key, None)
+        elif message.what == "firing":
+            before = found[key].receivers if key in found else ()
+            found[key] = Firing(message.from_ms, (*before, one.receiver))
+    return found
+
+
+@dataclass(eq=False)
+class OwnAlerts:
+    """Remembers since when what is so."""
+
+    _since_ms: dict[tuple[OwnKey, bool], int] = field(default_factory=dict)
+
+    def moved(self, found: OwnFinding, is_firing: bool, now_ms: int) -> Message | None:
+        """A message, if it begins to fire or is over."""
+        if found.condition is None:
+            return None
+        self._since_ms.pop((found.key, not found.condition), None)
+        since_ms = self._since_ms.setdefault((found.key, found.condition), now_ms)
+        if found.condition is is_firing:
+            return None
+        needed_ms = found.for_ms if found.condition else min(KEEP_MS, found.for_ms)
+        if now_ms - since_ms < needed_ms:
+            return None
+        is_warning = found.key.kind == "delivery-failing"
+        return Message(
+            what="firing" if found.condition else "resolved",
+            kind=found.key.kind,
+            severity="warning" if is_warning else "critical",
+            subject=AlertSubject("server", found.key.name),
+            title=found.title,
+            from_ms=found.from_ms,
+            to_ms=None if found.condition else since_ms,
+        )

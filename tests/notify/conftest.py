@@ -1,0 +1,3 @@
+"""PostgreSQL for the tests that ask for it."""
+
+from tests.collector.conftest import postgres as postgres

@@ -1,0 +1,97 @@
+"""What only `titik notify` can see: the collector's silence, and receivers that nothing reaches."""
+
+from dataclasses import replace
+
+import pytest
+
+from titik_collector.alerts.alert import Message
+from titik_collector.notify import own_alerts
+from titik_collector.notify.own_alerts import OwnAlerts, OwnFinding, SeenCollector
+from titik_collector.own_state.collector_state import CollectorState
+from titik_collector.store.delivery_rows import DeliveryRow, Outcome
+
+MINUTE_MS = 60_000
+NOW_MS = 10_000 * MINUTE_MS
+STORING = CollectorState("main", 1, NOW_MS, NOW_MS - MINUTE_MS, storing=True)
+STUCK = replace(STORING, storing=False, store_problem="disk full")
+LONG_AGO_MS = NOW_MS - 60 * MINUTE_MS
+
+
+@pytest.mark.parametrize(
+    ("seen", "down", "stuck"),
+    [
+        (SeenCollector(NOW_MS, NOW_MS - 5000, LONG_AGO_MS, STORING), False, False),
+        (SeenCollector(NOW_MS, NOW_MS - 59_999, LONG_AGO_MS, None), False, False),
+        (SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, None), True, None),
+        (SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, STORING), True, False),
+        (SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, STUCK), None, True),
+        (
+            SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, replace(STUCK, at_ms=LONG_AGO_MS)),
+            True,
+            None,
+        ),
+        (SeenCollector(NOW_MS, None, LONG_AGO_MS, None), None, None),
+        (SeenCollector(NOW_MS, LONG_AGO_MS, NOW_MS - 59_999, None), None, None),
+    ],
+    ids=["works", "just", "gone", "hangs", "full disk", "killed then", "never", "just started"],
+)
+def test_what_is_wrong_with_the_collector(
+    seen: SeenCollector, down: bool | None, stuck: bool | None
+) -> None:
+    """A full disk is not a dead collector, and what was not watched is not known."""
+    found = own_alerts.of_collector(seen, "main", "Kota Kupang")
+    expected = [("collector-down", down), ("store-failing", stuck)]
+    assert expected == [(one.key.kind, one.condition) for one in found]
+
+
+def played(*conditions: tuple[int, bool | None]) -> list[tuple[int, str, int]]:
+    """Minute and condition; what is reported at which minute, and from when."""
+    alerts, found, is_firing = OwnAlerts(), list[tuple[int, str, int]](), False
+    key = own_alerts.OwnKey("collector-down", "main")
+    for minute, condition in conditions:
+        one = OwnFinding(key, "Kota Kupang", condition, 7)
+        message: Message | None = alerts.moved(one, is_firing, minute * MINUTE_MS)
+        if message is not None:
+            is_firing = message.what == "firing"
+            found.append((minute, message.what, message.from_ms))
+    return found
+
+
+def test_it_is_reported_after_a_minute_and_over_after_a_minute() -> None:
+    """Each once; what is not known in between changes nothing."""
+    assert [(2, "firing", 7), (6, "resolved", 7)] == played(
+        (1, True), (2, True), (3, True), (4, None), (5, False), (6, False), (7, False)
+    )
+
+
+def test_what_is_over_within_a_minute_is_not_reported() -> None:
+    """As a collector that is upgraded."""
+    assert [] == played((1, True), (1, False), (2, True), (2, False), (9, False))
+
+
+def tries(*outcomes: tuple[int, Outcome]) -> list[DeliveryRow]:
+    """Minutes ago, and what became of it; the oldest first."""
+    return [
+        DeliveryRow("store", n, 1, None, "it", NOW_MS - ago * MINUTE_MS, outcome)
+        for n, (ago, outcome) in enumerate(outcomes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "condition"),
+    [
+        ((), None),
+        (((20, "delivered"),), False),
+        (((20, "failed"), (10, "failed")), None),
+        (((14, "failed"), (10, "failed"), (1, "failed")), None),
+        (((16, "failed"), (10, "failed"), (1, "failed")), True),
+        (((16, "refused"), (10, "refused"), (1, "refused")), True),
+        (((30, "failed"), (20, "delivered"), (10, "failed"), (9, "failed"), (8, "failed")), None),
+        (((16, "failed"), (10, "failed"), (2, "failed"), (1, "delivered")), False),
+    ],
+)
+def test_a_receiver_that_nothing_reaches_for_a_quarter_of_an_hour(
+    given: tuple[tuple[int, Outcome], ...], condition: bool | None
+) -> None:
+    """Three tries at least; one that arrives ends it, and none that was tried says nothing."""
+    assert condition is own_alerts.of_receiver(tries(*given), "it", NOW_MS).condition
