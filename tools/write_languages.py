@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po, write_po
 PACKAGE = Path(__file__).parents[1] / "broker" / "titik_collector"
 FOLDER = PACKAGE / "languages"
 METHODS = [
+    ("desk/**.py", "python"),
     ("enrolment/**.py", "python"),
     ("languages/**.py", "python"),
     ("live/**.py", "python"),

@@ -54,6 +54,8 @@ def test_the_collector_sees_what_counts_now(
     posting.post(desk, where, T0)
     silence = Silence(number, SITE, "hot", T0, T0 + HOUR_MS, "budi", "festival")
     assert DeskFacts(acks=(ack,), silences=(silence,)) == reading.facts(T0)
+    early = reading.facts(T0 - 1)  # by a clock that is behind
+    assert ((ack,), (silence,)) == (early.acks, early.silences)
     once = Maintenance(work.number, SITE, T0 + MINUTE_MS, T0 + DAY_MS, "budi", "mast")
     assert (once,) == reading.facts(T0 + MINUTE_MS).maintenance
     half_past = T0 - T0 % HOUR_MS + HOUR_MS // 2
@@ -118,11 +120,12 @@ def test_a_desk_that_cannot_post_is_logged(
 
 def test_the_page_posts_when_it_starts(tmp_path: Path, in_file: Database) -> None:
     """Nobody did, if it was killed after a commit; a backup that was brought back posts nothing."""
-    ack = acks.acknowledge(in_file, 7, "", BUDI)
+    now_ms = round(time.time() * 1000)
+    ack = acks.acknowledge(in_file, 7, "", BUDI._replace(now_ms=now_ms))
     config = tmp_path / "titik.toml"
     config.write_text(TEXT)
     page = Desk(model.load(config))
     page.begin()
     page.close()
     with closing(DeskReading(Store(path=tmp_path / "titik.db"), ZONE)) as reading:
-        assert (ack,) == reading.facts(T0).acks
+        assert (ack,) == reading.facts(now_ms).acks

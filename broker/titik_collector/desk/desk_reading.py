@@ -24,6 +24,7 @@ from titik_collector.store.opening import Where
 log = logging.getLogger(__name__)
 FIRST_S, WAIT_S = 3.0, 0.5  # for a server's answer: the first one, and each later one
 ANSWER_S = 2.0  # that its statements may take
+EARLY_MS = 5000  # between two looks of the collector
 
 
 class DeskReading:
@@ -46,11 +47,16 @@ class DeskReading:
 
 
 def facts_of(posted: Posted, now_ms: int, zone: ZoneInfo) -> DeskFacts:
-    """What of it counts at a moment."""
+    """What of it counts at a moment.
+
+    The clocks of the server and of the city may differ by little: what begins when it is entered
+    has begun, and maintenance begins some seconds early.
+    """
+    soon = Span(now_ms, now_ms + EARLY_MS)
     return DeskFacts(
-        acks=tuple(one for one in posted.acks if one.at_ms <= now_ms < one.until_ms),
-        silences=tuple(one for one in posted.silences if one.from_ms <= now_ms < one.until_ms),
-        maintenance=tuple(work_times.within(posted.maintenance, Span(now_ms, now_ms + 1), zone)),
+        acks=tuple(one for one in posted.acks if now_ms < one.until_ms),
+        silences=tuple(one for one in posted.silences if now_ms < one.until_ms),
+        maintenance=tuple(work_times.within(posted.maintenance, soon, zone)),
         delivered=posted.delivered,
     )
 

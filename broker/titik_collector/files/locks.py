@@ -8,11 +8,12 @@ Rule: who holds a folder's lock may ask for it again: a step can be part of a la
 import fcntl
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_held: set[tuple[int, int]] = set()  # folders that this process holds; commands have one thread
+_held: set[tuple[int, int, int]] = set()  # folders, each with the thread that holds it
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     stat = os.fstat(descriptor)
-    which = (stat.st_dev, stat.st_ino)
+    which = (stat.st_dev, stat.st_ino, threading.get_ident())
     try:
         if which in _held:
             yield

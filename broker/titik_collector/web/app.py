@@ -16,6 +16,7 @@ from titik_collector.web.city_view import CityView
 from titik_collector.web.headers import Headers
 from titik_collector.web.pages import (
     about_page,
+    alerts_page,
     basemap_file,
     happened_page,
     health,
@@ -35,6 +36,7 @@ ROUTES: list[BaseRoute] = [
     *site_page.ROUTES,
     *router_page.ROUTES,
     *happened_page.ROUTES,
+    *alerts_page.ROUTES,
     *about_page.ROUTES,
     *wall_page.ROUTES,
     *live.ROUTES,

@@ -18,13 +18,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
+from titik_collector.alerts.alert import Incident
 from titik_collector.config.model import Config
+from titik_collector.figures.scope import FOR_EVER_MS
 from titik_collector.languages.codes import marked
-from titik_collector.limits import MAX_QUESTIONS
+from titik_collector.limits import MAX_INCIDENTS, MAX_QUESTIONS
 from titik_collector.queries import server_warnings, status
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import CityStatus
-from titik_collector.store import kept_messages, opening, simulated
+from titik_collector.store import incident_rows, kept_messages, opening, simulated
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 from titik_collector.web.desk import Desk
@@ -60,6 +62,7 @@ class Snapshot:
     forget_ms: int = 0  # what deletes goes by this time; 0: it is not known yet
     simulated_until_ms: int | None = None  # what was before is made up; None: nothing is
     problem: str | None = None  # why the store cannot be read since; what was seen may be over
+    incidents: tuple[Incident, ...] = ()  # that go on, the newest first
 
     @property
     def is_true_now(self) -> bool:
@@ -189,6 +192,7 @@ class CityView:
                 known = facts
             elif self._newest is not None:  # it is as it was, and is true of this moment too
                 self._newest = replace(self._newest, at_ms=now_ms, taken_s=time.monotonic())
+            self.desk.look()
             rest_s = (time.monotonic() - begun) * (SHARE - 1)
             self._closing.wait(min(max(EVERY_S, rest_s), REST_S))
 
@@ -197,8 +201,17 @@ class CityView:
         with db.snapshot():
             city = status.gather(db, of.name, now_ms, warnings, of.title, of.timezone, self._decode)
             made_up, forget_ms = simulated.span(db), server_clock.forget_ms(db)
+            incidents = incident_rows.since(db, FOR_EVER_MS)[: -MAX_INCIDENTS - 1 : -1]
         until_ms = None if made_up is None else made_up.end_ms
-        return Snapshot(self._number(), now_ms, city, time.monotonic(), forget_ms, until_ms)
+        return Snapshot(
+            self._number(),
+            now_ms,
+            city,
+            time.monotonic(),
+            forget_ms,
+            until_ms,
+            incidents=tuple(incidents),
+        )
 
     def _number(self) -> int:
         return 1 if self._newest is None else self._newest.number + 1

@@ -5,6 +5,7 @@ Rule: a desk that cannot be read answers nobody, so nobody looks instead of the 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import TypeVar
 from titik_collector.accounts import forgetting
 from titik_collector.config.model import Config
 from titik_collector.desk import posting
+from titik_collector.desk.posting import Posted
 from titik_collector.limits import MAX_ASKED_DESK
 from titik_collector.store import desk_opening
 from titik_collector.store.database import Database, StoreError
@@ -22,7 +24,13 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 DEADLINE_S = 10.0
+LOOK_S = 5.0  # between two looks at what others entered
 FORGET_S = 86_400.0  # between two times that old rows are deleted
+
+
+def now_ms() -> int:
+    """The time by which people enter something."""
+    return round(time.time() * 1000)
 
 
 class NoDesk(Exception):
@@ -40,6 +48,8 @@ class Desk:
         self._waiting = 0
         self._forget_s = 0.0  # not before
         self._kept: str | None = None  # why old rows were not deleted, the last time
+        self._look_s = 0.0  # not before
+        self.posted = Posted()  # what counts for alerts, as it was some seconds ago
 
     async def ask(self, question: Callable[[Database], Answer], without: Answer) -> Answer:
         """The answer, or `without` where nothing was entered yet; NoDesk."""
@@ -52,6 +62,13 @@ class Desk:
     async def enter(self, change: Callable[[Database], Answer]) -> Answer:
         """The same for what the collector has to know; NoDesk."""
         return await self._in_thread(lambda: self._enter(change))
+
+    def look(self) -> None:
+        """See what others entered, every few seconds; call it often, and from one thread."""
+        now_s = time.monotonic()
+        if now_s >= self._look_s:
+            self._look_s = now_s + LOOK_S
+            self._thread.submit(self._see)
 
     def begin(self) -> None:
         """Let the collector see the desk as it is: nobody did if the page was killed before."""
@@ -74,6 +91,7 @@ class Desk:
     def _enter(self, change: Callable[[Database], Answer]) -> Answer:
         answer = change(db := self._open())
         posting.post(db, self._where)
+        self.posted = posting.read(db, now_ms())
         return answer
 
     def _begin(self) -> None:
@@ -81,6 +99,11 @@ class Desk:
             self._look(lambda _: None, None)
         except StoreError as error:
             log.warning("the desk cannot be read reason=%s", error)
+
+    def _see(self) -> None:
+        """What cannot be read stays; whoever asks next reads why."""
+        with contextlib.suppress(StoreError):
+            self.posted = self._look(lambda db: posting.read(db, now_ms()), Posted())
 
     def _forget(self, forget_ms: int, audit_days: int) -> None:
         """What fails is tried again tomorrow, and logged once."""

@@ -34,6 +34,21 @@ def render_form(request: Request, template: str, status: int = 200, **values: An
     return answer
 
 
+def render_for_change(
+    request: Request, template: str, status: int = 200, **values: Any
+) -> Response:
+    """The same for an operator; who only looks gets the page without its forms."""
+    if may_change(request):
+        return render_form(request, template, status, **values)
+    return render(request, template, status, form_token=None, **values)
+
+
+def may_change(request: Request) -> bool:
+    """Whether who looks may change something."""
+    viewer = request.state.viewer
+    return viewer is not None and viewer.role == "operator"
+
+
 async def read(request: Request) -> dict[str, str]:
     """The fields of a form of ours; HTTPException 403 if it is another's, 408 late, 413 long."""
     check_origin(request)

@@ -26,6 +26,7 @@ from titik_collector.web.static_files import static_files
 NAVIGATION = [
     ("/", marked("Now")),
     ("/history", marked("History")),
+    ("/alerts", marked("Alerts")),
     ("/happened", marked("Events")),
     ("/about", marked("About")),
 ]
@@ -36,6 +37,8 @@ NOTHING: dict[str, Any] = {
     "blind": True,
     "problems": [],
     "simulated_until_ms": None,
+    "alerts_open": 0,
+    "silences_now": 0,
 }
 YEAR_S = 31_536_000
 
@@ -107,6 +110,8 @@ def _moment(city: CityView) -> dict[str, Any]:
         "blind": not snapshot.is_true_now,
         "problems": snapshot.problems,
         "simulated_until_ms": snapshot.simulated_until_ms,
+        "alerts_open": len(snapshot.incidents),
+        "silences_now": sum(one.until_ms > city.now_ms for one in city.desk.posted.silences),
     }
 
 

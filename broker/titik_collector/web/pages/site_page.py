@@ -5,9 +5,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from titik_collector.alerts.alert import AlertSubject
+from titik_collector.web.forms import render_for_change
 from titik_collector.web.place_past import place_past
 from titik_collector.web.places import places
-from titik_collector.web.rendering import city_of, render
+from titik_collector.web.planned import work_shown
+from titik_collector.web.rendering import city_of
 
 
 async def _site(request: Request) -> Response:
@@ -19,7 +22,8 @@ async def _site(request: Request) -> Response:
     (place,) = found
     routers = [one.name for one in place.site.routers]
     past = await place_past(view, "site", name, {name, *routers})
-    return render(request, "site.html", place=place, **past)
+    work = work_shown(request, AlertSubject("site", name))
+    return render_for_change(request, "site.html", place=place, **work, **past)
 
 
 ROUTES = [Route("/site/{name}", _site)]

@@ -1,0 +1,158 @@
+"""What pages and the API show of alerts: incidents from the store, and what people entered.
+
+Rule: either may be away. A desk that nobody wrote to is an empty one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from titik_collector.alerts.alert import AlertKey, AlertSubject, Incident
+from titik_collector.alerts.desk_facts import Acknowledgement, Maintenance, Silence
+from titik_collector.config.model import Config
+from titik_collector.desk import naming, work_times
+from titik_collector.desk.desk_reading import facts_of
+from titik_collector.figures.windows import Span
+from titik_collector.limits import MAX_HAPPENED, MAX_INCIDENTS
+from titik_collector.store import alert_rows, desk_acks, desk_remarks, incident_rows
+from titik_collector.store.alert_rows import KeptEvent
+from titik_collector.store.database import Database
+from titik_collector.store.desk_maintenance import MaintenanceRow
+from titik_collector.store.desk_remarks import Remark
+from titik_collector.web.alert_words import SERVER
+from titik_collector.web.city_view import CityView
+from titik_wire.instant import DAY_MS
+
+RECENT_MS = 7 * DAY_MS
+SEVERITIES = ("critical", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenIncident:
+    """An incident as people see it."""
+
+    incident: Incident
+    title: str  # of its subject
+    ack: Acknowledgement | None  # that counts; None: nobody handles it
+    is_silenced: bool
+    in_maintenance: bool
+
+    @property
+    def goes_on(self) -> bool:
+        """It is not resolved."""
+        return self.incident.resolved_ms is None
+
+
+@dataclass(frozen=True, slots=True)
+class WholeIncident:
+    """An incident with all that is known of it."""
+
+    shown: SeenIncident
+    members: tuple[AlertKey, ...]
+    changes: tuple[KeptEvent, ...]  # the oldest first
+    acks: tuple[Acknowledgement, ...]
+    remarks: tuple[Remark, ...]
+
+
+def title_of(config: Config, subject: AlertSubject) -> str:
+    """As people call it."""
+    return SERVER if subject.scope == "server" else naming.title(config, subject)
+
+
+def open_incidents(view: CityView) -> list[SeenIncident]:
+    """Those that go on, what matters most first, then the newest."""
+    found = sorted(view.snapshot.incidents, key=lambda one: SEVERITIES.index(one.severity))
+    return shown(view, found)
+
+
+async def recent(view: CityView) -> list[SeenIncident]:
+    """Those that are over since some days, the newest first."""
+    since_ms = view.now_ms - RECENT_MS
+
+    def question(db: Database) -> list[Incident]:
+        found = incident_rows.since(db, since_ms)
+        return [one for one in found if one.resolved_ms is not None]
+
+    found = sorted(await view.ask(question), key=lambda one: -(one.resolved_ms or 0))
+    return shown(view, found[:MAX_INCIDENTS])
+
+
+async def whole(view: CityView, number: int) -> WholeIncident | None:
+    """One incident; None if there is none of the number."""
+
+    def question(db: Database) -> tuple[Incident | None, list[KeptEvent]]:
+        return incident_rows.one(db, number), alert_rows.events_of(db, number, MAX_HAPPENED)
+
+    incident, changes = await view.ask(question)
+    if incident is None:
+        return None
+    nothing: tuple[list[Acknowledgement], list[Remark]] = ([], [])
+    acks, remarks = await view.desk.ask(lambda db: _entered(db, number), nothing)
+    members = dict.fromkeys(one.event.key for one in changes)
+    (one,) = shown(view, [incident])
+    return WholeIncident(one, tuple(members), tuple(changes), tuple(acks), tuple(remarks))
+
+
+def _entered(desk: Database, number: int) -> tuple[list[Acknowledgement], list[Remark]]:
+    return desk_acks.of_incident(desk, number), desk_remarks.of_incident(desk, number)
+
+
+def shown(view: CityView, incidents: Sequence[Incident]) -> list[SeenIncident]:
+    """With what people entered about them."""
+    facts = facts_of(view.desk.posted, view.now_ms, view.config.city.timezone)
+    acks = {one.incident: one for one in facts.acks}
+    return [
+        SeenIncident(
+            one,
+            title_of(view.config, one.subject),
+            acks.get(one.number) if one.resolved_ms is None else None,
+            is_silenced(view.config, facts.silences, one),
+            bool(_at(view.config, facts.maintenance, one.subject)),
+        )
+        for one in incidents
+    ]
+
+
+def is_silenced(config: Config, silences: Sequence[Silence], incident: Incident) -> bool:
+    """Whether a silence names its subject, or what that is a part of, and its kind."""
+    covering = naming.covering(config, incident.subject)
+    return any(
+        (one.subject in covering or one.subject == (incident.subject.scope, ""))
+        and one.kind in (None, incident.kind)
+        for one in silences
+    )
+
+
+def work_now(view: CityView, subject: AlertSubject) -> list[Maintenance]:
+    """Maintenance that goes on there now."""
+    facts = facts_of(view.desk.posted, view.now_ms, view.config.city.timezone)
+    return _at(view.config, facts.maintenance, subject)
+
+
+def work_ahead(view: CityView) -> list[MaintenanceRow]:
+    """Maintenance that goes on or is planned, in the whole city, by its begin."""
+    rows = [
+        one
+        for one in view.desk.posted.maintenance
+        if one.end_ms is None or one.end_ms > view.now_ms
+    ]
+    return sorted(rows, key=lambda one: (one.weekly is not None, one.from_ms))
+
+
+def work_of(view: CityView, subject: AlertSubject, span: Span) -> list[Maintenance]:
+    """Of what is posted: what goes on there or comes."""
+    covering = naming.covering(view.config, subject)
+    rows = [one for one in view.desk.posted.maintenance if one.subject in covering]
+    return work_times.within(rows, span, view.config.city.timezone)
+
+
+def silences_now(view: CityView) -> list[Silence]:
+    """That count, the first to end first."""
+    found = [one for one in view.desk.posted.silences if one.until_ms > view.now_ms]
+    return sorted(found, key=lambda one: one.until_ms)
+
+
+def _at(
+    config: Config, maintenance: Sequence[Maintenance], subject: AlertSubject
+) -> list[Maintenance]:
+    covering = naming.covering(config, subject)
+    return [one for one in maintenance if one.subject in covering]

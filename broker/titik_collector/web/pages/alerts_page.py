@@ -1,0 +1,253 @@
+"""`/alerts` and `/alerts/NUMBER`: what is wrong, who handles it, and what is planned.
+
+Rule: operators change something by forms; whoever only looks sees the same without them.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from titik_collector.accounts.audit import Actor
+from titik_collector.config.model import Config
+from titik_collector.desk import acks, naming, planned_work, remarks, silences
+from titik_collector.desk.checks import DeskError
+from titik_collector.desk.planned_work import Entry
+from titik_collector.languages.codes import marked
+from titik_collector.store import incident_rows
+from titik_collector.store.database import Database
+from titik_collector.web import alert_view, alert_words, forms, happenings
+from titik_collector.web.desk import now_ms
+from titik_collector.web.forms import render_for_change
+from titik_collector.web.rendering import city_of
+from titik_collector.wording.sentence import Sentence
+from titik_wire.instant import DAY_MS, HOUR_MS
+
+SILENT_FOR = {
+    "1h": (HOUR_MS, marked("1 hour")),
+    "4h": (4 * HOUR_MS, marked("4 hours")),
+    "1d": (DAY_MS, marked("1 day")),
+    "7d": (7 * DAY_MS, marked("7 days")),
+    "30d": (30 * DAY_MS, marked("30 days")),
+}
+MORNING_HOUR = 8
+MAX_NUMBER = 2**63 - 1  # that a store can hold
+
+
+async def _alerts(request: Request) -> Response:
+    return await _list(request)
+
+
+async def _list(request: Request, wrong: str | None = None, status: int = 200) -> Response:
+    view = city_of(request)
+    return render_for_change(
+        request,
+        "alerts.html",
+        status,
+        wrong=wrong,
+        incidents=alert_view.open_incidents(view),
+        recent=await alert_view.recent(view),
+        silences=alert_view.silences_now(view),
+        maintenance=alert_view.work_ahead(view),
+        silence_for=SILENT_FOR,
+        silenced=request.query_params.get("silence", "")[:200],
+        names=_names(view.config),
+        **_words(view.config),
+    )
+
+
+async def _incident(request: Request) -> Response:
+    return await _one(request)
+
+
+async def _one(request: Request, wrong: str | None = None, status: int = 200) -> Response:
+    view, number = city_of(request), _path_number(request)
+    found = await alert_view.whole(view, number)
+    if found is None:
+        raise HTTPException(404)
+    names = {one.subject.name for one in found.members}
+    incident = found.shown.incident
+    happened = [
+        one
+        for one in await view.ask(happenings.of(names, view, _days(view.now_ms, incident.from_ms)))
+        if one.name in names and one.at_ms <= (incident.resolved_ms or view.now_ms)
+    ]
+    city = view.snapshot.status
+    return render_for_change(
+        request,
+        "incident.html",
+        status,
+        wrong=wrong,
+        found=found,
+        incident=incident,
+        happened=happened,
+        titles=happenings.titles(city),
+        links=happenings.links(city),
+        stands_at={},
+        **_words(view.config),
+    )
+
+
+def _days(now: int, from_ms: int) -> int:
+    return min(90, max(1, -(-(now - from_ms) // DAY_MS) + 1))
+
+
+def _words(config: Config) -> dict[str, Any]:
+    return {
+        "kind_titles": alert_words.KIND_TITLES,
+        "severities": alert_words.SEVERITIES,
+        "changes": alert_words.CHANGES,
+        "day_names": alert_words.DAYS,
+        "title_of": lambda subject: alert_view.title_of(config, subject),
+        "address_of": alert_words.address_of,
+        "silence_text": silences.text,
+        "utc": UTC,
+    }
+
+
+def _names(config: Config) -> list[tuple[str, str]]:
+    """What a form offers to type: names, and what people call them."""
+    places = [(one.name, one.title) for one in config.site]
+    return [(naming.CITY, config.city.title), *places, *((one.name, "") for one in config.router)]
+
+
+async def _ack(request: Request) -> Response:
+    fields, number = await forms.read(request), await _number(request)
+    actor = actor_of(request)
+
+    def change(db: Database) -> object:
+        return acks.acknowledge(db, number, fields.get("note", ""), actor)
+
+    try:
+        await city_of(request).desk.enter(change)
+    except DeskError as error:
+        return await _one(request, error.text, 400)
+    return RedirectResponse(f"/alerts/{number}", 303)
+
+
+async def _remark(request: Request) -> Response:
+    fields, number = await forms.read(request), await _number(request)
+    actor, is_public = actor_of(request), "public" in fields
+
+    def change(db: Database) -> object:
+        return remarks.add(db, number, fields.get("text", ""), actor, is_public)
+
+    try:
+        await city_of(request).desk.enter(change)
+    except DeskError as error:
+        return await _one(request, error.text, 400)
+    return RedirectResponse(f"/alerts/{number}#remarks", 303)
+
+
+async def _number(request: Request) -> int:
+    """Of an incident that there is."""
+    number = _path_number(request)
+    if await city_of(request).ask(lambda db: incident_rows.one(db, number)) is None:
+        raise HTTPException(404)
+    return number
+
+
+def _path_number(request: Request) -> int:
+    number: int = request.path_params["number"]
+    if number > MAX_NUMBER:
+        raise HTTPException(404)
+    return number
+
+
+async def _silence(request: Request) -> Response:
+    fields, view, actor = await forms.read(request), city_of(request), actor_of(request)
+    length_ms, _ = SILENT_FOR.get(fields.get("for", ""), (0, ""))
+
+    def change(db: Database) -> object:
+        found = naming.alerts(view.config, fields.get("alerts", ""))
+        until_ms = actor.now_ms + length_ms
+        reason = fields.get("reason", "")
+        return silences.silence(db, found.subject, found.kind, until_ms, reason, actor)
+
+    try:
+        await view.desk.enter(change)
+    except DeskError as error:
+        return await _list(request, error.text, 400)
+    return RedirectResponse("/alerts#silences", 303)
+
+
+async def _end_silence(request: Request) -> Response:
+    await forms.read(request)
+    number, actor = _path_number(request), actor_of(request)
+    try:
+        await city_of(request).desk.enter(lambda db: silences.end(db, number, actor))
+    except DeskError as error:
+        return await _list(request, error.text, 400)
+    return RedirectResponse("/alerts#silences", 303)
+
+
+async def _maintain(request: Request) -> Response:
+    """A click on the page of a place, or the form with times."""
+    fields, view, actor = await forms.read(request), city_of(request), actor_of(request)
+
+    def change(db: Database) -> object:
+        entry = Entry(
+            naming.place(view.config, fields.get("place", "")),
+            fields.get("reason", ""),
+            "public" in fields,
+        )
+        from_ms, to_ms = _times(view.config, fields, actor.now_ms)
+        return planned_work.plan(db, entry, from_ms, to_ms, actor)
+
+    try:
+        await view.desk.enter(change)
+    except DeskError as error:
+        return await _list(request, error.text, 400)
+    return RedirectResponse(forms.local_path(fields.get("next", "/alerts#maintenance")), 303)
+
+
+async def _end_maintenance(request: Request) -> Response:
+    fields = await forms.read(request)
+    number, actor = _path_number(request), actor_of(request)
+    try:
+        await city_of(request).desk.enter(lambda db: planned_work.end(db, number, actor))
+    except DeskError as error:
+        return await _list(request, error.text, 400)
+    return RedirectResponse(forms.local_path(fields.get("next", "/alerts#maintenance")), 303)
+
+
+def _times(config: Config, fields: dict[str, str], at_ms: int) -> tuple[int, int]:
+    """From when to when; DeskError if it cannot be read."""
+    zone = config.city.timezone
+    length = fields.get("for")
+    if length in ("1h", "4h"):
+        return at_ms, at_ms + int(length[0]) * HOUR_MS
+    if length == "tomorrow":
+        day = datetime.fromtimestamp(at_ms / 1000, zone).date() + timedelta(days=1)
+        end = datetime(day.year, day.month, day.day, MORNING_HOUR, tzinfo=zone)
+        return at_ms, round(end.timestamp() * 1000)
+    moments = []
+    for name in ("from", "to"):
+        try:
+            moment = datetime.fromisoformat(fields.get(name, ""))
+        except ValueError as error:
+            text = marked("{time}: is no time; write it as 2026-12-01T08:00")
+            raise DeskError(Sentence(text, time=fields.get(name, "")[:40])) from error
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        moments.append(round(moment.timestamp() * 1000))
+    return moments[0], moments[1]
+
+
+def actor_of(request: Request) -> Actor:
+    """Who changes something with this request."""
+    return Actor(request.state.viewer.name, request.state.address, now_ms())
+
+
+ROUTES = [
+    Route("/alerts", _alerts),
+    Route("/alerts/{number:int}", _incident),
+    Route("/alerts/{number:int}/ack", _ack, methods=["POST"]),
+    Route("/alerts/{number:int}/remark", _remark, methods=["POST"]),
+    Route("/silences", _silence, methods=["POST"]),
+    Route("/silences/{number:int}/end", _end_silence, methods=["POST"]),
+    Route("/maintenance", _maintain, methods=["POST"]),
+    Route("/maintenance/{number:int}/end", _end_maintenance, methods=["POST"]),
+]

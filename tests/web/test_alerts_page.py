@@ -1,0 +1,252 @@
+"""`/alerts`: what is wrong, who handles it, what is silenced and planned; and its forms."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from tests.until import until
+from tests.web import cities
+from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
+from tests.web.conftest import LOOPBACK
+from tests.web.people import add_user, log_in
+from titik_collector.accounts.audit import Actor
+from titik_collector.desk import acks, posting
+from titik_collector.store import (
+    desk_acks,
+    desk_audit,
+    desk_maintenance,
+    desk_opening,
+    desk_remarks,
+    desk_silences,
+)
+from titik_collector.web import app
+from titik_collector.web.city_view import CityView, watching
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Iterator[cities.City]:
+    """A city where a hospital is down, and a park was."""
+    with cities.city(tmp_path) as filled:
+        filled.live()
+        now_ms = cities.now_ms()
+        happened(
+            filled.db,
+            1,
+            TIROSA,
+            "crowded",
+            now_ms - 5 * HOUR_MS,
+            severity="info",
+            resolved_ms=now_ms - 4 * HOUR_MS,
+        )
+        happened(filled.db, 2, LERIK, "site-offline", now_ms - 12 * MINUTE_MS)
+        yield filled
+
+
+@pytest.fixture
+def alerts_view(wrong: cities.City) -> Iterator[CityView]:
+    """That city as pages see it."""
+    with watching(wrong.config) as opened:
+        yield opened
+
+
+def client(view: CityView) -> TestClient:
+    """A browser that nobody has logged in with."""
+    english = {"Accept-Language": "en"}
+    return TestClient(app.build(view), LOOPBACK, raise_server_exceptions=False, headers=english)
+
+
+@pytest.fixture
+def operator(wrong: cities.City, alerts_view: CityView) -> TestClient:
+    """A browser of somebody who may change something."""
+    add_user(wrong.config, "siti", "operator")
+    page = client(alerts_view)
+    log_in(page, "siti")
+    return page
+
+
+def send(page: TestClient, at: str, path: str, **fields: str) -> httpx.Response:
+    """Fill in a form of the page at one address, and send it to another."""
+    tokens = form_token_of(page.get(at))
+    answer: httpx.Response = page.post(
+        path, data={"form": tokens, **fields}, headers={"Origin": LOOPBACK}, follow_redirects=False
+    )
+    return answer
+
+
+def form_token_of(answer: httpx.Response) -> str:
+    """Each form of a page has the same."""
+    first = answer.text.partition('name="form" value="')[2]
+    return first.partition('"')[0]
+
+
+def audited(view: CityView) -> list[tuple[str, str, str]]:
+    """What operators changed: who, what, of what."""
+    with desk_opening.opened(view.config.page_store) as db:
+        rows = [(one.actor, one.action, one.subject) for one in desk_audit.newest(db, 99)]
+    return [row for row in rows if row[0] == "siti" and row[1] != "logged in"]
+
+
+def test_what_is_wrong_is_listed_and_counted(alerts_view: CityView) -> None:
+    """What is over stands below; the count is on every page."""
+    page = client(alerts_view)
+    text = page.get("/alerts?lang=en").text
+    now, over = text.split("Over in the last 7 days")
+    assert 'href="/alerts/2">place down: RSUD S.K. Lerik</a>' in now
+    assert "nobody handles it" in now
+    assert 'href="/alerts/1">crowded: Taman Tirosa</a>' in over
+    assert '<b class="count" aria-hidden="true">1</b>' in page.get("/").text
+
+
+def test_who_only_looks_sees_no_form(alerts_view: CityView) -> None:
+    """The untouched demo reads how the first operator is made; what it sends is refused."""
+    page = client(alerts_view)
+    for path in ("/alerts", "/alerts/2", "/site/rsud-sk-lerik", "/router/lerik-1"):
+        text = page.get(path, headers={"Accept-Language": "en"}).text
+        assert '<form method="post"' not in text
+        assert 'class="entry"' not in text
+        assert "titik web user add" in text
+    answer = page.post("/alerts/2/ack", data={"note": ""}, headers={"Origin": LOOPBACK})
+    assert 403 == answer.status_code
+    assert not desk_opening.exists(alerts_view.config.page_store)
+
+
+def test_an_operator_acknowledges(operator: TestClient, alerts_view: CityView) -> None:
+    """The page shows it, and the collector sees it."""
+    answer = send(operator, "/alerts/2", "/alerts/2/ack", note="on my way")
+    assert (303, "/alerts/2") == (answer.status_code, answer.headers["location"])
+    text = operator.get("/alerts/2?lang=en").text
+    assert "<b>siti</b> since" in text
+    assert "siti acknowledged: on my way" in text
+    assert "siti handles it" in operator.get("/alerts").text
+    posted = posting.file_of(alerts_view.config.store.path or Path()).read_bytes()
+    assert [2] == [one.incident for one in posting.read_file(posted).acks]
+    assert [("siti", "incident acknowledged", "2")] == audited(alerts_view)
+
+
+def test_an_operator_writes_a_remark(operator: TestClient, alerts_view: CityView) -> None:
+    """Nothing in it is markup."""
+    send(operator, "/alerts/2", "/alerts/2/remark", text="<b>cable</b>\ncut", public="on")
+    assert "&lt;b&gt;cable&lt;/b&gt;\ncut" in operator.get("/alerts/2").text
+    with desk_opening.opened(alerts_view.config.page_store) as db:
+        assert [True] == [one.is_public for one in desk_remarks.of_incident(db, 2)]
+    answer = send(operator, "/alerts/2", "/alerts/2/remark", text=" ")
+    assert (400, True) == (answer.status_code, "a remark has a text" in answer.text)
+
+
+def test_an_operator_silences_and_ends_it(operator: TestClient, alerts_view: CityView) -> None:
+    """While it counts, each page says so."""
+    name = "site/rsud-sk-lerik/site-offline"
+    fields = {"alerts": name, "for": "4h", "reason": "generator"}
+    assert f'value="{name}"' in operator.get(f"/alerts?silence={name}").text
+    assert 303 == send(operator, "/alerts", "/silences", **fields).status_code
+    assert "1 silence: some alerts send no message" in operator.get("/?lang=en").text
+    assert "silenced" in operator.get("/alerts/2").text
+    with desk_opening.opened(alerts_view.config.page_store) as db:
+        (row,) = desk_silences.newest(db, 9)
+    assert 4 * HOUR_MS == row.silence.until_ms - row.silence.from_ms
+    assert 303 == send(operator, "/alerts", "/silences/1/end").status_code
+    assert "some alerts send no message" not in operator.get("/").text
+    again = send(operator, "/alerts", "/silences/1/end")
+    assert (400, True) == (again.status_code, "silence 1 is over already" in again.text)
+    mistyped = send(operator, "/alerts", "/silences", **{**fields, "alerts": "lerik"})
+    assert (400, True) == (mistyped.status_code, "did you mean lerik-1" in mistyped.text)
+    forever = send(operator, "/alerts", "/silences", **{**fields, "for": "9y"})
+    assert 400 == forever.status_code
+
+
+def test_one_click_begins_maintenance(operator: TestClient, alerts_view: CityView) -> None:
+    """On the page of a place; that of its router shows it too, and both end it."""
+    at = "/site/rsud-sk-lerik"
+    fields = {"place": "site/rsud-sk-lerik", "for": "1h", "next": f"{at}#maintenance"}
+    answer = send(operator, at, "/maintenance", reason="new mast", **fields)
+    assert (303, f"{at}#maintenance") == (answer.status_code, answer.headers["location"])
+    for path in (at, "/router/lerik-1"):
+        text = operator.get(path, headers={"Accept-Language": "en"}).text
+        assert "maintenance until" in text
+        assert "new mast" in text
+        assert 'action="/maintenance/1/end"' in text
+    assert ">maintenance</span>" in operator.get("/alerts?lang=en").text
+    send(operator, at, "/maintenance/1/end", next=f"{at}#maintenance")
+    assert "maintenance until" not in operator.get(at, headers={"Accept-Language": "en"}).text
+    assert ["maintenance", "maintenance ended"] == [one[1] for one in audited(alerts_view)]
+
+
+def test_maintenance_until_tomorrow_ends_at_eight(
+    operator: TestClient, alerts_view: CityView
+) -> None:
+    """By the clock of the city."""
+    send(operator, "/router/lerik-1", "/maintenance", place="router/lerik-1", **{"for": "tomorrow"})
+    with desk_opening.opened(alerts_view.config.page_store) as db:
+        (row,) = desk_maintenance.newest(db, 9)
+    zone = alerts_view.config.city.timezone
+    end = datetime.fromtimestamp((row.to_ms or 0) / 1000, zone)
+    begin = datetime.fromtimestamp(row.from_ms / 1000, zone)
+    assert (8, 0, 1) == (end.hour, end.minute, (end.date() - begin.date()).days)
+
+
+def test_maintenance_is_planned_with_times(operator: TestClient, alerts_view: CityView) -> None:
+    """What began before now needs a reason, and is marked."""
+    times = {"from": "2026-01-01T08:00", "to": "2026-01-01T09:00"}
+    answer = send(operator, "/alerts", "/maintenance", place="city", **times)
+    assert (400, True) == (answer.status_code, "its report is final" in answer.text)
+    zone = alerts_view.config.city.timezone
+    hour_ago = datetime.fromtimestamp(cities.now_ms() / 1000 - 3600, zone)
+    times = {"from": f"{hour_ago:%Y-%m-%dT%H:%M}", "to": f"{hour_ago:%Y-%m-%d}T23:59:59"}
+    answer = send(operator, "/alerts", "/maintenance", place="city", **times)
+    assert (400, True) == (answer.status_code, "needs a reason" in answer.text)
+    send(operator, "/alerts", "/maintenance", place="city", reason="grid", **times)
+    assert "entered afterwards" in operator.get("/alerts?lang=en").text
+    answer = send(operator, "/alerts", "/maintenance", place="city", **{"from": "soon", "to": ""})
+    assert (400, True) == (answer.status_code, "soon: is no time" in answer.text)
+
+
+def test_what_another_page_sends_is_refused(operator: TestClient, alerts_view: CityView) -> None:
+    """By its origin, and without the token of the form."""
+    token = form_token_of(operator.get("/alerts/2"))
+    for origin, form in (("https://evil.example", token), (LOOPBACK, "x"), (LOOPBACK, "")):
+        answer = operator.post("/alerts/2/ack", data={"form": form}, headers={"Origin": origin})
+        assert 403 == answer.status_code
+    assert [] == audited(alerts_view)
+
+
+@pytest.mark.parametrize("path", ["/alerts/3", "/alerts/9999999999999999999999", "/alerts/x"])
+def test_an_incident_that_is_not_there_is_not_found(operator: TestClient, path: str) -> None:
+    """Nor is it acknowledged."""
+    assert 404 == operator.get(path).status_code
+    assert 404 == send(operator, "/alerts", f"{path}/ack").status_code
+
+
+def test_what_is_entered_at_a_prompt_is_seen(alerts_view: CityView) -> None:
+    """Within seconds."""
+    with desk_opening.opened(alerts_view.config.page_store) as db:
+        acks.acknowledge(db, 2, "by radio", Actor("root", None, cities.now_ms()))
+    assert [2] == until(lambda: [one.incident for one in alerts_view.desk.posted.acks], [2])
+
+
+def test_an_incident_of_several_names_its_parts(wrong: cities.City) -> None:
+    """Each leads to its page."""
+    happened(wrong.db, 3, GROUP, "group-outage", cities.now_ms(), members=(TIROSA, LERIK))
+    with watching(wrong.config) as view:
+        text = client(view).get("/alerts/3?lang=en").text
+    assert "several places down: Kelapa Lima" in text
+    assert "2 parts" in text
+    assert 'href="/site/taman-tirosa"' in text
+
+
+def test_the_newest_acknowledgement_is_that_of_the_desk(
+    operator: TestClient, alerts_view: CityView
+) -> None:
+    """One by one; all of them stay in what happened."""
+    for note in ("first", "second"):
+        send(operator, "/alerts/2", "/alerts/2/ack", note=note)
+    text = operator.get("/alerts/2?lang=en").text
+    assert "siti acknowledged: first" in text
+    assert "siti acknowledged: second" in text
+    with desk_opening.opened(alerts_view.config.page_store) as db:
+        assert ["second"] == [one.note for one in desk_acks.not_over(db, cities.now_ms())]

@@ -1,0 +1,111 @@
+"""Alerts in a real browser, as an operator sees them: on phone and desk, in both languages."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.web import cities
+from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
+from tests.web.conftest import OpenPage, Served, serving_at
+from tests.web.people import PASSWORD, actor, add_user
+from tests.web.test_screens import LOOKS, SHOTS, SWALLOWED, UPON_THE_MENU, violations
+from titik_collector.alerts.alert import AlertSubject
+from titik_collector.desk import acks, planned_work, remarks, silences
+from titik_collector.desk.planned_work import Entry
+from titik_collector.store import desk_opening
+from titik_collector.web.city_view import watching
+
+pytestmark = pytest.mark.system
+HOUR_MS = 3_600_000
+SCREENS = {
+    "alerts": "/alerts?silence=city",
+    "incident": "/alerts/2",
+    "work": "/site/rsud-sk-lerik",
+    "router-work": "/router/lerik-1",
+}
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Three incidents, one of them over; a silence, and maintenance now and each week."""
+    with cities.city(tmp_path_factory.mktemp("troubled")) as filled:
+        filled.live(clients=17)
+        filled.report("lerik-1", "offline")
+        now_ms = cities.now_ms()
+        happened(
+            filled.db,
+            1,
+            TIROSA,
+            "crowded",
+            now_ms - 5 * HOUR_MS,
+            severity="info",
+            resolved_ms=now_ms - 4 * HOUR_MS,
+        )
+        happened(
+            filled.db, 2, GROUP, "group-outage", now_ms - 70 * MINUTE_MS, members=(LERIK, TIROSA)
+        )
+        happened(
+            filled.db,
+            3,
+            AlertSubject("router", "tirosa-1"),
+            "hot",
+            now_ms - 12 * MINUTE_MS,
+            severity="warning",
+        )
+        add_user(filled.config, "siti", "operator")
+        with desk_opening.opened(filled.config.page_store) as db:
+            me = actor()._replace(name="siti")
+            acks.acknowledge(db, 2, "Teknisi dalam perjalanan", me)
+            remarks.add(db, 2, "PLN: trafo rusak,\nbaru besok diganti", me, is_public=True)
+            silences.silence(db, TIROSA, "crowded", now_ms + 72 * HOUR_MS, "Festival", me)
+            work = Entry(LERIK, "Tiang baru", is_public=True)
+            planned_work.plan(db, work, now_ms - HOUR_MS, now_ms + 3 * HOUR_MS, me)
+            weekly = planned_work.weekly_of("mon,thu", "02:00", HOUR_MS)
+            planned_work.repeat(db, Entry(AlertSubject("city", "kupang")), weekly, me)
+        with watching(filled.config) as view, serving_at(view) as address:
+            yield Served(filled, address)
+
+
+@pytest.mark.parametrize(("width", "language", "theme"), LOOKS)
+def test_what_an_operator_sees_is_whole(
+    open_page: OpenPage, troubled: Served, width: int, language: str, theme: Any
+) -> None:
+    """It fits its width, hides nothing that it has, and breaks no rule of accessibility."""
+    page = open_page(f"{troubled.address}/login?lang={language}", width, color_scheme=theme)
+    page.fill("#name", "siti")
+    page.fill("#password", PASSWORD)
+    page.click("main button")
+    page.wait_for_url(f"{troubled.address}/")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for name, path in SCREENS.items():
+        page.goto(f"{troubled.address}{path}")
+        page.wait_for_load_state("load")
+        page.screenshot(path=SHOTS / f"{name}-{width}-{language}-{theme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert [] == page.evaluate(SWALLOWED)
+        assert [] == page.evaluate(UPON_THE_MENU)
+        assert [] == violations(page)
+
+
+def test_an_operator_works_without_scripts(open_page: OpenPage, troubled: Served) -> None:
+    """Logs in, acknowledges, writes, begins maintenance with one click, and ends it."""
+    page = open_page(
+        f"{troubled.address}/login?next=/alerts/3&lang=en", 360, java_script_enabled=False
+    )
+    page.fill("#name", "siti")
+    page.fill("#password", PASSWORD)
+    page.click("main button")
+    page.fill("#note", "fan is blocked")
+    page.get_by_role("button", name="Acknowledge").click()
+    assert page.get_by_text("siti acknowledged: fan is blocked").is_visible()
+    page.fill("#text", "cleaned it")
+    page.get_by_role("button", name="Write").click()
+    assert page.get_by_text("cleaned it").is_visible()
+    page.goto(f"{troubled.address}/router/tirosa-1")
+    page.get_by_role("button", name="4 hours").click()
+    assert re.search(r"/router/tirosa-1#maintenance$", page.url)
+    assert page.locator(".hero").get_by_text("maintenance until").is_visible()
+    page.locator("#maintenance .entries button").first.click()
+    assert 0 == page.locator(".hero").get_by_text("maintenance until").count()
