@@ -33,7 +33,7 @@ need() {
 }
 
 make_user() {
-    for user in titik titik-web; do
+    for user in titik titik-web titik-notify; do
         getent passwd "$user" >/dev/null ||
             useradd --system --user-group --no-create-home --home-dir /var/lib/titik \
                 --shell /usr/sbin/nologin "$user"
@@ -85,7 +85,7 @@ make_places() {
 make_unit() {
     install -D -m 644 deploy/linux/titik-agent.service "$UNITS/titik-agent.service"
     manage daemon-reload
-    manage try-restart titik-collector.service titik-web.service titik-agent.service
+    manage try-restart titik-collector.service titik-web.service titik-notify.service titik-agent.service
 }
 
 remove() {

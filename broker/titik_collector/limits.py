@@ -25,6 +25,8 @@ MAX_COLLECTOR_MEMORY = 2 << 30  # bytes; of a backup too, which reads as much of
 MAX_PAGE_MEMORY = 512 << 20  # 500 streams take 60 MB, and each check of a password 32
 MAX_RENEWAL_MEMORY = 512 << 20
 MAX_TASKS, MAX_COLLECTOR_TASKS = 16, 32  # threads and processes of a unit
+# A lane for each of 50 receivers, and 46 MB for each message that Apprise sends at the moment.
+MAX_NOTIFY_MEMORY, MAX_NOTIFY_TASKS = 1 << 30, 256
 MAX_PAGE_TASKS = 64  # forty of them serve the public folder, where the page does
 MAX_OPEN_FILES = 65536  # the usual 1024 ends at the 1,018th router
 MAX_MEMORY = 1 << 30  # bytes, far above a city's queues; a flood must not take the machine with it

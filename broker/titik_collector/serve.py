@@ -1,6 +1,6 @@
-"""`titik serve`: collector and pages as processes of their own, started again when they end.
+"""`titik serve`: collector, page and notifier as processes, started again when they end.
 
-Rule: they share nothing but the store, so a page that hangs delays no acknowledgement.
+Rule: they share nothing but the store, so what hangs in one delays no acknowledgement.
 Rule: one that keeps ending is started again after a wait that doubles; each end is logged.
 Rule: a signal ends all of them. They end too when this process dies without a word.
 """
@@ -20,7 +20,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # before a process is started again
 LIVED_S = 60.0  # one that ran so long begins with the first wait again
 STOP_S = 20.0  # the collector finishes what it began; then what still runs is killed
 LOOK_S = 0.2
-COLLECTOR, PAGE = ("collect",), ("web",)  # the commands of `titik`
+COLLECTOR, PAGE, NOTIFIER = ("collect",), ("web",), ("notify",)  # the commands of `titik`
 PUBLIC_PAGE = ("public", "export", "--every", "60s")
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 

@@ -39,6 +39,7 @@ def small(folder: Path, **other: object) -> Layout:
         ME,
         ME,
         ME,
+        ME,
     )
     return replace(place, **other)  # type: ignore[arg-type]
 
@@ -63,6 +64,7 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every user of the units is who runs the tests; its program is not below /root."""
     monkeypatch.setattr(systemd_units, "USER", ME)
     monkeypatch.setattr(systemd_units, "WEB_USER", ME)
+    monkeypatch.setattr(systemd_units, "NOTIFY_USER", ME)
     monkeypatch.setattr(systemd_units.sys, "executable", "/usr/bin/python3")  # type: ignore[attr-defined]
 
 
@@ -150,9 +152,10 @@ def test_the_store_is_shared_with_the_page_s_user(folder: Path, tmp_path: Path) 
     subprocess.run(["sh", "-euc", "\n".join(commands[:-1])], check=True)
     assert 0o640 == store.stat().st_mode & 0o777
     assert [] == prerequisites.commands(place)
-    desk = store.with_name("titik.db.desk")
-    desk.mkdir()
-    os.chown(desk, pwd.getpwnam("nobody").pw_uid, -1)
+    for name in ("titik.db.desk", "titik.db.notify"):
+        beside = store.with_name(name)
+        beside.mkdir()
+        os.chown(beside, pwd.getpwnam("nobody").pw_uid, -1)
     assert [] == prerequisites.commands(place)
 
 

@@ -21,6 +21,7 @@ UNITS = (
     "titik-backup.timer",
     "titik-broker.service",
     "titik-collector.service",
+    "titik-notify.service",
     "titik-public.service",
     "titik-renew.service",
     "titik-renew.timer",
@@ -38,7 +39,7 @@ def place(directory: Path = Path(DIRECTORIES[0])) -> Layout:
     """A city of root's, with a program that is there."""
     return Layout(
         directory, Path("/etc/titik/titik.toml"), Path("/var/lib/titik city/titik.db"),
-        Path("/bin/true"), "mosquitto", "titik", "titik-web", "root",
+        Path("/bin/true"), "mosquitto", "titik", "titik-web", "titik-notify", "root",
     )  # fmt: skip
 
 
@@ -102,7 +103,8 @@ def test_a_service_has_limits(tmp_path: Path, name: str) -> None:
     """Memory and processes of one never take the machine from the others."""
     written(tmp_path)
     assert value(tmp_path / name, "MemoryMax").endswith(("M", "G"))
-    most = 64 if name == "titik-web.service" else 32  # the page may serve a folder by 40 threads
+    # The page may serve a folder by 40 threads, and each receiver has one.
+    most = {"titik-web.service": 64, "titik-notify.service": 256}.get(name, 32)
     assert int(value(tmp_path / name, "TasksMax")) <= most
 
 
@@ -170,10 +172,10 @@ def test_the_public_page_is_off_until_somebody_enables_it(tmp_path: Path) -> Non
     assert "ReadWritePaths" not in unit.read_text()
 
 
-def test_only_the_collector_is_watched(tmp_path: Path) -> None:
+def test_who_reports_that_it_lives_is_watched(tmp_path: Path) -> None:
     """A process that never reports to systemd that it lives would be killed again and again."""
     watched = [one.name for one in written(tmp_path) if "WatchdogSec" in one.read_text()]
-    assert ["titik-collector.service"] == watched
+    assert ["titik-collector.service", "titik-notify.service"] == watched
 
 
 def test_the_timer_renews_long_before_anything_ends(tmp_path: Path) -> None:
@@ -187,3 +189,14 @@ def test_the_timer_renews_long_before_anything_ends(tmp_path: Path) -> None:
     assert "true" == value(timer, "Persistent")
     assert 7 * 52 < SERVER_RENEW_DAYS < CRL_DAYS
     assert "titik-renew.timer titik-backup.timer" in systemd_units.ENABLED
+
+
+def test_who_delivers_may_write_its_own_folder_alone(tmp_path: Path) -> None:
+    """It reads the store by its group; the desk and the page's secrets are not its own."""
+    written(tmp_path)
+    unit = tmp_path / "titik-notify.service"
+    folder = "/var/lib/titik city/titik.db.notify"
+    assert ("titik-notify", f'"{folder}"') == (value(unit, "User"), value(unit, "ReadWritePaths"))
+    made = f"mkdir -p -m 2750 '{folder}' && chown -hR titik-notify:titik '{folder}'"
+    assert f"+/bin/sh -c \"{made} && chmod 2750 '{folder}'\"" == value(unit, "ExecStartPre")
+    assert "broker:/var/lib/titik/broker/secrets/engineer.password" == value(unit, "LoadCredential")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.ports import free_port
 from titik_collector.alerts.alert import AlertSubject, Incident, Notification
+from titik_collector.alerts.desk_facts import DeliveryTime
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.store import (
@@ -101,6 +102,11 @@ class City:
         """What was tried."""
         with notify_opening.reading(self.settings.page_store) as db:
             return [] if db is None else delivery_rows.since(db, 0)
+
+    def first_delivered(self) -> tuple[DeliveryTime, ...]:
+        """Of each incident, as it is kept."""
+        with notify_opening.reading(self.settings.page_store) as db:
+            return () if db is None else tuple(delivery_rows.first_of_incidents(db, 0))
 
     def outcomes(self) -> list[tuple[str, int, str]]:
         """The same in short."""

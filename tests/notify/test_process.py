@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.ports import free_port
 from tests.postgres import Postgres
 from tests.until import until
 from titik_collector.alerts.alert import Notification, What
+from titik_collector.desk.desk_reading import DeskReading
 
 pytestmark = pytest.mark.system
 HOUR_MS = 3_600_000
@@ -57,6 +59,9 @@ def test_a_message_arrives_and_is_marked(tmp_path: Path, store: str) -> None:
             assert expected == until(lambda: set(one.outcomes()), expected)
             one.put(due(3, "desk", "resolved"))
             assert 2 == until(lambda: len(program.bodies), 2)
+            with closing(DeskReading(one.settings.store, one.settings.city.timezone)) as desk:
+                (first,) = until(lambda: desk.facts(now_ms()).delivered, one.first_delivered())
+            assert 1 == first.incident
     (raw,) = inbox.mails
     assert "🔴 Taman Tirosa" in message_from_bytes(raw, policy=policy.default)["Subject"]
     assert ["open", "close"] == [body["action"] for body in program.bodies]

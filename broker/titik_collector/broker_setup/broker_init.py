@@ -110,6 +110,7 @@ def _for_units(made: BrokerFolder) -> systemd_units.Mosquitto:
         directory=made.path,
         account=settings.account,
         collector=settings.collector,
+        engineers=settings.engineers,
         lowest_port=min(ports.router, ports.engineer, ports.collector),
     )
 

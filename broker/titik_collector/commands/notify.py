@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -32,8 +33,19 @@ log = logging.getLogger(__name__)
     metavar="FILE",
     help="The password at the broker, of an engineer's or the collector's user.",
 )
+@click.option(
+    "--store-password-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The password of the store on a server, in place of the one that the file names.",
+)
 @click.pass_context
-def notify_command(context: click.Context, file: Path, password_file: Path | None) -> None:
+def notify_command(
+    context: click.Context,
+    file: Path,
+    password_file: Path | None,
+    store_password_file: Path | None,
+) -> None:
     """Messages to people; without a command they are delivered until a signal."""
     if context.invoked_subcommand is not None:
         if context.get_parameter_source("file") is ParameterSource.COMMANDLINE:
@@ -45,6 +57,9 @@ def notify_command(context: click.Context, file: Path, password_file: Path | Non
         signal.signal(name, lambda number, _frame: stopped.append(number))
     with plainly():
         settings = model.load(file)
+        if store_password_file is not None:
+            read = replace(settings.page_store, password_file=store_password_file)
+            settings = replace(settings, store=read, web=replace(settings.web, store_url=None))
         if not settings.receiver:
             log.warning("there is no [[receiver]] in %s, so nobody gets a message", file)
         notifier = assembling.notifier(settings, password_file)

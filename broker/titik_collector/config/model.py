@@ -7,6 +7,7 @@ Rule: what two keys say together is checked too; nothing later meets a wrong con
 import hashlib
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -256,6 +257,11 @@ class Config:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.city.timezone)
         return round(moment.timestamp() * 1000)
+
+
+def reader_of(engineers: Sequence[str]) -> str:
+    """Which of the broker's engineers Titik reads as; there is one."""
+    return ENGINEER if ENGINEER in engineers else engineers[0]
 
 
 def load(file: Path) -> Config:

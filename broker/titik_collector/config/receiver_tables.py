@@ -180,6 +180,11 @@ class Heartbeat:
         Setting(FILE, "in place of `url`: file with the address, mode 0600"),
     ] = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether a sign is given at all."""
+        return self.url is not None or self.url_file is not None
+
 
 def check_receivers(
     file: Path,

@@ -7,17 +7,19 @@ thread of its own, so one that hangs holds up no acknowledgement.
 
 import logging
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from titik_collector.alerts.desk_facts import DeskFacts
-from titik_collector.desk import posting, work_times
+from titik_collector.desk import deliveries, posting, work_times
 from titik_collector.desk.posting import Posted
 from titik_collector.figures.windows import Span
 from titik_collector.limits import MAX_POSTED
-from titik_collector.store import desk_opening
+from titik_collector.store import desk_opening, notify_opening
 from titik_collector.store.database import Database, StoreError
 from titik_collector.store.opening import Where
 
@@ -32,18 +34,28 @@ class DeskReading:
 
     def __init__(self, where: Where, zone: ZoneInfo) -> None:
         self._zone = zone
+        self._source: _FilePosted | _ServerPosted
+        self._delivered: _FilePosted | _ServerPosted
         if where.path is None:
-            self._source: _FilePosted | _ServerPosted = _ServerPosted(where)
+            self._source = _ServerPosted(
+                lambda: desk_opening.open_for_collector(where), posting.read, posting.TABLE
+            )
+            self._delivered = _ServerPosted(
+                lambda: notify_opening.open_for_collector(where), deliveries.read, deliveries.TABLE
+            )
         else:
             self._source = _FilePosted(posting.file_of(where.path))
+            self._delivered = _FilePosted(deliveries.file_of(where.path))
 
     def facts(self, now_ms: int) -> DeskFacts:
         """What counts at that moment."""
-        return facts_of(self._source.posted(now_ms), now_ms, self._zone)
+        posted, arrived = self._source.posted(now_ms), self._delivered.posted(now_ms)
+        return facts_of(replace(posted, delivered=arrived.delivered), now_ms, self._zone)
 
     def close(self) -> None:
         """Let go of it."""
         self._source.close()
+        self._delivered.close()
 
 
 def facts_of(posted: Posted, now_ms: int, zone: ZoneInfo) -> DeskFacts:
@@ -100,7 +112,7 @@ class _FilePosted:
             self._seen, self._posted = None, Posted()
             self._reported.is_now(None)
         except OSError as error:
-            remedy = "the page opens it to the collector's group when it starts"
+            remedy = "who writes it opens it to the collector's group when it starts"
             self._reported.is_now(f"{self._file}: {error.strerror}; {remedy}")
         except (ValueError, msgspec.DecodeError) as error:
             self._reported.is_now(f"{self._file}: {error}")
@@ -113,10 +125,12 @@ class _FilePosted:
 
 
 class _ServerPosted:
-    """The tables of a desk on a server."""
+    """The tables of a desk on a server, or of what was delivered."""
 
-    def __init__(self, where: Where) -> None:
-        self._where = where
+    def __init__(
+        self, opens: Callable[[], Database], reads: Callable[[Database, int], Posted], table: str
+    ) -> None:
+        self._opens, self._reads, self._table = opens, reads, table
         self._db: Database | None = None
         self._posted = Posted()
         self._reported = _Problem()
@@ -157,12 +171,12 @@ class _ServerPosted:
 
     def _look(self, now_ms: int) -> None:
         try:
-            self._db = self._db or desk_opening.open_for_collector(self._where)
-            if not self._db.has_table(posting.TABLE):
+            self._db = self._db or self._opens()
+            if not self._db.has_table(self._table):
                 self._posted = Posted()  # nothing was entered yet
             else:
                 with self._db.snapshot(ANSWER_S):
-                    self._posted = posting.read(self._db, now_ms)
+                    self._posted = self._reads(self._db, now_ms)
             self._reported.is_now(None)
         except StoreError as error:
             self._reported.is_now(str(error))

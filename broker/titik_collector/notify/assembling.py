@@ -6,8 +6,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from titik_collector.broker_setup import login
-from titik_collector.broker_setup.broker_folder import BrokerFolder
-from titik_collector.config.model import ENGINEER, Config
+from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
+from titik_collector.config.model import ENGINEER, Config, reader_of
 from titik_collector.limits import MAX_PASSWORD_FILE
 from titik_collector.notify.beat_listener import BeatListener
 from titik_collector.notify.channel import channel_of
@@ -65,7 +65,9 @@ def door(settings: Config, password_file: Path | None) -> Endpoint:
     folder = BrokerFolder.open(settings.broker.directory)
     ca_file = str(folder.path / "tls" / "ca.crt")
     engineers = folder.settings.engineers
-    user = ENGINEER if ENGINEER in engineers or not engineers else engineers[0]
+    if not engineers:
+        raise BrokerError(f"{folder.path}: has no engineer; titik engineer add {ENGINEER}")
+    user = reader_of(engineers)
     made = Endpoint(
         host=folder.engineer_host,
         port=folder.ports.engineer,

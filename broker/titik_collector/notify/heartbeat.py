@@ -56,7 +56,7 @@ class Heart:
 
     def start(self) -> None:
         """Begin, if there is an address."""
-        if self.settings.url is not None or self.settings.url_file is not None:
+        if self.settings.is_given:
             threading.Thread(target=self._beat_on, name="heartbeat", daemon=True).start()
 
     def beat(self) -> None:

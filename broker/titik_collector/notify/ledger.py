@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from titik_collector.alerts.alert import Message, Notification
+from titik_collector.desk import deliveries
 from titik_collector.notify import choosing
 from titik_collector.notify.composed import MessageKey
 from titik_collector.store import (
@@ -39,6 +40,7 @@ class Ledger:
         self._unsaved_words: dict[str, str] = {}
         self._logged: str | None = None
         self._pruned_ms = now_ms
+        deliveries.post(self._db, where, now_ms)
         self.deliveries = delivery_rows.since(self._db, now_ms - REMEMBERED_MS)
         self.own = own_messages.all_of(self._db)
         self.served = remembered_rows.read(self._db, remembered_rows.SERVED)
@@ -91,6 +93,8 @@ class Ledger:
         except StoreError as error:
             self._failed(error)
             return
+        if any(one.outcome == "delivered" and one.incident is not None for one in self._unsaved):
+            deliveries.post(self._db, self._where, now_ms)
         self._unsaved, self._unsaved_own, self._unsaved_words = [], [], {}
         if self._logged is not None:
             log.info("deliveries are written again")

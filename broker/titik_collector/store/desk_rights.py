@@ -7,9 +7,10 @@ Rule: whoever owns the desk gives it, so an operator need not.
 from titik_collector.store.database import Database
 
 READ = ("acknowledgement", "silence", "maintenance")
+READ_OF_DELIVERIES = ("delivery",)
 
 
-def give(db: Database, store_schema: str, desk_schema: str) -> bool:
+def give(db: Database, store_schema: str, desk_schema: str, tables: tuple[str, ...] = READ) -> bool:
     """Whether something was given; nothing is where one role has both, or this one owns neither."""
     found = db.execute(
         "SELECT r.rolname FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner"
@@ -20,14 +21,14 @@ def give(db: Database, store_schema: str, desk_schema: str) -> bool:
     if found is None:
         return False
     role = str(found[0])
-    missing = [one for one in READ if not _may_read(db, role, desk_schema, one)]
+    missing = [one for one in tables if not _may_read(db, role, desk_schema, one)]
     if not missing or not _is_owner(db, desk_schema):
         return False
     quoted = '"' + role.replace('"', '""') + '"'
-    tables = ", ".join(f'"{desk_schema}".{one}' for one in missing)
+    named = ", ".join(f'"{desk_schema}".{one}' for one in missing)
     with db.transaction():
         db.execute(f'GRANT USAGE ON SCHEMA "{desk_schema}" TO {quoted}')
-        db.execute(f"GRANT SELECT ON {tables} TO {quoted}")
+        db.execute(f"GRANT SELECT ON {named} TO {quoted}")
     return True
 
 

@@ -56,6 +56,14 @@ def reading(where: Where) -> Iterator[Database | None]:
         yield there if there.version() else None
 
 
+def open_for_collector(where: Where) -> Database:
+    """On a server, for reading what the collector may; StoreError if it is away."""
+    place = opening.postgres(where)._replace(schema=schema_of(where))
+    from titik_collector.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(place)
+
+
 def schema_of(where: Where) -> str:
     """On a server; StoreError if PostgreSQL would cut its end off."""
     found = f"{where.schema}-notify"

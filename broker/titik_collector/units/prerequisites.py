@@ -8,11 +8,13 @@ else: who may write in a folder may replace every file in it.
 
 import pwd
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from titik_collector.config.model import DEFAULT_FILE, ETC, VAR
 from titik_collector.store.desk_opening import folder_of
+from titik_collector.store.notify_opening import folder_of as notify_folder_of
 from titik_collector.store.sqlite import files
 
 HOMES = (Path("/root"), Path("/home"), Path("/run/user"))  # what ProtectHome= hides
@@ -29,8 +31,10 @@ class Layout:
     broker_user: str
     collector_user: str
     web_user: str
+    notify_user: str
     keys_user: str  # who owns the authority's keys
     password: Path | None = None  # of the store on a server
+    page_password: Path | None = None  # of the page's user there, and the notifier's
 
 
 def commands(place: Layout) -> list[str]:
@@ -56,7 +60,7 @@ def _installs(place: Layout) -> list[str]:
     return [
         f"useradd --system --user-group --no-create-home --home-dir {VAR}"
         f" --shell /usr/sbin/nologin {user}"
-        for user in dict.fromkeys((place.collector_user, place.web_user))
+        for user in dict.fromkeys((place.collector_user, place.web_user, place.notify_user))
         if _uid(user) is None
     ]
 
@@ -88,13 +92,14 @@ def _handing_over(place: Layout, moved: Layout) -> list[str]:
     """The store and its folder, or the password for it, to the collector's user."""
     if place.store is None or moved.store is None:
         return _handing_over_password(place.password, moved.password, place.collector_user)
-    folder, user, desk = moved.store.parent, place.collector_user, folder_of(place.store)
-    is_there = moved.store == place.store and _belongs_to(folder, user, apart=desk)
+    folder, user = moved.store.parent, place.collector_user
+    apart = (folder_of(place.store), notify_folder_of(place.store))
+    is_there = moved.store == place.store and _belongs_to(folder, user, apart)
     if is_there and (place.web_user == user or _is_shared(place.store)):
         return []
     lines = [f"mkdir -p {_shell(folder)}"]
     if moved.store != place.store:
-        known = [*files(place.store), place.store.with_name(f"{place.store.name}.lease"), desk]
+        known = [*files(place.store), place.store.with_name(f"{place.store.name}.lease"), *apart]
         there = " ".join(_shell(one) for one in known if one.exists())
         lines += [f"mv {there} {_shell(folder)}/"] if there else []
     lines += [f"chown -R {user}: {_shell(folder)}", f"chmod 750 {_shell(folder)}"]
@@ -139,11 +144,11 @@ def _must_move(place: Layout, store: Path) -> bool:
     return any(not one.name.startswith((name, f".{name}")) for one in folder.iterdir())
 
 
-def _belongs_to(folder: Path, user: str, apart: Path | None = None) -> bool:
-    """A folder, and every file in it but the one that is apart, of the user."""
+def _belongs_to(folder: Path, user: str, apart: Collection[Path]) -> bool:
+    """A folder, and every file in it but those that are apart, of the user."""
     if not folder.is_dir():
         return False
-    known = [folder, *(one for one in folder.iterdir() if one != apart)]
+    known = [folder, *(one for one in folder.iterdir() if one not in apart)]
     return {_uid(user)} == {one.lstat().st_uid for one in known}
 
 

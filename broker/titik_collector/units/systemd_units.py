@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from titik_collector.config import model as configuration
-from titik_collector.config.model import ConfigError
+from titik_collector.config.model import ENGINEER, ConfigError, reader_of
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.limits import (
     MAX_BACKUPS,
     MAX_COLLECTOR_MEMORY,
     MAX_COLLECTOR_TASKS,
     MAX_MEMORY,
+    MAX_NOTIFY_MEMORY,
+    MAX_NOTIFY_TASKS,
     MAX_OPEN_FILES,
     MAX_PAGE_MEMORY,
     MAX_PAGE_TASKS,
@@ -28,13 +30,15 @@ from titik_collector.limits import (
     MAX_TASKS,
 )
 from titik_collector.store.desk_opening import folder_of
+from titik_collector.store.notify_opening import folder_of as notify_folder_of
 from titik_collector.units import prerequisites
 from titik_collector.units.prerequisites import Layout
 
 USER = "titik"  # the collector's
 WEB_USER = "titik-web"  # the page's: it reads the store, and writes the desk alone
+NOTIFY_USER = "titik-notify"  # who delivers: it reads the store, and has the secrets of channels
 COLLECTOR = "titik-collector.service"
-ENABLED = "titik-broker titik-collector titik-web titik-renew.timer titik-backup.timer"
+ENABLED = "titik-broker titik-collector titik-web titik-notify titik-renew.timer titik-backup.timer"
 LOW_PORTS = 1024  # below, only who may bind them
 
 _SERVICE = """\
@@ -109,6 +113,7 @@ class Mosquitto:
     directory: Path
     account: str  # who mosquitto runs as
     collector: str  # the collector's user at the broker
+    engineers: tuple[str, ...] = (ENGINEER,)  # one of them hears the collector's beat
     lowest_port: int
 
 
@@ -130,12 +135,13 @@ def write(broker: Mosquitto, config: Path | None) -> list[str]:
 def find(broker: Mosquitto, config: Path) -> Layout | None:
     """Where the city is; None without a configuration that can be read."""
     try:
-        store = configuration.load(config).store
+        city = configuration.load(config)
     except ConfigError:
         return None
-    users = (broker.account, USER, WEB_USER, "root")  # root's city has its users
+    store, read = city.store, city.page_store
+    users = (broker.account, USER, WEB_USER, NOTIFY_USER, "root")  # root's city has its users
     if os.geteuid() != 0:
-        users = (pwd.getpwuid(os.geteuid()).pw_name,) * 4
+        users = (pwd.getpwuid(os.geteuid()).pw_name,) * 5
     return Layout(
         broker.directory.resolve(),
         config.resolve(),
@@ -143,6 +149,7 @@ def find(broker: Mosquitto, config: Path) -> Layout | None:
         Path(sys.executable).with_name("titik"),
         *users,
         None if store.password_file is None else store.password_file.resolve(),
+        None if read.password_file is None else read.password_file.resolve(),
     )
 
 
@@ -152,6 +159,7 @@ def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
         "titik-broker.service": _broker(place, broker),
         COLLECTOR: _collector(place, broker),
         "titik-web.service": _web(place),
+        "titik-notify.service": _notify(place, broker),
         "titik-public.service": _public(place),
         "titik-renew.service": _renew(place),
         "titik-renew.timer": _TIMER.format(
@@ -224,6 +232,38 @@ def _web(place: Layout) -> str:
     )
 
 
+def _notify(place: Layout, broker: Mosquitto) -> str:
+    """It hears the collector's beat as an engineer, who may write nothing at the broker."""
+    secrets: dict[str, tuple[str, Path]] = {}
+    if broker.engineers:
+        name = f"{reader_of(broker.engineers)}.password"
+        secrets["broker"] = ("--password-file", place.directory / "secrets" / name)
+    if place.page_password is not None:
+        secrets["store"] = ("--store-password-file", place.page_password)
+    options = "".join(f" {option} %d/{name}" for name, (option, _) in secrets.items())
+    return _service(
+        "messages to people",
+        place.notify_user,
+        f"{_quoted(place.program)} notify --config {_quoted(place.config)}{options}",
+        _DAEMON,
+        "Type=notify",
+        "WatchdogSec=5min",
+        # The broker's folder says its address; the store's group may read the store.
+        f"SupplementaryGroups={_group(place.broker_user)} {_group(place.collector_user)}",
+        *(
+            f"LoadCredential={name}:{str(file).replace('%', '%%')}"
+            for name, (_, file) in secrets.items()
+        ),
+        "CPUWeight=50",
+        _memory(MAX_NOTIFY_MEMORY),
+        f"TasksMax={MAX_NOTIFY_TASKS}",
+        *_notify_folder(place),
+        after=" titik-collector.service",
+        install=_INSTALL,
+        umask=_SHARED,
+    )
+
+
 def _public(place: Layout) -> str:
     """It is not enabled with the others: a city without a public page has none."""
     return _service(
@@ -257,6 +297,22 @@ def _desk_folder(place: Layout) -> list[str]:
     given = f"chown -hR {owner} {shlex.quote(str(folder))}"
     return [
         f"ExecStartPre=+/bin/sh -c {_word(f'{made} && {given}')}",
+        f"ReadWritePaths={_quoted(folder)}",
+    ]
+
+
+def _notify_folder(place: Layout) -> list[str]:
+    """Made by root, as the desk's; files in it are of the store's group, which may read them."""
+    if place.store is None:
+        return []
+    folder = notify_folder_of(place.store)
+    made = f"mkdir -p -m 2750 {shlex.quote(str(folder))}"
+    owner = f"{place.notify_user}:{_group(place.collector_user)}"
+    given = f"chown -hR {owner} {shlex.quote(str(folder))}"
+    # A change of the owner may take the bit away by which new files are of the folder's group.
+    again = f"chmod 2750 {shlex.quote(str(folder))}"
+    return [
+        f"ExecStartPre=+/bin/sh -c {_word(f'{made} && {given} && {again}')}",
         f"ReadWritePaths={_quoted(folder)}",
     ]
 
