@@ -82,11 +82,11 @@ class Play:
         book = read_back(self.book, self.outbox) if self.restarts else self.book
         step = evaluate(book, facts, self.desk, self.settings)
         for number in step.withdrawn:
-            assert self.outbox.pop(number).due_ms > facts.at_ms
+            assert self.outbox.pop(number).due_ms >= facts.at_ms
         for one in step.notifications:
             assert one.number is not None
             old = self.outbox.get(one.number)
-            assert old is None or old.due_ms > facts.at_ms
+            assert old is None or old.due_ms >= facts.at_ms
             self.outbox[one.number] = one
         self.book = step.book
         self.steps.append(step)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tests.alerts.cities import MIDNIGHT_MS, MIN, NOON_MS, SETTINGS, H, Play, S, router, site
 from titik_collector.alerts.alert import AlertSubject, Member
-from titik_collector.alerts.alert_settings import Rota, Route
+from titik_collector.alerts.alert_settings import Rota, Route, RuleSetting
 from titik_collector.alerts.desk_facts import (
     Acknowledgement,
     DeliveryTime,
@@ -24,11 +24,11 @@ def down(name: str, since_ms: int = NOON_MS, **changes: object) -> LiveRouter:
 
 
 def test_a_place_that_is_down_is_one_message_and_its_end_another() -> None:
-    """Down at 12:00: the message is out at 12:06, and ten minutes after it is resolved the end."""
+    """Down at 12:00: the message is out at 12:06, and ten minutes after it is back its end."""
     play = Play()
     play.stay(NOON_MS, NOON_MS + 20 * MIN, [down("park"), router("hall")])
     play.stay(NOON_MS + 20 * MIN, NOON_MS + H, [router("park"), router("hall")])
-    assert [(6, "ops", "firing", "park"), (32, "ops", "resolved", "park")] == play.inbox()
+    assert [(6, "ops", "firing", "park"), (30, "ops", "resolved", "park")] == play.inbox()
     (end,) = play.messages("resolved")
     assert (NOON_MS, NOON_MS + 20 * MIN) == (end.from_ms, end.to_ms)
 
@@ -62,7 +62,7 @@ def test_what_fires_again_within_half_an_hour_is_the_same_incident() -> None:
     play.stay(NOON_MS + 30 * MIN, NOON_MS + 6 * H, [down("park", NOON_MS + 30 * MIN)], None, MIN)
     assert [
         (6, "ops", "firing", "park"),
-        (22, "ops", "resolved", "park"),
+        (20, "ops", "resolved", "park"),
         (36, "ops", "firing", "park"),
     ] == play.inbox()
     assert [(False, None), (True, "ani")] == [
@@ -91,7 +91,7 @@ def test_a_restart_changes_nothing() -> None:
         play.stay(NOON_MS + H, NOON_MS + 2 * H, [router("park"), router("hall")])
         inboxes.append(play.inbox())
     assert inboxes[0] == inboxes[1]
-    assert 4 == len(inboxes[0])
+    assert 5 == len(inboxes[0])
 
 
 # Groups
@@ -108,10 +108,10 @@ def test_five_places_within_three_minutes_are_one_message() -> None:
         up = [router(name) for name in names(fleet)[5:]]
         play = Play()
         fell = [down(name) for name in names(5)]
-        play.stay(NOON_MS, NOON_MS + 30 * MIN, fell + up, None, 30 * S)
+        play.stay(NOON_MS, NOON_MS + 30 * MIN, fell + up, None, MIN)
         every = [router(name) for name in names(fleet)]
-        play.stay(NOON_MS + 30 * MIN, NOON_MS + H, every, None, 30 * S)
-        assert [(3, "ops", "firing", "kupang"), (45, "ops", "resolved", "kupang")] == play.inbox()
+        play.stay(NOON_MS + 30 * MIN, NOON_MS + H, every, None, MIN)
+        assert [(3, "ops", "firing", "kupang"), (40, "ops", "resolved", "kupang")] == play.inbox()
         (first,) = play.messages("firing")
         assert ("group-outage", 5, fleet) == (first.kind, first.places, first.of_places)
 
@@ -126,7 +126,7 @@ def test_batteries_that_die_one_by_one_are_one_message() -> None:
             down(name, since_ms) if since_ms <= at_ms else router(name)
             for name, since_ms in zip(names(20), fell, strict=True)
         ]
-        play.stay(at_ms, at_ms + MIN, now + [router(name) for name in names(60, "other")])
+        play.stay(at_ms, at_ms + MIN, now + [router(name) for name in names(20, "other")])
     assert ["kupang"] == [one.name for one in play.inbox()]
 
 
@@ -139,16 +139,40 @@ def test_places_that_fell_far_apart_are_messages_of_their_own() -> None:
 
 
 def test_half_of_a_district_is_one_message() -> None:
-    """Two places of three, with the district's name."""
-    sites = [site(name, district="Kota") for name in names(3)]
+    """Three places of five, with the district's name."""
+    sites = [site(name, district="Kota") for name in names(5)]
     sites += [site(name, district="Timur") for name in names(7, "other")]
     play = Play()
-    now = [down("place-0"), down("place-1"), router("place-2")]
+    now = [down(name) for name in names(3)] + [router("place-3"), router("place-4")]
     now += [router(name) for name in names(7, "other")]
     play.stay(NOON_MS, NOON_MS + 20 * MIN, now, sites)
     assert [(3, "ops", "firing", "district:Kota")] == play.inbox()
     (first,) = play.messages("firing")
-    assert ("Kota", 2, 3) == (first.title, first.places, first.of_places)
+    assert ("Kota", 3, 5, "critical") == (
+        first.title,
+        first.places,
+        first.of_places,
+        first.severity,
+    )
+
+
+def test_two_places_are_no_group() -> None:
+    """Though they are half of a district of four."""
+    sites = [site(name, district="Kota") for name in names(4)]
+    play = Play()
+    now = [down("place-0"), down("place-1"), router("place-2"), router("place-3")]
+    play.stay(NOON_MS, NOON_MS + 20 * MIN, now, sites)
+    assert ["place-0", "place-1"] == [one.name for one in play.inbox()]
+
+
+def test_a_group_is_named_after_what_fell_more_of() -> None:
+    """Five places of one district and one provider, which has places elsewhere."""
+    sites = [site(name, district="Kota", provider="Telko") for name in names(5)]
+    sites += [site(name, district="Timur", provider="Telko") for name in names(5, "other")]
+    play = Play()
+    now = [down(name) for name in names(5)] + [router(name) for name in names(5, "other")]
+    play.stay(NOON_MS, NOON_MS + 20 * MIN, now, sites)
+    assert ["district:Kota"] == [one.name for one in play.inbox()]
 
 
 def test_an_incident_that_widens_has_one_update() -> None:
@@ -179,7 +203,7 @@ def test_a_provider_without_internet_is_one_message() -> None:
     play.stay(NOON_MS + 20 * MIN, NOON_MS + H, [router(one.name) for one in sites], sites)
     assert [
         (1, "ops", "firing", "provider:Telko"),
-        (35, "ops", "resolved", "provider:Telko"),
+        (30, "ops", "resolved", "provider:Telko"),
     ] == play.inbox()
     assert ["no-internet"] == [one.kind for one in play.messages("firing")]
 
@@ -245,12 +269,12 @@ def test_a_group_wakes_somebody() -> None:
     assert [(3, "ops", "firing", "kupang")] == play.inbox()
 
 
-def test_a_warning_waits_for_the_end_of_the_quiet_hours() -> None:
-    """One of two routers, away since 02:00: at 06:00."""
+def test_a_warning_waits_for_the_morning() -> None:
+    """One of two routers, away since 02:00."""
     play = Play()
     now = [down("a", NIGHT, site="park"), router("b", "park")]
-    play.stay(NIGHT, NIGHT + 5 * H, now, None, MIN)
-    assert [(4 * 60, "ops", "firing", "a")] == play.inbox()
+    play.stay(NIGHT, NIGHT + 6 * H, now, None, MIN)
+    assert [(5 * 60, "ops", "firing", "a")] == play.inbox()
 
 
 def test_a_closed_place_does_not_alert() -> None:
@@ -281,7 +305,7 @@ def test_while_the_server_is_at_fault_its_alert_is_the_only_one() -> None:
     play.stay(cut_ms + H + 4 * MIN, cut_ms + 2 * H, up)
     assert [
         (13, "ops", "firing", "kupang-1"),
-        (81, "ops", "resolved", "kupang-1"),
+        (80, "ops", "resolved", "kupang-1"),
     ] == play.inbox()
     assert {"line-down"} == {one.message.kind for one in play.outbox.values()}
 
@@ -295,7 +319,7 @@ def test_who_is_not_back_after_the_hold_off_is_reported() -> None:
     play.stay(NOON_MS + 5 * MIN, back_ms, up, connected=False)
     gone = [down("place-0", back_ms), *up[1:]]
     play.stay(back_ms, back_ms + 20 * MIN, gone, connected_since_ms=back_ms)
-    assert [(8, "kupang-1", "firing"), (21, "kupang-1", "resolved"), (23, "place-0", "firing")] == [
+    assert [(8, "kupang-1", "firing"), (20, "kupang-1", "resolved"), (23, "place-0", "firing")] == [
         (one.minute, one.name, one.what) for one in play.inbox()
     ]
 
@@ -314,10 +338,11 @@ def test_the_hold_off_ends_when_nearly_all_are_back() -> None:
 def test_first_criticals_their_ends_and_the_server_are_never_capped() -> None:
     """A warning may be, and so may a repeat."""
     play = Play()
-    now = [down("park"), down("a", site="hall"), router("b", "hall")]
-    play.stay(NOON_MS, NOON_MS + 5 * H, now, None, MIN, certificate_days=10)
-    rest = [router("park"), router("b", "hall")]
-    play.stay(NOON_MS + 5 * H, NOON_MS + 6 * H, rest, None, MIN, certificate_days=90)
+    sites = [site("hospital", tier=1), site("hall")]
+    now = [down("hospital"), down("a", site="hall"), router("b", "hall")]
+    play.stay(NOON_MS, NOON_MS + 5 * H, now, sites, MIN, certificate_days=10)
+    rest = [router("hospital"), router("a", "hall"), router("b", "hall")]
+    play.stay(NOON_MS + 5 * H, NOON_MS + 6 * H, rest, sites, MIN, certificate_days=90)
     assert {
         ("site-offline", "firing", True),
         ("site-offline", "repeat", False),
@@ -333,29 +358,35 @@ def test_first_criticals_their_ends_and_the_server_are_never_capped() -> None:
 
 
 def test_what_flaps_is_reported_as_flapping_and_then_as_down() -> None:
-    """Nine minutes a round: it fires, then flaps, then stays down; one message each."""
+    """Ten minutes a round; one message that it flaps instead of many, then one that it stays."""
     play = Play()
     at_ms = NOON_MS
     for _ in range(4):
-        play.stay(at_ms, at_ms + 6 * MIN, [down("park", at_ms)])
-        play.stay(at_ms + 6 * MIN, at_ms + 9 * MIN, [router("park")])
-        at_ms += 9 * MIN
+        play.stay(at_ms, at_ms + 7 * MIN, [down("park", at_ms)])
+        play.stay(at_ms + 7 * MIN, at_ms + 10 * MIN, [router("park")])
+        at_ms += 10 * MIN
     play.stay(at_ms, at_ms + 40 * MIN, [down("park", at_ms)])
-    assert ["firing", "flapping", "firing"] == [one.what for one in play.inbox()]
-    assert 36 + 5 + 15 == play.inbox()[-1].minute
+    play.stay(at_ms + 40 * MIN, at_ms + 3 * H, [router("park")])
+    assert [
+        (6, "ops", "firing", "park"),
+        (20, "ops", "flapping", "park"),
+        (90, "ops", "resolved", "park"),  # it is back since 80
+        (142, "ops", "resolved", "park"),  # it flaps no more: its last change was at 82
+    ] == play.inbox()
 
 
-def test_what_no_longer_flaps_is_over() -> None:
-    """An hour without a change, then the ten minutes of any end."""
+def test_what_flaps_and_then_stays_down_is_down() -> None:
+    """It was over when it began to flap: down for 15 minutes without a break, it fires."""
     play = Play()
     at_ms = NOON_MS
-    for _ in range(4):
+    for _ in range(2):
         play.stay(at_ms, at_ms + 6 * MIN, [down("park", at_ms)])
-        play.stay(at_ms + 6 * MIN, at_ms + 9 * MIN, [router("park")])
-        at_ms += 9 * MIN
-    play.stay(at_ms, at_ms + 2 * H, [router("park")])
-    assert ["firing", "flapping", "resolved"] == [one.what for one in play.inbox()]
-    assert 35 + 60 + 10 == int(play.inbox()[-1].minute)
+        play.stay(at_ms + 6 * MIN, at_ms + 24 * MIN, [router("park")])
+        at_ms += 24 * MIN
+    play.stay(at_ms, at_ms + 40 * MIN, [down("park", at_ms)])
+    found = [(one.minute, one.what, one.name) for one in play.inbox()]
+    assert (33, "flapping", "park") in found
+    assert (64, "firing", "park") == found[-1]
 
 
 # People
@@ -365,46 +396,63 @@ def test_nobody_acknowledged_so_the_next_are_called() -> None:
     """Half an hour and two hours after the first message arrived; each gets the end."""
     play = Play(replace(SETTINGS, routes=(Route(("ops",), escalate=(("boss",), ("mayor",))),)))
     play.desk = DeskFacts(delivered=(DeliveryTime(1, NOON_MS + 8 * MIN),))
-    play.stay(NOON_MS, NOON_MS + 3 * H, [down("park")], None, MIN)
-    play.stay(NOON_MS + 3 * H, NOON_MS + 4 * H, [router("park")], None, MIN)
+    sites = [site("hospital", tier=1)]
+    play.stay(NOON_MS, NOON_MS + 3 * H, [down("hospital")], sites, MIN)
+    play.stay(NOON_MS + 3 * H, NOON_MS + 4 * H, [router("hospital")], sites, MIN)
     assert [
-        (6, "ops", "firing", "park"),
-        (38, "boss", "escalation", "park"),
-        (128, "mayor", "escalation", "park"),
-        (192, "ops", "resolved", "park"),
-        (192, "boss", "resolved", "park"),
-        (192, "mayor", "resolved", "park"),
-    ] == play.inbox()
+        (6, "ops", "firing"),
+        (38, "boss", "escalation"),
+        (128, "mayor", "escalation"),
+        (190, "ops", "resolved"),
+        (190, "boss", "resolved"),
+        (190, "mayor", "resolved"),
+    ] == [(one.minute, one.receiver, one.what) for one in play.inbox()]
+
+
+def test_an_escalation_is_planned_while_the_store_can_be_written() -> None:
+    """It waits in the outbox half an hour before it is due."""
+    play = Play(replace(SETTINGS, routes=(Route(("ops",), escalate=(("boss",),)),)))
+    play.desk = DeskFacts(delivered=(DeliveryTime(1, NOON_MS + 6 * MIN),))
+    sites = [site("hospital", tier=1)]
+    play.stay(NOON_MS, NOON_MS + 8 * MIN, [down("hospital")], sites)
+    assert [("boss", NOON_MS + 36 * MIN)] == [
+        (one.receiver, one.due_ms)
+        for one in play.outbox.values()
+        if one.message.what == "escalation"
+    ]
 
 
 def test_an_acknowledgement_stops_repeats_and_escalation() -> None:
     """Not the end."""
     play = Play(replace(SETTINGS, routes=(Route(("ops",), escalate=(("boss",),)),)))
-    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
-    play.desk = DeskFacts(
-        acks=(Acknowledgement(1, "ani", NOON_MS + 9 * MIN, NOON_MS + 24 * H),),
-        delivered=(DeliveryTime(1, NOON_MS + 6 * MIN),),
-    )
-    play.stay(NOON_MS + 10 * MIN, NOON_MS + 9 * H, [down("park")], None, MIN)
-    play.stay(NOON_MS + 9 * H, NOON_MS + 10 * H, [router("park")], None, MIN)
+    sites = [site("hospital", tier=1)]
+    delivered = (DeliveryTime(1, NOON_MS + 6 * MIN),)
+    play.desk = DeskFacts(delivered=delivered)
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("hospital")], sites)
+    acks = (Acknowledgement(1, "ani", NOON_MS + 9 * MIN, NOON_MS + 24 * H),)
+    play.desk = DeskFacts(acks=acks, delivered=delivered)
+    play.stay(NOON_MS + 10 * MIN, NOON_MS + 9 * H, [down("hospital")], sites, MIN)
+    play.stay(NOON_MS + 9 * H, NOON_MS + 10 * H, [router("hospital")], sites, MIN)
     assert ["firing", "resolved"] == [one.what for one in play.inbox()]
 
 
 def test_a_critical_is_repeated_every_four_hours() -> None:
-    """By day; a warning is in the digest instead."""
+    """By day and by night; a warning is in the digest instead."""
     play = Play()
-    now = [down("park"), down("a", site="hall"), router("b", "hall")]
-    play.stay(NOON_MS, NOON_MS + 9 * H, now, None, MIN)
+    sites = [site("hospital", tier=1), site("hall")]
+    now = [down("hospital"), down("a", site="hall"), router("b", "hall")]
+    play.stay(NOON_MS, NOON_MS + 13 * H, now, sites, MIN)
     assert [
-        (6, "firing", "park"),
+        (6, "firing", "hospital"),
         (16, "firing", "a"),
-        (246, "repeat", "park"),
-        (486, "repeat", "park"),
+        (246, "repeat", "hospital"),
+        (486, "repeat", "hospital"),
+        (726, "repeat", "hospital"),
     ] == [(one.minute, one.what, one.name) for one in play.inbox()]
 
 
 def test_a_silence_leaves_out_messages_and_its_end_sends_one() -> None:
-    """Of one site for an hour, while it is down."""
+    """Of one site for an hour, while it is down; at once when it ends."""
     play = Play()
     subject = AlertSubject("site", "park")
     quiet = Silence(1, subject, None, NOON_MS, NOON_MS + H, "ani", "roof")
@@ -413,7 +461,19 @@ def test_a_silence_leaves_out_messages_and_its_end_sends_one() -> None:
     assert [] == play.inbox()
     play.desk = DeskFacts()
     play.stay(NOON_MS + H, NOON_MS + 2 * H, [down("park")], None, MIN)
-    assert [(61, "ops", "firing", "park")] == play.inbox()
+    assert [(60, "ops", "firing", "park")] == play.inbox()
+
+
+def test_a_silence_that_is_lifted_early_sends_what_fires_a_minute_later() -> None:
+    """It was for a day, and lifted after half an hour."""
+    play = Play()
+    subject = AlertSubject("site", "park")
+    quiet = Silence(1, subject, None, NOON_MS, NOON_MS + 24 * H, "ani", "roof")
+    play.desk = DeskFacts(silences=(quiet,))
+    play.stay(NOON_MS, NOON_MS + 30 * MIN, [down("park")])
+    play.desk = DeskFacts()
+    play.stay(NOON_MS + 30 * MIN, NOON_MS + 2 * H, [down("park")])
+    assert [(31, "ops", "firing", "park")] == play.inbox()
 
 
 def test_a_silence_never_holds_back_that_it_is_over() -> None:
@@ -492,13 +552,21 @@ def test_a_route_is_of_severities_and_places() -> None:
         Route(("technician",), districts=("Kota",)),
         Route(("phone",), severities=("critical",)),
     )
-    sites = [site("park", district="Kota"), site("hall", district="Timur")]
+    sites = [site("park", district="Kota"), site("hall", district="Timur", tier=1)]
     play = Play(replace(SETTINGS, routes=routes))
     now = [down("a", site="park"), router("b", "park"), down("hall")]
     play.stay(NOON_MS, NOON_MS + 30 * MIN, now, sites)
     assert [("phone", "hall"), ("technician", "a")] == [
         (one.receiver, one.name) for one in play.inbox()
     ]
+
+
+def test_a_small_city_may_be_called_for_every_place() -> None:
+    """It configures the severity of the rule; then a park wakes somebody."""
+    rules = (RuleSetting("site-offline", severity="critical"),)
+    play = Play(replace(SETTINGS, rules=rules))
+    play.stay(NIGHT, NIGHT + 10 * MIN, [down("park", NIGHT), router("hall")])
+    assert [(6, "ops", "firing", "park")] == play.inbox()
 
 
 def test_a_message_has_who_is_down_first_and_the_cause() -> None:
@@ -517,14 +585,32 @@ def test_a_message_has_who_is_down_first_and_the_cause() -> None:
     assert "place-0" == first.members[-1].subject.name
 
 
-def test_the_digest_comes_at_eight_and_has_what_could_wait() -> None:
-    """To each receiver once, also when all is well."""
-    play = Play(replace(SETTINGS, routes=(Route(("ops",)), Route(("phone",), ("critical",)))))
-    at_ms = MIDNIGHT_MS + 7 * H
-    now = [down("a", at_ms, site="park"), router("b", "park"), router("hall")]
-    play.stay(at_ms, at_ms + 30 * H, now, None, MIN)
+def test_the_digest_comes_at_eight_and_has_what_there_was() -> None:
+    """To who wants it, also when all is well; what was over by night is in it."""
+    routes = (Route(("ops",)), Route(("phone",), ("critical",)))
+    play = Play(replace(SETTINGS, routes=routes))
+    at_ms = MIDNIGHT_MS
+    play.stay(at_ms, at_ms + H, [down("park", at_ms), router("hall")], None, MIN)
+    play.stay(at_ms + H, at_ms + 60 * H, [router("park"), router("hall")], None, MIN)
     digests = [one for one in play.outbox.values() if one.message.what == "digest"]
-    assert [("ops", H), ("ops", 25 * H)] == [(one.receiver, one.due_ms - at_ms) for one in digests]
+    assert [("ops", 8 * H), ("ops", 32 * H), ("ops", 56 * H)] == [
+        (one.receiver, one.due_ms - at_ms) for one in digests
+    ]
+    assert [1, 0, 0] == [one.message.places for one in digests]
     message = digests[0].message
-    assert (2, 2, 1) == (message.value, message.of_places, message.places)
-    assert [("a", "router-offline")] == [(one.subject.name, one.kind) for one in message.members]
+    assert (2, 2) == (message.value, message.of_places)
+    park = AlertSubject("site", "park")
+    back_ms = at_ms + 62 * MIN
+    assert [Member(park, "Park", at_ms, back_ms, kind="site-offline")] == list(message.members)
+
+
+def test_the_digest_leaves_out_what_was_in_maintenance() -> None:
+    """Nobody wanted a message about it."""
+    play = Play()
+    at_ms = MIDNIGHT_MS + 6 * H
+    park = AlertSubject("site", "park")
+    work = Maintenance(1, park, at_ms, at_ms + H, "ani", "mast")
+    play.desk = DeskFacts(maintenance=(work,))
+    play.stay(at_ms, at_ms + 50 * MIN, [down("park", at_ms)], None, MIN)
+    play.stay(at_ms + 50 * MIN, at_ms + 3 * H, [router("park")], None, MIN)
+    assert [0] == [one.places for one in play.messages("digest")]

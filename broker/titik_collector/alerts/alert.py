@@ -82,7 +82,7 @@ class Incident:
     from_ms: int
     opened_ms: int
     resolved_ms: int | None = None  # None: it goes on
-    message_ms: int | None = None  # when its first message was planned; None: it has none
+    message_ms: int | None = None  # since when messages are wanted; None: they never were
 
 
 class Member(NamedTuple):

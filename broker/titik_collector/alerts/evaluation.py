@@ -2,6 +2,7 @@
 
 Rule: the same book, facts and settings give the same step. Nothing else is read.
 Rule: looks may be seconds or a minute apart. What counts is how much time passed between them.
+Rule: the clock may be set. What was noted by it goes on by how long it had run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,9 @@ SUPERSEDED = ("update", "repeat", "flapping")
 def evaluate(
     book: AlertBook, live: LiveFacts, desk: DeskFacts, settings: AlertSettings
 ) -> AlertStep:
-    """The book after this look, and the rows to write."""
+    """The book after this look, and the rows to write; of what is older than it, nothing."""
+    if book.looked_ms is not None and 0 < book.looked_ms - live.at_ms <= LONGEST_LOOK_MS:
+        return AlertStep(book=book)
     fault = faults.next_fault(book.fault, book.looked_ms, live)
     present = see(live, desk, settings, is_excused=faults.excuses(fault, live))
     alerts, events = _move(book, present)
@@ -49,11 +52,11 @@ def evaluate(
         events,
     )
     members = gathering.gather()
-    planning = Planning(present, alerts, threads, book.last_notification)
+    planning = Planning(present, alerts, gathering.forming, threads, book.last_notification)
     for number, incident in gathering.incidents.items():
         planning.plan(incident, members.get(number, ()))
-    planning.plan_digest(_digests(book), book.looked_ms)
-    _note_first(gathering.incidents, planning.written)
+    _note_due(gathering.incidents, planning.due, live.at_ms)
+    planning.plan_digest(_digests(book), gathering.incidents.values(), book.looked_ms)
     after = AlertBook(
         looked_ms=live.at_ms,
         alerts={key: one for key, one in alerts.items() if not _is_over(one)},
@@ -122,7 +125,7 @@ def _take(
 
 def _after_a_pause(book: AlertBook, at_ms: int) -> dict[AlertKey, Alert]:
     last_ms = book.looked_ms
-    if last_ms is None or at_ms - last_ms <= LONGEST_LOOK_MS:
+    if last_ms is None or 0 <= at_ms - last_ms <= LONGEST_LOOK_MS:
         return dict(book.alerts)
     return {key: phases.pause(one, last_ms, at_ms) for key, one in book.alerts.items()}
 
@@ -163,12 +166,10 @@ def _digests(book: AlertBook) -> list[Notification]:
     return [one for one in book.notifications.values() if one.incident is None]
 
 
-def _note_first(incidents: dict[int, Incident], written: Sequence[Notification]) -> None:
-    """When the first message about an incident was planned."""
-    for one in written:
-        if one.incident is not None and incidents[one.incident].message_ms is None:
-            incident = incidents[one.incident]
-            incidents[one.incident] = replace(incident, message_ms=one.made_ms)
+def _note_due(incidents: dict[int, Incident], numbers: Sequence[int], at_ms: int) -> None:
+    """From now on messages about these are wanted, and digests list them."""
+    for number in numbers:
+        incidents[number] = replace(incidents[number], message_ms=at_ms)
 
 
 def _kept(

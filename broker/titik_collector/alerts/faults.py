@@ -62,7 +62,7 @@ def _begun_ms(live: LiveFacts, looked_ms: int | None) -> int | None:
 def _missed_something(looked_ms: int, live: LiveFacts) -> bool:
     """Whether it was away between the last look and this one."""
     connected_ms = live.server.connected_since_ms
-    return live.at_ms - looked_ms > LONGEST_LOOK_MS or (
+    return not 0 <= live.at_ms - looked_ms <= LONGEST_LOOK_MS or (
         connected_ms is not None and connected_ms > looked_ms
     )
 

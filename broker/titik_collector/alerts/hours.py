@@ -37,7 +37,7 @@ def minute_of(at_ms: int, minute: int, zone: ZoneInfo, days: int = 0) -> int:
 
 
 def night(settings: AlertSettings) -> Hours:
-    """When a single place of a lower tier waits."""
+    """When warnings wait."""
     return Hours(settings.quiet.from_min, settings.morning_min)
 
 

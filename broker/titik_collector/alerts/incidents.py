@@ -25,12 +25,13 @@ from titik_collector.alerts.alert import (
 from titik_collector.alerts.phases import REOPEN_MS
 from titik_collector.alerts.present import Present
 from titik_collector.alerts.rules import Finding
-from titik_wire.instant import MINUTE_MS
+from titik_wire.instant import DAY_MS, MINUTE_MS
 
 TOGETHER_MS = 3 * MINUTE_MS  # a broker notices the members of one outage up to two minutes apart
-MEMBER_MS = MINUTE_MS  # what is down for a shorter time is no member yet
+FEWEST = 3  # places, also where a provider or a district has few
 GROUP_KINDS: Mapping[Kind, Kind] = {"site-offline": "group-outage", "no-internet": "no-internet"}
 WIDTH: Mapping[Scope, int] = {"router": 0, "site": 1, "group": 2, "city": 3, "server": 4}
+DIGESTED_MS = DAY_MS  # a digest lists what was over by then
 ACTIVE = ("firing", "recovering")
 
 
@@ -55,6 +56,7 @@ class Gathering:
     incidents: dict[int, Incident]
     last_incident: int
     events: list[AlertEvent] = field(default_factory=list)
+    forming: set[AlertKey] = field(default_factory=set)  # of what may be a group in a moment
     _at_sites: dict[str, list[AlertKey]] | None = None
 
     def gather(self) -> dict[int, list[Alert]]:
@@ -87,31 +89,38 @@ class Gathering:
                 self._group_cluster(kind, cluster, free)
 
     def _group_cluster(self, kind: Kind, cluster: Sequence[Fallen], free: Sequence[Fallen]) -> None:
-        groups = [number for one in cluster if self._is_grouped(number := one.incident)]
+        at_ms, rule = self.present.at_ms, self.present.rules["group-outage"]
+        lasting = [one for one in cluster if at_ms - one.from_ms >= rule.for_ms]
+        groups = [one.incident for one in cluster if self._is_grouped(one.incident)]
         if groups:
-            self._take_in(kind, min(one for one in groups if one is not None), free)
+            self._take_in(kind, min(one or 0 for one in groups), _in(lasting, free))
+            self.forming |= {key for one in free for key in one.keys}
             return
-        down = [one for one in cluster if one.is_down]
-        if self.present.at_ms - down[0].from_ms < self.present.rules["group-outage"].for_ms:
-            return
+        for some in self._enough([one for one in cluster if one.is_down]):
+            for enough in self._enough(_in(lasting, some)):
+                self._take_in(kind, self._base(enough), _in(enough, free))
+            self.forming |= {key for one in some for key in one.keys}
+
+    def _enough(self, down: Sequence[Fallen]) -> Iterator[Sequence[Fallen]]:
+        """Those that are as many as a group has: several, or half of a provider or district."""
         if len(down) >= self.present.rules["group-outage"].threshold:
-            self._take_in(kind, self._base(down), free)
+            yield down
             return
         for names in groups_of(self.present, only_open=True).values():
-            half = [one for one in down if one.name in names]
-            of_it = [one for one in free if one.name in names]
-            if of_it and len(half) >= 2 and 2 * len(half) >= len(names):
-                self._take_in(kind, self._base(half), of_it)
-                return
+            some = [one for one in down if one.name in names]
+            if len(some) >= FEWEST and 2 * len(some) >= len(names):
+                yield some
 
     def _base(self, members: Iterable[Fallen]) -> int | None:
         """The oldest incident of any of them, which becomes theirs."""
         known = [one.incident for one in members if one.incident in self.incidents]
         return min((one for one in known if one is not None), default=None)
 
-    def _take_in(self, kind: Kind, number: int | None, free: Iterable[Fallen]) -> None:
+    def _take_in(self, kind: Kind, number: int | None, free: Sequence[Fallen]) -> None:
         """Make these members of an incident, of a new one where it has no number."""
         keys = [key for one in free for key in one.keys]
+        if not keys:
+            return
         if number is None:
             number = self._open(self.alerts[keys[0]])
         for key in keys:
@@ -204,9 +213,7 @@ class Gathering:
             return False
         if muting.is_in_maintenance(alert.key.subject, site, self.present):
             return False
-        if alert.phase == "pending":
-            return alert.known and phases.held_ms(alert, self.present.at_ms) >= MEMBER_MS
-        return alert.phase == "firing"
+        return alert.phase == "firing" or (alert.phase == "pending" and alert.known)
 
     def _is_grouped(self, number: int | None) -> bool:
         if number is None or number not in self.incidents:
@@ -281,7 +288,9 @@ class Gathering:
         active = [one for one in members if one.phase in ACTIVE]
         if not active:
             ended_ms = self.present.at_ms if incident.resolved_ms is None else incident.resolved_ms
-            return replace(incident, resolved_ms=ended_ms)
+            is_empty = not members and incident.resolved_ms is None  # it was taken into another
+            message_ms = None if is_empty else incident.message_ms
+            return replace(incident, resolved_ms=ended_ms, message_ms=message_ms)
         severity, kind, subject = incident.severity, incident.kind, incident.subject
         for one in active:
             severity = severities.highest(severity, self._severity(one))
@@ -320,9 +329,13 @@ class Gathering:
             return "critical"
         rule = self.present.rules.get(alert.key.kind)
         severity: Severity = "info" if rule is None else rule.severity
-        if alert.key.kind == "no-internet" and self._is_cut_off(alert.key.subject):
-            return severities.highest(severity, "critical")
-        return severity
+        site = self.present.site_of(alert.key.subject)
+        if site is None or site.tier != severities.FIRST_TIER:
+            return severity
+        is_whole = alert.key.kind == "site-offline" or (
+            alert.key.kind == "no-internet" and self._is_cut_off(alert.key.subject)
+        )
+        return severities.highest(severity, "critical") if is_whole else severity
 
     def _is_cut_off(self, subject: AlertSubject) -> bool:
         """Whether no router of its site that knows has internet."""
@@ -337,15 +350,16 @@ class Gathering:
         return True
 
     def _forget(self, members: Mapping[int, Sequence[Alert]]) -> None:
-        """What was resolved so long ago that nothing reopens it."""
+        """Nothing reopens what was resolved long ago; the digest of the day still has it."""
         for number, incident in list(self.incidents.items()):
             ended_ms = incident.resolved_ms
             if ended_ms is None or self.present.at_ms - ended_ms <= REOPEN_MS:
                 continue
             some = members.get(number, ())
-            if any(one.phase == "pending" for one in some) or number in self.waiting:
+            if number in self.waiting or any(one.phase == "pending" for one in some):
                 continue
-            del self.incidents[number]
+            if self.present.at_ms - ended_ms > DIGESTED_MS:
+                del self.incidents[number]
             for one in some:
                 self.alerts[one.key] = replace(self.alerts[one.key], incident=None)
 
@@ -367,6 +381,11 @@ def clusters(fallen: Iterable[Fallen]) -> Iterator[list[Fallen]]:
         yield cluster
 
 
+def _in(some: Iterable[Fallen], others: Iterable[Fallen]) -> list[Fallen]:
+    wanted = set(others)
+    return [one for one in some if one in wanted]
+
+
 def groups_of(present: Present, *, only_open: bool = False) -> dict[AlertSubject, set[str]]:
     """The places of each district and each provider."""
     found: dict[AlertSubject, set[str]] = {}
@@ -382,11 +401,13 @@ def groups_of(present: Present, *, only_open: bool = False) -> dict[AlertSubject
 
 
 def common(names: Collection[str], present: Present) -> AlertSubject:
-    """The district or provider where most are among these and that has all; else the city."""
+    """The provider or district that has all of these, where the greater share fell; else the city.
+
+    Of equal shares it is the district.
+    """
     best, share = AlertSubject("city", present.live.city), 0.0
-    for subject, places in groups_of(present).items():
-        is_city = len(places) == len(present.places)
-        if places.issuperset(names) and not is_city and len(names) / len(places) > share:
+    for subject, places in sorted(groups_of(present).items()):  # districts first
+        if places.issuperset(names) and len(names) / len(places) > share:
             best, share = subject, len(names) / len(places)
     return best
 
@@ -398,8 +419,6 @@ def is_of_group(key: AlertKey) -> bool:
 
 def _are_one(one: Alert, other: Alert) -> bool:
     """Whether two alerts of the same site are one event."""
-    if "flapping" in (one.key.kind, other.key.kind):
-        return one.key.subject == other.key.subject
     kinds = {one.key.kind, other.key.kind}
     if one.phase not in ACTIVE or not (len(kinds) == 1 or kinds <= _AWAY):
         return False

@@ -4,12 +4,11 @@ Rule: what is down comes first, the longest first; so many at most as somebody r
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from titik_collector.alerts import muting
+from titik_collector.alerts import severities
 from titik_collector.alerts.alert import (
     Alert,
-    AlertKey,
     AlertSubject,
     Incident,
     Member,
@@ -44,7 +43,7 @@ def compose(
         subject=incident.subject,
         title=present.title_of(incident.subject),
         from_ms=incident.from_ms,
-        to_ms=_ended_ms(alerts, incident) if what == "resolved" else None,
+        to_ms=ended_ms(alerts, incident) if what == "resolved" else None,
         cause=_cause(members),
         members=tuple(members[:MAX_MEMBERS]),
         places=len({one.subject for one in members}) if len(members) > 1 else None,
@@ -56,11 +55,15 @@ def compose(
     )
 
 
-def digest(alerts: Mapping[AlertKey, Alert], present: Present) -> Message:
-    """All that is wrong now and not left out on purpose, and how many places are served."""
-    wrong = sorted(
-        (one for one in alerts.values() if _is_digested(one, alerts, present)),
-        key=lambda one: (one.from_ms or 0, one.key),
+def digest(incidents: Iterable[Incident], from_ms: int, present: Present) -> Message:
+    """Each incident that went on since then, and how many places are served now."""
+    some = [
+        one
+        for one in incidents
+        if one.message_ms is not None and (one.resolved_ms is None or one.resolved_ms > from_ms)
+    ]
+    some.sort(
+        key=lambda one: (one.resolved_ms is not None, -severities.rank(one.severity), one.from_ms)
     )
     city = AlertSubject("city", present.live.city)
     return Message(
@@ -69,24 +72,22 @@ def digest(alerts: Mapping[AlertKey, Alert], present: Present) -> Message:
         severity="info",
         subject=city,
         title=present.live.city_title,
-        from_ms=present.at_ms,
-        members=tuple(_digest_line(one, present) for one in wrong[:MAX_MEMBERS]),
-        places=len(wrong),
+        from_ms=from_ms,
+        to_ms=present.at_ms,
+        members=tuple(
+            Member(
+                one.subject,
+                present.title_of(one.subject),
+                one.from_ms,
+                one.resolved_ms,
+                kind=one.kind,
+            )
+            for one in some[:MAX_MEMBERS]
+        ),
+        places=len(some),
         of_places=_of_places(city, present),
         value=sum(one.is_served is True for one in present.places.values()),
     )
-
-
-def _is_digested(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present) -> bool:
-    if alert.phase not in ACTIVE or is_of_group(alert.key):
-        return False
-    return not muting.is_muted(alert, alerts, present)
-
-
-def _digest_line(alert: Alert, present: Present) -> Member:
-    subject = alert.key.subject
-    from_ms = present.at_ms if alert.from_ms is None else alert.from_ms
-    return Member(subject, present.title_of(subject), from_ms, kind=alert.key.kind)
 
 
 def acked_by(incident: Incident, present: Present) -> str | None:
@@ -104,7 +105,7 @@ def _members(incident: Incident, alerts: Sequence[Alert], present: Present) -> l
     is_wide = incident.subject.scope in ("city", "group")
     found: dict[AlertSubject, Member] = {}
     for alert in alerts:
-        if is_of_group(alert.key) or alert.key.kind == "flapping":
+        if is_of_group(alert.key):
             continue
         site = present.site_of(alert.key.subject)
         subject = alert.key.subject
@@ -147,15 +148,14 @@ def _cause(members: Sequence[Member]) -> str | None:
 
 def _of_places(subject: AlertSubject, present: Present) -> int:
     if subject.scope == "group":
-        return len(groups_of(present).get(subject, ()))
-    return sum(bool(one.routers) for one in present.places.values())
+        return len(groups_of(present, only_open=True).get(subject, ()))
+    return sum(
+        bool(one.routers) and one.site.is_open is not False for one in present.places.values()
+    )
 
 
-def _ended_ms(alerts: Sequence[Alert], incident: Incident) -> int | None:
+def ended_ms(alerts: Sequence[Alert], incident: Incident) -> int:
     """When the last of it was back."""
-    ended = [
-        one.since_ms
-        for one in alerts
-        if one.phase not in ACTIVE and one.key.kind != "flapping" and not is_of_group(one.key)
-    ]
-    return max(ended, default=incident.resolved_ms)
+    ended = [one.since_ms for one in alerts if one.phase not in ACTIVE and not is_of_group(one.key)]
+    resolved_ms = incident.from_ms if incident.resolved_ms is None else incident.resolved_ms
+    return max(ended, default=resolved_ms)

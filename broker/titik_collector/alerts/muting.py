@@ -3,35 +3,46 @@
 Rule: only messages are left out. Alerts, their history and their end go on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject
 from titik_collector.alerts.desk_facts import Maintenance, Silence
 from titik_collector.alerts.facts import LiveSite
 from titik_collector.alerts.present import Present
+from titik_wire.instant import MINUTE_MS
+from titik_wire.limits import MAX_MS
+
+FOREVER_MS = MAX_MS  # later than any message is due
+AFTER_WORK_MS = MINUTE_MS  # in which what was worked at comes back
+DOWN_MS = 15 * MINUTE_MS
 
 
-def is_muted(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present) -> bool:
-    """For any reason."""
+def muted_until_ms(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present) -> int | None:
+    """Until when no message is wanted; None: one is, FOREVER_MS: as long as it is so."""
     subject = alert.key.subject
     site = present.site_of(subject)
     if subject.scope != "server" and present.is_excused:
-        return True
+        return FOREVER_MS
     if site is not None and site.is_open is False:
-        return True
-    return (
-        is_in_maintenance(subject, site, present)
-        or any(_silences(one, alert.key, site, present) for one in present.desk.silences)
-        or _is_implied(alert, site, alerts)
-    )
+        return FOREVER_MS
+    if _is_implied(alert, site, alerts) or _flaps(alert, alerts, present):
+        return FOREVER_MS
+    until = [
+        one.until_ms for one in present.desk.silences if _silences(one, alert.key, site, present)
+    ]
+    until += [one.to_ms + AFTER_WORK_MS for one in _works(subject, site, present)]
+    return max(until, default=None)
 
 
 def is_in_maintenance(subject: AlertSubject, site: LiveSite | None, present: Present) -> bool:
     """Somebody works there as planned."""
-    return any(
-        one.from_ms <= present.at_ms < one.to_ms and _covers(one, subject, site)
-        for one in present.desk.maintenance
-    )
+    return any(_works(subject, site, present))
+
+
+def _works(subject: AlertSubject, site: LiveSite | None, present: Present) -> Iterator[Maintenance]:
+    for one in present.desk.maintenance:
+        if one.from_ms <= present.at_ms < one.to_ms and _covers(one, subject, site):
+            yield one
 
 
 def _covers(work: Maintenance | Silence, subject: AlertSubject, site: LiveSite | None) -> bool:
@@ -64,3 +75,23 @@ def _is_implied(alert: Alert, site: LiveSite | None, alerts: Mapping[AlertKey, A
     return whole.phase in ("firing", "recovering") or (
         whole.phase == "pending" and whole.incident is not None
     )
+
+
+def _flaps(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present) -> bool:
+    """Its subject comes and goes, which is another alert; what stays down is down."""
+    if alert.key.kind == "flapping":
+        return False
+    other = alerts.get(AlertKey("flapping", alert.key.subject))
+    if other is None or other.phase != "firing":
+        return False
+    return alert.phase != "firing" or present.at_ms - _down_ms(alert, present) < DOWN_MS
+
+
+def _down_ms(alert: Alert, present: Present) -> int:
+    """Since when it is down without a break; an alert goes on over a short one."""
+    subject = alert.key.subject
+    if alert.key.kind == "router-offline" and subject.name in present.routers:
+        return present.routers[subject.name].since_ms
+    if alert.key.kind == "site-offline" and subject.name in present.places:
+        return max(one.since_ms for one in present.places[subject.name].routers)
+    return present.at_ms if alert.from_ms is None else alert.from_ms

@@ -7,7 +7,7 @@ Rule: a message that is due is out. All later ones follow from those that are ou
 Rule: a first critical message, its end and those about the server are never capped.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -21,12 +21,11 @@ from titik_collector.alerts.alert import (
     What,
 )
 from titik_collector.alerts.incidents import ACTIVE
+from titik_collector.alerts.muting import FOREVER_MS
 from titik_collector.alerts.present import Present
 from titik_collector.alerts.routing import Recipients
-from titik_collector.alerts.severities import Urgency
-from titik_wire.instant import HOUR_MS, MINUTE_MS
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
-SETTLED_MS = 5000  # what is due so soon may be on its way before it could be withdrawn
 GROUP_WAIT_MS = MINUTE_MS
 GROUP_INTERVAL_MS = 5 * MINUTE_MS
 REPEAT_MS = 4 * HOUR_MS
@@ -80,7 +79,7 @@ def _thread(some: Sequence[Notification], at_ms: int) -> Thread:
 
 def is_out(one: Notification, at_ms: int) -> bool:
     """Whether it is too late to change it."""
-    return one.due_ms <= at_ms + SETTLED_MS
+    return one.due_ms < at_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +88,10 @@ class Deciding:
 
     incident: Incident
     members: Sequence[Alert]
-    urgency: Urgency
     recipients: Recipients
     threads: Mapping[str, Thread]
-    is_muted: bool
+    muted_until_ms: int | None  # None: it is not muted
     is_acked: bool
-    flaps: bool
     delivered_ms: int | None  # when anybody first got a message
 
     def is_for(self, receiver: str) -> bool:
@@ -109,68 +106,101 @@ class Planning:
 
     present: Present
     alerts: Mapping[AlertKey, Alert]
+    forming: Collection[AlertKey]  # of places that may be a group in a moment
     threads: Threads
     last_number: int
     written: list[Notification] = field(default_factory=list)  # new, or in the place of another
     withdrawn: list[int] = field(default_factory=list)
+    due: list[int] = field(default_factory=list)  # incidents whose messages nothing holds back
 
     def plan(self, incident: Incident, members: Sequence[Alert]) -> None:
         """Bring the messages about this incident to what they must be now."""
         threads = self.threads.get(incident.number, {})
-        if not threads and (incident.resolved_ms is not None or incident.severity == "info"):
+        if incident.resolved_ms is not None and not any(map(_is_open, threads.values())):
             return
-        about = self._about(incident, members, threads)
-        first, escalated = about.recipients.first, self._escalated(about)
-        for receiver in dict.fromkeys((*first, *escalated, *threads)):
+        is_over = incident.resolved_ms is not None
+        until_ms = None if is_over else self._muted_until_ms(members)
+        if until_ms is None and incident.message_ms is None and not is_over:
+            self.due.append(incident.number)
+        if incident.severity == "info":
+            return
+        about = self._about(incident, members, threads, until_ms)
+        escalated = self._escalated(about)
+        for receiver in dict.fromkeys((*about.recipients.first, *escalated, *threads)):
             thread = threads.get(receiver, NO_THREAD)
-            if incident.resolved_ms is not None:
-                wanted = self._end(about, thread)
-            elif about.is_muted:
-                wanted = None
-            elif thread.believes_it:
-                wanted = self._next(about, thread) if about.is_for(receiver) else None
-            elif receiver in first:
-                wanted = self._first(about, receiver, thread)
-            else:
-                wanted = escalated.get(receiver)
-            self._settle(about, receiver, thread, wanted)
+            self._settle(about, receiver, thread, self._wanted(about, receiver, thread, escalated))
 
-    def plan_digest(self, digests: Iterable[Notification], looked_ms: int | None) -> None:
-        """One message a day of all that could wait; it also shows that messages arrive."""
+    def plan_digest(
+        self,
+        digests: Iterable[Notification],
+        incidents: Iterable[Incident],
+        looked_ms: int | None,
+    ) -> None:
+        """One message a day of what there was; it also shows that messages arrive."""
         settings, at_ms = self.present.settings, self.present.at_ms
         due_ms = hours.minute_of(at_ms, settings.digest_min, settings.zone)
         if looked_ms is None or not due_ms <= at_ms < due_ms + DIGEST_LATE_MS:
             return
         have = {one.receiver for one in digests if one.due_ms >= due_ms}
-        for receiver in routing.digested(settings, at_ms):
-            if receiver not in have:
-                message = messages.digest(self.alerts, self.present)
+        wanting = [one for one in routing.digested(settings, at_ms) if one not in have]
+        if wanting:
+            message = messages.digest(incidents, due_ms - DAY_MS, self.present)
+            for receiver in wanting:
                 self._add(None, receiver, due_ms, message, is_uncapped=False)
 
+    def _muted_until_ms(self, members: Sequence[Alert]) -> int | None:
+        """Until one of those that fire is not muted; None: one is not."""
+        until_ms = FOREVER_MS
+        for one in members:
+            if one.phase not in ACTIVE:
+                continue
+            muted_ms = muting.muted_until_ms(one, self.alerts, self.present)
+            if one.key in self.forming:
+                muted_ms = FOREVER_MS
+            if muted_ms is None:
+                return None
+            until_ms = min(until_ms, muted_ms)
+        return until_ms
+
     def _about(
-        self, incident: Incident, members: Sequence[Alert], threads: Mapping[str, Thread]
+        self,
+        incident: Incident,
+        members: Sequence[Alert],
+        threads: Mapping[str, Thread],
+        until_ms: int | None,
     ) -> Deciding:
         present = self.present
-        active = [one for one in members if one.phase in ACTIVE]
         found = {present.site_of(one.key.subject) for one in members}
         sites = [one for one in found if one is not None]
-        tiers = [one.tier for one in sites if one.tier is not None]
         delivered = [one.at_ms for one in present.desk.delivered if one.incident == incident.number]
         return Deciding(
             incident,
             members,
-            severities.urgency(incident, min(tiers, default=None)),
             routing.recipients(incident, sites, present.settings, present.at_ms),
             threads,
-            is_muted=all(muting.is_muted(one, self.alerts, present) for one in active),
+            until_ms,
             is_acked=messages.acked_by(incident, present) is not None,
-            flaps=any(one.key.kind == "flapping" for one in active),
             delivered_ms=min(delivered, default=None),
         )
 
+    def _wanted(
+        self, about: Deciding, receiver: str, thread: Thread, escalated: Mapping[str, Wanted]
+    ) -> Wanted | None:
+        """The next message of somebody who is or was a receiver."""
+        if about.incident.resolved_ms is not None:
+            return self._end(about, thread)
+        if about.muted_until_ms == FOREVER_MS:
+            return None
+        if thread.believes_it:
+            can_follow = about.is_for(receiver) and about.muted_until_ms is None
+            return self._next(about, thread) if can_follow else None
+        if receiver in about.recipients.first:
+            return self._first(about, receiver, thread)
+        return escalated.get(receiver)
+
     def _first(self, about: Deciding, receiver: str, thread: Thread) -> Wanted | None:
         """It fires, or fires again after it was over."""
-        settings = self.present.settings
+        at_ms, settings = self.present.at_ms, self.present.settings
         handed_over = [
             one.due_ms
             for colleague in routing.colleagues(receiver, settings)
@@ -179,20 +209,20 @@ class Planning:
         ]
         if handed_over and about.is_acked:
             return None
-        made_ms = self.present.at_ms if thread.waiting is None else thread.waiting.made_ms
-        due_ms = self._not_before(about, max(made_ms + GROUP_WAIT_MS, self.present.at_ms))
+        made_ms = at_ms if thread.waiting is None else thread.waiting.made_ms
+        wait_ms = max(made_ms + GROUP_WAIT_MS, at_ms, about.muted_until_ms or 0)
+        if thread.waiting is not None and about.muted_until_ms is None:
+            wait_ms = max(wait_ms, min(thread.waiting.due_ms, at_ms + GROUP_WAIT_MS))
+        due_ms = self._not_before(about, wait_ms)
         if handed_over:  # the week begins at midnight, the work in the morning
-            morning_ms = severities.not_before(due_ms, "not at night", settings)
+            morning_ms = severities.after_the_night(due_ms, settings)
             due_ms = max(due_ms, min(morning_ms, max(handed_over) + REPEAT_MS))
-        return Wanted("flapping" if about.flaps else "firing", due_ms, bool(thread.out))
+        what: What = "flapping" if about.incident.kind == "flapping" else "firing"
+        return Wanted(what, due_ms, bool(thread.out))
 
     def _next(self, about: Deciding, thread: Thread) -> Wanted | None:
         """What follows a message that is out."""
         last = thread.out[-1]
-        if about.flaps or last.message.what == "flapping":
-            what: What = "flapping" if about.flaps else "firing"
-            is_same = what == last.message.what
-            return None if is_same else self._at_once(about, what, self.present.at_ms)
         if _is_wider(about.incident, last.message):
             return self._at_once(about, "update", last.due_ms + GROUP_INTERVAL_MS)
         if about.incident.severity == "critical" and not about.is_acked:
@@ -201,29 +231,29 @@ class Planning:
 
     def _end(self, about: Deciding, thread: Thread) -> Wanted | None:
         """It is over, for those who believe that something is wrong."""
-        ended_ms = about.incident.resolved_ms
         falls_again = any(one.phase == "pending" for one in about.members)
-        if not thread.believes_it or ended_ms is None or falls_again:
+        if not thread.believes_it or falls_again:
             return None
-        return Wanted("resolved", self._not_before(about, ended_ms + RESOLVED_WAIT_MS))
+        ended_ms = messages.ended_ms(about.members, about.incident)
+        wait_ms = 0 if about.incident.kind == "flapping" else RESOLVED_WAIT_MS
+        return Wanted("resolved", self._not_before(about, ended_ms + wait_ms))
 
     def _escalated(self, about: Deciding) -> dict[str, Wanted]:
-        """Who comes next by now, because nobody acknowledged."""
+        """Who comes next while nobody acknowledges; planned ahead, for the store may fail then."""
         is_wanted = about.incident.severity == "critical" and about.delivered_ms is not None
-        if not is_wanted or about.is_acked or about.is_muted or about.flaps:
+        if not is_wanted or about.is_acked or about.muted_until_ms is not None:
             return {}
-        fired = [
+        again = [
             one.due_ms
             for thread in about.threads.values()
             for one in thread.out
-            if one.message.what == "firing"
+            if one.message.what == "firing" and one.message.reopened
         ]
-        from_ms = max((about.delivered_ms or 0, *fired))
+        from_ms = max((about.delivered_ms or 0, *again))
         found: dict[str, Wanted] = {}
         for after_ms, receivers in zip(ESCALATE_MS, about.recipients.later, strict=False):
-            wanted = self._at_once(about, "escalation", from_ms + after_ms)
-            if wanted is not None:
-                found |= dict.fromkeys(receivers, wanted)
+            for receiver in receivers:
+                found.setdefault(receiver, Wanted("escalation", from_ms + after_ms))
         return found
 
     def _at_once(self, about: Deciding, what: What, when_ms: int) -> Wanted | None:
@@ -234,7 +264,7 @@ class Planning:
         return Wanted(what, at_ms)
 
     def _not_before(self, about: Deciding, due_ms: int) -> int:
-        return severities.not_before(due_ms, about.urgency, self.present.settings)
+        return severities.not_before(due_ms, about.incident.severity, self.present.settings)
 
     def _settle(
         self, about: Deciding, receiver: str, thread: Thread, wanted: Wanted | None
@@ -291,8 +321,12 @@ def _is_uncapped(message: Message, thread: Thread) -> bool:
     return message.severity == "critical" and not thread.out
 
 
+def _is_open(thread: Thread) -> bool:
+    """Whether the receiver waits for the end, or a message waits."""
+    return thread.believes_it or thread.waiting is not None
+
+
 def _is_wider(incident: Incident, message: Message) -> bool:
     """Whether the incident became more than the message had."""
-    if severities.rank(incident.severity) > severities.rank(message.severity):
-        return True
-    return incident.subject != message.subject
+    rose = severities.rank(incident.severity) > severities.rank(message.severity)
+    return rose or incident.subject != message.subject

@@ -8,11 +8,9 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from titik_collector.alerts import hours
-from titik_collector.alerts.alert import Incident, Severity
+from titik_collector.alerts.alert import Incident
 from titik_collector.alerts.alert_settings import AlertSettings, Route
 from titik_collector.alerts.facts import LiveSite
-
-DIGESTED: tuple[Severity, ...] = ("warning", "info")
 
 
 class Recipients(NamedTuple):
@@ -42,8 +40,8 @@ def colleagues(receiver: str, settings: AlertSettings) -> set[str]:
 
 
 def digested(settings: AlertSettings, at_ms: int) -> tuple[str, ...]:
-    """Who gets the digest: whoever gets what could wait."""
-    routes = (one for one in settings.routes if set(one.severities) & set(DIGESTED))
+    """Who gets the digest: whoever wants what is only good to know."""
+    routes = (one for one in settings.routes if "info" in one.severities)
     return _people((name for one in routes for name in one.receivers), settings, at_ms)
 
 

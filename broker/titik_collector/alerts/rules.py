@@ -44,7 +44,7 @@ FALSE, UNKNOWN, TRUE = Finding(False), Finding(None), Finding(True)
 DEFAULTS: Mapping[Kind, Rule] = {
     one.kind: one
     for one in (
-        Rule("site-offline", 5 * 60_000, 2 * 60_000, "critical"),
+        Rule("site-offline", 5 * 60_000, 2 * 60_000, "warning"),
         Rule("router-offline", 15 * 60_000, 2 * 60_000, "warning"),
         Rule("group-outage", 2 * 60_000, 5 * 60_000, "critical", 5, 0.5),
         Rule("no-internet", 5 * 60_000, 3 * 60_000, "warning"),
@@ -61,7 +61,7 @@ DEFAULTS: Mapping[Kind, Rule] = {
         Rule("certificate-ending", 0, 0, "warning", 60),
         Rule("backup-old", 0, 0, "warning", 36),
         Rule("line-down", 2 * 60_000, 60_000, "critical"),
-        Rule("copied-city", 0, 0, "critical"),
+        Rule("copied-city", 0, 5 * 60_000, "critical"),
         Rule("unknown-router", 0, 0, "info"),
     )
 }
@@ -201,7 +201,9 @@ def uplink_full(place: PlaceNow, rule: Rule, before: Alert | None, _: int) -> Fi
 
 
 def broker_down(server: LiveServer, _: Rule, __: Alert | None, ___: int) -> Finding:
-    """The collector has no connection to the broker."""
+    """The collector has no connection to the broker; in a copy that is no fault."""
+    if server.is_copy:
+        return UNKNOWN
     return FALSE if server.connected else Finding(True, server.disconnected_since_ms)
 
 

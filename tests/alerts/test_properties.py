@@ -1,0 +1,236 @@
+"""What holds whatever happens in a city, however its looks are spaced, and whoever restarts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.alerts.cities import MIDNIGHT_MS, MIN, SETTINGS, H, Play, S, city, router, site
+from titik_collector.alerts import phases
+from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject, Kind, Phase, What
+from titik_collector.alerts.alert_settings import AlertSettings, Rota, Route, RuleSetting
+from titik_collector.alerts.desk_facts import (
+    Acknowledgement,
+    DeliveryTime,
+    DeskFacts,
+    Maintenance,
+    Silence,
+)
+from titik_collector.alerts.evaluation import evaluate
+from titik_collector.alerts.facts import LiveFacts, LiveRouter, State
+from titik_collector.alerts.rules import DEFAULTS, UNKNOWN, Finding
+
+ROUTERS = 9  # at seven places
+SITES = [
+    site(f"place-{n}", district=f"d{n % 2}", provider=f"p{n % 3}", tier=1 if n == 0 else 3)
+    for n in range(7)
+]
+WARNED: set[What] = {"firing", "escalation", "flapping"}
+
+
+class Change(NamedTuple):
+    """What happens before one look, and how long after the last look that is."""
+
+    after_s: int
+    routers: Sequence[int]  # of those that change
+    state: State
+    internet: bool | None
+    connected: bool
+    line: bool
+    is_open: bool
+    desk: int  # what people entered, by its bits
+
+
+CHANGES = st.lists(
+    st.builds(
+        Change,
+        st.sampled_from([5, 20, 60, 60, 170, 600]),
+        st.lists(st.integers(0, ROUTERS - 1), max_size=ROUTERS),
+        st.sampled_from(["online", "online", "offline", "offline", "silent", "unknown"]),
+        st.sampled_from([True, True, False, None]),
+        st.integers(0, 9).map(bool),
+        st.integers(0, 9).map(bool),
+        st.integers(0, 5).map(bool),
+        st.integers(0, 31),
+    ),
+    min_size=5,
+    max_size=40,
+)
+STARTS = st.sampled_from([MIDNIGHT_MS, MIDNIGHT_MS + 6 * H + 50 * MIN, MIDNIGHT_MS + 21 * H])
+SHORT = tuple(RuleSetting(kind, for_s=60, keep_s=30) for kind in ("site-offline", "router-offline"))
+EAGER: AlertSettings = replace(
+    SETTINGS,
+    rules=SHORT,
+    routes=(
+        Route(("ops", "duty"), escalate=(("boss",),)),
+        Route(("phone",), severities=("critical",)),
+    ),
+    rotas=(Rota("duty", ("ani", "budi"), MIDNIGHT_MS - 2 * 24 * H),),
+)
+
+
+def facts(start_ms: int, changes: Sequence[Change]) -> list[tuple[LiveFacts, DeskFacts]]:
+    """What each look has before it."""
+    now = [router(f"r{n}", f"place-{min(n, 6)}", since_ms=start_ms) for n in range(ROUTERS)]
+    found, at_ms = [], start_ms
+    for change in changes:
+        at_ms += change.after_s * S
+        for number in change.routers:
+            now[number] = changed(now[number], change, at_ms)
+        found.append((city_now(at_ms, now, change), desk_now(at_ms, change.desk)))
+    return found
+
+
+def changed(one: LiveRouter, change: Change, at_ms: int) -> LiveRouter:
+    """The router after it."""
+    since_ms = one.since_ms if one.state == change.state else at_ms - 2 * S
+    failed_ms = at_ms if one.internet is not False else one.internet_since_ms
+    return replace(
+        one,
+        state=change.state,
+        since_ms=since_ms,
+        internet=change.internet,
+        internet_since_ms=failed_ms if change.internet is False else None,
+    )
+
+
+def city_now(at_ms: int, routers: Sequence[LiveRouter], change: Change) -> LiveFacts:
+    """The city at one look; its last place has opening hours."""
+    sites = [*SITES[:-1], replace(SITES[-1], is_open=change.is_open)]
+    line_ms = None if change.line else at_ms
+    return city(at_ms, routers, sites, connected=change.connected, line_down_since_ms=line_ms)
+
+
+def desk_now(at_ms: int, bits: int) -> DeskFacts:
+    """What people entered, some of it."""
+    park, end_ms = AlertSubject("site", "place-1"), at_ms + 10 * MIN
+    return DeskFacts(
+        acks=(Acknowledgement(1, "ani", at_ms, end_ms),) if bits & 1 else (),
+        silences=(Silence(1, park, None, at_ms, end_ms, "ani", "rain"),) if bits & 2 else (),
+        maintenance=(
+            (Maintenance(1, AlertSubject("city", "kupang"), at_ms, end_ms, "ani", "mast"),)
+            if bits & 28 == 28
+            else ()
+        ),
+        delivered=(DeliveryTime(1, at_ms - MIN),) if bits & 4 else (),
+    )
+
+
+def play(looks: Sequence[tuple[LiveFacts, DeskFacts]], *, restarts: bool = False) -> Play:
+    """All looks, one after the other."""
+    played = Play(EAGER, restarts=restarts)
+    for live, desk in looks:
+        played.desk = desk
+        played.look(live)
+    return played
+
+
+@given(STARTS, CHANGES)
+def test_each_end_follows_a_message_that_it_fires(start_ms: int, changes: list[Change]) -> None:
+    """To the same receiver; nobody gets two ends, nor two beginnings, of one incident in a row."""
+    outbox = play(facts(start_ms, changes)).outbox.values()
+    knows: dict[tuple[int | None, str], bool] = {}
+    for one in sorted(outbox, key=lambda one: (one.due_ms, one.number or 0)):
+        thread = one.incident, one.receiver
+        what = one.message.what
+        if what == "resolved":
+            assert knows.get(thread, False)
+        elif what in WARNED:
+            assert not knows.get(thread, False)
+        elif what != "digest":
+            assert knows.get(thread, False)
+        knows[thread] = what != "resolved"
+
+
+@given(STARTS, CHANGES)
+def test_a_restart_before_any_look_changes_no_row(start_ms: int, changes: list[Change]) -> None:
+    """The book that is read back gives the same steps as the one in memory."""
+    looks = facts(start_ms, changes)
+    one, other = play(looks), play(looks, restarts=True)
+    assert one.outbox == other.outbox
+    for step, again in zip(one.steps, other.steps, strict=True):
+        assert step.alerts == again.alerts
+        assert step.events == again.events
+        assert step.incidents == again.incidents
+
+
+@given(STARTS, CHANGES)
+def test_what_is_late_doubled_or_out_of_order_changes_nothing(
+    start_ms: int, changes: list[Change]
+) -> None:
+    """After each look, it is given again what it had, and what the look before had."""
+    looks = facts(start_ms, changes)
+    played = Play(EAGER)
+    last: tuple[LiveFacts, DeskFacts] | None = None
+    for live, desk in looks:
+        played.desk = desk
+        played.look(live)
+        again = evaluate(played.book, live, desk, EAGER)
+        assert (True, played.book) == (again.is_empty, again.book)
+        if last is not None and live.at_ms - last[0].at_ms <= 3 * MIN:
+            late = evaluate(played.book, *last, EAGER)
+            assert (True, played.book) == (late.is_empty, late.book)
+        last = live, desk
+
+
+@given(STARTS, CHANGES)
+def test_a_deaf_collector_moves_no_alert_of_routers_and_places(
+    start_ms: int, changes: list[Change]
+) -> None:
+    """Whatever they seem to do, nothing fires and nothing ends."""
+    looks = facts(start_ms, changes)
+    played = Play(EAGER)
+    for live, desk in looks:
+        played.desk = desk
+        before = stands(played)
+        played.look(live)
+        if not live.hears:
+            assert before == stands(played)
+
+
+def stands(played: Play) -> dict[AlertKey, str]:
+    """The phase of each alert of a router or a place that fires or waits."""
+    return {
+        key: one.phase
+        for key, one in played.book.alerts.items()
+        if key.subject.scope in ("router", "site") and one.phase != "inactive"
+    }
+
+
+@given(
+    st.sampled_from(sorted(DEFAULTS)),
+    st.sampled_from(["inactive", "pending", "firing", "recovering"]),
+    st.booleans(),
+    st.integers(0, H),
+    st.integers(0, 24 * H),
+)
+def test_what_is_not_known_never_changes_a_phase(
+    kind: Kind, phase: Phase, known: bool, held_ms: int, after_ms: int
+) -> None:
+    """However long it lasts, and it adds nothing to `for` and `keep`."""
+    key = AlertKey(kind, AlertSubject("router", "park"))
+    before = Alert(
+        key=key,
+        phase=phase,
+        known=known,
+        since_ms=MIDNIGHT_MS,
+        from_ms=MIDNIGHT_MS,
+        seen_ms=MIDNIGHT_MS,
+        held_ms=held_ms,
+    )
+    first = phases.move(before, key, DEFAULTS[kind], UNKNOWN, MIDNIGHT_MS)
+    alert = before if first is None else first.alert
+    later = phases.move(alert, key, DEFAULTS[kind], UNKNOWN, MIDNIGHT_MS + after_ms)
+    after = alert if later is None else later.alert
+    assert phase == after.phase
+    if phase in ("pending", "recovering"):
+        assert held_ms == phases.held_ms(after, MIDNIGHT_MS + after_ms)
+
+
+def test_of_nothing_that_is_not_known_becomes_an_alert() -> None:
+    """Nor does a pending one."""
+    key = AlertKey("hot", AlertSubject("router", "park"))
+    for finding in (UNKNOWN, Finding(False)):
+        assert phases.move(None, key, DEFAULTS["hot"], finding, MIDNIGHT_MS) is None
