@@ -14,7 +14,8 @@ from titik_wire.limits import MAX_MS
 
 FOREVER_MS = MAX_MS  # later than any message is due
 AFTER_WORK_MS = MINUTE_MS  # in which what was worked at comes back
-DOWN_MS = 15 * MINUTE_MS
+DOWN_MS = 15 * MINUTE_MS  # without a break; a message waits as long after it as any
+GROUP_WAIT_MS = MINUTE_MS
 
 
 def muted_until_ms(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present) -> int | None:
@@ -25,12 +26,15 @@ def muted_until_ms(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Pres
         return FOREVER_MS
     if site is not None and site.is_open is False:
         return FOREVER_MS
-    if _is_implied(alert, site, alerts) or _flaps(alert, alerts, present):
+    if _is_implied(alert, site, alerts):
         return FOREVER_MS
     until = [
         one.until_ms for one in present.desk.silences if _silences(one, alert.key, site, present)
     ]
     until += [one.to_ms + AFTER_WORK_MS for one in _works(subject, site, present)]
+    flapping_ms = _flapping_until_ms(alert, alerts, present)
+    if flapping_ms is not None:
+        until.append(flapping_ms)
     return max(until, default=None)
 
 
@@ -77,14 +81,15 @@ def _is_implied(alert: Alert, site: LiveSite | None, alerts: Mapping[AlertKey, A
     )
 
 
-def _flaps(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present) -> bool:
+def _flapping_until_ms(
+    alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present
+) -> int | None:
     """Its subject comes and goes, which is another alert; what stays down is down."""
-    if alert.key.kind == "flapping":
-        return False
     other = alerts.get(AlertKey("flapping", alert.key.subject))
-    if other is None or other.phase != "firing":
-        return False
-    return alert.phase != "firing" or present.at_ms - _down_ms(alert, present) < DOWN_MS
+    if alert.key.kind == "flapping" or other is None or other.phase != "firing":
+        return None
+    until_ms = _down_ms(alert, present) + DOWN_MS
+    return None if present.at_ms > until_ms + GROUP_WAIT_MS else until_ms + GROUP_WAIT_MS
 
 
 def _down_ms(alert: Alert, present: Present) -> int:

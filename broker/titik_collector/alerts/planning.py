@@ -20,13 +20,11 @@ from titik_collector.alerts.alert import (
     Notification,
     What,
 )
-from titik_collector.alerts.incidents import ACTIVE
-from titik_collector.alerts.muting import FOREVER_MS
+from titik_collector.alerts.muting import FOREVER_MS, GROUP_WAIT_MS
 from titik_collector.alerts.present import Present
 from titik_collector.alerts.routing import Recipients
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
-GROUP_WAIT_MS = MINUTE_MS
 GROUP_INTERVAL_MS = 5 * MINUTE_MS
 REPEAT_MS = 4 * HOUR_MS
 RESOLVED_WAIT_MS = 10 * MINUTE_MS
@@ -149,10 +147,10 @@ class Planning:
                 self._add(None, receiver, due_ms, message, is_uncapped=False)
 
     def _muted_until_ms(self, members: Sequence[Alert]) -> int | None:
-        """Until one of those that fire is not muted; None: one is not."""
+        """Until one of those that fire is not muted; None: one is not, FOREVER_MS: none fires."""
         until_ms = FOREVER_MS
         for one in members:
-            if one.phase not in ACTIVE:
+            if one.phase != "firing":
                 continue
             muted_ms = muting.muted_until_ms(one, self.alerts, self.present)
             if one.key in self.forming:
@@ -279,7 +277,7 @@ class Planning:
             wanted.what, about.incident, about.members, self.present, reopened=wanted.reopened
         )
         if waiting is not None:
-            if (waiting.due_ms, waiting.message) != (wanted.due_ms, message):
+            if waiting.due_ms != wanted.due_ms or _says_more(message, waiting.message):
                 self.written.append(replace(waiting, due_ms=wanted.due_ms, message=message))
             return
         self._add(
@@ -324,6 +322,13 @@ def _is_uncapped(message: Message, thread: Thread) -> bool:
 def _is_open(thread: Thread) -> bool:
     """Whether the receiver waits for the end, or a message waits."""
     return thread.believes_it or thread.waiting is not None
+
+
+def _says_more(message: Message, before: Message) -> bool:
+    """Whether it replaces one that waits; of an end only the cause may become known."""
+    if message.what == before.what == "resolved":
+        return before.cause is None and message.cause is not None
+    return message != before
 
 
 def _is_wider(incident: Incident, message: Message) -> bool:
