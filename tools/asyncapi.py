@@ -13,7 +13,12 @@ from tools.contract import CHANNELS, MESSAGES, Channel, about, parts
 PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "router": {"description": f"the router's slug, {SLUG}"},
     "collector": {"description": f"the collector's slug, {SLUG}"},
-    "name": {"description": f"the slug of the router or site, {SLUG}"},
+    "name": {"description": f"the slug of the router, site, city or collector, {SLUG}"},
+    "scope": {
+        "description": "what an alert is about",
+        "enum": ["router", "site", "city", "server"],
+    },
+    "kind": {"description": f"the rule of an alert, {SLUG}"},
     "window": {"description": "length of the window", "enum": ["1m", "1h", "1d"]},
 }
 

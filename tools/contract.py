@@ -12,6 +12,7 @@ from titik_wire.limits import MAX_ALSO, MAX_PAYLOAD, MAX_RUNS, MAX_WHOLE
 from titik_wire.messages import (
     Ack,
     AckedRun,
+    AlertNow,
     CollectorStatus,
     Held,
     Message,
@@ -22,7 +23,9 @@ from titik_wire.messages import (
 )
 from tools.comments import behind_fields
 
-MESSAGES: Final[tuple[type[Message], ...]] = (Status, Sample, Ack, CollectorStatus, Now, Rollup)
+MESSAGES: Final[tuple[type[Message], ...]] = (
+    *(Status, Sample, Ack, CollectorStatus, Now, Rollup, AlertNow),
+)
 # Part of a topic or a key on the wire, so no field of the JSON object.
 IMPLIED: Final = {(Ack, "router"), (AckedRun, "run"), (Held, "run")}
 ROUTER, NAME, COLLECTOR = "{router}", "{name}", "{collector}"
@@ -101,6 +104,10 @@ CHANNELS: Final = (
     Channel(
         "rollupCity", topics.rollup("{window}", "city", ""), Rollup, "collector", 0,
         "the newest", "a finished window of the city",
+    ),
+    Channel(
+        "alert", topics.alert("{scope}", NAME, "{kind}"), AlertNow, "collector", 0,
+        "while it fires", "what is wrong; an empty payload ends it",
     ),
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ from titik_wire.limits import MAX_PAYLOAD, MAX_WHOLE
 from titik_wire.messages import (
     Ack,
     AckedRun,
+    AlertNow,
     CollectorStatus,
     Held,
     Message,
@@ -122,6 +123,9 @@ def _check_address(message: Message, address: topics.Address) -> None:
         case Rollup():
             same = (message.window, message.scope) == (address.window, address.scope)
             same = same and address.name in (None, message.name)
+        case AlertNow():
+            named = (message.scope, message.name, message.kind)
+            same = named == (address.scope, address.name, address.rule)
     if not same:
         raise WireError("names another author than the topic", "topic")
 
@@ -417,5 +421,6 @@ _MESSAGES: Final[dict[str, type[Any]]] = {
     "collector": CollectorStatus,
     "now": Now,
     "rollup": Rollup,
+    "alert": AlertNow,
 }
 _OBJECTS: Final[dict[type[Any], Codec]] = {cls: _object(cls) for cls in set(_MESSAGES.values())}

@@ -18,6 +18,7 @@ MAX_RTT_MS = 3.6e6
 MAX_LABEL = 64
 MAX_SLUG = 64
 MAX_TOKEN = 200
+MAX_TITLE = 300  # of an alert: a name for people, and what is wrong there
 MAX_SSID = 32
 MAX_IFNAME = 15  # Linux has no longer ones
 

@@ -29,6 +29,7 @@ from titik_wire.kinds import (
     Slug,
     Ssid,
     Time,
+    Title,
     Token,
     Whole,
 )
@@ -308,4 +309,24 @@ class Rollup:
     internet_ratio: Ratio | None = None  # share of the observed rounds of `reach` with an answer
 
 
-Message = Status | Sample | Ack | CollectorStatus | Now | Rollup
+@dataclass(frozen=True, slots=True)
+class AlertNow:
+    """What is wrong with a router, a site, the city or the server; an empty payload: it is over."""
+
+    scope: Literal["router", "site", "city", "server"]  # what `name` is
+    name: Slug  # router, site, city or collector
+    kind: Slug  # the rule, such as `site-offline`; docs/alerts.md has them all
+    severity: Literal["info", "warning", "critical"]  # of its incident
+    state: Literal["firing", "recovering"]  # recovering: it is over, and may come again
+    since: Time  # since when it is in this state
+    began: Time  # when what it is about began
+    known: bool  # false: whether it goes on is not known now
+    acked: bool  # somebody handles it
+    silenced: bool  # nobody gets messages about it now
+    title_id: Title  # where and what, in Indonesian
+    title_en: Title  # the same in English
+    incident: Seq | None = None  # the number of the event that it is part of
+    value: Annotated[float, Real(-1e15, 1e15)] | None = None  # of a rule with a figure: at fire
+
+
+Message = Status | Sample | Ack | CollectorStatus | Now | Rollup | AlertNow

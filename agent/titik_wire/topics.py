@@ -11,7 +11,7 @@ from titik_wire.errors import WireError
 from titik_wire.kinds import SLUG
 
 PREFIX: Final = "titik/v1"
-Kind = Literal["status", "sample", "backlog", "ack", "collector", "now", "rollup"]
+Kind = Literal["status", "sample", "backlog", "ack", "collector", "now", "rollup", "alert"]
 
 PACKED: Final[tuple[Kind, ...]] = ("sample", "backlog")  # what may come packed
 
@@ -22,7 +22,7 @@ ALL_ACKS: Final = f"{PREFIX}/router/+/ack"
 ALL_COLLECTORS: Final = f"{PREFIX}/collector/+/status"
 ALL_NOW: Final = f"{PREFIX}/now/#"
 ALL_ROLLUPS: Final = f"{PREFIX}/rollup/#"
-ALL_ALERTS: Final = f"{PREFIX}/alert/#"  # nothing publishes them yet
+ALL_ALERTS: Final = f"{PREFIX}/alert/#"
 ALL: Final = f"{PREFIX}/#"
 NOTHING: Final = f"{PREFIX}/nothing"  # a topic without publishers and readers
 
@@ -82,14 +82,20 @@ def rollup(window: str, scope: str, name: str) -> str:
     return f"{base}/city" if scope == "city" else f"{base}/{scope}/{name}"
 
 
+def alert(scope: str, name: str, rule: str) -> str:
+    """What is wrong with a router, a site, the city or the server; retained while it is."""
+    return f"{PREFIX}/alert/{scope}/{name}/{rule}"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a topic names: `name` is the router, collector or site, None for the city."""
+    """What a topic names: `name` is the router, collector or site; None: the one city there is."""
 
     kind: Kind
     name: str | None
     scope: str | None = None
     window: str | None = None
+    rule: str | None = None  # of an alert
 
 
 _PATTERNS: Final = (
@@ -101,6 +107,10 @@ _PATTERNS: Final = (
         rf"{PREFIX}/(?P<kind>rollup)/(?P<window>1m|1h|1d)/(?P<scope>router|site)/(?P<name>{SLUG})"
     ),
     re.compile(rf"{PREFIX}/(?P<kind>rollup)/(?P<window>1m|1h|1d)/(?P<scope>city)"),
+    re.compile(
+        rf"{PREFIX}/(?P<kind>alert)/(?P<scope>router|site|city|server)/(?P<name>{SLUG})"
+        rf"/(?P<rule>{SLUG})"
+    ),
 )
 
 
@@ -111,5 +121,6 @@ def parse(topic: str) -> Address:
         if found is not None:
             parts = found.groupdict()
             kind = cast(Kind, parts["kind"])
-            return Address(kind, parts.get("name"), parts.get("scope"), parts.get("window"))
+            named = (parts.get(one) for one in ("name", "scope", "window", "rule"))
+            return Address(kind, *named)
     raise WireError("no such topic in contract v1", "topic")

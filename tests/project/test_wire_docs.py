@@ -26,6 +26,7 @@ DOCUMENT = asyncapi.document()
 EXAMPLE = re.compile(r"^`(titik/\S+)`\n+```json\n(.+?)```", re.M | re.S)
 EXAMPLES = [(topic, body.encode()) for topic, body in EXAMPLE.findall(PAGE)]
 SLUGS = {"{router}": "tirosa-1", "{collector}": "kupang", "{name}": "tirosa-1", "{window}": "1h"}
+SLUGS |= {"{scope}": "site", "{kind}": "site-offline"}
 
 
 def validate(cls: type[Message], payload: bytes) -> None:
@@ -112,6 +113,7 @@ def test_every_topic_is_in_the_table() -> None:
         topics.ack("{router}"), topics.collector("{collector}"), topics.beat("{collector}"),
         *(topics.now(scope, "{name}") for scope in ("router", "site", "city")),
         *(topics.rollup("{window}", scope, "{name}") for scope in ("router", "site", "city")),
+        topics.alert("{scope}", "{name}", "{kind}"),
     }  # fmt: skip
     assert built == {channel["address"] for channel in DOCUMENT["channels"].values()}
 

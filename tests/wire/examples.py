@@ -8,6 +8,7 @@ from titik_wire.messages import (
     Ack,
     AckedRun,
     AgentState,
+    AlertNow,
     Bss,
     CollectorStatus,
     Held,
@@ -213,6 +214,30 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"problem":"disk is full","since":"2026-11-23T03:04:05.120Z","behind_ms":63000,'
         b'"beat":8641}',
     ),
+    (
+        AlertNow(
+            *("site", "taman-tirosa", "site-offline", "critical", "firing", AT + 300_000, AT),
+            *(True, False, False, "Taman Tirosa: mati", "Taman Tirosa: offline", 7),
+        ),
+        "titik/v1/alert/site/taman-tirosa/site-offline",
+        b'{"v":1,"scope":"site","name":"taman-tirosa","kind":"site-offline",'
+        b'"severity":"critical","state":"firing","since":"2026-11-23T03:09:05.120Z",'
+        b'"began":"2026-11-23T03:04:05.120Z","known":true,"acked":false,"silenced":false,'
+        b'"title_id":"Taman Tirosa: mati","title_en":"Taman Tirosa: offline","incident":7}',
+    ),
+    (
+        AlertNow(
+            *("server", "kupang", "disk-low", "critical", "recovering", AT, AT - 60_000),
+            *(False, True, True, "Kota Kupang: disk hampir penuh"),
+            *("Kota Kupang: the disk is nearly full", None, 0.07),
+        ),
+        "titik/v1/alert/server/kupang/disk-low",
+        b'{"v":1,"scope":"server","name":"kupang","kind":"disk-low","severity":"critical",'
+        b'"state":"recovering","since":"2026-11-23T03:04:05.120Z",'
+        b'"began":"2026-11-23T03:03:05.120Z","known":false,"acked":true,"silenced":true,'
+        b'"title_id":"Kota Kupang: disk hampir penuh",'
+        b'"title_en":"Kota Kupang: the disk is nearly full","value":0.07}',
+    ),
 ]
 
 
@@ -231,3 +256,5 @@ def topic_of(message: Message) -> str:
             return topics.now(message.scope, message.name)
         case Rollup():
             return topics.rollup(message.window, message.scope, message.name)
+        case AlertNow():
+            return topics.alert(message.scope, message.name, message.kind)

@@ -13,6 +13,7 @@ from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_MS
 from titik_wire.messages import (
     Ack,
+    AlertNow,
     CollectorStatus,
     Message,
     Now,
@@ -22,7 +23,9 @@ from titik_wire.messages import (
     Status,
 )
 
-MESSAGES: tuple[type[Message], ...] = (Status, Sample, Ack, CollectorStatus, Now, Rollup)
+MESSAGES: tuple[type[Message], ...] = (
+    *(Status, Sample, Ack, CollectorStatus, Now, Rollup, AlertNow),
+)
 # Few items and short texts: the size limit has tests of its own, and a message above it is none.
 MANY = 3
 LONG = 40

@@ -15,8 +15,10 @@ from tests.wire.examples import CASES, topic_of
 from tests.wire.strategies import MESSAGES, messages
 from titik_wire import messages as messages_now
 from titik_wire.codec import encode
-from titik_wire.messages import Message
+from titik_wire.messages import AlertNow, Message
 
+# It has no such topic, and subscribes to none.
+NEW = (AlertNow,)
 CODEC, MESSAGES_THEN = (first.contract()[name] for name in ("codec", "messages"))
 
 
@@ -35,7 +37,9 @@ def known_to(old: Any, new: Any) -> Any:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [one for one in MESSAGES if one not in NEW], ids=lambda cls: cls.__name__
+)
 @given(data=st.data())
 def test_the_first_reads_every_message(cls: type[Message], data: st.DataObject) -> None:
     """No published value is new, no old field has gone, and unknown fields are ignored."""
@@ -44,11 +48,21 @@ def test_the_first_reads_every_message(cls: type[Message], data: st.DataObject) 
     assert old == known_to(old, plain(message))
 
 
-@pytest.mark.parametrize(("message", "topic", "payload"), CASES)
+@pytest.mark.parametrize(
+    ("message", "topic", "payload"), [one for one in CASES if not isinstance(one[0], NEW)]
+)
 def test_the_first_reads_every_example(message: Message, topic: str, payload: bytes) -> None:
     """The documented messages, as they are on the wire."""
     old = plain(CODEC.decode(topic, payload))
     assert old == known_to(old, plain(message))
+
+
+def test_the_first_refuses_a_topic_that_it_does_not_know() -> None:
+    """As it does whatever else it did not ask for."""
+    for message, topic, payload in CASES:
+        if isinstance(message, NEW):
+            with pytest.raises(CODEC.WireError, match="no such topic"):
+                CODEC.decode(topic, payload)
 
 
 def test_what_the_first_wrote_lacks_nothing_that_is_needed() -> None:

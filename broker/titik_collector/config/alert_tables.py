@@ -1,6 +1,7 @@
 """Which messages people get, and who of them: `[alerts]`, `[[alert]]` and `[[route]]`."""
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,13 +32,20 @@ from titik_collector.config.schema import (
     texts,
 )
 from titik_collector.config.site_tables import Site, no_such_site
-from titik_collector.limits import MAX_NAMED, MAX_ROUTED, MAX_STEPS
+from titik_collector.limits import MAX_NAMED, MAX_OUTSIDE, MAX_ROUTED, MAX_STEPS
 
 KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 NIGHT = Hours(22 * 60, 6 * 60)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _NEVER = "never"
+
+
+class Outside(NamedTuple):
+    """An address outside; no name, because that would be asked for and waited for."""
+
+    host: str
+    port: int
 
 
 class Figure(NamedTuple):
@@ -97,6 +105,24 @@ def _read_rules(value: object, base: Path) -> tuple[str, ...]:
     return tuple(_read_rule(one, base) for one in value)
 
 
+def _read_outside(value: object, base: Path) -> tuple[Outside, ...]:
+    if not isinstance(value, list) or len(value) > MAX_OUTSIDE:
+        raise ValueError("does not fit")
+    return tuple(_outside(text().read(one, base)) for one in value)
+
+
+def _outside(written: str) -> Outside:
+    host, _, port = written.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        number = int(port)
+    except ValueError:
+        raise ValueError(f"{written!r} is no address with a port") from None
+    if not 1 <= number <= 65535:
+        raise ValueError(f"{written!r} has no port from 1 to 65535")
+    return Outside(str(address), number)
+
+
 def _read_steps(value: object, base: Path) -> tuple[tuple[str, ...], ...]:
     if not isinstance(value, list) or len(value) > MAX_STEPS:
         raise ValueError("does not fit")
@@ -108,6 +134,10 @@ CLOCK = Kind('a time in quotes, such as "07:00"', _read_clock)
 DAILY = Kind(f'two times in quotes, such as "22:00-06:00", or "{_NEVER}"', _read_hours)
 RULE = Kind('the name of a rule in quotes, such as "site-offline"', _read_rule)
 RULES = Kind('a list of rules, such as `["site-offline"]`', _read_rules)
+OUTSIDE = Kind(
+    f'at most {MAX_OUTSIDE} addresses with ports, such as `["1.1.1.1:443", "8.8.8.8:53"]`',
+    _read_outside,
+)
 STEPS = Kind(
     f'at most {MAX_STEPS} steps, each a list of names, such as `[["head"], ["mayor"]]`',
     _read_steps,
@@ -143,6 +173,14 @@ class Alerts:
             "none: no message",
         ),
     ] = None
+    line: Annotated[
+        tuple[Outside, ...],
+        Setting(
+            OUTSIDE,
+            "addresses outside that answer while the server's own line to the internet works",
+            "none: the line is not tested",
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
