@@ -157,6 +157,10 @@ class LiveState:
             at_ms = arrived_ms
         self._see(router_id, sample, at_ms)
 
+    def seen(self, router_id: int) -> Seen | None:
+        """The router's newest sample with what it means, if it is known."""
+        return self._seen.get(router_id)
+
     def sample(self, router_id: int) -> Sample | None:
         """The router's newest sample, if it is known."""
         seen = self._seen.get(router_id)

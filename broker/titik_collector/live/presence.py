@@ -61,6 +61,10 @@ class Presence:
         """The same as it was last read; the store is not asked."""
         return router_id in self._revoked
 
+    def is_in_doubt(self, router_id: int, now_ms: int) -> bool:
+        """Whether what is known of it may be the server's fault."""
+        return self._doubts(router_id, self.state(router_id), now_ms)
+
     def take_changed(self) -> set[int]:
         """Routers whose state changed since the last call."""
         changed, self._changed = self._changed, set()

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from titik_collector.limits import MAX_SEARCHED
+from titik_collector.live.reach_rounds import answered
 from titik_collector.store import kept_messages, outages, server_outages
 from titik_collector.store.database import Database, alone
 from titik_collector.store.outages import EndedOutage
 from titik_collector.store.server_outages import ServerOutage
 from titik_wire.instant import HOUR_MS
-from titik_wire.messages import Reach, Sample
+from titik_wire.messages import Sample
 
 EVERY_S = 30.0
 LOOK_BACK_MS = HOUR_MS
@@ -184,14 +185,9 @@ def _reach_results(before: Sample | None, during: Sequence[Sample]) -> list[bool
         if reach is None or reach.attempts is None or reach.attempts == last:
             continue
         if last is not None:  # else the round may be of before
-            found.append(_answered(reach))
+            found.append(answered(reach))
         last = reach.attempts
     return found
-
-
-def _answered(reach: Reach) -> bool:
-    """Connecting proves more than a name, which the router itself may remember."""
-    return (reach.dns_ms if reach.tcp_failures is None else reach.tcp_ms) is not None
 
 
 def _was_busy(before: Sample, last: Sample) -> bool:

@@ -1,5 +1,6 @@
 """Rows of `titik events`: routers registered and removed, and samples that are lost for good."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.store.database import Database
@@ -80,6 +81,24 @@ def lossy_runs(db: Database, since_ms: int, limit: int) -> list[LossyRun]:
         (since_ms, limit),
     )
     return [LossyRun(*row) for row in rows]
+
+
+def lost_of(db: Database, routers: Sequence[int]) -> dict[int, int]:
+    """How many samples of some routers are lost for good, of all their runs."""
+    head, values = db.keyed(("one",), [(router_id,) for router_id in routers])
+    rows = db.execute(
+        f"{head}, bounded AS (SELECT one, run.id, base_stored + base_refused AS below,"
+        " (SELECT max(bound) FROM (SELECT base AS bound UNION ALL SELECT gone"
+        "  UNION ALL SELECT CASE WHEN floor < highest THEN floor ELSE highest END) AS bounds)"
+        " AS upto FROM key CROSS JOIN run WHERE run.router_id = one)"
+        " SELECT one, CAST(sum(upto - below - (SELECT"
+        "  coalesce(sum(CASE WHEN last_seq < upto THEN last_seq - first_seq + 1"
+        "   ELSE upto - first_seq + 1 END), 0)"
+        "  FROM settled WHERE run_id = bounded.id AND first_seq <= upto)) AS BIGINT)"
+        " FROM bounded GROUP BY one",
+        values,
+    )
+    return {router_id: lost for router_id, lost in rows}
 
 
 def newest_lost(db: Database, run: LossyRun) -> int:

@@ -34,6 +34,14 @@ class EndedOutage(NamedTuple):
     evidence: str | None
 
 
+class OutageNow(NamedTuple):
+    """One that goes on, or ended lately."""
+
+    from_ms: int
+    to_ms: int | None
+    cause: str
+
+
 def begin(db: Database, router_id: int, from_ms: int) -> None:
     """The router is away; nothing if an outage began then."""
     db.execute(
@@ -116,6 +124,17 @@ def routers_there(db: Database, at_ms: int, heard_ms: int, gone_ms: int) -> int:
         {"at": at_ms, "heard": heard_ms, "gone": gone_ms},
     ).fetchone()
     return int(count)
+
+
+def lately(db: Database, since_ms: int) -> dict[int, OutageNow]:
+    """The newest of each router that goes on, or ended then or later."""
+    rows = db.execute(
+        f"SELECT outage.router_id, from_ms, to_ms, {_CAUSE} FROM outage"
+        " LEFT JOIN presence ON presence.router_id = outage.router_id"
+        " WHERE to_ms IS NULL OR to_ms >= ? ORDER BY from_ms",
+        (since_ms,),
+    )
+    return {router_id: OutageNow(*rest) for router_id, *rest in rows}
 
 
 def still_open(db: Database) -> dict[int, tuple[int, str]]:

@@ -80,6 +80,19 @@ def read(db: Database, series: Series, span: Span) -> dict[int, RollupRow]:
     return {row[0]: RollupRow(row[1], row[2], Figures._make(row[3:])) for row in rows}
 
 
+def site_means(db: Database, sites: Sequence[int], hours: Sequence[int]) -> list[tuple[int, float]]:
+    """Mean clients of sites in hours that begin at these times, where that is known."""
+    head, values = db.keyed(("id", "hour_ms"), [(one, hour) for one in sites for hour in hours])
+    return list(
+        db.execute(
+            f"{head} SELECT id, clients_mean FROM key CROSS JOIN rollup WHERE scope = 'site'"
+            " AND scope_id = id AND length = '1h' AND start_ms = hour_ms"
+            " AND clients_mean IS NOT NULL",
+            values,
+        )
+    )
+
+
 def read_many(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[dict[int, RollupRow]]:
     """The same for many series, in the order in which they are asked for."""
     if not asked:
