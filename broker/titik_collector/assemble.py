@@ -5,9 +5,11 @@ Rule: this file alone knows all parts. A job gets what it needs of another as a 
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from titik_collector.alerts.desk_facts import DeskFacts
+from titik_collector.broker_link import remedies
 from titik_collector.broker_link.connection import Link
 from titik_collector.broker_link.takeover import Takeover
 from titik_collector.config.model import STATE_FOLDER, Config
@@ -18,20 +20,24 @@ from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.ingest import Ingest
 from titik_collector.jobs import Jobs, OnDemand, Slot, Task
-from titik_collector.live import removed_topics, rollup_topics
+from titik_collector.live import alerting, removed_topics, rollup_topics
+from titik_collector.live.alert_topics import AlertTopics
+from titik_collector.live.alerting import Alerting
 from titik_collector.live.event_reporting import EventReporting
 from titik_collector.live.hearing import LEAST_MS, Hearing
+from titik_collector.live.live_facts import LiveFactSource
 from titik_collector.live.now import LiveState
 from titik_collector.live.now_publishing import NowPublishing
 from titik_collector.live.presence import Presence
 from titik_collector.live.rollup_topics import NamedScope, NewestAgain
 from titik_collector.live.self_report import SelfReport
 from titik_collector.live.server_cause import ServerCause
+from titik_collector.live.server_facts import MachineSettings, ServerFacts
 from titik_collector.outputs.all_outputs import Outputs
 from titik_collector.outputs.output import Output
 from titik_collector.outputs.topics import Topics
 from titik_collector.own_state.collector_state import StateFile
-from titik_collector.queries import events
+from titik_collector.queries import events, server_warnings
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import Changes, sync
 from titik_collector.registry.watch import ConfigWatch, Reload
@@ -52,6 +58,7 @@ log = logging.getLogger(__name__)
 
 BUSY_S = 0.002  # a job's budget while messages come; a pass of rollups may still take 0.3 s
 RENEW_S = 10.0  # a third of how long a lease lasts
+NOBODY = DeskFacts()
 HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays no other
 
 
@@ -66,8 +73,9 @@ class Parts:
         clock: ServerClock | None = None,
         reading: Endpoint | None = None,
         outputs: Sequence[Output] = (),
+        desk: Callable[[int], DeskFacts] = lambda _: NOBODY,
     ) -> None:
-        """`outputs` are those besides the MQTT topics.
+        """`outputs` are those besides the MQTT topics. `desk`: what people entered and counts.
 
         `reading`: where a second client of ours may read at the broker; None: nothing is read there
         before connecting.
@@ -99,6 +107,7 @@ class Parts:
         self.ingest = Ingest(self.link, self.link, self.batches, now_ms)
         self.outputs = Outputs(Topics(self.link), outputs)
         self._make_jobs(config)
+        self._make_alerts(config, desk)
         self.events = self._events() if outputs else None
         self.jobs, self.always = self._in_order()
         self.live.load()
@@ -142,6 +151,34 @@ class Parts:
         self.restating = Restate(db, lambda: unpacking.is_over and not upkeep.is_behind)
         self.server_cause = ServerCause(db, now_ms, time.monotonic)
 
+    def _make_alerts(self, config: Config, desk: Callable[[int], DeskFacts]) -> None:
+        db, now_ms = self.db, self._now_ms
+        self.server_facts = ServerFacts(
+            config.collector.id,
+            db,
+            self._is_connected,
+            lambda: self.report.storing,
+            lambda at_ms: server_warnings.certificate_days(config, at_ms),
+            _machine(config),
+            now_ms(),
+        )
+        self.facts = LiveFactSource(
+            db,
+            config,
+            (self.registry, self.presence, self.live),
+            self.server_facts.look,
+            lambda: self.hearing.since_ms,
+        )
+        self.alerting = Alerting(
+            db,
+            self.facts.gather,
+            desk,
+            AlertTopics(self.link, config.city.name),
+            now_ms,
+            config.alert_settings,
+            config.alerts.on,
+        )
+
     def _in_order(self) -> tuple[Jobs, Jobs]:
         """The jobs in order, and those that run whether the store works or not."""
         jobs = (
@@ -154,6 +191,7 @@ class Parts:
             Slot(self.tick, every_s=5.0),
             Slot(self.now, every_s=0.2),
             *((Slot(self.events, every_s=15.0),) if self.events else ()),
+            Slot(self.alerting, every_s=alerting.EVERY_S),  # after presence
             Slot(self.pruning, every_s=1.0),
             Slot(self.upkeep, idle_s=0.05, busy_s=BUSY_S, rests=True),
             Slot(self.windows, every_s=2.0),  # after the rollups, which this batch changed
@@ -188,12 +226,15 @@ class Parts:
         self.upkeep.begin()
         self.now.everything()
         self.newest_again.begin()
+        self.server_facts.connected(self._now_ms())
+        self.alerting.connected()
 
     def lost(self, reason: str) -> None:
         """The broker is gone, or could not be reached."""
         self.report.disconnected(reason)
         self.hearing.stop("broker", reason)
         self.ingest.drop_batch()
+        self.server_facts.lost(self._now_ms(), remedies.was_taken_over(reason))
 
     def silent(self, reason: str) -> None:
         """The store's server does not answer, in the middle of a statement.
@@ -233,6 +274,9 @@ class Parts:
         self.now.everything()
         self.newest_again.moved()
         self.removed.wanted = True
+        self.server_facts.watch(_machine(config))
+        self.facts.place(config)
+        self.alerting.change(config)
         # A router that was connected before it was added reports no second time that it is online.
         self.statuses_again.wanted |= bool(changes.added)
 
@@ -267,3 +311,9 @@ class Parts:
         """When the broker last sent anything, if nothing but pings."""
         silent_s = time.monotonic() - (self.link.heard_at or time.monotonic())
         return self._now_ms() - round(silent_s * 1000)
+
+
+def _machine(config: Config) -> MachineSettings:
+    """What of the server is looked at."""
+    alerts = config.alerts
+    return MachineSettings(folder=config.beside.parent, backups=alerts.backup, outside=alerts.line)

@@ -53,6 +53,8 @@ class Collector:
             sample, prompt = arrived.sample, router_id in saved.prompt
             self.parts.live.show(router_id, sample, arrived.arrived_ms, prompt)
             self.parts.now.changed(router_id)
+            if prompt:
+                self.parts.facts.hear(router_id, sample, arrived.arrived_ms)
             if prompt and sample.clock == "ntp":
                 ahead_ms = sample.taken_at - arrived.arrived_ms
                 self.parts.timekeeping.hear(router_id, sample.router, ahead_ms)
@@ -62,6 +64,7 @@ class Collector:
         self.parts.report.close()
         self.parts.link.close()
         self.parts.outputs.close()
+        self.parts.server_facts.close()
         try:
             self.parts.upkeep.finish(FINISH_S)
         except StoreError as error:

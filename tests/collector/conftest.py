@@ -61,13 +61,14 @@ def stores(postgres: Postgres) -> Iterator[Stores]:
 ON_BOTH = {
     *(
         "test_alert_rows",
+        "test_alerting",
         "test_caps",
         "test_columnar",
         "test_day_strip",
         "test_event_reporting",
         "test_hearing",
     ),
-    *("test_heat_map", "test_identity", "test_ingest"),
+    *("test_heat_map", "test_identity", "test_ingest", "test_live_facts"),
     *(
         "test_longer_windows",
         "test_namesakes",

@@ -38,6 +38,11 @@ def muted_until_ms(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Pres
     return max(until, default=None)
 
 
+def is_silenced(key: AlertKey, site: LiveSite | None, present: Present) -> bool:
+    """Somebody wants no message about it for a while."""
+    return any(_silences(one, key, site, present) for one in present.desk.silences)
+
+
 def is_in_maintenance(subject: AlertSubject, site: LiveSite | None, present: Present) -> bool:
     """Somebody works there as planned."""
     return any(_works(subject, site, present))

@@ -18,3 +18,8 @@ class CollectorRemedies(Remedies):
     credentials = "see broker.username and broker.password_file"
     permission = "see broker.username and broker.password_file"
     taken_over = "another collector connects with this collector.id"
+
+
+def was_taken_over(reason: str) -> bool:
+    """Whether a connection ended because another collector connected with the same id."""
+    return reason.endswith("(0x8E)")

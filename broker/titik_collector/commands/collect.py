@@ -21,6 +21,7 @@ from titik_collector.broker_setup.login import reading as reading_login
 from titik_collector.commands import options, plainly
 from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
+from titik_collector.desk.desk_reading import DeskReading
 from titik_collector.limits import CIRCLES
 from titik_collector.live.self_report import report_waiting
 from titik_collector.own_state.systemd import Service
@@ -75,7 +76,10 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
                 opened = opening.open_writer(settings.store, before=keep)
                 db = stack.enter_context(contextlib.closing(opened))
                 door = reading_login(settings)
-                parts = Parts(settings, db, login(settings), reading=door)
+                desk = stack.enter_context(
+                    contextlib.closing(DeskReading(settings.store, settings.city.timezone))
+                )
+                parts = Parts(settings, db, login(settings), reading=door, desk=desk.facts)
                 break
             except StoreBusy as error:
                 stack.close()

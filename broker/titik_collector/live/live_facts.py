@@ -8,12 +8,14 @@ Rule: an outage counts from its beginning, not from when it was noticed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from titik_collector.alerts.facts import LiveFacts, LiveRouter, LiveServer, LiveSite, State
 from titik_collector.config.model import Config
 from titik_collector.config.site_tables import Site
+from titik_collector.limits import MAX_KNOWN_HOURS
 from titik_collector.live.now import LiveState, Seen
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence
 from titik_collector.live.quarter_hour import QuarterHour
@@ -131,7 +133,7 @@ class LiveFactSource:
         ]
         ids = [one.site_id for one in self._places.values()]
         self._usual.look(ids, now_ms)
-        moment = datetime.fromtimestamp(now_ms / 1000, self._zone)
+        moment = datetime.fromtimestamp(now_ms // MINUTE_MS * 60, self._zone)
         sites = [
             self._site(place, sums[name], moment, now_ms) for name, place in self._places.items()
         ]
@@ -156,8 +158,7 @@ class LiveFactSource:
         row = self._presence.state(known.id)
         is_online = row.state == "online"
         heard, seen = self._heard.get(known.id), self._live.seen(known.id)
-        is_fresh = is_online and heard is not None and now_ms - heard.at_ms <= SILENT_AFTER_MS
-        sample = heard.sample if is_fresh and heard is not None else None
+        sample = _fresh(heard, seen, now_ms) if is_online else None
         clients = seen.figures[_CLIENTS] if sample is not None and seen is not None else None
         if sums is not None:
             _add(sums, is_online, sample, seen)
@@ -196,13 +197,13 @@ class LiveFactSource:
             district=site.district,
             provider=site.provider,
             tier=site.tier,
-            is_open=None if place.hours is None else place.hours.is_open(moment),
+            is_open=None if place.hours is None else _is_open(place.hours, moment),
             capacity=site.capacity,
             uplink_mbps=site.uplink_mbps,
             clients=sums.clients,
             clients_before=None if sums.online else _clients_before(sums.last),
-            clients_mean=place.clients.mean(now_ms),
-            uplink_down_bps=place.down.mean(now_ms),
+            clients_mean=place.clients.mean(),
+            uplink_down_bps=place.down.mean(),
             without_clients_ms=_without_clients_ms(place, sums, now_ms),
             usual_clients=self._usual.of(place.site_id),
         )
@@ -214,12 +215,25 @@ class LiveFactSource:
         self._lost |= event_rows.lost_of(self._db, some)
 
 
+@lru_cache(maxsize=MAX_KNOWN_HOURS)
+def _is_open(hours: OpeningHours, moment: datetime) -> bool:
+    """Many sites have the same hours; `moment` is a whole minute."""
+    return hours.is_open(moment)
+
+
 def _placed(site_id: int, site: Site, old: _KnownSite | None) -> _KnownSite:
     """The site as it is described now, with what is remembered of it."""
     hours = None if site.hours is None else opening_hours.parse(site.hours)
     if old is None:
         return _KnownSite(site_id, site, hours)
     return replace(old, site_id=site_id, site=site, hours=hours)
+
+
+def _fresh(heard: HeardSample | None, seen: Seen | None, now_ms: int) -> Sample | None:
+    """The newest sample, if it came as it was taken, and lately."""
+    if heard is None or seen is None or seen.sample is not heard.sample:
+        return None
+    return heard.sample if now_ms - heard.at_ms <= SILENT_AFTER_MS else None
 
 
 def _add(sums: _Sums, is_online: bool, sample: Sample | None, seen: Seen | None) -> None:

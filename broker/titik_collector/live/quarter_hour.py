@@ -24,26 +24,30 @@ class _Looks:
 class QuarterHour:
     """One figure."""
 
-    __slots__ = ("_minutes",)
+    __slots__ = ("_count", "_minutes", "_total")
 
     def __init__(self) -> None:
-        self._minutes: deque[_Looks] = deque(maxlen=MINUTES)
+        self._minutes: deque[_Looks] = deque()
+        self._total = 0.0  # of all of them
+        self._count = 0
 
     def add(self, value: float | None, at_ms: int) -> None:
         """What it is at a look; None: it is not known."""
+        number = at_ms // MINUTE_MS
+        while self._minutes and self._minutes[0].number <= number - MINUTES:
+            old = self._minutes.popleft()
+            self._total -= old.total
+            self._count -= old.count
         if value is None:
             return
-        number = at_ms // MINUTE_MS
         if not self._minutes or self._minutes[-1].number != number:
             self._minutes.append(_Looks(number))
         newest = self._minutes[-1]
         newest.total += value
         newest.count += 1
+        self._total += value
+        self._count += 1
 
-    def mean(self, at_ms: int) -> float | None:
-        """Each look counts as much as another."""
-        since = at_ms // MINUTE_MS - MINUTES
-        minutes = [one for one in self._minutes if one.number > since]
-        if len(minutes) < LEAST:
-            return None
-        return sum(one.total for one in minutes) / sum(one.count for one in minutes)
+    def mean(self) -> float | None:
+        """At the last look; each look counts as much as another."""
+        return self._total / self._count if len(self._minutes) >= LEAST else None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from titik_collector.alerts.facts import LiveServer
 from titik_collector.config.alert_tables import Outside
-from titik_collector.live.outside_check import OutsideCheck
+from titik_collector.live.outside_line import OutsideLine
 from titik_collector.store import unknown_routers
 from titik_collector.store.database import Database
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
@@ -69,7 +69,7 @@ class ServerFacts:
 
     def __post_init__(self) -> None:
         self._connection_ms = self._started_ms
-        self._line = OutsideCheck(self._watched.outside)
+        self._line = OutsideLine(self._watched.outside)
 
     def watch(self, watched: MachineSettings) -> None:
         """The configuration was edited."""

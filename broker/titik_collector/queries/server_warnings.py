@@ -107,6 +107,11 @@ def _nobody_collects(db: Database | None, now_ms: int, start: str) -> Sentence:
     return Sentence(text, command=start)
 
 
+def certificate_days(settings: Config, now_ms: int) -> int | None:
+    """Until the first certificate ends that no timer renews; None: that is not ours to read."""
+    return _certificates(settings, now_ms)[1]
+
+
 def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | None]:
     """What ends soon or is amiss at a broker of ours; nothing where it is not ours to read."""
     directory = settings.broker.directory

@@ -18,7 +18,7 @@ PATIENCE_MS = 10_000
 
 
 @dataclass(eq=False)
-class OutsideCheck:
+class OutsideLine:
     """`look` every few seconds."""
 
     _outside: Sequence[Outside]
