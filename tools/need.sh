@@ -18,6 +18,10 @@ for name in "$@"; do
         busybox-static)  # the dynamic one does not run in a bare root directory
             [ -e /usr/share/doc/busybox-static ] || missing="$missing busybox-static"
             continue ;;
+        pango)  # draws the text of a PDF
+            [ -n "$(find /usr/lib /lib -name 'libpangoft2-1.0.so.0' 2>/dev/null | head -n 1)" ] ||
+                missing="$missing libpangoft2-1.0-0 fonts-dejavu-core"
+            continue ;;
         mosquitto_*) package=mosquitto-clients ;;
         collectd) package=collectd-core ;;
         node) package=nodejs ;;

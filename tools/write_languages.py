@@ -23,6 +23,7 @@ METHODS = [
     ("live/**.py", "python"),
     ("notify/**.py", "python"),
     ("queries/**.py", "python"),
+    ("reports/**.py", "python"),
     ("store/upgrading.py", "ignore"),  # it speaks to a terminal
     ("store/**.py", "python"),
     ("timeline/**.py", "python"),
@@ -30,6 +31,7 @@ METHODS = [
     ("public/**.py", "python"),
     ("web/templates/**", "jinja2"),
     ("public/templates/**", "jinja2"),
+    ("reports/templates/**", "jinja2"),
 ]
 # `say` translates at once; `marked` is translated where it is shown.
 ALONE = ("_", "gettext", "say", "marked")

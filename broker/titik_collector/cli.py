@@ -49,6 +49,10 @@ COMMANDS = {
         "ack.remark_command",
         "Write something about an incident, for those who read it later.",
     ),
+    "report": (
+        "report.report_command",
+        "How a month or a year was: availability, devices, traffic, interruptions.",
+    ),
     "restore": ("backup.restore_command", "Put a backup on an empty machine."),
     "router": ("router.router", "The routers that the configuration file registers."),
     "serve": ("serve.serve_command", "Run the collector and the page until a signal stops them."),

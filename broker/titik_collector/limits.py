@@ -132,6 +132,7 @@ MAX_RANKED = 500_000  # windows that the database adds up: a year of days of 1,3
 # Days of routers that availability reads hour by hour; a bad month of a city of 1,000 routers has
 # a third of them.
 MAX_EVIDENCE = 10_000
+MAX_REPORTED = 2000  # interruptions of a report, the longest; and planned work
 MAX_QUESTIONS = 32  # that wait for the store's two readers; each may take seconds
 MAX_BASEMAP = 1 << 20  # bytes of an operator's GeoJSON; phones read it
 MAX_DESCRIPTION = (

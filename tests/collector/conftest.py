@@ -94,6 +94,7 @@ ITS_OWN = {
     "test_packed_minutes": "unpacks what earlier versions left, which was never on a server",
     "test_past": "runs commands on a file; in test_server_store they print the same of a server",
     "test_plans": "is of SQLite's plans",
+    "test_report_command": "runs a command on a file",
     "test_restate": "restates what an early migration of SQLite left",
     "test_server_errors": "is of a server",
     "test_server_store": "is of a server",

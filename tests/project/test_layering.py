@@ -53,6 +53,7 @@ FLOORS = {
         {"access", "desk", "outputs", "rollups"},
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},
+        {"reports"},
         {"assemble", "notify", "screens", "web"},
         {"collect", "public"},
         {"serve", "simulation"},

@@ -117,6 +117,10 @@ class Language:
         """The date in the zone, such as `28 November 2026`."""
         return str(format_date(_moment(at_ms, zone).date(), "d MMMM y", locale=self.locale))
 
+    def month(self, at_ms: int, zone: tzinfo) -> str:
+        """The month in the zone, such as `November 2026`."""
+        return str(format_date(_moment(at_ms, zone).date(), "MMMM y", locale=self.locale))
+
     def short_day(self, at_ms: int, zone: tzinfo) -> str:
         """The date without its year, such as `28 Nov`."""
         moment = _moment(at_ms, zone)

@@ -49,7 +49,7 @@ _WHAT = {
     "collector": "no collector",
     "line": "routers could not reach the server",
 }
-_WHY = {
+WHY = {
     "power cut": marked("it came back with another boot, and had not reported that it stops"),
     "reboot": marked("it reported that it stops, and came back with another boot"),
     "agent crash": marked(
@@ -165,7 +165,7 @@ def _outage(name: str, group: Sequence[Outage], now_ms: int, deaf: Sequence[Serv
     length_ms = away_ms(deaf, from_ms, to_ms)
     length = when.length(length_ms)
     over = "" if len(known) == len(ends) else "not over after "
-    why = "; ".join(dict.fromkeys(one.evidence or _WHY[one.cause] for one in group))
+    why = "; ".join(dict.fromkeys(one.evidence or WHY[one.cause] for one in group))
     in_deafness = any(one.from_ms <= from_ms <= one.to_ms for one in deaf)
     if in_deafness and not over and length_ms < SOON_MS:
         length = "while the server could not hear"

@@ -9,12 +9,13 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from titik_collector.languages.codes import CODES, marked
 from titik_collector.languages.language import Language, accepted, language
+from titik_collector.reports import printing
 from titik_collector.web import event_words
 from titik_collector.web.city_view import CityView
 from titik_collector.web.happenings import KINDS
@@ -28,6 +29,7 @@ NAVIGATION = [
     ("/history", marked("History")),
     ("/alerts", marked("Alerts")),
     ("/happened", marked("Events")),
+    ("/reports", marked("Reports")),
     ("/about", marked("About")),
 ]
 THEMES = ("auto", "light", "dark")
@@ -130,7 +132,9 @@ def _is_tls(request: Request) -> bool:
 def environment(code: str) -> Environment:
     """The templates in one language."""
     made = Environment(
-        loader=PackageLoader("titik_collector.web"),
+        loader=ChoiceLoader(
+            [PackageLoader("titik_collector.web"), PackageLoader("titik_collector.reports")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -138,6 +142,7 @@ def environment(code: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.install_gettext_translations(language(code).texts, newstyle=True)  # type: ignore[attr-defined]
+    made.globals |= printing.drawing(language(code))
     made.globals |= {
         "static": static_files().address,
         "lang": language(code),

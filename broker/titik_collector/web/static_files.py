@@ -48,7 +48,9 @@ class StaticFiles:
 @cache
 def static_files() -> StaticFiles:
     """Read from the package once."""
+    reports = resources.files("titik_collector.reports") / "assets"
     found = dict(sorted(_below(resources.files("titik_collector.web") / "static", "")))
+    found |= sorted(_below(reports, "reports/"))
     whole = hashlib.sha256()
     for path, content in found.items():
         whole.update(f"{path}\0{len(content)}\0".encode() + content)

@@ -1,0 +1,173 @@
+"""`/reports`: a month or a year of the city or a part of it, on the page, as PDF and as CSV.
+
+Rule: a report is kept for a while as it was computed, and each form of it is drawn from that.
+Rule: a PDF is drawn by a process of its own, one at a time, so nobody waits for it but its reader.
+"""
+
+import asyncio
+import sys
+from functools import partial
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from titik_collector.languages.codes import marked
+from titik_collector.reports import city_reports, csv_tables, printing
+from titik_collector.reports import period as periods
+from titik_collector.reports.city_reports import Asked, UnknownSubject
+from titik_collector.reports.period import BadPeriod, Period
+from titik_collector.reports.report import KINDS, Report, ReportSubject
+from titik_collector.reports.report_words import ReportWords
+from titik_collector.store.database import Database
+from titik_collector.store.desk_maintenance import MaintenanceRow
+from titik_collector.web.api.past_answers import KeptAnswer, past_of
+from titik_collector.web.api.replying import CSV, reply
+from titik_collector.web.city_view import Unanswered
+from titik_collector.web.error_pages import BadQuery, NotThere
+from titik_collector.web.rendering import city_of, look, render
+
+PDF = "application/pdf"
+KEEP_S = 300  # a month that goes on has another hour at most
+COST = 60  # windows of a router in a month, about
+PDF_S = 120.0  # that a process may take
+FORMS = (".pdf", "-interruptions.csv", ".csv")
+_printing = asyncio.Semaphore(1)
+
+
+async def _list(request: Request) -> Response:
+    """Which there are; the newest whole month is at hand."""
+    view = city_of(request)
+    now_ms = view.snapshot.at_ms
+    city = city_reports.city_of(view.config)
+    months = await view.ask(lambda db: city_reports.known_periods(db, city, now_ms))
+    return render(
+        request,
+        "reports.html",
+        months=months,
+        years=sorted({one.year for one in months}, reverse=True),
+        frozen=lambda one: one.frozen_ms(city.zone) <= now_ms,
+        goes_on=lambda one: one.span(city.zone).end_ms > now_ms,
+        w=_words(request),
+    )
+
+
+async def _report(request: Request) -> Response:
+    name, form = _form(request.path_params["name"])
+    asked = _asked(request, name)
+    found = await _found(request, asked)
+    if not form:
+        return render(
+            request,
+            "report_page.html",
+            r=found,
+            w=_words(request),
+            linked=partial(_address, name),
+            forms=[(one, _address(f"{name}{one}", found.subject)) for one in FORMS],
+            later=_beside(found, 1, city_of(request).snapshot.at_ms, request),
+            earlier=_beside(found, -1, city_of(request).snapshot.at_ms, request),
+            whole=_address(name, ReportSubject("city", "", "")),
+        )
+    headers = _as_file(found, form)
+    zone = city_of(request).config.city.timezone
+    if form == ".pdf":
+        words = _words(request)
+        page = printing.html(found, words, city_of(request).config.city.title)
+        return reply(request, await _printed(page), 0, PDF, **headers)
+    table = csv_tables.places(found) if form == ".csv" else csv_tables.interruptions(found, zone)
+    return reply(request, table.encode(), 0, CSV, **headers)
+
+
+def _words(request: Request) -> ReportWords:
+    return ReportWords(look(request).language, city_of(request).config.city.timezone)
+
+
+def _form(name: str) -> tuple[str, str]:
+    return next(((name.removesuffix(one), one) for one in FORMS if name.endswith(one)), (name, ""))
+
+
+def _asked(request: Request, name: str) -> Asked:
+    given = [(kind, request.query_params[kind]) for kind in KINDS if kind in request.query_params]
+    if len(given) > 1:
+        raise BadQuery("site", "more than one is given", "give provider, district or site")
+    try:
+        periods.parse(name)
+    except BadPeriod as error:
+        raise HTTPException(404) from error
+    return Asked(name, *(given[0] if given else ("city", "")))
+
+
+async def _found(request: Request, asked: Asked) -> Report:
+    view = city_of(request)
+    config, now_ms = view.config, view.snapshot.at_ms
+    routers = len(config.router) or 1
+
+    async def make() -> KeptAnswer:
+        none: tuple[MaintenanceRow, ...] = ()
+        work = await view.desk.ask(city_reports.all_planned, none)
+
+        def question(db: Database) -> bytes | str:
+            """The report, or why there is none."""
+            try:
+                rows = city_reports.planned(work, config.city.timezone)
+                return msgspec.json.encode(city_reports.one(db, config, asked, now_ms, rows))
+            except (BadPeriod, UnknownSubject) as error:
+                return str(error)
+
+        found = await view.ask(question)
+        if isinstance(found, str):
+            raise NotThere(asked.kind, found, "see /reports", found)
+        return KeptAnswer(found, KEEP_S)
+
+    windows = min(COST * routers * len(periods.parse(asked.period).months), 200_000)
+    kept = await past_of(request).get(("report", asked), windows, make)
+    return msgspec.json.decode(kept.body, type=Report)
+
+
+async def _printed(page: str) -> bytes:
+    """By a process of its own; Unanswered, with what is missing."""
+    async with _printing:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "titik_collector.reports.printing"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, errors = await asyncio.wait_for(process.communicate(page.encode()), PDF_S)
+        except TimeoutError as error:
+            process.kill()
+            await process.wait()
+            raise Unanswered(marked("the PDF took too long; ask for fewer places")) from error
+    if process.returncode:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        raise Unanswered(lines[-1] if lines else marked("the process that makes PDFs has ended"))
+    return out
+
+
+def _address(name: str, subject: ReportSubject) -> str:
+    query = "" if subject.kind == "city" else f"?{urlencode([(subject.kind, subject.name)])}"
+    return f"/reports/{name}{query}"
+
+
+def _beside(found: Report, step: int, now_ms: int, request: Request) -> str | None:
+    """The period before or after, where it can have data."""
+    period = periods.parse(found.period)
+    other: Period = period.after if step > 0 else period.before
+    if step > 0 and other.span(city_of(request).config.city.timezone).start_ms > now_ms:
+        return None
+    return other.name
+
+
+def _as_file(found: Report, form: str) -> dict[str, str]:
+    subject = found.subject
+    name = "" if subject.kind == "city" else f"-{subject.name}"
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in name)
+    way = "inline" if form == ".pdf" else "attachment"
+    return {"Content-Disposition": f'{way}; filename="titik-{found.period}{plain}{form}"'}
+
+
+ROUTES = [Route("/reports", _list), Route("/reports/{name}", _report)]

@@ -1,0 +1,128 @@
+"""A report on paper: what stands in it, and that it can be read aloud."""
+
+import io
+import re
+import sys
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from tests.reports.made import ZONE, availability, headline, made
+from titik_collector.languages.language import language
+from titik_collector.reports import printing
+from titik_collector.reports.printing import NoPrinting
+from titik_collector.reports.report import Report
+from titik_collector.reports.report_words import ReportWords
+
+
+def html(found: Report, code: str = "en") -> str:
+    """As one page."""
+    return printing.html(found, ReportWords(language(code), ZONE), "Kota Kupang")
+
+
+def plain(page: str) -> str:
+    """Without tags."""
+    body = page.partition("</style>")[2]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", body))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, "<b>Provisional</b>: late data can change it until 8 December 2026"),
+        ({"is_over": False}, "<b>Provisional</b>: the time until 1 December 2026 00:00 WITA"),
+        (
+            {"revision": 3, "frozen_ms": made().span.end_ms},
+            "<b>Final</b>, revision 3, frozen on 1 December 2026",
+        ),
+        ({"is_simulated": True}, "A demo: its visitors, figures and outages are invented."),
+        ({"has_hours": True}, "Only the opening hours count."),
+        ({"left_out": 7}, "7 shorter ones are left out."),
+        ({"before": None}, "Not compared with October 2026: too little is known of it."),
+        ({"interruptions": ()}, "No interruption is known."),
+    ],
+)
+def test_a_report_says_how_far_it_can_be_believed(changed: dict[str, Any], expected: str) -> None:
+    """Whether it can still change, and what it lacks."""
+    assert expected in html(made(**changed))
+
+
+def test_much_excluded_time_turns_the_figure_grey_and_gives_both() -> None:
+    """Above a twentieth."""
+    grey = headline(availability(200, excluded=2000))
+    assert 'class="r-figure r-grey"' in html(made(headline=grey))
+    assert "with the excluded time: between 96.0% and 98.0%" in html(made(headline=grey))
+    assert "with the excluded time" not in html(made())
+
+
+def test_where_nobody_asked_the_internet_the_report_says_so() -> None:
+    """Everywhere, or in a part of the time."""
+    some = html(made())
+    assert "Internet not checked everywhere" in some
+    assert "in 50.0% of the available time" in some
+    of = availability()
+    none = headline(type(of)(of.available_ms, of.lost, of.unknown_ms, 0, of.available_ms))
+    assert "<b>Internet not checked</b>" in html(made(headline=none))
+
+
+def test_what_people_entered_is_text() -> None:
+    """A provider's name is no HTML."""
+    assert "&lt;b&gt;Telkom&lt;/b&gt;" in html(made())
+    assert "<b>Telkom</b>" not in html(made())
+
+
+def test_visits_are_never_visitors() -> None:
+    """In no language, but for the note of a demo."""
+    for code, word in (("en", "visitor"), ("id", "pengunjung")):
+        text = plain(html(made(), code)).lower()
+        assert word not in text
+        assert {"en": "site visits", "id": "kunjungan"}[code] in text
+
+
+def test_days_that_nobody_knows_are_hatched() -> None:
+    """In each chart, as the bar and as what is known of the day."""
+    assert 4 == len(re.findall(r'<rect fill="url\(#h-(?:devices|traffic)\)"', html(made())))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("code", ["en", "id"])
+def test_a_pdf_is_tagged_and_has_the_text(code: str) -> None:
+    """Its first page is whole without the others; headings, tables and pictures are tagged."""
+    reader = PdfReader(io.BytesIO(printing.pdf(html(made(), code))))
+    words = ReportWords(language(code), ZONE)
+    first = " ".join(reader.pages[0].extract_text().split())
+    assert words.available(availability()) in first
+    assert words.period("2026-11") in first
+    root: Any = reader.trailer["/Root"]
+    assert (True, code) == (root["/MarkInfo"]["/Marked"], root["/Lang"])
+    assert {"/H1", "/H2", "/Table", "/TH", "/TD", "/P", "/LI", "/Figure"} <= tags(
+        root["/StructTreeRoot"]
+    )
+    assert f"Kota Kupang: {words.period('2026-11')}" == reader.metadata.title  # type: ignore[union-attr]
+
+
+def tags(node: Any) -> set[str]:
+    """Of a PDF's tree, by their names."""
+    node = node.get_object() if hasattr(node, "get_object") else node
+    if isinstance(node, list):
+        return set().union(*map(tags, node))
+    if not isinstance(node, dict):
+        return set()
+    own = {str(node["/S"])} if "/S" in node else set()
+    return own | (tags(node["/K"]) if "/K" in node else set())
+
+
+@pytest.mark.thorough
+def test_a_pdf_fetches_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What a page names is not asked for, on the network or the disk."""
+    page = html(made()).replace("</body>", '<img src="file:///etc/passwd" alt="x"></body>')
+    assert b"/Image" not in printing.pdf(page)
+    assert "file:///etc/passwd" in caplog.text
+
+
+def test_without_its_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an operator can type it."""
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    with pytest.raises(NoPrinting, match=r"pip install 'titik\[report\]'"):
+        printing.pdf("<p>x</p>")

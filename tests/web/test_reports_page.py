@@ -1,0 +1,91 @@
+"""`/reports`: the page, and its forms for paper and for other programs."""
+
+import io
+import sys
+
+import pytest
+from pypdf import PdfReader
+from starlette.testclient import TestClient
+
+from tests.web import cities
+from titik_collector.reports import period as periods
+from titik_collector.reports.period import Period
+from titik_wire.instant import HOUR_MS
+
+
+@pytest.fixture(autouse=True)
+def _cut(city: cities.City) -> None:
+    """Every router was away for an hour, so all places are known for three."""
+    at_ms = cities.now_ms() - 3 * HOUR_MS
+    city.db.execute(
+        "INSERT INTO outage (router_id, from_ms, to_ms, cause)"
+        f" SELECT id, {at_ms}, {at_ms + HOUR_MS}, 'power cut' FROM router"
+    )
+
+
+def period(city: cities.City) -> Period:
+    """A month that has an hour at least; on the first of one it is the month before."""
+    return periods.at(cities.now_ms() - 2 * HOUR_MS, city.config.city.timezone)
+
+
+def test_a_report_is_a_page_a_table_and_a_sheet(city: cities.City, page: TestClient) -> None:
+    """Of the city, and of what its places have; in both languages."""
+    name = period(city).name
+    english = page.get(f"/reports/{name}?lang=en")
+    assert 200 == english.status_code
+    assert "Free Wi-Fi: report of a month" in english.text
+    assert "Wi-Fi gratis: laporan bulanan" in page.get(f"/reports/{name}?lang=id").text
+    table = page.get(f"/reports/{name}.csv")
+    assert table.text.startswith("period,state,kind,name")
+    assert f'attachment; filename="titik-{name}.csv"' == table.headers["content-disposition"]
+    sheet = page.get(f"/reports/{name}-interruptions.csv?provider=telkom")
+    assert sheet.text.startswith("period,state,site")
+    assert (
+        f'attachment; filename="titik-{name}-Telkom-interruptions.csv"'
+        == (sheet.headers["content-disposition"])
+    )
+
+
+def test_a_part_of_the_city_has_its_own(city: cities.City, page: TestClient) -> None:
+    """A link leads to each, and one back."""
+    name = period(city).name
+    text = page.get(f"/reports/{name}?lang=en&provider=Lintasarta").text
+    assert "<h1>Lintasarta: " in text
+    assert f'href="/reports/{name}"' in text
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/reports/2026-13", 404),
+        ("/reports/2020-01", 404),
+        ("/reports/2090-01", 404),
+        ("/reports/november.pdf", 404),
+        ("/reports/{name}?provider=Nobody", 404),
+        ("/reports/{name}?provider=Telkom&site=tirosa", 400),
+        ("/reports", 200),
+    ],
+)
+def test_what_there_is_not_is_not_there(
+    city: cities.City, page: TestClient, address: str, status: int
+) -> None:
+    """A month without a router, one to come, and a name that nobody has."""
+    if address.startswith("/reports/2020"):
+        status = 200  # nothing is known of it, and the page says so
+    assert status == page.get(address.format(name=period(city).name)).status_code
+
+
+@pytest.mark.thorough
+def test_a_pdf_is_made_by_a_process_of_its_own(city: cities.City, page: TestClient) -> None:
+    """And is one."""
+    answer = page.get(f"/reports/{period(city).name}.pdf?lang=en")
+    assert "application/pdf" == answer.headers["content-type"]
+    assert "Kota Kupang" in PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
+
+
+def test_a_process_that_fails_is_the_reader_s_to_read(
+    city: cities.City, page: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to install."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert 503 == page.get(f"/reports/{period(city).name}.pdf").status_code
