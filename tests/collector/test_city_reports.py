@@ -15,7 +15,7 @@ from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.queries.history import Subject
 from titik_collector.reports import city_reports
-from titik_collector.reports.city_reports import Asked, UnknownSubject
+from titik_collector.reports.city_reports import AskedReport, UnknownSubject
 from titik_collector.reports.gathering import CityName
 from titik_collector.reports.period import BadPeriod
 from titik_collector.reports.report import Report
@@ -95,7 +95,7 @@ def read(
     db: Database, period: str = "2026-03", kind: str = "city", name: str = "", now_ms: int = NOW
 ) -> Report:
     """Without maintenance."""
-    asked = Asked(period, kind, name)  # type: ignore[arg-type]
+    asked = AskedReport(period, kind, name)  # type: ignore[arg-type]
     return city_reports.compute(db, CITY, asked, now_ms, lambda _: ())
 
 
@@ -173,7 +173,7 @@ def test_planned_work_is_excluded_and_listed(db: Database) -> None:
         is_retroactive=True,
     )  # fmt: skip
     work = city_reports.planned([row], BERLIN)
-    found = city_reports.compute(db, CITY, Asked("2026-03"), NOW, work)
+    found = city_reports.compute(db, CITY, AskedReport("2026-03"), NOW, work)
     assert 2 * HOUR_MS == found.headline.availability.excluded_ms
     assert 0 == found.headline.availability.lost_ms
     assert [("s2", "mast", True)] == [

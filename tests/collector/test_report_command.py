@@ -23,7 +23,7 @@ def typed(tmp_path: Path) -> tuple[str, ...]:
 
 
 def test_a_report_is_written_in_each_form(typed: tuple[str, ...], tmp_path: Path) -> None:
-    """And said in a few lines."""
+    """And the terminal has a few lines."""
     files = {one: tmp_path / f"r.{one}" for one in ("html", "csv", "interruptions")}
     options = [part for name, file in files.items() for part in (f"--{name}", str(file))]
     found = CliRunner().invoke(titik, [*typed, "--language", "en", *options])

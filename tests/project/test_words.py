@@ -222,8 +222,8 @@ hour hours id inbox ingest instant interface interfaces issued items jsonl jump 
 later left life limit limits line list loop loss lossy machine mean message migration minutes
 mosquitto move moved name named names net new newest not offline offsets old once opening other ours
 owner pair part placed placing plainly ports position postgres pruning publisher
-publishing query rate real received registration reload remedies removal removed report
-reporting request restarted restatement restored revocation right row rows sampler
+publishing query rate real received registration reload remedies removal removed reporting
+reported request restarted restatement restored revocation right row rows sampler
 saved schedule search seen self service setting shape share shares simulated
 slow socket sqlite start state station status stock stopped sum sums system table tables text time
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
@@ -232,6 +232,7 @@ who head language query static unanswered headers
 about api bar bars export feature features history interval mark much parameter present problem
 published there too total
 measure overall commands handshake mendable
+chart pdf summed use
 apprise call holder http lines mail smtp webhook
 failure firing health heart listener own result send try words
 """

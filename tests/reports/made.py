@@ -9,10 +9,10 @@ from titik_collector.reports import period as periods
 from titik_collector.reports.report import (
     Headline,
     Peak,
-    PlaceLine,
-    PlannedWork,
+    PlaceHeadline,
     Report,
     ReportedInterruption,
+    ReportedMaintenance,
     ReportSubject,
     Use,
 )
@@ -63,9 +63,9 @@ def made(**changed: Any) -> Report:
             use(day) if number != GONE else Use(day, None, 0.0, None, None, None, None, None)
             for number, day in enumerate(DAYS)
         ),
-        "places": (PlaceLine(SITE, headline()),),
+        "places": (PlaceHeadline(SITE, headline()),),
         "providers": (
-            PlaceLine(ReportSubject("provider", "<b>Telkom</b>", "<b>Telkom</b>"), headline()),
+            PlaceHeadline(ReportSubject("provider", "<b>Telkom</b>", "<b>Telkom</b>"), headline()),
         ),
         "interruptions": (
             ReportedInterruption(
@@ -77,6 +77,6 @@ def made(**changed: Any) -> Report:
                 HOUR_MS, "no internet", "provider", None, True,
             ),
         ),
-        "planned": (PlannedWork("site", "tirosa", Span(at, at + HOUR_MS), "mast", True),),
+        "planned": (ReportedMaintenance("site", "tirosa", Span(at, at + HOUR_MS), "mast", True),),
     }  # fmt: skip
     return Report(**{**values, **changed})

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from tests.reports.made import ZONE, availability, headline, made
 from titik_collector.languages.language import language
 from titik_collector.reports import printing
-from titik_collector.reports.printing import NoPrinting
+from titik_collector.reports.printing import NoPdf
 from titik_collector.reports.report import Report
 from titik_collector.reports.report_words import ReportWords
 
@@ -124,5 +124,5 @@ def test_a_pdf_fetches_nothing(caplog: pytest.LogCaptureFixture) -> None:
 def test_without_its_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an operator can type it."""
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    with pytest.raises(NoPrinting, match=r"pip install 'titik\[report\]'"):
+    with pytest.raises(NoPdf, match=r"pip install 'titik\[report\]'"):
         printing.pdf("<p>x</p>")

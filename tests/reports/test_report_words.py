@@ -48,7 +48,7 @@ def test_a_change_is_signed_and_a_small_one_is_none() -> None:
 
 
 def test_what_is_compared_is_known() -> None:
-    """A month of which a week is known is no month to compare with."""
+    """a month that is known for a week is no month to compare with."""
     little = headline().use._replace(coverage=0.25)
     short = made(before=headline().__class__(little, of(1, 0), of(1, 0), 2, 0))
     assert ENGLISH.comparable(short) is None

@@ -8,7 +8,7 @@ from titik_collector.commands import options, plainly
 from titik_collector.files.replace import Owner, replace_file, replacing
 from titik_collector.languages.codes import CODES
 from titik_collector.reports import city_reports, csv_tables
-from titik_collector.reports.city_reports import Asked
+from titik_collector.reports.city_reports import AskedReport
 from titik_collector.reports.report import ReportKind
 from titik_collector.reports.report_words import ReportWords
 from titik_collector.timeline import server_clock
@@ -42,7 +42,7 @@ def report_command(
     language: str | None,
     file: Path,
 ) -> None:
-    """How a month or a year was: availability, devices, traffic, interruptions with their cause.
+    """How a month or a year was: availability, devices, traffic, interruptions.
 
     A frozen month is read as it was frozen; another one is computed now, and is provisional.
     """
@@ -71,7 +71,9 @@ def report_command(
             click.echo(line)
 
 
-def _asked(period: str, provider: str | None, district: str | None, site: str | None) -> Asked:
+def _asked(
+    period: str, provider: str | None, district: str | None, site: str | None
+) -> AskedReport:
     given: list[tuple[ReportKind, str]] = []
     if provider is not None:
         given.append(("provider", provider))
@@ -81,4 +83,4 @@ def _asked(period: str, provider: str | None, district: str | None, site: str | 
         given.append(("site", site))
     if len(given) > 1:
         raise click.UsageError("give one of --provider, --district and --site")
-    return Asked(period, *(given[0] if given else ("city", "")))
+    return AskedReport(period, *(given[0] if given else ("city", "")))

@@ -31,7 +31,7 @@ class Bar(NamedTuple):
     grey: int  # 0: nothing is known; up to GREYS
 
 
-class Tick(NamedTuple):
+class ChartLine(NamedTuple):
     """A line across."""
 
     y: float
@@ -42,7 +42,7 @@ class BarChart(NamedTuple):
     """Bars from left to right."""
 
     bars: tuple[Bar, ...]
-    ticks: tuple[Tick, ...]
+    ticks: tuple[ChartLine, ...]
     labels: tuple[Bar, ...]  # those whose date is written
 
     @property
@@ -78,7 +78,7 @@ def bars(
             high = max(high, _LEAST) if value > 0 else 0.0
         found.append(Bar(span, x, width, round(_BASE - high, 2), high, value, _grey(known)))
     ticks = tuple(
-        Tick(round(_BASE - number * step / top * (_BASE - _TOP), 2), number * step)
+        ChartLine(round(_BASE - number * step / top * (_BASE - _TOP), 2), number * step)
         for number in range(round(top / step) + 1)
     )
     every = max(1, ceil(len(found) / 8))

@@ -32,7 +32,7 @@ class UnknownSubject(Mendable):
     """No such provider, district or place in that time."""
 
 
-class Asked(NamedTuple):
+class AskedReport(NamedTuple):
     """Which report."""
 
     period: str
@@ -63,12 +63,12 @@ def planned(rows: Sequence[MaintenanceRow], zone: ZoneInfo) -> Planned:
     return lambda span: work_times.within(rows, span, zone)
 
 
-def one(db: Database, config: Config, asked: Asked, now_ms: int, work: Planned) -> Report:
+def one(db: Database, config: Config, asked: AskedReport, now_ms: int, work: Planned) -> Report:
     """Computed now; BadPeriod, UnknownSubject."""
     return compute(db, city_of(config), asked, now_ms, work)
 
 
-def compute(db: Database, city: CityName, asked: Asked, now_ms: int, work: Planned) -> Report:
+def compute(db: Database, city: CityName, asked: AskedReport, now_ms: int, work: Planned) -> Report:
     """The same, of a city by its name."""
     period = periods.parse(asked.period)
     found = _read(db, city, period, now_ms, work)

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from titik_collector.queries.availability import PARTIES
-from titik_collector.reports.report import Headline, PlaceLine, Report, ReportSubject
+from titik_collector.reports.report import Headline, PlaceHeadline, Report, ReportSubject
 from titik_collector.wording import when
 from titik_wire.instant import MINUTE_MS
 
@@ -32,7 +32,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def places(report: Report) -> str:
     """The subject first, then its providers, districts and places."""
-    whole = PlaceLine(report.subject, report.headline)
+    whole = PlaceHeadline(report.subject, report.headline)
     every = [whole, *report.providers, *report.districts, *report.places]
     return _written(PLACES, (_place(report, one.subject, one.headline) for one in every))
 

@@ -23,17 +23,17 @@ from titik_collector.reports.period import BadPeriod, Period
 from titik_collector.reports.report import (
     Headline,
     Peak,
-    PlaceLine,
-    PlannedWork,
+    PlaceHeadline,
     Report,
     ReportedInterruption,
+    ReportedMaintenance,
     ReportKind,
     ReportSubject,
     Use,
 )
 from titik_collector.store import membership, report_sums, simulated
 from titik_collector.store.database import Database
-from titik_collector.store.report_sums import SummedWindow, Sums
+from titik_collector.store.report_sums import SummedWindow, UseSums
 from titik_wire.instant import HOUR_MS
 
 # Which fact of a site says that it belongs to a group.
@@ -200,7 +200,7 @@ def _uses(db: Database, found: CityPeriod, mine: Sequence[PlaceService]) -> list
     return uses
 
 
-def _use(span: Span, clients: float | None, sums: Sums | None, there_ms: int) -> Use:
+def _use(span: Span, clients: float | None, sums: UseSums | None, there_ms: int) -> Use:
     if sums is None:
         return Use(span, None, 0.0 if there_ms else None, None, None, None, None, None)
     is_known = sums.traffic_ms > 0
@@ -279,7 +279,7 @@ def _peak_hour(
 
 def _lines(
     db: Database, found: CityPeriod, subject: ReportSubject, mine: Sequence[PlaceService]
-) -> tuple[tuple[PlaceLine, ...], tuple[PlaceLine, ...], tuple[PlaceLine, ...]]:
+) -> tuple[tuple[PlaceHeadline, ...], tuple[PlaceHeadline, ...], tuple[PlaceHeadline, ...]]:
     """Of places, providers and districts; a site has none."""
     if subject.kind == "site":
         return (), (), ()
@@ -288,7 +288,7 @@ def _lines(
     for one in mine:
         by_site[one.site.name].append(one)
     places = [
-        PlaceLine(ReportSubject("site", name, its[0].site.title), _line(found, its, sums))
+        PlaceHeadline(ReportSubject("site", name, its[0].site.title), _line(found, its, sums))
         for name, its in by_site.items()
     ]
     places.sort(key=lambda one: (_worst(one.headline), one.subject.title))
@@ -296,7 +296,7 @@ def _lines(
         return tuple(places), (), ()
     groups = {
         kind: tuple(
-            PlaceLine(ReportSubject(kind, name, name), _line(found, its, sums))
+            PlaceHeadline(ReportSubject(kind, name, name), _line(found, its, sums))
             for name, its in sorted(_grouped(mine, kind).items(), key=lambda one: one[0].casefold())
         )
         for kind in _FACT
@@ -362,7 +362,7 @@ def _span(one: Maintenance) -> Span:
 
 def _planned(
     found: CityPeriod, subject: ReportSubject, mine: Sequence[PlaceService]
-) -> Iterable[PlannedWork]:
+) -> Iterable[ReportedMaintenance]:
     """What counts for these places, and of their routers."""
     names = {one.site.name for one in mine}
     for one in found.maintenance[:MAX_REPORTED]:
@@ -371,4 +371,4 @@ def _planned(
         if of_place or of_all:
             span = shared(_span(one), found.span)
             name = found.city.name if one.subject.scope == "city" else one.subject.name
-            yield PlannedWork(one.subject.scope, name, span, one.reason, one.is_retroactive)
+            yield ReportedMaintenance(one.subject.scope, name, span, one.reason, one.is_retroactive)

@@ -27,7 +27,7 @@ REMEDY = (
 )
 
 
-class NoPrinting(Mendable):
+class NoPdf(Mendable):
     """No PDF can be made here; says what is missing."""
 
 
@@ -38,11 +38,11 @@ def html(report: Report, words: ReportWords, city_title: str) -> str:
 
 
 def pdf(page: str) -> bytes:
-    """Of such a page; NoPrinting."""
+    """Of such a page; NoPdf."""
     try:
         weasyprint = import_module("weasyprint")
     except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
-        raise NoPrinting(f"{REMEDY} ({str(error).splitlines()[0]})") from error
+        raise NoPdf(f"{REMEDY} ({str(error).splitlines()[0]})") from error
     nothing = import_module("weasyprint.urls").URLFetcher(allowed_protocols=("none",))
     document = weasyprint.HTML(string=page, url_fetcher=nothing)
     found: bytes = document.write_pdf(pdf_variant=TAGGED)
@@ -95,7 +95,7 @@ def main() -> None:
     """HTML comes in, the PDF goes out: for the page, which is another process."""
     try:
         sys.stdout.buffer.write(pdf(sys.stdin.buffer.read().decode()))
-    except NoPrinting as error:
+    except NoPdf as error:
         sys.exit(str(error))
 
 

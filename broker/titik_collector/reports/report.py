@@ -1,4 +1,4 @@
-"""A report as data: what is of whom, from when to when, and what is known of it.
+"""A report as data: who and when it is about, and what is known of it.
 
 Rule: it is frozen as it stands here. So a report of long ago is read again without the store.
 """
@@ -62,7 +62,7 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceLine:
+class PlaceHeadline:
     """One place, or one group of them."""
 
     subject: ReportSubject
@@ -86,7 +86,7 @@ class ReportedInterruption:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedWork:
+class ReportedMaintenance:
     """Maintenance that is excluded."""
 
     scope: str
@@ -109,12 +109,12 @@ class Report:
     peak_hour: Peak | None
     busiest_day: Peak | None
     parts: tuple[Use, ...]  # days of a month, months of a year
-    places: tuple[PlaceLine, ...] = ()  # of more than one, the least available first
-    providers: tuple[PlaceLine, ...] = ()
-    districts: tuple[PlaceLine, ...] = ()
+    places: tuple[PlaceHeadline, ...] = ()  # of more than one, the least available first
+    providers: tuple[PlaceHeadline, ...] = ()
+    districts: tuple[PlaceHeadline, ...] = ()
     interruptions: tuple[ReportedInterruption, ...] = ()
     left_out: int = 0  # interruptions beyond these, the shortest ones
-    planned: tuple[PlannedWork, ...] = ()
+    planned: tuple[ReportedMaintenance, ...] = ()
     is_over: bool = True  # the period
     is_simulated: bool = False  # has time that a demo invented
     has_hours: bool = False  # some place has opening hours

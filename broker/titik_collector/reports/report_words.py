@@ -17,7 +17,7 @@ from titik_collector.reports import period as periods
 from titik_collector.reports.report import (
     PARTY_WORDS,
     Headline,
-    PlaceLine,
+    PlaceHeadline,
     Report,
     ReportedInterruption,
     Use,
@@ -117,7 +117,7 @@ class ReportWords:
             return None
         return before
 
-    def most_lost(self, report: Report) -> list[PlaceLine]:
+    def most_lost(self, report: Report) -> list[PlaceHeadline]:
         """The places that lost most time, a few of them."""
         lost = [one for one in report.places if one.headline.availability.lost_ms]
         return sorted(lost, key=lambda one: -one.headline.availability.lost_ms)[:NAMED]

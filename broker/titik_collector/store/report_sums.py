@@ -1,6 +1,6 @@
 """Devices, traffic and visits of sites, added up for a report.
 
-Rule: means of several sites add up, as those of routers do; what is not known of one is left out,
+Rule: means of several sites add up, as those of routers do. What is not known of one is left out,
 so a sum stands beside its coverage.
 Rule: a share of a site's time is of one router's time, however many routers it has.
 """
@@ -19,7 +19,7 @@ _SUMS = (
 )
 
 
-class Sums(NamedTuple):
+class UseSums(NamedTuple):
     """Of windows."""
 
     covered_ms: float
@@ -36,7 +36,7 @@ class SummedWindow(NamedTuple):
     span: Span
     places: int  # that have this window
     clients: float | None  # sum of the means; None: none is known
-    sums: Sums
+    sums: UseSums
 
 
 class SummedPlace(NamedTuple):
@@ -44,7 +44,7 @@ class SummedPlace(NamedTuple):
 
     device_ms: float
     known_ms: int  # of the windows whose mean is known
-    sums: Sums
+    sums: UseSums
 
 
 def by_window(
@@ -84,9 +84,9 @@ def by_place(
     return {row[0]: SummedPlace(float(row[1] or 0), int(row[2]), _sums(row[3:])) for row in rows}
 
 
-def _sums(row: Row) -> Sums:
+def _sums(row: Row) -> UseSums:
     covered_ms, traffic_ms, down, up, least, most = row
-    return Sums(
+    return UseSums(
         float(covered_ms),
         float(traffic_ms),
         int(down),

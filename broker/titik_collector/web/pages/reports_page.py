@@ -18,7 +18,7 @@ from starlette.routing import Route
 from titik_collector.languages.codes import marked
 from titik_collector.reports import city_reports, csv_tables, printing
 from titik_collector.reports import period as periods
-from titik_collector.reports.city_reports import Asked, UnknownSubject
+from titik_collector.reports.city_reports import AskedReport, UnknownSubject
 from titik_collector.reports.period import BadPeriod, Period
 from titik_collector.reports.report import KINDS, Report, ReportSubject
 from titik_collector.reports.report_words import ReportWords
@@ -89,7 +89,7 @@ def _form(name: str) -> tuple[str, str]:
     return next(((name.removesuffix(one), one) for one in FORMS if name.endswith(one)), (name, ""))
 
 
-def _asked(request: Request, name: str) -> Asked:
+def _asked(request: Request, name: str) -> AskedReport:
     given = [(kind, request.query_params[kind]) for kind in KINDS if kind in request.query_params]
     if len(given) > 1:
         raise BadQuery("site", "more than one is given", "give provider, district or site")
@@ -97,10 +97,10 @@ def _asked(request: Request, name: str) -> Asked:
         periods.parse(name)
     except BadPeriod as error:
         raise HTTPException(404) from error
-    return Asked(name, *(given[0] if given else ("city", "")))
+    return AskedReport(name, *(given[0] if given else ("city", "")))
 
 
-async def _found(request: Request, asked: Asked) -> Report:
+async def _found(request: Request, asked: AskedReport) -> Report:
     view = city_of(request)
     config, now_ms = view.config, view.snapshot.at_ms
     routers = len(config.router) or 1
