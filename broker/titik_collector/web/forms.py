@@ -52,7 +52,7 @@ def may_change(request: Request) -> bool:
 async def read(request: Request) -> dict[str, str]:
     """The fields of a form of ours; HTTPException 403 if it is another's, 408 late, 413 long."""
     check_origin(request)
-    fields = _fields(await _body(request))
+    fields = _fields(await body_of(request))
     secret = cookies.get(request, cookies.FORM)
     if secret is None or not are_equal(fields.get(TOKEN, ""), _token(request, secret)):
         raise HTTPException(403, FOREIGN)
@@ -83,7 +83,8 @@ def _token(request: Request, secret: str) -> str:
     return hash_secret(f"{secret} {session}").hex()
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request) -> bytes:
+    """All that a request has; HTTPException 408 late, 413 long."""
     try:
         async with asyncio.timeout(BODY_S):
             return await _whole(request)

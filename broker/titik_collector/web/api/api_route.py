@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from titik_collector.web.api.replying import JSON
 
 BASE = "/api/v1"
 Handle = Callable[[Request], Awaitable[Response]]
+NUMBER = Parameter("number", "its number", "1", {"type": "integer", "minimum": 1}, where="path")
 SLUG = Parameter("name", "name of the site or router; of the city, its own or `city`", where="path")
 
 
@@ -30,6 +31,13 @@ class ApiRoute:
     media: str = JSON
     is_csv_too: bool = False
     errors: tuple[int, ...] = (400, 401, 503)
+    entry: type[Any] | None = None  # what is sent, as JSON
+    method: Literal["GET", "POST"] = "GET"
+
+    @property
+    def verb(self) -> Literal["GET", "POST"]:
+        """Whoever sends something posts it."""
+        return self.method if self.entry is None else "POST"
 
     def route(self) -> Route:
         """It answers where its parameters can be."""
@@ -38,4 +46,5 @@ class ApiRoute:
             parameters.check(request, self.parameters)
             return await self.handle(request)
 
-        return Route(f"{BASE}{self.path}", checked, methods=["GET"], name=self.name)
+        path = self.path.replace("{number}", "{number:int}")
+        return Route(f"{BASE}{path}", checked, methods=[self.verb], name=self.name)
