@@ -25,7 +25,7 @@ def written(
     one = replace(notification(), message=message)
     waiting = Waiting(key_of("store", one), one, 0, one.due_ms)
     url = "https://titik.example"
-    writing = Writing(language=language(code), zone=ZONE, city="kupang", url=url, incidents=3)
+    writing = Writing(language=language(code), zone=ZONE, city="kupang", url=url)
     return compose(Choice(form, (waiting,) * (more or 1)), writing, now_ms)
 
 
@@ -117,11 +117,14 @@ def test_a_digest_comes_also_if_all_is_well() -> None:
         of_places=10,
     )
     assert "✅ Kota Kupang: Semua baik: 10 dari 10 tempat hidup" == written(well).subject
-    assert "Kemarin ada 3 gangguan." in written(well).lines
     hot = Member(SITE, "Taman Tirosa", NOON_MS - HOUR_MS, kind="hot")
-    ill = written(replace(well, places=1, members=(hot,)), "en")
+    over = replace(well, places=1, members=(hot._replace(to_ms=NOON_MS),))
+    assert "Sejak ringkasan terakhir ada 1 gangguan." in written(over).lines
+    assert written(well).subject == written(over).subject
+    ill = written(replace(well, places=2, members=(hot, *over.members)), "en")
     assert "🟠 Kota Kupang: 10 of 10 places are online" == ill.subject
-    assert (("Taman Tirosa", "too hot, 1 h"),) == ill.rows
+    assert "1 of them goes on." in ill.lines
+    assert (("Taman Tirosa", "too hot, 1 h"), ("Taman Tirosa", "too hot, 1 h, over")) == ill.rows
 
 
 def test_what_is_above_the_hour_is_one_message() -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from titik_collector.alerts.alert import Message
+from tests.notify.messages import DOWN, notification
+from titik_collector.alerts.alert import AlertSubject, Message
 from titik_collector.notify import own_alerts
 from titik_collector.notify.own_alerts import OwnAlerts, OwnFinding, SeenCollector
 from titik_collector.own_state.collector_state import CollectorState
@@ -57,10 +58,18 @@ def played(*conditions: tuple[int, bool | None]) -> list[tuple[int, str, int]]:
     return found
 
 
-def test_it_is_reported_after_a_minute_and_over_after_a_minute() -> None:
+def test_it_is_reported_after_a_minute_and_over_after_ten() -> None:
     """Each once; what is not known in between changes nothing."""
-    assert [(2, "firing", 7), (6, "resolved", 7)] == played(
-        (1, True), (2, True), (3, True), (4, None), (5, False), (6, False), (7, False)
+    assert [(2, "firing", 7), (15, "resolved", 7)] == played(
+        *((1, True), (2, True), (3, True), (4, None), (5, False), (14, False), (15, False)),
+        (16, False),
+    )
+
+
+def test_what_comes_back_within_ten_minutes_is_the_same_incident() -> None:
+    """Nobody reads that it is over, and a moment later that it is not."""
+    assert [(2, "firing", 7), (30, "resolved", 7)] == played(
+        (1, True), (2, True), (5, False), (14, True), (20, False), (30, False)
     )
 
 
@@ -95,3 +104,18 @@ def test_a_receiver_that_nothing_reaches_for_a_quarter_of_an_hour(
 ) -> None:
     """Three tries at least; one that arrives ends it, and none that was tried says nothing."""
     assert condition is own_alerts.of_receiver(tries(*given), "it", NOW_MS).condition
+
+
+def test_what_only_we_saw_is_in_the_digest() -> None:
+    """Each incident once, as long as it went on after the digest before."""
+    city = AlertSubject("city", "kupang")
+    digest = replace(DOWN, what="digest", subject=city, from_ms=NOW_MS, members=(), places=0)
+    fired = replace(
+        DOWN, kind="collector-down", subject=AlertSubject("server", "main"), from_ms=7, members=()
+    )
+    over = replace(fired, what="resolved", to_ms=NOW_MS + 1)
+    own = [replace(notification(), message=one, incident=None) for one in (fired, fired, over)]
+    found = own_alerts.with_own(digest, own)
+    assert (1, [NOW_MS + 1]) == (found.places, [one.to_ms for one in found.members])
+    old = [replace(notification(), message=replace(over, to_ms=NOW_MS))]
+    assert digest == own_alerts.with_own(digest, old)

@@ -25,7 +25,6 @@ class Writing:
     zone: ZoneInfo
     city: str
     url: str | None = None  # of the page
-    incidents: int | None = None  # of yesterday, for a digest; None: not known
 
 
 def compose(choice: Choice, writing: Writing, now_ms: int) -> Composed:
@@ -159,6 +158,8 @@ def _row(one: Member, writing: Writing, now_ms: int) -> str:
         parts.insert(0, lang.say(words.WORDS[one.kind].short))
     if one.cause is not None:
         parts.append(lang.say(one.cause))
+    if one.kind is not None and one.to_ms is not None:
+        parts.append(lang.say(words.OVER))
     return ", ".join(parts)
 
 
@@ -166,17 +167,18 @@ def _digest(message: Message, writing: Writing, now_ms: int) -> Parts:
     """How the city is, also if it is well: that no digest comes shows that none can."""
     lang = writing.language
     up = None if message.value is None else round(message.value)
-    wrong = message.places or len(message.members)
-    is_well = not wrong and up == message.of_places
+    number = message.places or len(message.members)
+    open_ = sum(one.to_ms is None for one in message.members)
+    is_well = not open_ and up == message.of_places
     template = words.ALL_WELL if is_well else words.NOT_ALL
     text = lang.say(template).format(up=lang.count(up), places=lang.count(message.of_places))
     lines = [f"{'✅' if is_well else '🟠'} {message.title}: {text}"]
-    if wrong:
-        lines.append(lang.many(*words.WRONG, wrong))
-    if writing.incidents is not None:
-        lines.append(lang.many(*words.YESTERDAY, writing.incidents))
+    if number:
+        lines.append(lang.many(*words.SINCE_DIGEST, number))
+    if open_:
+        lines.append(lang.many(*words.GO_ON, open_))
     rows = tuple([(one.title, _row(one, writing, now_ms)) for one in message.members[:MAX_LINES]])
-    hidden = wrong - len(rows)
+    hidden = number - len(rows)
     return tuple(lines), rows, (lang.many(*words.HIDDEN, hidden),) if hidden > 0 else ()
 
 

@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from titik_collector.alerts.alert import Notification
@@ -18,7 +17,7 @@ from titik_collector.languages.language import language
 from titik_collector.limits import MAX_DETAIL
 from titik_collector.notify import choosing, composing, own_alerts
 from titik_collector.notify.beat_listener import BeatListener
-from titik_collector.notify.choosing import Failure, Waiting
+from titik_collector.notify.choosing import Choice, Failure, Waiting
 from titik_collector.notify.composed import MessageKey
 from titik_collector.notify.composing import Writing
 from titik_collector.notify.heartbeat import Health, Heart
@@ -135,8 +134,17 @@ class Notifier:
         )
         if choice is None:
             return
-        writing = self._writing(lane.receiver, choice.head.notification)
-        lane.offer(choice, lambda: composing.compose(choice, writing, now_ms))
+        written, writing = self._with_own(choice), self._writing(lane.receiver)
+        lane.offer(choice, lambda: composing.compose(written, writing, now_ms))
+
+    def _with_own(self, choice: Choice) -> Choice:
+        """What only we saw belongs into the digest."""
+        head = choice.head
+        if head.notification.message.what != "digest":
+            return choice
+        message = own_alerts.with_own(head.notification.message, self.ledger.own)
+        about = replace(head.notification, message=message)
+        return choice._replace(of=(head._replace(notification=about),))
 
     def _waiting(self, now_ms: int) -> dict[str, list[Waiting]]:
         messages = [*self._messages(), *self.ledger.messages(now_ms)]
@@ -151,24 +159,15 @@ class Notifier:
     def _types(self) -> dict[str, str]:
         return {one.name: one.type for one in self.settings.receiver}
 
-    def _writing(self, receiver: str, about: Notification) -> Writing:
+    def _writing(self, receiver: str) -> Writing:
         settings = self.settings
         found = next(one for one in settings.receiver if one.name == receiver)
-        incidents = None
-        if about.message.what == "digest":
-            incidents = self.store.incidents_of_yesterday(self._midnight_ms(about.due_ms))
         return Writing(
             language=language(found.language or settings.web.language),
             zone=settings.city.timezone,
             city=settings.city.name,
             url=settings.web.url,
-            incidents=incidents,
         )
-
-    def _midnight_ms(self, at_ms: int) -> int:
-        moment = datetime.fromtimestamp(at_ms / 1000, self.settings.city.timezone)
-        day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-        return round(day.timestamp() * 1000)
 
     # Whose store it is.
 

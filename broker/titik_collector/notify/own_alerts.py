@@ -1,20 +1,20 @@
 """Alerts that only `titik notify` can see: pure, from what it finds at one look.
 
-Rule: they fire a minute after it is so, and are over a minute after it is over. What is not known
-changes nothing.
+Rule: they fire a minute after it is so, and are over ten minutes after it is over, as all others.
+What is not known changes nothing.
 Rule: while the collector lives and cannot store, that is what is wrong, and not the collector.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from titik_collector.alerts.alert import AlertSubject, Kind, Message, Notification
+from titik_collector.alerts.alert import AlertSubject, Kind, Member, Message, Notification
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.store.delivery_rows import DeliveryRow
 
 STALE_MS = 60_000  # a beat is written every 5 s
-FOR_MS = KEEP_MS = 60_000
+FOR_MS, KEEP_MS = 60_000, 600_000
 FAILURES, FAILING_MS = 3, 15 * 60_000  # a channel that fails so often, for so long
 
 
@@ -130,6 +130,20 @@ def firing_of(own: Iterable[Notification]) -> dict[OwnKey, Firing]:
     return found
 
 
+def with_own(message: Message, own: Iterable[Notification]) -> Message:
+    """A digest, with what only we saw since the one before."""
+    found: dict[tuple[OwnKey, int], Member] = {}
+    for one in own:
+        about = one.message
+        key = (OwnKey(about.kind, about.subject.name), about.from_ms)
+        found[key] = Member(about.subject, about.title, about.from_ms, about.to_ms, kind=about.kind)
+    some = [one for one in found.values() if one.to_ms is None or one.to_ms > message.from_ms]
+    if not some:
+        return message
+    places = (message.places or len(message.members)) + len(some)
+    return replace(message, members=(*some, *message.members), places=places)
+
+
 @dataclass(eq=False)
 class OwnAlerts:
     """Remembers since when what is so."""
@@ -144,7 +158,7 @@ class OwnAlerts:
         since_ms = self._since_ms.setdefault((found.key, found.condition), now_ms)
         if found.condition is is_firing:
             return None
-        needed_ms = found.for_ms if found.condition else min(KEEP_MS, found.for_ms)
+        needed_ms = found.for_ms if found.condition else KEEP_MS
         if now_ms - since_ms < needed_ms:
             return None
         is_warning = found.key.kind == "delivery-failing"

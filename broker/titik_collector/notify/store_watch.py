@@ -13,15 +13,17 @@ from titik_collector.config.model import Config
 from titik_collector.limits import MAX_PENDING
 from titik_collector.notify import choosing
 from titik_collector.notify.composed import MessageKey
-from titik_collector.store import beat_rows, identity, incident_rows, opening, outbox_rows
+from titik_collector.store import beat_rows, identity, opening, outbox_rows
 from titik_collector.store.database import Database, StoreError
 from titik_collector.store.identity import KnownStore
-from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
+from titik_wire.instant import HOUR_MS, MINUTE_MS
 
 log = logging.getLogger(__name__)
 
 WHOLE_MS = MINUTE_MS  # so often all that may be due is read; else what was due just now
 RECENT_MS = 10 * MINUTE_MS
+# The collector may change or withdraw a row until it is due, and its commit takes a moment.
+SURE_MS = 2000
 BACK_MS = choosing.TRIED_MS + HOUR_MS
 
 
@@ -58,14 +60,6 @@ class StoreWatch:
             self._logged = None
         return self.last
 
-    def incidents_of_yesterday(self, day_ms: int) -> int | None:
-        """How many began in the day before this moment; None: it cannot be read."""
-        try:
-            found = incident_rows.since(self._opened(), day_ms - DAY_MS)
-        except StoreError:
-            return None
-        return sum(day_ms - DAY_MS <= one.from_ms < day_ms for one in found)
-
     def close(self) -> None:
         """Let go of it."""
         self._db = None
@@ -88,7 +82,8 @@ class StoreWatch:
         with db.snapshot():
             is_whole = self._whole_ms is None or now_ms - self._whole_ms >= WHOLE_MS
             is_whole = is_whole or before is None
-            rows = outbox_rows.due(db, now_ms - (BACK_MS if is_whole else RECENT_MS), now_ms)
+            begin_ms = now_ms - (BACK_MS if is_whole else RECENT_MS)
+            rows = outbox_rows.due(db, begin_ms, now_ms - SURE_MS)
             beat = beat_rows.read(db, beat_rows.COLLECTOR)
             known = identity.known(db)
         messages = {} if is_whole or before is None else dict(before.messages)

@@ -160,9 +160,10 @@ MORE = marked_many(
 )
 ALL_WELL = marked("All well: {up} of {places} places are online")
 NOT_ALL = marked("{up} of {places} places are online")
-WRONG = marked_many("%(num)d thing is wrong now.", "%(num)d things are wrong now.")
-YESTERDAY = marked_many(
-    "Yesterday there was %(num)d incident.", "Yesterday there were %(num)d incidents."
+SINCE_DIGEST = marked_many(
+    "%(num)d incident since the last summary.", "%(num)d incidents since the last summary."
 )
+GO_ON = marked_many("%(num)d of them goes on.", "%(num)d of them go on.")
+OVER = marked("over")
 TEST = marked("Test message of Titik in {where}")
 TEST_MORE = marked("If you read this, messages arrive.")
