@@ -57,6 +57,7 @@ from titik_wire.limits import MAX_DAY_STARTS
 log = logging.getLogger(__name__)
 
 BUSY_S = 0.002  # a job's budget while messages come; a pass of rollups may still take 0.3 s
+SETTLES_S = 30.0  # a start; a broker beside the collector answers in a second
 RENEW_S = 10.0  # a third of how long a lease lasts
 NOBODY = DeskFacts()
 HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays no other
@@ -85,6 +86,7 @@ class Parts:
         self.store_proved = True  # in this turn: what the broker sends can be saved
         self.is_silent = False  # since the store last worked, or failed
         self._now_ms = now_ms = self.clock.now_ms
+        self._started_s = time.monotonic()
         waiting.place(db)
         sync(db, config, now_ms())
         self.registry = Registry(db, config.city.name)
@@ -177,6 +179,7 @@ class Parts:
             now_ms,
             config.alert_settings,
             config.alerts.on,
+            self._is_settled,
         )
 
     def _in_order(self) -> tuple[Jobs, Jobs]:
@@ -289,6 +292,10 @@ class Parts:
 
     def _is_connected(self) -> bool:
         return self.link.connected
+
+    def _is_settled(self) -> bool:
+        """It is connected, or had the time to."""
+        return self.link.connected or time.monotonic() - self._started_s >= SETTLES_S
 
     def _notice_silent(self) -> None:
         self.hearing.notice_silent([router_id for router_id, _, _ in self.registry.routers()])

@@ -74,6 +74,7 @@ class AlertCity:
         parts._now_ms = parts.alerting._now_ms = lambda: self.now_ms
         parts.server_facts._connected = lambda: self.is_connected
         parts.server_facts._started_ms = self.now_ms
+        parts.alerting._is_settled = lambda: True
         parts.link.publish = self._publish  # type: ignore[method-assign]
         parts.hearing.since_ms = self.now_ms
         parts.live.hears = True
@@ -176,7 +177,12 @@ class AlertCity:
         ]
 
     def history(self) -> list[object]:
-        """All that alerts left in the store, row by row; changes without their numbers."""
-        changes = "at_ms, kind, scope, subject, was, became, why, incident_id FROM alert_event"
-        tables = ("* FROM incident", "* FROM alert", "* FROM notification", changes)
-        return [sorted(map(str, self.db.execute(f"SELECT {one}"))) for one in tables]
+        """All that alerts left in the store."""
+        return history_of(self.db)
+
+
+def history_of(db: Database) -> list[object]:
+    """All that alerts left in a store, row by row; changes without their numbers."""
+    changes = "at_ms, kind, scope, subject, was, became, why, incident_id FROM alert_event"
+    tables = ("* FROM incident", "* FROM alert", "* FROM notification", changes)
+    return [sorted(map(str, db.execute(f"SELECT {one}"))) for one in tables]

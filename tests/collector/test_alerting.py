@@ -1,18 +1,29 @@
 """The collector looks for alerts, writes what people get, and publishes what is wrong now."""
 
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.collector.alert_city import PARK, AlertCity, places
+from tests.collector.alert_city import PARK, AlertCity, history_of, places
 from tests.collector.build import T0, opened
+from tests.collector.killed_alerting import Look, Recorded, retained
+from tests.project.sources import ROOT
 from titik_collector.alerts.alert import AlertSubject
 from titik_collector.alerts.desk_facts import Acknowledgement, DeskFacts, Silence
+from titik_collector.alerts.facts import LiveFacts
 from titik_collector.live import alert_topics, alerting
 from titik_collector.store import alert_rows, beat_rows
 from titik_collector.store.beat_rows import Beat
 from titik_collector.store.database import Database, StoreError
+from titik_collector.store.sqlite import open_writer
 
 OFFLINE = "titik/v1/alert/site/park/site-offline"
 
@@ -123,6 +134,46 @@ def test_restarts_between_looks_leave_the_same_rows(tmp_path: Path, db: Database
 
     assert [len(one) for one in expected] == [len(one) for one in play(city, forgets)]  # type: ignore[arg-type]
     assert expected == city.history()
+
+
+@pytest.mark.sqlite
+@pytest.mark.thorough
+def test_a_collector_that_is_killed_at_any_statement_leaves_the_same_rows_and_topics(
+    tmp_path: Path, db: Database
+) -> None:
+    """No message twice and none missing, wherever SIGKILL meets it."""
+    city = AlertCity(tmp_path, db, PARK + places(6))
+    recorded = Recorded(city.parts.alerting._settings, [])
+    gather = city.parts.facts.gather
+
+    def record(now_ms: int) -> LiveFacts:
+        recorded.looks.append(Look(gather(now_ms), city.desk))
+        return recorded.looks[-1].live
+
+    city.parts.alerting._facts = record
+    expected = play(city, lambda: None)
+    (tmp_path / "looks").write_bytes(pickle.dumps(recorded))
+    rand = random.Random(7)
+    kills = 0
+    while run_killed(tmp_path, rand.randrange(1, 3000)) != 0:
+        kills += 1
+    assert kills > 3
+    with closing(open_writer(tmp_path / "killed.db")) as killed:
+        assert expected == history_of(killed)
+    assert city.topics.keys() == retained(tmp_path / "broker").keys()
+
+
+def run_killed(folder: Path, statements: int) -> int:
+    """The exit code of a collector that dies at a statement, or ends well before."""
+    names = [str(folder / one) for one in ("looks", "killed.db", "broker")]
+    code = subprocess.run(
+        [sys.executable, "-m", "tests.collector.killed_alerting", *names, str(statements)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'broker'}:{ROOT / 'agent'}"},
+        cwd=ROOT,
+        check=False,
+    ).returncode
+    assert code in (0, -signal.SIGKILL)
+    return code
 
 
 def test_a_look_that_the_store_refuses_leaves_nothing_and_is_made_again(

@@ -53,22 +53,22 @@ class AlertTopics:
         self._outbox = outbox
         self._city = city
         self._published: dict[str, AlertNow] = {}
+        self._left: set[str] = set()  # what the broker may still hold
 
     def begin(self, ended: Iterable[AlertKey]) -> None:
         """A new connection: nothing is known of what the broker holds.
 
-        `ended` fired at some time; those that do again are published with the next report.
+        `ended` fired at some time; the next report clears those that do not fire now.
         """
         self._published.clear()
-        for topic in {self._topic(key) for key in ended}:
-            self._outbox.publish(topic, b"", retain=True)
+        self._left = {self._topic(key) for key in ended}
 
     def report(
         self, book: AlertBook, live: LiveFacts, desk: DeskFacts, settings: AlertSettings
     ) -> None:
         """Publish what changed since the last report."""
         shown = [one for one in book.alerts.values() if one.phase in SHOWN]
-        if not shown and not self._published:
+        if not shown and not self._published and not self._left:
             return
         excused = faults.excuses(book.fault, live)
         present = see(live, desk, settings, is_excused=excused)
@@ -82,9 +82,9 @@ class AlertTopics:
         for topic, message in now.items():
             if message != self._published.get(topic):
                 self._outbox.publish(topic, codec.encode(message), retain=True)
-        for topic in self._published.keys() - now.keys():
+        for topic in (self._left | self._published.keys()) - now.keys():
             self._outbox.publish(topic, b"", retain=True)
-        self._published = dict(now)
+        self._published, self._left = dict(now), set()
         self._outbox.flush()
 
     def _topic(self, key: AlertKey) -> str:

@@ -3,6 +3,7 @@
 Rule: all that a look changed is written in one transaction, with the collector's beat. Only then
 is it published.
 Rule: what a look knows of the looks before comes from the store. After a failure it is read again.
+Rule: the first look waits for the broker, for a while: a start is no fault of the broker.
 Rule: a bug in a rule stops this job alone. The beat then stops too, and whoever watches it notices.
 """
 
@@ -36,6 +37,7 @@ class Alerting:
     _now_ms: Callable[[], int]
     _settings: AlertSettings
     _is_on: bool
+    _is_settled: Callable[[], bool]  # the first look may be made
     _book: AlertBook | None = None  # None: read it first
     _begins: bool = field(default=True)  # the broker may hold what is over
 
@@ -48,8 +50,8 @@ class Alerting:
         self._begins = True
 
     def due(self, _now: float) -> bool:
-        """Always: what is wrong is found by looking."""
-        return True
+        """Always, once it has begun: what is wrong is found by looking."""
+        return self._book is not None or self._is_settled()
 
     def step(self, _budget_s: float) -> bool:
         """One look."""
