@@ -89,6 +89,7 @@ RARELY = {"test_newest", "test_together"}
 # These run on SQLite alone, or choose the engine themselves.
 ITS_OWN = {
     "test_desk": "is of both, and of the desk alone",
+    "test_desk_reports": "is of both, and of the desk alone",
     "test_collect": "runs the program on a file, test_server_store on a server",
     "test_migrations": "is of SQLite's migrations",
     "test_packed_minutes": "unpacks what earlier versions left, which was never on a server",

@@ -71,18 +71,25 @@ def one(db: Database, config: Config, asked: AskedReport, now_ms: int, work: Pla
 def compute(db: Database, city: CityName, asked: AskedReport, now_ms: int, work: Planned) -> Report:
     """The same, of a city by its name."""
     period = periods.parse(asked.period)
-    found = _read(db, city, period, now_ms, work)
+    found, before = with_before(db, city, period, now_ms, work)
     subject = gathering.find(found, asked.kind, asked.name)
     if subject is None:
         names = [one.name for one in gathering.subjects(found) if one.kind == asked.kind]
         near = difflib.get_close_matches(asked.name, names, 3) or sorted(names)[:5]
         hint = f"; did you mean {' or '.join(near)}?" if near else "; none is given to any site"
         raise UnknownSubject(f"{asked.name!r} is no {asked.kind} of {asked.period}{hint}")
-    try:
-        before = _read(db, city, period.before, now_ms, work)
-    except BadPeriod:
-        before = None
     return gathering.report(db, found, before, subject)
+
+
+def with_before(
+    db: Database, city: CityName, period: Period, now_ms: int, work: Planned
+) -> tuple[CityPeriod, CityPeriod | None]:
+    """The period, and the one that it is compared with; BadPeriod."""
+    found = _read(db, city, period, now_ms, work)
+    try:
+        return found, _read(db, city, period.before, now_ms, work)
+    except BadPeriod:
+        return found, None
 
 
 def _read(db: Database, city: CityName, period: Period, now_ms: int, work: Planned) -> CityPeriod:

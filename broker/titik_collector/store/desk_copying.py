@@ -8,7 +8,10 @@ newest row of the other one is in this one's.
 
 from titik_collector.store.database import Database, Row, StoreError, insert
 
-TABLES = ("account", "token", "acknowledgement", "silence", "maintenance", "remark", "audit")
+TABLES = (
+    *("account", "token", "acknowledgement", "silence", "maintenance", "remark"),
+    *("frozen_report", "audit"),
+)
 
 
 def copy(source: Database, target: Database, name: str) -> dict[str, int]:
@@ -42,11 +45,12 @@ def is_empty(db: Database) -> bool:
 
 
 def _rows(db: Database) -> dict[str, list[Row]]:
-    """All of each table, in the order of its key, which is its first column."""
+    """All of each table, in the order of its key, which is in its first four columns."""
     shapes = {one.name: one.columns for one in db.tables()}
     return {
         name: sorted(
-            db.execute(f"SELECT {', '.join(shapes[name])} FROM {name}"), key=lambda row: str(row[0])
+            db.execute(f"SELECT {', '.join(shapes[name])} FROM {name}"),
+            key=lambda row: [str(one) for one in row[:4]],
         )
         for name in TABLES
     }

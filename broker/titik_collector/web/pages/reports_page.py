@@ -7,6 +7,7 @@ Rule: a PDF is drawn by a process of its own, one at a time, so nobody waits for
 import asyncio
 import sys
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,12 +17,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from titik_collector.languages.codes import marked
-from titik_collector.reports import city_reports, csv_tables, printing
+from titik_collector.reports import city_reports, csv_tables, freezing, printing
 from titik_collector.reports import period as periods
 from titik_collector.reports.city_reports import AskedReport, UnknownSubject
 from titik_collector.reports.period import BadPeriod, Period
 from titik_collector.reports.report import KINDS, Report, ReportSubject
 from titik_collector.reports.report_words import ReportWords
+from titik_collector.store import desk_reports
 from titik_collector.store.database import Database
 from titik_collector.store.desk_maintenance import MaintenanceRow
 from titik_collector.web.api.past_answers import KeptAnswer, past_of
@@ -38,18 +40,33 @@ FORMS = (".pdf", "-interruptions.csv", ".csv")
 _printing = asyncio.Semaphore(1)
 
 
+class AtDesk(NamedTuple):
+    """What the desk has for a report."""
+
+    frozen: Report | None  # None: it is computed
+    maintenance: tuple[MaintenanceRow, ...]
+
+
+def _at_desk(desk: Database, asked: AskedReport) -> AtDesk:
+    found = freezing.read(desk, *asked)
+    return AtDesk(found, () if found else city_reports.all_planned(desk))
+
+
 async def _list(request: Request) -> Response:
     """Which there are; the newest whole month is at hand."""
     view = city_of(request)
     now_ms = view.snapshot.at_ms
     city = city_reports.city_of(view.config)
     months = await view.ask(lambda db: city_reports.known_periods(db, city, now_ms))
+    none: frozenset[str] = frozenset()
+    frozen = await view.desk.ask(desk_reports.frozen, none)
     return render(
         request,
         "reports.html",
         months=months,
         years=sorted({one.year for one in months}, reverse=True),
-        frozen=lambda one: one.frozen_ms(city.zone) <= now_ms,
+        frozen=lambda one: one.name in frozen,
+        is_late=lambda one: one.frozen_ms(city.zone) <= now_ms,
         goes_on=lambda one: one.span(city.zone).end_ms > now_ms,
         w=_words(request),
     )
@@ -106,13 +123,15 @@ async def _found(request: Request, asked: AskedReport) -> Report:
     routers = len(config.router) or 1
 
     async def make() -> KeptAnswer:
-        none: tuple[MaintenanceRow, ...] = ()
-        work = await view.desk.ask(city_reports.all_planned, none)
+        nothing = AtDesk(None, ())
+        at_desk = await view.desk.ask(lambda desk: _at_desk(desk, asked), nothing)
+        if at_desk.frozen is not None:
+            return KeptAnswer(msgspec.json.encode(at_desk.frozen), KEEP_S)
 
         def question(db: Database) -> bytes | str:
             """The report, or why there is none."""
             try:
-                rows = city_reports.planned(work, config.city.timezone)
+                rows = city_reports.planned(at_desk.maintenance, config.city.timezone)
                 return msgspec.json.encode(city_reports.one(db, config, asked, now_ms, rows))
             except (BadPeriod, UnknownSubject) as error:
                 return str(error)

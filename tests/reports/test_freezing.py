@@ -1,0 +1,104 @@
+"""What is final stays as it was."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.collector.test_city_reports import APRIL, CITY, MARCH, NOW
+from tests.collector.test_city_reports import db as db
+from tests.collector.test_day_strip import away
+from tests.reports.made import made
+from tests.until import until
+from titik_collector.accounts.audit import Actor
+from titik_collector.config.store_table import Store
+from titik_collector.reports import freezing
+from titik_collector.reports.daily import EVERY_S, FIRST_S, Daily
+from titik_collector.reports.period import Period
+from titik_collector.store import desk_audit, desk_opening, desk_reports
+from titik_collector.store.database import Database
+from titik_wire.instant import DAY_MS, HOUR_MS
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Database]:
+    """Beside an empty store."""
+    with desk_opening.opened(Store(path=tmp_path / "other.db")) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "frozen", "expected"),
+    [
+        (APRIL + 6 * DAY_MS, (), ["2026-01", "2026-02"]),
+        (APRIL + 7 * DAY_MS, (), ["2026-01", "2026-02", "2026-03"]),
+        (APRIL + 7 * DAY_MS, ("2026-01", "2026-02"), ["2026-03"]),
+        (MARCH - 22 * DAY_MS, (), ["2025-11", "2025-12", "2025"]),
+        (MARCH - 19 * DAY_MS, ("2025-11", "2025-12"), ["2025", "2026-01"]),
+    ],
+)
+def test_a_month_is_frozen_from_the_eighth_on(
+    now_ms: int, frozen: tuple[str, ...], expected: list[str]
+) -> None:
+    """And a year with its December; three months at most are made up for."""
+    assert expected == [one.name for one in freezing.due(CITY, now_ms, frozenset(frozen))]
+
+
+def test_what_is_final_does_not_change_any_more(db: Database, desk: Database) -> None:
+    """Whatever becomes known later; only who freezes it again gets another revision."""
+    period, work = Period(2026, 3), lambda _: ()
+    assert 6 == freezing.freeze(db, desk, CITY, period, Actor("ani", None, NOW), work)
+    first = freezing.read(desk, "2026-03", "city", "")
+    assert first is not None
+    assert (1, NOW, 0) == (first.revision, first.frozen_ms, first.headline.interruptions)
+    away(db, 3, MARCH + DAY_MS, MARCH + DAY_MS + HOUR_MS)
+    assert first == freezing.read(desk, "2026-03", "city", "")
+    freezing.freeze(db, desk, CITY, period, Actor("ani", None, NOW + 5), work)
+    second = freezing.read(desk, "2026-03", "provider", "TELKOM")
+    assert second is not None
+    assert (2, NOW + 5, 1) == (second.revision, second.frozen_ms, second.headline.interruptions)
+    assert freezing.read(desk, "2026-02", "city", "") is None
+    assert ["2026-03 revision 1", "2026-03 revision 2"] == [
+        one.subject for one in desk_audit.newest(desk, 9) if one.action == "report frozen"
+    ]
+    assert freezing.read(desk, "2026-03", "site", "nowhere") is None
+
+
+def test_what_was_stopped_halfway_is_not_final(db: Database, desk: Database) -> None:
+    """The newest revision that has the city counts."""
+    freezing.freeze(db, desk, CITY, Period(2026, 3), Actor("ani", None, NOW), lambda _: ())
+    row = desk_reports.newest(desk, "2026-03", "site", "s1")
+    assert row is not None
+    with desk.transaction():
+        desk_reports.add(desk, row._replace(revision=2))
+    assert freezing.read(desk, "2026-03", "site", "s1") is None
+    assert freezing.read(desk, "2026-03", "site", "s2") is not None
+
+
+def test_a_report_is_read_as_it_was_written() -> None:
+    """With all that is in it."""
+    report = made(revision=1, frozen_ms=3)
+    assert report == freezing.decode(freezing.encode(report))
+
+
+def test_a_command_is_started_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A minute after the start, and not while it runs; that it failed is logged."""
+    file, now = tmp_path / "runs", [0.0]
+    code = f"import sys; open({str(file)!r}, 'a').write('x'); sys.exit(1)"
+
+    def failed() -> bool:
+        daily.look()
+        return "failed" in caplog.text
+
+    daily = Daily([sys.executable, "-c", code], lambda: now[0])
+    daily.look()
+    now[0] = FIRST_S + 1
+    daily.look()
+    assert until(failed, True)
+    assert "x" == file.read_text()
+    now[0] += EVERY_S
+    daily.look()
+    caplog.clear()
+    assert until(failed, True)
+    assert "xx" == file.read_text()
