@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -15,14 +16,16 @@ from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.config.receiver_tables import Receiver
 from titik_collector.limits import MAX_LISTED, MAX_ROWS
-from titik_collector.notify import assembling, walking
+from titik_collector.notify import assembling, outside_watch, walking, webhook
 from titik_collector.notify.channel import channel_of
+from titik_collector.notify.undelivered import Undelivered
 from titik_collector.own_state.systemd import Service
 from titik_collector.store import delivery_rows, notify_opening
 from titik_collector.store.delivery_rows import Outcome
 from titik_collector.wording import when
 
 log = logging.getLogger(__name__)
+LISTEN, AFTER_S = "0.0.0.0:8099", outside_watch.SILENT_S
 
 
 @click.group(name="notify", invoke_without_command=True)
@@ -110,6 +113,42 @@ def list_command(expired: bool, failed: bool, file: Path) -> None:
         click.echo(f"{at}  {one.receiver}  {one.outcome}{about}{why}")
     if not rows:
         click.echo("none")
+
+
+@notify_command.command(name="watch")
+@click.option("--listen", default=LISTEN, help="ADDRESS:PORT, where signs come.")
+@click.option("--after", default=AFTER_S, help="Seconds without a sign, then it gives alarm.")
+@options.CONFIG
+def watch_command(listen: str, after: float, file: Path) -> None:
+    """On a second machine: miss the heartbeat of the server, and report it.
+
+    The path of a sign is that of `[heartbeat]` in the configuration here.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal():
+        raise click.BadParameter(f"{listen} is no ADDRESS:PORT", param_hint="--listen")
+    stopped: list[int] = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, _frame: stopped.append(number))
+    with plainly():
+        settings = model.load(file)
+        watch = outside_watch.OutsideWatch(settings, _path(settings), after)
+        outside_watch.run(watch, host, int(port), lambda: bool(stopped))
+
+
+def _path(settings: Config) -> str:
+    given = settings.heartbeat
+    if not given.is_given:
+        wrong = "is missing, so no sign would be known"
+        raise ConfigError(settings.file, "heartbeat.url", wrong, "give url or url_file")
+    try:
+        url = given.url or webhook.read_url(given.url_file)
+    except Undelivered as failure:
+        raise ConfigError(
+            settings.file, "heartbeat.url_file", failure.reason, failure.remedy
+        ) from failure
+    return urlsplit(url).path or "/"
 
 
 def _find(settings: Config, name: str) -> Receiver:

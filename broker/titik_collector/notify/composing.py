@@ -67,7 +67,7 @@ def _composed(one: Waiting, writing: Writing, now_ms: int, parts: Parts) -> Comp
         rows=rows,
         last=last,
         link=link,
-        ack_url=f"{url}/api/v1/alerts/{number}/ack" if is_to_ack else None,
+        ack_url=f"{url}/api/v1/acks" if is_to_ack else None,
         language=lang.code,
         at_ms=now_ms,
         since=lang.iso(message.from_ms, writing.zone),

@@ -1,0 +1,78 @@
+"""`titik notify test` and `list`, as an operator types them."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.notify.cities import city, mailbox, webhook
+from tests.notify.programs import Inbox, Program, mailing, serving
+from tests.ports import free_port
+from titik_collector.cli import titik
+from titik_collector.store import delivery_rows, notify_opening
+from titik_collector.store.delivery_rows import DeliveryRow
+
+pytestmark = pytest.mark.thorough
+
+
+def typed(file: Path, *words: str) -> Result:
+    """What `titik notify` prints."""
+    return CliRunner().invoke(titik, ["notify", *words, "--config", str(file)])
+
+
+def test_a_test_message_walks_each_step(tmp_path: Path) -> None:
+    """And arrives."""
+    inbox = Inbox()
+    with mailing(inbox) as port, city(tmp_path, mailbox(port)) as one:
+        done = typed(one.settings.file, "test", "it")
+    assert (0, 1) == (done.exit_code, len(inbox.mails))
+    steps = [line.split()[1] for line in done.output.splitlines() if line.startswith("ok")]
+    assert ["config", "secret", "dns", "tcp", "send"] == steps
+    assert "sent; does it arrive at it?" in done.output
+
+
+def test_where_it_ends_the_remedy_follows(tmp_path: Path) -> None:
+    """Each step before it is there."""
+    port = free_port()
+    with city(tmp_path, webhook(tmp_path, "desk", f"http://127.0.0.1:{port}/s3cr3t")) as one:
+        done = typed(one.settings.file, "test", "desk")
+        (tmp_path / "desk.url").chmod(0o644)
+        open_ = typed(one.settings.file, "test", "desk")
+        nobody = typed(one.settings.file, "test", "desc")
+    assert 1 == done.exit_code
+    assert f"FAIL  tcp: 127.0.0.1:{port}: Connection refused" in done.output
+    assert "check url or url_file, the firewall" in done.output
+    assert "s3cr3t" not in done.output
+    assert "chmod 600" in open_.output
+    assert "there is no receiver desc; allowed: desk" in nobody.output
+
+
+def test_a_program_that_does_not_know_us_is_named(tmp_path: Path) -> None:
+    """At the step of the login."""
+    with (
+        serving(Program([(401, {}, b"")])) as program,
+        city(tmp_path, webhook(tmp_path, "desk", program.url)) as one,
+    ):
+        done = typed(one.settings.file, "test", "desk")
+    assert "FAIL  login: it answered 401 Unauthorized" in done.output
+
+
+def test_what_was_tried_is_listed(tmp_path: Path) -> None:
+    """By time in the city's zone; of a city without any there is nothing."""
+    with city(tmp_path, webhook(tmp_path, "desk", "http://127.0.0.1:1/")) as one:
+        file = one.settings.file
+        assert "none\n" == typed(file, "list").output
+        rows = [
+            DeliveryRow("store", 1, 1, 12, "desk", 0, "failed", "tcp: refused"),
+            DeliveryRow("store", 1, 1, 12, "desk", 60_000, "delivered"),
+            DeliveryRow("store", 2, 1, None, "it", 60_000, "expired", "of before a restore"),
+        ]
+        with notify_opening.opened(one.settings.store) as db, db.transaction():
+            delivery_rows.add(db, rows)
+        assert [
+            "1970-01-01 08:00  desk  failed incident 12 (tcp: refused)",
+            "1970-01-01 08:01  desk  delivered incident 12",
+            "1970-01-01 08:01  it  expired (of before a restore)",
+        ] == typed(file, "list").output.splitlines()
+        assert 1 == len(typed(file, "list", "--expired").output.splitlines())
+        assert 1 == len(typed(file, "list", "--failed").output.splitlines())
