@@ -112,7 +112,7 @@ def _is_served(routers: Sequence[LiveRouter]) -> bool | None:
     is_down = bool(routers)
     for router in routers:
         if router.state == "online" and not router.in_doubt:
-            return True
+            return True  # nearly always
         is_down = is_down and router.state != "unknown" and not router.in_doubt
     return False if is_down else None
 
@@ -307,18 +307,14 @@ def look(
     facts: LiveFacts, rules: Mapping[Kind, Rule], places: Mapping[str, PlaceNow], known: Known
 ) -> Iterator[Found]:
     """What all rules find; a subject without an alert whose condition is not true is left out."""
-    where = [
-        (router, place)
-        for router in facts.routers
-        if (place := places.get(router.site)) is not None
-    ]
+    routers, sites = _worth_a_look(facts, rules, places, known)
     for kind, of_router in OF_ROUTERS.items():
         if kind in rules:
-            yield from _of_routers(kind, of_router, rules[kind], where, known.get(kind, _NONE))
+            yield from _of_routers(kind, of_router, rules[kind], routers, known.get(kind, _NONE))
     for kind, of_site in OF_SITES.items():
         if kind in rules:
             before = known.get(kind, _NONE)
-            yield from _of_sites(kind, of_site, rules[kind], places, before, facts.at_ms)
+            yield from _of_sites(kind, of_site, rules[kind], sites, before, facts.at_ms)
     for kind, of_server in OF_SERVER.items():
         if kind in rules:
             name = facts.server.collector
@@ -326,6 +322,55 @@ def look(
             finding = of_server(facts.server, rules[kind], alert, facts.at_ms)
             if finding.holds or alert is not None:
                 yield AlertKey(kind, AlertSubject("server", name)), rules[kind], finding
+
+
+def _worth_a_look(
+    facts: LiveFacts, rules: Mapping[Kind, Rule], places: Mapping[str, PlaceNow], known: Known
+) -> tuple[list[tuple[LiveRouter, PlaceNow]], list[tuple[str, PlaceNow]]]:
+    """Routers and sites that have an alert, or where some rule may find something: in a city of
+    thousands nearly none.
+    """
+    of_routers: set[str] = set().union(*(known.get(kind, _NONE) for kind in OF_ROUTERS))
+    of_sites: set[str] = set().union(*(known.get(kind, _NONE) for kind in OF_SITES))
+    hottest = rules["hot"].threshold if "hot" in rules else 0.0
+    fullest = rules["crowded"].threshold if "crowded" in rules else 0.0
+    busiest = rules["uplink-full"].threshold if "uplink-full" in rules else 0.0
+    routers = [
+        (router, place)
+        for router in facts.routers
+        if (not _is_well(router, hottest) or router.name in of_routers)
+        and (place := places.get(router.site)) is not None
+    ]
+    sites = [
+        (name, place)
+        for name, place in places.items()
+        if not _is_calm(place, fullest, busiest) or name in of_sites
+    ]
+    return routers, sites
+
+
+def _is_well(router: LiveRouter, hottest: float) -> bool:
+    """No rule holds for it that did not before."""
+    return (
+        router.state == "online"
+        and not router.in_doubt
+        and router.internet is not False
+        and not router.unreadable
+        and (router.temperature_c is None or router.temperature_c < hottest)
+        and not router.lost
+    )
+
+
+def _is_calm(place: PlaceNow, fullest: float, busiest: float) -> bool:
+    """The same of a site."""
+    site = place.site
+    if not place.is_served or site.without_clients_ms:
+        return False
+    mean, down_bps = site.clients_mean, site.uplink_down_bps
+    if mean is not None and site.capacity and mean / site.capacity >= fullest:
+        return False
+    mbps = site.uplink_mbps
+    return down_bps is None or not mbps or down_bps / mbps / 1e6 < busiest
 
 
 def _of_routers(
@@ -336,10 +381,10 @@ def _of_routers(
     known: Mapping[str, Alert],
 ) -> Iterator[Found]:
     for router, place in where:
-        alert = known.get(router.name) if known else None
+        alert = known.get(router.name)
         finding = condition(router, place, rule, alert)
         if alert is None and (finding is FALSE or finding is UNKNOWN):
-            continue  # nearly all of them
+            continue
         subject = AlertSubject("router", router.name)
         yield AlertKey(kind, subject), rule, _while_open(finding, place.site)
 
@@ -348,12 +393,12 @@ def _of_sites(
     kind: Kind,
     condition: OfSite,
     rule: Rule,
-    places: Mapping[str, PlaceNow],
+    places: Iterable[tuple[str, PlaceNow]],
     known: Mapping[str, Alert],
     at_ms: int,
 ) -> Iterator[Found]:
-    for name, place in places.items():
-        alert = known.get(name) if known else None
+    for name, place in places:
+        alert = known.get(name)
         finding = condition(place, rule, alert, at_ms)
         if alert is None and (finding is FALSE or finding is UNKNOWN):
             continue
