@@ -125,7 +125,7 @@ def _weight(db: Database, router: int, days: int) -> Result:
     figures = {
         name: tuple([_by_chance(name, chance) for _ in found.edges]) for name in found.figures
     }
-    body = encoded(history_api._past(replace(found, figures=figures), CONFIG))
+    body = encoded(history_api._past(replace(found, figures=figures), CONFIG, ()))
     name = f"hours of {days} days of a router as a chart fetches them, compressed"
     return Result(name, "kB", (len(gzip.compress(body, 6)) / 1024,), "<= 70", COMMAND)
 

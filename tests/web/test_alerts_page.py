@@ -16,13 +16,16 @@ from tests.web.people import add_user, log_in
 from titik_collector.accounts.audit import Actor
 from titik_collector.desk import acks, posting
 from titik_collector.store import (
+    delivery_rows,
     desk_acks,
     desk_audit,
     desk_maintenance,
     desk_opening,
     desk_remarks,
     desk_silences,
+    notify_opening,
 )
+from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.web import app
 from titik_collector.web.city_view import CityView, watching
 
@@ -250,3 +253,19 @@ def test_the_newest_acknowledgement_is_that_of_the_desk(
     assert "siti acknowledged: second" in text
     with desk_opening.opened(alerts_view.config.page_store) as db:
         assert ["second"] == [one.note for one in desk_acks.not_over(db, cities.now_ms())]
+
+
+def test_an_incident_shows_what_was_sent(wrong: cities.City, alerts_view: CityView) -> None:
+    """To which receiver, and what became of it; not what an incident of before had sent."""
+    page, made_ms = client(alerts_view), cities.now_ms()
+    assert "None was sent yet." in page.get("/alerts/2").text
+    with notify_opening.opened(wrong.config.store) as db, db.transaction():
+        sent = DeliveryRow("store", 1, made_ms, 2, "technician", made_ms, "delivered")
+        before = sent._replace(made_ms=1, receiver="restored")
+        failed = sent._replace(receiver="mayor", outcome="failed", detail="no <route>")
+        delivery_rows.add(db, [sent, before, failed])
+    text = page.get("/alerts/2").text
+    assert "technician: delivered" in text
+    assert "mayor: failed, is tried again" in text
+    assert "no &lt;route&gt;" in text
+    assert "restored" not in text

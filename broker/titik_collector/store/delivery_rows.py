@@ -45,6 +45,11 @@ def newest(db: Database, limit: int, outcome: Outcome | None = None) -> list[Del
     return _read(db, where, (outcome, limit))[::-1]
 
 
+def of_incident(db: Database, incident: int, limit: int) -> list[DeliveryRow]:
+    """The newest about it, at most so many, the oldest of them first."""
+    return _read(db, "WHERE incident = ? ORDER BY number DESC LIMIT ?", (incident, limit))[::-1]
+
+
 def first_of_incidents(db: Database, since_ms: int) -> list[DeliveryTime]:
     """When a message about an incident first reached anybody, of those since then."""
     rows = db.execute(

@@ -3,6 +3,8 @@
 Rule: either may be away. A desk that nobody wrote to is an empty one.
 """
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,15 +15,24 @@ from titik_collector.desk import naming, work_times
 from titik_collector.desk.desk_reading import facts_of
 from titik_collector.figures.windows import Span
 from titik_collector.limits import MAX_HAPPENED, MAX_INCIDENTS
-from titik_collector.store import alert_rows, desk_acks, desk_remarks, incident_rows
+from titik_collector.store import (
+    alert_rows,
+    delivery_rows,
+    desk_acks,
+    desk_remarks,
+    incident_rows,
+    notify_opening,
+)
 from titik_collector.store.alert_rows import KeptEvent
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, StoreError
+from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.store.desk_maintenance import MaintenanceRow
 from titik_collector.store.desk_remarks import Remark
 from titik_collector.web.alert_words import SERVER
 from titik_collector.web.city_view import CityView
 from titik_wire.instant import DAY_MS
 
+log = logging.getLogger(__name__)
 RECENT_MS = 7 * DAY_MS
 SEVERITIES = ("critical", "warning", "info")
 
@@ -51,6 +62,7 @@ class WholeIncident:
     changes: tuple[KeptEvent, ...]  # the oldest first
     acks: tuple[Acknowledgement, ...]
     remarks: tuple[Remark, ...]
+    deliveries: tuple[DeliveryRow, ...] | None  # None: they cannot be read now
 
 
 def title_of(config: Config, subject: AlertSubject) -> str:
@@ -89,7 +101,23 @@ async def whole(view: CityView, number: int) -> WholeIncident | None:
     acks, remarks = await view.desk.ask(lambda db: _entered(db, number), nothing)
     members = dict.fromkeys(one.event.key for one in changes)
     (one,) = shown(view, [incident])
-    return WholeIncident(one, tuple(members), tuple(changes), tuple(acks), tuple(remarks))
+    deliveries = await asyncio.to_thread(_deliveries, view, incident)
+    return WholeIncident(
+        *(one, tuple(members), tuple(changes), tuple(acks), tuple(remarks)), deliveries
+    )
+
+
+def _deliveries(view: CityView, incident: Incident) -> tuple[DeliveryRow, ...] | None:
+    """Those of before are of another incident: a store that was restored gives numbers again."""
+    try:
+        with notify_opening.reading(view.config.page_store) as db:
+            if db is None:
+                return ()
+            found = delivery_rows.of_incident(db, incident.number, MAX_HAPPENED)
+    except StoreError as error:
+        log.warning("deliveries cannot be read reason=%s", error)
+        return None
+    return tuple(one for one in found if one.made_ms >= incident.from_ms)
 
 
 def _entered(desk: Database, number: int) -> tuple[list[Acknowledgement], list[Remark]]:

@@ -38,6 +38,16 @@ CHANGES = {
     "recovering": marked("is well again, for now"),
     "inactive": marked("is over"),
 }
+# What became of a message.
+OUTCOMES = {
+    "delivered": marked("delivered"),
+    "failed": marked("failed, is tried again"),
+    "refused": marked("refused"),
+    "ended": marked("given up after a day"),
+    "expired": marked("too old to be sent"),
+    "merged": marked("part of another message"),
+    "capped": marked("held back: too many in an hour"),
+}
 SERVER = "Server"
 DAYS = {
     "mon": marked("Monday"),

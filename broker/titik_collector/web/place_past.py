@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from titik_collector.web import asked_past, happenings
+from titik_collector.web import asked_past, happenings, worked
 from titik_collector.web.city_view import CityView
 
 DAYS = 30  # of events
@@ -14,6 +14,7 @@ async def place_past(
 ) -> dict[str, Any]:
     """By the names that the templates have for it; `names` are those whose events are wanted."""
     status = view.snapshot.status
+    strip_days = await view.ask(asked_past.days(view.config, scope, name, view.now_ms))
     return {
         "of": f"{scope}/{name}",
         "happened": await view.ask(happenings.of(names, view, DAYS)),
@@ -21,5 +22,6 @@ async def place_past(
         "links": happenings.links(status),
         "stands_at": {},
         "days": DAYS,
-        "strip_days": await view.ask(asked_past.days(view.config, scope, name, view.now_ms)),
+        "strip_days": strip_days,
+        "strip_work": await worked.by_day(view, scope, name, strip_days),
     }

@@ -165,6 +165,9 @@ class HistoryAnswer:
     simulated: Annotated[
         tuple[int, int] | None, About("time that a demo made up, from and to in ms")
     ] = None
+    maintenance: Annotated[
+        tuple[tuple[int, int], ...], About("time of planned work, from and to in ms")
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from titik_collector.config.model import Config
-from titik_collector.figures.windows import Calendar
+from titik_collector.figures.windows import Calendar, Span
 from titik_collector.limits import MAX_STRIP
 from titik_collector.queries import day_strip, heat_map
 from titik_collector.queries.columnar import FIELDS, Columns
@@ -19,7 +19,7 @@ from titik_collector.queries.heat_map import HeatMap
 from titik_collector.queries.history import Subject
 from titik_collector.store.database import Database
 from titik_collector.store.outages import Outage
-from titik_collector.web import asked_past
+from titik_collector.web import asked_past, worked
 from titik_collector.web.api import parameters
 from titik_collector.web.api.answers import (
     DayAnswer,
@@ -54,6 +54,7 @@ async def _history(request: Request) -> Response:
     fields = parameters.several(request, "fields", OFFERED_FIELDS)
     count = asked_past.windows(asked)
     asked_past.check_size(count, asked.window or "1d", _next(request, asked))
+    work = () if as_csv else await worked.during(city, scope, name, asked.span)
 
     def question(db: Database) -> KeptAnswer:
         subject = asked_past.find(db, city.config, scope, name)
@@ -62,10 +63,10 @@ async def _history(request: Request) -> Response:
         if ONLINE in fields:
             shares = day_strip.each_online(db, found, asked.now_ms)
             found = replace(found, figures={**found.figures, ONLINE: shares})
-        body = as_text([found], city.config) if as_csv else encoded(_past(found, city.config))
+        body = as_text([found], city.config) if as_csv else encoded(_past(found, city.config, work))
         return KeptAnswer(body, KEEP_CLOSED_S if found.is_closed else KEEP_S)
 
-    key = (scope, name, as_csv, asked.span, asked.window, tuple(fields))
+    key = (scope, name, as_csv, asked.span, asked.window, tuple(fields), work)
     answer = await past_of(request).get(key, count, lambda: city.ask(question))
     media = CSV if as_csv else JSON
     return reply(request, answer.body, answer.keep_s, media, **(as_file(name) if as_csv else {}))
@@ -139,7 +140,7 @@ def _plain(name: str) -> str:
     return "".join(one for one in name if one.isascii() and (one.isalnum() or one == "-"))
 
 
-def _past(found: Columns, config: Config) -> HistoryAnswer:
+def _past(found: Columns, config: Config, work: Sequence[Span]) -> HistoryAnswer:
     edges = found.edges
     last_ms = edges[-1].end_ms if edges else 0
     return HistoryAnswer(
@@ -158,6 +159,7 @@ def _past(found: Columns, config: Config) -> HistoryAnswer:
             if one.start_ms < last_ms
         ),
         simulated=found.made_up,
+        maintenance=tuple((one.start_ms, one.end_ms) for one in work),
     )
 
 

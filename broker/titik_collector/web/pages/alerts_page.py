@@ -100,6 +100,7 @@ def _words(config: Config) -> dict[str, Any]:
         "kind_titles": alert_words.KIND_TITLES,
         "severities": alert_words.SEVERITIES,
         "changes": alert_words.CHANGES,
+        "outcomes": alert_words.OUTCOMES,
         "day_names": alert_words.DAYS,
         "title_of": lambda subject: alert_view.title_of(config, subject),
         "address_of": alert_words.address_of,

@@ -18,7 +18,7 @@ from titik_collector.queries.history import Subject
 from titik_collector.queries.overall import Overall
 from titik_collector.queries.place_use import PlaceMean
 from titik_collector.store.database import Database
-from titik_collector.web import asked_past, compared, past_rows
+from titik_collector.web import asked_past, compared, past_rows, worked
 from titik_collector.web.api import history_api, parameters
 from titik_collector.web.api.past_answers import past_of
 from titik_collector.web.api.replying import CSV, reply
@@ -122,10 +122,12 @@ async def _history(request: Request) -> Response:
     ranked = ranked // RANKED if ranked <= MAX_RANKED else 0  # more are not added up
     past_of(request).spend(count + STRIP_COST + ranked)
     found = await city.ask(question)
+    of = found.subjects[0]
     return render(
         request,
         "history.html",
         past=found,
+        strip_work=await worked.by_day(city, of.scope, of.name, found.days),
         asked=asked,
         measure=MEASURES[word],
         measure_word=word,

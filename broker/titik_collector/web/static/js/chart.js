@@ -266,6 +266,12 @@ function strips(plot, past) {
     ctx.fillRect(left, tops[1], width, high);
     ctx.globalAlpha = 1;
   });
+  ctx.fillStyle = hatching(ctx, "text", -1); // over what the routers did meanwhile
+  for (const [from, to] of past.each[0].maintenance ?? []) {
+    const left = Math.max(edge(plot, from), bbox.left);
+    const right = Math.min(edge(plot, to), bbox.left + bbox.width);
+    if (right > left) ctx.fillRect(left, tops[0], Math.max(right - left, devicePixelRatio), high);
+  }
   ctx.fillStyle = colour("muted");
   ctx.font = `${10 * devicePixelRatio}px ${getComputedStyle(plot.root).fontFamily}`;
   ctx.textAlign = "right";
@@ -308,7 +314,8 @@ function hover(figure, past, plot) {
 
 /** What a window holds, in words. @param {any} past @param {number} n */
 function said(past, n) {
-  const when = `${moment(past, n)}${isMadeUp(past.starts[n]) ? ` (${word("simulated")})` : ""}`;
+  const notes = [isMadeUp(past.starts[n]) && word("simulated"), isPlanned(past, n) && word("maintenance")];
+  const when = `${moment(past, n)}${notes.map((one) => (one ? ` (${one})` : "")).join("")}`;
   if (isGap(past, n)) return `${when}: ${word("no data")}${why(past, n)}`;
   const { measure, each } = past;
   const figures = each.map((/** @type {any} */ one) => {
@@ -317,6 +324,12 @@ function said(past, n) {
     return [each.length > 1 ? one.title : "", ...texts, extremes(one, measure, n), known].filter(Boolean).join(", ");
   });
   return `${when}: ${figures.join(" — ")}`;
+}
+
+/** Whether work was planned in a part of a window. @param {any} past @param {number} n */
+function isPlanned(past, n) {
+  const work = past.each.length > 1 ? [] : (past.each[0].maintenance ?? []);
+  return work.some((/** @type {number[]} */ [from, to]) => from < past.ends[n] && to > past.starts[n]);
 }
 
 /** @param {any} one @param {any} measure @param {number} n */

@@ -67,17 +67,19 @@ export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** What fills time of which nothing is known. @param {CanvasRenderingContext2D} context */
-export function hatching(context) {
+/** What fills time of which nothing is known, or in which work was planned.
+    @param {CanvasRenderingContext2D} context @param {string} name of a colour
+    @param {number} leans 1: to the right, -1: to the left */
+export function hatching(context, name = "edge", leans = 1) {
   const tile = document.createElement("canvas");
   const size = Math.round(8 * devicePixelRatio);
   tile.width = tile.height = size;
   const pen = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
-  pen.strokeStyle = colour("edge");
+  pen.strokeStyle = colour(name);
   pen.lineWidth = devicePixelRatio;
   for (const shift of [-size, 0, size]) {
-    pen.moveTo(shift, size);
-    pen.lineTo(shift + size, 0);
+    pen.moveTo(shift, leans > 0 ? size : 0);
+    pen.lineTo(shift + size, leans > 0 ? 0 : size);
   }
   pen.stroke();
   return /** @type {CanvasPattern} */ (context.createPattern(tile, "repeat"));
