@@ -24,6 +24,7 @@ from rich.live import Live
 from rich.text import Text
 
 from titik_agent.config import Sources
+from titik_collector.accounts.audit import Actor
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import edit, model
@@ -35,13 +36,14 @@ from titik_collector.config.model import (
 )
 from titik_collector.config.page_tables import page_address
 from titik_collector.config.site_tables import Router
+from titik_collector.desk import acks, posting
 from titik_collector.figures.windows import minute
 from titik_collector.queries import status
 from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import status_screen
 from titik_collector.simulation import delivery
 from titik_collector.simulation.fleet import WorldTime
-from titik_collector.store import conservation, opening
+from titik_collector.store import conservation, desk_opening, incident_rows, opening
 from titik_collector.store.database import StoreError
 from titik_collector.store.lease import lease
 from titik_wire import topics
@@ -49,13 +51,38 @@ from titik_wire import topics
 HERE = "this-machine"
 CUT = "ketapang-1"
 HISTORY = "history city --window 1m --since 1h"
-# Late enough for somebody who opens the page first, and longer than the 30 s that the broker waits
-# before it publishes the will. It comes again for those who open the page later.
-CUT_AFTER_S, CUT_LENGTH_S, CUT_EVERY_S = 20, 75, 300
+# Late enough for somebody who opens the page first. Longer than the 30 s that the broker waits
+# before it publishes the will, and the minute that a message waits for more. It comes again for
+# those who open the page later.
+CUT_AFTER_S, CUT_LENGTH_S, CUT_EVERY_S = 20, 150, 1200
 LAST_MESSAGE_S = 1.0  # for the last message on its way, after the routers stopped
 STOP_S = 10.0
 BROKER_S = 10.0
 PAST_SAMPLES_PER_HOUR = 20_000  # of a router: two months of merged ones, and the present
+
+
+MAIL = "mail"  # the folder of its e-mails
+ACTOR = "demo"  # who acknowledges
+# Rules are quicker than a city's, because nobody watches a demo for a quarter of an hour.
+ALERTS = f"""
+[[receiver]]
+name = "demo"
+type = "folder"
+folder = "{MAIL}"
+
+[[route]]
+receivers = ["demo"]
+
+[[alert]]
+kind = "site-offline"
+severity = "critical"
+for_minutes = 0.5
+keep_minutes = 0.2
+
+[[alert]]
+kind = "flapping"  # the same place is cut again and again
+on = false
+"""
 
 
 class Demo:
@@ -68,6 +95,7 @@ class Demo:
         self._file = directory / "titik.toml"
         self._logs: dict[str, Path] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._acked: set[int] = set()
         self.config = self._prepare(example)
         assert self.config.broker.directory is not None
         self.broker = BrokerFolder.open(self.config.broker.directory)
@@ -77,6 +105,7 @@ class Demo:
         self._directory.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
             text = _keeping(example.read_text(encoding="utf-8"), self._past_days)
+            text = _without_hours(text, CUT.rsplit("-", 1)[0]) + ALERTS
             self._file.write_text(text, encoding="utf-8")
             made = model.load(self._file)
             # A place of its own would be counted as a hotspot, and has no visitors.
@@ -107,13 +136,19 @@ class Demo:
         """Where the page is."""
         return page_address(self.config.web)
 
+    @property
+    def mail(self) -> Path:
+        """Where the e-mails are."""
+        return self._directory / MAIL
+
     def start(self) -> None:
-        """Broker, collector, page, agent and fleet, in that order."""
+        """Broker, collector, page, notifier, agent and fleet, in that order."""
         self.make_past()
         self._spawn("broker", "titik_collector", "broker", "run", str(self.broker.path))
         self._wait_for_broker()
         self._spawn("collector", "titik_collector", "collect", "--config", str(self._file))
         self._spawn("page", "titik_collector", "web", "--config", str(self._file))
+        self._spawn("notifier", "titik_collector", "notify", "--config", str(self._file))
         self._spawn("agent", "titik_agent", "run", "--config", str(self._agent_file()))
         self._spawn(
             "fleet", "titik_collector", "simulate", "--config", str(self._file),
@@ -129,8 +164,23 @@ class Demo:
         self._end("agent", signal.SIGTERM)
         time.sleep(LAST_MESSAGE_S)
         self._end("page", signal.SIGTERM)
+        self._end("notifier", signal.SIGTERM)
         self._end("collector", signal.SIGTERM)
         self._end("broker", signal.SIGTERM)
+
+    def acknowledge(self) -> None:
+        """Somebody handles an incident as soon as its message has come."""
+        if not any(self.mail.glob("*.eml")):
+            return
+        at_ms, where = now_ms(), self.config.store
+        with opening.reading(where, self._file) as db:
+            incidents = {one.number for one in incident_rows.since(db, at_ms) if one.message_ms}
+        if new := incidents - self._acked:
+            with desk_opening.opened(where) as desk:
+                for number in sorted(new):
+                    acks.acknowledge(desk, number, "", Actor(ACTOR, None, at_ms))
+                posting.post(desk, where)
+            self._acked |= new
 
     def dead(self) -> list[str]:
         """Processes that ended by themselves, with the end of what they logged."""
@@ -212,6 +262,16 @@ def _keeping(example: str, days: int) -> str:
     return re.sub(r"^\[store\]\n", lambda found: found[0] + keys, example, flags=re.M)
 
 
+def _without_hours(city: str, place: str) -> str:
+    """The city's file with one place that is always open: a closed one raises no alert."""
+    return re.sub(
+        rf'^(\[\[site\]\]\nname = "[a-z-]*{place}[a-z-]*"\n(?:(?!\[).*\n)*?)hours = .*\n',
+        r"\1",
+        city,
+        flags=re.M,
+    )
+
+
 def _sources(default: Sources) -> str:
     """A machine without hostapd is no access point, which is no problem that needs somebody."""
     if os.path.exists(default.ubus_socket) or os.path.exists(default.control_dir):
@@ -267,6 +327,8 @@ def _watch(
             if dead:
                 return dead
             live.update(screen(demo, world))
+            with contextlib.suppress(StoreError):  # not made yet
+                demo.acknowledge()
             time.sleep(1.0)
     return []
 
@@ -307,6 +369,7 @@ def lines_to_try(demo: Demo, at_ms: int, seconds: float | None) -> list[str]:
         f"  {_titik(demo, f'status {CUT}')}",
         f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
         f"  {_titik(demo, HISTORY)}   # each minute; {first}",
+        f"  {_titik(demo, 'alerts')}   # after two minutes; an e-mail lies in {demo.mail}",
         "",
         f"The page of the city: {demo.page}   # within a few seconds; Ctrl-C ends the demo",
         "",
