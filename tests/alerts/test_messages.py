@@ -335,6 +335,18 @@ def test_the_hold_off_ends_when_nearly_all_are_back() -> None:
     assert [(11, "ops", "firing", "place-0")] == play.inbox()
 
 
+def test_who_came_back_and_goes_again_is_not_waited_for() -> None:
+    """In a city of ten one is a tenth: its own outage is reported, right after a start too."""
+    play = Play()
+    up = [router(name) for name in names(10)]
+    back_ms = NOON_MS + 5 * MIN
+    play.stay(NOON_MS, NOON_MS + 5 * MIN, up)
+    play.stay(back_ms, back_ms + MIN, up, connected_since_ms=back_ms)
+    gone = [down("place-0", back_ms + MIN), *up[1:]]
+    play.stay(back_ms + MIN, back_ms + 10 * MIN, gone, connected_since_ms=back_ms)
+    assert [(12, "ops", "firing", "place-0")] == play.inbox()
+
+
 def test_first_criticals_their_ends_and_the_server_are_never_capped() -> None:
     """A warning may be, and so may a repeat."""
     play = Play()

@@ -71,4 +71,5 @@ def _is_awaited(router: LiveRouter, fault: ServerFault) -> bool:
     """It was online before the fault, and is not yet back."""
     if router.in_doubt:
         return True
-    return router.state != "online" and router.since_ms >= fault.from_ms - BEFORE_MS
+    went_ms, until_ms = router.since_ms, fault.until_ms or router.since_ms
+    return router.state != "online" and fault.from_ms - BEFORE_MS <= went_ms <= until_ms
