@@ -347,6 +347,21 @@ def test_who_came_back_and_goes_again_is_not_waited_for() -> None:
     assert [(12, "ops", "firing", "place-0")] == play.inbox()
 
 
+def test_the_last_to_come_back_are_no_group() -> None:
+    """Of 200 routers nine come two minutes later than the others."""
+    play = Play()
+    up = [router(name) for name in names(200)]
+    cut_ms, back_ms = NOON_MS + 5 * MIN, NOON_MS + 35 * MIN
+    gone = [down(name, cut_ms) for name in names(200)]
+    play.stay(NOON_MS, cut_ms, up)
+    play.stay(cut_ms, back_ms, gone, None, MIN, line_down_since_ms=cut_ms)
+    play.stay(back_ms, back_ms + 2 * MIN, gone)
+    play.stay(back_ms + 2 * MIN, back_ms + 4 * MIN + 30 * S, [*gone[:9], *up[9:]])
+    play.stay(back_ms + 4 * MIN + 30 * S, back_ms + H, up)
+    assert {"kupang-1"} == {one.name for one in play.inbox()}
+    assert ["line-down"] == [one.kind for one in play.book.incidents.values()]
+
+
 def test_first_criticals_their_ends_and_the_server_are_never_capped() -> None:
     """A warning may be, and so may a repeat."""
     play = Play()

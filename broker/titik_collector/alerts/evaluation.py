@@ -39,7 +39,7 @@ def evaluate(
     if book.looked_ms is not None and 0 < book.looked_ms - live.at_ms <= LONGEST_LOOK_MS:
         return AlertStep(book=book)
     fault = faults.next_fault(book.fault, book.looked_ms, live)
-    present = see(live, desk, settings, is_excused=faults.excuses(fault, live))
+    present = see(live, desk, settings, fault)
     alerts, events = _move(book, present)
     threads = threads_of(book.notifications.values(), live.at_ms)
     gathering = Gathering(
@@ -142,7 +142,8 @@ def _findings(
         elif not live.hears or (present.is_excused and finding.holds):
             yield key, rule, UNKNOWN
         else:
-            yield key, rule, finding
+            from_ms = faults.known_from_ms(present.fault, finding.from_ms)
+            yield key, rule, finding if from_ms is None else finding._replace(from_ms=from_ms)
 
 
 def _by_kind(alerts: Mapping[AlertKey, Alert]) -> dict[Kind, dict[str, Alert]]:

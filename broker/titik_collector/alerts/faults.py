@@ -2,15 +2,18 @@
 
 Rule: while the server is at fault, its own alert is the only one.
 Rule: after that, routers have time to come back: until 95 % of them are, for 12 minutes at most.
+Rule: for who is not back then, `for` counts from the end of the fault, and they are no group.
 """
 
 from titik_collector.alerts.book import ServerFault
 from titik_collector.alerts.facts import LiveFacts, LiveRouter
 from titik_wire.instant import MINUTE_MS
+from titik_wire.limits import MAX_MS
 
 HOLD_OFF_MS = 12 * MINUTE_MS  # three windows of 270 s in which routers try, and refusals between
 ENOUGH_BACK = 0.95
 BEFORE_MS = 3 * MINUTE_MS  # what went so shortly before may have gone for the same reason
+AFTER_MS = MINUTE_MS  # what the collector notices by and by
 LONGEST_LOOK_MS = 3 * MINUTE_MS  # between two looks; of a longer time nothing is known
 
 
@@ -39,6 +42,21 @@ def excuses(fault: ServerFault | None, live: LiveFacts) -> bool:
     waiting = sum(_is_awaited(one, fault) for one in live.routers)
     online = sum(one.state == "online" and not one.in_doubt for one in live.routers)
     return online < ENOUGH_BACK * (online + waiting)
+
+
+def is_of(fault: ServerFault | None, from_ms: int | None) -> bool:
+    """Whether what began then began while the server was at fault, or as it was just over."""
+    if fault is None or from_ms is None:
+        return False
+    until_ms = MAX_MS if fault.until_ms is None else fault.until_ms + AFTER_MS
+    return fault.from_ms - BEFORE_MS <= from_ms <= until_ms
+
+
+def known_from_ms(fault: ServerFault | None, from_ms: int | None) -> int | None:
+    """Since when that is known which began while the server was at fault: since it ended."""
+    if fault is None or fault.until_ms is None or from_ms is None:
+        return from_ms
+    return max(from_ms, fault.until_ms) if is_of(fault, from_ms) else from_ms
 
 
 def _begun_ms(live: LiveFacts, looked_ms: int | None) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from titik_collector.alerts import muting, phases, severities
+from titik_collector.alerts import faults, muting, phases, severities
 from titik_collector.alerts.alert import (
     Alert,
     AlertEvent,
@@ -209,7 +209,7 @@ class Gathering:
     def _counts(self, alert: Alert) -> bool:
         """Whether it has been down long enough, at a place where that is no plan."""
         site = self.present.site_of(alert.key.subject)
-        if site is None or site.is_open is False:
+        if site is None or site.is_open is False or faults.is_of(self.present.fault, alert.from_ms):
             return False
         if muting.is_in_maintenance(alert.key.subject, site, self.present):
             return False

@@ -17,6 +17,7 @@ from titik_collector.alerts.alert import (
 )
 from titik_collector.alerts.incidents import ACTIVE, groups_of, is_of_group
 from titik_collector.alerts.present import Present
+from titik_collector.alerts.rules import PlaceNow
 from titik_collector.limits import MAX_MEMBERS
 
 AWAY = ("site-offline", "router-offline")
@@ -86,7 +87,7 @@ def digest(incidents: Iterable[Incident], from_ms: int, present: Present) -> Mes
         ),
         places=len(some),
         of_places=_of_places(city, present),
-        value=sum(one.is_served is True for one in present.places.values()),
+        value=sum(one.is_served is True for one in _open_places(present)),
     )
 
 
@@ -149,9 +150,13 @@ def _cause(members: Sequence[Member]) -> str | None:
 def _of_places(subject: AlertSubject, present: Present) -> int:
     if subject.scope == "group":
         return len(groups_of(present, only_open=True).get(subject, ()))
-    return sum(
-        bool(one.routers) and one.site.is_open is not False for one in present.places.values()
-    )
+    return len(_open_places(present))
+
+
+def _open_places(present: Present) -> list[PlaceNow]:
+    """Those where somebody could be served now."""
+    places = present.places.values()
+    return [one for one in places if one.routers and one.site.is_open is not False]
 
 
 def ended_ms(alerts: Sequence[Alert], incident: Incident) -> int:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from titik_collector.alerts import rules
+from titik_collector.alerts import faults, rules
 from titik_collector.alerts.alert import AlertSubject, Kind
 from titik_collector.alerts.alert_settings import AlertSettings
+from titik_collector.alerts.book import ServerFault
 from titik_collector.alerts.desk_facts import DeskFacts
 from titik_collector.alerts.facts import LiveFacts, LiveRouter, LiveSite
 from titik_collector.alerts.rules import PlaceNow, Rule
@@ -21,6 +22,7 @@ class Present:
     rules: Mapping[Kind, Rule]
     places: Mapping[str, PlaceNow]
     routers: Mapping[str, LiveRouter]
+    fault: ServerFault | None
     is_excused: bool  # what routers and sites seem to do may be the server's fault
 
     @property
@@ -51,7 +53,9 @@ class Present:
         return site.title if subject.scope == "site" else f"{site.title}, {subject.name}"
 
 
-def see(live: LiveFacts, desk: DeskFacts, settings: AlertSettings, *, is_excused: bool) -> Present:
+def see(
+    live: LiveFacts, desk: DeskFacts, settings: AlertSettings, fault: ServerFault | None
+) -> Present:
     """What a look has before it."""
     return Present(
         live,
@@ -60,5 +64,6 @@ def see(live: LiveFacts, desk: DeskFacts, settings: AlertSettings, *, is_excused
         rules.rules_of(settings.rules),
         rules.places_of(live),
         {one.name: one for one in live.routers},
-        is_excused,
+        fault,
+        faults.excuses(fault, live),
     )

@@ -7,7 +7,7 @@ Rule: an outage of a group is the city's, because a provider's name is part of n
 
 from collections.abc import Iterable, Mapping
 
-from titik_collector.alerts import faults, muting
+from titik_collector.alerts import muting
 from titik_collector.alerts.alert import Alert, AlertKey, Kind
 from titik_collector.alerts.alert_settings import AlertSettings
 from titik_collector.alerts.book import AlertBook
@@ -70,8 +70,7 @@ class AlertTopics:
         shown = [one for one in book.alerts.values() if one.phase in SHOWN]
         if not shown and not self._published and not self._left:
             return
-        excused = faults.excuses(book.fault, live)
-        present = see(live, desk, settings, is_excused=excused)
+        present = see(live, desk, settings, book.fault)
         now: dict[str, AlertNow] = {}
         for one in sorted(shown, key=lambda alert: alert.since_ms, reverse=True):
             now[self._topic(one.key)] = self._message(one, book, present)  # the first one stays
