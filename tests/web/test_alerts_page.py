@@ -103,7 +103,7 @@ def test_what_is_wrong_is_listed_and_counted(alerts_view: CityView) -> None:
     assert 'href="/alerts/2">place down: RSUD S.K. Lerik</a>' in now
     assert "nobody handles it" in now
     assert 'href="/alerts/1">crowded: Taman Tirosa</a>' in over
-    assert '<b class="count" aria-hidden="true">1</b>' in page.get("/").text
+    assert '<b class="count" data-alerts><span>1</span>' in page.get("/").text
 
 
 def test_who_only_looks_sees_no_form(alerts_view: CityView) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.until import PATIENCE_S
 from tests.web import cities
 from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
 from tests.web.conftest import OpenPage, Served, serving_at
@@ -109,3 +111,15 @@ def test_an_operator_works_without_scripts(open_page: OpenPage, troubled: Served
     assert page.locator(".hero").get_by_text("maintenance until").is_visible()
     page.locator("#maintenance .entries button").first.click()
     assert 0 == page.locator(".hero").get_by_text("maintenance until").count()
+
+
+def test_the_count_follows_what_happens(open_page: OpenPage, troubled: Served) -> None:
+    """On a page that stays open."""
+    page = open_page(f"{troubled.address}/login?lang=en")
+    page.fill("#name", "siti")
+    page.fill("#password", PASSWORD)
+    page.click("main button")
+    count = page.locator("[data-alerts]")
+    expect(count).to_have_text("2 open")
+    happened(troubled.city.db, 4, TIROSA, "uplink-full", cities.now_ms(), severity="info")
+    expect(count).to_have_text("3 open", timeout=PATIENCE_S * 1000)

@@ -91,8 +91,14 @@ def _message(new: LiveRows, changed: dict[str, Row]) -> bytes:
 
 
 def health(city: CityView) -> dict[str, Any]:
-    """What time it is for the city, and whether what is known of it is true now."""
-    return {"at": city.now_ms, "seen": city.snapshot.at_ms, "blind": not city.snapshot.is_true_now}
+    """What time it is for the city, whether what is known of it is true now, and what is wrong."""
+    seen = city.snapshot
+    return {
+        "at": city.now_ms,
+        "seen": seen.at_ms,
+        "blind": not seen.is_true_now,
+        "alerts": len(seen.incidents),
+    }
 
 
 def event(kind: str, data: bytes, number: int | None = None) -> bytes:

@@ -158,14 +158,23 @@ async function poll(times = 0) {
   }
 }
 
-function beat({ at, seen, blind }, how) {
+function beat({ at, seen, blind, alerts }, how) {
   heard = performance.now();
   tried = heard;
   base = { at, heard };
   seenAt = seen;
   mode = how;
   document.querySelector('[data-bar="blind"]').hidden = !blind;
+  countAlerts(alerts ?? 0);
   tick();
+}
+
+/** Beside the page of alerts; a wall has none. @param {number} open */
+function countAlerts(open) {
+  const count = /** @type {HTMLElement | null} */ (document.querySelector("[data-alerts]"));
+  if (!count) return;
+  count.hidden = !open;
+  count.firstElementChild.textContent = `${open}`;
 }
 
 /** From now on the page does not look live, until the next beat. */
