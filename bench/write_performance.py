@@ -23,6 +23,7 @@ TITLES = {
     "latency": "Latency",
     "page": "The page in a browser",
     "streams": "Acks while people look",
+    "hung": "Acks and messages while receivers hang",
     "footprint": "The server half, installed and at work",
 }
 HEAD = """\

@@ -39,6 +39,7 @@ class Program:
     heads: list[dict[str, str]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)  # when each came, in seconds since 1970
     begun: int = 0  # requests that came whole
     port: int = 0
     scheme: str = "http"
@@ -57,6 +58,7 @@ class Program:
                 time.sleep(0.05)
         self.begun += 1
         time.sleep(self.hang_s)
+        self.at.append(time.time())
         self.raw.append(body)
         self.paths.append(to.path)
         self.heads.append(dict(to.headers.items()))

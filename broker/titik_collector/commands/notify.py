@@ -66,6 +66,7 @@ def notify_command(
         if not settings.receiver:
             log.warning("there is no [[receiver]] in %s, so nobody gets a message", file)
         notifier = assembling.notifier(settings, password_file)
+    log.info("notifier started receivers=%d", len(settings.receiver))
     service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
     while not stopped:
         notifier.turn()
