@@ -1,7 +1,7 @@
 """Receivers that hang: how long a message to another takes, and a router waits for its ack.
 
-Both take turns at one broker and collector: one receiver that answers, and the same beside many that
-accept a connection and are silent. Each of those has messages that wait, so all lanes are busy.
+Both take turns at one broker and collector: one receiver that answers, and the same beside many
+that accept a connection and are silent. Each of those has messages that wait: all lanes are busy.
 """
 
 import contextlib

@@ -21,6 +21,10 @@ timezone = "Asia/Makassar"
 directory = "/var/lib/titik/broker"
 [store]
 path = "/var/lib/titik/store/titik.db"
+[[receiver]]
+name = "it"
+type = "folder"
+folder = "/var/lib/titik/store/titik.db.notify/mail"
 [[site]]
 name = "taman-tirosa"
 title = "Taman Tirosa"
@@ -35,6 +39,7 @@ asked.request('GET', '/')
 print(asked.getresponse().status)
 """
 ASK = f'/opt/titik/bin/python -c "{_ASK}"'
+OWNER = "stat -c '%U %G %a' /var/lib/titik/store/titik.db.notify/notify.db || true"
 COMMANDS = ("chmod", "chown", "mkdir", "mv", "sed", "systemctl", "titik")
 # As in three terminals, until a sample is stored.
 RUN_OLD = """
@@ -85,6 +90,7 @@ def reports(machine: Machine, before: int = 0) -> None:
                 agent.until(lambda: stored(machine) > before)
             assert "WARNING" not in agent.wrote
             shows(machine)
+            delivers(machine)
         with machine.service("titik-renew.service") as renewal:
             assert "the running broker has read it" in renewal.ends()
         with machine.service("titik-backup.service") as backup:
@@ -100,6 +106,14 @@ def shows(machine: Machine) -> None:
         page.until(lambda: "401" in machine.says(f"{ASK} || true"))
         machine.says(f"titik web user remove budi {TOML}")
     assert "WARNING" not in page.wrote
+
+
+def delivers(machine: Machine) -> None:
+    """The notifier reads the store, hears the beat and writes its own folder, as its own user."""
+    with machine.service("titik-notify.service") as notifier:
+        notifier.until(lambda: "titik-notify titik 640" in machine.says(OWNER))
+    assert "notifier started receivers=1" in notifier.wrote
+    assert "WARNING" not in notifier.wrote
 
 
 def stored(machine: Machine, check: str = f"titik db check {TOML}") -> int:

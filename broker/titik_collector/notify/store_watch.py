@@ -92,6 +92,7 @@ class StoreWatch:
         if is_whole:
             self._whole_ms = now_ms
         if len(messages) > MAX_PENDING:
-            log.error("too many messages wait, the oldest are left out messages=%d", len(messages))
+            if is_whole:
+                log.error("too many messages, the oldest are left out messages=%d", len(messages))
             messages = dict(list(messages.items())[-MAX_PENDING:])
         return StoreLook(messages, None if beat is None else beat.at_ms, known, place)
