@@ -48,7 +48,8 @@ def test_hours_are_of_a_day_of_the_city() -> None:
         given.alert_settings.morning_min,
         given.alert_settings.digest_min,
     )
-    assert Hours(0, 0) == whole('[alerts]\nquiet = "never"').alert_settings.quiet
+    never = whole('[alerts]\nquiet = "never"').alert_settings
+    assert (Hours(0, 0), 0) == (never.quiet, never.morning_min)
 
 
 def test_a_rule_is_other_than_shipped_where_the_file_says_so() -> None:

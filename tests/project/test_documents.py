@@ -154,10 +154,17 @@ def add_hour(db: Database, site: int, start_ms: int) -> None:
     )
 
 
+SCOPES = ("router", "site", "city", "server")  # of an alert
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_topic_is_one_of_the_contract(page: Path) -> None:
     """Whole, as a pattern for subscribers, or as the beginning of some."""
-    addresses = [re.sub(r"\{\w+\}", "1m", channel.address) for channel in contract.CHANNELS]
+    addresses = [
+        re.sub(r"\{\w+\}", "1m", channel.address.replace("{scope}", scope))
+        for channel in contract.CHANNELS
+        for scope in SCOPES
+    ]
     unknown = [
         topic
         for topic in re.findall(r"titik/v1/[^\s`'\"),]*", page.read_text())
@@ -169,7 +176,7 @@ def test_every_topic_is_one_of_the_contract(page: Path) -> None:
 def as_pattern(topic: str) -> str:
     """`+`, `{name}`, `<name>` and names stand for one level, `#` or a final `/` for the rest."""
     known = {"router", "site", "city", "now", "rollup", "collector"}
-    known |= {"status", "sample", "backlog", "ack"}
+    known |= {"status", "sample", "backlog", "ack", "alert", "server"}
     levels = topic.removesuffix("#").removesuffix("/").split("/")
     pattern = "/".join(
         level if n < 2 or level in known else r"[^/]+" for n, level in enumerate(levels)

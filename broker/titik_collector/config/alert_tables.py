@@ -39,6 +39,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 NIGHT = Hours(22 * 60, 6 * 60)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _NEVER = "never"
+NEVER = Hours(0, 0)
 
 
 class Outside(NamedTuple):
@@ -84,7 +85,7 @@ def _read_clock(value: object, base: Path) -> int:
 def _read_hours(value: object, base: Path) -> Hours:
     found: str = text().read(value, base)
     if found == _NEVER:
-        return Hours(0, 0)
+        return NEVER
     begin, dash, end = found.partition("-")
     hours = Hours(_minute(begin.strip()), _minute(end.strip() if dash else ""))
     if hours.from_min == hours.to_min:
@@ -153,11 +154,11 @@ class Alerts:
     ] = True
     quiet: Annotated[
         Hours,
-        Setting(DAILY, "each day in these hours warnings wait", '`"22:00-06:00"`'),
+        Setting(DAILY, "from when they begin until `morning` warnings wait", '`"22:00-06:00"`'),
     ] = NIGHT
     morning: Annotated[
         int,
-        Setting(CLOCK, "until then a single place of tier 2 to 5 waits at night", '`"07:00"`'),
+        Setting(CLOCK, "when warnings of the night are sent, if they last", '`"07:00"`'),
     ] = 7 * 60
     digest: Annotated[
         int,
@@ -211,7 +212,7 @@ class AlertRule:
         Severity | None,
         Setting(
             one_of(*SEVERITIES),
-            "how much it matters; a place of tier 2 to 5 is no critical one at night",
+            "how much it matters; `site-offline` of tier 1 is critical anyway",
             "as shipped",
         ),
     ] = None
@@ -346,7 +347,7 @@ def settings_of(
         routes=tuple(_route(one) for one in routes) or whole,
         rotas=tuple(rotas),
         quiet=alerts.quiet,
-        morning_min=alerts.morning,
+        morning_min=0 if alerts.quiet == NEVER else alerts.morning,
         digest_min=alerts.digest,
     )
 
