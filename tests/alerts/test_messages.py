@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tests.alerts.cities import MIDNIGHT_MS, MIN, NOON_MS, SETTINGS, H, Play, S, router, site
 from titik_collector.alerts.alert import AlertSubject, Member
 from titik_collector.alerts.alert_settings import Rota, Route, RuleSetting
@@ -489,6 +491,16 @@ def test_a_silence_leaves_out_messages_and_its_end_sends_one() -> None:
     play.desk = DeskFacts()
     play.stay(NOON_MS + H, NOON_MS + 2 * H, [down("park")], None, MIN)
     assert [(60, "ops", "firing", "park")] == play.inbox()
+
+
+@pytest.mark.parametrize(("name", "messages"), [("", []), ("hall", ["firing"])])
+def test_a_silence_without_a_name_is_of_all_of_its_scope(name: str, messages: list[str]) -> None:
+    """Such as of each site; that of another site leaves out nothing."""
+    play = Play()
+    quiet = Silence(1, AlertSubject("site", name), None, NOON_MS, NOON_MS + H, "ani", "storm")
+    play.desk = DeskFacts(silences=(quiet,))
+    play.stay(NOON_MS, NOON_MS + 30 * MIN, [down("park")], None, MIN)
+    assert messages == [one.what for one in play.inbox()]
 
 
 def test_a_silence_that_is_lifted_early_sends_what_fires_a_minute_later() -> None:

@@ -1,5 +1,8 @@
 """Acknowledgements, silences, maintenance and remarks over a real desk, on both engines."""
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from titik_collector.accounts.audit import Actor
@@ -12,7 +15,9 @@ from titik_collector.limits import MAX_ACKS, MAX_NOTE, MAX_REMARK
 from titik_collector.store import (
     desk_acks,
     desk_audit,
+    desk_copying,
     desk_maintenance,
+    desk_opening,
     desk_remarks,
     desk_silences,
 )
@@ -270,3 +275,20 @@ def test_a_row_is_read_as_it_was_written(desk: Database) -> None:
         desk_maintenance.end(desk, number, 6, "ina")
     expected = row._replace(number=number, ended_ms=6, ended_by="ina")
     assert [expected] == desk_maintenance.newest(desk, 1)
+
+
+def test_a_copy_of_the_desk_has_all_of_it(desk: Database, tmp_path: Path) -> None:
+    """A backup brings back what was entered, and goes on with numbers of its own."""
+    acks.acknowledge(desk, 7, "on my way", BUDI)
+    silences.silence(desk, SITE, "hot", T0 + DAY_MS, "festival", BUDI)
+    work = planned_work.plan(desk, WORK, T0 - HOUR_MS, T0 + HOUR_MS, BUDI)
+    remarks.add(desk, 7, "cable", BUDI, is_public=True)
+    with closing(desk_opening.open_file(tmp_path / "copy" / "desk.db")) as copy:
+        desk_copying.copy(desk, copy, "copy")
+        silences.end(desk, 1, later(HOUR_MS))
+        desk_copying.copy(desk, copy, "copy")
+        assert desk_acks.of_incident(copy, 7) == desk_acks.of_incident(desk, 7)
+        assert desk_silences.newest(copy, 9) == desk_silences.newest(desk, 9)
+        assert [work] == desk_maintenance.newest(copy, 9)
+        assert desk_remarks.of_incident(copy, 7) == desk_remarks.of_incident(desk, 7)
+        assert work.number + 1 == planned_work.plan(copy, WORK, T0, T0 + 1, BUDI).number

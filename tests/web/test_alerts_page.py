@@ -269,3 +269,12 @@ def test_an_incident_shows_what_was_sent(wrong: cities.City, alerts_view: CityVi
     assert "mayor: failed, is tried again" in text
     assert "no &lt;route&gt;" in text
     assert "restored" not in text
+
+
+@pytest.mark.parametrize("alerts", ["site", "provider:Indosat", "rsud-sk-lerik", "city"])
+def test_what_is_silenced_says_so(operator: TestClient, alerts: str) -> None:
+    """By itself, or by what it is a part of."""
+    assert "silenced</span>" not in operator.get("/alerts/2").text
+    fields = {"alerts": alerts, "for": "1h", "reason": "x"}
+    assert 303 == send(operator, "/alerts", "/silences", **fields).status_code
+    assert "silenced</span>" in operator.get("/alerts/2").text

@@ -17,7 +17,10 @@ class Acknowledgement(NamedTuple):
 
 
 class Silence(NamedTuple):
-    """No message about some alerts for a while; `kind` None: of every kind."""
+    """No message about some alerts for a while; `kind` None: of every kind.
+
+    A subject without a name is all of its scope.
+    """
 
     number: int
     subject: AlertSubject

@@ -55,8 +55,11 @@ def _works(subject: AlertSubject, site: LiveSite | None, present: Present) -> It
 
 
 def _covers(work: Maintenance | Silence, subject: AlertSubject, site: LiveSite | None) -> bool:
-    """Whether it is of this, of the site where this is, or of all."""
-    if work.subject.scope == "city" or work.subject == subject:
+    """Whether it is of this, of the site where this is, or of all.
+
+    Without a name it is of all of its scope, such as each router.
+    """
+    if work.subject.scope == "city" or work.subject in (subject, (subject.scope, "")):
         return True
     if site is None:
         return False

@@ -63,11 +63,15 @@ def title(config: Config, subject: AlertSubject) -> str:
 
 
 def covering(config: Config, subject: AlertSubject) -> tuple[AlertSubject, ...]:
-    """Itself, and what it is a part of: work at any of them is work at it."""
+    """Itself, and what it is a part of: what is of any of them is of it."""
     found = [subject]
     if subject.scope == "router":
         sites = [one.site for one in config.router if one.name == subject.name]
         found += [AlertSubject("site", site) for site in sites]
+    names = {one.name for one in found if one.scope == "site"}
+    for site in (one for one in config.site if one.name in names):
+        groups = (("provider", site.provider), ("district", site.district))
+        found += [AlertSubject("group", f"{of}:{name}") for of, name in groups if name]
     if subject.scope != CITY:
         found.append(AlertSubject(CITY, config.city.name))
     return tuple(found)
