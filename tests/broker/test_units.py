@@ -161,6 +161,15 @@ def test_a_store_on_a_server_is_reached_and_no_folder_is_written(tmp_path: Path)
         assert "AF_UNIX AF_INET AF_INET6" == value(tmp_path / name, "RestrictAddressFamilies")
 
 
+def test_the_collector_may_look_how_old_backups_are(tmp_path: Path) -> None:
+    """And at nothing in them: new files are their owner's alone."""
+    written(tmp_path)
+    unit = tmp_path / "titik-backup.service"
+    assert ("titik-backups", "0755", "0077") == tuple(
+        value(unit, key) for key in ("StateDirectory", "StateDirectoryMode", "UMask")
+    )
+
+
 def test_the_public_page_is_off_until_somebody_enables_it(tmp_path: Path) -> None:
     """Its folder is made by systemd, and everybody may read it; nothing else is written."""
     written(tmp_path)

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,17 @@ from tests.project.sources import ROOT
 from titik_collector.alerts.rules import DEFAULTS
 from titik_collector.config import alert_tables, schema
 from titik_collector.config.alert_tables import AlertRoute, AlertRule, Alerts
+from titik_collector.config.receiver_tables import Heartbeat, Receiver, Smtp, WeeklyRota
 
 PAGE = ROOT / "docs" / "alerts.md"
 ROW = re.compile(r"^\| `([a-z-]+)` \|.*\| (\d+) min \| (\d+) min \| (\w+) \|$", re.M)
+TABLES: dict[str, type[Any]] = {"alerts": Alerts, "smtp": Smtp, "heartbeat": Heartbeat}
+LISTS: dict[str, type[Any]] = {
+    "alert": AlertRule,
+    "route": AlertRoute,
+    "receiver": Receiver,
+    "rota": WeeklyRota,
+}
 EXAMPLE = re.compile(r"^```toml\n(.+?)^```", re.M | re.S)
 
 
@@ -31,11 +40,13 @@ def test_the_table_has_each_rule_as_it_is_shipped() -> None:
 @pytest.mark.parametrize("example", EXAMPLE.findall(PAGE.read_text()))
 def test_an_example_is_read(example: str) -> None:
     """As its operator would paste it; its receivers and places are the operator's."""
-    tables = tomllib.loads(example)
-    routes = tables.pop("route", ())
-    assert len(routes) == len([schema.read(AlertRoute, one, PAGE) for one in routes])
-    settings = schema.read(Alerts, tables.get("alerts", {}), PAGE)
-    rules = [schema.read(AlertRule, one, PAGE) for one in tables.get("alert", ())]
+    given = tomllib.loads(example)
+    assert given.keys() <= TABLES.keys() | LISTS.keys()
+    for name, cls in TABLES.items():
+        assert isinstance(schema.read(cls, given.get(name, {}), PAGE), cls)
+    read: dict[str, list[object]] = {
+        name: [schema.read(cls, one, PAGE) for one in given.get(name, ())]
+        for name, cls in LISTS.items()
+    }
+    rules = [one for one in read["alert"] if isinstance(one, AlertRule)]
     alert_tables.check_alerts(PAGE, rules, (), (), ())
-    assert tables.keys() <= {"alerts", "alert"}
-    assert settings.on

@@ -343,7 +343,8 @@ def _backup(place: Layout) -> str:
         _memory(MAX_COLLECTOR_MEMORY),
         f"TasksMax={MAX_TASKS}",
         "StateDirectory=titik-backups",
-        "StateDirectoryMode=0700",
+        # The collector looks how old the newest one is. Each file is its owner's alone.
+        "StateDirectoryMode=0755",
         *_store_folder(place),
         # To read what is the collector's and mosquitto's; SQLite's files stay the collector's.
         rights="CAP_CHOWN CAP_DAC_OVERRIDE",
