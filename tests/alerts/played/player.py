@@ -1,8 +1,9 @@
 """Plays a script: the rules look at its facts, `titik notify` takes what is due, and that is all.
 
 Rule: `evaluate` is called at each moment at which it could find something else: where a fact or
-    what people entered changes, where `for`, `keep` or a wait ends, where a row is due, and at
-    turns of the day. Besides it is called each 150 seconds, so that no look is missed.
+    what people entered changes, where `for`, `keep` or a wait ends, where a row is due or may be
+    followed by another, and at turns of the day.
+Rule: between them looks would be empty. The book only notes each 150 seconds that they were.
 Rule: looks are at whole 5 seconds, as the collector's are.
 Rule: while nothing can be stored, no look leaves a trace.
 
@@ -13,7 +14,7 @@ as expected, `-` is missing, `+` is too many. `month 400` and so on, too.
 import heapq
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tests.alerts.played import inbox, script
@@ -50,11 +51,11 @@ from titik_wire.instant import DAY_MS, MINUTE_MS
 LOOK_MS = 5000
 REGULAR_MS = 150_000  # of three minutes without a look nothing would be known
 ACK_AFTER_MS = 10 * MINUTE_MS
-SETTLED_MS = 5000
+FEWEST = 3  # places of a group
 GROUP_MS = (MINUTE_MS, 2 * MINUTE_MS)  # a member, and the group
-AFTER_FIRED_MS = (15 * MINUTE_MS,)
+FLAPPING_MS = (15 * MINUTE_MS, 60 * MINUTE_MS)  # down after all, and over
+FORGOTTEN_MS = 30 * MINUTE_MS + LOOK_MS  # of an incident that was resolved
 AFTER_SENT_MS = tuple(number * MINUTE_MS for number in (5, 30, 120, 240))
-AFTER_ENDED_MS = tuple(number * MINUTE_MS for number in (10, 30, 60))
 AWAY: tuple[Kind, ...] = ("site-offline", "router-offline", "no-internet")
 RULES = rules.rules_of(())
 
@@ -230,7 +231,7 @@ class Player:
         """All that anybody got, in order of time."""
         at_ms = self._begin_ms
         while at_ms <= self._end_ms:
-            if not any(begins <= at_ms < ends for begins, ends in self._failing):
+            if not self._is_failing(at_ms):
                 self._look(at_ms)
             for one in self.courier.advance(at_ms):
                 acks_ms = self.desk.hear(one)
@@ -249,8 +250,11 @@ class Player:
         for row in step.notifications:
             assert row.number is not None
             self.courier.put(row.number, row)
-        for moment in _later(step, at_ms):
+        for moment in _later(step):
             self._look_at(moment)
+
+    def _is_failing(self, at_ms: int) -> bool:
+        return any(begins_ms <= at_ms < ends_ms for begins_ms, ends_ms in self._failing)
 
     def _look_at(self, moment_ms: int) -> None:
         heapq.heappush(self._times, -(-moment_ms // LOOK_MS) * LOOK_MS)
@@ -260,8 +264,11 @@ class Player:
             return at_ms + LOOK_MS
         while self._times and self._times[0] <= at_ms:
             heapq.heappop(self._times)
-        regular_ms = at_ms + REGULAR_MS
-        return min(regular_ms, self._times[0]) if self._times else regular_ms
+        next_ms = self._times[0] if self._times else self._end_ms + LOOK_MS
+        if not self._is_failing(at_ms):  # else no look is noted
+            empty_ms = (next_ms - at_ms - 1) // REGULAR_MS * REGULAR_MS
+            self.book = replace(self.book, looked_ms=at_ms + empty_ms)
+        return next_ms
 
     def _turns(self) -> Iterator[int]:
         """Of each day."""
@@ -272,25 +279,27 @@ class Player:
             day += timedelta(days=1)
 
 
-def _later(step: AlertStep, at_ms: int) -> Iterator[int]:
+def _later(step: AlertStep) -> Iterator[int]:
     """When a look may find something else, by what this one changed."""
+    after = step.book
     for alert in step.alerts:
         if alert.phase in ("pending", "recovering") and alert.known and alert.seen_ms is not None:
             rule = RULES[alert.key.kind]
             wait_ms = rule.for_ms if alert.phase == "pending" else rule.keep_ms
             yield alert.seen_ms + wait_ms - alert.held_ms
-        if alert.phase == "pending" and alert.key.kind in AWAY and alert.from_ms is not None:
-            yield from (alert.from_ms + after_ms for after_ms in GROUP_MS)
-        elif alert.phase == "firing":
-            yield from (at_ms + after_ms for after_ms in AFTER_FIRED_MS)
-        elif alert.phase == "inactive":
-            yield from (alert.since_ms + after_ms for after_ms in AFTER_ENDED_MS)
-    for event in step.events:
-        yield event.at_ms + 60 * MINUTE_MS
+    away = [one for one in after.alerts.values() if one.key.kind in AWAY]
+    if len(away) >= FEWEST and any(one.key.kind in AWAY for one in step.alerts):
+        yield from (one.from_ms + after_ms for one in away for after_ms in GROUP_MS if one.from_ms)
+    flapping = [one for one in after.alerts.values() if one.key.kind == "flapping"]
+    if flapping and step.events:
+        yield from (event.at_ms + after_ms for event in after.events for after_ms in FLAPPING_MS)
+    for incident in step.incidents:
+        if incident.resolved_ms is not None:
+            yield incident.resolved_ms + FORGOTTEN_MS
     for row in step.notifications:
-        yield row.due_ms - SETTLED_MS
-        yield row.due_ms
-        yield from (row.due_ms + after_ms for after_ms in AFTER_SENT_MS)
+        yield from (row.due_ms, row.due_ms + LOOK_MS)
+        if row.message.severity == "critical":
+            yield from (row.due_ms + after_ms for after_ms in AFTER_SENT_MS)
 
 
 def lines_of(play: Play, delivered: Iterable[Delivered]) -> list[InboxLine]:
