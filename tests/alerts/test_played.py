@@ -12,11 +12,10 @@ import pytest
 from tests.alerts.played import inbox
 from tests.alerts.played.inbox import InboxLine
 from tests.alerts.played.player import Player, lines_of, play_of
-from tests.alerts.played.script import Acknowledged
+from tests.alerts.played.script import SIZES, Acknowledged
 
 MOST_PAGES = 2  # of one person in one shift
 LONG = pytest.mark.long
-NIGHTS = (10,)
 MONTHS = (10, pytest.param(400, marks=LONG), pytest.param(2000, marks=LONG))
 
 
@@ -44,7 +43,7 @@ def differences(found: PlayedInbox) -> str:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("size", NIGHTS)
+@pytest.mark.parametrize("size", SIZES)
 def test_receivers_get_exactly_the_messages_of_the_night(size: int) -> None:
     """Power cut, flapping, broker restart, full disk, cut line, backbone, copy and maintenance."""
     found = played("night", size)

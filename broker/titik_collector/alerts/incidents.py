@@ -106,6 +106,8 @@ class Gathering:
         if len(down) >= self.present.rules["group-outage"].threshold:
             yield down
             return
+        if len(down) < FEWEST:
+            return  # nearly always
         for names in groups_of(self.present, only_open=True).values():
             some = [one for one in down if one.name in names]
             if len(some) >= FEWEST and 2 * len(some) >= len(names):
