@@ -121,6 +121,14 @@ class Public:
         str | None,
         Setting(text(), "who answers questions, such as an address or a number; everybody sees it"),
     ] = None
+    licence: Annotated[
+        str | None,
+        Setting(
+            text(100),
+            "of the open data beside the page, such as `CC-BY-4.0`; they are written from then on",
+            "none: there are no open data",
+        ),
+    ] = None
 
 
 def check_page(file: Path, web: Web, store: Store) -> None:

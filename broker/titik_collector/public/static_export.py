@@ -6,7 +6,7 @@ Rule: templates get a `PublicCity` and its past, and nothing else of the store.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -19,7 +19,7 @@ from titik_collector.config.model import Config, ConfigError
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.languages.codes import CODES
 from titik_collector.languages.language import language
-from titik_collector.public import drawing, public_city, public_outages, usual_day
+from titik_collector.public import drawing, open_data, public_city, public_outages, usual_day
 from titik_collector.public.public_city import QUARTER_MS, PublicCity, PublicPlace
 from titik_collector.public.public_past import (
     DAYS,
@@ -67,7 +67,9 @@ class PublicExport:
             warnings = server_warnings.look(config, at_ms, db).warnings
             city = public_city.gather(db, config, at_ms, warnings)
             pasts = self._pasts.read(db, config, at_ms)
-        files = {one.path: one for one in _files(config, city, pasts, self._basemap)}
+        kept = [one.stem for one in (self._folder / open_data.DAYS).glob("*.csv")]
+        found = _files(config, city, pasts, self._basemap, kept)
+        files = {one.path: one for one in found}
         written = [path for path, one in files.items() if self._replace(path, one)]
         self._remove_others(files)
         return len(written)
@@ -101,7 +103,11 @@ class PublicFile(NamedTuple):
 
 
 def _files(
-    config: Config, city: PublicCity, pasts: Mapping[str, PublicPast], base: Basemap | None
+    config: Config,
+    city: PublicCity,
+    pasts: Mapping[str, PublicPast],
+    base: Basemap | None,
+    kept: Sequence[str],
 ) -> Iterator[PublicFile]:
     """Every file of the folder."""
     style, code = styles(), script()
@@ -111,6 +117,7 @@ def _files(
         "city": city,
         "zone": config.city.timezone,
         "questions_to": config.public.contact,
+        "licence": config.public.licence,
         "style": _digest(style),
         "script": _digest(code),
         "map": drawing.map_of(city.places, base),
@@ -119,6 +126,7 @@ def _files(
     }
     first = config.public.language or config.web.language
     yield PublicFile("index.html", city, partial(_page, first, "", "now", common))
+    yield from _open_data(config, city, pasts, kept)
     for code in CODES:
         for page, name in (("now", "index"), ("history", "history"), ("about", "about")):
             drawn = partial(_page, code, "../", page, common)
@@ -127,6 +135,24 @@ def _files(
         yield PublicFile(f"{code}/badge/{config.city.name}.svg", city.places, of_city)
         for place in city.places:
             yield from _of_place(code, place, common)
+
+
+def _open_data(
+    config: Config, city: PublicCity, pasts: Mapping[str, PublicPast], kept: Sequence[str]
+) -> Iterator[PublicFile]:
+    """Only with a licence; `kept`: days of before, which stay when pages show them no more."""
+    licence, zone = config.public.licence, config.city.timezone
+    if licence is None:
+        return
+    places = partial(open_data.places, city, licence, zone)
+    yield PublicFile(open_data.PLACES, (city, licence), places)
+    days = open_data.whole_days(pasts, zone)
+    for date, of in days.items():
+        drawn = partial(open_data.day, city, pasts, date, licence, zone)
+        yield PublicFile(open_data.day_file(date), (of, licence, city.title), drawn)
+    every = tuple(sorted({*days, *kept}))
+    drawn = partial(open_data.index, city, licence, every)
+    yield PublicFile(open_data.INDEX, (every, licence, city.title), drawn)
 
 
 def _of_place(code: str, place: PublicPlace, common: Mapping[str, Any]) -> Iterator[PublicFile]:
