@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from titik_agent.broker_link.link import RouterRemedies
-from titik_collector.enrolment.authority import Authority
+from titik_collector.enrolment.authority import Authority, days_of_authority
 from titik_collector.files.replace import Owner
 from titik_mqtt.dial import dial
 from titik_mqtt.endpoint import Endpoint, Tls
@@ -142,3 +142,13 @@ def test_nothing_else_is_accepted_for_it(tmp_path: Path) -> None:
 def authority_of(folder: Path) -> Tls:
     """What a client that trusts a directory's authority has."""
     return Tls(str(folder / "tls/ca.crt"))
+
+
+def test_when_the_authority_ends_can_be_read_by_anybody(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """The collector is not its owner; a folder without one has no end."""
+    (end,) = [one for one in authority.expiries() if one.what == "certificate authority"]
+    now = dt.datetime(2026, 11, 29)
+    assert (end.until - now).days == days_of_authority(tmp_path / "broker", now)
+    assert days_of_authority(tmp_path, now) is None

@@ -585,6 +585,14 @@ def _key_pem(key: Key) -> str:
     ).decode()
 
 
+def days_of_authority(directory: Path, now: dt.datetime) -> int | None:
+    """Until the city's authority ends, whose certificate anybody may read; None: it cannot be."""
+    try:
+        return (_until(_load(directory / "tls" / "ca.crt", _authority)) - now).days
+    except AuthorityError:
+        return None
+
+
 def _until(certificate: x509.Certificate) -> dt.datetime:
     return _naive(certificate, "not_valid_after")
 

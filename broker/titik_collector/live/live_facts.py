@@ -189,8 +189,10 @@ class LiveFactSource:
 
     def _site(self, place: _KnownSite, sums: _Sums, moment: datetime, now_ms: int) -> LiveSite:
         site = place.site
-        place.clients.add(sums.clients, now_ms)
-        place.down.add(sums.down_bps, now_ms)
+        if site.capacity is not None:  # else nothing asks for the mean
+            place.clients.add(sums.clients, now_ms)
+        if site.uplink_mbps is not None:
+            place.down.add(sums.down_bps, now_ms)
         return LiveSite(
             name=site.name,
             title=site.title,

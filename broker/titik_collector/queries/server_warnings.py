@@ -108,8 +108,17 @@ def _nobody_collects(db: Database | None, now_ms: int, start: str) -> Sentence:
 
 
 def certificate_days(settings: Config, now_ms: int) -> int | None:
-    """Until the first certificate ends that no timer renews; None: that is not ours to read."""
-    return _certificates(settings, now_ms)[1]
+    """Until the first certificate ends that no timer renews; None: that is not ours to read.
+
+    Those of routers are root's, so a collector of its own user knows of the authority alone.
+    """
+    days, directory = _certificates(settings, now_ms)[1], settings.broker.directory
+    if days is not None or directory is None:
+        return days
+    from titik_collector.enrolment.authority import days_of_authority
+
+    now = datetime.fromtimestamp(now_ms / 1000, UTC).replace(tzinfo=None)
+    return days_of_authority(directory, now)
 
 
 def _certificates(settings: Config, now_ms: int) -> tuple[list[Warned], int | None]:
