@@ -15,7 +15,7 @@ PYTHONS = {"bookworm": "311", "trixie": "313"}  # each release's own
 WANTED = (
     "babel>=2.17", "jinja2>=3.1", "starlette>=1.0", "uvicorn>=0.30",
     "cryptography>=38", "msgspec>=0.18", "paho-mqtt>=2.1,<3", "rich>=13", "tzdata",
-    "psutil>=5.9.5", "click>=8.1.7", "setuptools>=77", "wheel",
+    "psutil>=5.9.5", "click>=8.1.7", "setuptools>=77", "wheel", "apprise>=1.9",
 )  # fmt: skip
 
 

@@ -120,7 +120,7 @@ class Service:
         command = (
             self.value("ExecStart").replace("%d", "/run/credentials").replace("%S", "/var/lib")
         )
-        groups = ",".join(filter(None, (self.value("SupplementaryGroups"),)))
+        groups = ",".join(self.value("SupplementaryGroups").split())
         words = ["sh", "-c", f"umask {self.value('UMask')}; exec {command}"]
         self._process = machine.started(words, user, groups, self.value("CapabilityBoundingSet"))
         self.wrote = ""
