@@ -653,3 +653,47 @@ def test_the_digest_leaves_out_what_was_in_maintenance() -> None:
     play.stay(at_ms, at_ms + 50 * MIN, [down("park", at_ms)], None, MIN)
     play.stay(at_ms + 50 * MIN, at_ms + 3 * H, [router("park")], None, MIN)
     assert [0] == [one.places for one in play.messages("digest")]
+
+
+# What holds messages back that are about to go out
+
+
+def test_what_has_no_keep_and_ends_at_once_is_no_message() -> None:
+    """A certificate is renewed half a minute after it was found."""
+    play = Play()
+    up = [router("park")]
+    play.stay(NOON_MS, NOON_MS + 30 * S, up, certificate_days=10)
+    play.stay(NOON_MS + 30 * S, NOON_MS + H, up, certificate_days=90)
+    assert [] == play.inbox()
+
+
+def test_nothing_is_repeated_while_the_server_is_at_fault() -> None:
+    """A hospital is down for hours, and then the server's own line."""
+    play = Play()
+    sites = [site("hospital", tier=1), site("park")]
+    now = [down("hospital"), router("park")]
+    play.stay(NOON_MS, NOON_MS + 4 * H, now, sites, MIN)
+    cut_ms = NOON_MS + 4 * H
+    play.stay(cut_ms, cut_ms + H, now, sites, MIN, line_down_since_ms=cut_ms)
+    assert [("hospital", "firing"), ("kupang-1", "firing")] == [
+        (one.name, one.what) for one in play.inbox()
+    ]
+
+
+def test_nothing_is_repeated_about_a_closed_place() -> None:
+    """It closes at 14:00, and is still down at 16:06."""
+    play = Play()
+    now = [down("clinic")]
+    play.stay(NOON_MS, NOON_MS + 2 * H, now, [site("clinic", tier=1, is_open=True)], MIN)
+    play.stay(NOON_MS + 2 * H, NOON_MS + 6 * H, now, [site("clinic", tier=1, is_open=False)], MIN)
+    assert [(6, "ops", "firing", "clinic")] == play.inbox()
+
+
+def test_a_router_that_waits_for_the_morning_is_left_out_once_its_site_is_down() -> None:
+    """The router went at 02:00, the rest of its site at 03:00: in the morning it is the site."""
+    play = Play()
+    gone = down("a", NIGHT, site="park")
+    play.stay(NIGHT, NIGHT + H, [gone, router("b", "park")], None, MIN)
+    both = [gone, down("b", NIGHT + H, site="park")]
+    play.stay(NIGHT + H, NIGHT + 6 * H, both, None, MIN)
+    assert [(5 * 60, "ops", "firing", "park")] == play.inbox()
