@@ -22,6 +22,7 @@ from titik_collector.web.city_view import watching
 pytestmark = pytest.mark.system
 HOUR_MS = 3_600_000
 SCREENS = {
+    "now": "/",
     "alerts": "/alerts?silence=city",
     "incident": "/alerts/2",
     "work": "/site/rsud-sk-lerik",
@@ -114,7 +115,7 @@ def test_an_operator_works_without_scripts(open_page: OpenPage, troubled: Served
 
 
 def test_the_count_follows_what_happens(open_page: OpenPage, troubled: Served) -> None:
-    """On a page that stays open."""
+    """On a page that stays open, and so do the incidents above its places."""
     page = open_page(f"{troubled.address}/login?lang=en")
     page.fill("#name", "siti")
     page.fill("#password", PASSWORD)
@@ -123,3 +124,6 @@ def test_the_count_follows_what_happens(open_page: OpenPage, troubled: Served) -
     expect(count).to_have_text("2 open")
     happened(troubled.city.db, 4, TIROSA, "uplink-full", cities.now_ms(), severity="info")
     expect(count).to_have_text("3 open", timeout=PATIENCE_S * 1000)
+    cards = page.locator(".now-incidents li")
+    expect(cards).to_have_count(3, timeout=PATIENCE_S * 1000)
+    expect(cards.last).to_contain_text("Taman Tirosa")

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from titik_collector.config.model import Config
 from titik_collector.languages.codes import marked
-from titik_collector.web import place_groups, site_map
+from titik_collector.web import alert_view, alert_words, place_groups, site_map
 from titik_collector.web.error_pages import chosen_of
 from titik_collector.web.place_groups import KEYS
 from titik_collector.web.places import (
@@ -29,6 +29,7 @@ from titik_collector.web.places import (
 from titik_collector.web.rendering import city_of, render
 
 SORTS = {"problems": marked("problems"), "devices": marked("devices"), "name": marked("name")}
+MOST_INCIDENTS = 3
 MOST = 30  # places at once; of more the worst are shown, and groups begin closed
 
 
@@ -53,9 +54,14 @@ async def _now(request: Request) -> Response:
         groups = place_groups.grouped(ordered, key, snapshot.at_ms, sort)
     else:
         groups = [place_groups.together(ordered, snapshot.at_ms)] if wanted and ordered else []
+    incidents = alert_view.open_incidents(view)
     return render(
         request,
         "now.html",
+        incidents=incidents[:MOST_INCIDENTS],
+        more_incidents=max(0, len(incidents) - MOST_INCIDENTS),
+        kind_titles=alert_words.KIND_TITLES,
+        severities=alert_words.SEVERITIES,
         line=snapshot.status.line,
         every=every,
         found={one.name for one in found},

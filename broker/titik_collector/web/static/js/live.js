@@ -173,8 +173,10 @@ function beat({ at, seen, blind, alerts }, how) {
 function countAlerts(open) {
   const count = /** @type {HTMLElement | null} */ (document.querySelector("[data-alerts]"));
   if (!count) return;
+  const isNew = count.firstElementChild.textContent !== `${open}`;
   count.hidden = !open;
   count.firstElementChild.textContent = `${open}`;
+  if (isNew) for (const listener of listeners) listener(new Map([["alerts", null]]));
 }
 
 /** From now on the page does not look live, until the next beat. */

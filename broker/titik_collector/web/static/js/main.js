@@ -11,6 +11,7 @@ const ORDERS = {
   devices: (a, b) => b.dataset.devices - a.dataset.devices || byTitle(a.dataset.title, b.dataset.title),
 };
 const ARRIVED_MS = 5000; // until the map of a slow line has its size
+const RENEW_MS = 15_000; // between two times that the page is asked for a section
 const STEADY_MS = 60_000; // devices come and go each second, and a list that moves is not read
 
 start();
@@ -30,7 +31,7 @@ for (const scenes of document.querySelectorAll("[data-wall]")) {
   import("./wall.js").then((wall) => wall.mount(scenes));
 }
 for (const section of document.querySelectorAll("[data-renewed]")) {
-  import("./renewed.js").then((renewed) => renewed.mount(section));
+  follow(section);
 }
 for (const section of document.querySelectorAll("[data-day]")) {
   section.hidden = false; // before the map takes its size
@@ -46,6 +47,40 @@ for (const figure of document.querySelectorAll("[data-chart]")) {
 }
 for (const figure of document.querySelectorAll("[data-heat]")) {
   whenSeen(figure, async () => (await import("./heat.js")).mount(figure));
+}
+
+/** A section that no stream brings, as new as the live figures beside it: the page is asked again when
+    its subject changed, and what differs in the section is put in its place.
+    @param {HTMLElement} section */
+function follow(section) {
+  let asked = performance.now(); // for the page itself
+  let timer = 0;
+  onRows((changed) => {
+    if (!changed.has(section.dataset.renewed)) return;
+    clearTimeout(timer);
+    timer = setTimeout(ask, asked + RENEW_MS - performance.now());
+  });
+
+  async function ask() {
+    if (document.hidden) return; // who comes back gets a snapshot, and that asks
+    asked = performance.now();
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer?.ok) return; // the next sample asks again
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector(`[data-renewed="${section.dataset.renewed}"]`);
+    if (fresh?.childNodes.length === section.childNodes.length) renew(section, fresh);
+    else if (fresh) section.innerHTML = fresh.innerHTML; // the section itself stays, and is followed
+  }
+}
+
+/** What did not change stays as it is, with its focus, its scroll and what is selected.
+    @param {Node} old @param {Node} fresh */
+function renew(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
+  const isAlike = old.cloneNode(false).isEqualNode(fresh.cloneNode(false)) && before.length === after.length;
+  if (isAlike) before.forEach((one, n) => renew(one, after[n]));
+  else /** @type {ChildNode} */ (old).replaceWith(fresh);
 }
 
 /** Keep something in the address, and in the links to another view of the same. */
