@@ -132,7 +132,7 @@ def _details(message: Message, writing: Writing) -> tuple[str, ...]:
         found.append(lang.many(*words.VISITORS, sum(before)))
     if message.kind == "hot" and message.value is not None:
         found.append(lang.say(words.VALUE_HOT).format(value=lang.count(message.value, 1)))
-    if message.acked_by is not None:
+    if message.acked_by is not None and message.what != "resolved":
         found.append(lang.say(words.HANDLED).format(name=message.acked_by))
     advice = words.WORDS[message.kind].advice
     if advice is not None and message.what != "resolved":
