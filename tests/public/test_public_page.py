@@ -14,10 +14,14 @@ from tests.collector.build import sample
 from tests.project.sources import PACKAGES
 from tests.web import cities
 from tests.web.cities import City
+from titik_collector.accounts.audit import Actor
+from titik_collector.alerts.alert import AlertSubject
 from titik_collector.cli import titik
 from titik_collector.config import model
 from titik_collector.config.page_tables import Public
 from titik_collector.config.schema import ConfigError
+from titik_collector.desk import planned_work, posting
+from titik_collector.desk.planned_work import Entry
 from titik_collector.figures.windows import Span
 from titik_collector.languages.language import language
 from titik_collector.public import public_city
@@ -26,7 +30,7 @@ from titik_collector.public.static_export import PublicExport
 from titik_collector.public.suppression import Raw, publish
 from titik_collector.received import Arrived
 from titik_collector.registry.sync import sync
-from titik_collector.store import outages, registry_rows, simulated
+from titik_collector.store import desk_opening, outages, registry_rows, simulated
 from titik_collector.web import app
 from titik_collector.web.city_view import watching
 from titik_wire import codec
@@ -393,3 +397,24 @@ def test_the_page_serves_the_folder_where_it_is_named(city: City, folder: Path) 
     assert "public" not in onwards.headers["cache-control"]
     for path in ("/public/../titik.toml", "/public/%2e%2e/titik.toml", "/public/..%2ftitik.toml"):
         assert client.get(path).status_code in (401, 404)
+
+
+def test_maintenance_is_for_everybody_where_its_operator_lets_it(changing: City) -> None:
+    """Until when, and why; not that of a router, nor what was not made public."""
+    made_ms = cities.now_ms()
+    entries = {
+        "taman-tirosa": Entry(AlertSubject("site", "taman-tirosa"), "new <mast>", is_public=True),
+        "taman-fontein": Entry(AlertSubject("site", "taman-fontein"), "a thief was here"),
+        "rsud-sk-lerik": Entry(AlertSubject("router", "lerik-1"), "loose plug", is_public=True),
+    }
+    with desk_opening.opened(changing.config.page_store) as db:
+        for entry in entries.values():
+            actor = Actor("ina@kupang", None, made_ms)
+            planned_work.plan(db, entry, made_ms, made_ms + HOUR_MS, actor)
+        posting.post(db, changing.config.page_store)
+    folder = changing.config.file.with_name("worked")
+    PublicExport(changing.config, folder).write()
+    pages = {name: (folder / f"en/place/{name}.html").read_text() for name in entries}
+    assert ["taman-tirosa"] == [name for name, text in pages.items() if "Maintenance until" in text]
+    assert "new &lt;mast&gt;" in pages["taman-tirosa"]
+    assert not [one for one in texts(folder).values() if "thief" in one or "ina@" in one]

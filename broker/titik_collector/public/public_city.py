@@ -5,10 +5,13 @@ Rule: no router, no person and no figure of a single moment is in it.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from titik_collector.alerts.alert import AlertSubject
 from titik_collector.config.model import Config
+from titik_collector.desk.desk_reading import DeskReading
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.public import public_outages
 from titik_collector.public.public_outages import PublicOutage
@@ -42,11 +45,19 @@ class PublicPlace:
     figures: Cell  # of the quarter
     coverage: float | None  # of the quarter
     outages: tuple[PublicOutage, ...]  # of the last days, the newest first
+    work: "PublicWork | None" = None  # that goes on now, and that anybody may know of
 
     @property
     def closed_now(self) -> bool:
         """It works, and nobody should go there: closed, and not as used as if it were open."""
         return self.state == "online" and self.is_closed and self.figures.load not in USED
+
+
+class PublicWork(NamedTuple):
+    """Maintenance whose operator let anybody read why."""
+
+    until_ms: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ def gather(
         of.timezone,
         now_ms,
     )
+    work, of_all = _work_now(config, now_ms), AlertSubject("city", of.name)
     places = [
         PublicPlace(
             one.name,
@@ -114,6 +126,7 @@ def gather(
             cell,
             windows[one.name].coverage,
             away[windows[one.name].site_id],
+            work.get(AlertSubject("site", one.name)) or work.get(of_all),
         )
         for one, cell in zip(known, published.cells, strict=True)
     ]
@@ -126,6 +139,17 @@ def gather(
         max(pruning.days(db, config.store)),
         simulated.span(db) is not None,
     )
+
+
+def _work_now(config: Config, now_ms: int) -> dict[AlertSubject, PublicWork]:
+    """Of places, or of the whole city; that of a router is not for everybody."""
+    with closing(DeskReading(config.page_store, config.city.timezone)) as desk:
+        found = desk.facts(now_ms).maintenance
+    return {
+        one.subject: PublicWork(one.to_ms, one.reason)
+        for one in sorted(found, key=lambda one: one.to_ms)
+        if one.is_public and one.subject.scope != "router"
+    }
 
 
 def _quarters(db: Database, config: Config, span: Span) -> dict[str, KnownQuarter]:
