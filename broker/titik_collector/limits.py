@@ -165,6 +165,7 @@ MAX_MAINTENANCE = 2000  # that are not over: one of each router of a large city
 MAX_MAINTENANCE_DAYS = 31  # of one
 MAX_MAINTENANCE_AHEAD_DAYS, MAX_MAINTENANCE_BEHIND_DAYS = 366, 62
 MAX_WEEKLY_HOURS = 24
+MAX_NUMBER = 2**63 - 1  # of an incident, that a store can hold
 MAX_INCIDENTS = 200  # that a page lists, of those that go on and of those that are over
 MAX_POSTED = 4 << 20  # bytes of what the collector reads of the desk; such a city has 1 MB
 

@@ -6,6 +6,7 @@ import click
 
 from titik_collector.commands import options
 from titik_collector.commands.desk_entering import check_incident, entering
+from titik_collector.config import model
 from titik_collector.desk import acks, remarks
 
 _INCIDENT = click.argument("incident", type=click.IntRange(1))
@@ -13,7 +14,7 @@ _INCIDENT = click.argument("incident", type=click.IntRange(1))
 
 @click.command("ack")
 @_INCIDENT
-@click.option("--note", default="", help="What you do about it; others read it.")
+@click.option("--note", default=model.NOTHING, help="What you do about it; others read it.")
 @options.CONFIG
 def ack_command(incident: int, note: str, file: Path) -> None:
     """Acknowledge an incident: nobody else is asked to handle it.

@@ -11,6 +11,7 @@ from titik_collector.alerts.alert import AlertSubject
 from titik_collector.commands import options
 from titik_collector.commands.desk_entering import end_of, entering, length_of
 from titik_collector.commands.web_user import OpenDesk
+from titik_collector.config import model
 from titik_collector.desk import naming, planned_work
 from titik_collector.desk.planned_work import DAYS, Entry
 from titik_collector.limits import MAX_MAINTENANCE
@@ -24,7 +25,9 @@ _NAME = click.argument("name", metavar="SITE|ROUTER|city")
 
 def _about(command: Command) -> Command:
     reason = click.option(
-        "--reason", default="", help="For whoever reads it later; afterwards it is needed."
+        "--reason",
+        default=model.NOTHING,
+        help="For whoever reads it later; afterwards it is needed.",
     )
     public = click.option(
         "--public", "is_public", is_flag=True, help="The reason is for people without a login too."
@@ -39,12 +42,12 @@ def maintenance() -> None:
 
 @maintenance.command()
 @_NAME
-@click.option("--for", "length", metavar="LENGTH", default="2h", help="90m, 2h or 1d.")
+@click.option("--for", "length", metavar="LENGTH", default=model.WORK, help="90m, 2h or 1d.")
 @click.option(
     "--from",
     "begin",
     metavar="TIME",
-    default="now",
+    default=model.UNTIL,
     help="When it began, such as 3h; it is then marked as entered afterwards.",
 )
 @_about

@@ -45,7 +45,7 @@ class PublicPlace:
     figures: Cell  # of the quarter
     coverage: float | None  # of the quarter
     outages: tuple[PublicOutage, ...]  # of the last days, the newest first
-    work: "PublicWork | None" = None  # that goes on now, and that anybody may know of
+    work: "PublicMaintenance | None" = None  # that goes on now, and that anybody may know of
 
     @property
     def closed_now(self) -> bool:
@@ -53,7 +53,7 @@ class PublicPlace:
         return self.state == "online" and self.is_closed and self.figures.load not in USED
 
 
-class PublicWork(NamedTuple):
+class PublicMaintenance(NamedTuple):
     """Maintenance whose operator let anybody read why."""
 
     until_ms: int
@@ -141,12 +141,12 @@ def gather(
     )
 
 
-def _work_now(config: Config, now_ms: int) -> dict[AlertSubject, PublicWork]:
+def _work_now(config: Config, now_ms: int) -> dict[AlertSubject, PublicMaintenance]:
     """Of places, or of the whole city; that of a router is not for everybody."""
     with closing(DeskReading(config.page_store, config.city.timezone)) as desk:
         found = desk.facts(now_ms).maintenance
     return {
-        one.subject: PublicWork(one.to_ms, one.reason)
+        one.subject: PublicMaintenance(one.to_ms, one.reason)
         for one in sorted(found, key=lambda one: one.to_ms)
         if one.is_public and one.subject.scope != "router"
     }

@@ -16,6 +16,7 @@ from titik_collector.config.model import Config
 from titik_collector.desk import acks, naming, planned_work, remarks, silences
 from titik_collector.desk.checks import DeskError
 from titik_collector.desk.planned_work import Entry
+from titik_collector.limits import MAX_NUMBER, MAX_SHOWN
 from titik_collector.store import desk_maintenance, desk_silences, incident_rows
 from titik_collector.store.database import Database
 from titik_collector.store.desk_maintenance import MaintenanceRow
@@ -50,7 +51,6 @@ from titik_wire import instant
 
 STATES = ("open", "recent", "all")
 KEEP_S = 5
-MAX_NUMBER = 2**63 - 1
 Change = Callable[[Database], Any]
 
 
@@ -153,7 +153,7 @@ def _once(config: Config, entry: MaintenanceEntry, length_ms: int, actor: Actor)
     zone = config.city.timezone
     begin = entry.begin.replace(" ", "T")
     if begin != "now" and not begin[:4].isdecimal():  # a length would be before now, or after it?
-        raise BadQuery("begin", f"{begin[:20]!r} is no time", "use now, or 2026-12-01T08:00")
+        raise BadQuery("begin", f"{begin[:MAX_SHOWN]!r} is no time", "use now, or 2026-12-01T08:00")
     from_ms = _time("begin", lambda: when.parse(begin, zone, actor.now_ms))
     return lambda db: planned_work.plan(
         db, _entry(config, entry), from_ms, from_ms + length_ms, actor

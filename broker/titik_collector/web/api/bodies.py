@@ -10,6 +10,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from titik_collector.limits import MAX_SHOWN
 from titik_collector.web import forms
 from titik_collector.web.api.replying import JSON
 from titik_collector.web.error_pages import BadQuery
@@ -31,7 +32,7 @@ async def read(request: Request, shape: type[Entry]) -> Entry:
     names = [one.name for one in fields(shape)]  # type: ignore[arg-type]  # a dataclass
     for name in found:
         if name not in names:
-            raise BadQuery(name[:40], "is no field here", f"use {', '.join(names)}")
+            raise BadQuery(name[:MAX_SHOWN], "is no field here", f"use {', '.join(names)}")
     return _converted(found, shape)
 
 

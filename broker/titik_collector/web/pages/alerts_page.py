@@ -17,6 +17,7 @@ from titik_collector.desk import acks, naming, planned_work, remarks, silences
 from titik_collector.desk.checks import DeskError
 from titik_collector.desk.planned_work import Entry
 from titik_collector.languages.codes import marked
+from titik_collector.limits import MAX_NOTE, MAX_NUMBER, MAX_SHOWN
 from titik_collector.store import incident_rows
 from titik_collector.store.database import Database
 from titik_collector.web import alert_view, alert_words, forms, happenings
@@ -34,7 +35,6 @@ SILENT_FOR = {
     "30d": (30 * DAY_MS, marked("30 days")),
 }
 MORNING_HOUR = 8
-MAX_NUMBER = 2**63 - 1  # that a store can hold
 
 
 async def _alerts(request: Request) -> Response:
@@ -53,7 +53,7 @@ async def _list(request: Request, wrong: str | None = None, status: int = 200) -
         silences=alert_view.silences_now(view),
         maintenance=alert_view.work_ahead(view),
         silence_for=SILENT_FOR,
-        silenced=request.query_params.get("silence", "")[:200],
+        silenced=request.query_params.get("silence", "")[:MAX_NOTE],
         names=_names(view.config),
         **_words(view.config),
     )
@@ -231,7 +231,7 @@ def _times(config: Config, fields: dict[str, str], at_ms: int) -> tuple[int, int
             moment = datetime.fromisoformat(fields.get(name, ""))
         except ValueError as error:
             text = marked("{time}: is no time; write it as 2026-12-01T08:00")
-            raise DeskError(Sentence(text, time=fields.get(name, "")[:40])) from error
+            raise DeskError(Sentence(text, time=fields.get(name, "")[:MAX_SHOWN])) from error
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         moments.append(round(moment.timestamp() * 1000))
     return moments[0], moments[1]
