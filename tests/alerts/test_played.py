@@ -12,11 +12,12 @@ import pytest
 from tests.alerts.played import inbox
 from tests.alerts.played.inbox import InboxLine
 from tests.alerts.played.player import Player, lines_of, play_of
-from tests.alerts.played.script import SIZES, Acknowledged
+from tests.alerts.played.script import Acknowledged
 
 MOST_PAGES = 2  # of one person in one shift
 LONG = pytest.mark.long
-MONTHS = (10, pytest.param(400, marks=LONG), pytest.param(2000, marks=LONG))
+NIGHTS = (10, 400, pytest.param(2000, marks=LONG))
+MONTHS = (10, pytest.param(400, marks=LONG))  # of 2,000: by hand, it takes minutes
 
 
 class PlayedInbox(NamedTuple):
@@ -43,7 +44,7 @@ def differences(found: PlayedInbox) -> str:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NIGHTS)
 def test_receivers_get_exactly_the_messages_of_the_night(size: int) -> None:
     """Power cut, flapping, broker restart, full disk, cut line, backbone, copy and maintenance."""
     found = played("night", size)
@@ -66,6 +67,7 @@ def test_nobody_is_woken_more_than_twice_in_a_shift_of_the_month(size: int) -> N
     assert {} == {shift: count for shift, count in pages.items() if count > MOST_PAGES}
 
 
+@pytest.mark.long
 @pytest.mark.thorough
 def test_looks_where_something_can_change_are_as_good_as_all() -> None:
     """A look each 5 seconds, as the collector's, gives the same inbox."""
