@@ -86,6 +86,8 @@ def test_what_a_rule_finds_of_a_router(
 
 HALL = site("park", capacity=50, uplink_mbps=20.0)
 QUIET = replace(HALL, without_clients_ms=H, usual_clients=12.0)
+SOON_MS = round(rules.DEFAULTS["radio-stuck"].threshold) * MIN
+PENDING = replace(raised("radio-stuck"), phase="pending")
 UP, DOWN, AWAY = router("park"), router("park", state="offline", since_ms=7), other(state="silent")
 OF_SITES: list[tuple[Kind, LiveSite, list[LiveRouter], Alert | None, Finding]] = [
     ("site-offline", HALL, [UP], None, FALSE),
@@ -95,11 +97,20 @@ OF_SITES: list[tuple[Kind, LiveSite, list[LiveRouter], Alert | None, Finding]] =
     ("site-offline", HALL, [DOWN, other(state="unknown")], None, UNKNOWN),
     ("site-offline", HALL, [DOWN, other(state="offline", in_doubt=True)], None, UNKNOWN),
     ("site-offline", HALL, [], None, UNKNOWN),
-    ("radio-stuck", QUIET, [UP], None, Finding(True, NOON_MS - H, 12.0)),
+    ("radio-stuck", QUIET, [UP], None, Finding(True, None, 12.0)),  # empty before is no fault
+    ("radio-stuck", QUIET, [UP], raised("radio-stuck"), Finding(True, NOON_MS - H, 12.0)),
     ("radio-stuck", QUIET, [DOWN], None, UNKNOWN),
-    ("radio-stuck", replace(QUIET, without_clients_ms=H - 1), [UP], None, FALSE),
+    (
+        "radio-stuck",
+        replace(QUIET, without_clients_ms=SOON_MS),
+        [UP],
+        None,
+        Finding(True, None, 12.0),
+    ),
+    ("radio-stuck", replace(QUIET, without_clients_ms=SOON_MS - 1), [UP], None, FALSE),
     ("radio-stuck", replace(QUIET, without_clients_ms=0), [UP], raised("radio-stuck"), FALSE),
     ("radio-stuck", replace(QUIET, usual_clients=9.5), [UP], None, FALSE),
+    ("radio-stuck", replace(QUIET, usual_clients=9.5), [UP], PENDING, FALSE),
     ("radio-stuck", replace(QUIET, usual_clients=2.0), [UP], raised("radio-stuck"), UNKNOWN),
     ("radio-stuck", replace(QUIET, usual_clients=None), [UP], None, UNKNOWN),
     ("radio-stuck", replace(QUIET, without_clients_ms=None), [UP], None, UNKNOWN),

@@ -48,7 +48,7 @@ DEFAULTS: Mapping[Kind, Rule] = {
         Rule("router-offline", 15 * 60_000, 2 * 60_000, "warning"),
         Rule("group-outage", 2 * 60_000, 5 * 60_000, "critical", 5, 0.5),
         Rule("no-internet", 5 * 60_000, 3 * 60_000, "warning"),
-        Rule("radio-stuck", 0, 0, "warning", 60),
+        Rule("radio-stuck", 50 * 60_000, 0, "warning", 10),
         Rule("wifi-unreadable", 15 * 60_000, 5 * 60_000, "warning"),
         Rule("crowded", 0, 15 * 60_000, "info", 1.0, 0.85),
         Rule("uplink-full", 0, 15 * 60_000, "info", 0.9, 0.75),
@@ -171,7 +171,7 @@ def site_offline(place: PlaceNow, _: Rule, __: Alert | None, ___: int) -> Findin
 
 
 def radio_stuck(place: PlaceNow, rule: Rule, before: Alert | None, at_ms: int) -> Finding:
-    """Online without any client for an hour in which there usually are some."""
+    """Online without any client, where at this hour there usually are some."""
     site = place.site
     if not place.is_served or site.without_clients_ms is None:
         return UNKNOWN
@@ -179,9 +179,12 @@ def radio_stuck(place: PlaceNow, rule: Rule, before: Alert | None, at_ms: int) -
         return FALSE
     if site.usual_clients is None:
         return UNKNOWN
+    is_raised = _is_raised(before)
     if site.without_clients_ms < rule.threshold * 60_000 or site.usual_clients < USUALLY_SOME:
-        return FALSE if before is None else UNKNOWN  # once raised, only a client ends it
-    return Finding(True, at_ms - site.without_clients_ms, site.usual_clients)
+        return UNKNOWN if is_raised else FALSE  # once raised, only a client ends it
+    # Where it is empty each night, `for` counts from when somebody usually is there.
+    from_ms = at_ms - site.without_clients_ms if is_raised else None
+    return Finding(True, from_ms, site.usual_clients)
 
 
 def crowded(place: PlaceNow, rule: Rule, before: Alert | None, _: int) -> Finding:
