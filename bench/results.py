@@ -55,7 +55,7 @@ def machine() -> dict[str, str]:
     )
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": _output("git", "rev-parse", "--short=12", "HEAD"),
+        "commit": commit(),
         "load at the end": f"{os.getloadavg()[0]:.1f}",
         "processor": f"{os.cpu_count()} x {model}",
         "kernel": platform.release(),
@@ -64,6 +64,11 @@ def machine() -> dict[str, str]:
         "mosquitto": _output("mosquitto", "-h").splitlines()[0].removeprefix("mosquitto version "),
         **{name: metadata.version(name) for name in ("paho-mqtt", "psutil", "click", "rich")},
     }
+
+
+def commit() -> str:
+    """Of what is measured."""
+    return _output("git", "rev-parse", "--short=12", "HEAD")
 
 
 def save(path: Path, parts: dict[str, list[Result]]) -> None:

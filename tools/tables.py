@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from bench import results, size
+from bench import alert_evidence, results, size
 from tests.lab.topologies import TOPOLOGIES
 from tests.project.sources import PACKAGES, ROOT
 from tests.project.test_layering import FLOORS
@@ -54,6 +54,11 @@ def _fields(name: str) -> str:
 
 def _shed(_: str) -> str:
     return _table(("order", "left out"), [(n, f"`{one}`") for n, one in enumerate(SHED_ORDER, 1)])
+
+
+def _evidence(part: str) -> str:
+    found = alert_evidence.load()
+    return alert_evidence.table(found.trial if part == "trial" else found.tuning)
 
 
 def _sizes(_: str) -> str:
@@ -142,6 +147,7 @@ _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "fields": _fields,
     "keys": _keys,
     "topologies": _topologies,
+    "evidence": _evidence,
     "figures": _figures,
     "rooms": _rooms,
     "shed": _shed,

@@ -17,7 +17,8 @@ def main() -> None:
 def current() -> dict[Path, str]:
     """What the files should hold now."""
     pages = [
-        DOCS / f"{name}.md" for name in ("architecture", "config", "operating", "routers", "wire")
+        DOCS / f"{name}.md"
+        for name in ("alerts", "architecture", "config", "operating", "routers", "wire")
     ]
     tabled = {page: tables.refreshed(page.read_text()) for page in pages}
     programs = {DOCS / "asyncapi.json": asyncapi.text(), DOCS / "openapi.json": openapi.text()}
