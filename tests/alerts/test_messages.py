@@ -697,3 +697,18 @@ def test_a_router_that_waits_for_the_morning_is_left_out_once_its_site_is_down()
     both = [gone, down("b", NIGHT + H, site="park")]
     play.stay(NIGHT + H, NIGHT + 6 * H, both, None, MIN)
     assert [(5 * 60, "ops", "firing", "park")] == play.inbox()
+
+
+def test_one_place_alone_does_not_reopen_the_incident_of_a_group() -> None:
+    """At night five places fall together; one falls again, which wakes nobody."""
+    play = Play()
+    up = [router(name) for name in names(5)]
+    play.stay(NIGHT, NIGHT + 10 * MIN, [down(name, NIGHT) for name in names(5)])
+    play.stay(NIGHT + 10 * MIN, NIGHT + 30 * MIN, up)
+    again = [down("place-0", NIGHT + 30 * MIN), *up[1:]]
+    play.stay(NIGHT + 30 * MIN, NIGHT + 6 * H, again, None, MIN)
+    assert [
+        (3, "ops", "firing", "kupang"),
+        (20, "ops", "resolved", "kupang"),
+        (5 * 60, "ops", "firing", "place-0"),
+    ] == play.inbox()
