@@ -712,3 +712,12 @@ def test_one_place_alone_does_not_reopen_the_incident_of_a_group() -> None:
         (20, "ops", "resolved", "kupang"),
         (5 * 60, "ops", "firing", "place-0"),
     ] == play.inbox()
+
+
+def test_what_was_lost_before_the_first_look_is_no_alert() -> None:
+    """An upgrade finds losses of years; only what is lost from then on is listed."""
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + MIN, [router("park", lost=17)])
+    assert [] == list(play.book.incidents)
+    play.stay(NOON_MS + MIN, NOON_MS + 2 * MIN, [router("park", lost=18)])
+    assert ["samples-lost"] == [one.kind for one in play.book.incidents.values()]

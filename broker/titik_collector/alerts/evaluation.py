@@ -99,6 +99,9 @@ def _move(book: AlertBook, present: Present) -> tuple[dict[AlertKey, Alert], lis
     found = set()
     for key, rule, finding in _findings(alerts, present):
         found.add(key)
+        if finding.is_mark and book.looked_ms is None:  # it rose before anybody looked
+            alerts[key] = phases.mark(key, finding, present.at_ms)
+            continue
         _take(phases.move(alerts.get(key), key, rule, finding, present.at_ms), alerts, events)
     for key, alert in list(alerts.items()):
         if key not in found and key.kind != "flapping" and not is_of_group(key):

@@ -61,6 +61,11 @@ def fire(key: AlertKey, from_ms: int, value: float | None, incident: int, at_ms:
     return _fire(alert, "inactive", value, at_ms, "held")
 
 
+def mark(key: AlertKey, finding: Finding, at_ms: int) -> Alert:
+    """An inactive alert, with the value that later ones are compared with."""
+    return Alert(key=key, phase="inactive", known=True, since_ms=at_ms, value=finding.value)
+
+
 def held_ms(alert: Alert, at_ms: int) -> int:
     """For how long `for` or `keep` has run."""
     return _held(alert, at_ms) if alert.known else alert.held_ms
