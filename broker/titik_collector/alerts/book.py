@@ -12,9 +12,6 @@ from titik_collector.alerts.alert import Alert, AlertEvent, AlertKey, Incident, 
 from titik_wire.instant import HOUR_MS
 
 EVENTS_MS = HOUR_MS  # changes of the last hour show who flaps
-# After it is due, a notification is sent so much later: the look at which it is due may still
-# withdraw it, and is then committed.
-SETTLED_MS = 6000
 
 
 class ServerFault(NamedTuple):
