@@ -68,6 +68,39 @@ def test_a_message_arrives_and_is_marked(tmp_path: Path, store: str) -> None:
     assert 1 == len({body["ticket"] for body in program.bodies})
 
 
+def test_a_receiver_that_is_added_gets_what_waited_for_it(tmp_path: Path) -> None:
+    """The collector takes an edit too, and may write for the new one first."""
+    with serving(Program()) as program, city(tmp_path, "") as one:
+        process = one.start()
+        one.put(due(1, "desk"))
+        assert until(lambda: "message to nobody" in one.log(), True)
+        file = one.settings.file
+        file.write_text(file.read_text() + webhook(tmp_path, "desk", program.url))
+        expected = [("desk", 1, "delivered")]
+        assert expected == until(one.outcomes, expected)
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(20)
+
+
+def test_an_edit_sends_nothing_twice(tmp_path: Path) -> None:
+    """What is under way is finished; an edit that is wrong changes nothing."""
+    with serving(Program(hang_s=2.0)) as program:
+        with city(tmp_path, webhook(tmp_path, "desk", program.url)) as one:
+            one.put(due(1, "desk"))
+            one.start()
+            assert 1 == until(lambda: program.begun, 1)
+            file = one.settings.file
+            right = file.read_text()
+            file.write_text(right + "[[receiver]]\n")
+            assert until(lambda: "configuration not taken" in one.log(), True)
+            file.write_text(right + "# edited\n")
+            assert 2 == until(lambda: one.log().count("notifier started"), 2)
+            one.put(due(2, "desk", incident=2))
+            expected = [("desk", 1, "delivered"), ("desk", 2, "delivered")]
+            assert expected == until(one.outcomes, expected)
+        assert 2 == program.begun
+
+
 def test_a_kill_between_sending_and_marking_costs_one_double(tmp_path: Path) -> None:
     """Both have the same id, so the other end can see that they are one."""
     program = Program(hang_s=30.0)

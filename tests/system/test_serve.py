@@ -106,7 +106,7 @@ def test_a_page_that_hangs_delays_no_acknowledgement(tmp_path: Path) -> None:
 
 
 def test_a_public_page_is_written_where_one_is_configured(tmp_path: Path) -> None:
-    """By a third process; without `public.directory` there are two."""
+    """By a fourth process; without `public.directory` there are three."""
     with City(tmp_path) as city:
         city.file.write_text(
             city.file.read_text() + f'\n[public]\ndirectory = "{tmp_path}/public"\n'
@@ -120,7 +120,7 @@ def test_an_end_is_the_end_of_all(tmp_path: Path, how: signal.Signals) -> None:
     """Of a service, of a terminal, and of a process that is killed; nothing stays behind."""
     with City(tmp_path) as city, serving(city) as (served, _):
         parts = psutil.Process(served.popen.pid).children()
-        assert 2 == len(parts)
+        assert 3 == len(parts)
         served.popen.send_signal(how)
         status = served.popen.wait(PATIENCE_S)
         assert status == (-9 if how is signal.SIGKILL else 0)

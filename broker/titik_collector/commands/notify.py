@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +21,14 @@ from titik_collector.notify import assembling, outside_watch, walking, webhook
 from titik_collector.notify.channel import channel_of
 from titik_collector.notify.undelivered import Undelivered
 from titik_collector.own_state.systemd import Service
+from titik_collector.registry.watch import ConfigWatch
 from titik_collector.store import delivery_rows, notify_opening
 from titik_collector.store.delivery_rows import Outcome
 from titik_collector.wording import when
 
 log = logging.getLogger(__name__)
 LISTEN, AFTER_S = "0.0.0.0:8099", outside_watch.SILENT_S
+FINISH_S = 10.0  # for what is under way when the file was edited
 
 
 @click.group(name="notify", invoke_without_command=True)
@@ -49,7 +52,10 @@ def notify_command(
     password_file: Path | None,
     store_password_file: Path | None,
 ) -> None:
-    """Messages to people; without a command they are delivered until a signal."""
+    """Messages to people; without a command they are delivered until a signal.
+
+    An edit of the configuration is taken within seconds.
+    """
     if context.invoked_subcommand is not None:
         if context.get_parameter_source("file") is ParameterSource.COMMANDLINE:
             raise click.UsageError("write --config after the command, at the end")
@@ -59,6 +65,7 @@ def notify_command(
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _frame: stopped.append(number))
     with plainly():
+        watch = ConfigWatch(file)
         settings = model.load(file)
         if store_password_file is not None:
             read = replace(settings.page_store, password_file=store_password_file)
@@ -68,10 +75,15 @@ def notify_command(
         notifier = assembling.notifier(settings, password_file)
     log.info("notifier started receivers=%d", len(settings.receiver))
     service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
-    while not stopped:
+    edited = None
+    while not stopped and edited is None:
         notifier.turn()
         service.lives()
+        edited = watch.poll()
+    if not stopped:
+        notifier.finish(FINISH_S)
     notifier.close()
+    _begin_again(stopped)
 
 
 @notify_command.command(name="test")
@@ -136,6 +148,15 @@ def watch_command(listen: str, after: float, file: Path) -> None:
         settings = model.load(file)
         watch = outside_watch.OutsideWatch(settings, _path(settings), after)
         outside_watch.run(watch, host, int(port), lambda: bool(stopped))
+
+
+def _begin_again(stopped: list[int]) -> None:
+    """The same process with the new file, unless a signal ended it; threads end with the old."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_DFL)  # one that comes from here on ends us at once
+    if not stopped:
+        log.info("configuration was edited, the notifier begins again")
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _path(settings: Config) -> str:

@@ -16,15 +16,13 @@ from titik_collector.config import model
 def serve_command(file: Path) -> None:
     """Run the collector and the page until a signal stops them.
 
-    Messages to people and the public page too, where they are configured. Each is a process of
-    its own, and one that ends is started again.
+    Messages to people too, and the public page where it is configured. Each is a process of its
+    own, and one that ends is started again.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with plainly():
         settings = model.load(file)
-    commands: list[tuple[str, ...]] = [serve.COLLECTOR, serve.PAGE]
-    if settings.receiver or settings.heartbeat.is_given:
-        commands.append(serve.NOTIFIER)
+    commands: list[tuple[str, ...]] = [serve.COLLECTOR, serve.PAGE, serve.NOTIFIER]
     if settings.public.directory is not None:
         commands.append(serve.PUBLIC_PAGE)
     stopped: list[int] = []

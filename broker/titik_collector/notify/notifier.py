@@ -50,6 +50,7 @@ class Notifier:
     _next_look: float = 0.0
     _look: StoreLook | None = None
     _logged: str | None = None
+    _nobodies: set[str] = field(default_factory=set)  # receivers that have no lane, as logged
 
     def turn(self, wait_s: float = 0.2) -> None:
         """Take what became of tries, look at the store, and give lanes what is due."""
@@ -63,6 +64,12 @@ class Notifier:
             self._watch(now_ms)
         self._offer(self.now_ms())
         self.ledger.save(self.now_ms())
+
+    def finish(self, wait_s: float) -> None:
+        """Give lanes nothing more, and wait a while for what is under way."""
+        until = time.monotonic() + wait_s
+        while any(lane.is_busy for lane in self.lanes.values()) and time.monotonic() < until:
+            self._take(0.1)
 
     def close(self) -> None:
         """Write what lanes have finished; what is under way is sent again after the next start."""
@@ -114,20 +121,26 @@ class Notifier:
         for receiver, some in self._waiting(now_ms).items():
             lane = self.lanes.get(receiver)
             if lane is None:
-                gone = "there is no such receiver any more"
-                self.ledger.add(choosing.row_of(one, now_ms, "refused", gone) for one in some)
-                log.error("message to nobody receiver=%s messages=%d", receiver, len(some))
+                # The collector may have read of it before we did.
+                left = self._left(receiver, some, now_ms)
+                if left and receiver not in self._nobodies:
+                    self._nobodies.add(receiver)
+                    log.error("message to nobody, it waits receiver=%s", receiver)
             elif lane.is_free():
                 self._give(lane, some, now_ms)
 
-    def _give(self, lane: ReceiverLane, some: list[Waiting], now_ms: int) -> None:
+    def _left(self, receiver: str, some: list[Waiting], now_ms: int) -> list[Waiting]:
+        """Without what waited for too long, which is given up."""
         over = [one for one in some if choosing.is_over(one, now_ms)]
         self.ledger.add(choosing.row_of(one, now_ms, "ended", "for a day") for one in over)
         for one in over:
-            log.error("message given up receiver=%s id=%s", lane.receiver, one.key.id)
+            log.error("message given up receiver=%s id=%s", receiver, one.key.id)
+        return [one for one in some if one not in over]
+
+    def _give(self, lane: ReceiverLane, some: list[Waiting], now_ms: int) -> None:
         own = [one for one in self.ledger.deliveries if one.receiver == lane.receiver]
         choice = choosing.choose(
-            [one for one in some if one not in over],
+            self._left(lane.receiver, some, now_ms),
             own,
             now_ms,
             is_person=self._types()[lane.receiver] != "webhook",
