@@ -12,8 +12,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
+from tests.collector import past_rows
 from tests.postgres import Postgres
+from tests.web import cities
+from titik_collector.cli import titik
 from titik_collector.config.store_table import Store
 from titik_collector.store import (
     desk_accounts,
@@ -213,6 +217,29 @@ def test_a_right_that_the_page_lacks_has_its_remedy(postgres: Postgres, given: s
         typed(remedy)
         with opening.reading(where) as db:
             assert [(0,)] == db.execute("SELECT count(*) FROM router")
+
+
+def test_the_page_s_role_freezes_a_report_and_reads_it(postgres: Postgres, tmp_path: Path) -> None:
+    """The store's own password is the collector's alone."""
+    with served(postgres) as (where, typed):
+        typed(manual(where.schema))
+        place = PostgresPlace(postgres.url, where.schema)
+        with closing(postgres_schema.open_writer(place)) as db:
+            march_ms = past_rows.ms("2026-02-28T16:00")
+            past_rows.put(db, past_rows.SUBJECTS[-1], "1d", march_ms, covered_ms=1)
+        file = tmp_path / "titik.toml"
+        of_collector = (
+            f'url = "{postgres.url}"\nschema = "{where.schema}"\npassword_file = "/not/ours"'
+        )
+        store = f'{of_collector}\n[web]\nstore_url = "{where.url}"'
+        file.write_text(re.sub(r'(?m)^path = ".*"$', store, cities.KUPANG.read_text()))
+        printed = []
+        for words in ("--freeze", "--language=en"):
+            command = ["report", "2026-03", words, "--config", str(file)]
+            found = CliRunner().invoke(titik, command)
+            assert 0 == found.exit_code, found.output
+            printed.append(found.output.splitlines()[0])
+    assert ["2026-03: 1 reports are final", "Kota Kupang: March 2026 (Final)"] == printed
 
 
 def test_a_desk_that_may_not_be_entered_is_not_taken_for_none(postgres: Postgres) -> None:

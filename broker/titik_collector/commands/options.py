@@ -65,6 +65,15 @@ def opened(file: Path) -> Iterator[tuple[Config, Database]]:
             yield settings, db
 
 
+@contextlib.contextmanager
+def opened_for_page(file: Path) -> Iterator[tuple[Config, Database]]:
+    """The same, as the page's user opens it."""
+    with plainly():
+        settings = model.load(file)
+        with opening.reading(settings.page_store, settings.file) as db:
+            yield settings, db
+
+
 def read_span(settings: Config, since: str, until: str, now_ms: int) -> Span:
     """From --since to --until, which never lies after now."""
     start_ms = read_time(settings, "--since", since, now_ms)

@@ -64,7 +64,7 @@ def report_command(
         return _freeze(period, file)
     if period is None:
         raise click.UsageError("which? give a month or a year, such as titik report 2026-11")
-    with options.opened(file) as (settings, db):
+    with options.opened_for_page(file) as (settings, db):
         asked = _asked(period, provider, district, site)
         found = _frozen(settings, asked)
         if found is None:
@@ -97,7 +97,7 @@ def _frozen(settings: Config, asked: AskedReport) -> Report | None:
 
 def _freeze(name: str | None, file: Path) -> None:
     """What is due, or one again."""
-    with options.opened(file) as (settings, db):
+    with options.opened_for_page(file) as (settings, db):
         city, now_ms = city_reports.city_of(settings), server_clock.shown_ms(db)
         known = {one.name for one in city_reports.known_periods(db, city, now_ms)}
         wanted = [one for one in _due(settings, name, now_ms) if known & _months(one)]

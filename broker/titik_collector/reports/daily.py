@@ -1,7 +1,7 @@
 """Starts a command once a day, in a process of its own, as long as somebody looks.
 
 Rule: it takes seconds of a processor for a large city, so nobody who answers readers does it.
-Rule: what fails is logged, and tried again a day later.
+Rule: what fails is logged, and tried again within the hour.
 """
 
 import logging
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 log = logging.getLogger(__name__)
 PROGRAM = (sys.executable, "-m", "titik_collector")
-FIRST_S, EVERY_S = 60.0, 86_400.0
+FIRST_S, RETRY_S, EVERY_S = 60.0, 1800.0, 86_400.0
 
 
 class Daily:
@@ -30,6 +30,7 @@ class Daily:
         if self._running is not None and self._running.poll() is not None:
             if self._running.returncode:
                 log.warning("a daily command failed command=%s", " ".join(self._command))
+                self._next = self._monotonic() + RETRY_S
             self._running = None
         if self._running is None and self._monotonic() >= self._next:
             self._next = self._monotonic() + EVERY_S
@@ -37,3 +38,4 @@ class Daily:
                 self._running = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
             except OSError as error:
                 log.warning("a daily command cannot be started reason=%s", error)
+                self._next = self._monotonic() + RETRY_S
