@@ -142,6 +142,25 @@ def test_maintenance_is_excluded_and_what_it_hides_is_known(tmp_path: Path) -> N
     assert [expected] * 5 == [one.regardless for one in found]
 
 
+def test_what_failed_in_maintenance_is_not_counted_beside_it(tmp_path: Path) -> None:
+    """Its rounds failed in two hours that it cuts; the rest of both was good."""
+    at = START + 10 * HOUR_MS + 30 * MINUTE_MS
+    with opened(tmp_path / "db", past_rows.ROUTERS) as db:
+        past_rows.place(db, START)
+        heard(db, rounds=96)
+        past_rows.put(
+            db, LAST, "1d", START, START + DAY_MS, covered_ms=DAY_MS, observed_ms=DAY_MS,
+            reach_rounds=96, reach_answered=92,
+        )  # fmt: skip
+        for hour in (10, 11):
+            put_hour(db, 3, START + hour * HOUR_MS, HOUR_MS, 4, 2)
+        away(db, 3, at, at + HOUR_MS, "uplink lost")
+        _, second = read(db, planned("site", "s2", at, at + HOUR_MS))
+    assert Availability(71 * HOUR_MS, (), 0, HOUR_MS) == second.availability
+    assert () == second.interruptions
+    assert Availability(71 * HOUR_MS, lost(("uplink lost", 60))) == second.regardless
+
+
 def test_a_site_that_changed_its_provider_has_a_part_with_each(tmp_path: Path) -> None:
     """The first value of a fact counts for the time before it, too."""
     with opened(tmp_path / "db", past_rows.ROUTERS) as db:
@@ -158,6 +177,38 @@ def test_a_site_that_changed_its_provider_has_a_part_with_each(tmp_path: Path) -
         found = [one for one in read(db) if one.site.name == "s2"]
     assert [("Telkom", 1), ("Biznet", 2)] == [
         (one.facts.provider, one.availability.available_ms // DAY_MS) for one in found
+    ]
+
+
+def test_an_interruption_is_cut_where_the_provider_changed_and_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    """Each provider has its own part of it; a new contact does not matter."""
+    cut = START + DAY_MS
+    with opened(tmp_path / "db", past_rows.ROUTERS) as db:
+        past_rows.place(db, START)
+        heard(db)
+        away(db, 3, cut - HOUR_MS, cut + 2 * HOUR_MS)
+        site_fact_rows.add(
+            db,
+            [
+                DatedFact(2, "provider", ALWAYS_MS, "Telkom"),
+                DatedFact(2, "provider", cut, "Biznet"),
+                DatedFact(2, "contact", ALWAYS_MS, "Ani"),
+                DatedFact(2, "contact", cut + HOUR_MS, "Budi"),
+            ],
+        )
+        found = [one for one in read(db) if one.site.name == "s2"]
+    assert [
+        ("Telkom", Span(START, cut), [(Span(cut - HOUR_MS, cut), HOUR_MS)]),
+        ("Biznet", Span(cut, WHOLE.end_ms), [(Span(cut, cut + 2 * HOUR_MS), 2 * HOUR_MS)]),
+    ] == [
+        (
+            place.facts.provider,
+            place.span,
+            [(one.interruption.span, one.interruption.lost_ms) for one in place.interruptions],
+        )
+        for place in found
     ]
 
 

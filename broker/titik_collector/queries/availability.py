@@ -9,6 +9,7 @@ Rule: not known is neither: the server was deaf and no sample came later, the ag
 the firmware was being upgraded. It widens the bounds; whatever becomes known narrows them.
 Rule: what samples say of a window is even over the part of it that no outage explains. Rounds of
 `reach` that failed lie in the time without a connection first.
+Rule: maintenance is cut out of what is so found; so failures within it stay within it.
 Rule: routers of a place share its line, so of two windows the better one has the other's good part.
 """
 
@@ -202,6 +203,21 @@ def of_router(
             else:
                 found.append(part)
     return found
+
+
+def without(parts: Sequence[ServiceTime], planned: Sequence[Span]) -> list[ServiceTime]:
+    """What of each lies in none of the others, which are apart and in order."""
+    found: list[ServiceTime] = []
+    for one in parts:
+        cut = list(stretches.overlaps(one.span, planned)) if planned else []
+        found += [one._replace(span=span) for span in stretches.without([one.span], cut)]
+    return found
+
+
+def within(parts: Iterable[ServiceTime], whole: Span) -> list[ServiceTime]:
+    """What of each lies in a stretch."""
+    cut = (one._replace(span=stretches.shared(one.span, whole)) for one in parts)
+    return [one for one in cut if stretches.length(one.span)]
 
 
 def _without_gaps(there: Span, windows: Sequence[WindowEvidence]) -> Iterator[WindowEvidence]:

@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -60,7 +59,7 @@ class NamedInterruption:
 
 @dataclass(frozen=True, slots=True)
 class PlaceService:
-    """A place, while what it is did not change."""
+    """A place, while its provider, circuit, district and hours did not change."""
 
     site: NamedSite
     span: Span
@@ -127,13 +126,13 @@ class _PlaceTimes:
 
     def service(self, span: Span, facts: SiteFacts, opened: Sequence[Span]) -> PlaceService:
         """In one part of the time."""
-        parts = self._parts({})
+        parts = self._parts(span, {})
         regardless = availability.measured(parts, opened)
         found = regardless
         if any(self._planned.values()):
-            parts = self._parts(self._planned)
+            parts = self._parts(span, self._planned)
             excluded = stretches.without(
-                stretches.united(one.span for one in self._there),
+                stretches.united(stretches.shared(one.span, span) for one in self._there),
                 stretches.united(one.span for one in parts),
             )
             found = availability.measured(parts, opened, excluded)
@@ -142,14 +141,14 @@ class _PlaceTimes:
             self._site, span, facts, found, regardless, tuple(map(self._named, named))
         )
 
-    def _parts(self, planned: Mapping[int, Sequence[Span]]) -> list[ServiceTime]:
+    def _parts(self, span: Span, planned: Mapping[int, Sequence[Span]]) -> list[ServiceTime]:
         known, routers = self._known, []
         for one in self._there:
             away = [AwayTime(_span(out), out.cause) for out in known.away.get(one.router_id, ())]
             windows = known.windows.get(one.router_id, ())
-            for span in stretches.without([one.span], planned.get(one.router_id, ())):
-                routers.append(availability.of_router(span, windows, away, known.deaf))
-        return availability.of_place(routers) if routers else []
+            found = availability.of_router(one.span, windows, away, known.deaf)
+            routers.append(availability.without(found, planned.get(one.router_id, ())))
+        return availability.within(availability.of_place(routers), span) if routers else []
 
     def _named(self, one: Interruption) -> NamedInterruption:
         there = {
@@ -335,9 +334,21 @@ def _chapters(
 ) -> Iterator[tuple[Span, SiteFacts]]:
     later = sorted({one.from_ms for one in changes if one.from_ms > whole.start_ms})
     texts: dict[str, str | None] = {}
-    for start_ms, end_ms in pairwise([whole.start_ms, *later, whole.end_ms]):
+    begin_ms, facts = whole.start_ms, None
+    for start_ms in [whole.start_ms, *later]:
         texts |= {one.name: one.value for one in changes if one.from_ms <= start_ms}
-        yield Span(start_ms, end_ms), site_fact_rows.from_text(texts)
+        now = site_fact_rows.from_text(texts)
+        if facts is not None and _counted(facts) != _counted(now):
+            yield Span(begin_ms, start_ms), facts
+            begin_ms = start_ms
+        facts = now
+    if facts is not None:
+        yield Span(begin_ms, whole.end_ms), facts
+
+
+def _counted(facts: SiteFacts) -> SiteFacts:
+    """What of them a part of the time is of; a new contact begins none."""
+    return SiteFacts(facts.provider, facts.circuit, facts.district, hours=facts.hours)
 
 
 class _MaintenanceSpans:
