@@ -17,7 +17,8 @@ from titik_collector.reports import freezing
 from titik_collector.reports.daily import EVERY_S, FIRST_S, RETRY_S, Daily
 from titik_collector.reports.period import Period
 from titik_collector.store import desk_audit, desk_opening, desk_reports
-from titik_collector.store.database import Database
+from titik_collector.store.database import Database, StoreError
+from titik_collector.store.desk_reports import FrozenReport
 from titik_wire.instant import DAY_MS, HOUR_MS
 
 
@@ -74,6 +75,30 @@ def test_what_was_stopped_halfway_is_not_final(db: Database, desk: Database) -> 
         desk_reports.add(desk, row._replace(revision=2))
     assert freezing.read(desk, "2026-03", "site", "s1") is None
     assert freezing.read(desk, "2026-03", "site", "s2") is not None
+
+
+def test_half_a_freeze_leaves_nothing_to_the_next(db: Database, desk: Database) -> None:
+    """What an earlier version left when it was killed is of another time."""
+    with desk.transaction():
+        half = FrozenReport("2026-03", "site", "s1", 1, 5, freezing.encode(made(revision=1)))
+        desk_reports.add(desk, half)
+        desk_reports.add(desk, half._replace(name="gone"))
+    freezing.freeze(db, desk, CITY, Period(2026, 3), Actor("ani", None, NOW), lambda _: ())
+    found = freezing.read(desk, "2026-03", "site", "s1")
+    assert found is not None
+    assert NOW == found.frozen_ms
+    assert freezing.read(desk, "2026-03", "site", "gone") is None
+
+
+def test_a_freeze_that_fails_stores_no_report(db: Database, desk: Database) -> None:
+    """Not even those that were written before."""
+    desk.execute(
+        "CREATE TRIGGER fails BEFORE INSERT ON frozen_report WHEN NEW.kind = 'city'"
+        " BEGIN SELECT RAISE(ABORT, 'killed'); END"
+    )
+    with pytest.raises(StoreError, match="killed"):
+        freezing.freeze(db, desk, CITY, Period(2026, 3), Actor("ani", None, NOW), lambda _: ())
+    assert [(0,)] == desk.execute("SELECT count(*) FROM frozen_report")
 
 
 def test_a_report_is_read_as_it_was_written() -> None:

@@ -3,7 +3,7 @@
 A document that was handed to an office must say the same a year later. So it lies at the desk,
 beside what people entered: no backfill, no retention and no new version of the store changes it.
 
-Rule: every report of a period gets the same revision; the city's is stored last.
+Rule: every report of a period gets the same revision, and all are stored together or none.
 Rule: only an operator freezes again, with a higher revision. Earlier ones stay.
 """
 
@@ -53,14 +53,17 @@ def freeze(
     found, before = city_reports.with_before(db, city, period, now_ms, work)
     revision = desk_reports.revision(desk, period.name) + 1
     subjects = gathering.subjects(found)
+    rows = []
     for subject in [*subjects[1:], subjects[0]]:
         made = gathering.report(db, found, before, subject)
         body = encode(replace(made, revision=revision, frozen_ms=now_ms))
-        row = FrozenReport(period.name, *key_of(subject.kind, subject.name), revision, now_ms, body)
-        with desk.transaction():
+        key = key_of(subject.kind, subject.name)
+        rows.append(FrozenReport(period.name, *key, revision, now_ms, body))
+    with desk.transaction():
+        desk_reports.drop_halves(desk, period.name)
+        for row in rows:
             desk_reports.add(desk, row)
-            if subject.kind == "city":
-                audit.record(desk, actor, "report frozen", f"{period.name} revision {revision}")
+        audit.record(desk, actor, "report frozen", f"{period.name} revision {revision}")
     return len(subjects)
 
 

@@ -1,7 +1,7 @@
 """Table `frozen_report` of the desk: reports that nothing changes any more.
 
 Rule: a row is added and never changed; what is read is the newest revision.
-Rule: that of the city is added last, so a period is frozen whole once it is there.
+Rule: a period is frozen whole once the row of its city is there. What lies beyond is half a freeze.
 """
 
 from typing import NamedTuple
@@ -23,6 +23,14 @@ class FrozenReport(NamedTuple):
 def add(db: Database, one: FrozenReport) -> None:
     """Part of the caller's transaction; nothing if that revision is there."""
     db.execute(f"{insert('frozen_report', FrozenReport._fields)} ON CONFLICT DO NOTHING", one)
+
+
+def drop_halves(db: Database, period: str) -> None:
+    """Rows of a freeze that was stopped before its city; part of the caller's transaction."""
+    db.execute(
+        "DELETE FROM frozen_report WHERE period = ? AND revision > ?",
+        (period, revision(db, period)),
+    )
 
 
 def newest(db: Database, period: str, kind: str, name: str) -> FrozenReport | None:
