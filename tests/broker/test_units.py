@@ -207,5 +207,6 @@ def test_who_delivers_may_write_its_own_folder_alone(tmp_path: Path) -> None:
     folder = "/var/lib/titik city/titik.db.notify"
     assert ("titik-notify", f'"{folder}"') == (value(unit, "User"), value(unit, "ReadWritePaths"))
     made = f"mkdir -p -m 2750 '{folder}' && chown -hR titik-notify:titik '{folder}'"
-    assert f"+/bin/sh -c \"{made} && chmod 2750 '{folder}'\"" == value(unit, "ExecStartPre")
+    again = f"find '{folder}' -maxdepth 0 -type d -exec chmod 2750 {{}} +"
+    assert f'+/bin/sh -c "{made} && {again}"' == value(unit, "ExecStartPre")
     assert "broker:/var/lib/titik/broker/secrets/engineer.password" == value(unit, "LoadCredential")

@@ -69,6 +69,8 @@ class BeatListener:
                 if down.reason != self._logged:
                     log.warning("broker cannot be heard reason=%s", down.reason)
                 self._logged = down.reason
+            except Exception:  # a bug costs this connection, and not all that follow
+                log.exception("a bug stops the hearing of the broker")
             time.sleep(RETRY_S)
 
     def _converse(self) -> None:

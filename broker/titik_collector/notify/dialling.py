@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -65,22 +65,37 @@ def connect(peer: Peer, deadline: Deadline, passed: Passed) -> socket.socket:
     """A connected socket; Undelivered with the step that failed."""
     addresses = _resolve(peer, deadline)
     passed("dns")
+    try:
+        sock = dial(addresses[:MAX_ADDRESSES], deadline)
+    except OSError as failure:
+        where = f"{peer.host}:{peer.port}"
+        reason = _why(failure)
+        remedy = f"check {peer.key}, the firewall, and the line of this server"
+        raise Undelivered("tcp", f"{where}: {reason}", remedy=remedy) from failure
+    passed("tcp")
+    return sock
+
+
+def dial(addresses: Sequence[tuple[int, Address]], deadline: Deadline) -> socket.socket:
+    """The first that answers; OSError of the last. Each has its share of the time that is left."""
     failure: OSError = OSError("no address")
-    for family, address in addresses[:MAX_ADDRESSES]:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.settimeout(deadline.left_s())
+    for place, (family, address) in enumerate(addresses):
+        left_s = deadline.left_s()
         try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # such as IPv6 where the kernel has none
+            failure = error
+            continue
+        try:
+            sock.settimeout(left_s / (len(addresses) - place))
             sock.connect(address)
         except OSError as error:
             sock.close()
             failure = error
         else:
-            passed("tcp")
+            sock.settimeout(left_s)
             return sock
-    where = f"{peer.host}:{peer.port}"
-    reason = _why(failure)
-    remedy = f"check {peer.key}, the firewall, and the line of this server"
-    raise Undelivered("tcp", f"{where}: {reason}", remedy=remedy) from failure
+    raise failure
 
 
 def context(ca_file: Path | None, key: str) -> ssl.SSLContext:

@@ -82,4 +82,7 @@ class Heart:
         while True:
             # As the first look comes a moment after the start.
             self.wait(min(5.0, self.every_s) if self.health is None else self.every_s)
-            self.beat()
+            try:
+                self.beat()
+            except Exception:  # a bug costs this sign, and not all that follow
+                log.exception("a bug stops a heartbeat")

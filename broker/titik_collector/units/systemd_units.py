@@ -310,7 +310,8 @@ def _notify_folder(place: Layout) -> list[str]:
     owner = f"{place.notify_user}:{_group(place.collector_user)}"
     given = f"chown -hR {owner} {shlex.quote(str(folder))}"
     # A change of the owner may take the bit away by which new files are of the folder's group.
-    again = f"chmod 2750 {shlex.quote(str(folder))}"
+    # The collector's user may put a link in the folder's place: chmod would follow it.
+    again = f"find {shlex.quote(str(folder))} -maxdepth 0 -type d -exec chmod 2750 {{}} +"
     return [
         f"ExecStartPre=+/bin/sh -c {_word(f'{made} && {given} && {again}')}",
         f"ReadWritePaths={_quoted(folder)}",
