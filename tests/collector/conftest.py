@@ -88,6 +88,9 @@ ON_BOTH = {
 RARELY = {"test_newest", "test_together"}
 # These run on SQLite alone, or choose the engine themselves.
 ITS_OWN = {
+    "test_alerts_command": "runs commands on a file",
+    "test_city_reports": "puts together what others read, on both",
+    "test_server_facts": "looks at the machine, with a store beside it",
     "test_desk": "is of both, and of the desk alone",
     "test_desk_reports": "is of both, and of the desk alone",
     "test_collect": "runs the program on a file, test_server_store on a server",
