@@ -3,8 +3,9 @@
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -50,6 +51,13 @@ class Machine:
 
     def look(self, at_ms: int = T0) -> LiveServer:
         return self.facts.look(at_ms)
+
+    def searched(self, at_ms: int = T0) -> LiveServer:
+        """What is so once the look for backups that this begins is over."""
+        self.look(at_ms)
+        assert self.facts._searching is not None
+        self.facts._searching.join()
+        return self.look(at_ms)
 
 
 def test_connected_or_not_since_then(db: Database, tmp_path: Path) -> None:
@@ -113,11 +121,11 @@ def test_the_newest_whole_backup_counts(db: Database, tmp_path: Path) -> None:
     backups = tmp_path / "backups"
     backups.mkdir()
     machine = Machine(db, tmp_path, backups)
-    assert (True, None) == (machine.look().backup_wanted, machine.look().backup_ms)
+    assert (True, None) == wanted(machine.searched())
     for name, at_s in (("titik-1.tar.gz", 100), ("titik-2.tar.gz", 300), ("x-part.tar.gz", 900)):
         (backups / name).touch()
         os.utime(backups / name, (at_s, at_s))
-    assert 300_000 == machine.look(T0 + 6 * MINUTE).backup_ms
+    assert (True, 300_000) == wanted(machine.searched(T0 + 6 * MINUTE))
     assert (False, None) == wanted(Machine(db, tmp_path).look())
 
 
@@ -131,10 +139,43 @@ def test_backups_that_cannot_be_looked_at_are_not_called_old(
     """The log has the remedy, once."""
     machine = Machine(db, tmp_path, tmp_path / "gone")
     for minutes in (0, 6, 12):
-        assert (False, None) == wanted(machine.look(T0 + minutes * MINUTE))
+        assert (False, None) == wanted(machine.searched(T0 + minutes * MINUTE))
     (line,) = [one.getMessage() for one in caplog.records]
     assert line.startswith("backups cannot be looked at, so none is called old reason=")
     assert line.endswith(f"remedy=as root: chmod 755 {tmp_path / 'gone'}")
+
+
+class SlowFolder(PosixPath):
+    """One on another machine, which does not answer before it may."""
+
+    asked = 0
+    answers = threading.Event()
+
+    def __fspath__(self) -> str:
+        type(self).asked += 1
+        self.answers.wait(30)
+        return super().__fspath__()
+
+
+def test_a_folder_of_backups_that_does_not_answer_holds_nothing_up(
+    db: Database, tmp_path: Path
+) -> None:
+    """It is asked once, until it answers; another folder does not wait for it."""
+    (tmp_path / "titik-1.tar.gz").touch()
+    os.utime(tmp_path / "titik-1.tar.gz", (100, 100))
+    machine = Machine(db, tmp_path, SlowFolder(tmp_path))
+    for minutes in (0, 6, 12):
+        assert (False, None) == wanted(machine.look(T0 + minutes * MINUTE))
+    assert 1 == until(lambda: SlowFolder.asked, 1)
+    slow = machine.facts._searching
+    (tmp_path / "empty").mkdir()
+    empty = MachineSettings(folder=tmp_path, backups=tmp_path / "empty", outside=())
+    machine.facts.watch(empty)
+    assert (True, None) == wanted(machine.searched())
+    SlowFolder.answers.set()
+    assert slow is not None
+    slow.join()
+    assert (True, None) == wanted(machine.look())
 
 
 def test_unknown_routers_are_those_of_a_day(db: Database, tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ class DiskRoom(NamedTuple):
     free_bytes: int
 
 
+class NewestFile(NamedTuple):
+    """What a look into their folder found."""
+
+    newest_ms: int | None  # None: there is none
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSettings:
     """What of the machine is looked at, by the configuration."""
@@ -60,11 +66,11 @@ class ServerFacts:
     _taken_over: bool = False
     _due: dict[str, int] = field(default_factory=dict)
     _disk: DiskRoom | None = None
-    _backup_ms: int | None = None
-    _backups_read: bool = False
+    _backups: NewestFile | None = None  # None: they cannot be read, or are not yet
     _unknown: int | None = None
     _days: int | None = None
     _asking: threading.Thread | None = None
+    _searching: threading.Thread | None = None
     _complaint: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +79,8 @@ class ServerFacts:
 
     def watch(self, watched: MachineSettings) -> None:
         """The configuration was edited."""
+        if watched.backups != self._watched.backups:
+            self._backups = self._searching = None  # the old folder may never answer
         self._watched = watched
         self._line.change(watched.outside)
         self._due.clear()
@@ -101,7 +109,7 @@ class ServerFacts:
         elif self._store_failed_ms is None:
             self._store_failed_ms = now_ms
         self._look_around(now_ms)
-        since_ms = self._connection_ms
+        since_ms, backups = self._connection_ms, self._backups
         return LiveServer(
             collector=self._collector,
             connected=connected,
@@ -112,8 +120,8 @@ class ServerFacts:
             disk_free_ratio=None if self._disk is None else self._disk.free_ratio,
             disk_free_bytes=None if self._disk is None else self._disk.free_bytes,
             certificate_days=self._days,
-            backup_ms=self._backup_ms,
-            backup_wanted=self._backups_read,
+            backup_ms=None if backups is None else backups.newest_ms,
+            backup_wanted=backups is not None,
             unknown_routers=self._unknown,
             line_down_since_ms=self._line.look(now_ms),
             is_copy=self._taken_over,
@@ -136,22 +144,28 @@ class ServerFacts:
         return True
 
     def _look_for_backups(self) -> None:
-        self._backup_ms, self._backups_read = None, False
+        """Their folder may be on another machine, which may not answer."""
         folder = self._watched.backups
-        if folder is None:
-            return
+        if folder is not None and (self._searching is None or not self._searching.is_alive()):
+            self._searching = threading.Thread(target=self._search, args=(folder,), daemon=True)
+            self._searching.start()
+
+    def _search(self, folder: Path) -> None:
+        found = complaint = None
         try:
-            self._backup_ms, self._backups_read = newest_backup_ms(folder), True
-            self._complaint = None
+            found = NewestFile(newest_backup_ms(folder))
         except OSError as error:
             complaint = f"{folder}: {error.strerror}"
-            if complaint != self._complaint:
-                log.warning(
-                    "backups cannot be looked at, so none is called old reason=%s remedy=%s",
-                    complaint,
-                    f"as root: chmod 755 {shlex.quote(str(folder))}",
-                )
-            self._complaint = complaint
+        if folder != self._watched.backups:
+            return
+        self._backups = found
+        if complaint is not None and complaint != self._complaint:
+            log.warning(
+                "backups cannot be looked at, so none is called old reason=%s remedy=%s",
+                complaint,
+                f"as root: chmod 755 {shlex.quote(str(folder))}",
+            )
+        self._complaint = complaint
 
     def _ask_for_certificates(self, now_ms: int) -> None:
         """A city has thousands of them."""
