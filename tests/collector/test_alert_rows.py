@@ -102,6 +102,7 @@ def test_the_changes_of_an_alert_stay_when_it_is_over(tmp_path: Path) -> None:
         for one in (first, second, third):
             alert_rows.add_events(db, [one])
         assert [second, third] == alert_rows.events(db, 0, 2)
+        assert [second, third] == alert_rows.newest_events(db, 2)
         assert [first] == alert_rows.events(db, T0, 9, T0 + 1)
         assert [second, third] == alert_rows.events_of(db, 1, 9)
 

@@ -18,11 +18,13 @@ from tests.collector.build import (
     sample,
 )
 from tests.collector.test_together import ROUTERS, drawn, rolled
+from titik_collector.alerts.alert import AlertEvent, AlertKey, AlertSubject
 from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.items import to_item
 from titik_collector.live import rollup_topics
-from titik_collector.store import retention, visitor_counts
+from titik_collector.store import alert_rows, retention, visitor_counts
+from titik_collector.store.alert_rows import KeptEvent
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire.instant import DAY_MS, HOUR_MS
 from titik_wire.messages import Sample, Visitors
@@ -87,6 +89,34 @@ def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:
         assert 4 <= len(found)
         assert 3 == len(asked)
         assert set() == whole_tables(db, asked)
+
+
+def steps_of_events(path: Path, before: int) -> tuple[int, int]:
+    """Of SQLite, for the last changes by their time and as written, after so many others."""
+    steps = 0
+
+    def stepped() -> None:
+        nonlocal steps
+        steps += 1
+
+    key = AlertKey("hot", AlertSubject("router", "park"))
+    with opened(path) as db:
+        for at_ms in (*(T0 - n * DAY_MS for n in range(before, 0, -1)), T0):
+            event = AlertEvent(key, at_ms, "pending", "firing", "85 °C")
+            alert_rows.add_events(db, [KeptEvent(event, None)])
+        db.raw.set_progress_handler(stepped, 1)
+        assert 1 == len(alert_rows.events(db, T0 - HOUR_MS, 9))
+        assert 9 == len(alert_rows.events(db, 0, 9))
+        by_time, steps = steps, 0
+        assert 9 == len(alert_rows.newest_events(db, 9))
+        db.raw.set_progress_handler(None, 0)
+    return by_time, steps
+
+
+def test_the_newest_changes_of_alerts_do_not_look_through_those_before(tmp_path: Path) -> None:
+    """They are kept for ever, and read while samples wait."""
+    few, many = (steps_of_events(tmp_path / str(n), n) for n in (20, 500))
+    assert few == many
 
 
 def steps_of_visitors(path: Path, before: int) -> int:

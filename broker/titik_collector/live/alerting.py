@@ -57,7 +57,7 @@ class Alerting:
         """One look."""
         now_ms = self._now_ms()
         if self._begins:
-            changes = alert_rows.events(self._db, 0, MAX_ENDED)
+            changes = alert_rows.newest_events(self._db, MAX_ENDED)
             self._topics.begin(one.event.key for one in changes)
             self._begins = False
         if self._is_on:

@@ -87,9 +87,13 @@ def events(
     db: Database, since_ms: int, limit: int, before_ms: int = FOR_EVER_MS
 ) -> list[KeptEvent]:
     """The newest that happened in a stretch of time, the oldest first."""
-    return _events(
-        db, "WHERE at_ms >= ? AND at_ms < ? ORDER BY id DESC LIMIT ?", (since_ms, before_ms, limit)
-    )[::-1]
+    where = "WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms DESC, id DESC LIMIT ?"
+    return _events(db, where, (since_ms, before_ms, limit))[::-1]
+
+
+def newest_events(db: Database, limit: int) -> list[KeptEvent]:
+    """Those that were written last, whatever the clock was, the oldest first."""
+    return _events(db, "ORDER BY id DESC LIMIT ?", (limit,))[::-1]
 
 
 def events_of(db: Database, incident: int, limit: int) -> list[KeptEvent]:
