@@ -73,6 +73,20 @@ def test_what_fires_again_within_half_an_hour_is_the_same_incident() -> None:
     assert [1] == list(play.book.incidents)
 
 
+def test_what_the_server_has_again_and_again_is_not_repeated_to_who_handles_it() -> None:
+    """A line that drops each half hour is one message and one end, once it is acknowledged."""
+    play = Play()
+    at_ms = NOON_MS
+    for _ in range(4):
+        play.stay(at_ms, at_ms + 10 * MIN, [router("park")], line_down_since_ms=at_ms)
+        ack = Acknowledgement(1, "ani", NOON_MS + 7 * MIN, NOON_MS + 24 * H)
+        play.desk = DeskFacts(acks=(ack,))
+        play.stay(at_ms + 10 * MIN, at_ms + 30 * MIN, [router("park")])
+        at_ms += 30 * MIN
+    assert ["firing", "resolved"] == [one.what for one in play.inbox()]
+    assert [1] == list(play.book.incidents)
+
+
 def test_what_fires_after_half_an_hour_is_another_incident() -> None:
     """It was back for 40 minutes."""
     play = Play()

@@ -199,6 +199,9 @@ class Planning:
     def _first(self, about: Deciding, receiver: str, thread: Thread) -> Wanted | None:
         """It fires, or fires again after it was over."""
         at_ms, settings = self.present.at_ms, self.present.settings
+        is_of_server = about.incident.subject.scope == "server"  # nothing counts how it flaps
+        if is_of_server and thread.out and about.is_acked:
+            return None
         handed_over = [
             one.due_ms
             for colleague in routing.colleagues(receiver, settings)
