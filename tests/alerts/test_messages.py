@@ -110,6 +110,16 @@ def test_a_restart_changes_nothing() -> None:
     assert 5 == len(inboxes[0])
 
 
+def test_a_clock_that_is_set_back_keeps_no_end_from_anybody() -> None:
+    """What was out stays out: an hour back, its end comes ten minutes after the place is back."""
+    for restarts in (False, True):
+        play = Play(restarts=restarts)
+        play.stay(NOON_MS, NOON_MS + 30 * MIN, [down("park")])
+        play.stay(NOON_MS - H, NOON_MS - 30 * MIN, [router("park")])
+        assert ["firing", "resolved"] == [one.what for one in play.inbox()]
+        assert -50 == play.inbox()[-1].minute
+
+
 # Groups
 
 

@@ -23,7 +23,13 @@ from titik_collector.alerts.desk_facts import DeskFacts
 from titik_collector.alerts.facts import LiveFacts
 from titik_collector.alerts.faults import LONGEST_LOOK_MS
 from titik_collector.alerts.incidents import Gathering, is_of_group
-from titik_collector.alerts.planning import Planning, Threads, is_out, threads_of
+from titik_collector.alerts.planning import (
+    Planning,
+    Threads,
+    is_out,
+    out_before_the_clock_was_set,
+    threads_of,
+)
 from titik_collector.alerts.present import Present, see
 from titik_collector.alerts.rules import UNKNOWN, Finding, Rule
 from titik_wire.instant import DAY_MS
@@ -40,6 +46,12 @@ def evaluate(
         return AlertStep(book=book)
     fault = faults.next_fault(book.fault, book.looked_ms, live)
     present = see(live, desk, settings, fault)
+    still_out = out_before_the_clock_was_set(
+        book.notifications.values(), book.looked_ms, live.at_ms
+    )
+    if still_out:
+        known = {one.number: one for one in still_out if one.number is not None}
+        book = replace(book, notifications={**book.notifications, **known})
     alerts, events = _move(book, present)
     threads = threads_of(book.notifications.values(), live.at_ms)
     gathering = Gathering(
@@ -52,7 +64,9 @@ def evaluate(
         events,
     )
     members = gathering.gather()
-    planning = Planning(present, alerts, gathering.forming, threads, book.last_notification)
+    planning = Planning(
+        present, alerts, gathering.forming, threads, book.last_notification, still_out
+    )
     for number, incident in gathering.incidents.items():
         planning.plan(incident, members.get(number, ()))
     _note_due(gathering.incidents, planning.due, live.at_ms)

@@ -80,6 +80,19 @@ def is_out(one: Notification, at_ms: int) -> bool:
     return one.due_ms < at_ms
 
 
+def out_before_the_clock_was_set(
+    notifications: Iterable[Notification], looked_ms: int | None, at_ms: int
+) -> list[Notification]:
+    """What was out at the last look and would wait again, for the clock was set back: it is out."""
+    if looked_ms is None:
+        return []
+    return [
+        replace(one, due_ms=at_ms - 1)
+        for one in notifications
+        if one.incident is not None and at_ms <= one.due_ms < looked_ms
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Deciding:
     """An incident with all that decides about its messages."""
