@@ -86,6 +86,20 @@ def test_a_pdf_is_made_by_a_process_of_its_own(city: cities.City, page: TestClie
 def test_a_process_that_fails_is_the_reader_s_to_read(
     city: cities.City, page: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what to install."""
+    """It is the PDF that fails, and not the city."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert 503 == page.get(f"/reports/{period(city).name}.pdf").status_code
+    answer = page.get(f"/reports/{period(city).name}.pdf?lang=en")
+    assert 503 == answer.status_code
+    assert "<h1>The PDF cannot be made now</h1>" in answer.text
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_pdf_is_offered_where_it_can_be_made(
+    city: cities.City, page: TestClient, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """An installation without its library offers the tables alone."""
+    if not is_there:
+        monkeypatch.setitem(sys.modules, "weasyprint", None)
+    name = period(city).name
+    text = page.get(f"/reports/{name}?lang=en").text
+    assert (is_there, True) == (f"{name}.pdf" in text, f"{name}.csv" in text)

@@ -42,6 +42,7 @@ QUIET_MS = 10_000  # what time alone changes is shown so late
 BUG = marked("a bug stops the page from reading the store; its log has more")
 OLD_S = 60.0  # a look that is older is not now
 DEADLINE_S = 10.0  # of a question
+UNREAD = marked("The city cannot be read now")
 LATE = marked("the store took too long to answer; ask for less")
 READERS = 2
 FIRST_S = 10.0  # how long the first page waits for the first look
@@ -49,6 +50,10 @@ FIRST_S = 10.0  # how long the first page waits for the first look
 
 class Unanswered(Exception):
     """The store gives no answer now, in words for people."""
+
+    def __init__(self, why: str, title: str = UNREAD) -> None:
+        super().__init__(why)
+        self.title = title  # of the page that says so
 
 
 @dataclass(frozen=True, slots=True)

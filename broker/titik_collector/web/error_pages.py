@@ -87,7 +87,8 @@ async def _bad_query(request: Request, error: Exception) -> Response:
 
 
 async def _unanswered(request: Request, error: Exception) -> Response:
-    answer = _answer(request, 503, marked("The city cannot be read now"), error.args[0])
+    assert isinstance(error, Unanswered)
+    answer = _answer(request, 503, error.title, error.args[0])
     answer.headers["Retry-After"] = str(RETRY_S)
     return answer
 

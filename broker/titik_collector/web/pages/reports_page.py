@@ -2,11 +2,13 @@
 
 Rule: a report is kept for a while as it was computed, and each form of it is drawn from that.
 Rule: a PDF is drawn by a process of its own, one at a time, so nobody waits for it but its reader.
+No link leads to one where the library for it is not installed.
 """
 
 import asyncio
 import sys
 from functools import partial
+from importlib.util import find_spec
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -37,6 +39,7 @@ KEEP_S = 300  # a month that goes on has another hour at most
 COST = 60  # windows of a router in a month, about
 PDF_S = 120.0  # that a process may take
 FORMS = (".pdf", "-interruptions.csv", ".csv")
+NO_PDF = marked("The PDF cannot be made now")
 _printing = asyncio.Semaphore(1)
 
 
@@ -83,7 +86,7 @@ async def _report(request: Request) -> Response:
             r=found,
             w=_words(request),
             linked=partial(_address, name),
-            forms=[(one, _address(f"{name}{one}", found.subject)) for one in FORMS],
+            forms=[(one, _address(f"{name}{one}", found.subject)) for one in _offered()],
             later=_beside(found, 1, city_of(request).snapshot.at_ms, request),
             earlier=_beside(found, -1, city_of(request).snapshot.at_ms, request),
             whole=_address(name, ReportSubject("city", "", "")),
@@ -100,6 +103,11 @@ async def _report(request: Request) -> Response:
 
 def _words(request: Request) -> ReportWords:
     return ReportWords(look(request).language, city_of(request).config.city.timezone)
+
+
+def _offered() -> tuple[str, ...]:
+    """The forms that can be drawn here."""
+    return FORMS if find_spec("weasyprint") else tuple(one for one in FORMS if one != ".pdf")
 
 
 def _form(name: str) -> tuple[str, str]:
@@ -160,10 +168,12 @@ async def _printed(page: str) -> bytes:
         except TimeoutError as error:
             process.kill()
             await process.wait()
-            raise Unanswered(marked("the PDF took too long; ask for fewer places")) from error
+            slow = marked("the PDF took too long; ask for fewer places")
+            raise Unanswered(slow, NO_PDF) from error
     if process.returncode:
         lines = errors.decode(errors="replace").strip().splitlines()
-        raise Unanswered(lines[-1] if lines else marked("the process that makes PDFs has ended"))
+        ended = marked("the process that makes PDFs has ended")
+        raise Unanswered(lines[-1] if lines else ended, NO_PDF)
     return out
 
 
