@@ -157,3 +157,15 @@ def test_without_a_licence_there_are_no_open_data(tmp_path: Path) -> None:
         export.write()
     assert not (tmp_path / "p/data").exists()
     assert "Open data" not in (tmp_path / "p/en/about.html").read_text()
+
+
+@pytest.mark.thorough
+def test_open_data_end_with_their_licence(tmp_path: Path) -> None:
+    """Days of before too; what is not ours stays."""
+    with licensed(tmp_path, LICENCE) as export:
+        export.write()
+        assert list((tmp_path / "p/data/day").iterdir())
+        (tmp_path / "p/data/bus-stops.csv").touch()
+        config = replace(export._config, public=Public(directory=tmp_path / "p"))
+        PublicExport(config, tmp_path / "p").write()
+    assert ["bus-stops.csv"] == [one.name for one in (tmp_path / "p/data").iterdir()]

@@ -5,6 +5,7 @@ Rule: every link is relative, so any web server or bucket serves the folder from
 Rule: templates get a `PublicCity` and its past, and nothing else of the store.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
@@ -87,11 +88,22 @@ class PublicExport:
         return True
 
     def _remove_others(self, files: Mapping[str, object]) -> None:
-        """Pages and badges of places that are gone."""
+        """Pages and badges of places that are gone, and open data without a licence."""
+        if self._config.public.licence is None:
+            self._remove_open_data()
         for folder in (f"{code}/{part}" for code in CODES for part in ("place", "badge")):
             for file in (self._folder / folder).glob("*.*"):
                 if f"{folder}/{file.name}" not in files:
                     file.unlink()
+
+    def _remove_open_data(self) -> None:
+        """By the names of its files alone: the folder may hold what is not ours."""
+        days = (self._folder / open_data.DAYS).glob("????-??-??.csv")
+        for file in (*days, self._folder / open_data.PLACES, self._folder / open_data.INDEX):
+            file.unlink(missing_ok=True)
+        for folder in (open_data.DAYS, open_data.FOLDER):
+            with contextlib.suppress(OSError):  # it was never there, or has files of others
+                (self._folder / folder).rmdir()
 
 
 class PublicFile(NamedTuple):
