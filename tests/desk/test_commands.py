@@ -75,11 +75,11 @@ def test_an_incident_that_is_not_there_is_not_acknowledged(file: Path) -> None:
 
 
 def test_an_incident_gets_a_remark(file: Path) -> None:
-    """With what is for others too."""
-    says(file, "remark", "7", "cable cut at the bridge", "--public")
+    """By whoever wrote it."""
+    says(file, "remark", "7", "cable cut at the bridge")
     with desk_opening.opened(model.load(file).page_store) as db:
         (remark,) = desk_remarks.of_incident(db, 7)
-    assert ("cable cut at the bridge", True) == (remark.text, remark.is_public)
+    assert "cable cut at the bridge" == remark.text
 
 
 def test_a_silence_is_added_listed_and_ended(file: Path) -> None:

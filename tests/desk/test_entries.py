@@ -235,12 +235,12 @@ def test_weekly_maintenance_that_cannot_be_is_refused_with_the_remedy(
 
 
 def test_a_remark_keeps_its_lines(desk: Database) -> None:
-    """Whether it may be seen outside is with it."""
+    """And has who wrote it, and when."""
     remarks.add(desk, 7, " PLN called:\r\n\r\n\x1b[1mback at 16.00 \n", BUDI)
-    remarks.add(desk, 7, "cable cut", later(1), is_public=True)
+    remarks.add(desk, 7, "cable cut", later(1))
     assert [
         Remark(7, "budi", T0, "PLN called:\n\n [1mback at 16.00"),
-        Remark(7, "budi", T0 + 1, "cable cut", True),
+        Remark(7, "budi", T0 + 1, "cable cut"),
     ] == desk_remarks.of_incident(desk, 7)
     for text, remedy in ((" \n", "has a text"), ("x" * (MAX_REMARK + 1), "at most 4,000")):
         with pytest.raises(DeskError, match=remedy):
@@ -282,7 +282,7 @@ def test_a_copy_of_the_desk_has_all_of_it(desk: Database, tmp_path: Path) -> Non
     acks.acknowledge(desk, 7, "on my way", BUDI)
     silences.silence(desk, SITE, "hot", T0 + DAY_MS, "festival", BUDI)
     work = planned_work.plan(desk, WORK, T0 - HOUR_MS, T0 + HOUR_MS, BUDI)
-    remarks.add(desk, 7, "cable", BUDI, is_public=True)
+    remarks.add(desk, 7, "cable", BUDI)
     with closing(desk_opening.open_file(tmp_path / "copy" / "desk.db")) as copy:
         desk_copying.copy(desk, copy, "copy")
         silences.end(desk, 1, later(HOUR_MS))

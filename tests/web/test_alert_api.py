@@ -83,8 +83,8 @@ def test_an_operator_s_program_enters_everything(api: TestClient, view: CityView
     made = api.post(f"{BASE}/acks", json={"incident": 2, "note": "on my way"})
     assert 201 == made.status_code, made.text
     assert "wall" == fits(made, "AckAnswer")["actor"]
-    made = api.post(f"{BASE}/remarks", json={"incident": 2, "text": "cable", "public": True})
-    assert (201, True) == (made.status_code, fits(made, "RemarkAnswer")["public"])
+    made = api.post(f"{BASE}/remarks", json={"incident": 2, "text": "cable"})
+    assert (201, "cable") == (made.status_code, fits(made, "RemarkAnswer")["text"])
     silence = {"alerts": "site/taman-tirosa/crowded", "until": "3d", "reason": "festival"}
     made = api.post(f"{BASE}/silences", json=silence)
     assert (201, silence["alerts"]) == (made.status_code, fits(made, "SilenceAnswer")["alerts"])

@@ -134,10 +134,10 @@ def test_an_operator_acknowledges(operator: TestClient, alerts_view: CityView) -
 
 def test_an_operator_writes_a_remark(operator: TestClient, alerts_view: CityView) -> None:
     """Nothing in it is markup."""
-    send(operator, "/alerts/2", "/alerts/2/remark", text="<b>cable</b>\ncut", public="on")
+    send(operator, "/alerts/2", "/alerts/2/remark", text="<b>cable</b>\ncut")
     assert "&lt;b&gt;cable&lt;/b&gt;\ncut" in operator.get("/alerts/2").text
     with desk_opening.opened(alerts_view.config.page_store) as db:
-        assert [True] == [one.is_public for one in desk_remarks.of_incident(db, 2)]
+        assert ["siti"] == [one.actor for one in desk_remarks.of_incident(db, 2)]
     answer = send(operator, "/alerts/2", "/alerts/2/remark", text=" ")
     assert (400, True) == (answer.status_code, "a remark has a text" in answer.text)
 

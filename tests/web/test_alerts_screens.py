@@ -61,7 +61,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         with desk_opening.opened(filled.config.page_store) as db:
             me = actor()._replace(name="siti")
             acks.acknowledge(db, 2, "Teknisi dalam perjalanan", me)
-            remarks.add(db, 2, "PLN: trafo rusak,\nbaru besok diganti", me, is_public=True)
+            remarks.add(db, 2, "PLN: trafo rusak,\nbaru besok diganti", me)
             silences.silence(db, TIROSA, "crowded", now_ms + 72 * HOUR_MS, "Festival", me)
             work = Entry(LERIK, "Tiang baru", is_public=True)
             planned_work.plan(db, work, now_ms - HOUR_MS, now_ms + 3 * HOUR_MS, me)

@@ -30,11 +30,10 @@ def ack_command(incident: int, note: str, file: Path) -> None:
 @click.command("remark")
 @_INCIDENT
 @click.argument("text")
-@click.option("--public", "is_public", is_flag=True, help="Also for people without a login.")
 @options.CONFIG
-def remark_command(incident: int, text: str, is_public: bool, file: Path) -> None:
+def remark_command(incident: int, text: str, file: Path) -> None:
     """Write something about an incident, for those who read it later."""
     with entering(file) as desk:
         check_incident(desk.config, incident)
-        remarks.add(desk.db, incident, text, desk.actor, is_public)
+        remarks.add(desk.db, incident, text, desk.actor)
     click.echo(f"incident {incident} has a remark by {desk.actor.name}")

@@ -11,9 +11,9 @@ from titik_collector.store.desk_remarks import Remark
 from titik_collector.wording.sentence import Sentence
 
 
-def add(db: Database, incident: int, text: str, actor: Actor, is_public: bool = False) -> Remark:
+def add(db: Database, incident: int, text: str, actor: Actor) -> Remark:
     """DeskError if it is empty or too long, or the incident has too many."""
-    remark = Remark(incident, actor.name, actor.now_ms, lines(text, MAX_REMARK), is_public)
+    remark = Remark(incident, actor.name, actor.now_ms, lines(text, MAX_REMARK))
     if not remark.text:
         raise DeskError(marked("a remark has a text"))
     with db.transaction():

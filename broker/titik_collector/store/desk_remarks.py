@@ -12,22 +12,17 @@ class Remark(NamedTuple):
     actor: str
     at_ms: int
     text: str
-    is_public: bool = False
 
 
 _COLUMNS = ", ".join(Remark._fields)
 
 
 def add(db: Database, remark: Remark) -> None:
-    """Part of the caller's transaction."""
-    db.execute(insert("remark", Remark._fields), (*remark[:-1], int(remark.is_public)))
+    """Part of the caller's transaction; no remark is public, whatever older ones have there."""
+    db.execute(insert("remark", (*Remark._fields, "is_public")), (*remark, 0))
 
 
 def of_incident(db: Database, incident: int) -> list[Remark]:
     """All of them, the oldest first."""
     sql = f"SELECT {_COLUMNS} FROM remark WHERE incident = ? ORDER BY number"
-    return [_row(*row) for row in db.execute(sql, (incident,))]
-
-
-def _row(incident: int, actor: str, at_ms: int, text: str, is_public: int) -> Remark:
-    return Remark(incident, actor, at_ms, text, bool(is_public))
+    return [Remark(*row) for row in db.execute(sql, (incident,))]

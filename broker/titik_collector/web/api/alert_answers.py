@@ -52,7 +52,6 @@ class RemarkEntry:
 
     incident: Number
     text: Annotated[str, About("lines are kept", {"maxLength": MAX_REMARK})]
-    public: Annotated[bool, About("true: for people without a login too")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +104,6 @@ class RemarkAnswer:
     actor: str
     at: Moment
     text: str
-    public: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,9 +106,7 @@ async def _remark(request: Request) -> Response:
     view, entry = city_of(request), await bodies.read(request, RemarkEntry)
     await _check_incident(view, entry.incident)
     actor = _actor(request)
-    made = await _enter(
-        view, lambda db: remarks.add(db, entry.incident, entry.text, actor, entry.public)
-    )
+    made = await _enter(view, lambda db: remarks.add(db, entry.incident, entry.text, actor))
     return _created(_remark_answer(made))
 
 
@@ -257,13 +255,8 @@ def _ack_answer(one: Acknowledgement) -> AckAnswer:
 
 
 def _remark_answer(one: Remark) -> RemarkAnswer:
-    return RemarkAnswer(
-        incident=one.incident,
-        actor=one.actor,
-        at=instant.to_text(one.at_ms),
-        text=one.text,
-        public=one.is_public,
-    )
+    at = instant.to_text(one.at_ms)
+    return RemarkAnswer(incident=one.incident, actor=one.actor, at=at, text=one.text)
 
 
 def _silence_answer(one: Silence) -> SilenceAnswer:

@@ -131,10 +131,10 @@ async def _ack(request: Request) -> Response:
 
 async def _remark(request: Request) -> Response:
     fields, number = await forms.read(request), await _number(request)
-    actor, is_public = actor_of(request), "public" in fields
+    actor = actor_of(request)
 
     def change(db: Database) -> object:
-        return remarks.add(db, number, fields.get("text", ""), actor, is_public)
+        return remarks.add(db, number, fields.get("text", ""), actor)
 
     try:
         await city_of(request).desk.enter(change)
