@@ -116,7 +116,7 @@ MAX_FINDINGS = 100
 MAX_ROWS = 60  # of a table unfolded, where no terminal says how many fit
 MAX_PROBLEMS = 200  # lines; `titik status --json` has all
 MAX_WINDOWS = 11_000  # of a history: a week of minutes, a year of hours
-MAX_INCIDENTS = 500  # of `titik alerts`; the page has all
+MAX_INCIDENTS_SHOWN = 500  # of `titik alerts`
 MAX_EVENTS = 2000  # newest; more are for `titik export` and the database's views
 
 MAX_MEMBERS = 20  # places or routers in one message, which is read on a phone

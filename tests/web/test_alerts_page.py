@@ -26,7 +26,7 @@ from titik_collector.store import (
     notify_opening,
 )
 from titik_collector.store.delivery_rows import DeliveryRow
-from titik_collector.web import app
+from titik_collector.web import app, city_view
 from titik_collector.web.city_view import CityView, watching
 
 HOUR_MS = 3_600_000
@@ -278,3 +278,14 @@ def test_what_is_silenced_says_so(operator: TestClient, alerts: str) -> None:
     fields = {"alerts": alerts, "for": "1h", "reason": "x"}
     assert 303 == send(operator, "/alerts", "/silences", **fields).status_code
     assert "silenced</span>" in operator.get("/alerts/2").text
+
+
+def test_the_count_is_right_above_what_a_page_lists(
+    wrong: cities.City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head has all that go on."""
+    monkeypatch.setattr(city_view, "MAX_INCIDENTS", 1)
+    happened(wrong.db, 3, TIROSA, "crowded", cities.now_ms())
+    with watching(wrong.config) as view:
+        assert (1, 2) == (len(view.snapshot.incidents), view.snapshot.incidents_open)
+        assert "<span>2</span>" in client(view).get("/").text

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from titik_collector.alerts.alert import Alert, Incident
-from titik_collector.limits import MAX_INCIDENTS
+from titik_collector.limits import MAX_INCIDENTS_SHOWN
 from titik_collector.store import alert_rows, incident_rows
 from titik_collector.store.database import Database
 from titik_wire import instant
@@ -33,7 +33,8 @@ def lately(db: Database, since_ms: int) -> list[IncidentNow]:
             active.setdefault(one.incident, []).append(one)
     found = incident_rows.since(db, since_ms)
     found.sort(key=lambda one: (one.resolved_ms is not None, -one.from_ms, -one.number))
-    return [IncidentNow(one, tuple(active.get(one.number, ()))) for one in found[:MAX_INCIDENTS]]
+    newest = found[:MAX_INCIDENTS_SHOWN]
+    return [IncidentNow(one, tuple(active.get(one.number, ()))) for one in newest]
 
 
 def document(found: list[IncidentNow], now_ms: int) -> dict[str, Any]:

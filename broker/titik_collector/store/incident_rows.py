@@ -44,6 +44,12 @@ def since(db: Database, since_ms: int) -> list[Incident]:
     )
 
 
+def count_open(db: Database) -> int:
+    """How many go on."""
+    (found,) = db.execute("SELECT count(*) FROM incident WHERE resolved_ms IS NULL").fetchone()
+    return int(found)
+
+
 def newest(db: Database, limit: int, below: int | None = None) -> list[Incident]:
     """By number, the newest first; `below`: only those of lower numbers."""
     if below is None:

@@ -68,6 +68,7 @@ class Snapshot:
     simulated_until_ms: int | None = None  # what was before is made up; None: nothing is
     problem: str | None = None  # why the store cannot be read since; what was seen may be over
     incidents: tuple[Incident, ...] = ()  # that go on, the newest first
+    incidents_open: int = 0  # how many go on; a page lists the newest
 
     @property
     def is_true_now(self) -> bool:
@@ -206,6 +207,7 @@ class CityView:
         with db.snapshot():
             city = status.gather(db, of.name, now_ms, warnings, of.title, of.timezone, self._decode)
             made_up, forget_ms = simulated.span(db), server_clock.forget_ms(db)
+            open_now = incident_rows.count_open(db)
             incidents = incident_rows.since(db, FOR_EVER_MS)[: -MAX_INCIDENTS - 1 : -1]
         until_ms = None if made_up is None else made_up.end_ms
         return Snapshot(
@@ -216,6 +218,7 @@ class CityView:
             forget_ms,
             until_ms,
             incidents=tuple(incidents),
+            incidents_open=open_now,
         )
 
     def _number(self) -> int:

@@ -97,7 +97,7 @@ def health(city: CityView) -> dict[str, Any]:
         "at": city.now_ms,
         "seen": seen.at_ms,
         "blind": not seen.is_true_now,
-        "alerts": len(seen.incidents),
+        "alerts": seen.incidents_open,
     }
 
 

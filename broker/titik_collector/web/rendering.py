@@ -112,7 +112,7 @@ def _moment(city: CityView) -> dict[str, Any]:
         "blind": not snapshot.is_true_now,
         "problems": snapshot.problems,
         "simulated_until_ms": snapshot.simulated_until_ms,
-        "alerts_open": len(snapshot.incidents),
+        "alerts_open": snapshot.incidents_open,
         "silences_now": sum(one.until_ms > city.now_ms for one in city.desk.posted.silences),
     }
 
