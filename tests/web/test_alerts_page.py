@@ -14,7 +14,8 @@ from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
 from tests.web.conftest import LOOPBACK
 from tests.web.people import add_user, log_in
 from titik_collector.accounts.audit import Actor
-from titik_collector.desk import acks, posting
+from titik_collector.desk import acks, planned_work, posting
+from titik_collector.desk.planned_work import Entry
 from titik_collector.store import (
     delivery_rows,
     desk_acks,
@@ -164,7 +165,7 @@ def test_an_operator_silences_and_ends_it(operator: TestClient, alerts_view: Cit
 
 
 def test_one_click_begins_maintenance(operator: TestClient, alerts_view: CityView) -> None:
-    """On the page of a place; that of its router shows it too, and both end it."""
+    """On the page of a place, which ends it too; that of its router shows it."""
     at = "/site/rsud-sk-lerik"
     fields = {"place": "site/rsud-sk-lerik", "for": "1h", "next": f"{at}#maintenance"}
     answer = send(operator, at, "/maintenance", reason="new mast", **fields)
@@ -173,7 +174,8 @@ def test_one_click_begins_maintenance(operator: TestClient, alerts_view: CityVie
         text = operator.get(path, headers={"Accept-Language": "en"}).text
         assert "maintenance until" in text
         assert "new mast" in text
-        assert 'action="/maintenance/1/end"' in text
+        assert (path == at) == ('action="/maintenance/1/end"' in text)
+        assert (path != at) == ("End it on the page of alerts" in text)
     assert ">maintenance</span>" in operator.get("/alerts?lang=en").text
     send(operator, at, "/maintenance/1/end", next=f"{at}#maintenance")
     assert "maintenance until" not in operator.get(at, headers={"Accept-Language": "en"}).text
@@ -207,6 +209,19 @@ def test_maintenance_is_planned_with_times(operator: TestClient, alerts_view: Ci
     assert "entered afterwards" in operator.get("/alerts?lang=en").text
     answer = send(operator, "/alerts", "/maintenance", place="city", **{"from": "soon", "to": ""})
     assert (400, True) == (answer.status_code, "soon: is no time" in answer.text)
+
+
+def test_a_weekly_stretch_is_not_ended_by_itself(operator: TestClient, wrong: cities.City) -> None:
+    """Its end is that of all weeks, so it is where all of it stands."""
+    days = ",".join(planned_work.DAYS)
+    with desk_opening.opened(wrong.config.page_store) as db:
+        weekly = planned_work.weekly_of(days, "02:00", HOUR_MS)
+        me = Actor("root", None, cities.now_ms())
+        planned_work.repeat(db, Entry(LERIK, "backup"), weekly, me)
+    path = "/site/rsud-sk-lerik?lang=en"
+    assert until(lambda: "each week" in operator.get(path).text, True)
+    assert 'action="/maintenance/1/end"' not in operator.get(path).text
+    assert 'action="/maintenance/1/end"' in operator.get("/alerts").text
 
 
 def test_what_another_page_sends_is_refused(operator: TestClient, alerts_view: CityView) -> None:

@@ -31,11 +31,13 @@ def work_shown(request: Request, subject: AlertSubject) -> dict[str, Any]:
     for one in alert_view.work_of(view, subject, span):
         first.setdefault(one.number, one)
     work = list(first.values())[:MOST]
+    each_week = {one.number for one in view.desk.posted.maintenance if one.weekly is not None}
     return {
         "work": work,
         "work_now": [one for one in work if one.from_ms < view.now_ms + EARLY_MS],
         "work_from_ms": view.now_ms + EARLY_MS,
         "work_place": subject,
+        "work_weekly": each_week,  # to end one of these ends all of its weeks
         "lengths": LENGTHS,
         "title_of": lambda of: alert_view.title_of(view.config, of),
     }
