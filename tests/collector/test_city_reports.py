@@ -14,7 +14,7 @@ from titik_collector.figures.figures import with_means
 from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.queries.history import Subject
-from titik_collector.reports import city_reports
+from titik_collector.reports import city_reports, gathering
 from titik_collector.reports.city_reports import AskedReport, UnknownSubject
 from titik_collector.reports.gathering import CityName
 from titik_collector.reports.period import BadPeriod
@@ -178,6 +178,28 @@ def test_planned_work_is_excluded_and_listed(db: Database) -> None:
     assert 0 == found.headline.availability.lost_ms
     assert [("s2", "mast", True)] == [
         (one.name, one.reason, one.is_retroactive) for one in found.planned
+    ]
+
+
+def test_work_on_a_router_is_listed_where_it_was(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all that is planned, what is not of these places takes the room of none."""
+    monkeypatch.setattr(gathering, "MAX_REPORTED", 1)
+    at = MARCH + DAY_MS
+    rows = [
+        MaintenanceRow(
+            number, AlertSubject("router", name), at, at + HOUR_MS, None, "ani", at, "mast",
+        )
+        for number, name in enumerate(("tirosa-3", "tirosa-1", "tirosa-2"), 1)
+    ]  # fmt: skip
+    work = city_reports.planned(rows, BERLIN)
+    found = [
+        city_reports.compute(db, CITY, AskedReport("2026-03", kind, name), NOW, work)  # type: ignore[arg-type]
+        for kind, name in (("site", "s1"), ("site", "s2"), ("district", "Oebobo"), ("city", ""))
+    ]
+    assert [("tirosa-1", 1), ("tirosa-3", 0), ("tirosa-1", 1), ("tirosa-3", 2)] == [
+        (report.planned[0].name, report.planned_left_out) for report in found
     ]
 
 

@@ -6,7 +6,7 @@ devices and its traffic are those of the whole period.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -31,8 +31,9 @@ from titik_collector.reports.report import (
     ReportSubject,
     Use,
 )
-from titik_collector.store import membership, report_sums, simulated
+from titik_collector.store import membership, report_sums, simulated, subject_names
 from titik_collector.store.database import Database
+from titik_collector.store.membership import Stay
 from titik_collector.store.report_sums import SummedWindow, UseSums
 from titik_wire.instant import HOUR_MS
 
@@ -59,6 +60,7 @@ class CityPeriod:
     services: tuple[PlaceService, ...]
     begin_ms: Mapping[int, int]  # when the first router of each site came
     maintenance: tuple[Maintenance, ...]
+    stays: Mapping[str, tuple[Stay, ...]]  # at sites, of each router by its name
 
 
 def read(
@@ -74,11 +76,14 @@ def read(
     if length(span) < HOUR_MS:
         raise BadPeriod(f"{period.name} has not begun; the newest is {_newest(now_ms, city)}")
     begin_ms: dict[int, int] = {}
+    names, stays = dict(subject_names.routers(db)), defaultdict[str, list[Stay]](list)
     for one in membership.stays(db):
+        stays[names[one.router_id]].append(one)
         begin_ms[one.site_id] = min(begin_ms.get(one.site_id, one.from_ms), one.from_ms)
     services = tuple(place_availability.read(db, span, city.zone, maintenance))
     touching = tuple(one for one in maintenance if length(shared(_span(one), span)))
-    return CityPeriod(city, period, span, now_ms, services, begin_ms, touching)
+    of_routers = {name: tuple(its) for name, its in stays.items()}
+    return CityPeriod(city, period, span, now_ms, services, begin_ms, touching, of_routers)
 
 
 def subjects(found: CityPeriod) -> list[ReportSubject]:
@@ -114,6 +119,7 @@ def report(
     places, providers, districts = _lines(db, found, subject, mine)
     rows = _interruptions(mine, found.span)
     kept = sorted(rows, key=lambda one: -one.lost_ms)[:MAX_REPORTED]
+    planned = _planned(found, subject, mine)
     last = None
     if before is not None and (of_before := _of(before.services, subject)):
         last = _headline(before, of_before, _uses(db, before, of_before))
@@ -133,7 +139,8 @@ def report(
         districts=districts,
         interruptions=tuple(sorted(kept, key=lambda one: (one.span, one.site))),
         left_out=len(rows) - len(kept),
-        planned=tuple(_planned(found, subject, mine)),
+        planned=tuple(planned[:MAX_REPORTED]),
+        planned_left_out=len(planned[MAX_REPORTED:]),
         is_over=found.span.end_ms == whole.end_ms,
         is_simulated=simulated.touches(simulated.span(db), found.span),
         has_hours=any(one.facts.hours is not None for one in mine),
@@ -362,13 +369,26 @@ def _span(one: Maintenance) -> Span:
 
 def _planned(
     found: CityPeriod, subject: ReportSubject, mine: Sequence[PlaceService]
-) -> Iterable[ReportedMaintenance]:
+) -> list[ReportedMaintenance]:
     """What counts for these places, and of their routers."""
-    names = {one.site.name for one in mine}
-    for one in found.maintenance[:MAX_REPORTED]:
+    names, sites = {one.site.name for one in mine}, set(_sites(mine))
+    planned = []
+    for one in found.maintenance:
         of_place = one.subject.scope == "site" and one.subject.name in names
         of_all = one.subject.scope == "city" or subject.kind == "city"
-        if of_place or of_all:
+        if of_all or of_place or _is_of_router(found, one, sites):
             span = shared(_span(one), found.span)
             name = found.city.name if one.subject.scope == "city" else one.subject.name
-            yield ReportedMaintenance(one.subject.scope, name, span, one.reason, one.is_retroactive)
+            planned.append(
+                ReportedMaintenance(one.subject.scope, name, span, one.reason, one.is_retroactive)
+            )
+    return planned
+
+
+def _is_of_router(found: CityPeriod, one: Maintenance, sites: Collection[int]) -> bool:
+    """Of a router that was at one of these sites then."""
+    span = shared(_span(one), found.span)
+    return one.subject.scope == "router" and any(
+        stay.site_id in sites and length(shared(Span(stay.from_ms, stay.to_ms), span))
+        for stay in found.stays.get(one.subject.name, ())
+    )

@@ -115,6 +115,7 @@ class Report:
     interruptions: tuple[ReportedInterruption, ...] = ()
     left_out: int = 0  # interruptions beyond these, the shortest ones
     planned: tuple[ReportedMaintenance, ...] = ()
+    planned_left_out: int = 0  # maintenance beyond these
     is_over: bool = True  # the period
     is_simulated: bool = False  # has time that a demo invented
     has_hours: bool = False  # some place has opening hours
