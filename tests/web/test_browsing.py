@@ -152,7 +152,9 @@ def test_a_chart_is_read_by_keyboard(open_page: OpenPage, served_city: Served) -
     assert 4 == len(set(seen))
     assert re.search(r"\d\d:\d\d", seen[0])
     figure.locator("[data-table]").click()
-    expect(figure.locator("tbody tr")).to_have_count(25)
+    rows = figure.locator("tbody tr")
+    expect(rows.nth(23)).to_be_attached()
+    assert rows.count() in (24, 25)  # whole hours alone, in the first minute of one
     page.locator("[data-heat]").scroll_into_view_if_needed()
     page.locator("[data-heat] canvas").wait_for()
     page.locator("[data-heat] .chart-box").focus()
