@@ -21,13 +21,15 @@ timezone = "Asia/Makassar"
 directory = "/var/lib/titik/broker"
 [store]
 path = "/var/lib/titik/store/titik.db"
+[[site]]
+name = "taman-tirosa"
+title = "Taman Tirosa"
+"""
+RECEIVER = """\
 [[receiver]]
 name = "it"
 type = "folder"
 folder = "/var/lib/titik/store/titik.db.notify/mail"
-[[site]]
-name = "taman-tirosa"
-title = "Taman Tirosa"
 """
 OLD = CONFIG.replace("/var/lib/titik/broker", "broker").replace("/var/lib/titik/store/", "")
 TOML = "--config /etc/titik/titik.toml"
@@ -128,7 +130,7 @@ def test_every_unit_works_as_its_user(machine: Machine) -> None:
     output = machine.says("make -C /root/titik install")
     assert "installed; next" in output
     assert "/usr/local/bin/titik" in machine.says("command -v titik")
-    (machine.path / "etc/titik/titik.toml").write_text(CONFIG)
+    (machine.path / "etc/titik/titik.toml").write_text(CONFIG + RECEIVER)
     output = machine.says(f"titik broker init {BROKER} --host localhost {TOML}")
     assert "install:  systemctl link" in output
     install_units(machine, output)
@@ -191,6 +193,8 @@ def test_an_earlier_installation_is_upgraded(machine: Machine) -> None:
     # The agent's settings are of before there was a service, and say nothing of its folders.
     machine.says("printf '[spool]\\ndirectory = \"/run/titik-agent\"\\n' >>/etc/titik/agent.toml")
     machine.says("chown -R titik: /etc/titik/*.key /etc/titik/agent.toml")
+    with (machine.path / "etc/titik/titik.toml").open("a") as city:
+        city.write(RECEIVER)
     reports(machine, before)
 
 
@@ -204,9 +208,9 @@ from titik_collector.store import sqlite
 newest = sqlite.migrations('schema')[-1].number
 sqlite.open_writer(Path('/var/lib/titik/store/titik.db'), newest - 1).close()"
 mount -o remount,size=300k /var/lib/titik/store
-echo 'COMES = True' >>broker/titik_collector/__init__.py
+echo 'IS_THE_NEXT = True' >>broker/titik_collector/__init__.py
 """
-COMES = "grep -rq --include=*.py COMES /opt"
+COMES = "grep -rq --include=*.py IS_THE_NEXT /opt"
 
 
 def test_without_room_for_a_snapshot_no_program_is_replaced(machine: Machine) -> None:
