@@ -10,8 +10,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 from typing import NamedTuple
 
 from titik_collector.figures import stretches
@@ -93,7 +92,7 @@ def read(
     whole = Span(days[0].start_ms, now_ms)
     deaf = _deaf(db, whole)
     stays = _stays(db, subject, whole)
-    sums = [_DaySums(one.heard_ms) for one in _router_time(days, _of_stays(stays), deaf)]
+    sums = [_DaySums(heard_ms) for heard_ms in _router_time(days, _of_stays(stays), deaf).heard_ms]
     _add_outages(sums, days, stays, deaf, outages.of_routers(db, tuple(stays), whole))
     coverage = _coverage(db, subject, calendar, days, now_ms)
     return [
@@ -115,10 +114,10 @@ def online(db: Database, found: Columns, now_ms: int) -> KnownShare | None:
     A window without samples and without an outage is not known, as a day is.
     """
     stays, windows = _by_window(db, found, now_ms)
-    known_ms = sum(one.known_ms for one in windows if one)
+    known_ms = sum(windows.known_ms)
     if not known_ms:
         return None
-    away_ms = sum(one.away_ms for one in windows if one)
+    away_ms = sum(away for known, away in zip(*windows, strict=True) if known)
     return KnownShare(max(0.0, 1 - away_ms / known_ms), sum(map(bool, stays.values())))
 
 
@@ -126,38 +125,33 @@ def each_online(db: Database, found: Columns, now_ms: int) -> tuple[float | None
     """Of each of its windows, of the part that is over; None: nothing is known."""
     _, windows = _by_window(db, found, now_ms)
     shares = [
-        round(max(0.0, 1 - one.away_ms / one.known_ms), 4) if one and one.known_ms else None
-        for one in windows
+        None if not known_ms else round(max(0.0, 1 - away_ms / known_ms), 4) if away_ms else 1.0
+        for known_ms, away_ms in zip(*windows, strict=True)
     ]
     return (*shares, *[None] * (len(found.edges) - len(shares)))
 
 
-class _WindowTime(NamedTuple):
-    """Time of routers in one window, in which the server could hear."""
+class _Known(NamedTuple):
+    """Time of routers in each window that has begun, in which the server could hear."""
 
-    known_ms: int
-    away_ms: int
+    known_ms: list[int]  # 0 where nothing is known
+    away_ms: list[int]
 
 
-def _by_window(
-    db: Database, found: Columns, now_ms: int
-) -> "tuple[Stays, list[_WindowTime | None]]":
-    """Of the windows that have begun; None: nothing is known of one."""
+def _by_window(db: Database, found: Columns, now_ms: int) -> "tuple[Stays, _Known]":
     edges = [
         Span(one.start_ms, min(one.end_ms, now_ms)) for one in found.edges if one.start_ms < now_ms
     ]
     if not edges:
-        return {}, []
+        return {}, _Known([], [])
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
     deaf, stays = _deaf(db, whole), _stays(db, found.subject, whole)
     away = outages.away_in(db, [(one, stay) for one, some in stays.items() for stay in some])
     there = _router_time(edges, _of_stays(stays), deaf)
     gone = _router_time(edges, _Time(*away), deaf)
-    known = zip(there, gone, found.figures[columnar.COVERAGE], strict=False)
-    return stays, [
-        _WindowTime(one.heard_ms, lost.heard_ms) if coverage or lost.ms else None
-        for one, lost, coverage in known
-    ]
+    is_known = zip(there.heard_ms, gone.ms, found.figures[columnar.COVERAGE], strict=False)
+    known_ms = [ms if coverage or lost_ms else 0 for ms, lost_ms, coverage in is_known]
+    return stays, _Known(known_ms, gone.heard_ms)
 
 
 def last_days(calendar: Calendar, now_ms: int, count: int) -> list[Span]:
@@ -205,10 +199,10 @@ def first_known(db: Database, routers: Sequence[int]) -> dict[int, int]:
 
 
 class _RouterTime(NamedTuple):
-    """Time of routers in one window, added up."""
+    """Time of routers in each of some windows, added up."""
 
-    ms: int
-    heard_ms: int  # the part in which the server could hear
+    ms: list[int]
+    heard_ms: list[int]  # the part in which the server could hear
 
 
 class _Time:
@@ -231,17 +225,23 @@ def _of_stays(stays: Stays) -> _Time:
     return _Time((one.start_ms for one in spans), (one.end_ms for one in spans))
 
 
-def _router_time(
-    windows: Sequence[Span], time: _Time, deaf: Sequence[Span]
-) -> Iterator[_RouterTime]:
-    """What lies in each window, however many spans begin at a time of their own."""
-    before = cache(time.before)  # a window begins where another ends
-    for window in windows:
-        ms = before(window.end_ms) - before(window.start_ms)
-        missed = 0
-        for one in stretches.overlaps(window, deaf) if deaf else ():
-            missed += before(one.end_ms) - before(one.start_ms)
-        yield _RouterTime(ms, ms - missed)
+def _router_time(windows: Sequence[Span], time: _Time, deaf: Sequence[Span]) -> _RouterTime:
+    """What lies in each window, however many spans begin at a time of their own.
+
+    A window begins where the one before ends.
+    """
+    starts = [one.start_ms for one in windows]
+    before = [time.before(at_ms) for at_ms in (*starts, windows[-1].end_ms)]
+    ms = [end - start for start, end in pairwise(before)]
+    heard_ms = ms.copy()
+    for one in deaf:
+        number = max(0, bisect_right(starts, one.start_ms) - 1)
+        while number < len(windows) and starts[number] < one.end_ms:
+            missed = stretches.shared(one, windows[number])
+            if missed.start_ms < missed.end_ms:
+                heard_ms[number] -= time.before(missed.end_ms) - time.before(missed.start_ms)
+            number += 1
+    return _RouterTime(ms, heard_ms)
 
 
 def _add_outages(
