@@ -19,10 +19,19 @@ OTHER_RUN = "0" * 16
 OTHER_BOOT = "0" * 8
 
 
+OLDER, NEWER, MODEL = "OpenWrt 24.10.0", "OpenWrt 24.10.4", "Cudy WR3000"
+ABOUT: tuple[str, str | None, str | None] = ("0.1.0", MODEL, OLDER)  # version, model, firmware
+
+
 def reported(
-    state: str, at_s: int, run: str = RUN, connection: int = 1, boot: str = BOOT
+    state: str,
+    at_s: int,
+    run: str = RUN,
+    connection: int = 1,
+    boot: str = BOOT,
+    about: tuple[str, str | None, str | None] = ABOUT,
 ) -> StatusReceived:
-    status = Status("tirosa-1", state, run, connection, boot, "0.1.0")  # type: ignore[arg-type]
+    status = Status("tirosa-1", state, run, connection, boot, *about)  # type: ignore[arg-type]
     return StatusReceived(status, T0 + at_s * 1000)
 
 
@@ -77,6 +86,23 @@ CAUSES: list[tuple[Sequence[StatusReceived | Arrived], str]] = [
     ([reported("offline", 60), reported("online", 90, connection=2)], "uplink lost"),
     ([reported("offline", 60), reported("online", 90, OTHER_RUN)], "agent crash"),
     ([reported("stopping", 60), reported("online", 90, OTHER_RUN)], "agent restart"),
+]
+
+
+def booted(version: str, model: str | None, firmware: str | None) -> StatusReceived:
+    return reported("online", 90, OTHER_RUN, 1, OTHER_BOOT, (version, model, firmware))
+
+
+CAUSES += [
+    ([reported("stopping", 60), booted("0.1.0", MODEL, NEWER)], "firmware upgrade"),
+    ([reported("offline", 60), booted("0.1.0", MODEL, NEWER)], "firmware upgrade"),
+    ([reported("stopping", 60), booted("0.2.0", MODEL, OLDER)], "firmware upgrade"),
+    ([reported("stopping", 60), booted("0.1.0", MODEL, None)], "reboot"),  # it could not be read
+    ([reported("offline", 60), booted("0.1.0", "Other", NEWER)], "power cut"),
+    (
+        [reported("stopping", 60), reported("online", 90, OTHER_RUN, about=("2", MODEL, OLDER))],
+        "agent restart",
+    ),  # the device went on
 ]
 
 

@@ -264,7 +264,19 @@ def _cause(old: PresenceRow, status: Status) -> str:
     """Why a router was away, from what it was and what it is."""
     stopped = old.reported == "stopping"
     if old.boot is not None and old.boot != status.boot:
+        if _was_upgraded(old, status):
+            return "firmware upgrade"
         return "reboot" if stopped else "power cut"
     if old.run != status.run:
         return "agent restart" if stopped else "agent crash"
     return "uplink lost"
+
+
+def _was_upgraded(old: PresenceRow, status: Status) -> bool:
+    """The same device booted with another system or agent; another device is no upgrade."""
+    if old.model != status.model:
+        return False
+    is_other_firmware = None not in (old.firmware, status.firmware) and (
+        old.firmware != status.firmware
+    )
+    return is_other_firmware or (old.version is not None and old.version != status.version)

@@ -60,6 +60,9 @@ WHY = {
         "it reported that it stops, and came back in the same boot with another run"
     ),
     "agent stopped": marked("it reported that it stops"),
+    "firmware upgrade": marked(
+        "it came back with another boot, and with another firmware or version of its agent"
+    ),
     "uplink lost": marked("the same run of its agent went on all the time"),
     "unknown": marked("a cause is known when the router is back"),
 }

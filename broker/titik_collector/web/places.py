@@ -38,6 +38,7 @@ CAUSES = (
     marked("agent crash"),
     marked("agent restart"),
     marked("agent stopped"),
+    marked("firmware upgrade"),
     marked("uplink lost"),
     marked("unknown"),
 )
