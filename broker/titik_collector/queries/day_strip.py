@@ -131,19 +131,19 @@ def each_online(db: Database, found: Columns, now_ms: int) -> tuple[float | None
     return (*shares, *[None] * (len(found.edges) - len(shares)))
 
 
-class _Known(NamedTuple):
+class _KnownWindows(NamedTuple):
     """Time of routers in each window that has begun, in which the server could hear."""
 
     known_ms: list[int]  # 0 where nothing is known
     away_ms: list[int]
 
 
-def _by_window(db: Database, found: Columns, now_ms: int) -> "tuple[Stays, _Known]":
+def _by_window(db: Database, found: Columns, now_ms: int) -> "tuple[Stays, _KnownWindows]":
     edges = [
         Span(one.start_ms, min(one.end_ms, now_ms)) for one in found.edges if one.start_ms < now_ms
     ]
     if not edges:
-        return {}, _Known([], [])
+        return {}, _KnownWindows([], [])
     whole = Span(edges[0].start_ms, edges[-1].end_ms)
     deaf, stays = _deaf(db, whole), _stays(db, found.subject, whole)
     away = outages.away_in(db, [(one, stay) for one, some in stays.items() for stay in some])
@@ -151,7 +151,7 @@ def _by_window(db: Database, found: Columns, now_ms: int) -> "tuple[Stays, _Know
     gone = _router_time(edges, _Time(*away), deaf)
     is_known = zip(there.heard_ms, gone.ms, found.figures[columnar.COVERAGE], strict=False)
     known_ms = [ms if coverage or lost_ms else 0 for ms, lost_ms, coverage in is_known]
-    return stays, _Known(known_ms, gone.heard_ms)
+    return stays, _KnownWindows(known_ms, gone.heard_ms)
 
 
 def last_days(calendar: Calendar, now_ms: int, count: int) -> list[Span]:
