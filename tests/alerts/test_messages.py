@@ -74,7 +74,7 @@ def test_what_fires_again_within_half_an_hour_is_the_same_incident() -> None:
 
 
 def test_what_the_server_has_again_and_again_is_not_repeated_to_who_handles_it() -> None:
-    """A line that drops each half hour is one message and one end, once it is acknowledged."""
+    """A line that drops each half hour: its first message and end, and that it comes and goes."""
     play = Play()
     at_ms = NOON_MS
     for _ in range(4):
@@ -83,8 +83,8 @@ def test_what_the_server_has_again_and_again_is_not_repeated_to_who_handles_it()
         play.desk = DeskFacts(acks=(ack,))
         play.stay(at_ms + 10 * MIN, at_ms + 30 * MIN, [router("park")])
         at_ms += 30 * MIN
-    assert ["firing", "resolved"] == [one.what for one in play.inbox()]
-    assert [1] == list(play.book.incidents)
+    assert ["firing", "resolved", "flapping"] == [one.what for one in play.inbox()]
+    assert [1, 2] == list(play.book.incidents)
 
 
 def test_what_fires_after_half_an_hour_is_another_incident() -> None:
@@ -386,6 +386,98 @@ def test_the_last_to_come_back_are_no_group() -> None:
     play.stay(back_ms + 4 * MIN + 30 * S, back_ms + H, up)
     assert {"kupang-1"} == {one.name for one in play.inbox()}
     assert ["line-down"] == [one.kind for one in play.book.incidents.values()]
+
+
+def unstable(play: Play, from_ms: int, to_ms: int, routers: list[LiveRouter]) -> None:
+    """Its line is down for one minute in every four."""
+    for at_ms in range(from_ms, to_ms, 4 * MIN):
+        play.stay(at_ms, at_ms + MIN, routers, None, 20 * S, line_down_since_ms=at_ms)
+        play.stay(at_ms + MIN, at_ms + 4 * MIN, routers, None, 20 * S)
+
+
+def test_a_server_that_goes_again_and_again_hides_no_place_for_long() -> None:
+    """One of ten places dies while its line drops every few minutes; it is one message, too."""
+    play = Play()
+    up = [router(name) for name in names(10)]
+    play.stay(NOON_MS, NOON_MS + 4 * MIN, up)
+    unstable(play, NOON_MS + 4 * MIN, NOON_MS + 24 * MIN, up)
+    dead_ms = NOON_MS + 24 * MIN + 30 * S
+    gone = [down("place-0", dead_ms), *up[1:]]
+    unstable(play, NOON_MS + 24 * MIN, NOON_MS + 2 * H, gone)
+    assert [
+        (17, "ops", "flapping", "kupang-1"),
+        (42, "ops", "firing", "place-0"),
+    ] == [(round(minute, 1), *rest) for minute, *rest in play.inbox()]
+    assert [("server-unstable",)] == [one.notes for one in play.messages("firing")]
+    assert ["critical"] == [one.severity for one in play.messages("flapping")]
+    play.stay(NOON_MS + 2 * H, NOON_MS + 4 * H, gone, None, MIN)
+    assert ("ops", "resolved", "kupang-1") == play.inbox()[-1][1:]
+    assert 177 == round(play.inbox()[-1].minute)  # an hour after the last time
+
+
+def test_who_needs_minutes_to_come_back_each_time_is_not_reported() -> None:
+    """All routers go with each drop, and are back for the last two minutes of four."""
+    play = Play()
+    up = [router(name) for name in names(10)]
+    play.stay(NOON_MS, NOON_MS + 4 * MIN, up)
+    for at_ms in range(NOON_MS + 4 * MIN, NOON_MS + 2 * H, 6 * MIN):
+        gone = [down(name, at_ms) for name in names(10)]
+        play.stay(at_ms, at_ms + MIN, gone, None, 20 * S, line_down_since_ms=at_ms)
+        play.stay(at_ms + MIN, at_ms + 5 * MIN + 20 * S, gone, None, 20 * S)
+        back = [router(name, since_ms=at_ms + 5 * MIN + 20 * S) for name in names(10)]
+        play.stay(at_ms + 5 * MIN + 20 * S, at_ms + 6 * MIN, back, None, 20 * S)
+    assert ["flapping"] == [one.what for one in play.inbox()]
+
+
+def test_after_a_long_fault_a_short_one_gives_no_less_time_to_come_back() -> None:
+    """The broker is back after an hour, for a minute; and again two minutes later."""
+    play = Play()
+    up = [router(name) for name in names(10)]
+    cut_ms = NOON_MS + 4 * MIN
+    gone = [down(name, cut_ms) for name in names(10)]
+    play.stay(NOON_MS, cut_ms, up)
+    play.stay(cut_ms, cut_ms + H, gone, line_down_since_ms=cut_ms)
+    play.stay(cut_ms + H, cut_ms + H + MIN, gone)
+    back_ms = cut_ms + H + MIN
+    play.stay(back_ms, back_ms + 5 * MIN, gone, connected_since_ms=back_ms)
+    play.stay(back_ms + 5 * MIN, back_ms + H, up, connected_since_ms=back_ms)
+    assert {"kupang-1"} == {one.name for one in play.inbox()}
+
+
+def test_a_line_that_is_down_again_and_again_pages_twice_and_no_more() -> None:
+    """Three minutes in each twenty, all night: then it is one message that it comes and goes."""
+    play = Play()
+    up = [router(name) for name in names(10)]
+    for at_ms in range(MIDNIGHT_MS, MIDNIGHT_MS + 5 * H, 20 * MIN):
+        play.stay(at_ms, at_ms + 4 * MIN, up, line_down_since_ms=at_ms)
+        play.stay(at_ms + 4 * MIN, at_ms + 20 * MIN, up)
+    assert [
+        ("firing", "line-down"),
+        ("resolved", "line-down"),
+        ("firing", "line-down"),
+        ("flapping", "flapping"),
+        ("resolved", "line-down"),
+        ("repeat", "flapping"),
+    ] == [
+        (one.message.what, one.message.kind)
+        for one in sorted(play.outbox.values(), key=lambda one: one.due_ms)
+        if one.due_ms <= (play.book.looked_ms or 0)
+    ]
+
+
+def test_a_city_that_went_may_be_a_line_that_nobody_tests() -> None:
+    """All places fell at once, and no address outside is configured; with one, it is known."""
+    for is_tested, notes in ((False, ("line-untested",)), (True, ())):
+        play = Play()
+        gone = [down(name) for name in names(10)]
+        play.stay(NOON_MS, NOON_MS + 10 * MIN, gone, is_line_tested=is_tested)
+        assert [("city", notes)] == [
+            (one.subject.scope, one.notes) for one in play.messages("firing")
+        ]
+    play = Play()
+    most = [*[down(name) for name in names(10)[:6]], *[router(name) for name in names(10)[6:]]]
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, most, is_line_tested=False)
+    assert [()] == [one.notes for one in play.messages("firing")]
 
 
 def test_first_criticals_their_ends_and_the_server_are_never_capped() -> None:

@@ -18,7 +18,15 @@ from titik_collector.alerts.alert import (
     Notification,
     Phase,
 )
-from titik_collector.store import alert_rows, beat_rows, incident_rows, outbox_rows, retention
+from titik_collector.alerts.book import AlertStep, ServerFault
+from titik_collector.store import (
+    alert_rows,
+    beat_rows,
+    book_rows,
+    incident_rows,
+    outbox_rows,
+    retention,
+)
 from titik_collector.store.alert_rows import KeptEvent
 from titik_collector.store.beat_rows import Beat
 from titik_collector.store.database import Database
@@ -60,6 +68,24 @@ def notification(number: int = 1, due_ms: int = T0 + 60_000) -> Notification:
 
 def planned(db: Database) -> list[OutboxRow]:
     return outbox_rows.after(db, 0)
+
+
+def test_a_fault_of_the_server_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    """Also one of several; and none after it."""
+    faults = (
+        ServerFault(T0),
+        ServerFault(T0, T0 + 9),
+        ServerFault(T0, None, T0 + 20, 11, 2),
+        ServerFault(T0, T0 + 30, T0 + 20, 11, 2),
+        None,
+        ServerFault(T0 + 99),
+    )
+    with opened(tmp_path / "db") as db:
+        for fault in faults:
+            before = book_rows.read(db, T0)
+            book = replace(before, looked_ms=T0, fault=fault)
+            book_rows.write(db, before, AlertStep(book=book, fault_changed=True), T0)
+            assert fault == book_rows.read(db, T0).fault
 
 
 def test_an_alert_is_what_was_written_last(tmp_path: Path) -> None:

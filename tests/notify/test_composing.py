@@ -80,6 +80,31 @@ def test_why_it_comes_is_in_the_first_words(change: dict[str, object], expected:
     assert written(replace(DOWN, **change)).subject.startswith(expected)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [
+        ("server-unstable", "Sambungan server sendiri juga putus-sambung."),
+        (
+            "line-untested",
+            "Mungkin jalur internet server yang putus."
+            " Titik mengujinya jika line diisi di [alerts].",
+        ),
+        ("of a later version", "of a later version"),
+    ],
+)
+def test_what_else_may_be_the_reason_stands_last(note: str, expected: str) -> None:
+    """In the receiver's language."""
+    assert (expected,) == written(replace(DOWN, notes=(note,))).last
+
+
+def test_the_server_that_comes_and_goes_is_no_city_that_does() -> None:
+    """It has words of its own."""
+    server = AlertSubject("server", "kupang-1")
+    one = replace(DOWN, what="flapping", kind="flapping", subject=server, title="Kupang")
+    expected = "🔴 Server Titik Kupang putus-sambung terus sejak 11.53 WITA"
+    assert expected == written(one).subject
+
+
 def test_many_places_are_at_most_so_many_lines() -> None:
     """The rest are a number."""
     members = tuple(

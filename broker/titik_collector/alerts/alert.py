@@ -118,7 +118,7 @@ class Message:
     threshold: float | None = None
     acked_by: str | None = None
     reopened: bool = False
-    notes: tuple[str, ...] = ()  # remarks, and what was known later
+    notes: tuple[str, ...] = ()  # what else may be the reason, by the names of `words.NOTES`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,16 @@ EVENTS_MS = HOUR_MS  # changes of the last hour show who flaps
 
 
 class ServerFault(NamedTuple):
-    """The newest time in which what routers did could not be known, with what followed it."""
+    """The newest time in which what routers did could not be known, with what followed it.
 
-    from_ms: int
+    Faults are one as long as each begins before routers had time to come back from the last one.
+    """
+
+    from_ms: int  # of the first
     until_ms: int | None = None  # None: it goes on
+    newest_ms: int | None = None  # when the newest began; None: there was one
+    there_ms: int = 0  # for how long the server was there between them
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

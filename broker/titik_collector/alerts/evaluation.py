@@ -122,9 +122,7 @@ def _move(book: AlertBook, present: Present) -> tuple[dict[AlertKey, Alert], lis
             _take(phases.remove(alert, present.at_ms), alerts, events)
             if alert.incident is None:
                 del alerts[key]
-    looked = flapping.look(
-        alerts, (*book.events, *events), present.rules.get("flapping"), present.at_ms
-    )
+    looked = flapping.look(alerts, (*book.events, *events), present)
     for key, rule, finding in list(looked):
         _take(phases.move(alerts.get(key), key, rule, finding, present.at_ms), alerts, events)
     return alerts, events
@@ -156,11 +154,18 @@ def _findings(
     for key, rule, finding in rules.look(live, present.rules, present.places, known):
         if key.subject.scope == "server":
             yield key, rule, finding
-        elif not live.hears or (present.is_excused and finding.holds):
+        elif not live.hears or (finding.holds and _is_excused(present, finding)):
             yield key, rule, UNKNOWN
         else:
-            from_ms = faults.known_from_ms(present.fault, finding.from_ms)
+            from_ms = faults.known_from_ms(present.fault, finding.from_ms, live.at_ms)
             yield key, rule, finding if from_ms is None else finding._replace(from_ms=from_ms)
+
+
+def _is_excused(present: Present, finding: Finding) -> bool:
+    """Whether it may be the server's fault."""
+    return present.is_excused and not faults.is_away_by_itself(
+        present.fault, finding.from_ms, present.at_ms
+    )
 
 
 def _by_kind(alerts: Mapping[AlertKey, Alert]) -> dict[Kind, dict[str, Alert]]:

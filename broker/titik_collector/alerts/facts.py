@@ -66,6 +66,7 @@ class LiveServer:
     backup_wanted: bool = False  # the configuration names where backups are
     unknown_routers: int | None = None  # unregistered routers that knocked in the last day
     line_down_since_ms: int | None = None  # the server's own line; None: it works, or is not tested
+    is_line_tested: bool = True  # the configuration names addresses outside
     is_copy: bool = False  # this store lost its broker to another collector: a copied city
 
 

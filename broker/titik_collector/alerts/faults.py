@@ -3,6 +3,8 @@
 Rule: while the server is at fault, its own alert is the only one.
 Rule: after that, routers have time to come back: until 95 % of them are, for 12 minutes at most.
 Rule: for who is not back then, `for` counts from the end of the fault, and they are no group.
+Rule: a server that goes again and again gives routers those 12 minutes once, in all. Who then is
+away for a quarter of an hour, and was before it last went, is away by itself.
 """
 
 from titik_collector.alerts.book import ServerFault
@@ -14,6 +16,7 @@ HOLD_OFF_MS = 12 * MINUTE_MS  # three windows of 270 s in which routers try, and
 ENOUGH_BACK = 0.95
 BEFORE_MS = 3 * MINUTE_MS  # what went so shortly before may have gone for the same reason
 AFTER_MS = MINUTE_MS  # what the collector notices by and by
+AWAY_MS = 15 * MINUTE_MS  # through several faults; who can comes back between them
 LONGEST_LOOK_MS = 3 * MINUTE_MS  # between two looks; of a longer time nothing is known
 
 
@@ -23,14 +26,15 @@ def next_fault(
     """The fault that counts now: one that goes on, or one that ended lately."""
     begun_ms = _begun_ms(live, looked_ms)
     if begun_ms is not None:
-        return ServerFault(begun_ms if fault is None else min(begun_ms, fault.from_ms))
+        return _begin(fault, begun_ms)
     if fault is not None and fault.until_ms is None:
-        return ServerFault(fault.from_ms, live.at_ms)
+        return fault._replace(until_ms=live.at_ms)
+    is_over = fault is None or live.at_ms - (fault.until_ms or 0) >= HOLD_OFF_MS
+    last = None if is_over else fault
     if looked_ms is not None and _missed_something(looked_ms, live):
-        return ServerFault(looked_ms, live.at_ms)
-    if fault is None or fault.until_ms is None or live.at_ms - fault.until_ms >= HOLD_OFF_MS:
-        return None
-    return fault
+        missed = _begin(last, looked_ms)
+        return missed._replace(until_ms=live.at_ms, times=1 if last is None else last.times)
+    return last
 
 
 def excuses(fault: ServerFault | None, live: LiveFacts) -> bool:
@@ -44,19 +48,45 @@ def excuses(fault: ServerFault | None, live: LiveFacts) -> bool:
     return online < ENOUGH_BACK * (online + waiting)
 
 
-def is_of(fault: ServerFault | None, from_ms: int | None) -> bool:
+def is_unstable(fault: ServerFault | None, at_ms: int) -> bool:
+    """Whether it is there, but went so often that routers had their time to come back before."""
+    if fault is None or fault.until_ms is None:
+        return False
+    return fault.there_ms + at_ms - fault.until_ms >= HOLD_OFF_MS
+
+
+def is_away_by_itself(fault: ServerFault | None, from_ms: int | None, at_ms: int) -> bool:
+    """Whether what began then is no fault of a server that goes again and again."""
+    if fault is None or fault.newest_ms is None or from_ms is None:
+        return False
+    is_of_newest = from_ms >= fault.newest_ms - BEFORE_MS
+    return is_unstable(fault, at_ms) and not is_of_newest and at_ms - from_ms >= AWAY_MS
+
+
+def is_of(fault: ServerFault | None, from_ms: int | None, at_ms: int) -> bool:
     """Whether what began then began while the server was at fault, or as it was just over."""
-    if fault is None or from_ms is None:
+    if fault is None or from_ms is None or is_away_by_itself(fault, from_ms, at_ms):
         return False
     until_ms = MAX_MS if fault.until_ms is None else fault.until_ms + AFTER_MS
     return fault.from_ms - BEFORE_MS <= from_ms <= until_ms
 
 
-def known_from_ms(fault: ServerFault | None, from_ms: int | None) -> int | None:
+def known_from_ms(fault: ServerFault | None, from_ms: int | None, at_ms: int) -> int | None:
     """Since when that is known which began while the server was at fault: since it ended."""
     if fault is None or fault.until_ms is None or from_ms is None:
         return from_ms
-    return max(from_ms, fault.until_ms) if is_of(fault, from_ms) else from_ms
+    return max(from_ms, fault.until_ms) if is_of(fault, from_ms, at_ms) else from_ms
+
+
+def _begin(fault: ServerFault | None, begun_ms: int) -> ServerFault:
+    """One more, or the same one, which began earlier than was known."""
+    if fault is None:
+        return ServerFault(begun_ms)
+    from_ms = min(begun_ms, fault.from_ms)
+    if fault.until_ms is None:
+        return fault._replace(from_ms=from_ms)
+    there_ms = fault.there_ms + max(0, begun_ms - fault.until_ms)
+    return ServerFault(from_ms, None, begun_ms, there_ms, fault.times + 1)
 
 
 def _begun_ms(live: LiveFacts, looked_ms: int | None) -> int | None:

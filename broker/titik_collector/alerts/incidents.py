@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from titik_collector.alerts import faults, muting, phases, severities
+from titik_collector.alerts import faults, flapping, muting, phases, severities
 from titik_collector.alerts.alert import (
     Alert,
     AlertEvent,
@@ -64,7 +64,7 @@ class Gathering:
 
         The alerts of each incident are returned.
         """
-        if not self.present.is_excused and "group-outage" in self.present.rules:
+        if not self.present.is_silent and "group-outage" in self.present.rules:
             for kind in GROUP_KINDS:
                 self._group(kind)
         self._end_groups()
@@ -211,7 +211,9 @@ class Gathering:
     def _counts(self, alert: Alert) -> bool:
         """Whether it has been down long enough, at a place where that is no plan."""
         site = self.present.site_of(alert.key.subject)
-        if site is None or site.is_open is False or faults.is_of(self.present.fault, alert.from_ms):
+        if site is None or site.is_open is False:
+            return False
+        if faults.is_of(self.present.fault, alert.from_ms, self.present.at_ms):
             return False
         if muting.is_in_maintenance(alert.key.subject, site, self.present):
             return False
@@ -327,7 +329,7 @@ class Gathering:
         return {site.name for site in found if site is not None}
 
     def _severity(self, alert: Alert) -> Severity:
-        if is_of_group(alert.key):
+        if is_of_group(alert.key) or flapping.is_of_server(alert.key):
             return "critical"
         rule = self.present.rules.get(alert.key.kind)
         severity: Severity = "info" if rule is None else rule.severity

@@ -4,7 +4,7 @@ Rule: what is down comes first, the longest first; so many at most as somebody r
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from titik_collector.alerts import severities
 from titik_collector.alerts.alert import (
@@ -21,6 +21,7 @@ from titik_collector.alerts.rules import PlaceNow
 from titik_collector.limits import MAX_MEMBERS
 
 AWAY = ("site-offline", "router-offline")
+NEARLY_ALL = 0.9  # beside the server a router may go on
 
 
 def compose(
@@ -53,7 +54,21 @@ def compose(
         threshold=rule.threshold if has_value and rule is not None else None,
         acked_by=acked_by(incident, present),
         reopened=reopened,
+        notes=() if what == "resolved" else tuple(_notes(incident, members, present)),
     )
+
+
+def _notes(incident: Incident, members: Sequence[Member], present: Present) -> Iterator[str]:
+    """That it may be the server, which places that are away cannot show."""
+    scope = incident.subject.scope
+    if scope == "server" or incident.kind not in (*AWAY, "group-outage"):
+        return
+    if present.is_unstable and present.fault is not None and present.fault.times > 1:
+        yield "server-unstable"
+    down = sum(one.to_ms is None for one in members)
+    is_nearly_all = down >= NEARLY_ALL * _of_places(incident.subject, present)
+    if scope == "city" and is_nearly_all and not present.live.server.is_line_tested:
+        yield "line-untested"
 
 
 def digest(incidents: Iterable[Incident], from_ms: int, present: Present) -> Message:

@@ -16,13 +16,14 @@ FOREVER_MS = MAX_MS  # later than any message is due
 AFTER_WORK_MS = MINUTE_MS  # in which what was worked at comes back
 DOWN_MS = 15 * MINUTE_MS  # without a break; a message waits as long after it as any
 GROUP_WAIT_MS = MINUTE_MS
+ACTIVE = ("firing", "recovering")
 
 
 def muted_until_ms(alert: Alert, alerts: Mapping[AlertKey, Alert], present: Present) -> int | None:
     """Until when no message is wanted; None: one is, FOREVER_MS: as long as it is so."""
     subject = alert.key.subject
     site = present.site_of(subject)
-    if subject.scope != "server" and present.is_excused:
+    if subject.scope != "server" and present.is_silent:
         return FOREVER_MS
     if site is not None and site.is_open is False:
         return FOREVER_MS
@@ -94,7 +95,7 @@ def _flapping_until_ms(
 ) -> int | None:
     """Its subject comes and goes, which is another alert; what stays down is down."""
     other = alerts.get(AlertKey("flapping", alert.key.subject))
-    if alert.key.kind == "flapping" or other is None or other.phase != "firing":
+    if alert.key.kind == "flapping" or other is None or other.phase not in ACTIVE:
         return None
     until_ms = _down_ms(alert, present) + DOWN_MS
     return None if present.at_ms > until_ms + GROUP_WAIT_MS else until_ms + GROUP_WAIT_MS

@@ -248,9 +248,11 @@ class Planning:
         falls_again = any(one.phase == "pending" for one in about.members)
         if not thread.believes_it or falls_again:
             return None
-        ended_ms = messages.ended_ms(about.members, about.incident)
-        wait_ms = 0 if about.incident.kind == "flapping" else RESOLVED_WAIT_MS
-        return Wanted("resolved", self._not_before(about, ended_ms + wait_ms))
+        if about.incident.kind == "flapping":  # it was stable for long enough
+            due_ms = about.incident.resolved_ms or self.present.at_ms
+        else:
+            due_ms = messages.ended_ms(about.members, about.incident) + RESOLVED_WAIT_MS
+        return Wanted("resolved", self._not_before(about, due_ms))
 
     def _escalated(self, about: Deciding) -> dict[str, Wanted]:
         """Who comes next while nobody acknowledges; planned ahead, for the store may fail then."""

@@ -24,11 +24,17 @@ class Present:
     routers: Mapping[str, LiveRouter]
     fault: ServerFault | None
     is_excused: bool  # what routers and sites seem to do may be the server's fault
+    is_unstable: bool  # but the server goes so often that some of it is known to be theirs
 
     @property
     def at_ms(self) -> int:
         """When the look is."""
         return self.live.at_ms
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody gets a message about routers and sites."""
+        return self.is_excused and not self.is_unstable
 
     def site_of(self, subject: AlertSubject) -> LiveSite | None:
         """The site that it is or stands at; of what is wider or gone, none."""
@@ -66,4 +72,5 @@ def see(
         {one.name: one for one in live.routers},
         fault,
         faults.excuses(fault, live),
+        faults.is_unstable(fault, live.at_ms),
     )

@@ -7,7 +7,7 @@ Rule: an outage of a group is the city's, because a provider's name is part of n
 
 from collections.abc import Iterable, Mapping
 
-from titik_collector.alerts import muting
+from titik_collector.alerts import flapping, muting
 from titik_collector.alerts.alert import Alert, AlertKey, Kind
 from titik_collector.alerts.alert_settings import AlertSettings
 from titik_collector.alerts.book import AlertBook
@@ -44,6 +44,7 @@ SHORT: Mapping[Kind, tuple[str, str]] = {
     "copied-city": ("salinan mengambil alih broker", "a copy took over the broker"),
     "unknown-router": ("router tidak terdaftar", "a router that is not registered reports"),
 }
+OF_SERVER = "sambungan server putus-sambung", "the server's connection comes and goes"
 
 
 class AlertTopics:
@@ -100,6 +101,7 @@ class AlertTopics:
         severity = "warning" if rule is None else rule.severity
         site = present.site_of(subject)
         acks = (one.incident for one in present.desk.acks)
+        short = OF_SERVER if flapping.is_of_server(alert.key) else SHORT[kind]
         return AlertNow(
             scope=scope,  # type: ignore[arg-type]  # a group's is the city
             name=name,
@@ -112,8 +114,8 @@ class AlertTopics:
             acked=alert.incident is not None and alert.incident in acks,
             silenced=muting.is_silenced(alert.key, site, present)
             or muting.is_in_maintenance(subject, site, present),
-            title_id=_title(present.title_of(subject), SHORT[kind][0]),
-            title_en=_title(present.title_of(subject), SHORT[kind][1]),
+            title_id=_title(present.title_of(subject), short[0]),
+            title_en=_title(present.title_of(subject), short[1]),
             incident=alert.incident,
             value=alert.value,
         )

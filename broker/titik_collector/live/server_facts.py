@@ -124,6 +124,7 @@ class ServerFacts:
             backup_wanted=backups is not None,
             unknown_routers=self._unknown,
             line_down_since_ms=self._line.look(now_ms),
+            is_line_tested=bool(self._watched.outside),
             is_copy=self._taken_over,
         )
 

@@ -43,7 +43,7 @@ def compose(choice: Choice, writing: Writing, now_ms: int) -> Composed:
         first = headline(message, writing, now_ms, one.notification.due_ms)
         lines = (first, *_details(message, writing))
         rows, last = _members(message, writing, now_ms)
-    return _composed(one, writing, now_ms, (lines, rows, (*last, *message.notes)))
+    return _composed(one, writing, now_ms, (lines, rows, (*last, *_notes(message, writing))))
 
 
 Parts = tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]
@@ -100,7 +100,7 @@ def headline(message: Message, writing: Writing, now_ms: int, due_ms: int) -> st
 
 
 def _sentence(message: Message, writing: Writing, now_ms: int) -> str:
-    lang, known = writing.language, words.WORDS[message.kind]
+    lang, known = writing.language, words.of(message.kind, message.subject)
     end_ms = message.to_ms or now_ms
     template = known.resolved if message.what == "resolved" else known.firing
     if message.kind == "group-outage" and message.what != "resolved" and message.of_places:
@@ -134,10 +134,15 @@ def _details(message: Message, writing: Writing) -> tuple[str, ...]:
         found.append(lang.say(words.VALUE_HOT).format(value=lang.count(message.value, 1)))
     if message.acked_by is not None and message.what != "resolved":
         found.append(lang.say(words.HANDLED).format(name=message.acked_by))
-    advice = words.WORDS[message.kind].advice
+    advice = words.of(message.kind, message.subject).advice
     if advice is not None and message.what != "resolved":
         found.append(lang.say(advice).format(name=message.subject.name))
     return tuple(found)
+
+
+def _notes(message: Message, writing: Writing) -> tuple[str, ...]:
+    """A message of another version may have others."""
+    return tuple([writing.language.say(words.NOTES.get(one, one)) for one in message.notes])
 
 
 def _members(
@@ -155,7 +160,7 @@ def _row(one: Member, writing: Writing, now_ms: int) -> str:
     lang = writing.language
     parts = [lang.length(((one.to_ms or now_ms) - one.from_ms) / 1000)]
     if one.kind is not None:
-        parts.insert(0, lang.say(words.WORDS[one.kind].short))
+        parts.insert(0, lang.say(words.of(one.kind, one.subject).short))
     if one.cause is not None:
         parts.append(lang.say(one.cause))
     if one.kind is not None and one.to_ms is not None:

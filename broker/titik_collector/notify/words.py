@@ -5,7 +5,7 @@ Rule: where and since when stand in the first line. What to do stands in the sec
 
 from typing import NamedTuple
 
-from titik_collector.alerts.alert import Kind, What
+from titik_collector.alerts.alert import AlertSubject, Kind, What
 from titik_collector.languages.codes import marked, marked_many
 
 
@@ -138,6 +138,19 @@ WORDS: dict[Kind, KindWords] = {
         marked("On the server: titik status"),
     ),
 }
+OF_SERVER: dict[Kind, KindWords] = {
+    "flapping": KindWords(
+        marked("The Titik server of {where} loses its connection again and again since {since}"),
+        marked("The connection of the Titik server of {where} is stable again since {end}"),
+        marked("the server loses its connection again and again"),
+    ),
+}
+NOTES = {
+    "server-unstable": marked("The server's own connection comes and goes, too."),
+    "line-untested": marked(
+        "It may be the internet line of the server. Titik tests it where line is set in [alerts]."
+    ),
+}
 OF_GROUP = marked("{where}: {down} of {places} places are offline since {since} ({length})")
 # Before the first line.
 BEFORE: dict[What, str] = {
@@ -167,3 +180,10 @@ GO_ON = marked_many("%(num)d of them goes on.", "%(num)d of them go on.")
 OVER = marked("over")
 TEST = marked("Test message of Titik in {where}")
 TEST_MORE = marked("If you read this, messages arrive.")
+
+
+def of(kind: Kind, subject: AlertSubject) -> KindWords:
+    """The words for a kind of alert; the server has its own of some."""
+    if subject.scope == "server" and kind in OF_SERVER:
+        return OF_SERVER[kind]
+    return WORDS[kind]

@@ -46,9 +46,7 @@ def write(db: Database, before: AlertBook, step: AlertStep, now_ms: int) -> None
     outbox_rows.withdraw(db, step.withdrawn, now_ms)
     settings.keep(db, "alerts_looked_ms", now_ms)
     if step.fault_changed:
-        fault = step.book.fault
-        settings.change(db, "fault_from_ms", 0 if fault is None else fault.from_ms)
-        settings.change(db, "fault_until_ms", 0 if fault is None else fault.until_ms or 0)
+        _keep_fault(db, step.book.fault)
 
 
 def _kept(event: AlertEvent, before: AlertBook, after: AlertBook) -> KeptEvent:
@@ -62,4 +60,24 @@ def _incident(key: AlertKey, book: AlertBook) -> int | None:
 
 def _fault(db: Database) -> ServerFault | None:
     from_ms = settings.number(db, "fault_from_ms")
-    return ServerFault(from_ms, settings.number(db, "fault_until_ms") or None) if from_ms else None
+    if not from_ms:
+        return None
+    return ServerFault(
+        from_ms,
+        settings.number(db, "fault_until_ms") or None,
+        settings.number(db, "fault_newest_ms") or None,
+        settings.number(db, "fault_there_ms") or 0,
+        settings.number(db, "fault_times") or 1,
+    )
+
+
+def _keep_fault(db: Database, fault: ServerFault | None) -> None:
+    """As numbers: 0 is none."""
+    if fault is None:
+        settings.change(db, "fault_from_ms", 0)
+        return
+    settings.change(db, "fault_from_ms", fault.from_ms)
+    settings.change(db, "fault_until_ms", fault.until_ms or 0)
+    settings.change(db, "fault_newest_ms", fault.newest_ms or 0)
+    settings.change(db, "fault_there_ms", fault.there_ms)
+    settings.change(db, "fault_times", fault.times)

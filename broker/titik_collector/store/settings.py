@@ -7,6 +7,9 @@ from titik_collector.store.database import Database, upsert
 Name = Literal[
     "alerts_looked_ms",  # when the rules were last looked at
     "fault_from_ms",  # the newest time in which routers could not be judged; 0: none
+    "fault_newest_ms",  # of several: when the newest began; 0: there was one
+    "fault_there_ms",  # for how long the server was there between them
+    "fault_times",  # how many
     "fault_until_ms",  # 0: it goes on
     "heard_until_ms",  # until when the collector heard its routers
     "minutes_days",  # how long they are kept where the configuration does not say it: see 0020
