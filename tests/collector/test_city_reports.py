@@ -120,6 +120,21 @@ def test_a_month_of_the_city_is_the_sum_of_its_places(db: Database) -> None:
     assert 2 * (31 * DAY_MS - HOUR_MS) == found.headline.availability.available_ms
 
 
+def test_an_interruption_over_a_change_of_provider_is_one(db: Database) -> None:
+    """Each provider has its own part in its report, and the city has both lines."""
+    change = MARCH + 10 * DAY_MS
+    away(db, 3, change - HOUR_MS, change + 2 * HOUR_MS)
+    away(db, 3, change + 5 * DAY_MS, change + 5 * DAY_MS + HOUR_MS)
+    city = read(db)
+    assert (2, 3) == (city.headline.interruptions, len(city.interruptions))
+    assert {"s1": 0, "s2": 2} == {
+        one.subject.name: one.headline.interruptions for one in city.places
+    }
+    assert [1, 2] == [
+        read(db, kind="provider", name=name).headline.interruptions for name in ("Telkom", "Biznet")
+    ]
+
+
 def test_a_provider_has_the_minutes_in_which_it_was_the_place_s(db: Database) -> None:
     """And the interruptions of these, with the number of the line."""
     cut = MARCH + 3 * DAY_MS

@@ -256,7 +256,7 @@ def _headline(found: CityPeriod, mine: Sequence[PlaceService], uses: Sequence[Us
         availability.together(one.availability for one in mine),
         availability.together(one.regardless for one in mine),
         len(_sites(mine)),
-        sum(len(one.interruptions) for one in mine),
+        _count(mine),
     )
 
 
@@ -335,13 +335,20 @@ def _line(
         availability.together(one.availability for one in its),
         availability.together(one.regardless for one in its),
         len(uses),
-        sum(len(one.interruptions) for one in its),
+        _count(its),
     )
 
 
 def _sum_of_means(uses: Sequence[Use]) -> float | None:
     known = [one.clients for one in uses if one.clients is not None]
     return sum(known) if known else None
+
+
+def _count(services: Sequence[PlaceService]) -> int:
+    """One that goes on over a change of its place's provider or hours is one."""
+    found = [(one.site.id, named.interruption) for one in services for named in one.interruptions]
+    ends = {(site, one.span.end_ms, one.cause) for site, one in found}
+    return sum((site, one.span.start_ms, one.cause) not in ends for site, one in found)
 
 
 def _interruptions(services: Iterable[PlaceService], span: Span) -> list[ReportedInterruption]:
