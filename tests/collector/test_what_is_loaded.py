@@ -11,8 +11,8 @@ from titik_collector.cli import COMMANDS, titik
 
 # The libraries of the server half, by the name that is imported.
 LIBRARIES = {
-    "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho", "psutil", "psycopg",
-    "rich", "starlette", "uvicorn",
+    "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho", "prometheus_client",
+    "psutil", "psycopg", "rich", "starlette", "uvicorn",
 }  # fmt: skip
 CITY = """
 [city]

@@ -27,8 +27,8 @@ SPLITS = {"logging", "urllib", "ssl", "uuid", "codecs", "encodings", "unicodedat
 ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
 ROUTER_LIBRARIES = {"psutil", "click", "scapy"}
 SERVER_LIBRARIES = {
-    "apprise", "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho", "psutil",
-    "psycopg", "rich", "starlette", "uvicorn",
+    "apprise", "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho",
+    "prometheus_client", "psutil", "psycopg", "rich", "starlette", "uvicorn",
 }  # fmt: skip
 
 # The floors of each half, lowest first: a room, or a file beside the rooms, imports only what
@@ -53,7 +53,7 @@ FLOORS = {
         {"access", "desk", "outputs", "rollups"},
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},
-        {"reports"},
+        {"metrics", "reports"},
         {"assemble", "notify", "screens", "web"},
         {"collect", "public"},
         {"serve", "simulation"},

@@ -42,6 +42,7 @@ SCREENS = [
     "/wall",
     "/about",
     "/healthz",
+    "/metrics",
     "/events?once",
 ]
 

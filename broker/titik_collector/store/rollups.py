@@ -62,6 +62,18 @@ class KnownTime(NamedTuple):
     answered: int
 
 
+class RouterBytes(NamedTuple):
+    """The bytes of a router in some of its minutes, and until when each kind is known."""
+
+    router: str
+    wifi_down: int
+    wifi_up: int
+    uplink_down: int
+    uplink_up: int
+    wifi_known_ms: int | None  # the end of the last minute in which they are known; None: none is
+    uplink_known_ms: int | None
+
+
 class RollupRow(NamedTuple):
     """What is known of a window."""
 
@@ -156,6 +168,23 @@ def known_time(
         (*values, window),
     ):
         yield KnownTime(*row)
+
+
+def bytes_of_routers(db: Database, span: Span) -> list[RouterBytes]:
+    """Of registered routers that have any minute that begins in a stretch of time."""
+    names = ("wifi_down", "wifi_up", "uplink_down", "uplink_up")
+    sums = ", ".join(f"CAST(sum({name}_bytes) AS BIGINT)" for name in names)
+    ends = ", ".join(
+        f"max(CASE WHEN {name}_known_ms > 0 THEN end_ms END)" for name in ("wifi", "uplink")
+    )
+    rows = db.execute(
+        f"SELECT router.name, {sums}, {ends} FROM router"
+        " JOIN rollup ON rollup.scope = 'router' AND rollup.scope_id = router.id"
+        " WHERE router.registered = 1 AND length = '1m' AND start_ms >= ? AND start_ms < ?"
+        " GROUP BY router.name",
+        span,
+    )
+    return [RouterBytes(*row) for row in rows]
 
 
 def count_windows(db: Database, window: Window, asked: Sequence[tuple[int, Span]]) -> list[int]:

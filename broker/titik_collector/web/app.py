@@ -8,7 +8,15 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute
 
-from titik_collector.web import basemap, error_pages, live, public_folder, static_files, streets
+from titik_collector.web import (
+    basemap,
+    error_pages,
+    live,
+    public_folder,
+    scraping,
+    static_files,
+    streets,
+)
 from titik_collector.web.access import WhoLooks
 from titik_collector.web.api import openapi
 from titik_collector.web.api.past_answers import PastBudget
@@ -42,6 +50,7 @@ ROUTES: list[BaseRoute] = [
     *wall_page.ROUTES,
     *live.ROUTES,
     *health.ROUTES,
+    *scraping.ROUTES,
     *history_page.ROUTES,
     *reports_page.ROUTES,
     *openapi.ROUTES,
@@ -70,4 +79,5 @@ def build(city: CityView) -> Starlette:
     app.state.past = PastBudget()
     app.state.sign_in = SignIn(city.desk)
     app.state.streams = live.Streams(city)
+    app.state.scrapes = scraping.Scrapes(city, app.state.streams)
     return app

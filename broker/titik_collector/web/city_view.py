@@ -76,6 +76,11 @@ class Snapshot:
         return not self.problems
 
     @property
+    def is_read_now(self) -> bool:
+        """Whether the store was read a moment ago."""
+        return self.problem is None and time.monotonic() - self.taken_s <= OLD_S
+
+    @property
     def problems(self) -> list[str]:
         """Why not, for the operator."""
         found = [one.text for one in self.status.warnings if one.level == "critical"]
