@@ -1,6 +1,7 @@
 """`/alerts`: what is wrong, who handles it, what is silenced and planned; and its forms."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
 from tests.web.conftest import LOOPBACK
 from tests.web.people import add_user, log_in
 from titik_collector.accounts.audit import Actor
+from titik_collector.config.receiver_tables import Receiver
 from titik_collector.desk import acks, planned_work, posting
 from titik_collector.desk.planned_work import Entry
 from titik_collector.store import (
@@ -284,6 +286,23 @@ def test_an_incident_shows_what_was_sent(wrong: cities.City, alerts_view: CityVi
     assert "mayor: failed, is tried again" in text
     assert "no &lt;route&gt;" in text
     assert "restored" not in text
+
+
+def test_a_receiver_that_nothing_reaches_is_named(
+    wrong: cities.City, alerts_view: CityView
+) -> None:
+    """Whoever misses messages gets none about it; the remedy is there."""
+    config = replace(wrong.config, receiver=(Receiver(name="mayor", type="webhook"),))
+    alerts_view.config = config
+    page, made_ms = client(alerts_view), cities.now_ms()
+    assert "titik notify test" not in page.get("/alerts").text
+    with notify_opening.opened(config.store) as db, db.transaction():
+        row = DeliveryRow("store", 1, made_ms, 2, "mayor", made_ms - 120_000, "refused")
+        delivery_rows.add(db, [row])
+    found = "messages to mayor have not arrived for 2 min; as root: titik notify test mayor"
+    assert found in page.get("/alerts").text
+    indonesian = page.get("/alerts?lang=id").text
+    assert "pesan ke mayor tidak sampai sejak 2 m lalu" in indonesian
 
 
 @pytest.mark.parametrize("alerts", ["site", "provider:Indosat", "rsud-sk-lerik", "city"])

@@ -1,6 +1,7 @@
 """`titik status` and `titik top`: the city now."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
 from titik_collector.queries import (
+    failing_receivers,
     server_warnings,
     site_groups,
     status,
@@ -24,7 +26,7 @@ from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
 from titik_collector.store import opening
-from titik_collector.store.database import StoreError
+from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 
 COUNT = click.IntRange(0, 1_000_000)
@@ -143,7 +145,7 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
     try:
         with opening.reading(settings.store, settings.file) as db:
             now_ms = server_clock.shown_ms(db)
-            server = server_warnings.look(settings, now_ms, db)
+            server = _server(settings, now_ms, db)
             of, warned = settings.city, server.warnings
             return status.gather(db, of.name, now_ms, warned, of.title, of.timezone), server
     except StoreError as error:
@@ -152,6 +154,13 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
             raise  # what to do with the store comes before a collector
         causes, rest = _causes(settings, error)
         raise StoreError("; ".join([*rest, *causes])) from error
+
+
+def _server(settings: Config, now_ms: int, db: Database) -> Server:
+    """With the receivers that nothing reaches."""
+    found = server_warnings.look(settings, now_ms, db)
+    unreached = failing_receivers.warned(settings, now_ms)
+    return replace(found, warnings=(*found.warnings, *unreached))
 
 
 def _causes(settings: Config, error: StoreError) -> tuple[list[str], list[str]]:
@@ -168,7 +177,7 @@ def _check(file: Path, limits: Limits) -> None:
         settings = model.load(file)
         with opening.reading(settings.store, settings.file) as db:
             now_ms = server_clock.shown_ms(db)
-            server = server_warnings.look(settings, now_ms, db)
+            server = _server(settings, now_ms, db)
             city = status.gather(db, settings.city.name, now_ms, server.warnings)
             code, line = status_check.check(city, server, limits)
     except StoreError as error:

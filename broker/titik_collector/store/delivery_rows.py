@@ -60,6 +60,32 @@ def first_of_incidents(db: Database, since_ms: int) -> list[DeliveryTime]:
     return [DeliveryTime(int(incident), int(at_ms)) for incident, at_ms in rows]
 
 
+class FailingReceiver(NamedTuple):
+    """A receiver that got nothing since some tries failed."""
+
+    receiver: str
+    since_ms: int  # the first that failed
+    tries: int
+    is_refused: bool  # it does not want one of them, so that one is not tried again
+
+
+def failing(db: Database) -> list[FailingReceiver]:
+    """Those whose last try failed, by name."""
+    rows = db.execute(
+        "SELECT one.receiver, min(one.at_ms), count(*),"
+        " max(CASE WHEN one.outcome = 'refused' THEN 1 ELSE 0 END)"
+        " FROM delivery AS one LEFT JOIN (SELECT receiver, max(number) AS number FROM delivery"
+        " WHERE outcome IN ('delivered', 'capped') GROUP BY receiver) AS arrived"
+        " ON arrived.receiver = one.receiver"
+        " WHERE one.outcome IN ('failed', 'refused') AND one.number > coalesce(arrived.number, 0)"
+        " GROUP BY one.receiver ORDER BY one.receiver"
+    )
+    return [
+        FailingReceiver(receiver, int(since_ms), int(tries), bool(is_refused))
+        for receiver, since_ms, tries, is_refused in rows
+    ]
+
+
 def prune(db: Database, before_ms: int) -> None:
     """Part of the caller's transaction."""
     db.execute("DELETE FROM delivery WHERE at_ms < ?", (before_ms,))

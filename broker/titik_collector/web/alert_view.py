@@ -15,6 +15,7 @@ from titik_collector.desk import naming, work_times
 from titik_collector.desk.desk_reading import facts_of
 from titik_collector.figures.windows import Span
 from titik_collector.limits import MAX_HAPPENED, MAX_INCIDENTS
+from titik_collector.queries import failing_receivers
 from titik_collector.store import (
     alert_rows,
     delivery_rows,
@@ -105,6 +106,12 @@ async def whole(view: CityView, number: int) -> WholeIncident | None:
     return WholeIncident(
         *(one, tuple(members), tuple(changes), tuple(acks), tuple(remarks)), deliveries
     )
+
+
+async def unreached(view: CityView) -> list[str]:
+    """Receivers that nothing reaches, each in a sentence."""
+    found = await asyncio.to_thread(failing_receivers.warned, view.config, view.now_ms)
+    return [one.text for one in found]
 
 
 def _deliveries(view: CityView, incident: Incident) -> tuple[DeliveryRow, ...] | None:

@@ -49,6 +49,7 @@ async def _list(request: Request, wrong: str | None = None, status: int = 200) -
         status,
         wrong=wrong,
         incidents=alert_view.open_incidents(view),
+        unreached=await alert_view.unreached(view),
         recent=await alert_view.recent(view),
         silences=alert_view.silences_now(view),
         maintenance=alert_view.work_ahead(view),
