@@ -18,31 +18,40 @@ STUCK = replace(STORING, storing=False, store_problem="disk full")
 LONG_AGO_MS = NOW_MS - 60 * MINUTE_MS
 
 
+def seen(
+    age_ms: int | None, state: CollectorState | None = None, watched_ms: int = 60 * MINUTE_MS
+) -> SeenCollector:
+    """A collector whose beat is so old."""
+    beat_ms = None if age_ms is None else NOW_MS - age_ms
+    return SeenCollector(NOW_MS, beat_ms, age_ms, watched_ms, state)
+
+
 @pytest.mark.parametrize(
-    ("seen", "down", "stuck"),
+    ("found", "down", "stuck"),
     [
-        (SeenCollector(NOW_MS, NOW_MS - 5000, LONG_AGO_MS, STORING), False, False),
-        (SeenCollector(NOW_MS, NOW_MS - 59_999, LONG_AGO_MS, None), False, False),
-        (SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, None), True, None),
-        (SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, STORING), True, False),
-        (SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, STUCK), None, True),
-        (
-            SeenCollector(NOW_MS, NOW_MS - 60_000, LONG_AGO_MS, replace(STUCK, at_ms=LONG_AGO_MS)),
-            True,
-            None,
-        ),
-        (SeenCollector(NOW_MS, None, LONG_AGO_MS, None), None, None),
-        (SeenCollector(NOW_MS, LONG_AGO_MS, NOW_MS - 59_999, None), None, None),
+        (seen(5000, STORING), False, False),
+        (seen(59_999), False, False),
+        (seen(60_000), True, None),
+        (seen(60_000, STORING), True, False),
+        (seen(60_000, STUCK), None, True),
+        (seen(60_000, replace(STUCK, at_ms=LONG_AGO_MS)), True, None),
+        (seen(None), True, None),
+        (seen(None, STUCK), None, True),
+        (seen(60_000, watched_ms=59_999), None, None),
+        (seen(None, watched_ms=59_999), None, None),
     ],
-    ids=["works", "just", "gone", "hangs", "full disk", "killed then", "never", "just started"],
+    ids=[
+        *("works", "just", "gone", "hangs", "full disk", "killed then", "never", "never stored"),
+        *("just started", "never yet"),
+    ],
 )
 def test_what_is_wrong_with_the_collector(
-    seen: SeenCollector, down: bool | None, stuck: bool | None
+    found: SeenCollector, down: bool | None, stuck: bool | None
 ) -> None:
     """A full disk is not a dead collector, and what was not watched is not known."""
-    found = own_alerts.of_collector(seen, "main", "Kota Kupang")
     expected = [("collector-down", down), ("store-failing", stuck)]
-    assert expected == [(one.key.kind, one.condition) for one in found]
+    findings = own_alerts.of_collector(found, "main", "Kota Kupang")
+    assert expected == [(one.key.kind, one.condition) for one in findings]
 
 
 def played(*conditions: tuple[int, bool | None]) -> list[tuple[int, str, int]]:
@@ -50,7 +59,7 @@ def played(*conditions: tuple[int, bool | None]) -> list[tuple[int, str, int]]:
     alerts, found, is_firing = OwnAlerts(), list[tuple[int, str, int]](), False
     key = own_alerts.OwnKey("collector-down", "main")
     for minute, condition in conditions:
-        one = OwnFinding(key, "Kota Kupang", condition, 7)
+        one = OwnFinding(key, "Kota Kupang", condition, 7, own_alerts.FOR_MS)
         message: Message | None = alerts.moved(one, is_firing, minute * MINUTE_MS)
         if message is not None:
             is_firing = message.what == "firing"

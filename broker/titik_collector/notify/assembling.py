@@ -1,7 +1,6 @@
 """Where a notifier is put together: its lanes, and how it reaches store and broker."""
 
 import logging
-import time
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -30,13 +29,15 @@ def notifier(settings: Config, password_file: Path | None = None) -> Notifier:
         for one in settings.receiver
     }
     listener = _listener(settings, password_file)
+    store = StoreWatch(settings)
+    store.look()  # it has the time by which the ledger reads back
     heart = Heart(settings.heartbeat)
     made = Notifier(
         settings,
-        Ledger(settings.page_store, time.time_ns() // 1_000_000),
+        Ledger(settings.page_store, store.now_ms()),
         lanes,
         tries,
-        StoreWatch(settings),
+        store,
         listener,
         heart,
     )

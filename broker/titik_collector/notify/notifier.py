@@ -7,7 +7,7 @@ has taken over.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
@@ -44,9 +44,8 @@ class Notifier:
     store: StoreWatch
     listener: BeatListener | None  # None: no broker is named
     heart: Heart
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     _alerts: OwnAlerts = field(default_factory=OwnAlerts)
-    _watched_ms: int | None = None
+    _watched_at: float = field(default_factory=time.monotonic)
     _next_look: float = 0.0
     _look: StoreLook | None = None
     _logged: str | None = None
@@ -57,13 +56,10 @@ class Notifier:
         self._take(wait_s)
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK_S
-            now_ms = self.now_ms()
-            if self._watched_ms is None:
-                self._watched_ms = now_ms
-            self._look = self.store.look(now_ms)
-            self._watch(now_ms)
-        self._offer(self.now_ms())
-        self.ledger.save(self.now_ms())
+            self._look = self.store.look()
+            self._watch(self.store.now_ms())
+        self._offer(self.store.now_ms())
+        self.ledger.save(self.store.now_ms())
 
     def finish(self, wait_s: float) -> None:
         """Give lanes nothing more, and wait a while for what is under way."""
@@ -74,7 +70,7 @@ class Notifier:
     def close(self) -> None:
         """Write what lanes have finished; what is under way is sent again after the next start."""
         self._take(0.0)
-        self.ledger.close(self.now_ms())
+        self.ledger.close(self.store.now_ms())
         self.store.close()
 
     # What became of tries.
@@ -88,7 +84,7 @@ class Notifier:
             return
 
     def _mark(self, one: Try) -> None:
-        now_ms, failure = self.now_ms(), one.failure
+        now_ms, failure = self.store.now_ms(), one.failure
         self.lanes[one.receiver].done(one)
         became = None
         if failure is not None:
@@ -223,9 +219,9 @@ class Notifier:
     def _watch(self, now_ms: int) -> None:
         look, settings = self._look, self.settings
         state = collector_state.read(settings.state_files)
-        assert self._watched_ms is not None
         beat_ms = None if look is None else look.beat_ms
-        seen = SeenCollector(now_ms, beat_ms, self._watched_ms, state)
+        watched_ms = round((time.monotonic() - self._watched_at) * 1000)
+        seen = SeenCollector(now_ms, beat_ms, self.store.beat_age_ms(), watched_ms, state)
         names = [one.name for one in settings.receiver]
         deliveries = self.ledger.deliveries
         found = own_alerts.of_collector(seen, settings.collector.id, settings.city.title)

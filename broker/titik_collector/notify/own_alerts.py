@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from titik_collector.alerts.alert import AlertSubject, Kind, Member, Message, Notification
 from titik_collector.own_state.collector_state import CollectorState
+from titik_collector.queries.failing_receivers import is_long
 from titik_collector.store.delivery_rows import DeliveryRow
 
 STALE_MS = 60_000  # a beat is written every 5 s
 FOR_MS, KEEP_MS = 60_000, 600_000
-FAILURES, FAILING_MS = 3, 15 * 60_000  # a channel that fails so often, for so long
 
 
 class OwnKey(NamedTuple):
@@ -32,7 +32,7 @@ class OwnFinding(NamedTuple):
     title: str
     condition: bool | None
     from_ms: int  # since when, if it is true
-    for_ms: int = FOR_MS
+    for_ms: int
 
 
 class SeenCollector(NamedTuple):
@@ -40,7 +40,8 @@ class SeenCollector(NamedTuple):
 
     now_ms: int
     beat_ms: int | None  # the last in the store; None: there was none yet, or it cannot be read
-    watched_ms: int  # since when we look; before that nothing was seen
+    age_ms: int | None  # for how long it has been the last
+    watched_ms: int  # for how long we look; before that nothing was seen
     state: CollectorState | None  # what its file says; None: there is none
 
 
@@ -48,27 +49,25 @@ def of_collector(seen: SeenCollector, collector: str, title: str) -> list[OwnFin
     """Whether it works, and whether it stores."""
     down = _is_down(seen)
     stuck = _cannot_store(seen)
-    from_ms = max(seen.watched_ms, 0) if seen.beat_ms is None else seen.beat_ms
+    from_ms = seen.now_ms - seen.watched_ms if seen.beat_ms is None else seen.beat_ms
     since_ms = from_ms if seen.state is None else seen.state.since_ms
     if stuck:
         down = None if down else down
     return [
-        OwnFinding(OwnKey("collector-down", collector), title, down, from_ms),
-        OwnFinding(OwnKey("store-failing", collector), title, stuck, since_ms),
+        OwnFinding(OwnKey("collector-down", collector), title, down, from_ms, FOR_MS),
+        OwnFinding(OwnKey("store-failing", collector), title, stuck, since_ms, FOR_MS),
     ]
 
 
 def is_alive(seen: SeenCollector) -> bool:
     """Whether its beat is fresh."""
-    return seen.beat_ms is not None and seen.now_ms - seen.beat_ms < STALE_MS
+    return seen.age_ms is not None and seen.age_ms < STALE_MS
 
 
 def _is_down(seen: SeenCollector) -> bool | None:
     if is_alive(seen):
         return False
-    if seen.beat_ms is None:
-        return None
-    return seen.now_ms - seen.watched_ms >= STALE_MS or None
+    return seen.watched_ms >= STALE_MS or None
 
 
 def _cannot_store(seen: SeenCollector) -> bool | None:
@@ -79,20 +78,14 @@ def _cannot_store(seen: SeenCollector) -> bool | None:
     return not seen.state.storing
 
 
-def failing_since_ms(deliveries: Iterable[DeliveryRow], receiver: str) -> int | None:
-    """Since when each try to a receiver failed; None: the last one arrived, or there was none."""
-    since_ms, _ = _failures(deliveries, receiver)
-    return since_ms
-
-
 def of_receiver(deliveries: Sequence[DeliveryRow], receiver: str, now_ms: int) -> OwnFinding:
     """Whether messages reach it."""
     since_ms, number = _failures(deliveries, receiver)
-    is_failing = since_ms is not None and number >= FAILURES and now_ms - since_ms >= FAILING_MS
+    is_failing = since_ms is not None and is_long(since_ms, number, now_ms)
     was_tried = any(one.receiver == receiver for one in deliveries)
     condition = is_failing if was_tried and (is_failing or since_ms is None) else None
     key = OwnKey("delivery-failing", receiver)
-    return OwnFinding(key, receiver, condition, since_ms or now_ms, for_ms=0)
+    return OwnFinding(key, receiver, condition, since_ms or now_ms, 0)
 
 
 def _failures(deliveries: Iterable[DeliveryRow], receiver: str) -> tuple[int | None, int]:

@@ -280,7 +280,7 @@ def version(path: Path) -> int:
     """The number of the newest migration that was applied; 0: there is no store."""
     if not path.exists():
         return 0
-    with closing(_read_only(path)) as db:
+    with closing(_readable(path)) as db:
         return db.version()
 
 

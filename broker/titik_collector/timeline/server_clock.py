@@ -223,8 +223,16 @@ def of(db: Database) -> ServerClock:
 
 def shown_ms(db: Database | None) -> int:
     """What time it is to a reader of the store; the server's clock where it cannot be read."""
-    known = None if db is None else load(db)
-    return wall_ms() - (0 if known is None or known.since_ms is None else known.ahead_ms)
+    return time_of(None if db is None else load(db))
+
+
+def time_of(known: Known | None) -> int:
+    """What time it is by what the store keeps; the server's clock where that is right."""
+    if known is None or known.since_ms is None:
+        return wall_ms()
+    if known.boot == boot_id():  # the server's clock may have been set since that was written
+        return uptime_ms() + known.offset_ms
+    return wall_ms() - known.ahead_ms
 
 
 def forget_ms(db: Database) -> int:
