@@ -3,9 +3,10 @@
 Rule: only a live sample that came as it was taken counts. A backlog changes nothing here.
 Rule: a figure of a router that is not online, or was not heard lately, is not known.
 Rule: an outage counts from its beginning, not from when it was noticed.
+Rule: what was before a start of the collector is read from the store, so that it goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,7 @@ from titik_collector.alerts.facts import LiveFacts, LiveRouter, LiveServer, Live
 from titik_collector.config.model import Config
 from titik_collector.config.site_tables import Site
 from titik_collector.limits import MAX_KNOWN_HOURS
+from titik_collector.live import last_hour
 from titik_collector.live.now import LiveState, Seen
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence
 from titik_collector.live.quarter_hour import QuarterHour
@@ -34,6 +36,7 @@ from titik_wire.messages import Sample
 
 LATE_CAUSE_MS = 2 * HOUR_MS  # what is known of an outage is looked at so long after its end
 TOGETHER_MS = 10 * MINUTE_MS  # last samples of a site's routers, before it went away
+LOOKS = 12  # in a minute
 STEP = 50  # routers of one look whose losses are counted: some milliseconds
 
 HOSTAPD = "hostapd"  # in `failed` of a sample
@@ -58,6 +61,7 @@ class _KnownSite:
     clients: QuarterHour = field(default_factory=QuarterHour)
     down: QuarterHour = field(default_factory=QuarterHour)
     empty_ms: int | None = None  # since when it is online without a client
+    is_recalled: bool = False  # what was before the start
 
 
 @dataclass(slots=True)
@@ -92,6 +96,7 @@ class LiveFactSource:
         self._rounds: dict[int, ReachRounds] = {}
         self._lost: dict[int, int] = {}
         self._lost_next: list[int] = []
+        self._began_ms: int | None = None  # at the first look
         self._places: dict[str, _KnownSite] = {}
         self.place(config)
 
@@ -124,6 +129,7 @@ class LiveFactSource:
         """Everything, as it is now."""
         away = outages.lately(self._db, now_ms - LATE_CAUSE_MS)
         self._count_lost()
+        self._recall_rounds(now_ms)
         self._presence.know(self._live.router_ids())
         sums: dict[str, _Sums] = {name: _Sums() for name in self._places}
         routers = [
@@ -133,6 +139,7 @@ class LiveFactSource:
         ]
         ids = [one.site_id for one in self._places.values()]
         self._usual.look(ids, now_ms)
+        self._recall(sums, now_ms)
         moment = datetime.fromtimestamp(now_ms // MINUTE_MS * 60, self._zone)
         sites = [
             self._site(place, sums[name], moment, now_ms) for name, place in self._places.items()
@@ -163,7 +170,8 @@ class LiveFactSource:
         if sums is not None:
             _add(sums, is_online, sample, seen)
         rounds = self._rounds.get(known.id)
-        internet = rounds.internet(now_ms) if is_online and rounds is not None else _NOT_KNOWN
+        is_tested = is_online and rounds is not None and rounds.is_recalled
+        internet = rounds.internet(now_ms) if is_tested and rounds is not None else _NOT_KNOWN
         return LiveRouter(
             name=known.name,
             site=site,
@@ -189,9 +197,9 @@ class LiveFactSource:
 
     def _site(self, place: _KnownSite, sums: _Sums, moment: datetime, now_ms: int) -> LiveSite:
         site = place.site
-        if site.capacity is not None:  # else nothing asks for the mean
+        if place.is_recalled and site.capacity is not None:  # else nothing asks for the mean
             place.clients.add(sums.clients, now_ms)
-        if site.uplink_mbps is not None:
+        if place.is_recalled and site.uplink_mbps is not None:
             place.down.add(sums.down_bps, now_ms)
         return LiveSite(
             name=site.name,
@@ -209,6 +217,35 @@ class LiveFactSource:
             without_clients_ms=_without_clients_ms(place, sums, now_ms),
             usual_clients=self._usual.of(place.site_id),
         )
+
+    def _recall(self, sums: Mapping[str, _Sums], now_ms: int) -> None:
+        """What some places were in the last hour, once all of their routers report again."""
+        if self._began_ms is None:
+            self._began_ms = now_ms
+        is_late = now_ms - self._began_ms > SILENT_AFTER_MS
+        some = [
+            place
+            for name, place in self._places.items()
+            if not place.is_recalled
+            and sums[name].clients is not None
+            and (is_late or not sums[name].unknown)
+        ][: last_hour.STEP]
+        if not some:
+            return
+        minutes = last_hour.of_sites(self._db, [one.site_id for one in some], now_ms)
+        for place in some:
+            place.is_recalled = True
+            place.empty_ms = last_hour.empty_since_ms(minutes[place.site_id], now_ms)
+            for one in minutes[place.site_id]:
+                place.clients.add(one.clients_mean, one.start_ms, LOOKS)
+                place.down.add(one.uplink_down_bps, one.start_ms, LOOKS)
+
+    def _recall_rounds(self, now_ms: int) -> None:
+        some = {id_: one for id_, one in self._rounds.items() if not one.is_recalled}
+        if some:
+            ids = list(some)[: last_hour.STEP]
+            for id_, before in last_hour.rounds_of(self._db, ids, now_ms).items():
+                some[id_].recall(before)
 
     def _count_lost(self) -> None:
         if not self._lost_next:
@@ -265,7 +302,7 @@ def _clients_before(last: Sequence[tuple[int, int]]) -> int | None:
 
 def _without_clients_ms(place: _KnownSite, sums: _Sums, now_ms: int) -> int | None:
     """For how long it is online with nobody; each of its routers is known meanwhile."""
-    if sums.clients is None or sums.unknown:
+    if sums.clients is None or sums.unknown or not place.is_recalled:
         place.empty_ms = None
         return None
     if sums.most:

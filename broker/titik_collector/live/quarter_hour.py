@@ -31,8 +31,8 @@ class QuarterHour:
         self._total = 0.0  # of all of them
         self._count = 0
 
-    def add(self, value: float | None, at_ms: int) -> None:
-        """What it is at a look; None: it is not known."""
+    def add(self, value: float | None, at_ms: int, looks: int = 1) -> None:
+        """What it is at a look, or was at some; None: it is not known."""
         number = at_ms // MINUTE_MS
         while self._minutes and self._minutes[0].number <= number - MINUTES:
             old = self._minutes.popleft()
@@ -43,10 +43,10 @@ class QuarterHour:
         if not self._minutes or self._minutes[-1].number != number:
             self._minutes.append(_Looks(number))
         newest = self._minutes[-1]
-        newest.total += value
-        newest.count += 1
-        self._total += value
-        self._count += 1
+        newest.total += value * looks
+        newest.count += looks
+        self._total += value * looks
+        self._count += looks
 
     def mean(self) -> float | None:
         """At the last look; each look counts as much as another."""

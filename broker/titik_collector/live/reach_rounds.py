@@ -5,9 +5,11 @@ Rule: where some rounds answer and others do not, it is not known.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from titik_collector.limits import MAX_ROUNDS
+from titik_collector.live.last_hour import ReachRound
 from titik_wire.instant import MINUTE_MS
 from titik_wire.messages import Reach, Sample
 
@@ -32,12 +34,13 @@ class ReachState(NamedTuple):
 class ReachRounds:
     """Those of one router."""
 
-    __slots__ = ("_counted", "_failing_ms", "_rounds")
+    __slots__ = ("_counted", "_failing_ms", "_rounds", "is_recalled")
 
     def __init__(self) -> None:
-        self._rounds: deque[tuple[int, bool]] = deque(maxlen=MAX_ROUNDS)
+        self._rounds: deque[ReachRound] = deque(maxlen=MAX_ROUNDS)
         self._counted: CountedRounds | None = None
         self._failing_ms: int | None = None
+        self.is_recalled = False
 
     def hear(self, sample: Sample, at_ms: int) -> None:
         """A sample came as it was taken."""
@@ -50,11 +53,18 @@ class ReachRounds:
             return
         answers = _more_answered(old, new)
         answers = answered(reach) if answers is None else answers
-        self._rounds.append((at_ms, answers))
-        if answers:
-            self._failing_ms = None
-        elif self._failing_ms is None:
-            self._failing_ms = at_ms
+        self._add(ReachRound(at_ms, answers))
+
+    def recall(self, before: Sequence[ReachRound]) -> None:
+        """What was before the first one that was heard."""
+        heard = list(self._rounds)
+        self.is_recalled, self._failing_ms = True, None
+        self._rounds.clear()
+        for one in before:
+            if not heard or one.at_ms < heard[0].at_ms:
+                self._add(one)
+        for one in heard:
+            self._add(one)
 
     def internet(self, now_ms: int) -> ReachState:
         """What they show at a moment."""
@@ -64,6 +74,13 @@ class ReachRounds:
         if not any(lately):
             return ReachState(False, self._failing_ms)
         return ReachState(True if all(lately[-2:]) else None)
+
+    def _add(self, one: ReachRound) -> None:
+        self._rounds.append(one)
+        if one.answers:
+            self._failing_ms = None
+        elif self._failing_ms is None:
+            self._failing_ms = one.at_ms
 
 
 def _more_answered(old: CountedRounds | None, new: CountedRounds) -> bool | None:

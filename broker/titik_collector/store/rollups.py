@@ -74,6 +74,16 @@ class RouterBytes(NamedTuple):
     uplink_known_ms: int | None
 
 
+class SiteWindow(NamedTuple):
+    """What the rules of alerts remember of a minute of a site."""
+
+    site_id: int
+    start_ms: int
+    clients_mean: float | None
+    clients_max: int | None
+    uplink_down_bps: int | None
+
+
 class RollupRow(NamedTuple):
     """What is known of a window."""
 
@@ -103,6 +113,18 @@ def site_means(db: Database, sites: Sequence[int], hours: Sequence[int]) -> list
             values,
         )
     )
+
+
+def site_minutes(db: Database, sites: Sequence[int], span: Span) -> Iterator[SiteWindow]:
+    """Minutes of sites that begin in a stretch of time, in order of it."""
+    head, values = db.keyed(("id",), [(one,) for one in sites])
+    for row in db.execute(
+        f"{head} SELECT id, start_ms, clients_mean, clients_max, uplink_down_bps"
+        " FROM key CROSS JOIN rollup WHERE scope = 'site' AND scope_id = id AND length = '1m'"
+        " AND start_ms >= ? AND start_ms < ? ORDER BY start_ms",
+        (*values, *span),
+    ):
+        yield SiteWindow(*row)
 
 
 def read_many(db: Database, asked: Sequence[tuple[Series, Span]]) -> list[dict[int, RollupRow]]:
