@@ -1,6 +1,7 @@
 """A city in one file: configuration, registry, authority, users and store, for an empty machine.
 
-    titik.toml  desk.db  titik.db  db.password  web/{db.password,tls.key,tls.crt,basemap}
+    titik.toml  desk.db  notify.db  titik.db  db.password
+    web/{db.password,tls.key,tls.crt,basemap}
     broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
 What else mosquitto keeps is not in it: routers send again what was not acknowledged, and every
@@ -8,7 +9,8 @@ retained message is published again.
 
 Rule: the file is its owner's alone from its first byte, for it holds every key of the city.
 Rule: restoring writes over nothing, and puts the configuration in its place last.
-Rule: a desk that cannot be read stops no backup, and one that is damaged no restore.
+Rule: a desk that cannot be read stops no backup, and one that is damaged no restore. So it is with
+what `titik notify` remembers, by which nothing is sent twice after a restore.
 Rule: streets (a .pmtiles) are in none: they never change, and every night's would hold them again.
 """
 
@@ -27,13 +29,23 @@ from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.files.replace import replacing
-from titik_collector.store import copying, desk_copying, desk_opening, identity, opening, snapshot
+from titik_collector.store import (
+    copying,
+    desk_copying,
+    desk_opening,
+    identity,
+    notify_copying,
+    notify_opening,
+    opening,
+    snapshot,
+)
 from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import files, open_closed, open_reader, open_writer
 from titik_collector.units.systemd_units import WEB_USER
 
 CONFIG, DESK, STORE, BROKER, WEB = "titik.toml", "desk.db", "titik.db", "broker", "web"
+NOTIFY = notify_opening.FILE
 PASSWORD = "db.password"  # of a store on a server
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
 _ADD = "add them again: titik web user add NAME"
@@ -64,8 +76,9 @@ class BackupError(BrokerError):
 def backup(city: Config, file: Path) -> SavedCity:
     """Write the city into `file`, while everything runs."""
     copy, desk = file.with_name(f".{file.name}.db"), file.with_name(f".{file.name}.desk")
-    _remove(copy)
-    _remove(desk)
+    delivered = file.with_name(f".{file.name}.notify")
+    for one in (copy, desk, delivered):
+        _remove(one)
     try:
         # What is behind a link is kept: certificates are often links to the newest.
         with (
@@ -74,6 +87,7 @@ def backup(city: Config, file: Path) -> SavedCity:
         ):
             tar.add(city.file, CONFIG, filter=_ours)
             left_out = [*_add_named(tar, city), *_add_desk(tar, city, desk)]
+            left_out += _add_delivered(tar, city, delivered)
             if city.broker.directory is not None:
                 for path, name in _broker_files(city.broker.directory):
                     tar.add(path, name, recursive=False, filter=_ours)
@@ -82,8 +96,8 @@ def backup(city: Config, file: Path) -> SavedCity:
                 tar.add(copy, STORE, filter=_ours)
             holds = {one.partition("/")[0] for one in tar.getnames()}
     finally:
-        _remove(copy)
-        _remove(desk)
+        for one in (copy, desk, delivered):
+            _remove(one)
     return SavedCity(holds, left_out)
 
 
@@ -119,6 +133,18 @@ def _add_desk(tar: tarfile.TarFile, city: Config, copy: Path) -> Iterator[str]:
         yield f"the users of the page: {error}"
 
 
+def _add_delivered(tar: tarfile.TarFile, city: Config, copy: Path) -> Iterator[str]:
+    """What is left out, and why."""
+    try:
+        with notify_opening.reading(city.page_store) as source:
+            if source is not None:
+                with closing(desk_opening.open_file(copy, notify_opening.FOLDER)) as into:
+                    notify_copying.copy(source, into)
+                tar.add(copy, NOTIFY, filter=_ours)
+    except (StoreError, OSError) as error:
+        yield f"which messages were sent: {error}"
+
+
 def restore(file: Path, target: Path, force: bool = False) -> Restored:
     """Put the city where `target`, its configuration file, will be; BackupError if it cannot.
 
@@ -146,7 +172,7 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
     notes += [*_hand_over(city), *_without_streets(city)]
     is_to_come = has_store and city.store.path is None
     try:
-        notes += (restore_store if is_to_come else _bring_desk)(file, city)
+        notes += (restore_store if is_to_come else _bring_beside_store)(file, city)
     except (StoreError, BackupError) as error:
         if is_to_come:  # the server is away, or it still has the store
             no_store = str(error)
@@ -182,7 +208,9 @@ def restore_store(file: Path, city: Config) -> list[str]:
             _check_database(beside, file)
         if store is None:
             return _copy_to_server(beside, file, city)
-        notes = _bring_desk(file, city)  # first: where the store is, nothing brings it again
+        notes = _bring_beside_store(
+            file, city
+        )  # first: where the store is, nothing brings it again
         beside.replace(store)
         return notes
 
@@ -203,7 +231,7 @@ def _copy_to_server(beside: Path, file: Path, city: Config) -> list[str]:
     with closing(open_reader(beside)) as source, opening.writing(city.store, half=True) as target:
         there = opening.name(city.store)
         copying.begin(source, target, origin, there)  # another store's desk gets nothing
-        notes = _bring_desk(file, city)  # before the store, as on a file
+        notes = _bring_beside_store(file, city)  # before the store, as on a file
         copying.copy(source, target, origin, there, lambda: None)
         copying.finish(target)
     return notes
@@ -224,6 +252,31 @@ def _without_streets(city: Config) -> Iterator[str]:
     streets = city.web.streets
     if streets is not None and not streets.exists():
         yield f"in no backup: {streets}; copy it there, or take basemap out of [web]"
+
+
+def _bring_beside_store(file: Path, city: Config) -> list[str]:
+    """What people entered, and which messages they got; as `_bring_desk`."""
+    return [*_bring_desk(file, city), *_bring_delivered(file, city)]
+
+
+def _bring_delivered(file: Path, city: Config) -> list[str]:
+    """Where nothing was sent yet; without it a message may come twice."""
+    with ExitStack() as left:
+        beside = _beside(notify_opening.folder_of(city.beside), left)
+        with _opened(file) as tar:
+            member = next((one for one in tar if one.name == NOTIFY), None)
+            if member is None:
+                return []
+            _write(tar, member, beside)
+        try:
+            with (
+                closing(desk_opening.open_file(beside, notify_opening.FOLDER)) as source,
+                notify_opening.opened(city.page_store) as target,
+            ):
+                notify_copying.copy(source, target)
+        except StoreError as error:
+            return [f"messages of the last hour may come twice: {error}"]
+        return []
 
 
 def _bring_desk(file: Path, city: Config) -> list[str]:
@@ -315,7 +368,7 @@ def _unpack(
     unpacked: dict[Path, Path] = {}  # by its place
     for member in tar:
         path = PurePosixPath(member.name)
-        if not member.isfile() or member.name in (CONFIG, DESK):
+        if not member.isfile() or member.name in (CONFIG, DESK, NOTIFY):
             continue
         if member.name == STORE:
             has_store = True

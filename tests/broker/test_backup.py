@@ -14,7 +14,9 @@ import pytest
 
 from tests.broker.enrolled import SAMPLE, City, Router
 from tests.broker.running import RunningBroker
-from titik_collector.store import conservation
+from titik_collector.config.store_table import Store
+from titik_collector.store import conservation, delivery_rows, notify_opening, remembered_rows
+from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.store.lease import held
 from titik_collector.store.sqlite import files, open_writer
 
@@ -434,3 +436,25 @@ def test_a_member_that_belongs_elsewhere_is_refused(kept: Path, tmp_path: Path, 
     there = City(tmp_path / "there")
     assert "belongs in no backup" in there.says("restore", str(kept), status=1)
     assert [] == [*tmp_path.rglob("evil"), *there.folder.glob("titik.*")]
+
+
+def test_what_was_sent_comes_back(city: City, kept: Path, tmp_path: Path) -> None:
+    """So that a restored city sends nothing twice; what is there already is newer, and stays."""
+    row = DeliveryRow("store", 1, 5, None, "it", 5, "delivered")
+    with notify_opening.opened(Store(path=city.folder / "titik.db")) as db, db.transaction():
+        delivery_rows.add(db, [row])
+        remembered_rows.write(db, remembered_rows.SERVED, "here")
+    city.says("backup", str(kept))
+    there = City(tmp_path / "there")
+    there.says("restore", str(kept))
+    newer = row._replace(message=2)
+    restored = Store(path=there.folder / "titik.db")
+    with notify_opening.opened(restored) as db, db.transaction():
+        assert [row] == delivery_rows.since(db, 0)
+        assert "here" == remembered_rows.read(db, remembered_rows.SERVED)
+        delivery_rows.add(db, [newer])
+    for one in files(there.folder / "titik.db"):
+        one.unlink(missing_ok=True)
+    there.says("restore", "--only-store", str(kept))
+    with notify_opening.opened(restored) as db:
+        assert [row, newer] == delivery_rows.since(db, 0)

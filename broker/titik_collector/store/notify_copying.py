@@ -1,0 +1,31 @@
+"""What `titik notify` keeps, copied to another place, whichever engine either is on.
+
+Rule: what is there already is newer, and stays.
+Rule: a delivery is a row or two, so one transaction has all of them.
+"""
+
+from titik_collector.store.database import Database, insert
+
+TABLES = ("delivery", "own_message", "remembered")
+
+
+def copy(source: Database, target: Database) -> bool:
+    """Bring it to one that is empty; False: that one is not."""
+    with source.snapshot():
+        rows = {
+            name: list(source.execute(f"SELECT {_columns(source, name)} FROM {name}"))
+            for name in TABLES
+        }
+    with target.transaction():
+        if any(target.execute(f"SELECT 1 FROM {name} LIMIT 1") for name in TABLES):
+            return False
+        for name, found in rows.items():
+            columns = tuple(_columns(source, name).split(", "))
+            target.executemany(insert(name, columns), found)
+        target.raise_numbers()
+    return True
+
+
+def _columns(db: Database, name: str) -> str:
+    (columns,) = [one.columns for one in db.tables() if one.name == name]
+    return ", ".join(columns)
