@@ -1,5 +1,9 @@
 """`titik notify test` and `list`, as an operator types them."""
 
+import os
+import pwd
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from titik_collector.store import delivery_rows, notify_opening
 from titik_collector.store.delivery_rows import DeliveryRow
 
 pytestmark = pytest.mark.thorough
+NOBODY = pwd.getpwuid(65534)
 
 
 def typed(file: Path, *words: str) -> Result:
@@ -76,3 +81,28 @@ def test_what_was_tried_is_listed(tmp_path: Path) -> None:
         ] == typed(file, "list").output.splitlines()
         assert 1 == len(typed(file, "list", "--expired").output.splitlines())
         assert 1 == len(typed(file, "list", "--failed").output.splitlines())
+
+
+@pytest.mark.system
+def test_root_tests_as_the_user_that_delivers() -> None:
+    """What root may read, that user may not; afterwards root is root again."""
+    folder = Path(tempfile.mkdtemp(prefix="titik-notify-", dir="/tmp"))  # pytest's is root's alone
+    try:
+        folder.chmod(0o755)
+        with (
+            serving(Program()) as program,
+            city(folder, webhook(folder, "desk", program.url)) as one,
+        ):
+            kept = notify_opening.folder_of(folder / "titik.db")
+            kept.mkdir()
+            os.chown(kept, NOBODY.pw_uid, NOBODY.pw_gid)
+            refused = typed(one.settings.file, "test", "desk")
+            os.chown(folder / "desk.url", NOBODY.pw_uid, -1)
+            sent = typed(one.settings.file, "test", "desk")
+    finally:
+        shutil.rmtree(folder)
+    assert (1, 0, 0) == (refused.exit_code, sent.exit_code, os.geteuid())
+    assert f"as the user {NOBODY.pw_name}" in refused.output
+    assert f"FAIL  secret: {folder}/desk.url may not be read" in refused.output
+    assert "chown titik-notify" in refused.output
+    assert 1 == len(program.bodies)

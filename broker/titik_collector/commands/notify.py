@@ -17,7 +17,13 @@ from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.config.receiver_tables import Receiver
 from titik_collector.limits import MAX_LISTED, MAX_ROWS
-from titik_collector.notify import assembling, outside_watch, walking, webhook
+from titik_collector.notify import (
+    assembling,
+    delivering_user,
+    outside_watch,
+    walking,
+    webhook,
+)
 from titik_collector.notify.channel import channel_of
 from titik_collector.notify.undelivered import Undelivered
 from titik_collector.own_state.systemd import Service
@@ -90,19 +96,17 @@ def notify_command(
 @click.argument("receiver")
 @options.CONFIG
 def test_command(receiver: str, file: Path) -> None:
-    """Send a test message to RECEIVER, and print each step on the way."""
+    """Send a test message to RECEIVER, and print each step on the way.
+
+    Root sends it as the user of the service, who may read less.
+    """
     with plainly():
         settings = model.load(file)
         found = _find(settings, receiver)
-    is_sent = True
-    for one in walking.walk(settings, found, channel_of(settings, found), _now_ms()):
-        if one.problem is None:
-            click.echo(f"ok    {one.step}")
-            continue
-        is_sent = False
-        click.echo(f"FAIL  {one.step}: {one.problem}")
-        if one.remedy:
-            click.echo(f"      {one.remedy}")
+    with delivering_user.acting(settings.page_store) as user:
+        if user is not None:
+            click.echo(f"as the user {user}")
+        is_sent = _walked(settings, found)
     if not is_sent:
         raise click.exceptions.Exit(1)
     click.echo(f"sent; does it arrive at {receiver}?")
@@ -148,6 +152,20 @@ def watch_command(listen: str, after: float, file: Path) -> None:
         settings = model.load(file)
         watch = outside_watch.OutsideWatch(settings, _path(settings), after)
         outside_watch.run(watch, host, int(port), lambda: bool(stopped))
+
+
+def _walked(settings: Config, receiver: Receiver) -> bool:
+    """Print each step; whether it was sent."""
+    is_sent = True
+    for one in walking.walk(settings, receiver, channel_of(settings, receiver), _now_ms()):
+        if one.problem is None:
+            click.echo(f"ok    {one.step}")
+            continue
+        is_sent = False
+        click.echo(f"FAIL  {one.step}: {one.problem}")
+        if one.remedy:
+            click.echo(f"      {one.remedy}")
+    return is_sent
 
 
 def _begin_again(stopped: list[int]) -> None:
