@@ -150,7 +150,7 @@ def watch_command(listen: str, after: float, file: Path) -> None:
         signal.signal(name, lambda number, _frame: stopped.append(number))
     with plainly():
         settings = model.load(file)
-        watch = outside_watch.OutsideWatch(settings, _path(settings), after)
+        watch = assembling.watch(settings, _path(settings), after)
         outside_watch.run(watch, host, int(port), lambda: bool(stopped))
 
 

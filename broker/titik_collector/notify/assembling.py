@@ -2,19 +2,19 @@
 
 import logging
 from pathlib import Path
-from queue import SimpleQueue
 
 from titik_collector.broker_setup import login
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config.model import ENGINEER, Config, reader_of
 from titik_collector.limits import MAX_PASSWORD_FILE
+from titik_collector.notify.all_lanes import ReceiverLanes
 from titik_collector.notify.beat_listener import BeatListener
-from titik_collector.notify.channel import channel_of
 from titik_collector.notify.heartbeat import Heart
-from titik_collector.notify.lane import ReceiverLane, Try
 from titik_collector.notify.ledger import Ledger
 from titik_collector.notify.notifier import Notifier
+from titik_collector.notify.outside_watch import OutsideWatch
 from titik_collector.notify.store_watch import StoreWatch
+from titik_collector.timeline import server_clock
 from titik_collector.wording.mendable import Mendable
 from titik_mqtt.endpoint import Endpoint, Tls
 
@@ -23,30 +23,26 @@ log = logging.getLogger(__name__)
 
 def notifier(settings: Config, password_file: Path | None = None) -> Notifier:
     """All of it, begun; StoreError if nothing can be kept of what is delivered."""
-    tries: SimpleQueue[Try] = SimpleQueue()
-    lanes = {
-        one.name: ReceiverLane(one.name, channel_of(settings, one), tries)
-        for one in settings.receiver
-    }
     listener = _listener(settings, password_file)
     store = StoreWatch(settings)
     store.look()  # it has the time by which the ledger reads back
     heart = Heart(settings.heartbeat)
-    made = Notifier(
-        settings,
-        Ledger(settings.page_store, store.now_ms()),
-        lanes,
-        tries,
-        store,
-        listener,
-        heart,
-    )
-    for lane in lanes.values():
-        lane.start()
+    ledger = Ledger(settings.page_store, store.now_ms())
+    lanes = ReceiverLanes(settings, ledger, store.now_ms)
+    made = Notifier(settings, ledger, lanes, store, listener, heart)
+    lanes.start()
     if listener is not None:
         listener.start()
     heart.start()
     return made
+
+
+def watch(settings: Config, path: str, silent_s: float) -> OutsideWatch:
+    """That of a second machine; `path` is that of a sign."""
+    ledger = Ledger(settings.page_store, server_clock.wall_ms(), is_needed=False)
+    lanes = ReceiverLanes(settings, ledger, server_clock.wall_ms)
+    lanes.start()
+    return OutsideWatch(lanes, path, silent_s)
 
 
 def _listener(settings: Config, password_file: Path | None) -> BeatListener | None:

@@ -30,17 +30,29 @@ KEPT_MS = 90 * DAY_MS  # beside the store
 
 
 class Ledger:
-    """From its opening to `close`; StoreError if there is none to begin with."""
+    """From its opening to `close`; StoreError if it is needed, and there is none to begin with."""
 
-    def __init__(self, where: Where, now_ms: int) -> None:
+    def __init__(self, where: Where, now_ms: int, is_needed: bool = True) -> None:
         self._where = where
-        self._db: Database | None = notify_opening.open_notify(where)
+        self._db: Database | None = None
         self._unsaved: list[DeliveryRow] = []
         self._unsaved_own: list[Notification] = []
         self._unsaved_words: dict[str, str] = {}
         self._logged: str | None = None
         self._pruned_ms = now_ms
-        deliveries.post(self._db, where, now_ms)
+        self.deliveries: list[DeliveryRow] = []
+        self.own: list[Notification] = []
+        self.served: str | None = None
+        try:
+            self._begin(now_ms)
+        except StoreError as error:
+            if is_needed:
+                raise
+            self._failed(error)
+
+    def _begin(self, now_ms: int) -> None:
+        self._db = notify_opening.open_notify(self._where)
+        deliveries.post(self._db, self._where, now_ms)
         self.deliveries = delivery_rows.since(self._db, now_ms - REMEMBERED_MS)
         self.own = own_messages.all_of(self._db)
         self.served = remembered_rows.read(self._db, remembered_rows.SERVED)

@@ -7,21 +7,17 @@ has taken over.
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
 
 from titik_collector.alerts.alert import Notification
 from titik_collector.config.model import Config
-from titik_collector.languages.language import language
-from titik_collector.limits import MAX_DETAIL
-from titik_collector.notify import choosing, composing, own_alerts
+from titik_collector.notify import choosing, own_alerts
+from titik_collector.notify.all_lanes import ReceiverLanes
 from titik_collector.notify.beat_listener import BeatListener
-from titik_collector.notify.choosing import Choice, Failure, Waiting
+from titik_collector.notify.choosing import Waiting
 from titik_collector.notify.composed import MessageKey
-from titik_collector.notify.composing import Writing
 from titik_collector.notify.heartbeat import Health, Heart
-from titik_collector.notify.lane import ReceiverLane, Try
 from titik_collector.notify.ledger import Ledger
 from titik_collector.notify.own_alerts import OwnAlerts, SeenCollector
 from titik_collector.notify.own_receivers import receivers_of
@@ -39,8 +35,7 @@ class Notifier:
 
     settings: Config
     ledger: Ledger
-    lanes: Mapping[str, ReceiverLane]
-    tries: "SimpleQueue[Try]"
+    lanes: ReceiverLanes
     store: StoreWatch
     listener: BeatListener | None  # None: no broker is named
     heart: Heart
@@ -49,11 +44,10 @@ class Notifier:
     _next_look: float = 0.0
     _look: StoreLook | None = None
     _logged: str | None = None
-    _nobodies: set[str] = field(default_factory=set)  # receivers that have no lane, as logged
 
     def turn(self, wait_s: float = 0.2) -> None:
         """Take what became of tries, look at the store, and give lanes what is due."""
-        self._take(wait_s)
+        self.lanes.take(wait_s)
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK_S
             self._look = self.store.look()
@@ -64,43 +58,14 @@ class Notifier:
     def finish(self, wait_s: float) -> None:
         """Give lanes nothing more, and wait a while for what is under way."""
         until = time.monotonic() + wait_s
-        while any(lane.is_busy for lane in self.lanes.values()) and time.monotonic() < until:
-            self._take(0.1)
+        while self.lanes.is_busy and time.monotonic() < until:
+            self.lanes.take(0.1)
 
     def close(self) -> None:
         """Write what lanes have finished; what is under way is sent again after the next start."""
-        self._take(0.0)
+        self.lanes.take(0.0)
         self.ledger.close(self.store.now_ms())
         self.store.close()
-
-    # What became of tries.
-
-    def _take(self, wait_s: float) -> None:
-        try:
-            self._mark(self.tries.get(timeout=wait_s) if wait_s else self.tries.get_nowait())
-            while True:
-                self._mark(self.tries.get_nowait())
-        except Empty:
-            return
-
-    def _mark(self, one: Try) -> None:
-        now_ms, failure = self.store.now_ms(), one.failure
-        self.lanes[one.receiver].done(one)
-        became = None
-        if failure is not None:
-            detail = f"{failure.step}: {failure.reason}"[:MAX_DETAIL]
-            became = Failure("refused" if failure.is_permanent else "failed", detail)
-        self.ledger.add(choosing.rows_of(one.choice, now_ms, became))
-        self.ledger.save(now_ms)  # at once: what is not written may be sent again
-        head = one.choice.head
-        if became is not None:
-            again = "no" if became.outcome == "refused" else "yes"
-            log.warning(
-                "message not delivered receiver=%s id=%s try=%d again=%s reason=%s",
-                *(one.receiver, head.key.id, head.tries + 1, again, became.detail),
-            )
-            return
-        log.info("message delivered receiver=%s id=%s", one.receiver, head.key.id)
 
     # What is due.
 
@@ -114,69 +79,10 @@ class Notifier:
         if problem is not None:
             return
         self._serve(now_ms)
-        for receiver, some in self._waiting(now_ms).items():
-            lane = self.lanes.get(receiver)
-            if lane is None:
-                # The collector may have read of it before we did.
-                left = self._left(receiver, some, now_ms)
-                if left and receiver not in self._nobodies:
-                    self._nobodies.add(receiver)
-                    log.error("message to nobody, it waits receiver=%s", receiver)
-            elif lane.is_free():
-                self._give(lane, some, now_ms)
-
-    def _left(self, receiver: str, some: list[Waiting], now_ms: int) -> list[Waiting]:
-        """Without what waited for too long, which is given up."""
-        over = [one for one in some if choosing.is_over(one, now_ms)]
-        self.ledger.add(choosing.row_of(one, now_ms, "ended", "for a day") for one in over)
-        for one in over:
-            log.error("message given up receiver=%s id=%s", receiver, one.key.id)
-        return [one for one in some if one not in over]
-
-    def _give(self, lane: ReceiverLane, some: list[Waiting], now_ms: int) -> None:
-        own = [one for one in self.ledger.deliveries if one.receiver == lane.receiver]
-        choice = choosing.choose(
-            self._left(lane.receiver, some, now_ms),
-            own,
-            now_ms,
-            is_person=self._types()[lane.receiver] != "webhook",
-        )
-        if choice is None:
-            return
-        written, writing = self._with_own(choice), self._writing(lane.receiver)
-        lane.offer(choice, lambda: composing.compose(written, writing, now_ms))
-
-    def _with_own(self, choice: Choice) -> Choice:
-        """What only we saw belongs into the digest."""
-        head = choice.head
-        if head.notification.message.what != "digest":
-            return choice
-        message = own_alerts.with_own(head.notification.message, self.ledger.own)
-        about = replace(head.notification, message=message)
-        return choice._replace(of=(head._replace(notification=about),))
-
-    def _waiting(self, now_ms: int) -> dict[str, list[Waiting]]:
-        messages = [*self._messages(), *self.ledger.messages(now_ms)]
-        found: dict[str, list[Waiting]] = {}
-        for one in choosing.waiting_of(messages, self.ledger.deliveries):
-            found.setdefault(one.notification.receiver, []).append(one)
-        return found
+        self.lanes.offer(self._messages())
 
     def _messages(self) -> list[tuple[MessageKey, Notification]]:
         return [] if self._look is None else list(self._look.messages.items())
-
-    def _types(self) -> dict[str, str]:
-        return {one.name: one.type for one in self.settings.receiver}
-
-    def _writing(self, receiver: str) -> Writing:
-        settings = self.settings
-        found = next(one for one in settings.receiver if one.name == receiver)
-        return Writing(
-            language=language(found.language or settings.web.language),
-            zone=settings.city.timezone,
-            city=settings.city.name,
-            url=settings.web.url,
-        )
 
     # Whose store it is.
 

@@ -2,6 +2,8 @@
 
 Rule: it needs nothing of the server: no store and no broker, only receivers of its own.
 Rule: whoever does not know the secret path of the sign gives none.
+Rule: what was reported lies on the disk, so that a restart reports nothing twice, and no end is
+lost. A place that cannot be written stops no message.
 """
 
 import hmac
@@ -9,70 +11,85 @@ import http.server
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from titik_collector.alerts.alert import AlertSubject, Message, Notification
-from titik_collector.config.model import Config
-from titik_collector.languages.language import language
-from titik_collector.notify import choosing, composing
-from titik_collector.notify.channel import Channel, channel_of
-from titik_collector.notify.choosing import Choice, Waiting
-from titik_collector.notify.composed import Composed
-from titik_collector.notify.composing import Writing
-from titik_collector.notify.undelivered import Undelivered
+from titik_collector.alerts.alert import AlertSubject, Message
+from titik_collector.notify import own_alerts
+from titik_collector.notify.all_lanes import ReceiverLanes
+from titik_collector.notify.own_alerts import Firing, OwnKey
 
 log = logging.getLogger(__name__)
 
 SILENT_S = 300.0  # a sign comes each minute
 LOOK_S = 1.0
 READ_S = 5.0  # for a whole request
+FINISH_S = 10.0  # for what is under way when it ends
+KEY = OwnKey("collector-down", "watched")
 
 
 @dataclass(eq=False)
 class OutsideWatch:
     """Hears signs, and says once that they stay away, and once that they are back."""
 
-    settings: Config
+    lanes: ReceiverLanes
     path: str
     silent_s: float = SILENT_S
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     _heard_at: float = field(default_factory=time.monotonic)
-    _heard_ms: int = 0
-    _fired_ms: int | None = None  # since when nothing came, if that was reported
+    _heard_ms: int | None = None  # None: no sign came since the start
+    _began_ms: int = 0
+    _firing: Firing | None = None  # what was reported, and is not over
 
     def __post_init__(self) -> None:
-        self._heard_ms = self.now_ms()  # before the start nothing was missed
+        self._began_ms = self.lanes.now_ms()  # before the start nothing was missed
+        self._firing = own_alerts.firing_of(self.lanes.ledger.own).get(KEY)
 
     def hear(self, path: str) -> bool:
         """Whether it was a sign."""
         if not hmac.compare_digest(path.encode(), self.path.encode()):
             return False
-        self._heard_at, self._heard_ms = time.monotonic(), self.now_ms()
+        self._heard_at, self._heard_ms = time.monotonic(), self.lanes.now_ms()
         return True
 
-    def look(self) -> Message | None:
-        """What is to be reported now."""
-        is_silent = time.monotonic() - self._heard_at > self.silent_s
-        if is_silent and self._fired_ms is None:
-            self._fired_ms = self._heard_ms
-            return self._message(self._fired_ms, None)
-        if not is_silent and self._fired_ms is not None:
-            from_ms, self._fired_ms = self._fired_ms, None
-            return self._message(from_ms, self._heard_ms)
-        return None
+    def turn(self, wait_s: float = LOOK_S) -> None:
+        """Report what is to be reported now, and deliver."""
+        self.lanes.take(wait_s)
+        self._look()
+        self.lanes.offer(())
+        self.lanes.ledger.save(self.lanes.now_ms())
 
-    def _message(self, from_ms: int, to_ms: int | None) -> Message:
-        return Message(
+    def close(self) -> None:
+        """What is under way is finished, or sent again after the next start."""
+        until = time.monotonic() + FINISH_S
+        while self.lanes.is_busy and time.monotonic() < until:
+            self.lanes.take(0.1)
+        self.lanes.ledger.close(self.lanes.now_ms())
+
+    def _look(self) -> None:
+        is_silent = time.monotonic() - self._heard_at > self.silent_s
+        heard_ms, firing = self._heard_ms, self._firing
+        if is_silent and firing is None:
+            names = tuple(one.name for one in self.lanes.settings.receiver)
+            since_ms = self._began_ms if heard_ms is None else heard_ms
+            self._firing = Firing(since_ms, names)
+            self._say(self._firing.from_ms, None, names)
+        if not is_silent and firing is not None and heard_ms is not None:
+            self._firing = None
+            self._say(firing.from_ms, heard_ms, firing.receivers)
+
+    def _say(self, from_ms: int, to_ms: int | None, receivers: Iterable[str]) -> None:
+        log.warning("the server is %s", "silent" if to_ms is None else "heard again")
+        message = Message(
             what="firing" if to_ms is None else "resolved",
-            kind="collector-down",
+            kind=KEY.kind,
             severity="critical",
-            subject=AlertSubject("server", "watched"),
-            title=self.settings.city.title,
+            subject=AlertSubject("server", KEY.name),
+            title=self.lanes.settings.city.title,
             from_ms=from_ms,
             to_ms=to_ms,
         )
+        self.lanes.ledger.say(message, dict.fromkeys(receivers), self.lanes.now_ms())
 
 
 def run(watch: OutsideWatch, host: str, port: int, is_stopped: Callable[[], bool]) -> None:
@@ -94,49 +111,6 @@ def run(watch: OutsideWatch, host: str, port: int, is_stopped: Callable[[], bool
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, name="signs", daemon=True).start()
         while not is_stopped():
-            message = watch.look()
-            if message is not None:
-                report(watch.settings, message, watch.now_ms())
-            time.sleep(LOOK_S)
+            watch.turn()
         server.shutdown()
-
-
-def report(settings: Config, message: Message, now_ms: int) -> None:
-    """To each receiver, in a thread of its own that tries again for a day."""
-    log.warning("the server is %s", "silent" if message.to_ms is None else "heard again")
-    for place, receiver in enumerate(settings.receiver):
-        about = Notification(
-            number=now_ms + place,
-            incident=None,
-            receiver=receiver.name,
-            made_ms=now_ms,
-            due_ms=now_ms,
-            message=message,
-            is_uncapped=True,
-        )
-        one = Waiting(choosing.key_of("own", about), about, 0, now_ms)
-        writing = Writing(
-            language=language(receiver.language or settings.web.language),
-            zone=settings.city.timezone,
-            city=settings.city.name,
-        )
-        composed = composing.compose(Choice("single", (one,)), writing, now_ms)
-        work = (channel_of(settings, receiver), composed, time.sleep)
-        threading.Thread(target=deliver, args=work, daemon=True).start()
-
-
-def deliver(channel: Channel, one: Composed, wait: Callable[[float], None]) -> bool:
-    """Try until it arrives, or for a day."""
-    tries = int(choosing.TRIED_MS / 1000 / choosing.LAST_RETRY_S)
-    waits = [*choosing.RETRIES_S, *[choosing.LAST_RETRY_S] * tries]
-    for wait_s in waits:
-        try:
-            channel.deliver(one)
-        except Undelivered as failure:
-            log.warning("not delivered receiver=%s reason=%s", one.receiver, failure.reason)
-            if failure.is_permanent:
-                return False
-            wait(wait_s)
-        else:
-            return True
-    return False
+    watch.close()
