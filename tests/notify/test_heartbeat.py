@@ -1,12 +1,15 @@
 """The sign of life: when it is given, and that it comes through the broker."""
 
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.notify.programs import Program, serving
+from tests.until import until
 from titik_collector.config.receiver_tables import Heartbeat
+from titik_collector.notify import beat_listener
 from titik_collector.notify.beat_listener import BeatListener, HeardCollector
 from titik_collector.notify.heartbeat import Health, Heart, why_silent
 from titik_mqtt.endpoint import Endpoint
@@ -87,3 +90,51 @@ def test_what_is_no_status_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     one.take(topics.beat("main"), b"{")
     assert None is one.silent_s()
     assert "beat cannot be read" in caplog.text
+
+
+class Once(Heart):
+    """Its first step meets a bug."""
+
+    steps: int = 0
+
+    def beat(self) -> None:
+        """A step."""
+        self.steps += 1
+        if self.steps == 1:
+            raise KeyError("a bug")
+
+
+def test_a_bug_ends_no_sign_of_life(caplog: pytest.LogCaptureFixture) -> None:
+    """It costs one sign, and the next comes as ever."""
+
+    def wait(_wait_s: float) -> None:
+        if heart.steps == 2:
+            threading.Event().wait()  # for ever
+
+    heart = Once(Heartbeat(url="http://127.0.0.1:1/"), wait=wait)
+    heart.start()
+    assert 2 == until(lambda: heart.steps, 2)
+    assert "a bug stops a heartbeat" in caplog.text
+
+
+class Deaf(BeatListener):
+    """Its first connection meets a bug, and the second one lasts."""
+
+    connections: int = 0
+
+    def _converse(self) -> None:
+        self.connections += 1
+        if self.connections == 1:
+            raise KeyError("a bug")
+        threading.Event().wait()  # for ever
+
+
+def test_a_bug_ends_no_hearing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs one connection."""
+    monkeypatch.setattr(beat_listener, "RETRY_S", 0.0)
+    one = Deaf(Endpoint("localhost", 1), "main")
+    one.start()
+    assert 2 == until(lambda: one.connections, 2)
+    assert "a bug stops the hearing" in caplog.text

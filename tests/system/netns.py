@@ -3,6 +3,7 @@
 Everything is private: namespaces have names of this process, and nothing is wired to the machine.
 """
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 AGENT = Path(__file__).parents[2] / "agent"
 GATEWAY = "198.51.100.1"
 ROUTER = "198.51.100.2"
+CLONE_NEWNET = 0x40000000  # of setns(2)
 NOBODY = "198.51.100.9"  # beyond the gateway, which knows no such host
 
 
@@ -82,6 +84,23 @@ class Hotspot:
     def _address(self, space: str, ifname: str, address: str) -> None:
         ip("-n", space, "address", "add", address, "dev", ifname)
         ip("-n", space, "link", "set", ifname, "up")
+
+
+@contextmanager
+def entered(space: str) -> Iterator[None]:
+    """This thread is in the namespace, and whatever it starts there."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def enter(namespace: int) -> None:
+        if libc.setns(namespace, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), space)
+
+    with open("/proc/thread-self/ns/net") as ours, open(f"/run/netns/{space}") as theirs:
+        enter(theirs.fileno())
+        try:
+            yield
+        finally:
+            enter(ours.fileno())
 
 
 @contextmanager

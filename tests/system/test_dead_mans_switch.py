@@ -3,12 +3,14 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
 from tests.notify.programs import Program, serving
-from tests.system.city import City, Process
+from tests.system import netns
+from tests.system.city import COLLECTOR, City, Process
 
 pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
@@ -91,3 +93,55 @@ def _desk(program: Program) -> str:
         '[[receiver]]\nname = "desk"\ntype = "webhook"\n'
         f'url = "http://127.0.0.1:{program.port}/hook"\n'
     )
+
+
+SECOND = """
+[city]
+name = "kupang"
+title = "Kota Kupang"
+timezone = "Asia/Makassar"
+[store]
+path = "titik.db"
+"""
+
+
+def _folder(mails: Path) -> str:
+    """A receiver that needs no line."""
+    return f'[[receiver]]\nname = "it"\ntype = "folder"\nfolder = "{mails}"\n'
+
+
+def _signs(mails: Path) -> str:
+    """How the subjects of all mails begin, the oldest first."""
+    files = sorted(mails.glob("*.eml"), key=lambda one: one.stat().st_mtime_ns)
+    found = [message_from_bytes(one.read_bytes(), policy=policy.default) for one in files]
+    return "".join(one["Subject"][0] for one in found)
+
+
+def test_a_line_that_is_cut_is_missed_on_a_second_machine(tmp_path: Path) -> None:
+    """All of the server goes on, and only somebody outside can say that it is not heard."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    heartbeat = f'[heartbeat]\nurl = "http://{netns.GATEWAY}:8099/w8-tirosa-31"\n'
+    file, mails = outside / "watch.toml", outside / "mails"
+    file.write_text(SECOND + heartbeat + _folder(mails))
+    with (
+        netns.hotspot(0) as line,
+        netns.entered(line.router),
+        City(tmp_path) as city,
+        notifying() as started,
+    ):
+        text = city.file.read_text()
+        city.file.write_text(f"{text}\n{heartbeat}{_folder(tmp_path / 'mails')}")
+        city.collect()
+        with netns.entered(line.gateway):
+            watch = (*COLLECTOR, "notify", "watch", "--after", "5", "--config", str(file))
+            started.append(Process(outside / "log", *watch))
+        city.until(lambda: _signs(mails) == "🔴", "nobody gives a sign yet")
+        started.append(start(city))
+        city.until(lambda: _signs(mails).endswith("🟢"), "the first sign")
+        netns.ip("-n", line.gateway, "link", "set", "eth0", "down")
+        city.until(lambda: _signs(mails).endswith("🔴"), "the line is cut")
+        netns.ip("-n", line.gateway, "link", "set", "eth0", "up")
+        city.until(lambda: _signs(mails).endswith("🟢"), "the line is back")
+        assert [False, False] == [one.is_over for one in started]
+        assert "" == _signs(tmp_path / "mails")
