@@ -24,6 +24,7 @@ for name in "$@"; do
             continue ;;
         mosquitto_*) package=mosquitto-clients ;;
         collectd) package=collectd-core ;;
+        promtool) package=prometheus ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
         nft) package=nftables ;;
