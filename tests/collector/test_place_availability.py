@@ -161,6 +161,41 @@ def test_what_failed_in_maintenance_is_not_counted_beside_it(tmp_path: Path) -> 
     assert Availability(71 * HOUR_MS, lost(("uplink lost", 60))) == second.regardless
 
 
+@pytest.mark.parametrize(
+    ("failed", "minutes", "lost_s"),
+    [
+        (range(20, 40), 60, 0),  # all of it while somebody worked
+        (range(20), 60, 19 * 60 + 30),
+        (range(40), 60, 19 * 60 + 30),
+        (range(20, 40), 59, 800),  # minutes are not kept for ever: evenly
+    ],
+)
+def test_rounds_that_failed_lie_on_their_side_of_maintenance(
+    tmp_path: Path, failed: range, minutes: int, lost_s: int
+) -> None:
+    """The router was connected all the time, so no outage shows when it was."""
+    hour = START + 10 * HOUR_MS
+    with opened(tmp_path / "db", past_rows.ROUTERS) as db:
+        past_rows.place(db, START)
+        heard(db, rounds=24 * 60)
+        past_rows.put(
+            db, LAST, "1d", START, START + DAY_MS, covered_ms=DAY_MS, observed_ms=DAY_MS,
+            reach_rounds=24 * 60, reach_answered=24 * 60 - len(failed),
+        )  # fmt: skip
+        put_hour(db, 3, hour, HOUR_MS, 60, 60 - len(failed))
+        for minute in range(minutes):
+            past_rows.put(
+                db, LAST, "1m", hour + minute * MINUTE_MS, covered_ms=MINUTE_MS,
+                observed_ms=MINUTE_MS, reach_rounds=1, reach_answered=int(minute not in failed),
+            )  # fmt: skip
+        from_ms, to_ms = hour + 19 * MINUTE_MS + 30_000, hour + 40 * MINUTE_MS
+        _, second = read(db, planned("site", "s2", from_ms, to_ms))
+    assert lost_s * 1000 == pytest.approx(second.availability.lost_ms, abs=45_000)
+    assert to_ms - from_ms == second.availability.excluded_ms
+    assert 0 == second.availability.unknown_ms
+    assert len(failed) * MINUTE_MS == pytest.approx(second.regardless.lost_ms, abs=45_000)
+
+
 def test_a_site_that_changed_its_provider_has_a_part_with_each(tmp_path: Path) -> None:
     """The first value of a fact counts for the time before it, too."""
     with opened(tmp_path / "db", past_rows.ROUTERS) as db:

@@ -4,6 +4,8 @@ Rule: a place counts from when anything is known of one of its routers, and not 
 A router counts not while its access is revoked.
 Rule: what the place was then counts: a site that changed its provider has a part with each.
 Rule: days are read, and hours where outages do not explain a day; so a month of a city is quick.
+Rule: where maintenance begins or ends in an hour whose internet failed now and then, its minutes
+show on which side that was.
 Rule: time is excluded where all routers of a place are under maintenance. How it would be without
 that is kept beside it.
 """
@@ -12,6 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -96,7 +99,9 @@ def read(
     known = _known(db, whole, Calendar(zone), there)
     names = {one.id: one for one in subject_names.sites(db)}
     facts = _facts(db, whole)
-    planned = _MaintenanceSpans(db, maintenance)
+    spans = _MaintenanceSpans(db, maintenance)
+    planned = {site: spans.of(names[site].name, its) for site, its in there.items()}
+    known = known._replace(windows=_cut(db, known.windows, planned.values()))
     # The night before the first day has hours of its own.
     calendar = Calendar(zone)
     days = [calendar.day_before(whole.start_ms), *calendar.days(*whole)]
@@ -107,7 +112,7 @@ def read(
             if of.hours not in hours:
                 hours[of.hours] = site_facts.opened(of.hours, days, zone)
             opened = list(stretches.overlaps(span, hours[of.hours]))
-            place = _PlaceTimes(names[site_id], its, known, planned.of(names[site_id].name, its))
+            place = _PlaceTimes(names[site_id], its, known, planned[site_id])
             found.append(place.service(span, of, opened))
     return [one for one in found if one.regardless.span_ms]
 
@@ -278,6 +283,67 @@ def _beside(day: WindowEvidence, hours: Sequence[WindowEvidence]) -> Iterator[Wi
         if one is not None:
             yield one
             at_ms = one.span.end_ms
+
+
+def _cut(
+    db: Database,
+    windows: Mapping[int, Sequence[WindowEvidence]],
+    planned: Iterable[Mapping[int, Sequence[Span]]],
+) -> Mapping[int, Sequence[WindowEvidence]]:
+    """Hours in which some rounds failed, apart where maintenance begins or ends in them."""
+    edges: defaultdict[int, set[int]] = defaultdict(set)
+    for its in planned:
+        for router_id, spans in its.items():
+            edges[router_id].update(edge for span in spans for edge in span)
+    asked = [
+        (router_id, one.span)
+        for router_id, times in edges.items()
+        for one in windows.get(router_id, ())
+        if one.answered < one.rounds
+        and stretches.length(one.span) <= HOUR_MS
+        and any(one.span.start_ms < edge < one.span.end_ms for edge in times)
+    ][:MAX_EVIDENCE]
+    if not asked:
+        return windows
+    counts = rollups.count_windows(db, "1m", asked)
+    whole = {
+        one
+        for one, count in zip(asked, counts, strict=True)
+        if count * MINUTE_MS == stretches.length(one[1])
+    }
+    minutes = _sorted(rollups.known_time(db, "1m", sorted(whole))) if whole else {}
+    return {
+        router_id: [
+            part
+            for one in its
+            for part in (
+                _parts_of(one.span, edges[router_id], _within(one.span, minutes[router_id]))
+                if (router_id, one.span) in whole
+                else (one,)
+            )
+        ]
+        for router_id, its in windows.items()
+    }
+
+
+def _parts_of(
+    whole: Span, edges: Iterable[int], minutes: Sequence[WindowEvidence]
+) -> Iterator[WindowEvidence]:
+    """A window between these edges, as its minutes are there."""
+    inside = sorted(edge for edge in edges if whole.start_ms < edge < whole.end_ms)
+    for start_ms, end_ms in pairwise((whole.start_ms, *inside, whole.end_ms)):
+        part = Span(start_ms, end_ms)
+        shares = [
+            (stretches.length(stretches.shared(part, one.span)) / MINUTE_MS, one) for one in minutes
+        ]
+        rounds = [one for one in minutes if start_ms <= one.span.start_ms < end_ms]
+        yield WindowEvidence(
+            part,
+            round(sum(share * one.covered_ms for share, one in shares)),
+            round(sum(share * one.aired_ms for share, one in shares)),
+            sum(one.rounds for one in rounds),
+            sum(one.answered for one in rounds),
+        )
 
 
 def _sorted(rows: Iterable[KnownTime]) -> dict[int, list[WindowEvidence]]:
