@@ -91,7 +91,22 @@ CASES = [
         CRITICAL,
         "1 site without a router online: solor",
     ),
-    ("the city is mute", city(("solor", GONE)), WELL, USUAL, CRITICAL, "none of 1 routers"),
+    (
+        "the city is mute",
+        city(("solor", GONE)),
+        WELL,
+        USUAL,
+        CRITICAL,
+        "none of 1 routers is online |",
+    ),
+    (
+        "nobody knows whether the server is",
+        city(("solor", GONE)),
+        replace(WELL, is_line_tested=False),
+        USUAL,
+        CRITICAL,
+        "1 routers is online (or the server's own line is cut; to know it, set line in [alerts]) |",
+    ),
     (
         "samples are lost",
         city(("tirosa", [router("tirosa-1", lost=3)])),

@@ -38,6 +38,8 @@ class Server:
         int | None
     )  # until the first certificate ends that no timer renews; None: not ours to read
 
+    is_line_tested: bool = True  # [alerts] has addresses outside
+
     @property
     def fails(self) -> bool:
         """Whether what is shown of routers may not be true now."""
@@ -67,7 +69,7 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     if clock is not None:
         warnings.append(Warned("warning", clock))
     certificates, days = _certificates(settings, now_ms)
-    return Server(state, (*warnings, *certificates), days)
+    return Server(state, (*warnings, *certificates), days, bool(settings.alerts.line))
 
 
 def words(state: CollectorState, now_ms: int, broker: str = "") -> Sentence | None:

@@ -15,6 +15,7 @@ from titik_collector.queries.status import CityStatus, RouterStatus
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 AWAY = ("offline", "silent")
+UNTESTED = "or the server's own line is cut; to know it, set line in [alerts]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def line(code: int, text: str) -> str:
 def _found(city: CityStatus, server: Server, limits: Limits) -> Iterator[tuple[int, str]]:
     now = city.line.now
     if now.routers_known and not now.routers_online:
-        yield CRITICAL, f"none of {now.routers_known} routers is online"
+        untested = "" if server.is_line_tested else f" ({UNTESTED})"
+        yield CRITICAL, f"none of {now.routers_known} routers is online{untested}"
     else:
         dark = [
             site.line.title for site in city.sites if site.routers and not site.now.routers_online
