@@ -2,25 +2,29 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.until import PATIENCE_S
 from tests.web import cities
 from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
 from tests.web.conftest import OpenPage, Served, serving_at
 from tests.web.people import PASSWORD, actor, add_user
+from tests.web.test_live_in_browser import turn
 from tests.web.test_screens import LOOKS, SHOTS, SWALLOWED, UPON_THE_MENU, violations
-from titik_collector.alerts.alert import AlertSubject
+from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject
 from titik_collector.desk import acks, planned_work, remarks, silences
 from titik_collector.desk.planned_work import Entry
-from titik_collector.store import desk_opening
+from titik_collector.store import alert_rows, desk_opening, incident_rows
 from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.system
 HOUR_MS = 3_600_000
+expect.set_options(timeout=PATIENCE_S * 1000)
 SCREENS = {
     "now": "/",
     "alerts": "/alerts?silence=city",
@@ -123,7 +127,46 @@ def test_the_count_follows_what_happens(open_page: OpenPage, troubled: Served) -
     count = page.locator("[data-alerts]")
     expect(count).to_have_text("2 open")
     happened(troubled.city.db, 4, TIROSA, "uplink-full", cities.now_ms(), severity="info")
-    expect(count).to_have_text("3 open", timeout=PATIENCE_S * 1000)
+    expect(count).to_have_text("3 open")
     cards = page.locator(".now-incidents li")
-    expect(cards).to_have_count(3, timeout=PATIENCE_S * 1000)
+    expect(cards).to_have_count(3)
     expect(cards.last).to_contain_text("Taman Tirosa")
+
+
+@pytest.mark.parametrize("path", ["/", "/alerts"])
+def test_incidents_follow_what_becomes_of_them(
+    open_page: OpenPage, tmp_path: Path, path: str
+) -> None:
+    """Though as many go on: who handles one, how many it is of, and which it is."""
+    with cities.city(tmp_path) as filled, watching(filled.config) as view:
+        filled.live()
+        now_ms = cities.now_ms()
+        known = happened(filled.db, 1, GROUP, "group-outage", now_ms - 70 * MINUTE_MS)
+        with serving_at(view) as address:
+            page = open_page(f"{address}{path}?lang=en")
+            expect(page.locator("[data-live]")).to_have_attribute("data-live", "live")
+            card = page.locator(".incident.open")
+            expect(card).to_contain_text("nobody handles it")
+            with desk_opening.opened(filled.config.page_store) as db:
+                acks.acknowledge(db, 1, "", actor()._replace(name="siti"))
+            seen(page, card, "siti handles it")
+            alert_rows.write(filled.db, [firing(TIROSA), firing(LERIK)])
+            seen(page, card, "2 parts")
+            over = replace(known, resolved_ms=cities.now_ms())
+            incident_rows.write(filled.db, [over])
+            happened(filled.db, 2, TIROSA, "crowded", now_ms)
+            seen(page, card, "crowded: Taman Tirosa")
+            length = card.locator("[data-since]").inner_text()
+            expect(card.locator("[data-since]")).not_to_have_text(length)
+
+
+def seen(page: Page, card: Locator, text: str) -> None:
+    """Soon: a page asks for its incidents each quarter of a minute at most."""
+    turn(page, 16_000)
+    expect(card).to_contain_text(text)
+
+
+def firing(subject: AlertSubject) -> Alert:
+    """An alert of the first incident."""
+    key = AlertKey("site-offline", subject)
+    return Alert(key=key, phase="firing", known=True, since_ms=cities.now_ms(), incident=1)

@@ -72,6 +72,15 @@ def remove(db: Database, keys: Iterable[AlertKey]) -> None:
     )
 
 
+def parts_now(db: Database) -> dict[int, int]:
+    """How many alerts of an incident fire now or are about to be over, by its number."""
+    sql = (
+        "SELECT incident_id, count(*) FROM alert WHERE incident_id IS NOT NULL"
+        " AND phase IN ('firing', 'recovering') GROUP BY incident_id ORDER BY incident_id"
+    )
+    return {int(incident): int(parts) for incident, parts in db.execute(sql)}
+
+
 def add_events(db: Database, events: Iterable[KeptEvent]) -> None:
     """They happened."""
     db.executemany(

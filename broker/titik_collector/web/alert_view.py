@@ -5,8 +5,11 @@ Rule: either may be away. A desk that nobody wrote to is an empty one.
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from titik_collector.alerts.alert import AlertKey, AlertSubject, Incident
 from titik_collector.alerts.desk_facts import Acknowledgement, Maintenance, Silence
@@ -44,6 +47,7 @@ class SeenIncident:
 
     incident: Incident
     title: str  # of its subject
+    parts: int  # that fire now
     ack: Acknowledgement | None  # that counts; None: nobody handles it
     is_silenced: bool
     in_maintenance: bool
@@ -139,12 +143,22 @@ def shown(view: CityView, incidents: Sequence[Incident]) -> list[SeenIncident]:
         SeenIncident(
             one,
             title_of(view.config, one.subject),
+            view.snapshot.parts.get(one.number, 0),
             acks.get(one.number) if one.resolved_ms is None else None,
             is_silenced(view.config, facts.silences, one),
             bool(_at(view.config, facts.maintenance, one.subject)),
         )
         for one in incidents
     ]
+
+
+def version(view: CityView) -> str:
+    """Another one as soon as what pages say of open incidents is another."""
+    seen, zone = view.snapshot, view.config.city.timezone
+    facts = facts_of(view.desk.posted, view.now_ms, zone)
+    told = (seen.incidents, seen.incidents_open, sorted(seen.parts.items()))
+    entered = (facts.acks, facts.silences, facts.maintenance)
+    return f"{zlib.crc32(msgspec.json.encode((told, entered))):08x}"
 
 
 def is_silenced(config: Config, silences: Sequence[Silence], incident: Incident) -> bool:

@@ -12,9 +12,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from titik_collector.limits import MAX_INCIDENTS, MAX_QUESTIONS
 from titik_collector.queries import server_warnings, status
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.status import CityStatus
-from titik_collector.store import incident_rows, kept_messages, opening, simulated
+from titik_collector.store import alert_rows, incident_rows, kept_messages, opening, simulated
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 from titik_collector.web.desk import Desk
@@ -69,6 +69,7 @@ class Snapshot:
     problem: str | None = None  # why the store cannot be read since; what was seen may be over
     incidents: tuple[Incident, ...] = ()  # that go on, the newest first
     incidents_open: int = 0  # how many go on; a page lists the newest
+    parts: Mapping[int, int] = field(default_factory=dict)  # of an incident that fire now
 
     @property
     def is_true_now(self) -> bool:
@@ -214,6 +215,7 @@ class CityView:
             made_up, forget_ms = simulated.span(db), server_clock.forget_ms(db)
             open_now = incident_rows.count_open(db)
             incidents = incident_rows.since(db, FOR_EVER_MS)[: -MAX_INCIDENTS - 1 : -1]
+            parts = alert_rows.parts_now(db)
         until_ms = None if made_up is None else made_up.end_ms
         return Snapshot(
             self._number(),
@@ -224,6 +226,7 @@ class CityView:
             until_ms,
             incidents=tuple(incidents),
             incidents_open=open_now,
+            parts=parts,
         )
 
     def _number(self) -> int:

@@ -12,6 +12,7 @@ import msgspec
 
 from titik_collector.config.model import Config
 from titik_collector.queries.status import CityStatus, Line, RouterStatus
+from titik_collector.web import alert_view
 from titik_collector.web.city_view import CityView, Snapshot
 from titik_collector.web.places import Place, places, router_state
 
@@ -33,7 +34,7 @@ class LiveRows:
 
 
 def rows(config: Config, snapshot: Snapshot, of: str) -> LiveRows:
-    """`of`: `sites`, or `site/NAME` with its routers, or `router/NAME`; unknown ones are empty."""
+    """`of`: `sites`, or `site/NAME` with its routers, or `router/NAME`; else none."""
     found = dict(_subjects(config, snapshot.status, of))
     if not snapshot.is_true_now:
         found = {subject: ("unknown", *row[1:]) for subject, row in found.items()}
@@ -98,6 +99,7 @@ def health(city: CityView) -> dict[str, Any]:
         "seen": seen.at_ms,
         "blind": not seen.is_true_now,
         "alerts": seen.incidents_open,
+        "incidents": alert_view.version(city),
     }
 
 

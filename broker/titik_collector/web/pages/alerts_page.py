@@ -35,6 +35,7 @@ SILENT_FOR = {
     "30d": (30 * DAY_MS, marked("30 days")),
 }
 MORNING_HOUR = 8
+ALERTS = "alerts"  # a stream of their health alone, without figures
 
 
 async def _alerts(request: Request) -> Response:
@@ -50,6 +51,8 @@ async def _list(request: Request, wrong: str | None = None, status: int = 200) -
         wrong=wrong,
         incidents=alert_view.open_incidents(view),
         unreached=await alert_view.unreached(view),
+        incidents_version=alert_view.version(view),
+        of=ALERTS,
         recent=await alert_view.recent(view),
         silences=alert_view.silences_now(view),
         maintenance=alert_view.work_ahead(view),
@@ -84,6 +87,8 @@ async def _one(request: Request, wrong: str | None = None, status: int = 200) ->
         wrong=wrong,
         found=found,
         incident=incident,
+        incidents_version=alert_view.version(view),
+        of=ALERTS,
         happened=happened,
         titles=happenings.titles(city),
         links=happenings.links(city),

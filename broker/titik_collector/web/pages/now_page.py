@@ -59,6 +59,7 @@ async def _now(request: Request) -> Response:
         request,
         "now.html",
         incidents=incidents[:MOST_INCIDENTS],
+        incidents_version=alert_view.version(view),
         more_incidents=max(0, len(incidents) - MOST_INCIDENTS),
         kind_titles=alert_words.KIND_TITLES,
         severities=alert_words.SEVERITIES,

@@ -68,7 +68,7 @@ export function now() {
 /** Begin, if the page shows anything that lives. */
 export function start() {
   const { now: at, zone } = document.body.dataset;
-  if (!at || !document.querySelector("[data-subject]")) return;
+  if (!at || !document.querySelector("[data-subject], [data-renewed]")) return;
   for (const one of document.querySelectorAll("#words [data-key]")) words.set(one.dataset.key, one.textContent);
   for (const element of document.querySelectorAll("[data-subject]")) {
     const { subject } = element.dataset;
@@ -158,7 +158,7 @@ async function poll(times = 0) {
   }
 }
 
-function beat({ at, seen, blind, alerts }, how) {
+function beat({ at, seen, blind, alerts, incidents }, how) {
   heard = performance.now();
   tried = heard;
   base = { at, heard };
@@ -166,17 +166,18 @@ function beat({ at, seen, blind, alerts }, how) {
   mode = how;
   document.querySelector('[data-bar="blind"]').hidden = !blind;
   countAlerts(alerts ?? 0);
+  // Told at each beat, until the page shows what they are now: an answer may fail.
+  const version = document.body.dataset.incidents;
+  if (version && incidents && version !== incidents) for (const one of listeners) one(new Map([["alerts", null]]));
   tick();
 }
 
-/** Beside the page of alerts; a wall has none. @param {number} open */
+/** Beside the link to the page of alerts. @param {number} open */
 function countAlerts(open) {
   const count = /** @type {HTMLElement | null} */ (document.querySelector("[data-alerts]"));
   if (!count) return;
-  const isNew = count.firstElementChild.textContent !== `${open}`;
   count.hidden = !open;
   count.firstElementChild.textContent = `${open}`;
-  if (isNew) for (const listener of listeners) listener(new Map([["alerts", null]]));
 }
 
 /** From now on the page does not look live, until the next beat. */

@@ -30,9 +30,8 @@ for (const link of document.querySelectorAll('a[href="#map"]')) {
 for (const scenes of document.querySelectorAll("[data-wall]")) {
   import("./wall.js").then((wall) => wall.mount(scenes));
 }
-for (const section of document.querySelectorAll("[data-renewed]")) {
-  follow(section);
-}
+const renewed = [...document.querySelectorAll("[data-renewed]")].map((one) => one.dataset.renewed);
+new Set(renewed).forEach(follow);
 for (const section of document.querySelectorAll("[data-day]")) {
   section.hidden = false; // before the map takes its size
   section.closest(".columns").classList.add("has-day");
@@ -49,14 +48,15 @@ for (const figure of document.querySelectorAll("[data-heat]")) {
   whenSeen(figure, async () => (await import("./heat.js")).mount(figure));
 }
 
-/** A section that no stream brings, as new as the live figures beside it: the page is asked again when
-    its subject changed, and what differs in the section is put in its place.
-    @param {HTMLElement} section */
-function follow(section) {
+/** Sections that no stream brings, as new as the live figures beside them: the page is asked again when
+    their subject changed, and what differs in them is put in its place.
+    @param {string} subject */
+function follow(subject) {
+  const within = (page) => [...page.querySelectorAll(`[data-renewed="${subject}"]`)];
   let asked = performance.now(); // for the page itself
   let timer = 0;
   onRows((changed) => {
-    if (!changed.has(section.dataset.renewed)) return;
+    if (!changed.has(subject)) return;
     clearTimeout(timer);
     timer = setTimeout(ask, asked + RENEW_MS - performance.now());
   });
@@ -67,10 +67,20 @@ function follow(section) {
     const answer = await fetch(location.href).catch(() => null);
     if (!answer?.ok) return; // the next sample asks again
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.querySelector(`[data-renewed="${section.dataset.renewed}"]`);
-    if (fresh?.childNodes.length === section.childNodes.length) renew(section, fresh);
-    else if (fresh) section.innerHTML = fresh.innerHTML; // the section itself stays, and is followed
+    const [sections, fresh] = [within(document), within(page)];
+    if (fresh.length !== sections.length) return;
+    sections.forEach((one, n) => replace(one, fresh[n]));
+    const { incidents } = page.body.dataset;
+    if (incidents) document.body.dataset.incidents = incidents;
   }
+}
+
+/** The section itself stays, with its attributes. @param {HTMLElement} section @param {HTMLElement} fresh */
+function replace(section, fresh) {
+  const after = [...fresh.childNodes];
+  const before = [...section.childNodes];
+  if (before.length === after.length) before.forEach((one, n) => renew(one, after[n]));
+  else section.replaceChildren(...after);
 }
 
 /** What did not change stays as it is, with its focus, its scroll and what is selected.
