@@ -218,7 +218,7 @@ def test_weekly_maintenance_goes_on_until_it_is_ended(desk: Database) -> None:
     ("days", "at", "length_ms", "remedy"),
     [
         ("mon,mon", "02:00", HOUR_MS, "each once"),
-        ("", "02:00", HOUR_MS, "use some of mon,tue"),
+        ("", "02:00", HOUR_MS, "choose a day of the week"),
         ("someday", "02:00", HOUR_MS, "use some of mon,tue"),
         ("mon", "24:00", HOUR_MS, "write it as 02:00"),
         ("mon", "02:00", 25 * HOUR_MS, "to 24 hours"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -224,6 +224,46 @@ def test_a_weekly_stretch_is_not_ended_by_itself(operator: TestClient, wrong: ci
     assert until(lambda: "each week" in operator.get(path).text, True)
     assert 'action="/maintenance/1/end"' not in operator.get(path).text
     assert 'action="/maintenance/1/end"' in operator.get("/alerts").text
+
+
+def test_maintenance_of_each_week_is_planned_by_a_form(
+    operator: TestClient, alerts_view: CityView
+) -> None:
+    """Over midnight, until a last day; the list has it, and one click ends it."""
+    zone = alerts_view.config.city.timezone
+    last = (datetime.now(zone) + timedelta(days=30)).date()
+    fields = {"place": "rsud-sk-lerik", "from": "22:00", "to": "04:00", "until": f"{last}"}
+    days = {"mon": "on", "thu": "on", "reason": "backup"}
+    answer = send(operator, "/alerts", "/maintenance/weekly", **fields, **days)
+    assert (303, "/alerts#maintenance") == (answer.status_code, answer.headers["location"])
+    text = operator.get("/alerts?lang=en").text
+    assert "each week: Monday, Thursday 22:00\u201304:00, until " in text
+    assert f"until {last.day} {last:%B %Y}" in text
+    (row,) = alerts_view.desk.posted.maintenance
+    after = datetime(last.year, last.month, last.day, 4, tzinfo=zone) + timedelta(days=1)
+    assert after.timestamp() * 1000 == row.to_ms
+    assert 303 == send(operator, "/alerts", "/maintenance/1/end").status_code
+    assert "each week: Monday" not in operator.get("/alerts?lang=en").text
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        ({}, "choose a day of the week"),
+        ({"mon": "on", "until": "2020-01-01"}, "the last day is over already"),
+        ({"mon": "on", "until": "soon"}, "soon: is no date"),
+        ({"mon": "on", "to": "25:00"}, "25:00: is no time of the day"),
+    ],
+)
+def test_a_wrong_form_of_each_week_stays_as_it_was_typed(
+    operator: TestClient, typed: dict[str, str], why: str
+) -> None:
+    """With what is wrong above it."""
+    fields = {"place": "city", "from": "02:00", "to": "03:00", "reason": "router of <PLN>", **typed}
+    answer = send(operator, "/alerts", "/maintenance/weekly", **fields)
+    assert (400, True) == (answer.status_code, why in answer.text)
+    assert 'value="router of &lt;PLN&gt;"' in answer.text
+    assert ('name="mon" checked' in answer.text) == ("mon" in typed)
 
 
 def test_what_another_page_sends_is_refused(operator: TestClient, alerts_view: CityView) -> None:

@@ -79,15 +79,27 @@ def plan(name: str, begin: str, length: str, reason: str, is_public: bool, file:
 @click.option("--days", required=True, help=f"Some of {','.join(DAYS)}.")
 @click.option("--at", "clock", metavar="HH:MM", required=True, help="Of the city's clock.")
 @click.option("--for", "length", metavar="LENGTH", required=True, help="90m or 2h.")
+@click.option(
+    "--until", "last", metavar="DATE", help="The last day; without it, until it is ended."
+)
 @_about
 def weekly(
-    name: str, days: str, clock: str, length: str, reason: str, is_public: bool, file: Path
+    name: str,
+    days: str,
+    clock: str,
+    length: str,
+    last: str | None,
+    reason: str,
+    is_public: bool,
+    file: Path,
 ) -> None:
-    """Plan the same hours of each week, until it is ended."""
+    """Plan the same hours of each week."""
     with entering(file) as desk:
         week = planned_work.weekly_of(days, clock, length_of("--for", length))
         entry = Entry(_subject(desk, name), reason, is_public)
-        row = planned_work.repeat(desk.db, entry, week, desk.actor)
+        zone = desk.config.city.timezone
+        until_ms = None if last is None else planned_work.end_of(week, last, zone)
+        row = planned_work.repeat(desk.db, entry, week, desk.actor, until_ms)
     click.echo(_line(row, desk.config.city.timezone))
 
 

@@ -5,6 +5,7 @@ Rule: what was entered wrongly is withdrawn: it stays in the table, and counts f
 """
 
 import re
+from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from titik_collector.accounts import audit
@@ -63,11 +64,15 @@ def plan(db: Database, entry: Entry, from_ms: int, to_ms: int, actor: Actor) -> 
     return _add(db, row, "maintenance set afterwards" if is_retroactive else "maintenance", actor)
 
 
-def repeat(db: Database, entry: Entry, weekly: Weekly, actor: Actor) -> MaintenanceRow:
+def repeat(
+    db: Database, entry: Entry, weekly: Weekly, actor: Actor, until_ms: int | None = None
+) -> MaintenanceRow:
     """The same hours of each week, from now on; DeskError if it cannot be."""
     reason, now_ms = _checked(entry), actor.now_ms
+    if not weekly.days:
+        raise DeskError(marked("choose a day of the week; weekly maintenance has at least one"))
     days = tuple(one for one in DAYS if one in weekly.days)
-    if not days or len(days) != len(weekly.days):
+    if len(days) != len(weekly.days):
         wrong = marked("{days}: are no days of the week; use some of {all}, each once")
         found = ",".join(weekly.days)[:MAX_NOTE]
         raise DeskError(Sentence(wrong, days=found, all=",".join(DAYS)))
@@ -76,8 +81,10 @@ def repeat(db: Database, entry: Entry, weekly: Weekly, actor: Actor) -> Maintena
     if not MINUTE_MS <= weekly.length_ms <= MAX_WEEKLY_HOURS * HOUR_MS:
         long = marked("weekly maintenance lasts from 1 minute to {hours} hours")
         raise DeskError(Sentence(long, hours=MAX_WEEKLY_HOURS))
+    if until_ms is not None and until_ms <= now_ms:
+        raise DeskError(marked("the last day is over already; use a later one, or none"))
     row = MaintenanceRow(
-        *(0, entry.subject, now_ms, None, weekly._replace(days=days), actor.name, now_ms),
+        *(0, entry.subject, now_ms, until_ms, weekly._replace(days=days), actor.name, now_ms),
         *(reason, entry.is_public),
     )
     return _add(db, row, "maintenance each week", actor)
@@ -105,12 +112,37 @@ def end(db: Database, number: int, actor: Actor, withdraw: bool = False) -> Main
 
 def weekly_of(days: str, at: str, length_ms: int) -> Weekly:
     """As people type it, such as `mon,thu` and `02:30`; DeskError if it is no time."""
+    names = tuple(one.strip().lower()[:3] for one in days.split(",") if one.strip())
+    return Weekly(names, minute_of(at), length_ms)
+
+
+def between(days: tuple[str, ...], begin: str, end: str) -> Weekly:
+    """From one time of the day to another, else of the next day; DeskError if one is none."""
+    minute = minute_of(begin)
+    length = (minute_of(end) - minute) % DAY_MINUTES or DAY_MINUTES
+    return Weekly(days, minute, length * MINUTE_MS)
+
+
+def end_of(weekly: Weekly, last: str, zone: tzinfo) -> int:
+    """When it is over for good whose last begin is on that day; DeskError if it is no date."""
+    try:
+        day = date.fromisoformat(last.strip())
+    except ValueError as error:
+        wrong = marked("{day}: is no date; write it as 2026-12-31")
+        raise DeskError(Sentence(wrong, day=last[:MAX_NOTE])) from error
+    after = min(day, date.max - timedelta(days=1)) + timedelta(days=1)
+    midnight = datetime(after.year, after.month, after.day, tzinfo=zone)
+    into_ms = max(0, weekly.minute * MINUTE_MS + weekly.length_ms - DAY_MS)
+    return round(midnight.timestamp() * 1000) + into_ms
+
+
+def minute_of(at: str) -> int:
+    """Of the day, as people type it, such as `02:30`; DeskError if it is no time."""
     found = re.fullmatch(r"([01]?[0-9]|2[0-3])[:.]([0-5][0-9])", at.strip())
     if found is None:
         wrong = marked("{time}: is no time of the day; write it as 02:00")
         raise DeskError(Sentence(wrong, time=at[:MAX_NOTE]))
-    names = tuple(one.strip().lower()[:3] for one in days.split(",") if one.strip())
-    return Weekly(names, int(found[1]) * 60 + int(found[2]), length_ms)
+    return int(found[1]) * 60 + int(found[2])
 
 
 def _checked(entry: Entry) -> str:

@@ -23,7 +23,7 @@ class MaintenanceRow(NamedTuple):
     number: int
     subject: AlertSubject
     from_ms: int
-    to_ms: int | None  # None: each week, until it is ended
+    to_ms: int | None  # None: each week, and no last day is planned
     weekly: Weekly | None  # None: one stretch
     actor: str
     at_ms: int  # when it was entered

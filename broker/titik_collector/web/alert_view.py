@@ -156,9 +156,9 @@ def version(view: CityView) -> str:
     """Another one as soon as what pages say of open incidents is another."""
     seen, zone = view.snapshot, view.config.city.timezone
     facts = facts_of(view.desk.posted, view.now_ms, zone)
-    told = (seen.incidents, seen.incidents_open, sorted(seen.parts.items()))
+    cards = (seen.incidents, seen.incidents_open, sorted(seen.parts.items()))
     entered = (facts.acks, facts.silences, facts.maintenance)
-    return f"{zlib.crc32(msgspec.json.encode((told, entered))):08x}"
+    return f"{zlib.crc32(msgspec.json.encode((cards, entered))):08x}"
 
 
 def is_silenced(config: Config, silences: Sequence[Silence], incident: Incident) -> bool:

@@ -42,6 +42,7 @@ class MaintenanceEntry:
     begin: Annotated[str, About("now, a date or a time; before now it needs a reason")] = "now"
     days: Annotated[tuple[str, ...], About("of each week, with `at`: mon, tue, …")] = ()
     at: Annotated[str, About("the time of those days, such as 02:00")] = ""
+    until: Annotated[str, About("with `days`: the last one, such as 2026-12-31; empty: none")] = ""
     reason: Reason = ""
     public: Annotated[bool, About("true: the reason is for people without a login too")] = False
 

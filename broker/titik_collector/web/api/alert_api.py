@@ -4,9 +4,8 @@ Rule: an entry is the same as at the prompt, with the same checks and the same l
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,7 +20,7 @@ from titik_collector.store import desk_maintenance, desk_silences, incident_rows
 from titik_collector.store.database import Database
 from titik_collector.store.desk_maintenance import MaintenanceRow
 from titik_collector.store.desk_remarks import Remark
-from titik_collector.web import alert_view
+from titik_collector.web import alert_view, entering
 from titik_collector.web.alert_view import SeenIncident
 from titik_collector.web.api import bodies, parameters
 from titik_collector.web.api.alert_answers import (
@@ -43,7 +42,6 @@ from titik_collector.web.api.parameters import Parameter
 from titik_collector.web.api.replying import reply
 from titik_collector.web.api.shapes import encoded
 from titik_collector.web.city_view import CityView
-from titik_collector.web.desk import now_ms
 from titik_collector.web.error_pages import BadQuery, NotThere
 from titik_collector.web.rendering import city_of
 from titik_collector.wording import when
@@ -52,6 +50,7 @@ from titik_wire import instant
 STATES = ("open", "recent", "all")
 KEEP_S = 5
 Change = Callable[[Database], Any]
+Entered = TypeVar("Entered")
 
 
 async def _alerts(request: Request) -> Response:
@@ -72,7 +71,7 @@ async def _alerts(request: Request) -> Response:
 
 
 async def _incident(request: Request) -> Response:
-    view, number = city_of(request), _path_number(request)
+    view, number = city_of(request), entering.path_number(request)
     found = await alert_view.whole(view, number)
     if found is None:
         raise _no_incident(number)
@@ -95,24 +94,33 @@ async def _incident(request: Request) -> Response:
 
 
 async def _ack(request: Request) -> Response:
-    view, entry = city_of(request), await bodies.read(request, AckEntry)
-    await _check_incident(view, entry.incident)
-    actor = _actor(request)
-    made = await _enter(view, lambda db: acks.acknowledge(db, entry.incident, entry.note, actor))
+    entry = await bodies.read(request, AckEntry)
+    made = await _about(request, entry.incident, entry.note, acks.acknowledge)
     return _created(_ack_answer(made))
 
 
 async def _remark(request: Request) -> Response:
-    view, entry = city_of(request), await bodies.read(request, RemarkEntry)
-    await _check_incident(view, entry.incident)
-    actor = _actor(request)
-    made = await _enter(view, lambda db: remarks.add(db, entry.incident, entry.text, actor))
+    entry = await bodies.read(request, RemarkEntry)
+    made = await _about(request, entry.incident, entry.text, remarks.add)
     return _created(_remark_answer(made))
+
+
+async def _about(
+    request: Request,
+    incident: int,
+    words: str,
+    enter: Callable[[Database, int, str, Actor], Entered],
+) -> Entered:
+    """Something in words about an incident that there is."""
+    view, actor = city_of(request), entering.actor_of(request)
+    await _check_incident(view, incident)
+    entered: Entered = await _enter(view, lambda db: enter(db, incident, words, actor))
+    return entered
 
 
 async def _silence(request: Request) -> Response:
     view, entry = city_of(request), await bodies.read(request, SilenceEntry)
-    actor = _actor(request)
+    actor = entering.actor_of(request)
     until_ms = _time("until", lambda: when.parse_ahead(entry.until, _zone(view), actor.now_ms))
 
     def change(db: Database) -> Silence:
@@ -126,7 +134,11 @@ async def _silence(request: Request) -> Response:
 
 
 async def _end_silence(request: Request) -> Response:
-    view, number, actor = city_of(request), _path_number(request), _actor(request)
+    view, number, actor = (
+        city_of(request),
+        entering.path_number(request),
+        entering.actor_of(request),
+    )
 
     def change(db: Database) -> Silence:
         if (row := desk_silences.find(db, number)) is None:
@@ -139,10 +151,10 @@ async def _end_silence(request: Request) -> Response:
 
 async def _maintain(request: Request) -> Response:
     view, entry = city_of(request), await bodies.read(request, MaintenanceEntry)
-    actor = _actor(request)
+    actor = entering.actor_of(request)
     length_ms = _time("length", lambda: when.parse_length(entry.length))
     change = _once(view.config, entry, length_ms, actor)
-    if entry.days or entry.at:
+    if entry.days or entry.at or entry.until:
         change = _weekly(view.config, entry, length_ms, actor)
     return _created(_maintenance_answer(await _enter(view, change)))
 
@@ -161,7 +173,10 @@ def _once(config: Config, entry: MaintenanceEntry, length_ms: int, actor: Actor)
 def _weekly(config: Config, entry: MaintenanceEntry, length_ms: int, actor: Actor) -> Change:
     def change(db: Database) -> MaintenanceRow:
         weekly = planned_work.weekly_of(",".join(entry.days), entry.at, length_ms)
-        return planned_work.repeat(db, _entry(config, entry), weekly, actor)
+        until_ms = None
+        if entry.until:
+            until_ms = planned_work.end_of(weekly, entry.until, config.city.timezone)
+        return planned_work.repeat(db, _entry(config, entry), weekly, actor, until_ms)
 
     return change
 
@@ -171,7 +186,11 @@ def _entry(config: Config, entry: MaintenanceEntry) -> Entry:
 
 
 async def _end_maintenance(request: Request) -> Response:
-    view, number, actor = city_of(request), _path_number(request), _actor(request)
+    view, number, actor = (
+        city_of(request),
+        entering.path_number(request),
+        entering.actor_of(request),
+    )
 
     def change(db: Database) -> MaintenanceRow:
         if desk_maintenance.find(db, number) is None:
@@ -207,17 +226,6 @@ async def _check_incident(view: CityView, number: int) -> None:
 
 def _no_incident(number: int) -> NotThere:
     return NotThere("number", f"there is no incident {number}", "/api/v1/alerts has them")
-
-
-def _path_number(request: Request) -> int:
-    number: int = request.path_params["number"]
-    if number > MAX_NUMBER:
-        raise HTTPException(404)
-    return number
-
-
-def _actor(request: Request) -> Actor:
-    return Actor(request.state.viewer.name, request.state.address, now_ms())
 
 
 def _zone(view: CityView) -> Any:

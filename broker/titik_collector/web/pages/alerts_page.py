@@ -3,6 +3,7 @@
 Rule: operators change something by forms; whoever only looks sees the same without them.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,11 +18,10 @@ from titik_collector.desk import acks, naming, planned_work, remarks, silences
 from titik_collector.desk.checks import DeskError
 from titik_collector.desk.planned_work import Entry
 from titik_collector.languages.codes import marked
-from titik_collector.limits import MAX_NOTE, MAX_NUMBER, MAX_SHOWN
+from titik_collector.limits import MAX_NOTE, MAX_SHOWN
 from titik_collector.store import incident_rows
 from titik_collector.store.database import Database
-from titik_collector.web import alert_view, alert_words, forms, happenings
-from titik_collector.web.desk import now_ms
+from titik_collector.web import alert_view, alert_words, entering, forms, happenings
 from titik_collector.web.forms import render_for_change
 from titik_collector.web.rendering import city_of
 from titik_collector.wording.sentence import Sentence
@@ -35,6 +35,7 @@ SILENT_FOR = {
     "30d": (30 * DAY_MS, marked("30 days")),
 }
 MORNING_HOUR = 8
+Entering = Callable[[Database, int, str, Actor], object]
 ALERTS = "alerts"  # a stream of their health alone, without figures
 
 
@@ -42,7 +43,13 @@ async def _alerts(request: Request) -> Response:
     return await _list(request)
 
 
-async def _list(request: Request, wrong: str | None = None, status: int = 200) -> Response:
+async def _list(
+    request: Request,
+    wrong: str | None = None,
+    status: int = 200,
+    typed: Mapping[str, str] | None = None,
+) -> Response:
+    """`typed`: into the form of each week, which is then open."""
     view = city_of(request)
     return render_for_change(
         request,
@@ -56,6 +63,8 @@ async def _list(request: Request, wrong: str | None = None, status: int = 200) -
         recent=await alert_view.recent(view),
         silences=alert_view.silences_now(view),
         maintenance=alert_view.work_ahead(view),
+        typed=typed or {},
+        days=planned_work.DAYS,
         silence_for=SILENT_FOR,
         silenced=request.query_params.get("silence", "")[:MAX_NOTE],
         names=_names(view.config),
@@ -68,7 +77,7 @@ async def _incident(request: Request) -> Response:
 
 
 async def _one(request: Request, wrong: str | None = None, status: int = 200) -> Response:
-    view, number = city_of(request), _path_number(request)
+    view, number = city_of(request), entering.path_number(request)
     found = await alert_view.whole(view, number)
     if found is None:
         raise HTTPException(404)
@@ -122,50 +131,34 @@ def _names(config: Config) -> list[tuple[str, str]]:
 
 
 async def _ack(request: Request) -> Response:
-    fields, number = await forms.read(request), await _number(request)
-    actor = actor_of(request)
-
-    def change(db: Database) -> object:
-        return acks.acknowledge(db, number, fields.get("note", ""), actor)
-
-    try:
-        await city_of(request).desk.enter(change)
-    except DeskError as error:
-        return await _one(request, error.text, 400)
-    return RedirectResponse(f"/alerts/{number}", 303)
+    return await _about(request, "note", acks.acknowledge, "")
 
 
 async def _remark(request: Request) -> Response:
+    return await _about(request, "text", remarks.add, "#remarks")
+
+
+async def _about(request: Request, name: str, enter: Entering, then: str) -> Response:
+    """Something in words about an incident; `then` is where its page goes on."""
     fields, number = await forms.read(request), await _number(request)
-    actor = actor_of(request)
-
-    def change(db: Database) -> object:
-        return remarks.add(db, number, fields.get("text", ""), actor)
-
+    words, actor = fields.get(name, ""), entering.actor_of(request)
     try:
-        await city_of(request).desk.enter(change)
+        await city_of(request).desk.enter(lambda db: enter(db, number, words, actor))
     except DeskError as error:
         return await _one(request, error.text, 400)
-    return RedirectResponse(f"/alerts/{number}#remarks", 303)
+    return RedirectResponse(f"/alerts/{number}{then}", 303)
 
 
 async def _number(request: Request) -> int:
     """Of an incident that there is."""
-    number = _path_number(request)
+    number = entering.path_number(request)
     if await city_of(request).ask(lambda db: incident_rows.one(db, number)) is None:
         raise HTTPException(404)
     return number
 
 
-def _path_number(request: Request) -> int:
-    number: int = request.path_params["number"]
-    if number > MAX_NUMBER:
-        raise HTTPException(404)
-    return number
-
-
 async def _silence(request: Request) -> Response:
-    fields, view, actor = await forms.read(request), city_of(request), actor_of(request)
+    fields, view, actor = await forms.read(request), city_of(request), entering.actor_of(request)
     length_ms, _ = SILENT_FOR.get(fields.get("for", ""), (0, ""))
 
     def change(db: Database) -> object:
@@ -183,7 +176,7 @@ async def _silence(request: Request) -> Response:
 
 async def _end_silence(request: Request) -> Response:
     await forms.read(request)
-    number, actor = _path_number(request), actor_of(request)
+    number, actor = entering.path_number(request), entering.actor_of(request)
     try:
         await city_of(request).desk.enter(lambda db: silences.end(db, number, actor))
     except DeskError as error:
@@ -193,14 +186,10 @@ async def _end_silence(request: Request) -> Response:
 
 async def _maintain(request: Request) -> Response:
     """A click on the page of a place, or the form with times."""
-    fields, view, actor = await forms.read(request), city_of(request), actor_of(request)
+    fields, view, actor = await forms.read(request), city_of(request), entering.actor_of(request)
 
     def change(db: Database) -> object:
-        entry = Entry(
-            naming.place(view.config, fields.get("place", "")),
-            fields.get("reason", ""),
-            "public" in fields,
-        )
+        entry = _work(view.config, fields)
         from_ms, to_ms = _times(view.config, fields, actor.now_ms)
         return planned_work.plan(db, entry, from_ms, to_ms, actor)
 
@@ -211,14 +200,39 @@ async def _maintain(request: Request) -> Response:
     return RedirectResponse(forms.local_path(fields.get("next", "/alerts#maintenance")), 303)
 
 
+async def _repeat(request: Request) -> Response:
+    """The form of each week."""
+    fields, view, actor = await forms.read(request), city_of(request), entering.actor_of(request)
+
+    def change(db: Database) -> object:
+        entry = _work(view.config, fields)
+        days = tuple(one for one in planned_work.DAYS if one in fields)
+        weekly = planned_work.between(days, fields.get("from", ""), fields.get("to", ""))
+        until_ms = None
+        if last := fields.get("until"):
+            until_ms = planned_work.end_of(weekly, last, view.config.city.timezone)
+        return planned_work.repeat(db, entry, weekly, actor, until_ms)
+
+    try:
+        await view.desk.enter(change)
+    except DeskError as error:
+        return await _list(request, error.text, 400, fields)
+    return RedirectResponse("/alerts#maintenance", 303)
+
+
 async def _end_maintenance(request: Request) -> Response:
     fields = await forms.read(request)
-    number, actor = _path_number(request), actor_of(request)
+    number, actor = entering.path_number(request), entering.actor_of(request)
     try:
         await city_of(request).desk.enter(lambda db: planned_work.end(db, number, actor))
     except DeskError as error:
         return await _list(request, error.text, 400)
     return RedirectResponse(forms.local_path(fields.get("next", "/alerts#maintenance")), 303)
+
+
+def _work(config: Config, fields: dict[str, str]) -> Entry:
+    place = naming.place(config, fields.get("place", ""))
+    return Entry(place, fields.get("reason", ""), "public" in fields)
 
 
 def _times(config: Config, fields: dict[str, str], at_ms: int) -> tuple[int, int]:
@@ -243,11 +257,6 @@ def _times(config: Config, fields: dict[str, str], at_ms: int) -> tuple[int, int
     return moments[0], moments[1]
 
 
-def actor_of(request: Request) -> Actor:
-    """Who changes something with this request."""
-    return Actor(request.state.viewer.name, request.state.address, now_ms())
-
-
 ROUTES = [
     Route("/alerts", _alerts),
     Route("/alerts/{number:int}", _incident),
@@ -256,5 +265,6 @@ ROUTES = [
     Route("/silences", _silence, methods=["POST"]),
     Route("/silences/{number:int}/end", _end_silence, methods=["POST"]),
     Route("/maintenance", _maintain, methods=["POST"]),
+    Route("/maintenance/weekly", _repeat, methods=["POST"]),
     Route("/maintenance/{number:int}/end", _end_maintenance, methods=["POST"]),
 ]

@@ -1,6 +1,7 @@
-"""`/wall`: the city for a screen on a wall: three scenes that take turns, readable from 3 m.
+"""`/wall`: the city for a screen on a wall: scenes that take turns, readable from 3 m.
 
 Rule: what has no room is counted in words; no place is missing without one.
+Rule: while something is wrong, a scene of incidents takes its turn, and the head has their number.
 Rule: `every` seconds is a scene shown; it is in the address, as all that is chosen.
 """
 
@@ -8,22 +9,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from titik_collector.web import site_map
+from titik_collector.web import alert_view, alert_words, site_map
 from titik_collector.web.error_pages import BadQuery
 from titik_collector.web.places import counted, places
 from titik_collector.web.rendering import city_of, render
 
 MOST = 12  # places that have room, the worst; wall.css shows as many
+MOST_INCIDENTS = 4  # readable from 4 m; wall.css gives each a row
 EVERY_S, FASTEST_S, SLOWEST_S = 20, 5, 3600
 
 
 async def _wall(request: Request) -> Response:
     view, every_s = city_of(request), _seconds(request.query_params.get("every"))
     found = places(view.config, view.snapshot.status.sites)
+    incidents = alert_view.open_incidents(view)
     return render(
         request,
         "wall.html",
         every_s=every_s,
+        incidents=incidents[:MOST_INCIDENTS],
+        more_incidents=view.snapshot.incidents_open - len(incidents[:MOST_INCIDENTS]),
+        incidents_version=alert_view.version(view),
+        kind_titles=alert_words.KIND_TITLES,
+        severities=alert_words.SEVERITIES,
         line=view.snapshot.status.line,
         places=found,
         counts=counted(found),

@@ -166,7 +166,7 @@ function beat({ at, seen, blind, alerts, incidents }, how) {
   mode = how;
   document.querySelector('[data-bar="blind"]').hidden = !blind;
   countAlerts(alerts ?? 0);
-  // Told at each beat, until the page shows what they are now: an answer may fail.
+  // At each beat, until the page shows what they are now: an answer may fail.
   const version = document.body.dataset.incidents;
   if (version && incidents && version !== incidents) for (const one of listeners) one(new Map([["alerts", null]]));
   tick();

@@ -1,4 +1,4 @@
-/* Scenes take turns, and the picture moves by a few pixels each minute, so that nothing burns in.
+/* Scenes take turns, but for one that has nothing to show now, and the picture moves by a few pixels each minute, so that nothing burns in.
    Of places without room on the screen, a line shows how many are in each state. */
 
 import { ORDER, onRows } from "./live.js";
@@ -11,9 +11,13 @@ const SHIFTS = 4;
 export function mount(scenes) {
   const all = [...scenes.children];
   let turn = 0;
-  const show = () => all.forEach((one, n) => one.classList.toggle("current", n === turn % all.length));
+  const show = () => {
+    while (!all[turn % all.length].childElementCount) turn += 1; // the city's figures are always there
+    all.forEach((one, n) => one.classList.toggle("current", n === turn % all.length));
+  };
   document.body.classList.add("turning");
   show();
+  onRows(show); // the last incident may end while it is shown
   setInterval(() => {
     turn += 1;
     show();
