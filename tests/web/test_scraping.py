@@ -17,13 +17,15 @@ from tests.web.alerts import happened
 from tests.web.cities import City, now_ms
 from tests.web.conftest import LOOPBACK
 from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject, Kind, Phase
+from titik_collector.config.receiver_tables import Receiver
 from titik_collector.metrics import exposition
 from titik_collector.metrics.growing import RouterTotals
 from titik_collector.metrics.measured import REFUSED, STORED, Measured, MeasuredCity
 from titik_collector.own_state.collector_state import CollectorState, StateFile
 from titik_collector.queries.status import Line, RouterStatus
-from titik_collector.store import alert_rows, beat_rows
+from titik_collector.store import alert_rows, beat_rows, delivery_rows, notify_opening
 from titik_collector.store.beat_rows import Beat
+from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.web import app, scraping
 from titik_collector.web.city_view import CityView, watching
 from titik_wire import __version__
@@ -182,6 +184,17 @@ def test_what_fires_has_the_severity_of_its_incident(page: TestClient, city: Cit
         ("site-offline", "site", "critical", "taman-tirosa"): 1.0,
         ("broker-down", "server", "critical", "main"): 1.0,
     } == found
+
+
+def test_a_receiver_that_nothing_reaches_fires(empty: City) -> None:
+    """Only the notifier sees that, so the store has no alert of it."""
+    made_ms, mayor = now_ms(), Receiver(name="mayor", type="webhook")
+    with notify_opening.opened(empty.config.store) as db, db.transaction():
+        row = DeliveryRow("store", 1, made_ms, 2, "mayor", made_ms, "refused")
+        delivery_rows.add(db, [row])
+    with watching(replace(empty.config, receiver=(mayor,))) as view:
+        found = scraped(TestClient(app.build(view), LOOPBACK)).get("titik_alert_firing")
+    assert {("delivery-failing", "server", "warning", "mayor"): 1.0} == found
 
 
 def alert(kind: Kind, subject: AlertSubject, phase: Phase, incident: int | None = None) -> Alert:

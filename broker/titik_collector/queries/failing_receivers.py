@@ -23,13 +23,18 @@ def is_long(since_ms: int, tries: int, now_ms: int) -> bool:
 
 def warned(settings: Config, now_ms: int) -> tuple[Warned, ...]:
     """A line for each, with what shows why."""
+    found = look(settings, now_ms)[:MAX_LISTED]
+    return tuple(Warned("warning", _words(one, now_ms)) for one in found)
+
+
+def look(settings: Config, now_ms: int) -> list[FailingReceiver]:
+    """Those of the configuration, by name."""
     names = {one.name for one in settings.receiver}
-    found = [
-        Warned("warning", _words(one, now_ms))
+    return [
+        one
         for one in _failing(settings)
         if one.receiver in names and (one.is_refused or is_long(one.since_ms, one.tries, now_ms))
     ]
-    return tuple(found[:MAX_LISTED])
 
 
 def _failing(settings: Config) -> list[FailingReceiver]:

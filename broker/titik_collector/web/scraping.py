@@ -12,10 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from titik_collector.alerts.rules import rules_of
+from titik_collector.config.model import Config
 from titik_collector.metrics import measured
+from titik_collector.metrics.firing import FiringAlert
 from titik_collector.metrics.growing import Growth, RouterCounters
 from titik_collector.metrics.measured import REFUSED, STORED, Measured, MeasuredCity, StoreAnswer
 from titik_collector.own_state import collector_state
+from titik_collector.queries import failing_receivers
 from titik_collector.queries.status import CityStatus
 from titik_collector.web.city_view import CityView, Unanswered
 from titik_collector.web.live import Streams
@@ -67,7 +70,7 @@ class Scrapes:
             connected,
             seen,
             self._count(answer, status, now_ms),
-            answer.alerts,
+            [*answer.alerts, *await asyncio.to_thread(_unreached, city.config, now_ms)],
             None if answer.beat_ms is None else max(0, now_ms - answer.beat_ms),
         )
 
@@ -91,6 +94,14 @@ class Scrapes:
         """What the collector's own file says; None: there is none, or nobody writes it."""
         state = collector_state.read(self._city.config.state_files)
         return None if state is None or state.is_stale(now_ms) else state.connected
+
+
+def _unreached(config: Config, now_ms: int) -> list[FiringAlert]:
+    """Receivers that nothing reaches: an alert that only the notifier can see."""
+    return [
+        FiringAlert("delivery-failing", "server", one.receiver, "warning")
+        for one in failing_receivers.look(config, now_ms)
+    ]
 
 
 def _text(known: Measured) -> bytes:
