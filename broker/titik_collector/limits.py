@@ -174,6 +174,9 @@ MAX_LINES = 20  # places in one message; the rest are a number, because it is re
 MAX_MESSAGES = 20  # an hour to one receiver; then one message says how many more there are
 MAX_HEADLINE = 160  # characters of a subject
 MAX_ANSWER = 64 << 10  # bytes of what a webhook answers
+# Bytes of a PDF in an e-mail, which half a minute must do for, and of all that are posted. One of a
+# thousand places has 1 MB.
+MAX_ATTACHED, MAX_POSTED_REPORTS = 4 << 20, 32 << 20
 MAX_DETAIL = 300  # characters of why a try failed
 MAX_ADDRESSES = 4  # of one name, so that dead ones do not use up the time of a try
 MAX_PENDING = 5000  # messages that wait for all receivers; 1 kB each

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,11 +14,13 @@ from tests.notify.cities import city, mailbox, webhook
 from tests.notify.programs import Inbox, Program, mailing, serving
 from tests.ports import free_port
 from titik_collector.cli import titik
-from titik_collector.store import delivery_rows, notify_opening
+from titik_collector.store import delivery_rows, notify_opening, report_mail_rows
 from titik_collector.store.delivery_rows import DeliveryRow
+from titik_collector.store.report_mail_rows import ReportMailRow
 
 pytestmark = pytest.mark.thorough
 NOBODY = pwd.getpwuid(65534)
+FOLDER = '[[receiver]]\nname = "it"\ntype = "folder"\nfolder = "mail"\nreports = true\n'
 
 
 def typed(file: Path, *words: str) -> Result:
@@ -60,6 +63,24 @@ def test_a_program_that_does_not_know_us_is_named(tmp_path: Path) -> None:
     ):
         done = typed(one.settings.file, "test", "desk")
     assert "FAIL  login: it answered 401 Unauthorized" in done.output
+
+
+def test_mails_of_reports_are_listed_with_the_next_one(tmp_path: Path) -> None:
+    """Which month it was; the next one comes on the 1st, with the summary of a day."""
+    with city(tmp_path, FOLDER) as one:
+        begin = typed(one.settings.file, "list").output.splitlines()
+        with notify_opening.opened(one.settings.store) as db, db.transaction():
+            report_mail_rows.add(db, ReportMailRow(1, "2026-10", 0, "it", 60_000, "{}"))
+            report_mail_rows.add(db, ReportMailRow(2, "2026-10", 1, "it", 60_000, "{}"))
+            tries = [DeliveryRow("own", n, 60_000, None, "it", n, "delivered") for n in (1, 2)]
+            delivery_rows.add(db, tries)
+        *listed, last = typed(one.settings.file, "list").output.splitlines()
+    assert ["none", last] == begin
+    assert [
+        "1970-01-01 08:00  it  delivered report 2026-10 (provisional)",
+        "1970-01-01 08:00  it  delivered report 2026-10",
+    ] == listed
+    assert re.fullmatch(r"\d{4}-\d\d-01 08:00  report \d{4}-\d\d is mailed next, to it", last)
 
 
 def test_what_was_tried_is_listed(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ who head language query static unanswered headers
 about api bar bars export feature features history interval mark much parameter present problem
 published there too total
 measure overall commands handshake mendable
-chart daily pdf summed use
+chart hourly pdf summed use
 apprise call holder http lines mail smtp webhook
 failing failure firing health heart listener own result send try words
 """

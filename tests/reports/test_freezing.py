@@ -14,7 +14,7 @@ from tests.until import until
 from titik_collector.accounts.audit import Actor
 from titik_collector.config.store_table import Store
 from titik_collector.reports import freezing
-from titik_collector.reports.daily import EVERY_S, FIRST_S, RETRY_S, Daily
+from titik_collector.reports.hourly import EVERY_S, FIRST_S, Hourly
 from titik_collector.reports.period import Period
 from titik_collector.store import desk_audit, desk_opening, desk_reports
 from titik_collector.store.database import Database, StoreError
@@ -107,44 +107,34 @@ def test_a_report_is_read_as_it_was_written() -> None:
     assert report == freezing.decode(freezing.encode(report))
 
 
-def daily_of(status: int, runs: Path, now: list[float]) -> Daily:
+def hourly_of(status: int, runs: Path, now: list[float]) -> Hourly:
     """A command that notes each of its runs."""
     code = f"import sys; open({str(runs)!r}, 'a').write('x'); sys.exit({status})"
-    return Daily([sys.executable, "-c", code], lambda: now[0])
+    return Hourly([sys.executable, "-c", code], lambda: now[0])
 
 
-def ends(daily: Daily) -> None:
+def ends(hourly: Hourly) -> None:
     """It runs, until it has ended and that was seen."""
 
     def is_over() -> bool:
-        daily.look()
-        return daily._running is None
+        hourly.look()
+        return hourly._running is None
 
     assert until(is_over, True)
 
 
-def test_a_command_is_started_once_a_day(tmp_path: Path) -> None:
-    """A minute after the start."""
-    runs, now = tmp_path / "runs", [0.0]
-    daily = daily_of(0, runs, now)
-    ends(daily)
-    assert not runs.exists()
-    for later_s, expected in ((FIRST_S + 1, "x"), (RETRY_S + 1, "x"), (EVERY_S, "xx")):
-        now[0] += later_s
-        daily.look()
-        ends(daily)
-        assert expected == runs.read_text()
-
-
-def test_a_command_that_failed_is_tried_again_within_the_hour(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_command_is_started_once_an_hour(
+    status: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And not at once; each failure is logged."""
+    """A minute after the start, whether it fails or not; each failure is logged."""
     runs, now = tmp_path / "runs", [0.0]
-    daily = daily_of(1, runs, now)
-    for later_s, expected in ((FIRST_S + 1, "x"), (RETRY_S - 1, "x"), (3600 - RETRY_S, "xx")):
+    hourly = hourly_of(status, runs, now)
+    ends(hourly)
+    assert not runs.exists()
+    for later_s, expected in ((FIRST_S + 1, "x"), (EVERY_S / 2, "x"), (EVERY_S / 2, "xx")):
         now[0] += later_s
-        daily.look()
-        ends(daily)
+        hourly.look()
+        ends(hourly)
         assert expected == runs.read_text()
-    assert 2 == caplog.text.count("a daily command failed")
+    assert 2 * status == caplog.text.count("an hourly command failed")

@@ -59,6 +59,10 @@ def test_a_mail_is_whole_without_its_pdf() -> None:
     words = ReportWords(language("id"), ZONE)
     found = report_mail.mail(made(), words, "https://wifi.example/")
     assert "Kota Kupang: November 2026 (Sementara)" == found.subject
-    assert "tersedia: antara 96,0% dan 98,0%" == found.lines[0]
+    assert ("tersedia", "antara 96,0% dan 98,0%") == found.rows[0]
+    assert (
+        "Gangguan terlama: Taman Tirosa, 1 j 30 m, sejak 1 Nov 05.00;"
+        " penyebab yang mungkin: listrik padam."
+    ) == found.last[0]
     assert ("https://wifi.example/reports/2026-11", "titik-2026-11.pdf") == (found.link, found.file)
     assert report_mail.mail(made(), words, None).link is None

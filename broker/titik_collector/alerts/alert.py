@@ -29,7 +29,9 @@ Kind = Literal[
     "unknown-router",
 ]
 Phase = Literal["inactive", "pending", "firing", "recovering"]
-What = Literal["firing", "update", "repeat", "escalation", "resolved", "flapping", "digest", "test"]
+What = Literal[
+    "firing", "update", "repeat", "escalation", "resolved", "flapping", "digest", "report", "test"
+]
 
 
 class AlertSubject(NamedTuple):

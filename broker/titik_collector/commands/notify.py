@@ -19,16 +19,20 @@ from titik_collector.config.receiver_tables import Receiver
 from titik_collector.limits import MAX_LISTED, MAX_ROWS
 from titik_collector.notify import (
     assembling,
+    choosing,
     delivering_user,
     outside_watch,
     walking,
     webhook,
 )
 from titik_collector.notify.channel import channel_of
+from titik_collector.notify.report_outbox import key_of
 from titik_collector.notify.undelivered import Undelivered
 from titik_collector.own_state.systemd import Service
 from titik_collector.registry.watch import ConfigWatch
-from titik_collector.store import delivery_rows, notify_opening
+from titik_collector.reports import period as periods
+from titik_collector.reports import report_mail
+from titik_collector.store import delivery_rows, notify_opening, report_mail_rows
 from titik_collector.store.delivery_rows import Outcome
 from titik_collector.wording import when
 
@@ -123,13 +127,28 @@ def list_command(expired: bool, failed: bool, file: Path) -> None:
         settings = model.load(file)
         with notify_opening.reading(settings.page_store) as db:
             rows = [] if db is None else delivery_rows.newest(db, MAX_ROWS, outcome)
+            has_mails = db is not None and db.has_table("report_mail")
+            mails = report_mail_rows.all_of(db) if db is not None and has_mails else []
+    reports = {key_of(one.row): one.row for one in mails}
     for one in rows:
         at = when.show(one.at_ms, settings.city.timezone)
         about = "" if one.incident is None else f" incident {one.incident}"
+        if (report := reports.get(choosing.tried(one))) is not None:
+            about = f" report {report.period}{'' if report.revision else ' (provisional)'}"
         why = "" if one.detail is None else f" ({one.detail})"
         click.echo(f"{at}  {one.receiver}  {one.outcome}{about}{why}")
     if not rows:
         click.echo("none")
+    if outcome is None and (names := [one.name for one in settings.receiver if one.reports]):
+        click.echo(_next_report(settings, names))
+
+
+def _next_report(settings: Config, names: list[str]) -> str:
+    zone, minute, now_ms = settings.city.timezone, settings.alert_settings.digest_min, _now_ms()
+    this = periods.at(now_ms, zone)
+    times = [(report_mail.begin_ms(one, zone, minute), one.name) for one in (this.before, this)]
+    begin_ms, month = next(one for one in times if one[0] > now_ms)
+    return f"{when.show(begin_ms, zone)}  report {month} is mailed next, to {', '.join(names)}"
 
 
 @notify_command.command(name="watch")

@@ -10,7 +10,7 @@ from titik_collector.commands import options, plainly
 from titik_collector.config.model import Config
 from titik_collector.files.replace import Owner, replace_file, replacing
 from titik_collector.languages.codes import CODES
-from titik_collector.reports import city_reports, csv_tables, freezing
+from titik_collector.reports import city_reports, csv_tables, freezing, posting_reports
 from titik_collector.reports import period as periods
 from titik_collector.reports.city_reports import AskedReport
 from titik_collector.reports.period import Period
@@ -36,7 +36,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--district", metavar="NAME", help="Only the places of this district.")
 @click.option("--site", metavar="NAME", help="Only this place.")
 @click.option(
-    "--freeze", is_flag=True, help="Make final what is over since the 8th; or that one, again."
+    "--freeze",
+    is_flag=True,
+    help="Make final what is over since the 8th, and post what is mailed; or that one, again.",
 )
 @click.option("--language", type=click.Choice(CODES), help="Else the page's.")
 @options.CONFIG
@@ -96,19 +98,23 @@ def _frozen(settings: Config, asked: AskedReport) -> Report | None:
 
 
 def _freeze(name: str | None, file: Path) -> None:
-    """What is due, or one again."""
+    """What is due, or one again; what is to be mailed is posted."""
     with options.opened_for_page(file) as (settings, db):
         city, now_ms = city_reports.city_of(settings), server_clock.shown_ms(db)
         known = {one.name for one in city_reports.known_periods(db, city, now_ms)}
         wanted = [one for one in _due(settings, name, now_ms) if known & _months(one)]
-        if not wanted:
+        is_mailed = bool(posting_reports.languages(settings))
+        if not (wanted or is_mailed or desk_opening.exists(settings.page_store)):
             return
         work = city_reports.planned_at_desk(settings)
         actor = Actor(getpass.getuser(), None, now_ms)
-        with desk_opening.opened(settings.page_store) as desk, db.snapshot():
-            for one in wanted:
-                number = freezing.freeze(db, desk, city, one, actor, work)
-                click.echo(f"{one.name}: {number} reports are final")
+        with desk_opening.opened(settings.page_store) as desk:
+            with db.snapshot():
+                for one in wanted:
+                    number = freezing.freeze(db, desk, city, one, actor, work)
+                    click.echo(f"{one.name}: {number} reports are final")
+            for line in posting_reports.update(db, desk, settings, now_ms, work):
+                click.echo(line)
 
 
 def _months(one: Period) -> set[str]:

@@ -25,7 +25,7 @@ def web_command(context: click.Context, file: Path) -> None:
         if context.get_parameter_source("file") is ParameterSource.COMMANDLINE:
             raise click.UsageError("write --config after the command, at the end")
         return
-    from titik_collector.reports.daily import PROGRAM, Daily
+    from titik_collector.reports.hourly import PROGRAM, Hourly
     from titik_collector.web import app, serving
     from titik_collector.web.city_view import watching
 
@@ -35,7 +35,7 @@ def web_command(context: click.Context, file: Path) -> None:
         settings = model.load(file)
         with watching(settings) as city:
             server = serving.server(app.build(city), settings)
-            city.listen(Daily([*PROGRAM, "report", "--freeze", "--config", str(file)]).look)
+            city.listen(Hourly([*PROGRAM, "report", "--freeze", "--config", str(file)]).look)
             log.info("the page is at %s", page_address(settings.web))
             server.run()
 

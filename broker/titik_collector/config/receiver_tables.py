@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from titik_collector.config.page_tables import is_loopback
 from titik_collector.config.schema import (
     FILE,
+    FLAG,
     MOMENT,
     NAME,
     ConfigError,
@@ -115,6 +116,10 @@ class Receiver:
         str | None,
         Setting(one_of(*LANGUAGES), "of its messages", "that of `[web]`"),
     ] = None
+    reports: Annotated[
+        bool,
+        Setting(FLAG, "whether it gets the report of each month, in an e-mail with its PDF"),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,21 +90,21 @@ def _post_file(db: Database, store: Path, now_ms: int) -> None:
         text = msgspec.json.encode(read(db, now_ms))
         if len(text) > MAX_POSTED:
             raise OSError(f"{file}: would have {len(text)} bytes, at most {MAX_POSTED}")
-        reader = _share(file.parent, store.parent.stat().st_gid)
-        if _has(file, text, reader.gid):
+        reader = share(file.parent, store.parent.stat().st_gid)
+        if has(file, text, reader.gid):
             return
         with replacing(file, reader) as raw:
             raw.write(text)
 
 
-def _has(file: Path, text: bytes, gid: int) -> bool:
+def has(file: Path, text: bytes, gid: int) -> bool:
     try:
         return file.read_bytes() == text and gid in (-1, file.stat().st_gid)
     except FileNotFoundError:
         return False
 
 
-def _share(folder: Path, gid: int) -> Owner:
+def share(folder: Path, gid: int) -> Owner:
     """Let the group pass through the folder, where we may; whose the file will be."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

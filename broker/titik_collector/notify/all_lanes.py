@@ -19,6 +19,7 @@ from titik_collector.notify.composed import MessageKey
 from titik_collector.notify.composing import Writing
 from titik_collector.notify.lane import ReceiverLane, Try
 from titik_collector.notify.ledger import Ledger
+from titik_collector.notify.report_outbox import ReportOutbox
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class ReceiverLanes:
     settings: Config
     ledger: Ledger
     now_ms: Callable[[], int]
+    reports: ReportOutbox | None = None  # None: it sends none
     _tries: "SimpleQueue[Try]" = field(default_factory=SimpleQueue)
     _lanes: dict[str, ReceiverLane] = field(default_factory=dict)
     _nobodies: set[str] = field(default_factory=set)  # receivers that have no lane, as logged
@@ -93,7 +95,7 @@ class ReceiverLanes:
     def _left(self, receiver: str, some: list[Waiting], now_ms: int) -> list[Waiting]:
         """Without what waited for too long, which is given up."""
         over = [one for one in some if choosing.is_over(one, now_ms)]
-        self.ledger.add(choosing.row_of(one, now_ms, "ended", "for a day") for one in over)
+        self.ledger.add(choosing.row_of(one, now_ms, "ended", "too long") for one in over)
         for one in over:
             log.error("message given up receiver=%s id=%s", receiver, one.key.id)
         return [one for one in some if one not in over]
@@ -109,6 +111,10 @@ class ReceiverLanes:
         if choice is None:
             return
         written, writing = self._with_own(choice), self._writing(lane.receiver)
+        report = None if self.reports is None else self.reports.mail_of(choice.head)
+        if report is not None:
+            lane.offer(choice, lambda: report.compose(writing, now_ms))
+            return
         lane.offer(choice, lambda: composing.compose(written, writing, now_ms))
 
     def _with_own(self, choice: Choice) -> Choice:

@@ -13,6 +13,8 @@ from titik_collector.notify.heartbeat import Heart
 from titik_collector.notify.ledger import Ledger
 from titik_collector.notify.notifier import Notifier
 from titik_collector.notify.outside_watch import OutsideWatch
+from titik_collector.notify.report_outbox import ReportOutbox
+from titik_collector.notify.report_watch import ReportWatch
 from titik_collector.notify.store_watch import StoreWatch
 from titik_collector.timeline import server_clock
 from titik_collector.wording.mendable import Mendable
@@ -28,8 +30,9 @@ def notifier(settings: Config, password_file: Path | None = None) -> Notifier:
     store.look()  # it has the time by which the ledger reads back
     heart = Heart(settings.heartbeat)
     ledger = Ledger(settings.page_store, store.now_ms())
-    lanes = ReceiverLanes(settings, ledger, store.now_ms)
-    made = Notifier(settings, ledger, lanes, store, listener, heart)
+    reports = ReportOutbox(settings, ReportWatch(settings.page_store))
+    lanes = ReceiverLanes(settings, ledger, store.now_ms, reports)
+    made = Notifier(settings, ledger, lanes, store, listener, heart, reports)
     lanes.start()
     if listener is not None:
         listener.start()

@@ -3,14 +3,15 @@
 Rule: messages of an incident keep their order. Where all that wait are late, people get the newest
 alone, which says everything; a program gets each.
 Rule: people get so many an hour, then one that counts the rest. A first critical message, its end,
-the server's own and the digest always go out.
-Rule: what a receiver refused for good, or did not take for a day, is not tried again.
+the server's own, the digest and the report always go out.
+Rule: what a receiver refused for good, or did not take for a day, is not tried again. A report of
+a month is tried for six.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from titik_collector.alerts.alert import Notification, Severity
+from titik_collector.alerts.alert import Notification, Severity, What
 from titik_collector.limits import MAX_MESSAGES
 from titik_collector.notify.composed import MessageKey
 from titik_collector.store.delivery_rows import Box, DeliveryRow, Outcome
@@ -19,9 +20,12 @@ from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 RETRIES_S = (10, 30, 120, 600, 1800)  # after each failure; then each hour
 LAST_RETRY_S = 3600
 TRIED_MS = DAY_MS
+REPORT_TRIED_MS = 6 * DAY_MS  # after a holiday somebody mends the mail server
 MERGED_MS = 10 * MINUTE_MS  # what waited so long is merged
 SERVED_MS = HOUR_MS  # after a restore, older ones are not sent
 _RANK: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
+
+ALONE: tuple[What, ...] = ("digest", "report", "test")  # no other belongs to it
 
 Form = Literal["single", "merged", "more"]
 
@@ -38,7 +42,7 @@ class Waiting(NamedTuple):
     def chain(self) -> tuple[object, ...]:
         """The same for messages that must keep their order."""
         about, message = self.notification, self.notification.message
-        if message.what in ("digest", "test"):
+        if message.what in ALONE:
             return (self.key,)
         if about.incident is not None:
             return (about.incident,)
@@ -98,7 +102,8 @@ def next_try_ms(due_ms: int, failed: Sequence[int]) -> int:
 
 def is_over(one: Waiting, now_ms: int) -> bool:
     """Whether it was tried for long enough."""
-    return now_ms - one.notification.due_ms > TRIED_MS
+    tried_ms = REPORT_TRIED_MS if one.notification.message.what == "report" else TRIED_MS
+    return now_ms - one.notification.due_ms > tried_ms
 
 
 def choose(
@@ -129,8 +134,7 @@ def choose(
 def is_capped(choice: Choice) -> bool:
     """Whether it counts among so many an hour."""
     return not any(
-        one.notification.is_uncapped or one.notification.message.what in ("digest", "test")
-        for one in choice.of
+        one.notification.is_uncapped or one.notification.message.what in ALONE for one in choice.of
     )
 
 

@@ -20,6 +20,13 @@ class MessageKey(NamedTuple):
         return f"{'n' if self.box == 'store' else 'o'}-{self.number}-{self.made_ms:x}"
 
 
+class MailPdf(NamedTuple):
+    """A file that an e-mail brings."""
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composed:
     """What one receiver gets at one try."""
@@ -40,6 +47,7 @@ class Composed:
     at_ms: int = 0  # when it was composed
     since: str = ""  # ISO 8601
     until: str | None = None
+    pdf: MailPdf | None = None  # only e-mails bring it
 
     @property
     def text(self) -> str:

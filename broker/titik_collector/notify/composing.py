@@ -10,8 +10,9 @@ from titik_collector.alerts.alert import Member, Message
 from titik_collector.languages.language import Language
 from titik_collector.limits import MAX_HEADLINE, MAX_LINES
 from titik_collector.notify import words
-from titik_collector.notify.choosing import MERGED_MS, Choice, Waiting
-from titik_collector.notify.composed import Composed
+from titik_collector.notify.choosing import ALONE, MERGED_MS, Choice, Waiting
+from titik_collector.notify.composed import Composed, MailPdf
+from titik_collector.reports.report_mail import ReportMail
 
 LATE_MS = MERGED_MS  # from then on a message says that it is late
 _SIGNS = {"critical": "🔴", "warning": "🟠", "info": "🔵"}
@@ -44,6 +45,14 @@ def compose(choice: Choice, writing: Writing, now_ms: int) -> Composed:
         lines = (first, *_details(message, writing))
         rows, last = _members(message, writing, now_ms)
     return _composed(one, writing, now_ms, (lines, rows, (*last, *_notes(message, writing))))
+
+
+def compose_report(
+    one: Waiting, mail: ReportMail, pdf: bytes | None, writing: Writing, now_ms: int
+) -> Composed:
+    """The message with the report of a month."""
+    made = _composed(one, writing, now_ms, ((mail.subject, *mail.lines), mail.rows, mail.last))
+    return replace(made, link=mail.link, pdf=None if pdf is None else MailPdf(mail.file, pdf))
 
 
 Parts = tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]
@@ -79,7 +88,7 @@ def _thread(one: Waiting) -> str | None:
     about = one.notification
     if about.incident is not None:
         return f"incident-{about.incident}"
-    if about.message.what in ("digest", "test"):
+    if about.message.what in ALONE:
         return None
     return f"{about.message.kind}-{about.message.from_ms:x}"
 

@@ -40,6 +40,9 @@ def build(one: Composed, to: str, sender: str, city_title: str) -> EmailMessage:
     made["X-Titik-Notification"] = one.key.id
     made.set_content(one.text, cte="quoted-printable")
     made.add_alternative(as_html(one), subtype="html", cte="quoted-printable")
+    if one.pdf is not None:
+        content, name = one.pdf.content, one.pdf.name
+        made.add_attachment(content, maintype="application", subtype="pdf", filename=name)
     return made
 
 

@@ -21,6 +21,7 @@ from titik_collector.notify.heartbeat import Health, Heart
 from titik_collector.notify.ledger import Ledger
 from titik_collector.notify.own_alerts import OwnAlerts, SeenCollector
 from titik_collector.notify.own_receivers import receivers_of
+from titik_collector.notify.report_outbox import ReportOutbox
 from titik_collector.notify.store_watch import StoreLook, StoreWatch
 from titik_collector.own_state import collector_state
 
@@ -39,6 +40,7 @@ class Notifier:
     store: StoreWatch
     listener: BeatListener | None  # None: no broker is named
     heart: Heart
+    reports: ReportOutbox
     _alerts: OwnAlerts = field(default_factory=OwnAlerts)
     _watched_at: float = field(default_factory=time.monotonic)
     _next_look: float = 0.0
@@ -79,7 +81,8 @@ class Notifier:
         if problem is not None:
             return
         self._serve(now_ms)
-        self.lanes.offer(self._messages())
+        self.reports.look(now_ms, self.ledger.deliveries)
+        self.lanes.offer([*self._messages(), *self.reports.messages(now_ms)])
 
     def _messages(self) -> list[tuple[MessageKey, Notification]]:
         return [] if self._look is None else list(self._look.messages.items())

@@ -17,7 +17,7 @@ from titik_collector.reports import gathering
 from titik_collector.reports import period as periods
 from titik_collector.reports.gathering import CityName, CityPeriod
 from titik_collector.reports.period import BadPeriod, Period
-from titik_collector.reports.report import Report, ReportKind
+from titik_collector.reports.report import Headline, Report, ReportKind
 from titik_collector.reports.report_words import ReportWords
 from titik_collector.store import desk_maintenance, desk_opening, rollups
 from titik_collector.store.database import Database
@@ -111,12 +111,25 @@ def known_periods(db: Database, city: CityName, now_ms: int) -> list[Period]:
 
 def summary(report: Report, words: ReportWords) -> Iterator[str]:
     """In a few lines, for a terminal."""
-    head, lang = report.headline, words.lang
-    state = lang.say("Provisional") if report.revision is None else lang.say("Final")
-    yield f"{report.subject.title}: {words.period(report.period)} ({state})"
-    yield f"{lang.say('available')}: {words.available(head.availability)}"
-    yield f"{lang.say('interruptions')}: {head.interruptions}"
-    yield f"{lang.say('site visits')}: {words.visits(head.use)}"
-    yield f"{lang.say('devices, on average')}: {words.devices(head.use.clients)}"
-    yield f"{lang.say('traffic over Wi-Fi')}: {words.traffic(head.use)}"
-    yield f"{lang.say('reports received')}: {lang.percent(head.use.coverage)}"
+    yield title(report, words)
+    for name, value in figures(report.headline, words):
+        yield f"{name}: {value}"
+
+
+def title(report: Report, words: ReportWords) -> str:
+    """Of what it is, and whether it can still change."""
+    state = words.lang.say("Provisional") if report.revision is None else words.lang.say("Final")
+    return f"{report.subject.title}: {words.period(report.period)} ({state})"
+
+
+def figures(head: Headline, words: ReportWords) -> tuple[tuple[str, str], ...]:
+    """Each with its name."""
+    lang = words.lang
+    return (
+        (lang.say("available"), words.available(head.availability)),
+        (lang.say("interruptions"), lang.count(head.interruptions)),
+        (lang.say("site visits"), words.visits(head.use)),
+        (lang.say("devices, on average"), words.devices(head.use.clients)),
+        (lang.say("traffic over Wi-Fi"), words.traffic(head.use)),
+        (lang.say("reports received"), lang.percent(head.use.coverage)),
+    )

@@ -6,6 +6,7 @@ made; the page lets a process of its own do that.
 Rule: what is drawn fetches nothing: no address, no file.
 """
 
+import subprocess
 import sys
 from functools import cache
 from importlib import import_module, resources
@@ -21,6 +22,7 @@ from titik_collector.reports.report_words import ReportWords, traffic
 from titik_collector.wording.mendable import Mendable
 
 TAGGED = "pdf/ua-1"
+APART_S = 900.0  # a thousand places on a slow machine
 REMEDY = (
     "a PDF needs WeasyPrint: pip install 'titik[report]', and Debian's package libpangoft2-1.0-0"
     " with a font, such as fonts-dejavu-core"
@@ -47,6 +49,19 @@ def pdf(page: str) -> bytes:
     document = weasyprint.HTML(string=page, url_fetcher=nothing)
     found: bytes = document.write_pdf(pdf_variant=TAGGED)
     return found
+
+
+def apart(page: str, limit_s: float = APART_S) -> bytes:
+    """By a process of its own, whose memory ends with it; NoPdf."""
+    command = [sys.executable, "-m", __name__]
+    try:
+        done = subprocess.run(command, input=page.encode(), capture_output=True, timeout=limit_s)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoPdf(f"the process that makes PDFs does not end: {error}") from error
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise NoPdf(lines[-1] if lines else f"the process that makes PDFs ended: {done.returncode}")
+    return done.stdout
 
 
 @cache

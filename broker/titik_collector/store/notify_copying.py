@@ -6,7 +6,7 @@ Rule: a delivery is a row or two, so one transaction has all of them.
 
 from titik_collector.store.database import Database, insert
 
-TABLES = ("delivery", "own_message", "remembered")
+TABLES = ("delivery", "own_message", "remembered", "report_mail")
 
 
 def copy(source: Database, target: Database) -> bool:
@@ -15,6 +15,7 @@ def copy(source: Database, target: Database) -> bool:
         rows = {
             name: list(source.execute(f"SELECT {_columns(source, name)} FROM {name}"))
             for name in TABLES
+            if source.has_table(name)  # one of an earlier version has fewer
         }
     with target.transaction():
         if any(target.execute(f"SELECT 1 FROM {name} LIMIT 1") for name in TABLES):

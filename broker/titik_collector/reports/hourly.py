@@ -1,7 +1,7 @@
-"""Starts a command once a day, in a process of its own, as long as somebody looks.
+"""Starts a command once an hour, in a process of its own, as long as somebody looks.
 
-Rule: it takes seconds of a processor for a large city, so nobody who answers readers does it.
-Rule: what fails is logged, and tried again within the hour.
+Rule: it may take seconds of a processor for a large city, so nobody who answers readers does it.
+Rule: what fails is logged, and tried again the next time.
 """
 
 import logging
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 
 log = logging.getLogger(__name__)
 PROGRAM = (sys.executable, "-m", "titik_collector")
-FIRST_S, RETRY_S, EVERY_S = 60.0, 1800.0, 86_400.0
+FIRST_S, EVERY_S = 60.0, 3600.0
 
 
-class Daily:
+class Hourly:
     """One command."""
 
     def __init__(
@@ -29,13 +29,11 @@ class Daily:
         """Start it if it is due; call this often, from one thread."""
         if self._running is not None and self._running.poll() is not None:
             if self._running.returncode:
-                log.warning("a daily command failed command=%s", " ".join(self._command))
-                self._next = self._monotonic() + RETRY_S
+                log.warning("an hourly command failed command=%s", " ".join(self._command))
             self._running = None
         if self._running is None and self._monotonic() >= self._next:
             self._next = self._monotonic() + EVERY_S
             try:
                 self._running = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
             except OSError as error:
-                log.warning("a daily command cannot be started reason=%s", error)
-                self._next = self._monotonic() + RETRY_S
+                log.warning("an hourly command cannot be started reason=%s", error)
