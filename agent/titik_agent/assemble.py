@@ -36,6 +36,7 @@ from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.source import EventSource, Source
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import rtnetlink
+from titik_agent.sources.flow_offload import FlowOffload
 from titik_agent.sources.host import HostSource
 from titik_agent.sources.leases import LeasesSource
 from titik_agent.sources.netdev import Interfaces
@@ -200,6 +201,7 @@ def _sources(
     sources: list[Source | None] = [
         *hostapd,
         interfaces,
+        FlowOffload(),
         HostSource(clock),
         LeasesSource(clock, settings.sources.lease_files),
         _reach(settings.reach),

@@ -247,9 +247,11 @@ class _Trouble(logging.Handler):
 
 
 def _warnings(field: str, value: Any) -> Iterator[str]:
-    """What an installer should know of BSSes that could be read."""
+    """What an installer should know of what could be read."""
     if (field, value) == ("bss", ()):
         yield "Wi-Fi is off, so nobody can be a client"
+    if field == "flow_offload" and value:
+        yield f"bytes may be counted too low; if they must be right, {_offload_remedy()}"
     for one in value if isinstance(value, tuple) else ():
         if getattr(one, "off_air", None):
             yield f"{one.ifname} is off the air (no channel, radar, or switched off)"
@@ -260,6 +262,15 @@ def _warnings(field: str, value: Any) -> Iterator[str]:
             )
 
 
+def _offload_remedy() -> str:
+    if os.path.exists(_SERVICE):
+        return (
+            "switch it off: uci set firewall.@defaults[0].flow_offloading=0; uci commit firewall;"
+            " service firewall restart"
+        )
+    return "take the rule `flow add` out of the firewall"
+
+
 def _shown(value: Any) -> str:
     """A section in a few words."""
     if value is None:
@@ -267,6 +278,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         names = [getattr(one, "ifname", getattr(one, "name", "")) for one in value]
         return ", ".join(names) or "none now"
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, int):
         return str(value)
     given = [f"{name}={getattr(value, name)}" for name in value.__slots__]

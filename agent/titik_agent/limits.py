@@ -8,6 +8,7 @@ MAX_SMALL_FILE = 4096  # a password, resolv.conf, what the probe or an earlier a
 MAX_SYSFS_FILE = 256
 MAX_PPPOE_FILE = 64 * 64  # 64 sessions
 MAX_SINCE_FILE = 64 * 1024
+MAX_MODULES = 64 * 1024  # some 1000 of the kernel's
 MAX_LEASE_FILE = 1 << 20  # ten times what dnsmasq's default limit of 1000 leases can fill
 
 # Bytes of one message.

@@ -218,6 +218,7 @@ class Sample:
     host: Host | None = None  # the router as a computer
     truncated: bool | None = None  # true: sections were left out to fit the packet
     off_air: bool | None = None  # true: Wi-Fi is off: no BSS transmits, so `clients` is absent
+    flow_offload: bool | None = None  # true: flow offload is on, so bytes may be counted too low
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,7 @@ class Now:
     uplink_up_bps: Bps | None = None  # to the internet
     off_air: bool | None = None  # true: a router with its Wi-Fi off
     revoked: bool | None = None  # true: a router whose access was revoked, and not given again
+    flow_offload: bool | None = None  # true: a router has flow offload on: rates may be too low
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,7 @@ class Rollup:
     wifi_coverage_ratio: Ratio | None = None  # share of the window with known Wi-Fi bytes
     uplink_coverage_ratio: Ratio | None = None  # share of the window with known uplink bytes
     internet_ratio: Ratio | None = None  # share of the observed rounds of `reach` with an answer
+    flow_offload_ratio: Ratio | None = None  # share with flow offload on: bytes may be too low
 
 
 @dataclass(frozen=True, slots=True)

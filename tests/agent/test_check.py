@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from tests.not_root import nobody
 from titik_agent import assemble, check, commands
 from titik_agent.clock import SystemClock
+from titik_agent.sources.flow_offload import FlowOffload
 from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.way_out import Way
 from titik_mqtt.endpoint import Endpoint
@@ -57,6 +58,31 @@ def test_what_is_right_and_looks_wrong_is_a_warning(
     assert "ok    source hostapd: " == output[0][:22]
     starts = [f"--    source hostapd: {warning}"] if warning else []
     assert starts == [line[: len(start)] for line, start in zip(output[1:], starts, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("is_openwrt", "remedy"),
+    [
+        (True, "uci set firewall.@defaults[0].flow_offloading=0"),
+        (False, "take the rule `flow add` out of the firewall"),
+    ],
+)
+def test_flow_offload_is_a_warning_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_openwrt: bool, remedy: str
+) -> None:
+    """Figures go on; whoever needs every byte learns how to get it."""
+    service = tmp_path / "titik-agent"
+    if is_openwrt:
+        service.touch()
+    monkeypatch.setattr(check, "_SERVICE", str(service))
+    modules, output = tmp_path / "modules", list[str]()
+    for users in (1, 0):
+        modules.write_text(f"nft_flow_offload 16384 {users} - Live 0x0\n")
+        assert check.sources([FlowOffload(str(modules))], output.append)
+    on, warning, off = output
+    assert ("ok    source flow_offload: on", "ok    source flow_offload: none here") == (on, off)
+    assert warning.startswith("--    source flow_offload: bytes may be counted too low; if they")
+    assert remedy in warning
 
 
 @pytest.fixture

@@ -57,6 +57,15 @@ def test_wifi_is_off_where_it_is_at_the_end(older: bool | None, newer: bool | No
     assert newer == merged.off_air
 
 
+@pytest.mark.parametrize(("older", "newer"), [(True, None), (None, True)])
+def test_bytes_that_passed_the_counters_by_stay_in_doubt(
+    older: bool | None, newer: bool | None
+) -> None:
+    """The merged sample has the bytes of both."""
+    merged = merge(replace(sample(1), flow_offload=older), replace(sample(2), flow_offload=newer))
+    assert merged.flow_offload is True
+
+
 def test_a_bss_has_the_extremes_of_both() -> None:
     """Per BSS as for the router."""
     older = replace(sample(1), bss=(BSS,))

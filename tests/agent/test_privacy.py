@@ -22,6 +22,7 @@ from titik_agent.hostapd.control_socket import Addresses
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import rtnetlink
+from titik_agent.sources.flow_offload import FlowOffload
 from titik_agent.sources.hostapd_control import HostapdControl
 from titik_agent.sources.hostapd_ubus import HostapdUbus
 from titik_agent.sources.leases import LeasesSource
@@ -178,12 +179,14 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
             Counters(phy0_ap0=("boot/12", 11, 22)), Tracker(), sketch, [str(tmp_path / "ubus.sock")]
         )
         leased = LeasesSource(clock, (str(leases),))
+        modules = tmp_path / "modules"
+        modules.write_text(f"nft_flow_offload 16384 1 {mac(0)},{ip(0)}, Live {mac(1)}\n")
         kernel = Kernel(tmp_path / "kernel")
         monkeypatch.setattr(rtnetlink, "_ask", kernel.ask)
         interfaces = kernel.interfaces(str(tmp_path / "spool" / "uplink"))
         sources = (
             hostapd, Survey(hostapd), leased, sketch, interfaces,
-            Broken(),
+            FlowOffload(str(modules)), Broken(),
         )  # fmt: skip
         sampler = Sampler("a", "0" * 16, clock, spool, sources, rss_bytes=lambda: 1)
         for turn in range(60):
@@ -191,7 +194,9 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
             hostapd.pump()
             sample, payload = sampler.take()
             assert (VISITORS, VISITORS) == (sample.clients, sample.leases)
-            assert ["lan1"] == [net.ifname for net in sample.net or ()]
+            assert (["lan1"], True) == (
+                [net.ifname for net in sample.net or ()], sample.flow_offload,
+            )  # fmt: skip
             spool.append(sample.run, sample.seq, payload)
             gathered.append(payload)
             clock.now_ms += 30_000

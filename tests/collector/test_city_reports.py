@@ -13,12 +13,14 @@ from titik_collector.alerts.alert import AlertSubject
 from titik_collector.figures.figures import with_means
 from titik_collector.figures.table import Figures
 from titik_collector.figures.windows import Calendar, Span
+from titik_collector.languages.language import language
 from titik_collector.queries.history import Subject
 from titik_collector.reports import city_reports, gathering
 from titik_collector.reports.city_reports import AskedReport, UnknownSubject
 from titik_collector.reports.gathering import CityName
 from titik_collector.reports.period import BadPeriod
 from titik_collector.reports.report import Report
+from titik_collector.reports.report_words import ReportWords
 from titik_collector.store import report_sums, rollups, site_fact_rows
 from titik_collector.store.database import Database
 from titik_collector.store.desk_maintenance import MaintenanceRow
@@ -32,6 +34,7 @@ BEGIN, MARCH, APRIL = ms("2026-01-31T23:00"), ms("2026-02-28T23:00"), ms("2026-0
 NOW = APRIL + 3 * DAY_MS
 SITES = {1: (Subject("site", 1, "s1", "Site 1"), 2), 2: (Subject("site", 2, "s2", "Site 2"), 1)}
 OF_CITY = SUBJECTS[-1]
+WORDS = ReportWords(language("en"), BERLIN)
 
 
 @pytest.fixture
@@ -133,6 +136,24 @@ def test_an_interruption_over_a_change_of_provider_is_one(db: Database) -> None:
     assert [1, 2] == [
         read(db, kind="provider", name=name).headline.interruptions for name in ("Telkom", "Biznet")
     ]
+
+
+def test_traffic_that_passed_the_counters_by_is_marked(db: Database) -> None:
+    """As the share of the time of the places, in the whole, the parts and the lines."""
+    use = read(db).headline.use
+    assert (0.0, "") == (use.flow_offload, WORDS.too_low(use))
+    day = next(Calendar(BERLIN).days(MARCH, APRIL))
+    key, row = _row(SITES[1][0], "1d", day, 2, 8)
+    half = row.figures._replace(flow_offload_ms=row.figures.covered_ms // 2)
+    with db.transaction():
+        rollups.put(db, [(key, row._replace(figures=half))])
+    found = read(db)
+    assert [0.25, 0.0] == [one.flow_offload for one in found.parts[:2]]
+    (first,) = [one.headline.use for one in found.places if one.subject.name == "s1"]
+    assert first.flow_offload == pytest.approx(2 * (found.headline.use.flow_offload or 0))
+    (line,) = [one for one in city_reports.summary(found, WORDS) if "traffic" in one]
+    assert "\N{GREATER-THAN OR EQUAL TO}" in line
+    assert line.endswith("(may be too low: flow offload is on)")
 
 
 def test_a_provider_has_the_minutes_in_which_it_was_the_place_s(db: Database) -> None:

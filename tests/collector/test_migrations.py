@@ -31,10 +31,10 @@ def zeros(
 
 
 def test_a_store_of_the_fifth_schema_keeps_its_rollups_and_its_checks(tmp_path: Path) -> None:
-    """Rates are new and unknown, rounds new and none. What the checks refused they still refuse."""
+    """Rates are new and unknown, counts new and none. What the checks refused they still refuse."""
     with at_version(tmp_path / "db", 5) as old:
         old.execute(*zeros(old, "rollup", scope="site", scope_id=3, window="1h", client_ms=7))
-        new = (None, None, None, None, 0, 0)
+        new = (None, None, None, None, 0, 0, 0)
         before = [(*row, *new) for row in old.execute("SELECT * FROM rollup")]
     old.close()
 

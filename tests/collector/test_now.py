@@ -109,6 +109,21 @@ def test_a_router_with_its_wifi_off_says_so(tmp_path: Path) -> None:
     codec.encode(router)
 
 
+def test_rates_that_may_be_too_low_are_marked_up_to_the_city(tmp_path: Path) -> None:
+    """While the router that has flow offload on is online, and no longer."""
+    with opened(tmp_path / "db", NAMES) as db:
+        presence = Presence(db)
+        live = LiveState(db, presence, Places())
+        presence.record([(1, StatusReceived(reported("online", 0).status, T0))])
+        marks = []
+        for seq, flow_offload in ((1, True), (2, None), (3, True)):
+            live.show(1, sample(seq, flow_offload=flow_offload), T0)
+            marks.append({one.flow_offload for one in live.messages({1}, T0)})
+        presence.record([(1, StatusReceived(reported("offline", 1).status, T0))])
+        marks.append({one.flow_offload for one in live.messages({1}, T0)})
+    assert [{True}, {None}, {True}, {None}] == marks
+
+
 def test_an_older_sample_never_replaces_a_newer(tmp_path: Path) -> None:
     """Delivery may be late."""
     with opened(tmp_path / "db") as db:

@@ -102,6 +102,18 @@ def screen(here: City, window: Window = "1m", utc: bool = False) -> str:
     return text(history_screen.render(subject, window, points, None if utc else ZONE, HOUR.end_ms))
 
 
+def test_a_history_says_where_its_traffic_may_be_too_low(tmp_path: Path) -> None:
+    """In one line below the table, if any of its windows may be."""
+    words = "down and up may be too low: flow offload was on"
+    with city(tmp_path / "db") as here:
+        here.save(*(at(n) for n in range(1, 41)))
+        here.roll()
+        before = screen(here)
+        here.save(at(41, flow_offload=True))
+        here.roll()
+        assert [False, True] == [words in one for one in (before, screen(here))]
+
+
 def test_a_gap_is_drawn_as_a_gap(tmp_path: Path) -> None:
     """Dots in the curves and one row without a number; the rows around it have theirs."""
     with two_hours(tmp_path / "db") as here:

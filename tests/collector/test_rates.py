@@ -43,6 +43,21 @@ def figures(*readings: Reading, bps: float = WIRE_BPS, hours: int = 1) -> Figure
     return total
 
 
+@pytest.mark.parametrize("clients", [None, 3])
+def test_the_time_in_which_bytes_may_be_too_low_is_known(clients: int | None) -> None:
+    """That of the samples which say so, whether they follow as nearly all do or not."""
+    people = dict.fromkeys(("clients", "clients_min", "clients_max", "active", "weak"), clients)
+    link = {"wifi": {7: (0, 0)}, "uplink": {("wan", 1): (0, 0)}}
+    got = figures(*[
+        reading(
+            10 + 30 * n, **people, **link, client_ms=n * 90_000, observed_ms=n * 30_000,
+            flow_offload=n in (2, 3),
+        )
+        for n in range(5)
+    ])  # fmt: skip
+    assert (60_000, 130_000) == (got.flow_offload_ms, got.covered_ms)
+
+
 def test_a_bss_transmits_what_visitors_download() -> None:
     """The growth of one counter is what flowed, seen from the visitor."""
     got = figures(reading(10, wifi={7: (1000, 50_000)}), reading(40, wifi={7: (1500, 80_000)}))

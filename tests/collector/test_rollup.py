@@ -393,6 +393,27 @@ def test_the_internet_of_a_minute_is_that_of_its_rounds(tmp_path: Path) -> None:
     assert [0.0] * 30 + [1.0] * 30 == ratios
 
 
+def offloaded(here: City, scope: Scope, scope_id: int, window: Window) -> set[float | None]:
+    """The share with flow offload of the windows that samples cover."""
+    found = here.windows(scope, scope_id, window)
+    keys = [WindowKey(scope, scope_id, window, at) for at, one in found.items() if one.covered_ms]
+    return {rollup_message.read(here.db, key, "x").flow_offload_ratio for key in keys}
+
+
+def test_the_share_of_time_with_flow_offload_is_of_all_routers(tmp_path: Path) -> None:
+    """One of two has it; where none says so the share is absent, and not zero."""
+    with city(tmp_path / "db") as here:
+        here.save(*hour_of(flow_offload=True))
+        here.save(*hour_of(ROUTERS[1], run=OLD_RUN))
+        here.roll()
+        found = [
+            offloaded(here, *place, window)
+            for window in ("1m", "1h")
+            for place in (("router", 1), ("router", 2), ("site", SITE), ("city", CITY_ID))
+        ]
+    assert [{1.0}, {None}, {0.5}, {0.5}] * 2 == found
+
+
 def test_merging_loses_no_round(tmp_path: Path) -> None:
     """A full spool costs resolution; the day has every answer."""
     samples = reaching([at(n) for n in range(1, 257)], range(60, 99))

@@ -115,6 +115,7 @@ def test_a_router_in_detail_says_what_it_runs_on() -> None:
         9,
         host=Host(load_1m=0.31, temp_c=51.0),
         visitors=Visitors(212, 1_795_300_000_000),
+        flow_offload=True,
         bss=(
             Bss("phy0-ap0", ssid="Kupang Smart City", band="2g", channel=6, clients=17, active=12),
             Bss("phy1-ap0", off_air=True),
@@ -137,6 +138,7 @@ def test_a_router_in_detail_says_what_it_runs_on() -> None:
         facts[name].strip() for name in ("agent", "firmware", "model", "visitors")
     )
     assert "WITA" in facts["online since"]
+    assert "on, bytes may be too low" in facts["flow offload"]
     assert any(re.search(r"phy0-ap0 +Kupang Smart City +2g +6 +17 +12", line) for line in lines)
     assert any(re.search(r"phy1-ap0 .* off the air", line) for line in lines)
     assert any(re.search(r"ap-mld0 .* 3\+ ", line) for line in lines)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.system
 
 NAME = "tirosa-1"
 PAGE = (ROOT / "docs/routers.md").read_text()
-FIREWALL = "config defaults\n\toption flow_offloading_hw '1'\n"
+FIREWALL = "config defaults\n\toption flow_offloading '1'\n"
 MARK = 200  # bytes; a sample is larger, what else a spool has is not
 KICK = {"name": "titik-agent", "instance": "agent"}  # of procd's watchdog
 HOTPLUG = ". /etc/hotplug.d/ntp/50-titik-agent"
@@ -127,8 +127,8 @@ def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Pat
     follow(field, packages, "Settings")
     toml = (router.root / "var/run/titik-agent/agent.toml").read_text()
     assert "interval_s = 60\n" in toml
-    follow(field, packages, "Byte counts and hardware offload")
-    assert "flow_offloading_hw '0'" in (router.root / "etc/config/firewall").read_text()
+    follow(field, packages, "Byte counts and flow offload")
+    assert "flow_offloading '0'" in (router.root / "etc/config/firewall").read_text()
     follow(field, packages, "Remove")
     left = {str(one.relative_to(router.root)) for one in router.root.rglob("*titik*")}
     assert {one for one in left if not one.startswith(("tmp/", "proc/"))} == set()

@@ -2,6 +2,9 @@
 
 import csv
 import io
+from dataclasses import replace
+
+import pytest
 
 from tests.reports.made import ZONE, availability, headline, made
 from titik_collector.reports import csv_tables
@@ -23,6 +26,15 @@ def test_each_place_is_a_line_after_the_whole() -> None:
         "no_internet_min": "50.0", "internet_not_checked_min": "4800.0", "clients_mean": "40.0",
         "site_visits_min": "1200", "simulated": "",
     }.items() <= found[0].items()  # fmt: skip
+
+
+@pytest.mark.parametrize(("share", "cell"), [(None, ""), (0.0, ""), (0.25, "0.25")])
+def test_traffic_that_may_be_too_low_has_its_share(share: float | None, cell: str) -> None:
+    """In the last column, so that programs find the others where they were."""
+    counted = headline().use._replace(flow_offload=share)
+    found = csv_tables.places(made(headline=replace(headline(), use=counted)))
+    assert found.partition("\n")[0].endswith(",simulated,flow_offload_ratio")
+    assert cell == rows(found)[0]["flow_offload_ratio"]
 
 
 def test_an_interruption_has_what_a_claim_needs() -> None:

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.reports.made import ZONE, availability, headline, made
 from titik_collector.languages.language import language
 from titik_collector.reports import printing
 from titik_collector.reports.printing import NoPdf
-from titik_collector.reports.report import Report
+from titik_collector.reports.report import PlaceHeadline, Report, ReportSubject
 from titik_collector.reports.report_words import ReportWords
 
 
@@ -46,6 +47,23 @@ def plain(page: str) -> str:
 def test_a_report_says_how_far_it_can_be_believed(changed: dict[str, Any], expected: str) -> None:
     """Whether it can still change, and what it lacks."""
     assert expected in html(made(**changed))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("en", "may be too low: flow offload is on"),
+        ("id", "mungkin terlalu rendah: flow offload aktif"),
+    ],
+)
+def test_traffic_that_passed_the_counters_by_is_marked(code: str, words: str) -> None:
+    """At its figure, and in the lines of places by a sign that fits there."""
+    low = replace(headline(), use=headline().use._replace(flow_offload=0.1))
+    place = PlaceHeadline(ReportSubject("site", "tirosa", "Taman Tirosa"), low)
+    found = plain(html(made(headline=low, places=(place,)), code))
+    assert words in found
+    assert 2 == found.count("\N{GREATER-THAN OR EQUAL TO} 1")
+    assert words not in plain(html(made(), code))
 
 
 def test_much_excluded_time_turns_the_figure_grey_and_gives_both() -> None:

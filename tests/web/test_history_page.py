@@ -120,6 +120,29 @@ def test_the_csv_has_all_places_and_the_same_windows(page: TestClient) -> None:
     assert "simulated" not in found[0]
 
 
+def test_traffic_that_may_be_too_low_is_marked(page: TestClient, here: City) -> None:
+    """On the page in both languages, in the table for programs, and not where no bytes are."""
+    name = "site/taman-fontein"
+    past_rows.put(
+        here.db, history.find(here.db, name, "kupang"), "1h",
+        (now_ms() - 2 * DAY_MS) // HOUR_MS * HOUR_MS, covered_ms=HOUR_MS, clients_mean=3.0,
+        wifi_known_ms=HOUR_MS, wifi_down_bytes=7_000_000, flow_offload_ms=HOUR_MS // 4,
+    )  # fmt: skip
+    asked = f"{HOURS}&s={name}&m=wifi"
+    assert "Traffic may be too low: flow offload is on." in shown(page, asked)
+    indonesian = shown(page, asked.replace("lang=en", "lang=id"))
+    assert "mungkin terlalu rendah: flow offload aktif." in indonesian
+    for other in (asked.replace("m=wifi", "m=clients"), asked.replace(name, "site/taman-tirosa")):
+        assert "flow offload" not in shown(page, other)
+    answer = page.get(asked.replace("/history", "/history.csv")).text
+    found = [one for one in csv.DictReader(io.StringIO(answer)) if one["flow_offload_ratio"]]
+    assert [("7000000", "0.25")] == [
+        (one["wifi_down_bytes"], one["flow_offload_ratio"]) for one in found
+    ]
+    figures = page.get(f"/api/v1/history/{name}?from=3d&w=1h").json()["figures"]
+    assert {None, 0.25} == set(figures["flow_offload_ratio"])
+
+
 def test_a_sentence_has_what_a_speech_needs(page: TestClient) -> None:
     """How long it worked, the most at one time and when, and the mean; none of another figure."""
     text = shown(page, f"{HOURS}&s=site/taman-tirosa")

@@ -13,6 +13,7 @@ from tests.web.conftest import OpenPage
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence
 from titik_collector.received import Arrived
 from titik_wire import codec
+from titik_wire.messages import Sample
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 PLACE = "taman-fontein"
@@ -35,6 +36,18 @@ def test_a_place_that_serves_nobody_is_not_called_online(
     ):
         assert (off_air, None) == (one.get("off_air"), one.get("clients"))
         assert ("silent" if state == "silent" else "online") == one["state"]
+
+
+def test_traffic_that_may_be_too_low_is_marked(page: TestClient, city: City) -> None:
+    """On the pages of the router, its place and the city, and for programs."""
+    paths = ("/?lang=en", f"/site/{PLACE}?lang=en", "/router/fontein-1?lang=en")
+    words = "Traffic may be too low: flow offload is on."
+    assert [False] * 3 == [words in page.get(path).text for path in paths]
+    save(city, replace(city.taken("fontein-1", 3, now_ms()).sample, flow_offload=True))
+    until(lambda: [words in page.get(path).text for path in paths], [True] * 3)
+    now = page.get("/api/v1/now").json()
+    marked = {one["name"] for one in now["sites"] if one.get("flow_offload")}
+    assert ({PLACE}, True) == (marked, now["city"]["flow_offload"])
 
 
 @pytest.mark.system
@@ -60,5 +73,9 @@ def become(city: City, state: str) -> None:
         return
     sample = city.taken("fontein-1", None, now_ms()).sample
     bss = tuple(replace(one, off_air=True, clients=None, weak=None) for one in sample.bss or ())
-    sample = replace(sample, off_air=True, bss=bss)
+    save(city, replace(sample, off_air=True, bss=bss))
+
+
+def save(city: City, sample: Sample) -> None:
+    """It came just now."""
     city.store.save([Arrived(sample, codec.encode(sample), True, now_ms())])

@@ -182,15 +182,27 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"window_start":"2026-11-23T00:00:00.000Z","revision":7,"coverage_ratio":0.0}',
     ),
     (
-        Rollup("site", "tirosa", "1h", AT - AT % 3_600_000, 2, 1.0, internet_ratio=0.975),
+        Rollup(
+            "site",
+            "tirosa",
+            "1h",
+            AT - AT % 3_600_000,
+            2,
+            1.0,
+            internet_ratio=0.975,
+            flow_offload_ratio=0.5,
+        ),
         "titik/v1/rollup/1h/site/tirosa",
         b'{"v":1,"scope":"site","name":"tirosa","window":"1h",'
         b'"window_start":"2026-11-23T03:00:00.000Z","revision":2,"coverage_ratio":1.0,'
-        b'"internet_ratio":0.975}',
+        b'"internet_ratio":0.975,"flow_offload_ratio":0.5}',
     ),
     (
         replace(
-            BARE_SAMPLE, bss=(Bss("a", off_air=True), Bss("b", undercounted=True)), off_air=True
+            BARE_SAMPLE,
+            bss=(Bss("a", off_air=True), Bss("b", undercounted=True)),
+            off_air=True,
+            flow_offload=True,
         ),
         "titik/v1/router/tirosa-1/sample",
         b'{"v":1,"router":"tirosa-1","run":"9f2c41d07be35a68","first_seq":184,"seq":184,'
@@ -198,14 +210,14 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"uptime_ms":5523001,"taken_at":"2026-11-23T03:04:05.120Z","clock":"ntp",'
         b'"covers_ms":30000,"agent":{"rss_bytes":1,"spooled":1,"merged":0,"lost":0,"corrupt":0},'
         b'"bss":[{"ifname":"a","off_air":true},{"ifname":"b","undercounted":true}],'
-        b'"off_air":true}',
+        b'"off_air":true,"flow_offload":true}',
     ),
     (
-        Now("router", "tirosa-1", "online", AT, 0, 1, 1, off_air=True),
+        Now("router", "tirosa-1", "online", AT, 0, 1, 1, off_air=True, flow_offload=True),
         "titik/v1/now/router/tirosa-1",
         b'{"v":1,"scope":"router","name":"tirosa-1","state":"online",'
         b'"at":"2026-11-23T03:04:05.120Z","age_ms":0,"routers_online":1,"routers_known":1,'
-        b'"off_air":true}',
+        b'"off_air":true,"flow_offload":true}',
     ),
     (
         CollectorStatus("kupang", "offline", "0.1.0", False, "disk is full", AT, 63_000, 8641),

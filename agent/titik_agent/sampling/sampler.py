@@ -30,7 +30,7 @@ _SECTIONS: Final = tuple([one.name for one in fields(Sample) if one.default is N
 # Totals and what no sample may lose; of `net` the uplink stays.
 _KEPT: Final = (
     "clients", "clients_min", "clients_max", "active", "client_ms", "observed_ms",
-    "net", "past", "truncated", "off_air",
+    "net", "past", "truncated", "off_air", "flow_offload",
 )  # fmt: skip
 _SHED_LAST: Final = (
     "probe", "reach", "radios", "host", "leases", "visitors", "bss details", "lan", "bss",

@@ -38,8 +38,8 @@ def _traffic(name: str) -> _Traffic:
 
 # Where in `amounts` and `extremes` each figure is.
 _EXTREME: Final = tuple(EXTREMES)
-COVERED, UP, OBSERVED, CLIENT = map(
-    ADDITIVE.index, ("covered_ms", "up_ms", "observed_ms", "client_ms")
+COVERED, UP, OBSERVED, CLIENT, FLOW_OFFLOAD = map(
+    ADDITIVE.index, ("covered_ms", "up_ms", "observed_ms", "client_ms", "flow_offload_ms")
 )
 ACTIVE, ACTIVE_OBSERVED, WEAK, WEAK_OBSERVED = map(
     ADDITIVE.index, ("active_ms", "active_observed_ms", "weak_ms", "weak_observed_ms")
@@ -52,7 +52,8 @@ _PAIRS: Final = tuple((2 * n, 2 * n + 1, one.most_s, one.of_run) for n, one in e
 _PASSED: Final = ("covered_ms", "up_ms", "active_observed_ms", "wifi_known_ms", "uplink_known_ms")
 _FOUND: Final = (
     _PASSED, "observed_ms", "client_ms", "active_ms", "weak_ms", "weak_observed_ms",
-    "wifi_down_bytes", "wifi_up_bytes", "uplink_down_bytes", "uplink_up_bytes", *COUNTERS,
+    "wifi_down_bytes", "wifi_up_bytes", "uplink_down_bytes", "uplink_up_bytes",
+    "flow_offload_ms", *COUNTERS,
 )  # fmt: skip
 _IN_ORDER: Final = itemgetter(
     *(_FOUND.index(_PASSED if name in _PASSED else name) for name in ADDITIVE)
@@ -74,7 +75,7 @@ _Key = TypeVar("_Key")
 # A Reading that lacks nothing.
 _Full = tuple[
     int, int, int, int, int, int, int, int, int, int, int, int, Sequence[int | None],
-    Mapping[int, tuple[int, int]], Mapping[tuple[str, int], tuple[int, int]],
+    Mapping[int, tuple[int, int]], Mapping[tuple[str, int], tuple[int, int]], bool,
 ]  # fmt: skip
 
 
@@ -96,6 +97,7 @@ class Reading(NamedTuple):
     counted: Sequence[int | None] = (None,) * len(COUNTERS)  # in their order
     wifi: Mapping[int, tuple[int, int]] = {}  # rx and tx by interface row; empty: not read
     uplink: Mapping[tuple[str, int], tuple[int, int]] = {}  # by ifname and interface row
+    flow_offload: bool = False  # it is on: bytes may be counted too low
 
 
 class Step(NamedTuple):
@@ -167,10 +169,11 @@ def _follow(before: Reading, one: Reading, uplink_bps: Callable[[int], float]) -
         return None
     (
         _, _, was_up_ms, from_ms, _, _, _, _, _, _, client_0, observed_0, _, wifi_0, uplink_0,
+        _,
     ) = cast(_Full, before)  # fmt: skip
     (
         _, _, up_ms, to_ms, covers_ms, clients, least, most, active, weak,
-        client_1, observed_1, _, wifi_1, uplink_1,
+        client_1, observed_1, _, wifi_1, uplink_1, flow_offload,
     ) = cast(_Full, one)  # fmt: skip
     passed_ms, elapsed_ms = to_ms - from_ms, up_ms - was_up_ms
     slew_ms = _slew(elapsed_ms)
@@ -191,7 +194,8 @@ def _follow(before: Reading, one: Reading, uplink_bps: Callable[[int], float]) -
         return None
     amounts = _IN_ORDER((
         passed_ms, observed, client, active * passed_ms, weak * passed_ms, clients * passed_ms,
-        wifi[1], wifi[0], uplink[0], uplink[1], *_counted(before, one, elapsed_ms),
+        wifi[1], wifi[0], uplink[0], uplink[1], passed_ms if flow_offload else 0,
+        *_counted(before, one, elapsed_ms),
     ))  # fmt: skip
     peaks = wifi[1] * 8000 // elapsed_ms, uplink[0] * 8000 // elapsed_ms
     return Step(from_ms, to_ms, amounts, _EXTREMES_IN_ORDER((least, most, *peaks)))
@@ -235,6 +239,8 @@ def _seen(before: Reading | None, one: Reading, piles: StepsByStart) -> None:
     clients, active, weak = _count(one.clients), _count(one.active), _count(one.weak)
     amounts, extremes = piles[from_ms]
     amounts[COVERED] = covers_ms
+    if one.flow_offload:
+        amounts[FLOW_OFFLOAD] = covers_ms
     if active is not None:
         amounts[ACTIVE], amounts[ACTIVE_OBSERVED] = active * covers_ms, covers_ms
     if weak is not None and clients is not None:

@@ -125,6 +125,7 @@ class Figures(NamedTuple):
     uplink_up_bps: Annotated[int | None, Rate("uplink_up_bytes", "uplink_known_ms")] = None
     reach_answered: Annotated[int, PartOf("internet_ratio", "reach_rounds")] = 0
     reach_rounds: Annotated[int, Sum()] = 0
+    flow_offload_ms: Annotated[int, PartOf("flow_offload_ratio", WINDOW)] = 0
 
 
 Count = int | None

@@ -42,6 +42,7 @@ class Share(NamedTuple):
     figures: Figures = NOTHING
     at_ms: int | None = None
     off_air: bool | None = None  # true: its Wi-Fi is off
+    flow_offload: bool | None = None  # true: its byte rates may be too low
 
 
 class LiveTotals:
@@ -52,6 +53,7 @@ class LiveTotals:
         self._states: Counter[str] = Counter()
         self._totals = [0] * len(NOTHING)
         self._known = [0] * len(NOTHING)  # how many shares have the figure
+        self._offloading = 0  # how many shares may have rates that are too low
         self._at_ms: int | None = None  # the newest share's
         self._has_lost_newest = False
 
@@ -79,6 +81,7 @@ class LiveTotals:
             self._states["online"],
             len(self._shares),
             *self._figures(),
+            flow_offload=self._offloading > 0 or None,
         )
 
     def _newest_ms(self) -> int | None:
@@ -98,6 +101,7 @@ class LiveTotals:
 
     def _add(self, share: Share, sign: int) -> None:
         self._states[share.state] += sign
+        self._offloading += sign if share.flow_offload else 0
         for at, value in enumerate(share.figures):
             if value is not None:
                 self._totals[at] += sign * value
@@ -218,7 +222,9 @@ class LiveState:
         seen = self._seen.get(router_id) if state == "online" else None
         share = Share(state)
         if seen is not None:
-            share = Share(state, seen.figures, seen.at_ms, seen.sample.off_air or None)
+            sample = seen.sample
+            unusual = sample.off_air or None, sample.flow_offload or None
+            share = Share(state, seen.figures, seen.at_ms, *unusual)
         site = self._routers[router_id][1]
         if site is not None:
             self._sites.setdefault(site, LiveTotals()).put(router_id, share)

@@ -130,6 +130,6 @@ def figures(head: Headline, words: ReportWords) -> tuple[tuple[str, str], ...]:
         (lang.say("interruptions"), lang.count(head.interruptions)),
         (lang.say("site visits"), words.visits(head.use)),
         (lang.say("devices, on average"), words.devices(head.use.clients)),
-        (lang.say("traffic over Wi-Fi"), words.traffic(head.use)),
+        (lang.say("traffic over Wi-Fi"), words.traffic_in_full(head.use)),
         (lang.say("reports received"), lang.percent(head.use.coverage)),
     )

@@ -21,7 +21,7 @@ PLACES = (
     *("available_regardless_of_excluded", "internet_not_checked_min", "interruptions"),
     *(f"{cause.replace(' ', '_')}_min" for cause in CAUSES),
     *("clients_mean", "coverage_ratio", "wifi_down_bytes", "wifi_up_bytes", "wifi_coverage_ratio"),
-    *("site_visits_min", "site_visits_max", "simulated"),
+    *("site_visits_min", "site_visits_max", "simulated", "flow_offload_ratio"),
 )
 INTERRUPTIONS = (
     *("period", "state", "site", "title", "provider", "circuit", "from", "to", "length_min"),
@@ -64,6 +64,7 @@ def _place(report: Report, subject: ReportSubject, head: Headline) -> Sequence[A
         *(_ratio(use.clients), _ratio(use.coverage), use.down_bytes, use.up_bytes),
         *(_ratio(use.traffic_coverage), use.visits_min, use.visits_max),
         "true" if report.is_simulated else "",
+        _ratio(use.flow_offload or None),
     ]
 
 

@@ -220,6 +220,7 @@ def _use(span: Span, clients: float | None, sums: UseSums | None, there_ms: int)
         min(1.0, sums.traffic_ms / there_ms) if there_ms else None,
         sums.visits_min,
         sums.visits_max,
+        min(1.0, sums.flow_offload_ms / there_ms) if there_ms else None,
     )
 
 
@@ -236,6 +237,7 @@ def together(span: Span, uses: Sequence[Use]) -> Use:
         _share((one.traffic_coverage, one.span) for one in uses),
         _sum(one.visits_min for one in uses),
         _sum(one.visits_max for one in uses),
+        _share((one.flow_offload, one.span) for one in uses),
     )
 
 

@@ -41,6 +41,7 @@ class Use(NamedTuple):
     traffic_coverage: float | None  # of the same time
     visits_min: int | None  # different devices of each day and router, at least
     visits_max: int | None
+    flow_offload: float | None = None  # of the time of the places; its bytes may be too low
 
 
 class Peak(NamedTuple):

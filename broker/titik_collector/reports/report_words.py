@@ -29,6 +29,7 @@ _WHY = {
     NO_INTERNET: marked("the routers' own tests of the internet got no answer"),
 }
 _CAUSE_UNKNOWN = marked("cause unknown")
+_TOO_LOW = marked("may be too low: flow offload is on")
 ENOUGH = 0.8  # of the time of the period before: less compares a part with a whole
 NAMED = 5  # places on the first page
 _TENTHS = 1000  # of a percent in a whole
@@ -91,8 +92,19 @@ class ReportWords:
         return text.format(least=self.lang.count(least), most=self.lang.count(most))
 
     def traffic(self, use: Use) -> str:
-        """Both ways."""
-        return self.lang.amount(traffic(use))
+        """Both ways; `≥ 1.2 GB` where some may not be counted."""
+        amount = traffic(use)
+        at_least = "\N{GREATER-THAN OR EQUAL TO}\N{NO-BREAK SPACE}" if use.flow_offload else ""
+        return f"{at_least if amount is not None else ''}{self.lang.amount(amount)}"
+
+    def traffic_in_full(self, use: Use) -> str:
+        """With the reason where some may not be counted."""
+        reason = self.too_low(use)
+        return f"{self.traffic(use)} ({reason})" if reason else self.traffic(use)
+
+    def too_low(self, use: Use) -> str:
+        """Why there may be more; empty: all is counted."""
+        return self.lang.say(_TOO_LOW) if use.flow_offload else ""
 
     def more_traffic(self, now: Use, before: Use) -> str:
         """As `change`."""

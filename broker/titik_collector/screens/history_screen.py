@@ -50,6 +50,8 @@ def render(
     found = [_found(one, pending) for one in points]
     parts += [_curve(label, found, name) for label, name in _CURVES]
     parts += [Text(""), _table([one.span for one in points], found, zone)]
+    if any(isinstance(one, Rollup) and one.flow_offload_ratio for one in found):
+        parts.append(Text("down and up may be too low: flow offload was on", "yellow"))
     if NOT_YET in found and not any(isinstance(one, Rollup) for one in found):
         parts.append(Text("the collector computes a minute 40 s after its end"))
     return Group(*parts)

@@ -106,6 +106,8 @@ def _of_sample(sample: Sample) -> Iterator[tuple[str, str]]:
         yield "leases", whole(sample.leases)
     if sample.visitors is not None:
         yield "visitors", whole(sample.visitors.count)
+    if sample.flow_offload:
+        yield "flow offload", "on, bytes may be too low: titik-agent check on the router"
     if sample.agent is not None and sample.agent.failed:
         yield "cannot read", f"{', '.join(sample.agent.failed)}: titik-agent check on the router"
 

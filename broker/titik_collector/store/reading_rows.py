@@ -11,7 +11,7 @@ from titik_collector.figures.table import COUNTERS
 from titik_collector.limits import MAX_KNOWN_INTERFACES
 from titik_collector.store import counters
 from titik_collector.store.database import Database, Values
-from titik_collector.store.samples import UPLINK, WIFI
+from titik_collector.store.samples import FLOW_OFFLOAD, UPLINK, WIFI
 
 _PLAIN = Reading._fields[: Reading._fields.index("counted")]
 _COLUMNS = ", ".join((*_PLAIN, *COUNTERS))
@@ -94,8 +94,11 @@ class ReadingRows:
             for row in rows
         ]
 
-    def _split(self, sections: int, values: dict[int, counters.Bytes]) -> tuple[Wifi, Uplink]:
-        """The counters of the BSSs and those of the uplinks; none of an incomplete section."""
+    def _split(self, sections: int, values: dict[int, counters.Bytes]) -> tuple[Wifi, Uplink, bool]:
+        """The counters of the BSSs and those of the uplinks, and whether some bytes pass them by.
+
+        None of an incomplete section.
+        """
         wifi: Wifi = {}
         uplink: Uplink = {}
         for interface, value in values.items():
@@ -105,7 +108,7 @@ class ReadingRows:
                     wifi[interface] = value
             elif role == "uplink" and sections & UPLINK:
                 uplink[ifname, interface] = value
-        return wifi, uplink
+        return wifi, uplink, bool(sections & FLOW_OFFLOAD)
 
     def _learn(self, unknown: Set[int]) -> None:
         """What these interfaces are."""

@@ -15,7 +15,8 @@ from titik_collector.store.database import Database, Row
 _ROUTERS = "CAST(CASE WHEN routers > 0 THEN routers ELSE 1 END AS DOUBLE PRECISION)"
 _SUMS = (
     f"sum(covered_ms / {_ROUTERS}), sum(wifi_known_ms / {_ROUTERS}), sum(wifi_down_bytes),"
-    " sum(wifi_up_bytes), sum(visitors_min), sum(visitors_max)"
+    " sum(wifi_up_bytes), sum(visitors_min), sum(visitors_max),"
+    f" sum(flow_offload_ms / {_ROUTERS})"
 )
 
 
@@ -28,6 +29,7 @@ class UseSums(NamedTuple):
     up_bytes: int
     visits_min: int | None  # of days only
     visits_max: int | None
+    flow_offload_ms: float  # in which the bytes may be too low
 
 
 class SummedWindow(NamedTuple):
@@ -85,7 +87,7 @@ def by_place(
 
 
 def _sums(row: Row) -> UseSums:
-    covered_ms, traffic_ms, down, up, least, most = row
+    covered_ms, traffic_ms, down, up, least, most, flow_offload_ms = row
     return UseSums(
         float(covered_ms),
         float(traffic_ms),
@@ -93,4 +95,5 @@ def _sums(row: Row) -> UseSums:
         int(up),
         None if least is None else int(least),
         None if most is None else int(most),
+        float(flow_offload_ms),
     )

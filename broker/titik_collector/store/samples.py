@@ -7,8 +7,8 @@ from titik_collector.figures.table import COUNTERS
 from titik_collector.store.boot_time import Quality
 from titik_collector.store.database import Database
 
-# What a sample may lack: the first two are bits of `sections`.
-WIFI, UPLINK, CLIENT = 1, 2, 4
+# What a sample may have: all but CLIENT are bits of `sections`.
+WIFI, UPLINK, CLIENT, FLOW_OFFLOAD = 1, 2, 4, 8
 
 # The larger of both.
 _REACH_MS = "CASE WHEN observed_ms > covers_ms THEN observed_ms ELSE covers_ms END"

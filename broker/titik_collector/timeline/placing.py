@@ -13,7 +13,7 @@ from titik_collector.store.boot_samples import SampleRow
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Counters, NamedBoot, Names
 from titik_collector.store.runs import Run
-from titik_collector.store.samples import UPLINK, WIFI, NewMessage, NewSample
+from titik_collector.store.samples import FLOW_OFFLOAD, UPLINK, WIFI, NewMessage, NewSample
 from titik_collector.timeline.change import Change
 from titik_collector.timeline.placing_rules import EARLIEST_MS, Claim
 from titik_wire.messages import Bss, Sample
@@ -139,10 +139,14 @@ def _stored(new: NewSample) -> Change:
 
 
 def _sections(sample: Sample, counted: Counters) -> int:
-    """Of what the byte counters are complete; rates pass over a sample that lacks them."""
+    """Of what the byte counters are complete; rates pass over a sample that lacks them.
+
+    Besides, whether bytes pass them by.
+    """
     roles = {role for role, _, _ in counted}
     all_bss = "bss" in roles and all([_is_counted(one) for one in sample.bss or ()])
-    return (WIFI if all_bss else 0) | (UPLINK if "uplink" in roles else 0)
+    counted_by = (WIFI if all_bss else 0) | (UPLINK if "uplink" in roles else 0)
+    return counted_by | (FLOW_OFFLOAD if sample.flow_offload else 0)
 
 
 def _is_counted(bss: Bss) -> bool:

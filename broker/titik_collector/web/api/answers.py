@@ -47,6 +47,9 @@ class PresentFigures:
         bool | None, About("true: the Wi-Fi is off, of a site that of all routers online")
     ] = None
     revoked: Annotated[bool | None, About("true: a router that has no access")] = None
+    flow_offload: Annotated[
+        bool | None, About("true: rates may be too low, because flow offload is on")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

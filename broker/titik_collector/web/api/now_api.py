@@ -38,6 +38,7 @@ FIGURES = ("clients", "active", "wifi_down_bps", "wifi_up_bps", "uplink_down_bps
 PLACE = ("latitude", "longitude", "capacity", "uplink_mbps")
 FACTS = ("provider", "district", "power", "hours", "tier", "tags")  # never the contact
 Facts = tuple[str, ...]
+MARKS = ("off_air", "revoked", "flow_offload")
 KEEP_S, KEEP_MAP_S = 30, 60
 
 
@@ -184,7 +185,7 @@ def _present(line: Line) -> dict[str, Any]:
     now = line.now
     names = ("name", "state", "age_ms", "routers_online", "routers_known", *FIGURES)
     return {
-        **{name: getattr(now, name) for name in (*names, "off_air", "revoked")},
+        **{name: getattr(now, name) for name in (*names, *MARKS)},
         "title": line.title,
         "at": instant.to_text(now.at),
         "coverage_ratio": _rounded(line.coverage),

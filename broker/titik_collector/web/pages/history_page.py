@@ -46,6 +46,7 @@ MOST_ROWS = 200  # of a table whose windows nobody chose; more are read by progr
 LONGER: dict[Window, Window] = {"1m": "1h", "1h": "1d"}
 STRIP_COST = 1000  # as of so many windows
 RANKED = 20  # windows that the database adds up while one is read
+FLOW_OFFLOAD = "flow_offload_ratio"  # beside figures that it makes too low
 MANY = 40  # names; of more one is typed, with those that fit
 MOST_USED = 20  # places that are shown at once
 
@@ -64,7 +65,8 @@ class Measure:
     @property
     def fields(self) -> tuple[str, ...]:
         """All that is read for it."""
-        return (*self.lines, *([self.highest] if self.highest else ()), *self.sums)
+        more = (FLOW_OFFLOAD,) if self.is_rate else ()
+        return (*self.lines, *([self.highest] if self.highest else ()), *self.sums, *more)
 
 
 _BOTH_WAYS = (marked("download"), marked("upload"))
@@ -97,6 +99,7 @@ class PastView:
     nearest: tuple[Span, ...]  # spans of the same length with data, where this one has none
     days: tuple[StripDay, ...]  # of a single subject
     used: Sequence[PlaceMean] | None  # places of the city alone; None: too many for this span
+    is_too_low: bool  # some bytes may have passed the counters by
 
 
 async def _history(request: Request) -> Response:
@@ -204,6 +207,7 @@ def view(
         tuple(_nearest(db, subjects, window, asked.span)) if is_empty else (),
         tuple(day_strip.read(db, subjects[0], calendar, now_ms)) if len(subjects) == 1 else (),
         place_use.ranked(db, asked.span, calendar, now_ms) if spoken and names == ["city"] else (),
+        any(any(one.figures.get(FLOW_OFFLOAD, ())) for one in found),
     )
 
 
