@@ -23,10 +23,10 @@ from titik_collector.figures.windows import Span
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.items import to_item
 from titik_collector.live import rollup_topics
-from titik_collector.store import alert_rows, retention, visitor_counts
+from titik_collector.store import alert_rows, retention, rollups, visitor_counts
 from titik_collector.store.alert_rows import KeptEvent
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_wire.instant import DAY_MS, HOUR_MS
+from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from titik_wire.messages import Sample, Visitors
 
 HISTORY = {"sample", "rollup", "settled", "boot_time", "boot", "run", "body", "counter", "cold"}
@@ -72,6 +72,19 @@ def test_changes_read_no_table_whole(tmp_path: Path) -> None:
 
         assert len(asked) >= 1
         assert set() == whole_tables(db, asked)
+
+
+def test_bytes_of_routers_read_no_other_minutes(tmp_path: Path) -> None:
+    """Prometheus asks for the last ten of each router, of millions."""
+    asked: list[str] = []
+    with opened(tmp_path / "db") as db:
+        db.raw.set_trace_callback(asked.append)
+        rollups.bytes_of_routers(db, Span(T0, T0 + 10 * MINUTE_MS))
+        db.raw.set_trace_callback(None)
+        (sql,) = asked
+        plans = [plan for *_, plan in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        (of_minutes,) = [one for one in plans if "rollup" in one]
+        assert "scope_id=? AND length=? AND start_ms>? AND start_ms<?" in of_minutes
 
 
 def test_the_samples_of_a_minute_read_no_table_whole(tmp_path: Path) -> None:

@@ -200,10 +200,10 @@ def bytes_of_routers(db: Database, span: Span) -> list[RouterBytes]:
         f"max(CASE WHEN {name}_known_ms > 0 THEN end_ms END)" for name in ("wifi", "uplink")
     )
     rows = db.execute(
-        f"SELECT router.name, {sums}, {ends} FROM router"
-        " JOIN rollup ON rollup.scope = 'router' AND rollup.scope_id = router.id"
-        " WHERE router.registered = 1 AND length = '1m' AND start_ms >= ? AND start_ms < ?"
-        " GROUP BY router.name",
+        # CROSS, so that SQLite looks for each router's minutes and reads no others.
+        f"SELECT router.name, {sums}, {ends} FROM router CROSS JOIN rollup"
+        " WHERE router.registered = 1 AND rollup.scope = 'router' AND rollup.scope_id = router.id"
+        " AND length = '1m' AND start_ms >= ? AND start_ms < ? GROUP BY router.name",
         span,
     )
     return [RouterBytes(*row) for row in rows]
