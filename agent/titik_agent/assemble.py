@@ -45,7 +45,7 @@ from titik_agent.sources.since import Since
 from titik_agent.sources.visitors import Sketch
 from titik_agent.spool.spool import Spool
 from titik_mqtt.endpoint import PORT, TLS_PORT, Endpoint, Tls
-from titik_wire import __version__, packed
+from titik_wire import __version__
 from titik_wire.limits import MAX_LABEL
 from titik_wire.messages import Status
 
@@ -275,8 +275,10 @@ def _publisher(
     about = Status(
         settings.router, "online", run_id, 1, clock.boot, __version__, model, _firmware()
     )
-    pack = packed.pack if settings.broker.compress else bytes
-    return Publisher(about, spool, clock.monotonic, pack=pack, announce=announce, where=where)
+    compress = settings.broker.compress
+    return Publisher(
+        about, spool, clock.monotonic, compress=compress, announce=announce, where=where
+    )
 
 
 def _firmware() -> str | None:

@@ -45,7 +45,7 @@ class Broker:
     ca_file: Path | None = None  # certificate authorities to trust; absent: the system's
     cert_file: Path | None = None  # the router's own certificate
     key_file: Path | None = None  # and its key, mode 0600
-    compress: bool = False  # samples in a third of their bytes; upgrade the collector first
+    compress: bool | None = None  # samples in a third of their bytes; none: as collectors take it
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def _beside(where: str, value: Any) -> Any:
 def _plain(kind: Any) -> tuple[type, str]:
     """The TOML type of a field, and its name for people."""
     inner = [one for one in get_args(kind) if one is not type(None)] or [kind]
-    if kind is bool:
+    if inner[0] is bool:
         return bool, "true or false"
     if kind is int:
         return int, "a whole number"

@@ -143,10 +143,13 @@ class Connection:
         self._client.on_unsubscribe = lambda *_: self._waiting.append((then, ()))
         self._drive(self._client.unsubscribe, topic)
 
-    def publish(self, topic: str, payload: bytes, retain: bool) -> int:
+    def publish(
+        self, topic: str, payload: bytes, retain: bool, content_type: str | None = None
+    ) -> int:
         """Send at least once; the id comes back with `published`."""
         self._check_connected()
-        info = self._drive(self._client.publish, topic, payload, 1, retain)
+        properties = paho_client.of_publish(content_type)
+        info = self._drive(self._client.publish, topic, payload, 1, retain, properties)
         words = paho_client.error_words(info.rc)
         if words is not None:
             raise self._fail(LinkDown(f"could not publish: {words}"))

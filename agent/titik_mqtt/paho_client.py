@@ -102,8 +102,15 @@ def of_connect(session_s: int, receive_maximum: int | None, max_packet: int | No
     )
 
 
+def of_publish(content_type: str | None) -> Any:
+    """The properties of a PUBLISH; None: it has none."""
+    return (
+        None if content_type is None else _properties(PacketTypes.PUBLISH, ContentType=content_type)
+    )
+
+
 @cache  # shared: paho keeps a table of all of MQTT's properties in each of them, 10 kB
-def _properties(packet: int, **values: int | None) -> Any:
+def _properties(packet: int, **values: int | str | None) -> Any:
     make: Any = Properties
     properties = make(packet)
     for name, value in values.items():

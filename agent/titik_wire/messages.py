@@ -253,6 +253,7 @@ class CollectorStatus:
     store: Token | None = None  # the id of its store, for the store's life
     epoch: Count | None = None  # of the store; rises each time a collector opens it
     day_starts: DayStarts | None = None  # when the city's day began, and when the next ones do
+    packed: bool | None = None  # true: it takes packed samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,7 @@ class Parts:
             now_ms,
             lambda: self.takeover.identity,
             lambda: calendar.day_starts(now_ms(), MAX_DAY_STARTS),
+            own.packed,
         )
         self.hearing = Hearing(db, self.presence, now_ms)
         self.heard = Task(lambda: self.hearing.heard(self._heard_ms()), self._is_connected)

@@ -29,6 +29,7 @@ class Published(NamedTuple):
     payload: bytes
     retain: bool
     mid: int
+    properties: bytes = b""
 
 
 class Session:
@@ -56,7 +57,8 @@ class Session:
         (size,) = struct.unpack_from("!H", packet.body)
         topic = packet.body[2 : 2 + size].decode()
         (mid, properties) = struct.unpack_from("!HB", packet.body, 2 + size)
-        return Published(topic, packet.body[5 + size + properties :], bool(packet.flags & 1), mid)
+        known, payload = packet.body[5 + size :][:properties], packet.body[5 + size + properties :]
+        return Published(topic, payload, bool(packet.flags & 1), mid, known)
 
     def send(self, kind: int, body: bytes = b"", flags: int = 0) -> None:
         """Any packet, well formed or not."""

@@ -30,6 +30,7 @@ from titik_agent.limits import MAX_IN_FLIGHT
 from titik_mqtt.connection import Will
 from titik_mqtt.endpoint import Endpoint, Tls
 from titik_mqtt.failures import LinkDown
+from titik_wire import packed
 
 WILL = Will("titik/v1/router/r1/status", b"gone")
 
@@ -145,6 +146,16 @@ def test_a_receiver_may_publish(broker: FakeBroker) -> None:
     session.publish("hello", b"x")
     pump(link, lambda: len(heard.events) > 1)
     assert session.published()[:3] == ("t", b"from inside", True)
+    link.close()
+
+
+def test_a_packed_payload_has_its_content_type(broker: FakeBroker) -> None:
+    """A tool that shows properties shows what it is; JSON has none, and no byte more."""
+    link, session = connect(broker, Heard())
+    for payload in (packed.MARKER + b"x", b"{}"):
+        link.publish("t", payload, False)
+    kinds = [session.published().properties for _ in range(2)]
+    assert [b"\x03\0\x13application/x-titik", b""] == kinds
     link.close()
 
 

@@ -12,6 +12,7 @@ from titik_mqtt.failures import LinkDown
 from titik_wire import topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Span, Status
+from titik_wire.packed import is_packed
 
 RUN, OLD = "b" * 16, "a" * 16
 SAMPLE, BACKLOG = topics.sample("r1"), topics.backlog("r1")
@@ -61,12 +62,16 @@ class MergingSpool(Spool):
 class World:
     """One router."""
 
-    def __init__(self, spool: Spool | None = None, announce: bool = True) -> None:
+    def __init__(
+        self, spool: Spool | None = None, announce: bool = True, compress: bool | None = None
+    ) -> None:
         self.now = 1000.0
         self.spool = spool or Spool(None)
         self.link = FakeLink()
         about = Status("r1", "online", RUN, 1, "b00d", "1.0")
-        self.publisher = Publisher(about, self.spool, lambda: self.now, announce=announce)
+        self.publisher = Publisher(
+            about, self.spool, lambda: self.now, compress=compress, announce=announce
+        )
 
     def take(self, *seqs: int, run: str = RUN) -> None:
         """Samples land in the spool."""
@@ -84,9 +89,9 @@ class World:
     def cut(self) -> None:
         self.publisher.disconnected()
 
-    def collector(self, name: str, online: bool) -> None:
-        payload = encode(CollectorStatus(name, "online" if online else "offline", "1.0"))
-        self.publisher.received(topics.collector(name), payload)
+    def collector(self, name: str, online: bool, packed: bool | None = None) -> None:
+        status = CollectorStatus(name, "online" if online else "offline", "1.0", packed=packed)
+        self.publisher.received(topics.collector(name), encode(status))
 
     def ack(self, upto: int, *also: Span, run: str = RUN) -> None:
         self.publisher.received(ACK, encode(Ack("r1", (AckedRun(run, upto, also),))))
@@ -155,15 +160,72 @@ def test_newest_first_then_the_rest_oldest_first(world: World) -> None:
     assert [("sample", "b3"), *backlog(1, 2, run=OLD), *backlog(1, 2)] == world.out()
 
 
-def test_samples_are_packed_and_nothing_else_is(world: World) -> None:
-    """On both topics; the spool keeps what it was given."""
-    about = Status("r1", "online", RUN, 1, "b00d", "1.0")
-    publisher = Publisher(about, world.spool, lambda: world.now, pack=bytes.swapcase)
-    world.publisher = publisher
-    world.take(1, 2)
-    world.connect()
-    assert [("sample", "B2"), ("backlog", "B1")] == world.out()
-    assert b"b2" == world.spool.payload(Key(RUN, 2, 2))
+LONG = b'{"v":1,"router":"r1","run":"","first_seq":1,"seq":1,"covers_ms":30000}'
+
+
+def forms(world: World) -> list[tuple[str, bool]]:
+    """Of what was sent since the last look: topic's last word, and whether it is packed."""
+    sent = [(topic.rsplit("/", 1)[1], is_packed(payload)) for topic, payload, _ in world.link.sent]
+    world.link.sent.clear()
+    return sent
+
+
+@pytest.mark.parametrize("compress", [None, True, False])
+def test_samples_are_packed_where_collectors_take_it_unless_a_key_decides(
+    compress: bool | None,
+) -> None:
+    """On both topics, never a status; the spool keeps what it was given."""
+    world = World(compress=compress)
+    world.spool.append(RUN, 1, LONG)
+    world.spool.append(RUN, 2, LONG)
+    world.connect(collecting=False)
+    first = compress is True  # no status has come yet
+    assert [("status", False), ("sample", first)] == forms(world)
+    world.collector("c1", True, packed=True)
+    assert [("backlog", compress is not False)] == forms(world)
+    world.spool.append(RUN, 3, LONG)
+    world.publisher.step()
+    assert [("sample", compress is not False)] == forms(world)
+    assert LONG == world.spool.payload(Key(RUN, 2, 2))
+
+
+def test_one_old_collector_is_enough_for_plain_samples(world: World) -> None:
+    """While it is online; and where none is, one may come back as an older one."""
+    world.connect(collecting=False)
+    found = []
+    for seq, (name, online, packed) in enumerate(
+        [
+            ("new", True, True),
+            ("old", True, None),
+            ("old", False, None),
+            ("new", True, None),  # its key is off now
+            ("new", True, True),
+            ("new", False, True),
+        ],
+        1,
+    ):
+        world.collector(name, online, packed=packed)
+        forms(world)
+        world.spool.append(RUN, seq, LONG)
+        world.publisher.step()
+        world.puback()
+        found += forms(world)
+    assert [("sample", one) for one in (True, False, True, False, True, False)] == found
+
+
+def test_what_a_collector_left_packed_comes_again_plain_for_an_older_one() -> None:
+    """It went back a version: what it cannot read it does not ack, and no sample is lost."""
+    world = World()
+    world.connect(collecting=False)
+    world.collector("c1", True, packed=True)
+    world.spool.append(RUN, 1, LONG)
+    world.publisher.step()
+    world.puback()
+    assert ("sample", True) == forms(world)[-1]
+    world.collector("c1", False, packed=True)
+    world.collector("c1", True)
+    world.later(120)
+    assert ("backlog", False) in forms(world)
 
 
 def test_only_the_present_is_retained(world: World) -> None:

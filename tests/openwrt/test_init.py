@@ -212,6 +212,16 @@ def test_every_key_of_the_agent_is_known_to_the_init_script() -> None:
     assert wanted == asked
 
 
+@pytest.mark.parametrize(("given", "packs"), [(None, None), ("0", False), ("1", True)])
+def test_a_switch_that_is_not_set_is_not_off(
+    router: Router, given: str | None, packs: bool | None
+) -> None:
+    """The agent decides by itself then; off is what the operator wrote."""
+    router.uci(ENROLLED + (f"\toption compress '{given}'\n" if given else ""))
+    router.service("titik-agent")
+    assert packs is toml(router)["broker"].get("compress")
+
+
 def test_a_wrong_number_reaches_the_agents_own_check(router: Router) -> None:
     """Which names the field and what it may be."""
     router.uci(ENROLLED.replace("'tirosa-1'", "'tirosa-1'\n\toption interval_s '30s'"))

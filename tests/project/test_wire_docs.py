@@ -59,6 +59,23 @@ def test_the_lines_that_unpack_do() -> None:
     assert [payload, payload] == [found["as_json"](one) for one in (payload, pack(payload))]
 
 
+def test_the_lines_of_node_red_unpack() -> None:
+    """Those of the page, in Node.js; a bomb is refused."""
+    (block,) = re.findall(r"```js\n(.+?)```", PAGE, re.S)
+    payload = encode(next(one for one, _, _ in CASES if isinstance(one, Sample)))
+    bomb = pack(b" " * 1_000_000)
+    given = [one.hex() for one in (payload, pack(payload), bomb)]
+    look = (
+        f"for (const one of {json.dumps(given)}) try {{"
+        " console.log(asJson(Buffer.from(one, 'hex')).toString('hex'))"
+        "} catch (error) { console.log(error.code) }"
+    )
+    shown = subprocess.run(
+        ["node", "-e", block + look], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert [payload.hex(), payload.hex(), "ERR_BUFFER_TOO_LARGE"] == shown
+
+
 def test_every_json_block_is_an_example() -> None:
     """None escapes the tests because a topic is missing above it."""
     assert PAGE.count("```json") == len(EXAMPLES)

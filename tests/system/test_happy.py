@@ -71,13 +71,14 @@ def test_a_check_before_the_first_start_is_no_outage(tmp_path: Path) -> None:
 
 
 def test_a_packed_sample_is_stored_and_an_engineer_can_read_it(tmp_path: Path) -> None:
-    """With `broker.compress`: on the topic in a third of its bytes, in the store as ever."""
+    """As soon as the agent knows that the collector takes it: a third of the bytes on the topic."""
     with City(tmp_path) as city:
         city.collect()
-        agent = city.agent(broker="compress = true")
+        agent = city.agent()
         with city.engineer(topics.sample("tirosa-1")) as engineer:
             topic, payload = engineer.received.get(timeout=60)
-            assert is_packed(payload)
+            while not is_packed(payload):  # the first is sent before it knows
+                topic, payload = engineer.received.get(timeout=60)
             shown = subprocess.run(
                 [sys.executable, "-m", "titik_wire.packed"],
                 input=payload.hex(),
@@ -90,6 +91,20 @@ def test_a_packed_sample_is_stored_and_an_engineer_can_read_it(tmp_path: Path) -
         assert agent.stop() == 0
         (taken, stored, refused, lost, _) = next(iter(city.close_books().values()))
         assert (stored, refused, lost) == (taken, 0, 0)
+
+
+def test_a_city_that_wants_no_packed_samples_gets_none(tmp_path: Path) -> None:
+    """One key of the collector's; every router goes on in JSON."""
+    with City(tmp_path) as city:
+        text = city.file.read_text()
+        city.file.write_text(text.replace("[collector]\n", "[collector]\npacked = false\n"))
+        city.collect()
+        agent = city.agent()
+        with city.engineer(topics.sample("tirosa-1")) as engineer:
+            city.until(lambda: settled(city) > 2, "samples are stored")
+            found = [engineer.received.get(timeout=60)[1] for _ in range(2)]
+        assert [False, False] == list(map(is_packed, found))
+        assert agent.stop() == 0
 
 
 def until_clients(city: City, engineer: Client, expected: int, has: str = "state") -> None:

@@ -185,7 +185,8 @@ class Agent:
         )
         self.spool.counted = []
         about = Status(ROUTER, "online", run, 1, clock.boot, __version__, "Test router")
-        publisher = Publisher(about, self.spool, time.monotonic)
+        # Not packed, so that what is looked for could be found.
+        publisher = Publisher(about, self.spool, time.monotonic, compress=False)
         self.connector = Connector(
             publisher,
             lambda will, events: Link(target, will, events),

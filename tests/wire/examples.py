@@ -151,9 +151,9 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'{"v":1,"runs":{}}',
     ),
     (
-        CollectorStatus("kupang", "online", "0.1.0"),
+        CollectorStatus("kupang", "online", "0.1.0", packed=True),
         "titik/v1/collector/kupang/status",
-        b'{"v":1,"collector":"kupang","state":"online","version":"0.1.0"}',
+        b'{"v":1,"collector":"kupang","state":"online","version":"0.1.0","packed":true}',
     ),
     (
         Now("site", "taman-tirosa", "online", AT, 900, 2, 2, 17, 12, 1_500_000, 90_000),

@@ -28,6 +28,7 @@ class Collectors:
         self._life = life
         self._unacked = unacked
         self._monotonic = monotonic
+        self._packed: set[str] = set()  # those of them that take packed samples
         self._malformed: set[str] = set()  # topics whose last message was ignored; logged once
 
     def received(self, topic: str, payload: bytes) -> None:
@@ -45,16 +46,26 @@ class Collectors:
             self._unacked.settle(message, self._monotonic())
         elif isinstance(message, CollectorStatus) and message.state == "online":
             self._life.is_known = True
-            self._is_online(address.name or "", message.day_starts)
+            self._is_online(address.name or "", message)
         elif address.kind == "collector":  # offline, or its retained status was cleared
             self._life.is_known |= message is not None
             self.online.pop(address.name or "", None)
+            self._packed.discard(address.name or "")
 
-    def _is_online(self, name: str, day_starts: tuple[int, ...] | None) -> None:
-        self.day_starts = day_starts or self.day_starts
-        if len(self.online) < MAX_COLLECTORS:
+    @property
+    def take_packed(self) -> bool:
+        """Whether one is online, and each that is takes packed samples."""
+        return bool(self.online) and self.online.keys() <= self._packed
+
+    def _is_online(self, name: str, message: CollectorStatus) -> None:
+        self.day_starts = message.day_starts or self.day_starts
+        if name in self.online or len(self.online) < MAX_COLLECTORS:
             self.online.setdefault(name, self._monotonic())
+            self._packed.discard(name)
+            if message.packed:
+                self._packed.add(name)
 
     def disconnected(self) -> None:
         """Nothing is known of them before the next connection."""
         self.online.clear()
+        self._packed.clear()

@@ -10,6 +10,7 @@ from titik_agent.limits import MAX_IN_FLIGHT
 from titik_mqtt.connection import Connection, Events, Terms, Will
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import Remedies
+from titik_wire import packed
 from titik_wire.limits import MAX_PACKET
 from titik_wire.topics import CLIENT_ID
 
@@ -68,3 +69,11 @@ class Link(Connection):
             window=MAX_IN_FLIGHT,
         )
         super().__init__(endpoint, terms, will, events, RouterRemedies, monotonic=monotonic)
+
+    def publish(
+        self, topic: str, payload: bytes, retain: bool, content_type: str | None = None
+    ) -> int:
+        """Send at least once; a packed payload is marked as one."""
+        if content_type is None and packed.is_packed(payload):
+            content_type = packed.CONTENT_TYPE
+        return super().publish(topic, payload, retain, content_type)

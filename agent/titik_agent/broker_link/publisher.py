@@ -2,7 +2,7 @@
 
 Rule: `sample` carries the present, each newer than the one before, whether or not anyone collects.
 `backlog` carries all else, oldest first, a window at a time, while a collector is online.
-Rule: what no ack covers in time is sent again.
+Rule: what no ack covers in time is sent again, packed or plain as collectors take it by then.
 """
 
 import math
@@ -15,6 +15,7 @@ from titik_agent.broker_link.connection_life import ConnectionLife
 from titik_agent.broker_link.lanes import Lane, Lanes, OpenLink, Pace
 from titik_agent.broker_link.unacked import Unacked
 from titik_agent.spool.spool import Key, Spool
+from titik_wire import packed
 from titik_wire.messages import Status
 
 IDLE_S: Final = 60.0  # `step` asks to be called again within this at the latest
@@ -30,12 +31,13 @@ class Publisher:
         spool: Spool,
         monotonic: Callable[[], float],
         pace: Pace | None = None,
-        pack: Callable[[bytes], bytes] = bytes,
+        compress: bool | None = None,
         announce: bool = True,
         where: str = "the broker",
     ) -> None:
-        """`about`: who we are. `pack`: as samples are sent. `where`: the broker's address.
+        """`about`: who we are. `where`: the broker's address.
 
+        `compress`: whether samples are packed; None: where every collector takes it.
         Without `announce` (`titik-agent check`) no status is published, so its end is no outage.
         """
         pace = pace or Pace()
@@ -46,7 +48,7 @@ class Publisher:
         self._about = about
         self._spool = spool
         self._monotonic = monotonic
-        self._pack = pack
+        self._compress = compress
         self._unsent: deque[Key] = deque()  # oldest first
         self._newest_live = 0  # highest seq of this run that was published on `sample`
 
@@ -93,7 +95,12 @@ class Publisher:
     def _offer(self, lane: Lane, key: Key, now: float) -> None:
         payload = self._spool.payload(key)
         if payload is not None:  # None: acked or merged since we looked
-            self.lanes.publish(lane, self._pack(payload), key, now)
+            if self._packs():
+                payload = packed.pack(payload)
+            self.lanes.publish(lane, payload, key, now)
+
+    def _packs(self) -> bool:
+        return self.collectors.take_packed if self._compress is None else self._compress
 
     def published(self, mid: int, refused: str | None) -> None:
         """The broker took a message or refused it. Both wait for the collector's ack."""

@@ -27,6 +27,7 @@ from titik_collector.config.receiver_tables import (
 )
 from titik_collector.config.schema import (
     FILE,
+    FLAG,
     NAME,
     ZONE,
     Setting,
@@ -137,6 +138,14 @@ class Collector:
             f"in `{STATE_FOLDER}` if that can be written, else beside the store",
         ),
     ] = None
+    packed: Annotated[
+        bool,
+        Setting(
+            FLAG,
+            "whether routers may send samples packed, in a third of their bytes; `false`: they send"
+            " JSON, unless one is set to pack",
+        ),
+    ] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ class SelfReport:
     _now_ms: Callable[[], int]
     _identity: Callable[[], Identity]  # the store's, which may rise
     _day_starts: Callable[[], tuple[int, ...]]  # the city's
+    _packed: bool = True  # packed samples are asked for
     _connected: bool = False
     _broker_problem: str | None = None
     _store_problem: str | None = None
@@ -112,7 +113,10 @@ class SelfReport:
 
     def _about(self, word: Literal["online", "offline"]) -> CollectorStatus:
         of = self._identity()
-        return CollectorStatus(self._collector, word, __version__, store=of.store, epoch=of.epoch)
+        return CollectorStatus(
+            self._collector, word, __version__,
+            store=of.store, epoch=of.epoch, packed=self._packed or None,
+        )  # fmt: skip
 
     def _changed(self) -> None:
         self._since_ms = self._now_ms()
