@@ -28,16 +28,19 @@ from titik_collector.config import model
 from titik_collector.store import (
     alert_rows,
     copying,
+    delivery_rows,
     desk_accounts,
     desk_opening,
     identity,
     incident_rows,
+    notify_opening,
     opening,
     outbox_rows,
     postgres,
     sqlite,
 )
 from titik_collector.store.database import Database, StoreError, TableShape
+from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.store.desk_accounts import Account
 from titik_collector.store.postgres import PostgresDatabase
 
@@ -84,7 +87,8 @@ def cities(tmp_path: Path, stores: Stores, postgres: Postgres) -> dict[str, Path
     """Configurations of three empty stores: on a server, and two files."""
     stores.forget()
     server = stores.place(Path("copied"))
-    postgres.drop(f"{server.schema}-desk")
+    for kept in ("desk", "notify"):
+        postgres.drop(f"{server.schema}-{kept}")
     on_server = f'url = "{server.url}"\nschema = "{server.schema}"'
     return {
         "server": city(tmp_path / "server", on_server),
@@ -193,6 +197,19 @@ def test_what_people_entered_goes_along(cities: dict[str, Path]) -> None:
     cities["other"].with_name("titik.db").unlink()
     output = copied(cities["server"], cities["other"], status=1)
     assert "is a desk already; move it away" in output
+
+
+def test_which_messages_were_sent_goes_along(cities: dict[str, Path]) -> None:
+    """So that none is sent again from where the store is then."""
+    row = DeliveryRow("store", 1, 5, None, "it", 5, "delivered")
+    with build.opened(cities["file"].with_name("titik.db")):
+        pass
+    with notify_opening.opened(model.load(cities["file"]).store) as db, db.transaction():
+        delivery_rows.add(db, [row])
+    copied(cities["file"], cities["server"])
+    copied(cities["server"], cities["other"])
+    with notify_opening.opened(model.load(cities["other"]).store) as db:
+        assert [row] == delivery_rows.since(db, 0)
 
 
 def with_a_token(cities: dict[str, Path], source: str) -> str:

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from titik_collector.store import conservation, desk_copying, desk_opening, identity, opening
+from titik_collector.store import (
+    conservation,
+    desk_copying,
+    desk_opening,
+    identity,
+    notify_copying,
+    notify_opening,
+    opening,
+)
 from titik_collector.store.database import HALF, Database, Row, StoreError, TableShape, insert
 from titik_collector.store.opening import Where
 
@@ -47,6 +55,7 @@ def copy_city(
         origin = f"{reader.place()} {identity_of(reader)}"
         begin(reader, into, origin, there)
         _copy_desk(source.desk, target.desk)  # what stops it is better known now than in hours
+        _copy_delivered(source.desk, target.desk)
         counts = copy(reader, into, origin, there, held.renew)
         if found := conservation.findings(into):
             raise Copied(
@@ -66,6 +75,14 @@ def _copy_desk(source: Where, target: Where) -> dict[str, int]:
         return {}
     with desk_opening.opened(source) as reader, desk_opening.opened(target) as into:
         return desk_copying.copy(reader, into, desk_opening.name(target))
+
+
+def _copy_delivered(source: Where, target: Where) -> None:
+    """Which messages were sent, so that none is sent again."""
+    with notify_opening.reading(source) as reader:
+        if reader is not None:
+            with notify_opening.opened(target) as into:
+                notify_copying.copy(reader, into)
 
 
 def begin(source: Database, target: Database, origin: str, name: str) -> list[TableShape]:
