@@ -154,6 +154,8 @@ MAX_AUDIT = 10_000  # rows that a command shows
 MAX_ASKED_DESK = 2000  # questions that wait; 0.1 ms each
 MAX_STREAMS = 500  # of live figures; above them a page asks again and again
 MAX_STREAM_QUEUE = 8  # events that wait for one reader, four seconds of them
+MAX_WAITING_TURNS = 4  # for a report or its PDF, half a minute each; a proxy gives up then
+MAX_KEPT_PDFS = 16 << 20  # bytes of them; one of a month has 100 kB, of a large city 1 MB
 MAX_HAPPENED = 300  # events on a page; more are for a shorter time, or `titik events`
 
 # What people enter about alerts.

@@ -1,15 +1,21 @@
 """`/reports`: the page, and its forms for paper and for other programs."""
 
+import asyncio
+import contextlib
 import io
 import sys
 
+import httpx
 import pytest
 from pypdf import PdfReader
 from starlette.testclient import TestClient
 
-from tests.web import cities
+from tests.web import cities, loops
+from tests.web.conftest import LOOPBACK
+from titik_collector.limits import MAX_WAITING_TURNS
 from titik_collector.reports import period as periods
 from titik_collector.reports.period import Period
+from titik_collector.web.turns import Turns
 from titik_wire.instant import HOUR_MS
 
 
@@ -81,6 +87,48 @@ def test_a_pdf_is_made_by_a_process_of_its_own(city: cities.City, page: TestClie
     answer = page.get(f"/reports/{period(city).name}.pdf?lang=en")
     assert "application/pdf" == answer.headers["content-type"]
     assert "Kota Kupang" in PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
+
+
+@pytest.mark.thorough
+def test_a_pdf_is_drawn_once(
+    city: cities.City, page: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the same report in the same language; another one is drawn."""
+    address = f"/reports/{period(city).name}.pdf?lang=en"
+    first = page.get(address)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    again = page.get(address)
+    assert (200, first.content) == (again.status_code, again.content)
+    assert 503 == page.get(address.replace("en", "id")).status_code
+
+
+def test_who_finds_too_many_before_it_comes_again(city: cities.City, page: TestClient) -> None:
+    """With a sentence, and when; a few wait for their turn."""
+    name = period(city).name
+    page.get(f"/reports/{name}")
+    turns: Turns = page.app.state.pdfs._turns  # type: ignore[attr-defined]
+
+    async def full() -> list[httpx.Response]:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(turns.turn())
+            waiting = [asyncio.create_task(wait(turns)) for _ in range(MAX_WAITING_TURNS)]
+            await asyncio.sleep(0)
+            transport = httpx.ASGITransport(page.app)
+            client = httpx.AsyncClient(transport=transport, base_url=LOOPBACK)
+            async with client:
+                found = [await client.get(f"/reports/{name}{form}") for form in (".pdf", ".csv")]
+        assert MAX_WAITING_TURNS == sum(await asyncio.gather(*waiting))
+        return found
+
+    busy, table = loops.run(full())
+    assert (503, "60", 200) == (busy.status_code, busy.headers["retry-after"], table.status_code)
+    assert "menunggu PDF" in busy.text
+
+
+async def wait(turns: Turns) -> bool:
+    """Until it is its turn."""
+    async with turns.turn():
+        return True
 
 
 def test_a_process_that_fails_is_the_reader_s_to_read(

@@ -22,6 +22,7 @@ from titik_collector.web.api import openapi
 from titik_collector.web.api.past_answers import PastBudget
 from titik_collector.web.city_view import CityView
 from titik_collector.web.headers import Headers
+from titik_collector.web.kept_pdfs import KeptPdf
 from titik_collector.web.pages import (
     about_page,
     alerts_page,
@@ -37,6 +38,7 @@ from titik_collector.web.pages import (
     wall_page,
 )
 from titik_collector.web.sign_in import SignIn
+from titik_collector.web.turns import Turns
 
 # Each file has its list; the first route that fits answers.
 ROUTES: list[BaseRoute] = [
@@ -77,6 +79,8 @@ def build(city: CityView) -> Starlette:
     app.state.basemap = basemap.of_city(city.config)
     app.state.streets = streets.of_city(city.config)
     app.state.past = PastBudget()
+    app.state.pdfs = KeptPdf()
+    app.state.report_turns = Turns(reports_page.NO_REPORT, reports_page.BUSY)
     app.state.sign_in = SignIn(city.desk)
     app.state.streams = live.Streams(city)
     app.state.scrapes = scraping.Scrapes(city, app.state.streams)

@@ -45,15 +45,17 @@ DEADLINE_S = 10.0  # of a question
 UNREAD = marked("The city cannot be read now")
 LATE = marked("the store took too long to answer; ask for less")
 READERS = 2
+AGAIN_S = 5
 FIRST_S = 10.0  # how long the first page waits for the first look
 
 
 class Unanswered(Exception):
     """The store gives no answer now, in words for people."""
 
-    def __init__(self, why: str, title: str = UNREAD) -> None:
+    def __init__(self, why: str, title: str = UNREAD, again_s: int = AGAIN_S) -> None:
         super().__init__(why)
         self.title = title  # of the page that says so
+        self.again_s = again_s  # until it is worth another try
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +150,18 @@ class CityView:
         """Call it with each new snapshot, in the thread that gathers; it must not fail."""
         self._listeners.append(listener)
 
-    async def ask(self, question: Callable[[Database], Answer]) -> Answer:
+    async def ask(
+        self, question: Callable[[Database], Answer], within_s: float | None = None
+    ) -> Answer:
         """The answer of the store; Unanswered if it has none in time."""
+        deadline_s = DEADLINE_S if within_s is None else within_s
         if not self._room.acquire(blocking=False):
             raise Unanswered(marked("too many questions are waiting; try again in a moment"))
-        end_s = time.monotonic() + DEADLINE_S
+        end_s = time.monotonic() + deadline_s
         answer = self._readers.submit(self._answer, question, end_s)
         answer.add_done_callback(lambda _: self._room.release())  # answered, or given up in time
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(answer), DEADLINE_S)
+            return await asyncio.wait_for(asyncio.wrap_future(answer), deadline_s)
         except TimeoutError as error:
             raise Unanswered(LATE) from error
         except StoreError as error:

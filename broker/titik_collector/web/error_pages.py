@@ -89,7 +89,7 @@ async def _bad_query(request: Request, error: Exception) -> Response:
 async def _unanswered(request: Request, error: Exception) -> Response:
     assert isinstance(error, Unanswered)
     answer = _answer(request, 503, error.title, error.args[0])
-    answer.headers["Retry-After"] = str(RETRY_S)
+    answer.headers["Retry-After"] = str(error.again_s)
     return answer
 
 

@@ -56,14 +56,20 @@ class PastBudget:
         self, key: Hashable, windows: int, make: Callable[[], Awaitable[KeptAnswer]]
     ) -> KeptAnswer:
         """The kept answer, or a new one that reads so many windows; Unanswered: it cannot be."""
-        kept = self._kept.get(key)
-        if kept is not None and self._monotonic() < kept.until:
-            self._kept.move_to_end(key)
-            return kept.answer
+        if (kept := self.kept(key)) is not None:
+            return kept
         self.spend(windows)
         answer = await make()
         self._keep(key, answer)
         return answer
+
+    def kept(self, key: Hashable) -> KeptAnswer | None:
+        """What is true of it still; None: it has to be made."""
+        found = self._kept.get(key)
+        if found is None or self._monotonic() >= found.until:
+            return None
+        self._kept.move_to_end(key)
+        return found.answer
 
     def spend(self, windows: int) -> None:
         """So many windows are read; Unanswered: not now."""

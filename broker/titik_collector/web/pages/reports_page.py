@@ -1,12 +1,10 @@
 """`/reports`: a month or a year of the city or a part of it, on the page, as PDF and as CSV.
 
 Rule: a report is kept for a while as it was computed, and each form of it is drawn from that.
-Rule: a PDF is drawn by a process of its own, one at a time, so nobody waits for it but its reader.
-No link leads to one where the library for it is not installed.
+Rule: a report is computed one at a time, so the other reader of the store is everybody else's.
+Rule: no link leads to a PDF where the library for it is not installed.
 """
 
-import asyncio
-import sys
 from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -30,17 +28,19 @@ from titik_collector.store.database import Database
 from titik_collector.store.desk_maintenance import MaintenanceRow
 from titik_collector.web.api.past_answers import KeptAnswer, past_of
 from titik_collector.web.api.replying import CSV, reply
-from titik_collector.web.city_view import Unanswered
 from titik_collector.web.error_pages import BadQuery, NotThere
+from titik_collector.web.kept_pdfs import KeptPdf
 from titik_collector.web.rendering import city_of, look, render
+from titik_collector.web.turns import Turns
 
 PDF = "application/pdf"
 KEEP_S = 300  # a month that goes on has another hour at most
 COST = 60  # windows of a router in a month, about
-PDF_S = 120.0  # that a process may take
+KEEP_YEAR_S = 3600
+COMPUTE_S = 50.0  # a year of a large city takes more than other questions; a proxy waits a minute
 FORMS = (".pdf", "-interruptions.csv", ".csv")
-NO_PDF = marked("The PDF cannot be made now")
-_printing = asyncio.Semaphore(1)
+NO_REPORT = marked("The report cannot be computed now")
+BUSY = marked("others wait for a report before you; try again in a minute")
 
 
 class AtDesk(NamedTuple):
@@ -78,7 +78,8 @@ async def _list(request: Request) -> Response:
 async def _report(request: Request) -> Response:
     name, form = _form(request.path_params["name"])
     asked = _asked(request, name)
-    found = await _found(request, asked)
+    kept = await _found(request, asked)
+    found = msgspec.json.decode(kept.body, type=Report)
     if not form:
         return render(
             request,
@@ -95,8 +96,11 @@ async def _report(request: Request) -> Response:
     zone = city_of(request).config.city.timezone
     if form == ".pdf":
         words = _words(request)
-        page = printing.html(found, words, city_of(request).config.city.title)
-        return reply(request, await _printed(page), 0, PDF, **headers)
+        title = city_of(request).config.city.title
+        of = b"%b %b" % (words.lang.code.encode(), kept.body)
+        pdfs: KeptPdf = request.app.state.pdfs
+        drawn = await pdfs.get(of, lambda: printing.html(found, words, title))
+        return reply(request, drawn, 0, PDF, **headers)
     table = csv_tables.places(found) if form == ".csv" else csv_tables.interruptions(found, zone)
     return reply(request, table.encode(), 0, CSV, **headers)
 
@@ -125,16 +129,18 @@ def _asked(request: Request, name: str) -> AskedReport:
     return AskedReport(name, *(given[0] if given else ("city", "")))
 
 
-async def _found(request: Request, asked: AskedReport) -> Report:
+async def _found(request: Request, asked: AskedReport) -> KeptAnswer:
     view = city_of(request)
     config, now_ms = view.config, view.snapshot.at_ms
     routers = len(config.router) or 1
+    months = len(periods.parse(asked.period).months)
+    keep_s = KEEP_S if months == 1 else KEEP_YEAR_S
 
     async def make() -> KeptAnswer:
         nothing = AtDesk(None, ())
         at_desk = await view.desk.ask(lambda desk: _at_desk(desk, asked), nothing)
         if at_desk.frozen is not None:
-            return KeptAnswer(msgspec.json.encode(at_desk.frozen), KEEP_S)
+            return KeptAnswer(msgspec.json.encode(at_desk.frozen), keep_s)
 
         def question(db: Database) -> bytes | str:
             """The report, or why there is none."""
@@ -144,37 +150,17 @@ async def _found(request: Request, asked: AskedReport) -> Report:
             except (BadPeriod, UnknownSubject) as error:
                 return str(error)
 
-        found = await view.ask(question)
+        found = await view.ask(question, COMPUTE_S)
         if isinstance(found, str):
             raise NotThere(asked.kind, found, "see /reports", found)
-        return KeptAnswer(found, KEEP_S)
+        return KeptAnswer(found, keep_s)
 
-    windows = min(COST * routers * len(periods.parse(asked.period).months), 200_000)
-    kept = await past_of(request).get(("report", asked), windows, make)
-    return msgspec.json.decode(kept.body, type=Report)
-
-
-async def _printed(page: str) -> bytes:
-    """By a process of its own; Unanswered, with what is missing."""
-    async with _printing:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "titik_collector.reports.printing"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, errors = await asyncio.wait_for(process.communicate(page.encode()), PDF_S)
-        except TimeoutError as error:
-            process.kill()
-            await process.wait()
-            slow = marked("the PDF took too long; ask for fewer places")
-            raise Unanswered(slow, NO_PDF) from error
-    if process.returncode:
-        lines = errors.decode(errors="replace").strip().splitlines()
-        ended = marked("the process that makes PDFs has ended")
-        raise Unanswered(lines[-1] if lines else ended, NO_PDF)
-    return out
+    past, key = past_of(request), ("report", asked)
+    if (kept := past.kept(key)) is not None:
+        return kept
+    turns: Turns = request.app.state.report_turns
+    async with turns.turn():
+        return await past.get(key, min(COST * routers * months, 200_000), make)
 
 
 def _address(name: str, subject: ReportSubject) -> str:
