@@ -29,6 +29,8 @@ from titik_collector.store import (
     desk_opening,
     desk_sessions,
     desk_tokens,
+    notify_copying,
+    notify_opening,
     opening,
     sqlite,
 )
@@ -450,4 +452,7 @@ def test_both_engines_have_the_same_columns() -> None:
         }
 
     assert columns(desk_opening.FOLDER) == columns(desk_opening.SERVER_FOLDER)
-    assert {"session", *desk_copying.TABLES} == set(columns(desk_opening.FOLDER))
+    left = {"session", "posted_report"}
+    assert {*left, *desk_copying.TABLES} == set(columns(desk_opening.FOLDER))
+    assert columns(notify_opening.FOLDER) == columns(notify_opening.SERVER_FOLDER)
+    assert set(notify_copying.TABLES) == set(columns(notify_opening.FOLDER))

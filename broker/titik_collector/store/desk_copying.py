@@ -1,6 +1,7 @@
 """A desk, copied to another place, whichever engine either is on.
 
-Rule: sessions stay behind; people log in again, and a backup opens nothing by itself.
+Rule: sessions stay behind; people log in again, and a backup opens nothing by itself. The report
+that is posted for mails stays too: it is made again.
 Rule: a desk is small, so one transaction has all of it.
 Rule: a desk takes the place of what it was before. Each change adds a row to the audit, so the
 newest row of the other one is in this one's.
