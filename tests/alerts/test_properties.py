@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.alerts.cities import MIDNIGHT_MS, MIN, SETTINGS, H, Play, S, city, router, site
+from tests.alerts.cities import MIDNIGHT_MS, MIN, NOON_MS, SETTINGS, H, Play, S, city, router, site
 from titik_collector.alerts import phases
 from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject, Kind, Phase, What
 from titik_collector.alerts.alert_settings import AlertSettings, Rota, Route, RuleSetting
@@ -188,6 +188,46 @@ def test_a_deaf_collector_moves_no_alert_of_routers_and_places(
         played.look(live)
         if not live.hears:
             assert before == stands(played)
+
+
+DROPS = st.lists(st.tuples(st.integers(20, 240), st.integers(300, 660)), min_size=14, max_size=14)
+LATEST_MIN = (
+    40  # 12 minutes of a server that is there for half of the time, and a quarter of an hour
+)
+BACK_S = 200  # until the last router is back
+
+
+@given(DROPS, st.integers(5, 40), st.booleans())
+def test_however_often_the_server_goes_a_dead_place_is_reported_and_no_other(
+    drops: Sequence[tuple[int, int]], dead_min: int, has_line: bool
+) -> None:
+    """All others go with each of its faults, and come back one after the other."""
+    played, at_ms, dead_ms = Play(), NOON_MS, NOON_MS + dead_min * MIN
+    for down_s, up_s in drops:
+        dropped_ms, back_ms = at_ms, at_ms + down_s * S
+        while at_ms < back_ms + up_s * S:
+            routers = [
+                gone_and_back(f"r{n}", dropped_ms, back_ms + n * BACK_S * S // ROUTERS, at_ms)
+                for n in range(ROUTERS)
+            ]
+            if at_ms >= dead_ms:
+                routers[0] = replace(routers[0], state="offline", since_ms=dead_ms)
+            line_ms = dropped_ms if has_line and at_ms < back_ms else None
+            connected = has_line or at_ms >= back_ms
+            since_ms = 0 if has_line else back_ms if connected else None
+            server = {"connected": connected, "connected_since_ms": since_ms}
+            played.look(city(at_ms, routers, None, line_down_since_ms=line_ms, **server))
+            at_ms += 20 * S
+    (line,) = [one for one in played.inbox() if one.name != "kupang-1"]
+    assert ("firing", "r0") == (line.what, line.name)
+    assert dead_min <= line.minute <= dead_min + LATEST_MIN
+
+
+def gone_and_back(name: str, from_ms: int, to_ms: int, at_ms: int) -> LiveRouter:
+    """A router that was away then."""
+    if at_ms < to_ms:
+        return router(name, state="offline", since_ms=from_ms)
+    return router(name, since_ms=to_ms)
 
 
 def stands(played: Play) -> dict[AlertKey, str]:
