@@ -57,6 +57,19 @@ def address(city: City, served: str) -> str:
     return served
 
 
+def test_a_ticket_system_acknowledges_as_the_document_has_it(city: City, served: str) -> None:
+    """By curl; the page names its token."""
+    happened(city.db, 12, LERIK, "site-offline", now_ms())
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    command = "curl " + text.partition("\ncurl ")[2].partition("\n```")[0]
+    with_ours = command.replace("https://titik.example", served)
+    environment = {**os.environ, "TOKEN": people.add_token(city.config, "operator")}
+    done = subprocess.run(["sh", "-ec", with_ours], env=environment, capture_output=True)
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert 12 == json.loads(done.stdout)["incident"]
+    assert "ticket 4711: Rina" == json.loads(done.stdout)["note"]
+
+
 def test_no_request_makes_the_server_fail(city: City, address: str, tmp_path: Path) -> None:
     """Schemathesis asks what the document allows and what it forbids; each answer is as it says.
 

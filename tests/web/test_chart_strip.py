@@ -1,15 +1,25 @@
 """The strip below a chart is red where the place was away, and nowhere else."""
 
+import io
+from itertools import pairwise
+
 import pytest
+from PIL import Image, ImageStat
 from playwright.sync_api import Page
 
 from tests.web.cities import City, now_ms
 from tests.web.conftest import OpenPage
+from tests.web.people import actor
+from titik_collector.alerts.alert import AlertSubject
+from titik_collector.desk import planned_work
+from titik_collector.desk.planned_work import Entry
+from titik_collector.store import desk_opening
 from titik_wire.instant import HOUR_MS
 
 pytestmark = pytest.mark.system
 AWAY, ONLINE = "--state-offline", "--state-online"
 PIXEL = 0.002
+VISIBLE = 4  # of 256 steps of brightness, as the mean of a day
 FROM_H, TO_H = 12, 6  # hours ago
 # Where the upper strip has that colour, as parts of its width.
 DRAWN = """(name) => {
@@ -27,6 +37,9 @@ DRAWN = """(name) => {
   }
   return [...found].sort((a, b) => a - b).map((x) => x / over.offsetWidth);
 }"""
+
+# Where it has another colour than that, as parts of its width.
+OTHERS = DRAWN.replace("=== wanted", "!== wanted")
 
 
 def test_a_lost_line_is_red_though_there_was_power(
@@ -54,6 +67,52 @@ def test_a_day_that_goes_on_is_not_red(open_page: OpenPage, city: City, served: 
     """What is still to come is not away."""
     remember(city)
     assert [] == opened(open_page, served, "1d").evaluate(DRAWN, AWAY)
+
+
+def test_maintenance_is_hatched_in_its_hours(open_page: OpenPage, city: City, served: str) -> None:
+    """Over what the routers did meanwhile, and nowhere else."""
+    remember(city)
+    before = opened(open_page, served, "1h").evaluate(OTHERS, ONLINE)
+    work(city, FROM_H, TO_H)
+    after = opened(open_page, served, "1h").evaluate(OTHERS, ONLINE)
+    hatched = sorted(set(after) - set(before))
+    expected = ((20 - FROM_H) / 20, (20 - TO_H) / 20)
+    assert expected == pytest.approx((hatched[0], hatched[-1]), abs=0.06)  # an hour has begun
+    widest = max(b - a for a, b in pairwise(hatched))
+    assert widest < 0.02  # its lines are as near as that
+
+
+def test_maintenance_is_hatched_in_the_strip_of_days(
+    open_page: OpenPage, city: City, served: str
+) -> None:
+    """In the days that have some, of ninety."""
+    remember(city)
+    before = days(open_page, served)
+    work(city, 5 * 24, 4 * 24)
+    after = days(open_page, served)
+    other = [n for n in range(90) if abs(before[n] - after[n]) > VISIBLE]
+    assert [84, 85] == other  # today is the last
+
+
+def work(city: City, from_h: int, to_h: int) -> None:
+    """Maintenance of Tirosa, so many hours ago."""
+    entry = Entry(AlertSubject("site", "taman-tirosa"), "mast")
+    me = actor()
+    from_ms, to_ms = (me.now_ms - one * HOUR_MS for one in (from_h, to_h))
+    with desk_opening.opened(city.config.page_store) as desk:
+        planned_work.plan(desk, entry, from_ms, to_ms, me)
+
+
+def days(open_page: OpenPage, served: str) -> list[float]:
+    """How bright each of ninety days is drawn."""
+    page = open_page(f"{served}/site/taman-tirosa")
+    strip = page.locator("svg:has(#strip-gap)")
+    drawn = Image.open(io.BytesIO(strip.screenshot())).convert("L")
+    edges = [round(n / 90 * drawn.width) for n in range(91)]
+    return [
+        ImageStat.Stat(drawn.crop((left, 0, right, drawn.height))).mean[0]
+        for left, right in pairwise(edges)
+    ]
 
 
 def remember(city: City) -> None:
