@@ -14,7 +14,7 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_ATTACHED
 from titik_collector.notify.report_watch import ReportWatch
-from titik_collector.reports import freezing, posted_report, posting_reports
+from titik_collector.reports import freezing, posted_report, posting_reports, printing
 from titik_collector.reports.period import Period
 from titik_collector.reports.printing import NoPdf
 from titik_collector.store import desk_opening, desk_posted_reports
@@ -150,6 +150,13 @@ def test_a_report_without_a_pdf_is_posted_all_the_same(
     assert 1 == update(db, desk, settings, FIRST, lambda _: b"x" * (MAX_ATTACHED + 1))
     assert 2 == caplog.text.count("without a PDF reason=no WeasyPrint")
     assert "too large for a mail" in caplog.text
+
+
+def test_a_pdf_that_takes_too_much_memory_is_none() -> None:
+    """So it ends alone, and not with the page."""
+    with pytest.raises(NoPdf):
+        printing.apart("<p>one</p>", memory=20 << 20)
+    assert printing.apart("<p>one</p>").startswith(b"%PDF")
 
 
 @pytest.mark.parametrize(("tables", "now_ms"), [("", NOW), (TABLES, ms("2026-01-20T12:00"))])

@@ -6,6 +6,7 @@ made; the page lets a process of its own do that.
 Rule: what is drawn fetches nothing: no address, no file.
 """
 
+import resource
 import subprocess
 import sys
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from titik_collector.languages.language import Language, language
+from titik_collector.limits import MAX_PDF_MEMORY
 from titik_collector.queries import availability
 from titik_collector.reports import charts
 from titik_collector.reports.report import Report
@@ -51,11 +53,17 @@ def pdf(page: str) -> bytes:
     return found
 
 
-def apart(page: str, limit_s: float = APART_S) -> bytes:
+def apart(page: str, limit_s: float = APART_S, memory: int = MAX_PDF_MEMORY) -> bytes:
     """By a process of its own, whose memory ends with it; NoPdf."""
     command = [sys.executable, "-m", __name__]
     try:
-        done = subprocess.run(command, input=page.encode(), capture_output=True, timeout=limit_s)
+        done = subprocess.run(
+            command,
+            input=page.encode(),
+            capture_output=True,
+            timeout=limit_s,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory)),
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoPdf(f"the process that makes PDFs does not end: {error}") from error
     if done.returncode:
