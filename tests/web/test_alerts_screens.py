@@ -89,6 +89,7 @@ def test_what_an_operator_sees_is_whole(
     for name, path in SCREENS.items():
         page.goto(f"{troubled.address}{path}")
         page.wait_for_load_state("load")
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         page.screenshot(path=SHOTS / f"{name}-{width}-{language}-{theme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert [] == page.evaluate(SWALLOWED)
