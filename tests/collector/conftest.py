@@ -93,6 +93,7 @@ ITS_OWN = {
     "test_server_facts": "looks at the machine, with a store beside it",
     "test_desk": "is of both, and of the desk alone",
     "test_desk_reports": "is of both, and of the desk alone",
+    "test_failing_receivers": "is of both, and of the notifier's file",
     "test_collect": "runs the program on a file, test_server_store on a server",
     "test_migrations": "is of SQLite's migrations",
     "test_packed_minutes": "unpacks what earlier versions left, which was never on a server",
