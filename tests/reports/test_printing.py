@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from tests.reports.made import ZONE, availability, headline, made
+from tests.reports.made import DAYS, SPAN, ZONE, availability, headline, made, use
 from titik_collector.languages.language import language
 from titik_collector.reports import printing
 from titik_collector.reports.printing import NoPdf
@@ -47,6 +47,28 @@ def plain(page: str) -> str:
 def test_a_report_says_how_far_it_can_be_believed(changed: dict[str, Any], expected: str) -> None:
     """Whether it can still change, and what it lacks."""
     assert expected in html(made(**changed))
+
+
+@pytest.mark.parametrize(
+    ("code", "known", "words"),
+    [
+        ("en", range(24, 30), "Data from Nov 25 to Nov 30: 6 of 30 days."),
+        ("id", range(24, 30), "Data dari 25 Nov sampai 30 Nov: 6 dari 30 hari."),
+        ("en", range(24, 25), "Data of Nov 25: 1 of 30 days."),
+        ("en", range(30), ""),
+        ("en", range(0), ""),
+    ],
+)
+def test_a_month_that_is_known_in_part_says_so(code: str, known: range, words: str) -> None:
+    """On the first page, before what it says of that part."""
+    nothing = use(SPAN)._replace(clients=None, coverage=None)
+    parts = tuple(
+        use(day) if number in known else nothing._replace(span=day)
+        for number, day in enumerate(DAYS)
+    )
+    found = plain(html(made(parts=parts), code))
+    assert words == "".join(re.findall(r"Data (?:from|of|dari) .*?\.", found)[:1])
+    assert not words or found.index(words) < found.index("98")
 
 
 @pytest.mark.parametrize(

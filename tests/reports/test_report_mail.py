@@ -66,3 +66,13 @@ def test_a_mail_is_whole_without_its_pdf() -> None:
     ) == found.last[0]
     assert ("https://wifi.example/reports/2026-11", "titik-2026-11.pdf") == (found.link, found.file)
     assert report_mail.mail(made(), words, None).link is None
+
+
+def test_a_mail_of_a_month_that_is_known_in_part_says_so() -> None:
+    """Before the figures."""
+    parts = tuple(
+        one._replace(coverage=None) if n < 24 else one for n, one in enumerate(made().parts)
+    )
+    words = ReportWords(language("en"), ZONE)
+    sent = report_mail.mail(made(parts=parts), words, None)
+    assert "Data from Nov 25 to Nov 30: 6 of 30 days." == sent.lines[-1]

@@ -112,6 +112,8 @@ def known_periods(db: Database, city: CityName, now_ms: int) -> list[Period]:
 def summary(report: Report, words: ReportWords) -> Iterator[str]:
     """In a few lines, for a terminal."""
     yield title(report, words)
+    if known := words.known_part(report):
+        yield known
     for name, value in figures(report.headline, words):
         yield f"{name}: {value}"
 

@@ -102,6 +102,8 @@ def _lines(report: Report, words: ReportWords, before: Headline | None) -> Itera
         yield f"{say('Provisional')}: {late}"
     elif before is not None:
         yield say(_MOVED)
+    if known := words.known_part(report):
+        yield known
 
 
 def _rows(head: Headline, before: Headline | None, words: ReportWords) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,10 @@ _WHY = {
 }
 _CAUSE_UNKNOWN = marked("cause unknown")
 _TOO_LOW = marked("may be too low: flow offload is on")
+_DATA_OF_DAYS = marked("Data from {first} to {last}: {known} of {all} days.")
+_DATA_OF_DAY = marked("Data of {first}: {known} of {all} days.")
+_DATA_OF_MONTHS = marked("Data from {first} to {last}: {known} of {all} months.")
+_DATA_OF_MONTH = marked("Data of {first}: {known} of {all} months.")
 ENOUGH = 0.8  # of the time of the period before: less compares a part with a whole
 NAMED = 5  # places on the first page
 _TENTHS = 1000  # of a percent in a whole
@@ -174,6 +178,23 @@ class ReportWords:
         if one.span.end_ms - one.span.start_ms <= 2 * DAY_MS:
             return self.lang.short_day(one.span.start_ms, self.zone)
         return self.lang.month(one.span.start_ms, self.zone)
+
+    def known_part(self, report: Report) -> str:
+        """`Data from Oct 25 to Oct 31: 7 of 31 days.`; empty: its first part is known."""
+        known = [one for one in report.parts if one.coverage]
+        if not known or known[0] is report.parts[0]:
+            return ""
+        is_month = periods.parse(report.period).month is not None
+        if len(known) == 1:
+            month, year = _DATA_OF_DAY, _DATA_OF_MONTH
+        else:
+            month, year = _DATA_OF_DAYS, _DATA_OF_MONTHS
+        return self.lang.say(month if is_month else year).format(
+            first=self.part(known[0]),
+            last=self.part(known[-1]),
+            known=self.lang.count(len(known)),
+            all=self.lang.count(len(report.parts)),
+        )
 
     def party(self, name: str) -> str:
         """Who has to answer for a cause."""
