@@ -73,6 +73,33 @@ def test_what_fires_again_within_half_an_hour_is_the_same_incident() -> None:
     assert [1] == list(play.book.incidents)
 
 
+def test_an_incident_that_is_reopened_is_since_its_newest_begin() -> None:
+    """Down at 12:00 and at 12:30: both messages of the second tell of 12:30."""
+    for restarts in (False, True):
+        play = Play(restarts=restarts)
+        play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
+        play.stay(NOON_MS + 10 * MIN, NOON_MS + 30 * MIN, [router("park")])
+        again_ms, back_ms = NOON_MS + 30 * MIN, NOON_MS + 52 * MIN
+        play.stay(again_ms, back_ms, [down("park", again_ms)])
+        play.stay(back_ms, back_ms + H, [router("park")])
+        assert [NOON_MS, again_ms] == [one.from_ms for one in play.messages("firing")]
+        assert [(NOON_MS, NOON_MS + 10 * MIN), (again_ms, back_ms)] == [
+            (one.from_ms, one.to_ms) for one in play.messages("resolved")
+        ]
+        (incident,) = [one for one in play.book.incidents.values() if one.kind == "site-offline"]
+        assert (True, again_ms) == (incident.was_reopened, incident.from_ms)
+
+
+def test_a_short_absence_after_the_end_reopens_nothing() -> None:
+    """Back at 12:10 and away for three minutes at 12:15: the end tells of 12:00."""
+    play = Play()
+    play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
+    play.stay(NOON_MS + 10 * MIN, NOON_MS + 15 * MIN, [router("park")])
+    play.stay(NOON_MS + 15 * MIN, NOON_MS + 18 * MIN, [down("park", NOON_MS + 15 * MIN)])
+    play.stay(NOON_MS + 18 * MIN, NOON_MS + H, [router("park")])
+    assert [NOON_MS] == [one.from_ms for one in play.messages("resolved")]
+
+
 def test_what_the_server_has_again_and_again_is_not_repeated_to_who_handles_it() -> None:
     """A line that drops each half hour: its first message and end, and that it comes and goes."""
     play = Play()

@@ -81,10 +81,20 @@ class Incident:
     subject: AlertSubject
     kind: Kind  # of the alert that it is named after
     severity: Severity
-    from_ms: int
-    opened_ms: int
+    from_ms: int  # of one that was reopened: when it began again
+    opened_ms: int  # first
     resolved_ms: int | None = None  # None: it goes on
     message_ms: int | None = None  # since when messages are wanted; None: they never were
+
+    @property
+    def was_reopened(self) -> bool:
+        """Whether it was over in between."""
+        return self.opened_ms < self.from_ms
+
+    @property
+    def first_ms(self) -> int:
+        """When it began, or was opened if it began again since."""
+        return min(self.from_ms, self.opened_ms)
 
 
 class Member(NamedTuple):

@@ -3,7 +3,7 @@
 Rule: five places that fell each within three minutes of the one before are one incident. So is half
 of a provider's or a district's. An incident takes in who falls so soon after its newest member.
 Rule: an incident only widens: from a router to its site, to a provider or district, to the city.
-Rule: what fires again within half an hour is the same incident.
+Rule: what fires again within half an hour is the same incident. It then is since its newest begin.
 Rule: an incident that people got a message about is never taken into another.
 """
 
@@ -304,12 +304,16 @@ class Gathering:
             if any(one.key.kind == "site-offline" for one in active):
                 kind = "site-offline"
         begun = [one.from_ms for one in active if one.from_ms is not None]
+        if (
+            incident.resolved_ms is None or not begun
+        ):  # else it is reopened: people hear of this one
+            begun.append(incident.from_ms)
         return replace(
             incident,
             subject=subject,
             kind=kind,
             severity=severity,
-            from_ms=min((incident.from_ms, *begun)),
+            from_ms=min(begun),
             resolved_ms=None,
         )
 

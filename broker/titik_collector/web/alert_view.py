@@ -128,7 +128,7 @@ def _deliveries(view: CityView, incident: Incident) -> tuple[DeliveryRow, ...] |
     except StoreError as error:
         log.warning("deliveries cannot be read reason=%s", error)
         return None
-    return tuple(one for one in found if one.made_ms >= incident.from_ms)
+    return tuple(one for one in found if one.made_ms >= incident.first_ms)
 
 
 def _entered(desk: Database, number: int) -> tuple[list[Acknowledgement], list[Remark]]:
