@@ -74,7 +74,7 @@ def test_what_fires_again_within_half_an_hour_is_the_same_incident() -> None:
 
 
 def test_an_incident_that_is_reopened_is_since_its_newest_begin() -> None:
-    """Down at 12:00 and at 12:30: both messages of the second tell of 12:30."""
+    """Down at 12:00 and at 12:30: both messages of the second say 12:30."""
     for restarts in (False, True):
         play = Play(restarts=restarts)
         play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
@@ -91,7 +91,7 @@ def test_an_incident_that_is_reopened_is_since_its_newest_begin() -> None:
 
 
 def test_a_short_absence_after_the_end_reopens_nothing() -> None:
-    """Back at 12:10 and away for three minutes at 12:15: the end tells of 12:00."""
+    """Back at 12:10 and away for three minutes at 12:15: the end is of 12:00."""
     play = Play()
     play.stay(NOON_MS, NOON_MS + 10 * MIN, [down("park")])
     play.stay(NOON_MS + 10 * MIN, NOON_MS + 15 * MIN, [router("park")])

@@ -3,6 +3,7 @@
 import getpass
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -72,6 +73,17 @@ def test_an_incident_that_is_not_there_is_not_acknowledged(file: Path) -> None:
             file, *words, status=2
         )
     assert [] == audited(file)
+
+
+def test_what_is_over_is_not_acknowledged(file: Path) -> None:
+    """It still gets a remark."""
+    with closing(opening.open_writer(model.load(file).store)) as db, db.transaction():
+        found = incident_rows.one(db, 7)
+        assert found is not None
+        incident_rows.write(db, [replace(found, resolved_ms=2)])
+    assert "incident 7 is over; write a remark" in says(file, "ack", "7", status=1)
+    assert [] == audited(file)
+    says(file, "remark", "7", "cable cut at the bridge")
 
 
 def test_an_incident_gets_a_remark(file: Path) -> None:

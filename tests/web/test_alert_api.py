@@ -121,6 +121,7 @@ def test_an_operator_s_program_enters_everything(api: TestClient, view: CityView
     ("path", "body", "field", "remedy"),
     [
         ("acks", {"incident": 9}, "number", "/api/v1/alerts has them"),
+        ("acks", {"incident": 1}, "body", "write a remark"),
         ("acks", {"incident": "2"}, "body", "see docs/openapi.json"),
         ("acks", {"incidents": 2}, "incidents", "use incident, note"),
         ("acks", [2], "body", "send one object of JSON"),

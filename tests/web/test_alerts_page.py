@@ -26,6 +26,7 @@ from titik_collector.store import (
     desk_opening,
     desk_remarks,
     desk_silences,
+    incident_rows,
     notify_opening,
 )
 from titik_collector.store.delivery_rows import DeliveryRow
@@ -133,6 +134,19 @@ def test_an_operator_acknowledges(operator: TestClient, alerts_view: CityView) -
     posted = posting.file_of(alerts_view.config.store.path or Path()).read_bytes()
     assert [2] == [one.incident for one in posting.read_file(posted).acks]
     assert [("siti", "incident acknowledged", "2")] == audited(alerts_view)
+
+
+def test_what_is_over_is_not_acknowledged(operator: TestClient, alerts_view: CityView) -> None:
+    """A page that was open for long still has the form."""
+    tokens = form_token_of(operator.get("/alerts/2"))
+    answer = operator.post(
+        "/alerts/1/ack", data={"form": tokens, "note": ""}, headers={"Origin": LOOPBACK}
+    )
+    assert (400, True) == (
+        answer.status_code, "incident 1 is over; write a remark" in answer.text,
+    )  # fmt: skip
+    with desk_opening.opened(alerts_view.config.page_store) as db:
+        assert [] == desk_acks.of_incident(db, 1)
 
 
 def test_an_operator_writes_a_remark(operator: TestClient, alerts_view: CityView) -> None:
@@ -297,6 +311,17 @@ def test_an_incident_of_several_names_its_parts(wrong: cities.City) -> None:
     assert "several places down: Kelapa Lima" in text
     assert "2 parts" in text
     assert 'href="/site/taman-tirosa"' in text
+
+
+def test_an_incident_that_came_again_says_so(wrong: cities.City, alerts_view: CityView) -> None:
+    """It is since its newest begin."""
+    page, again = client(alerts_view), "It was over and came again"
+    assert again not in page.get("/alerts/2?lang=en").text
+    found = incident_rows.one(wrong.db, 2)
+    assert found is not None
+    with wrong.db.transaction():
+        incident_rows.write(wrong.db, [replace(found, from_ms=cities.now_ms())])
+    assert again in page.get("/alerts/2?lang=en").text
 
 
 def test_the_newest_acknowledgement_is_that_of_the_desk(

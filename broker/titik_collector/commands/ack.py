@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from titik_collector.commands import options
-from titik_collector.commands.desk_entering import check_incident, entering
+from titik_collector.commands.desk_entering import entering, find_incident
 from titik_collector.config import model
 from titik_collector.desk import acks, remarks
 
@@ -22,7 +22,7 @@ def ack_command(incident: int, note: str, file: Path) -> None:
     It counts until the incident is resolved, or for a day.
     """
     with entering(file) as desk:
-        check_incident(desk.config, incident)
+        acks.check_open(find_incident(desk.config, incident))
         acks.acknowledge(desk.db, incident, note, desk.actor)
     click.echo(f"incident {incident} is acknowledged by {desk.actor.name}")
 
@@ -34,6 +34,6 @@ def ack_command(incident: int, note: str, file: Path) -> None:
 def remark_command(incident: int, text: str, file: Path) -> None:
     """Write something about an incident, for those who read it later."""
     with entering(file) as desk:
-        check_incident(desk.config, incident)
+        find_incident(desk.config, incident)
         remarks.add(desk.db, incident, text, desk.actor)
     click.echo(f"incident {incident} has a remark by {desk.actor.name}")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from titik_collector.alerts.alert import Incident
 from titik_collector.commands.web_user import OpenDesk, open_desk
 from titik_collector.config.model import Config
 from titik_collector.desk import posting
@@ -22,14 +23,16 @@ def entering(file: Path) -> Iterator[OpenDesk]:
         posting.post(desk.db, desk.config.page_store)
 
 
-def check_incident(config: Config, number: int) -> None:
-    """It is in the store."""
+def find_incident(config: Config, number: int) -> Incident:
+    """As the store has it."""
     with opening.reading(config.page_store, config.file) as db:
-        if incident_rows.one(db, number) is None:
-            raise click.BadParameter(
-                f"{number}: there is no such incident; titik alerts lists them",
-                param_hint="INCIDENT",
-            )
+        found = incident_rows.one(db, number)
+    if found is None:
+        raise click.BadParameter(
+            f"{number}: there is no such incident; titik alerts lists them",
+            param_hint="INCIDENT",
+        )
+    return found
 
 
 def end_of(option: str, text: str, zone: ZoneInfo, now_ms: int) -> int:

@@ -2,6 +2,7 @@
 
 from titik_collector.accounts import audit
 from titik_collector.accounts.audit import Actor
+from titik_collector.alerts.alert import Incident
 from titik_collector.alerts.desk_facts import Acknowledgement
 from titik_collector.desk.checks import DeskError, plain
 from titik_collector.languages.codes import marked
@@ -12,6 +13,16 @@ from titik_collector.wording.sentence import Sentence
 from titik_wire.instant import DAY_MS
 
 ACK_MS = DAY_MS  # or until the incident is resolved
+
+
+def check_open(incident: Incident) -> None:
+    """DeskError if it is over: nobody waits to be asked.
+
+    So it is while its end waits to be sent: should it come again, somebody must hear of it.
+    """
+    if incident.resolved_ms is not None:
+        over = marked("incident {incident} is over; write a remark")
+        raise DeskError(Sentence(over, incident=str(incident.number)))
 
 
 def acknowledge(db: Database, incident: int, note: str, actor: Actor) -> Acknowledgement:

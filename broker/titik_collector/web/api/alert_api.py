@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from titik_collector.accounts.audit import Actor
+from titik_collector.alerts.alert import Incident
 from titik_collector.alerts.desk_facts import Acknowledgement, Silence
 from titik_collector.config.model import Config
 from titik_collector.desk import acks, naming, planned_work, remarks, silences
@@ -95,7 +96,13 @@ async def _incident(request: Request) -> Response:
 
 async def _ack(request: Request) -> Response:
     entry = await bodies.read(request, AckEntry)
-    made = await _about(request, entry.incident, entry.note, acks.acknowledge)
+    found = await _find_incident(city_of(request), entry.incident)
+
+    def change(db: Database, incident: int, note: str, actor: Actor) -> Acknowledgement:
+        acks.check_open(found)
+        return acks.acknowledge(db, incident, note, actor)
+
+    made = await _about(request, entry.incident, entry.note, change)
     return _created(_ack_answer(made))
 
 
@@ -113,7 +120,7 @@ async def _about(
 ) -> Entered:
     """Something in words about an incident that there is."""
     view, actor = city_of(request), entering.actor_of(request)
-    await _check_incident(view, incident)
+    await _find_incident(view, incident)
     entered: Entered = await _enter(view, lambda db: enter(db, incident, words, actor))
     return entered
 
@@ -217,11 +224,13 @@ def _time(field: str, read: Callable[[], int]) -> int:
         raise BadQuery(field, wrong, remedy) from error
 
 
-async def _check_incident(view: CityView, number: int) -> None:
+async def _find_incident(view: CityView, number: int) -> Incident:
     if number > MAX_NUMBER:
         raise _no_incident(number)
-    if await view.ask(lambda db: incident_rows.one(db, number)) is None:
+    found = await view.ask(lambda db: incident_rows.one(db, number))
+    if found is None:
         raise _no_incident(number)
+    return found
 
 
 def _no_incident(number: int) -> NotThere:

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from titik_collector.accounts.audit import Actor
+from titik_collector.alerts.alert import Incident
 from titik_collector.config.model import Config
 from titik_collector.desk import acks, naming, planned_work, remarks, silences
 from titik_collector.desk.checks import DeskError
@@ -85,7 +86,7 @@ async def _one(request: Request, wrong: str | None = None, status: int = 200) ->
     incident = found.shown.incident
     happened = [
         one
-        for one in await view.ask(happenings.of(names, view, _days(view.now_ms, incident.from_ms)))
+        for one in await view.ask(happenings.of(names, view, _days(view.now_ms, incident.first_ms)))
         if one.name in names and one.at_ms <= (incident.resolved_ms or view.now_ms)
     ]
     city = view.snapshot.status
@@ -131,7 +132,13 @@ def _names(config: Config) -> list[tuple[str, str]]:
 
 
 async def _ack(request: Request) -> Response:
-    return await _about(request, "note", acks.acknowledge, "")
+    found = await _find(request)
+
+    def enter(db: Database, incident: int, note: str, actor: Actor) -> None:
+        acks.check_open(found)
+        acks.acknowledge(db, incident, note, actor)
+
+    return await _about(request, "note", enter, "")
 
 
 async def _remark(request: Request) -> Response:
@@ -140,7 +147,7 @@ async def _remark(request: Request) -> Response:
 
 async def _about(request: Request, name: str, enter: Entering, then: str) -> Response:
     """Something in words about an incident; `then` is where its page goes on."""
-    fields, number = await forms.read(request), await _number(request)
+    fields, number = await forms.read(request), (await _find(request)).number
     words, actor = fields.get(name, ""), entering.actor_of(request)
     try:
         await city_of(request).desk.enter(lambda db: enter(db, number, words, actor))
@@ -149,12 +156,13 @@ async def _about(request: Request, name: str, enter: Entering, then: str) -> Res
     return RedirectResponse(f"/alerts/{number}{then}", 303)
 
 
-async def _number(request: Request) -> int:
-    """Of an incident that there is."""
+async def _find(request: Request) -> Incident:
+    """The incident of the address."""
     number = entering.path_number(request)
-    if await city_of(request).ask(lambda db: incident_rows.one(db, number)) is None:
+    found = await city_of(request).ask(lambda db: incident_rows.one(db, number))
+    if found is None:
         raise HTTPException(404)
-    return number
+    return found
 
 
 async def _silence(request: Request) -> Response:
