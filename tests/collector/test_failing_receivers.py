@@ -51,13 +51,17 @@ def tried(settings: Config, *outcomes: tuple[int, Outcome], receiver: str = "it"
         ([(40, "delivered"), (16, "failed"), (15, "failed"), (1, "failed")], "16 min"),
         ([(40, "failed"), (39, "failed"), (38, "failed"), (1, "delivered")], None),
         ([(40, "delivered"), (3, "refused"), (3, "ended")], "3 min"),
-        ([(4000, "failed"), (3000, "failed"), (2000, "failed"), (1000, "ended")], "2 d 18 h"),
+        ([(4000, "failed"), (3000, "failed"), (1440, "failed"), (1000, "ended")], "2 d 18 h"),
+        ([(4000, "failed"), (3000, "failed"), (1441, "failed"), (1000, "ended")], None),
+        ([(1440, "refused")], "1 d 00 h"),
+        ([(1441, "refused")], None),
+        ([(1441, "refused"), (1, "failed")], None),
     ],
 )
 def test_a_receiver_that_nothing_reaches_is_named_with_the_remedy(
     settings: Config, outcomes: list[tuple[int, Outcome]], length: str | None
 ) -> None:
-    """As long as nothing arrives, and not for a moment's failure."""
+    """As long as nothing arrives, not for a moment's failure, and to a day after the last."""
     tried(settings, *outcomes)
     remedy = "as root: titik notify test it"
     expected = [f"messages to it have not arrived for {length}; {remedy}"] if length else []

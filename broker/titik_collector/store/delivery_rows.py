@@ -69,20 +69,21 @@ class FailingReceiver(NamedTuple):
     is_refused: bool  # it does not want one of them, so that one is not tried again
 
 
-def failing(db: Database) -> list[FailingReceiver]:
-    """Those whose last try failed, by name."""
+def failing(db: Database, since_ms: int) -> list[FailingReceiver]:
+    """Those whose last try failed, and was since then; by name."""
     rows = db.execute(
         "SELECT one.receiver, min(one.at_ms), count(*),"
-        " max(CASE WHEN one.outcome = 'refused' THEN 1 ELSE 0 END)"
+        " max(CASE WHEN one.outcome = 'refused' AND one.at_ms >= ? THEN 1 ELSE 0 END)"
         " FROM delivery AS one LEFT JOIN (SELECT receiver, max(number) AS number FROM delivery"
         " WHERE outcome IN ('delivered', 'capped') GROUP BY receiver) AS arrived"
         " ON arrived.receiver = one.receiver"
         " WHERE one.outcome IN ('failed', 'refused') AND one.number > coalesce(arrived.number, 0)"
-        " GROUP BY one.receiver ORDER BY one.receiver"
+        " GROUP BY one.receiver HAVING max(one.at_ms) >= ? ORDER BY one.receiver",
+        (since_ms, since_ms),
     )
     return [
-        FailingReceiver(receiver, int(since_ms), int(tries), bool(is_refused))
-        for receiver, since_ms, tries, is_refused in rows
+        FailingReceiver(receiver, int(first_ms), int(tries), bool(is_refused))
+        for receiver, first_ms, tries, is_refused in rows
     ]
 
 
