@@ -23,9 +23,9 @@ MAX_HOST = 253  # characters of a DNS name
 
 # What the broker and its trials may take, and what is kept of them.
 MAX_COLLECTOR_MEMORY = 2 << 30  # bytes; of a backup too, which reads as much of the store
-MAX_PAGE_MEMORY = 512 << 20  # 500 streams take 60 MB, and each check of a password 32
+MAX_PAGE_MEMORY = 1 << 30  # 500 streams take 60 MB, each check of a password 32, and a PDF the most
 MAX_RENEWAL_MEMORY = 512 << 20
-MAX_PDF_MEMORY = 320 << 20  # bytes; above its unit's limit systemd would end the page
+MAX_PDF_MEMORY = 640 << 20  # one of 400 places has 384 MB; above its unit's limit the page ends
 MAX_TASKS, MAX_COLLECTOR_TASKS = 16, 32  # threads and processes of a unit
 # A lane for each of 50 receivers, and 46 MB for each message that Apprise sends at the moment.
 MAX_NOTIFY_MEMORY, MAX_NOTIFY_TASKS = 1 << 30, 256
