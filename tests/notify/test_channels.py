@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.ports import free_port
 from titik_collector.config.receiver_tables import Smtp
 from titik_collector.notify import apprise_process, mail
 from titik_collector.notify.apprise_call import AppriseChannel
+from titik_collector.notify.composed import MailPdf
 from titik_collector.notify.mail_server import MailChannel
 from titik_collector.notify.undelivered import Step, Undelivered
 from titik_collector.notify.webhook import WebhookChannel
@@ -279,6 +281,20 @@ def test_what_a_mail_server_answers_says_whether_to_try_again(
     with mailing(inbox) as port:
         why = failure(mailbox(smtp(port)))
     assert ("send", is_permanent, []) == (why.step, why.is_permanent, inbox.mails)
+
+
+@pytest.mark.parametrize(
+    ("inbox", "is_permanent"),
+    [(Inbox(answer="552 too large"), False), (Inbox(to_recipient="550 no such user"), True)],
+)
+def test_a_mail_that_is_refused_with_its_pdf_is_tried_again(
+    inbox: Inbox, is_permanent: bool
+) -> None:
+    """It may be taken without; who is no receiver gets none."""
+    report = replace(composed(), pdf=MailPdf("titik-2026-11.pdf", b"%PDF-"))
+    with mailing(inbox) as port, pytest.raises(Undelivered) as caught:
+        mailbox(smtp(port)).deliver(report)
+    assert ("send", is_permanent) == (caught.value.step, caught.value.is_permanent)
 
 
 def test_a_mail_server_that_hangs_ends_in_time() -> None:

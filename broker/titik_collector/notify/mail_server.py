@@ -52,7 +52,7 @@ class MailChannel:
             except smtplib.SMTPServerDisconnected as error:
                 raise dialling.broken(error, deadline) from error
             except smtplib.SMTPException as error:
-                raise _refused(error) from error
+                raise _refused(error, one.pdf is not None) from error
 
     def _converse(
         self,
@@ -108,8 +108,8 @@ class _Client(smtplib.SMTP):
         return self._given
 
 
-def _refused(error: smtplib.SMTPException) -> Undelivered:
-    """What the server answered, without what we sent."""
+def _refused(error: smtplib.SMTPException, has_pdf: bool) -> Undelivered:
+    """What the server answered, without what we sent; a later try goes without the PDF."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
         remedy = "check smtp.user and smtp.password_file; many want a password for programs"
         return _worded("login", error.smtp_code, error.smtp_error, remedy)
@@ -120,7 +120,9 @@ def _refused(error: smtplib.SMTPException) -> Undelivered:
         ((code, text),) = error.recipients.values()
         return _worded("send", code, text, "check the receiver's `to`")
     if isinstance(error, smtplib.SMTPResponseException):
-        return _worded("send", error.smtp_code, error.smtp_error, "ask who runs the mail server")
+        why = _worded("send", error.smtp_code, error.smtp_error, "ask who runs the mail server")
+        why.is_permanent = why.is_permanent and not has_pdf
+        return why
     return Undelivered("send", str(error), remedy="ask who runs the mail server")
 
 

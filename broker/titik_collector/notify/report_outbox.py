@@ -7,7 +7,7 @@ Rule: a mail has its row before its first try. A kill between sending and markin
 with the same Message-ID.
 Rule: the figures of a row are those that were mailed. Whether the final report is mailed is judged
 by the last ones that arrived.
-Rule: a PDF that did not go through at a few tries stays at home.
+Rule: a PDF that did not go through, or was refused, at a few tries stays at home.
 """
 
 import logging
