@@ -308,6 +308,13 @@ def test_a_place_says_whether_it_is_full(folder: Path) -> None:
     assert re.search(r"<b>sepi</b>, kapasitas \d+", found["id/place/taman-tirosa.html"])
 
 
+@pytest.mark.parametrize(("code", "wrong"), [("en", "Visitors"), ("id", "Pengunjung")])
+def test_devices_are_not_called_visitors(folder: Path, code: str, wrong: str) -> None:
+    """A visitor is a device of a day; a count at one time is of devices."""
+    found = [name for name, text in texts(folder / code).items() if f">{wrong}" in text]
+    assert [] == found
+
+
 def test_about_names_the_limits_of_busy_and_full(folder: Path) -> None:
     """A place that has just as many has the word; one with fewer has not."""
     for code, pattern in (

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.reports.made import ZONE, availability, headline, made
+from titik_collector.queries.availability import Availability
 from titik_collector.reports import csv_tables
 
 
@@ -44,11 +45,19 @@ def test_an_interruption_has_what_a_claim_needs() -> None:
         "provider": "'=Telkom", "circuit": "0123", "from": "2026-11-01T05:00:00+08:00",
         "to": "2026-11-01T06:30:00+08:00", "length_min": "90.0", "cause": "power cut",
         "party": "power", "goes_on": "",
+        "evidence": "it came back with another boot, and had not reported that it stops",
     }.items() <= first.items()  # fmt: skip
     assert ("", "") == (last["provider"], last["goes_on"])
     assert ["true"] == [
         one["goes_on"] for one in rows(csv_tables.interruptions(made(is_over=False), ZONE))[1:]
     ]
+
+
+def test_of_a_time_without_data_no_number_of_interruptions_is_known() -> None:
+    """Nobody could have noticed one."""
+    nothing = replace(headline(Availability(0, (), 600)), interruptions=0)
+    assert "" == rows(csv_tables.places(made(headline=nothing)))[0]["interruptions"]
+    assert "2" == rows(csv_tables.places(made()))[0]["interruptions"]
 
 
 def test_what_is_frozen_says_so() -> None:

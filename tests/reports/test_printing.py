@@ -11,6 +11,7 @@ from pypdf import PdfReader
 
 from tests.reports.made import DAYS, SPAN, ZONE, availability, headline, made, use
 from titik_collector.languages.language import language
+from titik_collector.queries.availability import Availability
 from titik_collector.reports import printing
 from titik_collector.reports.printing import NoPdf
 from titik_collector.reports.report import PlaceHeadline, Report, ReportSubject
@@ -86,6 +87,30 @@ def test_traffic_that_passed_the_counters_by_is_marked(code: str, words: str) ->
     assert words in found
     assert 2 == found.count("\N{GREATER-THAN OR EQUAL TO} 1")
     assert words not in plain(html(made(), code))
+
+
+@pytest.mark.parametrize(
+    ("code", "lead", "fact"),
+    [
+        ("en", "The busiest hour began on", "06:00: 88.5 devices on average"),
+        ("id", "Jam tersibuk mulai pada", "06.00: rata-rata 88,5 perangkat"),
+    ],
+)
+def test_most_devices_are_the_mean_of_an_hour_and_called_so(
+    code: str, lead: str, fact: str
+) -> None:
+    """The history has the most of a minute, which is more."""
+    found = plain(html(made(), code))
+    assert (True, True) == (lead in found, fact in found)
+
+
+def test_a_time_without_data_has_no_number_of_interruptions() -> None:
+    """Of the whole and of a place."""
+    nothing = replace(headline(Availability(0, (), 600)), interruptions=0)
+    place = PlaceHeadline(ReportSubject("site", "tirosa", "Taman Tirosa"), nothing)
+    found = html(made(headline=nothing, places=(place,), providers=(), interruptions=()))
+    assert "<dt>interruptions</dt><dd>·</dd>" in found
+    assert 'data-label="interruptions">·</td>' in found
 
 
 def test_much_excluded_time_turns_the_figure_grey_and_gives_both() -> None:

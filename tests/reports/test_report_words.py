@@ -1,11 +1,14 @@
 """How a report says its figures."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.reports.made import SPAN, ZONE, headline, made, use
 from titik_collector.figures.windows import Span
 from titik_collector.languages.language import language
 from titik_collector.queries.availability import Availability, LostTime
+from titik_collector.reports import city_reports
 from titik_collector.reports.report_words import ReportWords
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
@@ -35,6 +38,14 @@ def test_an_availability_is_its_bounds_where_it_is_not_known(
 ) -> None:
     """It is never rounded up to what would be better than it was."""
     assert (english, column) == (ENGLISH.available(found), ENGLISH.short(found))
+
+
+def test_of_a_time_without_data_no_number_of_interruptions_is_known() -> None:
+    """On the page and at the prompt; where something is known, none is `0`."""
+    heads = [replace(headline(one), interruptions=0) for one in (of(0, 0), of(0, 0, 9), of(9, 0))]
+    assert ["·", "·", "0"] == [ENGLISH.interruptions(one) for one in heads]
+    prompt = [dict(city_reports.figures(one, ENGLISH))["interruptions"] for one in heads]
+    assert ["·", "·", "0"] == prompt
 
 
 def test_a_change_is_signed_and_a_small_one_is_none() -> None:

@@ -129,7 +129,7 @@ def figures(head: Headline, words: ReportWords) -> tuple[tuple[str, str], ...]:
     lang = words.lang
     return (
         (lang.say("available"), words.available(head.availability)),
-        (lang.say("interruptions"), lang.count(head.interruptions)),
+        (lang.say("interruptions"), words.interruptions(head)),
         (lang.say("site visits"), words.visits(head.use)),
         (lang.say("devices, on average"), words.devices(head.use.clients)),
         (lang.say("traffic over Wi-Fi"), words.traffic_in_full(head.use)),

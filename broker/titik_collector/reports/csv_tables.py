@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from titik_collector.queries.availability import PARTIES
 from titik_collector.reports.report import Headline, PlaceHeadline, Report, ReportSubject
+from titik_collector.reports.report_words import evidence, known_interruptions
 from titik_collector.wording import when
 from titik_wire.instant import MINUTE_MS
 
@@ -45,7 +46,7 @@ def interruptions(report: Report, zone: ZoneInfo) -> str:
             [
                 *(report.period, _state(report), one.site, one.title, one.provider, one.circuit),
                 *(when.iso(one.span.start_ms, zone), when.iso(one.span.end_ms, zone)),
-                *(_minutes(one.lost_ms), one.cause, one.party, one.evidence),
+                *(_minutes(one.lost_ms), one.cause, one.party, evidence(one)),
                 "true" if one.goes_on and not report.is_over else "",
             ]
             for one in report.interruptions
@@ -59,7 +60,7 @@ def _place(report: Report, subject: ReportSubject, head: Headline) -> Sequence[A
     return [
         *(report.period, _state(report), *subject, head.places, _ratio(of.least), _ratio(of.most)),
         *map(_minutes, (of.available_ms, of.lost_ms, of.unknown_ms, of.excluded_ms)),
-        *(_ratio(head.regardless.ratio), _minutes(of.unchecked_ms), head.interruptions),
+        *(_ratio(head.regardless.ratio), _minutes(of.unchecked_ms), known_interruptions(head)),
         *(_minutes(lost.get(cause, 0)) for cause in CAUSES),
         *(_ratio(use.clients), _ratio(use.coverage), use.down_bytes, use.up_bytes),
         *(_ratio(use.traffic_coverage), use.visits_min, use.visits_max),

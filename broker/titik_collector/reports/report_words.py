@@ -118,6 +118,10 @@ class ReportWords:
         """`2 h 10 m`, in minutes at least; `0`."""
         return self.lang.length(max(ms, MINUTE_MS) / 1000) if ms else "0"
 
+    def interruptions(self, head: Headline) -> str:
+        """How many; nobody knows where nothing is known of the time."""
+        return self.lang.count(known_interruptions(head))
+
     def devices(self, mean: float | None) -> str:
         """`7.4`, or `437`."""
         return self.lang.count(mean, 1 if mean is not None and 0 < mean < 100 else 0)
@@ -202,8 +206,7 @@ class ReportWords:
 
     def why(self, one: ReportedInterruption) -> str:
         """What the cause is concluded from; numbers of the store's own evidence stay English."""
-        text = one.evidence or _WHY.get(one.cause, "")
-        return "; ".join(self.lang.say(part) for part in text.split("; ") if part)
+        return "; ".join(self.lang.say(part) for part in evidence(one).split("; ") if part)
 
     def longest(self, report: Report) -> ReportedInterruption | None:
         """The interruption that took longest."""
@@ -215,6 +218,17 @@ def _bounds(of: Availability) -> tuple[int, int] | None:
     if of.least is None or of.most is None or of.most - of.least < 1 / _TENTHS:
         return None
     return floor(of.least * _TENTHS + _ROUNDING), ceil(of.most * _TENTHS - _ROUNDING)
+
+
+def evidence(one: ReportedInterruption) -> str:
+    """What its cause is concluded from, in English; empty: nothing."""
+    return one.evidence or _WHY.get(one.cause, "")
+
+
+def known_interruptions(head: Headline) -> int | None:
+    """None: nothing is known of the time."""
+    of = head.availability
+    return head.interruptions if of.available_ms or of.lost_ms else None
 
 
 def traffic(use: Use) -> int | None:
