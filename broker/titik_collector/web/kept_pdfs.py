@@ -6,12 +6,13 @@ ones that nobody asked for longest go first.
 
 import asyncio
 import hashlib
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 
 from titik_collector.languages.codes import marked
 from titik_collector.limits import MAX_KEPT_PDFS
+from titik_collector.reports import printing
+from titik_collector.reports.printing import NoPdf
 from titik_collector.web.city_view import Unanswered
 from titik_collector.web.turns import Turns
 
@@ -35,7 +36,7 @@ class KeptPdf:
             return kept
         async with self._turns.turn():
             if (kept := self._found(key)) is None:  # who came before may have asked for it
-                kept = await _printed(await asyncio.to_thread(page))
+                kept = await asyncio.to_thread(lambda: _printed(page()))
                 self._keep(key, kept)
             return kept
 
@@ -51,23 +52,9 @@ class KeptPdf:
             self._bytes -= len(self._kept.popitem(last=False)[1])
 
 
-async def _printed(page: str) -> bytes:
+def _printed(page: str) -> bytes:
     """Unanswered, with what is missing."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "titik_collector.reports.printing"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
     try:
-        out, errors = await asyncio.wait_for(process.communicate(page.encode()), PDF_S)
-    except TimeoutError as error:
-        process.kill()
-        await process.wait()
-        slow = marked("the PDF took too long; ask for fewer places")
-        raise Unanswered(slow, NO_PDF) from error
-    if process.returncode:
-        lines = errors.decode(errors="replace").strip().splitlines()
-        ended = marked("the process that makes PDFs has ended")
-        raise Unanswered(lines[-1] if lines else ended, NO_PDF)
-    return out
+        return printing.apart(page, PDF_S)
+    except NoPdf as error:
+        raise Unanswered(str(error), NO_PDF) from error
