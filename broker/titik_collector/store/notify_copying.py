@@ -2,11 +2,12 @@
 
 Rule: what is there already is newer, and stays.
 Rule: a delivery is a row or two, so one transaction has all of them.
+Rule: which store was served stays behind: a fresh server gives the next one the same place.
 """
 
 from titik_collector.store.database import Database, insert
 
-TABLES = ("delivery", "own_message", "remembered", "report_mail")
+TABLES = ("delivery", "own_message", "report_mail")
 
 
 def copy(source: Database, target: Database) -> bool:

@@ -3,7 +3,6 @@
 from titik_collector.store.database import Database, upsert
 
 SERVED = "served"  # the place of the store that was served last
-EXPIRED = "expired_ms"  # what was due before then, and not delivered, is not sent any more
 
 
 def read(db: Database, name: str) -> str | None:
