@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -86,8 +87,24 @@ def test_what_is_killed_is_started_again(tmp_path: Path) -> None:
         city.until(lambda: is_other(served, "web", page) and answers(address), "another page")
         assert "process ended, started again name=collect status=-9" in served.output()
         assert "process ended, started again name=web status=-9" in served.output()
+        assert 2 == served.output().count(f"the page is at {address.removesuffix('healthz')}")
         assert 0 == served.stop()
         city.close_books()
+
+
+def test_a_page_whose_port_is_taken_says_so_and_names_no_address(tmp_path: Path) -> None:
+    """What takes the port is no page of this city; the collector works on."""
+    with City(tmp_path) as city, socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        city.file.write_text(city.file.read_text() + f"\n[web]\nport = {port}\n")
+        served = Process(city.folder / "serve.log", *COLLECTOR, "serve", "--config", str(city.file))
+        try:
+            city.until(lambda: "started again name=web" in served.output(), "the page ended")
+            wrong = f"web.port: {port} of 127.0.0.1 is taken by another program; end that program"
+            assert wrong in served.output()
+            assert "the page is at" not in served.output()
+        finally:
+            served.stop()
 
 
 def test_a_page_that_hangs_delays_no_acknowledgement(tmp_path: Path) -> None:

@@ -34,10 +34,13 @@ def web_command(context: click.Context, file: Path) -> None:
     with plainly():
         settings = model.load(file)
         with watching(settings) as city:
-            server = serving.server(app.build(city), settings)
+            server = serving.server(app.build(city), settings, lambda: _listens(settings))
             city.listen(Hourly([*PROGRAM, "report", "--freeze", "--config", str(file)]).look)
-            log.info("the page is at %s", page_address(settings.web))
             server.run()
+
+
+def _listens(settings: model.Config) -> None:
+    log.info("the page is at %s", page_address(settings.web))
 
 
 for command in (user, token, audit_command):

@@ -5,9 +5,11 @@ Rule: a connection has ten seconds to ask; a stream ends three seconds after a s
 
 import asyncio
 import ctypes
+import errno
 import resource
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ HEAD_S = 10.0  # for the whole head of a request
 IDLE_S = 5  # between two requests of a connection
 GONE_MS = 60_000  # a reader that takes nothing for so long is gone
 _MOST_ARENAS = -8  # M_ARENA_MAX of mallopt(3)
+_OTHER_PORT = "end that program, or give another port: [web] port = NUMBER"
 STOPPING_S = 3  # for what still runs when the server stops; streams never end by themselves
 
 
@@ -76,13 +79,30 @@ class HandshakeInTime(asyncio.SelectorEventLoop):
         return await super().create_server(*args, **options)
 
 
-def server(app: ASGIApp, config: Config) -> uvicorn.Server:
-    """The server of a city's page; ConfigError if its certificate cannot be used."""
+class PageServer(uvicorn.Server):
+    """Calls `listens` as soon as it does."""
+
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listens = listens
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn calls this; it ends the process where it cannot listen."""
+        await super().startup(sockets)
+        if self.started:
+            self._listens()
+
+
+def server(
+    app: ASGIApp, config: Config, listens: Callable[[], None] = lambda: None
+) -> uvicorn.Server:
+    """The server of a city's page; ConfigError if its certificate or its port cannot be used."""
     web = config.web
     allow_connections()
+    check_port(config.file, web.host, web.port)
     if web.tls_cert is not None:
         check_certificate(config.file, web.tls_cert, web.tls_key)
-    return uvicorn.Server(settings(app, web.host, web.port, web.tls_cert, web.tls_key))
+    return PageServer(settings(app, web.host, web.port, web.tls_cert, web.tls_key), listens)
 
 
 def share_memory() -> None:
@@ -124,6 +144,22 @@ def settings(
         timeout_graceful_shutdown=STOPPING_S,
         **tls,
     )
+
+
+def check_port(file: Path, host: str, port: int) -> None:
+    """ConfigError if another program listens there, or this machine has no such address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                wrong = f"{port} of {host} is taken by another program"
+                raise ConfigError(file, "web.port", wrong, _OTHER_PORT) from error
+            if error.errno == errno.EADDRNOTAVAIL:
+                wrong = f"this machine has no address {host}"
+                raise ConfigError(file, "web.host", wrong, "give one of `ip address`") from error
 
 
 def check_certificate(file: Path, cert: Path, key: Path | None) -> None:
