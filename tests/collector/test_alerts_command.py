@@ -41,9 +41,9 @@ def alerts(city: Path, *words: str, status: int = 0) -> list[str]:
     return done.output.splitlines()
 
 
-def test_nothing_is_wrong_in_a_new_city(city: Path) -> None:
+def test_nothing_fires_in_a_new_city(city: Path) -> None:
     """On one line, and for programs."""
-    assert ["nothing is wrong, and nothing was in this time"] == alerts(city)
+    assert ["no alert is firing, and none did in this time"] == alerts(city)
     assert [] == json.loads("\n".join(alerts(city, "--json")))["incidents"]
 
 

@@ -15,10 +15,12 @@ from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
 from tests.web.conftest import LOOPBACK
 from tests.web.people import add_user, log_in
 from titik_collector.accounts.audit import Actor
+from titik_collector.alerts.alert import AlertEvent, AlertKey, AlertSubject, Message, Notification
 from titik_collector.config.receiver_tables import Receiver
 from titik_collector.desk import acks, planned_work, posting
 from titik_collector.desk.planned_work import Entry
 from titik_collector.store import (
+    alert_rows,
     delivery_rows,
     desk_acks,
     desk_audit,
@@ -28,7 +30,9 @@ from titik_collector.store import (
     desk_silences,
     incident_rows,
     notify_opening,
+    outbox_rows,
 )
+from titik_collector.store.alert_rows import KeptEvent
 from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.web import app, city_view
 from titik_collector.web.city_view import CityView, watching
@@ -322,6 +326,54 @@ def test_an_incident_that_came_again_says_so(wrong: cities.City, alerts_view: Ci
     with wrong.db.transaction():
         incident_rows.write(wrong.db, [replace(found, from_ms=cities.now_ms())])
     assert again in page.get("/alerts/2?lang=en").text
+
+
+def test_an_incident_shows_which_messages_wait(wrong: cities.City, alerts_view: CityView) -> None:
+    """Until when; who is asked if nobody acknowledges may never be."""
+    made_ms = cities.now_ms()
+    message = Message(
+        what="firing", kind="site-offline", severity="warning",
+        subject=LERIK, title="RSUD", from_ms=made_ms,
+    )  # fmt: skip
+    later = Notification(
+        number=1, incident=2, receiver="ani", made_ms=made_ms,
+        due_ms=made_ms + HOUR_MS, message=message,
+    )  # fmt: skip
+    boss = replace(later, number=2, receiver="boss", message=replace(message, what="escalation"))
+    other = replace(later, number=3, receiver="cici", incident=1)
+    with wrong.db.transaction():
+        outbox_rows.put(wrong.db, [later, boss, other])
+    text = client(alerts_view).get("/alerts/2?lang=en").text
+    assert ("None was sent yet." in text, text.count(" waits until ")) == (False, 1)
+    assert "A message to ani waits until " in text
+
+
+def test_what_happened_is_in_order_of_time(operator: TestClient, wrong: cities.City) -> None:
+    """Also what somebody did before the end."""
+    send(operator, "/alerts/2", "/alerts/2/ack", note="on my way")
+    key, at_ms = AlertKey("site-offline", LERIK), cities.now_ms() + MINUTE_MS
+    with wrong.db.transaction():
+        end = AlertEvent(key, at_ms, "recovering", "inactive", "test")
+        alert_rows.add_events(wrong.db, [KeptEvent(end, 2)])
+    text = operator.get("/alerts/2?lang=en").text.partition("What happened")[2]
+    found = [text.index(one) for one in (", began", "on my way", ", is over")]
+    assert sorted(found) == found
+
+
+def test_a_place_has_the_outages_and_the_cause_of_its_routers(
+    wrong: cities.City, alerts_view: CityView
+) -> None:
+    """The events are theirs; a router is named with its place."""
+    now_ms = cities.now_ms()
+    wrong.report("lerik-1", "stopping", now_ms - 20 * MINUTE_MS)
+    wrong.report("lerik-1", "online", now_ms - 2 * MINUTE_MS)
+    wrong.hear("lerik-1", at_ms=now_ms - 2 * MINUTE_MS)
+    happened(wrong.db, 3, AlertSubject("router", "lerik-1"), "router-offline", now_ms)
+    page = client(alerts_view)
+    text = page.get("/alerts/2?lang=en").text
+    assert 'href="/router/lerik-1"' in text.partition("Outages and causes")[2]
+    assert "Cause: " in text
+    assert "router down: lerik-1, RSUD S.K. Lerik" in page.get("/alerts/3?lang=en").text
 
 
 def test_the_newest_acknowledgement_is_that_of_the_desk(

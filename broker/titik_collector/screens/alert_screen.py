@@ -16,7 +16,7 @@ _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 def render(found: Sequence[IncidentNow], zone: ZoneInfo | None, now_ms: int) -> RenderableType:
     """What goes on comes first."""
     if not found:
-        return Text("nothing is wrong, and nothing was in this time")
+        return Text("no alert is firing, and none did in this time")
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("no.", justify="right", no_wrap=True)
     table.add_column("severity", no_wrap=True)

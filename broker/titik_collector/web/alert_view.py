@@ -6,12 +6,13 @@ Rule: either may be away. A desk that nobody wrote to is an empty one.
 import asyncio
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
-from titik_collector.alerts.alert import AlertKey, AlertSubject, Incident
+from titik_collector.alerts.alert import AlertEvent, AlertKey, AlertSubject, Incident, Notification
 from titik_collector.alerts.desk_facts import Acknowledgement, Maintenance, Silence
 from titik_collector.config.model import Config
 from titik_collector.desk import naming, work_times
@@ -26,6 +27,7 @@ from titik_collector.store import (
     desk_remarks,
     incident_rows,
     notify_opening,
+    outbox_rows,
 )
 from titik_collector.store.alert_rows import KeptEvent
 from titik_collector.store.database import Database, StoreError
@@ -58,6 +60,14 @@ class SeenIncident:
         return self.incident.resolved_ms is None
 
 
+class SeenEvent(NamedTuple):
+    """What became of an alert of an incident, or that somebody acknowledged; one of them."""
+
+    at_ms: int
+    change: AlertEvent | None = None
+    ack: Acknowledgement | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class WholeIncident:
     """An incident with all that is known of it."""
@@ -68,11 +78,31 @@ class WholeIncident:
     acks: tuple[Acknowledgement, ...]
     remarks: tuple[Remark, ...]
     deliveries: tuple[DeliveryRow, ...] | None  # None: they cannot be read now
+    waiting: tuple[Notification, ...]  # messages that are due later, the earliest first
+
+    @property
+    def log(self) -> list[SeenEvent]:
+        """What happened, the oldest first."""
+        found = [SeenEvent(one.event.at_ms, change=one.event) for one in self.changes]
+        found += [SeenEvent(one.at_ms, ack=one) for one in self.acks]
+        return sorted(found, key=lambda one: one.at_ms)
 
 
 def title_of(config: Config, subject: AlertSubject) -> str:
-    """As people call it."""
-    return SERVER if subject.scope == "server" else naming.title(config, subject)
+    """As people call it; of a router also where it stands."""
+    if subject.scope == "server":
+        return SERVER
+    title = naming.title(config, subject)
+    if subject.scope != "router":
+        return title
+    sites = [one.site for one in config.router if one.name == subject.name]
+    return ", ".join((title, *(naming.title(config, AlertSubject("site", one)) for one in sites)))
+
+
+def names_of(config: Config, members: Iterable[AlertKey]) -> set[str]:
+    """Of all that an incident is about, with the routers of its places: they have the outages."""
+    names = {one.subject.name for one in members}
+    return names | {one.name for one in config.router if one.site in names}
 
 
 def open_incidents(view: CityView) -> list[SeenIncident]:
@@ -96,10 +126,13 @@ async def recent(view: CityView) -> list[SeenIncident]:
 async def whole(view: CityView, number: int) -> WholeIncident | None:
     """One incident; None if there is none of the number."""
 
-    def question(db: Database) -> tuple[Incident | None, list[KeptEvent]]:
-        return incident_rows.one(db, number), alert_rows.events_of(db, number, MAX_HAPPENED)
+    def question(
+        db: Database,
+    ) -> tuple[Incident | None, list[KeptEvent], list[Notification]]:
+        changes = alert_rows.events_of(db, number, MAX_HAPPENED)
+        return incident_rows.one(db, number), changes, _waiting(db, number, view.now_ms)
 
-    incident, changes = await view.ask(question)
+    incident, changes, waiting = await view.ask(question)
     if incident is None:
         return None
     nothing: tuple[list[Acknowledgement], list[Remark]] = ([], [])
@@ -108,8 +141,20 @@ async def whole(view: CityView, number: int) -> WholeIncident | None:
     (one,) = shown(view, [incident])
     deliveries = await asyncio.to_thread(_deliveries, view, incident)
     return WholeIncident(
-        *(one, tuple(members), tuple(changes), tuple(acks), tuple(remarks)), deliveries
+        *(one, tuple(members), tuple(changes), tuple(acks), tuple(remarks)),
+        *(deliveries, tuple(waiting)),
     )
+
+
+def _waiting(db: Database, number: int, now_ms: int) -> list[Notification]:
+    """Who is asked next if nobody acknowledges is left out: that may never be."""
+    found = [
+        one.notification
+        for one in outbox_rows.of_incidents(db, [number])
+        if one.withdrawn_ms is None and one.notification.due_ms > now_ms
+    ]
+    some = [one for one in found if one.message.what != "escalation"]
+    return sorted(some, key=lambda one: one.due_ms)
 
 
 async def unreached(view: CityView) -> list[str]:

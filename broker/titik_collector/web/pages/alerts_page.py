@@ -82,13 +82,16 @@ async def _one(request: Request, wrong: str | None = None, status: int = 200) ->
     found = await alert_view.whole(view, number)
     if found is None:
         raise HTTPException(404)
-    names = {one.subject.name for one in found.members}
+    names = alert_view.names_of(view.config, found.members)
     incident = found.shown.incident
     happened = [
         one
         for one in await view.ask(happenings.of(names, view, _days(view.now_ms, incident.first_ms)))
-        if one.name in names and one.at_ms <= (incident.resolved_ms or view.now_ms)
+        if one.name in names
+        and one.at_ms <= (incident.resolved_ms or view.now_ms)
+        and one.at_ms + (one.length_ms or 0) >= incident.first_ms
     ]
+    causes = {one.cause for one in happened if one.kind == "outage"}
     city = view.snapshot.status
     return render_for_change(
         request,
@@ -100,6 +103,7 @@ async def _one(request: Request, wrong: str | None = None, status: int = 200) ->
         incidents_version=alert_view.version(view),
         of=ALERTS,
         happened=happened,
+        cause=causes.pop() if len(causes) == 1 else None,
         titles=happenings.titles(city),
         links=happenings.links(city),
         stands_at={},
