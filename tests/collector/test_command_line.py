@@ -328,6 +328,8 @@ def test_a_demo_s_commands_can_be_pasted_anywhere(
             assert secret.stdout.strip()
         else:
             assert Path(one[-1]) == tmp_path / "a demo/titik.toml"
+    (add,) = (one for one in typed if one[1:4] == ["web", "user", "add"])
+    assert "me may look at" in says(*add[1:], status=0)
     assert 2 == sum("in 75 s" in one for one in lines)
     assert short == any("after this demo's end" in one for one in lines)
 

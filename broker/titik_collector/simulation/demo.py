@@ -370,6 +370,8 @@ def lines_to_try(demo: Demo, at_ms: int, seconds: float | None) -> list[str]:
         f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
         f"  {_titik(demo, HISTORY)}   # each minute; {first}",
         f"  {_titik(demo, 'alerts')}   # after two minutes; an e-mail lies in {demo.mail}",
+        "To acknowledge on the page, add a user; from then on the page asks for a login:",
+        f"  {_titik(demo, 'web user add me --role operator --generate')}",
         "",
         f"The page of the city: {demo.page}   # within a few seconds; Ctrl-C ends the demo",
         "",
