@@ -140,6 +140,31 @@ def test_a_wrong_name_has_the_one_that_was_meant(file: Path) -> None:
     assert "there is no such router or place" in output
 
 
+def test_maintenance_of_a_group_is_entered_for_each_of_its_places(file: Path) -> None:
+    """The error names them; a silence takes the group."""
+    file.write_text(
+        TEXT.replace('title = "Perumnas"', 'title = "Perumnas"\ndistrict = "Oebobo"').replace(
+            'title = "Taman Tirosa"', 'title = "Taman Tirosa"\nprovider = "Telkom"'
+        )
+    )
+    for typed, place in (("district:oebobo", "perumnas"), ("provider:Telkom", "taman-tirosa")):
+        output = " ".join(says(file, "maintenance", "start", typed, status=2).split())
+        assert f"give each place its own: {place}; or" in output
+        assert f"titik silence add '{typed}'" in output
+    output = says(file, "maintenance", "start", "district:Penfui", status=1)
+    assert "there is no such router or place" in output
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("start", "3h is three hours ago"), ("plan", "2h is in two hours")],
+)
+def test_the_help_says_in_which_direction_a_length_counts(command: str, words: str) -> None:
+    """Of two commands with one option."""
+    output = CliRunner().invoke(titik, ["maintenance", command, "--help"]).output
+    assert words in " ".join(output.split())
+
+
 def test_maintenance_begins_and_ends(file: Path) -> None:
     """A place, for some hours."""
     output = says(file, "maintenance", "start", "taman-tirosa", "--for", "90m", "--reason", "mast")

@@ -13,6 +13,7 @@ from titik_collector.commands.desk_entering import end_of, entering, length_of
 from titik_collector.commands.web_user import OpenDesk
 from titik_collector.config import model
 from titik_collector.desk import naming, planned_work
+from titik_collector.desk.checks import GROUPS
 from titik_collector.desk.planned_work import DAYS, Entry
 from titik_collector.limits import MAX_MAINTENANCE
 from titik_collector.store import desk_maintenance
@@ -48,7 +49,7 @@ def maintenance() -> None:
     "begin",
     metavar="TIME",
     default=model.UNTIL,
-    help="When it began, such as 3h; it is then marked as entered afterwards.",
+    help="When it began: 3h is three hours ago. It is then marked as entered afterwards.",
 )
 @_about
 def start(name: str, length: str, begin: str, reason: str, is_public: bool, file: Path) -> None:
@@ -62,7 +63,11 @@ def start(name: str, length: str, begin: str, reason: str, is_public: bool, file
 @maintenance.command()
 @_NAME
 @click.option(
-    "--from", "begin", metavar="TIME", required=True, help="2h, 08:00, or a date or time."
+    "--from",
+    "begin",
+    metavar="TIME",
+    required=True,
+    help="When it begins: 2h is in two hours. Or 08:00, or a date or time.",
 )
 @click.option("--for", "length", metavar="LENGTH", required=True, help="90m, 2h or 1d.")
 @_about
@@ -128,6 +133,19 @@ def list_(everything: bool, file: Path) -> None:
 
 
 def _subject(desk: OpenDesk, name: str) -> AlertSubject:
+    group, colon, value = name.partition(":")
+    if colon and group in GROUPS:
+        wanted = value.casefold()
+        its = [
+            one.name
+            for one in desk.config.site
+            if wanted == ((one.provider if group == "provider" else one.district) or "").casefold()
+        ]
+        if its:
+            raise click.UsageError(
+                f"{name}: maintenance is of a router, a place or the city; give each place its own:"
+                f" {' '.join(its)}; or keep their messages back: titik silence add {name!r}"
+            )
     return naming.place(desk.config, name)
 
 
