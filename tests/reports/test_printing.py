@@ -189,5 +189,5 @@ def test_a_pdf_fetches_nothing(caplog: pytest.LogCaptureFixture) -> None:
 def test_without_its_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an operator can type it."""
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    with pytest.raises(NoPdf, match=r"pip install 'titik\[report\]'"):
+    with pytest.raises(NoPdf, match=f'{sys.executable} -m pip install "weasyprint>=68"'):
         printing.pdf("<p>x</p>")

@@ -145,9 +145,10 @@ def test_a_process_that_fails_is_the_reader_s_to_read(
 def test_a_pdf_is_offered_where_it_can_be_made(
     city: cities.City, page: TestClient, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
-    """An installation without its library offers the tables alone."""
+    """An installation without its library offers the tables alone, and says why."""
     if not is_there:
         monkeypatch.setitem(sys.modules, "weasyprint", None)
     name = period(city).name
     text = page.get(f"/reports/{name}?lang=en").text
-    assert (is_there, True) == (f"{name}.pdf" in text, f"{name}.csv" in text)
+    assert (is_there, True) == (f'/{name}.pdf"' in text, f'/{name}.csv"' in text)
+    assert is_there != ("There is no PDF, because WeasyPrint is not installed" in text)

@@ -26,7 +26,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(name="report")
 @click.argument("period", metavar="2026-11|2026", required=False)
-@click.option("--pdf", type=_FILE, metavar="FILE", help="Write it as PDF; needs titik[report].")
+@click.option("--pdf", type=_FILE, metavar="FILE", help="Write it as PDF; needs WeasyPrint.")
 @click.option("--csv", type=_FILE, metavar="FILE", help="Write its places, one line each.")
 @click.option(
     "--interruptions", type=_FILE, metavar="FILE", help="Write each interruption, as CSV."

@@ -25,8 +25,9 @@ from titik_collector.wording.mendable import Mendable
 
 TAGGED = "pdf/ua-1"
 APART_S = 900.0  # a thousand places on a slow machine
+INSTALL = f'{sys.executable} -m pip install "weasyprint>=68"'
 REMEDY = (
-    "a PDF needs WeasyPrint: pip install 'titik[report]', and Debian's package libpangoft2-1.0-0"
+    f"a PDF needs WeasyPrint: {INSTALL}, and Debian's package libpangoft2-1.0-0"
     " with a font, such as fonts-dejavu-core"
 )
 
