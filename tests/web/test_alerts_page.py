@@ -1,5 +1,6 @@
 """`/alerts`: what is wrong, who handles it, what is silenced and planned; and its forms."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -346,6 +347,17 @@ def test_an_incident_shows_which_messages_wait(wrong: cities.City, alerts_view: 
     text = client(alerts_view).get("/alerts/2?lang=en").text
     assert ("None was sent yet." in text, text.count(" waits until ")) == (False, 1)
     assert "A message to ani waits until " in text
+
+
+def test_an_incident_shows_who_can_be_called(operator: TestClient, alerts_view: CityView) -> None:
+    """As the page of its place; a tap on the number calls. Nobody reads it without a login."""
+    for path in ("/alerts/2", "/site/rsud-sk-lerik"):
+        text = operator.get(f"{path}?lang=en").text
+        assert re.search(
+            r'<dt>Contact</dt><dd>[^<]*<a href="tel:0380555\d+">0380-555-\d+</a>', text
+        )
+        assert "<dt>Provider</dt>" in text
+        assert "tel:" not in client(alerts_view).get(path).text
 
 
 def test_what_happened_is_in_order_of_time(operator: TestClient, wrong: cities.City) -> None:

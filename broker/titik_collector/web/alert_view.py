@@ -15,6 +15,7 @@ import msgspec
 from titik_collector.alerts.alert import AlertEvent, AlertKey, AlertSubject, Incident, Notification
 from titik_collector.alerts.desk_facts import Acknowledgement, Maintenance, Silence
 from titik_collector.config.model import Config
+from titik_collector.config.site_tables import Site
 from titik_collector.desk import naming, work_times
 from titik_collector.desk.desk_reading import facts_of
 from titik_collector.figures.windows import Span
@@ -103,6 +104,13 @@ def names_of(config: Config, members: Iterable[AlertKey]) -> set[str]:
     """Of all that an incident is about, with the routers of its places: they have the outages."""
     names = {one.subject.name for one in members}
     return names | {one.name for one in config.router if one.site in names}
+
+
+def site_of(config: Config, subject: AlertSubject) -> Site | None:
+    """What the file has of the place that it is or stands at; of what is wider or gone, none."""
+    covering = naming.covering(config, subject)
+    names = {one.name for one in covering if one.scope == "site"}
+    return next((one for one in config.site if one.name in names), None)
 
 
 def open_incidents(view: CityView) -> list[SeenIncident]:

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from titik_collector.languages.codes import CODES, marked
 from titik_collector.languages.language import Language, accepted, language
 from titik_collector.reports import printing
-from titik_collector.web import event_words
+from titik_collector.web import event_words, phone
 from titik_collector.web.city_view import CityView
 from titik_collector.web.happenings import KINDS
 from titik_collector.web.places import CAUSES, MARKS, STATES, router_state
@@ -159,6 +159,7 @@ def environment(code: str) -> Environment:
         "event_why": event_words.why,
         "translated": translated,
         "is_ours": is_ours,
+        "number_in": phone.number_in,
         "language_of": language,
         "themes": THEMES,
     }

@@ -103,6 +103,7 @@ async def _one(request: Request, wrong: str | None = None, status: int = 200) ->
         incidents_version=alert_view.version(view),
         of=ALERTS,
         happened=happened,
+        facts=alert_view.site_of(view.config, incident.subject),
         cause=causes.pop() if len(causes) == 1 else None,
         titles=happenings.titles(city),
         links=happenings.links(city),
