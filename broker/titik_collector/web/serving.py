@@ -27,6 +27,7 @@ IDLE_S = 5  # between two requests of a connection
 GONE_MS = 60_000  # a reader that takes nothing for so long is gone
 _MOST_ARENAS = -8  # M_ARENA_MAX of mallopt(3)
 _OTHER_PORT = "end that program, or give another port: [web] port = NUMBER"
+_ABOVE = "give one from 1024 on, or run it as who may listen there"
 STOPPING_S = 3  # for what still runs when the server stops; streams never end by themselves
 
 
@@ -147,7 +148,7 @@ def settings(
 
 
 def check_port(file: Path, host: str, port: int) -> None:
-    """ConfigError if another program listens there, or this machine has no such address."""
+    """ConfigError if another program listens there, or nobody may; uvicorn ends without a word."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
@@ -157,9 +158,10 @@ def check_port(file: Path, host: str, port: int) -> None:
             if error.errno == errno.EADDRINUSE:
                 wrong = f"{port} of {host} is taken by another program"
                 raise ConfigError(file, "web.port", wrong, _OTHER_PORT) from error
-            if error.errno == errno.EADDRNOTAVAIL:
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
                 wrong = f"this machine has no address {host}"
                 raise ConfigError(file, "web.host", wrong, "give one of `ip address`") from error
+            raise ConfigError(file, "web.port", f"{port}: {error.strerror}", _ABOVE) from error
 
 
 def check_certificate(file: Path, cert: Path, key: Path | None) -> None:
