@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.notify.cities import city, mailbox, webhook
+from tests.notify.cities import city, mailbox, now_ms, webhook
+from tests.notify.messages import notification
 from tests.notify.programs import Inbox, Program, mailing, serving
 from tests.ports import free_port
 from titik_collector.cli import titik
 from titik_collector.store import delivery_rows, notify_opening, report_mail_rows
 from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.store.report_mail_rows import ReportMailRow
+from titik_collector.wording import when
 
 pytestmark = pytest.mark.thorough
 NOBODY = pwd.getpwuid(65534)
@@ -102,6 +104,20 @@ def test_what_was_tried_is_listed(tmp_path: Path) -> None:
         ] == typed(file, "list").output.splitlines()
         assert 1 == len(typed(file, "list", "--expired").output.splitlines())
         assert 1 == len(typed(file, "list", "--failed").output.splitlines())
+
+
+def test_what_waits_is_listed_below(tmp_path: Path) -> None:
+    """Until when; not who is asked if nobody acknowledges."""
+    with city(tmp_path, webhook(tmp_path, "desk", "http://127.0.0.1:1/")) as one:
+        at_ms = now_ms() + 3_600_000
+        one.put(
+            notification(1, due_ms=at_ms, receiver="desk", incident=12),
+            notification(2, "escalation", due_ms=at_ms, receiver="boss", incident=12),
+        )
+        (line,) = typed(one.settings.file, "list").output.splitlines()
+        assert "none\n" == typed(one.settings.file, "list", "--failed").output
+    expected = when.show(at_ms, one.settings.city.timezone)
+    assert f"{expected}  desk  waits until then incident 12" == line
 
 
 @pytest.mark.system

@@ -32,7 +32,14 @@ from titik_collector.own_state.systemd import Service
 from titik_collector.registry.watch import ConfigWatch
 from titik_collector.reports import period as periods
 from titik_collector.reports import report_mail
-from titik_collector.store import delivery_rows, notify_opening, report_mail_rows
+from titik_collector.store import (
+    delivery_rows,
+    notify_opening,
+    opening,
+    outbox_rows,
+    report_mail_rows,
+)
+from titik_collector.store.database import StoreError
 from titik_collector.store.delivery_rows import Outcome
 from titik_collector.wording import when
 
@@ -121,7 +128,7 @@ def test_command(receiver: str, file: Path) -> None:
 @click.option("--failed", is_flag=True, help="Tries that failed.")
 @options.CONFIG
 def list_command(expired: bool, failed: bool, file: Path) -> None:
-    """The newest messages, and what became of them."""
+    """The newest messages and what became of them, then those that wait."""
     outcome: Outcome | None = "expired" if expired else "failed" if failed else None
     with plainly():
         settings = model.load(file)
@@ -137,10 +144,28 @@ def list_command(expired: bool, failed: bool, file: Path) -> None:
             about = f" report {report.period}{'' if report.revision else ' (provisional)'}"
         why = "" if one.detail is None else f" ({one.detail})"
         click.echo(f"{at}  {one.receiver}  {one.outcome}{about}{why}")
-    if not rows:
+    waiting = _waiting(settings) if outcome is None else []
+    for line in waiting:
+        click.echo(line)
+    if not rows and not waiting:
         click.echo("none")
     if outcome is None and (names := [one.name for one in settings.receiver if one.reports]):
         click.echo(_next_report(settings, names))
+
+
+def _waiting(settings: Config) -> list[str]:
+    """Who is asked next if nobody acknowledges is left out: that may never be."""
+    try:
+        with opening.reading(settings.page_store, settings.file) as db:
+            rows = [one.notification for one in outbox_rows.after(db, _now_ms())]
+    except StoreError as error:
+        return [f"what waits cannot be read: {error}"]
+    some = [one for one in rows if one.message.what != "escalation"]
+    return [
+        f"{when.show(one.due_ms, settings.city.timezone)}  {one.receiver}  waits until then"
+        f"{'' if one.incident is None else f' incident {one.incident}'}"
+        for one in some[:MAX_ROWS]
+    ]
 
 
 def _next_report(settings: Config, names: list[str]) -> str:
