@@ -273,7 +273,8 @@ def _bring_delivered(file: Path, city: Config) -> list[str]:
                 closing(desk_opening.open_file(beside, notify_opening.FOLDER)) as source,
                 notify_opening.opened(city.page_store) as target,
             ):
-                notify_copying.copy(source, target)
+                if not notify_copying.copy(source, target):
+                    return ["messages of the last hour may come twice: others were sent from here"]
         except StoreError as error:
             return [f"messages of the last hour may come twice: {error}"]
         return []

@@ -78,7 +78,7 @@ def insert(*words):
     return real(*words)
 copying.PART, copying.insert = 20, insert
 source, target = (copying.StorePair(*model.stores_at(one)) for one in sys.argv[1:3])
-copying.copy_city(source, target, lambda *_: None)
+copying.copy_city(source, target, lambda *_: None, print)
 """
 
 
@@ -206,10 +206,24 @@ def test_which_messages_were_sent_goes_along(cities: dict[str, Path]) -> None:
         pass
     with notify_opening.opened(model.load(cities["file"]).store) as db, db.transaction():
         delivery_rows.add(db, [row])
-    copied(cities["file"], cities["server"])
-    copied(cities["server"], cities["other"])
+    assert "twice" not in copied(cities["file"], cities["server"])
+    assert "twice" not in copied(cities["server"], cities["other"])
     with notify_opening.opened(model.load(cities["other"]).store) as db:
         assert [row] == delivery_rows.since(db, 0)
+
+
+@pytest.mark.parametrize("sent", [[("file", 1), ("server", 2)], [("file", 1), ("server", None)]])
+def test_a_notifier_that_was_there_before_is_named(
+    cities: dict[str, Path], sent: list[tuple[str, int | None]]
+) -> None:
+    """It does not know which messages were sent, also where it sent none itself."""
+    row = DeliveryRow("store", 1, 5, None, "it", 5, "delivered")
+    with build.opened(cities["file"].with_name("titik.db")):
+        pass
+    for name, message in sent:
+        with notify_opening.opened(model.load(cities[name]).store) as db, db.transaction():
+            delivery_rows.add(db, [] if message is None else [row._replace(message=message)])
+    assert "may come twice: titik-notify was on" in copied(cities["file"], cities["server"])
 
 
 def with_a_token(cities: dict[str, Path], source: str) -> str:

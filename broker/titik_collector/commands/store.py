@@ -26,7 +26,7 @@ def copy_command(source: str, target: str) -> None:
     with plainly():
         there = copying.StorePair(*model.stores_at(target))
         taken, stored, refused, lost, in_spool = copying.copy_city(
-            copying.StorePair(*model.stores_at(source)), there, _report
+            copying.StorePair(*model.stores_at(source)), there, _report, click.echo
         )
     click.echo(
         f"samples taken {taken} = stored {stored} + refused {refused} + lost {lost}"

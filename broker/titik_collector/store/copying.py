@@ -38,11 +38,14 @@ class StorePair(NamedTuple):
 
 
 def copy_city(
-    source: StorePair, target: StorePair, copied: Callable[[str, int], None]
+    source: StorePair,
+    target: StorePair,
+    copied: Callable[[str, int], None],
+    noted: Callable[[str], None],
 ) -> conservation.SampleTotals:
     """Copy a store that no collector holds, or go on with it; StoreHeld, StoreError.
 
-    `copied` is given each table's name and rows.
+    `copied` is given each table's name and rows, `noted` what to know though it is no failure.
     """
     there = opening.name(target.store)
     if opening.is_same(source.store, target.store):
@@ -55,7 +58,11 @@ def copy_city(
         origin = f"{reader.place()} {identity_of(reader)}"
         begin(reader, into, origin, there)
         _copy_desk(source.desk, target.desk)  # what stops it is better known now than in hours
-        _copy_delivered(source.desk, target.desk)
+        if not _copy_delivered(source.desk, target.desk):
+            noted(
+                f"messages of the last hour may come twice: titik-notify was on {there} before;"
+                " restart it before you start the collector"
+            )
         counts = copy(reader, into, origin, there, held.renew)
         if found := conservation.findings(into):
             raise Copied(
@@ -77,12 +84,15 @@ def _copy_desk(source: Where, target: Where) -> dict[str, int]:
         return desk_copying.copy(reader, into, desk_opening.name(target))
 
 
-def _copy_delivered(source: Where, target: Where) -> None:
-    """Which messages were sent, so that none is sent again."""
+def _copy_delivered(source: Where, target: Where) -> bool:
+    """Which messages were sent, so that none is sent again; False: who sends was there before."""
+    with notify_opening.reading(target) as before:
+        is_known = before is None or notify_copying.has_rows(before)  # else an empty one
     with notify_opening.reading(source) as reader:
-        if reader is not None:
-            with notify_opening.opened(target) as into:
-                notify_copying.copy(reader, into)
+        if reader is None:
+            return True
+        with notify_opening.opened(target) as into:
+            return notify_copying.copy(reader, into) and is_known
 
 
 def begin(source: Database, target: Database, origin: str, name: str) -> list[TableShape]:

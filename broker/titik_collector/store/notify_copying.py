@@ -11,7 +11,7 @@ TABLES = ("delivery", "own_message", "report_mail")
 
 
 def copy(source: Database, target: Database) -> bool:
-    """Bring it to one that is empty; False: that one is not."""
+    """Bring it to one that is empty; False: that one has others, so a message may come twice."""
     with source.snapshot():
         rows = {
             name: list(source.execute(f"SELECT {_columns(source, name)} FROM {name}"))
@@ -19,13 +19,21 @@ def copy(source: Database, target: Database) -> bool:
             if source.has_table(name)  # one of an earlier version has fewer
         }
     with target.transaction():
-        if any(target.execute(f"SELECT 1 FROM {name} LIMIT 1") for name in TABLES):
-            return False
+        if has_rows(target):
+            return all(
+                set(found) <= set(target.execute(f"SELECT {_columns(source, name)} FROM {name}"))
+                for name, found in rows.items()
+            )
         for name, found in rows.items():
             columns = tuple(_columns(source, name).split(", "))
             target.executemany(insert(name, columns), found)
         target.raise_numbers()
     return True
+
+
+def has_rows(db: Database) -> bool:
+    """Whether something was sent from there, or brought there."""
+    return any(db.execute(f"SELECT 1 FROM {name} LIMIT 1") for name in TABLES if db.has_table(name))
 
 
 def _columns(db: Database, name: str) -> str:
