@@ -18,7 +18,7 @@ from titik_collector.alerts.alert import (
     Notification,
     Phase,
 )
-from titik_collector.alerts.book import AlertStep, ServerFault
+from titik_collector.alerts.book import AlertStep, FaultTime, ServerFault
 from titik_collector.store import (
     alert_rows,
     beat_rows,
@@ -77,6 +77,8 @@ def test_a_fault_of_the_server_comes_out_as_it_went_in(tmp_path: Path) -> None:
         ServerFault(T0, T0 + 9),
         ServerFault(T0, None, T0 + 20, 11, 2),
         ServerFault(T0, T0 + 30, T0 + 20, 11, 2),
+        ServerFault(T0, None, T0 + 40, 21, 3, (FaultTime(T0 + 20, 11), FaultTime(T0 + 40, 21))),
+        ServerFault(T0, T0 + 50, None, 0, 1),
         None,
         ServerFault(T0 + 99),
     )

@@ -14,6 +14,13 @@ from titik_wire.instant import HOUR_MS
 EVENTS_MS = HOUR_MS  # changes of the last hour show who flaps
 
 
+class FaultTime(NamedTuple):
+    """When the server went once more, and for how long it had been there between its faults."""
+
+    from_ms: int
+    there_ms: int
+
+
 class ServerFault(NamedTuple):
     """The newest time in which what routers did could not be known, with what followed it.
 
@@ -25,6 +32,7 @@ class ServerFault(NamedTuple):
     newest_ms: int | None = None  # when the newest began; None: there was one
     there_ms: int = 0  # for how long the server was there between them
     times: int = 1
+    lately: tuple[FaultTime, ...] = ()  # some of those after the first, oldest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@
 Rule: while the server is at fault, its own alert is the only one.
 Rule: after that, routers have time to come back: until 95 % of them are, for 12 minutes at most.
 Rule: for who is not back then, `for` counts from the end of the fault, and they are no group.
-Rule: a server that goes again and again gives routers those 12 minutes once, in all. Who then is
-away for a quarter of an hour, and was before it last went, is away by itself.
+Rule: a server that goes again and again gives routers those 12 minutes once, in all. Who then was
+missing for 25 minutes in which it was there, and before it last went, is away by itself.
 """
 
-from titik_collector.alerts.book import ServerFault
+from titik_collector.alerts.book import FaultTime, ServerFault
 from titik_collector.alerts.facts import LiveFacts, LiveRouter
 from titik_wire.instant import MINUTE_MS
 from titik_wire.limits import MAX_MS
@@ -16,7 +16,10 @@ HOLD_OFF_MS = 12 * MINUTE_MS  # three windows of 270 s in which routers try, and
 ENOUGH_BACK = 0.95
 BEFORE_MS = 3 * MINUTE_MS  # what went so shortly before may have gone for the same reason
 AFTER_MS = MINUTE_MS  # what the collector notices by and by
-AWAY_MS = 15 * MINUTE_MS  # through several faults; who can comes back between them
+# Of a server that is there, between its faults. A router tries at a random moment of each 150 s.
+# By chance one of 20,000 misses it for so long at worst, and of 200,000 if it is there for a third.
+AWAY_MS = 25 * MINUTE_MS
+APART_MS = MINUTE_MS  # of a server that is there: nearer faults are remembered as one
 LONGEST_LOOK_MS = 3 * MINUTE_MS  # between two looks; of a longer time nothing is known
 
 
@@ -52,7 +55,7 @@ def is_unstable(fault: ServerFault | None, at_ms: int) -> bool:
     """Whether it is there, but went so often that routers had their time to come back before."""
     if fault is None or fault.until_ms is None:
         return False
-    return fault.there_ms + at_ms - fault.until_ms >= HOLD_OFF_MS
+    return _there_ms(fault, at_ms) >= HOLD_OFF_MS
 
 
 def is_away_by_itself(fault: ServerFault | None, from_ms: int | None, at_ms: int) -> bool:
@@ -60,7 +63,9 @@ def is_away_by_itself(fault: ServerFault | None, from_ms: int | None, at_ms: int
     if fault is None or fault.newest_ms is None or from_ms is None:
         return False
     is_of_newest = from_ms >= fault.newest_ms - BEFORE_MS
-    return is_unstable(fault, at_ms) and not is_of_newest and at_ms - from_ms >= AWAY_MS
+    if is_of_newest or not is_unstable(fault, at_ms):
+        return False
+    return _there_ms(fault, at_ms) - _there_before_ms(fault, from_ms) >= AWAY_MS
 
 
 def is_of(fault: ServerFault | None, from_ms: int | None, at_ms: int) -> bool:
@@ -86,7 +91,29 @@ def _begin(fault: ServerFault | None, begun_ms: int) -> ServerFault:
     if fault.until_ms is None:
         return fault._replace(from_ms=from_ms)
     there_ms = fault.there_ms + max(0, begun_ms - fault.until_ms)
-    return ServerFault(from_ms, None, begun_ms, there_ms, fault.times + 1)
+    lately = _remembered(fault.lately, FaultTime(begun_ms, there_ms))
+    return ServerFault(from_ms, None, begun_ms, there_ms, fault.times + 1, lately)
+
+
+def _remembered(lately: tuple[FaultTime, ...], newest: FaultTime) -> tuple[FaultTime, ...]:
+    """With the newest, and without those that nobody's absence is counted from any more."""
+    if lately and newest.there_ms - lately[-1].there_ms < APART_MS:
+        return lately
+    some = (*lately, newest)
+    old = sum(newest.there_ms - one.there_ms >= AWAY_MS for one in some)
+    return some[max(0, old - 1) :]
+
+
+def _there_ms(fault: ServerFault, at_ms: int) -> int:
+    """For how long the server was there since the first of its faults began."""
+    return fault.there_ms + (0 if fault.until_ms is None else at_ms - fault.until_ms)
+
+
+def _there_before_ms(fault: ServerFault, from_ms: int) -> int:
+    """For how long it was by then, at most: never more than time went since a fault began."""
+    newest = FaultTime(fault.newest_ms or fault.from_ms, fault.there_ms)
+    known = (FaultTime(fault.from_ms, 0), *fault.lately, newest)
+    return min(one.there_ms + max(0, from_ms - one.from_ms) for one in known)
 
 
 def _begun_ms(live: LiveFacts, looked_ms: int | None) -> int | None:

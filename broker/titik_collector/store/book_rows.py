@@ -4,7 +4,14 @@ Rule: a look is written in one transaction, and what it changed alone.
 """
 
 from titik_collector.alerts.alert import AlertEvent, AlertKey
-from titik_collector.alerts.book import EVENTS_MS, AlertBook, AlertStep, ServerFault, book_of
+from titik_collector.alerts.book import (
+    EVENTS_MS,
+    AlertBook,
+    AlertStep,
+    FaultTime,
+    ServerFault,
+    book_of,
+)
 from titik_collector.limits import MAX_RECENT_CHANGES
 from titik_collector.store import alert_rows, incident_rows, outbox_rows, settings
 from titik_collector.store.alert_rows import KeptEvent
@@ -62,12 +69,14 @@ def _fault(db: Database) -> ServerFault | None:
     from_ms = settings.number(db, "fault_from_ms")
     if not from_ms:
         return None
+    lately = settings.numbers(db, "fault_lately")
     return ServerFault(
         from_ms,
         settings.number(db, "fault_until_ms") or None,
         settings.number(db, "fault_newest_ms") or None,
         settings.number(db, "fault_there_ms") or 0,
         settings.number(db, "fault_times") or 1,
+        tuple(map(FaultTime, lately[::2], lately[1::2])),
     )
 
 
@@ -81,3 +90,5 @@ def _keep_fault(db: Database, fault: ServerFault | None) -> None:
     settings.change(db, "fault_newest_ms", fault.newest_ms or 0)
     settings.change(db, "fault_there_ms", fault.there_ms)
     settings.change(db, "fault_times", fault.times)
+    lately = (number for one in fault.lately for number in one)
+    settings.change(db, "fault_lately", *lately)

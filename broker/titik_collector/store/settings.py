@@ -1,4 +1,7 @@
-"""Until when the collector heard, pruned and sealed, and more: numbers of the whole store."""
+"""Until when the collector heard, pruned and sealed, and more: numbers of the whole store.
+
+Rule: several numbers are one text, with spaces between them.
+"""
 
 from typing import Literal
 
@@ -7,6 +10,7 @@ from titik_collector.store.database import Database, upsert
 Name = Literal[
     "alerts_looked_ms",  # when the rules were last looked at
     "fault_from_ms",  # the newest time in which routers could not be judged; 0: none
+    "fault_lately",  # of several: when some began, each with what fault_there_ms was then
     "fault_newest_ms",  # of several: when the newest began; 0: there was one
     "fault_there_ms",  # for how long the server was there between them
     "fault_times",  # how many
@@ -29,14 +33,21 @@ def number(db: Database, name: Name) -> int | None:
     return None if row is None else int(row[0])
 
 
+def numbers(db: Database, name: Name) -> tuple[int, ...]:
+    """None of them if they were never kept."""
+    row = db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+    return () if row is None else tuple(int(one) for one in str(row[0]).split())
+
+
 def keep(db: Database, name: Name, value: int) -> None:
     """Part of the caller's transaction; an equal value is written too."""
     db.execute(_KEEP, (name, str(value)))
 
 
-def change(db: Database, name: Name, value: int) -> None:
+def change(db: Database, name: Name, *values: int) -> None:
     """The same, but an equal value writes nothing: for what is kept again and again."""
-    db.execute(f"{_KEEP} WHERE setting.value != excluded.value", (name, str(value)))
+    text = " ".join(map(str, values))
+    db.execute(f"{_KEEP} WHERE setting.value != excluded.value", (name, text))
 
 
 _KEEP = upsert("setting", ("name",), ("value",))
