@@ -89,6 +89,32 @@ def test_that_it_is_back_comes_after_that_it_was_silent(
     assert "not delivered" in caplog.text
 
 
+def test_the_end_is_that_of_the_sign_that_ended_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where somebody looks while it is heard."""
+
+    def looked_at(watch: OutsideWatch, name: str, value: object) -> None:
+        object.__setattr__(watch, name, value)
+        if name.startswith("_heard"):
+            watch._look()
+
+    with serving(Program()) as program:
+        watch = watch_of(settings_of(tmp_path, program))
+        watch.hear(PATH)
+        turns(watch, program, "firing")
+        watch.silent_s = 60.0
+        with monkeypatch.context() as looking:
+            looking.setattr(OutsideWatch, "__setattr__", looked_at)
+            watch.hear(PATH)
+        turns(watch, program, "firing", "resolved")
+        end = watch.lanes.ledger.own[-1].message
+        watch.close()
+    assert end.to_ms is not None
+    assert end.to_ms - end.from_ms >= 400
+    assert "heard again" in caplog.text
+
+
 @pytest.mark.thorough
 def test_a_restart_reports_nothing_twice_and_loses_no_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture

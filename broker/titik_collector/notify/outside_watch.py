@@ -49,7 +49,8 @@ class OutsideWatch:
         """Whether it was a sign."""
         if not hmac.compare_digest(path.encode(), self.path.encode()):
             return False
-        self._heard_at, self._heard_ms = time.monotonic(), self.lanes.now_ms()
+        self._heard_ms = self.lanes.now_ms()
+        self._heard_at = time.monotonic()  # last: who looks in between needs the other
         return True
 
     def turn(self, wait_s: float = LOOK_S) -> None:
