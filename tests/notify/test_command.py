@@ -120,6 +120,9 @@ def test_what_waits_is_listed_below(tmp_path: Path) -> None:
     assert f"{expected}  desk  waits until then incident 12" == line
 
 
+STORE_GROUP = 54321
+
+
 @pytest.mark.system
 def test_root_tests_as_the_user_that_delivers() -> None:
     """What root may read, that user may not; afterwards root is root again."""
@@ -132,8 +135,10 @@ def test_root_tests_as_the_user_that_delivers() -> None:
         ):
             kept = notify_opening.folder_of(folder / "titik.db")
             kept.mkdir()
-            os.chown(kept, NOBODY.pw_uid, NOBODY.pw_gid)
+            os.chown(kept, NOBODY.pw_uid, STORE_GROUP)
             refused = typed(one.settings.file, "test", "desk")
+            os.chown(folder, -1, STORE_GROUP)  # as the unit, the test may enter
+            folder.chmod(0o750)
             os.chown(folder / "desk.url", NOBODY.pw_uid, -1)
             sent = typed(one.settings.file, "test", "desk")
     finally:
